@@ -39,7 +39,7 @@ export type HostOutcome =
   | 'rolled back'
 
 /** The current release of an app on a host. */
-export interface LiveRelease {
+export interface CurrentRelease {
   readonly app: string
   readonly release: string | null
   readonly commit: string | null
@@ -48,10 +48,10 @@ export interface LiveRelease {
 }
 
 /** A release that a host changes from or to; its id is null before it is built. */
-export type ReleaseName = Omit<LiveRelease, 'app'>
+export type ReleaseName = Omit<CurrentRelease, 'app'>
 
 /** The change of one app on one host; `from` is null where no release was current. */
-export interface Move {
+export interface ReleaseChange {
   readonly app: string
   readonly from: ReleaseName | null
   readonly to: ReleaseName
@@ -68,18 +68,18 @@ export interface CommitRange {
 }
 
 /** The same change on several hosts; `commits` where a local clone has both. */
-export interface GroupedMove extends Move {
+export interface GroupedReleaseChange extends ReleaseChange {
   readonly hosts: readonly string[]
   readonly commits?: CommitRange | undefined
 }
 
 /** The newest record of a host. */
-export interface LastKnown {
+export interface LastKnownState {
   readonly deployment: string
   readonly outcome: HostOutcome
   /** ISO time. */
   readonly started: string
-  readonly live: readonly LiveRelease[]
+  readonly live: readonly CurrentRelease[]
 }
 
 export interface HostReport {
@@ -89,9 +89,9 @@ export interface HostReport {
   readonly phase: Phase | null
   readonly durationMs: number
   readonly counts: Counts
-  readonly live: readonly LiveRelease[]
+  readonly live: readonly CurrentRelease[]
   /** The changes of the rollout; on a host that was rolled back, those of the rollback. */
-  readonly moves?: readonly Move[] | undefined
+  readonly moves?: readonly ReleaseChange[] | undefined
   /** Milliseconds in each phase; a record of an earlier version has none. */
   readonly phases?: Readonly<Partial<Record<Phase, number>>> | undefined
   readonly failure?: FailureReport | undefined
@@ -153,7 +153,7 @@ export type FleetEvent =
   /** The commit of an app that every host gets. */
   | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
   /** The release that each host changes from and to, before the change. */
-  | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedMove[] }
+  | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedReleaseChange[] }
   /** The expected duration, from earlier rollouts; null where there is none of the same kind. */
   | { readonly event: 'estimate'; readonly durationMs: number | null; readonly runs: number; readonly batches: number }
   /** Another rollout has locked these hosts: this one begins when that has ended. */
@@ -190,7 +190,7 @@ export type FleetEvent =
       /** The deployment that it missed. */
       readonly behind?: string | undefined
       /** The recorded state of a host that does not answer. */
-      readonly lastKnown?: LastKnown | undefined
+      readonly lastKnown?: LastKnownState | undefined
     }
   /** The connection is lost, or restored; the run on the host continues in the meantime. */
   | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }
@@ -215,4 +215,4 @@ export interface HostWarnings {
   readonly hosts: readonly string[]
 }
 
-export type Tell = (event: FleetEvent) => void
+export type EmitEvent = (event: FleetEvent) => void

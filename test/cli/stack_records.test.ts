@@ -4,7 +4,7 @@
  */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
+import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
@@ -40,8 +40,8 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
   place.write({ 'stack.json': JSON.stringify(stack) })
   const directory = place.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
-  const first = recorder.open(start)
-  first.tell({ event: 'host', host: 'client1', phase: 'build' })
+  const first = recorder.begin(start)
+  first.logEvent({ event: 'host', host: 'client1', phase: 'build' })
   const about = { type: '', key: '', role: '', roleEvent: '', durationMs: 4 }
   const patch = [{ op: 'replace', path: '/content', value: 'b' }]
   first.log('client1', {
@@ -54,8 +54,8 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
   })
   first.log('client1', { event: 'resource', name: 'execute bin/buildout', outcome: 'failed', failure, ...about })
   first.log('client1', 'sudo: \x1b[2Ja lecture')
-  first.tell({ event: 'connection', host: 'client1', state: 'lost', detail: 'no answer' })
-  first.tell({ event: 'done', host: 'client1', phase: 'build', outcome: 'failed', durationMs: 4000, failure })
+  first.logEvent({ event: 'connection', host: 'client1', state: 'lost', detail: 'no answer' })
+  first.logEvent({ event: 'done', host: 'client1', phase: 'build', outcome: 'failed', durationMs: 4000, failure })
   const failed = hostReport('client1', { outcome: 'failed', phase: 'build', failure })
   const skipped = hostReport('client2', { outcome: 'skipped', phase: null, reason: 'it is down' })
   first.end(
@@ -65,7 +65,7 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
       warnings: ['it is late', 'client1: no room', 'client2: no room'],
     }),
   )
-  const second = recorder.open({ ...start, action: 'configure', comment: '', commits: {} })
+  const second = recorder.begin({ ...start, action: 'configure', comment: '', commits: {} })
   second.end(
     rolloutReport([hostReport('client1')], {
       ...start,
@@ -75,8 +75,8 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
       hosts: [hostReport('client1')],
     }),
   )
-  const third = recorder.open({ ...start, action: 'setup', comment: '' })
-  third.tell({ event: 'host', host: 'client1', phase: 'setup' })
+  const third = recorder.begin({ ...start, action: 'setup', comment: '' })
+  third.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
   // As if its operator had been killed: the deployment's lock has no holder.
   fs.rmSync(`${directory}/deployments/${third.id}/lock.d`, { recursive: true })
   return { place, look: (...args) => place.converge(['stack', ...args], { bare: true }) }
@@ -181,8 +181,8 @@ t.test('one that is under way', async (t) => {
   const { place, look } = made(t)
   const directory = place.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
-  const fourth = recorder.open({ ...start, action: 'setup', comment: '' })
-  fourth.tell({ event: 'host', host: 'client1', phase: 'setup' })
+  const fourth = recorder.begin({ ...start, action: 'setup', comment: '' })
+  fourth.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
   t.match((await look('deployments', '--limit', '1')).stdout, /^4 .* under way +1 at work, 1 not done$/m)
   const { stdout } = await look('log')
   t.match(stdout, /\nunder way: below is what the hosts have told so far\nnot begun: client2\nat work: client1\n$/)

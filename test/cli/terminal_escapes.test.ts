@@ -1,7 +1,7 @@
 /** Tests how texts that the app's account controls are printed on a terminal. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { Recorder } from '../../core/fleet/rollout/record.ts'
+import { Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { plain, printable, printableJson } from '../../core/report/printable.ts'
 import { Sandbox } from '../support/program.ts'
@@ -114,12 +114,12 @@ export default role('late', { async configure() { await new Promise((done) => se
     by: words,
     started: new Date().toISOString(),
   }
-  const record = recorder.open({ ...start, strategy: 'rolling', commits: { shop: hostile }, hosts: ['web1'] })
+  const record = recorder.begin({ ...start, strategy: 'rolling', commits: { shop: hostile }, hosts: ['web1'] })
   const failure = { code: 'X', message: words, hint: words, output: words, resource: words }
   record.log('web1', words)
   record.log('web1', { event: 'warning', message: words })
   record.log('web1', { event: 'progress', name: words, line: words })
-  record.tell({ event: 'done', host: 'web1', phase: 'build', outcome: 'failed', durationMs: 1, failure })
+  record.logEvent({ event: 'done', host: 'web1', phase: 'build', outcome: 'failed', durationMs: 1, failure })
   record.end(
     rolloutReport([hostReport('web1', { outcome: 'failed', phase: 'build', failure })], { ...start, comment: words }),
   )

@@ -7,7 +7,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { commands } from '../../core/cli/options.ts'
-import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
+import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { Sandbox } from '../support/program.ts'
 import { hostReport, rolloutReport } from '../support/screen.ts'
@@ -117,7 +117,7 @@ export class Reader extends Sandbox {
       ...{ stack: 'shop', action: 'deploy', comment: '', by: 'ann@desk', started: '2026-11-20T07:40:00.000Z' },
       ...{ strategy: 'rolling', commits: {}, hosts: hosts.map(({ host }) => host) },
     }
-    for (let id = 1; id <= 12; id++) recorder.open(start).end(rolloutReport(hosts, { ...start, hosts }))
+    for (let id = 1; id <= 12; id++) recorder.begin(start).end(rolloutReport(hosts, { ...start, hosts }))
   }
 
   private standIns(): void {

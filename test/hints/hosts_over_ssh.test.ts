@@ -6,10 +6,10 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Bringing } from '../../core/fleet/remote/bringing.ts'
+import { parseRevisions } from '../../core/fleet/host_answers.ts'
 import type { RemoteHost } from '../../core/fleet/remote/remote_host.ts'
-import { hostFacts, runtimeFor } from '../../core/fleet/remote/runtime.ts'
-import { revisionsIn } from '../../core/fleet/rollout/answers.ts'
+import { findRuntime, parseHostFacts } from '../../core/fleet/remote/runtime.ts'
+import { Uploader } from '../../core/fleet/remote/upload.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { elf } from '../support/elf.ts'
 import { needs, scratch } from '../support/machine.ts'
@@ -52,21 +52,21 @@ t.test('the shell of the account', async (t) => {
   const place = scratch(t)
   proveCalls(t, [
     {
-      source: 'core/fleet/remote/heard.ts',
+      source: 'core/fleet/remote/event_stream.ts',
       hint: 'remove what writes to standard output from the startup files of the account on the host, such as ~/.bashrc',
-      broken: () => linkTo(t, loud, place).output('true', []),
+      broken: () => linkTo(t, loud, place).runForOutput('true', []),
       repaired: () => {
         loud.startup = ''
-        return linkTo(t, loud, place).output('true', [])
+        return linkTo(t, loud, place).runForOutput('true', [])
       },
     },
     {
-      source: 'core/fleet/remote/link.ts',
+      source: 'core/fleet/remote/host_connection.ts',
       hint: 'remove exit and exec from ~/.bashrc and the other startup files of the account, or guard them: case $- in *i*) … ;; esac',
-      broken: () => linkTo(t, ending, place).output('true', []),
+      broken: () => linkTo(t, ending, place).runForOutput('true', []),
       repaired: () => {
         ending.startup = 'case $- in *i*) exit 0 ;; esac'
-        return linkTo(t, ending, place).output('true', [])
+        return linkTo(t, ending, place).runForOutput('true', [])
       },
     },
   ])
@@ -80,7 +80,7 @@ t.test('who uses a host', async (t) => {
   await linkTo(t, shell(), same).connect(true)
   proveCalls(t, [
     {
-      source: 'core/fleet/remote/link.ts',
+      source: 'core/fleet/remote/host_connection.ts',
       hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
       broken: () => linkTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true),
       repaired: async () => {
@@ -90,7 +90,7 @@ t.test('who uses a host', async (t) => {
       },
     },
     {
-      source: 'core/fleet/remote/link.ts',
+      source: 'core/fleet/remote/host_connection.ts',
       hint: 'correct the address and port of one entry, or HostName and Port in ~/.ssh/config; if they are one host, write one entry with the layers of both',
       broken: () => linkTo(t, shell(), same, { name: 'web2' }).connect(true),
       repaired: () => linkTo(t, shell(), other, { name: 'web2' }).connect(true),
@@ -102,7 +102,7 @@ t.test('sudo', async (t) => {
   const place = scratch(t)
   const host = shell({ startup: `PATH=${place}:$PATH` })
   const sudo = (script: string) => writeFileSync(join(place, 'sudo'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  const output = (how: 'none' | 'free') => linkTo(t, host, place, { sudo: how }).output('true', [])
+  const output = (how: 'none' | 'free') => linkTo(t, host, place, { sudo: how }).runForOutput('true', [])
   const proof: Proof = {
     source: 'core/fleet/remote/sudo_refusal.ts',
     hint: 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
@@ -129,7 +129,7 @@ t.test('what a host lacks', async (t) => {
   const bring = (host: Shell, place: string, given: object = {}) => {
     const runtimes = { cacheDirectory: join(place, 'cache'), given }
     const options = { library: join(place, 'lib'), state: join(place, 'state'), runtimes, step: () => undefined }
-    return new Bringing(linkTo(t, host, place), options).bring(['node'], [])
+    return new Uploader(linkTo(t, host, place), options).uploadMissing(['node'], [])
   }
   const own = `node=${process.execPath}\nversion=${process.version}`
   const probed = (facts: string) => shell({ answers: { 'uname -s': facts } })
@@ -149,13 +149,13 @@ t.test('what a host lacks', async (t) => {
   const [foreign, fitting] = [join(place, 'arm64'), join(place, 'x64')]
   writeFileSync(foreign, elf({ machine: 183 }))
   writeFileSync(fitting, elf({ machine: 62 }))
-  const fetched = hostFacts('kernel=Linux\nmachine=aarch64\nlibc=glibc\n')
-  const known = hostFacts('kernel=Linux\nmachine=x86_64\nlibc=glibc\n')
+  const fetched = parseHostFacts('kernel=Linux\nmachine=aarch64\nlibc=glibc\n')
+  const known = parseHostFacts('kernel=Linux\nmachine=x86_64\nlibc=glibc\n')
   const runtimes = (given: object) => ({ cacheDirectory: join(place, 'cache'), given })
   const unfit = 'set "runtime" in the stack file to a Node … or later for this kind of host, or install one on the host'
   proveCalls(t, [
     {
-      source: 'core/fleet/remote/bringing.ts',
+      source: 'core/fleet/remote/upload.ts',
       hint: 'install coreutils, tar, gzip and util-linux on the host',
       broken: () => bring(bare, place),
       repaired: () => {
@@ -184,8 +184,8 @@ t.test('what a host lacks', async (t) => {
     {
       source,
       hint: unfit,
-      broken: () => runtimeFor(known, '/lib', runtimes({ x64: foreign })),
-      repaired: () => runtimeFor(known, '/lib', runtimes({ x64: fitting })),
+      broken: () => findRuntime(known, '/lib', runtimes({ x64: foreign })),
+      repaired: () => findRuntime(known, '/lib', runtimes({ x64: fitting })),
     },
     {
       source,
@@ -198,11 +198,11 @@ t.test('what a host lacks', async (t) => {
       hint: 'install Node … or later on the host, or set "runtime": {"arm64": "/path/to/node"} in the stack file',
       broken: async () => {
         process.env.PATH = place
-        await runtimeFor(fetched, '/lib', runtimes({})).finally(() => {
+        await findRuntime(fetched, '/lib', runtimes({})).finally(() => {
           process.env.PATH = path
         })
       },
-      repaired: () => runtimeFor(fetched, '/lib', runtimes({ arm64: foreign })),
+      repaired: () => findRuntime(fetched, '/lib', runtimes({ arm64: foreign })),
     },
   ])
 })
@@ -220,7 +220,7 @@ t.test('runs on a host', async (t) => {
   const cleaned = shell()
   const cleaning = at(cleaned)
   const revisions = async ({ place }: { readonly place: string }) =>
-    revisionsIn(await hostAt(t, shell(), place, engineAt(place)).ask(['revisions'], request))
+    parseRevisions(await hostAt(t, shell(), place, engineAt(place)).query(['revisions'], request))
   const interrupted = shell()
   const told = at()
   const printing = 'remove what your recipes print to standard output, or print it to standard error: console.error'
@@ -305,7 +305,7 @@ t.test('runs on a host', async (t) => {
       },
     },
     {
-      source: 'core/fleet/remote/bringing.ts',
+      source: 'core/fleet/remote/upload.ts',
       hint: 'stop what removes these directories on the host, or free space there (df -h shows where), then run again',
       broken: () => {
         cleaned.before = (command) => {
@@ -332,7 +332,7 @@ t.test('runs on a host', async (t) => {
       },
     },
     {
-      source: 'core/fleet/rollout/answers.ts',
+      source: 'core/fleet/host_answers.ts',
       hint: printing,
       broken: () => {
         quiet.mark('prints')
@@ -355,7 +355,7 @@ t.test('a full disk on the host', async (t) => {
   const run = () => runOn(hostAt(t, shell({ through: inside }), place, `${engineAt('/nowhere')}// ${rest}\n`))
   proveCalls(t, [
     {
-      source: 'core/fleet/remote/link.ts',
+      source: 'core/fleet/remote/host_connection.ts',
       hint: 'free some space on the host (df -h shows where), then run again',
       broken: run,
       repaired: async () => {

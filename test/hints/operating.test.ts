@@ -4,7 +4,7 @@ import t from 'tap'
 import { linkTo as operatedLink } from '../../core/cli/stack/operate.ts'
 import { conflictIn, Turn } from '../../core/cli/stack/turn.ts'
 import { runCommand } from '../../core/fleet/operate/command.ts'
-import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
+import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { scratch } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
@@ -133,7 +133,7 @@ t.test('another rollout', async (t) => {
     ...{ stack: 'shop', comment: '', by: 'jane@desk', commits: {}, hosts: ['web1'] },
     ...{ action: 'deploy', strategy: 'rolling', started: '2026-11-20T07:40:00.000Z' },
   }
-  const begin = () => new Recorder({ directory, secrets: new Secrets(), warn: () => undefined }).open(start)
+  const begin = () => new Recorder({ directory, secrets: new Secrets(), warn: () => undefined }).begin(start)
   /** Runs a deploy that finds another one running. */
   const deploy = async (wait?: number, meanwhile: () => void = () => undefined) => {
     const conflict = conflictIn(directory, new Set(['web1']))

@@ -6,7 +6,7 @@ import { chmodSync, chownSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { sudoPassword } from '../../core/cli/stack/sudo_password.ts'
-import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
+import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
@@ -27,7 +27,7 @@ t.test('the password for sudo', async (t) => {
   writeFileSync(join(place, 'sudo'), `#!/bin/sh\n${asking}\n`, { mode: 0o755 })
   const output = (prompt: (() => Promise<string>) | null) => {
     const password = sudoPassword(prompt, () => undefined)
-    return linkTo(t, host, place, { sudo: { password } }).output('true', [])
+    return linkTo(t, host, place, { sudo: { password } }).runForOutput('true', [])
   }
   t.teardown(() => delete process.env.CONVERGE_SUDO_PASSWORD)
   proveCalls(t, [
@@ -66,7 +66,7 @@ t.test('a stack file that others may change', async (t) => {
 t.test('records that cannot be written', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const proof: Proof = {
-    source: 'core/fleet/rollout/files.ts',
+    source: 'core/fleet/records/state_files.ts',
     hint: 'get write access to it, which is beside the stack file, or move the stack file into a directory of your own',
   }
   const place = new Sandbox(t)
@@ -103,15 +103,15 @@ t.test('a full disk', async (t) => {
   const filler = join(directory, 'filler')
   proveCalls(t, [
     {
-      source: 'core/fleet/rollout/files.ts',
+      source: 'core/fleet/records/state_files.ts',
       hint: 'free some space there (df -h shows how much is left), then run again',
       broken: () => {
         t.throws(() => writeFileSync(filler, Buffer.alloc(1 << 20)), { code: 'ENOSPC' })
-        recorder.open(start)
+        recorder.begin(start)
       },
       repaired: () => {
         rmSync(filler)
-        recorder.open(start)
+        recorder.begin(start)
       },
     },
   ])

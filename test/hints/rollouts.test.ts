@@ -38,7 +38,7 @@ const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
 t.test('rollbacks', async (t) => {
   const hint =
     "name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows what each host was on"
-  const source = 'core/fleet/rollout/back.ts'
+  const source = 'core/fleet/rollout/rollback_targets.ts'
   const hosts = { a: { history: [old, bad, good] }, b: { history: [old, good] } }
   const both = { a: { apps: ['site', 'shop'], history: { site: [old, good], shop: [good] } } }
   const broken = { action: 'rollback', to: bad } as const
@@ -58,14 +58,14 @@ t.test('rollbacks', async (t) => {
 t.test('hosts that are down, and interrupted ones', async (t) => {
   proveRollouts(t, [
     {
-      source: 'core/fleet/rollout/connecting.ts',
+      source: 'core/fleet/rollout/connect_phase.ts',
       hint: 'add --down skip to continue without them',
       hosts: { a: {}, b: { connects: 'refused' } },
       broken: { down: 'fail' },
       repaired: { down: 'skip' },
     },
     {
-      source: 'core/fleet/rollout/crew.ts',
+      source: 'core/fleet/rollout/host_runner.ts',
       hint: 'run it again to finish',
       hosts: { a: { does: { deploy: 'ends' } } },
       broken: {},
@@ -88,7 +88,7 @@ t.test('undeploy', async (t) => {
 
 t.test('a host that takes no part and cannot be reached', async (t) => {
   const proof: Proof = {
-    source: 'core/fleet/rollout/connecting.ts',
+    source: 'core/fleet/rollout/connect_phase.ts',
     hint: 'run converge stack configure once it can be reached',
   }
   const reportOf = async (other: Behaviour) =>

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
-import { loadState } from '../../core/fleet/rollout/state.ts'
+import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
+import { loadState } from '../../core/fleet/records/stack_state.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { scratch } from '../support/machine.ts'
 import { proveCalls, proveCommands } from '../support/proofs.ts'
@@ -25,7 +25,7 @@ function recorded(t: Test): Record<string, string> {
     strategy: 'rolling',
     started: '2026-11-20T07:40:00.000Z',
   }
-  const record = recorder.open(start)
+  const record = recorder.begin(start)
   record.log('web1', { event: 'host', host: 'web1', phase: 'configure' })
   const hosts = [hostReport('web1'), hostReport('web2', { outcome: 'skipped', phase: null })]
   record.end(rolloutReport(hosts, { ...start, hosts }))
@@ -78,7 +78,7 @@ t.test('records of deployments', async (t) => {
       repaired: 'stack log 1 web1',
     },
     {
-      source: 'core/fleet/rollout/history.ts',
+      source: 'core/fleet/records/history.ts',
       hint: 'converge stack deployments lists them; the last 100 are kept',
       files,
       broken: 'stack log 7',
@@ -88,7 +88,7 @@ t.test('records of deployments', async (t) => {
 })
 
 t.test('the state of a stack', async (t) => {
-  const source = 'core/fleet/rollout/state.ts'
+  const source = 'core/fleet/records/stack_state.ts'
   const hint = 'repair it, or restore it from a copy; without the file every host counts as new until the next setup'
   const directory = scratch(t)
   const state = join(directory, 'state.json')

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { converge } from '../../core/converge/engine.ts'
-import { askHealth } from '../../core/fleet/rollout/health.ts'
+import { checkHealth } from '../../core/fleet/health/health_check.ts'
 import frontend from '../../recipes/frontend/role.ts'
 import portApp from '../../recipes/port_app/role.ts'
 import { BalancerClient } from '../../resources/balancer/haproxy_runtime.ts'
@@ -177,10 +177,10 @@ t.test('the front end', async (t) => {
     await ask(http, '/gate', { headers: { Host: 'www.example.com' } })
     t.equal((await ask(http, '/gate', { headers: { Host: 'www.example.com' } })).headers['x-cache'], 'hit')
     site.statuses.set('/gate', 500)
-    const health = await askHealth({ ...check, pages, deadlineSeconds: 1 })
+    const health = await checkHealth({ ...check, pages, deadlineSeconds: 1 })
     t.match(health, { ok: false, detail: 'status 500' })
     site.statuses.delete('/gate')
-    t.match(await askHealth({ ...check, pages, deadlineSeconds: 1 }), { ok: true })
+    t.match(await checkHealth({ ...check, pages, deadlineSeconds: 1 }), { ok: true })
   })
 
   await t.test('statistics with a password that nobody had to think up', async (t) => {

@@ -1,6 +1,6 @@
 /** Starts and ends rollout records in its own process, blocks in the middle of one, or changes the state of a stack. */
-import { Recorder } from '../../core/fleet/rollout/record.ts'
-import { updateState } from '../../core/fleet/rollout/state.ts'
+import { Recorder } from '../../core/fleet/records/recorder.ts'
+import { updateState } from '../../core/fleet/records/stack_state.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 
 const [directory = '', what = ''] = process.argv.slice(2)
@@ -16,10 +16,10 @@ const common = {
 }
 
 if (what === 'hang') {
-  const record = recorder.open({ ...common, hosts: ['client1', 'client2', 'client3'] })
-  record.tell({ event: 'host', host: 'client1', phase: 'build' })
-  record.tell({ event: 'done', host: 'client1', phase: 'build', outcome: 'changed', durationMs: 5 })
-  record.tell({ event: 'host', host: 'client2', phase: 'switch' })
+  const record = recorder.begin({ ...common, hosts: ['client1', 'client2', 'client3'] })
+  record.logEvent({ event: 'host', host: 'client1', phase: 'build' })
+  record.logEvent({ event: 'done', host: 'client1', phase: 'build', outcome: 'changed', durationMs: 5 })
+  record.logEvent({ event: 'host', host: 'client2', phase: 'switch' })
   setInterval(() => undefined, 1000)
 } else if (what.startsWith('state-'))
   for (let n = 0; n < 20; n++)
@@ -29,7 +29,7 @@ if (what === 'hang') {
     }))
 else
   for (let n = 0; n < Number(what); n++) {
-    const record = recorder.open({ ...common, hosts: [] })
+    const record = recorder.begin({ ...common, hosts: [] })
     record.end({ ...common, id: null, durationMs: 1, outcome: 'unchanged', hosts: [], warnings: [] })
     process.stdout.write(`${record.id}\n`)
   }

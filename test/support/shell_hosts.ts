@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import type { Test } from 'tap'
-import { Link } from '../../core/fleet/remote/link.ts'
+import { HostConnection } from '../../core/fleet/remote/host_connection.ts'
 import { RemoteHost, type RemoteHostOptions } from '../../core/fleet/remote/remote_host.ts'
-import type { RemoteProcess, Sudo, Wire } from '../../core/fleet/remote/wire.ts'
+import type { RemoteProcess, SshTransport, Sudo } from '../../core/fleet/remote/ssh_transport.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 
 /** The properties of a host that a test can change during its use. */
@@ -36,7 +36,7 @@ export function cutOff(host: Shell): void {
   for (const child of host.children) child.kill('SIGKILL')
 }
 
-function wireTo(t: Test, host: Shell): Wire {
+function wireTo(t: Test, host: Shell): SshTransport {
   let lose: (error: ConvergeError) => void = () => undefined
   const closed = new Promise<ConvergeError>((resolve) => {
     lose = resolve
@@ -54,7 +54,7 @@ function wireTo(t: Test, host: Shell): Wire {
       const answer = Object.entries(host.answers).find(([part]) => command.includes(part))?.[1]
       const script = answer === undefined ? `exec ${command}` : `printf '\\n%s\\n' 'converge: begins' '${answer}'`
       const [program = '', ...args] = [...host.through, '/bin/sh', '-c', `${host.startup}\n${script}`]
-      const { NODE_OPTIONS: _, ...environment } = process.env
+      const { NODE_OPTIONS, ...environment } = process.env
       const child = spawn(program, args, { env: { ...environment, PATH: host.path ?? environment.PATH } })
       host.children.add(child)
       t.teardown(() => child.kill('SIGKILL'))
@@ -71,7 +71,7 @@ function wireTo(t: Test, host: Shell): Wire {
   }
 }
 
-async function open(t: Test, host: Shell): Promise<Wire> {
+async function open(t: Test, host: Shell): Promise<SshTransport> {
   if (host.isDown) throw new ConvergeError('connection refused', { code: 'CONNECT_FAILED' })
   return wireTo(t, host)
 }
@@ -82,9 +82,9 @@ interface LinkChange {
   readonly sudo?: Sudo
 }
 
-export function linkTo(t: Test, host: Shell, state: string, change: LinkChange = {}): Link {
+export function linkTo(t: Test, host: Shell, state: string, change: LinkChange = {}): HostConnection {
   const { name = 'web1', rollout = 'deploy-1', sudo = 'none' } = change
-  const link = new Link({ name, rollout, sudo, by: 'ann', open: () => open(t, host) }, state)
+  const link = new HostConnection({ name, rollout, sudo, by: 'ann', open: () => open(t, host) }, state)
   t.teardown(() => link.close())
   return link
 }

@@ -42,7 +42,7 @@ export async function stackNames(option: string, words: readonly string[]): Prom
 
 /** Lists the commits of the recorded deployments, newest first, as targets of a rollback. */
 async function recordedCommits(directory: string): Promise<readonly string[]> {
-  const { listDeployments } = await import('../../fleet/rollout/history.ts')
+  const { listDeployments } = await import('../../fleet/records/history.ts')
   const records = await readdir(`${directory}/.converge`).catch(() => [])
   const all = records.flatMap((name) => listDeployments(`${directory}/.converge/${name}`, 20))
   const latestFirst = all.toSorted((a, b) => (a.started < b.started ? 1 : -1))

@@ -1,6 +1,6 @@
 /** Runs `converge stack hooks install|remove|show`: has the schedulers of the hosts call their lifecycle events. */
 import pLimit from 'p-limit'
-import { loadState } from '../../fleet/rollout/state.ts'
+import { loadState } from '../../fleet/records/stack_state.ts'
 import { oneLine } from '../../fleet/screen/text.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { FleetEvent } from '../../fleet/types.ts'
@@ -73,15 +73,15 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
     by: author(),
   })
   const limit = pLimit(howMany(args.parallel))
-  const seen = await limit.map(members, async ({ name, roles, host }): Promise<Seen> => {
+  const seen = await limit.map(members, async ({ name, roles, client }): Promise<Seen> => {
     try {
-      await host.connect(false)
-      const said = await host.ask(['hooks', 'show'], { roles, documents: nodeDocuments(stack, name, { online }) })
+      await client.connect(false)
+      const said = await client.query(['hooks', 'show'], { roles, documents: nodeDocuments(stack, name, { online }) })
       return { host: name, hooks: hooksIn(said) }
     } catch (thrown) {
       return { host: name, error: asConvergeError(thrown) }
     } finally {
-      host.close()
+      client.close()
     }
   })
   const shown = secrets.maskDeep(seen.map(({ host, hooks, error }) => ({ host, hooks, error: error?.toJSON() })))

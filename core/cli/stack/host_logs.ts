@@ -4,7 +4,7 @@ import type { LimitFunction } from 'p-limit'
 import { runCommand } from '../../fleet/operate/command.ts'
 import { LogResume, resentLines } from '../../fleet/operate/log_resume.ts'
 import { type LogLine, LogReader, type LogSource, logWords } from '../../fleet/operate/logs.ts'
-import type { Link } from '../../fleet/remote/link.ts'
+import type { HostConnection } from '../../fleet/remote/host_connection.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { ReachableHost } from './hosts.ts'
 import { linkTo } from './operate.ts'
@@ -91,7 +91,7 @@ export class HostLogs {
   }
 
   /** @throws if the first connection fails, or if a further attempt cannot succeed */
-  private async follow(link: Link): Promise<void> {
+  private async follow(link: HostConnection): Promise<void> {
     const { lines, interrupt, limit } = this.request
     for (let attempt = 0; ; ) {
       try {
@@ -111,7 +111,7 @@ export class HostLogs {
     }
   }
 
-  private lose(link: Link, { message }: ConvergeError): void {
+  private lose(link: HostConnection, { message }: ConvergeError): void {
     link.reset()
     // The name of the host is printed beside it: drop it from the message.
     this.listener.connection(this.name, 'lost', message.replace(/^.*?: the connection is lost: /, ''))
@@ -121,7 +121,7 @@ export class HostLogs {
     this.resentSince = 0
   }
 
-  private async once(link: Link, lines: number): Promise<void> {
+  private async once(link: HostConnection, lines: number): Promise<void> {
     const { follow, interrupt } = this.request
     this.problems = ''
     const status = await runCommand(link, {

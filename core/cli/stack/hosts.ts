@@ -1,16 +1,16 @@
 /** Prepares the hosts of a stack for connections: keys, jump hosts, sudo, and the files to upload. */
 import { homedir } from 'node:os'
-import { engineFiles } from '../../fleet/remote/items.ts'
+import { engineFiles } from '../../fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
-import type { Sudo, Wire } from '../../fleet/remote/wire.ts'
-import type { Member } from '../../fleet/rollout/request.ts'
+import type { SshTransport, Sudo } from '../../fleet/remote/ssh_transport.ts'
+import type { RolloutHost } from '../../fleet/rollout/request.ts'
 import type { Screen } from '../../fleet/screen/screen.ts'
 import { connector } from '../../fleet/ssh/connect.ts'
 import { resolveTarget, type SshTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
-import type { Tell } from '../../fleet/types.ts'
+import type { EmitEvent } from '../../fleet/types.ts'
 import { asConvergeError, type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { cacheDirectory } from '../inputs.ts'
 import type { StackCall } from './call.ts'
@@ -21,7 +21,7 @@ import { sudoPassword } from './sudo_password.ts'
 
 export interface FleetOptions {
   readonly hosts: readonly Placed[]
-  readonly tell: Tell
+  readonly tell: EmitEvent
   readonly screen: Pick<Screen, 'pause' | 'resume'>
   /** Name of the rollout, and its operator. */
   readonly rollout: string
@@ -35,7 +35,7 @@ export async function fleetHosts<N>(
   call: StackCall<N>,
   { stack, packed }: StackInputs<N>,
   { hosts, tell, screen, rollout, by, deployment }: FleetOptions,
-): Promise<Member[]> {
+): Promise<RolloutHost[]> {
   const { args, catalogue } = call
   const warn = (message: string) => tell({ event: 'warning', message })
   const note = (message: string) => tell({ event: 'note', message })
@@ -44,7 +44,7 @@ export async function fleetHosts<N>(
   const own = await packed()
   const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
   const runtimes = { cacheDirectory: cacheDirectory(), given: stack.runtimes }
-  return reached.map(({ placed, host, open, sudo }): Member => {
+  return reached.map(({ placed, host, open, sudo }): RolloutHost => {
     const { name } = placed
     const remote = new RemoteHost({
       ...{ name, open, sudo },
@@ -55,7 +55,7 @@ export async function fleetHosts<N>(
         tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
       patience: args.reconnect ?? 120,
     })
-    return { ...placed, address: host.address, host: remote }
+    return { ...placed, address: host.address, client: remote }
   })
 }
 
@@ -64,7 +64,7 @@ export interface ReachableHost<P> {
   readonly placed: P
   readonly host: StackHost
   readonly target: SshTarget
-  open(): Promise<Wire>
+  open(): Promise<SshTransport>
   readonly sudo: Sudo
 }
 

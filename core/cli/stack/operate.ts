@@ -1,7 +1,7 @@
 /** Selects hosts for a command of the operator, and connects to them without a lock or a record. */
 
-import { Link } from '../../fleet/remote/link.ts'
-import { loadState } from '../../fleet/rollout/state.ts'
+import { loadState } from '../../fleet/records/stack_state.ts'
+import { HostConnection } from '../../fleet/remote/host_connection.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { plain } from '../../report/printable.ts'
 import { printError } from '../print.ts'
@@ -42,12 +42,15 @@ export async function selectedHosts<N>(
  * @param asRoot whether the command runs as root
  * @throws NO_ROOT
  */
-export function linkTo({ placed: { name }, host, target, open, sudo }: ReachableHost<Placed>, asRoot: boolean): Link {
+export function linkTo(
+  { placed: { name }, host, target, open, sudo }: ReachableHost<Placed>,
+  asRoot: boolean,
+): HostConnection {
   if (asRoot && sudo === 'none' && target.user !== 'root')
     throw new ConvergeError(`cannot become root on ${name}: the stack file sets "sudo" to false`, {
       code: 'NO_ROOT',
       hint: 'leave out --sudo and --user, or correct "sudo" of the host',
     })
   const state = `${host.prefix ?? ''}/var/lib/converge/fleet`
-  return new Link({ name, open, sudo: asRoot ? sudo : 'none', rollout: '', by: '' }, state)
+  return new HostConnection({ name, open, sudo: asRoot ? sudo : 'none', rollout: '', by: '' }, state)
 }

@@ -1,9 +1,9 @@
 /** Runs `converge stack deployments` and `converge stack log`: prints the recorded deployments of a stack. */
 import { dirname, resolve } from 'node:path'
 import picocolors from 'picocolors'
-import { namesIn } from '../../fleet/rollout/files.ts'
-import { listDeployments, readDeployment, readLog } from '../../fleet/rollout/history.ts'
-import type { Deployment } from '../../fleet/rollout/record.ts'
+import { listDeployments, readDeployment, readLog } from '../../fleet/records/history.ts'
+import type { Deployment } from '../../fleet/records/recorder.ts'
+import { namesIn } from '../../fleet/records/state_files.ts'
 import { sound } from '../../fleet/screen/failures.ts'
 import { deploymentsTable, describeDeployment, describeLog } from '../../fleet/screen/history.ts'
 import { describeNames } from '../../fleet/screen/names.ts'

@@ -1,6 +1,6 @@
 /** Turns the command line of a rollout into its request. */
 import { defaultEvents } from '../../compile/compile.ts'
-import { parseAmount } from '../../fleet/rollout/plan.ts'
+import { parseHostCount } from '../../fleet/rollout/batches.ts'
 import type { RolloutRequest } from '../../fleet/rollout/request.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
@@ -24,9 +24,9 @@ export function requestOf(action: Action, args: Arguments, stack: Stack, known: 
     by: author(),
     strategy: args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'),
     restartsInTurn: action === 'setup' && args.strategy === undefined,
-    batch: parseAmount(args.batch ?? '1', 'batch', 1),
+    batch: parseHostCount(args.batch ?? '1', 'batch', 1),
     parallel: howMany(args.parallel),
-    maxFailures: parseAmount(args.maxFailures ?? '0', 'max-failures', 0),
+    maxFailures: parseHostCount(args.maxFailures ?? '0', 'max-failures', 0),
     rollbackOnFailure: args.rollbackOnFailure === true,
     down: args.down ?? 'fail',
     migrates: args.migrate ?? 'new',

@@ -1,18 +1,18 @@
 /** Runs the rollouts `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
 import { defaultEvents } from '../../compile/compile.ts'
-import { askHealth } from '../../fleet/rollout/health.ts'
-import { listDeployments } from '../../fleet/rollout/history.ts'
-import { lastKnownHosts } from '../../fleet/rollout/last_known.ts'
-import { Recorder, type Recording } from '../../fleet/rollout/record.ts'
-import { type Member, orderName, type Ports, type RolloutRequest } from '../../fleet/rollout/request.ts'
+import { checkHealth } from '../../fleet/health/health_check.ts'
+import { listDeployments } from '../../fleet/records/history.ts'
+import { lastKnownHosts } from '../../fleet/records/last_known.ts'
+import { Recorder, type Recording } from '../../fleet/records/recorder.ts'
+import { loadState, recordStackChanges, type StackState } from '../../fleet/records/stack_state.ts'
+import { orderName, type RolloutHost, type RolloutPorts, type RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
-import { keepAftermath, loadState, type StackState } from '../../fleet/rollout/state.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { type Screen, screen } from '../../fleet/screen/screen.ts'
 import { isWell } from '../../fleet/screen/status.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
-import type { Action, FleetEvent, LastKnown } from '../../fleet/types.ts'
+import type { Action, FleetEvent, LastKnownState } from '../../fleet/types.ts'
 import { asConvergeError, throwProblems } from '../../model/errors.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import type { Arguments } from '../options.ts'
@@ -84,13 +84,13 @@ async function areFree<N>(
     by: request.by,
   })
   try {
-    await Promise.all(members.map(({ host }) => host.connect(true)))
+    await Promise.all(members.map(({ client }) => client.connect(true)))
     return true
   } catch (thrown) {
     // The rollout reports any other error.
     return asConvergeError(thrown).code !== 'HOST_HELD'
   } finally {
-    for (const { host } of members) host.close()
+    for (const { client: host } of members) host.close()
   }
 }
 
@@ -136,7 +136,7 @@ class RolloutCall<N> {
   private readonly interrupts: Interrupts | null
   private recording: Recording | null = null
   private isUnwell = false
-  private records: ReadonlyMap<string, LastKnown> | undefined
+  private records: ReadonlyMap<string, LastKnownState> | undefined
 
   constructor(
     private readonly call: StackCall<N>,
@@ -158,10 +158,10 @@ class RolloutCall<N> {
       const earlier = this.earlierConflict()
       if (earlier !== null) return this.giveWay(earlier)
       const run = () => rollout(asked.request, this.ports(members))
-      const { report, aftermath, busy } = await (looks ? untilInterrupted(run, call.endProcess) : run())
+      const { report, changes, busy } = await (looks ? untilInterrupted(run, call.endProcess) : run())
       if (busy.length > 0) return this.giveWay(conflictOn(busy))
       try {
-        if (this.recording) await keepAftermath(asked.directory, this.recording.id, aftermath)
+        if (this.recording) await recordStackChanges(asked.directory, this.recording.id, changes)
       } finally {
         this.recording?.end({ ...report, recipe: asked.recipe })
       }
@@ -171,7 +171,7 @@ class RolloutCall<N> {
     }
   }
 
-  private members(): Promise<Member[]> {
+  private members(): Promise<RolloutHost[]> {
     const { inputs, hosts, request } = this.asked
     const own = { rollout: rolloutName(request), by: request.by, deployment: () => this.deployment() }
     return fleetHosts(this.call, inputs, { hosts, tell: this.tell, screen: this.screen, ...own })
@@ -202,10 +202,10 @@ class RolloutCall<N> {
     const strategy = orderName(request)
     const started = new Date().toISOString()
     const what = { stack, action, recipe, comment, by, strategy, started, commits: {}, hosts: [...names] }
-    this.recording = recorder.open(what)
+    this.recording = recorder.begin(what)
   }
 
-  private ports(members: readonly Member[]): Ports {
+  private ports(members: readonly RolloutHost[]): RolloutPorts {
     const { inputs, state, names, request } = this.asked
     const { stack } = inputs
     const behind = Object.entries(state.hosts).flatMap(([host, { behind }]) =>
@@ -222,12 +222,12 @@ class RolloutCall<N> {
         }),
       known: { online: onlineIn(stack, state), behind: new Map(behind), apps: state.apps },
       id: this.recording?.id ?? null,
-      tell: this.tell,
+      emit: this.tell,
       log: (host, event) => this.recording?.log(host, event),
       health: healthOf(stack),
       earlier: () => listDeployments(this.asked.directory, recentDeployments),
       commitsBetween: (from, to) => commitsBetween([stack.directory, process.cwd()], from, to),
-      interrupted: () => this.interrupts?.state ?? 'none',
+      interruption: () => this.interrupts?.state ?? 'none',
       onInterrupt: (listener) => this.interrupts?.on(listener) ?? (() => undefined),
       clock: () => Date.now(),
     }
@@ -252,7 +252,7 @@ class RolloutCall<N> {
     const event = this.withLastKnown(given)
     const shown = this.call.secrets.maskDeep(named(event, this.asked.recipe))
     if (event.event === 'done' && event.phase === 'status') this.isUnwell ||= !isWell(event.status)
-    this.recording?.tell(shown)
+    this.recording?.logEvent(shown)
     this.screen.tell(shown)
   }
 
@@ -266,10 +266,10 @@ function named(event: FleetEvent, recipe: string | undefined): FleetEvent {
   return event.event === 'end' ? { ...event, report: { ...event.report, recipe } } : event
 }
 
-function healthOf({ health, directory }: Stack): Ports['health'] {
+function healthOf({ health, directory }: Stack): RolloutPorts['health'] {
   if (health === null) return null
   return (most = Number.POSITIVE_INFINITY, watch) =>
-    askHealth({ ...health, ...watch, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most) })
+    checkHealth({ ...health, ...watch, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most) })
 }
 
 function output(args: Arguments) {

@@ -1,6 +1,6 @@
 /** Selects hosts of a stack by the options of a command. */
 import type { FollowUp } from '../../compile/role.ts'
-import { limited, type PlannedHost } from '../../fleet/rollout/plan.ts'
+import { matchHostPatterns, type OrderedHost } from '../../fleet/rollout/batches.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
@@ -9,7 +9,7 @@ import { nearest } from '../../model/nearest.ts'
 import type { Arguments } from '../options.ts'
 
 /** A host of the stack, with the facts that a rollout needs. */
-export interface Placed extends PlannedHost {
+export interface Placed extends OrderedHost {
   readonly roles: readonly string[]
   readonly apps: readonly string[]
   /** Subset of its apps that have a migration. */
@@ -60,7 +60,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
     // A misspelt name after ! would include the very host that the operator excludes.
     ...(limit ?? []).flatMap((pattern) => {
       const bare = pattern.replace(/^!/, '')
-      if (limited(hosts, [bare]).length > 0) return []
+      if (matchHostPatterns(hosts, [bare]).length > 0) return []
       return usage(
         `--limit ${pattern}: the stack ${stack.name} has no such host`,
         nearest(bare, hosts) ?? thereAre(hosts),
@@ -104,7 +104,7 @@ export function chosenByPlace(stack: Stack, { layer, host, limit }: Arguments): 
   const meant = stack.hosts
     .filter(({ layers }) => layer?.some((one) => layers.includes(one)) ?? true)
     .filter(({ name }) => host?.includes(name) ?? true)
-  return new Set(limited(namesOf(meant), limit ?? []))
+  return new Set(matchHostPatterns(namesOf(meant), limit ?? []))
 }
 
 function namesOf(all: readonly { readonly name: string }[]): string[] {

@@ -1,5 +1,5 @@
 /** Decides which hosts of a stack take part in a rollout, by its request and the recorded state. */
-import type { StackState } from '../../fleet/rollout/state.ts'
+import type { StackState } from '../../fleet/records/stack_state.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
 import { ConvergeError } from '../../model/errors.ts'

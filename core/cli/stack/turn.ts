@@ -1,10 +1,10 @@
 /** Lets one rollout follow another: finds the one that uses the hosts, and waits until it has ended. */
-import { readDeployment, runningDeployments } from '../../fleet/rollout/history.ts'
-import type { Deployment } from '../../fleet/rollout/record.ts'
+import { readDeployment, runningDeployments } from '../../fleet/records/history.ts'
+import type { Deployment } from '../../fleet/records/recorder.ts'
 import type { BusyHost } from '../../fleet/rollout/rollout.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { describeOther, shortId } from '../../fleet/screen/tally.ts'
-import type { Action, OtherDeployment, Tell } from '../../fleet/types.ts'
+import type { Action, EmitEvent, OtherDeployment } from '../../fleet/types.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
 /** Another rollout, found by its record or by the locks on hosts. */
@@ -19,7 +19,7 @@ export interface TurnOptions {
   readonly action: Action
   /** Seconds; undefined if the operator does not want to wait. */
   readonly wait: number | undefined
-  readonly tell: Tell
+  readonly tell: EmitEvent
   /** Options that select the same stack, with a leading blank. */
   readonly same: string
 }

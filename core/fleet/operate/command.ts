@@ -2,8 +2,8 @@
 import { StringDecoder } from 'node:string_decoder'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { withDeadline } from '../remote/answer_deadline.ts'
-import type { Link } from '../remote/link.ts'
-import type { RemoteProcess } from '../remote/wire.ts'
+import type { HostConnection } from '../remote/host_connection.ts'
+import type { RemoteProcess } from '../remote/ssh_transport.ts'
 import { begins, commandScript } from './command_script.ts'
 
 export type Output = 'stdout' | 'stderr'
@@ -28,10 +28,10 @@ const endingSeconds = 8
  * @returns exit status of the command
  * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, INTERRUPTED, CONNECTION_LOST
  */
-export async function runCommand(link: Link, request: CommandRequest): Promise<number> {
+export async function runCommand(link: HostConnection, request: CommandRequest): Promise<number> {
   const { words, account, timeout, interrupt, onOutput, onBegin } = request
   if (interrupt.aborted) throw interrupted()
-  const started = await untilAborted(link.script(commandScript, [account ?? '', ...words]), interrupt)
+  const started = await untilAborted(link.runScript(commandScript, [account ?? '', ...words]), interrupt)
   const { process } = started
   process.stdin.on('error', () => undefined)
   const errors = new AfterMark((text) => onOutput(text, 'stderr'))
@@ -58,7 +58,7 @@ export async function runCommand(link: Link, request: CommandRequest): Promise<n
     output.end(decoder.end())
     errors.end()
     if (ending.why !== null) throw ending.why
-    if (!output.hasBegun) throw await link.failed(started, 'the command could not be started')
+    if (!output.hasBegun) throw await link.startFailure(started, 'the command could not be started')
     return code ?? 255
   } catch (thrown) {
     output.end(decoder.end())

@@ -1,8 +1,8 @@
 /** Limits the wait for a host that accepts connections and commands but does not answer them. */
 import type { Writable } from 'node:stream'
 import { ConvergeError } from '../../model/errors.ts'
-import { textOf } from './heard.ts'
-import type { RemoteProcess } from './wire.ts'
+import { readText } from './event_stream.ts'
+import type { RemoteProcess } from './ssh_transport.ts'
 
 /** Seconds. */
 export interface AnswerLimits {
@@ -14,7 +14,7 @@ export interface AnswerLimits {
   readonly quiet: number
 }
 
-export const usualLimits: AnswerLimits = { first: 60, rest: 600, quiet: 60 }
+export const defaultLimits: AnswerLimits = { first: 60, rest: 600, quiet: 60 }
 
 /** Restarts the limit from this moment; null lifts it. Seconds. */
 export type Extend = (limit: number | null) => void
@@ -48,7 +48,7 @@ const silentHost = (seconds: number) =>
  * Reads the whole output of a command. Closes the command where the host does not answer in time.
  * @throws HOST_SILENT, REMOTE_FAILED, CONNECTION_LOST
  */
-export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLimits, input?: Uint8Array) {
+export async function readOutput(process: RemoteProcess, { first, rest }: AnswerLimits, input?: Uint8Array) {
   let hasAnswered = false
   const answers = (extend: Extend) => () => {
     if (!hasAnswered) extend(rest)
@@ -56,8 +56,8 @@ export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLi
   }
   try {
     return await withDeadline(first, async (extend) => {
-      if (input !== undefined) void writeParts(process.stdin, input, () => extend(rest))
-      const output = await textOf(process, answers(extend))
+      if (input !== undefined) void writeInParts(process.stdin, input, () => extend(rest))
+      const output = await readText(process, answers(extend))
       return { output, code: (await process.ended).code }
     })
   } catch (error) {
@@ -70,16 +70,16 @@ export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLi
  * Returns the exit status of a command whose output has ended.
  * @throws HOST_SILENT, CONNECTION_LOST
  */
-export function endOf(process: RemoteProcess, { first }: AnswerLimits): RemoteProcess['ended'] {
+export function waitForEnd(process: RemoteProcess, { first }: AnswerLimits): RemoteProcess['ended'] {
   return withDeadline(first, () => process.ended)
 }
 
-const partSize = 256 * 1024
+const partBytes = 256 * 1024
 
 /** Writes in parts, so that each part of an upload extends the deadline. */
-async function writeParts(stdin: Writable, input: Uint8Array, onProgress: () => void): Promise<void> {
-  for (let at = 0; at < input.length; at += partSize) {
-    const part = input.subarray(at, at + partSize)
+async function writeInParts(stdin: Writable, input: Uint8Array, onProgress: () => void): Promise<void> {
+  for (let at = 0; at < input.length; at += partBytes) {
+    const part = input.subarray(at, at + partBytes)
     await new Promise<void>((resolve) => stdin.write(part, () => resolve()))
     onProgress()
   }

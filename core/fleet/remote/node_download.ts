@@ -11,11 +11,11 @@ import { extract } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { type Duration, minutes } from '../../model/units.ts'
-import { type Architecture, misfit } from '../machines.ts'
+import { type Architecture, incompatibilityOf } from '../program_format.ts'
 
 /** The oldest Node that runs the engine. */
-export const oldest = [20, 11] as const
-export const leastVersion = oldest.join('.')
+export const minimumVersion = [20, 11] as const
+export const leastVersion = minimumVersion.join('.')
 /** The registry has no version later than 20 for the rarer architectures. */
 const wantedVersion = `^22 || ^${leastVersion}`
 
@@ -26,7 +26,7 @@ export interface DownloadLimits {
   readonly size: number
 }
 
-const usualLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
+const defaultLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
 
 /**
  * Returns the path of the program, which later runs use again. npm knows the registry and its credentials, and checks
@@ -36,7 +36,7 @@ const usualLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
 export async function downloadNode(
   arch: Architecture,
   cacheDirectory: string,
-  limits: DownloadLimits = usualLimits,
+  limits: DownloadLimits = defaultLimits,
 ): Promise<string> {
   const program = `${cacheDirectory}/node-linux-${arch}-22`
   if (existsSync(program)) return program
@@ -46,7 +46,7 @@ export async function downloadNode(
     const archive = await packPackage(`node-linux-${arch}@${wantedVersion}`, workspace, limits)
     makeDirectories(cacheDirectory, 0o700)
     await unpackMember({ archive, member: 'package/bin/node', to: unpacked, limit: limits.size })
-    const why = misfit(unpacked, arch)
+    const why = incompatibilityOf(unpacked, arch)
     if (why !== null) throw new Error(`what the package has ${why}`)
     renameSync(unpacked, program)
     return program

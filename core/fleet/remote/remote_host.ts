@@ -3,26 +3,26 @@ import { randomBytes } from 'node:crypto'
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { shortFailure } from '../../report/replay.ts'
-import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
-import { outputOf } from './answer_deadline.ts'
-import { Bringing, stillMissing } from './bringing.ts'
-import { type Kept, keptWords, ownCommand } from './by_itself.ts'
-import { answerOf, askedOf, Heard, tail } from './heard.ts'
-import { inputFiles, inputFileWords } from './inputs.ts'
-import { type Files, type Item, itemOf } from './items.ts'
-import { Link, type LinkOptions } from './link.ts'
-import { died, notBegun, silent, unproven } from './run_failures.ts'
+import type { HostClient, RunEvent, RunRequest, RunResult } from '../host_client.ts'
+import { readOutput } from './answer_deadline.ts'
+import { lastLines, parseQueryAnswer, parseQueryOutput, RunEventStream } from './event_stream.ts'
+import { HostConnection, type HostConnectionOptions } from './host_connection.ts'
+import { inputFileArguments, inputFiles } from './host_inputs.ts'
+import { type PersistedRun, persistArguments, schedulerProgram } from './installed_scripts.ts'
+import { type PackedDirectory, type PackedFiles, packDirectory } from './packed_directory.ts'
+import { contradictoryEnd, interruptedBeforeStart, noOutput, runDied } from './run_failures.ts'
 import { RunFollower } from './run_follower.ts'
 import type { Runtimes } from './runtime.ts'
-import { askScript, errorsScript, interruptScript, startScript } from './scripts.ts'
+import { errorsScript, interruptScript, queryScript, startScript } from './scripts.ts'
+import { Uploader, uploadsDisappeared } from './upload.ts'
 
-export interface RemoteHostOptions extends LinkOptions {
+export interface RemoteHostOptions extends HostConnectionOptions {
   readonly name: string
   /** Prefix directory below which the account converges; null for the whole system. */
   readonly prefix: string | null
-  readonly engine: Files
+  readonly engine: PackedFiles
   /** The user's recipes as files to upload; null without. */
-  readonly recipes: Files | null
+  readonly recipes: PackedFiles | null
   /** Texts to mask everywhere; the host receives those that occur in its documents. */
   readonly secrets: readonly string[]
   readonly runtimes: Runtimes
@@ -33,25 +33,26 @@ export interface RemoteHostOptions extends LinkOptions {
   readonly patience: number
 }
 
-export class RemoteHost implements FleetHost {
-  private readonly link: Link
-  private readonly bringing: Bringing
-  private running: Running | null = null
+export class RemoteHost implements HostClient {
+  private readonly connection: HostConnection
+  private readonly uploader: Uploader
+  private running: ActiveRun | null = null
   private readonly library: string
   private readonly state: string
-  private readonly engine: Item
-  private readonly recipes: Item | null
+  private readonly engine: PackedDirectory
+  private readonly recipes: PackedDirectory | null
 
   constructor(private readonly options: RemoteHostOptions) {
     const prefix = options.prefix ?? ''
     this.library = `${prefix}/usr/local/lib/converge`
     this.state = `${prefix}/var/lib/converge/fleet`
-    this.link = new Link(options, this.state)
+    this.connection = new HostConnection(options, this.state)
     const { runtimes, step } = options
-    this.bringing = new Bringing(this.link, { library: this.library, state: this.state, runtimes, step })
-    this.engine = itemOf(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
+    this.uploader = new Uploader(this.connection, { library: this.library, state: this.state, runtimes, step })
+    this.engine = packDirectory(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
     this.recipes =
-      options.recipes && itemOf(this.library, 'recipes', options.recipes, { what: 'your recipes', secret: false })
+      options.recipes &&
+      packDirectory(this.library, 'recipes', options.recipes, { what: 'your recipes', secret: false })
   }
 
   get name(): string {
@@ -59,85 +60,85 @@ export class RemoteHost implements FleetHost {
   }
 
   async connect(hold: boolean): Promise<void> {
-    await this.link.connect(hold)
+    await this.connection.connect(hold)
   }
 
   async run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
     const run = `${this.options.rollout}-${randomBytes(4).toString('hex')}`
-    const running = new Running(run)
+    const running = new ActiveRun(run)
     this.running = running
     try {
-      return await this.runNamed(running, request, (event) => {
-        if (event.event === 'start') running.begins()
+      return await this.runUnder(running, request, (event) => {
+        if (event.event === 'start') running.markBegun()
         hear(event)
       })
     } finally {
       this.running = null
-      running.begins()
+      running.markBegun()
     }
   }
 
   /** Runs the request. A lost connection is a failure before the run has started; later, the run is followed again. */
-  private async runNamed(running: Running, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
+  private async runUnder(running: ActiveRun, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
     const { run } = running
     const inputs = this.inputsOf(request)
-    const needs = this.needs(inputs)
-    const heard = new Heard(hear)
+    const requiredDirectories = this.needs(inputs)
+    const heard = new RunEventStream(hear)
     const { patience, connection } = this.options
-    const follower = new RunFollower(this.link, heard, { runs: `${this.state}/runs`, run, patience, connection })
+    const follower = new RunFollower(this.connection, heard, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
-      ...this.command(commandOf(request), request, inputs),
+      ...this.commandLine(commandOf(request), request, inputs),
       // The host's own scheduler may be running: its run may take this many seconds to finish.
       ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by, '--coordinated']),
       ...['--json-output', ...request.options],
-      ...(request.events.includes('hooks_install') ? ['--program', ownCommand(this.library), '--bare'] : []),
+      ...(request.events.includes('hooks_install') ? ['--program', schedulerProgram(this.library), '--bare'] : []),
     ]
     for (let brought = false; ; brought = true) {
-      if (running.isOver) throw notBegun()
-      const started = await this.link.script(startScript, [
+      if (running.isInterrupted) throw interruptedBeforeStart()
+      const started = await this.connection.runScript(startScript, [
         this.library,
         `${this.state}/runs`,
         run,
-        needs.map(({ directory }) => directory).join('\n'),
-        ...keptWords(this.kept(request, inputs, needs)),
+        requiredDirectories.map(({ directory }) => directory).join('\n'),
+        ...persistArguments(this.persistedRun(request, inputs, requiredDirectories)),
         ...call,
       ])
       const missing = await follower.follow(started.process)
       if (missing === null) break
-      if (missing === 'silent') throw await this.link.failed(started, 'the run could not be started')
-      if (brought) throw stillMissing(missing)
-      await this.bringing.bring(missing, needs, () => running.isOver)
+      if (missing === 'silent') throw await this.connection.startFailure(started, 'the run could not be started')
+      if (brought) throw uploadsDisappeared(missing)
+      await this.uploader.uploadMissing(missing, requiredDirectories, () => running.isInterrupted)
     }
     return this.resultOf(run, heard)
   }
 
-  async ask(words: readonly string[], request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown> {
+  async query(words: readonly string[], request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown> {
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
     for (let brought = false; ; brought = true) {
-      const started = await this.link.script(askScript, [
+      const started = await this.connection.runScript(queryScript, [
         this.library,
         needs.map(({ directory }) => directory).join('\n'),
-        ...this.command(words, request, inputs),
+        ...this.commandLine(words, request, inputs),
         '--json-output',
       ])
-      const { output, code } = await outputOf(started.process, this.link.limits)
-      const asked = askedOf(output)
+      const { output, code } = await readOutput(started.process, this.connection.limits)
+      const asked = parseQueryOutput(output)
       if ('missing' in asked) {
-        if (brought) throw stillMissing(asked.missing)
-        await this.bringing.bring(asked.missing, needs)
+        if (brought) throw uploadsDisappeared(asked.missing)
+        await this.uploader.uploadMissing(asked.missing, needs)
         continue
       }
       const { said } = asked
-      const value = answerOf(said)
+      const value = parseQueryAnswer(said)
       if (value !== undefined) return value
       // JSON lines, without any.
       if (code === 0 && said === '') return []
       throw (
-        this.link.refusal(code, started) ??
+        this.connection.sudoFailure(code, started) ??
         new ConvergeError(`converge ${words.join(' ')} gave no answer on the host`, {
           code: 'REMOTE_FAILED',
-          output: tail(started.errors() || said),
+          output: lastLines(started.errors() || said),
           hint:
             code === 0
               ? 'remove what your recipes print to standard output, or print it to standard error: console.error'
@@ -150,77 +151,84 @@ export class RemoteHost implements FleetHost {
   async interrupt(): Promise<void> {
     const { running } = this
     if (running === null) return
-    running.isOver = true
-    if (!this.link.connectedNow || (await this.hasHeard(running.run))) return
+    running.isInterrupted = true
+    if (!this.connection.isConnected || (await this.sendInterrupt(running.run))) return
     // The run is being started: interrupt it when its engine has begun.
     await running.begun
-    if (this.running === running) await this.hasHeard(running.run)
+    if (this.running === running) await this.sendInterrupt(running.run)
   }
 
-  private async hasHeard(run: string): Promise<boolean> {
-    return (await this.link.output(interruptScript, [`${this.state}/runs`, run])) !== ''
+  private async sendInterrupt(run: string): Promise<boolean> {
+    return (await this.connection.runForOutput(interruptScript, [`${this.state}/runs`, run])) !== ''
   }
 
   close(): void {
-    this.link.close()
+    this.connection.close()
   }
 
-  private async resultOf(run: string, heard: Heard): Promise<RunResult> {
+  private async resultOf(run: string, heard: RunEventStream): Promise<RunResult> {
     const { status, report, error } = heard
     if (status === undefined) {
-      const said = await this.link.output(errorsScript, [`${this.state}/runs`, run]).catch(() => '')
-      return { status: null, report: null, failure: died('the run was killed, or its host was', said) }
+      const said = await this.connection.runForOutput(errorsScript, [`${this.state}/runs`, run]).catch(() => '')
+      return { status: null, report: null, failure: runDied('the run was killed, or its host was', said) }
     }
     if (status === 0 && (report === null || isFailed(report)))
-      return { status, report, failure: error ?? (heard.told ? unproven(report) : silent) }
+      return { status, report, failure: error ?? (heard.hasEvents ? contradictoryEnd(report) : noOutput) }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
     const failure =
       (failed && shortFailure(failed)) ??
       error ??
-      (status === 0 || isFailed(report) ? null : await this.unexplained(run, status))
+      (status === 0 || isFailed(report) ? null : await this.unexplainedFailure(run, status))
     return { status, report, failure }
   }
 
-  private async unexplained(run: string, status: number): Promise<FailureReport> {
-    const said = await this.link.output(errorsScript, [`${this.state}/runs`, run])
+  private async unexplainedFailure(run: string, status: number): Promise<FailureReport> {
+    const said = await this.connection.runForOutput(errorsScript, [`${this.state}/runs`, run])
     // A shell adds 128 to the signal; out of memory, the kernel sends signal 9.
-    if (status > 128) return died(`the run was killed by signal ${status - 128}`, said)
-    return { code: 'REMOTE_FAILED', message: `converge ended with exit status ${status}`, output: tail(said) }
+    if (status > 128) return runDied(`the run was killed by signal ${status - 128}`, said)
+    return { code: 'REMOTE_FAILED', message: `converge ended with exit status ${status}`, output: lastLines(said) }
   }
 
-  private inputsOf({ documents }: Pick<RunRequest, 'documents'>): Item {
+  private inputsOf({ documents }: Pick<RunRequest, 'documents'>): PackedDirectory {
     const files = inputFiles(documents, this.options.secrets)
-    return itemOf(`${this.state}/inputs`, this.name, files, { what: 'its node', secret: true })
+    return packDirectory(`${this.state}/inputs`, this.name, files, { what: 'its node', secret: true })
   }
 
-  private needs(inputs: Item): Item[] {
+  private needs(inputs: PackedDirectory): PackedDirectory[] {
     return [this.engine, ...(this.recipes ? [this.recipes] : []), inputs]
   }
 
-  private command(
+  private commandLine(
     words: readonly string[],
     { roles, documents }: Pick<RunRequest, 'roles' | 'documents'>,
-    inputs: Item,
+    inputs: PackedDirectory,
   ): string[] {
-    return [...this.program(), ...words, ...this.inputWords({ roles, documents }, inputs)]
+    return [...this.program(), ...words, ...this.inputArguments({ roles, documents }, inputs)]
   }
 
-  private kept(request: RunRequest, inputs: Item, needs: readonly Item[]): Kept | null {
-    const { keeps, dry } = request
-    if (keeps === undefined || dry) return null
-    const [program, words] = [this.program(), this.inputWords(request, inputs)]
-    return { keeps, engine: this.engine, needs, program, inputs: words }
+  private persistedRun(
+    request: RunRequest,
+    inputs: PackedDirectory,
+    needs: readonly PackedDirectory[],
+  ): PersistedRun | null {
+    const { persist, dry } = request
+    if (persist === undefined || dry) return null
+    const [program, words] = [this.program(), this.inputArguments(request, inputs)]
+    return { mode: persist, engine: this.engine, required: needs, program, inputs: words }
   }
 
   private program(): string[] {
     return [`${this.library}/node`, `${this.engine.directory}/start.cjs`]
   }
 
-  private inputWords({ roles, documents }: Pick<RunRequest, 'roles' | 'documents'>, inputs: Item): string[] {
+  private inputArguments(
+    { roles, documents }: Pick<RunRequest, 'roles' | 'documents'>,
+    inputs: PackedDirectory,
+  ): string[] {
     const { prefix } = this.options
     return [
       ...(roles.length > 0 ? ['--role', roles.join(',')] : []),
-      ...inputFileWords(documents, inputs.directory),
+      ...inputFileArguments(documents, inputs.directory),
       ...(this.recipes ? ['--recipes', this.recipes.directory] : []),
       ...(prefix === null ? [] : ['--prefix', prefix]),
     ]
@@ -228,16 +236,16 @@ export class RemoteHost implements FleetHost {
 }
 
 /** A run on the host, from its first upload. */
-class Running {
+class ActiveRun {
   /** Whether it was interrupted. */
-  isOver = false
+  isInterrupted = false
   /** Resolved when its engine has begun, or will not begin. */
   readonly begun: Promise<void>
-  begins: () => void = () => undefined
+  markBegun: () => void = () => undefined
 
   constructor(readonly run: string) {
     this.begun = new Promise((resolve) => {
-      this.begins = resolve
+      this.markBegun = resolve
     })
   }
 }
@@ -248,12 +256,12 @@ function isFailed(report: RunResult['report']): boolean {
 }
 
 /** Events with a command of the same name, which takes options that `plan` and `apply` do not. */
-const commands = 'setup configure build deploy undeploy shutdown rollback rebuild start stop restart'.split(' ')
+const eventCommands = 'setup configure build deploy undeploy shutdown rollback rebuild start stop restart'.split(' ')
 
 function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {
   const [only] = events
   const how = dry ? ['--dry-run'] : []
   if (only?.startsWith('hooks_')) return [...only.split('_'), ...how]
-  if (events.length === 1 && only !== undefined && commands.includes(only)) return [only, ...how]
+  if (events.length === 1 && only !== undefined && eventCommands.includes(only)) return [only, ...how]
   return [dry ? 'plan' : 'apply', '--event', events.join(',')]
 }

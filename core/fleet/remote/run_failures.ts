@@ -1,35 +1,35 @@
 /** Builds the errors for failures of a run that its own events do not report. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
-import { tail } from './heard.ts'
+import { lastLines } from './event_stream.ts'
 
-export const notBegun = () =>
+export const interruptedBeforeStart = () =>
   new ConvergeError('ended before anything was begun on the host', {
     code: 'INTERRUPTED',
     hint: 'run it again to finish',
   })
 
-/** @param said standard error of the run */
-export const died = (message: string, said: string): FailureReport => ({
+/** @param errors standard error of the run */
+export const runDied = (message: string, errors: string): FailureReport => ({
   ...{ code: 'RUN_DIED', message, hint: 'run again to finish what is left' },
-  ...(said.trim() === '' ? {} : { output: tail(said) }),
+  ...(errors.trim() === '' ? {} : { output: lastLines(errors) }),
 })
 
-export const silent: FailureReport = {
+export const noOutput: FailureReport = {
   code: 'REMOTE_FAILED',
   message: 'converge ended on the host without any output, so nothing was done',
   hint: 'remove /usr/local/lib/converge on the host (below its prefix, if it has one), whose files may be damaged, and run again',
 }
 
 /** Builds the failure of a run that ended with exit status 0 and whose report does not say that it succeeded. */
-export const unproven = (report: RunReport | null): FailureReport => ({
+export const contradictoryEnd = (report: RunReport | null): FailureReport => ({
   code: 'REMOTE_FAILED',
   message: `converge ended on the host with exit status 0, but ${report === null ? 'sent no valid report' : `reported the outcome "${report.outcome}"`}`,
   hint: 'run "converge stack log last HOST" to see what the host sent; if its files may be damaged, remove /usr/local/lib/converge on the host (below its prefix, if it has one), and run again',
 })
 
 /** @param last the failure of the last attempt to connect */
-export const unreachable = (host: string, last: ConvergeError) =>
+export const lostHost = (host: string, last: ConvergeError) =>
   new ConvergeError(`the host became unreachable in the middle of its run: ${last.message}`, {
     code: 'HOST_LOST',
     hint: `run "converge stack status --host ${host}" when the host answers: it shows how the run ended, which continues without a connection; then repeat this command`,

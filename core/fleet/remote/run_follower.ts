@@ -1,12 +1,12 @@
 /** Follows a run on a host to its end, across lost connections and silence. */
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
-import { endOf, withDeadline } from './answer_deadline.ts'
-import type { Heard } from './heard.ts'
-import type { Link } from './link.ts'
-import { unreachable } from './run_failures.ts'
+import { waitForEnd, withDeadline } from './answer_deadline.ts'
+import type { RunEventStream } from './event_stream.ts'
+import type { HostConnection } from './host_connection.ts'
+import { lostHost } from './run_failures.ts'
 import { followScript, runStateScript } from './scripts.ts'
 import { SilenceWatch } from './silence_watch.ts'
-import type { RemoteProcess } from './wire.ts'
+import type { RemoteProcess } from './ssh_transport.ts'
 
 export interface FollowOptions {
   /** Directory of the runs on the host. */
@@ -18,19 +18,19 @@ export interface FollowOptions {
 }
 
 /** Milliseconds. */
-const retryAfter = 1_000
+const retryPauseMs = 1_000
 
 /** The most attempts in a row to follow a run without a further event. */
-const mostStuck = 3
+const maxStuckAttempts = 3
 
 export class RunFollower {
   /** The time until which the host may stay unreachable; null while it answers. Milliseconds. */
-  private until: number | null = null
+  private unreachableUntil: number | null = null
   private stuck = { received: -1, count: 0 }
 
   constructor(
-    private readonly link: Link,
-    private readonly heard: Heard,
+    private readonly connection: HostConnection,
+    private readonly events: RunEventStream,
     private readonly options: FollowOptions,
   ) {}
 
@@ -41,26 +41,26 @@ export class RunFollower {
    * @throws HOST_LOST where the host stays unreachable
    */
   async follow(started: RemoteProcess): Promise<null | 'silent' | string[]> {
-    const { heard } = this
+    const { events } = this
     let following = started
     for (;;) {
       try {
-        const missing = await this.read(following)
+        const missing = await this.readEvents(following)
         if (missing !== undefined) return missing
-        if (heard.status !== undefined || !heard.started) return heard.started ? null : 'silent'
+        if (events.status !== undefined || !events.isStarted) return events.isStarted ? null : 'silent'
         // The end of the stream without an exit status: the run died, or the connection did.
-        const { code } = await endOf(following, this.link.limits)
+        const { code } = await waitForEnd(following, this.connection.limits)
         if (code === 0 || code === 4) return null
         // A script that a signal ended may be started again; a script that fails would fail every time.
         const cause = code === null ? 'CONNECTION_LOST' : 'HOST_LOST'
         throw new ConvergeError(`the script that follows the run ended with status ${code}`, { code: cause })
       } catch (thrown) {
         const error = asConvergeError(thrown)
-        if (!heard.started || !isLost(error)) throw error
-        if (error.code === 'EVENTS_MISSING' && this.isStuck()) throw unreachable(this.link.name, error)
-        if (error.code === 'HOST_SILENT') this.link.reset()
+        if (!events.isStarted || !isConnectionLoss(error)) throw error
+        if (error.code === 'EVENTS_MISSING' && this.isStuck()) throw lostHost(this.connection.name, error)
+        if (error.code === 'HOST_SILENT') this.connection.reset()
         this.options.connection('lost', error.message)
-        following = await this.followAgain(error)
+        following = await this.reconnect(error)
         this.options.connection('back', '')
       }
     }
@@ -68,24 +68,24 @@ export class RunFollower {
 
   /** Decides whether several attempts in a row led to no further event. */
   private isStuck(): boolean {
-    const { received } = this.heard
+    const { received } = this.events
     this.stuck = received === this.stuck.received ? { received, count: this.stuck.count + 1 } : { received, count: 1 }
-    return this.stuck.count >= mostStuck
+    return this.stuck.count >= maxStuckAttempts
   }
 
-  private read(process: RemoteProcess): Promise<string[] | undefined> {
-    const { heard, link } = this
-    return withDeadline(link.limits.first, (extend) => {
-      const watch = new SilenceWatch(link.limits.quiet, heard, () => this.stateOfRun())
-      const reading = heard.listen(process, () => {
+  private readEvents(process: RemoteProcess): Promise<string[] | undefined> {
+    const { events, connection } = this
+    return withDeadline(connection.limits.first, (extend) => {
+      const watch = new SilenceWatch(connection.limits.quiet, events, () => this.queryRunState())
+      const reading = events.readStream(process, () => {
         extend(null)
-        this.until = null
+        this.unreachableUntil = null
         watch.onAnswer()
       })
       return Promise.race([reading, watch.failed])
         .catch((error: unknown) => {
           // Ignore the rest of this stream: the next one continues after the last complete event.
-          heard.follow()
+          events.restart()
           reading.catch(() => undefined)
           process.close()
           throw error
@@ -98,39 +98,39 @@ export class RunFollower {
    * Returns the state of the run's processes and the size of its events, as runStateScript prints them.
    * @throws HOST_SILENT, CONNECTION_LOST
    */
-  private async stateOfRun(): Promise<string> {
+  private async queryRunState(): Promise<string> {
     const { runs, run } = this.options
     try {
-      return await this.link.output(runStateScript, [runs, run])
+      return await this.connection.runForOutput(runStateScript, [runs, run])
     } catch (thrown) {
       const error = asConvergeError(thrown)
       // A connection on which commands get no answer is useless.
-      if (error.code === 'HOST_SILENT') this.link.reset()
-      if (isLost(error)) throw error
+      if (error.code === 'HOST_SILENT') this.connection.reset()
+      if (isConnectionLoss(error)) throw error
       // A host that refuses another command, as with MaxSessions, is not silent.
       return ''
     }
   }
 
-  private async followAgain(lost: ConvergeError): Promise<RemoteProcess> {
+  private async reconnect(lost: ConvergeError): Promise<RemoteProcess> {
     const { runs, run, patience } = this.options
-    this.until ??= Date.now() + patience * 1000
+    this.unreachableUntil ??= Date.now() + patience * 1000
     let last = lost
-    while (Date.now() < this.until && !this.link.closed) {
-      await new Promise((resolve) => setTimeout(resolve, retryAfter))
+    while (Date.now() < this.unreachableUntil && !this.connection.closed) {
+      await new Promise((resolve) => setTimeout(resolve, retryPauseMs))
       try {
-        this.heard.follow()
-        return (await this.link.script(followScript, [runs, run, String(this.heard.bytes)])).process
+        this.events.restart()
+        return (await this.connection.runScript(followScript, [runs, run, String(this.events.bytes)])).process
       } catch (thrown) {
         last = asConvergeError(thrown)
-        if (last.code === 'HOST_SILENT') this.link.reset()
-        if (!isLost(last)) throw last
+        if (last.code === 'HOST_SILENT') this.connection.reset()
+        if (!isConnectionLoss(last)) throw last
       }
     }
-    throw unreachable(this.link.name, last)
+    throw lostHost(this.connection.name, last)
   }
 }
 
-function isLost({ code }: ConvergeError): boolean {
+function isConnectionLoss({ code }: ConvergeError): boolean {
   return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT', 'EVENTS_MISSING'].includes(code)
 }

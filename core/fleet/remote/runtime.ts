@@ -16,9 +16,9 @@ import { createGzip } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
 import { ConvergeError } from '../../model/errors.ts'
-import { type Architecture, architectures, type Libc, misfit } from '../machines.ts'
-import type { Item } from './items.ts'
-import { type DownloadLimits, downloadNode, leastVersion, oldest } from './node_download.ts'
+import { type Architecture, architectures, incompatibilityOf, type Libc } from '../program_format.ts'
+import { type DownloadLimits, downloadNode, leastVersion, minimumVersion } from './node_download.ts'
+import type { PackedDirectory } from './packed_directory.ts'
 
 /** The facts that the probe script reports about a host. */
 export interface HostFacts {
@@ -33,7 +33,7 @@ export interface HostFacts {
 }
 
 /** Parses the output of the probe script. */
-export function hostFacts(output: string): HostFacts {
+export function parseHostFacts(output: string): HostFacts {
   const values = new Map<string, string[]>()
   for (const line of output.split('\n')) {
     const [, key, value] = /^(\w+)=(.*)$/.exec(line) ?? []
@@ -50,9 +50,9 @@ export function hostFacts(output: string): HostFacts {
   }
 }
 
-export function recentEnough(version: string): boolean {
+export function isRecentEnough(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major > oldest[0] || (major === oldest[0] && minor >= oldest[1])
+  return major > minimumVersion[0] || (major === minimumVersion[0] && minor >= minimumVersion[1])
 }
 
 export interface Runtimes {
@@ -65,13 +65,13 @@ export interface Runtimes {
 }
 
 /** A Node program, packed for the upload. */
-interface Packed {
+interface PackedProgram {
   readonly identity: string
   archive(): Promise<Uint8Array>
 }
 
 /** The packed programs of a rollout, by source: each is downloaded, packed and held in memory once for all hosts. */
-const packed = new WeakMap<Runtimes, Map<string, Promise<Packed>>>()
+const packedPrograms = new WeakMap<Runtimes, Map<string, Promise<PackedProgram>>>()
 
 /**
  * Returns the item with the Node for a host.
@@ -79,7 +79,7 @@ const packed = new WeakMap<Runtimes, Map<string, Promise<Packed>>>()
  * @param runtimes the same object for all hosts of a rollout: then they share the archive
  * @throws HOST_UNSUPPORTED, NO_RUNTIME
  */
-export async function runtimeFor(facts: HostFacts, library: string, runtimes: Runtimes): Promise<Item> {
+export async function findRuntime(facts: HostFacts, library: string, runtimes: Runtimes): Promise<PackedDirectory> {
   const { cacheDirectory, given } = runtimes
   const arch = (architectures as Readonly<Record<string, Architecture>>)[facts.machine]
   if (facts.kernel !== 'Linux' || arch === undefined)
@@ -87,25 +87,25 @@ export async function runtimeFor(facts: HostFacts, library: string, runtimes: Ru
       code: 'HOST_UNSUPPORTED',
       hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
     })
-  const own = given[arch] ?? (portable(arch, facts.libc) ? process.execPath : undefined)
+  const own = given[arch] ?? (findPortableNode(arch, facts.libc) ? process.execPath : undefined)
   if (own === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
       hint: `install Node ${leastVersion} or later on the host (apk add nodejs)`,
     })
   if (given[arch] !== undefined) checkGiven(given[arch], arch, facts.libc)
-  const all = packed.get(runtimes) ?? new Map<string, Promise<Packed>>()
-  packed.set(runtimes, all)
+  const all = packedPrograms.get(runtimes) ?? new Map<string, Promise<PackedProgram>>()
+  packedPrograms.set(runtimes, all)
   const key = own ?? `fetched for ${arch}`
   const known =
-    all.get(key) ?? packedProgram(own ?? downloadNode(arch, cacheDirectory, runtimes.limits), cacheDirectory)
+    all.get(key) ?? cachedProgram(own ?? downloadNode(arch, cacheDirectory, runtimes.limits), cacheDirectory)
   all.set(key, known)
   const { identity, archive } = await known
   return { directory: `${library}/runtime-${identity}`, what: 'Node', secret: false, archive }
 }
 
 /** Decides whether this Node runs on the host: same architecture and C library, no shared system libraries. */
-function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
+function findPortableNode(arch: Architecture, libc: HostFacts['libc']): boolean {
   const variables = process.config.variables as {
     readonly node_shared?: boolean
     readonly node_shared_openssl?: boolean
@@ -113,7 +113,7 @@ function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
   // process.report is no alternative: it resolves the peer of each connection, and blocks on a resolver that is silent.
   return (
     process.platform === 'linux' &&
-    misfit(process.execPath, arch, libc) === null &&
+    incompatibilityOf(process.execPath, arch, libc) === null &&
     variables.node_shared !== true &&
     variables.node_shared_openssl !== true
   )
@@ -123,7 +123,7 @@ function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
  * Packs a program and caches the archive, because packing 100 MB takes seconds. The size and some parts of the program
  * name the archive. The archive is flushed before the rename, because later runs trust a file of that name.
  */
-async function packedProgram(from: string | Promise<string>, cacheDirectory: string): Promise<Packed> {
+async function cachedProgram(from: string | Promise<string>, cacheDirectory: string): Promise<PackedProgram> {
   const program = await from
   const identity = identityOf(program)
   const kept = `${cacheDirectory}/runtime-${identity}.tar.gz`
@@ -171,21 +171,21 @@ function identityOf(program: string): string {
 
 /** Checks the operator's program for each host: hosts of one architecture may differ in their C library. */
 function checkGiven(program: string, arch: Architecture, libc: Libc): void {
-  const why = misfit(program, arch, libc)
-  if (why !== null) throw unfit(`${program} (runtime.${arch} of the stack file) ${why}`)
+  const why = incompatibilityOf(program, arch, libc)
+  if (why !== null) throw unusableRuntime(`${program} (runtime.${arch} of the stack file) ${why}`)
 }
 
 /**
  * Checks the version that the uploaded Node prints.
  * @throws NO_RUNTIME where it is no Node, or too old
  */
-export function checkBrought(said: string): void {
-  const [, version] = /^v(\d+\.\d+\.\d+\S*)$/.exec(said.trim()) ?? []
-  if (version === undefined) throw unfit('the program that was brought as Node is none')
-  if (!recentEnough(version)) throw unfit(`the Node that was brought is ${version}, which is too old`)
+export function checkUploadedNode(output: string): void {
+  const [, version] = /^v(\d+\.\d+\.\d+\S*)$/.exec(output.trim()) ?? []
+  if (version === undefined) throw unusableRuntime('the program that was brought as Node is none')
+  if (!isRecentEnough(version)) throw unusableRuntime(`the Node that was brought is ${version}, which is too old`)
 }
 
-function unfit(message: string): ConvergeError {
+function unusableRuntime(message: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'NO_RUNTIME',
     hint: `set "runtime" in the stack file to a Node ${leastVersion} or later for this kind of host, or install one on the host`,

@@ -23,7 +23,7 @@ true
  * Unpacks an archive from standard input; a directory under the final name is always complete.
  * $1 directory to create, $2 umask: 022 for files that programs of other accounts use, 077 for private files
  */
-export const bringScript = `
+export const uploadScript = `
 set -e
 umask 022
 parent=$(dirname "$1")
@@ -52,7 +52,7 @@ mv -T "$1/.node.$$" "$1/node"
 `
 
 /** Ends with `{"missing": [...]}` where the Node or one of the directories in $needs does not exist. */
-const needsPart = `
+const missingPart = `
 missing=
 [ -x "$lib/node" ] || missing='"node"'
 while IFS= read -r need; do
@@ -68,9 +68,9 @@ END
  * before the output of the command.
  * $1 the engine's own files, $2 required directories, by lines; then the command
  */
-export const askScript = `
+export const queryScript = `
 lib=$1 needs=$2; shift 2
-${needsPart}printf '\\n{"asked":true}\\n'
+${missingPart}printf '\\n{"asked":true}\\n'
 exec "$@"
 `
 
@@ -83,7 +83,7 @@ exec "$@"
 export const startScript = `
 umask 077
 lib=$1 runs=$2 run=$3 needs=$4 keep=$5 keeps=$6 engine=$7 told=$8; shift 8
-${needsPart}mkdir -p "$runs" || exit 1
+${missingPart}mkdir -p "$runs" || exit 1
 [ -d "$runs/$run" ] || {
   # The place that the number of the process takes is kept free: on a full disk nothing is started.
   mkdir "$runs/$run" && : >"$runs/$run/events" && env printf '%20s\\n' '' >"$runs/$run/pid" || { rm -rf "$runs/$run"; exit 1; }
@@ -106,7 +106,7 @@ exec tail -s 0.05 -f -c +1 --pid="$pid" "$runs/$run/events" 2>/dev/null
 `
 
 /** Decides whether $pid is still the process with the argument $1: numbers are reused, above all after a reboot. */
-const isStillPart = `
+const isRunningPart = `
 isStill() { [ "\${pid:-0}" -gt 1 ] && tr '\\0' '\\n' <"/proc/$pid/cmdline" | grep -qxF -e "$1"; } 2>/dev/null
 `
 
@@ -114,7 +114,7 @@ isStill() { [ "\${pid:-0}" -gt 1 ] && tr '\\0' '\\n' <"/proc/$pid/cmdline" | gre
  * Continues to read the events of a run. $1 directory of runs, $2 name of the run, $3 bytes that have been read
  * already. Exit status 4: the run does not exist.
  */
-export const followScript = `${isStillPart}
+export const followScript = `${isRunningPart}
 at=$1/$2
 [ -d "$at" ] || exit 4
 printf '\\n{"started":"%s"}\\n' "$2"
@@ -127,7 +127,7 @@ exec tail -c "+$(($3 + 1))" "$at/events"
  * Prints the state of a run (`running`, `stopped`, `disk` for uninterruptible sleep, `ended`), the process in that
  * state, and the bytes of its events. $1 directory of runs, $2 name of the run
  */
-export const runStateScript = `${isStillPart}
+export const runStateScript = `${isRunningPart}
 at=$1/$2 state=ended
 size=$(wc -c <"$at/events") || exit 1
 { read -r pid; } 2>/dev/null <"$at/pid" || true
@@ -150,7 +150,7 @@ export const errorsScript = `tail -c 4000 "$1/$2/errors" 2>/dev/null || true`
  * Asks a run to end after its current step. Prints the process that it signals, or nothing. $1 directory of runs, $2
  * name of the run
  */
-export const interruptScript = `${isStillPart}
+export const interruptScript = `${isRunningPart}
 { read -r pid; } 2>/dev/null <"$1/$2/pid" || exit 0
 isStill "$1/$2" || exit 0
 # The run is the child of the shell that notes its exit status.
@@ -163,7 +163,7 @@ true
  * the lock holder.
  * $1 state directory of the fleet, $2 name of the rollout, $3 the lock holder, for other operators
  */
-export const holdScript = `${isStillPart}
+export const lockScript = `${isRunningPart}
 umask 077
 mkdir -p "$1" || exit 1
 lock=$1/held

@@ -1,27 +1,27 @@
 /** Asks a host about its run after a silence: a stopped run sends nothing, and neither does a long build. */
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
-import type { Heard } from './heard.ts'
+import type { RunEventStream } from './event_stream.ts'
 import { stoppedRun } from './run_failures.ts'
 
 /** Number of checks in a row that find a run stopped before it counts as lost. */
-const mostStopped = 3
+const maxStoppedChecks = 3
 
 export class SilenceWatch {
   /** Never resolves; rejects with the reason to stop waiting for the stream. */
   readonly failed: Promise<never>
   private fail: (error: ConvergeError) => void = () => undefined
   private timer: NodeJS.Timeout | undefined
-  private stopped = 0
-  private isOver = false
+  private stoppedChecks = 0
+  private isStopped = false
 
   /**
    * @param seconds without any output
-   * @param ask gets the output of runStateScript; empty where the host does not answer
+   * @param queryState gets the output of runStateScript; empty where the host does not answer
    */
   constructor(
     private readonly seconds: number,
-    private readonly heard: Heard,
-    private readonly ask: () => Promise<string>,
+    private readonly events: RunEventStream,
+    private readonly queryState: () => Promise<string>,
   ) {
     this.failed = new Promise((_, reject) => {
       this.fail = reject
@@ -30,29 +30,29 @@ export class SilenceWatch {
 
   /** Restarts the wait, because output has arrived. */
   onAnswer(): void {
-    this.stopped = 0
+    this.stoppedChecks = 0
     this.wait()
   }
 
   stop(): void {
-    this.isOver = true
+    this.isStopped = true
     clearTimeout(this.timer)
   }
 
   private wait(): void {
     clearTimeout(this.timer)
-    if (!this.isOver) this.timer = setTimeout(() => void this.check(), this.seconds * 1000)
+    if (!this.isStopped) this.timer = setTimeout(() => void this.check(), this.seconds * 1000)
   }
 
   private async check(): Promise<void> {
-    const before = this.heard.received
+    const before = this.events.received
     try {
-      const [, state = '', pid = '', size = ''] = /^(\w+) (\d+) (\d+)$/m.exec(await this.ask()) ?? []
-      if (this.isOver || this.heard.received !== before) return this.wait()
+      const [, state = '', pid = '', size = ''] = /^(\w+) (\d+) (\d+)$/m.exec(await this.queryState()) ?? []
+      if (this.isStopped || this.events.received !== before) return this.wait()
       // The script that follows the run has stopped or hangs.
       if (state === 'ended' || Number(size) > before) throw staleStream()
-      this.stopped = state === 'stopped' || state === 'disk' ? this.stopped + 1 : 0
-      if (this.stopped >= mostStopped) throw stoppedRun(state, pid, this.seconds * this.stopped)
+      this.stoppedChecks = state === 'stopped' || state === 'disk' ? this.stoppedChecks + 1 : 0
+      if (this.stoppedChecks >= maxStoppedChecks) throw stoppedRun(state, pid, this.seconds * this.stoppedChecks)
       this.wait()
     } catch (thrown) {
       this.fail(asConvergeError(thrown))

@@ -62,7 +62,7 @@ export function withoutNoise(text: string): string[] {
 }
 
 /** Returns the line in which sudo refuses, else all lines of sudo without warnings; null where sudo printed neither. */
-export function refusalIn(text: string): string | null {
+export function findRefusal(text: string): string | null {
   const lines = linesOf(text).filter((line) => !noise.some((pattern) => pattern.test(line)))
   const own = lines.filter((line) => isSudoLine(line))
   for (const [pattern] of refusals) {

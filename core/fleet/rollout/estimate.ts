@@ -29,22 +29,22 @@ export interface Estimate {
 }
 
 /** Rollouts that count: old ones say little about the current duration. */
-const newest = 10
+const maxRuns = 10
 /** Phases that all hosts run at the same time; in all other phases one batch follows the other. */
-const together: readonly Phase[] = ['connect', 'look', 'setup', 'build']
+const simultaneousPhases: readonly Phase[] = ['connect', 'look', 'setup', 'build']
 
 /**
  * Estimates the duration: for each phase the median of a host, times the batches that follow each other.
  * @param earlier newest first
  * @returns null where no earlier rollout of the same action and the same apps succeeded
  */
-export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
+export function estimateDuration(earlier: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
   const wanted = planned.changes ? 'changed' : 'unchanged'
   const runs = earlier
     .filter(({ action, outcome }) => action === planned.action && outcome === wanted)
-    .filter((run) => !planned.changes || isSame(appsOf(run), planned.apps))
-    .slice(0, newest)
-    .map(({ hosts }) => hosts.filter((host) => host.outcome === wanted).map(phasesOf))
+    .filter((run) => !planned.changes || isSameSet(changedApps(run), planned.apps))
+    .slice(0, maxRuns)
+    .map(({ hosts }) => hosts.filter((host) => host.outcome === wanted).map(phaseDurations))
     .filter((hosts) => hosts.length > 0)
   if (runs.length === 0) return null
   const durations = new Map<string, number[]>()
@@ -52,25 +52,25 @@ export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun):
     for (const [phase, ms] of Object.entries(host)) durations.set(phase, [...(durations.get(phase) ?? []), ms])
   const turns = Math.ceil(planned.hosts / Math.max(1, planned.parallel))
   const durationMs = [...durations].reduce((sum, [phase, all]) => {
-    const isTogether = (together as readonly string[]).includes(phase)
+    const isTogether = (simultaneousPhases as readonly string[]).includes(phase)
     return sum + median(all) * Math.max(1, isTogether ? turns : planned.batches)
   }, 0)
   return { durationMs: Math.round(durationMs), runs: runs.length }
 }
 
 /** Apps that changed their release. A record of an earlier version only has the apps of the rollout. */
-function appsOf({ hosts, commits }: EarlierRun): string[] {
+function changedApps({ hosts, commits }: EarlierRun): string[] {
   if (hosts.every(({ phases }) => phases === undefined)) return Object.keys(commits)
   return hosts.flatMap(({ moves = [] }) => moves.map(({ app }) => app))
 }
 
-function isSame(some: readonly string[], others: readonly string[]): boolean {
+function isSameSet(some: readonly string[], others: readonly string[]): boolean {
   const [one, other] = [new Set(some), new Set(others)]
   return one.size === other.size && [...one].every((app) => other.has(app))
 }
 
 /** A record of an earlier version has no durations by phase. */
-function phasesOf({ durationMs, phases }: EarlierRun['hosts'][number]): Readonly<Record<string, number>> {
+function phaseDurations({ durationMs, phases }: EarlierRun['hosts'][number]): Readonly<Record<string, number>> {
   return phases ?? { all: durationMs }
 }
 

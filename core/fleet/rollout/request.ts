@@ -1,12 +1,13 @@
 /** Declares the request, the ports and the result of a rollout. */
-import type { Action, CommitRange, Tell } from '../types.ts'
+
+import type { Health, HealthWait } from '../health/health_check.ts'
+import type { HostClient, HostDocument, RunEvent } from '../host_client.ts'
+import type { Action, CommitRange, EmitEvent } from '../types.ts'
+import type { HostCount, OrderedHost, Strategy } from './batches.ts'
 import type { EarlierRun } from './estimate.ts'
-import type { FleetHost, HostDocument, RunEvent } from './fleet_host.ts'
-import type { Health, HealthWait } from './health.ts'
-import type { Amount, PlannedHost, Strategy } from './plan.ts'
 
 /** A host of the stack file, as a rollout needs it. */
-export interface Member extends PlannedHost {
+export interface RolloutHost extends OrderedHost {
   readonly roles: readonly string[]
   /** Short names of the apps it runs. */
   readonly apps: readonly string[]
@@ -19,7 +20,7 @@ export interface Member extends PlannedHost {
   /** Events for which one of its roles has a recipe. */
   readonly events: ReadonlySet<string>
   readonly address: string
-  readonly host: FleetHost
+  readonly client: HostClient
 }
 
 export interface RolloutRequest {
@@ -34,10 +35,10 @@ export interface RolloutRequest {
   readonly strategy: Strategy
   /** Whether hosts that restart something take turns, and all others run at once: the default of setup. */
   readonly restartsInTurn: boolean
-  readonly batch: Amount
+  readonly batch: HostCount
   /** How many hosts at once, at most. */
   readonly parallel: number
-  readonly maxFailures: Amount
+  readonly maxFailures: HostCount
   readonly rollbackOnFailure: boolean
   /** Whether the rollout fails or skips hosts that cannot be reached when it begins. */
   readonly down: 'fail' | 'skip'
@@ -62,9 +63,9 @@ export function orderName({ strategy, restartsInTurn }: Pick<RolloutRequest, 'st
 
 export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
 
-export interface Ports {
+export interface RolloutPorts {
   /** All hosts of the stack that are not shut down, in the order of the stack file. */
-  readonly members: readonly Member[]
+  readonly members: readonly RolloutHost[]
   /** Names of the hosts that take part. */
   readonly selected: ReadonlySet<string>
   /**
@@ -80,7 +81,7 @@ export interface Ports {
     readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
   }
   readonly id: string | null
-  readonly tell: Tell
+  readonly emit: EmitEvent
   /** Logs a line of the events of a run. */
   readonly log: (host: string, event: RunEvent) => void
   /**
@@ -92,7 +93,7 @@ export interface Ports {
   readonly commitsBetween?: (from: string, to: string) => Promise<CommitRange | null>
   /** Records of earlier rollouts, newest first. */
   readonly earlier?: () => readonly EarlierRun[]
-  readonly interrupted: () => Interruption
+  readonly interruption: () => Interruption
   /**
    * Calls the listener with each change of the interruption.
    * @returns a function that removes the listener
@@ -104,16 +105,16 @@ export interface Ports {
 
 export interface HealthWatch {
   /** Ends the check early. */
-  readonly given: AbortSignal
+  readonly signal: AbortSignal
   readonly onWait: (waiting: HealthWait) => void
 }
 
 /** The changes that a rollout made to the stack, to be recorded. */
-export interface Aftermath {
+export interface StackChanges {
   readonly online: readonly string[]
   readonly stopped: readonly string[]
   /** Hosts that missed the rollout. */
-  readonly behind: readonly string[]
+  readonly outdated: readonly string[]
   /** Hosts that are up to date again. */
   readonly upToDate: readonly string[]
   /** Commits that the whole stack runs now. */

@@ -1,36 +1,36 @@
 /** Runs a rollout: builds on all hosts first, then switches batch by batch, then configures the other hosts. */
 import { asConvergeError } from '../../model/errors.ts'
 import type { Phase, RolloutReport } from '../types.ts'
-import { aftermathOf, means, namesOf, switching } from './aftermath.ts'
-import { Board, outcomeOf } from './board.ts'
-import { Brake } from './brake.ts'
-import { careful, neverBack } from './careful.ts'
-import { Commits } from './commits.ts'
-import { Configuring, defaultEvents } from './configuring.ts'
-import { Connecting } from './connecting.ts'
-import { Crew, type RunMore } from './crew.ts'
-import { FollowUps } from './follow_up.ts'
-import { Forecast } from './forecast.ts'
-import { Gate } from './gate.ts'
-import { Looking } from './looking.ts'
-import { orderOf } from './order.ts'
-import { Preparing } from './preparing.ts'
-import { whoIsThere, whoWillBeThere } from './presence.ts'
+import { RolloutAbort } from './abort.ts'
+import { Announcement } from './announcement.ts'
+import { DeployCommits } from './commits.ts'
+import { ConfigurePhase, catchUpEvents } from './configure_phase.ts'
+import { ConnectPhase } from './connect_phase.ts'
+import { FollowUpPhase } from './follow_up_phase.ts'
+import { HealthGate } from './health_gate.ts'
+import { hostOrder } from './host_order.ts'
+import { HostRunner, type RunOptions } from './host_runner.ts'
+import { HostInspection } from './inspection.ts'
+import { isolateFailures, monotonicClock } from './isolated_ports.ts'
+import { onlineAfter, onlineDuring } from './online_hosts.ts'
+import { RolloutProgress, rolloutOutcome } from './progress.ts'
 import {
-  type Aftermath,
   type Interruption,
-  type Member,
   orderName,
-  type Ports,
+  type RolloutHost,
+  type RolloutPorts,
   type RolloutRequest,
+  type StackChanges,
 } from './request.ts'
-import { Restarts } from './restarts.ts'
+import { RestartBatches } from './restart_batches.ts'
+import { deployActions, hostNames, includesApp, stackChanges } from './result.ts'
 import { Rollback } from './rollback.ts'
-import { runsMore } from './undeploy.ts'
+import { SetupPhase } from './setup_phase.ts'
+import { partialUndeployError } from './undeploy.ts'
 
-interface Ended {
+interface RolloutEnd {
   readonly report: RolloutReport
-  readonly aftermath: Aftermath
+  readonly changes: StackChanges
   /** Hosts locked by another rollout: in that case this rollout has not begun. */
   readonly busy: readonly BusyHost[]
 }
@@ -41,107 +41,112 @@ export interface BusyHost {
   readonly message: string
 }
 
-export async function rollout(request: RolloutRequest, ports: Ports): Promise<Ended> {
-  return new Rollout(request, ports).go()
+export async function rollout(request: RolloutRequest, ports: RolloutPorts): Promise<RolloutEnd> {
+  return new Rollout(request, ports).run()
 }
 
 class Rollout {
-  private readonly ports: Ports
-  private readonly board: Board
-  private readonly brake: Brake
-  private readonly commits: Commits
-  private readonly crew: Crew
-  private readonly looking: Looking
-  private readonly gate: Gate
-  private readonly preparing: Preparing
-  private readonly configuring: Configuring
+  private readonly ports: RolloutPorts
+  private readonly progress: RolloutProgress
+  private readonly abort: RolloutAbort
+  private readonly commits: DeployCommits
+  private readonly runner: HostRunner
+  private readonly inspection: HostInspection
+  private readonly healthGate: HealthGate
+  private readonly setupPhase: SetupPhase
+  private readonly configurePhase: ConfigurePhase
   private readonly rollback: Rollback
-  private readonly forecast: Forecast
-  private readonly followUps: FollowUps
-  private readonly taking: readonly Member[]
-  private readonly others: readonly Member[]
+  private readonly announcement: Announcement
+  private readonly followUps: FollowUpPhase
+  private readonly participants: readonly RolloutHost[]
+  private readonly bystanders: readonly RolloutHost[]
   /** Those of `others` that could not be reached. */
-  private missed: ReadonlySet<string> = new Set()
+  private unreachable: ReadonlySet<string> = new Set()
   private readonly begun: number
 
   constructor(
     private readonly request: RolloutRequest,
-    given: Ports,
+    given: RolloutPorts,
   ) {
     const { members, selected, known } = given
-    this.ports = careful({ ...given, clock: neverBack(given.clock) }, (message) => this.board.warnings.push(message))
-    const { tell, clock, interrupted } = this.ports
+    this.ports = isolateFailures({ ...given, clock: monotonicClock(given.clock) }, (message) =>
+      this.progress.warnings.push(message),
+    )
+    const { emit, clock, interruption } = this.ports
     this.begun = clock()
-    this.taking = members.filter(({ name }) => selected.has(name))
-    this.others = members.filter(({ name }) => !selected.has(name) && known.online.has(name))
-    this.board = new Board(namesOf(this.taking), tell, clock)
-    this.brake = new Brake(request, this.board, this.taking, interrupted)
-    this.commits = new Commits(request, known.apps, this.others, tell)
-    this.crew = new Crew(request, this.ports, this.board, this.brake, this.commits)
-    this.looking = new Looking(this.board, this.brake, this.crew)
-    this.gate = new Gate(this.ports, this.board, this.brake)
-    const { board, brake, crew, commits, looking } = this
-    this.forecast = new Forecast(request, this.ports, board, commits, looking)
-    const restarts = new Restarts(request, this.ports, board, brake, crew, this.gate)
-    this.preparing = new Preparing(request, this.ports, board, brake, crew, looking, restarts)
-    this.configuring = new Configuring(request, this.ports, board, crew, restarts, this.forecast)
-    this.rollback = new Rollback(request, this.ports, board, brake, crew, looking, commits, this.forecast)
-    this.followUps = new FollowUps(request, this.ports, board, brake, commits, crew)
+    this.participants = members.filter(({ name }) => selected.has(name))
+    this.bystanders = members.filter(({ name }) => !selected.has(name) && known.online.has(name))
+    this.progress = new RolloutProgress(hostNames(this.participants), emit, clock)
+    this.abort = new RolloutAbort(request, this.progress, this.participants, interruption)
+    this.commits = new DeployCommits(request, known.apps, this.bystanders, emit)
+    this.runner = new HostRunner(request, this.ports, this.progress, this.abort, this.commits)
+    this.inspection = new HostInspection(this.progress, this.abort, this.runner)
+    this.healthGate = new HealthGate(this.ports, this.progress, this.abort)
+    const { progress, abort, runner, commits, inspection } = this
+    this.announcement = new Announcement(request, this.ports, progress, commits, inspection)
+    const restarts = new RestartBatches(request, this.ports, progress, abort, runner, this.healthGate)
+    this.setupPhase = new SetupPhase(request, this.ports, progress, abort, runner, inspection, restarts)
+    this.configurePhase = new ConfigurePhase(request, this.ports, progress, runner, restarts, this.announcement)
+    this.rollback = new Rollback(request, this.ports, progress, abort, runner, inspection, commits, this.announcement)
+    this.followUps = new FollowUpPhase(request, this.ports, progress, abort, commits, runner)
   }
 
-  async go() {
+  async run() {
     const { action, stack } = this.request
-    const { id, tell, members } = this.ports
+    const { id, emit, members } = this.ports
     const strategy = orderName(this.request)
     const addresses = Object.fromEntries(members.map(({ name, address }) => [name, address]))
-    tell({ event: 'start', id, stack, action, hosts: namesOf(this.taking), strategy, addresses })
-    const leave = this.ports.onInterrupt((state) => this.heardInterruption(state))
+    emit({ event: 'start', id, stack, action, hosts: hostNames(this.participants), strategy, addresses })
+    const leave = this.ports.onInterrupt((state) => this.onInterruption(state))
     try {
-      await this.work()
+      await this.runAction()
     } catch (thrown) {
-      this.brake.stop(asConvergeError(thrown).message)
-      this.board.warn(asConvergeError(thrown))
+      this.abort.trigger(asConvergeError(thrown).message)
+      this.progress.addErrorWarning(asConvergeError(thrown))
     } finally {
       leave()
-      for (const { host } of members) host.close()
+      for (const { client } of members) client.close()
     }
     const report = this.report()
-    const busy = this.busy(report)
+    const lockedHosts = this.findLockedHosts(report)
     // Nothing was begun: the caller waits, or reports an error.
-    if (busy.length === 0) tell({ event: 'end', report })
-    const { request, board, taking, others, missed } = this
-    const { caughtUp } = this.configuring
-    const ended = { request, board, taking, others, missed, caughtUp, commits: this.commits.found }
-    return { report, aftermath: aftermathOf({ ...ended, isStopped: this.brake.isOn }), busy }
+    if (lockedHosts.length === 0) emit({ event: 'end', report })
+    const { request, progress, participants, bystanders, unreachable } = this
+    const { caughtUp } = this.configurePhase
+    const ended = {
+      ...{ request, progress, participants, bystanders, unreachable, caughtUp },
+      commits: this.commits.byApp,
+    }
+    return { report, changes: stackChanges({ ...ended, isStopped: this.abort.isAborted }), busy: lockedHosts }
   }
 
-  private async work(): Promise<void> {
+  private async runAction(): Promise<void> {
     const { action, events, options } = this.request
-    const connecting = new Connecting(this.request, this.board, this.brake, this.crew, this.ports.tell)
-    this.missed = await connecting.connect(this.taking, this.others)
-    if (this.brake.isOn) return
-    this.crew.online = whoWillBeThere(action, this.crew.online, this.taking, this.board)
+    const connecting = new ConnectPhase(this.request, this.progress, this.abort, this.runner, this.ports.emit)
+    this.unreachable = await connecting.connect(this.participants, this.bystanders)
+    if (this.abort.isAborted) return
+    this.runner.online = onlineDuring(action, this.runner.online, this.participants, this.progress)
     switch (action) {
       case 'plan':
         if (events.length === 1 && events[0] === 'rollback') return this.planRollback()
-        return this.everywhere('plan', this.wanting(), events.length > 0 ? events : defaultEvents, {
+        return this.runOnAll('plan', this.usableHosts(), events.length > 0 ? events : catchUpEvents, {
           dry: true,
           options,
         })
       case 'status':
-        return this.looking.status(this.wanting(), this.ports.known.behind)
+        return this.inspection.queryStatus(this.usableHosts(), this.ports.known.behind)
       case 'configure':
-        await this.configuring.all(this.wanting())
+        await this.configurePhase.run(this.usableHosts())
         return this.followUp()
       case 'hooks':
-        return this.everywhere('hooks', this.wanting(), events, { options })
+        return this.runOnAll('hooks', this.usableHosts(), events, { options })
       case 'run':
-        this.forecast.ofRun(events, this.wanting())
+        this.announcement.warnOfRun(events, this.usableHosts())
         return this.inBatches('run', events, { options })
       case 'rollback':
-        return this.goBack()
+        return this.rollBack()
       case 'shutdown':
-        await this.tellOthers()
+        await this.configureBystanders()
         return this.inBatches('shutdown', ['shutdown'], { options, reverse: true })
       case 'undeploy':
         return this.undeploy()
@@ -151,170 +156,176 @@ class Rollout {
   }
 
   private async deploy(): Promise<void> {
-    if (this.request.action === 'setup') await this.preparing.setUp(this.wanting())
-    await this.resolve()
-    if (this.brake.isOn) return
-    await this.looking.before(this.wanting())
+    if (this.request.action === 'setup') await this.setupPhase.run(this.usableHosts())
+    await this.resolveCommits()
+    if (this.abort.isAborted) return
+    await this.inspection.recordReleasesBefore(this.usableHosts())
     const inTurn = this.request.restartsInTurn
-      ? await this.preparing.restartsOfDeploy(this.wanting())
+      ? await this.setupPhase.restartsOfDeploy(this.usableHosts())
       : new Set<string>()
-    if (!this.brake.isOn) await this.forecast.ofDeploy(this.wanting(), inTurn)
-    const building = this.wanting().filter(({ events }) => events.has('build'))
-    await this.everywhere('build', building, ['build'])
-    if (this.brake.isOn) return
+    if (!this.abort.isAborted) await this.announcement.announceDeploy(this.usableHosts(), inTurn)
+    const building = this.usableHosts().filter(({ events }) => events.has('build'))
+    await this.runOnAll('build', building, ['build'])
+    if (this.abort.isAborted) return
     await this.inBatches('switch', ['deploy'], { gate: true, inTurn })
-    await this.rollback.afterFailure(this.taking)
-    await this.looking.after(this.taking)
-    await this.tellOthers()
+    await this.rollback.rollBackAfterFailure(this.participants)
+    await this.inspection.recordReleasesAfter(this.participants)
+    await this.configureBystanders()
     await this.followUp()
   }
 
   /** Runs follow-ups after configure, which may deploy to a host that had missed an earlier deployment. */
   private followUp(): Promise<void> {
-    const reached = this.others.filter(({ name }) => !this.missed.has(name))
-    return this.followUps.run(this.taking, reached, this.configuring.caughtUp)
+    const reached = this.bystanders.filter(({ name }) => !this.unreachable.has(name))
+    return this.followUps.run(this.participants, reached, this.configurePhase.caughtUp)
   }
 
   /** Resolves one commit for each app, on the first host that deploys it. */
-  private async resolve(): Promise<void> {
-    if (this.brake.isOn) return
-    for (const [member, apps] of this.commits.questions(this.wanting()))
+  private async resolveCommits(): Promise<void> {
+    if (this.abort.isAborted) return
+    for (const [member, apps] of this.commits.queries(this.usableHosts()))
       try {
-        this.commits.learn(await this.crew.ask(member, 'revisions'), apps)
-        if (this.brake.isOn) return
+        this.commits.recordAnswer(await this.runner.query(member, 'revisions'), apps)
+        if (this.abort.isAborted) return
       } catch (thrown) {
-        this.board.fail(member.name, 'look', asConvergeError(thrown))
-        return this.brake.stop('which commit to deploy could not be told; nothing was deployed')
+        this.progress.failPhase(member.name, 'look', asConvergeError(thrown))
+        return this.abort.trigger('which commit to deploy could not be told; nothing was deployed')
       }
   }
 
   /** Rolls all hosts back to one commit of each app: the requested one, or the one before its last change. */
-  private async goBack(): Promise<void> {
-    const { going, optionsFor } = await this.rollback.requested(this.wanting())
-    await this.inBatches('rollback', ['rollback'], { gate: true, members: going, optionsFor })
-    await this.looking.after(this.taking)
+  private async rollBack(): Promise<void> {
+    const { hosts, optionsFor } = await this.rollback.plan(this.usableHosts())
+    await this.inBatches('rollback', ['rollback'], { gate: true, members: hosts, optionsFor })
+    await this.inspection.recordReleasesAfter(this.participants)
     await this.followUp()
   }
 
   /** Plans a rollback of the stack. The release of a host may differ from the one before its current one. */
   private async planRollback(): Promise<void> {
-    const { going, optionsFor } = await this.rollback.requested(this.wanting())
-    const run = (member: Member) =>
-      this.crew.run(member, 'plan', ['rollback'], { dry: true, options: optionsFor(member) })
-    await this.crew.together('plan', going, run)
+    const { hosts, optionsFor } = await this.rollback.plan(this.usableHosts())
+    const run = (member: RolloutHost) =>
+      this.runner.runEvents(member, 'plan', ['rollback'], { dry: true, options: optionsFor(member) })
+    await this.runner.runPhase('plan', hosts, run)
   }
 
   /** Undeploys hosts. The undeploy event removes all apps of a host, so it is refused for only some of them. */
   private async undeploy(): Promise<void> {
-    for (const { name, apps } of this.wanting()) {
+    for (const { name, apps } of this.usableHosts()) {
       const kept = apps.filter((app) => !this.means(app))
-      if (kept.length > 0) this.board.fail(name, 'look', runsMore(kept))
+      if (kept.length > 0) this.progress.failPhase(name, 'look', partialUndeployError(kept))
     }
-    this.brake.countFailures()
+    this.abort.checkFailures()
     const { options } = this.request
     await this.inBatches('undeploy', ['undeploy'], { options, reverse: true })
-    await this.tellOthers()
+    await this.configureBystanders()
   }
 
   /** Configures the hosts that did not take part, and after a setup those that were set up before others joined. */
-  private async tellOthers(): Promise<void> {
-    if (this.brake.isOn) return
+  private async configureBystanders(): Promise<void> {
+    if (this.abort.isAborted) return
     const { action } = this.request
-    const also = action === 'setup' ? this.taking.filter(({ name }) => this.board.succeeded(name)) : []
-    const hear = this.others.filter(({ name }) => !this.missed.has(name))
-    for (const { name } of hear) this.board.add(name, true)
-    this.crew.online = whoIsThere(this.crew.online, this.ports.known.online, this.taking, this.board)
-    await this.configuring.all([...also, ...hear], also)
+    const also = action === 'setup' ? this.participants.filter(({ name }) => this.progress.succeeded(name)) : []
+    const hear = this.bystanders.filter(({ name }) => !this.unreachable.has(name))
+    for (const { name } of hear) this.progress.addHost(name, true)
+    this.runner.online = onlineAfter(this.runner.online, this.ports.known.online, this.participants, this.progress)
+    await this.configurePhase.run([...also, ...hear], also)
   }
 
-  private wanting(): Member[] {
-    return this.taking.filter(({ name }) => this.board.well(name))
+  private usableHosts(): RolloutHost[] {
+    return this.participants.filter(({ name }) => this.progress.isUsable(name))
   }
 
   private means(app: string): boolean {
-    return means(this.request, app)
+    return includesApp(this.request, app)
   }
 
-  private everywhere(
+  private runOnAll(
     phase: Phase,
-    members: readonly Member[],
+    members: readonly RolloutHost[],
     events: readonly string[],
-    more: RunMore = {},
+    more: RunOptions = {},
   ): Promise<void> {
-    return this.crew.together(phase, members, (member) => this.crew.run(member, phase, events, more))
+    return this.runner.runPhase(phase, members, (member) => this.runner.runEvents(member, phase, events, more))
   }
 
   /**
    * Runs batch after batch; with a gate, the health check follows each batch. A site that failed the check before,
    * because it is new or broken, is checked only at the end: otherwise the rollout could never fix it.
    */
-  private async inBatches(phase: Phase, events: readonly string[], more: BatchMore): Promise<void> {
-    if (this.brake.isOn) return
-    const { reverse = false, gate = false, options = [], optionsFor = () => options, members = this.wanting() } = more
+  private async inBatches(phase: Phase, events: readonly string[], more: BatchOptions): Promise<void> {
+    if (this.abort.isAborted) return
+    const {
+      reverse = false,
+      gate = false,
+      options = [],
+      optionsFor = () => options,
+      members = this.usableHosts(),
+    } = more
     const { inTurn = new Set() } = more
-    const deploys = switching.includes(this.request.action)
-    const { batches, migrators, first } = orderOf(members, this.request, this.ports, this.commits, {
+    const deploys = deployActions.includes(this.request.action)
+    const { batches, migrators, first } = hostOrder(members, this.request, this.ports, this.commits, {
       reverse,
       inTurn,
     })
-    const wasThere = this.taking.some(({ name }) => this.ports.known.online.has(name))
+    const wasThere = this.participants.some(({ name }) => this.ports.known.online.has(name))
     // A new stack has no site yet: the welcome page of a package answers.
     const isNew = this.ports.known.online.size === 0
-    const answers = gate && batches.length > 1 && !isNew && (await this.gate.answersBefore(wasThere))
-    const run = (member: Member) => {
+    const answers = gate && batches.length > 1 && !isNew && (await this.healthGate.passesBefore(wasThere))
+    const run = (member: RolloutHost) => {
       const migrate = deploys ? [migrators.has(member.name) ? '--migrate' : '--no-migrate'] : []
       const retry = deploys && this.request.retryFailed ? ['--retry-failed'] : []
-      return this.crew.run(member, phase, events, { options: [...optionsFor(member), ...migrate, ...retry] })
+      return this.runner.runEvents(member, phase, events, { options: [...optionsFor(member), ...migrate, ...retry] })
     }
     for (const [at, batch] of batches.entries()) {
-      if (this.brake.isOn) return
-      await this.crew.together(phase, batch, run, { first, batch: at + 1, batches: batches.length })
+      if (this.abort.isAborted) return
+      await this.runner.runPhase(phase, batch, run, { first, batch: at + 1, batches: batches.length })
       const asked = at === batches.length - 1 || (answers && batch.some(({ apps }) => apps.length > 0))
-      if (gate && asked && !this.brake.isOn) await this.gate.pass()
+      if (gate && asked && !this.abort.isAborted) await this.healthGate.check()
     }
   }
 
-  private busy({ hosts }: RolloutReport): BusyHost[] {
+  private findLockedHosts({ hosts }: RolloutReport): BusyHost[] {
     return hosts.flatMap(({ host, failure, failedIn }) =>
       failure?.code === 'HOST_HELD' && failedIn === 'connect' ? [{ host, message: failure.message }] : [],
     )
   }
 
-  private heardInterruption(state: Interruption): void {
+  private onInterruption(state: Interruption): void {
     const { members } = this.ports
-    if (state === 'leave') for (const { host } of members) host.close()
+    if (state === 'leave') for (const { client } of members) client.close()
     if (state !== 'finish steps') return
-    for (const { host, name } of members)
-      host.interrupt().catch((thrown: unknown) => this.board.warn(asConvergeError(thrown), name))
+    for (const { client: host, name } of members)
+      host.interrupt().catch((thrown: unknown) => this.progress.addErrorWarning(asConvergeError(thrown), name))
   }
 
   private report(): RolloutReport {
     const { action, stack, comment, by } = this.request
     const strategy = orderName(this.request)
-    const { begun, board, brake } = this
-    const hosts = board.reports()
-    const hostWarnings = board.hostWarnings()
+    const { begun, progress, abort } = this
+    const hosts = progress.reports()
+    const hostWarnings = progress.hostWarnings()
     return {
       id: this.ports.id,
       ...{ stack, action, comment, by, strategy, hosts },
       started: new Date(begun).toISOString(),
       durationMs: this.ports.clock() - begun,
-      outcome: outcomeOf(hosts, brake.why !== undefined, this.ports.interrupted()),
-      commits: Object.fromEntries(Object.entries(this.commits.found).map(([app, { commit }]) => [app, commit])),
-      warnings: board.warnings,
+      outcome: rolloutOutcome(hosts, abort.reason !== undefined, this.ports.interruption()),
+      commits: Object.fromEntries(Object.entries(this.commits.byApp).map(([app, { commit }]) => [app, commit])),
+      warnings: progress.warnings,
       ...(hostWarnings.length === 0 ? {} : { hostWarnings }),
-      ...(brake.why === undefined ? {} : { stopped: brake.why }),
+      ...(abort.reason === undefined ? {} : { stopped: abort.reason }),
     }
   }
 }
 
-interface BatchMore {
+interface BatchOptions {
   readonly reverse?: boolean
   readonly gate?: boolean
   readonly options?: readonly string[]
-  readonly optionsFor?: (member: Member) => readonly string[]
+  readonly optionsFor?: (member: RolloutHost) => readonly string[]
   /** Hosts that take turns where the others run at once. */
   readonly inTurn?: ReadonlySet<string>
   /** Default: all hosts that have not failed. */
-  readonly members?: readonly Member[]
+  readonly members?: readonly RolloutHost[]
 }

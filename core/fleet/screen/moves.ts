@@ -1,6 +1,6 @@
 /** Describes which releases hosts change from and to, and the commits between. */
 import { duration, type Paint } from '../../report/describe.ts'
-import type { CommitRange, FleetEvent, GroupedMove, HostReport, ReleaseName } from '../types.ts'
+import type { CommitRange, FleetEvent, GroupedReleaseChange, HostReport, ReleaseName } from '../types.ts'
 import { describeNames } from './names.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
@@ -24,7 +24,7 @@ export function describeEstimate(event: FleetEvent & { event: 'estimate' }, pain
 
 /** Describes the changes that a rollout made. */
 export function movedLines(hosts: readonly HostReport[], action: string, paint: Paint): string[] {
-  const groups = new Map<string, GroupedMove & { verb: string; hosts: string[] }>()
+  const groups = new Map<string, GroupedReleaseChange & { verb: string; hosts: string[] }>()
   for (const { host, outcome, moves = [] } of hosts)
     for (const { app, from, to } of moves) {
       const verb = outcome === 'rolled back' || action === 'rollback' ? 'rolled back' : 'switched'
@@ -36,7 +36,7 @@ export function movedLines(hosts: readonly HostReport[], action: string, paint: 
   return [...groups.values()].map((move) => line(move, `${oneLine(move.app)} ${move.verb}`, paint))
 }
 
-function line({ from, to, hosts, commits }: GroupedMove, head: string, paint: Paint): string {
+function line({ from, to, hosts, commits }: GroupedReleaseChange, head: string, paint: Paint): string {
   const names = describeNames(hosts)
   if (from !== null && staysOn(from, to))
     return `${paint.cyan(head)}: stays on ${describeRelease(from, paint)}: ${names}`

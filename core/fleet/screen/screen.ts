@@ -3,7 +3,7 @@ import picocolors from 'picocolors'
 import { duration, type Paint } from '../../report/describe.ts'
 import { printableJson } from '../../report/printable.ts'
 import { isRunReport } from '../../report/replay.ts'
-import type { FleetEvent, RolloutReport, Tell } from '../types.ts'
+import type { EmitEvent, FleetEvent, RolloutReport } from '../types.ts'
 import type { Addresses } from './alike.ts'
 import { Block } from './block.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
@@ -30,7 +30,7 @@ export interface ScreenOptions {
 }
 
 export interface Screen {
-  readonly tell: Tell
+  readonly tell: EmitEvent
   /** Removes the table during a question; later events are displayed afterwards. */
   pause(): void
   resume(): void

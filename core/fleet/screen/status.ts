@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { isUp } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
-import type { LastKnown } from '../types.ts'
+import type { LastKnownState } from '../types.ts'
 import { alike, withoutTimes } from './alike.ts'
 import { ago, type Cell, columns } from './columns.ts'
 import { describeNames } from './names.ts'
@@ -36,7 +36,7 @@ export interface HostStatus {
   readonly seen: unknown
   readonly behind?: string | undefined
   readonly failure?: FailureReport | undefined
-  readonly lastKnown?: LastKnown | undefined
+  readonly lastKnown?: LastKnownState | undefined
 }
 
 type Read = HostStatus & { readonly parsed: Seen | null }

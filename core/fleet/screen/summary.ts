@@ -1,7 +1,7 @@
 /** Summarizes a rollout at its end: failures, warnings, hosts by outcome, releases, and the next command. */
 import { duration, type Paint } from '../../report/describe.ts'
 import { plain } from '../../report/printable.ts'
-import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
+import type { CurrentRelease, HostOutcome, HostReport, RolloutReport } from '../types.ts'
 import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
 import { movedLines } from './moves.ts'
@@ -120,7 +120,7 @@ function liveLines(hosts: readonly HostReport[], paint: Paint): string[] {
   )
 }
 
-function describeLive({ commit, release }: LiveRelease): string {
+function describeLive({ commit, release }: CurrentRelease): string {
   if (commit !== null) return shortCommit(commit)
   return release === null ? 'none' : `release ${oneLine(release)}`
 }

@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import type { ConvergeError } from '../../model/errors.ts'
 import { formatPath } from '../../node/path.ts'
-import { type Architecture, architectures, misfit } from '../machines.ts'
+import { type Architecture, architectures, incompatibilityOf } from '../program_format.ts'
 import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
@@ -31,7 +31,7 @@ function programProblem(program: string, name: Architecture, where: Search): Con
     if (!stats.isFile()) return refuse('is no file', 'name the program itself, such as bin/node')
     // The upload makes it executable on the host; a file that is not executable here is probably the wrong file.
     if ((stats.mode & 0o111) === 0) return refuse('is not executable', `if it is a Node: chmod +x ${place}`)
-    const why = misfit(place, name)
+    const why = incompatibilityOf(place, name)
     return why === null ? null : refuse(why, `the program bin/node of a download for linux-${name}`)
   } catch (error) {
     return unreadable(program, path, where, error)

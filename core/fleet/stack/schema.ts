@@ -1,6 +1,6 @@
 /** Declares the schema of a stack file. */
 import * as z from 'zod'
-import { type Architecture, architectures } from '../machines.ts'
+import { type Architecture, architectures } from '../program_format.ts'
 import type { Elsewhere } from './elsewhere.ts'
 
 /** Builds an object schema. The caller reports unknown keys, with the nearest known name. */

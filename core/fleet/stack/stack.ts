@@ -3,8 +3,8 @@ import type { SourceLocation } from '../../model/errors.ts'
 import type { Document, NodeWarning } from '../../node/layers.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import type { KeyPath } from '../../node/path.ts'
-import type { Architecture } from '../machines.ts'
-import type { HealthPage } from '../rollout/health_page.ts'
+import type { HealthPage } from '../health/health_page.ts'
+import type { Architecture } from '../program_format.ts'
 
 type Sudo = boolean | 'password'
 

@@ -7,11 +7,11 @@ import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
 import picocolors from 'picocolors'
 import t from 'tap'
+import { listDeployments, readDeployment, readLog } from '../../../core/fleet/records/history.ts'
+import { Recorder } from '../../../core/fleet/records/recorder.ts'
 import { RemoteHost } from '../../../core/fleet/remote/remote_host.ts'
-import type { RemoteProcess, Wire } from '../../../core/fleet/remote/wire.ts'
-import { listDeployments, readDeployment, readLog } from '../../../core/fleet/rollout/history.ts'
-import { Recorder } from '../../../core/fleet/rollout/record.ts'
-import type { Member } from '../../../core/fleet/rollout/request.ts'
+import type { RemoteProcess, SshTransport } from '../../../core/fleet/remote/ssh_transport.ts'
+import type { RolloutHost } from '../../../core/fleet/rollout/request.ts'
 import { rollout } from '../../../core/fleet/rollout/rollout.ts'
 import { describeDeployment, describeLog } from '../../../core/fleet/screen/history.ts'
 import { screen } from '../../../core/fleet/screen/screen.ts'
@@ -27,7 +27,7 @@ interface Words {
   readonly revisions?: string
   readonly code: number
   /** A connection that is used instead of these outputs. */
-  readonly wire?: Wire
+  readonly wire?: SshTransport
 }
 
 const counts = { changed: 1, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -67,7 +67,7 @@ function processOf(output: string | Buffer, code: number): RemoteProcess {
   return { stdin: new PassThrough(), stdout, stderr, ended, close: () => stdout.destroy() }
 }
 
-function wireOf({ run, ask, revisions = '', code }: Words): Wire {
+function wireOf({ run, ask, revisions = '', code }: Words): SshTransport {
   return {
     exec: async (command) => {
       if (command.includes('"asked":true'))
@@ -87,7 +87,7 @@ function wireOf({ run, ask, revisions = '', code }: Words): Wire {
   }
 }
 
-function member(name: string, words: Words): Member {
+function member(name: string, words: Words): RolloutHost {
   const host = new RemoteHost({
     ...{ name, sudo: 'none', rollout: 'deploy-1', by: 'ann', prefix: null, recipes: null, secrets: [], patience: 0 },
     ...{ open: async () => words.wire ?? wireOf(words), engine: new Map(), runtimes: {} as never },
@@ -98,7 +98,7 @@ function member(name: string, words: Words): Member {
     },
   })
   const events = new Set(['setup', 'build', 'deploy', 'configure'])
-  return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, host }
+  return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, client: host }
 }
 
 interface Seen {
@@ -129,10 +129,10 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   )
   const start = { stack: 'site', action, comment: '', by: 'ann', started: new Date().toISOString(), commits: {} }
   const recorder = new Recorder({ directory, secrets, warn: () => undefined })
-  const recording = recorder.open({ ...start, strategy: 'parallel', hosts: ['evil', 'good'] })
+  const recording = recorder.begin({ ...start, strategy: 'parallel', hosts: ['evil', 'good'] })
   const tell = (event: FleetEvent) => {
     const shown = secrets.maskDeep(event)
-    recording.tell(shown)
+    recording.logEvent(shown)
     for (const one of screens) one.tell(shown)
   }
   const { report } = await rollout(
@@ -154,10 +154,10 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
       documents: (_, _online, deployment) => [{ name: 'node', value: deployment }],
       known: { online: new Set(['evil', 'good']), behind: new Map(), apps: {} },
       id: recording.id,
-      tell,
+      emit: tell,
       log: (host, event) => recording.log(host, event),
       health: null,
-      interrupted: () => 'none',
+      interruption: () => 'none',
       onInterrupt: () => () => undefined,
       clock: () => Date.now(),
     },

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import type { PackedFile } from '../../../../core/fleet/remote/items.ts'
+import type { PackedFile } from '../../../../core/fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
-import type { RemoteProcess, Wire } from '../../../../core/fleet/remote/wire.ts'
+import type { RemoteProcess, SshTransport } from '../../../../core/fleet/remote/ssh_transport.ts'
 
 /** Reports its start, and exits when it is interrupted. */
 const engine = `
@@ -17,7 +17,7 @@ setInterval(() => {}, 1000)
 `
 
 /** @param before called with each command before it runs */
-function localWire(before: (command: string) => Promise<void>): Wire {
+function localWire(before: (command: string) => Promise<void>): SshTransport {
   return {
     closed: new Promise(() => undefined),
     close: () => undefined,

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { inputFiles, inputFileWords } from '../../../../core/fleet/remote/inputs.ts'
+import { inputFileArguments, inputFiles } from '../../../../core/fleet/remote/host_inputs.ts'
 import { nodeDocuments } from '../../../../core/fleet/stack/documents.ts'
 import { loadStack } from '../../../../core/fleet/stack/load.ts'
 import { parseLayer } from '../../../../core/node/layers.ts'
@@ -55,7 +55,7 @@ async function uploaded(t: Test, files: Readonly<Record<string, string>>) {
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, content)
   }
-  return { place, words: inputFileWords(documents, place.at('inputs')) }
+  return { place, words: inputFileArguments(documents, place.at('inputs')) }
 }
 
 t.test('warnings about attributes', async (t) => {

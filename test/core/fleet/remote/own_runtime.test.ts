@@ -1,7 +1,7 @@
 /** Tests that the operator's own Node is uploaded if it fits, and that this decision needs no DNS query. */
 import t from 'tap'
-import { architectures } from '../../../../core/fleet/machines.ts'
-import { hostFacts, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
+import { architectures } from '../../../../core/fleet/program_format.ts'
+import { findRuntime, parseHostFacts } from '../../../../core/fleet/remote/runtime.ts'
 
 const machine = Object.entries(architectures).find(([, arch]) => arch === process.arch)?.[0]
 
@@ -11,7 +11,7 @@ t.test('no name of any far end is looked up', { skip: process.platform !== 'linu
   const runtimes = { cacheDirectory: t.testdir(), given: {} }
   const items = await Promise.all(
     ['glibc', 'musl'].map((libc) =>
-      runtimeFor(hostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes).catch(
+      findRuntime(parseHostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes).catch(
         ({ code }: { code: string }) => code,
       ),
     ),

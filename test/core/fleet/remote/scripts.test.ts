@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { followScript, holdScript, startScript } from '../../../../core/fleet/remote/scripts.ts'
+import { followScript, lockScript, startScript } from '../../../../core/fleet/remote/scripts.ts'
 
 const sh = (script: string, args: readonly string[], input?: string) =>
   spawnSync('sh', ['-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 20_000, ...(input ? { input } : {}) })
@@ -20,7 +20,7 @@ t.test('a hold that a restart of the host has left: whoever has its number now i
   const other = stranger(t)
   writeFileSync(`${at}/held/owner`, `${other.pid}\ndeploy-1\nann\n`)
   utimesSync(`${at}/held`, 0, 0)
-  t.match(sh(holdScript, [at, 'deploy-2', 'bob'], '\n'), { status: 0, stdout: '\nheld\n' })
+  t.match(sh(lockScript, [at, 'deploy-2', 'bob'], '\n'), { status: 0, stdout: '\nheld\n' })
   t.match(readFileSync(`/proc/${other.pid}/stat`, 'utf8'), /\) [SR] /)
 })
 
@@ -29,7 +29,7 @@ t.test('of several that find a dead hold, one gets it', async (t) => {
     const at = t.testdir({ held: { owner: '4194304\nold\nann\n' } })
     utimesSync(`${at}/held`, 0, 0)
     const takers = Array.from({ length: 6 }, (_, one) =>
-      spawn('sh', ['-c', holdScript, 'sh', at, `rollout-${one}`, `operator ${one}`]),
+      spawn('sh', ['-c', lockScript, 'sh', at, `rollout-${one}`, `operator ${one}`]),
     )
     const said = await Promise.all(
       takers.map(

@@ -1,6 +1,6 @@
 /** Tests how the reason of a failure is found in the output of sudo. */
 import t from 'tap'
-import { lastLine, sudoRefusal as refusalOf, type Sudo } from '../../../../core/fleet/remote/wire.ts'
+import { lastLine, sudoRefusal as refusalOf, type Sudo } from '../../../../core/fleet/remote/ssh_transport.ts'
 
 /** Parses the errors of a script that did not start. */
 const sudoRefusal = (sudo: Sudo, code: number, errors: string) =>

@@ -1,19 +1,19 @@
 /** Tests warnings of hosts: the report lists each one once, with the hosts that reported it. */
 import t from 'tap'
-import { Board } from '../../../../core/fleet/rollout/board.ts'
+import { RolloutProgress } from '../../../../core/fleet/rollout/progress.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 
 t.test('the same warning of many hosts and runs', (t) => {
   const events: FleetEvent[] = []
-  const board = new Board(
+  const board = new RolloutProgress(
     ['a', 'b', 'c'],
     (event) => void events.push(event),
     () => 0,
   )
-  for (const host of ['a', 'b', 'a', 'c']) board.warnOf(host, 'stack.yaml:3:5: no_such_key is not known')
-  board.warn(new ConvergeError('refused', { code: 'CONNECT_FAILED', hint: 'start sshd' }), 'b')
-  board.say('all of them restart at once')
+  for (const host of ['a', 'b', 'a', 'c']) board.addHostWarning(host, 'stack.yaml:3:5: no_such_key is not known')
+  board.addErrorWarning(new ConvergeError('refused', { code: 'CONNECT_FAILED', hint: 'start sshd' }), 'b')
+  board.addWarning('all of them restart at once')
   t.strictSame(board.hostWarnings(), [
     { message: 'stack.yaml:3:5: no_such_key is not known', hosts: ['a', 'b', 'c'] },
     { message: 'refused; start sshd', hosts: ['b'] },

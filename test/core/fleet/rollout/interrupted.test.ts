@@ -45,7 +45,7 @@ t.test('while the site is asked whether it is well', async (t) => {
       {
         health: (_, watch) => {
           if (++asked === 1) return Promise.resolve({ ok: true, what: 'x', detail: '' })
-          given = watch?.given
+          given = watch?.signal
           setImmediate(() => fleet.interrupt(state))
           return never
         },
@@ -107,7 +107,7 @@ t.test('a look at the status', async (t) => {
   const rollout = fleet.go(
     { action: 'status', parallel: 1 },
     {
-      tell: (event) => {
+      emit: (event) => {
         if (event.event === 'done' && event.phase === 'status') fleet.interrupt('no more hosts')
       },
     },
@@ -145,7 +145,7 @@ t.test(
           let events = 0
           let begunBy: number | null = null
           const { report } = await fleet.go({ events: ['restart'], ...request } as Partial<RolloutRequest>, {
-            tell: () => {
+            emit: () => {
               if (events++ !== when) return
               fleet.interrupt(state)
               // Includes the host to which this event belongs.

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import type { Strategy } from '../../../../core/fleet/rollout/plan.ts'
+import type { Strategy } from '../../../../core/fleet/rollout/batches.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
@@ -16,7 +16,7 @@ function answering(...answers: readonly boolean[]) {
 
 t.test('everything is built before anything is switched, one commit for all', async (t) => {
   const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } })
-  const { report, aftermath } = await fleet.go({}, { only: ['zeo', 'a', 'b'] })
+  const { report, changes } = await fleet.go({}, { only: ['zeo', 'a', 'b'] })
   t.match(report, { outcome: 'changed', commits: { site: 'c'.repeat(40) } })
   t.strictSame(fleet.begun, ['zeo build', 'a build', 'b build', 'zeo deploy', 'a deploy', 'b deploy', 'web configure'])
   const commits = fleet.requests.map(({ documents }) => JSON.stringify(documents[0]?.value))
@@ -24,13 +24,13 @@ t.test('everything is built before anything is switched, one commit for all', as
     commits.every((text) => text.includes('c'.repeat(40))),
     'each was told the commit',
   )
-  t.strictSame(aftermath.apps, { site: { commit: 'c'.repeat(40), revision: 'main' } })
+  t.strictSame(changes.apps, { site: { commit: 'c'.repeat(40), revision: 'main' } })
   t.equal(fleet.closed.size, 4, 'every connection is closed')
 })
 
 t.test('setup: all are prepared at once, brought up by layers, and told of each other at the end', async (t) => {
   const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
-  const { report, aftermath } = await fleet.go(
+  const { report, changes } = await fleet.go(
     { action: 'setup', strategy: 'parallel' },
     { known: { online: new Set(), behind: new Map(), apps: {} } },
   )
@@ -45,7 +45,7 @@ t.test('setup: all are prepared at once, brought up by layers, and told of each 
   ])
   t.strictSame(fleet.begun.slice(6, 9), ['zeo deploy', 'a deploy', 'web deploy'])
   t.strictSame(fleet.begun.slice(9).sort(), ['a configure', 'web configure', 'zeo configure'])
-  t.strictSame(aftermath.online, ['zeo', 'a', 'web'])
+  t.strictSame(changes.online, ['zeo', 'a', 'web'])
   t.ok(
     fleet.online.slice(-3).every((online) => online.size === 3),
     'whoever is set up counts as there',
@@ -114,9 +114,9 @@ t.test('a site that did not answer before is asked when all is done', async (t) 
 t.test('who was only prepared when it stopped is neither there nor up to date', async (t) => {
   const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } } })
   const known = { online: new Set(['a', 'b']), behind: new Map([['c', '000007']]), apps: {} }
-  const { aftermath } = await fleet.go({ action: 'setup' }, { known })
-  t.strictSame(aftermath.online, ['a'])
-  t.strictSame(aftermath.upToDate, ['a'])
+  const { changes } = await fleet.go({ action: 'setup' }, { known })
+  t.strictSame(changes.online, ['a'])
+  t.strictSame(changes.upToDate, ['a'])
 })
 
 t.test('failures up to the limit are gone on from', async (t) => {
@@ -181,7 +181,7 @@ t.test('hosts that are down', async (t) => {
     { outcome: 'skipped', reason: /refused/ },
     'its operator asked for that',
   )
-  t.strictSame(second.aftermath.behind, ['c'])
+  t.strictSame(second.changes.outdated, ['c'])
   const wrong = new Simulation({ ...five, c: { connects: 'wrong key' } })
   t.match((await wrong.go({ down: 'skip' })).report, { outcome: 'failed', stopped: /nothing was begun$/ })
   const late = new Simulation(five)
@@ -193,13 +193,13 @@ t.test('hosts that are down', async (t) => {
   const third = await late.go({ action: 'configure' }, { known })
   t.ok(late.begun.includes('c setup+deploy+configure'))
   t.match(JSON.stringify(late.requests.find(({ host }) => host === 'c')?.documents), 'd'.repeat(40))
-  t.strictSame(third.aftermath.upToDate, ['c'])
+  t.strictSame(third.changes.upToDate, ['c'])
 })
 
 t.test('who failed where some may fail is behind as well', async (t) => {
   const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } }, c: { does: { deploy: 'lost' } } })
-  const { aftermath } = await fleet.go({ maxFailures: { count: 2 } })
-  t.strictSame(aftermath.behind, ['b', 'c'])
+  const { changes } = await fleet.go({ maxFailures: { count: 2 } })
+  t.strictSame(changes.outdated, ['b', 'c'])
 })
 
 const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
@@ -225,20 +225,20 @@ t.test('after a rollback, who was down gets what the others went back to', async
   const hosts = { a: { history }, b: { connects: 'refused' } as const, c: { history } }
   const apps = { site: { commit: good, revision: 'main' } }
   const known = { online: new Set(['a', 'b', 'c']), behind: new Map<string, string>(), apps }
-  const { aftermath } = await new Simulation(hosts).go({ action: 'rollback', down: 'skip' }, { known })
-  t.strictSame(aftermath.behind, ['b'])
-  t.strictSame(aftermath.apps, { site: { commit: old, revision: old } })
+  const { changes } = await new Simulation(hosts).go({ action: 'rollback', down: 'skip' }, { known })
+  t.strictSame(changes.outdated, ['b'])
+  t.strictSame(changes.apps, { site: { commit: old, revision: old } })
   const part = await new Simulation({ a: { history }, c: { history } }).go(
     { action: 'rollback' },
     { known, only: ['a'] },
   )
-  t.strictSame(part.aftermath.apps, {}, 'one host by itself says nothing of the stack')
+  t.strictSame(part.changes.apps, {}, 'one host by itself says nothing of the stack')
 })
 
 t.test('one of two apps brings nobody up to date', async (t) => {
   const fleet = new Simulation({ a: { apps: ['site', 'shop'] }, b: {} })
-  const { aftermath } = await fleet.go({ apps: ['site'] })
-  t.strictSame(aftermath.upToDate, ['b'])
+  const { changes } = await fleet.go({ apps: ['site'] })
+  t.strictSame(changes.upToDate, ['b'])
 })
 
 t.test('a host that joins gets what the others are on', async (t) => {
@@ -253,17 +253,17 @@ t.test('a host that joins gets what the others are on', async (t) => {
 
 t.test('others that cannot be told are behind', async (t) => {
   const fleet = new Simulation({ a: {}, web: { apps: [], connects: 'refused' } })
-  const { report, aftermath } = await fleet.go({}, { only: ['a'] })
+  const { report, changes } = await fleet.go({}, { only: ['a'] })
   t.match(report, { outcome: 'changed', warnings: [/^web: /] })
-  t.strictSame(aftermath.behind, ['web'])
+  t.strictSame(changes.outdated, ['web'])
 })
 
 t.test('shutdown: the others hear of it first', async (t) => {
   const fleet = new Simulation({ a: {}, b: {}, web: { apps: [], stage: 1 } })
-  const { aftermath } = await fleet.go({ action: 'shutdown' }, { only: ['b'] })
+  const { changes } = await fleet.go({ action: 'shutdown' }, { only: ['b'] })
   t.strictSame(fleet.begun, ['a configure', 'web configure', 'b shutdown'])
   t.notOk(fleet.online[0]?.has('b'))
-  t.strictSame(aftermath.stopped, ['b'])
+  t.strictSame(changes.stopped, ['b'])
 })
 
 t.test('interrupted: no further host, then finish the steps, then leave', async (t) => {
@@ -334,7 +334,7 @@ t.test('what a host goes by later is what a rollout of all its roles has told it
   const kept = async (request: object) => {
     const simulation = new Simulation({ one: { apps: ['site'] } })
     await simulation.go(request)
-    return simulation.requests.map(({ events, keeps }) => `${events} ${keeps ?? '-'}`)
+    return simulation.requests.map(({ events, persist }) => `${events} ${persist ?? '-'}`)
   }
   t.strictSame(await kept({ action: 'deploy' }), ['build -', 'deploy online'])
   t.strictSame(await kept({ action: 'rollback' }), ['rollback same'])
@@ -370,7 +370,7 @@ t.test('a look at what hooks would change is a plan of each host, with what they
   const { report } = await simulation.go({ action: 'plan', events: ['hooks_install'], options: words })
   t.equal(report.outcome, 'planned')
   t.strictSame(
-    simulation.requests.map(({ events, dry, options, keeps }) => [...events, dry, ...options, keeps]),
+    simulation.requests.map(({ events, dry, options, persist }) => [...events, dry, ...options, persist]),
     [1, 2].map(() => ['hooks_install', true, ...words, undefined]),
   )
 })

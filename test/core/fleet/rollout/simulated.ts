@@ -1,6 +1,6 @@
 /** Simulates the hosts of a rollout: each follows the orders of its test, and records the requests it receives. */
-import type { FleetHost, RunRequest, RunResult } from '../../../../core/fleet/rollout/fleet_host.ts'
-import type { Interruption, Member, Ports, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import type { HostClient, RunRequest, RunResult } from '../../../../core/fleet/host_client.ts'
+import type { Interruption, RolloutHost, RolloutPorts, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
 import { rollout } from '../../../../core/fleet/rollout/rollout.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
@@ -89,7 +89,7 @@ export class Simulation {
     for (const listener of this.listeners) listener(state)
   }
 
-  async go(request: Partial<RolloutRequest>, more: Partial<Ports> & { readonly only?: readonly string[] } = {}) {
+  async go(request: Partial<RolloutRequest>, more: Partial<RolloutPorts> & { readonly only?: readonly string[] } = {}) {
     const { only = Object.keys(this.hosts), ...ports } = more
     this.foresees = new Set(request.action === 'plan' ? [] : ['setup', 'deploy', 'configure'])
     return rollout(
@@ -109,10 +109,10 @@ export class Simulation {
         },
         known: { online: new Set(Object.keys(this.hosts)), behind: new Map(), apps: {} },
         id: '000001',
-        tell: (event) => this.told.push(event),
+        emit: (event) => this.told.push(event),
         log: () => undefined,
         health: null,
-        interrupted: () => this.interruption,
+        interruption: () => this.interruption,
         onInterrupt: (listener) => {
           this.listeners.add(listener)
           return () => this.listeners.delete(listener)
@@ -123,13 +123,13 @@ export class Simulation {
     )
   }
 
-  private member(name: string, behaviour: Behaviour): Member {
+  private member(name: string, behaviour: Behaviour): RolloutHost {
     const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing, followUps } = behaviour
     const all = 'setup build deploy configure rollback shutdown undeploy restart ban'.split(' ')
     return {
       ...{ name, stage, apps, migrating, sharing, followUps, roles: ['role'], address: '192.0.2.1' },
       events: new Set(all.filter((event) => !without.includes(event))),
-      host: this.host(name, apps, behaviour),
+      client: this.host(name, apps, behaviour),
     }
   }
 
@@ -149,7 +149,7 @@ export class Simulation {
     return { status: 0, report: { ...report, resources }, failure: null }
   }
 
-  private host(name: string, apps: readonly string[], behaviour: Behaviour): FleetHost {
+  private host(name: string, apps: readonly string[], behaviour: Behaviour): HostClient {
     const { does = {}, connects, history = ['a'.repeat(40)], silent = {}, waits = {}, live } = behaviour
     const releases = new Map(
       apps.map((app): [string, Releases] => {
@@ -197,7 +197,7 @@ export class Simulation {
           failure,
         }
       },
-      ask: async ([word = '']) => {
+      query: async ([word = '']) => {
         const times = asked.get(word) ?? 0
         asked.set(word, times + 1)
         if (times >= (silent[word] ?? Number.POSITIVE_INFINITY))

@@ -1,0 +1,76 @@
+/** Declares the interface between a rollout and a host: SSH in production, a simulation in tests. */
+import type { ConvergeError } from '../model/errors.ts'
+import type { Layer } from '../node/layers.ts'
+import type { FailureReport, RunReport } from '../report/events.ts'
+
+/** A document of a host's node JSON; a list of them has the lowest layer first. */
+export interface HostDocument {
+  /** For messages: file and position in the operator's files. */
+  readonly name: string
+  /** Attribute layer that it belongs to: `stack`, or else `host`. */
+  readonly kind?: string
+  readonly value: unknown
+  /** Locates a key path in the operator's files; default: in the file of `name`. */
+  readonly locate?: Layer['locate'] | undefined
+}
+
+/**
+ * The state that a host stores for its own scheduler after a successful run. `same`: the documents of the run.
+ * `online`: also that it is in service. `stopped`: only that it is out of service. `first`: the documents, where it has
+ * none yet.
+ */
+export type PersistMode = 'online' | 'same' | 'stopped' | 'first'
+
+export interface RunRequest {
+  readonly events: readonly string[]
+  /** Empty for the roles that the documents name. */
+  readonly roles: readonly string[]
+  readonly documents: readonly HostDocument[]
+  readonly dry: boolean
+  /** Further words of the command line: `--migrate`, `--to ID`. */
+  readonly options: readonly string[]
+  /** Without it, the host stores nothing for its scheduler. */
+  readonly persist?: PersistMode | undefined
+}
+
+/** A line of the events of a run, as `converge --json-output` writes it. */
+export interface RunEvent {
+  readonly event: string
+  readonly name?: string
+  readonly line?: string
+  readonly message?: string
+  readonly report?: RunReport
+  readonly [more: string]: unknown
+}
+
+export interface RunResult {
+  /** Exit status; null where the run was killed. */
+  readonly status: number | null
+  readonly report: RunReport | null
+  readonly failure: FailureReport | null
+}
+
+export interface HostClient {
+  readonly name: string
+  /**
+   * Connects, and locks the host for this rollout until it is closed.
+   * @param hold false for read-only actions
+   * @throws where the host is unreachable, refuses the login, has another host key, or another rollout holds its lock
+   */
+  connect(hold: boolean): Promise<void>
+  /** @throws where the run could not be started, or its result is lost */
+  run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult>
+  /**
+   * Runs a read-only command, and returns the JSON that it prints.
+   * @param words command and options: `['status']`
+   */
+  query(words: readonly string[], request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown>
+  /** Asks the run under way to finish its step and end. */
+  interrupt(): Promise<void>
+  close(): void
+}
+
+/** Decides whether the connection failed before the host did anything: a retry may succeed. */
+export function isUnreachable({ code }: ConvergeError): boolean {
+  return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT'].includes(code)
+}

@@ -1,0 +1,161 @@
+/** Reads the records of the deployments of a stack: reports and host logs. */
+import * as z from 'zod'
+import { isVisible, lockHolder } from '../../host/lock.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import type { HostReport } from '../types.ts'
+import {
+  type Deployment,
+  type DeploymentStart,
+  deploymentIds,
+  logFileName,
+  parseLogLine,
+  startReport,
+} from './recorder.ts'
+import { readFileOrNull } from './state_files.ts'
+
+const release = z.looseObject({
+  release: z.string().nullable(),
+  commit: z.string().nullable(),
+  subject: z.string().optional(),
+})
+
+/** The fields that are displayed; fields that a later version adds are ignored. */
+const schema = z.looseObject({
+  started: z.string(),
+  outcome: z.string(),
+  commits: z.record(z.string(), z.string()),
+  warnings: z.array(z.string()),
+  hosts: z.array(
+    z.looseObject({
+      host: z.string(),
+      outcome: z.string(),
+      durationMs: z.number(),
+      live: z.array(z.looseObject({ app: z.string() })),
+      phases: z.record(z.string(), z.number()).optional(),
+      moves: z.array(z.looseObject({ app: z.string(), from: release.nullable(), to: release })).optional(),
+    }),
+  ),
+})
+
+/**
+ * Lists the recorded deployments, newest first; a damaged record is among them.
+ * @param limit default: all
+ */
+export function listDeployments(directory: string, limit = Number.POSITIVE_INFINITY): Deployment[] {
+  const top = `${directory}/deployments`
+  return deploymentIds(top)
+    .reverse()
+    .slice(0, limit)
+    .map((id) => readRecord(top, id))
+}
+
+/** Newest records that are searched for running rollouts. */
+const searchedRecords = 30
+
+/**
+ * Lists the running deployments that this computer can see, oldest first. Only the hosts know whether a deployment of
+ * an operator on another computer still runs.
+ */
+export function runningDeployments(directory: string): Deployment[] {
+  const top = `${directory}/deployments`
+  return deploymentIds(top)
+    .slice(-searchedRecords)
+    .filter((id) => {
+      const holder = lockHolder(`${top}/${id}/lock`)
+      return holder !== null && isVisible(holder)
+    })
+    .map((id) => readRecord(top, id))
+    .filter(({ outcome }) => outcome === 'under way')
+}
+
+/**
+ * @param wanted the number, with or without leading zeros, or `last`
+ * @throws NO_SUCH_DEPLOYMENT
+ */
+export function readDeployment(directory: string, wanted: string): Deployment {
+  const top = `${directory}/deployments`
+  return readRecord(top, findId(top, wanted))
+}
+
+/**
+ * Reads the log of a host: its lines, parsed. A last line that a crash left incomplete is dropped. Null without a log.
+ * @throws NO_SUCH_DEPLOYMENT
+ */
+export function readLog(directory: string, wanted: string, host: string): object[] | null {
+  const top = `${directory}/deployments`
+  return readLogLines(`${top}/${findId(top, wanted)}`, host)
+}
+
+function readLogLines(record: string, host: string): object[] | null {
+  const text = readFileOrNull(`${record}/${logFileName(host)}`)
+  if (text === null) return null
+  const lines = text.split('\n')
+  const last = lines.pop() ?? ''
+  return [...lines.map(parseLogLine), ...(isJson(last) ? [parseLogLine(last)] : [])]
+}
+
+function isJson(text: string): boolean {
+  return text.startsWith('{') && !('text' in parseLogLine(text))
+}
+
+function findId(top: string, wanted: string): string {
+  const all = deploymentIds(top)
+  const found = wanted === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(wanted) && Number(id) === Number(wanted))
+  if (found !== undefined) return found
+  const kept = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
+  throw new ConvergeError(`no deployment ${wanted}: ${kept}`, {
+    code: 'NO_SUCH_DEPLOYMENT',
+    hint: 'converge stack deployments lists them; the last 100 are kept',
+    usage: true,
+  })
+}
+
+function readRecord(top: string, id: string): Deployment {
+  const record = `${top}/${id}`
+  const report = readReport(`${record}/report.json`)
+  if (report === null) return { ...startReport(id, unreadableStart), outcome: 'not readable' }
+  if (report.outcome !== 'died') return { ...report, id }
+  const outcome = lockHolder(`${record}/lock`) === null ? 'died' : 'under way'
+  return { ...report, id, outcome, hosts: report.hosts.map((host) => progressFromLog(record, host)) }
+}
+
+/** Null where the report cannot be read for any reason: one damaged record must not hide all the others. */
+function readReport(path: string): Deployment | null {
+  try {
+    const value: unknown = JSON.parse(readFileOrNull(path) ?? '')
+    return schema.safeParse(value).success ? (value as Deployment) : null
+  } catch {
+    return null
+  }
+}
+
+const unreadableStart: DeploymentStart = {
+  stack: '',
+  action: 'status',
+  comment: '',
+  by: '',
+  started: '',
+  strategy: '',
+  commits: {},
+  hosts: [],
+}
+
+/** Derives from the log how far a host came, for a record without an outcome. */
+function progressFromLog(record: string, report: HostReport): HostReport {
+  const lines = (readableLines(record, report.host) ?? []) as { event?: string; phase?: HostReport['phase'] }[]
+  const last = lines.findLast(({ event }) => event === 'done' || event === 'host')
+  if (last === undefined) return report
+  const phase = last.phase ?? null
+  if (last.event === 'host') return { ...report, outcome: 'lost', phase }
+  const { outcome, durationMs, failure, reason } = last as unknown as HostReport
+  return { ...report, outcome, phase, durationMs, failure, reason }
+}
+
+function readableLines(record: string, host: string): object[] | null {
+  try {
+    return readLogLines(record, host)
+  } catch {
+    // Without a log, the progress of the host is unknown.
+    return null
+  }
+}

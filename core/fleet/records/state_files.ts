@@ -1,0 +1,76 @@
+/** Reads and replaces the files of the operator's state, which only the operator's account can read. */
+import * as fs from 'node:fs'
+import { dirname } from 'node:path'
+import { readInputFile } from '../../host/input_file.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+
+/**
+ * Replaces a file in one step; the old content stays until the new one is on disk. The caller must be the only writer:
+ * the temporary file has a fixed name, and the next call overwrites one that a killed process left behind.
+ */
+export function replaceFile(path: string, content: string): void {
+  const beside = `${path}.new`
+  try {
+    const file = fs.openSync(beside, 'w', 0o600)
+    try {
+      fs.writeFileSync(file, content)
+      fs.fsyncSync(file)
+    } finally {
+      fs.closeSync(file)
+    }
+    fs.renameSync(beside, path)
+    syncDirectory(dirname(path))
+  } catch (error) {
+    fs.rmSync(beside, { force: true })
+    throw error
+  }
+}
+
+/** Syncs a directory: without that, a crash may lose both the old and the new name of a renamed file. */
+export function syncDirectory(path: string): void {
+  const directory = fs.openSync(path, 'r')
+  try {
+    fs.fsyncSync(directory)
+  } finally {
+    fs.closeSync(directory)
+  }
+}
+
+/** Returns the names in a directory; none where the directory does not exist. */
+export function namesIn(path: string): string[] {
+  try {
+    return fs.readdirSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Bytes; the log of a host is limited to far less. */
+const maxFileSize = 256 << 20
+
+/** Returns the content of a file, or null where the file does not exist. */
+export function readFileOrNull(path: string): string | null {
+  try {
+    return readInputFile(path, maxFileSize).toString('utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+export function unusableDirectory(directory: string, error: unknown, nothingDone: boolean): ConvergeError {
+  const { code, message } = asConvergeError(error)
+  return new ConvergeError(
+    `cannot keep the records of this stack in ${directory}: ${message}${nothingDone ? '; no host was touched' : ''}`,
+    {
+      code: 'NO_STACK_STATE',
+      hint: ['ENOSPC', 'EDQUOT'].includes(code)
+        ? 'free some space there (df -h shows how much is left), then run again'
+        : 'get write access to it, which is beside the stack file, or move the stack file into a directory of your own',
+      // A full or broken disk is not an error in the command line.
+      usage: ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
+      cause: error,
+    },
+  )
+}

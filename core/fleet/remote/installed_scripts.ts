@@ -1,0 +1,108 @@
+/**
+ * Builds the scripts of a host for runs outside a rollout: the `converge` command, the scheduler's command, and the
+ * script that stores both.
+ */
+import { shellQuoted, shellWords } from '../../text/shell.ts'
+import type { PersistMode } from '../host_client.ts'
+import type { PackedDirectory } from './packed_directory.ts'
+
+/** The `converge` command for operators who log in: it runs the engine of the last rollout. */
+const convergeCommand = `#!/bin/sh
+# Written by converge stack: the engine that this host was given last.
+lib=$(dirname "$(readlink -f "$0")")
+exec "$lib/node" "$lib/current/start.cjs" "$@"`
+
+/**
+ * The command of the host's own scheduler. While a rollout has locked the host, the scheduler waits or does nothing. A
+ * host that was shut down stays so until the next setup. A first boot runs no deploy, because it could switch to a
+ * commit that was rolled back.
+ */
+const schedulerCommand = `#!/bin/sh
+# Written by converge stack: runs the engine with the roles, attributes and recipes that this host was given last.
+lib=$(dirname "$(readlink -f "$0")")
+state=\${lib%/usr/local/lib/converge}/var/lib/converge/fleet
+held() {
+  { read -r pid; read -r _; read -r who; } 2>/dev/null <"$state/held/owner" || return 1
+  kill -0 "$pid" 2>/dev/null && [ -z "$(find "$state/held" -maxdepth 0 -mmin +1 2>/dev/null)" ]
+}
+# Cron would send a mail each time.
+leave() {
+  if [ -t 1 ] || [ -n "\${JOURNAL_STREAM:-}" ]; then echo "this host is left alone: $1"; fi
+  exit 0
+}
+[ "\${1:-}" != apply ] || while held; do sleep 5; done
+standing=$(cat "$state/standing" 2>/dev/null)
+case "\${1:-}" in
+  apply | configure)
+    [ "$standing" != stopped ] || leave 'it was shut down by converge stack shutdown; converge stack setup brings it back' ;;
+esac
+case "\${1:-}" in
+  configure)
+    ! held || leave "a rollout is at work on it: $who" ;;
+  apply)
+    [ "$standing" != online ] || { shift; set -- apply --event setup,configure "$@"; } ;;
+esac
+[ -r "$state/told" ] || { echo "converge stack has not set this host up yet, or you may not read $state" >&2; exit 1; }
+. "$state/told"`
+
+/**
+ * Stores the command of the host's own scheduler, and removes what no run has used for a month. Each file is replaced
+ * in one step.
+ * $1 the engine's own files, $2 state directory of the fleet, $3 one of Keeps, $4 the engine, $5 text of the script
+ * that the scheduler's command runs
+ */
+const persistScript = `set -e
+umask 022
+lib=$1 state=$2 keeps=$3 engine=$4 told=$5
+put() {
+  [ "$(cat "$1" 2>/dev/null)" != "$2" ] || return 0
+  printf '%s\\n' "$2" >"$1.$$"
+  chmod "$3" "$1.$$"
+  mv -T "$1.$$" "$1"
+}
+put "$lib/converge" '${shellQuoted(convergeCommand)}' 755
+put "$lib/this-host" '${shellQuoted(schedulerCommand)}' 755
+# Whoever logs in finds the command, if there is no other one. It is a convenience: that directory may be read-only.
+bin=\${lib%/lib/converge}/bin
+[ -e "$bin/converge" ] || [ -L "$bin/converge" ] || { mkdir -p "$bin" && ln -s "$lib/converge" "$bin/converge"; } 2>/dev/null || true
+umask 077
+case "$keeps" in online | stopped) put "$state/standing" "$keeps" 600 ;; esac
+[ "$keeps" != stopped ] || exit 0
+if [ "$keeps" = first ] && [ -e "$state/told" ]; then exit 0; fi
+put "$state/told" "$told" 600
+ln -sfn "$engine" "$lib/.current.$$"
+mv -T "$lib/.current.$$" "$lib/current"
+node=$(readlink "$lib/node")
+case "$node" in "$lib"/*) touch -c "$(dirname "$node")" ;; esac
+find "$lib" "$state/inputs" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf {} +`
+
+export interface PersistedRun {
+  readonly mode: PersistMode
+  readonly engine: PackedDirectory
+  /** Items that the command needs; each run marks them as used. */
+  readonly required: readonly PackedDirectory[]
+  /** Node and the engine. */
+  readonly program: readonly string[]
+  /** Roles, attributes, recipes. */
+  readonly inputs: readonly string[]
+}
+
+/**
+ * @returns the arguments of the start script that make the host store a run; empty ones for null, where it stores
+ * nothing
+ */
+export function persistArguments(kept: PersistedRun | null): string[] {
+  if (kept === null) return ['', '', '', '']
+  const { mode, engine, required, program, inputs } = kept
+  const touch = `touch -c ${shellWords(required.map(({ directory }) => directory))}`
+  const told = `${touch}\nexec ${shellWords(program)} "$@" ${shellWords(inputs)}`
+  return [persistScript, mode, engine.directory, told]
+}
+
+/**
+ * Returns the command for the host's own scheduler.
+ * @param library the engine's own files
+ */
+export function schedulerProgram(library: string): string {
+  return `${library}/this-host`
+}

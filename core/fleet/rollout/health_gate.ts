@@ -1,0 +1,66 @@
+/** Checks the health of the site before the first switch and after each batch. */
+import { asConvergeError } from '../../model/errors.ts'
+import type { Health } from '../health/health_check.ts'
+import type { RolloutAbort } from './abort.ts'
+import type { RolloutProgress } from './progress.ts'
+import type { HealthWatch, RolloutPorts } from './request.ts'
+
+/** Seconds: the time for a check of whether the site answers now. */
+const quickCheckSeconds = 3
+
+export class HealthGate {
+  constructor(
+    private readonly ports: Pick<RolloutPorts, 'health' | 'emit' | 'onInterrupt'>,
+    private readonly progress: RolloutProgress,
+    private readonly abort: RolloutAbort,
+  ) {}
+
+  /** @param wasThere whether the site existed before: a new site need not answer */
+  async passesBefore(wasThere: boolean): Promise<boolean> {
+    const health = await this.runCheck(quickCheckSeconds)
+    if (health === null) return false
+    const { ok, what, detail } = health
+    if (!ok && wasThere)
+      this.progress.addWarning(
+        `the site did not answer before this: ${what}: ${detail}; it is asked again when all hosts are done`,
+      )
+    return ok
+  }
+
+  /** Aborts the rollout where the health check fails. */
+  async check(): Promise<void> {
+    const health = await this.runCheck()
+    if (health === null) return
+    const { ok, what, detail } = health
+    this.ports.emit({ event: 'health', what, ok, detail })
+    if (!ok) this.abort.trigger(`the site does not answer as it should: ${what}: ${detail}`)
+  }
+
+  /** Runs the health check; null where the stack defines none, or the operator interrupts. */
+  private async runCheck(mostSeconds?: number): Promise<Health | null> {
+    const { health, onInterrupt, emit } = this.ports
+    if (health === null || this.abort.isInterrupted) return null
+    const given = new AbortController()
+    const watch: HealthWatch = {
+      signal: given.signal,
+      onWait: (waiting) => {
+        if (!given.signal.aborted) emit({ event: 'waiting', ...waiting })
+      },
+    }
+    let leave: () => void = () => undefined
+    const up = new Promise<null>((resolve) => {
+      leave = onInterrupt(() => {
+        given.abort()
+        resolve(null)
+      })
+    })
+    try {
+      return await Promise.race([health(mostSeconds, watch), up])
+    } catch (thrown) {
+      // A check that cannot run is a failed check.
+      return { ok: false, what: 'it cannot be asked', detail: asConvergeError(thrown).message }
+    } finally {
+      leave()
+    }
+  }
+}

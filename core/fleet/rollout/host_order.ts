@@ -1,0 +1,48 @@
+/** Computes the batches of a rollout, and which hosts go before all others of their layer. */
+
+import { chooseFounders, chooseMigrators, splitIntoBatches } from './batches.ts'
+import type { DeployCommits } from './commits.ts'
+import type { RolloutHost, RolloutPorts, RolloutRequest } from './request.ts'
+import { deployActions, includesApp } from './result.ts'
+
+export interface HostOrder {
+  readonly batches: readonly (readonly RolloutHost[])[]
+  /** Hosts that migrate an app. */
+  readonly migrators: ReadonlySet<string>
+  /** Hosts that migrate or create a database: each runs alone, before the others. */
+  readonly first: ReadonlySet<string>
+}
+
+interface OrderOptions {
+  /** The last layer first; default: the first one. */
+  readonly reverse?: boolean
+  /** Hosts that take turns where the others run at once; default: none. */
+  readonly inTurn?: ReadonlySet<string>
+}
+
+export function hostOrder(
+  members: readonly RolloutHost[],
+  request: RolloutRequest,
+  ports: Pick<RolloutPorts, 'members' | 'known'>,
+  commits: DeployCommits,
+  { reverse = false, inTurn = new Set() }: OrderOptions = {},
+): HostOrder {
+  const { strategy, batch: size, action, migrates } = request
+  const deploying = deployActions.includes(action) ? members : []
+  /** By default only apps whose commit is new to the stack: a new host does not change the data. */
+  const isToBeMigrated = (app: string) =>
+    includesApp(request, app) && migrates !== false && !(migrates === 'new' && commits.isKnown(app))
+  const migrators = chooseMigrators(deploying, isToBeMigrated)
+  const first = new Set([...migrators, ...chooseFounders(deploying, (app) => isNewApp(app, request, ports))])
+  return { batches: splitIntoBatches(members, { strategy, size, first, reverse, inTurn }), migrators, first }
+}
+
+/** Decides whether no host has the app yet, and so nobody has created its database. */
+function isNewApp(
+  app: string,
+  request: RolloutRequest,
+  { members, known }: Pick<RolloutPorts, 'members' | 'known'>,
+): boolean {
+  const isThere = members.some(({ name, apps }) => known.online.has(name) && apps.includes(app))
+  return includesApp(request, app) && known.apps[app] === undefined && !isThere
+}

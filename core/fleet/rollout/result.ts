@@ -1,0 +1,75 @@
+/** Computes what a rollout changed about the stack: online hosts, hosts that missed it, and the commit of each app. */
+import type { Action, HostOutcome } from '../types.ts'
+import type { RolloutProgress } from './progress.ts'
+import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'
+
+/** Actions that install new code. */
+export const deployActions: readonly Action[] = ['setup', 'deploy']
+
+/** The state of a rollout when it has ended. */
+export interface Ended {
+  readonly request: RolloutRequest
+  readonly progress: RolloutProgress
+  readonly participants: readonly RolloutHost[]
+  /** Online hosts that did not take part. */
+  readonly bystanders: readonly RolloutHost[]
+  /** Those of `others` that could not be reached. */
+  readonly unreachable: ReadonlySet<string>
+  /** Hosts that had missed an earlier deployment, and now have it. */
+  readonly caughtUp: readonly string[]
+  readonly commits: StackChanges['apps']
+  readonly isStopped: boolean
+}
+
+/** Decides whether the request includes an app. */
+export function includesApp({ apps }: RolloutRequest, app: string): boolean {
+  return apps.length === 0 || apps.includes(app)
+}
+
+export function hostNames(members: readonly RolloutHost[]): string[] {
+  return members.map(({ name }) => name)
+}
+
+export function stackChanges(ended: Ended): StackChanges {
+  const { request, progress, participants, bystanders, unreachable, caughtUp, commits } = ended
+  const { action } = request
+  const deploys = deployActions.includes(action)
+  // A host that was only prepared when the rollout aborted does not run the commit.
+  const isOver = (name: string) => progress.succeeded(name) && (!deploys || progress.get(name).hasDeployed)
+  const did = hostNames(participants.filter(({ name }) => isOver(name)))
+  const whole = did.length > 0 && !ended.isStopped
+  const apps = !whole ? {} : deploys ? commits : action === 'rollback' ? rolledBackCommits(ended) : {}
+  const changesCode = deploys || Object.keys(apps).length > 0
+  // Hosts that failed within --max-failures lack the new code, like hosts that were down.
+  const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
+  const missing = hostNames(participants).filter((name) => without.includes(progress.get(name).outcome))
+  const unheard = hostNames(bystanders).filter((name) => progress.hasFailed(name))
+  const complete = participants.filter(
+    ({ name, apps }) => did.includes(name) && apps.every((app) => includesApp(request, app)),
+  )
+  // A commit that only some hosts of an app received is not the commit of the stack.
+  const isElsewhere = (app: string) => bystanders.some(({ apps }) => apps.includes(app))
+  return {
+    online: deploys ? did : [],
+    stopped: action === 'shutdown' ? did : [],
+    outdated: whole && (changesCode || action === 'configure') ? [...missing, ...unreachable, ...unheard] : [],
+    upToDate: [...(deploys ? hostNames(complete) : []), ...caughtUp],
+    apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !isElsewhere(app))),
+  }
+}
+
+/** Returns the commit that all hosts run after a rollback: hosts that catch up later get that one. */
+function rolledBackCommits({ request, progress, participants }: Ended): StackChanges['apps'] {
+  const took = participants.filter(({ name }) => progress.succeeded(name))
+  const apps = new Set(took.flatMap(({ apps }) => apps).filter((app) => includesApp(request, app)))
+  return Object.fromEntries(
+    [...apps].flatMap((app) => {
+      const live = took.flatMap(({ name }) =>
+        progress.get(name).currentReleases.filter((one) => one.app === app && one.commit !== null),
+      )
+      const [commit, ...more] = new Set(live.map(({ commit }) => commit))
+      const known = typeof commit === 'string' && /^[0-9a-f]+$/.test(commit) && more.length === 0
+      return known ? [[app, { commit, revision: commit }] as const] : []
+    }),
+  )
+}

@@ -1,0 +1,203 @@
+/** Computes the release that each host rolls back to: one commit of each app for all hosts, as with a deploy. */
+import { ConvergeError } from '../../model/errors.ts'
+import type { AppReleases } from '../host_answers.ts'
+
+/** A host to roll back, with the releases that it reports. */
+export interface RollbackHost {
+  readonly name: string
+  readonly releases: readonly AppReleases[]
+}
+
+/** The id of the release that each app rolls back to. */
+export type Targets = ReadonlyMap<string, string>
+
+/** How a host rolls back: it runs with these options, is skipped, stays unchanged, or fails. */
+export type HostRollback =
+  | { readonly options: readonly string[]; readonly targets: Targets }
+  | { readonly skipped: string }
+  | { readonly unchanged: string }
+  | { readonly error: ConvergeError }
+
+/**
+ * Computes how each host rolls back.
+ * @param includesApp decides whether to roll an app back
+ * @param to a commit or the id of a release, or the beginning of one; null for the commit before the last change of an
+ * app
+ */
+export function planRollback(
+  hosts: readonly RollbackHost[],
+  includesApp: (app: string) => boolean,
+  to: string | null,
+): ReadonlyMap<string, HostRollback> {
+  const goals = new Map<string, RollbackTarget>()
+  for (const app of new Set(hosts.flatMap(({ releases }) => releases.map(({ name }) => name))))
+    goals.set(app, targetBeforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))))
+  // An app without an earlier release does not prevent the rollback of the others.
+  const othersGo = hosts.some(({ releases }) =>
+    releases.some((app) => includesApp(app.name) && currentOf(app) !== undefined && hasEarlier(app, goals)),
+  )
+  return new Map(
+    hosts.map((host) => [
+      host.name,
+      planHostRollback(host, includesApp, to, { targets: goals, othersRollBack: othersGo }),
+    ]),
+  )
+}
+
+function hasEarlier(app: AppReleases, goals: ReadonlyMap<string, RollbackTarget>): boolean {
+  return (goals.get(app.name)?.commit ?? null) !== null || releaseBefore(app) !== undefined
+}
+
+interface StackRollback {
+  readonly targets: ReadonlyMap<string, RollbackTarget>
+  /** Whether at least one app has an earlier release. */
+  readonly othersRollBack: boolean
+}
+
+function planHostRollback(
+  { releases }: RollbackHost,
+  includesApp: (app: string) => boolean,
+  to: string | null,
+  { targets: goals, othersRollBack }: StackRollback,
+): HostRollback {
+  const meant = releases.filter(({ name }) => includesApp(name))
+  // The host reports no release of a requested app. The recipe of such an app knows its target; the reported apps stay.
+  if (meant.length === 0) {
+    const options = releases.length > 0 ? currentReleaseOptions(releases, () => true) : to === null ? [] : ['--to', to]
+    return { options, targets: new Map() }
+  }
+  const live = meant.filter((app) => currentOf(app) !== undefined)
+  if (live.length === 0) return { unchanged: 'nothing is live there that could go back' }
+  const targets = new Map<string, string>()
+  const left: string[] = []
+  const staying: string[] = []
+  for (const app of live) {
+    const goal = goals.get(app.name)
+    const wanted = to ?? goal?.commit ?? null
+    const stays = to === null && goal !== undefined && !goal.changed.has(app)
+    const release =
+      wanted === null ? releaseBefore(app)?.id : stays ? unchangedRelease(app, wanted) : findRelease(app, wanted)
+    if (release !== undefined) targets.set(app.name, release)
+    else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
+    else if (wanted === null && othersRollBack) staying.push(`${app.name} stays: it has no earlier release`)
+    // The host reports this failure itself, with the releases that it has.
+    else if (wanted === null && releases.length === 1) return { options: [], targets }
+    else return { error: noSuchRelease(app.name, wanted) }
+  }
+  if (targets.size > 0) return { options: rollbackOptions(releases, targets), targets }
+  return left.length === 0 ? { unchanged: staying.join('; ') } : { skipped: [...left, ...staying].join('; ') }
+}
+
+/**
+ * Builds the options for the command line of a host.
+ * @param targets id of a release, by app; the other apps of the host stay unchanged
+ */
+function rollbackOptions(releases: readonly AppReleases[], targets: Targets): string[] {
+  const [only] = targets.values()
+  if (only === undefined) return []
+  if (releases.length === 1) return ['--to', only]
+  return ['--to', [...targets].map(([app, release]) => `${app}=${release}`).join(',')]
+}
+
+/** Builds the options that roll back to the current releases after a later switch; other apps stay unchanged. */
+export function currentReleaseOptions(releases: readonly AppReleases[], means: (app: string) => boolean): string[] {
+  return rollbackOptions(releases, currentReleaseIds(releases, means))
+}
+
+function currentReleaseIds(releases: readonly AppReleases[], means: (app: string) => boolean): Targets {
+  return new Map(
+    releases.flatMap((app) => {
+      const id = currentOf(app)?.id
+      return id !== undefined && means(app.name) ? [[app.name, id] as const] : []
+    }),
+  )
+}
+
+interface RollbackTarget {
+  readonly commit: string | null
+  /** Hosts that took part in the last change; the others run the commit before it, or an older one. */
+  readonly changed: ReadonlySet<AppReleases>
+}
+
+/**
+ * Finds the commit that most hosts ran before the last change of an app. A tie goes to the commit that most hosts have,
+ * then to the commit of the first host. A host may have had another release in between, tried there alone: it rolls
+ * back to the commit of the others. Where the last change was tried on one host alone, that host rolls back to the
+ * commit of the others.
+ * @param hosts each the releases of one app, oldest first
+ */
+export function targetBeforeLastChange(hosts: readonly AppReleases[]): RollbackTarget {
+  const newest = newestCommits(hosts)
+  const changed = new Set(hosts.filter((host) => newest.has(currentOf(host)?.commit ?? '')))
+  const votes = hosts.flatMap((host) => {
+    const commit = (changed.has(host) ? releaseBefore(host) : currentOf(host))?.commit
+    return commit !== undefined && isCommit(commit) ? [commit] : []
+  })
+  const having = (commit: string) =>
+    hosts.filter(({ releases }) => releases.some((one) => one.commit === commit && one.complete)).length
+  const weight = (commit: string) => votes.filter((one) => one === commit).length * (hosts.length + 1) + having(commit)
+  const [commit = null] = [...new Set(votes)].sort((a, b) => weight(b) - weight(a))
+  return { commit, changed }
+}
+
+/** Returns the current commits of all hosts that no host had before another one of them. */
+function newestCommits(hosts: readonly AppReleases[]): ReadonlySet<string> {
+  const all = new Set(hosts.flatMap((host) => currentOf(host)?.commit ?? []))
+  const older = new Set<string>()
+  for (const host of hosts) {
+    const live = currentOf(host)
+    if (live === undefined) continue
+    const at = host.releases.indexOf(live)
+    for (const [index, { commit, complete }] of host.releases.entries())
+      if (complete && commit !== live.commit && all.has(commit)) older.add(index < at ? commit : live.commit)
+  }
+  const newest = [...all].filter((commit) => !older.has(commit))
+  // Hosts that switched back and forth make each commit older than another one.
+  return newest.length === 0 ? all : new Set(newest)
+}
+
+/**
+ * Finds a release of a host by its id or its commit, or the beginning of one of them. Of several releases of one commit
+ * it returns the newest before the current one, else the newest. It returns the current one where no other matches.
+ */
+function findRelease(app: AppReleases, wanted: string): string | undefined {
+  const { releases } = app
+  const fits = releases.filter(
+    ({ id, commit, complete, current }) =>
+      (complete || current) && (id.startsWith(wanted) || commit.startsWith(wanted)),
+  )
+  const others = fits.filter(({ current }) => !current)
+  const live = currentOf(app)
+  const before = live === undefined ? [] : others.filter((one) => releases.indexOf(one) < releases.indexOf(live))
+  return (before.at(-1) ?? others.at(-1) ?? fits.at(-1))?.id
+}
+
+/** Finds the release for a host without a part in the last change: the current one, where it has the commit. */
+function unchangedRelease(app: AppReleases, wanted: string): string | undefined {
+  const live = currentOf(app)
+  return live?.commit === wanted ? live.id : findRelease(app, wanted)
+}
+
+function currentOf({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
+  return releases.find(({ current }) => current)
+}
+
+function releaseBefore({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
+  // By number only where the host does not report which release was current before.
+  if (releases.some(({ previous }) => previous !== undefined)) return releases.find(({ previous }) => previous)
+  const at = releases.findIndex(({ current }) => current)
+  return releases.slice(0, Math.max(0, at)).findLast(({ complete }) => complete)
+}
+
+/** Decides whether a text is a commit: a name that another tool gave a release cannot be compared between hosts. */
+function isCommit(text: string): boolean {
+  return /^[0-9a-f]{7,}$/i.test(text)
+}
+
+function noSuchRelease(app: string, wanted: string | null): ConvergeError {
+  const which = wanted === null ? 'before the one that is live' : `of ${wanted.slice(0, 12)}`
+  return new ConvergeError(`${app} has no release ${which} to go back to`, {
+    code: 'NO_SUCH_RELEASE',
+    hint: `name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows what each host was on`,
+  })
+}

@@ -1,0 +1,96 @@
+/**
+ * Tests the state of a stack between deployments: one process writes at a time, no write is partial, and no other
+ * process's change is lost.
+ */
+import { spawn } from 'node:child_process'
+import * as fs from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { loadState, updateState } from '../../../../core/fleet/records/stack_state.ts'
+import { scratch } from '../../../support/machine.ts'
+
+t.test('read, changed, read again', async (t) => {
+  const directory = `${scratch(t)}/.converge/site`
+  t.strictSame(loadState(directory), { hosts: {}, apps: {} })
+  const app = { commit: 'c0ffee', revision: 'main', deployment: '000001' }
+  await updateState(directory, (state) => ({
+    ...state,
+    hosts: { ...state.hosts, client1: { status: 'online', lastDeployment: '000001' } },
+    apps: { site: app },
+  }))
+  await updateState(directory, (state) => ({
+    ...state,
+    hosts: { ...state.hosts, client2: { status: 'new', behind: '000001' } },
+  }))
+  t.strictSame(loadState(directory), {
+    hosts: { client1: { status: 'online', lastDeployment: '000001' }, client2: { status: 'new', behind: '000001' } },
+    apps: { site: app },
+  })
+  t.equal(fs.statSync(`${directory}/state.json`).mode & 0o777, 0o600)
+  t.equal(fs.statSync(directory).mode & 0o777, 0o700)
+  t.strictSame(
+    fs.readdirSync(directory).filter((name) => name.endsWith('.new')),
+    [],
+  )
+})
+
+t.test('what a later version has written stays', async (t) => {
+  const directory = scratch(t)
+  const later = { hosts: { a: { status: 'online', rack: 7 } }, apps: {}, version: 9, zones: ['x'] }
+  fs.writeFileSync(`${directory}/state.json`, JSON.stringify(later))
+  await updateState(directory, (state) => state)
+  t.strictSame(JSON.parse(fs.readFileSync(`${directory}/state.json`, 'utf8')), later)
+})
+
+t.test('a broken file is told, and left as it is', async (t) => {
+  const directory = scratch(t)
+  const path = `${directory}/state.json`
+  for (const [text, problem] of [
+    ['', /JSON/],
+    ['{"hosts": {', /JSON/],
+    ['[]', /the whole: /],
+    ['{"hosts": {"a": {"status": "asleep"}}, "apps": {"x": {}}}', /hosts\.a\.status: .*apps\.x\.commit: /],
+  ] as const) {
+    fs.writeFileSync(path, text)
+    const error = { code: 'BROKEN_STACK_STATE', message: problem, source: { file: path }, hint: /repair it/ }
+    t.throws(() => loadState(directory), error, text)
+    await t.rejects(
+      updateState(directory, (state) => state),
+      error,
+    )
+    t.equal(fs.readFileSync(path, 'utf8'), text)
+  }
+})
+
+t.test('a change that fails lets the next one in', async (t) => {
+  const directory = scratch(t)
+  await t.rejects(
+    updateState(directory, () => {
+      throw new Error('no')
+    }),
+    /no/,
+  )
+  await updateState(directory, (state) => ({ ...state, hosts: { a: { status: 'stopped' } } }))
+  t.equal(loadState(directory).hosts.a?.status, 'stopped')
+  await t.rejects(
+    updateState('/proc/nothing', (state) => state),
+    { code: 'NO_STACK_STATE', message: /cannot keep the records/ },
+  )
+})
+
+t.test('two operators at once lose nothing of each other', async (t) => {
+  const directory = scratch(t)
+  const program = fileURLToPath(new URL('../../../support/recording.ts', import.meta.url))
+  await Promise.all(
+    ['a', 'b'].map(
+      (name) =>
+        new Promise<void>((resolve, reject) => {
+          const args = ['--import', 'tsx', program, directory, `state-${name}`]
+          spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }).on('close', (status) =>
+            status === 0 ? resolve() : reject(new Error(`status ${status}`)),
+          )
+        }),
+    ),
+  )
+  t.equal(Object.keys(loadState(directory).hosts).length, 40)
+})

@@ -1,0 +1,156 @@
+/** Tests the connection to a host with local shells as hosts: text that an account's shell prints does no harm. */
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { parseQueryOutput, RunEventStream, readText } from '../../../../core/fleet/remote/event_stream.ts'
+import { HostConnection } from '../../../../core/fleet/remote/host_connection.ts'
+import { queryScript, startScript } from '../../../../core/fleet/remote/scripts.ts'
+import type { SshTransport } from '../../../../core/fleet/remote/ssh_transport.ts'
+import { scratch } from '../../../support/machine.ts'
+
+/** Connects to a host whose shell first prints a greeting. */
+function wireTo(t: Test, greeting: string): SshTransport {
+  return {
+    async exec(command) {
+      const child = spawn('sh', ['-c', `${greeting}\n${command}`])
+      t.teardown(() => child.kill('SIGKILL'))
+      const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+        child.once('close', (code, signal) => resolve({ code, signal })),
+      )
+      return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close: () => child.kill() }
+    },
+    closed: new Promise(() => undefined),
+    close: () => undefined,
+  }
+}
+
+const greetings = ['', 'echo welcome', 'printf "a title without an end"', 'echo held up; echo "{}"', 'seq 1 200000']
+
+function linkTo(t: Test, state: string, greeting: string, name = 'web1'): HostConnection {
+  const open = async () => wireTo(t, greeting)
+  const link = new HostConnection({ name, open, sudo: 'none', rollout: 'deploy-1', by: 'ann' }, state)
+  t.teardown(() => link.close())
+  return link
+}
+
+t.test('a host is held, whatever its shell says before', async (t) => {
+  for (const greeting of greetings.slice(0, 4)) {
+    const state = scratch(t)
+    const link = linkTo(t, state, greeting)
+    await link.connect(true)
+    const other = new HostConnection(
+      { name: 'web1', open: async () => wireTo(t, greeting), sudo: 'none', rollout: 'deploy-2', by: 'bob' },
+      state,
+    )
+    await t.rejects(
+      other.connect(true),
+      { code: 'HOST_HELD', message: /^another rollout is at work on it: ann since .*, converge stack deploy-1$/ },
+      greeting,
+    )
+    link.close()
+  }
+})
+
+t.test('a shell that never comes to an end is no host', { timeout: 60_000 }, async (t) => {
+  await t.rejects(linkTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
+    code: 'REMOTE_FAILED',
+    message: /^cannot write the lock of the rollout in \/.* on web1: /,
+  })
+})
+
+t.test('a host without space for the lock', async (t) => {
+  const [state, bin] = [scratch(t), scratch(t)]
+  writeFileSync(`${bin}/env`, '#!/bin/sh\necho "printf: write error: No space left on device" >&2\nexit 1\n', {
+    mode: 0o755,
+  })
+  await t.rejects(linkTo(t, state, `PATH=${bin}:$PATH`).connect(true), {
+    code: 'REMOTE_FAILED',
+    message: `cannot write the lock of the rollout in ${state} on web1: No space left on device`,
+    hint: /^free some space on the host/,
+  })
+})
+
+t.test('two entries of a stack file that lead to one machine', async (t) => {
+  const state = scratch(t)
+  await linkTo(t, state, '').connect(true)
+  await t.rejects(linkTo(t, state, '', 'web2').connect(true), {
+    code: 'SAME_HOST',
+    message: 'another entry of the stack file leads to the same machine',
+  })
+  // The host does not know of the lost connection yet: the same operator connects again.
+  await linkTo(t, state, '').connect(true)
+})
+
+t.test('what a host is asked, and what a run tells', async (t) => {
+  const at = scratch(t)
+  for (const name of ['lib', 'runs', 'there']) mkdirSync(`${at}/${name}`)
+  for (const greeting of greetings) {
+    const link = linkTo(t, at, greeting)
+    t.equal(await link.runForOutput('cat; printf "%s" "$1"', ['two'], Buffer.from('one ')), 'one two', greeting)
+    const ask = async (needs: string, ...command: string[]) => {
+      const asked = await link.runScript(queryScript, [`${at}/lib`, needs, ...command])
+      return parseQueryOutput(await readText(asked.process))
+    }
+    t.strictSame(await ask(`${at}/none`, 'true'), { missing: ['node', `${at}/none`] }, greeting)
+    symlinkSync(process.execPath, `${at}/lib/node`)
+    t.strictSame(await ask(`${at}/there`, 'echo', '{"a":1}'), { said: '{"a":1}\n' }, greeting)
+    const told: unknown[] = []
+    const heard = new RunEventStream((event) => told.push(event))
+    const words = [`${at}/lib`, `${at}/runs`, `run-${greetings.indexOf(greeting)}`, `${at}/there`, '', '', '', '']
+    const run = await link.runScript(startScript, [...words, 'echo', '{"event":"begin"}'])
+    t.equal(await heard.readStream(run.process), undefined)
+    t.match(heard, { isStarted: true, status: 0 }, greeting)
+    t.match(told, [{ event: 'begin' }])
+    rmSync(`${at}/lib/node`)
+  }
+})
+
+t.test('sudo is asked in English, and what it says when it lets nobody in is told with what to do', async (t) => {
+  const at = scratch(t)
+  const link = (sudo: string) => {
+    writeFileSync(`${at}/sudo`, `#!/bin/sh\n${sudo}\n`, { mode: 0o755 })
+    const open = async () => wireTo(t, `PATH=${at}:$PATH LANGUAGE=de; export PATH LANGUAGE`)
+    return new HostConnection({ name: 'web1', open, sudo: 'free', rollout: 'deploy-1', by: 'ann' }, at)
+  }
+  const through = `echo "$LANGUAGE $1" > ${at}/asked; shift 2; printf 'sudo: the moon is full' >&2; exec "$@"`
+  t.equal(await link(through).runForOutput('echo "$(printenv LANGUAGE || echo none) $1"', ["it's"]), "none it's\n")
+  t.equal(readFileSync(`${at}/asked`, 'utf8'), 'en -n\n')
+  await t.rejects(
+    link(through).runForOutput('echo no space left on device >&2; exit 1', []),
+    { code: 'REMOTE_FAILED', message: /no space left on device$/ },
+    'a script that has begun is not refused, whatever sudo warns of',
+  )
+  for (const [said, message, hint] of [
+    ['a password is required', 'sudo was refused: a password is required', /set "sudo": "password" for the host/],
+    [
+      'sorry, you must have a tty to run sudo',
+      'sudo was refused: sorry, you must have a tty to run sudo',
+      /!requiretty/,
+    ],
+    [
+      'ann is not in the sudoers file.',
+      'sudo was refused: ann is not in the sudoers file.',
+      /let the account use sudo/,
+    ],
+  ] as const)
+    await t.rejects(link(`echo "sudo: ${said}" >&2; exit 1`).runForOutput('true', []), {
+      code: 'SUDO_REFUSED',
+      message,
+      hint,
+    })
+})
+
+t.test('a .bashrc that exits is named', async (t) => {
+  for (const [greeting, status] of [
+    ['exit 0', 0],
+    ['echo welcome; exit 3', 3],
+  ] as const) {
+    const expected = {
+      code: 'SHELL_ENDED',
+      message: `the shell of the account ended with status ${status} before it ran the command`,
+      hint: /~\/\.bashrc/,
+    }
+    await t.rejects(linkTo(t, scratch(t), greeting).runForOutput('echo x', []), expected)
+  }
+  await t.rejects(linkTo(t, scratch(t), 'exit 0').connect(true), { code: 'SHELL_ENDED' })
+})

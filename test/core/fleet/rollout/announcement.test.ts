@@ -1,0 +1,159 @@
+/** Tests the forecast before a rollout: its duration, and whether it affects visitors. */
+import * as fc from 'fast-check'
+import t from 'tap'
+import { type EarlierRun, estimateDuration } from '../../../../core/fleet/rollout/estimate.ts'
+import type { Action } from '../../../../core/fleet/types.ts'
+import { type Behaviour, Simulation } from './simulated.ts'
+
+const tip = 'c'.repeat(40)
+const planned = { action: 'deploy', changes: true, apps: ['site'], hosts: 4, batches: 2, parallel: 25 } as const
+
+function run(phases: readonly (Record<string, number> | undefined)[], more: Partial<EarlierRun> = {}): EarlierRun {
+  return { action: 'deploy', outcome: 'changed', commits: { site: tip }, hosts: phases.map(host('site')), ...more }
+}
+
+const host =
+  (...apps: readonly string[]) =>
+  (phases: Record<string, number> | undefined): EarlierRun['hosts'][number] => ({
+    outcome: 'changed',
+    durationMs: 70_000,
+    phases,
+    ...(phases && { moves: apps.map((app) => ({ app, from: null, to: { release: '1', commit: tip } })) }),
+  })
+
+t.test('the estimate: medians by phase, times the batches', (t) => {
+  const runs = [
+    run([
+      { build: 60_000, switch: 10_000 },
+      { build: 80_000, switch: 20_000 },
+    ]),
+    run([{ switch: 30_000 }]),
+  ]
+  t.strictSame(estimateDuration(runs, planned), { durationMs: 70_000 + 2 * 20_000, runs: 2 })
+  t.strictSame(estimateDuration(runs, { ...planned, batches: 4 }), { durationMs: 70_000 + 4 * 20_000, runs: 2 })
+  t.strictSame(estimateDuration(runs, { ...planned, parallel: 2 }), { durationMs: 2 * 70_000 + 2 * 20_000, runs: 2 })
+  t.strictSame(estimateDuration([run([undefined])], planned), { durationMs: 140_000, runs: 1 }, 'of an earlier version')
+  for (const other of [[], [run([{}], { action: 'setup' })], [run([{}], { outcome: 'failed' })], [run([])]])
+    t.equal(estimateDuration(other, planned), null)
+  t.equal(estimateDuration(runs, { ...planned, changes: false }), null, 'none that changed nothing')
+  t.end()
+})
+
+t.test('the estimate: only rollouts that changed the same apps', (t) => {
+  const of = (...apps: string[]) => run([], { hosts: [{ build: 5000 }, { build: 5000 }].map(host(...apps)) })
+  const earlier = [of(), of('shop'), of('site'), of('shop', 'site')]
+  const one = { ...planned, batches: 1 }
+  for (const apps of [['site'], ['site', 'shop'], [], ['site', 'site']])
+    t.strictSame(estimateDuration(earlier, { ...one, apps }), { durationMs: 5000, runs: 1 }, apps.join())
+  t.equal(estimateDuration(earlier, { ...one, apps: ['blog'] }), null)
+  t.equal(estimateDuration([run([undefined], { commits: { shop: tip } })], one), null, 'of an earlier version')
+  t.end()
+})
+
+t.test('any records: a whole number of milliseconds, or none', async (t) => {
+  const phases = fc.dictionary(fc.constantFrom('connect', 'build', 'switch'), fc.nat(1e7), { maxKeys: 3 })
+  const action = fc.constantFrom<Action[]>('deploy', 'setup')
+  const any = fc.array(fc.tuple(fc.array(phases, { maxLength: 4 }), action), { maxLength: 15 })
+  await fc.assert(
+    fc.asyncProperty(any, fc.integer({ min: 1, max: 9 }), async (records, batches) => {
+      const estimate = estimateDuration(
+        records.map(([phases, action]) => run(phases, { action })),
+        { ...planned, batches },
+      )
+      return (
+        estimate === null || (Number.isInteger(estimate.durationMs) && estimate.durationMs >= 0 && estimate.runs <= 10)
+      )
+    }),
+  )
+  t.end()
+})
+
+t.test('the estimate is told before the build, or that there is none', async (t) => {
+  const at = (fleet: Simulation, phase: string) =>
+    fleet.told.findIndex((event) => event.event === 'phase' && event.phase === phase)
+  const fleet = new Simulation({ a: {}, b: {} })
+  await fleet.go({}, { earlier: () => [run([{ build: 4000, switch: 1000 }])] })
+  const told = fleet.told.findIndex(({ event }) => event === 'estimate')
+  t.match(fleet.told[told], { durationMs: 6000, runs: 1, batches: 2 })
+  t.ok(told < at(fleet, 'build'))
+  const first = new Simulation({ a: {}, b: {} })
+  await first.go({ action: 'rollback', to: 'a' }, { earlier: () => [] })
+  t.match(first.told, [{ event: 'start' }, {}, {}])
+  t.match(
+    first.told.find(({ event }) => event === 'estimate'),
+    { durationMs: null, runs: 0 },
+  )
+  const configure = new Simulation({ a: { restarts: 'restart x' }, b: { restarts: 'restart x' }, c: {} })
+  await configure.go(
+    { action: 'configure' },
+    { earlier: () => [run([], { action: 'configure', hosts: [host()({ configure: 5000 })] })] },
+  )
+  t.match(
+    configure.told.find(({ event }) => event === 'estimate'),
+    { durationMs: 10_000, batches: 2 },
+  )
+})
+
+t.test('a host that missed a deployment: configure says which commit it gets', async (t) => {
+  const fleet = new Simulation({ a: {}, b: {} })
+  const apps = { site: { commit: tip, revision: 'main' } }
+  await fleet.go(
+    { action: 'configure' },
+    { known: { online: new Set(['a', 'b']), behind: new Map([['b', '000004']]), apps } },
+  )
+  t.match(
+    fleet.told.filter(({ event }) => event === 'moves'),
+    [{ phase: 'configure', moves: [{ hosts: ['b'], from: { commit: 'a'.repeat(40) }, to: { commit: tip } }] }],
+  )
+})
+
+const warnings = (fleet: Simulation) =>
+  fleet.told.flatMap((event) =>
+    event.event === 'warning' && / at the same time/.test(event.message) ? event.message : [],
+  )
+
+t.test('hosts that restart at the same time are a warning, once', async (t) => {
+  const three: Record<string, Behaviour> = { a: {}, b: {}, c: {}, web: { stage: 1, apps: [] } }
+  const noticed: readonly (readonly [object, RegExp])[] = [
+    [
+      { strategy: 'parallel' },
+      /^--strategy parallel restarts site on a, b, c .* visitors get errors .*--strategy rolling/,
+    ],
+    [{ batch: { percent: 100 } }, /^this --batch restarts site on a, b, c .*smaller --batch/],
+    [{ action: 'rollback', to: 'a', strategy: 'parallel' }, /--strategy parallel/],
+    [{ action: 'run', events: ['restart'], strategy: 'parallel' }, /--strategy parallel/],
+    [{ action: 'setup', strategy: 'parallel' }, /--strategy parallel/],
+    [{ strategy: 'parallel', migrates: 'new' }, /restarts site on b, c at the same time/],
+  ]
+  for (const [request, text] of noticed) {
+    const fleet = new Simulation(three)
+    const { report } = await fleet.go(request)
+    t.match(warnings(fleet), [text], JSON.stringify(request))
+    t.equal(warnings(fleet).length, 1)
+    t.match(report.warnings, [text], 'recorded')
+    const at = fleet.told.findIndex(({ event }) => event === 'warning')
+    t.notOk(
+      fleet.told.slice(0, at).some((event) => event.event === 'phase' && !['connect', 'setup'].includes(event.phase)),
+    )
+  }
+})
+
+t.test('no warning where hosts are left that answer, or nobody is served', async (t) => {
+  const three: Record<string, Behaviour> = { a: {}, b: {}, c: {} }
+  const none = { online: new Set<string>(), behind: new Map(), apps: {} }
+  const cases: readonly (readonly [object, object?, Record<string, Behaviour>?])[] = [
+    [{ strategy: 'rolling' }],
+    [{ strategy: 'canary' }],
+    [{ batch: { count: 2 } }],
+    [{ action: 'setup', strategy: 'parallel' }, { known: none }],
+    [{ strategy: 'parallel' }, {}, { a: {}, web: { apps: [] } }],
+    [{ action: 'run', events: ['audit'], strategy: 'parallel' }],
+    [{ action: 'setup', strategy: 'parallel' }, {}, { a: { history: [tip] }, b: { history: [tip] } }],
+    [{ action: 'shutdown', strategy: 'parallel' }],
+  ]
+  for (const [request, more, hosts] of cases) {
+    const fleet = new Simulation(hosts ?? three)
+    await fleet.go(request, more)
+    t.strictSame(warnings(fleet), [], JSON.stringify(request))
+  }
+})

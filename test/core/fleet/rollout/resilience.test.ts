@@ -1,0 +1,330 @@
+/**
+ * Tests that a started rollout completes: failures outside of hosts, repeated failures, and work for the next rollout.
+ */
+import * as fc from 'fast-check'
+import t from 'tap'
+import type { RolloutPorts, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import { type Behaviour, Simulation } from './simulated.ts'
+
+const three = { a: {}, b: {}, c: {} }
+const deploys = ({ begun }: Simulation) => begun.filter((text) => text.endsWith(' deploy'))
+const [old, good] = ['0'.repeat(40), 'd'.repeat(40)]
+
+function known(
+  apps: Readonly<Record<string, string>>,
+  more: Partial<RolloutPorts['known']> = {},
+): RolloutPorts['known'] {
+  const pins = Object.entries(apps).map(([app, commit]) => [app, { commit, revision: 'main' }])
+  return { online: new Set(['a', 'b', 'c']), behind: new Map(), apps: Object.fromEntries(pins), ...more }
+}
+
+/** Returns the commits that each run received: `host event: app commit, …`. */
+function told({ requests }: Simulation): string[] {
+  return requests.map(({ host, events, documents }) => {
+    const { deploy = {} } = (documents[0]?.value ?? {}) as { deploy?: Record<string, { scm: { commit?: string } }> }
+    const commits = Object.entries(deploy).map(([app, { scm }]) => `${app} ${scm.commit?.[0] ?? '-'}`)
+    return `${host} ${events.join('+')}: ${commits.sort().join(', ')}`
+  })
+}
+
+t.test('a screen or a log that breaks ends nothing', async (t) => {
+  for (const port of ['emit', 'log'] as const) {
+    const fleet = new Simulation(three)
+    const broken = () => {
+      throw new Error('it broke')
+    }
+    const { report, changes } = await fleet.go({}, { [port]: broken })
+    t.strictSame(deploys(fleet), ['a deploy', 'b deploy', 'c deploy'])
+    t.equal(report.outcome, 'changed')
+    t.match(report.warnings, [/: it broke$/])
+    t.equal(report.warnings.length, 1, 'told once')
+    t.strictSame(changes.online, ['a', 'b', 'c'])
+  }
+})
+
+t.test('a clock that is set back', async (t) => {
+  let now = 1_000_000
+  const fleet = new Simulation(three)
+  const { report } = await fleet.go({}, { clock: () => (now -= 1000) })
+  t.ok(report.durationMs >= 0)
+  t.ok(report.hosts.every(({ durationMs }) => durationMs >= 0))
+  for (const event of fleet.told) if (event.event === 'done') t.ok(event.durationMs >= 0)
+})
+
+t.test('what failed first is what is told, also where going back fails as well', async (t) => {
+  const fleet = new Simulation({ ...three, a: { does: { deploy: 'breaks', rollback: 'lost' } } })
+  const { report } = await fleet.go({ rollbackOnFailure: true })
+  t.match(report.hosts[0], { outcome: 'lost', phase: 'rollback', failedIn: 'switch', failure: { code: 'BROKEN' } })
+  const end = fleet.told.findLast((event) => event.event === 'done' && event.host === 'a')
+  t.match(end, { phase: 'rollback', failure: { code: 'HOST_LOST' } })
+})
+
+t.test('what is live is not known of a host that does not say', async (t) => {
+  const history = [old, good]
+  const hosts = { a: { history }, b: { history, silent: { releases: 1 } }, c: { history } }
+  const { report, changes } = await new Simulation(hosts).go({ action: 'rollback' }, { known: known({ site: good }) })
+  t.strictSame(
+    report.hosts.map(({ live }) => live.map(({ commit }) => commit)),
+    [[old], [], [old]],
+    'not what it was on before',
+  )
+  t.strictSame(
+    changes.apps,
+    { site: { commit: old, revision: old } },
+    'who catches up does not get what was gone back from',
+  )
+  t.match(report.warnings, [/^b: b says nothing/])
+})
+
+t.test('others that failed to hear of it are behind', async (t) => {
+  const fleet = new Simulation({ a: {}, web: { apps: [], does: { configure: 'fails' } } })
+  const { report, changes } = await fleet.go({}, { only: ['a'] })
+  t.equal(report.outcome, 'failed')
+  t.strictSame(changes.outdated, ['web'])
+})
+
+t.test('nobody goes on where migrating has failed, however many may fail', async (t) => {
+  const fleet = new Simulation({ ...three, a: { does: { deploy: 'fails' } } })
+  const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batch: { count: 3 } })
+  t.strictSame(deploys(fleet), ['a deploy'])
+  t.match(report, { outcome: 'failed', stopped: 'a had to go before all others, and failed' })
+})
+
+t.test('who migrates is among the first batch, and done before the rest of it begins', async (t) => {
+  const order: string[] = []
+  const fleet = new Simulation({ ...three, b: {}, a: { migrating: [] } })
+  fleet.onRun = (host, event) => {
+    if (event === 'deploy') order.push(`${host} after ${fleet.ended.filter((text) => text.endsWith(' deploy')).length}`)
+  }
+  await fleet.go({ migrates: true, strategy: 'canary', batch: { count: 2 } })
+  t.strictSame(order, ['b after 0', 'a after 1', 'c after 2'])
+  const phases = fleet.told.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? [event] : []))
+  t.match(phases, [
+    { hosts: ['b', 'a'], batch: 1, batches: 2 },
+    { hosts: ['c'], batch: 2, batches: 2 },
+  ])
+})
+
+t.test('an app of two layers is migrated by the layer that goes first', async (t) => {
+  const fleet = new Simulation({ web: { stage: 1 }, worker: { stage: 0 } })
+  await fleet.go({ migrates: true })
+  t.strictSame(
+    fleet.requests.flatMap(({ host, options }) => (options.includes('--migrate') ? host : [])),
+    ['worker'],
+  )
+})
+
+t.test('only those build that have something to build', async (t) => {
+  const hosts: Readonly<Record<string, Behaviour>> = { a: {}, lb: { stage: 1, apps: [], without: ['build'] } }
+  const fleet = new Simulation(hosts)
+  await fleet.go({ action: 'setup' })
+  const phases = fleet.told.flatMap((event) =>
+    event.event === 'phase' && event.phase === 'build' ? [event.hosts] : [],
+  )
+  t.strictSame(phases, [['a']])
+  t.notOk(fleet.begun.includes('lb build'))
+})
+
+const two = { apps: ['site', 'shop'], history: { site: ['a'.repeat(40)], shop: ['b'.repeat(40)] } }
+
+t.test('an app that is not asked for stays on its commit', async (t) => {
+  const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
+  const { report } = await fleet.go({ apps: ['site'] })
+  t.match(report.hosts[0]?.live, [
+    { app: 'site', commit: 'c'.repeat(40) },
+    { app: 'shop', commit: 'b'.repeat(40) },
+  ])
+  t.strictSame(told(fleet), [
+    'a build: shop b, site c',
+    'b build: site c',
+    'a deploy: shop b, site c',
+    'b deploy: site c',
+  ])
+  const deployed = ({ host, documents }: (typeof fleet.requests)[number]) => {
+    const { converge } = (documents[0]?.value ?? {}) as { converge?: { deployed_apps: string[] } }
+    return `${host}: ${converge?.deployed_apps ?? 'all'}`
+  }
+  t.strictSame(
+    [...new Set(fleet.requests.map(deployed))].sort(),
+    ['a: site', 'b: all'],
+    'shop stays stopped where it is',
+  )
+})
+
+t.test('undeploy of one of two apps is refused before anything is touched', async (t) => {
+  const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
+  const { report } = await fleet.go({ action: 'undeploy', apps: ['site'] })
+  t.strictSame(fleet.begun, [])
+  t.match(report.hosts[0]?.failure, {
+    code: 'USAGE',
+    message: /the host runs shop as well, and undeploy removes all apps/,
+  })
+})
+
+t.test('a rollback where a host runs two apps', async (t) => {
+  const history = { site: ['1', '2', '3'].map((n) => n.repeat(40)), shop: ['7', '8'].map((n) => n.repeat(40)) }
+  const live = ({ hosts }: { hosts: readonly { live: readonly { commit: string | null }[] }[] }) =>
+    hosts.map(({ live }) => live.map(({ commit }) => commit?.[0]).join(' '))
+  const hosts = { a: { ...two, history }, b: { ...two, history }, c: { history: history.site } }
+  const all = await new Simulation(hosts).go({ action: 'rollback' })
+  t.strictSame(live(all.report), ['2 7', '2 7', '2'])
+  t.match(all.changes.apps, { site: { commit: /^2/ }, shop: { commit: /^7/ } })
+  const one = await new Simulation(hosts).go({ action: 'rollback', apps: ['shop'] }, { only: ['a', 'b'] })
+  t.strictSame(live(one.report), ['3 7', '3 7'], 'the other one is left alone')
+  t.match(one.changes.apps, { shop: { commit: /^7/ } })
+})
+
+t.test('what has switched goes back to what it was on, app by app', async (t) => {
+  const history = { site: ['1', '2'].map((n) => n.repeat(40)), shop: ['7', 'c'].map((n) => n.repeat(40)) }
+  const fleet = new Simulation({ a: { ...two, history }, b: { ...two, history, does: { deploy: 'breaks' } } })
+  const { report } = await fleet.go({ rollbackOnFailure: true })
+  t.match(
+    report.hosts.map(({ live }) => live.map(({ commit }) => commit?.[0]).join(' ')),
+    ['2 c', '2 c'],
+    'there was nothing new of the shop, and it stays',
+  )
+})
+
+t.test('a host whose deploy was killed may have switched, and goes back as well', async (t) => {
+  for (const end of ['dies', 'lost'] as const) {
+    const fleet = new Simulation({ ...three, b: { does: { deploy: end } } })
+    const { report } = await fleet.go({ rollbackOnFailure: true })
+    t.strictSame(
+      report.hosts.map(({ outcome, phase }) => `${outcome}, ${phase}`),
+      ['rolled back, rollback', 'rolled back, rollback', 'changed, build'],
+      end,
+    )
+    t.equal(report.hosts[1]?.live[0]?.commit, 'a'.repeat(40))
+  }
+})
+
+t.test('a site that cannot even be asked is not well', async (t) => {
+  let asked = 0
+  const fleet = new Simulation(three)
+  const health = async () => {
+    if (++asked === 1) return { ok: true, what: 'x', detail: '' }
+    throw new Error('it cannot be asked')
+  }
+  const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
+  t.match(report, { outcome: 'failed', stopped: /the site does not answer as it should: .*it cannot be asked/ })
+  t.strictSame(
+    fleet.begun.filter((text) => !text.endsWith(' build')),
+    ['a deploy', 'a rollback'],
+  )
+})
+
+t.test('a plan is of what the branch is on now, or of what was asked for', async (t) => {
+  const fleet = new Simulation({ a: {} })
+  await fleet.go({ action: 'plan' }, { known: known({ site: good }) })
+  await fleet.go({ action: 'plan', apps: ['site'], revision: 'v2' }, { known: known({ site: good }) })
+  t.strictSame(
+    fleet.requests.map(({ documents }) => documents[0]?.value),
+    [{}, { deploy: { site: { scm: { revision: 'v2' } } } }],
+  )
+})
+
+t.test('another host that catches up gets what the stack is on, and not what is tried on some', async (t) => {
+  const fleet = new Simulation(three)
+  await fleet.go({}, { only: ['a'], known: known({ site: good }, { behind: new Map([['b', '000007']]) }) })
+  t.strictSame(told(fleet).slice(-2), ['c configure: site d', 'b setup+deploy+configure: site d'])
+})
+
+t.test('a host that has nothing live, or is far behind, keeps nobody from going back', async (t) => {
+  const history = ['9', '1', '2'].map((n) => n.repeat(40))
+  const fleet = new Simulation({ a: { history }, b: { history }, c: { history: ['9'.repeat(40)] }, d: { history: [] } })
+  const { report, changes } = await fleet.go({ action: 'rollback' })
+  t.match(report.hosts, [
+    { outcome: 'changed', live: [{ commit: /^1/ }] },
+    { outcome: 'changed', live: [{ commit: /^1/ }] },
+    { outcome: 'skipped', reason: /no release of 1{12}/ },
+    { outcome: 'unchanged' },
+  ])
+  t.strictSame(changes.outdated, ['c'])
+  t.match(changes.apps, { site: { commit: /^1/ } })
+})
+
+t.test('all of a batch are waited for, whatever goes wrong with one', async (t) => {
+  const slow = new Promise((resolve) => setTimeout(resolve, 30))
+  const fleet = new Simulation({ ...three, a: { waits: { deploy: slow } } })
+  let calls = 0
+  const { report } = await fleet.go(
+    { strategy: 'parallel', parallel: 2 },
+    {
+      clock: () => {
+        // At the start of the next host.
+        if (fleet.ended.includes('b deploy') && ++calls === 2) throw new Error('no clock')
+        return 0
+      },
+    },
+  )
+  t.strictSame(
+    fleet.begun.filter((text) => !fleet.ended.includes(text)),
+    [],
+  )
+  t.match(report, { outcome: 'failed', stopped: 'no clock' })
+})
+
+t.test('whatever becomes of any host: nobody is ahead of who migrates, and it is known who is on what', async () => {
+  const apps = fc.subarray(['site', 'shop'])
+  const what = fc.constantFrom('changed', 'changed', 'changed', 'unchanged', 'fails', 'breaks', 'dies', 'lost')
+  const one = fc.record({
+    ...{ apps, migrating: apps, stage: fc.nat(2) },
+    does: fc.record({ build: what, deploy: what, rollback: fc.constantFrom('changed', 'changed', 'lost') }),
+    silent: fc.constantFrom({}, {}, {}, {}, { releases: 0 }, { releases: 1 }),
+  })
+  const asked = fc.record({
+    action: fc.constantFrom('deploy', 'setup'),
+    strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
+    batch: fc.record({ count: fc.integer({ min: 1, max: 3 }) }),
+    maxFailures: fc.record({ count: fc.nat(4) }),
+    apps: fc.constantFrom([], ['site']),
+    ...{ parallel: fc.integer({ min: 1, max: 5 }), rollbackOnFailure: fc.boolean(), migrates: fc.boolean() },
+  })
+  const [site, shop, tip] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string]
+  await fc.assert(
+    fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 7 }), asked, async (all, request) => {
+      const hosts = all.map(({ does, apps, migrating, ...more }, at) => {
+        const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
+        const own = migrating.filter((app) => apps.includes(app))
+        const history = { site: [site], shop: [shop] }
+        const host: Behaviour = { ...more, apps, history, migrating: own, does: odd as Behaviour['does'] & object }
+        return [`h${at}`, host] as const
+      })
+      const fleet = new Simulation(Object.fromEntries(hosts))
+      const of = new Map<string, Behaviour>(hosts)
+      const means = (app: string) => request.apps.length === 0 || app === 'site'
+      const migrated = new Set<string>()
+      fleet.onRun = (host, event) => {
+        if (event !== 'deploy' || !request.migrates) return
+        for (const ended of fleet.ended) {
+          const [name = '', before] = ended.split(' ')
+          const isFirst = fleet.requests.some(({ host, options }) => host === name && options.includes('--migrate'))
+          const { does, migrating } = of.get(name) ?? {}
+          if (before !== 'deploy' || !isFirst || !['unchanged', undefined].includes(does?.deploy)) continue
+          for (const app of migrating ?? []) migrated.add(app)
+        }
+        if (fleet.requests.at(-1)?.options.includes('--migrate')) return
+        for (const app of of.get(host)?.migrating ?? [])
+          if (means(app) && !migrated.has(app)) throw new Error(`${host} is ahead of who migrates ${app}`)
+      }
+      const { report, changes } = await fleet.go(request as Partial<RolloutRequest>)
+      const runs = fleet.begun.filter((text) => /deploy|rollback/.test(text))
+      if (new Set(runs).size !== runs.length) throw new Error('a host went twice')
+      for (const { host, live, failure } of report.hosts) {
+        // An exception during a host's run is reported as the host's failure.
+        if (failure?.code === 'INTERNAL') throw new Error(failure.message)
+        const { apps = [], does } = of.get(host) ?? {}
+        if (!means('shop') && apps.includes('shop') && fleet.live(host, 'shop') !== shop) throw new Error('shop moved')
+        for (const { app, commit } of live)
+          if (commit !== fleet.live(host, app)) throw new Error(`${host} is not on ${commit}`)
+        const goesBack = request.rollbackOnFailure && report.stopped !== undefined && does?.rollback !== 'lost'
+        const isOn = (app: string) => fleet.live(host, app) === tip
+        if (goesBack && apps.some((app) => means(app) && isOn(app))) throw new Error(`${host} has not gone back`)
+        for (const [app, { commit }] of Object.entries(changes.apps))
+          if (apps.includes(app) && fleet.live(host, app) !== commit && !changes.outdated.includes(host))
+            if (does?.deploy !== 'unchanged') throw new Error(`${host} is not on ${app} ${commit}, and nobody knows`)
+      }
+    }),
+    { numRuns: 400 },
+  )
+})
