@@ -292,6 +292,10 @@ export class LocalHost implements Host {
     throw new ConvergeError(`${after} is only predicted on a real host`, { code: 'INTERNAL' })
   }
 
+  mayInstall(after: string): void {
+    this.mayBring(after)
+  }
+
   /** Whatever was asked before may no longer hold. */
   private invalidateCaches(): void {
     this.invalidateAnswers()

@@ -209,6 +209,8 @@ export interface Host extends HostReader {
    * after the resource `after` was applied.
    */
   mayBring(after: string, paths: readonly string[]): void
+  /** For `predict`: a program that is not on the PATH now may be there after the resource `after` was applied. */
+  mayInstall(after: string): void
 }
 
 export interface DownloadOptions extends WriteOptions {

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { noAccount, noGroup } from '../model/account_errors.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { knownFailure } from '../model/known_failures.ts'
+import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { memoize } from './memoize.ts'
@@ -67,6 +68,8 @@ export class VirtualHost implements Host {
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly base: HostReader | undefined
+  /** The resource after which further programs may be on the PATH. */
+  private installs: string | undefined
   private parsed: { text: string; accounts: Account[] } | undefined
   private parsedGroups: { text: string; groups: Group[] } | undefined
 
@@ -160,7 +163,12 @@ export class VirtualHost implements Host {
       ? [program]
       : ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin'].map((d) => `${d}/${program}`)
     for (const path of candidates) if (this.stat(path)?.kind === 'file') return path
-    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.overlay.missingError()
+    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.noProgram()
+  }
+
+  private noProgram(): null {
+    if (this.installs !== undefined) throw new NotYetKnown(this.installs)
+    return this.overlay.missingError()
   }
 
   async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -317,6 +325,10 @@ export class VirtualHost implements Host {
 
   mayBring(after: string, paths: readonly string[]): void {
     this.overlay.mayBring(after, paths)
+  }
+
+  mayInstall(after: string): void {
+    this.installs = after
   }
 
   private change(what: string): void {

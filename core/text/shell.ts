@@ -15,6 +15,11 @@ export function shellQuoted(text: string): string {
   return text.replaceAll("'", "'\\''")
 }
 
+/** Returns the program of a command line; empty for a line without words. */
+export function programIn(line: string): string {
+  return shellUnquoted(firstWord.exec(line)?.[1] ?? '')
+}
+
 const firstWord = /^\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)/s
 
 /**

@@ -9,11 +9,11 @@ import { appChecks } from '../releases/checks.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import { fpmProgram, orPlain, packageOf, phpLayout } from './layout.ts'
 
-export function checks(node: PloneNode, host: HostReader): HostCheck[] {
+export function checks(node: PloneNode, host: HostReader, roles: readonly string[]): HostCheck[] {
   const { at, fpm } = phpLayout(node)
   const config = orPlain(fpm.config, '')
   return [
-    ...appChecks(node, host, at),
+    ...appChecks(node, host, at, { roles }),
     programCheck(host, nginxProgram, 'nginx'),
     programCheck(host, orPlain(fpm.program, fpmProgram), packageOf(fpm)),
     // The system's php-fpm is a service of its own, and needs no supervisor.

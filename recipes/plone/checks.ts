@@ -22,7 +22,7 @@ export function checks(
 ): readonly HostCheck[] {
   const at = layout(node, role)
   return [
-    ...appChecks(node, host, at, { names: sharedNames(node, at) }),
+    ...appChecks(node, host, at, { names: sharedNames(node, at), roles }),
     ...pythonChecks(node, host, at),
     ...compilerChecks(host, at),
     ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),

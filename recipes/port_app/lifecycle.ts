@@ -14,6 +14,7 @@ import { type AttributeWarning, warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
+import { requirePrograms, shellCommandsOf } from '../releases/host_programs.ts'
 import { servicesOf, viewsOf } from '../releases/inspect.ts'
 import { hasCurrent } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
@@ -37,6 +38,7 @@ import { removeSite } from '../web/site.ts'
 import { serverChecks } from './checks.ts'
 import { kept } from './program.ts'
 import {
+  commandOf,
   goLive,
   liveOf,
   type Running,
@@ -55,7 +57,7 @@ export interface Kind {
   server(node: PloneNode): Server
   /** Debian packages that it requires beside git, supervisor and nginx. */
   readonly packages: readonly string[]
-  /** Programs that must be on the PATH, with their packages. */
+  /** Packages of programs that the command may start. */
   readonly programs: Readonly<Record<string, string>>
   /** Further checks of `doctor`. */
   checks?(node: PloneNode, host: HostReader): readonly HostCheck[]
@@ -84,7 +86,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     shutdown: (r, node) => stopPrograms(r, kind.server(node)),
     undeploy: (r, node) => undeploy(r, node, kind),
     events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).at.app)),
-    checks: (node, host) => serverChecks(node, host, kind),
+    checks: (node, host, roles) => serverChecks(node, host, kind, roles),
     async inspect(node, host) {
       const server = kind.server(node)
       const { at, settings } = server
@@ -148,7 +150,10 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   if (source === null) return warnOfAttribute(r, node, kind.nothing(node))
   // Check the site before the build: do not deploy to a site that nginx refuses.
   site(r, node, server)
+  const commands = [commandOf(server), ...shellCommandsOf(at)]
+  requirePrograms(r, at, commands, 'before build')
   const release = builtRelease(r, node, kind, server, source)
+  requirePrograms(r, at, commands, 'after build')
   const app = deployedApp(node, server, kind.role)
   refuseFailed(r, node, app, release)
   hook(r, node, app, 'before_migrate', release)

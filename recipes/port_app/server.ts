@@ -10,6 +10,7 @@ import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanu
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { type HealthRequest, hostHeader } from '../releases/health.ts'
+import type { AppCommand } from '../releases/host_programs.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
 import type { Nginx } from '../web/nginx.ts'
 import {
@@ -159,6 +160,11 @@ export function readinessAt(server: Server, port: number) {
 /** Has nginx serve the site. */
 export function goLive(r: Recipe<PloneNode>, server: Server): void {
   serveSite(r, server, siteText(server))
+}
+
+/** Returns the command that starts the server. */
+export function commandOf({ key, program: { command, environment } }: Server): AppCommand {
+  return { line: command, attribute: key === 'jetty_app' ? 'jetty_app.java' : `${key}.command`, path: environment.PATH }
 }
 
 /** Stops both programs, and removes them from supervisord. */

@@ -8,6 +8,7 @@ import { rightsCheck } from '../checks/rights.ts'
 import type { PloneNode } from '../node.ts'
 import { sourceOf } from './checkout.ts'
 import { committed } from './committed.ts'
+import { hostProgramChecks, shellCommandsOf } from './host_programs.ts'
 import type { AppLayout } from './layout.ts'
 import { linkedFiles, ownNames, type SharedNames } from './links.ts'
 
@@ -16,18 +17,21 @@ interface AppCheckOptions {
   readonly repository?: boolean
   /** Names to which releases link; default: those in the attributes of the app. */
   readonly names?: SharedNames
+  /** All roles of the host. */
+  readonly roles?: readonly string[]
 }
 
 export function appChecks(
   node: PloneNode,
   host: HostReader,
   at: AppLayout,
-  { repository = true, names = ownNames(at) }: AppCheckOptions = {},
+  { repository = true, names = ownNames(at), roles = [] }: AppCheckOptions = {},
 ): HostCheck[] {
   return [
     rightsCheck(node, host, at.deployTo),
     programCheck(host, 'git', 'git'),
     ...(repository || at.own.scm?.repository ? [repositoryCheck(node, host, at)] : []),
+    ...hostProgramChecks(node, host, at, shellCommandsOf(at), roles),
     ...linkedFiles(names).map((name) => linkedFileCheck(host, at, name)),
   ]
 }

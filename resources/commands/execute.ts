@@ -95,6 +95,7 @@ export const execute = defineResource(
       host.record(runsOf(context.name), `${desired.runs}`)
       if (context.cause !== null) host.record(context.name, context.cause)
       if (props.creates !== undefined) host.unknown(props.creates, context.name)
+      if (mayInstall(host, props)) host.mayInstall(context.name)
     },
     paths: (props) => (props.creates === undefined ? [] : [props.creates]),
   },
@@ -102,6 +103,11 @@ export const execute = defineResource(
 
 function runsOf(name: string): string {
   return `${name} runs`
+}
+
+/** Decides whether the command may install programs: it runs as the account of the run, or as root. */
+function mayInstall(host: HostReader, { user }: Props): boolean {
+  return user === undefined || user === host.self.name || host.account(user)?.uid === 0
 }
 
 /** Checks the account, in a dry run as well as in a run. */

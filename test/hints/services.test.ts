@@ -3,6 +3,7 @@ import t from 'tap'
 import type { CommandHandler, VirtualHost, VirtualOptions } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/files/file.ts'
+import { host_program } from '../../resources/packages/host_program.ts'
 import { versioned_program } from '../../resources/packages/versioned_program.ts'
 import { port_swap } from '../../resources/port_swap/port_swap.ts'
 import { smoke_test } from '../../resources/releases/smoke_test.ts'
@@ -95,6 +96,12 @@ t.test('services of the system', async (t) => {
   ])
 })
 
+const runsNode: Declare = (r) => host_program(r, { program: 'node', attribute: 'port_app.command' })
+const setupInstalls: Declare = (r) =>
+  host_program(r, { program: 'node', attribute: 'port_app.command', packages: 'deploy.shop.os_packages' })
+const installsNode = (host: VirtualHost) => host.given('/usr/bin/node', '', '0755')
+const hasShell = (host: VirtualHost) => host.given('/usr/bin/sh', '', '0755')
+const runsShell: Declare = (r) => host_program(r, { program: 'sh', attribute: 'port_app.command' })
 t.test('what a package of the system brings', async (t) => {
   const source = 'resources/services/unit_command.ts'
   const hint = 'declare its package with package() before this, or correct the name of the unit'
@@ -112,6 +119,32 @@ t.test('what a package of the system brings', async (t) => {
       hint: 'run setup first, or declare its package with package() before this',
       broken: (r) => versioned_program(r, { path: '/usr/sbin/php-fpm' }),
       repair: (host) => host.given('/usr/sbin/php-fpm8.4', '', '0755'),
+    },
+    {
+      source: 'resources/packages/host_program.ts',
+      hint: 'install node on this host, or correct port_app.command',
+      broken: runsNode,
+      repair: installsNode,
+    },
+    {
+      source: 'resources/packages/host_program.ts',
+      hint: 'install node on this host, or correct port_app.command',
+      given: hasShell,
+      broken: runsNode,
+      repaired: runsShell,
+    },
+    {
+      source: 'resources/packages/host_program.ts',
+      hint: 'add the package of node to deploy.shop.os_packages and run setup, or correct port_app.command',
+      broken: setupInstalls,
+      repair: installsNode,
+    },
+    {
+      source: 'resources/packages/host_program.ts',
+      hint: 'add the package of node to deploy.shop.os_packages and run setup, or correct port_app.command',
+      given: hasShell,
+      broken: setupInstalls,
+      repaired: runsShell,
     },
   ])
 })

@@ -1,0 +1,133 @@
+/** Finds the programs in the commands of an app that the host must have, because the release does not have them. */
+import { posix } from 'node:path'
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { Recipe } from '../../core/compile/role.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { programIn } from '../../core/text/shell.ts'
+import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
+import { host_program, installHint, programPath, whereMissing } from '../../resources/packages/host_program.ts'
+import { missing, ok, warning } from '../checks/findings.ts'
+import type { PloneNode } from '../node.ts'
+import { isSet } from '../plone/values.ts'
+import { servicesOf } from '../stack.ts'
+import type { AppLayout } from './layout.ts'
+
+export interface AppCommand {
+  readonly line: string
+  /** Key path of the attribute that sets it. */
+  readonly attribute: string
+  /** PATH of the command; undefined for the default one. */
+  readonly path?: string | undefined
+}
+
+interface HostProgram {
+  readonly program: string
+  readonly directories?: readonly string[]
+  readonly attribute: string
+}
+
+/** Lines that only a shell can read, and commands that a shell has built in. */
+const shellSyntax = /[;&|<>()$`*?{}!#\n]|^\s*\w+=/
+const builtIn =
+  /^(:|\.|alias|break|case|cd|command|continue|eval|exec|exit|export|for|getopts|if|read|readonly|return|set|shift|source|time|times|trap|type|ulimit|umask|unset|until|wait|while)$/
+
+/** Returns the migration and the smoke test of an app where they start with a program, not with shell syntax. */
+export function shellCommandsOf({ app, own }: AppLayout): AppCommand[] {
+  const key = `deploy.${app}`
+  const all = [
+    ...(own.migrate === true ? [{ line: own.migrate_command, attribute: `${key}.migrate_command` }] : []),
+    { line: own.smoke_test?.command, attribute: `${key}.smoke_test.command` },
+  ]
+  return all.flatMap(({ line, attribute }) =>
+    isSet(line) && !shellSyntax.test(line) && !builtIn.test(programIn(line)) ? [{ line, attribute }] : [],
+  )
+}
+
+/** Returns the program of a command; null if the release may have it, or if only the run knows its name. */
+export function hostProgram(at: AppLayout, { line, attribute, path }: AppCommand): HostProgram | null {
+  const program = programIn(line)
+  const isBelow = (one: string) => `${posix.normalize(one)}/`.startsWith(`${at.deployTo}/`)
+  if (program === '' || /[%$]/.test(program)) return null
+  if (program.includes('/')) return program.startsWith('/') && !isBelow(program) ? { program, attribute } : null
+  if (path === undefined) return { program, attribute }
+  const directories = path.split(':')
+  const isFixed = directories.every((one) => one.startsWith('/') && !/[%$]/.test(one) && !isBelow(one))
+  return isFixed ? { program, directories, attribute } : null
+}
+
+/**
+ * Declares checks of the programs, which fail before the build. A build with the rights of the run may install
+ * programs: then they are checked after it.
+ */
+export function requirePrograms(
+  r: Recipe<PloneNode>,
+  at: AppLayout,
+  commands: readonly AppCommand[],
+  moment: 'before build' | 'after build',
+): void {
+  const { user } = at.account
+  const isInstalledByBuild = user === undefined || user === 'root'
+  if (isInstalledByBuild !== (moment === 'after build')) return
+  for (const one of commands) {
+    const { program, directories, attribute } = hostProgram(at, one) ?? {}
+    if (program === undefined || attribute === undefined) continue
+    host_program(r, {
+      ...{ program, attribute, ...packagesOf(at) },
+      ...(directories === undefined ? {} : { directories: [...directories] }),
+      ...(user === undefined ? {} : { user }),
+    })
+  }
+}
+
+/** Lists the checks of `doctor` for the programs. */
+export function hostProgramChecks(
+  node: PloneNode,
+  host: HostReader,
+  at: AppLayout,
+  commands: readonly AppCommand[],
+  roles: readonly string[],
+): HostCheck[] {
+  const programs = commands.flatMap((one) => hostProgram(at, one) ?? [])
+  return programs.map(({ program, directories, attribute }) => ({
+    what: `${program} of ${attribute}`,
+    async run() {
+      const found = programPath(host, {
+        program,
+        directories: directories === undefined ? undefined : [...directories],
+        user: at.account.user,
+      })
+      if (found !== null) return ok(found)
+      const packages = await packagesOfSetup(node, host, at, roles)
+      if (packages.length > 0) return ok(`${whereMissing(program)}; setup first installs ${packages.join(', ')}`)
+      const remedy = installHint({ program, attribute, ...packagesOf(at) })
+      const others = roles.filter((role) => servicesOf(node, role) === null)
+      if (others.length > 0)
+        return warning(`${whereMissing(program)}, unless ${others.join(' or ')} installs it`, remedy)
+      return missing(whereMissing(program), remedy)
+    },
+  }))
+}
+
+/** Returns the packages that the operator lists and the host lacks: one of them may contain a missing program. */
+async function packagesOfSetup(
+  node: PloneNode,
+  host: HostReader,
+  { own, system }: AppLayout,
+  roles: readonly string[],
+): Promise<string[]> {
+  if (!system) return []
+  const listed = [...(roles.includes('base') ? node.converge.packages : []), ...(own.os_packages ?? [])].map(
+    ({ name }) => name,
+  )
+  if (listed.length === 0) return []
+  const all = await installedPackages(host)
+  return listed.filter((name) => {
+    const found = all.get(name)
+    return found === undefined || !isInstalled(found)
+  })
+}
+
+/** Returns the attribute whose packages setup installs; an ordinary user cannot install packages. */
+function packagesOf({ app, system }: AppLayout): { readonly packages?: string } {
+  return system ? { packages: `deploy.${app}.os_packages` } : {}
+}

@@ -1,0 +1,103 @@
+/** Tests which programs of an app's commands the host must have. */
+import t from 'tap'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import type { JsonObject } from '../../core/node/merge.ts'
+import portApp from '../../recipes/port_app/role.ts'
+import { type AppCommand, hostProgram, shellCommandsOf } from '../../recipes/releases/host_programs.ts'
+import type { AppLayout } from '../../recipes/releases/layout.ts'
+import { finding } from '../support/resource_proofs.ts'
+import { planned, roleNode } from '../support/role_plans.ts'
+
+const layout = (own: object = {}) => ({ app: 'shop', deployTo: '/srv/www/shop', own }) as unknown as AppLayout
+
+t.test('the program of a command', (t) => {
+  const cases: [command: Omit<AppCommand, 'attribute'>, program: string | null][] = [
+    [{ line: 'node server.js %{port}' }, 'node'],
+    [{ line: '  "node" server.js' }, 'node'],
+    [{ line: 'sh -c "exec node server.js"' }, 'sh'],
+    [{ line: '/opt/node/bin/node server.js' }, '/opt/node/bin/node'],
+    [{ line: 'bin/serve' }, null],
+    [{ line: './serve' }, null],
+    [{ line: 'node_modules/.bin/next start' }, null],
+    [{ line: '/srv/www/shop/current/bin/serve' }, null],
+    [{ line: '/srv/www/shop/releases/../current/bin/serve' }, null],
+    [{ line: '/srv/www/shop2/bin/serve' }, '/srv/www/shop2/bin/serve'],
+    [{ line: '/opt/%{port}/serve' }, null],
+    [{ line: '' }, null],
+    [{ line: 'node server.js', path: '/opt/node/bin:/usr/bin' }, 'node'],
+    [{ line: 'gunicorn app', path: '/srv/www/shop/current/bin:/usr/bin' }, null],
+    [{ line: 'gunicorn app', path: 'bin:/usr/bin' }, null],
+  ]
+  for (const [command, program] of cases)
+    t.equal(hostProgram(layout(), { ...command, attribute: 'a' })?.program ?? null, program, command.line)
+  t.end()
+})
+
+t.test('a migration or smoke test that needs a shell is not checked', (t) => {
+  const cases: [line: string, isChecked: boolean][] = [
+    ['python3 manage.py migrate', true],
+    ['/usr/bin/php artisan migrate --force', true],
+    ['cd app && python3 manage.py migrate', false],
+    ['DEBUG=1 python3 manage.py', false],
+    ['. venv/bin/activate; python manage.py', false],
+    ['exec python3 manage.py', false],
+    ['test -e file', true],
+    ['$PYTHON manage.py', false],
+  ]
+  for (const [line, isChecked] of cases) {
+    const attribute = 'deploy.shop.migrate_command'
+    const found = shellCommandsOf(layout({ migrate: true, migrate_command: line }))
+    t.strictSame(found, isChecked ? [{ line, attribute }] : [], line)
+  }
+  t.strictSame(shellCommandsOf(layout({ migrate_command: 'python3' })), [], 'no migration')
+  t.end()
+})
+
+const json = (port_app: object, deploy: object = {}): JsonObject => ({
+  port_app: { app_name: 'shop', command: 'node server.js %{port}', ...port_app },
+  deploy: { shop: { scm: { repository: 'https://git.example.com/shop.git' }, ...deploy } },
+})
+
+t.test('a deploy checks the programs before the build', async (t) => {
+  const node = json({ build_command: 'npm ci' }, { migrate: true, migrate_command: 'npx migrate' })
+  const { resources } = await planned('port-app', node)
+  const keys = resources.map(({ type, key }) => `${type} ${key}`)
+  const at = (start: string) => keys.findIndex((key) => key.startsWith(start))
+  t.ok(at('host_program node of port_app.command') >= 0, keys.join('\n'))
+  t.ok(at('host_program npx of deploy.shop.migrate_command') < at('git_release'))
+  t.ok(at('host_program node') < at('git_release'))
+  const own = await planned('port-app', node, { uid: 1000 })
+  const ownKeys = own.resources.map(({ type }) => type)
+  t.ok(ownKeys.indexOf('host_program') > ownKeys.lastIndexOf('execute'), 'a build as the run may install programs')
+})
+
+t.test('doctor', async (t) => {
+  const host = new VirtualHost({ commands: () => ({}) })
+  const find = async (own: JsonObject, roles: readonly string[] = ['port-app']) => {
+    const checks = await portApp.checks?.(roleNode(own), host, roles)
+    return finding(checks ?? [], 'node of port_app.command')
+  }
+  t.match(await find(json({})), {
+    status: 'missing',
+    detail: 'is not on the PATH',
+    remedy: 'add the package of node to deploy.shop.os_packages and run setup, or correct port_app.command',
+  })
+  t.match(await find(json({}, { os_packages: ['nodejs'] })), {
+    status: 'ok',
+    detail: 'is not on the PATH; setup first installs nodejs',
+  })
+  const packages = { converge: { packages: ['nodejs'] } }
+  t.match(await find({ ...json({}), ...packages }, ['base', 'port-app']), { status: 'ok' })
+  t.match(await find({ ...json({}), ...packages }), { status: 'missing' }, 'only the role base installs them')
+  t.match(await find(json({}), ['node-from-source', 'port-app']), {
+    status: 'warning',
+    detail: 'is not on the PATH, unless node-from-source installs it',
+  })
+  const own = await portApp.checks?.(roleNode(json({ command: 'bin/serve %{port}' })), host, ['port-app'])
+  t.notOk(
+    own?.some(({ what }) => what.endsWith('port_app.command')),
+    'a program of the release',
+  )
+  host.given('/usr/bin/node', '')
+  t.match(await find(json({})), { status: 'ok', detail: '/usr/bin/node' })
+})

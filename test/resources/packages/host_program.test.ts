@@ -1,0 +1,58 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { execute } from '../../../resources/commands/execute.ts'
+import { host_program } from '../../../resources/packages/host_program.ts'
+import { package_ } from '../../../resources/packages/package.ts'
+import { contract, planOf, run } from '../../support/contract.ts'
+
+const props = { program: 'node', attribute: 'port_app.command' }
+
+contract(t, host_program, [
+  { name: 'on the PATH', props, given: (host) => void host.given('/usr/local/bin/node', ''), changes: [] },
+  {
+    name: 'missing',
+    props,
+    fails: /port_app\.command runs node, which is not on the PATH.*install node on this host, or correct/s,
+  },
+  {
+    name: 'an absolute path',
+    props: { ...props, program: '/opt/node/bin/node' },
+    given: (host) => void host.given('/opt/node/bin/node', ''),
+    changes: [],
+  },
+  {
+    name: 'an absolute path that does not exist',
+    props: { ...props, program: '/opt/node/bin/node' },
+    fails: /port_app\.command runs \/opt\/node\/bin\/node, which does not exist or is not executable/,
+  },
+  {
+    name: 'in a directory of its own PATH',
+    props: { ...props, directories: ['/opt/a', '/opt/node/bin'] },
+    given: (host) => void host.given('/opt/node/bin/node', ''),
+    changes: [],
+  },
+  {
+    name: 'on the PATH of the run only',
+    props: { ...props, directories: ['/opt/a'] },
+    given: (host) => void host.given('/usr/bin/node', ''),
+    fails: /which is not on the PATH/,
+  },
+])
+
+t.test('a plan does not refuse a program that an earlier resource may install', async (t) => {
+  const outcomes = async (declare: Parameters<typeof planOf>[0]) => {
+    const base = new VirtualHost().given(
+      '/etc/passwd',
+      'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home:/bin/sh\n',
+    )
+    const plan = planOf((r) => {
+      declare(r)
+      host_program(r, props)
+    })
+    return (await run(plan, new VirtualHost({ base }), 'plan')).resources.at(-1)?.outcome
+  }
+  t.equal(await outcomes(() => undefined), 'failed')
+  t.equal(await outcomes((r) => package_(r, { names: ['nodejs'] })), 'unknown')
+  t.equal(await outcomes((r) => execute(r, { command: 'install-node.sh' })), 'unknown')
+  t.equal(await outcomes((r) => execute(r, { command: 'npm ci', user: 'deploy' })), 'failed', 'not as that account')
+})
