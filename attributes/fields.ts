@@ -1,5 +1,6 @@
 /** Builds attribute schemas: values as people write them in custom JSON, each with a sentence on its purpose. */
 import * as z from 'zod'
+import { expectedDomain } from '../core/model/domain_name.ts'
 
 /** Notes on an attribute beside its type. They are stored in zod's registry; docs and errors read them there. */
 export interface Notes {
@@ -90,6 +91,21 @@ export const pattern = (regex: RegExp, what: string) =>
 
 export const buildoutFile = () =>
   shared('buildoutFile', () => pattern(/^(?=.*\S)[^\0-\x08\n-\x1f\x7f]*$/, 'the name of a buildout file'))
+
+/** A host name that a web server answers for; may have a wildcard or be a regular expression of nginx. */
+export const domainName = () =>
+  shared('domainName', () =>
+    noted(
+      z.preprocess(
+        textOf,
+        z.string().superRefine((text, context) => {
+          const message = expectedDomain(text)
+          if (message !== null) context.addIssue({ code: 'custom', message })
+        }),
+      ),
+      textNotes,
+    ),
+  )
 
 /** A size as nginx writes it: it stands in its configuration as it is. */
 export const nginxSize = () =>

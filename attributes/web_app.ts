@@ -1,5 +1,5 @@
 /** Attributes that all apps behind a web server have. */
-import { field, group, integer, line, list, number, orNull, port, text } from './fields.ts'
+import { domainName, field, group, integer, list, number, orNull, port, text } from './fields.ts'
 import { requestHeaders, statusRange, urlPath } from './http.ts'
 
 /** The health check that a new process or a new release must pass before it gets requests. */
@@ -18,7 +18,7 @@ export const health = (what: string) =>
 /** The site of the web server in front. */
 export const webSite = () => ({
   domains: field(
-    list(line()),
+    list(domainName()),
     [],
     'Host names it answers for; empty for `deploy.<app>.domains`, and any where there are none.',
   ),

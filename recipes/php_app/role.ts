@@ -14,7 +14,6 @@ import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source, sourceOf } from '../releases/checkout.ts'
-import { requirePrograms, shellCommandsOf } from '../releases/host_programs.ts'
 import { type AppLayout, hasCurrent, releasesOf } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
@@ -66,9 +65,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   if (source === null) return warnOfAttribute(r, node, noRepository('php-app', at.app))
   tellFirst(r, node, php)
   const config = pool(r, node, php)
-  requirePrograms(r, at, shellCommandsOf(at), 'before build')
   const release = builtRelease(r, node, at, source)
-  requirePrograms(r, at, shellCommandsOf(at), 'after build')
   const app = deployedApp(node, php, 'php-app')
   refuseFailed(r, node, app, release)
   hook(r, node, app, 'before_migrate', release)

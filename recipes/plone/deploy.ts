@@ -16,7 +16,6 @@ import { zope_cache } from '../../resources/zope/zope_cache.ts'
 import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { refuseRoot, releaseProps, sourceOf } from '../releases/checkout.ts'
-import { requirePrograms, shellCommandsOf } from '../releases/host_programs.ts'
 import { hasCurrent } from '../releases/layout.ts'
 import { linkSources } from '../releases/links.ts'
 import { hook, migrate, refuseFailed } from '../releases/moments.ts'
@@ -57,10 +56,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const guard = options.pinned ? { onlyIf: hasCurrent(at) } : {}
   blobMount(r, node, at, guard)
   reportMissingHosts(r, node, at)
-  const commands = isConfigure ? [] : shellCommandsOf(at)
-  requirePrograms(r, at, commands, 'before build')
   const release = builtRelease(r, node, at, { ...options, programs: wanted, guard })
-  requirePrograms(r, at, commands, 'after build')
   const app = deployedApp(node, at, wanted)
   refuseFailed(r, node, app, release, guard)
   sameBlobDirectory(r, node, at, release.path, guard)

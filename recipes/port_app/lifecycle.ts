@@ -14,7 +14,7 @@ import { type AttributeWarning, warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
-import { requirePrograms, shellCommandsOf } from '../releases/host_programs.ts'
+import { requireProgram } from '../releases/host_programs.ts'
 import { servicesOf, viewsOf } from '../releases/inspect.ts'
 import { hasCurrent } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
@@ -150,10 +150,9 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   if (source === null) return warnOfAttribute(r, node, kind.nothing(node))
   // Check the site before the build: do not deploy to a site that nginx refuses.
   site(r, node, server)
-  const commands = [commandOf(server), ...shellCommandsOf(at)]
-  requirePrograms(r, at, commands, 'before build')
+  requireProgram(r, at, commandOf(server), 'before build')
   const release = builtRelease(r, node, kind, server, source)
-  requirePrograms(r, at, commands, 'after build')
+  requireProgram(r, at, commandOf(server), 'after build')
   const app = deployedApp(node, server, kind.role)
   refuseFailed(r, node, app, release)
   hook(r, node, app, 'before_migrate', release)

@@ -10,6 +10,7 @@ import { missing, ok, warning } from '../checks/findings.ts'
 import type { PloneNode } from '../node.ts'
 import { isSet } from '../plone/values.ts'
 import { servicesOf } from '../stack.ts'
+import { environmentOf } from './checkout.ts'
 import type { AppLayout } from './layout.ts'
 
 export interface AppCommand {
@@ -32,14 +33,17 @@ const builtIn =
   /^(:|\.|alias|break|case|cd|command|continue|eval|exec|exit|export|for|getopts|if|read|readonly|return|set|shift|source|time|times|trap|type|ulimit|umask|unset|until|wait|while)$/
 
 /** Returns the migration and the smoke test of an app where they start with a program, not with shell syntax. */
-export function shellCommandsOf({ app, own }: AppLayout): AppCommand[] {
+export function shellCommandsOf(at: AppLayout): AppCommand[] {
+  const { app, own } = at
   const key = `deploy.${app}`
   const all = [
     ...(own.migrate === true ? [{ line: own.migrate_command, attribute: `${key}.migrate_command` }] : []),
     { line: own.smoke_test?.command, attribute: `${key}.smoke_test.command` },
   ]
   return all.flatMap(({ line, attribute }) =>
-    isSet(line) && !shellSyntax.test(line) && !builtIn.test(programIn(line)) ? [{ line, attribute }] : [],
+    isSet(line) && !shellSyntax.test(line) && !builtIn.test(programIn(line))
+      ? [{ line, attribute, path: environmentOf(at).PATH }]
+      : [],
   )
 }
 
@@ -56,27 +60,25 @@ export function hostProgram(at: AppLayout, { line, attribute, path }: AppCommand
 }
 
 /**
- * Declares checks of the programs, which fail before the build. A build with the rights of the run may install
- * programs: then they are checked after it.
+ * Declares a check of the program, which fails before the build. A build with the rights of the run may install
+ * programs: then the check follows it.
  */
-export function requirePrograms(
+export function requireProgram(
   r: Recipe<PloneNode>,
   at: AppLayout,
-  commands: readonly AppCommand[],
+  command: AppCommand,
   moment: 'before build' | 'after build',
 ): void {
   const { user } = at.account
-  const isInstalledByBuild = user === undefined || user === 'root'
-  if (isInstalledByBuild !== (moment === 'after build')) return
-  for (const one of commands) {
-    const { program, directories, attribute } = hostProgram(at, one) ?? {}
-    if (program === undefined || attribute === undefined) continue
-    host_program(r, {
-      ...{ program, attribute, ...packagesOf(at) },
-      ...(directories === undefined ? {} : { directories: [...directories] }),
-      ...(user === undefined ? {} : { user }),
-    })
-  }
+  const mayInstall = user === undefined || user === 'root'
+  const found = hostProgram(at, command)
+  if (found === null || mayInstall !== (moment === 'after build')) return
+  const { program, directories, attribute } = found
+  host_program(r, {
+    ...{ program, attribute, ...packagesOf(at) },
+    ...(directories === undefined ? {} : { directories: [...directories] }),
+    ...(user === undefined ? {} : { user }),
+  })
 }
 
 /** Lists the checks of `doctor` for the programs. */

@@ -108,7 +108,9 @@ function refused({ files: [file = ''] }: Claim, other: string, taken: string): C
 }
 
 function spoken({ ports, names }: Omit<Claim, 'files'>): string[] {
-  return ports.flatMap((port) => (names.length === 0 ? [anyName] : names).map((name) => `${port} ${name}`))
+  // Host names are compared without regard to case; regular expressions are not.
+  const known = names.map((name) => (name.startsWith('~') ? name : name.toLowerCase()))
+  return ports.flatMap((port) => (known.length === 0 ? [anyName] : known).map((name) => `${port} ${name}`))
 }
 
 /** Returns the names in a file that converge has written; files of others may have any layout. */

@@ -43,7 +43,29 @@ const named = (layer: string) => {
   }
 }
 
+const docs = (more: object) => ({ apps: { ...sound.apps, docs: { scm, ...more } } })
+const portApp = { layers: { ...layers, frontend: { roles: ['frontend', 'port-app'] } } }
+const serves = (app_name: string) => json({ port_app: { app_name, command: 'serve %{port}', http_port: 8088 } })
+
 const proofs: readonly ConcernProof[] = [
+  {
+    source: 'core/cli/stack/compiled.ts',
+    hint: 'add a layer with hosts to apps.docs.layers, set app_name of a role to docs, or remove the app',
+    broken: docs({}),
+    repaired: docs({ layers: ['frontend'] }),
+  },
+  {
+    source: 'core/cli/stack/compiled.ts',
+    hint: 'add a layer with hosts to apps.docs.layers, set app_name of a role to docs, or remove the app',
+    broken: docs({ layers: [] }),
+    repaired: { ...docs({}), ...portApp, ...serves('docs') },
+  },
+  {
+    source: 'core/cli/stack/compiled.ts',
+    hint: 'add a layer with hosts to apps.docs.layers, set app_name of a role to docs, or remove the app',
+    broken: docs({ layers: [] }),
+    repaired: {},
+  },
   {
     source,
     hint: 'give the role zeo-server to one host, and put a second database into another stack',

@@ -47,7 +47,7 @@ t.test('a migration or smoke test that needs a shell is not checked', (t) => {
   for (const [line, isChecked] of cases) {
     const attribute = 'deploy.shop.migrate_command'
     const found = shellCommandsOf(layout({ migrate: true, migrate_command: line }))
-    t.strictSame(found, isChecked ? [{ line, attribute }] : [], line)
+    t.strictSame(found, isChecked ? [{ line, attribute, path: undefined }] : [], line)
   }
   t.strictSame(shellCommandsOf(layout({ migrate_command: 'python3' })), [], 'no migration')
   t.end()
@@ -59,16 +59,26 @@ const json = (port_app: object, deploy: object = {}): JsonObject => ({
 })
 
 t.test('a deploy checks the programs before the build', async (t) => {
-  const node = json({ build_command: 'npm ci' }, { migrate: true, migrate_command: 'npx migrate' })
+  const node = json({ build_command: 'npm ci' })
   const { resources } = await planned('port-app', node)
   const keys = resources.map(({ type, key }) => `${type} ${key}`)
   const at = (start: string) => keys.findIndex((key) => key.startsWith(start))
   t.ok(at('host_program node of port_app.command') >= 0, keys.join('\n'))
-  t.ok(at('host_program npx of deploy.shop.migrate_command') < at('git_release'))
   t.ok(at('host_program node') < at('git_release'))
   const own = await planned('port-app', node, { uid: 1000 })
   const ownKeys = own.resources.map(({ type }) => type)
   t.ok(ownKeys.indexOf('host_program') > ownKeys.lastIndexOf('execute'), 'a build as the run may install programs')
+})
+
+t.test('doctor checks the migration and the smoke test', async (t) => {
+  const find = async (host: VirtualHost, environment: JsonObject = {}) => {
+    const own = { migrate: true, migrate_command: 'npx migrate', environment }
+    const checks = await portApp.checks?.(roleNode(json({}, own)), host, ['port-app'])
+    return finding(checks ?? [], 'npx of deploy.shop.migrate_command')
+  }
+  const host = new VirtualHost().given('/opt/node/bin/npx', '', '0755')
+  t.match(await find(host), { status: 'missing', detail: 'is not on the PATH' })
+  t.match(await find(host, { PATH: '/opt/node/bin:/usr/bin' }), { status: 'ok', detail: '/opt/node/bin/npx' })
 })
 
 t.test('doctor', async (t) => {

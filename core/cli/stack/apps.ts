@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
 import type { FollowUp } from '../../compile/role.ts'
-
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
 import { withLocations } from '../../node/located.ts'
@@ -10,6 +9,7 @@ import { valueAt } from '../../node/path.ts'
 import { author } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import { together } from './compiled.ts'
+import { appsOn } from './deployed_apps.ts'
 import { factsOf } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
@@ -82,15 +82,7 @@ async function deployedOn<N>(
   const { node, plan } = compiled(isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
   // Compile other events as a run of their own: a restart declares different resources than a deploy.
   if (!isDeploy && wanted.length > 0) compiled(wanted)
-  const { prefix = '', layers: own } = host
-  const keys = plan.resources.map(({ key }) => key)
-  const apps = stack.apps.filter(({ name, layers }) => {
-    // A user's recipe may deploy an app on any host: then the stack file names its layers.
-    if (layers !== null) return layers.some((layer) => own.includes(layer))
-    const place = `${prefix}${String(valueAt(built.attributes, ['deploy', name, 'deploy_to']) ?? `/srv/www/${name}`)}/releases`
-    return keys.some((key) => key === place || key.startsWith(`${place}/`))
-  })
-  const named = apps.map(({ name }) => name)
+  const named = appsOn(stack, host, built, plan)
   return {
     apps: named,
     events: known,

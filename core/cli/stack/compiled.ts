@@ -16,6 +16,7 @@ import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { Findings } from '../../model/findings.ts'
 import { warningText } from '../inputs.ts'
 import type { StackCall } from './call.ts'
+import { appsOn } from './deployed_apps.ts'
 import { type CompiledHost, HostCheck } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
@@ -55,6 +56,7 @@ export async function draftHosts<N>(
   const said: { host: string; message: string }[] = []
   const members: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
   const services: (HostServices & { readonly known: boolean })[] = []
+  const deployed = new Set<string>()
   const nodes = await StackNodes.of(call, inputs)
   const check = new HostCheck(call, nodes, inputs.user.roles)
   for (const host of stack.hosts) {
@@ -63,6 +65,7 @@ export async function draftHosts<N>(
     if (compiled === null) continue
     const { name, roles, node, built, plan } = compiled
     for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
+    for (const app of appsOn(stack, host, built, plan)) deployed.add(app)
     if (host.status === 'stopped') continue
     // Drop the plan and the layers: those of a thousand hosts would take much memory.
     members.push({ name, roles, node })
@@ -79,6 +82,7 @@ export async function draftHosts<N>(
     services,
     concerns: [
       ...merged(said),
+      ...(isWhole ? unusedApps(stack, deployed) : []),
       ...[
         ...(isWhole ? await call.catalogue.concerns(members) : []),
         ...portClashes(services),
@@ -86,6 +90,21 @@ export async function draftHosts<N>(
       ].map((concern) => atFirstHost(stack, concern)),
     ],
   }
+}
+
+/** Warns of apps that no host deploys. */
+function unusedApps({ apps, locate }: Stack, deployed: ReadonlySet<string>): Concern[] {
+  return apps
+    .filter(({ name }) => !deployed.has(name))
+    .map(({ name, layers }) => ({
+      message:
+        layers === null || layers.length === 0
+          ? `no host deploys the app ${name}`
+          : `no host deploys the app ${name}: its layers have no hosts (${layers.join(', ')})`,
+      hosts: [],
+      hint: `add a layer with hosts to apps.${name}.layers, set app_name of a role to ${name}, or remove the app`,
+      source: locate(['apps', name], 'key'),
+    }))
 }
 
 function atFirstHost(stack: Stack, concern: Concern): Concern {
