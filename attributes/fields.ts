@@ -89,6 +89,29 @@ export const line = () =>
 export const pattern = (regex: RegExp, what: string) =>
   noted(z.preprocess(textOf, z.string().regex(regex, { error: what })), textNotes)
 
+const trimmed = (value: unknown): unknown => {
+  const text = textOf(value)
+  return typeof text === 'string' ? text.trim() : text
+}
+
+/** Text of one kind, without blanks at its ends. */
+const notation = (key: string, regex: RegExp, what: string) =>
+  shared(key, () => noted(z.preprocess(trimmed, z.string().regex(regex, { error: what })), textNotes))
+
+/** A time as haproxy.cfg has it. */
+export const haproxyTime = () =>
+  notation('haproxyTime', /^\d+(us|ms|s|m|h|d)?$/, 'a time in HAProxy notation, such as 60s')
+
+/** A whole number that a configuration file has as text. */
+export const countText = () => notation('countText', /^\d+$/, 'a whole number')
+
+/** One word of a configuration file: printable ASCII characters without blanks. */
+export const printableWord = () => notation('printableWord', /^[!-~]+$/, 'one word without blanks')
+
+/** Words of haproxy.cfg, without characters that start a comment, a quote or another directive. */
+export const haproxyWords = () =>
+  notation('haproxyWords', /^[\w()., -]+$/, 'words in HAProxy notation, such as leastconn')
+
 export const buildoutFile = () =>
   shared('buildoutFile', () => pattern(/^(?=.*\S)[^\0-\x08\n-\x1f\x7f]*$/, 'the name of a buildout file'))
 

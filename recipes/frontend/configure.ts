@@ -26,7 +26,7 @@ import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
 import { givenCertificate } from '../web/tls.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
-import { balancedServers, configuredServers, renderHaproxy } from './haproxy.ts'
+import { balancedServers, checkHaproxy, configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite, tlsNames } from './nginx.ts'
 import { loadVcl, nameOf, parts, programs, providerOf, readyOf, stoppable, supervised } from './programs.ts'
@@ -136,8 +136,7 @@ function places(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void
 }
 
 function haproxyConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle {
-  // Report invalid attributes before the first change.
-  renderHaproxy(node, at, '')
+  checkHaproxy(node)
   const password = statsPassword(r, node, at)
   return file(r, {
     path: at.haproxy.config,

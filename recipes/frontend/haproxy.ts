@@ -36,16 +36,27 @@ export function balancedServers(attributes: ClientSite): BalancedServer[] {
   })
 }
 
-/** Refuses clients of other hosts that answer only their own host. */
-function refuseUnreachable(node: PloneNode, values: Values): void {
-  if (!isLocalOnly(node.plone_instances)) return
+/**
+ * Checks attributes that must fit together.
+ * @throws INVALID_ATTRIBUTE for clients of other hosts that answer only their own host, and for a runtime API without an address
+ */
+export function checkHaproxy(node: PloneNode): void {
+  const values = new Values()
+  const { converge, opsworks, plone_instances } = node
+  if (converge.balancer.port !== null && !isSet(opsworks.instance.private_ip))
+    values.refuse(
+      'opsworks.instance.private_ip',
+      'is not set, and converge.balancer.port is',
+      'set it: the runtime API has no password, so HAProxy opens it at this address only',
+    )
   const others = clientHosts(node).filter(({ name }) => name !== ownHostName(node))
-  if (others.length > 0)
+  if (isLocalOnly(plone_instances) && others.length > 0)
     values.refuse(
       'plone_instances.listen_address',
-      `is ${node.plone_instances.listen_address}, and HAProxy has to reach clients of ${others.map(({ name }) => name).join(', ')}`,
+      `is ${plone_instances.listen_address}, and HAProxy must reach clients of ${others.map(({ name }) => name).join(', ')}`,
       'leave it out, or set it for each host to its address in the private network',
     )
+  values.check()
 }
 
 /** Returns the servers with their names in the runtime API. */
@@ -75,22 +86,15 @@ export const stickyCookie = 'sid'
 /** The header that passes the answer's Cache-Control to the cache, because the balancer changes it for its cookie. */
 export const ownCacheControl = 'X-Own-Cache-Control'
 
-/**
- * @param password of the statistics page, if there is one
- * @throws INVALID_ATTRIBUTE for values that would have another meaning in haproxy.cfg
- */
+/** @param password of the statistics page, if there is one */
 export function renderHaproxy(node: PloneNode, at: FrontendLayout, password: string): string {
-  const values = new Values()
-  const checked = new Checked(node, values)
-  refuseUnreachable(node, values)
   const servers = balancedServers(node)
   const sections = [
-    globalSection(node, at, checked),
-    defaultsSection(checked, node, servers.length),
-    frontendSection(node, checked, password, servers.length > 0),
-    ...(servers.length > 0 ? [backendSection(node, checked, servers)] : []),
+    globalSection(node, at),
+    defaultsSection(node, servers.length),
+    frontendSection(node, password, servers.length > 0),
+    ...(servers.length > 0 ? [backendSection(node, servers)] : []),
   ]
-  values.check()
   return `# Written by converge, changes are overwritten.\n${sections.map((lines) => section(lines)).join('\n')}`
 }
 
@@ -98,64 +102,25 @@ function section([head, ...lines]: readonly string[]): string {
   return `${[head, ...lines.map((line) => `  ${line}`)].join('\n')}\n`
 }
 
-/** Checks attributes that are in HAProxy's own notation. */
-class Checked {
-  constructor(
-    private readonly node: PloneNode,
-    readonly values: Values,
-  ) {}
-
-  time(name: 'client_timeout' | 'server_timeout' | 'queue_timeout' | 'connect_timeout' | 'http_request_timeout') {
-    return this.matching(name, /^\d+(us|ms|s|m|h|d)?$/, 'give a time in HAProxy notation, such as 60s')
-  }
-
-  count(name: 'global_max_connections' | 'default_max_connections'): string {
-    return this.matching(name, /^\d+$/, 'give a whole number')
-  }
-
-  word(name: 'health_check_host' | 'health_check_method' | 'health_check_url' | 'stats_url' | 'stats_user'): string {
-    const value = this.matching(name, /^[!-~]+$/, 'give one word without blanks')
-    return /["'\\#]/.test(value) ? haproxyWord(value) : value
-  }
-
-  /** Returns several words, without characters that start a comment, a quote or another directive. */
-  words(name: 'balance'): string {
-    return this.matching(name, /^[\w()., -]+$/, 'give words in HAProxy notation, such as leastconn')
-  }
-
-  private matching(name: keyof PloneNode['haproxy'] & string, pattern: RegExp, hint: string): string {
-    const key = `haproxy.${name}`
-    const value = this.values.line(key, this.node.haproxy[name])
-    if (!pattern.test(value)) this.values.refuse(key, 'cannot be written into haproxy.cfg', hint)
-    return value
-  }
-}
-
-function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): string[] {
+function globalSection(node: PloneNode, at: FrontendLayout): string[] {
   const { haproxy, opsworks, converge } = node
   const level = haproxy.stats_socket_level ?? 'admin'
   const { port } = converge.balancer
   const address = opsworks.instance.private_ip
-  if (port !== null && !isSet(address))
-    checked.values.refuse(
-      'opsworks.instance.private_ip',
-      'is not set, and converge.balancer.port is',
-      'the runtime API knows no password: it is opened at this one address only',
-    )
   return [
     'global',
     // The system has syslog; a supervisor stores standard output.
     at.system ? 'log /dev/log local1 notice' : 'log stdout format raw local1 notice',
     ...(at.system ? ['chroot /var/lib/haproxy'] : []),
     ...(node.facts.uid === 0 ? ['user haproxy', 'group haproxy'] : []),
-    `maxconn ${checked.count('global_max_connections')}`,
+    `maxconn ${haproxy.global_max_connections}`,
     '# Fewer file descriptors than that are no reason not to start.',
     'no strict-limits',
     `stats socket ${haproxyWord(at.haproxy.socket)} mode 660 level ${level} expose-fd listeners`,
     ...(port === null ? [] : [`stats socket ipv4@${address}:${port} level ${level}`]),
     `server-state-file ${haproxyWord(at.haproxy.state)}`,
     '# A process that was replaced answers what it has begun.',
-    `hard-stop-after ${checked.time('server_timeout')}`,
+    `hard-stop-after ${haproxy.server_timeout}`,
     'spread-checks 5',
   ]
 }
@@ -168,7 +133,7 @@ export function effectiveRetries(retries: number, servers: number): number {
   return retries === 0 ? 0 : Math.max(retries, servers === 1 ? patience : servers)
 }
 
-function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: number): string[] {
+function defaultsSection({ haproxy }: PloneNode, servers: number): string[] {
   return [
     'defaults',
     'log global',
@@ -183,12 +148,12 @@ function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: numb
     `retries ${effectiveRetries(haproxy.retries, servers)}`,
     '# What may be sent again to another server; answers that were begun never are.',
     'retry-on conn-failure empty-response',
-    `maxconn ${checked.count('default_max_connections')}`,
-    `timeout client ${checked.time('client_timeout')}`,
-    `timeout server ${checked.time('server_timeout')}`,
-    `timeout queue ${checked.time('queue_timeout')}`,
-    `timeout connect ${checked.time('connect_timeout')}`,
-    `timeout http-request ${checked.time('http_request_timeout')}`,
+    `maxconn ${haproxy.default_max_connections}`,
+    `timeout client ${haproxy.client_timeout}`,
+    `timeout server ${haproxy.server_timeout}`,
+    `timeout queue ${haproxy.queue_timeout}`,
+    `timeout connect ${haproxy.connect_timeout}`,
+    `timeout http-request ${haproxy.http_request_timeout}`,
     'timeout http-keep-alive 10s',
     'timeout check 10s',
     'timeout tunnel 1h',
@@ -198,13 +163,13 @@ function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: numb
   ]
 }
 
-function frontendSection(node: PloneNode, checked: Checked, password: string, hasBackend: boolean): string[] {
+function frontendSection(node: PloneNode, password: string, hasBackend: boolean): string[] {
   const { haproxy } = node
   const stats = [
     'stats enable',
-    `stats uri ${haproxyWord(checked.word('stats_url'))}`,
+    `stats uri ${haproxyWord(haproxy.stats_url)}`,
     'stats realm Balancer',
-    `stats auth ${haproxyWord(`${checked.word('stats_user')}:${password}`)}`,
+    `stats auth ${haproxyWord(`${haproxy.stats_user}:${password}`)}`,
     'stats refresh 30s',
     'stats hide-version',
     'stats show-legends',
@@ -217,7 +182,7 @@ function frontendSection(node: PloneNode, checked: Checked, password: string, ha
   ]
 }
 
-function backendSection(node: PloneNode, checked: Checked, servers: readonly BalancedServer[]): string[] {
+function backendSection(node: PloneNode, servers: readonly BalancedServer[]): string[] {
   const { haproxy, plone_instances, converge } = node
   const { check_interval, rise, fall } = haproxy
   const sticky = hasStickySessions(node)
@@ -232,9 +197,9 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
   ].join(' ')
   return [
     `backend ${backendName(node)}`,
-    `balance ${checked.words('balance')}`,
-    `option httpchk ${checked.word('health_check_method')} ${checked.word('health_check_url')}`,
-    ...(isSet(haproxy.health_check_host) ? [`http-check send hdr Host ${checked.word('health_check_host')}`] : []),
+    `balance ${haproxy.balance}`,
+    `option httpchk ${checkWord(haproxy.health_check_method)} ${checkWord(haproxy.health_check_url)}`,
+    ...(isSet(haproxy.health_check_host) ? [`http-check send hdr Host ${checkWord(haproxy.health_check_host)}`] : []),
     'option forwardfor except 127.0.0.0/8',
     '# Only what changes nothing is sent a second time once a server may have seen it.',
     'http-request disable-l7-retry unless METH_GET',
@@ -249,6 +214,11 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
         `server ${haproxyWord(name)} ${haproxyWord(address)}${sticky ? ` cookie ${haproxyWord(name)}` : ''} ${each}`,
     ),
   ]
+}
+
+/** Quotes a word of a health check only if it must be: an unchanged file needs no reload. */
+function checkWord(word: string): string {
+  return /["'\\#]/.test(word) ? haproxyWord(word) : word
 }
 
 /** Returns a fraction of a time, at least a millisecond. */

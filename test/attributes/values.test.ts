@@ -31,6 +31,9 @@ const cases: readonly { path: string; given: unknown; becomes: unknown }[] = [
   { path: 'haproxy.check_interval', given: '1m', becomes: 60000 },
   { path: 'haproxy.retries', given: '3', becomes: 3 },
   { path: 'haproxy.global_max_connections', given: 4000, becomes: '4000' },
+  { path: 'haproxy.client_timeout', given: ' 90s ', becomes: '90s' },
+  { path: 'haproxy.client_timeout', given: 5000, becomes: '5000' },
+  { path: 'haproxy.balance', given: 'hdr(Host) ', becomes: 'hdr(Host)' },
   { path: 'ebs_snapshots.hour', given: 4, becomes: '4' },
   { path: 'deploy_buildout.init_type', given: 'upstart', becomes: 'supervisor' },
   { path: 'converge.readiness.status', given: 204, becomes: { min: 204, max: 204 } },
@@ -83,6 +86,21 @@ for (const { path, given, becomes } of cases)
   t.test(`${path} given as ${JSON.stringify(given)}`, async (t) => {
     const keys = path.split('.')
     t.strictSame(valueAt(attributesOf(nested(keys, given)), keys), becomes)
+  })
+
+const refused: readonly { path: string; given: unknown; expected: RegExp }[] = [
+  { path: 'haproxy.client_timeout', given: 'a minute', expected: /a time in HAProxy notation, such as 60s/ },
+  { path: 'haproxy.server_timeout', given: '60s\nuser root', expected: /a time in HAProxy notation/ },
+  { path: 'haproxy.global_max_connections', given: 'many', expected: /a whole number/ },
+  { path: 'haproxy.health_check_url', given: '/is it up', expected: /one word without blanks/ },
+  { path: 'haproxy.stats_user', given: 'a b', expected: /one word without blanks/ },
+  { path: 'haproxy.balance', given: 'leastconn # x', expected: /words in HAProxy notation, such as leastconn/ },
+]
+
+for (const { path, given, expected } of refused)
+  t.test(`${path} given as ${JSON.stringify(given)} is refused`, async (t) => {
+    const refusal = { code: 'INVALID_ATTRIBUTE', message: expected }
+    t.throws(() => attributesOf(nested(path.split('.'), given)), refusal)
   })
 
 t.test('an application learns its name and account', async (t) => {

@@ -6,40 +6,6 @@ import { HooksMachine } from '../support/hooks_machine.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { planned } from '../support/role_plans.ts'
 
-t.test('haproxy', async (t) => {
-  const source = 'recipes/frontend/haproxy.ts'
-  const client = { hostname: 'web1', private_ip: '10.0.0.1', status: 'online' }
-  const layers = { plone_instances: { instances: { web1: client } } }
-  const configure = (haproxy: JsonObject) => () =>
-    planned('frontend', { haproxy, opsworks: { layers } }, { event: 'configure' })
-  proveCalls(t, [
-    {
-      source,
-      hint: 'give a time in HAProxy notation, such as 60s',
-      broken: configure({ client_timeout: 'a minute' }),
-      repaired: configure({ client_timeout: '60s' }),
-    },
-    {
-      source,
-      hint: 'give a whole number',
-      broken: configure({ global_max_connections: 'many' }),
-      repaired: configure({ global_max_connections: 100 }),
-    },
-    {
-      source,
-      hint: 'give one word without blanks',
-      broken: configure({ health_check_url: '/is it up' }),
-      repaired: configure({ health_check_url: '/is-it-up' }),
-    },
-    {
-      source,
-      hint: 'give words in HAProxy notation, such as leastconn',
-      broken: configure({ balance: 'least;most' }),
-      repaired: configure({ balance: 'leastconn' }),
-    },
-  ])
-})
-
 t.test('hooks', async (t) => {
   const install = (interval: number) => () => new HooksMachine('other').run('hooks_install', { interval })
   proveCalls(t, [

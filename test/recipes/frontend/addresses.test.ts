@@ -4,7 +4,7 @@ import { attributeSchemas } from '../../../attributes/index.ts'
 import { compile } from '../../../core/compile/compile.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import { balancerAt, bound, cacheAt, reached } from '../../../recipes/frontend/addresses.ts'
-import { balancedServers, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
+import { balancedServers, checkHaproxy, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
 import { frontendLayout } from '../../../recipes/frontend/layout.ts'
 import { varnishUnit } from '../../../recipes/frontend/varnish_service.ts'
 import type { PloneNode } from '../../../recipes/node.ts'
@@ -81,8 +81,8 @@ t.test('clients that listen at one address', async (t) => {
     ['127.0.0.1:8081', '127.0.0.1:8082'],
   )
   const node = nodeWith(clientsOn('web1', 'app2'), local)
-  t.throws(() => renderHaproxy(node, frontendLayout(node), ''), {
-    message: /plone_instances\.listen_address is 127\.0\.0\.1, and HAProxy has to reach clients of app2/,
+  t.throws(() => checkHaproxy(node), {
+    message: /plone_instances\.listen_address is 127\.0\.0\.1, and HAProxy must reach clients of app2/,
   })
 })
 

@@ -261,9 +261,6 @@ t.test('the runtime API over TCP only where it is asked for, and at the inner ad
 t.test('what would be something else in a configuration is refused', async (t) => {
   const refused = (more: NodeJson, message: RegExp) =>
     t.throws(() => compile([role], ['configure'], withSettings(two, more)), { message })
-  refused({ haproxy: { client_timeout: 'soon' } }, /haproxy.client_timeout cannot be written into haproxy.cfg/)
-  refused({ haproxy: { balance: 'leastconn # x' } }, /haproxy.balance/)
-  refused({ haproxy: { health_check_url: '/a b' } }, /haproxy.health_check_url/)
   refused({ plone_instances: { site_id: 'Plone; }' } }, /plone_instances.site_id is no path in Zope/)
   refused({ plone_instances: { subsites: { 'a b': 'x' } } }, /"a b", which is no host name/)
 })
