@@ -10,6 +10,7 @@ import type { Secrets } from '../model/secrets.ts'
 import { plain } from '../report/printable.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, type Inputs } from './gather.ts'
+import { warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
 import { print, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
@@ -28,6 +29,8 @@ const parallel = 8
 /** Time limit of a check, in milliseconds. Commands have shorter limits of their own. */
 const checkLimit = 30_000
 
+const warningResult = { what: 'attributes', status: 'warning' } as const
+
 export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await gather(args, catalogue, secrets)
   const host = new LocalHost(inputs.stateDirectory)
@@ -35,7 +38,8 @@ export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const limit = pLimit(parallel)
   const checks = await checksOf(inputs, node, host, catalogue)
   const found = await Promise.all(checks.map((check) => limit(() => resultOf(check))))
-  const results = [...found.flat(), ...attributeResults(inputs.roles, node)]
+  const warnings = inputs.built.warnings.map((warning): Result => ({ ...warningResult, detail: warningText(warning) }))
+  const results = [...found.flat(), ...warnings, ...attributeResults(inputs.roles, node)]
   return printResults(distinct(results), args, secrets)
 }
 

@@ -11,6 +11,7 @@ import { type Layer, objectLayer } from '../node/layers.ts'
 import { draftNode, locateIn, type Node } from '../node/node.ts'
 import { parsePath } from '../node/path.ts'
 import type { Catalogue } from './catalogue.ts'
+import { withWarnings } from './input_warnings.ts'
 import {
   author,
   checkPrefix,
@@ -21,6 +22,7 @@ import {
   secretTexts,
   stateDirectory,
   userRecipes,
+  warningText,
 } from './inputs.ts'
 import type { Arguments } from './options.ts'
 
@@ -102,7 +104,10 @@ export async function gather<N>(
   if (given.problems.length + draft.problems.length > 0) {
     // An unknown event may belong to a role that was not found.
     const known = events?.filter((event) => roles.some((role) => role.events.has(event))) ?? []
-    throwProblems(await diagnose([known], null), 'the input is not valid')
+    await withWarnings(
+      () => built.warnings.map(warningText),
+      async () => throwProblems(await diagnose([known], null), 'the input is not valid'),
+    )
   }
   return {
     roles,

@@ -9,6 +9,8 @@ import { withLocations } from '../node/located.ts'
 import { oneLineDeep } from '../report/printable.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './gather.ts'
+import { withWarnings } from './input_warnings.ts'
+import { warningText } from './inputs.ts'
 import { type LastRun, lastRun } from './last_run.ts'
 import { visibleLock } from './lock.ts'
 import type { Arguments } from './options.ts'
@@ -30,8 +32,9 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
   const host = new LocalHost(inputs.stateDirectory)
   const node = inputs.node([], host)
   const apps = new Map<string, AppView>()
+  const warnings = () => inputs.built.warnings.map(warningText)
   for (const { inspect } of inputs.roles) {
-    const seen = await withLocations(inputs.built, () => inspect?.(node, host))
+    const seen = await withWarnings(warnings, () => withLocations(inputs.built, () => inspect?.(node, host)))
     for (const app of seen?.apps ?? []) apps.set(app.name, app)
   }
   const color = args.color ?? useColor(process.stdout)

@@ -2,6 +2,7 @@
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
+import { warningsOf } from './input_warnings.ts'
 import type { HelpWanted, Parsed } from './parse.ts'
 import { print, printError, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
@@ -33,9 +34,15 @@ export async function main<N>(
       (text) => secrets.mask(text),
       (text) => secrets.maskForeign(text),
     )
-    const { describeError } = await import('../report/describe.ts')
+    const { describeError, describeWarning } = await import('../report/describe.ts')
     const color = !argv.includes('--no-color') && (argv.includes('--color') || useColor(process.stderr))
-    if (argv.includes('--json-output')) printJson({ event: 'error', ...error.toJSON() })
+    const isJson = argv.includes('--json-output')
+    for (const warning of warningsOf(thrown)) {
+      const message = secrets.mask(warning)
+      if (isJson) printJson({ event: 'warning', message })
+      printError(`${describeWarning(message, color)}\n`, color)
+    }
+    if (isJson) printJson({ event: 'error', ...error.toJSON() })
     printError(`${describeError(error, color)}\n`, color)
     return error.usage ? 2 : 1
   }

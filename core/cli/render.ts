@@ -18,7 +18,9 @@ import { printContent, printError, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const warn = (text: string) => printError(`warning: ${secrets.mask(text).replace(/\n(?=\S)/g, '\n  ')}\n`)
   const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts, events: defaultEvents })
+  for (const warning of inputs.built.warnings) warn(warningText(warning))
   const plan = await compiled(
     () =>
       withLocations(inputs.built, () =>
@@ -26,8 +28,7 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
       ),
     () => inputs.diagnose(defaultEvents, null),
   )
-  for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
-    printError(`warning: ${secrets.mask(warning).replace(/\n(?=\S)/g, '\n  ')}\n`)
+  for (const warning of plan.warnings) warn(warning)
   const files = await renderedFiles(plan)
   if (args.path === undefined) {
     printJson({ files }, 2)

@@ -19,6 +19,7 @@ import { jsonLines } from '../report/machine.ts'
 import { Terminal } from '../report/terminal.ts'
 import type { Catalogue } from './catalogue.ts'
 import { compiled, gather } from './gather.ts'
+import { withWarnings } from './input_warnings.ts'
 import { eventsOf, warningText } from './inputs.ts'
 import { respectLock } from './lock.ts'
 import type { Arguments } from './options.ts'
@@ -77,6 +78,7 @@ export async function runCommand<N>(
       compile(roles, asked, inputs.node(asked, host), { mask: (text) => secrets.mask(text) }),
     )
   }
+  const unprinted = inputs.built.warnings.map(warningText)
   const ready: Ready = {
     host,
     output,
@@ -91,15 +93,19 @@ export async function runCommand<N>(
       // Check again: somebody may have locked deploys while this run waited for another one.
       const lock = locked()
       if (lock !== null) warn(lock)
-      for (const warning of inputs.built.warnings) warn(warningText(warning))
+      for (const warning of unprinted.splice(0)) warn(warning)
     },
   }
-  const report = dry
-    ? await dryRun(ready)
-    : await run(ready, new StateDirectory(inputs.stateDirectory), {
-        wait: args.wait ?? 0,
-        command: `converge ${all.map(({ name }) => name).join(',')} ${events.join(',')}`,
-      })
+  const report = await withWarnings(
+    () => unprinted,
+    () =>
+      dry
+        ? dryRun(ready)
+        : run(ready, new StateDirectory(inputs.stateDirectory), {
+            wait: args.wait ?? 0,
+            command: `converge ${all.map(({ name }) => name).join(',')} ${events.join(',')}`,
+          }),
+  )
   if (report.stillRunning) endProcess()
   return statusOf(report, args)
 }

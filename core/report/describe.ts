@@ -105,6 +105,10 @@ function indented(text: string): string {
   return plain(text).replaceAll('\n', '\n      ')
 }
 
+export function describeWarning(message: string, color: boolean): string {
+  return `${picocolors.createColors(color).yellow('warning:')} ${plain(message)}`
+}
+
 /** An error outside a run: invalid input, a lock, a bug. */
 export function describeError(error: ConvergeError, color: boolean): string {
   const paint = picocolors.createColors(color)

@@ -6,9 +6,10 @@ import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
 import { withLocations } from '../../node/located.ts'
 import { valueAt } from '../../node/path.ts'
-import { author } from '../inputs.ts'
+import { warningsOf, withWarnings } from '../input_warnings.ts'
+import { author, warningText } from '../inputs.ts'
 import type { StackCall } from './call.ts'
-import { together } from './compiled.ts'
+import { concernText, merged, together } from './compiled.ts'
 import { appsOn } from './deployed_apps.ts'
 import { factsOf } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
@@ -40,18 +41,27 @@ export async function deployedOnAll<N>(
   const { stack } = inputs
   const all = new Map<string, Deployed>()
   const wrong: { host: string; error: ConvergeError }[] = []
+  const said: { host: string; message: string }[] = []
   const nodes = await StackNodes.of(call, inputs)
   for (const host of stack.hosts) {
     if (host.status !== 'online') continue
+    const warn = (messages: readonly string[]) => {
+      for (const message of messages) said.push({ host: host.name, message })
+    }
     try {
-      all.set(host.name, await deployedOn(call, nodes, { stack, host, asked }))
+      all.set(host.name, await deployedOn(call, nodes, { stack, host, asked, warn }))
     } catch (error) {
+      warn(warningsOf(error))
       for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
     }
   }
-  throwProblems(
-    together(wrong, stack.hosts.length),
-    `the hosts of ${stack.name} cannot be converged; nothing was begun`,
+  await withWarnings(
+    () => merged(said).map((concern) => concernText(concern, stack)),
+    () =>
+      throwProblems(
+        together(wrong, stack.hosts.length),
+        `the hosts of ${stack.name} cannot be converged; nothing was begun`,
+      ),
   )
   return all
 }
@@ -60,14 +70,16 @@ interface Question {
   readonly stack: Stack
   readonly host: StackHost
   readonly asked: readonly string[]
+  readonly warn: (messages: readonly string[]) => void
 }
 
 async function deployedOn<N>(
   { catalogue, secrets }: StackCall<N>,
   nodes: StackNodes<N>,
-  { stack, host, asked }: Question,
+  { stack, host, asked, warn }: Question,
 ): Promise<Deployed> {
   const { roles: found, built } = await nodes.build(host, factsOf(host))
+  warn(built.warnings.map(warningText))
   const known = new Set(found.flatMap((role) => [...role.events.keys()]))
   const names = found.map(({ name }) => name)
   const mask = (text: string) => secrets.mask(text)

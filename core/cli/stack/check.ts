@@ -3,14 +3,15 @@ import picocolors from 'picocolors'
 import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
-import { describeLocation, throwProblems } from '../../model/errors.ts'
+import { throwProblems } from '../../model/errors.ts'
 import { byPosition } from '../../model/findings.ts'
 import { plain } from '../../report/printable.ts'
+import { withWarnings } from '../input_warnings.ts'
 import { warningText } from '../inputs.ts'
 import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
-import { type CompiledStack, draftHosts, whichHosts } from './compiled.ts'
+import { type CompiledStack, concernText, draftHosts } from './compiled.ts'
 import { checkEnvironments } from './environments.ts'
 import { draftInputs, openStack } from './inputs.ts'
 import { preparationProblems } from './preparation.ts'
@@ -23,8 +24,11 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   const problems = [...draft.problems, ...ofHosts, ...(await preparationProblems(inputs))]
   const others =
     args.environment === undefined ? await checkEnvironments(call, source, problems) : { problems: [], skipped: [] }
-  throwProblems(byPosition([...problems, ...others.problems]), `${inputs.stack.file} is no valid stack`)
   const all = [...stackConcerns(inputs.stack, concerns), ...others.skipped]
+  await withWarnings(
+    () => all.map((concern) => concernText(concern, inputs.stack)),
+    () => throwProblems(byPosition([...problems, ...others.problems]), `${inputs.stack.file} is no valid stack`),
+  )
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack
     const told = { stack: name, environment, hosts: hosts.map((host) => host.name), warnings: all }
@@ -33,11 +37,9 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   }
   const isColored = args.color ?? useColor(process.stderr)
   const color = picocolors.createColors(isColored)
-  for (const { message, hosts, hint, source } of all) {
-    const place = source === undefined ? '' : `${describeLocation(source)}: `
-    const where = hosts.length === 0 ? '' : ` (${whichHosts(hosts, inputs.stack.hosts.length)})`
-    const more = hint === undefined ? '' : `\n  hint: ${hint}`
-    printError(secrets.mask(`${color.yellow('warning:')} ${plain(place + message)}${where}${plain(more)}\n`), isColored)
+  for (const concern of all) {
+    const text = plain(concernText(concern, inputs.stack))
+    printError(secrets.mask(`${color.yellow('warning:')} ${text}\n`), isColored)
   }
   print(`${verdict(inputs.stack, all.length)}\n`)
   return 0

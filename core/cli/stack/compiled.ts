@@ -12,9 +12,9 @@ import {
   type Service,
 } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
-import { ConvergeError, throwProblems } from '../../model/errors.ts'
+import { ConvergeError, describeLocation, throwProblems } from '../../model/errors.ts'
 import { Findings } from '../../model/findings.ts'
-import { warningText } from '../inputs.ts'
+import { withWarnings } from '../input_warnings.ts'
 import type { StackCall } from './call.ts'
 import { appsOn } from './deployed_apps.ts'
 import { type CompiledHost, HostCheck } from './host_check.ts'
@@ -34,7 +34,10 @@ export interface CompiledStack {
  */
 export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<CompiledStack> {
   const { problems, ...compiled } = await draftHosts(call, inputs)
-  throwProblems(problems, `the hosts of ${inputs.stack.name} cannot be compiled`)
+  await withWarnings(
+    () => compiled.concerns.map((concern) => concernText(concern, inputs.stack)),
+    () => throwProblems(problems, `the hosts of ${inputs.stack.name} cannot be compiled`),
+  )
   return compiled
 }
 
@@ -60,11 +63,12 @@ export async function draftHosts<N>(
   const nodes = await StackNodes.of(call, inputs)
   const check = new HostCheck(call, nodes, inputs.user.roles)
   for (const host of stack.hosts) {
-    const { compiled, problems } = await check.of(host, known.lost)
+    const { compiled, problems, warnings } = await check.of(host, known.lost)
     for (const error of problems) wrong.push({ host: host.name, error })
+    for (const message of warnings) said.push({ host: host.name, message })
     if (compiled === null) continue
     const { name, roles, node, built, plan } = compiled
-    for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
+    for (const message of plan.warnings) said.push({ host: name, message })
     for (const app of appsOn(stack, host, built, plan)) deployed.add(app)
     if (host.status === 'stopped') continue
     // Drop the plan and the layers: those of a thousand hosts would take much memory.
@@ -90,6 +94,13 @@ export async function draftHosts<N>(
       ].map((concern) => atFirstHost(stack, concern)),
     ],
   }
+}
+
+/** Formats a warning, with its hint on a line of its own. */
+export function concernText({ message, hosts, hint, source }: Concern, { hosts: all }: Pick<Stack, 'hosts'>): string {
+  const place = source === undefined ? '' : `${describeLocation(source)}: `
+  const where = hosts.length === 0 ? '' : ` (${whichHosts(hosts, all.length)})`
+  return `${place}${message}${where}${hint === undefined ? '' : `\n  hint: ${hint}`}`
 }
 
 /** Warns of apps that no host deploys. */
@@ -174,7 +185,7 @@ export function whichHosts(names: readonly string[], of: number): string {
   return names.length === of && of > 1 ? 'all hosts' : describeNames(names)
 }
 
-function merged(said: readonly { host: string; message: string }[]): Concern[] {
+export function merged(said: readonly { host: string; message: string }[]): Concern[] {
   const messages = [...new Set(said.map(({ message }) => message))]
   return messages.map((message) => ({
     message,

@@ -10,7 +10,7 @@ import { withLocations } from '../../node/located.ts'
 import { locateIn, type Node } from '../../node/node.ts'
 import { formatPath, type KeyPath, parsePath } from '../../node/path.ts'
 import { diagnose, mistakesOf } from '../diagnosis.ts'
-import { author } from '../inputs.ts'
+import { author, warningText } from '../inputs.ts'
 import { draftFiles } from '../render.ts'
 import type { StackCall } from './call.ts'
 import type { StackNodes } from './nodes.ts'
@@ -48,6 +48,8 @@ export async function compileHost<N>(
 interface CheckedHost<N> {
   /** Null if the host has mistakes. */
   readonly compiled: CompiledHost<N> | null
+  /** Warnings about its attributes. */
+  readonly warnings: readonly string[]
   readonly problems: readonly ConvergeError[]
 }
 
@@ -66,6 +68,7 @@ export class HostCheck<N> {
   async of(host: StackHost, lost: StackDraft['lost']): Promise<CheckedHost<N>> {
     const { catalogue, secrets } = this.call
     const { roles, draft } = await this.nodes.draft(host, factsOf(host))
+    const warnings = draft.node.warnings.map(warningText)
     const names = roles.map(({ name }) => name)
     const suspect = {
       ...{ draft, roles },
@@ -85,10 +88,14 @@ export class HostCheck<N> {
       })
       const isSound = problems.length === 0 && (await draftFiles(plan)).problems.length === 0
       if (isSound && (await mistakesOf({ ...suspect, runs: others }, draft.node)).length === 0)
-        return { compiled: { name: host.name, roles: names, built: draft.node, node, plan }, problems: [] }
+        return { warnings, compiled: { name: host.name, roles: names, built: draft.node, node, plan }, problems: [] }
     }
     const isLost = (attribute: string | undefined) => lost.some((path) => mayHold(path, host, attribute))
-    return { compiled: null, problems: await diagnose({ ...suspect, runs: [defaultEvents, ...others], isLost }) }
+    return {
+      warnings,
+      compiled: null,
+      problems: await diagnose({ ...suspect, runs: [defaultEvents, ...others], isLost }),
+    }
   }
 
   /**

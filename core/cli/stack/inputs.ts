@@ -6,7 +6,8 @@ import { draftStack, type StackDraft } from '../../fleet/stack/load.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { UserRecipes, UserRecipesDraft } from '../../load/recipes.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
-import { bundleOptions, draftRoles, userRecipes } from '../inputs.ts'
+import { withWarnings } from '../input_warnings.ts'
+import { bundleOptions, draftRoles, userRecipes, warningText } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import { fileNames } from './complete.ts'
 
@@ -28,7 +29,10 @@ export interface StackInputs<N> {
  */
 export async function stackInputs<N>(call: StackCall<N>): Promise<StackInputs<N>> {
   const { inputs, draft } = await draftInputs(call, await openStack(call), call.args.environment)
-  throwProblems(draft.problems, `${inputs.stack.file} is no valid stack`)
+  await withWarnings(
+    () => inputs.stack.warnings.map(warningText),
+    () => throwProblems(draft.problems, `${inputs.stack.file} is no valid stack`),
+  )
   return inputs
 }
 

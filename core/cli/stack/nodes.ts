@@ -9,6 +9,8 @@ import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
 import { draftNode, type Node, type NodeDraft } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
 import { share } from '../../node/shared.ts'
+import { withWarnings } from '../input_warnings.ts'
+import { warningText } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import type { StackInputs } from './inputs.ts'
 
@@ -51,7 +53,10 @@ export class StackNodes<N> {
    */
   async build(host: StackHost, facts: Facts): Promise<BuiltNode<N>> {
     const { roles, draft } = await this.draft(host, facts)
-    throwProblems(draft.problems, 'the attributes are not valid')
+    await withWarnings(
+      () => draft.node.warnings.map(warningText),
+      () => throwProblems(draft.problems, 'the attributes are not valid'),
+    )
     return { roles, built: draft.node }
   }
 
