@@ -55,6 +55,8 @@ export interface VirtualOptions {
   readonly downloads?: Readonly<Record<string, string | Buffer>> | undefined
 }
 
+export type Given = string | { readonly link: string } | { readonly other: true } | null
+
 const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bin/bash' }
 export class VirtualHost implements Host {
   readonly self: Account
@@ -87,14 +89,18 @@ export class VirtualHost implements Host {
     this.overlay.put('/etc/group', 'file', '0644', 'root:x:0:\n')
   }
 
-  /** Sets up a file (text), directory (null) or link for a test; its directories are made. Not counted as a change. */
-  given(path: string, content: string | { readonly link: string } | null, mode?: string, owner?: string): this {
+  /**
+   * Sets up a file (text), directory (null), link, or something else such as a pipe for a test, with its directories. Does
+   * not count as a change.
+   */
+  given(path: string, content: Given, mode?: string, owner?: string): this {
     for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1))
       if (this.overlay.describe(path.slice(0, at)) === null) this.overlay.put(path.slice(0, at), 'directory', '0755')
     const account = owner === undefined ? this.self : (this.account(owner) ?? this.self)
     const ids = [account.uid, account.gid] as const
     if (content === null) this.overlay.put(path, 'directory', mode ?? '0755', '', '', ...ids)
     else if (typeof content === 'string') this.overlay.put(path, 'file', mode ?? '0644', content, '', ...ids)
+    else if ('other' in content) this.overlay.put(path, 'other', mode ?? '0644', '', '', ...ids)
     else this.overlay.put(path, 'link', '0777', '', content.link, ...ids)
     return this
   }

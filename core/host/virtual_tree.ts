@@ -91,9 +91,7 @@ export class VirtualTree {
     if (real === null) return null
     const own = this.entries.get(real)
     if (own === undefined) return this.base?.lstat(real)?.kind === 'link' ? (this.base.readLink(real) ?? null) : null
-    if (own === null) return null
-    if (own.kind !== 'link') throw systemError('EINVAL', 'readlink', path)
-    return own.target
+    return own?.kind === 'link' ? own.target : null
   }
 
   version(path: string): string | null {

@@ -1,5 +1,5 @@
 /** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
-import type { HostReader, ReadOptions } from '../host/types.ts'
+import type { Host, HostReader, ReadOptions, WriteOptions } from '../host/types.ts'
 import { ConvergeError } from './errors.ts'
 
 const remove = 'find out which account put it there, then remove it'
@@ -55,6 +55,12 @@ export function readDisposable(host: HostReader, path: string, options: ReadOpti
     if (isRefusal(error)) return null
     throw error
   }
+}
+
+/** Writes such a file, and removes a directory in its place: a rename replaces everything else. */
+export function writeDisposable(host: Host, path: string, text: string, options: WriteOptions): void {
+  if (host.lstat(path)?.kind === 'directory') host.remove(path)
+  host.writeFile(path, text, options)
 }
 
 function kindOf(stat: { readonly mode: number } | null): string {

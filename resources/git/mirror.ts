@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { readDisposable } from '../../core/model/file_errors.ts'
+import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { irregularEntry, isRemainder } from './irregular_entries.ts'
@@ -92,7 +92,7 @@ export function noteCommit(host: Host, mirror: Mirror, revision: string, commit:
 }
 
 function writeNotes(host: Host, { path, owner }: Mirror, notes: Notes): void {
-  host.writeFile(`${path}/converge.json`, `${JSON.stringify(notes, null, 2)}\n`, { mode: '0644', ...owner })
+  writeDisposable(host, `${path}/converge.json`, `${JSON.stringify(notes, null, 2)}\n`, { mode: '0644', ...owner })
 }
 
 function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
@@ -204,7 +204,7 @@ async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: rea
   const args = ['fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...flags, '--', remote.url, ...specs]
   const { argv, options } = writing(remoteGit(host, remote, [`--git-dir=${path}`, ...args]))
   if (host.lstat(`${path}/${underWay}`) !== null) repair(host, path)
-  host.writeFile(`${path}/${underWay}`, '', { mode: '0644', ...mirror.owner })
+  writeDisposable(host, `${path}/${underWay}`, '', { mode: '0644', ...mirror.owner })
   context.progress(`fetching ${remote.url}`)
   try {
     await host.run(argv, options)

@@ -9,7 +9,7 @@
  */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { readDisposable } from '../../core/model/file_errors.ts'
+import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 import { seconds } from '../../core/model/units.ts'
 
 export interface BuildArea {
@@ -38,7 +38,7 @@ export function isBuilding(host: HostReader, shared: string): boolean {
 
 /** Records the names that exist, to identify what the build adds. The record is on the disk before the build begins. */
 export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
-  host.writeFile(noteOf(area), JSON.stringify({ directory: area.directory, before: present(host, area) }), {
+  writeDisposable(host, noteOf(area), JSON.stringify({ directory: area.directory, before: present(host, area) }), {
     mode: '0644',
   })
   await host.run(['sync', noteOf(area)])

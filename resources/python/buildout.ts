@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
-import { readDisposable } from '../../core/model/file_errors.ts'
+import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 import { canonicalJson, digestOf } from '../../core/model/json.ts'
 import { under } from '../../core/model/reference.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
@@ -110,7 +110,7 @@ function writeMark(host: Host, given: Props, built: string): void {
       hint: `remove it, and the package that creates it during the build (${shellWords(['grep', '-rlF', metadataDirectory, `${given.shared ?? given.directory}/eggs`])})`,
     })
   if (kind === undefined) host.makeDirectory(directory, account)
-  host.writeFile(markOf(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
+  writeDisposable(host, markOf(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
 }
 
 /** Rejects root: a build runs the setup.py of every package that it fetches. */

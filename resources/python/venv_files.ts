@@ -1,6 +1,6 @@
 /** Reads the Python and the packages of an environment from its files, without running a process. */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
-import { readDisposable } from '../../core/model/file_errors.ts'
+import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 
 /** The file that names the Python of a complete environment; null in it during an installation. */
 export const markFile = '.converge.json'
@@ -17,7 +17,7 @@ export function writeMark(
   python: string | null,
   account: Pick<WriteOptions, 'owner' | 'group'>,
 ): void {
-  host.writeFile(`${path}/${markFile}`, `${JSON.stringify({ python })}\n`, { ...account, mode: '0644' })
+  writeDisposable(host, `${path}/${markFile}`, `${JSON.stringify({ python })}\n`, { ...account, mode: '0644' })
 }
 
 /** Normalises the name of a package as PEP 503 defines it. */

@@ -1,7 +1,7 @@
 /** Reads and writes the mark of a release that failed its smoke test. */
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
-import { readDisposable } from '../../core/model/file_errors.ts'
+import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 
 const mark = z.object({
   /** Digest of the test that it failed. */
@@ -37,7 +37,7 @@ export function markFailed(
   // A directory that is no release cannot be marked.
   if (host.lstat(`${release}/.converge`)?.kind !== 'directory') return
   const time = new Date(host.now() * 1000).toISOString()
-  host.writeFile(markOf(release), `${JSON.stringify({ ...failure, time })}\n`, { mode: '0644', ...owner })
+  writeDisposable(host, markOf(release), `${JSON.stringify({ ...failure, time })}\n`, { mode: '0644', ...owner })
 }
 
 export function removeFailedMark(host: Host, release: string): void {

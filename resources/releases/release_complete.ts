@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { writeDisposable } from '../../core/model/file_errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { metadataDirectory } from './releases.ts'
@@ -55,5 +56,5 @@ function requireRelease(host: Host, { release }: Props): void {
 
 function mark(host: Host, { release, owner, group }: Props): void {
   const time = new Date(host.now() * 1000).toISOString()
-  host.writeFile(markOf(release), `${time}\n`, { mode: '0644', owner, group })
+  writeDisposable(host, markOf(release), `${time}\n`, { mode: '0644', owner, group })
 }

@@ -1,6 +1,7 @@
 /** Records which releases were current, one after the other, so that a rollback selects the one before. */
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
+import { writeDisposable } from '../../core/model/file_errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { historyPath, readHistory, switchedTo, truncatedTo } from './history.ts'
@@ -58,7 +59,7 @@ export const release_history = defineResource(
     apply(host, { into, owner, group }, { desired }) {
       if (desired.recorded === null) return
       const text = desired.recorded.map((id) => `${id}\n`).join('')
-      host.writeFile(historyPath(into), text, { mode: '0644', owner, group })
+      writeDisposable(host, historyPath(into), text, { mode: '0644', owner, group })
     },
     words({ release, step, from }) {
       const to = idOf(release)

@@ -1,0 +1,148 @@
+/**
+ * Tests each path below the directory of an app that a run or a report reads, with hostile objects in its place. The paths are
+ * recorded, so that a new one is tested as well.
+ */
+import t, { type Test } from 'tap'
+import type { Inspection } from '../../core/compile/inspection.ts'
+import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
+import type { RunReport } from '../../core/report/events.ts'
+import { failureOf } from '../support/contract.ts'
+import { FakeHost } from '../support/fake_host.ts'
+import { secret } from '../support/hostile.ts'
+import { forged, plantVirtual, precious, virtualKinds, watch } from '../support/hostile_reads.ts'
+
+t.setTimeout(300_000)
+
+/** Each kind for each command that reads a path, instead of for one of them, and half of the kinds for what is only looked at. */
+const all = process.env.CONVERGE_TEST_HOSTILE === 'all'
+
+type Act = (host: FakeHost) => Promise<RunReport | Inspection>
+
+function push(host: FakeHost): void {
+  host.remote.push({ VERSION: 'next\n' })
+}
+
+const commands: Readonly<Record<string, Act>> = {
+  'status, releases, doctor': (host) => host.inspect(),
+  'setup, configure': (host) => host.run(['setup', 'configure']),
+  'deploy of another commit': (host) => {
+    push(host)
+    return host.run(['deploy'])
+  },
+  'plan of a deploy': (host) => {
+    push(host)
+    return host.run(['deploy'], { mode: 'plan' })
+  },
+  'deploy of the same commit': (host) => host.run(['deploy']),
+  rollback: (host) => host.run(['rollback']),
+  restart: (host) => host.run(['restart']),
+  undeploy: (host) => host.run(['undeploy']),
+}
+
+/** Failures that tell what is wrong, by their codes. */
+const clear = new Set([
+  ...['NOT_A_FILE', 'NOT_READABLE', 'FILE_TOO_LARGE', 'UNSAFE_PATH', 'IN_THE_WAY', 'ELOOP', 'NO_PROGRAM'],
+  ...['NO_CURRENT', 'NO_SUCH_RELEASE', 'SERVICE_DOWN'],
+  // Of programs whose files are hostile.
+  ...['BUILDOUT_FAILED', 'UNKNOWN_REVISION', 'COMMAND_FAILED', 'NOT_CONVERGED'],
+])
+
+/** Makes a host with two releases, of which the second was current before an interrupted rollback. */
+async function deployedTwice(role: string): Promise<FakeHost> {
+  const host = new FakeHost({ roles: [role] })
+  host.machine.given(precious, secret, '0600').given('/dev/zero', { other: true })
+  await host.run()
+  push(host)
+  await host.run(['deploy'])
+  return host
+}
+
+const ofApp = /^\/srv\/www\/[^/]+\/./
+
+interface Reader {
+  readonly name: string
+  readonly act: Act
+}
+
+/** A path, and the commands that read it. */
+interface Target {
+  readonly readers: Reader[]
+  /** Whether a command reads its content, and not only what it is. */
+  isRead: boolean
+}
+
+async function targetsOf(base: FakeHost): Promise<ReadonlyMap<string, Target>> {
+  const targets = new Map<string, Target>()
+  for (const [name, act] of Object.entries(commands)) {
+    const host = base.clone()
+    const end = watch(host, (path, how) => {
+      if (!ofApp.test(path)) return
+      const target = targets.get(path) ?? { readers: [], isRead: false }
+      targets.set(path, target)
+      if (target.readers.at(-1)?.name !== name) target.readers.push({ name, act })
+      target.isRead ||= how === 'readBytes'
+    })
+    const { code, shown } = await outcome(act, host)
+    end()
+    if (code !== '') throw new Error(`${name} fails without an attack: ${shown}`)
+  }
+  return targets
+}
+
+async function outcome(act: Act, host: FakeHost): Promise<{ readonly code: string; readonly shown: string }> {
+  try {
+    const result = await act(host)
+    const failure = 'resources' in result ? (failureOf(result) as { code: string } | undefined) : undefined
+    return { code: failure?.code ?? '', shown: JSON.stringify(result) }
+  } catch (error) {
+    const [failure = asConvergeError(error)] = error instanceof InvalidInput ? error.problems : []
+    return { code: failure.code, shown: JSON.stringify(failure) }
+  }
+}
+
+/** Paths without the app and the digests of releases. */
+const tested = new Set<string>()
+
+for (const role of ['zeo-client', 'zeo-server'])
+  t.test(role, async (t) => {
+    const base = await deployedTwice(role)
+    const targets = await targetsOf(base)
+    let [count, turn] = [0, 0]
+    for (const [path, { readers, isRead }] of targets) {
+      const key = path.replace(/^\/srv\/www\/[^/]+/, '').replace(/(\/\.?\d{6})-[0-9a-f]{8}/, '$1')
+      if (!all && tested.has(key)) continue
+      tested.add(key)
+      turn++
+      const kinds = virtualKinds.filter(({ isJson }, at) => all || isRead || (!isJson && (at + turn) % 2 === 0))
+      for (const [at, kind] of kinds.entries())
+        for (const { name, act } of all ? readers : readers.slice(at % readers.length).slice(0, 1)) {
+          count++
+          await attack(t, { base, act, path, kind, what: `${name}: ${path} is ${kind.name}` })
+        }
+    }
+    t.ok(targets.size > 60, `${targets.size} paths are read`)
+    t.comment(`${count} attacks`)
+  })
+
+interface Attack {
+  readonly base: FakeHost
+  readonly act: Act
+  readonly path: string
+  readonly kind: (typeof virtualKinds)[number]
+  readonly what: string
+}
+
+async function attack(t: Test, { base, act, path, kind, what }: Attack): Promise<void> {
+  const host = base.clone()
+  plantVirtual(host, kind, path)
+  const end = watch(host, () => undefined)
+  const { code, shown } = await outcome(act, host)
+  end()
+  if (code !== '' && !clear.has(code)) t.fail(`${what}: ${code} ${shown.slice(0, 2000)}`)
+  if (shown.includes(secret)) t.fail(`${what}: a file of root is shown`)
+  for (const [place, { content }] of Object.entries(host.tree())) {
+    if (place !== precious && content.includes(secret)) t.fail(`${what}: a file of root is copied to ${place}`)
+    if (!ofApp.test(place) && content.includes(forged)) t.fail(`${what}: its text is copied to ${place}`)
+  }
+  if (host.machine.readText(precious) !== secret) t.fail(`${what}: a file of root is changed`)
+}
