@@ -21,14 +21,43 @@ export interface HostDocument {
  */
 export type PersistMode = 'online' | 'same' | 'stopped' | 'first'
 
+/** The releases to roll back to: by app, or one release or commit for the only app; null for the previous ones. */
+export type RollbackTo = ReadonlyMap<string, string> | string | null
+
+/** A command that a rollout gives to a host. */
+export type HostCommand =
+  | {
+      readonly kind: 'events'
+      readonly events: readonly string[]
+      /** Default: as the attributes say. */
+      readonly migrate?: boolean | undefined
+      readonly retryFailed?: boolean | undefined
+      readonly purge?: boolean | undefined
+    }
+  | { readonly kind: 'rollback'; readonly to: RollbackTo }
+  | ({ readonly kind: 'hooks'; readonly action: string } & HookSchedule)
+
+/** How often a host calls its hooks, as the command line gives it; default: as the host decides. */
+export interface HookSchedule {
+  readonly interval?: string | undefined
+  readonly jitter?: string | undefined
+}
+
+/** Returns the events that a command runs. */
+export function eventsOf(command: HostCommand): readonly string[] {
+  if (command.kind === 'events') return command.events
+  return [command.kind === 'rollback' ? 'rollback' : `hooks_${command.action}`]
+}
+
+/** A read-only command that prints JSON. */
+export type HostQuery = 'revisions' | 'releases' | 'status' | 'hooks'
+
 export interface RunRequest {
-  readonly events: readonly string[]
+  readonly command: HostCommand
   /** Empty for the roles that the documents name. */
   readonly roles: readonly string[]
   readonly documents: readonly HostDocument[]
   readonly dry: boolean
-  /** Further words of the command line: `--migrate`, `--to ID`. */
-  readonly options: readonly string[]
   /** Without it, the host stores nothing for its scheduler. */
   readonly persist?: PersistMode | undefined
 }
@@ -60,11 +89,8 @@ export interface HostClient {
   connect(hold: boolean): Promise<void>
   /** @throws where the run could not be started, or its result is lost */
   run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult>
-  /**
-   * Runs a read-only command, and returns the JSON that it prints.
-   * @param words command and options: `['status']`
-   */
-  query(words: readonly string[], request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown>
+  /** Runs a read-only command, and returns the JSON that it prints. */
+  query(query: HostQuery, request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown>
   /** Asks the run under way to finish its step and end. */
   interrupt(): Promise<void>
   close(): void

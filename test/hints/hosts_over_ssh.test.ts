@@ -39,7 +39,12 @@ if (has('waits')) setTimeout(end, 3000)
 else end()
 `
 
-const request = { events: ['setup'], roles: [], documents: [], dry: false, options: [] } as const
+const request = {
+  command: { kind: 'events', events: ['setup'] },
+  roles: [],
+  documents: [],
+  dry: false,
+} as const
 
 async function runOn(host: RemoteHost): Promise<void> {
   const { failure } = await host.run(request, () => undefined)
@@ -220,7 +225,7 @@ t.test('runs on a host', async (t) => {
   const cleaned = shell()
   const cleaning = at(cleaned)
   const revisions = async ({ place }: { readonly place: string }) =>
-    parseRevisions(await hostAt(t, shell(), place, engineAt(place)).query(['revisions'], request))
+    parseRevisions(await hostAt(t, shell(), place, engineAt(place)).query('revisions', request))
   const interrupted = shell()
   const told = at()
   const printing = 'remove what your recipes print to standard output, or print it to standard error: console.error'

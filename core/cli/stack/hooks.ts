@@ -1,6 +1,7 @@
 /** Runs `converge stack hooks install|remove|show`: has the schedulers of the hosts call their lifecycle events. */
 import pLimit from 'p-limit'
 import { loadState } from '../../fleet/records/stack_state.ts'
+import { recordedOnline } from '../../fleet/rollout/online_hosts.ts'
 import { oneLine } from '../../fleet/screen/text.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { FleetEvent } from '../../fleet/types.ts'
@@ -19,7 +20,6 @@ import { howMany } from './request.ts'
 import { rolloutOf } from './rollout.ts'
 import { placed, selected } from './select.ts'
 import { stateDirectoryOf } from './state_directory.ts'
-import { onlineIn } from './taking_part.ts'
 
 const words = ['install', 'remove', 'show']
 
@@ -62,7 +62,7 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const inputs = await stackInputs(call)
   const { stack } = inputs
-  const online = onlineIn(stack, loadState(stateDirectoryOf(stack)))
+  const online = recordedOnline(stack, loadState(stateDirectoryOf(stack)))
   const hosts = placed(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
   const names = selected(stack, hosts, args)
   const members = await fleetHosts(call, inputs, {
@@ -76,7 +76,7 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
   const seen = await limit.map(members, async ({ name, roles, client }): Promise<Seen> => {
     try {
       await client.connect(false)
-      const said = await client.query(['hooks', 'show'], { roles, documents: nodeDocuments(stack, name, { online }) })
+      const said = await client.query('hooks', { roles, documents: nodeDocuments(stack, name, { online }) })
       return { host: name, hooks: hooksIn(said) }
     } catch (thrown) {
       return { host: name, error: asConvergeError(thrown) }

@@ -11,7 +11,7 @@ import { type ReachableHost, reachableHosts } from './hosts.ts'
 import type { StackInputs } from './inputs.ts'
 import { type Placed, placed, selected } from './select.ts'
 import { reading, stateDirectoryOf } from './state_directory.ts'
-import { isUp } from './taking_part.ts'
+import { isParticipant } from './taking_part.ts'
 
 /**
  * Returns the hosts that --layer, --host, --app and --limit select; without --host, none that is shut down.
@@ -29,7 +29,7 @@ export async function selectedHosts<N>(
   const apps = args.app === undefined ? null : await deployedOnAll(call, inputs, [])
   const nothing = { apps: [], events: new Set<string>(), migrating: [] }
   const hosts = placed(stack, (host) => apps?.get(host) ?? nothing).filter(({ name }) =>
-    isUp(name, state, 'status', args),
+    isParticipant(name, state, 'status', args),
   )
   const names = selected(stack, hosts, args)
   const warn = (message: string) => printError(secrets.mask(`warning: ${plain(message)}\n`))

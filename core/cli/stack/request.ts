@@ -1,6 +1,6 @@
 /** Turns the command line of a rollout into its request. */
 import { defaultEvents } from '../../compile/compile.ts'
-import { parseHostCount } from '../../fleet/rollout/batches.ts'
+import { parseHostCount } from '../../fleet/planning/batches.ts'
 import type { RolloutRequest } from '../../fleet/rollout/request.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
@@ -34,11 +34,8 @@ export function requestOf(action: Action, args: Arguments, stack: Stack, known: 
     apps: args.app ?? stack.apps.map(({ name }) => name),
     revision: args.revision ?? null,
     to: args.to ?? null,
-    options: [
-      ...(args.purge ? ['--purge'] : []),
-      ...(args.interval === undefined ? [] : ['--interval', args.interval]),
-      ...(args.jitter === undefined ? [] : ['--jitter', args.jitter]),
-    ],
+    purge: args.purge === true,
+    schedule: { interval: args.interval, jitter: args.jitter },
   }
 }
 

@@ -5,7 +5,9 @@ import { listDeployments } from '../../fleet/records/history.ts'
 import { lastKnownHosts } from '../../fleet/records/last_known.ts'
 import { Recorder, type Recording } from '../../fleet/records/recorder.ts'
 import { loadState, recordStackChanges, type StackState } from '../../fleet/records/stack_state.ts'
-import { orderName, type RolloutHost, type RolloutPorts, type RolloutRequest } from '../../fleet/rollout/request.ts'
+import { recordedOnline } from '../../fleet/rollout/online_hosts.ts'
+import type { RolloutPorts } from '../../fleet/rollout/ports.ts'
+import { orderName, type RolloutHost, type RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { type Screen, screen } from '../../fleet/screen/screen.ts'
@@ -27,7 +29,7 @@ import { Interrupts, untilInterrupted } from './interrupts.ts'
 import { requestOf } from './request.ts'
 import { type Placed, placed, selected, wrongNames } from './select.ts'
 import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
-import { isUp, notAsked, onlineIn, withApps } from './taking_part.ts'
+import { isParticipant, notAsked, withApps } from './taking_part.ts'
 import { type Conflict, conflictIn, conflictOn, Turn } from './turn.ts'
 
 /** The actions that only read hosts, and are not recorded. */
@@ -122,7 +124,7 @@ async function askedFor<N>(call: StackCall<N>, action: Action): Promise<Asked<N>
   const events = action === 'run' ? (args.name?.split('::').slice(-1) ?? []) : defaultEvents
   const apps = await deployedOnAll(call, inputs, events)
   const all = placed(stack, (host) => apps.get(host) ?? nothing)
-  const hosts = all.filter(({ name }) => isUp(name, state, action, args))
+  const hosts = all.filter(({ name }) => isParticipant(name, state, action, args))
   const names = withApps(action, args, hosts, selected(stack, hosts, args))
   const known = { roles: inputs.roleNames, events: [...new Set([...apps.values()].flatMap((one) => [...one.events]))] }
   const request = requestOf(action, args, stack, known)
@@ -220,7 +222,7 @@ class RolloutCall<N> {
           activity: request.action,
           deployment: Object.keys(deployment).length > 0 ? (deployment as JsonObject) : undefined,
         }),
-      known: { online: onlineIn(stack, state), behind: new Map(behind), apps: state.apps },
+      known: { online: recordedOnline(stack, state), behind: new Map(behind), apps: state.apps },
       id: this.recording?.id ?? null,
       emit: this.tell,
       log: (host, event) => this.recording?.log(host, event),

@@ -1,6 +1,6 @@
 /** Selects hosts of a stack by the options of a command. */
 import type { FollowUp } from '../../compile/role.ts'
-import { matchHostPatterns, type OrderedHost } from '../../fleet/rollout/batches.ts'
+import { matchHostPatterns, type OrderedHost } from '../../fleet/planning/batches.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'

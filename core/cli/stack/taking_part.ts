@@ -1,29 +1,22 @@
 /** Decides which hosts of a stack take part in a rollout, by its request and the recorded state. */
 import type { StackState } from '../../fleet/records/stack_state.ts'
+import { isShutDown } from '../../fleet/rollout/online_hosts.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Arguments } from '../options.ts'
 import { chosenByPlace, type placed } from './select.ts'
 
-export function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<string> {
-  return new Set(
-    stack.hosts
-      .filter(({ name, status }) => status === 'online' && hosts[name]?.status === 'online')
-      .map(({ name }) => name),
-  )
-}
-
 /** Decides whether a host takes part: one that was shut down requires a setup or --host. */
-export function isUp(name: string, { hosts }: StackState, action: Action, { host }: Arguments): boolean {
-  return hosts[name]?.status !== 'stopped' || action === 'setup' || host?.includes(name) === true
+export function isParticipant(name: string, state: StackState, action: Action, { host }: Arguments): boolean {
+  return !isShutDown(name, state) || action === 'setup' || host?.includes(name) === true
 }
 
 /** Lists the hosts that a status leaves out because they were shut down. */
 export function notAsked(stack: Stack, state: StackState, args: Arguments): string[] {
   const chosen = chosenByPlace(stack, args)
   const shutDown = ({ name, status }: Stack['hosts'][number]) =>
-    status === 'online' && chosen.has(name) && !isUp(name, state, 'status', args)
+    status === 'online' && chosen.has(name) && !isParticipant(name, state, 'status', args)
   return stack.hosts.filter(shutDown).map(({ name }) => name)
 }
 

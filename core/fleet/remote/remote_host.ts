@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { shortFailure } from '../../report/replay.ts'
-import type { HostClient, RunEvent, RunRequest, RunResult } from '../host_client.ts'
+import type { HostClient, HostQuery, RunEvent, RunRequest, RunResult } from '../host_client.ts'
 import { readOutput } from './answer_deadline.ts'
+import { commandOptions, commandWords, queryWords } from './command_words.ts'
 import { lastLines, parseQueryAnswer, parseQueryOutput, RunEventStream } from './event_stream.ts'
 import { HostConnection, type HostConnectionOptions } from './host_connection.ts'
 import { inputFileArguments, inputFiles } from './host_inputs.ts'
@@ -87,11 +88,10 @@ export class RemoteHost implements HostClient {
     const { patience, connection } = this.options
     const follower = new RunFollower(this.connection, heard, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
-      ...this.commandLine(commandOf(request), request, inputs),
+      ...this.commandLine(commandWords(request.command, request.dry), request, inputs),
       // The host's own scheduler may be running: its run may take this many seconds to finish.
       ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by, '--coordinated']),
-      ...['--json-output', ...request.options],
-      ...(request.events.includes('hooks_install') ? ['--program', schedulerProgram(this.library), '--bare'] : []),
+      ...['--json-output', ...commandOptions(request.command, schedulerProgram(this.library))],
     ]
     for (let brought = false; ; brought = true) {
       if (running.isInterrupted) throw interruptedBeforeStart()
@@ -112,14 +112,14 @@ export class RemoteHost implements HostClient {
     return this.resultOf(run, heard)
   }
 
-  async query(words: readonly string[], request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown> {
+  async query(query: HostQuery, request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown> {
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
     for (let brought = false; ; brought = true) {
       const started = await this.connection.runScript(queryScript, [
         this.library,
         needs.map(({ directory }) => directory).join('\n'),
-        ...this.commandLine(words, request, inputs),
+        ...this.commandLine(queryWords(query), request, inputs),
         '--json-output',
       ])
       const { output, code } = await readOutput(started.process, this.connection.limits)
@@ -136,7 +136,7 @@ export class RemoteHost implements HostClient {
       if (code === 0 && said === '') return []
       throw (
         this.connection.sudoFailure(code, started) ??
-        new ConvergeError(`converge ${words.join(' ')} gave no answer on the host`, {
+        new ConvergeError(`converge ${queryWords(query).join(' ')} gave no answer on the host`, {
           code: 'REMOTE_FAILED',
           output: lastLines(started.errors() || said),
           hint:
@@ -253,15 +253,4 @@ class ActiveRun {
 /** Decides whether the report itself explains an exit status other than 0. */
 function isFailed(report: RunResult['report']): boolean {
   return report?.outcome === 'failed' || report?.outcome === 'interrupted'
-}
-
-/** Events with a command of the same name, which takes options that `plan` and `apply` do not. */
-const eventCommands = 'setup configure build deploy undeploy shutdown rollback rebuild start stop restart'.split(' ')
-
-function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {
-  const [only] = events
-  const how = dry ? ['--dry-run'] : []
-  if (only?.startsWith('hooks_')) return [...only.split('_'), ...how]
-  if (events.length === 1 && only !== undefined && eventCommands.includes(only)) return [only, ...how]
-  return [dry ? 'plan' : 'apply', '--event', events.join(',')]
 }

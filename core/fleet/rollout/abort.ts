@@ -1,8 +1,11 @@
-/** Decides when a rollout aborts: too many failures, or an interrupt by the operator. */
+/** Decides when a rollout aborts: too many failures, a failed health check, or an interrupt by the operator. */
 
-import { resolveHostCount } from './batches.ts'
+import { asConvergeError } from '../../model/errors.ts'
+import type { Health } from '../health/health_check.ts'
+import { resolveHostCount } from '../planning/batches.ts'
+import type { HealthWatch, Interruption, RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
-import type { Interruption, RolloutHost, RolloutRequest } from './request.ts'
+import type { RolloutHost, RolloutRequest } from './request.ts'
 
 export class RolloutAbort {
   private abortReason: string | undefined
@@ -47,5 +50,65 @@ export class RolloutAbort {
     if (failed <= most || (this.abortReason !== undefined && !this.isByFailures)) return
     this.isByFailures = true
     this.abortReason = `${failed === 1 ? 'one host' : `${failed} hosts`} failed, and --max-failures is ${most}`
+  }
+}
+
+/** Seconds: the time for a check of whether the site answers now. */
+const quickCheckSeconds = 3
+
+export class HealthGate {
+  constructor(
+    private readonly ports: Pick<RolloutPorts, 'health' | 'emit' | 'onInterrupt'>,
+    private readonly progress: RolloutProgress,
+    private readonly abort: RolloutAbort,
+  ) {}
+
+  /** @param wasThere whether the site existed before: a new site need not answer */
+  async passesBefore(wasThere: boolean): Promise<boolean> {
+    const health = await this.runCheck(quickCheckSeconds)
+    if (health === null) return false
+    const { ok, what, detail } = health
+    if (!ok && wasThere)
+      this.progress.addWarning(
+        `the site did not answer before this: ${what}: ${detail}; it is asked again when all hosts are done`,
+      )
+    return ok
+  }
+
+  /** Aborts the rollout where the health check fails. */
+  async check(): Promise<void> {
+    const health = await this.runCheck()
+    if (health === null) return
+    const { ok, what, detail } = health
+    this.ports.emit({ event: 'health', what, ok, detail })
+    if (!ok) this.abort.trigger(`the site does not answer as it should: ${what}: ${detail}`)
+  }
+
+  /** Runs the health check; null where the stack defines none, or the operator interrupts. */
+  private async runCheck(mostSeconds?: number): Promise<Health | null> {
+    const { health, onInterrupt, emit } = this.ports
+    if (health === null || this.abort.isInterrupted) return null
+    const given = new AbortController()
+    const watch: HealthWatch = {
+      signal: given.signal,
+      onWait: (waiting) => {
+        if (!given.signal.aborted) emit({ event: 'waiting', ...waiting })
+      },
+    }
+    let leave: () => void = () => undefined
+    const up = new Promise<null>((resolve) => {
+      leave = onInterrupt(() => {
+        given.abort()
+        resolve(null)
+      })
+    })
+    try {
+      return await Promise.race([health(mostSeconds, watch), up])
+    } catch (thrown) {
+      // A check that cannot run is a failed check.
+      return { ok: false, what: 'it cannot be asked', detail: asConvergeError(thrown).message }
+    } finally {
+      leave()
+    }
   }
 }

@@ -1,14 +1,14 @@
-/** Reports in advance what a rollout does: the releases, the duration, and whether visitors notice. */
+/** Announces what a rollout will do: the changes of releases, the duration, and restarts that visitors notice. */
 
+import { estimateDuration } from '../planning/estimate.ts'
+import { changesOfDeploy, emitReleaseChanges, type HostReleaseChange, isChange } from '../planning/release_changes.ts'
 import type { DeployCommits } from './commits.ts'
-import { estimateDuration } from './estimate.ts'
 import { hostOrder } from './host_order.ts'
 import type { HostInspection } from './inspection.ts'
+import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
-import { changesOfDeploy, emitReleaseChanges, type HostReleaseChange, isChange } from './release_changes.ts'
-import type { RolloutHost, RolloutPorts, RolloutRequest } from './request.ts'
-import { includesApp } from './result.ts'
-import { simultaneousRestartWarning } from './simultaneous_restarts.ts'
+import type { RolloutHost, RolloutRequest } from './request.ts'
+import { includesApp } from './request.ts'
 
 /** Events that stop programs and start them again. */
 const restartingEvents: readonly string[] = ['restart', 'rebuild', 'deploy']
@@ -107,4 +107,36 @@ export class Announcement {
   private batchesOf(members: readonly RolloutHost[]): readonly (readonly RolloutHost[])[] {
     return hostOrder(members, this.request, this.ports, this.commits).batches
   }
+}
+
+/** With more hosts, a message shows only their number. */
+const maxNames = 5
+
+/**
+ * Builds a warning about simultaneous restarts.
+ * @param batches of the rollout, one after the other
+ * @param serving hosts of an app that visitors reach now
+ * @returns a warning with an alternative; null where the batches leave each app a host that serves
+ */
+export function simultaneousRestartWarning(
+  batches: readonly (readonly RolloutHost[])[],
+  serving: ReadonlyMap<string, ReadonlySet<string>>,
+  { strategy }: Pick<RolloutRequest, 'strategy'>,
+): string | null {
+  const found = [...serving].flatMap(([app, hosts]) =>
+    batches.flatMap((batch) => {
+      const names = batch.flatMap(({ name }) => (hosts.has(name) ? name : []))
+      const isNoticed = names.length > 1 && (strategy === 'parallel' || names.length === hosts.size)
+      return isNoticed ? [{ app, names }] : []
+    }),
+  )
+  if (found.length === 0) return null
+  const what = found.map(
+    ({ app, names }) => `${app} on ${names.length > maxNames ? `${names.length} hosts` : names.join(', ')}`,
+  )
+  const [cause, instead] =
+    strategy === 'parallel'
+      ? ['--strategy parallel', '--strategy rolling restarts one batch after the other']
+      : ['this --batch', 'a smaller --batch leaves hosts that answer']
+  return `${cause} restarts ${what.join(', ')} at the same time: visitors get errors until the app answers again; ${instead}`
 }

@@ -2,8 +2,9 @@
 
 import { parseRevisions } from '../host_answers.ts'
 import type { CurrentRelease, EmitEvent } from '../types.ts'
-import type { RolloutHost, RolloutPorts, RolloutRequest, StackChanges } from './request.ts'
-import { deployActions, includesApp } from './result.ts'
+import type { RolloutPorts } from './ports.ts'
+import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'
+import { deployActions, includesApp } from './request.ts'
 
 /** A commit hash in full. Anything else that a host reports as its commit is not used to pin a host. */
 const fullHash = /^([0-9a-f]{40}|[0-9a-f]{64})$/i

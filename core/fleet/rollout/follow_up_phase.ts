@@ -4,9 +4,10 @@ import { currentReleases } from '../host_answers.ts'
 import type { RolloutAbort } from './abort.ts'
 import type { DeployCommits } from './commits.ts'
 import type { HostRunner } from './host_runner.ts'
+import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
-import type { RolloutHost, RolloutPorts, RolloutRequest } from './request.ts'
-import { includesApp } from './result.ts'
+import type { RolloutHost, RolloutRequest } from './request.ts'
+import { includesApp } from './request.ts'
 
 /** By app, as hosts get it in `converge.deployed`. */
 export type DeployedApps = Readonly<
@@ -46,7 +47,7 @@ export class FollowUpPhase {
     const due = able.filter((member) => followUpEvents(member, deployed).length > 0)
     for (const { name } of due) this.progress.addHost(name, true)
     const run = (member: RolloutHost) =>
-      this.runner.runEvents(member, phase, followUpEvents(member, deployed), { deployed })
+      this.runner.run(member, phase, { kind: 'events', events: followUpEvents(member, deployed) }, { deployed })
     // Hosts that rolled back after a failure have switched as well.
     await this.runner.runPhase(phase, due, run, { isOver: () => this.abort.isInterrupted })
   }

@@ -1,9 +1,10 @@
 /** Computes the batches of a rollout, and which hosts go before all others of their layer. */
 
-import { chooseFounders, chooseMigrators, splitIntoBatches } from './batches.ts'
+import { chooseFounders, chooseMigrators, splitIntoBatches } from '../planning/batches.ts'
 import type { DeployCommits } from './commits.ts'
-import type { RolloutHost, RolloutPorts, RolloutRequest } from './request.ts'
-import { deployActions, includesApp } from './result.ts'
+import type { RolloutPorts } from './ports.ts'
+import type { RolloutHost, RolloutRequest } from './request.ts'
+import { deployActions, includesApp } from './request.ts'
 
 export interface HostOrder {
   readonly batches: readonly (readonly RolloutHost[])[]

@@ -2,15 +2,17 @@
 import pLimit from 'p-limit'
 import { asConvergeError } from '../../model/errors.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
-import type { HostDocument, PersistMode, RunEvent, RunResult } from '../host_client.ts'
+import type { HostCommand, HostDocument, HostQuery, PersistMode, RunEvent, RunResult } from '../host_client.ts'
+import { splitIntoTurns } from '../planning/batches.ts'
 import type { Phase } from '../types.ts'
 import type { RolloutAbort } from './abort.ts'
-import { splitIntoTurns } from './batches.ts'
 import type { DeployCommits } from './commits.ts'
 import type { DeployedApps } from './follow_up_phase.ts'
+import type { OnlineHosts } from './online_hosts.ts'
+import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
-import type { RolloutHost, RolloutPorts, RolloutRequest } from './request.ts'
-import { hostNames } from './result.ts'
+import type { RolloutHost, RolloutRequest } from './request.ts'
+import { hostNames } from './request.ts'
 
 /** The state that a host stores after each phase, for its own scheduler; other phases do not change it. */
 const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
@@ -30,7 +32,6 @@ export interface RunOptions {
   readonly dry?: boolean
   /** The value of `converge.deployed` in the node JSON. */
   readonly deployed?: DeployedApps
-  readonly options?: readonly string[]
 }
 
 interface PhaseOptions {
@@ -45,8 +46,6 @@ interface PhaseOptions {
 const noHosts: ReadonlySet<string> = new Set()
 
 export class HostRunner {
-  /** Hosts that the node JSON of other hosts lists as online. */
-  online: ReadonlySet<string>
   private readonly limit
   /** Number of warnings that each host has sent. */
   private readonly warningCounts = new Map<string, number>()
@@ -57,8 +56,8 @@ export class HostRunner {
     private readonly progress: RolloutProgress,
     private readonly abort: RolloutAbort,
     private readonly commits: DeployCommits,
+    private readonly onlineHosts: OnlineHosts,
   ) {
-    this.online = ports.known.online
     this.limit = pLimit(Math.max(1, request.parallel))
   }
 
@@ -98,29 +97,28 @@ export class HostRunner {
     }
   }
 
-  async runEvents(
+  /** Runs a command on a host; a host none of whose roles has a recipe for its events stays unchanged. */
+  async run(
     member: RolloutHost,
     phase: Phase,
-    events: readonly string[],
-    { dry = false, options = [], deployed }: RunOptions = {},
+    command: HostCommand,
+    { dry = false, deployed }: RunOptions = {},
   ): Promise<void> {
     const { name, client } = member
     const begun = this.progress.beginPhase(name, phase)
     const own = this.request.roles.length > 0
     const roles = own ? this.request.roles : member.roles
-    const has = own ? events : events.filter((event) => isHook(event) || member.events.has(event))
-    // None of its roles has a recipe for these events.
-    if (has.length === 0) {
+    const possible = own ? command : possibleCommand(command, member)
+    if (possible === null) {
       this.progress.recordRun(name, phase, null, null)
       return this.progress.endPhase(name, phase, begun)
     }
     try {
       const request = {
-        events: has,
+        command: possible,
         roles,
         documents: this.documents(member, deployed),
         dry,
-        options,
         persist: persistModes[phase],
       }
       const result = await client.run(request, (event) => this.handleEvent(name, phase, event))
@@ -134,7 +132,8 @@ export class HostRunner {
   /** Predicts by a dry run what a run would do; null where the dry run fails. */
   async dryRun(member: RolloutHost, events: readonly string[]): Promise<RunReport | null> {
     const { roles, client } = member
-    const request = { events, roles, documents: this.documents(member), dry: true, options: [] }
+    const command = { kind: 'events', events } as const
+    const request = { command, roles, documents: this.documents(member), dry: true }
     try {
       return (await client.run(request, () => undefined)).report
     } catch {
@@ -143,15 +142,15 @@ export class HostRunner {
     }
   }
 
-  query(member: RolloutHost, command: 'revisions' | 'releases' | 'status'): Promise<unknown> {
-    return member.client.query([command], { roles: member.roles, documents: this.documents(member) })
+  query(member: RolloutHost, query: HostQuery): Promise<unknown> {
+    return member.client.query(query, { roles: member.roles, documents: this.documents(member) })
   }
 
   private documents(member: RolloutHost, deployed?: DeployedApps): readonly HostDocument[] {
     const told = this.commits.deploymentLayer(member, this.progress.live(member.name))
     const converge = 'converge' in told ? (told.converge as object) : {}
     const all = deployed === undefined ? told : { ...told, converge: { ...converge, deployed } }
-    return this.ports.documents(member.name, this.online, all)
+    return this.ports.documents(member.name, this.onlineHosts.names, all)
   }
 
   private handleEvent(host: string, phase: Phase, event: RunEvent): void {
@@ -174,9 +173,15 @@ function shortenedStep(name: unknown): string | undefined {
   return typeof name === 'string' ? name.slice(0, longestWarning) : undefined
 }
 
-/** Decides whether an event is a hook: it belongs to no role, and every host has a scheduler to call. */
-function isHook(event: string): boolean {
-  return event.startsWith('hooks_')
+/**
+ * Limits a command to the events for which a role of the host has a recipe; null where it has none. Hooks belong to no
+ * role, and every host has a scheduler to call.
+ */
+function possibleCommand(command: HostCommand, { events }: RolloutHost): HostCommand | null {
+  if (command.kind === 'hooks') return command
+  if (command.kind === 'rollback') return events.has('rollback') ? command : null
+  const possible = command.events.filter((event) => events.has(event))
+  return possible.length === 0 ? null : { ...command, events: possible }
 }
 
 const interrupted: FailureReport = {

@@ -1,34 +1,73 @@
-/** Computes which hosts are online in the node JSON given to other hosts. */
+/** Decides which hosts of a stack are online: for the node JSON of the other hosts, and for the record of the stack. */
+import type { StackState } from '../records/stack_state.ts'
+import type { Stack } from '../stack/stack.ts'
 import type { Action } from '../types.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost } from './request.ts'
+import { deployActions } from './request.ts'
 
-/** Returns the expected online hosts. Hosts in setup or deploy count, so that others are configured only once. */
-export function onlineDuring(
-  action: Action,
-  online: ReadonlySet<string>,
-  taking: readonly RolloutHost[],
-  board: RolloutProgress,
-): ReadonlySet<string> {
-  if (action === 'status') return online
-  const names = new Set(online)
-  for (const { name } of taking)
-    if (action === 'shutdown') names.delete(name)
-    else if (board.isUsable(name)) names.add(name)
-  return names
+/** Returns the hosts that are online by the stack file and the record of the stack. */
+export function recordedOnline(stack: Stack, { hosts }: StackState): ReadonlySet<string> {
+  const online = stack.hosts.filter(({ name, status }) => status === 'online' && hosts[name]?.status === 'online')
+  return new Set(online.map(({ name }) => name))
 }
 
-/**
- * Returns the hosts online in the end: a new host that failed is not.
- * @param expected hosts expected to be online
- * @param known hosts that were online before
- */
-export function onlineAfter(
-  expected: ReadonlySet<string>,
-  known: ReadonlySet<string>,
-  taking: readonly RolloutHost[],
-  board: RolloutProgress,
-): ReadonlySet<string> {
-  const failed = taking.filter(({ name }) => !known.has(name) && !board.succeeded(name)).map(({ name }) => name)
-  return new Set([...expected].filter((name) => !failed.includes(name)))
+/** Whether the record says that the host was shut down. */
+export function isShutDown(name: string, { hosts }: StackState): boolean {
+  return hosts[name]?.status === 'stopped'
+}
+
+export class OnlineHosts {
+  private expected: ReadonlySet<string>
+
+  /** @param recorded hosts that were online before the rollout */
+  constructor(
+    private readonly action: Action,
+    private readonly recorded: ReadonlySet<string>,
+    private readonly participants: readonly RolloutHost[],
+    private readonly progress: RolloutProgress,
+  ) {
+    this.expected = recorded
+  }
+
+  /** Names of the hosts that the node JSON lists as online. */
+  get names(): ReadonlySet<string> {
+    return this.expected
+  }
+
+  /** Whether no host of the stack was online before the rollout. */
+  get isNewStack(): boolean {
+    return this.recorded.size === 0
+  }
+
+  wasOnline({ name }: RolloutHost): boolean {
+    return this.recorded.has(name)
+  }
+
+  /** Expects the connected hosts to be online in the end. Others are configured only once, so they learn it now. */
+  expectParticipants(): void {
+    const { action, progress } = this
+    if (action === 'status') return
+    const names = new Set(this.expected)
+    for (const { name } of this.participants)
+      if (action === 'shutdown') names.delete(name)
+      else if (progress.isUsable(name)) names.add(name)
+    this.expected = names
+  }
+
+  /** Leaves out the new hosts that failed. */
+  excludeFailedHosts(): void {
+    const failed = this.participants.filter((host) => !this.wasOnline(host) && !this.progress.succeeded(host.name))
+    const names = new Set(this.expected)
+    for (const { name } of failed) names.delete(name)
+    this.expected = names
+  }
+
+  /** Returns the hosts to record as online or stopped. */
+  changes(completed: readonly string[]): { readonly online: readonly string[]; readonly stopped: readonly string[] } {
+    return {
+      online: deployActions.includes(this.action) ? completed : [],
+      stopped: this.action === 'shutdown' ? completed : [],
+    }
+  }
 }

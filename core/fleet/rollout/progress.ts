@@ -2,6 +2,7 @@
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
 import { type AppReleases, currentReleases } from '../host_answers.ts'
+import { changesBetween } from '../planning/release_changes.ts'
 import type {
   CurrentRelease,
   EmitEvent,
@@ -13,8 +14,7 @@ import type {
   ReleaseChange,
   RolloutReport,
 } from '../types.ts'
-import { changesBetween } from './release_changes.ts'
-import type { Interruption } from './request.ts'
+import type { Interruption } from './ports.ts'
 
 export interface HostProgress {
   outcome: HostOutcome

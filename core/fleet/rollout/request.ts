@@ -1,10 +1,6 @@
-/** Declares the request, the ports and the result of a rollout. */
-
-import type { Health, HealthWait } from '../health/health_check.ts'
-import type { HostClient, HostDocument, RunEvent } from '../host_client.ts'
-import type { Action, CommitRange, EmitEvent } from '../types.ts'
-import type { HostCount, OrderedHost, Strategy } from './batches.ts'
-import type { EarlierRun } from './estimate.ts'
+import type { HookSchedule, HostClient, HostCommand } from '../host_client.ts'
+import type { HostCount, OrderedHost, Strategy } from '../planning/batches.ts'
+import type { Action } from '../types.ts'
 
 /** A host of the stack file, as a rollout needs it. */
 export interface RolloutHost extends OrderedHost {
@@ -52,61 +48,35 @@ export interface RolloutRequest {
   readonly revision: string | null
   /** Of a rollback: a commit, or the id of a release; null for the one before the last change. */
   readonly to: string | null
-  /** Further words for the command line of the hosts: `--purge`. */
-  readonly options: readonly string[]
+  /** Whether an undeploy also removes data. */
+  readonly purge: boolean
+  /** Of `hooks`. */
+  readonly schedule: HookSchedule
+}
+
+/** Builds the command that runs the events on each host. */
+export function commandOf(events: readonly string[], { purge, schedule }: RolloutRequest): HostCommand {
+  const [first = ''] = events
+  return first.startsWith('hooks_')
+    ? { kind: 'hooks', action: first.slice('hooks_'.length), ...schedule }
+    : { kind: 'events', events, purge }
+}
+
+/** Actions that install new code. */
+export const deployActions: readonly Action[] = ['setup', 'deploy']
+
+/** Decides whether the request includes an app. */
+export function includesApp({ apps }: RolloutRequest, app: string): boolean {
+  return apps.length === 0 || apps.includes(app)
+}
+
+export function hostNames(members: readonly RolloutHost[]): string[] {
+  return members.map(({ name }) => name)
 }
 
 /** Names the order of hosts, for the screen and the records. */
 export function orderName({ strategy, restartsInTurn }: Pick<RolloutRequest, 'strategy' | 'restartsInTurn'>): string {
   return restartsInTurn ? 'restarts in turn' : strategy
-}
-
-export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
-
-export interface RolloutPorts {
-  /** All hosts of the stack that are not shut down, in the order of the stack file. */
-  readonly members: readonly RolloutHost[]
-  /** Names of the hosts that take part. */
-  readonly selected: ReadonlySet<string>
-  /**
-   * Returns the node JSON of a host.
-   * @param online the hosts that it lists as online
-   */
-  readonly documents: (host: string, online: ReadonlySet<string>, deployment: object) => readonly HostDocument[]
-  /** The recorded state of the stack before the rollout. */
-  readonly known: {
-    readonly online: ReadonlySet<string>
-    readonly behind: ReadonlyMap<string, string>
-    /** The commits of the last deployments. */
-    readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
-  }
-  readonly id: string | null
-  readonly emit: EmitEvent
-  /** Logs a line of the events of a run. */
-  readonly log: (host: string, event: RunEvent) => void
-  /**
-   * Checks whether the site answers; null where the stack defines no check.
-   * @param mostSeconds how long it is retried, at most
-   */
-  readonly health: ((mostSeconds?: number, watch?: HealthWatch) => Promise<Health>) | null
-  /** Returns the commits between two, from a clone of the operator; null where no clone has both. */
-  readonly commitsBetween?: (from: string, to: string) => Promise<CommitRange | null>
-  /** Records of earlier rollouts, newest first. */
-  readonly earlier?: () => readonly EarlierRun[]
-  readonly interruption: () => Interruption
-  /**
-   * Calls the listener with each change of the interruption.
-   * @returns a function that removes the listener
-   */
-  readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
-  /** Milliseconds since 1970, as Date.now; the clock may be set back during the rollout. */
-  readonly clock: () => number
-}
-
-export interface HealthWatch {
-  /** Ends the check early. */
-  readonly signal: AbortSignal
-  readonly onWait: (waiting: HealthWait) => void
 }
 
 /** The changes that a rollout made to the stack, to be recorded. */

@@ -1,10 +1,10 @@
 /** Computes what a rollout changed about the stack: online hosts, hosts that missed it, and the commit of each app. */
-import type { Action, HostOutcome } from '../types.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import type { HostOutcome } from '../types.ts'
+import type { OnlineHosts } from './online_hosts.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'
-
-/** Actions that install new code. */
-export const deployActions: readonly Action[] = ['setup', 'deploy']
+import { deployActions, hostNames, includesApp } from './request.ts'
 
 /** The state of a rollout when it has ended. */
 export interface Ended {
@@ -18,16 +18,8 @@ export interface Ended {
   /** Hosts that had missed an earlier deployment, and now have it. */
   readonly caughtUp: readonly string[]
   readonly commits: StackChanges['apps']
-  readonly isStopped: boolean
-}
-
-/** Decides whether the request includes an app. */
-export function includesApp({ apps }: RolloutRequest, app: string): boolean {
-  return apps.length === 0 || apps.includes(app)
-}
-
-export function hostNames(members: readonly RolloutHost[]): string[] {
-  return members.map(({ name }) => name)
+  readonly isAborted: boolean
+  readonly onlineHosts: OnlineHosts
 }
 
 export function stackChanges(ended: Ended): StackChanges {
@@ -37,7 +29,7 @@ export function stackChanges(ended: Ended): StackChanges {
   // A host that was only prepared when the rollout aborted does not run the commit.
   const isOver = (name: string) => progress.succeeded(name) && (!deploys || progress.get(name).hasDeployed)
   const did = hostNames(participants.filter(({ name }) => isOver(name)))
-  const whole = did.length > 0 && !ended.isStopped
+  const whole = did.length > 0 && !ended.isAborted
   const apps = !whole ? {} : deploys ? commits : action === 'rollback' ? rolledBackCommits(ended) : {}
   const changesCode = deploys || Object.keys(apps).length > 0
   // Hosts that failed within --max-failures lack the new code, like hosts that were down.
@@ -50,8 +42,7 @@ export function stackChanges(ended: Ended): StackChanges {
   // A commit that only some hosts of an app received is not the commit of the stack.
   const isElsewhere = (app: string) => bystanders.some(({ apps }) => apps.includes(app))
   return {
-    online: deploys ? did : [],
-    stopped: action === 'shutdown' ? did : [],
+    ...ended.onlineHosts.changes(did),
     outdated: whole && (changesCode || action === 'configure') ? [...missing, ...unreachable, ...unheard] : [],
     upToDate: [...(deploys ? hostNames(complete) : []), ...caughtUp],
     apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !isElsewhere(app))),
@@ -72,4 +63,12 @@ function rolledBackCommits({ request, progress, participants }: Ended): StackCha
       return known ? [[app, { commit, revision: commit }] as const] : []
     }),
   )
+}
+
+/** Builds the error for an undeploy of only some of the apps of a host. */
+export function partialUndeployError(apps: readonly string[]): ConvergeError {
+  return new ConvergeError(`the host runs ${apps.join(', ')} as well, and undeploy removes all apps of a host`, {
+    code: 'USAGE',
+    hint: 'leave --app out to undeploy all of them, or run converge undeploy --role ROLE on the host itself',
+  })
 }

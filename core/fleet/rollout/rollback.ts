@@ -1,20 +1,23 @@
 /** Rolls hosts back: all of them to one commit by request, or those that have switched after a failure. */
+
+import type { HostCommand, RollbackTo } from '../host_client.ts'
+import { splitIntoBatches } from '../planning/batches.ts'
+import { changesBetween, changesTo, emitReleaseChanges, type HostReleaseChange } from '../planning/release_changes.ts'
+import { planRollback, toCurrentReleases } from '../planning/rollback_targets.ts'
 import type { CurrentRelease } from '../types.ts'
 import type { RolloutAbort } from './abort.ts'
 import type { Announcement } from './announcement.ts'
-import { splitIntoBatches } from './batches.ts'
 import type { DeployCommits } from './commits.ts'
 import type { HostRunner } from './host_runner.ts'
 import type { HostInspection } from './inspection.ts'
+import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
-import { changesBetween, changesTo, emitReleaseChanges, type HostReleaseChange } from './release_changes.ts'
-import type { RolloutHost, RolloutPorts, RolloutRequest } from './request.ts'
-import { includesApp } from './result.ts'
-import { currentReleaseOptions, planRollback } from './rollback_targets.ts'
+import type { RolloutHost, RolloutRequest } from './request.ts'
+import { includesApp } from './request.ts'
 
 interface RollbackPlan {
   readonly hosts: readonly RolloutHost[]
-  readonly optionsFor: (member: RolloutHost) => readonly string[]
+  readonly commandFor: (member: RolloutHost) => HostCommand
 }
 
 export class Rollback {
@@ -32,44 +35,45 @@ export class Rollback {
   /**
    * Computes how each host rolls back, so that all run one commit of each app: the requested one, or the one before its
    * last change.
-   * @returns the hosts to roll back, and the options of the command for each
+   * @returns the hosts to roll back, and the command for each
    */
   async plan(members: readonly RolloutHost[]): Promise<RollbackPlan> {
     const { progress, request } = this
     await this.inspection.recordReleasesBefore(members)
-    if (this.abort.isAborted) return { hosts: [], optionsFor: () => [] }
+    if (this.abort.isAborted) return { hosts: [], commandFor: () => rollbackCommand(null) }
     const able = members.filter(({ name }) => progress.isUsable(name))
     const returning = able.map(({ name }) => ({ name, releases: progress.get(name).releasesBefore }))
-    const options = new Map<string, readonly string[]>()
+    const targets = new Map<string, RollbackTo>()
     const moves: HostReleaseChange[] = []
-    for (const [name, way] of planRollback(returning, (app) => includesApp(request, app), request.to))
-      if ('options' in way) {
-        options.set(name, way.options)
-        for (const move of changesTo(progress.get(name).releasesBefore, way.targets))
+    for (const [name, result] of planRollback(returning, (app) => includesApp(request, app), request.to))
+      if ('targets' in result) {
+        targets.set(name, result.to)
+        for (const move of changesTo(progress.get(name).releasesBefore, result.targets))
           moves.push({ host: name, ...move })
-      } else if ('error' in way) progress.failPhase(name, 'look', way.error)
-      else if ('unchanged' in way) {
+      } else if ('error' in result) progress.failPhase(name, 'look', result.error)
+      else if ('unchanged' in result) {
         progress.get(name).outcome = 'unchanged'
-        progress.addWarning(way.unchanged, name)
+        progress.addWarning(result.unchanged, name)
       } else {
-        progress.skipHost(name, 'look', way.skipped)
-        progress.addWarning(`${way.skipped}; it is skipped, and brought up to date by the next run`, name)
+        progress.skipHost(name, 'look', result.skipped)
+        progress.addWarning(`${result.skipped}; it is skipped, and brought up to date by the next run`, name)
       }
     this.abort.checkFailures()
-    const going = able.filter(({ name }) => options.has(name))
-    if (!this.abort.isAborted) await this.announcement.announceRollback(moves, going)
-    return { hosts: going, optionsFor: ({ name }) => options.get(name) ?? [] }
+    const hosts = able.filter(({ name }) => targets.has(name))
+    if (!this.abort.isAborted) await this.announcement.announceRollback(moves, hosts)
+    return { hosts, commandFor: ({ name }) => rollbackCommand(targets.get(name) ?? null) }
   }
 
   /** Rolls back the hosts that have switched, after a failure, if the operator requested that. */
   async rollBackAfterFailure(members: readonly RolloutHost[]): Promise<void> {
     if (this.abort.reason === undefined || !this.request.rollbackOnFailure) return
-    const optionsOf = ({ name }: RolloutHost) =>
-      currentReleaseOptions(this.progress.get(name).releasesBefore, (app) => includesApp(this.request, app))
-    const back = members.filter((member) => this.progress.get(member.name).hasSwitched && optionsOf(member).length > 0)
+    const releasesBefore = ({ name }: RolloutHost) =>
+      toCurrentReleases(this.progress.get(name).releasesBefore, (app) => includesApp(this.request, app))
+    const back = members.filter(
+      (member) => this.progress.get(member.name).hasSwitched && releasesBefore(member) !== null,
+    )
     await emitReleaseChanges(await this.changesOfRollback(back), 'rollback', this.ports)
-    const run = (member: RolloutHost) =>
-      this.runner.runEvents(member, 'rollback', ['rollback'], { options: optionsOf(member) })
+    const run = (member: RolloutHost) => this.runner.run(member, 'rollback', rollbackCommand(releasesBefore(member)))
     const isOver = () => this.abort.isInterrupted
     // These hosts serve the site until then: a deploy in batches is rolled back in batches.
     const { strategy, batch: size } = this.request
@@ -91,4 +95,8 @@ export class Rollback {
   private expectedReleases(before: readonly CurrentRelease[]): CurrentRelease[] {
     return before.map(({ app }) => ({ app, release: null, commit: this.commits.byApp[app]?.commit ?? null }))
   }
+}
+
+function rollbackCommand(to: RollbackTo): HostCommand {
+  return { kind: 'rollback', to }
 }

@@ -1,32 +1,29 @@
 /** Runs a rollout: builds on all hosts first, then switches batch by batch, then configures the other hosts. */
 import { asConvergeError } from '../../model/errors.ts'
+import type { HostCommand } from '../host_client.ts'
 import type { Phase, RolloutReport } from '../types.ts'
-import { RolloutAbort } from './abort.ts'
+import { HealthGate, RolloutAbort } from './abort.ts'
 import { Announcement } from './announcement.ts'
 import { DeployCommits } from './commits.ts'
-import { ConfigurePhase, catchUpEvents } from './configure_phase.ts'
-import { ConnectPhase } from './connect_phase.ts'
 import { FollowUpPhase } from './follow_up_phase.ts'
-import { HealthGate } from './health_gate.ts'
 import { hostOrder } from './host_order.ts'
 import { HostRunner, type RunOptions } from './host_runner.ts'
-import { HostInspection } from './inspection.ts'
-import { isolateFailures, monotonicClock } from './isolated_ports.ts'
-import { onlineAfter, onlineDuring } from './online_hosts.ts'
+import { ConnectPhase, HostInspection } from './inspection.ts'
+import { OnlineHosts } from './online_hosts.ts'
+import { type Interruption, isolateFailures, monotonicClock, type RolloutPorts } from './ports.ts'
 import { RolloutProgress, rolloutOutcome } from './progress.ts'
 import {
-  type Interruption,
+  commandOf,
+  hostNames,
+  includesApp,
   orderName,
   type RolloutHost,
-  type RolloutPorts,
   type RolloutRequest,
   type StackChanges,
 } from './request.ts'
-import { RestartBatches } from './restart_batches.ts'
-import { deployActions, hostNames, includesApp, stackChanges } from './result.ts'
+import { partialUndeployError, stackChanges } from './result.ts'
 import { Rollback } from './rollback.ts'
-import { SetupPhase } from './setup_phase.ts'
-import { partialUndeployError } from './undeploy.ts'
+import { ConfigurePhase, catchUpEvents, RestartBatches, SetupPhase } from './setup_and_configure.ts'
 
 interface RolloutEnd {
   readonly report: RolloutReport
@@ -51,6 +48,7 @@ class Rollout {
   private readonly abort: RolloutAbort
   private readonly commits: DeployCommits
   private readonly runner: HostRunner
+  private readonly onlineHosts: OnlineHosts
   private readonly inspection: HostInspection
   private readonly healthGate: HealthGate
   private readonly setupPhase: SetupPhase
@@ -60,7 +58,7 @@ class Rollout {
   private readonly followUps: FollowUpPhase
   private readonly participants: readonly RolloutHost[]
   private readonly bystanders: readonly RolloutHost[]
-  /** Those of `others` that could not be reached. */
+  /** Those of the bystanders that could not be reached. */
   private unreachable: ReadonlySet<string> = new Set()
   private readonly begun: number
 
@@ -79,7 +77,8 @@ class Rollout {
     this.progress = new RolloutProgress(hostNames(this.participants), emit, clock)
     this.abort = new RolloutAbort(request, this.progress, this.participants, interruption)
     this.commits = new DeployCommits(request, known.apps, this.bystanders, emit)
-    this.runner = new HostRunner(request, this.ports, this.progress, this.abort, this.commits)
+    this.onlineHosts = new OnlineHosts(request.action, known.online, this.participants, this.progress)
+    this.runner = new HostRunner(request, this.ports, this.progress, this.abort, this.commits, this.onlineHosts)
     this.inspection = new HostInspection(this.progress, this.abort, this.runner)
     this.healthGate = new HealthGate(this.ports, this.progress, this.abort)
     const { progress, abort, runner, commits, inspection } = this
@@ -111,27 +110,27 @@ class Rollout {
     const lockedHosts = this.findLockedHosts(report)
     // Nothing was begun: the caller waits, or reports an error.
     if (lockedHosts.length === 0) emit({ event: 'end', report })
-    const { request, progress, participants, bystanders, unreachable } = this
+    const { request, progress, participants, bystanders, unreachable, onlineHosts } = this
     const { caughtUp } = this.configurePhase
-    const ended = {
-      ...{ request, progress, participants, bystanders, unreachable, caughtUp },
+    const changes = stackChanges({
+      ...{ request, progress, participants, bystanders, unreachable, caughtUp, onlineHosts },
       commits: this.commits.byApp,
-    }
-    return { report, changes: stackChanges({ ...ended, isStopped: this.abort.isAborted }), busy: lockedHosts }
+      isAborted: this.abort.isAborted,
+    })
+    return { report, changes, busy: lockedHosts }
   }
 
   private async runAction(): Promise<void> {
-    const { action, events, options } = this.request
+    const { action, events } = this.request
     const connecting = new ConnectPhase(this.request, this.progress, this.abort, this.runner, this.ports.emit)
     this.unreachable = await connecting.connect(this.participants, this.bystanders)
     if (this.abort.isAborted) return
-    this.runner.online = onlineDuring(action, this.runner.online, this.participants, this.progress)
+    this.onlineHosts.expectParticipants()
     switch (action) {
       case 'plan':
         if (events.length === 1 && events[0] === 'rollback') return this.planRollback()
-        return this.runOnAll('plan', this.usableHosts(), events.length > 0 ? events : catchUpEvents, {
+        return this.runOnAll('plan', this.usableHosts(), this.command(events.length > 0 ? events : catchUpEvents), {
           dry: true,
-          options,
         })
       case 'status':
         return this.inspection.queryStatus(this.usableHosts(), this.ports.known.behind)
@@ -139,15 +138,15 @@ class Rollout {
         await this.configurePhase.run(this.usableHosts())
         return this.followUp()
       case 'hooks':
-        return this.runOnAll('hooks', this.usableHosts(), events, { options })
+        return this.runOnAll('hooks', this.usableHosts(), this.command(events))
       case 'run':
         this.announcement.warnOfRun(events, this.usableHosts())
-        return this.inBatches('run', events, { options })
+        return this.inBatches('run', () => this.command(events))
       case 'rollback':
         return this.rollBack()
       case 'shutdown':
         await this.configureBystanders()
-        return this.inBatches('shutdown', ['shutdown'], { options, reverse: true })
+        return this.inBatches('shutdown', () => this.command(['shutdown']), { reverse: true })
       case 'undeploy':
         return this.undeploy()
       default:
@@ -165,13 +164,25 @@ class Rollout {
       : new Set<string>()
     if (!this.abort.isAborted) await this.announcement.announceDeploy(this.usableHosts(), inTurn)
     const building = this.usableHosts().filter(({ events }) => events.has('build'))
-    await this.runOnAll('build', building, ['build'])
+    await this.runOnAll('build', building, { kind: 'events', events: ['build'] })
     if (this.abort.isAborted) return
-    await this.inBatches('switch', ['deploy'], { gate: true, inTurn })
+    await this.switchReleases(inTurn)
     await this.rollback.rollBackAfterFailure(this.participants)
     await this.inspection.recordReleasesAfter(this.participants)
     await this.configureBystanders()
     await this.followUp()
+  }
+
+  /** Switches the hosts to the new releases; one host migrates each app. */
+  private switchReleases(inTurn: ReadonlySet<string>): Promise<void> {
+    const { retryFailed } = this.request
+    const command = (_: RolloutHost, migrate: boolean) =>
+      ({ kind: 'events', events: ['deploy'], migrate, retryFailed }) as const
+    return this.inBatches('switch', command, { gate: true, inTurn })
+  }
+
+  private command(events: readonly string[]): HostCommand {
+    return commandOf(events, this.request)
   }
 
   /** Runs follow-ups after configure, which may deploy to a host that had missed an earlier deployment. */
@@ -195,29 +206,27 @@ class Rollout {
 
   /** Rolls all hosts back to one commit of each app: the requested one, or the one before its last change. */
   private async rollBack(): Promise<void> {
-    const { hosts, optionsFor } = await this.rollback.plan(this.usableHosts())
-    await this.inBatches('rollback', ['rollback'], { gate: true, members: hosts, optionsFor })
+    const { hosts, commandFor } = await this.rollback.plan(this.usableHosts())
+    await this.inBatches('rollback', commandFor, { gate: true, members: hosts })
     await this.inspection.recordReleasesAfter(this.participants)
     await this.followUp()
   }
 
   /** Plans a rollback of the stack. The release of a host may differ from the one before its current one. */
   private async planRollback(): Promise<void> {
-    const { hosts, optionsFor } = await this.rollback.plan(this.usableHosts())
-    const run = (member: RolloutHost) =>
-      this.runner.runEvents(member, 'plan', ['rollback'], { dry: true, options: optionsFor(member) })
+    const { hosts, commandFor } = await this.rollback.plan(this.usableHosts())
+    const run = (member: RolloutHost) => this.runner.run(member, 'plan', commandFor(member), { dry: true })
     await this.runner.runPhase('plan', hosts, run)
   }
 
   /** Undeploys hosts. The undeploy event removes all apps of a host, so it is refused for only some of them. */
   private async undeploy(): Promise<void> {
     for (const { name, apps } of this.usableHosts()) {
-      const kept = apps.filter((app) => !this.means(app))
+      const kept = apps.filter((app) => !this.includesApp(app))
       if (kept.length > 0) this.progress.failPhase(name, 'look', partialUndeployError(kept))
     }
     this.abort.checkFailures()
-    const { options } = this.request
-    await this.inBatches('undeploy', ['undeploy'], { options, reverse: true })
+    await this.inBatches('undeploy', () => this.command(['undeploy']), { reverse: true })
     await this.configureBystanders()
   }
 
@@ -228,7 +237,7 @@ class Rollout {
     const also = action === 'setup' ? this.participants.filter(({ name }) => this.progress.succeeded(name)) : []
     const hear = this.bystanders.filter(({ name }) => !this.unreachable.has(name))
     for (const { name } of hear) this.progress.addHost(name, true)
-    this.runner.online = onlineAfter(this.runner.online, this.ports.known.online, this.participants, this.progress)
+    this.onlineHosts.excludeFailedHosts()
     await this.configurePhase.run([...also, ...hear], also)
   }
 
@@ -236,52 +245,41 @@ class Rollout {
     return this.participants.filter(({ name }) => this.progress.isUsable(name))
   }
 
-  private means(app: string): boolean {
+  private includesApp(app: string): boolean {
     return includesApp(this.request, app)
   }
 
   private runOnAll(
     phase: Phase,
     members: readonly RolloutHost[],
-    events: readonly string[],
-    more: RunOptions = {},
+    command: HostCommand,
+    options: RunOptions = {},
   ): Promise<void> {
-    return this.runner.runPhase(phase, members, (member) => this.runner.runEvents(member, phase, events, more))
+    return this.runner.runPhase(phase, members, (member) => this.runner.run(member, phase, command, options))
   }
 
   /**
    * Runs batch after batch; with a gate, the health check follows each batch. A site that failed the check before,
    * because it is new or broken, is checked only at the end: otherwise the rollout could never fix it.
    */
-  private async inBatches(phase: Phase, events: readonly string[], more: BatchOptions): Promise<void> {
+  private async inBatches(
+    phase: Phase,
+    commandFor: (member: RolloutHost, isMigrator: boolean) => HostCommand,
+    { reverse = false, gate = false, inTurn = new Set(), members = this.usableHosts() }: BatchOptions = {},
+  ): Promise<void> {
     if (this.abort.isAborted) return
-    const {
-      reverse = false,
-      gate = false,
-      options = [],
-      optionsFor = () => options,
-      members = this.usableHosts(),
-    } = more
-    const { inTurn = new Set() } = more
-    const deploys = deployActions.includes(this.request.action)
-    const { batches, migrators, first } = hostOrder(members, this.request, this.ports, this.commits, {
-      reverse,
-      inTurn,
-    })
-    const wasThere = this.participants.some(({ name }) => this.ports.known.online.has(name))
+    const order = hostOrder(members, this.request, this.ports, this.commits, { reverse, inTurn })
+    const { batches, migrators, first } = order
+    const wasThere = this.participants.some((member) => this.onlineHosts.wasOnline(member))
     // A new stack has no site yet: the welcome page of a package answers.
-    const isNew = this.ports.known.online.size === 0
+    const isNew = this.onlineHosts.isNewStack
     const answers = gate && batches.length > 1 && !isNew && (await this.healthGate.passesBefore(wasThere))
-    const run = (member: RolloutHost) => {
-      const migrate = deploys ? [migrators.has(member.name) ? '--migrate' : '--no-migrate'] : []
-      const retry = deploys && this.request.retryFailed ? ['--retry-failed'] : []
-      return this.runner.runEvents(member, phase, events, { options: [...optionsFor(member), ...migrate, ...retry] })
-    }
+    const run = (member: RolloutHost) => this.runner.run(member, phase, commandFor(member, migrators.has(member.name)))
     for (const [at, batch] of batches.entries()) {
       if (this.abort.isAborted) return
       await this.runner.runPhase(phase, batch, run, { first, batch: at + 1, batches: batches.length })
-      const asked = at === batches.length - 1 || (answers && batch.some(({ apps }) => apps.length > 0))
-      if (gate && asked && !this.abort.isAborted) await this.healthGate.check()
+      const isChecked = at === batches.length - 1 || (answers && batch.some(({ apps }) => apps.length > 0))
+      if (gate && isChecked && !this.abort.isAborted) await this.healthGate.check()
     }
   }
 
@@ -295,8 +293,8 @@ class Rollout {
     const { members } = this.ports
     if (state === 'leave') for (const { client } of members) client.close()
     if (state !== 'finish steps') return
-    for (const { client: host, name } of members)
-      host.interrupt().catch((thrown: unknown) => this.progress.addErrorWarning(asConvergeError(thrown), name))
+    for (const { client, name } of members)
+      client.interrupt().catch((thrown: unknown) => this.progress.addErrorWarning(asConvergeError(thrown), name))
   }
 
   private report(): RolloutReport {
@@ -322,8 +320,6 @@ class Rollout {
 interface BatchOptions {
   readonly reverse?: boolean
   readonly gate?: boolean
-  readonly options?: readonly string[]
-  readonly optionsFor?: (member: RolloutHost) => readonly string[]
   /** Hosts that take turns where the others run at once. */
   readonly inTurn?: ReadonlySet<string>
   /** Default: all hosts that have not failed. */

@@ -146,7 +146,7 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
         rollbackOnFailure: false,
         down: 'fail',
       },
-      ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, options: [] },
+      ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, purge: false, schedule: {} },
     },
     {
       members: [member('evil', words), member('good', honest)],

@@ -45,11 +45,10 @@ function hostOf(prefix: string, before: (command: string) => Promise<void>): Rem
 }
 
 const request = {
-  events: ['setup'],
+  command: { kind: 'events', events: ['setup'] },
   roles: [],
   documents: [{ name: 'n', kind: 'stack', value: {} }],
   dry: false,
-  options: [],
 } as const
 
 const runsIn = (prefix: string) => {

@@ -23,11 +23,10 @@ const timer = setInterval(() => {
 `
 
 const request = {
-  events: ['setup'],
+  command: { kind: 'events', events: ['setup'] },
   roles: [],
   documents: [{ name: 'n', kind: 'stack', value: {} }],
   dry: false,
-  options: [],
 } as const
 
 const isProbe = (command: string) => command.includes('state=ended')

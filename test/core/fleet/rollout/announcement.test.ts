@@ -1,7 +1,7 @@
 /** Tests the forecast before a rollout: its duration, and whether it affects visitors. */
 import * as fc from 'fast-check'
 import t from 'tap'
-import { type EarlierRun, estimateDuration } from '../../../../core/fleet/rollout/estimate.ts'
+import { type EarlierRun, estimateDuration } from '../../../../core/fleet/planning/estimate.ts'
 import type { Action } from '../../../../core/fleet/types.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 

@@ -8,7 +8,7 @@ import {
   type Strategy,
   splitIntoBatches,
   splitIntoTurns,
-} from '../../../../core/fleet/rollout/batches.ts'
+} from '../../../../core/fleet/planning/batches.ts'
 
 const hosts = fc
   .array(fc.nat(3), { maxLength: 30 })

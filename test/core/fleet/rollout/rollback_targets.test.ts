@@ -4,12 +4,14 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import type { AppReleases } from '../../../../core/fleet/host_answers.ts'
+import type { RollbackTo } from '../../../../core/fleet/host_client.ts'
 import {
   type HostRollback,
   planRollback,
   type RollbackHost,
   targetBeforeLastChange,
-} from '../../../../core/fleet/rollout/rollback_targets.ts'
+} from '../../../../core/fleet/planning/rollback_targets.ts'
+import { commandOptions } from '../../../../core/fleet/remote/command_words.ts'
 
 const commit = (letter: string) => letter.repeat(40)
 
@@ -40,9 +42,11 @@ function hosts(...all: readonly (string | Readonly<Record<string, string>>)[]): 
   }))
 }
 
+const optionsOf = ({ to }: { readonly to: RollbackTo }) => commandOptions({ kind: 'rollback', to }, '')
+
 function words(way: HostRollback | undefined): string {
   if (way === undefined) return 'nothing'
-  if ('options' in way) return way.options.join(' ')
+  if ('targets' in way) return optionsOf(way).join(' ')
   return 'error' in way ? way.error.message : 'skipped' in way ? `skipped: ${way.skipped}` : way.unchanged
 }
 
@@ -112,8 +116,8 @@ t.test('whatever was deployed where: all that go are on one commit, which each o
       const given = hosts(...all)
       const goals = new Set<string | undefined>()
       for (const [name, way] of planRollback(given, () => true, null)) {
-        if (!('options' in way)) continue
-        const [option, id] = way.options
+        if (!('targets' in way)) continue
+        const [option, id] = optionsOf(way)
         const release = given.find((one) => one.name === name)?.releases[0]?.releases.find((one) => one.id === id)
         if (option === undefined) continue
         if (option !== '--to' || release?.complete !== true) return false

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import type { Strategy } from '../../../../core/fleet/rollout/batches.ts'
+import type { Strategy } from '../../../../core/fleet/planning/batches.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
@@ -340,7 +340,7 @@ t.test('what a host goes by later is what a rollout of all its roles has told it
   t.strictSame(await kept({ action: 'rollback' }), ['rollback same'])
   t.strictSame(await kept({ action: 'shutdown' }), ['shutdown stopped'])
   t.strictSame(await kept({ action: 'run', events: ['restart'] }), ['restart -'])
-  t.strictSame(await kept({ action: 'hooks', events: ['hooks_install'], options: ['--interval', '5m'] }), [
+  t.strictSame(await kept({ action: 'hooks', events: ['hooks_install'], schedule: { interval: '5m' } }), [
     'hooks_install first',
   ])
 })
@@ -366,11 +366,10 @@ t.test('a plan of a rollback goes where the rollback of the stack goes', async (
 
 t.test('a look at what hooks would change is a plan of each host, with what they are asked for', async (t) => {
   const simulation = new Simulation({ one: {}, two: {} })
-  const words = ['--interval', '5m']
-  const { report } = await simulation.go({ action: 'plan', events: ['hooks_install'], options: words })
+  const { report } = await simulation.go({ action: 'plan', events: ['hooks_install'], schedule: { interval: '5m' } })
   t.equal(report.outcome, 'planned')
   t.strictSame(
     simulation.requests.map(({ events, dry, options, persist }) => [...events, dry, ...options, persist]),
-    [1, 2].map(() => ['hooks_install', true, ...words, undefined]),
+    [1, 2].map(() => ['hooks_install', true, '--interval', '5m', undefined]),
   )
 })

@@ -1,6 +1,14 @@
 /** Simulates the hosts of a rollout: each follows the orders of its test, and records the requests it receives. */
-import type { HostClient, RunRequest, RunResult } from '../../../../core/fleet/host_client.ts'
-import type { Interruption, RolloutHost, RolloutPorts, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import {
+  eventsOf,
+  type HostClient,
+  type HostCommand,
+  type RunRequest,
+  type RunResult,
+} from '../../../../core/fleet/host_client.ts'
+import { commandOptions } from '../../../../core/fleet/remote/command_words.ts'
+import type { Interruption, RolloutPorts } from '../../../../core/fleet/rollout/ports.ts'
+import type { RolloutHost, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
 import { rollout } from '../../../../core/fleet/rollout/rollout.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
@@ -48,10 +56,16 @@ const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, f
 function reportOf(request: RunRequest, outcome: RunReport['outcome'], changes: boolean): RunReport {
   const id = '000001'
   return {
-    ...{ id, mode: request.dry ? 'plan' : 'run', roles: request.roles, events: request.events, started: '' },
+    ...{ id, mode: request.dry ? 'plan' : 'run', roles: request.roles, events: eventsOf(request.command), started: '' },
     ...{ durationMs: 1, outcome, counts: { ...counts, changed: changes && outcome !== 'planned' ? 1 : 0 } },
     ...{ resources: [], warnings: [] },
   }
+}
+
+interface SimulatedRequest extends RunRequest {
+  readonly host: string
+  readonly events: readonly string[]
+  readonly options: readonly string[]
 }
 
 export class Simulation {
@@ -62,7 +76,7 @@ export class Simulation {
   readonly foreseen: string[] = []
   readonly connected: string[] = []
   readonly told: FleetEvent[] = []
-  readonly requests: (RunRequest & { readonly host: string })[] = []
+  readonly requests: SimulatedRequest[] = []
   /** The highest number of hosts that worked at the same time, by event. */
   readonly atOnce = new Map<string, number>()
   private readonly working = new Map<string, number>()
@@ -97,7 +111,7 @@ export class Simulation {
         ...{ action: 'deploy', events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'rolling' },
         restartsInTurn: false,
         ...{ batch: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
-        ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, options: [] },
+        ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, purge: false, schedule: {} },
         ...request,
       },
       {
@@ -134,7 +148,7 @@ export class Simulation {
   }
 
   private foresee(name: string, request: RunRequest, { restarts: all, installs, does = {} }: Behaviour): RunResult {
-    const [event = ''] = request.events
+    const [event = ''] = eventsOf(request.command)
     const restarts = typeof all === 'object' ? all[event] : event === 'configure' ? all : undefined
     if (event === 'configure') this.foreseen.push(name)
     if (event === 'configure' && does.configure === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
@@ -168,10 +182,11 @@ export class Simulation {
         if (connects !== undefined) throw new ConvergeError(`${name}: ${connects}`, { code: codes[connects] })
       },
       run: async (request, hear): Promise<RunResult> => {
-        const event = request.events.join('+')
+        const event = eventsOf(request.command).join('+')
         if (request.dry && this.foresees.has(event)) return this.foresee(name, request, behaviour)
         this.begun.push(`${name} ${event}`)
-        this.requests.push({ ...request, host: name })
+        const { command } = request
+        this.requests.push({ ...request, host: name, events: eventsOf(command), options: optionsOf(command) })
         this.onRun(name, event)
         const now = (this.working.get(event) ?? 0) + 1
         this.working.set(event, now)
@@ -187,7 +202,7 @@ export class Simulation {
         if (event === 'deploy' && what !== 'unchanged' && what !== 'fails') deploy(releases, request)
         if (what === 'dies')
           return { status: null, report: null, failure: { code: 'RUN_DIED', message: 'it was killed' } }
-        const missing = event === 'rollback' && !goBack(releases, request.options)
+        const missing = event === 'rollback' && !goBack(releases, optionsOf(request.command))
         const fails = what === 'fails' || what === 'breaks' || missing
         const outcome = request.dry ? 'planned' : fails ? 'failed' : what === 'unchanged' ? what : 'changed'
         const failure = fails ? { code: missing ? 'NO_SUCH_RELEASE' : 'BROKEN', message: `${event} broke` } : null
@@ -197,7 +212,7 @@ export class Simulation {
           failure,
         }
       },
-      query: async ([word = '']) => {
+      query: async (word) => {
         const times = asked.get(word) ?? 0
         asked.set(word, times + 1)
         if (times >= (silent[word] ?? Number.POSITIVE_INFINITY))
@@ -216,6 +231,12 @@ export class Simulation {
       close: () => this.closed.add(name),
     }
   }
+}
+
+/** Returns the options of the command line on a host, without those that every installation of hooks has. */
+function optionsOf(command: HostCommand): string[] {
+  const options = commandOptions(command, '')
+  return options.includes('--program') ? options.slice(0, options.indexOf('--program')) : options
 }
 
 /** The latest commit of every app's branch. */

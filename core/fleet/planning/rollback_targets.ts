@@ -1,6 +1,7 @@
 /** Computes the release that each host rolls back to: one commit of each app for all hosts, as with a deploy. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { AppReleases } from '../host_answers.ts'
+import type { RollbackTo } from '../host_client.ts'
 
 /** A host to roll back, with the releases that it reports. */
 export interface RollbackHost {
@@ -11,9 +12,9 @@ export interface RollbackHost {
 /** The id of the release that each app rolls back to. */
 export type Targets = ReadonlyMap<string, string>
 
-/** How a host rolls back: it runs with these options, is skipped, stays unchanged, or fails. */
+/** How a host rolls back: to these releases, or it is skipped, stays unchanged, or fails. */
 export type HostRollback =
-  | { readonly options: readonly string[]; readonly targets: Targets }
+  | { readonly to: RollbackTo; readonly targets: Targets }
   | { readonly skipped: string }
   | { readonly unchanged: string }
   | { readonly error: ConvergeError }
@@ -63,8 +64,7 @@ function planHostRollback(
   const meant = releases.filter(({ name }) => includesApp(name))
   // The host reports no release of a requested app. The recipe of such an app knows its target; the reported apps stay.
   if (meant.length === 0) {
-    const options = releases.length > 0 ? currentReleaseOptions(releases, () => true) : to === null ? [] : ['--to', to]
-    return { options, targets: new Map() }
+    return { to: releases.length > 0 ? toCurrentReleases(releases, () => true) : to, targets: new Map() }
   }
   const live = meant.filter((app) => currentOf(app) !== undefined)
   if (live.length === 0) return { unchanged: 'nothing is live there that could go back' }
@@ -81,34 +81,33 @@ function planHostRollback(
     else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
     else if (wanted === null && othersRollBack) staying.push(`${app.name} stays: it has no earlier release`)
     // The host reports this failure itself, with the releases that it has.
-    else if (wanted === null && releases.length === 1) return { options: [], targets }
+    else if (wanted === null && releases.length === 1) return { to: null, targets }
     else return { error: noSuchRelease(app.name, wanted) }
   }
-  if (targets.size > 0) return { options: rollbackOptions(releases, targets), targets }
+  if (targets.size > 0) return { to: rollbackTo(releases, targets), targets }
   return left.length === 0 ? { unchanged: staying.join('; ') } : { skipped: [...left, ...staying].join('; ') }
 }
 
 /**
- * Builds the options for the command line of a host.
+ * Returns what a host rolls back to; null without a target.
  * @param targets id of a release, by app; the other apps of the host stay unchanged
  */
-function rollbackOptions(releases: readonly AppReleases[], targets: Targets): string[] {
+function rollbackTo(releases: readonly AppReleases[], targets: Targets): RollbackTo {
   const [only] = targets.values()
-  if (only === undefined) return []
-  if (releases.length === 1) return ['--to', only]
-  return ['--to', [...targets].map(([app, release]) => `${app}=${release}`).join(',')]
+  if (only === undefined) return null
+  return releases.length === 1 ? only : targets
 }
 
-/** Builds the options that roll back to the current releases after a later switch; other apps stay unchanged. */
-export function currentReleaseOptions(releases: readonly AppReleases[], means: (app: string) => boolean): string[] {
-  return rollbackOptions(releases, currentReleaseIds(releases, means))
+/** Returns the current releases, to roll back to them after a later switch; other apps stay unchanged. */
+export function toCurrentReleases(releases: readonly AppReleases[], includesApp: (app: string) => boolean): RollbackTo {
+  return rollbackTo(releases, currentReleaseIds(releases, includesApp))
 }
 
-function currentReleaseIds(releases: readonly AppReleases[], means: (app: string) => boolean): Targets {
+function currentReleaseIds(releases: readonly AppReleases[], includesApp: (app: string) => boolean): Targets {
   return new Map(
     releases.flatMap((app) => {
       const id = currentOf(app)?.id
-      return id !== undefined && means(app.name) ? [[app.name, id] as const] : []
+      return id !== undefined && includesApp(app.name) ? [[app.name, id] as const] : []
     }),
   )
 }

@@ -1,8 +1,9 @@
 /** Computes which release each host changes from and to, and groups hosts with the same change. */
 
 import type { AppReleases } from '../host_answers.ts'
+import type { RolloutPorts } from '../rollout/ports.ts'
+import type { RolloutHost } from '../rollout/request.ts'
 import type { CurrentRelease, GroupedReleaseChange, Phase, ReleaseChange, ReleaseName } from '../types.ts'
-import type { RolloutHost, RolloutPorts } from './request.ts'
 import type { Targets } from './rollback_targets.ts'
 
 export interface HostReleaseChange extends ReleaseChange {
