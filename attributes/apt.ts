@@ -1,5 +1,7 @@
 /** Unattended upgrades. */
-import { field, flag, group, line, list, orNull } from './fields.ts'
+import { field, group, list, orNull } from './fields.ts'
+import { line } from './texts.ts'
+import { flag } from './values.ts'
 
 export const apt = () =>
   group(

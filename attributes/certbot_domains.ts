@@ -1,5 +1,6 @@
 /** Names on the TLS certificate. */
-import { field, wordList } from './fields.ts'
+import { field } from './fields.ts'
+import { wordList } from './values.ts'
 
 export const certbot_domains = () =>
   field(

@@ -1,5 +1,6 @@
 /** Whom the certificate authority writes to. */
-import { field, line, orNull } from './fields.ts'
+import { field, orNull } from './fields.ts'
+import { line } from './texts.ts'
 
 export const certbot_email = () =>
   field(orNull(line()), null, 'Mail address that the certificate authority sends its warnings to; null for none.', {

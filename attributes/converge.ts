@@ -1,20 +1,9 @@
 /** Attributes for features that the cookbook lacks, or has in another form. */
 import * as z from 'zod'
-import {
-  configuredPath,
-  field,
-  flag,
-  group,
-  integer,
-  line,
-  list,
-  map,
-  number,
-  orNull,
-  packages,
-  port,
-} from './fields.ts'
+import { field, group, list, map, orNull } from './fields.ts'
 import { requestHeaders, statusRange, urlPath } from './http.ts'
+import { configuredPath, line } from './texts.ts'
+import { flag, integer, number, packages, port } from './values.ts'
 
 const readiness = () =>
   group('When a client that was restarted counts as up, so that the next one may go.', {

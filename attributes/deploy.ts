@@ -2,34 +2,21 @@
 import * as z from 'zod'
 import { buildoutFields } from './deploy_buildout.ts'
 import { djangoFields } from './deploy_django.ts'
+import { field, group, keyed, list, optional, orNull, withoutNulls } from './fields.ts'
+import { statusRange, urlPath } from './http.ts'
 import {
   accountName,
-  choice,
   commit,
   configuredPath,
   domainName,
-  environment,
-  field,
-  flag,
-  group,
-  integer,
-  keyed,
   line,
   links,
-  list,
-  number,
-  optional,
-  orNull,
-  packages,
   path,
   platformPath,
-  port,
   relativePath,
   text,
-  variableList,
-  withoutNulls,
-} from './fields.ts'
-import { statusRange, urlPath } from './http.ts'
+} from './texts.ts'
+import { choice, environment, flag, integer, number, packages, port, variableList } from './values.ts'
 
 /** Types that OpsWorks knew. A host may have such an app in its node JSON as long as it does not deploy it. */
 const refusedTypes = ['svn', 'archive', 's3', 'other'] as const

@@ -1,27 +1,9 @@
 /** How a buildout is run: for all applications here, and for one of them as `deploy.<app>.buildout_<name>`. */
 import * as z from 'zod'
-import {
-  accountName,
-  choice,
-  environment,
-  field,
-  flag,
-  group,
-  line,
-  links,
-  list,
-  number,
-  optional,
-  orNull,
-  port,
-  relativePath,
-  required,
-  sha256,
-  text,
-  withoutNulls,
-  wordList,
-} from './fields.ts'
+import { field, group, list, optional, orNull, required, withoutNulls } from './fields.ts'
 import { urlPath } from './http.ts'
+import { accountName, line, links, relativePath, sha256, text } from './texts.ts'
+import { choice, environment, flag, number, port, wordList } from './values.ts'
 
 const cacheArchive = () =>
   withoutNulls({

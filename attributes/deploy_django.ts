@@ -1,6 +1,7 @@
 /** Django apps of the cookbook, which has a recipe for them; converge deploys them with port-app. */
 import * as z from 'zod'
-import { group, kept, type Notes, optional } from './fields.ts'
+import { group, kept, optional } from './fields.ts'
+import type { Notes } from './schema_notes.ts'
 
 const noRole: Notes = {
   unused:

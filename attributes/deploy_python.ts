@@ -1,5 +1,7 @@
 /** The Python environment of an application. */
-import { field, group, line, links, list, packages, relativePath } from './fields.ts'
+import { field, group, list } from './fields.ts'
+import { line, links, relativePath } from './texts.ts'
+import { packages } from './values.ts'
 
 export const deploy_python = () =>
   group(

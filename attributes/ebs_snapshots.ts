@@ -1,5 +1,7 @@
 /** Scheduled snapshots of EBS volumes. */
-import { field, group, integer, line, orNull } from './fields.ts'
+import { field, group, orNull } from './fields.ts'
+import { line } from './texts.ts'
+import { integer } from './values.ts'
 
 export const ebs_snapshots = () =>
   group(

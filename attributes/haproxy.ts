@@ -1,20 +1,8 @@
 /** The balancer between the cache and the clients. */
-import {
-  choice,
-  configuredPath,
-  countText,
-  field,
-  flag,
-  group,
-  haproxyTime,
-  haproxyWords,
-  integer,
-  line,
-  milliseconds,
-  optional,
-  orNull,
-  printableWord,
-} from './fields.ts'
+
+import { field, group, optional, orNull } from './fields.ts'
+import { configuredPath, countText, haproxyTime, haproxyWords, line, printableWord } from './texts.ts'
+import { choice, flag, integer, milliseconds } from './values.ts'
 
 const health = () => ({
   health_check_url: field(printableWord(), '/', 'Path that the balancer asks each client for, to see that it lives.'),

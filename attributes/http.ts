@@ -1,6 +1,8 @@
 /** Fields of attributes that describe HTTP requests and their answers. */
 import * as z from 'zod'
-import { field, group, integer, line, orNull } from './fields.ts'
+import { field, group, orNull } from './fields.ts'
+import { line } from './texts.ts'
+import { integer } from './values.ts'
 
 const status = () => integer(100, 599)
 

@@ -1,19 +1,7 @@
 /** A Java web application in Jetty, deployed by the role jetty-app. */
 import * as z from 'zod'
-import {
-  configuredPath,
-  field,
-  group,
-  line,
-  list,
-  optional,
-  orNull,
-  path,
-  relativePath,
-  sha256,
-  shape,
-  text,
-} from './fields.ts'
+import { field, group, list, optional, orNull, shape } from './fields.ts'
+import { configuredPath, line, path, relativePath, sha256, text } from './texts.ts'
 import { health, turns, webSite } from './web_app.ts'
 
 const war = () =>

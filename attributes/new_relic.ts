@@ -1,5 +1,6 @@
 /** Which New Relic agents a host runs. */
-import { field, flag, group } from './fields.ts'
+import { field, group } from './fields.ts'
+import { flag } from './values.ts'
 
 export const new_relic = () =>
   group(

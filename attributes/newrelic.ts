@@ -1,5 +1,8 @@
 /** The New Relic agents and what they report. */
-import { choice, field, flag, group, kept, line, optional, path } from './fields.ts'
+
+import { field, group, kept, optional } from './fields.ts'
+import { line, path } from './texts.ts'
+import { choice, flag } from './values.ts'
 
 /** The cookbook installed the agents and wrote more of their settings. */
 const asVariable = 'set it as a NEW_RELIC_* variable of the agent in deploy.<app>.environment'

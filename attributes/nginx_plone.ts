@@ -1,5 +1,7 @@
 /** The web server in front. */
-import { field, flag, group, integer, nginxSize, orNull, port, text } from './fields.ts'
+import { field, group, orNull } from './fields.ts'
+import { nginxSize, text } from './texts.ts'
+import { flag, integer, port } from './values.ts'
 
 /** A certificate: from certbot, or given for an app. */
 const withTls = { needs: ['certbot_domains', 'deploy.*.ssl_certificate'] }

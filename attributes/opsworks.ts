@@ -1,6 +1,8 @@
 /** The stack as OpsWorks told each of its hosts: this host, the layers and who is in them. */
 import * as z from 'zod'
-import { field, flag, group, keyed, line, list, number, orNull, shape } from './fields.ts'
+import { field, group, keyed, list, orNull, shape } from './fields.ts'
+import { line } from './texts.ts'
+import { flag, number } from './values.ts'
 
 const addresses = () => ({
   private_ip: field(orNull(line()), null, 'Address inside the network.'),

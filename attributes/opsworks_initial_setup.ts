@@ -1,6 +1,7 @@
 /** How the platform set a host up, and the defaults that depend on it: its data lies below its mount point. */
 import { isObject, type JsonObject } from '../core/node/merge.ts'
-import { field, group, orNull, path } from './fields.ts'
+import { field, group, orNull } from './fields.ts'
+import { path } from './texts.ts'
 
 export const opsworks_initial_setup = () =>
   group(

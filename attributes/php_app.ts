@@ -1,5 +1,8 @@
 /** A PHP application in php-fpm behind nginx, deployed by the role php-app. */
-import { choice, field, group, integer, line, map, number, orNull, pattern, relativePath } from './fields.ts'
+
+import { field, group, map, orNull } from './fields.ts'
+import { line, pattern, relativePath } from './texts.ts'
+import { choice, integer, number } from './values.ts'
 import { health, webSite } from './web_app.ts'
 
 const phpVersion = () => pattern(/^\d+(\.\d+)?$/, 'a version such as 8.2')

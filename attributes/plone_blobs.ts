@@ -1,5 +1,7 @@
 /** Where blobs are kept when several hosts share them. */
-import { field, flag, group, line, orNull, path, wordList } from './fields.ts'
+import { field, group, orNull } from './fields.ts'
+import { line, path } from './texts.ts'
+import { flag, wordList } from './values.ts'
 
 /** converge exports and mounts nothing. */
 const byHand = {

@@ -1,21 +1,8 @@
 /** The Zope clients: how many, with which storage, and what goes along with them. */
 import * as z from 'zod'
-import {
-  buildoutFile,
-  choice,
-  field,
-  flag,
-  group,
-  integer,
-  line,
-  map,
-  number,
-  optional,
-  orNull,
-  port,
-  text,
-  words,
-} from './fields.ts'
+import { field, group, map, optional, orNull } from './fields.ts'
+import { buildoutFile, line, text } from './texts.ts'
+import { choice, flag, integer, number, port, words } from './values.ts'
 
 const relstorage = () =>
   group(

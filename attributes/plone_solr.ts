@@ -1,6 +1,9 @@
 /** The Solr search server. */
-import { buildoutFile, field, flag, group, line, orNull, path, port } from './fields.ts'
+
+import { field, group, orNull } from './fields.ts'
 import { urlPath } from './http.ts'
+import { buildoutFile, line, path } from './texts.ts'
+import { flag, port } from './values.ts'
 
 export const plone_solr = () =>
   group(

@@ -1,6 +1,8 @@
 /** The ZEO server: what it stores, packs and backs up. */
 import * as z from 'zod'
-import { buildoutFile, field, flag, group, line, orNull, path } from './fields.ts'
+import { field, group, orNull } from './fields.ts'
+import { buildoutFile, line, path } from './texts.ts'
+import { flag } from './values.ts'
 
 const address = () => z.string().regex(/^([^\s/]+:)?\d{1,5}$/, { error: 'a port, or host:port' })
 

@@ -1,5 +1,6 @@
 /** A server that takes a port, deployed by the role port-app. */
-import { field, group, line } from './fields.ts'
+import { field, group } from './fields.ts'
+import { line } from './texts.ts'
 import { health, turns, webSite } from './web_app.ts'
 
 export const port_app = () =>

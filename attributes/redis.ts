@@ -1,5 +1,6 @@
 /** The Redis server, broker of Celery. */
-import { field, group, kept, line, path } from './fields.ts'
+import { field, group, kept } from './fields.ts'
+import { line, path } from './texts.ts'
 
 export const redis = () =>
   group(

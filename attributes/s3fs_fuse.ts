@@ -1,5 +1,6 @@
 /** S3 buckets as directories. */
-import { field, group, kept, line } from './fields.ts'
+import { field, group, kept } from './fields.ts'
+import { line } from './texts.ts'
 
 export const s3fs_fuse = () =>
   group(

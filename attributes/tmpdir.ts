@@ -1,5 +1,7 @@
 /** Where temporary files of the clients go. */
-import { field, flag, group, line } from './fields.ts'
+import { field, group } from './fields.ts'
+import { line } from './texts.ts'
+import { flag } from './values.ts'
 
 export const tmpdir = () =>
   group(

@@ -1,5 +1,6 @@
 /** The Varnish package. */
-import { field, flag, group } from './fields.ts'
+import { field, group } from './fields.ts'
+import { flag } from './values.ts'
 
 export const varnish = () =>
   group(

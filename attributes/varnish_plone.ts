@@ -1,5 +1,6 @@
 /** How long the cache in front keeps pages. */
-import { field, flag, group, number } from './fields.ts'
+import { field, group } from './fields.ts'
+import { flag, number } from './values.ts'
 
 export const varnish_plone = () =>
   group(

@@ -1,6 +1,9 @@
 /** Attributes that all apps behind a web server have. */
-import { domainName, field, group, integer, list, number, orNull, port, text } from './fields.ts'
+
+import { field, group, list, orNull } from './fields.ts'
 import { requestHeaders, statusRange, urlPath } from './http.ts'
+import { domainName, text } from './texts.ts'
+import { integer, number, port } from './values.ts'
 
 /** The health check that a new process or a new release must pass before it gets requests. */
 export const health = (what: string) =>

@@ -1,0 +1,159 @@
+/** Schemas for attributes that are texts: lines, paths, names, and words of configuration files. */
+import * as z from 'zod'
+import { expectedDomain } from '../core/model/domain_name.ts'
+import { noted, shared } from './schema_notes.ts'
+
+const wholeNumber = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value)
+
+/** Accepts whole numbers as text (`"revision": 20240501`); others arrive as written in the file, see `verbatim`. */
+export const textOf = (value: unknown): unknown => (wholeNumber(value) ? String(value) : value)
+
+const withoutEndSlash = (value: unknown): unknown =>
+  typeof value === 'string' && value.length > 1 ? value.replace(/(?!^)\/+$/, '') : value
+
+export const textNotes = { accepts: 'text', verbatim: true }
+
+/** Text on one line, without control characters other than tabs; a number is the text that the file has. */
+export const line = () =>
+  shared('line', () =>
+    noted(
+      z.preprocess(
+        textOf,
+        z.string().regex(/^[^\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]*$/, { error: 'text on one line' }),
+      ),
+      textNotes,
+    ),
+  )
+
+/** Text of one kind. */
+export const pattern = (regex: RegExp, what: string) =>
+  noted(z.preprocess(textOf, z.string().regex(regex, { error: what })), textNotes)
+
+const trimmed = (value: unknown): unknown => {
+  const text = textOf(value)
+  return typeof text === 'string' ? text.trim() : text
+}
+
+/** Text of one kind, without blanks at its ends. */
+const notation = (key: string, regex: RegExp, what: string) =>
+  shared(key, () => noted(z.preprocess(trimmed, z.string().regex(regex, { error: what })), textNotes))
+
+/** A time as haproxy.cfg has it. */
+export const haproxyTime = () =>
+  notation('haproxyTime', /^\d+(us|ms|s|m|h|d)?$/, 'a time in HAProxy notation, such as 60s')
+
+/** A whole number that a configuration file has as text. */
+export const countText = () => notation('countText', /^\d+$/, 'a whole number')
+
+/** One word of a configuration file: printable ASCII characters without blanks. */
+export const printableWord = () => notation('printableWord', /^[!-~]+$/, 'one word without blanks')
+
+/** Words of haproxy.cfg, without characters that start a comment, a quote or another directive. */
+export const haproxyWords = () =>
+  notation('haproxyWords', /^[\w()., -]+$/, 'words in HAProxy notation, such as leastconn')
+
+export const buildoutFile = () =>
+  shared('buildoutFile', () => pattern(/^(?=.*\S)[^\0-\x08\n-\x1f\x7f]*$/, 'the name of a buildout file'))
+
+/** A host name that a web server answers for; may have a wildcard or be a regular expression of nginx. */
+export const domainName = () =>
+  shared('domainName', () =>
+    noted(
+      z.preprocess(
+        textOf,
+        z.string().superRefine((text, context) => {
+          const message = expectedDomain(text)
+          if (message !== null) context.addIssue({ code: 'custom', message })
+        }),
+      ),
+      textNotes,
+    ),
+  )
+
+/** A size as nginx writes it: it stands in its configuration as it is. */
+export const nginxSize = () =>
+  shared('nginxSize', () =>
+    noted(
+      z.preprocess(textOf, z.string().regex(/^\d+[kmg]?$/i, { error: 'a size of nginx: a number with k, m or g' })),
+      {
+        accepts: 'text',
+      },
+    ),
+  )
+
+/** The name of an account or a group; no configuration file needs to quote it. */
+export const accountName = () =>
+  shared('accountName', () =>
+    noted(
+      z.preprocess(
+        textOf,
+        z.string().regex(/^\w[\w.-]{0,30}[\w.$-]?$/, {
+          error: 'the name of an account: letters, digits, dots, dashes and underscores, 32 at most',
+        }),
+      ),
+      textNotes,
+    ),
+  )
+
+/** Text of any number of lines; a number is the text that the file has. */
+export const text = () =>
+  shared('text', () =>
+    noted(z.preprocess(textOf, z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' })), textNotes),
+  )
+
+const absolutePath = () =>
+  z
+    .string()
+    .regex(/^\/[^\r\n\0]*$/, { error: 'an absolute path', abort: true })
+    .regex(/^(?!.*\/\.{1,2}(\/|$))/, { error: "an absolute path without '.' or '..' parts" })
+
+/** An absolute path; slashes at its end are dropped. */
+export const path = () => shared('path', () => z.preprocess(withoutEndSlash, absolutePath()))
+
+/**
+ * An absolute path that stands in configuration files: supervisor, nginx, cron and others give these signs a meaning, and
+ * Python makes no virtualenv below a `:`.
+ */
+export const configuredPath = () =>
+  shared('configuredPath', () =>
+    z.preprocess(
+      withoutEndSlash,
+      absolutePath().regex(/^[^\p{Cc}\p{Surrogate}"'\\$%`:;#*?[\]{}]*$/u, {
+        error: 'a path without control characters and without " \' \\ $ % ` : ; # * ? [ ] { }',
+      }),
+    ),
+  )
+
+/** A path below another directory. */
+export const relativePath = () =>
+  shared('relativePath', () =>
+    z
+      .string()
+      .regex(/^[^/\0-\x1f\x7f-\x9f\u2028\u2029-][^\0-\x1f\x7f-\x9f\u2028\u2029]*$/, {
+        error: 'a relative path',
+        abort: true,
+      })
+      .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" }),
+  )
+
+/** A path below another directory as the platform writes it: slashes at its ends are dropped, and null, '' and / mean none. */
+export const platformPath = () =>
+  shared('platformPath', () =>
+    z.preprocess((value) => {
+      const path = typeof value === 'string' ? value.replace(/^\/+|\/+$/g, '') : value
+      return path === '' || path === '.' ? undefined : path
+    }, relativePath().optional()),
+  )
+
+/** Links of a release: directory below `shared` to its name in the release. */
+export const links = () => shared('links', () => z.record(relativePath(), relativePath()))
+
+/** A SHA-256 digest as 64 hexadecimal digits. */
+export const sha256 = () =>
+  shared('sha256', () => z.string().regex(/^[0-9a-fA-F]{64}$/, { error: 'a SHA-256 digest of 64 hexadecimal digits' }))
+
+/** A commit by its whole name. */
+export const commit = () =>
+  shared('commit', () =>
+    z.string().regex(/^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$/, { error: 'a commit in full: 40 hexadecimal digits' }),
+  )
