@@ -59,7 +59,7 @@ t.test('what goes beyond the cookbook is this and no more', async (t) => {
 
 t.test('one file for each top-level key', async (t) => {
   const files = readdirSync(new URL('attributes/', root)).map((name) => name.replace(/\.ts$/, ''))
-  const helpers = ['fields', 'http', 'index', 'other_cookbooks', 'web_app']
+  const helpers = ['fields', 'http', 'index', 'other_cookbooks', 'schema_notes', 'texts', 'values', 'web_app']
   const inOneFile = Object.keys(otherCookbooks).filter((key) => key !== 'deploy_django')
   t.strictSame(
     files.filter((name) => !helpers.includes(name)).sort(),
