@@ -1,8 +1,8 @@
 /**
- * Bundles the program: dist/converge.cjs is all of it in one file, dist/start.cjs runs that quickly.
+ * Bundles the program: dist/converge.cjs is the whole program in one file, dist/start.cjs starts it quickly.
  *
  * A run that finds nothing to do should take little longer than Node itself. So the bundle is CommonJS, which Node loads
- * faster; each module in it waits until it is needed; and what V8 compiles of it is stored beside it, for start.cjs.
+ * faster; each module in it loads on demand; and start.cjs loads the code that V8 has compiled ahead.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -25,7 +25,7 @@ const root = fileURLToPath(new URL('.', import.meta.url))
 const dist = `${root}dist`
 const { name, version, license } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 
-/** Puts a text in the place of the modules that are asked for by such a path. */
+/** Returns a plugin that replaces the modules whose path matches the filter. */
 const replace = (name, filter, contents, resolveDir) => ({
   name,
   setup({ onResolve, onLoad }) {
@@ -63,7 +63,7 @@ const locales = `${root}node_modules/zod/v4/locales`
 const onlyEnglish = "export { default as en } from './en.js'"
 
 mkdirSync(dist, { recursive: true })
-// V8 would take what is stored of an earlier bundle of the same length for this one's.
+// V8 would accept the cache of an earlier bundle of the same length for this one.
 for (const name of readdirSync(dist)) if (name.endsWith('.cache')) rmSync(`${dist}/${name}`)
 
 const { metafile } = await build({
@@ -74,7 +74,7 @@ const { metafile } = await build({
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  // A script run by start.cjs has require(), and no import().
+  // A script that start.cjs runs has require(), and no import().
   supported: { 'dynamic-import': false },
   sourcemap: true,
   sourcesContent: false,
@@ -82,23 +82,23 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'external',
   external: ['esbuild', 'ssh2'],
-  // Its main file is UMD, whose requires a bundler cannot follow.
+  // Its main file is UMD, and a bundler cannot follow the requires there.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: { CONVERGE_VERSION: JSON.stringify(version), 'import.meta.url': '__url' },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href" },
   plugins: [
     lazyResources(),
-    // Messages are English here; those of zod in sixty languages are a third of the bundle.
+    // converge prints English messages only. The messages of zod in sixty languages are a third of the bundle.
     replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
-    // Of yargs only its parser is used; the file that offers it brings half of the rest along.
+    // converge uses only the parser of yargs; the file that exports it imports half of the rest.
     replace('yargs', /^yargs\/helpers$/, "export { default as Parser } from 'yargs-parser'", root),
-    // handlebars asks for it, and does without it where it is not installed.
+    // handlebars requires it optionally.
     replace('source-map', /^source-map$/, '', root),
   ],
   absWorkingDir: root,
   logLevel: 'warning',
 })
-// What recipes import, for those who run them elsewhere, such as in tests of their own; in a run they get the engine itself.
+// The module that recipes import outside a run, such as in tests. In a run they get the engine itself.
 await build({
   entryPoints: ['recipes/api.ts'],
   outfile: 'dist/api.cjs',
@@ -114,13 +114,13 @@ await build({
 })
 copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
-// The same, for those who start it by this name.
+// Another name for the same program.
 writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
 writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses(Object.keys(metafile.inputs)))
 writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
 
-/** The licence of each package that is bundled. */
+/** Returns the licences of all bundled packages. */
 function licenses(inputs) {
   const directories = new Set(
     inputs.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
@@ -128,21 +128,21 @@ function licenses(inputs) {
   const texts = [...directories].sort().map((directory) => {
     const about = JSON.parse(readFileSync(`${root}${directory}/package.json`, 'utf8'))
     const file = readdirSync(`${root}${directory}`).find((one) => /^(licen[cs]e|copying)([.-]|$)/i.test(one))
-    if (file === undefined) throw new Error(`${directory}: a bundled package without the text of its licence`)
+    if (file === undefined) throw new Error(`${directory}: the bundled package has no licence file`)
     const text = readFileSync(`${root}${directory}/${file}`, 'utf8').trim()
     return `${about.name} ${about.version} (${about.license})\n\n${text}\n`
   })
   return `${name} contains the packages below, each under its own licence.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`
 }
 
-/** All packages that the program may run with, as CycloneDX; the same lock file gives the same text. */
+/** Lists all packages of the program as CycloneDX. The same lock file gives the same text. */
 function billOfMaterials() {
   const { packages } = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8'))
   const used = Object.entries(packages).filter(([path, { dev }]) => path !== '' && !dev)
   const nameOf = (path) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
   const refOf = (path) => (path === '' ? name : `${nameOf(path)}@${packages[path].version}`)
   const purlOf = (path) => `pkg:npm/${nameOf(path).replace('@', '%40')}@${packages[path].version}`
-  // Where Node finds it: beside the package that asks, or further up.
+  // Search as Node does: beside the package that requires it, then in the parent directories.
   const found = (path, wanted) => {
     for (let at = path; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules/') - 1))) {
       const place = `${at === '' ? '' : `${at}/`}node_modules/${wanted}`
@@ -181,7 +181,7 @@ function billOfMaterials() {
   return { ...content, serialNumber: `urn:uuid:${uuid}` }
 }
 
-/** Has the program do what most runs do, and stores what V8 compiled for that. */
+/** Runs the program as most runs do, and stores the code that V8 compiled. */
 function compileAhead() {
   const place = mkdtempSync(`${tmpdir()}/converge-build-`)
   const recipe = `${place}/recipe.ts`
@@ -203,7 +203,7 @@ function compileAhead() {
     const { compiled } = require(${JSON.stringify(`${dist}/start.cjs`)})
     process.on('exit', () => require('node:fs').writeFileSync(compiled, program.createCachedData()))`
   const env = { ...process.env, XDG_CACHE_HOME: `${place}/cache` }
-  // Each begins with what the one before has stored, and adds to it.
+  // Each run loads the code that the previous one stored, and adds to it.
   for (const args of [run, run, ['--help']]) {
     const { status, stderr } = spawnSync(process.execPath, ['-e', child, '-', ...args], { env, encoding: 'utf8' })
     if (status !== 0) throw new Error(`converge ${args.join(' ')}: ${stderr}`)

@@ -50,8 +50,8 @@ const site = () =>
 const machine = describeMachine(tmpdir())
 const intro = [
   '# Downtime',
-  `Written by \`npm run bench:downtime\`. wrk keeps 12 connections busy, each asking again as soon as it is answered, on the machine that is
-deployed to, and that builds the releases meanwhile. Failed is what was refused, cut off or answered with anything but 2xx.`,
+  `Written by \`npm run bench:downtime\`. wrk keeps 12 connections busy; each sends the next request after an answer. It runs on the
+host that builds and deploys the releases at the same time. A request failed if it was refused, interrupted or not answered with 2xx.`,
   [...machine, new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
 ]
 

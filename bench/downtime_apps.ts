@@ -46,7 +46,7 @@ async function played(app: WebApp, owner: Owner, scene: Scene): Promise<Figures>
 const node: App = {
   title: 'A Node server on two ports (port-app)',
   needs: ['git', 'nginx', 'supervisord', 'wrk'],
-  about: 'nginx is reloaded by each of these; each request has a connection of its own.',
+  about: 'Each of these reloads nginx. Each request has its own connection.',
   async tabled(owner, tabled) {
     const health = { path: '/healthz', status: 200, deadline_seconds: 20 }
     const app = await WebApp.make(owner, 'port-app', {
@@ -73,7 +73,7 @@ const node: App = {
 const jetty: App = {
   title: 'Jetty on two ports (jetty-app)',
   needs: ['nginx', 'supervisord', 'java', 'jetty9', 'zip', 'wrk'],
-  about: 'Each release gets a JVM of its own.',
+  about: 'Each release has its own JVM.',
   async tabled(owner, tabled) {
     const place = scratch(owner)
     const file = `${place}/app.war`
@@ -107,7 +107,7 @@ const jetty: App = {
 const php: App = {
   title: 'PHP by php-fpm (php-app)',
   needs: ['git', 'nginx', 'supervisord', 'php-fpm', 'wrk'],
-  about: 'Hot: a link is switched, and nothing else. Cold: nginx and php-fpm are reloaded.',
+  about: 'Hot: the deploy switches only a link. Cold: it reloads nginx and php-fpm.',
   async tabled(owner, tabled) {
     const app = await WebApp.make(owner, 'php-app', {
       php_app: { document_root: 'public', fpm: { max_children: 8 } },

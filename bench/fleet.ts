@@ -67,10 +67,10 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
   const results = new Results()
   const loads = new Map<string, string[]>()
   const [first] = hosts
-  if (first === undefined) throw new Error('there are no hosts')
+  if (first === undefined) throw new Error('no hosts')
   for (const { name, form, command, only } of tools) {
     if (only === null) continue
-    tell(`${name}, ${form}: whether it mends`)
+    tell(`${name}, ${form}: whether it repairs a file`)
     damage(first)
     await measured(place, { ...command, argv: [...command.argv, ...only(first)] })
     verifyFiles(hosts)
@@ -86,7 +86,7 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
       const outcome = await measured(place, command)
       spent.set(tool, (spent.get(tool) ?? 0) + (outcome === 'too slow' ? enough + 1 : outcome.wall))
       results.add([name, form], outcome)
-      if (seen(hosts) !== before) throw new Error(`${name}, ${form}: it has written, though there was nothing to do`)
+      if (seen(hosts) !== before) throw new Error(`${name}, ${form}: it wrote although nothing had changed`)
     }
   return {
     tools,
@@ -181,7 +181,7 @@ function describe(found: Findings, facts: readonly string[]): string {
           table(['tool', 'form', ...figureNames, 'load before'], compared.rows),
         ]
       : []),
-    ...(parts ? ['## What a run costs', aboutParts, parts] : []),
+    ...(parts ? ['## Parts of a run', aboutParts, parts] : []),
     ...(grown ? ['## More hosts', aboutGrowth, table(['hosts', ...figureNames], grown.rows())] : []),
     ...(compiled
       ? ['## A large stack file', aboutCheck, table(['hosts', 'command', ...figureNames], compiled.rows())]
@@ -193,20 +193,20 @@ function describe(found: Findings, facts: readonly string[]): string {
   return `${sections.join('\n\n')}\n`
 }
 
-const about = `Written by \`npm run bench:fleet\`. The hosts are on this machine, each with a network namespace, files and an sshd of its own: what they do, and
-what the operator's program does, shares its cores. Medians, with the range in brackets; wall time, CPU of the operator's programs (what runs on
-the hosts is not in it) and the peak memory of the largest of them come from wait4(2).`
-const aboutTools = `A directory and ${count} files of 1 KB with mode 0640, as declared already; nobody may write anything. ansible-core with 10 forks and pipelining; its
-connections stay open between runs (ControlPersist, as by default), those of the others are made anew each time. \`a loop\` is one task of
-ansible.builtin.copy; what is left out without facts is what \`facts alone\` takes; the forms that take minutes are run with \`--slow\`. pyinfra with its own
-defaults. What takes more than a minute is run once.`
+const about = `Written by \`npm run bench:fleet\`. The hosts are on this computer, each with its own network namespace, files and sshd. So the hosts and the
+operator's program share its cores. Figures are medians, with the range in brackets. Wall time, CPU of the operator's programs (without the
+programs on the hosts) and the peak memory of the largest of them come from wait4(2).`
+const aboutTools = `A directory and ${count} files of 1 KB with mode 0640, as declared already; no tool may write anything. ansible-core has 10 forks and pipelining. Its
+connections stay open between runs (ControlPersist, as by default); the other tools connect again each time. \`a loop\` is one task of
+ansible.builtin.copy. \`facts alone\` is the time that a form without facts saves. Forms that take minutes run only with \`--slow\`. pyinfra has its
+defaults. A form that takes more than a minute runs once.`
 const aboutParts =
-  '`converge stack configure` with nothing to do. Of ten hosts each takes longer than one alone, since all of them share the cores.'
-const aboutGrowth = '`converge stack configure` with nothing to do, 25 hosts at once as by default.'
+  '`converge stack configure` with nothing to do. Each of ten hosts takes longer than one alone, because all share the cores.'
+const aboutGrowth = '`converge stack configure` with nothing to do, 25 hosts at once (the default).'
 const aboutCheck =
   'One ZEO server, two frontends, the rest clients. Each command reads the file and compiles all roles of all hosts; `plan` then fails to connect to its only host.'
 const aboutContact =
-  'The engine and the recipes are brought, and a Node where the host has none (40 MB packed, unpacked by each host); all of it stays there.'
+  'The operator uploads the engine and the recipes, and Node if the host has none (40 MB packed; each host unpacks it). All of it stays on the host.'
 
 async function main(): Promise<void> {
   const { repetitions, most, limit, slow, output, help } = options()
@@ -282,11 +282,11 @@ async function measureAll(
   found.compiled = await compiling(place, [10, 100, 1000, 10_000])
   keep(found)
   found.contact = await firstContact(place, [
-    { what: 'a Node of their own', hosts: own.slice(0, few) },
-    { what: 'no Node there', hosts },
-    { what: 'no Node there, and none packed yet', hosts, packs: true },
-    { what: 'a Node of their own', hosts: own },
-    { what: 'no Node there', hosts: bare },
+    { what: 'their own Node', hosts: own.slice(0, few) },
+    { what: 'no Node', hosts },
+    { what: 'no Node, and none packed yet', hosts, packs: true },
+    { what: 'their own Node', hosts: own },
+    { what: 'no Node', hosts: bare },
   ])
   keep(found)
 }

@@ -97,10 +97,10 @@ async function told({ argv, cwd, environment }: Command, home: string): Promise<
 }
 
 const partNames = {
-  start: "the operator's start: Node, stack file, recipes packed, each host's roles compiled",
-  connect: 'all hosts are connected to, and held for this rollout',
-  look: "a host's run but for its resources: exec, a shell, Node's start, the node and the roles, the way back",
-  engine: 'its resources: 100 files looked at',
+  start: "start on the operator's computer: Node, stack file, packed recipes, compiled roles of each host",
+  connect: 'connect to all hosts, and lock them for this rollout',
+  look: 'run on a host without its resources: exec, a shell, start of Node, node JSON and roles, the response',
+  engine: 'its resources: reads of 100 files',
   rest: 'from the last host to the end of the program',
 } as const
 
@@ -144,7 +144,7 @@ export async function partsTable(place: Place, hosts: readonly TestHost[], sizes
     ),
   ]
   const parts = Object.keys(partNames) as (keyof typeof partNames)[]
-  const rows = [...parts.map((part) => row(partNames[part], part)), row('all of it', 'whole')]
+  const rows = [...parts.map((part) => row(partNames[part], part)), row('total', 'whole')]
   return table(['ms', ...sizes.map((size) => (size === 1 ? '1 host' : `${size} hosts`))], rows)
 }
 

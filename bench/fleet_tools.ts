@@ -219,6 +219,6 @@ export function verifyFiles(hosts: readonly TestHost[]): void {
       const path = `${root}${pathOf(index)}`
       const there = lstatSync(path, { throwIfNoEntry: false })
       if (!there || (there.mode & 0o7777) !== 0o640 || readFileSync(path, 'utf8') !== contentOf(index))
-        throw new Error(`${name}: ${pathOf(index)} is not as declared`)
+        throw new Error(`${name}: ${pathOf(index)} differs from the declaration`)
     }
 }

@@ -1,4 +1,4 @@
-// No tool but a yardstick: the least that one process of Node has to do for the same desired state.
+// The lower bound of the comparison: the minimum that one process of Node must do for the same desired state.
 import * as fs from 'node:fs'
 
 const { template, root, directories, files, links } = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'))

@@ -27,7 +27,7 @@ async function setUp(): Promise<number> {
     const site = await FleetSite.make(owner)
     await site.add('zeo', ...clients)
     await site.haveEggs(async () => {
-      throw new Error('no eggs: run test/machine/fleet_site.test.ts once, which builds them')
+      throw new Error('the eggs are missing: build them with `npx tap test/machine/fleet_site.test.ts`')
     }, 'plone1')
     const began = performance.now()
     const { status, stdout, stderr } = await site.operator.run(['setup'])

@@ -17,7 +17,7 @@ export function report(measured: Measured, machine: readonly string[], contestan
   )
   const sections = [
     '# Measurements',
-    'Written by `npm run bench`. Medians, with the range in brackets; wall time, CPU of the whole process tree, and peak memory of its largest process come from wait4(2). Repetitions are interleaved, and each result is verified.',
+    'Written by `npm run bench`. Figures are medians, with the range in brackets. Wall time, CPU of the whole process tree, and peak memory of its largest process come from wait4(2). Repetitions are interleaved, and each result is verified.',
     [...machine, versions.join(', '), new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
     '## Targets',
     table(['target', 'measured', 'met'], targets(measured)),
@@ -37,10 +37,10 @@ function resourceSections(results: Results, contestants: readonly Contestant[]):
   })
   return [
     '## One desired state by each tool',
-    'Of ten resources eight are files of 1 KB rendered from a template (mode 0640), one a directory (0750), one a link. A tool that has taken a minute at one size is not run again at it.',
+    'Eight of ten resources are files of 1 KB rendered from a template (mode 0640), one is a directory (0750), one a link. A tool that needed a minute at one size does not run again at that size.',
     table(['resources', 'phase', 'tool', ...figureNames], rows),
     ...(costs.length > 0
-      ? ['What one more resource costs when there is nothing to do:', table(['tool', 'wall ms', 'CPU ms'], costs)]
+      ? ['Time for one more resource with nothing to do:', table(['tool', 'wall ms', 'CPU ms'], costs)]
       : []),
   ]
 }
@@ -53,7 +53,7 @@ function deploySections({ results, size, missing }: DeployResults): string[] {
   const order = ([phase]: readonly string[]) => deployPhases.indexOf(phase ?? '')
   return [
     '## A deploy',
-    `3,000 files, ${size.toFixed(0)} MB, 30 of them changed. Capistrano works over ssh to this host, and what it does there is not in its CPU time; \`git archive | tar\` makes no release, it is the least that has to be done.`,
+    `3,000 files, ${size.toFixed(0)} MB, 30 of them changed. Capistrano works over ssh to this host; its CPU time does not include its commands there. \`git archive | tar\` makes no release; it is the minimum of work.`,
     ...(missing.length > 0 ? [`Not installed: ${missing.join(', ')}.`] : []),
     table(
       ['deploy', 'tool', ...figureNames],

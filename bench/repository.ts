@@ -48,7 +48,8 @@ export class Repository {
     for (let index = 0; index < fileCount; index++) {
       const path = this.path(index)
       const deployed = `${directory}/${path.slice(this.work.length + 1)}`
-      if (!fs.readFileSync(path).equals(fs.readFileSync(deployed))) throw new Error(`${deployed} is not as committed`)
+      if (!fs.readFileSync(path).equals(fs.readFileSync(deployed)))
+        throw new Error(`${deployed} differs from the commit`)
     }
   }
 

@@ -54,7 +54,7 @@ function options() {
 async function main(): Promise<void> {
   const { only, sizes, repetitions, program, output, slow, help } = options()
   if (help) return console.log(usage)
-  if (!fs.existsSync(program)) throw new Error(`${program} is not there: npm run build`)
+  if (!fs.existsSync(program)) throw new Error(`${program} does not exist: run npm run build`)
   const all = [floor, converge(program), cfengine, puppet, itamae, ansible].map((peer) => ({
     peer,
     version: peer.version(),

@@ -17,7 +17,7 @@ export function verify({ root, directories, files, links }: State): void {
     check(path, () => mode(path) === 0o640 && fs.readFileSync(path, 'utf8') === wanted)
   }
   for (const { path, target } of links) check(path, () => fs.readlinkSync(path) === target)
-  if (wrong.length > 0) throw new Error(`${wrong.length} are not as declared, the first: ${wrong[0]}`)
+  if (wrong.length > 0) throw new Error(`${wrong.length} differ from the declaration; the first: ${wrong[0]}`)
 }
 
 /** Adds a line to one file in a hundred, spread over all files. */

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * The main job from an empty machine: a ZEO server and two Zope clients of the example buildout, on this host.
+ * Converges an empty host: a ZEO server and two Zope clients of the example buildout, on this host.
  *
- * As root it uses the system (packages, the account deploy, /srv/www); as an ordinary user everything is below one
- * directory. `node docs/demo.mjs --stop` stops and removes it all.
+ * As root it uses the system (packages, the account deploy, /srv/www). For an ordinary user everything is below one
+ * directory. `node docs/demo.mjs --stop` stops and removes everything.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 const project = fileURLToPath(new URL('..', import.meta.url))
 const isRoot = process.getuid() === 0
 const prefix = process.env.CONVERGE_DEMO_PREFIX ?? (isRoot ? '' : join(homedir(), 'converge-demo'))
-// Where the account deploy, too, may read it.
+// The account deploy must be able to read it too.
 const home = isRoot && prefix === '' ? '/var/lib/converge-demo' : `${prefix}/demo`
 const repository = join(home, 'site')
 const json = join(home, 'site.json')
@@ -30,7 +30,7 @@ const git = (...args) =>
   run('git', ['-C', repository, '-c', 'user.name=demo', '-c', 'user.email=demo@example.org', ...args])
 
 function stop() {
-  if (!existsSync(json)) return say('there is nothing to stop')
+  if (!existsSync(json)) return say('nothing to stop')
   say('stopping and removing the demo')
   const status = converge('undeploy', ...flags, '--purge')
   if (status !== 0) process.exit(status)
@@ -77,21 +77,21 @@ async function demo() {
   if (first !== 0) process.exit(first)
   say('4. a page from each client')
   for (let n = 1; n <= clients; n++) await page(8080 + n)
-  say('5. the same again')
+  say('5. a second run, with nothing to do')
   const second = converge(...flags)
   if (second !== 0) process.exit(second)
   const command = `node ${program}`
-  say('It runs. What to try next:')
+  say('The site runs. Next commands:')
   process.stdout.write(`
   ${command} status ${flags.join(' ')}
   ${command} releases ${flags.join(' ')}
-  edit ${repository}/VERSION, commit, then look at the plan and deploy it:
+  edit ${repository}/VERSION, commit it, print the plan, and deploy:
     git -C ${repository} commit -am 'a new revision'
     ${command} plan --event deploy ${flags.join(' ')}
     ${command} deploy ${flags.join(' ')}
   ${command} rollback ${flags.join(' ')}
 
-Stop and remove all of it:
+Stop and remove everything:
   node ${fileURLToPath(import.meta.url)} --stop
 `)
 }

@@ -1,4 +1,4 @@
-/** Writes the reference pages from the definitions themselves; with --check it only says whether they are current. */
+/** Writes the reference pages from the definitions; with --check it only reports whether they are current. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ZodType } from 'zod'
@@ -19,7 +19,7 @@ function resourcesPage(): string {
   const parts = [
     `# Resources\n${note}
 Every resource also takes \`when\`, \`onlyIf\`, \`notIf\`, \`retries\`, \`retryDelay\`, \`timeout\`, \`ignoreFailure\`, \`sensitive\` and \`after\`
-([how a run works](../how-a-run-works.md)), and gives \`digest\` for others to refer to. \`converge resources NAME\` prints the same.
+([how a run works](../how-a-run-works.md)), and has the output \`digest\` for other resources. \`converge resources NAME\` prints the same.
 `,
   ]
   for (const name of Object.keys(definitions).sort()) {
@@ -27,7 +27,7 @@ Every resource also takes \`when\`, \`onlyIf\`, \`notIf\`, \`retries\`, \`retryD
     if (!definition) continue
     const { doc, mirrors, props, examples } = describeResource(definition)
     parts.push(`## ${name}\n\n${doc}${mirrors ? `\n\nMirrors: ${mirrors}.` : ''}\n`)
-    parts.push('| prop | type | |\n|---|---|---|')
+    parts.push('| property | type | |\n|---|---|---|')
     for (const prop of props)
       parts.push(`| \`${prop.name}\`${prop.required ? '' : ' (optional)'} | ${cell(prop.type)} | ${cell(prop.doc)} |`)
     parts.push('', '```ts', ...examples.map((example) => `${name}(r, ${example})`), '```', '')
@@ -40,8 +40,8 @@ function attributesPage(): string {
   const rows: string[] = []
   walk(schema, [], rows)
   return `# Attributes\n${note}
-What custom JSON and node JSON may say, by key. \`*\` stands for a name of your own. \`converge attributes --explain KEY\` tells where
-a value comes from, \`converge attributes --schema\` prints this as JSON Schema for your editor.
+The keys of custom JSON and node JSON. \`*\` stands for a name that you choose. \`converge attributes --explain KEY\` prints the source
+of a value. \`converge attributes --schema\` prints this page as JSON Schema for your editor.
 
 | key | type | default | |
 |---|---|---|---|
@@ -65,13 +65,13 @@ function walk(schema: JsonSchema, path: readonly string[], rows: string[]): void
 function row(schema: JsonSchema, path: readonly string[]): string {
   const unit = typeof schema['x-unit'] === 'string' ? ` (${schema['x-unit']})` : ''
   const mirrors = mirrored(schema['x-mirrors'], path)
-  const secret = schema['x-sensitive'] === true ? ' Never shown.' : ''
+  const secret = schema['x-sensitive'] === true ? ' Never displayed.' : ''
   const effect = effectOf(schema)
   const standard = 'default' in schema ? `\`${cell(JSON.stringify(schema.default))}\`` : ''
   return `| \`${path.join('.')}\` | ${cell(typeOf(schema))}${unit} | ${standard} | ${cell(String(schema.description ?? ''))}${mirrors}${secret}${effect} |`
 }
 
-/** Whether it has an effect at all, and what else must be set for that. */
+/** Describes whether an attribute has an effect, and which other attributes it needs. */
 function effectOf(schema: JsonSchema): string {
   const hint = (text: string) => ` **No effect**: ${text}.`
   if (typeof schema['x-unused'] === 'string') return hint(schema['x-unused'])
@@ -88,13 +88,13 @@ function needText(need: string): string {
   return need.startsWith('!') ? `${name} to be off` : name
 }
 
-/** What it mirrors, unless that is the attribute of the same name. */
+/** Names what an attribute mirrors, unless that is the attribute of the same name. */
 function mirrored(mirrors: unknown, path: readonly string[]): string {
   const sameName = path.map((key) => `['${key}']`).join('')
   return typeof mirrors !== 'string' || mirrors.endsWith(`node${sameName}`) ? '' : ` Mirrors ${mirrors}.`
 }
 
-/** Kinds of values that the schema of a stack file names. */
+/** Descriptions of the definitions in the schema of a stack file. */
 const named: Readonly<Record<string, string>> = {
   '#/$defs/customJson': 'attributes, a JSON Patch, the path of a file, or a list of these',
   '#/$defs/overlay': 'an object',
@@ -103,7 +103,7 @@ const named: Readonly<Record<string, string>> = {
 
 function typeOf(schema: JsonSchema): string {
   if (typeof schema.$ref === 'string') return named[schema.$ref] ?? 'any'
-  // That a text may stand elsewhere is told above the table.
+  // The paragraph above the table explains that a text may be elsewhere.
   if (Array.isArray(schema.anyOf) && schema.anyOf.some((one: JsonSchema) => one.$ref === '#/$defs/elsewhere'))
     return typeOf({ ...schema, anyOf: schema.anyOf.filter((one: JsonSchema) => one.$ref !== '#/$defs/elsewhere') })
   if (schema.const !== undefined) return JSON.stringify(schema.const)
@@ -118,8 +118,8 @@ function stackPage(): string {
   const rows: string[] = []
   walk(stackJsonSchema({}), [], rows)
   return `# Stack file\n${note}
-What a stack file may say, by key; \`*\` stands for a name of your own. [How to write one](../stack.md). A text may stand elsewhere:
-\`{"$file": "PATH"}\`, \`{"$env": "NAME"}\`. \`converge stack schema\` prints this as JSON Schema for your editor.
+The keys of a stack file; \`*\` stands for a name that you choose. [How to write one](../stack.md). A text may come from a file or a variable:
+\`{"$file": "PATH"}\`, \`{"$env": "NAME"}\`. \`converge stack schema\` prints this page as JSON Schema for your editor.
 
 | key | type | |
 |---|---|---|

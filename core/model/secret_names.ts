@@ -1,6 +1,6 @@
 /** Decides by its name whether a value is secret. */
 
-/** Secret in whatever place of a name they stand, unless the last word says that the value only describes the secret. */
+/** Secret at any position in a name, unless the last word shows that the value only describes the secret. */
 const strongWords = [
   ...['password', 'passwd', 'passphrase', 'passcode', 'passwort', 'kennwort', 'secret', 'token'],
   ...['credential', 'credentials', 'api_key', 'apikey', 'private_key', 'privatekey'],
@@ -12,7 +12,7 @@ const keyKinds = [
   ...['preshared', 'app', 'unseal', 'gpg', 'pgp', 'rsa', 'aes', 'enc', 'storage', 'stripe', 'mailgun', 'openai'],
 ]
 const keys = keyKinds.flatMap((kind) => [`${kind}_key`, `${kind}key`])
-/** Several at once. `tokens` is missing: `MAX_TOKENS` is a number. */
+/** Names of several secrets, without `tokens`: `MAX_TOKENS` is a number. */
 const plurals = [
   ...['passwords', 'passphrases', 'secrets', 'api_keys', 'apikeys', 'private_keys', 'access_tokens', 'auth_tokens'],
   ...keys.map((key) => `${key}s`),
@@ -26,11 +26,11 @@ const others = [
 ]
 const endings = [...plurals, ...words, ...keys, ...others]
 
-/** Words with which names in one letter case end: `MYSQLPASSWORD`, `clientsecret`, `storepass`. */
+/** Endings of secret names in one letter case: `MYSQLPASSWORD`, `clientsecret`, `storepass`. */
 const joined =
   /(?:password|passwd|passphrase|secret|(?:access|auth|refresh|api|bot|user|id)token|(?:db|mysql|redis|smtp|mail|admin|user|root|store|key|auth|ldap|ftp|http)_?pass)$/
 
-/** Which of several values it is, where it is used, or its form: `DB_PASSWORD_2`, `API_TOKEN_OLD`, `PRIVATE_KEY_BASE64`. */
+/** Endings that name one of several values, its use or its form: `DB_PASSWORD_2`, `API_TOKEN_OLD`, `PRIVATE_KEY_BASE64`. */
 const uses = [
   ...['old', 'new', 'prev', 'previous', 'next', 'current', 'backup', 'legacy', 'fallback', 'fallbacks', 'primary'],
   ...['secondary', 'main', 'default', 'prod', 'production', 'staging', 'stage', 'test', 'testing', 'dev', 'live'],
@@ -41,25 +41,26 @@ const useAtEnd = new RegExp(`(?:_?\\d{1,4}|_(?:${uses.join('|')}))$`, 'i')
 
 /** Last words of names whose value describes a secret: `TOKEN_URL`, `PASSWORD_MIN_LENGTH`. */
 const about = new Set(
-  `file files path paths dir directory folder name names id ids url uri urls host port user username email owner group
-  length len min max size bits count limit rounds iterations ttl timeout expiry expires expiration lifetime age days hours
-  minutes seconds interval rotation rotate policy validator validators validation hasher hashers hashing algorithm alg type
-  kind format field header param parameter prefix suffix enabled disabled required enable disable optional allowed reset
-  change changed forgot forgotten recovery command cmd prompt provider providers backend store storage manager service
-  services endpoint env environment var variable variables version mode role roles class label hint help template view
-  form page link method scheme strategy realm audience issuer scope scopes source lookup helper agent based auth
-  authentication entry strength check checks checker bucket tool tools utils util factory handler model models
-  middleware parser generator function py pyc js ts cfg conf ini yaml yml txt md html xml sh rb java c h cpp go php log
-  lock less free zcml pt css po sql exe so md5sum management`
-    .trim()
-    .split(/\s+/),
+  [
+    'file files path paths dir directory folder name names id ids url uri urls host port user username email owner',
+    'group length len min max size bits count limit rounds iterations ttl timeout expiry expires expiration lifetime',
+    'age days hours minutes seconds interval rotation rotate policy validator validators validation hasher hashers',
+    'hashing algorithm alg type kind format field header param parameter prefix suffix enabled disabled required',
+    'enable disable optional allowed reset change changed forgot forgotten recovery command cmd prompt provider',
+    'providers backend store storage manager service services endpoint env environment var variable variables version',
+    'mode role roles class label hint help template view form page link method scheme strategy realm audience issuer',
+    'scope scopes source lookup helper agent based auth authentication entry strength check checks checker bucket',
+    'tool tools utils util factory handler model models middleware parser generator function py pyc js ts cfg conf',
+    'ini yaml yml txt md html xml sh rb java c h cpp go php log lock less free zcml pt css po sql exe so md5sum',
+    'management',
+  ].flatMap((line) => line.split(' ')),
 )
 
-/** Found in every secret name; what only looks for candidates in a text need not compare whole words. */
+/** Matches a part of every secret name. A search for candidates in a text need not compare whole words. */
 export const secretStem =
   /pass|pw|pwd|wort|secret|token|cred|salt|bearer|key|dsn|auth|_pat|Pat|pepper|jwt|psk|conn|cookie|webhook/i
 
-/** A source for a regular expression that matches a name which may be secret; `hasSecretName` decides. */
+/** Source of a regular expression for names that may be secret; `hasSecretName` decides. */
 export const candidateName = `[\\w.-]{0,60}(?:${secretStem.source})[\\w.-]{0,60}`
 
 /** Names that the user adds to those of secrets, and names that the user excludes; letter case is ignored. */
@@ -74,7 +75,7 @@ const decided = new Map<string, boolean>()
 const mostDecided = 10_000
 
 /**
- * Whether a name says that its value is secret wherever it stands, such as the environment variable `DB_PASSWORD`.
+ * Decides whether a name marks its value as secret anywhere, such as the environment variable `DB_PASSWORD`.
  * @param name the last key of a path, or the name of a variable
  * @param own names the user added or excluded; default: none
  */
@@ -93,13 +94,13 @@ export function hasSecretName(name: string, own: OwnNames = noNames): boolean {
   return result
 }
 
-/** Whether a name stands for several secrets, so that whatever lies below it is secret: `passwords`, `API_KEYS`. */
+/** Decides whether a name stands for several secrets, so that all values below it are secret: `passwords`, `API_KEYS`. */
 export function hasPluralSecretName(name: string): boolean {
   const lower = inWords(name).toLowerCase()
   return [...plurals, 'credentials'].some((ending) => lower.endsWith(ending) && hasSecretName(name))
 }
 
-/** Whether a name beside secrets says whose they are, as `user` does in `credentials`: its value is none. */
+/** Decides whether a name identifies the owner of the secrets beside it, as `user` in `credentials`; its value is not secret. */
 export function isIdentityName(name: string): boolean {
   return /^(?:user(?:_?name)?|login|name|host(?:name)?|port|e?mail|type|id|url|region|adapter|database)$/i.test(name)
 }
@@ -128,7 +129,7 @@ function hasStrongWord(split: string): boolean {
   return strongWords.some((word) => lower.includes(`_${word}_`))
 }
 
-/** `dbToken`, `X-Api-Key` and `access.token` with underscores between their words. */
+/** Separates the words of `dbToken`, `X-Api-Key` and `access.token` with underscores. */
 function inWords(name: string, atCapitals = true): string {
   const separated = name.replaceAll(/[-.\s]/g, '_').replace(/^_+/, '')
   return atCapitals ? separated.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2') : separated

@@ -1,4 +1,4 @@
-/** Layers that are JSON Patches (RFC 6902): checked as a whole when read, applied to what the layers below say. */
+/** Checks layers that are JSON Patches (RFC 6902), and applies them to the attributes of the layers below. */
 import type { Operation } from 'fast-json-patch'
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
@@ -6,12 +6,12 @@ import type { Layer } from './layers.ts'
 import { isObject, type JsonObject } from './merge.ts'
 import { childOf, formatPath, hasChild, pointerKeys } from './path.ts'
 
-/** The library is loaded with the first patch layer, and travels with it. */
+/** Loaded with the first patch layer, and passed on with it. */
 export type PatchLibrary = typeof import('fast-json-patch')['default']
 
 const kinds = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
-/** Everything wrong with the operations themselves. */
+/** Returns all problems of the operations themselves. */
 export function checkOperations(operations: readonly unknown[], locate: Layer['locate']): ConvergeError[] {
   return operations.flatMap((operation, index) => {
     const found = problemsOf(operation)
@@ -21,7 +21,7 @@ export function checkOperations(operations: readonly unknown[], locate: Layer['l
           code: 'INVALID_PATCH',
           source: locate(key === undefined ? [index] : [index, key]),
           hint:
-            hint ?? 'an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"}',
+            hint ?? 'write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"}',
           usage: true,
         }),
     )
@@ -36,11 +36,11 @@ interface OperationProblem {
 
 function problemsOf(operation: unknown): OperationProblem[] {
   if (!isObject(operation))
-    return [{ message: 'an object is expected', hint: 'a layer that is an array is taken for a JSON Patch (RFC 6902)' }]
+    return [{ message: 'expected an object', hint: 'converge reads an array as a JSON Patch (RFC 6902)' }]
   const { op, path, from } = operation
   if (typeof op !== 'string' || !kinds.includes(op)) {
-    const got = op === undefined ? 'there is no "op"' : `${JSON.stringify(op)} is no operation`
-    const hint = (typeof op === 'string' ? nearest(op, kinds) : undefined) ?? `there are: ${kinds.join(', ')}`
+    const got = op === undefined ? '"op" is missing' : `unknown operation ${JSON.stringify(op)}`
+    const hint = (typeof op === 'string' ? nearest(op, kinds) : undefined) ?? `use one of ${kinds.join(', ')}`
     return [{ key: 'op', message: got, hint }]
   }
   const problems = [pointerProblem('path', path)]
@@ -54,17 +54,17 @@ function problemsOf(operation: unknown): OperationProblem[] {
 }
 
 function pointerProblem(key: string, pointer: unknown): OperationProblem | undefined {
-  if (pointer === undefined) return { message: `there is no "${key}"` }
-  if (typeof pointer !== 'string') return { key, message: `"${key}" is a text, not a ${typeof pointer}` }
-  if (pointer === '') return { key, message: `"${key}" is empty, which means all attributes at once: name a key` }
+  if (pointer === undefined) return { message: `"${key}" is missing` }
+  if (typeof pointer !== 'string') return { key, message: `"${key}" must be a text, not a ${typeof pointer}` }
+  if (pointer === '') return { key, message: `"${key}" is empty, which selects all attributes: name a key` }
   if (!pointer.startsWith('/'))
     return {
       key,
-      message: `"${key}" has to start with a slash`,
+      message: `"${key}" must start with a slash`,
       hint: `write "/${pointer.replaceAll('.', '/')}"`,
     }
   if (/~(?![01])/.test(pointer))
-    return { key, message: `"${key}" has a ~ of its own: write ~0 for it, and ~1 for a slash` }
+    return { key, message: `"${key}" contains a bare ~: write ~0 for it, and ~1 for a slash` }
   if (pointerKeys(pointer).includes('__proto__')) return { key, message: 'a key __proto__ is not allowed' }
   return undefined
 }
@@ -77,7 +77,7 @@ export interface Surroundings {
 
 export interface Patched {
   readonly value: JsonObject
-  /** `PATCH_FAILED` for each operation that failed, with its place; the value is without them. */
+  /** One `PATCH_FAILED` for each failed operation, with its location; the value does not contain their changes. */
   readonly problems: readonly ConvergeError[]
 }
 
@@ -117,8 +117,8 @@ interface Step {
 }
 
 /**
- * @param owned top-level keys of the document that are copies already
- * @throws ConvergeError where it cannot be applied; defaults may be filled in by then
+ * @param owned top-level keys of the document that are already copies
+ * @throws ConvergeError if the operation cannot be applied; defaults may already be filled in
  */
 function applyOperation(
   document: Record<string, unknown>,
@@ -149,7 +149,7 @@ function applyOperation(
 
 type Fail = (message: string, hint?: string) => never
 
-/** Makes sure that all keys of a pointer lead somewhere, by defaults where the layers say nothing. */
+/** Ensures that all keys of a pointer exist, with defaults if no layer sets them. */
 function reach(
   document: Record<string, unknown>,
   keys: readonly string[],
@@ -163,15 +163,15 @@ function reach(
     const path = formatPath(keys.slice(0, index))
     const last = index === keys.length - 1
     if (Array.isArray(at)) checkIndex(at, key, last && mayBeNew, path, fail)
-    else if (!isObject(at)) fail(`${path} is no object or list`)
+    else if (!isObject(at)) fail(`${path} is neither an object nor a list`)
     else if (!Object.hasOwn(at, key) && !(last && mayBeNew)) {
       defaults ??= { value: { [keys[0] ?? '']: standard(keys[0] ?? '', document[keys[0] ?? '']) } }
       const given = keys.slice(0, index + 1).reduce((value, name) => childOf(value, name), defaults.value)
       if (given === undefined) {
         const names = Object.keys(at)
-        fail(`there is no ${formatPath(keys.slice(0, index + 1))}`, nearest(key, names))
+        fail(`${formatPath(keys.slice(0, index + 1))} does not exist`, nearest(key, names))
       }
-      // Objects on the way stay empty, so that defaults which follow from other keys are still worked out at the end.
+      // Parent objects stay empty, so that defaults which depend on other keys are still computed at the end.
       ;(at as Record<string, unknown>)[key] = isObject(given) && !last ? {} : JSON.parse(JSON.stringify(given))
     }
     at = childOf(at, key)
@@ -181,8 +181,9 @@ function reach(
 function checkIndex(list: readonly unknown[], key: string, mayBeNew: boolean, path: string, fail: Fail): void {
   if (mayBeNew && (key === '-' || key === String(list.length))) return
   if (!/^(0|[1-9]\d*)$/.test(key))
-    fail(`${path} is a list, and ${key} is no place in it`, 'use a number from 0, or - for the end')
-  if (!hasChild(list, key)) fail(`${path} has ${list.length} items, so there is no item ${key}`, 'items count from 0')
+    fail(`${path} is a list, and ${key} is not an index`, 'use a number from 0, or - for the end')
+  if (!hasChild(list, key))
+    fail(`${path} has ${list.length} items, so item ${key} does not exist`, 'items count from 0')
 }
 
 function test(
@@ -198,8 +199,8 @@ function test(
     if (!(thrown instanceof Error) || thrown.name !== 'TEST_OPERATION_FAILED') throw thrown
     const keys = pointerKeys(operation.path)
     const found = keys.reduce<unknown>((value, key) => childOf(value, key), document)
-    const telling = isSecret(keys) || typeof found === 'object' || (typeof found === 'string' && found.includes('://'))
-    if (telling) fail('the value there is another one')
-    fail(`the value there is ${JSON.stringify(found)}`)
+    const isHidden = isSecret(keys) || typeof found === 'object' || (typeof found === 'string' && found.includes('://'))
+    if (isHidden) fail('the current value differs')
+    fail(`the current value is ${JSON.stringify(found)}`)
   }
 }

@@ -60,12 +60,12 @@ t.test('patches', async (t) => {
   proveCommands(t, [
     file(
       source,
-      'an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"}',
+      'write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"}',
       [site, { op: 'add', path: '/deploy/site/domains/-' }],
       [site, domain],
     ),
-    file(source, 'a layer that is an array is taken for a JSON Patch (RFC 6902)', ['a'], [site, domain]),
-    file(source, 'there are: …', [{ ...site, op: 'qqqqqqqq' }], [site]),
+    file(source, 'converge reads an array as a JSON Patch (RFC 6902)', ['a'], [site, domain]),
+    file(source, 'use one of …', [{ ...site, op: 'qqqqqqqq' }], [site]),
     file(source, 'write "/deploy/site"', [{ ...site, path: 'deploy.site' }], [site]),
     file(
       source,

@@ -493,94 +493,94 @@ const cases: readonly Case[] = [
     name: 'a list that is no patch',
     text: '[1, "x"]',
     errors: [
-      'a.json:1:2: operation 1: an object is expected (a layer that is an array is taken for a JSON Patch (RFC 6902))',
-      'a.json:1:5: operation 2: an object is expected (a layer that is an array is taken for a JSON Patch (RFC 6902))',
+      'a.json:1:2: operation 1: expected an object (converge reads an array as a JSON Patch (RFC 6902))',
+      'a.json:1:5: operation 2: expected an object (converge reads an array as a JSON Patch (RFC 6902))',
     ],
   },
   {
     name: 'an unknown operation',
     text: '[{"op": "append", "path": "/a", "value": 1}]',
-    errors: ['a.json:1:9: operation 1: "append" is no operation (there are: add, remove, replace, move, copy, test)'],
+    errors: ['a.json:1:9: operation 1: unknown operation "append" (use one of add, remove, replace, move, copy, test)'],
   },
   {
     name: 'an operation that is nearly one',
     text: '[{"op": "repalce", "path": "/a", "value": 1}, {"path": "/a"}]',
     errors: [
-      'a.json:1:9: operation 1: "repalce" is no operation (did you mean replace?)',
-      'a.json:1:47: operation 2: there is no "op" (there are: add, remove, replace, move, copy, test)',
+      'a.json:1:9: operation 1: unknown operation "repalce" (did you mean replace?)',
+      'a.json:1:47: operation 2: "op" is missing (use one of add, remove, replace, move, copy, test)',
     ],
   },
   {
     name: 'a patch with dots',
     text: '[{"op": "remove", "path": "deploy.site.user"}]',
-    errors: ['a.json:1:27: operation 1: "path" has to start with a slash (write "/deploy/site/user")'],
+    errors: ['a.json:1:27: operation 1: "path" must start with a slash (write "/deploy/site/user")'],
   },
   {
     name: 'a patch of everything',
     text: '[{"op": "replace", "path": "", "value": {}}]',
     errors: [
-      'a.json:1:28: operation 1: "path" is empty, which means all attributes at once: name a key (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:28: operation 1: "path" is empty, which selects all attributes: name a key (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
     ],
   },
   {
     name: 'an operation without its value',
     text: '[{"op": "add", "path": "/a"}]',
     errors: [
-      'a.json:1:2: operation 1: add needs a "value" (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:2: operation 1: add needs a "value" (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
     ],
   },
   {
     name: 'an operation without its source',
     text: '[{"op": "move", "path": "/a"}, {"op": "copy", "path": "/a", "from": 3}]',
     errors: [
-      'a.json:1:2: operation 1: there is no "from" (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
-      'a.json:1:69: operation 2: "from" is a text, not a number (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:2: operation 1: "from" is missing (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:69: operation 2: "from" must be a text, not a number (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
     ],
   },
   {
     name: 'a value moved into itself',
     text: '[{"op": "move", "from": "/a", "path": "/a/b"}]',
     errors: [
-      'a.json:1:39: operation 1: a value cannot be moved into itself (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:39: operation 1: a value cannot be moved into itself (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
     ],
   },
   {
     name: 'a pointer with a bare tilde',
     text: '[{"op": "remove", "path": "/a~b"}]',
     errors: [
-      'a.json:1:27: operation 1: "path" has a ~ of its own: write ~0 for it, and ~1 for a slash (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:27: operation 1: "path" contains a bare ~: write ~0 for it, and ~1 for a slash (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
     ],
   },
   {
     name: 'a patch of a prototype',
     text: '[{"op": "add", "path": "/__proto__/polluted", "value": 1}]',
     errors: [
-      'a.json:1:24: operation 1: a key __proto__ is not allowed (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:24: operation 1: a key __proto__ is not allowed (write an operation as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
     ],
   },
   {
     name: 'a patch of a constructor',
     text: '[{"op": "add", "path": "/constructor/polluted", "value": 1}]',
-    errors: ['a.json:1:24: operation 1 (add /constructor/polluted): there is no constructor'],
+    errors: ['a.json:1:24: operation 1 (add /constructor/polluted): constructor does not exist'],
   },
   {
     name: 'removing what is not there',
     below: app('"user": "plone"'),
     text: '[\n  {"op": "remove", "path": "/deploy/site/usre"}\n]',
-    errors: ['a.json:2:28: operation 1 (remove /deploy/site/usre): there is no deploy.site.usre (did you mean user?)'],
+    errors: ['a.json:2:28: operation 1 (remove /deploy/site/usre): deploy.site.usre does not exist (did you mean user?)'],
   },
   {
     name: 'adding below what is not there',
     below: app('"user": "plone"'),
     text: '[{"op": "add", "path": "/deploy/shop/environment/A", "value": "x"}]',
-    errors: ['a.json:1:24: operation 1 (add /deploy/shop/environment/A): there is no deploy.shop'],
+    errors: ['a.json:1:24: operation 1 (add /deploy/shop/environment/A): deploy.shop does not exist'],
   },
   {
     name: 'an index too far',
     below: app('"domains": ["a"]'),
     text: '[{"op": "replace", "path": "/deploy/site/domains/3", "value": "x"}]',
     errors: [
-      'a.json:1:28: operation 1 (replace /deploy/site/domains/3): deploy.site.domains has 1 items, so there is no item 3 (items count from 0)',
+      'a.json:1:28: operation 1 (replace /deploy/site/domains/3): deploy.site.domains has 1 items, so item 3 does not exist (items count from 0)',
     ],
   },
   {
@@ -588,26 +588,26 @@ const cases: readonly Case[] = [
     below: app('"domains": ["a"]'),
     text: '[{"op": "add", "path": "/deploy/site/domains/last", "value": "x"}]',
     errors: [
-      'a.json:1:24: operation 1 (add /deploy/site/domains/last): deploy.site.domains is a list, and last is no place in it (use a number from 0, or - for the end)',
+      'a.json:1:24: operation 1 (add /deploy/site/domains/last): deploy.site.domains is a list, and last is not an index (use a number from 0, or - for the end)',
     ],
   },
   {
     name: 'going into text',
     below: app('"user": "plone"'),
     text: '[{"op": "add", "path": "/deploy/site/user/x", "value": "x"}]',
-    errors: ['a.json:1:24: operation 1 (add /deploy/site/user/x): deploy.site.user is no object or list'],
+    errors: ['a.json:1:24: operation 1 (add /deploy/site/user/x): deploy.site.user is neither an object nor a list'],
   },
   {
     name: 'a test that fails',
     below: app('"user": "plone"'),
     text: '[{"op": "test", "path": "/deploy/site/user", "value": "deploy"}]',
-    errors: ['a.json:1:25: operation 1 (test /deploy/site/user): the value there is "plone"'],
+    errors: ['a.json:1:25: operation 1 (test /deploy/site/user): the current value is "plone"'],
   },
   {
     name: 'a test of a secret',
     below: app('"scm": {"password": "hidden"}'),
     text: '[{"op": "test", "path": "/deploy/site/scm/password", "value": "x"}]',
-    errors: ['a.json:1:25: operation 1 (test /deploy/site/scm/password): the value there is another one'],
+    errors: ['a.json:1:25: operation 1 (test /deploy/site/scm/password): the current value differs'],
   },
   {
     name: 'a patch that sets nonsense',
