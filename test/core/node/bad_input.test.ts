@@ -567,7 +567,9 @@ const cases: readonly Case[] = [
     name: 'removing what is not there',
     below: app('"user": "plone"'),
     text: '[\n  {"op": "remove", "path": "/deploy/site/usre"}\n]',
-    errors: ['a.json:2:28: operation 1 (remove /deploy/site/usre): deploy.site.usre does not exist (did you mean user?)'],
+    errors: [
+      'a.json:2:28: operation 1 (remove /deploy/site/usre): deploy.site.usre does not exist (did you mean user?)',
+    ],
   },
   {
     name: 'adding below what is not there',
