@@ -161,7 +161,10 @@ const app = () =>
       scm: scm().optional(),
       environment: z.record(z.string(), variable()).optional().describe('Environment of its build and its programs.'),
       database: z.record(z.string(), variable()).optional().describe('Its database, as deploy.<app>.database has it.'),
-      domains: z.array(line()).optional().describe('Host names it answers for.'),
+      domains: z
+        .array(text(/^[^\r\n\0]*$/, 'text on one line'))
+        .optional()
+        .describe('Host names it answers for.'),
       ssl: ssl().optional(),
       layers: z
         .array(layerName())
