@@ -25,6 +25,7 @@ const schema = z.looseObject({
   outcome: z.string(),
   commits: z.record(z.string(), z.string()),
   warnings: z.array(z.string()),
+  hostWarnings: z.array(z.looseObject({ message: z.string(), hosts: z.array(z.string()) })).optional(),
   hosts: z.array(
     z.looseObject({
       host: z.string(),

@@ -46,12 +46,13 @@ function minute(time: string): string {
   return oneLine(time.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$/, '$1 $2Z'))
 }
 
-function commitsOf({ commits }: Recorded): string {
-  return oneLine(
-    Object.entries(commits)
-      .map(([app, commit]) => `${app} ${shortCommit(commit)}`)
-      .join(', '),
-  )
+/** Lists the commits of a deployment; those of a rollback are in the changes of its hosts. */
+function commitsOf({ commits, hosts }: Recorded): string {
+  const chosen = Object.entries(commits)
+  const changed = hosts.flatMap(({ moves = [] }) => moves.map(({ app, to }) => [app, to.commit] as const))
+  const all = chosen.length > 0 ? chosen : changed
+  const texts = all.flatMap(([app, commit]) => (commit === null ? [] : `${app} ${shortCommit(commit)}`))
+  return oneLine([...new Set(texts)].join(', '))
 }
 
 /** Decides whether a host is still running: it is recorded as lost until its run ends. */
@@ -101,7 +102,10 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
       host === null ? `${paint.yellow('warning:')} ${oneLine(message)}` : [],
     ),
   ]
-  const ofHosts = warnings.flatMap(({ host, message }) => (host === null ? [] : { host, message }))
+  const ofHosts = [
+    ...warnings.flatMap(({ host, message }) => (host === null ? [] : { host, message })),
+    ...(one.hostWarnings ?? []).flatMap(({ message, hosts }) => hosts.map((host) => ({ host, message }))),
+  ]
   const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, same }
   const hosts = one.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
   if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
