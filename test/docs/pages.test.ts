@@ -10,7 +10,7 @@ const longPage = 100
 const all = pages()
 
 function withoutBlocks(text: string): string {
-  return text.replaceAll(/^\s*```[^]*?^\s*```/gm, '')
+  return text.replaceAll(/^\s*```[\s\S]*?^\s*```/gm, '')
 }
 
 /** Returns the anchor that GitHub gives a heading. */
