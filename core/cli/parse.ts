@@ -32,6 +32,7 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   const command = at < 0 ? [] : argv.slice(at + 1)
   const problems = [...positionalProblems(spec, rest), ...booleanProblems(argv)]
   const bag: Record<string, unknown> = {}
+  const valueless = listsWithoutValue(argv)
   if (spec.argument && rest[0] !== undefined) bag.name = rest[0]
   if (spec.target && rest[1] !== undefined) bag.target = rest[1]
   if (spec.command) bag.command = command
@@ -41,7 +42,7 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
     if (written === '_') continue
     const name = Object.keys(spec.options).find((one) => spec.options[one]?.alias === written) ?? written
     const option = spec.options[name]
-    const value = option === undefined ? undefined : checkedValue(name, option, given)
+    const value = option === undefined ? undefined : checkedValue(name, option, valueless.has(name) ? [] : given)
     if (option === undefined) problems.push(unknownOption(name, spec))
     else if (value instanceof ConvergeError) problems.push(value)
     else bag[camelCase(name)] = value
@@ -210,6 +211,18 @@ function booleanProblems(argv: readonly string[]): ConvergeError[] {
     if (option?.type !== 'boolean' || /^(true|false)$/.test(value)) return []
     return [usage(`--${name} takes no value: ${word}`, `write --${name}, or leave it out`)]
   })
+}
+
+/** Returns the options with a list of values that have none in one place: the parser adds nothing to the list then. */
+function listsWithoutValue(argv: readonly string[]): ReadonlySet<string> {
+  const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
+  const names = own.flatMap((word, at) => {
+    const [, written = '', sign = ''] = /^--?([\w-]+)(=?)$/.exec(word) ?? []
+    const [name, option] = [...allOptions].find(([name, { alias }]) => name === written || alias === written) ?? []
+    const next = sign === '=' ? '' : (own[at + 1] ?? '')
+    return option?.array && (next === '' || /^--?[a-z]/i.test(next)) ? [name as string] : []
+  })
+  return new Set(names)
 }
 
 function positionalProblems(spec: CommandSpec, rest: readonly string[]): ConvergeError[] {

@@ -1,6 +1,6 @@
 /** Layers of attributes: what a JSON or YAML file, the environment or a role contributes, and where each key stands in it. */
 import type { Operation } from 'fast-json-patch'
-import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { asConvergeError, ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { foreignFileError, foreignTextError } from './foreign_files.ts'
 import { duplicateKeys, type Locate, type ParsedText, parseJson, quotedTexts, type WrittenNumber } from './json_text.ts'
 import { isObject, type JsonObject } from './merge.ts'
@@ -134,12 +134,28 @@ async function layerOf(value: JsonObject | unknown[], rest: LayerRest): Promise<
   return { ...rest, value: null, patch: { operations: value as Operation[], library } }
 }
 
-/** Makes a layer of a value, e.g. the attributes of a role; `file` describes it in messages. */
+/**
+ * Makes a layer of a value, such as the attributes of a role.
+ * @param file describes the value in messages
+ * @throws INVALID_LAYER where it has no form in JSON
+ */
 export function objectLayer(value: JsonObject, file: string, kind: LayerKind): Layer {
-  const copy = jsonCopy(value)
+  const copy = plainCopy(value, file)
   const { unsafe } = clean(copy, file)
   const locate = () => ({ file })
   return { kind, file, value: copy, patch: null, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate }
+}
+
+function plainCopy(value: JsonObject, file: string): JsonObject {
+  try {
+    return jsonCopy(value)
+  } catch (error) {
+    // It contains itself, or a number or function without a form in JSON.
+    const reason = asConvergeError(error).message.split('\n')[0]
+    const message = `the attributes of ${file} are more than plain data: ${reason}`
+    const hint = 'declare texts, numbers, lists and objects only'
+    throw new ConvergeError(message, { code: 'INVALID_LAYER', hint, usage: true })
+  }
 }
 
 async function parseText(text: string, file: string, isYaml: boolean): Promise<ParsedText> {

@@ -46,12 +46,13 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   try {
     return { ...numberedValue(yaml, document), problems, locate }
   } catch (thrown) {
-    if (!(thrown instanceof ReferenceError)) throw thrown
     const loose = looseAliases(yaml, document).map((offset) => ({
       message: 'an alias whose anchor does not stand before it',
       hint: 'define the anchor (&name) above the alias (*name), or put the text in quotes',
       ...positionOf(offset),
     }))
+    // Merge keys without a map behind an alias are another error of the library, but have the same cause.
+    if (loose.length === 0 && !(thrown instanceof ReferenceError)) throw thrown
     const bomb = {
       message: 'aliases that unfold to far too much',
       hint: 'write the values without aliases',
@@ -135,9 +136,10 @@ function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
 
 /** Aliases without an anchor are reported elsewhere. */
 function isMergeable(yaml: Yaml, document: Document.Parsed, given: unknown): boolean {
-  const node = yaml.isAlias(given) ? given.resolve(document) : given
-  if (yaml.isSeq(node)) return node.items.every((item) => isMergeable(yaml, document, item))
-  return node === undefined || yaml.isMap(node)
+  const resolved = (node: unknown) => (yaml.isAlias(node) ? node.resolve(document) : node)
+  const isMap = (node: unknown) => node === undefined || yaml.isMap(node)
+  const node = resolved(given)
+  return yaml.isSeq(node) ? node.items.every((item) => isMap(resolved(item))) : isMap(node)
 }
 
 function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {

@@ -69,6 +69,9 @@ table('flags', {
   '--foo --bar --role': {
     says: ['there is no option --foo', 'there is no option --bar', '--role needs a value', 'Role of this host'],
   },
+  [`${solr} --json= --json site.json`]: { says: ['--json needs a value'] },
+  [`${solr} -j site.json -j`]: { says: ['--json needs a value'] },
+  [`${solr} --role --quiet`]: { says: ['--role needs a value'] },
   '--state-dir': { bare: true, says: ['--state-dir needs a value'] },
   [`${solr} --prefix=`]: { says: ['--prefix needs a value'] },
   '--role solr,,zeo-client': { says: ['there is an empty name in "solr,,zeo-client"'] },

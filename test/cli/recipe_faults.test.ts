@@ -36,6 +36,14 @@ const faults: readonly Fault[] = [
     says: [/recipes\/x\.hbs:2:7: "b" is not among the variables of the template \(.*recipes\/web\.ts:3:\d+\)/],
   },
   {
+    name: 'attributes that contain themselves',
+    recipe: `const own: any = { a: 1 }
+own.own = own
+export default role('web', { attributes: own, deploy() {} })`,
+    status: 2,
+    says: [/the attributes of role web are more than plain data: Converting circular structure to JSON/],
+  },
+  {
     name: 'a template that does not exist',
     recipe: `export default role('web', { deploy(r) { readTemplate(import.meta.url, 'gone.hbs') } })`,
     status: 2,

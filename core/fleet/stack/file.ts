@@ -142,9 +142,10 @@ async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<L
   try {
     return await documentLayer({ name: file, kind: 'stack', value })
   } catch (error) {
-    // A value without a form in JSON: a number that is too large, or a circular reference.
-    if (!(error instanceof TypeError)) throw error
-    throw problemAt(`it exports more than plain data: ${error.message.split('\n')[0]}`, { file }, hint)
+    if (error instanceof ConvergeError) throw error
+    // A number that is too large, a circular reference, or a property whose function throws, which may throw anything.
+    const reason = asConvergeError(error).message.split('\n')[0]
+    throw problemAt(`it exports more than plain data: ${reason}`, { file }, hint)
   }
 }
 

@@ -199,6 +199,20 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    name: 'merge keys of YAML with a list in a list',
+    file: 'a.yml',
+    text: 'x:\n  <<: [[{a: 1}]]\n',
+    errors: ['a.yml:2:3: a merge key << without a map (merge maps only, as in <<: *defaults)'],
+  },
+  ...Object.entries({ '- <<: *x': 7, '<<: [*x]': 6, 'a: {<<: *x}\nx: &x {b: 1}': 9 }).map(([text, column]) => ({
+    name: `merge keys of YAML without an anchor: ${text}`,
+    file: 'a.yml',
+    text,
+    errors: [
+      `a.yml:1:${column}: an alias whose anchor does not stand before it (define the anchor (&name) above the alias (*name), or put the text in quotes)`,
+    ],
+  })),
+  {
     name: 'a key twice in YAML',
     file: 'a.yml',
     text: 'tmpdir:\n  tmpfs: true\n  tmpfs: false\n',

@@ -407,7 +407,13 @@ t.test('files that are no stacks', async (t) => {
   t.equal((await loadStack(script, { loadModule: async () => ({ default: small }) })).name, 'small')
   const own: Record<string, unknown> = { ...small }
   own.layers = own
-  for (const value of [own, { ...small, region: 1n }])
+  const throwing = (thrown: unknown) => ({
+    ...small,
+    get region() {
+      throw thrown
+    },
+  })
+  for (const value of [own, { ...small, region: 1n }, throwing(new Error('no')), throwing(1)])
     t.match(await problems(script, { loadModule: async () => ({ default: value }) }), [
       /it exports more than plain data: /,
     ])
