@@ -14,7 +14,7 @@ import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source, sourceOf } from '../releases/checkout.ts'
-import { type AppLayout, hasCurrent, releasesOf } from '../releases/layout.ts'
+import { type AppLayout, currentRelease, hasCurrent } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
@@ -119,7 +119,7 @@ function start(r: Recipe<PloneNode>, node: PloneNode): void {
  */
 function activate(r: Recipe<PloneNode>, node: PloneNode, force?: string): void {
   const php = phpLayout(node)
-  const live = releasesOf(node, php.at).find((release) => release.current)
+  const live = currentRelease(node, php.at)
   if (live === undefined) return
   endStop(r, node, php.at)
   tellFirst(r, node, php)

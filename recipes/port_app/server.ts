@@ -11,7 +11,7 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { type HealthRequest, hostHeader } from '../releases/health.ts'
 import type { AppCommand } from '../releases/host_programs.ts'
-import { type AppLayout, releasesOf } from '../releases/layout.ts'
+import { type AppLayout, currentRelease } from '../releases/layout.ts'
 import type { Nginx } from '../web/nginx.ts'
 import {
   domainsOf,
@@ -56,7 +56,7 @@ export interface Running {
 
 /** Returns the current release with its program; null before the first deploy. */
 export function liveOf(r: Recipe<PloneNode>, node: PloneNode, server: Server): Running | null {
-  const live = releasesOf(node, server.at).find((release) => release.current)
+  const live = currentRelease(node, server.at)
   return live === undefined ? null : runningOf(r, server, live)
 }
 

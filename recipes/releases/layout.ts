@@ -87,6 +87,19 @@ export function releasesOf(node: PloneNode, at: AppLayout): readonly Release[] {
   return host === null ? [] : listReleases(host, at.releases, at.current)
 }
 
+/**
+ * Returns the release to run again; undefined before the first deploy.
+ * @throws NO_CURRENT if the link leads elsewhere: its owner is the account of the app, and root must write nothing there
+ */
+export function currentRelease(node: PloneNode, at: AppLayout): Release | undefined {
+  const current = releasesOf(node, at).find((release) => release.current)
+  if (current === undefined || current.known) return current
+  throw new ConvergeError(`${at.current} points to ${current.path}, which is not a release that converge made`, {
+    code: 'NO_CURRENT',
+    hint: 'run a deploy first',
+  })
+}
+
 /** Decides whether a deploy has succeeded: before the first one, there is nothing to adapt, start or stop. */
 export function hasCurrent({ app, current }: AppLayout): Check {
   return { description: `${app} was deployed before`, check: (host) => host.stat(current) !== null }

@@ -478,7 +478,7 @@ t.test('doctor names the owner of a missing linked file only where it is another
 
 t.test('an app and the front end share nginx in each event', async (t) => {
   const json = { php_app: { app_name: 'app', domains: ['app.test'] }, ...app() }
-  const host = new VirtualHost().given('/srv/www/app/releases/000001-1a2b3c4d', null)
+  const host = new VirtualHost().given('/srv/www/app/releases/000001-1a2b3c4d/.converge', null)
   host.given('/srv/www/app/active', { link: '/srv/www/app/releases/000001-1a2b3c4d' })
   for (const roles of ['php-app,frontend', 'frontend,php-app'])
     for (const event of ['setup', 'deploy', 'configure', 'start', 'restart', 'stop', 'shutdown', 'undeploy']) {

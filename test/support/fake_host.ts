@@ -254,6 +254,8 @@ export class FakeHost {
     step(`${what}: begun`)
     if (text.includes('fail')) return { status: 1, stderr: `${what} said no` }
     this.done.push(`${what} ${/releases\/(\d+)/.exec(cwd)?.[1]}`)
+    const mark = /^: > (\S+)$/m.exec(text)?.[1]
+    if (mark !== undefined) host.given(`${cwd}/${mark}`, '')
     step(`${what}: done`)
     return {}
   }

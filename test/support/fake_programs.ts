@@ -85,6 +85,9 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     for (const from of args.slice(4)) copy(from, `${args[2]}/${from.split('/').at(-1)}`)
     return {}
   },
+  '/usr/sbin/nginx': () => ({}),
+  '/usr/sbin/php-fpm8.2': () => ({}),
+  service: () => ({}),
   touch([path = ''], { host, owner }) {
     if (host.lstat(path) === null) host.given(path, '', '0644', owner)
     return {}

@@ -26,7 +26,7 @@ export interface Behaviour {
   /** Signal that ends the program permanently. */
   readonly diesOf?: string
   /** Fault code returned when the program is started. */
-  readonly fault?: number
+  readonly fault?: number | undefined
 }
 
 export interface FakeOptions {

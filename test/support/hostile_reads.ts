@@ -39,6 +39,13 @@ export const virtualKinds: readonly VirtualHostile[] = [
   link('link to /dev/zero', '/dev/zero'),
   link('link to a file of root', precious),
   link('link to a directory of root', '/root'),
+  {
+    name: 'link to a directory whose name has lines',
+    put: (machine, path) => {
+      const target = `/srv/${forged}\n[program:evil]\nuser=root;}`
+      machine.given(`${target}/public`, null).given(path, { link: target })
+    },
+  },
   link('link to itself', 'itself'),
   link('dangling link', `nowhere${escapes}`),
   { name: 'empty directory', put: (machine, path) => machine.given(path, null) },
