@@ -5,14 +5,18 @@
  * what earlier resources would write is there for later ones to read, and nothing reaches the disk.
  */
 import { createHash } from 'node:crypto'
-import { noAccount, noGroup } from '../model/account_errors.ts'
 import { ConvergeError } from '../model/errors.ts'
-import { knownFailure } from '../model/known_failures.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
-import { parseAccounts, parseGroups } from './accounts.ts'
 import { memoize } from './memoize.ts'
 import { endpointName } from './request.ts'
+import {
+  ScriptedAnswers,
+  type ScriptedCommand,
+  type ScriptedExchange,
+  type ScriptedRequest,
+  type Scripts,
+} from './scripted_answers.ts'
 import type {
   Account,
   CommandOptions,
@@ -28,27 +32,18 @@ import type {
   Response,
   WriteOptions,
 } from './types.ts'
+import { VirtualAccounts } from './virtual_accounts.ts'
 import { systemError } from './virtual_paths.ts'
 import { VirtualTree } from './virtual_tree.ts'
 
-/** Answers a command of the tests' host; null: no such program. */
-export type CommandHandler = (
-  argv: readonly string[],
-  options: CommandOptions,
-  host: VirtualHost,
-) => Partial<CommandResult> | null
-export type RequestHandler = (options: RequestOptions, host: VirtualHost) => Response | null
+export type CommandHandler = ScriptedCommand<VirtualHost>
+export type RequestHandler = ScriptedRequest<VirtualHost>
+export type ExchangeHandler = ScriptedExchange<VirtualHost>
 
-/** Answers a text sent over a connection; null: nobody listens there. */
-export type ExchangeHandler = (options: ExchangeOptions, host: VirtualHost) => string | null
-
-export interface VirtualOptions {
+export interface VirtualOptions extends Scripts<VirtualHost> {
   /** The host below; default: an empty host with root only. */
   readonly base?: HostReader | undefined
   readonly self?: Account | undefined
-  readonly commands?: CommandHandler | undefined
-  readonly requests?: RequestHandler | undefined
-  readonly exchanges?: ExchangeHandler | undefined
   /** Called before each change with its number from 1; throwing there is a kill. */
   readonly beforeChange?: ((count: number, what: string) => void) | undefined
   /** Content served to `download`, by URL. */
@@ -66,20 +61,22 @@ export class VirtualHost implements Host {
   /** Seconds since 1970. */
   clock = 1_700_000_000
   private readonly overlay: VirtualTree
+  private readonly accounts: VirtualAccounts
+  private readonly scripted: ScriptedAnswers<VirtualHost>
   private readonly records = new Map<string, string>()
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly base: HostReader | undefined
   /** The resource after which further programs may be on the PATH. */
   private installs: string | undefined
-  private parsed: { text: string; accounts: Account[] } | undefined
-  private parsedGroups: { text: string; groups: Group[] } | undefined
 
   constructor(private readonly options: VirtualOptions = {}) {
     this.base = options.base
     this.self = options.self ?? options.base?.self ?? root
     this.isRoot = this.self.uid === 0
     this.overlay = new VirtualTree(this.base, this.self)
+    this.accounts = new VirtualAccounts(this.base, this.overlay, this.self)
+    this.scripted = new ScriptedAnswers<VirtualHost>(options, this)
     if (this.base) return
     for (const path of ['/', '/etc', '/var', '/var/lib', '/tmp', '/usr', '/usr/bin', '/srv', '/root', '/home', '/run'])
       this.overlay.put(path, 'directory', '0755')
@@ -143,25 +140,19 @@ export class VirtualHost implements Host {
   }
 
   account(name: string): Account | null {
-    const below = this.below('/etc/passwd')
-    const found = below ? below.account(name) : this.accounts().find((account) => account.name === name)
-    return found ?? this.overlay.missingError()
+    return this.accounts.account(name)
   }
 
   accountById(uid: number): Account | null {
-    const below = this.below('/etc/passwd')
-    return (below ? below.accountById(uid) : this.accounts().find((account) => account.uid === uid)) ?? null
+    return this.accounts.accountById(uid)
   }
 
   groupNamed(name: string): Group | null {
-    const below = this.below('/etc/group')
-    const found = below ? below.groupNamed(name) : this.groups().find((group) => group.name === name)
-    return found ?? this.overlay.missingError()
+    return this.accounts.groupNamed(name)
   }
 
   groupById(gid: number): Group | null {
-    const below = this.below('/etc/group')
-    return (below ? below.groupById(gid) : this.groups().find((group) => group.gid === gid)) ?? null
+    return this.accounts.groupById(gid)
   }
 
   which(program: string): string | null {
@@ -178,7 +169,7 @@ export class VirtualHost implements Host {
   }
 
   async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    if (!this.base) return this.command(argv, options)
+    if (!this.base) return this.scripted.command(argv, options)
     try {
       return await this.base.query(argv, options)
     } catch (error) {
@@ -189,16 +180,16 @@ export class VirtualHost implements Host {
 
   request(options: RequestOptions): Promise<Response> {
     if (this.base) return this.base.request(options)
-    return this.answer(options)
+    return this.scripted.response(options)
   }
 
   async ask(options: ExchangeOptions): Promise<string> {
-    return this.base ? this.base.ask(options) : this.exchange(options)
+    return this.base ? this.base.ask(options) : this.scripted.exchange(options)
   }
 
   listening(port: number, host?: string): Promise<boolean> {
     if (this.base) return this.base.listening(port, host)
-    return this.answer({ port, host }).then(
+    return this.scripted.response({ port, host }).then(
       () => true,
       () => false,
     )
@@ -225,7 +216,7 @@ export class VirtualHost implements Host {
     const real = this.overlay.target(path, 'open')
     const before = this.overlay.describe(real)
     if (before?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
-    const [uid, gid] = this.ids(options)
+    const [uid, gid] = this.accounts.ids(options)
     this.change(`write ${path}`)
     const kept = before?.kind === 'file' ? before : { mode: '0644', uid, gid }
     const owner = uid === -1 && this.isRoot ? kept.uid : uid
@@ -236,7 +227,7 @@ export class VirtualHost implements Host {
   makeDirectory(path: string, options: WriteOptions = {}): void {
     const real = this.overlay.target(path, 'mkdir')
     if (this.overlay.describe(real) !== null) throw systemError('EEXIST', 'mkdir', path)
-    const [uid, gid] = this.ids(options)
+    const [uid, gid] = this.accounts.ids(options)
     this.change(`mkdir ${path}`)
     this.overlay.put(real, 'directory', options.mode ?? '0755', '', '', uid, gid)
   }
@@ -244,7 +235,7 @@ export class VirtualHost implements Host {
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
     const real = this.overlay.target(path, 'symlink')
     if (this.overlay.describe(real)?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
-    const [uid, gid] = this.ids(options)
+    const [uid, gid] = this.accounts.ids(options)
     this.change(`link ${path} -> ${target}`)
     this.overlay.put(real, 'link', '0777', '', target, uid, gid)
   }
@@ -275,7 +266,7 @@ export class VirtualHost implements Host {
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
     const entry = this.overlay.own(this.overlay.resolveParent(path), path)
-    const [uid, gid] = this.ids({ owner, group })
+    const [uid, gid] = this.accounts.ids({ owner, group })
     this.change(`chown ${owner ?? ''}:${group ?? ''} ${path}`)
     if (owner !== undefined) entry.uid = uid
     if (group !== undefined) entry.gid = gid
@@ -284,20 +275,20 @@ export class VirtualHost implements Host {
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     if (this.base) throw notPredictable(argv.join(' '))
     this.change(`run ${argv.join(' ')}`)
-    return this.command(argv, options)
+    return this.scripted.command(argv, options)
   }
 
   async send(options: RequestOptions): Promise<Response> {
     if (this.base) throw notPredictable(`${options.method ?? 'GET'} ${options.path ?? '/'}`)
     this.change(`send ${options.method ?? 'GET'} ${options.path ?? '/'} ${options.body ?? ''}`)
-    return this.answer(options)
+    return this.scripted.response(options)
   }
 
   async tell(options: ExchangeOptions): Promise<string> {
     const what = `tell ${endpointName(options)} ${options.text.trimEnd()}`
     if (this.base) throw notPredictable(what)
     this.change(what)
-    return this.exchange(options)
+    return this.scripted.exchange(options)
   }
 
   async sleep(time: Duration): Promise<void> {
@@ -341,62 +332,6 @@ export class VirtualHost implements Host {
     this.answers = new Map()
     this.changes.push(what)
     this.options.beforeChange?.(this.changes.length, what)
-  }
-
-  private async command(argv: readonly string[], options: CommandOptions): Promise<CommandResult> {
-    const result = this.options.commands?.(argv, options, this) ?? null
-    if (result === null) throw new ConvergeError(`cannot run ${argv[0]}: no such program`, { code: 'NO_PROGRAM' })
-    const complete = { status: 0, stdout: '', stderr: '', ...result }
-    const accepted = options.accept ?? [0]
-    if (accepted !== 'any' && !accepted.includes(complete.status)) {
-      const output = complete.stdout + complete.stderr
-      const known = knownFailure({ output, status: complete.status })
-      const reason = known === null ? '' : `: ${known.reason}`
-      throw new ConvergeError(`${argv.join(' ')} exited with status ${complete.status}${reason}`, {
-        code: 'COMMAND_FAILED',
-        output,
-        hint: known?.hint,
-      })
-    }
-    return complete
-  }
-
-  private async answer(options: RequestOptions): Promise<Response> {
-    const response = this.options.requests?.(options, this) ?? null
-    if (response === null) throw new ConvergeError(`cannot talk to ${endpointName(options)}`, { code: 'ECONNREFUSED' })
-    return response
-  }
-
-  private exchange(options: ExchangeOptions): string {
-    const answer = this.options.exchanges?.(options, this) ?? null
-    if (answer === null) throw new ConvergeError(`cannot talk to ${endpointName(options)}`, { code: 'ECONNREFUSED' })
-    return answer
-  }
-
-  /** The host below, where it is still the one that knows the file. */
-  private below(path: string): HostReader | undefined {
-    return this.overlay.touched(path) ? undefined : this.base
-  }
-
-  private accounts(): Account[] {
-    const text = this.readText('/etc/passwd') ?? ''
-    if (this.parsed?.text !== text) this.parsed = { text, accounts: parseAccounts(text) }
-    return this.parsed.accounts
-  }
-
-  private groups(): Group[] {
-    const text = this.readText('/etc/group') ?? ''
-    if (this.parsedGroups?.text !== text) this.parsedGroups = { text, groups: parseGroups(text) }
-    return this.parsedGroups.groups
-  }
-
-  private ids(options: Pick<WriteOptions, 'owner' | 'group'>): [number, number] {
-    const uid = options.owner === undefined ? -1 : this.account(options.owner)?.uid
-    const gid = options.group === undefined ? -1 : this.groupNamed(options.group)?.gid
-    if (uid === undefined) throw noAccount(`${options.owner}`)
-    if (gid === undefined) throw noGroup(`${options.group}`)
-    if (!this.isRoot && uid !== -1 && uid !== this.self.uid) throw systemError('EPERM', 'chown', options.owner ?? '')
-    return [uid, gid]
   }
 }
 
