@@ -137,7 +137,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/rolling-restarts.md > Use it in a recipe': typescript('declare const current: Handle'),
   'docs/rolling-restarts.md > Use it in a recipe > 2': compared(haproxyGlobal),
 
-  'docs/ssh.md > Host keys': cannotRun('a line of known_hosts whose key is left out'),
+  'docs/ssh.md > Accept hosts by a certificate authority': cannotRun('a line of known_hosts whose key is left out'),
 
   'docs/troubleshooting.md > Troubleshooting': compared(journalOfFailure),
 
