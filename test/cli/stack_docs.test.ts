@@ -11,10 +11,10 @@ const blockAfter = (heading: string, language: string) => {
 
 const pem = (what: string) => `-----BEGIN ${what}-----\nMIIB\n-----END ${what}-----\n`
 
-t.test('the whole one', async (t) => {
+t.test('the complete stack file', async (t) => {
   const place = new Sandbox(t)
   place.write({
-    'stack.yaml': blockAfter('## A whole one', 'yaml'),
+    'stack.yaml': blockAfter('## A complete stack file', 'yaml'),
     'common.yaml': 'plone_blobs: { blob_dir: /srv/blobs }\n',
     known_hosts: 'git.example.com ssh-ed25519 AAAA\n',
     'secrets/deploy-key': pem('OPENSSH PRIVATE KEY'),
@@ -35,9 +35,9 @@ t.test('the whole one', async (t) => {
   }
 })
 
-t.test('the one in TypeScript', async (t) => {
+t.test('the stack file in TypeScript', async (t) => {
   const place = new Sandbox(t)
-  place.write({ 'stack.ts': blockAfter('## In TypeScript', 'ts') })
+  place.write({ 'stack.ts': blockAfter('## Stack files in TypeScript', 'ts') })
   const { status, stdout, stderr } = await place.converge(['stack', 'check', '--stack', 'stack.ts'], { bare: true })
   t.equal(status, 0, stderr)
   t.equal(stderr, '')

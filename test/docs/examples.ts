@@ -139,14 +139,14 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/ssh.md > Accept hosts by a certificate authority': cannotRun('a line of known_hosts whose key is left out'),
 
-  'docs/troubleshooting.md > Troubleshooting': compared(journalOfFailure),
+  'docs/troubleshooting.md > Troubleshooting > 2': compared(journalOfFailure),
 
-  'docs/stack.md > A whole one': elsewhere('test/cli/stack_docs.test.ts'),
+  'docs/stack.md > A complete stack file': elsewhere('test/cli/stack_docs.test.ts'),
   'docs/stack.md > Health checks': compared(stackPart),
-  'docs/stack.md > Node for the hosts': compared(stackPart),
+  'docs/stack.md > Node.js for the hosts': compared(stackPart),
   'docs/stack.md > Environments': compared(stackPart),
-  'docs/stack.md > In TypeScript': elsewhere('test/cli/stack_docs.test.ts'),
-  'docs/stack.md > What is checked': compared(stackProblems),
+  'docs/stack.md > Stack files in TypeScript': elsewhere('test/cli/stack_docs.test.ts'),
+  'docs/stack.md > Check a stack file': compared(stackProblems),
 
   'docs/writing-recipes.md > Writing recipes': compared(recipeDirectory),
   'docs/writing-recipes.md > A resource of your own > 2': wrapped(methods),
