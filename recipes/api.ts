@@ -14,4 +14,4 @@ export type { Handlers, ResourceReport, RunReport } from '../core/report/events.
 export type { DeployHook, DeployHookContext } from '../resources/commands/hook_script.ts'
 export { readTemplate } from '../resources/files/render_template.ts'
 export * from '../resources/index.ts'
-export { type PloneNode, placed } from './node.ts'
+export { type SiteNode as PloneNode, underPrefix as placed } from './node.ts'

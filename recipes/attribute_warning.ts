@@ -2,7 +2,7 @@
 import type { Recipe } from '../core/compile/role.ts'
 import { describeLocation } from '../core/model/errors.ts'
 import { formatPath, type KeyPath } from '../core/node/path.ts'
-import type { PloneNode } from './node.ts'
+import type { SiteNode } from './node.ts'
 
 export interface AttributeWarning {
   /** The attribute to change; if it is not set, the warning names the nearest location around it. */
@@ -24,8 +24,8 @@ export function noRepository(role: string, app: string): AttributeWarning {
 }
 
 export function warnOfAttribute(
-  r: Recipe<PloneNode>,
-  { run }: PloneNode,
+  r: Recipe<SiteNode>,
+  { run }: SiteNode,
   { attribute, message, hint }: AttributeWarning,
 ): void {
   const source = run.locate?.(formatPath(attribute))

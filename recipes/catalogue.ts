@@ -1,10 +1,10 @@
 /** Lists the roles, resources and attributes of the distribution, and loads each when it is needed. */
 import { fileURLToPath } from 'node:url'
 import type { Catalogue } from '../core/cli/catalogue.ts'
-import { type PloneNode, recipeNode } from './node.ts'
+import { recipeNode, type SiteNode } from './node.ts'
 import { version } from './version.ts'
 
-export const catalogue: Catalogue<PloneNode> = {
+export const catalogue: Catalogue<SiteNode> = {
   version,
   engineDirectory: () =>
     fileURLToPath(new URL(import.meta.url.endsWith('.cjs') ? '.' : '../dist/', import.meta.url)).replace(/\/$/, ''),

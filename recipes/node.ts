@@ -5,7 +5,7 @@ import type { Facts } from '../core/node/facts.ts'
 import { isGiven, type Node } from '../core/node/node.ts'
 import { parsePath } from '../core/node/path.ts'
 
-export interface PloneNode extends Attributes {
+export interface SiteNode extends Attributes {
   readonly facts: Facts
   readonly cpu: { readonly total: number }
   readonly run: RunFacts
@@ -14,16 +14,16 @@ export interface PloneNode extends Attributes {
 }
 
 /** Builds the node with lazy attributes: only the keys that recipes read are computed. */
-export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
+export function recipeNode(built: Node<unknown>, run: RunFacts): SiteNode {
   return Object.create(built.attributes as object, {
     facts: { value: built.facts, enumerable: true },
     run: { value: run, enumerable: true },
     isGiven: { value: (path: string) => isGiven(built, parsePath(path)) },
-  }) as PloneNode
+  }) as SiteNode
 }
 
 /** Places an absolute path of the attributes below the prefix, if there is one. */
-export function placed(node: Pick<PloneNode, 'converge'>, path: string): string {
+export function underPrefix(node: Pick<SiteNode, 'converge'>, path: string): string {
   const { prefix } = node.converge
   return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`
 }

@@ -2,19 +2,21 @@
 import type { Concern, Service } from '../core/cli/catalogue.ts'
 import { balancerAt, cacheAt, reached } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
-import type { PloneNode } from './node.ts'
+import type { SiteNode } from './node.ts'
 import { clientLayer } from './plone/balancing.ts'
 import { databaseKind } from './plone/database_kind.ts'
 import { programs } from './plone/programs.ts'
-import { appAttributes, appName, clientCount, onlineAddresses } from './plone/site.ts'
+import { appName, clientCount } from './plone/site.ts'
 import type { BuildoutRole } from './plone/types.ts'
-import { isSet } from './plone/values.ts'
+import { isSet } from './site/attribute_reader.ts'
+import { onlineAddresses } from './site/hosts.ts'
+import { appAttributes } from './site/site_attributes.ts'
 
 const zeoPort = 8001
 const solrPort = 8983
 
 /** The services of the built-in roles. */
-const known: Readonly<Record<string, (node: PloneNode) => readonly Omit<Service, 'role'>[]>> = {
+const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 'role'>[]>> = {
   base: () => [],
   'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
   solr: (node) => buildout(node, 'solr', [solrPort], []),
@@ -32,7 +34,7 @@ const known: Readonly<Record<string, (node: PloneNode) => readonly Omit<Service,
 }
 
 /** Returns the services of a role on a host; null for a user's role. */
-export function servicesOf(node: PloneNode, role: string): readonly Service[] | null {
+export function servicesOf(node: SiteNode, role: string): readonly Service[] | null {
   if (!Object.hasOwn(known, role)) return null
   return known[role]?.(node).map((service) => ({ ...service, role })) ?? null
 }
@@ -44,11 +46,11 @@ function plain(name: string, ports: readonly number[], asks: readonly string[]):
 }
 
 /** Returns the main program of a buildout role, and further programs of the app. */
-function buildout(node: PloneNode, role: BuildoutRole, ports: readonly number[], asks: readonly string[]): Plain[] {
+function buildout(node: SiteNode, role: BuildoutRole, ports: readonly number[], asks: readonly string[]): Plain[] {
   return programs(node, role).map(({ name }, index) => plain(name, index === 0 ? ports : [], index === 0 ? asks : []))
 }
 
-function clients(node: PloneNode): Plain[] {
+function clients(node: SiteNode): Plain[] {
   const app = appName(node, 'zeo-client')
   const all = programs(node, 'zeo-client')
   const ports = all.flatMap(({ port }) => port ?? [])
@@ -60,7 +62,7 @@ function clients(node: PloneNode): Plain[] {
   ]
 }
 
-function storageOf(node: PloneNode, app: string): string[] {
+function storageOf(node: SiteNode, app: string): string[] {
   const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
   if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(first(node, zeo_layer), zeoPort)
   const { host, port, name, type } = relstorage.db
@@ -68,7 +70,7 @@ function storageOf(node: PloneNode, app: string): string[] {
   return [...own, ...(relstorage.enable_cache ? cacheOf(node) : [])]
 }
 
-function cacheOf(node: PloneNode): string[] {
+function cacheOf(node: SiteNode): string[] {
   const { cache_servers } = node.plone_instances.relstorage
   if (isSet(cache_servers)) return cache_servers.split(/\s+/).filter(isSet)
   return onlineAddresses(node, 'memcached').map((address) => `${address}:11211`)
@@ -79,24 +81,24 @@ function withDatabasePort(host: string, port: number | null | undefined, type: s
   return known === undefined ? host : `${host}:${known}`
 }
 
-function databaseOf(node: PloneNode, app: string): string[] {
+function databaseOf(node: SiteNode, app: string): string[] {
   const { host, port, adapter, type } = appAttributes(node, app).database ?? {}
   if (!isSet(host)) return []
   return [withDatabasePort(host, port, adapter ?? type)]
 }
 
-function solrOf(node: PloneNode): string[] {
+function solrOf(node: SiteNode): string[] {
   const { solr_enabled, solr_host, solr_layer } = node.plone_instances
   if (!solr_enabled) return []
   return withPort(isSet(solr_host) ? solr_host : first(node, solr_layer), solrPort)
 }
 
-function brokerOf(node: PloneNode): string[] {
+function brokerOf(node: SiteNode): string[] {
   const { broker, broker_layer } = node.plone_instances
   return withPort(isSet(broker.host) ? broker.host : first(node, broker_layer), broker.port)
 }
 
-function first(node: PloneNode, layer: string): string | undefined {
+function first(node: SiteNode, layer: string): string | undefined {
   return onlineAddresses(node, layer)[0]
 }
 
@@ -104,7 +106,7 @@ function withPort(address: string | undefined, port: number): string[] {
   return address === undefined ? [] : [`${address}:${port}`]
 }
 
-function frontend(node: PloneNode): Plain[] {
+function frontend(node: SiteNode): Plain[] {
   const [cache, balancer] = [cacheAt(node), balancerAt(node)]
   const app = appName(node, 'zeo-client')
   return [
@@ -124,13 +126,13 @@ interface Site {
 }
 
 /** Returns nginx, which all roles of a host share. */
-function web(node: PloneNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
+function web(node: SiteNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
   const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
   return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
 }
 
 /** Returns nginx and a server behind it that uses two ports in turn. */
-function served(node: PloneNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
+function served(node: SiteNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
   const { ports } = settings
   return [...web(node, app, settings, [`localhost:${ports[0]}`]), plain(app, ports, databaseOf(node, app))]
 }
@@ -139,7 +141,7 @@ function served(node: PloneNode, app: string, settings: Site & { readonly ports:
 interface Member {
   readonly name: string
   readonly roles: readonly string[]
-  readonly node: PloneNode
+  readonly node: SiteNode
 }
 
 /** Finds conflicts between hosts whose own settings are valid. */

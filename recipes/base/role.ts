@@ -8,14 +8,14 @@ import { package_ } from '../../resources/packages/package.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
-import type { PloneNode } from '../node.ts'
-import { Values } from '../plone/values.ts'
+import type { SiteNode } from '../node.ts'
+import { AttributeReader } from '../site/attribute_reader.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
 /** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
 const own = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 
-function setup(r: Recipe<PloneNode>, node: PloneNode): void {
+function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   const { packages, automatic_updates, prefix } = node.converge
   const asked = [
     packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',
@@ -37,9 +37,9 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
 }
 
 /** Configures upgrades like `dpkg-reconfigure unattended-upgrades`: the package reads these files once a day. */
-function updates(r: Recipe<PloneNode>, node: PloneNode, enabled: boolean): void {
+function updates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
   const { mail, package_blacklist } = node.apt.unattended_upgrades
-  const values = new Values()
+  const values = new AttributeReader()
   const written = (key: string, text: string) => values.writtenLine(`apt.unattended_upgrades.${key}`, text, aptText)
   const told = mail === null ? [] : [`Unattended-Upgrade::Mail ${written('mail', mail)};`]
   const kept = package_blacklist.map((name) => `  ${written('package_blacklist', name)};`)
@@ -62,7 +62,7 @@ function lines(all: readonly string[]): string {
   return `${all.join('\n')}\n`
 }
 
-function checks(node: PloneNode, host: HostReader): HostCheck[] {
+function checks(node: SiteNode, host: HostReader): HostCheck[] {
   const { packages, automatic_updates, prefix } = node.converge
   if (packages.length === 0 && automatic_updates === null) return []
   return [rightsCheck(node, host, prefix), programCheck(host, 'apt-get', 'apt')]
@@ -72,7 +72,7 @@ function checks(node: PloneNode, host: HostReader): HostCheck[] {
 const nothing = () => undefined
 const unlike: readonly string[] = ['setup', 'build']
 
-export default role<PloneNode>('base', {
+export default role<SiteNode>('base', {
   doc: 'Packages and automatic updates, as the layers of a stack ask for them',
   events: Object.fromEntries(
     lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),

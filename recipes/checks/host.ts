@@ -3,21 +3,21 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { show } from '../hooks/show.ts'
 import { configureTimer, configureUnit } from '../hooks/units.ts'
-import { type PloneNode, placed } from '../node.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
 import { diskCheck } from './disk.ts'
 import { ok, warning } from './findings.ts'
 import { portChecks } from './ports.ts'
 import { serverChecks } from './servers.ts'
 
 export async function hostChecks(
-  node: PloneNode,
+  node: SiteNode,
   host: HostReader,
   roles: readonly string[],
 ): Promise<readonly HostCheck[]> {
   return [
     diskCheck(
       host,
-      ['/srv/www', '/var', '/tmp'].map((path) => placed(node, path)),
+      ['/srv/www', '/var', '/tmp'].map((path) => underPrefix(node, path)),
     ),
     clockCheck(host),
     ...portChecks(node, host, roles),
@@ -48,7 +48,7 @@ function clockCheck(host: HostReader): HostCheck {
 const firstYear = 2025
 
 /** Checks the hooks. They are optional: a host without hooks has no finding. */
-function hookCheck(node: PloneNode, host: HostReader): HostCheck {
+function hookCheck(node: SiteNode, host: HostReader): HostCheck {
   return {
     what: 'lifecycle hooks',
     async run() {

@@ -1,8 +1,9 @@
 /** Checks that the ports of the roles are free, or used by the roles' own programs. */
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { type PloneNode, placed } from '../node.ts'
-import { appName, deployDirectory } from '../plone/site.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import { appName } from '../plone/site.ts'
+import { deployDirectory } from '../site/site_attributes.ts'
 import { servicesOf } from '../stack.ts'
 import { asRoot, missing, ok, warning } from './findings.ts'
 import { type Listener, listenersAt } from './listeners.ts'
@@ -24,7 +25,7 @@ const processNames: Readonly<Record<string, readonly string[]>> = {
   varnish: ['varnishd', 'cache-main', 'vcache'],
 }
 
-export function portChecks(node: PloneNode, host: HostReader, roles: readonly string[]): HostCheck[] {
+export function portChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
   const byPort = new Map<number, Wanted[]>()
   for (const one of roles.flatMap((role) => wantedBy(node, role)))
     byPort.set(one.port, [...(byPort.get(one.port) ?? []), one])
@@ -34,10 +35,10 @@ export function portChecks(node: PloneNode, host: HostReader, roles: readonly st
   }))
 }
 
-function wantedBy(node: PloneNode, role: string): Wanted[] {
+function wantedBy(node: SiteNode, role: string): Wanted[] {
   const services = servicesOf(node, role) ?? []
   const app = appOf(node, role)
-  const directory = app === null ? null : placed(node, deployDirectory(node, app))
+  const directory = app === null ? null : underPrefix(node, deployDirectory(node, app))
   return services.flatMap(({ name, ports }) =>
     ports.map((port) => {
       const processes = processNames[name] ?? []
@@ -46,7 +47,7 @@ function wantedBy(node: PloneNode, role: string): Wanted[] {
   )
 }
 
-function appOf(node: PloneNode, role: string): string | null {
+function appOf(node: SiteNode, role: string): string | null {
   switch (role) {
     case 'zeo-server':
     case 'solr':

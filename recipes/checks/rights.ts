@@ -1,10 +1,10 @@
 /** Checks that the account of the run has the rights that the roles require. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { asRoot, missing, nearestExisting, ok } from './findings.ts'
 
-export function rightsCheck(node: PloneNode, host: HostReader, directory: string): HostCheck {
+export function rightsCheck(node: SiteNode, host: HostReader, directory: string): HostCheck {
   const { prefix } = node.converge
   return {
     what: 'rights',

@@ -1,11 +1,11 @@
 /** Checks that the servers that roles use (ZEO, databases, memcached, Solr) have names that resolve, and answer. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { servicesOf } from '../stack.ts'
 import { missing, ok, warning } from './findings.ts'
 
-export function serverChecks(node: PloneNode, host: HostReader, roles: readonly string[]): HostCheck[] {
+export function serverChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
   const services = roles.flatMap((role) => servicesOf(node, role) ?? [])
   const own = new Set(services.flatMap(({ ports }) => ports))
   const asked = new Map<string, string>()
@@ -52,7 +52,7 @@ function isNumeric(name: string): boolean {
   return /^[\d.]+$/.test(name) || name.includes(':')
 }
 
-function isOwnName({ opsworks, facts }: PloneNode, name: string): boolean {
+function isOwnName({ opsworks, facts }: SiteNode, name: string): boolean {
   const { hostname, private_dns_name, private_ip, public_dns_name, ip } = opsworks.instance
   return [
     'localhost',

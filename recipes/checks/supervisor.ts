@@ -3,10 +3,10 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
 import { shadowOf } from '../../resources/supervisor/conflicting_definitions.ts'
-import type { AppLayout } from '../releases/layout.ts'
+import type { App } from '../app/app.ts'
 import { missing, ok } from './findings.ts'
 
-export function supervisorCheck(host: HostReader, { supervisor, current }: AppLayout): HostCheck {
+export function supervisorCheck(host: HostReader, { supervisor, current }: App): HostCheck {
   const { socket } = supervisor
   return {
     what: 'running supervisord',
@@ -24,7 +24,7 @@ export function supervisorCheck(host: HostReader, { supervisor, current }: AppLa
 }
 
 /** @param names of the programs whose configuration the role writes */
-export function shadowCheck(host: HostReader, { supervisor }: AppLayout, names: readonly string[]): HostCheck {
+export function shadowCheck(host: HostReader, { supervisor }: App, names: readonly string[]): HostCheck {
   return {
     what: 'programs of supervisord',
     run() {

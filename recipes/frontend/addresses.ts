@@ -1,7 +1,7 @@
 /** Computes the addresses on which HAProxy and Varnish listen, and those at which other programs reach them. */
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { clientHosts, ownHostName } from '../plone/balancing.ts'
-import { isSet } from '../plone/values.ts'
+import { isSet } from '../site/attribute_reader.ts'
 
 export interface Listening {
   /** Addresses to listen on; `*` for all addresses of the host. */
@@ -11,17 +11,17 @@ export interface Listening {
 
 const loopback = '127.0.0.1'
 
-export function balancerAt({ converge }: PloneNode): Listening {
+export function balancerAt({ converge }: SiteNode): Listening {
   return { addresses: [converge.frontend.balancer_address], port: converge.frontend.balancer_port }
 }
 
 /** Returns the addresses of Varnish. If clients on other hosts send it PURGE, it listens in the private network too. */
-export function cacheAt(node: PloneNode): Listening {
+export function cacheAt(node: SiteNode): Listening {
   const { cache_address } = node.converge.frontend
   return { addresses: isSet(cache_address) ? [cache_address] : cacheAddresses(node), port: node.nginx_plone.proxy_port }
 }
 
-function cacheAddresses(node: PloneNode): readonly string[] {
+function cacheAddresses(node: SiteNode): readonly string[] {
   if (clientHosts(node).every(({ name }) => name === ownHostName(node))) return [loopback]
   const { private_ip } = node.opsworks.instance
   const isOwn = node.facts.addresses.some(({ address }) => address === private_ip)

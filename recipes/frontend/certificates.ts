@@ -8,8 +8,8 @@ import { cron } from '../../resources/cron/cron.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
-import type { PloneNode } from '../node.ts'
-import { isSet } from '../plone/values.ts'
+import type { SiteNode } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
 import { type Certificate, certificateFile, givenCertificate } from '../web/tls.ts'
 import type { FrontendLayout } from './layout.ts'
 import { domainsOf } from './nginx.ts'
@@ -23,37 +23,38 @@ export interface Tls {
 }
 
 /** Returns the path of a given certificate with its key; null if the site has no name. */
-function pemPath(node: PloneNode, at: FrontendLayout): string | null {
-  const [first] = domainsOf(node, at)
-  return first === undefined ? null : `${at.nginx.certificates}/${first}.pem`
+function pemPath(node: SiteNode, app: FrontendLayout): string | null {
+  const [first] = domainsOf(node, app)
+  return first === undefined ? null : `${app.nginx.certificates}/${first}.pem`
 }
 
 /** Returns the TLS settings; a given certificate takes precedence over certbot's. Null for none. */
-export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
+export function tlsOf(node: SiteNode, app: FrontendLayout): Tls | null {
   const { certbot_domains } = node
-  const path = pemPath(node, at)
-  if (givenCertificate(at.own) !== null && path !== null)
-    return { domains: domainsOf(node, at), files: { chain: path, key: path } }
+  const path = pemPath(node, app)
+  if (givenCertificate(app.attributes) !== null && path !== null)
+    return { domains: domainsOf(node, app), files: { chain: path, key: path } }
   if (certbot_domains.length === 0) return null
-  const chain = `${at.certbot.live}/fullchain.pem`
+  const chain = `${app.certbot.live}/fullchain.pem`
   return {
     domains: certbot_domains,
-    files: { chain, key: `${at.certbot.live}/privkey.pem` },
+    files: { chain, key: `${app.certbot.live}/privkey.pem` },
     onlyIf: { description: 'certbot has got a certificate', check: (host) => host.stat(chain) !== null },
   }
 }
 
 /** Writes the file of a given certificate, if there is one. */
-export function certificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
-  const content = givenCertificate(at.own)
-  const tls = tlsOf(node, at)
-  if (at.own.ssl_support === true && tls === null) reportWithoutTls(r, node, ['deploy', at.app, 'ssl_support'])
+export function certificate(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): Handle[] {
+  const content = givenCertificate(app.attributes)
+  const tls = tlsOf(node, app)
+  if (app.attributes.ssl_support === true && tls === null)
+    reportWithoutTls(r, node, ['deploy', app.name, 'ssl_support'])
   if (content === null || tls === null) return []
   const { https_port: port } = node.converge.frontend
-  return [certificateFile(r, at.nginx, { path: tls.files.chain, content, port })]
+  return [certificateFile(r, app.nginx, { path: tls.files.chain, content, port })]
 }
 
-function reportWithoutTls(r: Recipe<PloneNode>, node: PloneNode, attribute: KeyPath): void {
+function reportWithoutTls(r: Recipe<SiteNode>, node: SiteNode, attribute: KeyPath): void {
   warnOfAttribute(r, node, {
     attribute,
     message: `${formatPath(attribute)} is true, but there is no TLS: the site has no certificate or no name`,
@@ -62,8 +63,8 @@ function reportWithoutTls(r: Recipe<PloneNode>, node: PloneNode, attribute: KeyP
 }
 
 /** Removes the certificate with its key after nginx has stopped using it. */
-export function noCertificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
-  const path = pemPath(node, at)
+export function noCertificate(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+  const path = pemPath(node, app)
   if (path !== null) file(r, { path, absent: true })
 }
 
@@ -72,21 +73,21 @@ export function noCertificate(r: Recipe<PloneNode>, node: PloneNode, at: Fronten
  * @param reload command that has nginx load a renewed certificate
  */
 export function certbotCertificate(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  at: FrontendLayout,
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: FrontendLayout,
   reload: readonly string[],
 ): void {
   const { certbot_domains, certbot_email } = node
-  if (certbot_domains.length === 0 || givenCertificate(at.own) !== null) return
-  const { webroot, directory: own, live } = at.certbot
+  if (certbot_domains.length === 0 || givenCertificate(app.attributes) !== null) return
+  const { webroot, directory: own, live } = app.certbot
   const places = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
-  const elsewhere = at.system ? [] : places
+  const elsewhere = app.system ? [] : places
   directory(r, { path: own, parents: true })
   const wanted = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
   execute(r, {
     // The name leaves out the domains: a return to earlier domains is a change as well.
-    name: `certificate for the site of ${at.app}`,
+    name: `certificate for the site of ${app.name}`,
     command: [
       'certbot',
       'certonly',
@@ -110,9 +111,9 @@ export function certbotCertificate(
     when: [wanted],
   })
   // The package renews certificates in its own directory automatically.
-  if (!at.system)
+  if (!app.system)
     cron(r, {
-      name: `converge-certbot-${at.app}`,
+      name: `converge-certbot-${app.name}`,
       schedule: '17 3 * * *',
       command: shellWords(['certbot', 'renew', '--quiet', ...places]),
     })

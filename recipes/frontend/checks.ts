@@ -6,7 +6,7 @@ import { dropInOverride, overrideCheck } from '../checks/overrides.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
 import { balancedServers } from './haproxy.ts'
 import { frontendLayout } from './layout.ts'
@@ -15,20 +15,20 @@ import { varnishDropIn } from './varnish_service.ts'
 
 const packageOf = { haproxy: 'haproxy', varnishd: 'varnish', nginx: 'nginx' } as const
 
-export function checks(node: PloneNode, host: HostReader): HostCheck[] {
-  const at = frontendLayout(node)
+export function checks(node: SiteNode, host: HostReader): HostCheck[] {
+  const app = frontendLayout(node)
   return [
-    rightsCheck(node, host, at.nginx.config),
+    rightsCheck(node, host, app.nginx.config),
     ...(['haproxy', 'varnishd', 'nginx'] as const).map((name) => programCheck(host, programs[name], packageOf[name])),
     ...(node.certbot_domains.length > 0 ? [programCheck(host, 'certbot', 'certbot')] : []),
-    ...(at.system
+    ...(app.system
       ? [overrideCheck('unit of varnish', () => dropInOverride(host, varnishDropIn.unit, varnishDropIn.name))]
       : [
-          supervisorCheck(host, at),
+          supervisorCheck(host, app),
           shadowCheck(
             host,
-            at,
-            (['haproxy', 'varnish'] as const).map((part) => nameOf(at, part)),
+            app,
+            (['haproxy', 'varnish'] as const).map((part) => nameOf(app, part)),
           ),
         ]),
     backendCheck(node),
@@ -36,7 +36,7 @@ export function checks(node: PloneNode, host: HostReader): HostCheck[] {
 }
 
 /** Checks that the balancer has servers: without any, it answers every request with 503. */
-function backendCheck(node: PloneNode): HostCheck {
+function backendCheck(node: SiteNode): HostCheck {
   return {
     what: 'servers of the balancer',
     run() {

@@ -14,13 +14,13 @@ import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { unit_command } from '../../resources/services/unit_command.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
+import { endStop } from '../app/stopped.ts'
+import { requireSupervisor } from '../app/supervisor.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import { dropInOverride, refuseOverride } from '../checks/overrides.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { clientLayer, runtimeSocket } from '../plone/balancing.ts'
-import { supervisorRuns } from '../plone/supervisor.ts'
-import { isSet } from '../plone/values.ts'
-import { endStop } from '../releases/stopped.ts'
+import { isSet } from '../site/attribute_reader.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
 import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
@@ -42,57 +42,57 @@ import {
 import { reportWithoutEffect } from './without_effect.ts'
 
 /** Applies everything except packages, which setup must have installed. */
-export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
-  reportNoServers(r, node, at)
-  places(r, node, at)
-  if (!at.system) nginxSetup(r, at, at.nginx)
-  const haproxy = [haproxyConfig(r, node, at)]
+export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
+  reportNoServers(r, node, app)
+  places(r, node, app)
+  if (!app.system) nginxSetup(r, app, app.nginx)
+  const haproxy = [haproxyConfig(r, node, app)]
   const vcl = renderVcl(node)
   const varnish = [
     file(r, {
-      path: at.varnish.config,
+      path: app.varnish.config,
       content: vcl,
       mode: '0644',
       verify: { command: [programs.varnishd, '-j', 'none', '-C', '-f', '%{path}'] },
     }),
   ]
-  const nginx = nginxConfig(r, node, at)
-  endStop(r, node, stoppable(at))
-  running(r, node, at)
-  const provider = providerOf(at)
+  const nginx = nginxConfig(r, node, app)
+  endStop(r, node, stoppable(app))
+  running(r, node, app)
+  const provider = providerOf(app)
   service_reload(r, {
-    name: nameOf(at, 'haproxy'),
+    name: nameOf(app, 'haproxy'),
     provider,
     signal: 'USR2',
-    balances: { socket: runtimeSocket(node), file: at.haproxy.state, servers: configuredServers(node) },
+    balances: { socket: runtimeSocket(node), file: app.haproxy.state, servers: configuredServers(node) },
     // After the reload, HAProxy uses the socket that haproxy.cfg names.
-    ready: readyOf(node, 'haproxy', at.haproxy.socket),
+    ready: readyOf(node, 'haproxy', app.haproxy.socket),
     when: haproxy,
   })
   service_reload(r, {
-    name: nameOf(at, 'varnish'),
+    name: nameOf(app, 'varnish'),
     provider,
-    command: loadVcl(at, vcl),
+    command: loadVcl(app, vcl),
     ready: readyOf(node, 'varnish'),
     when: varnish,
   })
   service_reload(r, {
-    name: nameOf(at, 'nginx'),
+    name: nameOf(app, 'nginx'),
     provider,
     purpose: 'the front end',
-    check: [...at.nginx.reload.check],
-    pidFile: at.nginx.reload.pidFile,
-    loads: renewedFiles(node, at),
+    check: [...app.nginx.reload.check],
+    pidFile: app.nginx.reload.pidFile,
+    loads: renewedFiles(node, app),
     ready: readyOf(node, 'nginx'),
     when: nginx,
   })
-  if (givenCertificate(at.own) === null) noCertificate(r, node, at)
-  certbotSite(r, node, at)
+  if (givenCertificate(app.attributes) === null) noCertificate(r, node, app)
+  certbotSite(r, node, app)
 }
 
 /** Warns of a balancer without servers. Without a host, the check of the whole stack reports that itself. */
-function reportNoServers(r: Recipe<PloneNode>, node: PloneNode, { haproxy }: FrontendLayout): void {
+function reportNoServers(r: Recipe<SiteNode>, node: SiteNode, { haproxy }: FrontendLayout): void {
   const { host } = node.run
   if (host === null || balancedServers(node).length > 0) return
   const layer = clientLayer(node)
@@ -115,14 +115,14 @@ function reportNoServers(r: Recipe<PloneNode>, node: PloneNode, { haproxy }: Fro
 }
 
 /** Lists the files that certbot renews, possibly without a reload of nginx. */
-function renewedFiles(node: PloneNode, at: FrontendLayout): string[] {
-  const tls = tlsOf(node, at)
+function renewedFiles(node: SiteNode, app: FrontendLayout): string[] {
+  const tls = tlsOf(node, app)
   return tls?.onlyIf === undefined ? [] : [tls.files.chain, tls.files.key]
 }
 
 /** Creates the directories that no package contains. */
-function places(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
-  const { haproxy, varnish, certbot } = at
+function places(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+  const { haproxy, varnish, certbot } = app
   const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
   const own = [
     directoryOf(haproxy.config),
@@ -132,53 +132,53 @@ function places(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void
     ...(varnish.directory === null ? [] : [directoryOf(varnish.directory)]),
   ]
   const web = [maintenanceDirectory(node), ...(node.certbot_domains.length > 0 ? [certbot.webroot] : [])]
-  for (const path of [...(at.system ? [] : own), ...web]) directory(r, { path, parents: true })
+  for (const path of [...(app.system ? [] : own), ...web]) directory(r, { path, parents: true })
 }
 
-function haproxyConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle {
+function haproxyConfig(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): Handle {
   checkHaproxy(node)
-  const password = statsPassword(r, node, at)
+  const password = statsPassword(r, node, app)
   return file(r, {
-    path: at.haproxy.config,
-    content: derived(password, (known) => renderHaproxy(node, at, known)),
+    path: app.haproxy.config,
+    content: derived(password, (known) => renderHaproxy(node, app, known)),
     // The file contains the password.
     mode: '0600',
     verify: { command: [programs.haproxy, '-c', '-f', '%{path}'] },
   })
 }
 
-function statsPassword(r: Recipe<PloneNode>, { haproxy }: PloneNode, at: FrontendLayout): string | Reference<string> {
+function statsPassword(r: Recipe<SiteNode>, { haproxy }: SiteNode, app: FrontendLayout): string | Reference<string> {
   if (!haproxy.enable_stats) return ''
   if (isSet(haproxy.stats_password)) return haproxy.stats_password
-  return random_secret(r, { path: at.haproxy.password }).value as Reference<string>
+  return random_secret(r, { path: app.haproxy.password }).value as Reference<string>
 }
 
-function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
-  const { nginx } = at
-  const tls = tlsOf(node, at)
-  claim(r, node, at, tls)
+function nginxConfig(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): Handle[] {
+  const { nginx } = app
+  const tls = tlsOf(node, app)
+  claim(r, node, app, tls)
   reportWithoutEffect(r, node, tls)
   const changed = [
-    ...certificate(r, node, at),
+    ...certificate(r, node, app),
     file(r, {
       path: nginx.site,
-      content: renderSite(node, at),
+      content: renderSite(node, app),
       mode: '0644',
-      verify: checkInside(at.nginx, 'include "%{path}";'),
+      verify: checkInside(app.nginx, 'include "%{path}";'),
     }),
-    symlink(r, { path: enabledOf(at, nginx.site), target: nginx.site }),
+    symlink(r, { path: enabledOf(app, nginx.site), target: nginx.site }),
   ]
   if (tls === null) {
-    for (const path of [enabledOf(at, nginx.tlsSite), nginx.tlsSite]) changed.push(file(r, { path, absent: true }))
+    for (const path of [enabledOf(app, nginx.tlsSite), nginx.tlsSite]) changed.push(file(r, { path, absent: true }))
   } else if (tls.onlyIf === undefined)
-    changed.push(tlsSite(r, node, at, tls), symlink(r, { path: enabledOf(at, nginx.tlsSite), target: nginx.tlsSite }))
+    changed.push(tlsSite(r, node, app, tls), symlink(r, { path: enabledOf(app, nginx.tlsSite), target: nginx.tlsSite }))
   // Remove Debian's default site, which conflicts with this one.
-  if (at.system) changed.push(symlink(r, { path: `${nginx.enabled}/default`, absent: true }))
+  if (app.system) changed.push(symlink(r, { path: `${nginx.enabled}/default`, absent: true }))
   return changed
 }
 
 /** Claims the names of the site. Its first virtual host answers for every name that no other site has. */
-function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout, tls: Tls | null): void {
+function claim(r: Recipe<SiteNode>, node: SiteNode, { nginx }: FrontendLayout, tls: Tls | null): void {
   const { http_port, https_port } = node.converge.frontend
   const files = frontendFiles
   const names = (own: readonly string[]) => [anyName, ...own]
@@ -188,13 +188,13 @@ function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout,
 }
 
 /** Writes the TLS site, and checks it together with the site whose names it uses. */
-function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls: Tls): Handle {
-  const { site, tlsSite: path } = at.nginx
+function tlsSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout, tls: Tls): Handle {
+  const { site, tlsSite: path } = app.nginx
   return file(r, {
     path,
-    content: renderTlsSite(node, at, tls.domains, tls.files),
+    content: renderTlsSite(node, app, tls.domains, tls.files),
     mode: '0644',
-    verify: checkInside(at.nginx, `include ${nginxWord(site)};\n    include "%{path}";`),
+    verify: checkInside(app.nginx, `include ${nginxWord(site)};\n    include "%{path}";`),
     ...(tls.onlyIf === undefined ? {} : { onlyIf: tls.onlyIf }),
   })
 }
@@ -203,15 +203,15 @@ function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls:
 const linkAndReload = 'ln -sfn -- "$1" "$2" && shift 2 && exec "$@"'
 
 /** Enables TLS with certbot's certificate, which certbot can obtain only after nginx answers. */
-function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
-  const tls = tlsOf(node, at)
+function certbotSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+  const tls = tlsOf(node, app)
   if (tls?.onlyIf === undefined) return
-  const reload = [programs.nginx, ...(at.system ? [] : ['-c', at.nginx.config]), '-s', 'reload']
-  certbotCertificate(r, node, at, reload)
-  const [text, link] = [tlsSite(r, node, at, tls), enabledOf(at, at.nginx.tlsSite)]
+  const reload = [programs.nginx, ...(app.system ? [] : ['-c', app.nginx.config]), '-s', 'reload']
+  certbotCertificate(r, node, app, reload)
+  const [text, link] = [tlsSite(r, node, app, tls), enabledOf(app, app.nginx.tlsSite)]
   execute(r, {
     name: 'nginx takes in the certificate',
-    command: ['sh', '-c', linkAndReload, 'sh', at.nginx.tlsSite, link, ...reload],
+    command: ['sh', '-c', linkAndReload, 'sh', app.nginx.tlsSite, link, ...reload],
     creates: link,
     when: [text],
     onlyIf: tls.onlyIf,
@@ -219,12 +219,12 @@ function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
 }
 
 /** Keeps the three programs running with the options from the attributes. */
-function running(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
-  const changed = at.system ? systemServices(r, node) : ownPrograms(r, node, at)
-  service_restart(r, { provider: providerOf(at), services: changed })
+function running(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+  const changed = app.system ? systemServices(r, node) : ownPrograms(r, node, app)
+  service_restart(r, { provider: providerOf(app), services: changed })
 }
 
-function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
+function systemServices(r: Recipe<SiteNode>, node: SiteNode) {
   const command = node.facts.init === 'systemd' ? varnishOfSystemd(r, node) : varnishOfInit(r, node)
   const enabled = node.facts.init === 'systemd' ? { enabled: true } : {}
   for (const name of parts) if (!r.has('service', name)) service(r, { name, ...enabled })
@@ -232,7 +232,7 @@ function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
 }
 
 /** @returns the resource that decides the command of Varnish */
-function varnishOfSystemd(r: Recipe<PloneNode>, node: PloneNode): Handle {
+function varnishOfSystemd(r: Recipe<SiteNode>, node: SiteNode): Handle {
   const { unit, name } = varnishDropIn
   const directoryPath = `/etc/systemd/system/${unit}.d`
   if (node.run.host) refuseOverride(dropInOverride(node.run.host, unit, name))
@@ -242,7 +242,7 @@ function varnishOfSystemd(r: Recipe<PloneNode>, node: PloneNode): Handle {
   return file(r, { path: `${directoryPath}/${name}`, content })
 }
 
-function varnishOfInit(r: Recipe<PloneNode>, node: PloneNode): Handle {
+function varnishOfInit(r: Recipe<SiteNode>, node: SiteNode): Handle {
   const packaged = packagedCommand(r)
   const content = derived(packaged, (command) => varnishDefaults(node, command))
   const command = file(r, { path: '/etc/default/varnish', content })
@@ -255,14 +255,14 @@ function varnishOfInit(r: Recipe<PloneNode>, node: PloneNode): Handle {
   return command
 }
 
-function packagedCommand(r: Recipe<PloneNode>): Reference<string> {
+function packagedCommand(r: Recipe<SiteNode>): Reference<string> {
   return unit_command(r, { unit: varnishDropIn.unit, without: varnishDropIn.name }).command
 }
 
-function ownPrograms(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout) {
-  supervisorRuns(r, node, at)
+function ownPrograms(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout) {
+  requireSupervisor(r, node, app)
   return (['haproxy', 'varnish'] as const).map((part) => {
-    const program = supervisor_program(r, supervised(node, at, part))
-    return { name: nameOf(at, part), configuration: program.digest }
+    const program = supervisor_program(r, supervised(node, app, part))
+    return { name: nameOf(app, part), configuration: program.digest }
   })
 }

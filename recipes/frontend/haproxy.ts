@@ -2,7 +2,7 @@
 
 import { haproxyWord } from '../../core/text/haproxy.ts'
 import type { ConfiguredServer } from '../../resources/balancer/server_addresses.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import {
   backendName,
   type ClientSite,
@@ -12,8 +12,9 @@ import {
   ownHostName,
   serverName,
 } from '../plone/balancing.ts'
-import { clientCount, clientPort, hostAddress, type NamedInstance } from '../plone/site.ts'
-import { isSet, Values } from '../plone/values.ts'
+import { clientCount, clientPort } from '../plone/site.ts'
+import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { hostAddress, type NamedInstance } from '../site/hosts.ts'
 import { balancerAt, bound } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
@@ -40,8 +41,8 @@ export function balancedServers(attributes: ClientSite): BalancedServer[] {
  * Checks attributes that must fit together.
  * @throws INVALID_ATTRIBUTE for clients of other hosts that answer only their own host, and for a runtime API without an address
  */
-export function checkHaproxy(node: PloneNode): void {
-  const values = new Values()
+export function checkHaproxy(node: SiteNode): void {
+  const values = new AttributeReader()
   const { converge, opsworks, plone_instances } = node
   if (converge.balancer.port !== null && !isSet(opsworks.instance.private_ip))
     values.refuse(
@@ -77,7 +78,7 @@ function innerAddress({ name, instance }: NamedInstance): string {
   return isSet(private_dns_name) ? private_dns_name : isSet(private_ip) ? private_ip : hostAddress(instance, name)
 }
 
-export function hasStickySessions({ plone_instances, haproxy }: PloneNode): boolean {
+export function hasStickySessions({ plone_instances, haproxy }: SiteNode): boolean {
   return plone_instances.sticky_sessions || haproxy.sticky_sessions
 }
 
@@ -87,10 +88,10 @@ export const stickyCookie = 'sid'
 export const ownCacheControl = 'X-Own-Cache-Control'
 
 /** @param password of the statistics page, if there is one */
-export function renderHaproxy(node: PloneNode, at: FrontendLayout, password: string): string {
+export function renderHaproxy(node: SiteNode, app: FrontendLayout, password: string): string {
   const servers = balancedServers(node)
   const sections = [
-    globalSection(node, at),
+    globalSection(node, app),
     defaultsSection(node, servers.length),
     frontendSection(node, password, servers.length > 0),
     ...(servers.length > 0 ? [backendSection(node, servers)] : []),
@@ -102,7 +103,7 @@ function section([head, ...lines]: readonly string[]): string {
   return `${[head, ...lines.map((line) => `  ${line}`)].join('\n')}\n`
 }
 
-function globalSection(node: PloneNode, at: FrontendLayout): string[] {
+function globalSection(node: SiteNode, app: FrontendLayout): string[] {
   const { haproxy, opsworks, converge } = node
   const level = haproxy.stats_socket_level ?? 'admin'
   const { port } = converge.balancer
@@ -110,15 +111,15 @@ function globalSection(node: PloneNode, at: FrontendLayout): string[] {
   return [
     'global',
     // The system has syslog; a supervisor stores standard output.
-    at.system ? 'log /dev/log local1 notice' : 'log stdout format raw local1 notice',
-    ...(at.system ? ['chroot /var/lib/haproxy'] : []),
+    app.system ? 'log /dev/log local1 notice' : 'log stdout format raw local1 notice',
+    ...(app.system ? ['chroot /var/lib/haproxy'] : []),
     ...(node.facts.uid === 0 ? ['user haproxy', 'group haproxy'] : []),
     `maxconn ${haproxy.global_max_connections}`,
     '# Fewer file descriptors than that are no reason not to start.',
     'no strict-limits',
-    `stats socket ${haproxyWord(at.haproxy.socket)} mode 660 level ${level} expose-fd listeners`,
+    `stats socket ${haproxyWord(app.haproxy.socket)} mode 660 level ${level} expose-fd listeners`,
     ...(port === null ? [] : [`stats socket ipv4@${address}:${port} level ${level}`]),
-    `server-state-file ${haproxyWord(at.haproxy.state)}`,
+    `server-state-file ${haproxyWord(app.haproxy.state)}`,
     '# A process that was replaced answers what it has begun.',
     `hard-stop-after ${haproxy.server_timeout}`,
     'spread-checks 5',
@@ -133,7 +134,7 @@ export function effectiveRetries(retries: number, servers: number): number {
   return retries === 0 ? 0 : Math.max(retries, servers === 1 ? patience : servers)
 }
 
-function defaultsSection({ haproxy }: PloneNode, servers: number): string[] {
+function defaultsSection({ haproxy }: SiteNode, servers: number): string[] {
   return [
     'defaults',
     'log global',
@@ -163,7 +164,7 @@ function defaultsSection({ haproxy }: PloneNode, servers: number): string[] {
   ]
 }
 
-function frontendSection(node: PloneNode, password: string, hasBackend: boolean): string[] {
+function frontendSection(node: SiteNode, password: string, hasBackend: boolean): string[] {
   const { haproxy } = node
   const stats = [
     'stats enable',
@@ -182,7 +183,7 @@ function frontendSection(node: PloneNode, password: string, hasBackend: boolean)
   ]
 }
 
-function backendSection(node: PloneNode, servers: readonly BalancedServer[]): string[] {
+function backendSection(node: SiteNode, servers: readonly BalancedServer[]): string[] {
   const { haproxy, plone_instances, converge } = node
   const { check_interval, rise, fall } = haproxy
   const sticky = hasStickySessions(node)

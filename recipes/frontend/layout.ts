@@ -1,13 +1,14 @@
 /** Defines the paths of the front end on its host. */
-import { type PloneNode, placed } from '../node.ts'
+
+import { type App, appOnHost } from '../app/app.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
 import { type VarnishFiles, varnishFiles } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
-import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { frontendFiles } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
 /** The layout of the clients' app, whose files nginx may send, and of the three programs in front of it. */
-export interface FrontendLayout extends AppLayout {
+export interface FrontendLayout extends App {
   readonly haproxy: {
     readonly config: string
     /** Socket of the runtime API. */
@@ -30,9 +31,9 @@ export function enabledOf({ nginx }: FrontendLayout, site: string): string {
   return `${nginx.enabled}${site.slice(site.lastIndexOf('/'))}`
 }
 
-export function frontendLayout(node: PloneNode): FrontendLayout {
-  const at = (path: string) => placed(node, path)
-  const app = appLayout(node, appName(node, 'zeo-client'), 'plone_instances.app_name')
+export function frontendLayout(node: SiteNode): FrontendLayout {
+  const at = (path: string) => underPrefix(node, path)
+  const app = appOnHost(node, appName(node, 'zeo-client'), 'plone_instances.app_name')
   const nginx = nginxOf(node, app)
   return {
     ...app,

@@ -1,16 +1,16 @@
 /** Renders the site for nginx: virtual hosts that rewrite requests for Zope and pass them to the cache. */
-import type { PloneNode } from '../node.ts'
-import { appAttributes } from '../plone/site.ts'
-import { isSet, Values } from '../plone/values.ts'
+import type { SiteNode } from '../node.ts'
+import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { appAttributes } from '../site/site_attributes.ts'
 import { type Certificate, tlsDirectives } from '../web/tls.ts'
 import { balancerAt, cacheAt, reached } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 import { server, type VirtualHost, variable } from './virtual_host.ts'
 
 /** Renders the whole site for the http section of nginx.conf. */
-export function renderSite(node: PloneNode, at: FrontendLayout): string {
+export function renderSite(node: SiteNode, app: FrontendLayout): string {
   const { nginx_plone, plone_instances, converge } = node
-  const values = new Values()
+  const values = new AttributeReader()
   const { subsite_config } = plone_instances
   const site = pathOf(values, 'plone_instances.site_id', plone_instances.site_id)
   const hosts: VirtualHost[] = [
@@ -25,34 +25,34 @@ export function renderSite(node: PloneNode, at: FrontendLayout): string {
   const listen = (host: VirtualHost) => `listen ${converge.frontend.http_port}${host.main ? ' default_server' : ''};`
   const text = [
     '# Written by converge, changes are overwritten.',
-    shared(node, at),
+    shared(node, app),
     ...(isSet(nginx_plone.additional_servers) ? [nginx_plone.additional_servers] : []),
-    ...hosts.map((host) => server(node, at, host, [listen(host)])),
+    ...hosts.map((host) => server(node, app, host, [listen(host)])),
   ].join('\n')
   values.check()
   return `${text}\n`
 }
 
 /** Returns the names with TLS: the domains of the certificate, the default first, and every subsite. */
-export function tlsNames({ plone_instances }: PloneNode, domains: readonly string[]): readonly string[] {
+export function tlsNames({ plone_instances }: SiteNode, domains: readonly string[]): readonly string[] {
   return [...new Set([...domains, ...Object.keys(plone_instances.subsites)])]
 }
 
 /** Renders the virtual hosts with TLS, which share one certificate, see `tlsNames`. */
 export function renderTlsSite(
-  node: PloneNode,
-  at: FrontendLayout,
+  node: SiteNode,
+  app: FrontendLayout,
   domains: readonly string[],
   files: Certificate,
 ): string {
   const { nginx_plone, plone_instances, converge } = node
-  const values = new Values()
+  const values = new AttributeReader()
   const site = pathOf(values, 'plone_instances.site_id', plone_instances.site_id)
   const paths = new Map(subsites(node, values))
   const hosts = tlsNames(node, domains).map((name, index): VirtualHost => {
     const main = index === 0
     return {
-      name: paths.has(name) ? name : hostName(values, domainKey(node, at, name), name),
+      name: paths.has(name) ? name : hostName(values, domainKey(node, app, name), name),
       path: paths.get(name) ?? site,
       own: [
         main ? nginx_plone.default_ssl_config : null,
@@ -68,24 +68,24 @@ export function renderTlsSite(
     `listen ${https_port} ssl http2${main ? ' default_server' : ''};`,
     ...tlsDirectives(files),
   ]
-  return `# Written by converge, changes are overwritten.\n${hosts.map((host) => server(node, at, host, tls(host.main))).join('\n')}\n`
+  return `# Written by converge, changes are overwritten.\n${hosts.map((host) => server(node, app, host, tls(host.main))).join('\n')}\n`
 }
 
 /** Returns the attribute that sets a domain. */
-function domainKey(node: PloneNode, { app }: FrontendLayout, name: string): string {
+function domainKey(node: SiteNode, { name: app }: FrontendLayout, name: string): string {
   const index = node.certbot_domains.indexOf(name)
   if (index >= 0) return `certbot_domains[${index}]`
   return `deploy.${app}.domains[${(appAttributes(node, app).domains ?? []).indexOf(name)}]`
 }
 
 /** Returns the domains of the app without its short name, which OpsWorks adds to them. */
-export function domainsOf(node: PloneNode, { app }: FrontendLayout): readonly string[] {
+export function domainsOf(node: SiteNode, { name: app }: FrontendLayout): readonly string[] {
   const domains = [...new Set(appAttributes(node, app).domains ?? [])]
   return domains.length > 1 ? domains.filter((domain) => domain !== app) : domains
 }
 
 /** Returns the further virtual hosts, each with its path in Zope. */
-function subsites({ plone_instances }: PloneNode, values: Values): [name: string, path: string][] {
+function subsites({ plone_instances }: SiteNode, values: AttributeReader): [name: string, path: string][] {
   const site = plone_instances.site_id
   return Object.entries(plone_instances.subsites).map(([name, path]) => {
     const key = `plone_instances.subsites.${name}`
@@ -96,14 +96,14 @@ function subsites({ plone_instances }: PloneNode, values: Values): [name: string
   })
 }
 
-function pathOf(values: Values, key: string, path: string): string {
+function pathOf(values: AttributeReader, key: string, path: string): string {
   const trimmed = path.replace(/^\/+|\/+$/g, '')
   if (!/^[\w.,~@+/-]*$/.test(trimmed))
     values.refuse(key, 'is no path in Zope', 'ids of objects with slashes between them, such as Plone/intranet')
   return trimmed
 }
 
-function hostName(values: Values, key: string, name: string): string {
+function hostName(values: AttributeReader, key: string, name: string): string {
   if (!/^[\w.*-]+$/.test(name))
     values.refuse(
       key,
@@ -116,7 +116,7 @@ function hostName(values: Values, key: string, name: string): string {
 const crawlers = 'Googlebot|msnbot|Bingbot|BingPreview|Yahoo|Baiduspider'
 
 /** Renders the directives that all virtual hosts share. */
-function shared(node: PloneNode, { app }: FrontendLayout): string {
+function shared(node: SiteNode, { name: app }: FrontendLayout): string {
   const own = `$${variable(app)}`
   return `upstream cache {
   server ${reached(cacheAt(node))} max_fails=0;

@@ -4,9 +4,9 @@ import { seconds } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { varnishWord } from '../../core/text/varnish_cli.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
-import type { PloneNode } from '../node.ts'
+import type { StoppableApp } from '../app/stopped.ts'
+import type { SiteNode } from '../node.ts'
 import { runtimeSocket } from '../plone/balancing.ts'
-import type { StoppableApp } from '../releases/stopped.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import { balancerAt, bound, cacheAt, reachedAt } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
@@ -35,14 +35,14 @@ export function providerOf({ system, supervisor }: FrontendLayout) {
 
 /** Returns the front end for the record of a stop, under a name that no app can have. */
 export function stoppable({ supervisor, nginx }: FrontendLayout): StoppableApp {
-  return { app: 'the front end', programOwner: owner, programs: [nginx.reload.name], supervisor }
+  return { name: 'the front end', programOwner: owner, programs: [nginx.reload.name], supervisor }
 }
 
 /**
  * Returns the readiness test of a part. That of nginx requests a page of the site, as other sites may share the port.
  * @param socket runtime socket of HAProxy; default: the existing one
  */
-export function readyOf(node: PloneNode, part: Part, socket = runtimeSocket(node)): ReadyProps {
+export function readyOf(node: SiteNode, part: Part, socket = runtimeSocket(node)): ReadyProps {
   if (part === 'nginx')
     return { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 }
   const at = part === 'haproxy' ? balancerAt(node) : cacheAt(node)
@@ -51,26 +51,26 @@ export function readyOf(node: PloneNode, part: Part, socket = runtimeSocket(node
 }
 
 /** Returns the program of a part for supervisord, in the foreground; nginx has one program for all sites. */
-export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Part, 'nginx'>) {
+export function supervised(node: SiteNode, app: FrontendLayout, part: Exclude<Part, 'nginx'>) {
   const command = {
-    haproxy: [programs.haproxy, '-W', '-db', '-f', at.haproxy.config],
-    varnish: varnishCommand(node, at),
+    haproxy: [programs.haproxy, '-W', '-db', '-f', app.haproxy.config],
+    varnish: varnishCommand(node, app),
   }[part]
   return {
-    name: nameOf(at, part),
+    name: nameOf(app, part),
     app: owner,
     command: shellWords(command),
     // USR1: HAProxy finishes the requests under way.
     stopSignal: ({ haproxy: 'USR1', varnish: 'TERM' } as const)[part],
     stopWait: seconds(30),
     stopAsGroup: true,
-    confDir: at.supervisor.confDir,
-    logDir: at.supervisor.logDir,
-    socket: at.supervisor.socket,
+    confDir: app.supervisor.confDir,
+    logDir: app.supervisor.logDir,
+    socket: app.supervisor.socket,
   }
 }
 
-function varnishCommand(node: PloneNode, { varnish }: FrontendLayout): string[] {
+function varnishCommand(node: SiteNode, { varnish }: FrontendLayout): string[] {
   return [
     programs.varnishd,
     '-F',

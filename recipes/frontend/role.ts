@@ -8,11 +8,18 @@ import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
-import type { PloneNode } from '../node.ts'
+import {
+  deployLeavesStopped,
+  disableAutostart,
+  endStop,
+  mustStayStopped,
+  recordStop,
+  removeStopRecord,
+} from '../app/stopped.ts'
+import { installSupervisor, requireSupervisor } from '../app/supervisor.ts'
+import type { SiteNode } from '../node.ts'
 import { banPages } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
-import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
-import { endStop, isLeftStopped, keepDown, recordStop, removeRecord, staysStopped } from '../releases/stopped.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { noCertificate } from './certificates.ts'
 import { checks } from './checks.ts'
@@ -21,105 +28,105 @@ import { inspect } from './inspect.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { nameOf, owner, type Part, parts, providerOf, stoppable } from './programs.ts'
 
-function setup(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
-  if (!at.system) return supervisorService(r, node, at)
+function setup(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
+  if (!app.system) return installSupervisor(r, node, app)
   const certbot = node.certbot_domains.length > 0 ? ['certbot'] : []
   packages(r, { names: ['haproxy', 'varnish', 'nginx', 'logrotate', ...certbot] })
   file(r, { path: '/etc/logrotate.d/nginx', content: logrotate(node.nginx_plone.log_retention_days), mode: '0644' })
 }
 
-function configure(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
+function configure(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
   // An earlier deploy of the same run may have started it.
-  if (staysStopped(r, node, stoppable(at).app)) return stayStopped(r, node, at)
+  if (mustStayStopped(r, node, stoppable(app).name)) return stayStopped(r, node, app)
   applyConfiguration(r, node)
 }
 
-function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
-  if (isLeftStopped(r, node, stoppable(at).app)) return stayStopped(r, node, at)
+function deploy(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
+  if (deployLeavesStopped(r, node, stoppable(app).name)) return stayStopped(r, node, app)
   applyConfiguration(r, node)
 }
 
-function start(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
-  endStop(r, node, stoppable(at))
-  if (!at.system) supervisorRuns(r, node, at)
-  startParts(r, node, at)
+function start(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
+  endStop(r, node, stoppable(app))
+  if (!app.system) requireSupervisor(r, node, app)
+  startParts(r, node, app)
 }
 
-function startParts(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+function startParts(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
   for (const part of parts) {
-    const name = nameOf(at, part)
+    const name = nameOf(app, part)
     // An app of another role may have declared nginx already, which both share.
-    if (!r.has('service', name)) service(r, { name, provider: providerOf(at), ...startsWithHost(node, at, true) })
+    if (!r.has('service', name)) service(r, { name, provider: providerOf(app), ...startsWithHost(node, app, true) })
   }
 }
 
 /** Stops the front end until `start` or a deploy, also after a reboot. */
-function stop(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
-  recordStop(r, node, stoppable(at))
-  stopParts(r, at, parts, startsWithHost(node, at, false))
+function stop(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
+  recordStop(r, node, stoppable(app))
+  stopParts(r, app, parts, startsWithHost(node, app, false))
 }
 
 /** Finishes an interrupted stop. nginx may run again for the sites of other roles. */
-function stayStopped(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
-  keepDown(r, { ...stoppable(at), programs: [] })
+function stayStopped(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+  disableAutostart(r, { ...stoppable(app), programs: [] })
   const own = parts.filter((part) => part !== 'nginx')
-  stopParts(r, at, own, startsWithHost(node, at, false))
+  stopParts(r, app, own, startsWithHost(node, app, false))
 }
 
 /** Stops the parts from the outside inwards, so that requests under way are answered first. */
 function stopParts(
-  r: Recipe<PloneNode>,
-  at: FrontendLayout,
+  r: Recipe<SiteNode>,
+  app: FrontendLayout,
   some: readonly Part[],
   options: { readonly enabled?: boolean } = {},
 ): void {
   for (const part of [...some].reverse())
-    service(r, { name: nameOf(at, part), action: 'stopped', provider: providerOf(at), ...options })
+    service(r, { name: nameOf(app, part), action: 'stopped', provider: providerOf(app), ...options })
 }
 
 /** Sets whether systemd starts the parts with the host; without systemd, `recordStop` and `endStop` set that. */
-function startsWithHost({ facts }: PloneNode, { system }: FrontendLayout, enabled: boolean): { enabled?: boolean } {
+function startsWithHost({ facts }: SiteNode, { system }: FrontendLayout, enabled: boolean): { enabled?: boolean } {
   return system && facts.init === 'systemd' ? { enabled } : {}
 }
 
-function restart(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
+function restart(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
   // Stopped parts no longer start with the host.
-  if (endStop(r, node, stoppable(at))) startParts(r, node, at)
+  if (endStop(r, node, stoppable(app))) startParts(r, node, app)
   service_restart(r, {
-    provider: providerOf(at),
-    services: parts.map((part) => ({ name: nameOf(at, part) })),
+    provider: providerOf(app),
+    services: parts.map((part) => ({ name: nameOf(app, part) })),
     force: node.run.id,
   })
 }
 
 /** Removes the site from nginx, and stops the programs in front of the clients; the packages stay. */
 /** Bans cached pages: in a rollout once for its deploy; if run by hand, always. */
-function ban(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
+function ban(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
   const { deployed } = node.converge
-  const own = Object.hasOwn(deployed, at.app) ? deployed[at.app] : undefined
-  banPages(r, node, at, own === undefined ? { force: node.run.id } : { deployed: own })
+  const own = Object.hasOwn(deployed, app.name) ? deployed[app.name] : undefined
+  banPages(r, node, app, own === undefined ? { force: node.run.id } : { deployed: own })
 }
 
-function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
-  const at = frontendLayout(node)
-  const { site, tlsSite, reload } = at.nginx
-  const removed = [site, tlsSite].map((path) => symlink(r, { path: enabledOf(at, path), absent: true }))
-  const isThere = { description: 'nginx is set up', check: (host: HostReader) => host.stat(at.nginx.config) !== null }
+function undeploy(r: Recipe<SiteNode>, node: SiteNode): void {
+  const app = frontendLayout(node)
+  const { site, tlsSite, reload } = app.nginx
+  const removed = [site, tlsSite].map((path) => symlink(r, { path: enabledOf(app, path), absent: true }))
+  const isThere = { description: 'nginx is set up', check: (host: HostReader) => host.stat(app.nginx.config) !== null }
   const { name, provider, check } = reload
   service_reload(r, { name, provider, check: [...check], purpose: 'the front end', when: removed, onlyIf: isThere })
-  noCertificate(r, node, at)
-  if (at.system)
+  noCertificate(r, node, app)
+  if (app.system)
     for (const name of ['varnish', 'haproxy'])
       service(r, { name, action: 'stopped', ...(node.facts.init === 'systemd' ? { enabled: false } : {}) })
-  else supervisor_cleanup(r, { app: owner, keep: [], confDir: at.supervisor.confDir, socket: at.supervisor.socket })
-  removeRecord(r, node, stoppable(at).app)
+  else supervisor_cleanup(r, { app: owner, keep: [], confDir: app.supervisor.confDir, socket: app.supervisor.socket })
+  removeStopRecord(r, node, stoppable(app).name)
 }
 
 function logrotate(days: number): string {
@@ -140,7 +147,7 @@ function logrotate(days: number): string {
 `
 }
 
-export default role<PloneNode>('frontend', {
+export default role<SiteNode>('frontend', {
   doc: 'nginx, Varnish and HAProxy before the Zope clients of the stack',
   setup,
   configure,
@@ -153,5 +160,5 @@ export default role<PloneNode>('frontend', {
   inspect,
   checks,
   followUp: (node) => (node.varnish_plone.ban_on_deploy ? { app: appName(node, 'zeo-client'), event: 'ban' } : null),
-  events: { ban, ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).app)) },
+  events: { ban, ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).name)) },
 })

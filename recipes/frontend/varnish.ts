@@ -1,9 +1,9 @@
 /** Renders default.vcl, which caches pages for anonymous visitors, and nothing for visitors who are logged in. */
 
 import * as z from 'zod'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
-import type { SiteAttributes } from '../plone/types.ts'
+import type { SiteAttributes } from '../site/site_attributes.ts'
 import { balancerAt, reachedAt } from './addresses.ts'
 import { hasStickySessions, ownCacheControl, stickyCookie } from './haproxy.ts'
 
@@ -30,7 +30,7 @@ const meaningful = ['statusmessages', '__ac', '_ZopeId', '__cp', 'beaker\\.sessi
 /** The cookies that identify a user. */
 const identity = '(^|; ?)(__ac(_(name|password|persistent))?|auth_token)='
 
-export function renderVcl(node: PloneNode): string {
+export function renderVcl(node: SiteNode): string {
   const { varnish_plone } = node
   const balancer = balancerAt(node)
   const sticky = hasStickySessions(node)

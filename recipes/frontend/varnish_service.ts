@@ -1,6 +1,6 @@
 /** Configures Varnish as a service of the system: the package's command with our address, size and configuration. */
 import { commandWords } from '../../core/text/unit_file.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { bound, cacheAt } from './addresses.ts'
 import { frontendLayout } from './layout.ts'
 
@@ -15,7 +15,7 @@ const header = '# Written by converge, changes are overwritten.'
  * @param packaged the command of the package's unit
  * @returns the text of the drop-in
  */
-export function varnishUnit(node: PloneNode, packaged: string): string {
+export function varnishUnit(node: SiteNode, packaged: string): string {
   return `${header}
 [Service]
 ExecStart=
@@ -24,7 +24,7 @@ ExecStart=${adapted(packaged, ownOptions(node)).join(' ')}
 }
 
 /** Renders the defaults of an init script, which starts a daemon with the default jail. */
-export function varnishDefaults(node: PloneNode, packaged: string): string {
+export function varnishDefaults(node: SiteNode, packaged: string): string {
   const [, ...options] = adapted(packaged, new Map([...ownOptions(node), ['-F', []], ['-j', []]]))
   return `${header}
 START=yes
@@ -37,7 +37,7 @@ DAEMON_OPTS="${options.join(' ')}"
 /** The values of each option; no values remove the option. */
 type Options = ReadonlyMap<string, readonly string[]>
 
-function ownOptions(node: PloneNode): Options {
+function ownOptions(node: SiteNode): Options {
   return new Map([
     ['-a', bound(cacheAt(node))],
     ['-f', [frontendLayout(node).varnish.config]],

@@ -1,7 +1,7 @@
 /** Renders a virtual host of the site: one server block of nginx. */
 import { nginxWord } from '../../core/text/nginx.ts'
-import { type PloneNode, placed } from '../node.ts'
-import { isSet } from '../plone/values.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
 import {
   closedDirectives,
   maintenanceDirectory,
@@ -33,7 +33,7 @@ export function variable(app: string): string {
   return `site_${app.replace(/\W/g, '_')}`
 }
 
-export function server(node: PloneNode, at: FrontendLayout, host: VirtualHost, listen: readonly string[]): string {
+export function server(node: SiteNode, app: FrontendLayout, host: VirtualHost, listen: readonly string[]): string {
   const lines = [
     ...listen,
     `server_name ${host.name};`,
@@ -45,18 +45,18 @@ export function server(node: PloneNode, at: FrontendLayout, host: VirtualHost, l
     'gzip_min_length 1000;',
     `gzip_types ${compressed};`,
     '',
-    ...maintenancePart(node, at),
-    ...acme(node, at),
+    ...maintenancePart(node, app),
+    ...acme(node, app),
     ...(host.main ? aboutItself(node) : []),
-    ...blobs(node, at),
+    ...blobs(node, app),
     ...host.own.filter(isSet).flatMap((text) => [...text.trim().split('\n'), '']),
-    ...proxied(node, at, host),
+    ...proxied(node, app, host),
   ]
   return `server {\n${lines.map((line) => (line === '' ? '' : `  ${line}`)).join('\n')}\n}\n`
 }
 
 /** Serves the maintenance page by an internal redirect: nginx requests it with GET, so a POST gets it too. */
-function maintenancePart(node: PloneNode, { app }: FrontendLayout): string[] {
+function maintenancePart(node: SiteNode, { name: app }: FrontendLayout): string[] {
   return [
     ...closedDirectives(maintenancePage(node, app)),
     `error_page 503 /-maintenance/${app}.html;`,
@@ -73,7 +73,7 @@ function maintenancePart(node: PloneNode, { app }: FrontendLayout): string[] {
   ]
 }
 
-function acme({ certbot_domains }: PloneNode, { certbot }: FrontendLayout): string[] {
+function acme({ certbot_domains }: SiteNode, { certbot }: FrontendLayout): string[] {
   if (certbot_domains.length === 0) return []
   return [
     'location ^~ /.well-known/acme-challenge/ {',
@@ -84,7 +84,7 @@ function acme({ certbot_domains }: PloneNode, { certbot }: FrontendLayout): stri
   ]
 }
 
-function aboutItself({ haproxy }: PloneNode): string[] {
+function aboutItself({ haproxy }: SiteNode): string[] {
   const stats = haproxy.stats_url.replace(/[?;].*$/, '')
   return [
     'location = /_main_status_ {',
@@ -108,14 +108,14 @@ function aboutItself({ haproxy }: PloneNode): string[] {
 }
 
 /** Renders the internal location for files that the site names in X-Accel-Redirect; visitors cannot request it. */
-function blobs(node: PloneNode, at: FrontendLayout): string[] {
+function blobs(node: SiteNode, app: FrontendLayout): string[] {
   const { blobs } = node.converge.frontend
-  const directory = blobs === null ? `${at.shared}/var/blobstorage` : placed(node, blobs)
+  const directory = blobs === null ? `${app.shared}/var/blobstorage` : underPrefix(node, blobs)
   return ['location ^~ /-blobs/ {', '  internal;', `  alias ${nginxWord(`${directory}/`)};`, '}', '']
 }
 
-function proxied(node: PloneNode, at: FrontendLayout, { path }: VirtualHost): string[] {
-  const own = `$${variable(at.app)}`
+function proxied(node: SiteNode, app: FrontendLayout, { path }: VirtualHost): string[] {
+  const own = `$${variable(app.name)}`
   return [
     'location / {',
     '  if ($closed) {',

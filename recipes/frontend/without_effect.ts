@@ -2,7 +2,7 @@
 import type { Recipe } from '../../core/compile/role.ts'
 import { formatPath, type KeyPath } from '../../core/node/path.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import type { Tls } from './certificates.ts'
 import { balancedServers, effectiveRetries } from './haproxy.ts'
 import { tlsNames } from './nginx.ts'
@@ -10,7 +10,7 @@ import { tlsNames } from './nginx.ts'
 /** The default of `haproxy.retries`. */
 const usualRetries = 3
 
-export function reportWithoutEffect(r: Recipe<PloneNode>, node: PloneNode, tls: Tls | null): void {
+export function reportWithoutEffect(r: Recipe<SiteNode>, node: SiteNode, tls: Tls | null): void {
   const { haproxy, plone_instances } = node
   const names = tlsNames(node, tls?.domains ?? [])
   for (const name of Object.keys(plone_instances.subsite_config))
@@ -26,6 +26,6 @@ export function reportWithoutEffect(r: Recipe<PloneNode>, node: PloneNode, tls: 
     )
 }
 
-function report(r: Recipe<PloneNode>, node: PloneNode, attribute: KeyPath, hint: string): void {
+function report(r: Recipe<SiteNode>, node: SiteNode, attribute: KeyPath, hint: string): void {
   warnOfAttribute(r, node, { attribute, message: `${formatPath(attribute)} has no effect`, hint })
 }

@@ -7,14 +7,14 @@ import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { service } from '../../resources/services/service.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { configureJob, jobs, path, setupJob } from './jobs.ts'
 import { show } from './show.ts'
 import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory, units } from './units.ts'
 
-export function hooks(options: HookOptions): Hooks<PloneNode> {
+export function hooks(options: HookOptions): Hooks<SiteNode> {
   return {
-    role: role<PloneNode>('hooks', {
+    role: role<SiteNode>('hooks', {
       doc: 'The events of this host, called by its own scheduler',
       events: {
         hooks_install: (r, node) => (hasUnits(node) ? installUnits(r, options) : installJobs(r, node, options)),
@@ -26,13 +26,13 @@ export function hooks(options: HookOptions): Hooks<PloneNode> {
 }
 
 /** Decides between units and cron: only root can install units of the system. */
-function hasUnits({ facts }: PloneNode): boolean {
+function hasUnits({ facts }: SiteNode): boolean {
   return facts.init === 'systemd' && facts.uid === 0
 }
 
 const reads = 'systemd reads the units of converge'
 
-function installUnits(r: Recipe<PloneNode>, options: HookOptions): void {
+function installUnits(r: Recipe<SiteNode>, options: HookOptions): void {
   // The host may have used cron before: only one of the two may call converge.
   removeCronFiles(r)
   const made = units(options).map(({ name, text, wantedBy }) => {
@@ -64,7 +64,7 @@ function wantsOf(target: string): string {
   return `${unitDirectory}/${target}.wants`
 }
 
-function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOptions): void {
+function installJobs(r: Recipe<SiteNode>, { facts }: SiteNode, options: HookOptions): void {
   const why = facts.init === 'systemd' ? 'units of the system are root’s to make' : 'no systemd runs on this host'
   if (facts.uid === 0) removeUnits(r, options)
   r.note(`${why}: cron runs setup and configure, and nothing runs shutdown before the host goes down`)
@@ -73,7 +73,7 @@ function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOp
 }
 
 /** Removes units and jobs: the host may have had another init system. */
-function remove(r: Recipe<PloneNode>, node: PloneNode, options: HookOptions): void {
+function remove(r: Recipe<SiteNode>, node: SiteNode, options: HookOptions): void {
   const system = hasUnits(node)
   // Stop services that wait for this run or for a retry: they must not start after it. None of them is running a
   // converge, because this run has the lock.
@@ -95,13 +95,13 @@ function remove(r: Recipe<PloneNode>, node: PloneNode, options: HookOptions): vo
   file(r, { path: options.stamp, absent: true })
 }
 
-function removeUnits(r: Recipe<PloneNode>, options: HookOptions) {
+function removeUnits(r: Recipe<SiteNode>, options: HookOptions) {
   return units(options).flatMap(({ name, wantedBy }) => {
     if (wantedBy !== undefined) symlink(r, { path: linkOf(name, wantedBy), absent: true })
     return file(r, { path: `${unitDirectory}/${name}`, absent: true })
   })
 }
 
-function removeCronFiles(r: Recipe<PloneNode>): void {
+function removeCronFiles(r: Recipe<SiteNode>): void {
   for (const name of [setupJob, configureJob]) file(r, { path: `/etc/cron.d/${name}`, absent: true })
 }

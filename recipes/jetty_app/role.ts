@@ -7,24 +7,24 @@ import { shellWords } from '../../core/text/shell.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { remote_file } from '../../resources/files/remote_file.ts'
+import { type App, appOnHost } from '../app/app.ts'
+import { environmentOf, type Source, sourceOf } from '../app/checkout.ts'
 import { missing, ok } from '../checks/findings.ts'
 import { fileCheck } from '../checks/programs.ts'
-import type { PloneNode } from '../node.ts'
-import { serverEvents } from '../port_app/lifecycle.ts'
+import type { SiteNode } from '../node.ts'
 import type { Server } from '../port_app/server.ts'
-import { environmentOf, type Source, sourceOf } from '../releases/checkout.ts'
-import { appLayout } from '../releases/layout.ts'
+import { serverEvents } from '../port_app/server_role.ts'
 import { nginxOf } from '../web/nginx.ts'
 import { baseFiles, copyCommands, failedContext } from './base_files.ts'
 
 /** The source of the war that the attributes name: exactly one of these. */
 type WarSource = 'file' | 'url' | 'path'
 
-function server(node: PloneNode): Server {
+function server(node: SiteNode): Server {
   const { app_name, java, jvm_options, jetty_home, ...settings } = node.jetty_app
-  const layout = appLayout(node, app_name, 'jetty_app.app_name')
-  const links = { ...layout.own.symlink_before_migrate, ...baseFiles(node).links }
-  const at = { ...layout, own: { ...layout.own, symlink_before_migrate: links } }
+  const given = appOnHost(node, app_name, 'jetty_app.app_name')
+  const links = { ...given.attributes.symlink_before_migrate, ...baseFiles(node).links }
+  const app: App = { ...given, attributes: { ...given.attributes, symlink_before_migrate: links } }
   const jetty = [
     `-jar`,
     `${jetty_home}/start.jar`,
@@ -34,17 +34,17 @@ function server(node: PloneNode): Server {
   ]
   const command = [shellWords([java]), jvm_options, shellWords(jetty)].filter((part) => part.trim() !== '').join(' ')
   return {
-    at,
-    nginx: nginxOf(node, at),
+    app,
+    nginx: nginxOf(node, app),
     settings,
     key: 'jetty_app',
-    program: { command, environment: environmentOf(at, supervisorVariable) },
+    program: { command, environment: environmentOf(app, supervisorVariable) },
     fatal: failedContext,
   }
 }
 
 /** @throws INVALID_ATTRIBUTE for two sources, or an incomplete one */
-function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
+function warSource({ jetty_app: { war } }: SiteNode): WarSource | null {
   const given = (['file', 'url', 'path'] as const).filter((name) => war[name])
   const refuse = (message: string, hint: string) => {
     throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'jetty_app.war', hint, usage: true })
@@ -63,13 +63,13 @@ function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
 }
 
 /** Puts a war from a file or URL into a directory of its own, which is the source of the release. */
-function source(r: Recipe<PloneNode>, node: PloneNode, { at }: Server): Source | null {
+function source(r: Recipe<SiteNode>, node: SiteNode, { app }: Server): Source | null {
   const { war } = node.jetty_app
   const from = warSource(node)
   if (from === null) return null
-  if (from === 'path') return sourceOf(at)
-  const incoming = `${at.shared}/incoming`
-  directory(r, { path: incoming, mode: '0755', ...at.owner })
+  if (from === 'path') return sourceOf(app)
+  const incoming = `${app.shared}/incoming`
+  directory(r, { path: incoming, mode: '0755', ...app.owner })
   remote_file(r, {
     path: `${incoming}/app.war`,
     url: (from === 'file' ? war.file : war.url) ?? '',
@@ -77,13 +77,13 @@ function source(r: Recipe<PloneNode>, node: PloneNode, { at }: Server): Source |
     ...(war.user ? { user: war.user } : {}),
     ...(war.password ? { password: war.password } : {}),
     mode: '0644',
-    ...at.owner,
+    ...app.owner,
   })
   return { repository: incoming, scmType: 'directory' }
 }
 
 /** Returns the build script. Jetty follows links to name a context, so webapps must contain the war itself. */
-function build(node: PloneNode): string {
+function build(node: SiteNode): string {
   const { build_command, war, context, jetty_modules } = node.jetty_app
   const path = war.path ?? 'app.war'
   const settings = [
@@ -101,7 +101,7 @@ function build(node: PloneNode): string {
   ].join('\n')
 }
 
-function checks({ jetty_app }: PloneNode, host: HostReader): HostCheck[] {
+function checks({ jetty_app }: SiteNode, host: HostReader): HostCheck[] {
   const { jetty_home, war } = jetty_app
   const file = war.file
   const given =
@@ -119,7 +119,7 @@ function checks({ jetty_app }: PloneNode, host: HostReader): HostCheck[] {
   return [fileCheck(host, `${jetty_home}/start.jar`, 'jetty9'), ...given]
 }
 
-export default role<PloneNode>('jetty-app', {
+export default role<SiteNode>('jetty-app', {
   doc: 'A Java web application in Jetty, each release in a JVM of its own, replaced without a gap',
   ...serverEvents({
     role: 'jetty-app',
@@ -129,7 +129,7 @@ export default role<PloneNode>('jetty-app', {
     source,
     build,
     files: (node) => baseFiles(node).written,
-    nothing: () => ({
+    noSource: () => ({
       attribute: ['jetty_app', 'war'],
       message: 'jetty_app.war has neither file nor url nor path, so jetty-app has nothing to deploy',
       hint: 'set one of them, or remove the role',

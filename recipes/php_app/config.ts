@@ -3,14 +3,14 @@ import { derived, type Input, type Reference } from '../../core/model/reference.
 import { nginxText, nginxWord } from '../../core/text/nginx.ts'
 import { phpFpmValue, phpFpmVariable } from '../../core/text/php_fpm.ts'
 import { serverBlock } from '../web/site.ts'
-import type { PhpLayout } from './layout.ts'
+import type { PhpApp } from './php_app.ts'
 
 /** Renders the pool, with the global settings of an own php-fpm. */
-export function poolText({ at, fpm, settings, environment }: PhpLayout): string {
+export function poolText({ app, fpm, settings, environment }: PhpApp): string {
   const { pm, max_children, start_servers, min_spare_servers, max_spare_servers, control_timeout_seconds } =
     settings.fpm
-  const { user, group } = at.account
-  const own = at.system
+  const { user, group } = app.account
+  const own = app.system
     ? []
     : [`pid = ${phpFpmValue(fpm.pidFile)}`, `error_log = ${phpFpmValue(fpm.log)}`, 'daemonize = no']
   const dynamic = [
@@ -22,7 +22,7 @@ export function poolText({ at, fpm, settings, environment }: PhpLayout): string 
 [global]
 ${[...own, `process_control_timeout = ${control_timeout_seconds}s`].join('\n')}
 
-[${at.app}]
+[${app.name}]
 ${user === undefined ? '' : `user = ${user}\ngroup = ${group}\nlisten.owner = ${user}\nlisten.group = www-data\n`}listen = ${phpFpmValue(fpm.socket)}
 listen.mode = 0660
 pm = ${pm}
@@ -40,18 +40,18 @@ ${Object.entries(settings.fpm.settings)
  * moment later: a request includes files of one release only, and the caches of opcodes and paths never mix releases.
  * @param release directory of the release, for a cold update; null for the link
  */
-export function siteText(php: PhpLayout, release: Input<string> | null): string | Reference<string> {
-  const { at, next } = php
-  if (release === null) return text(php, rootOf(php, at.current), rootOf(php, next))
+export function siteText(php: PhpApp, release: Input<string> | null): string | Reference<string> {
+  const { app, next } = php
+  if (release === null) return text(php, rootOf(php, app.current), rootOf(php, next))
   return derived(release as string, (path) => text(php, rootOf(php, path), rootOf(php, next)))
 }
 
-function rootOf({ at, settings }: PhpLayout, directory: string): string {
-  const root = settings.document_root ?? at.own.document_root
+function rootOf({ app, settings }: PhpApp, directory: string): string {
+  const root = settings.document_root ?? app.attributes.document_root
   return root ? `${directory}/${root}` : directory
 }
 
-function text(php: PhpLayout, root: string, next: string): string {
+function text(php: PhpApp, root: string, next: string): string {
   const { settings, preview } = php
   return `# Written by converge, changes are overwritten.
 ${serverBlock(php, served(php, root))}
@@ -71,7 +71,7 @@ ${served(php, next, previewNames(php))
 }
 
 /** Returns directives that give PHP the host name of the app; empty if PHP gets that of the preview. */
-export function previewNames({ healthHost }: PhpLayout): string {
+export function previewNames({ healthHost }: PhpApp): string {
   if (healthHost === undefined) return ''
   const name = healthHost.replace(/:\d+$/, '')
   return `
@@ -79,7 +79,7 @@ export function previewNames({ healthHost }: PhpLayout): string {
     fastcgi_param SERVER_NAME ${nginxWord(name)};`
 }
 
-function served({ fpm, settings }: PhpLayout, root: string, names = ''): string {
+function served({ fpm, settings }: PhpApp, root: string, names = ''): string {
   return `root ${nginxWord(root)};
 index ${settings.index};
 location / {
@@ -104,6 +104,6 @@ export function rootIn(text: string | null): string | null {
 }
 
 /** Returns the document root of hot mode. */
-export function hotRoot(php: PhpLayout): string {
-  return rootOf(php, php.at.current)
+export function hotRoot(php: PhpApp): string {
+  return rootOf(php, php.app.current)
 }

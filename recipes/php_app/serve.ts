@@ -13,22 +13,22 @@ import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
+import { withoutHost } from '../app/health_request.ts'
+import { markAsCurrent } from '../app/rollback.ts'
+import { requireSupervisor } from '../app/supervisor.ts'
+import { switchCurrent } from '../app/switch.ts'
 import { poolOverride, refuseOverride } from '../checks/overrides.ts'
-import type { PloneNode } from '../node.ts'
-import { supervisorRuns } from '../plone/supervisor.ts'
-import { withoutHost } from '../releases/health.ts'
-import { wasLive } from '../releases/rollback.ts'
-import { switchCurrent } from '../releases/switch.ts'
+import type { SiteNode } from '../node.ts'
 import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
 import { hotRoot, poolText, previewNames, rootIn, siteText } from './config.ts'
-import { findVersion, orPlain, type PhpLayout } from './layout.ts'
+import { findVersion, orPlain, type PhpApp } from './php_app.ts'
 
 /** Declares the pool and a running php-fpm. */
-export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Handle {
-  const { at, fpm, settings } = php
+export function declarePool(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp): Handle {
+  const { app, fpm, settings } = php
   findVersion(r, php)
-  if (at.system && node.run.host && !isReference(fpm.config))
-    refuseOverride(poolOverride(node.run.host, fpm.config, at.app))
+  if (app.system && node.run.host && !isReference(fpm.config))
+    refuseOverride(poolOverride(node.run.host, fpm.config, app.name))
   const config = file(r, {
     path: fpm.config,
     content: poolText(php),
@@ -36,18 +36,18 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
     mode: Object.keys(php.environment).length > 0 ? '0600' : '0644',
     verify: { command: [fpm.program, '-t', '-y', '%{path}'] },
   })
-  if (!at.system) {
+  if (!app.system) {
     const ownConfig = orPlain(fpm.config, '')
-    supervisorRuns(r, node, at)
+    requireSupervisor(r, node, app)
     const program = supervisor_program(r, {
       name: fpm.reload.name,
-      app: at.app,
+      app: app.name,
       command: derived(fpm.program, (program) => shellWords([program, '-y', ownConfig])),
       stopSignal: 'QUIT',
       stopWait: seconds(settings.fpm.control_timeout_seconds + 5),
-      confDir: at.supervisor.confDir,
-      logDir: at.supervisor.logDir,
-      socket: at.supervisor.socket,
+      confDir: app.supervisor.confDir,
+      logDir: app.supervisor.logDir,
+      socket: app.supervisor.socket,
     })
     service_restart(r, {
       provider: fpm.reload.provider,
@@ -60,36 +60,36 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
 }
 
 /** Returns the readiness test of the pool: one of its workers must answer. */
-export function readyOf({ fpm }: PhpLayout): ReadyProps {
+export function poolReadiness({ fpm }: PhpApp): ReadyProps {
   return { kind: 'fastcgi', socket: fpm.socket }
 }
 
 /** Notes that the first hot update still reloads nginx and php-fpm. */
-export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): void {
-  const { at, settings } = php
+export function noteFirstHotUpdate(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp): void {
+  const { app, settings } = php
   const now = rootIn(node.run.host?.readText(sitePath(php)) ?? null)
   if (settings.update_mode === 'hot' && now !== hotRoot(php))
     r.note(
-      `${at.app}: the document root becomes the link ${at.current}, so nginx and php-fpm reload once; later hot updates reload neither`,
+      `${app.name}: the document root becomes the link ${app.current}, so nginx and php-fpm reload once; later hot updates reload neither`,
     )
 }
 
 /** Tests a release before it becomes the current release, if nginx can already serve it. */
-export function tryOut(r: Recipe<PloneNode>, php: PhpLayout, path: Input<string>): void {
-  const { at, next } = php
-  const link = symlink(r, { path: next, target: path, ...at.owner })
+export function testBeforeSwitch(r: Recipe<SiteNode>, php: PhpApp, path: Input<string>): void {
+  const { app, next } = php
+  const link = symlink(r, { path: next, target: path, ...app.owner })
   const shown: Check = {
     description: 'it is not live, and nginx can show it',
     check: (host) => {
       const text = host.readText(enabledPath(php))
-      return shows(php, text) && targetOf(host, next) !== targetOf(host, at.current)
+      return shows(php, text) && targetOf(host, next) !== targetOf(host, app.current)
     },
   }
-  ask(r, php, path, `${at.app} before it goes live`, { when: [link], onlyIf: shown })
+  requestPage(r, php, path, `${app.name} before it goes live`, { when: [link], onlyIf: shown })
 }
 
 /** Decides whether the site can show a release that is not current, under the name to which the app answers. */
-function shows(php: PhpLayout, site: string | null): boolean {
+function shows(php: PhpApp, site: string | null): boolean {
   const lines = [`server_name ${php.preview};`, ...previewNames(php).split('\n')]
   return site !== null && lines.every((line) => site.includes(line.trim()))
 }
@@ -99,11 +99,11 @@ function targetOf(host: HostReader, link: string): string | null {
   return host.lstat(link)?.kind === 'link' ? host.readLink(link) : null
 }
 
-function ask(
-  r: Recipe<PloneNode>,
-  { at, settings, preview }: PhpLayout,
+function requestPage(
+  r: Recipe<SiteNode>,
+  { app, settings, preview }: PhpApp,
   directory: Input<string>,
-  app: string,
+  title: string,
   options: { readonly when: readonly Handle[]; readonly onlyIf?: Check },
 ): void {
   const { path, status, headers, deadline_seconds } = settings.health
@@ -114,44 +114,51 @@ function ask(
     statusMax: status.max,
     headers: { Host: preview, ...withoutHost(headers) },
   }
-  smoke_test(r, { app, directory, requests: [request], deadline: seconds(deadline_seconds), ...at.account, ...options })
+  smoke_test(r, {
+    app: title,
+    directory,
+    requests: [request],
+    deadline: seconds(deadline_seconds),
+    ...app.account,
+    ...options,
+  })
 }
 
 interface Switch {
-  /** The pool, whose changes reload php-fpm as changes of the site do. */
-  readonly config: Handle
+  /** Resources whose changes reload php-fpm as changes of the site do: its pool. */
+  readonly reloadAfter: readonly Handle[]
   /** Name of a command that reloads both regardless of changes. */
   readonly force?: string | undefined
 }
 
 /** Makes a release the current release: by the link alone, or by a configuration that names it. */
-export function switchTo(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  php: PhpLayout,
+export function serveRelease(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  php: PhpApp,
   path: Input<string>,
-  { config, force }: Switch,
+  { reloadAfter, force }: Switch,
 ): Handle {
-  const { at, fpm, settings } = php
+  const { app, fpm, settings } = php
   const content = siteText(php, settings.update_mode === 'hot' ? null : path)
   const text = siteFile(r, node, php, content)
-  wasLive(r, at, path)
-  const active = switchCurrent(r, node, at, path)
+  markAsCurrent(r, app, path)
+  const active = switchCurrent(r, node, app, path)
   const { name, provider, signal, check } = fpm.reload
   service_reload(r, {
     name,
-    purpose: at.app,
+    purpose: app.name,
     provider,
     signal,
     check: [...check],
-    ready: readyOf(php),
+    ready: poolReadiness(php),
     // A reload waits for the requests under way.
     deadline: seconds(settings.fpm.control_timeout_seconds + 60),
-    when: [config, text],
+    when: [...reloadAfter, text],
     ...(force === undefined ? {} : { force }),
   })
   serveSite(r, php, content, force)
   // The first release could not be tested before the switch.
-  ask(r, php, path, `${at.app}, live`, { when: [active, text] })
+  requestPage(r, php, path, `${app.name}, live`, { when: [active, text] })
   return active
 }

@@ -1,10 +1,10 @@
 /** Computes the balancer's names for the ZEO clients, for its configuration and for draining. */
 import { type Balancer, nameOf } from '../../resources/balancer/haproxy_runtime.ts'
-import { type PloneNode, placed } from '../node.ts'
-import { isThisHost } from '../releases/this_host.ts'
-import { appName, clientPort, hostAddress, type NamedInstance, onlineInstances } from './site.ts'
-import type { SiteAttributes } from './types.ts'
-import { isSet } from './values.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
+import { hostAddress, isThisHost, type NamedInstance, onlineInstances } from '../site/hosts.ts'
+import type { SiteAttributes } from '../site/site_attributes.ts'
+import { appName, clientPort } from './site.ts'
 
 const usualLayer = 'plone_instances'
 
@@ -16,7 +16,7 @@ export function clientLayer(attributes: SiteAttributes): string {
 }
 
 /** The attributes; for a node, also the run and its host. */
-export type ClientSite = SiteAttributes & Partial<Pick<PloneNode, 'run' | 'converge'>>
+export type ClientSite = SiteAttributes & Partial<Pick<SiteNode, 'run' | 'converge'>>
 
 /**
  * Returns the hosts whose clients are backend servers, in the order of the JSON: those of the clients' layer, and this
@@ -74,7 +74,7 @@ function ownName({ opsworks }: SiteAttributes): string {
 function hasClientPrograms(site: ClientSite): boolean {
   const { run, converge } = site
   if (!run?.host || converge === undefined) return false
-  const directory = placed({ converge }, converge.supervisor.conf_dir)
+  const directory = underPrefix({ converge }, converge.supervisor.conf_dir)
   const app = appName(site, 'zeo-client')
   return run.host.list(directory).some((file) => file.startsWith(`${app}-client`) && /-client\d+\.conf$/.test(file))
 }
@@ -107,8 +107,8 @@ export function serverAt(attributes: SiteAttributes, port: number): string {
 const formerSocket = '/tmp/haproxy.sock'
 
 /** Returns the socket of the running HAProxy; it is the former one until the first configure with this version. */
-export function runtimeSocket(node: PloneNode): string {
-  const [own, former] = [node.haproxy.stats_socket_path, formerSocket].map((path) => placed(node, path)) as [
+export function runtimeSocket(node: SiteNode): string {
+  const [own, former] = [node.haproxy.stats_socket_path, formerSocket].map((path) => underPrefix(node, path)) as [
     string,
     string,
   ]
@@ -121,7 +121,7 @@ export function runtimeSocket(node: PloneNode): string {
  * Returns the runtime APIs of all balancers of the clients: that of this host, those of other frontends if
  * `converge.balancer.port` is set, and those of `converge.balancer.sockets`.
  */
-export function balancersOf(node: PloneNode): Balancer[] {
+export function balancersOf(node: SiteNode): Balancer[] {
   const { layers, port, sockets } = node.converge.balancer
   const { instance, layers: stack } = node.opsworks
   const own = runtimeSocket(node)
@@ -134,7 +134,7 @@ export function balancersOf(node: PloneNode): Balancer[] {
     (node.run.host?.stat(own) ?? null) !== null
   const found: Balancer[] = here ? [{ socket: own }] : []
   if (port !== null) for (const one of frontends) if (!isSelf(one)) found.push({ host: runtimeAddress(one), port })
-  for (const at of sockets) found.push(at.startsWith('/') ? { socket: placed(node, at) } : remoteAt(at))
+  for (const at of sockets) found.push(at.startsWith('/') ? { socket: underPrefix(node, at) } : remoteAt(at))
   return [...new Map(found.map((one) => [nameOf(one), one])).values()]
 }
 
@@ -142,7 +142,7 @@ export function balancersOf(node: PloneNode): Balancer[] {
  * Returns other hosts with clients that may restart at the same time: no balancer is known, and no rollout coordinates
  * the restarts.
  */
-export function uncoordinatedHosts(node: PloneNode): string[] {
+export function uncoordinatedHosts(node: SiteNode): string[] {
   const { run, converge } = node
   // Without a host nothing restarts, and listing the clients for each host of a large stack takes minutes.
   if (run.host === null || run.options.coordinated === true) return []

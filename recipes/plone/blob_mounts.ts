@@ -6,8 +6,8 @@ import type { CommonOptions } from '../../core/model/resource.ts'
 import { isOnNetworkMount } from '../../resources/files/mounts.ts'
 import { network_mount } from '../../resources/files/network_mount.ts'
 import { blob_directories } from '../../resources/zope/blob_directories.ts'
-import { type PloneNode, placed } from '../node.ts'
-import { type Layout, layout } from './layout.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import { type BuildoutApp, buildoutApp } from './buildout_app.ts'
 
 interface Mount {
   readonly attribute: string
@@ -16,28 +16,33 @@ interface Mount {
 }
 
 /** Returns the mount that the attributes promise for blobs; null for none. */
-export function mountOf(node: PloneNode, at: Layout): Mount | null {
-  if (at.role === 'solr') return null
-  const section = at.role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
+export function mountOf(node: SiteNode, app: BuildoutApp): Mount | null {
+  if (app.role === 'solr') return null
+  const section = app.role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
   const key = (['nfs_blobs', 'gluster_blobs'] as const).find((name) => node[section][name])
   if (key === undefined) return null
   const { blob_dir } = node.plone_blobs
   return {
     attribute: `${section}.${key}`,
-    path: blob_dir ? placed(node, blob_dir) : `${at.shared}/var/blobstorage`,
+    path: blob_dir ? underPrefix(node, blob_dir) : `${app.shared}/var/blobstorage`,
     hint: `mount it and add it to /etc/fstab, ${blob_dir ? '' : 'set plone_blobs.blob_dir to a mounted directory, '}or set ${section}.${key} to false`,
   }
 }
 
 /** Fails a run if a mount that the attributes promise is missing. */
-export function blobMount(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): void {
-  const mount = mountOf(node, at)
+export function requireBlobMount(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
+  guard: CommonOptions = {},
+): void {
+  const mount = mountOf(node, app)
   if (mount !== null && !r.has('network_mount', mount.attribute)) network_mount(r, { ...mount, ...guard })
 }
 
 /** Returns the problem of the mount for `doctor`; null for none. */
-export function blobMountProblem(node: PloneNode, at: Layout, host: HostReader): readonly [string, string] | null {
-  const mount = mountOf(node, at)
+export function blobMountProblem(node: SiteNode, app: BuildoutApp, host: HostReader): readonly [string, string] | null {
+  const mount = mountOf(node, app)
   if (mount === null || isOnNetworkMount(host, mount.path)) return null
   return [`${mount.attribute} is true, but no network file system is mounted at ${mount.path}`, mount.hint]
 }
@@ -46,26 +51,31 @@ export function blobMountProblem(node: PloneNode, at: Layout, host: HostReader):
  * Fails a deploy whose clients would not find the blobs of the ZEO server. It checks the second of the two apps of a
  * run: when the first one is deployed, the other still has its earlier configuration.
  */
-export function sameBlobDirectory(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  at: Layout,
+export function requireSameBlobDirectory(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
   release: Reference<string>,
   guard: CommonOptions,
 ): void {
   const { shared_blobs, enable_relstorage } = node.plone_instances
-  if (at.role === 'solr' || !shared_blobs || enable_relstorage) return
+  if (app.role === 'solr' || !shared_blobs || enable_relstorage) return
   const roles = node.run.roles ?? []
   const [server, client] = [roles.indexOf('zeo-server'), roles.indexOf('zeo-client')]
   const serverIsLast = server > client && client !== -1
-  if ((at.role === 'zeo-server') !== serverIsLast) return
+  if ((app.role === 'zeo-server') !== serverIsLast) return
   if (serverIsLast)
-    blob_directories(r, { app: at.app, client: layout(node, 'zeo-client').current, servers: [release], ...guard })
+    blob_directories(r, {
+      app: app.name,
+      client: buildoutApp(node, 'zeo-client').current,
+      servers: [release],
+      ...guard,
+    })
   else
     blob_directories(r, {
-      app: at.app,
+      app: app.name,
       client: release,
-      servers: [release, layout(node, 'zeo-server').current],
+      servers: [release, buildoutApp(node, 'zeo-server').current],
       ...guard,
     })
 }

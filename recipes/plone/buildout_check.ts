@@ -2,10 +2,10 @@
 import { posix } from 'node:path'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { committed } from '../app/commit_contents.ts'
 import { missing, ok, warning } from '../checks/findings.ts'
-import type { PloneNode } from '../node.ts'
-import { committed } from '../releases/committed.ts'
-import type { Layout } from './layout.ts'
+import type { SiteNode } from '../node.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 import type { BuildoutRole } from './types.ts'
 
 const baseKeys = { 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' } as const
@@ -13,19 +13,19 @@ const baseKeys = { 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserv
 const mostFiles = 50
 
 export function buildoutChecks(
-  node: PloneNode,
+  node: SiteNode,
   role: BuildoutRole,
   host: HostReader,
-  at: Layout,
+  app: BuildoutApp,
   roles: readonly string[],
 ): HostCheck[] {
-  if (!at.own.scm?.repository || host.which('git') === null) return []
+  if (!app.attributes.scm?.repository || host.which('git') === null) return []
   const key = `${baseKeys[role]}.base_config`
   const base = node[baseKeys[role]].base_config
-  const read = () => host.once(`buildout files of ${at.deployTo} ${base}`, () => readFiles(node, host, at, base))
+  const read = () => host.once(`buildout files of ${app.deployTo} ${base}`, () => readFiles(node, host, app, base))
   return [
     { what: key, run: async () => baseFinding(await read(), base, key) },
-    { what: `zc.buildout of ${at.app}`, run: async () => pinFinding(await read(), at) },
+    { what: `zc.buildout of ${app.name}`, run: async () => pinFinding(await read(), app) },
     ...(role === 'zeo-client'
       ? [{ what: 'shared blobs', run: async () => blobFinding(await read(), node, roles) }]
       : []),
@@ -39,8 +39,8 @@ interface Files {
 }
 
 /** Follows `extends` through the files of the repository; skips files from elsewhere. */
-async function readFiles(node: PloneNode, host: HostReader, at: Layout, base: string): Promise<Files> {
-  const contents = await committed(node, host, at)
+async function readFiles(node: SiteNode, host: HostReader, app: BuildoutApp, base: string): Promise<Files> {
+  const contents = await committed(node, host, app)
   const texts = new Map<string, string>()
   const absent: string[] = []
   const due = [base]
@@ -89,7 +89,7 @@ function baseFinding({ absent }: Files, base: string, key: string): Finding {
   return ok(base)
 }
 
-function pinFinding({ texts }: Files, { app, build }: Layout): Finding | null {
+function pinFinding({ texts }: Files, { name: app, build }: BuildoutApp): Finding | null {
   const pin = [...texts.values()].map((text) => optionOf(text, 'versions', 'zc.buildout')).find((one) => one !== null)
   const version = build.packages['zc.buildout'] ?? ''
   if (!pin) return null
@@ -101,7 +101,7 @@ function pinFinding({ texts }: Files, { app, build }: Layout): Finding | null {
 }
 
 /** Checks that clients with shared blobs write them to the directory of the ZEO server. */
-function blobFinding({ texts }: Files, node: PloneNode, roles: readonly string[]): Finding | null {
+function blobFinding({ texts }: Files, node: SiteNode, roles: readonly string[]): Finding | null {
   const { shared_blobs, enable_relstorage } = node.plone_instances
   if (!shared_blobs || enable_relstorage || node.plone_blobs.blob_dir) return null
   const all = [...texts.values()].join('\n')

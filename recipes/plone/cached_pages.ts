@@ -2,7 +2,7 @@
 import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { varnish_ban } from '../../resources/web/varnish_ban.ts'
-import { type PloneNode, placed } from '../node.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
 
 export interface VarnishFiles {
   readonly config: string
@@ -10,28 +10,28 @@ export interface VarnishFiles {
   readonly directory: string | null
 }
 
-export function varnishFiles(node: PloneNode, system: boolean): VarnishFiles {
-  const directory = system ? null : placed(node, '/var/lib/varnish/frontend')
-  return { config: placed(node, '/etc/varnish/default.vcl'), directory }
+export function varnishFiles(node: SiteNode, system: boolean): VarnishFiles {
+  const directory = system ? null : underPrefix(node, '/var/lib/varnish/frontend')
+  return { config: underPrefix(node, '/etc/varnish/default.vcl'), directory }
 }
 
-interface App {
-  readonly app: string
+interface CachedApp {
+  readonly name: string
   readonly system: boolean
 }
 
 interface Reason extends CommonOptions {
   /** Releases that a rollout has deployed; null without a rollout. */
-  readonly deployed?: PloneNode['converge']['deployed'][string] | null
+  readonly deployed?: SiteNode['converge']['deployed'][string] | null
   readonly force?: string
 }
 
 /** Bans the pages of the site, and with them those of subsites, which are below its path. */
-export function banPages(r: Recipe<PloneNode>, node: PloneNode, { app, system }: App, reason: Reason): void {
+export function banPages(r: Recipe<SiteNode>, node: SiteNode, { name, system }: CachedApp, reason: Reason): void {
   const { config, directory } = varnishFiles(node, system)
   const { deployed, ...rest } = reason
   varnish_ban(r, {
-    ...{ app, urls: [urlsOf(node.plone_instances.site_id)], config },
+    ...{ app: name, urls: [urlsOf(node.plone_instances.site_id)], config },
     ...(directory === null ? {} : { directory }),
     ...(deployed ? { deployed: { ...deployed } } : {}),
     ...rest,
@@ -45,7 +45,7 @@ function urlsOf(site: string): string {
 }
 
 /** Bans pages after the clients of this host have restarted with another release. */
-export function banAfterSwitch(r: Recipe<PloneNode>, node: PloneNode, app: App, options: CommonOptions): void {
+export function banAfterSwitch(r: Recipe<SiteNode>, node: SiteNode, app: CachedApp, options: CommonOptions): void {
   const { host, roles = [] } = node.run
   const { config } = varnishFiles(node, app.system)
   const isFrontend = roles.includes('frontend') || (host?.stat(config) ?? null) !== null

@@ -1,46 +1,46 @@
 /** Lists the checks of `doctor` for a buildout app. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { appChecks } from '../app/checks.ts'
 import { missing } from '../checks/findings.ts'
 import { programCheck } from '../checks/programs.ts'
 import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
-import type { PloneNode } from '../node.ts'
-import { appChecks } from '../releases/checks.ts'
+import type { SiteNode } from '../node.ts'
 import { blobMountProblem } from './blob_mounts.ts'
+import { buildoutApp, sharedNames } from './buildout_app.ts'
 import { buildoutChecks } from './buildout_check.ts'
 import { compilerChecks } from './compiler_check.ts'
-import { layout, sharedNames } from './layout.ts'
 import { programs } from './programs.ts'
 import { pythonChecks } from './python_check.ts'
 import type { BuildoutRole } from './types.ts'
 
 export function checks(
-  node: PloneNode,
+  node: SiteNode,
   role: BuildoutRole,
   host: HostReader,
   roles: readonly string[],
 ): readonly HostCheck[] {
-  const at = layout(node, role)
+  const app = buildoutApp(node, role)
   return [
-    ...appChecks(node, host, at, { names: sharedNames(node, at), roles }),
-    ...pythonChecks(node, host, at),
-    ...compilerChecks(host, at),
-    ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),
-    ...(at.role === 'zeo-server' ? [programCheck(host, 'crontab', 'cron')] : []),
-    ...(at.role === 'solr' ? [programCheck(host, 'java', 'default-jre-headless')] : []),
-    supervisorCheck(host, at),
-    ...buildoutChecks(node, role, host, at, roles),
+    ...appChecks(node, host, app, { names: sharedNames(node, app), roles }),
+    ...pythonChecks(node, host, app),
+    ...compilerChecks(host, app),
+    ...(app.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),
+    ...(app.role === 'zeo-server' ? [programCheck(host, 'crontab', 'cron')] : []),
+    ...(app.role === 'solr' ? [programCheck(host, 'java', 'default-jre-headless')] : []),
+    supervisorCheck(host, app),
+    ...buildoutChecks(node, role, host, app, roles),
     {
       what: 'mounted blobs',
       run() {
-        const problem = blobMountProblem(node, at, host)
+        const problem = blobMountProblem(node, app, host)
         return problem === null ? null : missing(...problem)
       },
     },
     shadowCheck(
       host,
-      at,
-      programs(node, role, { deployTo: at.deployTo }).map(({ name }) => name),
+      app,
+      programs(node, role, { deployTo: app.deployTo }).map(({ name }) => name),
     ),
   ]
 }

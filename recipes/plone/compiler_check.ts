@@ -3,7 +3,7 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { findProgram } from '../../resources/python/find_program.ts'
 import { install, ok, warning } from '../checks/findings.ts'
-import type { Layout } from './layout.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 
 /** The headers that the C code of Plone's packages includes, with their Debian packages. */
 const libraries = [
@@ -13,7 +13,7 @@ const libraries = [
   ['/usr/include/zlib.h', 'zlib1g-dev'],
 ] as const
 
-export function compilerChecks(host: HostReader, { build, account }: Layout): HostCheck[] {
+export function compilerChecks(host: HostReader, { build, account }: BuildoutApp): HostCheck[] {
   const { python } = build
   return [
     {

@@ -7,8 +7,8 @@ import { data_location, holdsData } from '../../resources/files/data_location.ts
 import { directory } from '../../resources/files/directory.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
-import { type PloneNode, placed } from '../node.ts'
-import type { Layout } from './layout.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 
 interface Place {
   readonly what: string
@@ -21,32 +21,32 @@ interface Place {
   readonly platform: '/shared/zodb/filestorage' | '/shared/solr'
 }
 
-function databasePlace(node: PloneNode, at: Layout): Place | null {
+function databasePlace(node: SiteNode, app: BuildoutApp): Place | null {
   const { filestorage_dir } = node.plone_zeoserver
   if (!filestorage_dir) return null
   return {
     what: 'database',
     attribute: 'plone_zeoserver.filestorage_dir',
-    path: placed(node, filestorage_dir),
-    link: `${at.shared}/var/filestorage`,
+    path: underPrefix(node, filestorage_dir),
+    link: `${app.shared}/var/filestorage`,
     file: 'Data.fs',
     platform: '/shared/zodb/filestorage',
   }
 }
 
-function indexPlace(node: PloneNode, at: Layout): Place {
+function indexPlace(node: SiteNode, app: BuildoutApp): Place {
   return {
     what: 'Solr index',
     attribute: 'plone_solr.data_dir',
-    path: placed(node, node.plone_solr.data_dir),
-    link: `${at.shared}/var`,
+    path: underPrefix(node, node.plone_solr.data_dir),
+    link: `${app.shared}/var`,
     platform: '/shared/solr',
   }
 }
 
 /** Returns the directory of the database, null for `shared/var`; declares a resource that refuses a second database. */
-export function databaseDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout): string | null {
-  const place = databasePlace(node, at)
+export function databaseDirectory(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): string | null {
+  const place = databasePlace(node, app)
   if (place === null) return null
   const others = otherPlaces(node, place)
   const kept = others.find((one) => linkLeadsTo(node.run.host, place.link, one) && isOnlyOne(node.run.host, place, one))
@@ -60,8 +60,8 @@ export function databaseDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Lay
  * Declares the whole `var` of Solr's app as a link to `plone_solr.data_dir`. An index that an earlier version has put
  * into `var` itself stays there.
  */
-export function indexDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions): void {
-  const place = indexPlace(node, at)
+export function indexDirectory(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, guard: CommonOptions): void {
+  const place = indexPlace(node, app)
   const { host } = node.run
   const isOwn = host?.lstat(place.link)?.kind === 'directory'
   const keeps = isOwn && holdsData(host, place.link)
@@ -76,20 +76,20 @@ export function indexDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   const others = [...(isOwn ? [place.link] : []), ...otherPlaces(node, place)]
   declare(r, node, place, place.path, others)
   if (isOwn && !keeps) directory(r, { path: place.link, absent: true, ...guard })
-  directory(r, { path: place.path, parents: true, mode: '0770', ...at.owner, ...guard })
-  symlink(r, { path: place.link, target: place.path, ...at.owner, ...guard })
+  directory(r, { path: place.path, parents: true, mode: '0770', ...app.owner, ...guard })
+  symlink(r, { path: place.link, target: place.path, ...app.owner, ...guard })
 }
 
 /** Returns other possible directories of the data; none if the attribute is set. */
-function otherPlaces(node: PloneNode, { attribute, path, platform }: Place): string[] {
+function otherPlaces(node: SiteNode, { attribute, path, platform }: Place): string[] {
   if (node.isGiven(attribute)) return []
   const mount = node.opsworks_initial_setup.ephemeral_mount_point
   return platformPlaces(mount, platform)
-    .map((one) => placed(node, one))
+    .map((one) => underPrefix(node, one))
     .filter((one) => one !== path)
 }
 
-function declare(r: Recipe<PloneNode>, node: PloneNode, place: Place, path: string, all: readonly string[]): void {
+function declare(r: Recipe<SiteNode>, node: SiteNode, place: Place, path: string, all: readonly string[]): void {
   const others = all.filter((one) => one !== path)
   const { what, attribute, file, link } = place
   if (others.length === 0 || r.has('data_location', attribute)) return
@@ -107,7 +107,7 @@ function isOnlyOne(host: HostReader | null, { path, file }: Place, other: string
 }
 
 /** Warns that data stays in its earlier directory, found by the mount point because the attribute is not set. */
-function warnOfKept(r: Recipe<PloneNode>, node: PloneNode, { what, attribute, path }: Place, kept: string): void {
+function warnOfKept(r: Recipe<SiteNode>, node: SiteNode, { what, attribute, path }: Place, kept: string): void {
   warnOfAttribute(r, node, {
     attribute: ['opsworks_initial_setup', 'ephemeral_mount_point'],
     message: `the ${what} stays in ${kept}, where an earlier version put it, and not in ${path}`,

@@ -2,6 +2,10 @@
 import { buildoutValue, buildoutValueForZope } from '../../core/text/buildout.ts'
 import { pythonString } from '../../core/text/python.ts'
 import { zopeEnvironment } from '../../core/text/zope_conf.ts'
+import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { hostAddress, onlineAddresses } from '../site/hosts.ts'
+import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
+import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
 import {
   additions,
   type BuildoutCfg,
@@ -13,7 +17,6 @@ import {
   type Section,
 } from './buildout_cfg.ts'
 import {
-  appAttributes,
   appEnvironment,
   appName,
   buildoutSetting,
@@ -21,20 +24,16 @@ import {
   clientCount,
   clientPort,
   deployCfgEnvironment,
-  deployDirectory,
-  hostAddress,
-  onlineAddresses,
 } from './site.ts'
 import { type Storage, storage } from './storage.ts'
-import type { AppAttributes, BuildoutRole, SiteAttributes } from './types.ts'
-import { isSet, Values } from './values.ts'
+import type { BuildoutRole } from './types.ts'
 
 interface Context {
   readonly attributes: SiteAttributes
   readonly app: string
   readonly own: AppAttributes
   readonly deployTo: string
-  readonly values: Values
+  readonly values: AttributeReader
 }
 
 /**
@@ -49,7 +48,7 @@ export function deployCfg(
 ): BuildoutCfg {
   const app = appName(attributes, role)
   const deployTo = options.deployTo ?? deployDirectory(attributes, app)
-  const values = new Values()
+  const values = new AttributeReader()
   const cfg = builders[role]({ attributes, app, own: appAttributes(attributes, app), deployTo, values })
   values.check()
   return cfg
@@ -198,7 +197,7 @@ function cacheName({ attributes }: Context, n: number): Option[] {
 }
 
 function logging(
-  values: Values,
+  values: AttributeReader,
   name: string,
   key: string,
   from: { readonly syslog_facility: string | null; readonly syslog_level: string },

@@ -2,25 +2,28 @@
 import type { AppView, Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases/releases.ts'
-import type { PloneNode } from '../node.ts'
-import { servicesOf, viewsOf } from '../releases/inspect.ts'
-import { shownStop } from '../releases/stopped.ts'
-import { layout } from './layout.ts'
+import { servicesOf, viewsOf } from '../app/inspect.ts'
+import { readStop } from '../app/stopped.ts'
+import type { SiteNode } from '../node.ts'
+import { buildoutApp } from './buildout_app.ts'
 import { readinessOf } from './readiness.ts'
-import { programsOf } from './running.ts'
+import { recordedPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
 
-export async function inspect(node: PloneNode, role: BuildoutRole, host: HostReader): Promise<Inspection> {
-  const at = layout(node, role)
-  const releases = listReleases(host, at.releases, at.current)
+export async function inspect(node: SiteNode, role: BuildoutRole, host: HostReader): Promise<Inspection> {
+  const app = buildoutApp(node, role)
+  const releases = listReleases(host, app.releases, app.current)
   const live = releases.find((release) => release.current)
-  const programs = programsOf(node, at, live).map((one) => ({ name: one.name, ready: readinessOf(node, at, one) }))
-  const app: AppView = {
-    name: at.app,
-    directory: at.deployTo,
-    releases: await viewsOf(host, at, releases),
-    stopped: shownStop(host, at.app),
-    services: await servicesOf(host, at.supervisor.socket, programs),
+  const programs = recordedPrograms(node, app, live).map((one) => ({
+    name: one.name,
+    ready: readinessOf(node, app, one),
+  }))
+  const view: AppView = {
+    name: app.name,
+    directory: app.deployTo,
+    releases: await viewsOf(host, app, releases),
+    stopped: readStop(host, app.name),
+    services: await servicesOf(host, app.supervisor.socket, programs),
   }
-  return { apps: [app] }
+  return { apps: [view] }
 }

@@ -5,8 +5,8 @@ import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { shellWord } from '../../core/text/shell.ts'
 import { cron } from '../../resources/cron/cron.ts'
 import { release_crontab } from '../../resources/cron/release_crontab.ts'
-import type { PloneNode } from '../node.ts'
-import type { Layout } from './layout.ts'
+import type { SiteNode } from '../node.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 
 interface Job {
   readonly name: string
@@ -20,19 +20,19 @@ interface Job {
 const partOf = (job: string) => `${job}cronjob`
 
 /** Declares each job of the current release once, with the schedule of the site's buildout if it has one. */
-export function jobs(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  at: Layout,
+export function scheduleJobs(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
   release: string | Reference<string>,
   guard: CommonOptions = {},
 ): void {
-  const isServer = at.role === 'zeo-server'
-  if (isServer) for (const one of serverJobs(node)) job(r, at, { ...one, ...(one.on ? { release } : {}) }, guard)
-  crontab(r, at, { release, except: isServer ? serverJobs(node).map(({ name }) => partOf(name)) : [] }, guard)
+  const isServer = app.role === 'zeo-server'
+  if (isServer) for (const one of serverJobs(node)) job(r, app, { ...one, ...(one.on ? { release } : {}) }, guard)
+  crontab(r, app, { release, except: isServer ? serverJobs(node).map(({ name }) => partOf(name)) : [] }, guard)
 }
 
-function serverJobs({ plone_zeoserver: { enable_pack, enable_backup } }: PloneNode): Job[] {
+function serverJobs({ plone_zeoserver: { enable_pack, enable_backup } }: SiteNode): Job[] {
   return [
     { name: 'pack', on: enable_pack, schedule: '0 1 * * 7', program: 'zeopack' },
     { name: 'backup', on: enable_backup, schedule: '0 21 * * *', program: 'backup' },
@@ -40,36 +40,36 @@ function serverJobs({ plone_zeoserver: { enable_pack, enable_backup } }: PloneNo
 }
 
 /** Removes the jobs of the app. */
-export function noJobs(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
-  if (at.role === 'zeo-server') for (const one of serverJobs(node)) job(r, at, { ...one, on: false }, {})
-  crontab(r, at, {}, {})
+export function removeJobs(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
+  if (app.role === 'zeo-server') for (const one of serverJobs(node)) job(r, app, { ...one, on: false }, {})
+  crontab(r, app, {}, {})
 }
 
 interface ReleaseJob extends Job {
   readonly release?: string | Reference<string>
 }
 
-function job(r: Recipe<PloneNode>, at: Layout, wanted: ReleaseJob, guard: CommonOptions): void {
+function job(r: Recipe<SiteNode>, app: BuildoutApp, wanted: ReleaseJob, guard: CommonOptions): void {
   const { name, on, schedule, program, release } = wanted
-  const log = `${at.shared}/var/log/${name}.log`
-  const command = `${shellWord(`${at.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`
+  const log = `${app.shared}/var/log/${name}.log`
+  const command = `${shellWord(`${app.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`
   // An ordinary user's host may lack cron, which must not fail a deploy.
-  const options = at.system ? guard : { ...guard, onlyIf: both(guard.onlyIf, hasCrontab) }
-  const part = release === undefined ? {} : { part: { name: partOf(name), release, current: at.current, log } }
+  const options = app.system ? guard : { ...guard, onlyIf: both(guard.onlyIf, hasCrontab) }
+  const part = release === undefined ? {} : { part: { name: partOf(name), release, current: app.current, log } }
   const what = on ? { schedule, command, ...part } : { absent: true }
-  cron(r, { name: `converge-${at.app}-${name}`, ...userOf(at), ...what, ...options })
+  cron(r, { name: `converge-${app.name}-${name}`, ...userOf(app), ...what, ...options })
 }
 
 function crontab(
-  r: Recipe<PloneNode>,
-  at: Layout,
+  r: Recipe<SiteNode>,
+  app: BuildoutApp,
   given: { readonly release?: string | Reference<string>; readonly except?: string[] },
   guard: CommonOptions,
 ): void {
-  release_crontab(r, { releases: at.releases, current: at.current, ...given, ...userOf(at), ...guard })
+  release_crontab(r, { releases: app.releases, current: app.current, ...given, ...userOf(app), ...guard })
 }
 
-function userOf({ account: { user } }: Layout) {
+function userOf({ account: { user } }: BuildoutApp) {
   return user === undefined ? {} : { user }
 }
 

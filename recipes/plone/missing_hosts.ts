@@ -1,10 +1,11 @@
 /** Warns of settings of the clients that have no effect because no host of their layer is online. */
 import type { Recipe } from '../../core/compile/role.ts'
 import { describeLocation } from '../../core/model/errors.ts'
-import type { PloneNode } from '../node.ts'
-import type { Layout } from './layout.ts'
-import { celeryBroker, onlineAddresses } from './site.ts'
-import { isSet } from './values.ts'
+import type { SiteNode } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
+import { onlineAddresses } from '../site/hosts.ts'
+import type { BuildoutApp } from './buildout_app.ts'
+import { celeryBroker } from './site.ts'
 
 interface Missing {
   readonly attribute: string
@@ -15,8 +16,8 @@ interface Missing {
 }
 
 /** Warns of missing hosts, unless the run only renders files: there it does not matter which hosts are online. */
-export function reportMissingHosts(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
-  if (at.role !== 'zeo-client' || node.run.host === null) return
+export function reportMissingHosts(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
+  if (app.role !== 'zeo-client' || node.run.host === null) return
   for (const { attribute, layer, effect, instead } of missingHosts(node)) {
     const source = node.run.locate?.(attribute)
     const place = source === undefined ? '' : `${describeLocation(source)}: `
@@ -24,18 +25,18 @@ export function reportMissingHosts(r: Recipe<PloneNode>, node: PloneNode, at: La
   }
 }
 
-function missingHosts(node: PloneNode): Missing[] {
+function missingHosts(node: SiteNode): Missing[] {
   return [...withoutBroker(node), ...withoutSolr(node), ...withoutDatabase(node)]
 }
 
-function withoutBroker(node: PloneNode): Missing[] {
+function withoutBroker(node: SiteNode): Missing[] {
   const { enable_celery, broker_layer: layer } = node.plone_instances
   if (!enable_celery || celeryBroker(node) !== undefined) return []
   const attribute = 'plone_instances.enable_celery'
   return [{ attribute, layer, effect: `${attribute} has no effect`, instead: 'plone_instances.broker.host' }]
 }
 
-function withoutSolr(node: PloneNode): Missing[] {
+function withoutSolr(node: SiteNode): Missing[] {
   const { solr_enabled, solr_host, solr_layer: layer } = node.plone_instances
   if (!solr_enabled || isSet(solr_host) || onlineAddresses(node, layer).length > 0) return []
   const attribute = 'plone_instances.solr_enabled'
@@ -43,7 +44,7 @@ function withoutSolr(node: PloneNode): Missing[] {
 }
 
 /** Reports a layer without ZEO server or memcached; a stack without the layer may name its servers in another way. */
-function withoutDatabase(node: PloneNode): Missing[] {
+function withoutDatabase(node: SiteNode): Missing[] {
   const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
   const isDown = (layer: string) =>
     Object.hasOwn(node.opsworks.layers, layer) && onlineAddresses(node, layer).length === 0

@@ -5,17 +5,17 @@ import { shellWords } from '../../core/text/shell.ts'
 import { networkFileSystems } from '../../resources/files/mounts.ts'
 import { service } from '../../resources/services/service.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
 import { mountOf } from './blob_mounts.ts'
-import type { Layout } from './layout.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 
 /** Returns the name of the waiter's program, which differs from the app's own programs. */
-export function waiterOf({ app }: Layout): string {
+export function waiterOf({ name: app }: BuildoutApp): string {
   return `converge-mount-${app}`
 }
 
-export function waitsForMount(node: PloneNode, at: Layout): boolean {
-  return mountOf(node, at) !== null
+export function waitsForMount(node: SiteNode, app: BuildoutApp): boolean {
+  return mountOf(node, app) !== null
 }
 
 /**
@@ -24,19 +24,19 @@ export function waitsForMount(node: PloneNode, at: Layout): boolean {
  * @param names programs of the app, in start order
  */
 export function mountWaiter(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  at: Layout,
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
   names: readonly string[],
   guard: CommonOptions,
 ): void {
-  const mount = mountOf(node, at)
+  const mount = mountOf(node, app)
   if (mount === null) return
-  const { confDir, logDir, socket } = at.supervisor
+  const { confDir, logDir, socket } = app.supervisor
   supervisor_program(r, {
-    name: waiterOf(at),
-    app: at.app,
-    command: shellWords(['/bin/sh', '-c', script(at, mount.path, names)]),
+    name: waiterOf(app),
+    app: app.name,
+    command: shellWords(['/bin/sh', '-c', script(app, mount.path, names)]),
     directory: '/',
     environment: {},
     autorestart: false,
@@ -45,21 +45,21 @@ export function mountWaiter(
     logDir,
     socket,
     // Only root can use the socket of the system's supervisord.
-    ...(at.account.user === undefined ? {} : { user: 'root' }),
+    ...(app.account.user === undefined ? {} : { user: 'root' }),
     ...guard,
   })
 }
 
 /** Stops a waiter that still waits: it would start programs that have been stopped. */
-export function stopWaiter(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
-  if (!waitsForMount(node, at)) return
-  const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
-  service(r, { name: waiterOf(at), action: 'stopped', provider })
+export function stopWaiter(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
+  if (!waitsForMount(node, app)) return
+  const provider = { kind: 'supervisor' as const, socket: app.supervisor.socket }
+  service(r, { name: waiterOf(app), action: 'stopped', provider })
 }
 
-function script(at: Layout, path: string, names: readonly string[]): string {
-  const { config, environment } = at.supervisor
-  const control = at.system ? '/usr/bin/supervisorctl' : `${environment}/bin/supervisorctl`
+function script(app: BuildoutApp, path: string, names: readonly string[]): string {
+  const { config, environment } = app.supervisor
+  const control = app.system ? '/usr/bin/supervisorctl' : `${environment}/bin/supervisorctl`
   const type = `findmnt -n -o FSTYPE -T "$(readlink -m ${shellWords([path])})"`
   const isMounted = `${type} | grep -qxE ${shellWords([networkFileSystems])}`
   return `until ${isMounted}; do sleep 5; done; ${shellWords([control, '-c', config, 'start', ...names])}; exit 0`

@@ -7,25 +7,30 @@ import { newRelicValue } from '../../core/text/newrelic_ini.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
-import { type PloneNode, placed } from '../node.ts'
-import type { Layout } from './layout.ts'
-import { isSet, Values } from './values.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 
 const header = '# Written by converge, changes are overwritten.\n'
 
-function isTraced(node: PloneNode, at: Layout): boolean {
-  return at.role === 'zeo-client' && node.plone_instances.newrelic_tracing
+function isTraced(node: SiteNode, app: BuildoutApp): boolean {
+  return app.role === 'zeo-client' && node.plone_instances.newrelic_tracing
 }
 
 /** @throws INVALID_ATTRIBUTE for values that the file cannot contain, before anything is declared */
-export function checkNewRelic(node: PloneNode, at: Layout): void {
-  if (isTraced(node, at)) newRelicIni(node)
+export function checkNewRelic(node: SiteNode, app: BuildoutApp): void {
+  if (isTraced(node, app)) newRelicIni(node)
 }
 
 /** Writes the file if clients are traced; leaves a file unchanged that converge has not written. */
-export function newRelicConfig(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): Handle[] {
-  if (!isTraced(node, at)) return []
-  const path = placed(node, node.newrelic.python_agent.config_file)
+export function newRelicConfig(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
+  guard: CommonOptions = {},
+): Handle[] {
+  if (!isTraced(node, app)) return []
+  const path = underPrefix(node, node.newrelic.python_agent.config_file)
   const content = newRelicIni(node)
   const { host } = node.run
   if (host !== null && !isOurs(host, path)) {
@@ -38,9 +43,9 @@ export function newRelicConfig(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   }
   const parent = posix.dirname(path)
   if (!r.has('directory', parent)) directory(r, { path: parent, parents: true, ...guard })
-  const { owner, group } = at.owner
+  const { owner, group } = app.owner
   // The file contains the license, and the clients must be able to read it.
-  const access = at.system ? { owner: 'root', group } : { owner, group }
+  const access = app.system ? { owner: 'root', group } : { owner, group }
   return [file(r, { path, content, mode: '0640', ...access, ...guard })]
 }
 
@@ -49,9 +54,9 @@ function isOurs(host: HostReader, path: string): boolean {
 }
 
 /** @throws INVALID_ATTRIBUTE for values that the file cannot contain */
-export function newRelicIni(node: PloneNode): string {
+export function newRelicIni(node: SiteNode): string {
   const { license, application_monitoring: reported } = node.newrelic
-  const values = new Values()
+  const values = new AttributeReader()
   const written = (key: string, value: unknown) => values.writtenLine(key, value, newRelicValue)
   const ofApp = reported.license
   const key = isSet(ofApp)

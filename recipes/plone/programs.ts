@@ -1,19 +1,12 @@
 /** Computes the programs that supervisor runs for a role: those of the release's buildout, started from `current`. */
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
-import { tidyVariables, type Variables, variablesAt } from '../releases/variables.ts'
-import {
-  appAttributes,
-  appEnvironment,
-  appName,
-  celeryBroker,
-  clientCount,
-  clientPort,
-  deployDirectory,
-  programVariables,
-} from './site.ts'
-import type { BuildoutRole, InitCommand, SiteAttributes } from './types.ts'
-import { isSet, Values } from './values.ts'
+import { tidyVariables, type Variables, variablesAt } from '../app/environment.ts'
+import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import type { SiteAttributes } from '../site/site_attributes.ts'
+import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
+import { appEnvironment, appName, celeryBroker, clientCount, clientPort, programVariables } from './site.ts'
+import type { BuildoutRole, InitCommand } from './types.ts'
 
 /** A program of supervisor, or a listener for its events. */
 export interface Program {
@@ -61,7 +54,7 @@ export function programs(
 ): Program[] {
   const app = appName(attributes, role)
   const deployTo = options.deployTo ?? deployDirectory(attributes, app)
-  const values = new Values()
+  const values = new AttributeReader()
   const environment = appEnvironment(attributes, role, deployTo, values)
   const shared = programVariables(attributes, role, deployTo)
   const all = commands(attributes, role, app, values).map((command, index) =>
@@ -78,7 +71,7 @@ export function programs(
 }
 
 /** Returns the user's commands and the role's; of two with the same name, the role's takes precedence. */
-function commands(attributes: SiteAttributes, role: BuildoutRole, app: string, values: Values): Command[] {
+function commands(attributes: SiteAttributes, role: BuildoutRole, app: string, values: AttributeReader): Command[] {
   const own = roleCommands[role](attributes, values)
   const taken = new Set(own.map(({ name }) => name))
   const key = `deploy.${app}.buildout_init_commands`
@@ -88,13 +81,17 @@ function commands(attributes: SiteAttributes, role: BuildoutRole, app: string, v
   return role === 'zeo-client' ? [...users, ...own] : [...own, ...users]
 }
 
-const roleCommands: Readonly<Record<BuildoutRole, (attributes: SiteAttributes, values: Values) => Command[]>> = {
-  'zeo-client': (attributes, values) => [...clientCommands(attributes, values), ...celeryCommands(attributes, values)],
-  'zeo-server': () => [{ name: 'zeoserver', cmd: 'bin/zeoserver', args: 'fg' }],
-  solr: () => [{ name: 'solr', cmd: 'bin/solr-instance', args: 'fg' }],
-}
+const roleCommands: Readonly<Record<BuildoutRole, (attributes: SiteAttributes, values: AttributeReader) => Command[]>> =
+  {
+    'zeo-client': (attributes, values) => [
+      ...clientCommands(attributes, values),
+      ...celeryCommands(attributes, values),
+    ],
+    'zeo-server': () => [{ name: 'zeoserver', cmd: 'bin/zeoserver', args: 'fg' }],
+    solr: () => [{ name: 'solr', cmd: 'bin/solr-instance', args: 'fg' }],
+  }
 
-function clientCommands(attributes: SiteAttributes, values: Values): Command[] {
+function clientCommands(attributes: SiteAttributes, values: AttributeReader): Command[] {
   const count = clientCount(attributes, attributes.opsworks.instance)
   const delay = values.number('plone_instances.restart_delay', attributes.plone_instances.restart_delay, 0)
   return Array.from({ length: count }, (_, index) => {
@@ -103,7 +100,7 @@ function clientCommands(attributes: SiteAttributes, values: Values): Command[] {
   })
 }
 
-function celeryCommands(attributes: SiteAttributes, values: Values): Command[] {
+function celeryCommands(attributes: SiteAttributes, values: AttributeReader): Command[] {
   if (celeryBroker(attributes) === undefined) return []
   const { celery_args, celerybeat, beat_args } = attributes.plone_instances
   const workerArgs = values.line('plone_instances.celery_args', celery_args)
@@ -126,7 +123,7 @@ function program(
     /** The environment of all programs, sorted and unsorted. */
     readonly environment: Program['environment']
     readonly shared: Variables
-    readonly values: Values
+    readonly values: AttributeReader
   },
 ): Program {
   const { deployTo, values } = given
@@ -151,7 +148,7 @@ function program(
 }
 
 /** Returns the readiness test of a command; without one, the test of its kind of program applies. */
-function statedReadiness(key: string, command: Command, values: Values): Pick<Program, 'ready'> {
+function statedReadiness(key: string, command: Command, values: AttributeReader): Pick<Program, 'ready'> {
   const { ready, port, path, stay_up_seconds: seconds } = command
   const kind = ready ?? (isSet(port) ? 'http' : seconds === undefined ? undefined : 'stay_up')
   if (kind === undefined) return {}
@@ -165,14 +162,14 @@ function statedReadiness(key: string, command: Command, values: Values): Pick<Pr
 function ownEnvironment(
   key: string,
   { environment: own }: Command,
-  given: { readonly environment: Program['environment']; readonly shared: Variables; readonly values: Values },
+  given: { readonly environment: Program['environment']; readonly shared: Variables; readonly values: AttributeReader },
 ) {
   if (own === undefined) return given.environment
   return tidyVariables({ ...given.shared, ...variablesAt(`${key}.environment`, own) }, given.values, supervisorVariable)
 }
 
 /** Returns the cookbook's list and converge's other spelling of it; the cookbook uses its list for listeners only. */
-function eventsOf(key: string, command: Command, values: Values): string[] {
+function eventsOf(key: string, command: Command, values: AttributeReader): string[] {
   const listed =
     command.eventlistener === false
       ? []
@@ -180,7 +177,7 @@ function eventsOf(key: string, command: Command, values: Values): string[] {
   return [...new Set([...listed, ...values.lines(`${key}.events`, command.events, ',')])]
 }
 
-function listening(key: string, command: Command, values: Values): Pick<Program, 'type' | 'events' | 'user'> {
+function listening(key: string, command: Command, values: AttributeReader): Pick<Program, 'type' | 'events' | 'user'> {
   const user = isSet(command.user) ? { user: command.user } : {}
   const events = eventsOf(key, command, values)
   const type = command.type ?? (command.eventlistener || events.length > 0 ? 'eventlistener' : 'program')

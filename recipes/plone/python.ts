@@ -3,10 +3,10 @@ import { basename } from 'node:path'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { findProgram } from '../../resources/python/find_program.ts'
-import type { PloneNode } from '../node.ts'
-import type { Layout } from './layout.ts'
+import type { SiteNode } from '../node.ts'
+import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 import { buildoutSetting } from './site.ts'
-import type { AppAttributes, SiteAttributes } from './types.ts'
 
 /** The version of zc.buildout without `buildout_version`: that of the example and the tests. */
 const defaultBuildout = '6.0.1'
@@ -48,7 +48,7 @@ export interface Environment {
  * the operator must therefore set `python_major_version` or `converge.python`; until then virtualenv keeps the
  * environment unchanged.
  */
-export function environmentOf(node: PloneNode, app: string, own: AppAttributes): Environment {
+export function environmentOf(node: SiteNode, app: string, own: AppAttributes): Environment {
   const python = pythonOf(node, own)
   const last = lastFor.find(([name]) => name.test(basename(python)))?.[1]
   const version = buildoutSetting(node, app, 'buildout_version')
@@ -68,7 +68,10 @@ export function environmentOf(node: PloneNode, app: string, own: AppAttributes):
  * Refuses a missing Python 2 before the first change, because current distributions cannot install it.
  * @throws NO_PYTHON
  */
-export function requirePython(node: PloneNode, { app, own, account, build: { python } }: Layout): void {
+export function requirePython(
+  node: SiteNode,
+  { name: app, attributes: own, account, build: { python } }: BuildoutApp,
+): void {
   const { host } = node.run
   if (host === null || !isPython2(python) || findProgram(host, python, account.user) !== null) return
   const packages = [...(own.os_packages ?? node.deploy_python.os_packages), ...node.converge.packages]

@@ -5,23 +5,23 @@ import type { HostReader } from '../../core/host/types.ts'
 import { describeLocation } from '../../core/model/errors.ts'
 import { findProgram } from '../../resources/python/find_program.ts'
 import { install, missing, ok } from '../checks/findings.ts'
-import type { PloneNode } from '../node.ts'
-import type { Layout } from './layout.ts'
+import type { SiteNode } from '../node.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 
 /** The Python that runs virtualenv for a Python 2, which cannot create environments itself. */
 const bootstrapPython = 'python3'
 
-export function pythonChecks(node: PloneNode, host: HostReader, at: Layout): HostCheck[] {
-  const { python } = at.build
+export function pythonChecks(node: SiteNode, host: HostReader, app: BuildoutApp): HostCheck[] {
+  const { python } = app.build
   return [
-    { what: python, run: () => installed(node, host, at) },
-    { what: 'python venv', run: () => environment(host, at) },
+    { what: python, run: () => installed(node, host, app) },
+    { what: 'python venv', run: () => environment(host, app) },
   ]
 }
 
-async function installed(node: PloneNode, host: HostReader, at: Layout): Promise<Finding> {
-  const { python } = at.build
-  const path = findProgram(host, python, at.account.user)
+async function installed(node: SiteNode, host: HostReader, app: BuildoutApp): Promise<Finding> {
+  const { python } = app.build
+  const path = findProgram(host, python, app.account.user)
   if (path !== null) {
     const version = await versionOf(host, path)
     return version === null
@@ -31,7 +31,7 @@ async function installed(node: PloneNode, host: HostReader, at: Layout): Promise
   const name = packageOf(python)
   if (name !== null && (await isAvailable(host, name)))
     return missing('not on the PATH', install(host, name, `${name}-venv`))
-  const { key, where } = settingOf(node, at)
+  const { key, where } = settingOf(node, app)
   return missing(
     `not on the PATH, and this distribution has no package of that name; ${key} asks for it${where}`,
     `install it by other means as /usr/local/bin/${basename(python)}, or set ${key} to a Python of this host`,
@@ -39,13 +39,16 @@ async function installed(node: PloneNode, host: HostReader, at: Layout): Promise
 }
 
 /** Returns the attribute that names the Python, and its location. */
-export function settingOf(node: PloneNode, { app, own }: Layout): { readonly key: string; readonly where: string } {
+export function settingOf(
+  node: SiteNode,
+  { name: app, attributes: own }: BuildoutApp,
+): { readonly key: string; readonly where: string } {
   const key = own.python_major_version ? `deploy.${app}.python_major_version` : 'converge.python'
   const source = node.run.locate?.(key)
   return { key, where: source === undefined ? '' : ` (${describeLocation(source)})` }
 }
 
-async function environment(host: HostReader, { build: { python }, account }: Layout): Promise<Finding> {
+async function environment(host: HostReader, { build: { python }, account }: BuildoutApp): Promise<Finding> {
   const path = findProgram(host, python, account.user)
   if (path === null) return missing(`requires ${python}`, `install ${python}, then run converge doctor again`)
   const version = await versionOf(host, path)

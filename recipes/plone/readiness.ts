@@ -1,44 +1,45 @@
 /** Chooses the readiness test of each program of a buildout app. */
 import { seconds } from '../../core/model/units.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
-import type { PloneNode } from '../node.ts'
-import { hostHeader } from '../releases/health.ts'
+import { hostHeader } from '../app/health_request.ts'
+import type { SiteNode } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
 import { clientAddress } from './balancing.ts'
-import type { Layout } from './layout.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 import type { Program } from './programs.ts'
-import { isSet } from './values.ts'
 
 /**
  * Derives the test from the program instead of recording it, so that releases of earlier versions have it as well.
  */
-export function readinessOf(node: PloneNode, at: Layout, program: Program): ReadyProps {
+export function readinessOf(node: SiteNode, app: BuildoutApp, program: Program): ReadyProps {
   const { ready, port } = program
-  if (ready !== undefined) return stated(node, at, ready)
-  if (port !== undefined) return { ...answers(node, at, port), host: clientAddress(node.plone_instances) }
+  if (ready !== undefined) return stated(node, app, ready)
+  if (port !== undefined) return { ...answers(node, app, port), host: clientAddress(node.plone_instances) }
   const [command = '', ...words] = wordsOf(program.command)
-  if (command === `${at.current}/bin/zeoserver`) return zeo(node, at)
-  if (command === `${at.current}/bin/solr-instance`) return solr(node, at)
-  if (command === `${at.current}/bin/celery` && words[0] === 'worker') return celery(node, at, program, words.slice(1))
+  if (command === `${app.current}/bin/zeoserver`) return zeo(node, app)
+  if (command === `${app.current}/bin/solr-instance`) return solr(node, app)
+  if (command === `${app.current}/bin/celery` && words[0] === 'worker')
+    return celery(node, app, program, words.slice(1))
   return staysUp(node)
 }
 
 /** Returns the test that a user's command sets. */
-function stated(node: PloneNode, at: Layout, ready: NonNullable<Program['ready']>): ReadyProps {
+function stated(node: SiteNode, app: BuildoutApp, ready: NonNullable<Program['ready']>): ReadyProps {
   if (ready.kind === 'stay_up') return staysUp(node, ready.seconds)
   if (ready.kind === 'http') {
-    const { warmPaths: _, ...asked } = answers(node, at, ready.port)
+    const { warmPaths: _, ...asked } = answers(node, app, ready.port)
     return { ...asked, ...(ready.path === undefined ? {} : { path: ready.path }) }
   }
   return { kind: ready.kind, port: ready.port }
 }
 
 /** Returns a test for an HTTP answer, with the settings of `converge.readiness`. */
-export function answers(node: PloneNode, at: Layout, port: number) {
+export function answers(node: SiteNode, app: BuildoutApp, port: number) {
   const { path, status, warm_paths, host, headers } = node.converge.readiness
   return {
     port,
     path,
-    headers: hostHeader({ host, headers }, at.own.domains ?? []),
+    headers: hostHeader({ host, headers }, app.attributes.domains ?? []),
     statusMin: status.min,
     statusMax: status.max,
     attribute: 'converge.readiness',
@@ -46,23 +47,23 @@ export function answers(node: PloneNode, at: Layout, port: number) {
   }
 }
 
-function staysUp({ converge }: PloneNode, stated = converge.readiness.stay_up_seconds): ReadyProps {
+function staysUp({ converge }: SiteNode, stated = converge.readiness.stay_up_seconds): ReadyProps {
   return { kind: 'uptime', time: seconds(stated) }
 }
 
 /** Returns the test of a ZEO server; its address is in the zeo.conf of the build, else in the attribute. */
-function zeo(node: PloneNode, at: Layout): ReadyProps {
+function zeo(node: SiteNode, app: BuildoutApp): ReadyProps {
   const { address } = node.plone_zeoserver.readiness
   if (isSet(address)) {
     const [, host = '', port = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
     return { kind: 'zeo', port: Number(port), ...(host === '' ? {} : { host }) }
   }
-  return { kind: 'zeo', program: `${at.current}/bin/zeoserver`, config: `${at.current}/parts/zeoserver/etc/zeo.conf` }
+  return { kind: 'zeo', program: `${app.current}/bin/zeoserver`, config: `${app.current}/parts/zeoserver/etc/zeo.conf` }
 }
 
-function solr(node: PloneNode, at: Layout): ReadyProps {
+function solr(node: SiteNode, app: BuildoutApp): ReadyProps {
   const { port, path } = node.plone_solr.readiness
-  const own = port === null ? { config: `${at.current}/parts/solr-instance/etc/jetty.xml` } : { port }
+  const own = port === null ? { config: `${app.current}/parts/solr-instance/etc/jetty.xml` } : { port }
   return { kind: 'solr', path, ...own }
 }
 
@@ -70,17 +71,17 @@ const appOptions = new Set(['-A', '--app', '-b', '--broker', '--config', '--work
 const nameOptions = new Set(['-n', '--hostname'])
 
 /** Returns a ping of the worker by its name through its broker, with the command's options that locate the app. */
-function celery(node: PloneNode, at: Layout, program: Program, args: readonly string[]): ReadyProps {
+function celery(node: SiteNode, app: BuildoutApp, program: Program, args: readonly string[]): ReadyProps {
   if (node.plone_instances.celery_readiness === 'running') return staysUp(node)
-  const [app, name] = [optionsIn(args, appOptions), optionsIn(args, nameOptions).at(-1)]
-  const ping = [`${at.current}/bin/celery`, 'inspect', 'ping', ...app, '--timeout', '5']
+  const [location, name] = [optionsIn(args, appOptions), optionsIn(args, nameOptions).at(-1)]
+  const ping = [`${app.current}/bin/celery`, 'inspect', 'ping', ...location, '--timeout', '5']
   return {
     kind: 'command',
     title: 'celery inspect ping',
     command: ['/bin/sh', '-c', pingByName, nodeName(name), ...ping],
     cwd: program.directory,
     environment: { ...program.environment },
-    ...at.account,
+    ...app.account,
     hint: 'start its broker, or correct its address; where workers have no remote control, set plone_instances.celery_readiness to "running"',
   }
 }

@@ -1,29 +1,11 @@
-/** Computes facts about the site from the attributes: its hosts, its apps, the number of clients, their environment. */
+/** Computes from the attributes what the buildout roles deploy: the app, the number of clients, the environment. */
 import { ConvergeError } from '../../core/model/errors.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
-import { isThisHost } from '../releases/this_host.ts'
-import { appVariables, tidyVariables, type Variables, variablesAt } from '../releases/variables.ts'
-import type {
-  AppAttributes,
-  BuildoutRole,
-  BuildoutSetting,
-  BuildoutSettings,
-  Instance,
-  Layers,
-  SiteAttributes,
-} from './types.ts'
-import { isSet, Values } from './values.ts'
-
-/** A host of a layer, with its name in the JSON. */
-export interface NamedInstance {
-  readonly name: string
-  readonly instance: Instance
-}
-
-/** Returns an entry of the JSON, without properties that every object inherits, such as `constructor`. */
-function own<T>(entries: Readonly<Record<string, T>>, key: string): T | undefined {
-  return Object.hasOwn(entries, key) ? entries[key] : undefined
-}
+import { appVariables, tidyVariables, type Variables, variablesAt } from '../app/environment.ts'
+import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { onlineAddresses } from '../site/hosts.ts'
+import { appAttributes, deployDirectory, type Instance, type SiteAttributes } from '../site/site_attributes.ts'
+import type { BuildoutRole, BuildoutSetting, BuildoutSettings } from './types.ts'
 
 /** The port below that of the first ZEO client. */
 const clientBasePort = 8080
@@ -42,7 +24,7 @@ export function clientPort(n: number): number {
  */
 export function clientCount(attributes: SiteAttributes, instance: Instance): number {
   const { per_cpu, instance_count } = attributes.plone_instances
-  const values = new Values()
+  const values = new AttributeReader()
   const perCpu = values.number('plone_instances.per_cpu', per_cpu, 2)
   const fixed = values.number('plone_instances.instance_count', instance_count, 0)
   const backends = Math.trunc(values.number('backends', instance.backends, 0))
@@ -59,42 +41,6 @@ export function clientCount(attributes: SiteAttributes, instance: Instance): num
   }
   values.check()
   return count
-}
-
-/**
- * Returns the address of a host: its public DNS name, else its private one, else an IP address.
- * @throws NO_ADDRESS if it has none of these
- */
-export function hostAddress(instance: Instance, name: string = instance.hostname ?? 'this host'): string {
-  const { public_dns_name, private_dns_name, private_ip, ip } = instance
-  const address = [public_dns_name, private_dns_name, private_ip, ip].find(isSet)
-  if (isSet(address)) return address
-  throw new ConvergeError(`${name} has no address`, {
-    code: 'NO_ADDRESS',
-    hint: 'give it a private_dns_name or a private_ip where the JSON describes it',
-    usage: true,
-  })
-}
-
-/**
- * Returns the hosts of a layer that others can use, in the order of the JSON: those that are online, and this host,
- * which will be.
- */
-export function onlineInstances(layers: Layers, layer: string, self: Instance): NamedInstance[] {
-  return Object.entries(own(layers, layer)?.instances ?? {})
-    .filter(([name, instance]) => instance.status === 'online' || isThisHost(name, instance, self))
-    .map(([name, instance]) => ({ name, instance }))
-}
-
-/** Returns the first of `onlineInstances`. */
-export function onlineInstance(layers: Layers, layer: string, self: Instance): NamedInstance | undefined {
-  return onlineInstances(layers, layer, self)[0]
-}
-
-/** Returns the addresses of the layer's online hosts, see `onlineInstances`. */
-export function onlineAddresses(attributes: SiteAttributes, layer: string): string[] {
-  const { layers, instance } = attributes.opsworks
-  return onlineInstances(layers, layer, instance).map((host) => hostAddress(host.instance, host.name))
 }
 
 /** Returns Celery's broker: the configured one, else the first online host of `broker_layer`; none means no Celery. */
@@ -124,17 +70,6 @@ export function appName(attributes: SiteAttributes, role: BuildoutRole): string 
     hint: `use letters, digits, dots, dashes and underscores, without a dot in front; the default is ${fallback}`,
     usage: true,
   })
-}
-
-/** Returns `deploy.<app>`; an app that the JSON does not mention has no settings of its own. */
-export function appAttributes(attributes: SiteAttributes, app: string): AppAttributes {
-  return own(attributes.deploy, app) ?? {}
-}
-
-/** Returns the directory of the app: `deploy.<app>.deploy_to`, default `/srv/www/<app>`. */
-export function deployDirectory(attributes: SiteAttributes, app: string): string {
-  const directory = appAttributes(attributes, app).deploy_to
-  return isSet(directory) ? directory : `/srv/www/${app}`
 }
 
 /** Returns a buildout setting: `deploy.<app>.buildout_X` if set (false counts as set), else `deploy_buildout.X`. */
@@ -194,9 +129,9 @@ export function appEnvironment(
   attributes: SiteAttributes,
   role: BuildoutRole,
   deployTo?: string,
-  shared?: Values,
+  shared?: AttributeReader,
 ): Record<string, string> {
-  const values = shared ?? new Values()
+  const values = shared ?? new AttributeReader()
   const sorted = tidyVariables(programVariables(attributes, role, deployTo), values, supervisorVariable)
   if (shared === undefined) values.check()
   return sorted

@@ -1,11 +1,13 @@
 /** Configures the storage of ZEO clients: a ZEO server, or a database through RelStorage. */
 import { buildoutValueForZope } from '../../core/text/buildout.ts'
+import { type AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { onlineAddresses } from '../site/hosts.ts'
+import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
+import { appAttributes } from '../site/site_attributes.ts'
 import { type Option, option, reference, type Section } from './buildout_cfg.ts'
 import { databaseKind, dsnValue } from './database_kind.ts'
 import { isPython2, pythonOf } from './python.ts'
-import { appAttributes, onlineAddresses } from './site.ts'
-import type { AppAttributes, Relstorage, SiteAttributes } from './types.ts'
-import { isSet, type Values } from './values.ts'
+import type { Relstorage } from './types.ts'
 
 /** The parts of deploy.cfg that depend on the storage. */
 export interface Storage {
@@ -19,13 +21,13 @@ const zeoPort = 8001
 const memcachedPort = 11_211
 
 /** Mirrors `plone_instances.enable_relstorage`: with RelStorage, deploy.cfg contains nothing about a ZEO server. */
-export function storage(attributes: SiteAttributes, app: string, values: Values): Storage {
+export function storage(attributes: SiteAttributes, app: string, values: AttributeReader): Storage {
   const { enable_relstorage, relstorage } = attributes.plone_instances
   if (enable_relstorage) return relationalStorage(attributes, app, relstorage, values)
   return { extends: [], parts: [], eggs: [], sections: zeoSections(attributes, values) }
 }
 
-function zeoSections(attributes: SiteAttributes, values: Values): Section[] {
+function zeoSections(attributes: SiteAttributes, values: AttributeReader): Section[] {
   const { zeo, zeo_layer } = attributes.plone_instances
   const found = isSet(zeo.address) ? undefined : onlineAddresses(attributes, zeo_layer)[0]
   const address = found === undefined ? zeo.address : `${found}:${zeoPort}`
@@ -39,7 +41,12 @@ function zeoSections(attributes: SiteAttributes, values: Values): Section[] {
   ]
 }
 
-function relationalStorage(attributes: SiteAttributes, app: string, settings: Relstorage, values: Values): Storage {
+function relationalStorage(
+  attributes: SiteAttributes,
+  app: string,
+  settings: Relstorage,
+  values: AttributeReader,
+): Storage {
   const key = 'plone_instances.relstorage'
   const database = databaseOf(attributes, app, settings, values)
   const servers = settings.enable_cache ? cacheServers(attributes, settings, values) : null
@@ -79,7 +86,7 @@ export function databaseType(attributes: SiteAttributes, app: string): string | 
 }
 
 /** Returns the options of the database: `relstorage.db`, or that of the app; a dsn replaces all other settings. */
-function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: Values): Database {
+function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: AttributeReader): Database {
   const db = settings.db
   // The options of the site's relstorage.cfg configure RelStorage in zope.conf.
   const forZope = (key: string, value: unknown) => values.written(key, value, buildoutValueForZope)
@@ -127,7 +134,7 @@ function portOptions(
   type: string | null | undefined,
   port: number | null | undefined,
   parts: DsnParts,
-  values: Values,
+  values: AttributeReader,
 ): Option[] {
   const kind = databaseKind(type)
   if (!isSet(port) || port === kind?.port) return []
@@ -149,7 +156,7 @@ function driverEgg(type: string | null | undefined, isForPython2: boolean): stri
 }
 
 /** Returns the memcached servers; null if no attribute and no layer `memcached` names any; empty if none is online. */
-function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: Values): string | null {
+function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: AttributeReader): string | null {
   const fixed = settings.cache_servers
   if (isSet(fixed)) return values.lines('plone_instances.relstorage.cache_servers', fixed, ' ').join(' ')
   if (!Object.hasOwn(attributes.opsworks.layers, 'memcached')) return null
@@ -157,7 +164,7 @@ function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: 
   return values.line('opsworks.layers.memcached', found.join(' '))
 }
 
-function packing(settings: Relstorage, values: Values): Pick<Storage, 'parts' | 'sections'> {
+function packing(settings: Relstorage, values: AttributeReader): Pick<Storage, 'parts' | 'sections'> {
   if (!settings.enable_pack) return { parts: [], sections: [] }
   const days = option('pack-days', values.line('plone_instances.relstorage.pack_days', settings.pack_days))
   const collects = settings.pack_gc

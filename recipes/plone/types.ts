@@ -1,30 +1,5 @@
-/** Defines the types of the attributes that the Plone recipes read, and of the number of CPUs. */
-import type { Attributes } from '../../attributes/index.ts'
-
-/** The attributes on which deploy.cfg and the programs depend; `cpu` is a fact. */
-export type SiteAttributes = Pick<
-  Attributes,
-  | 'deploy'
-  | 'deploy_buildout'
-  | 'newrelic'
-  | 'opsworks'
-  | 'plone_blobs'
-  | 'plone_instances'
-  | 'plone_solr'
-  | 'plone_zeoserver'
-> & {
-  readonly cpu?: { readonly total?: number | null | undefined } | null | undefined
-  readonly converge?: Attributes['converge']
-}
-
-/** A host, as `opsworks.instance` and `opsworks.layers.<layer>.instances.<host>` describe it. */
-export type Instance = Partial<SiteAttributes['opsworks']['layers'][string]['instances'][string]>
-
-/** `opsworks.layers`. */
-export type Layers = Readonly<Record<string, { readonly instances: Readonly<Record<string, Instance>> }>>
-
-/** `deploy.<app>`, with all attributes optional. */
-export type AppAttributes = Partial<SiteAttributes['deploy'][string]>
+/** Defines the types of the attributes that only buildout apps have, and the roles that deploy such apps. */
+import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
 
 /** `deploy_buildout`: the settings of all buildouts. */
 export type BuildoutSettings = SiteAttributes['deploy_buildout']

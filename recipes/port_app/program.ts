@@ -24,6 +24,6 @@ export function programOf({ record }: Release, asked: ServerProgram, unusable: (
 }
 
 /** Returns the record and the inputs of a release for git_release. */
-export function kept(program: ServerProgram) {
+export function recordAndInputs(program: ServerProgram) {
   return { record: { program }, inputs: { program: JSON.stringify(program) } }
 }

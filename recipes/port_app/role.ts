@@ -3,21 +3,21 @@ import { role } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
+import { appOnHost } from '../app/app.ts'
+import { environmentOf, sourceOf } from '../app/checkout.ts'
 import { noRepository } from '../attribute_warning.ts'
-import type { PloneNode } from '../node.ts'
-import { environmentOf, sourceOf } from '../releases/checkout.ts'
-import { appLayout } from '../releases/layout.ts'
+import type { SiteNode } from '../node.ts'
 import { nginxOf } from '../web/nginx.ts'
-import { serverEvents } from './lifecycle.ts'
 import type { Server } from './server.ts'
+import { serverEvents } from './server_role.ts'
 
 const mark = '%{port}'
 
 /** @throws INVALID_ATTRIBUTE if there is no command, or if neither it nor its environment contains the port */
-function server(node: PloneNode): Server {
+function server(node: SiteNode): Server {
   const { app_name, command } = node.port_app
-  const at = appLayout(node, app_name, 'port_app.app_name')
-  const environment = environmentOf(at, supervisorVariable)
+  const app = appOnHost(node, app_name, 'port_app.app_name')
+  const environment = environmentOf(app, supervisorVariable)
   const refuse = (message: string, hint: string) => {
     throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'port_app.command', hint, usage: true })
   }
@@ -25,20 +25,20 @@ function server(node: PloneNode): Server {
   if (command.trim() === '') refuse('port_app.command is not set: there is nothing to run', example)
   if (![command, ...Object.values(environment)].some((text) => text.includes(mark)))
     refuse(`port_app.command does not say ${mark}, nor does deploy.${app_name}.environment`, example)
-  return { at, nginx: nginxOf(node, at), settings: node.port_app, key: 'port_app', program: { command, environment } }
+  return { app, nginx: nginxOf(node, app), settings: node.port_app, key: 'port_app', program: { command, environment } }
 }
 
-export default role<PloneNode>('port-app', {
+export default role<SiteNode>('port-app', {
   doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
   ...serverEvents({
     role: 'port-app',
     server,
     packages: [],
     programs: {},
-    source: (_, __, { at }) => sourceOf(at),
+    source: (_, __, { app }) => sourceOf(app),
     build: ({ port_app: { build_command } }) =>
       build_command === null ? null : shellWords(['sh', '-c', build_command]),
-    nothing: ({ port_app }) => noRepository('port-app', port_app.app_name),
+    noSource: ({ port_app }) => noRepository('port-app', port_app.app_name),
     links: {},
   }),
 })

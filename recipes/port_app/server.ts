@@ -7,11 +7,11 @@ import { port_swap } from '../../resources/port_swap/port_swap.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import type { FatalLine } from '../../resources/services/readiness/fatal_log_lines.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
-import type { PloneNode } from '../node.ts'
-import { supervisorRuns } from '../plone/supervisor.ts'
-import { type HealthRequest, hostHeader } from '../releases/health.ts'
-import type { AppCommand } from '../releases/host_programs.ts'
-import { type AppLayout, currentRelease } from '../releases/layout.ts'
+import { type App, currentRelease } from '../app/app.ts'
+import { type HealthRequest, hostHeader } from '../app/health_request.ts'
+import type { AppCommand } from '../app/host_programs.ts'
+import { requireSupervisor } from '../app/supervisor.ts'
+import type { SiteNode } from '../node.ts'
 import type { Nginx } from '../web/nginx.ts'
 import {
   domainsOf,
@@ -36,7 +36,7 @@ export interface ServerSettings extends SiteSettings {
 }
 
 export interface Server {
-  readonly at: AppLayout
+  readonly app: App
   readonly nginx: Nginx
   readonly settings: ServerSettings
   /** Top-level key of the settings in the attributes. */
@@ -48,52 +48,57 @@ export interface Server {
 }
 
 /** An existing release, or one that the run makes. */
-export interface Running {
+export interface ServerRelease {
   readonly path: Input<string>
   readonly identity: Input<string>
   readonly program: ServerProgram
 }
 
-/** Returns the current release with its program; null before the first deploy. */
-export function liveOf(r: Recipe<PloneNode>, node: PloneNode, server: Server): Running | null {
-  const live = currentRelease(node, server.at)
-  return live === undefined ? null : runningOf(r, server, live)
+/** Returns the command that starts the server. */
+export function commandOf({ key, program: { command, environment } }: Server): AppCommand {
+  return { line: command, attribute: key === 'jetty_app' ? 'jetty_app.java' : `${key}.command`, path: environment.PATH }
 }
 
-export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release: Release): Running {
+/** Returns the current release with its program; null before the first deploy. */
+export function currentServerRelease(r: Recipe<SiteNode>, node: SiteNode, server: Server): ServerRelease | null {
+  const live = currentRelease(node, server.app)
+  return live === undefined ? null : serverReleaseOf(r, server, live)
+}
+
+export function serverReleaseOf(r: Recipe<SiteNode>, { app, program }: Server, release: Release): ServerRelease {
   return {
     path: release.path,
     identity: release.identity ?? release.id,
     program: programOf(release, program, () =>
       r.warn(
-        `${at.app}: the program recorded with ${release.path} is not taken: converge did not write it (check who can write there, and deploy again)`,
+        `${app.name}: the program recorded with ${release.path} is not taken: converge did not write it (check who can write there, and deploy again)`,
       ),
     ),
   }
 }
 
 /** Writes and checks the site; nginx does not serve a new site before `goLive`. */
-export function site(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
-  siteFile(r, node, server, siteText(server), server.at.app)
+export function writeSite(r: Recipe<SiteNode>, node: SiteNode, server: Server): void {
+  siteFile(r, node, server, siteText(server), server.app.name)
   repairSite(r, node, server, siteText(server))
 }
 
 function siteText(server: Server): string {
-  const { at } = server
+  const { app } = server
   const body = `
 location / {
-    proxy_pass http://${at.app};
+    proxy_pass http://${app.name};
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $${connectionOf(at)};
+    proxy_set_header Connection $${connectionOf(app)};
 }
 `
   return `# Written by converge, changes are overwritten.
-map $http_upgrade $${connectionOf(at)} {
+map $http_upgrade $${connectionOf(app)} {
     default upgrade;
     '' close;
 }
@@ -102,30 +107,30 @@ ${serverBlock(server, body)}`
 }
 
 /** Returns the name of an nginx variable that is unique to the app. */
-function connectionOf({ app }: AppLayout): string {
+function connectionOf({ name: app }: App): string {
   return `${app.replace(/\W/g, '_')}_connection`
 }
 
 /** Declares the swap, which starts a new process if the running one differs from the requested one. */
-export function swap(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
+export function swapPorts(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
   server: Server,
-  { path, identity, program }: Running,
+  { path, identity, program }: ServerRelease,
   options: CommonOptions & { readonly force?: string } = {},
 ): Handle {
-  const { at, nginx, settings } = server
-  supervisorRuns(r, node, at)
+  const { app, nginx, settings } = server
+  requireSupervisor(r, node, app)
   const { ports, health, stop_deadline_seconds } = settings
-  const { confDir, socket, logDir } = at.supervisor
-  const { user } = at.account
+  const { confDir, socket, logDir } = app.supervisor
+  const { user } = app.account
   return port_swap(r, {
-    name: at.app,
-    app: at.app,
+    name: app.name,
+    app: app.name,
     ports: ports as [number, number],
     command: program.command,
     environment: {
-      ...(user === undefined ? {} : { HOME: at.own.home ?? `/home/${user}`, USER: user }),
+      ...(user === undefined ? {} : { HOME: app.attributes.home ?? `/home/${user}`, USER: user }),
       ...program.environment,
     },
     directory: path,
@@ -140,7 +145,7 @@ export function swap(
     ...(server.fatal ? { fatal: server.fatal.map(({ text, hints = {} }) => ({ text, hints })) } : {}),
     deadline: seconds(health.deadline_seconds),
     stopDeadline: seconds(stop_deadline_seconds),
-    upstream: { path: upstreamPath(server), name: at.app },
+    upstream: { path: upstreamPath(server), name: app.name },
     reload: { ...nginx.reload, check: [...nginx.reload.check] },
     ...options,
   })
@@ -158,17 +163,12 @@ export function readinessAt(server: Server, port: number) {
 }
 
 /** Has nginx serve the site. */
-export function goLive(r: Recipe<PloneNode>, server: Server): void {
+export function enableSite(r: Recipe<SiteNode>, server: Server): void {
   serveSite(r, server, siteText(server))
 }
 
-/** Returns the command that starts the server. */
-export function commandOf({ key, program: { command, environment } }: Server): AppCommand {
-  return { line: command, attribute: key === 'jetty_app' ? 'jetty_app.java' : `${key}.command`, path: environment.PATH }
-}
-
 /** Stops both programs, and removes them from supervisord. */
-export function removePrograms(r: Recipe<PloneNode>, { at }: Server): void {
-  const { confDir, socket } = at.supervisor
-  supervisor_cleanup(r, { app: at.app, keep: [], confDir, socket })
+export function removePrograms(r: Recipe<SiteNode>, { app }: Server): void {
+  const { confDir, socket } = app.supervisor
+  supervisor_cleanup(r, { app: app.name, keep: [], confDir, socket })
 }

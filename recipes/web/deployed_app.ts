@@ -1,9 +1,9 @@
 /** Describes a web app for the hooks, the migration and the smoke test of its deploy. */
 
 import { firstName } from '../../core/text/domain.ts'
-import type { PloneNode } from '../node.ts'
-import { environmentOf } from '../releases/checkout.ts'
-import type { DeployedApp } from '../releases/moments.ts'
+import { environmentOf } from '../app/checkout.ts'
+import type { DeployedApp } from '../app/deploy_hooks.ts'
+import type { SiteNode } from '../node.ts'
 import { domainsOf, type Site } from './site.ts'
 
 /**
@@ -11,14 +11,14 @@ import { domainsOf, type Site } from './site.ts'
  * host's layers.
  * @param role name of the role
  */
-export function deployedApp(node: PloneNode, site: Site, role: string): DeployedApp {
-  const { at, settings } = site
+export function deployedApp(node: SiteNode, site: Site, role: string): DeployedApp {
+  const { app, settings } = site
   const { instance, layers } = node.opsworks
-  const layer = [at.app, role].find((name) => Object.hasOwn(layers, name))
+  const layer = [app.name, role].find((name) => Object.hasOwn(layers, name))
   const host = firstName(domainsOf(site))
   return {
-    at,
-    environment: environmentOf(at),
+    app,
+    environment: environmentOf(app),
     layers: layer === undefined ? (instance.layers ?? []) : [layer],
     ports: [settings.http_port],
     host,

@@ -5,15 +5,15 @@ import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
-import { type PloneNode, placed } from '../node.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
 
 /** Returns the directory of the pages, which nginx can read, unlike the state directory of converge. */
-export function maintenanceDirectory(node: PloneNode): string {
-  return placed(node, '/var/www/converge/maintenance')
+export function maintenanceDirectory(node: SiteNode): string {
+  return underPrefix(node, '/var/www/converge/maintenance')
 }
 
 /** Returns the file that switches an app's page on: while it exists, nginx answers each request with 503 and it. */
-export function maintenancePage(node: PloneNode, app: string): string {
+export function maintenancePage(node: SiteNode, app: string): string {
   return `${maintenanceDirectory(node)}/${app}.html`
 }
 
@@ -39,8 +39,8 @@ export const maintenanceHeaderDirective = `add_header ${maintenanceHeader} on al
 
 /** Returns the events of a role with a web server. Only `maintenance_off` removes the page; a deploy does not. */
 export function maintenanceEvents(
-  pathOf: (node: PloneNode) => string,
-): Readonly<Record<'maintenance_on' | 'maintenance_off', RecipeFunction<PloneNode>>> {
+  pathOf: (node: SiteNode) => string,
+): Readonly<Record<'maintenance_on' | 'maintenance_off', RecipeFunction<SiteNode>>> {
   return {
     maintenance_on(r, node) {
       const { page, message } = node.run.options

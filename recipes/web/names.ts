@@ -3,9 +3,9 @@ import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { isOwnFile, serverBlocks } from '../../resources/web/nginx_servers.ts'
-import type { PloneNode } from '../node.ts'
-import { appAttributes } from '../plone/site.ts'
-import type { AppAttributes } from '../plone/types.ts'
+import type { SiteNode } from '../node.ts'
+import type { AppAttributes } from '../site/site_attributes.ts'
+import { appAttributes } from '../site/site_attributes.ts'
 import type { Nginx } from './nginx.ts'
 import { givenCertificate } from './tls.ts'
 
@@ -41,13 +41,13 @@ export const frontendFiles = ['instances', 'instances-ssl'] as const
 /** The name that stands for every name that no other site has. */
 export const anyName = '_'
 /** The claims of this run, whose sites are not on the host yet. */
-const claims = new WeakMap<Recipe<PloneNode>, Claim[]>()
+const claims = new WeakMap<Recipe<SiteNode>, Claim[]>()
 
 /**
  * Checks that no other site in this run or in this host's nginx has one of the names at one of the ports.
  * @throws SITE_TAKEN
  */
-export function claimNames(r: Recipe<PloneNode>, node: PloneNode, nginx: Nginx, claim: Claim): void {
+export function claimNames(r: Recipe<SiteNode>, node: SiteNode, nginx: Nginx, claim: Claim): void {
   const { enabled } = nginx
   const own = spoken(claim)
   const isOther = (file: string) => !claim.files.includes(file)
@@ -89,7 +89,7 @@ function refuseOtherDefault(host: HostReader, { enabled, confDir }: Nginx, { fil
 }
 
 /** Returns the names that the attributes give an app of this host, because its site may change in this run. */
-function asked(node: PloneNode, file: string): string[] | null {
+function asked(node: SiteNode, file: string): string[] | null {
   const one = [node.port_app, node.jetty_app, node.php_app].find(({ app_name }) => app_name === file)
   return one === undefined ? null : spoken(claimOf(file, appAttributes(node, file), one))
 }

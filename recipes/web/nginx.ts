@@ -10,8 +10,8 @@ import { package_ as packages } from '../../resources/packages/package.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
-import { type PloneNode, placed } from '../node.ts'
-import type { AppLayout } from '../releases/layout.ts'
+import type { App } from '../app/app.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
 import { maintenanceDirectory } from './maintenance.ts'
 
 export interface Nginx {
@@ -42,25 +42,25 @@ export const nginxProgram = '/usr/sbin/nginx'
 /** The name of the program in converge's own supervisord. */
 const programName = 'nginx'
 
-export function nginxOf(node: PloneNode, at: AppLayout): Nginx {
-  const directory = placed(node, '/etc/nginx')
+export function nginxOf(node: SiteNode, app: App): Nginx {
+  const directory = underPrefix(node, '/etc/nginx')
   const config = `${directory}/nginx.conf`
-  const working = placed(node, '/var/lib/nginx')
+  const working = underPrefix(node, '/var/lib/nginx')
   return {
     config,
     confDir: `${directory}/conf.d`,
     available: `${directory}/sites-available`,
     enabled: `${directory}/sites-enabled`,
     certificates: `${directory}/ssl`,
-    logs: placed(node, '/var/log/nginx'),
+    logs: underPrefix(node, '/var/log/nginx'),
     working,
-    user: node.facts.uid === 0 ? userIn(at.system ? node.run.host?.readText(config) : null) : null,
+    user: node.facts.uid === 0 ? userIn(app.system ? node.run.host?.readText(config) : null) : null,
     maintenance: maintenanceDirectory(node),
     reload: {
       name: programName,
-      provider: at.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: at.supervisor.socket },
-      check: at.system ? [nginxProgram, '-t', '-q'] : [nginxProgram, '-t', '-q', '-c', config],
-      pidFile: at.system ? '/run/nginx.pid' : `${working}/nginx.pid`,
+      provider: app.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: app.supervisor.socket },
+      check: app.system ? [nginxProgram, '-t', '-q'] : [nginxProgram, '-t', '-q', '-c', config],
+      pidFile: app.system ? '/run/nginx.pid' : `${working}/nginx.pid`,
     },
   }
 }
@@ -70,8 +70,8 @@ function userIn(text: string | null | undefined): string {
   return /^\s*user\s+([\w.-]+)/m.exec(text ?? '')?.[1] ?? 'www-data'
 }
 
-export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): void {
-  if (at.system) return void packages(r, { names: ['nginx'] })
+export function nginxSetup(r: Recipe<SiteNode>, app: App, nginx: Nginx): void {
+  if (app.system) return void packages(r, { names: ['nginx'] })
   for (const path of [nginx.confDir, nginx.available, nginx.enabled, nginx.logs, nginx.working])
     if (!r.has('directory', path)) directory(r, { path, parents: true })
   const config = file(r, {
@@ -84,16 +84,16 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
     command: shellWords([nginxProgram, '-c', nginx.config]),
     // QUIT: nginx finishes the requests under way.
     stopSignal: 'QUIT',
-    confDir: at.supervisor.confDir,
-    logDir: at.supervisor.logDir,
-    socket: at.supervisor.socket,
+    confDir: app.supervisor.confDir,
+    logDir: app.supervisor.logDir,
+    socket: app.supervisor.socket,
   })
   loaded(r, nginx, { config, program })
 }
 
 /** Has a running nginx load its own configuration; the resources that serve a site start it. */
 function loaded(
-  r: Recipe<PloneNode>,
+  r: Recipe<SiteNode>,
   { reload: { name, provider, check, pidFile } }: Nginx,
   { config, program }: { readonly config: Handle; readonly program: Handle },
 ): void {

@@ -5,7 +5,7 @@ import { askPastCaches, cachedProblem } from '../../core/model/cached_answer.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import { testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { seconds } from '../../core/model/units.ts'
-import { hostHeader, withoutHost } from '../releases/health.ts'
+import { hostHeader, withoutHost } from '../app/health_request.ts'
 import { domainsOf, enabledPath, type Site } from './site.ts'
 
 /** The statuses of another site, no site, or an app that nginx cannot reach. Others may be intended, e.g. 401. */

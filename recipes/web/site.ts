@@ -9,9 +9,9 @@ import { symlink } from '../../resources/files/symlink.ts'
 import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { nginx_default_sites } from '../../resources/web/nginx_default_sites.ts'
+import type { App } from '../app/app.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
-import type { PloneNode } from '../node.ts'
-import type { AppLayout } from '../releases/layout.ts'
+import type { SiteNode } from '../node.ts'
 import { closedDirectives, maintenanceHeaderDirective } from './maintenance.ts'
 import { type Addresses, anyName, claimNames, claimOf, namesOf } from './names.ts'
 import { checkInside, type Nginx } from './nginx.ts'
@@ -24,7 +24,7 @@ export interface SiteSettings extends Addresses {
 
 /** An app with the nginx in front of it. */
 export interface Site {
-  readonly at: AppLayout
+  readonly app: App
   readonly nginx: Nginx
   readonly settings: SiteSettings
 }
@@ -35,14 +35,14 @@ export interface Site {
  * @throws SITE_TAKEN
  */
 export function siteFile(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
+  r: Recipe<SiteNode>,
+  node: SiteNode,
   site: Site,
   content: Input<string>,
   upstream?: string,
 ): Handle {
-  const { at, nginx, settings } = site
-  claimNames(r, node, nginx, claimOf(at.app, at.own, settings))
+  const { app, nginx, settings } = site
+  claimNames(r, node, nginx, claimOf(app.name, app.attributes, settings))
   certificate(r, site)
   reportWithoutCertificate(r, node, site)
   const around = upstream === undefined ? '' : `upstream ${upstream} { server 127.0.0.1:1; }\n    `
@@ -50,34 +50,34 @@ export function siteFile(
   return file(r, { path: sitePath(site), content, mode: '0644', verify })
 }
 
-export function sitePath({ at, nginx }: Site): string {
-  return `${nginx.available}/${at.app}`
+export function sitePath({ app, nginx }: Site): string {
+  return `${nginx.available}/${app.name}`
 }
 
-export function enabledPath({ at, nginx }: Site): string {
-  return `${nginx.enabled}/${at.app}`
+export function enabledPath({ app, nginx }: Site): string {
+  return `${nginx.enabled}/${app.name}`
 }
 
-export function upstreamPath({ at, nginx }: Site): string {
-  return `${nginx.confDir}/${at.app}-upstream.conf`
+export function upstreamPath({ app, nginx }: Site): string {
+  return `${nginx.confDir}/${app.name}-upstream.conf`
 }
 
-function certificatePath({ at, nginx }: Site): string {
-  return `${nginx.certificates}/${at.app}.pem`
+function certificatePath({ app, nginx }: Site): string {
+  return `${nginx.certificates}/${app.name}.pem`
 }
 
 /** Declares the file of the certificate, if the attributes of the app contain one. */
-function certificate(r: Recipe<PloneNode>, site: Site): Handle | null {
-  const { at, nginx, settings } = site
-  const content = givenCertificate(at.own)
+function certificate(r: Recipe<SiteNode>, site: Site): Handle | null {
+  const { app, nginx, settings } = site
+  const content = givenCertificate(app.attributes)
   if (content !== null)
     return certificateFile(r, nginx, { path: certificatePath(site), content, port: settings.https_port })
   return null
 }
 
-function reportWithoutCertificate(r: Recipe<PloneNode>, node: PloneNode, { at }: Site): void {
-  if (at.own.ssl_support !== true || givenCertificate(at.own) !== null) return
-  const attribute = ['deploy', at.app, 'ssl_support']
+function reportWithoutCertificate(r: Recipe<SiteNode>, node: SiteNode, { app }: Site): void {
+  if (app.attributes.ssl_support !== true || givenCertificate(app.attributes) !== null) return
+  const attribute = ['deploy', app.name, 'ssl_support']
   warnOfAttribute(r, node, {
     attribute,
     message: `${formatPath(attribute)} is true, but there is no TLS: the site has no certificate`,
@@ -89,10 +89,10 @@ function reportWithoutCertificate(r: Recipe<PloneNode>, node: PloneNode, { at }:
  * Has nginx serve a site, whose text `siteFile` has checked.
  * @param force name of a command that reloads it regardless of changes
  */
-export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<string>, force?: string): void {
-  const { at, nginx } = site
+export function serveSite(r: Recipe<SiteNode>, site: Site, content: Input<string>, force?: string): void {
+  const { app, nginx } = site
   // Debian's own site would answer for names that no other site has.
-  if (at.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
+  if (app.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
   const pem = certificate(r, site)
   // Copy the file instead of linking it: then its existence and its content are one state, for the reload as well.
   reload(r, site, [...(pem === null ? [] : [pem]), ...served(r, site, content)], { force })
@@ -100,7 +100,7 @@ export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<strin
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
 }
 
-function served(r: Recipe<PloneNode>, site: Site, content: Input<string>): Handle[] {
+function served(r: Recipe<SiteNode>, site: Site, content: Input<string>): Handle[] {
   return [
     file(r, { path: enabledPath(site), content, mode: '0644', verifiedCopy: sitePath(site) }),
     unknownNames(r, site),
@@ -108,15 +108,15 @@ function served(r: Recipe<PloneNode>, site: Site, content: Input<string>): Handl
 }
 
 /** Repairs a site that nginx serves already: with a damaged file, every check of nginx would fail. */
-export function repairSite(r: Recipe<PloneNode>, { run }: PloneNode, site: Site, content: Input<string>): void {
+export function repairSite(r: Recipe<SiteNode>, { run }: SiteNode, site: Site, content: Input<string>): void {
   if (run.host?.lstat(enabledPath(site))) served(r, site, content)
 }
 
 /** Declares default sites that answer with 404 for host names of no site. */
-function unknownNames(r: Recipe<PloneNode>, { at, nginx: { available, enabled, confDir }, settings }: Site): Handle {
-  const distribution = at.system ? { link: `${enabled}/default`, file: `${available}/default` } : undefined
+function unknownNames(r: Recipe<SiteNode>, { app, nginx: { available, enabled, confDir }, settings }: Site): Handle {
+  const distribution = app.system ? { link: `${enabled}/default`, file: `${available}/default` } : undefined
   const ports = [settings.http_port, settings.https_port]
-  return nginx_default_sites(r, { app: at.app, enabled, confDir, ports, ...(distribution && { distribution }) })
+  return nginx_default_sites(r, { app: app.name, enabled, confDir, ports, ...(distribution && { distribution }) })
 }
 
 const setUp = ({ config }: Nginx): Check => ({
@@ -125,7 +125,7 @@ const setUp = ({ config }: Nginx): Check => ({
 })
 
 /** Enables Debian's unit: if it were disabled, the site would be down after the next boot. */
-function startsWithHost(r: Recipe<PloneNode>, nginx: Nginx): void {
+function startsWithHost(r: Recipe<SiteNode>, nginx: Nginx): void {
   const { name, provider } = nginx.reload
   if (provider.kind === 'supervisor' || r.has('service', name)) return
   service(r, { name, provider, enabled: true, onlyIf: setUp(nginx) })
@@ -139,8 +139,8 @@ interface ReloadOptions {
 }
 
 function reload(
-  r: Recipe<PloneNode>,
-  { at, nginx }: Site,
+  r: Recipe<SiteNode>,
+  { app, nginx }: Site,
   when: readonly Handle[],
   { force, start = true }: ReloadOptions = {},
 ): void {
@@ -148,7 +148,7 @@ function reload(
   service_reload(r, {
     name,
     pidFile,
-    purpose: `the site of ${at.app}`,
+    purpose: `the site of ${app.name}`,
     provider,
     check: [...check],
     when,
@@ -159,21 +159,21 @@ function reload(
 }
 
 /** Has nginx stop serving the site; the checked file stays. */
-export function unserveSite(r: Recipe<PloneNode>, site: Site): void {
+export function unserveSite(r: Recipe<SiteNode>, site: Site): void {
   const removed = [file(r, { path: enabledPath(site), absent: true }), unknownNames(r, site)]
   // A stop of the front end may have stopped nginx before.
   reload(r, site, removed, { start: false })
 }
 
 /** Removes the site with its files. */
-export function removeSite(r: Recipe<PloneNode>, site: Site): void {
+export function removeSite(r: Recipe<SiteNode>, site: Site): void {
   unserveSite(r, site)
   for (const path of [sitePath(site), upstreamPath(site), certificatePath(site)]) file(r, { path, absent: true })
 }
 
 /** Returns the host names of the site: its own, else those of the app; none means any. */
-export function domainsOf({ at, settings }: Pick<Site, 'at' | 'settings'>): readonly string[] {
-  return namesOf(at.own, settings)
+export function domainsOf({ app, settings }: Pick<Site, 'app' | 'settings'>): readonly string[] {
+  return namesOf(app.attributes, settings)
 }
 
 /** Renders a server block around the locations of the site. */
@@ -188,12 +188,12 @@ export function serverBlock(site: Site, body: string): string {
     listen ${http_port}${byDefault};
     server_name ${names.length === 0 ? anyName : names.map(nginxName).join(' ')};
     client_max_body_size ${max_body_megabytes}m;
-${givenCertificate(site.at.own) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
+${givenCertificate(site.app.attributes) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
 `
 }
 
 /** Renders the maintenance page with 503 while its file exists, as an internal redirect, so that a POST gets it too. */
-function closed({ at: { app }, nginx: { maintenance } }: Site): string {
+function closed({ app: { name: app }, nginx: { maintenance } }: Site): string {
   return `${closedDirectives(`${maintenance}/${app}.html`).join('\n')}
 if ($uri ~ ^/-maintenance/) {
     set $closed "";

@@ -4,9 +4,9 @@ import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
-import type { PloneNode } from '../node.ts'
-import type { AppAttributes } from '../plone/types.ts'
-import { isSet } from '../plone/values.ts'
+import type { SiteNode } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
+import type { AppAttributes } from '../site/site_attributes.ts'
 import { checkInside, type Nginx } from './nginx.ts'
 
 /** The paths of a certificate. */
@@ -25,7 +25,7 @@ export function givenCertificate(own: AppAttributes): string | null {
 
 /** Writes the file of a given certificate; nginx checks that key and certificate match. */
 export function certificateFile(
-  r: Recipe<PloneNode>,
+  r: Recipe<SiteNode>,
   nginx: Nginx,
   { path, content, port }: { readonly path: string; readonly content: string; readonly port: number },
 ): Handle {

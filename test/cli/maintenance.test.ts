@@ -5,7 +5,7 @@ import { compile } from '../../core/compile/compile.ts'
 import { role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import type { PloneNode } from '../../recipes/node.ts'
+import type { SiteNode } from '../../recipes/node.ts'
 import { maintenanceEvents } from '../../recipes/web/maintenance.ts'
 import { failureOf } from '../support/contract.ts'
 import { Sandbox } from '../support/program.ts'
@@ -14,8 +14,8 @@ const path = '/var/www/converge/maintenance/site.html'
 
 /** Returns the page for visitors after an event with such options; null: the site. */
 async function pageAfter(host: VirtualHost, event: string, options: object = {}): Promise<string | null> {
-  const site = role<PloneNode>('site', { events: maintenanceEvents(() => path) })
-  const plan = compile([site], [event], { run: { options } } as unknown as PloneNode)
+  const site = role<SiteNode>('site', { events: maintenanceEvents(() => path) })
+  const plan = compile([site], [event], { run: { options } } as unknown as SiteNode)
   const report = await converge(plan, host, { id: 'test', mode: 'run' })
   if (failureOf(report) !== undefined) throw new Error(JSON.stringify(failureOf(report)))
   return host.readText(path)

@@ -4,12 +4,12 @@ import t, { type Test } from 'tap'
 import { LocalHost } from '../../core/host/local.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
+import type { App } from '../../recipes/app/app.ts'
 import { portChecks } from '../../recipes/checks/ports.ts'
 import { serverChecks } from '../../recipes/checks/servers.ts'
 import { supervisorCheck } from '../../recipes/checks/supervisor.ts'
 import { checks as frontendChecks } from '../../recipes/frontend/checks.ts'
 import jettyApp from '../../recipes/jetty_app/role.ts'
-import type { AppLayout } from '../../recipes/releases/layout.ts'
 import { deployed } from '../support/fake_host.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { finding, proveFindings } from '../support/resource_proofs.ts'
@@ -102,7 +102,7 @@ t.test('supervisord', async (t) => {
   const at = {
     supervisor: { socket: '/var/run/supervisor.sock', confDir: '/etc/supervisor/conf.d' },
     current: '/srv/www/site/current',
-  } as AppLayout
+  } as App
   const check = () => supervisorCheck(host.machine, at).run()
   proveFindings(t, [
     {

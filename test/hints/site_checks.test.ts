@@ -162,7 +162,7 @@ t.test('Python', async (t) => {
 })
 
 t.test('the app', async (t) => {
-  const source = 'recipes/releases/checks.ts'
+  const source = 'recipes/app/checks.ts'
   const create =
     'create it for deploy:www-data; where it is a directory, list it in deploy.plone_instances.create_dirs_before_symlink'
   const link = (name: string, directories: readonly string[] = []): JsonObject => ({

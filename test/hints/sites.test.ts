@@ -57,7 +57,7 @@ function proveSites(t: Test, proofs: readonly SiteProof[]): void {
 const app = (site: JsonObject): JsonObject => ({ deploy: { site } })
 
 t.test('attributes of a site', async (t) => {
-  const source = 'recipes/plone/layout.ts'
+  const source = 'recipes/plone/buildout_app.ts'
   proveSites(t, [
     {
       source,
@@ -82,13 +82,13 @@ t.test('attributes of a site', async (t) => {
       repaired: { plone_instances: { app_name: 'site' } },
     },
     {
-      source: 'recipes/plone/values.ts',
+      source: 'recipes/site/attribute_reader.ts',
       hint: 'change the value, or have the app read it from a file',
       broken: app({ environment: { TOKEN: 'one\rtwo' } }),
       repaired: app({ environment: { TOKEN_FILE: '/etc/site/token' } }),
     },
     {
-      source: 'recipes/plone/deploy.ts',
+      source: 'recipes/plone/role.ts',
       hint: 'name another app for one of them (plone_instances.app_name, plone_zeoserver.app_name, plone_solr.app_name)',
       roles: ['zeo-server', 'zeo-client'],
       broken: { plone_zeoserver: { app_name: 'site' } },
@@ -173,11 +173,11 @@ t.test('what a site needs of its host', async (t) => {
 })
 
 t.test('releases', async (t) => {
-  const checkout = 'recipes/releases/checkout.ts'
+  const checkout = 'recipes/app/checkout.ts'
   const asRoot = 'give it an account of its own (deploy.site.user, default deploy), or set converge.allow_root to true'
   const migrating = 'set deploy.site.migrate_command, such as "bin/client1 run scripts/migrate.py"'
   const back = {
-    source: 'recipes/releases/rollback.ts',
+    source: 'recipes/app/rollback.ts',
     hint: 'name another release with --to; converge releases lists them',
   }
   proveSites(t, [
@@ -194,13 +194,13 @@ t.test('releases', async (t) => {
       repaired: { ...app({ user: 'root' }), converge: { allow_root: true } },
     },
     {
-      source: 'recipes/releases/moments.ts',
+      source: 'recipes/app/deploy_hooks.ts',
       hint: migrating,
       broken: app({ migrate: true }),
       repaired: app({ migrate: true, migrate_command: 'bin/client1 run scripts/migrate.py' }),
     },
     {
-      source: 'recipes/releases/layout.ts',
+      source: 'recipes/app/app.ts',
       hint: 'use letters, digits, dots, dashes and underscores, without a dot in front',
       roles: ['port-app'],
       broken: { port_app: { app_name: '.site', command: 'serve %{port}' } },
@@ -227,7 +227,7 @@ t.test('releases', async (t) => {
       repairedOptions: { to: '000002' },
     },
     {
-      source: 'recipes/releases/rollback.ts',
+      source: 'recipes/app/rollback.ts',
       hint: 'there are: site, zeo',
       events: ['rollback'],
       given: async (host) => void (await host.run()),

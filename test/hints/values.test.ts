@@ -1,17 +1,17 @@
 /** Proves the hints about values of attributes: triggers each by the code that reads the value, then follows it. */
 import t from 'tap'
-import { hostAddress } from '../../recipes/plone/site.ts'
-import { Values } from '../../recipes/plone/values.ts'
+import { AttributeReader } from '../../recipes/site/attribute_reader.ts'
+import { hostAddress } from '../../recipes/site/hosts.ts'
 import { proveCalls } from '../support/proofs.ts'
 
-const reading = (read: (values: Values) => unknown) => () => {
-  const values = new Values()
+const reading = (read: (values: AttributeReader) => unknown) => () => {
+  const values = new AttributeReader()
   read(values)
   values.check()
 }
 
 t.test('values', async (t) => {
-  const source = 'recipes/plone/values.ts'
+  const source = 'recipes/site/attribute_reader.ts'
   proveCalls(t, [
     {
       source,
@@ -49,7 +49,7 @@ t.test('values', async (t) => {
 t.test('addresses', async (t) => {
   proveCalls(t, [
     {
-      source: 'recipes/plone/site.ts',
+      source: 'recipes/site/hosts.ts',
       hint: 'give it a private_dns_name or a private_ip where the JSON describes it',
       broken: () => hostAddress({} as never, 'web1'),
       repaired: () => hostAddress({ private_ip: '10.0.0.1' } as never, 'web1'),

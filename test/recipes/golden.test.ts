@@ -2,8 +2,9 @@
 import t from 'tap'
 import { renderDeployCfg } from '../../recipes/plone/deploy_cfg.ts'
 import { programs } from '../../recipes/plone/programs.ts'
-import { appName, deployDirectory } from '../../recipes/plone/site.ts'
+import { appName } from '../../recipes/plone/site.ts'
 import type { BuildoutRole } from '../../recipes/plone/types.ts'
+import { deployDirectory } from '../../recipes/site/site_attributes.ts'
 import { goldenCases } from '../support/golden.ts'
 import { parseIni } from '../support/ini.ts'
 

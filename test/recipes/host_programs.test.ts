@@ -2,13 +2,13 @@
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
+import type { App } from '../../recipes/app/app.ts'
+import { type AppCommand, hostProgram, shellCommandsOf } from '../../recipes/app/host_programs.ts'
 import portApp from '../../recipes/port_app/role.ts'
-import { type AppCommand, hostProgram, shellCommandsOf } from '../../recipes/releases/host_programs.ts'
-import type { AppLayout } from '../../recipes/releases/layout.ts'
 import { finding } from '../support/resource_proofs.ts'
 import { planned, roleNode } from '../support/role_plans.ts'
 
-const layout = (own: object = {}) => ({ app: 'shop', deployTo: '/srv/www/shop', own }) as unknown as AppLayout
+const layout = (attributes: object = {}) => ({ name: 'shop', deployTo: '/srv/www/shop', attributes }) as unknown as App
 
 t.test('the program of a command', (t) => {
   const cases: [command: Omit<AppCommand, 'attribute'>, program: string | null][] = [

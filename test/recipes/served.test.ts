@@ -7,7 +7,7 @@ import { viewServed } from '../../recipes/web/served.ts'
 import type { Site } from '../../recipes/web/site.ts'
 
 const site = {
-  at: { app: 'shop', own: { domains: ['*.shop.test', 'www.shop.test'] } },
+  app: { name: 'shop', attributes: { domains: ['*.shop.test', 'www.shop.test'] } },
   nginx: { config: '/etc/nginx/nginx.conf', enabled: '/etc/nginx/sites-enabled' },
   settings: { http_port: 80, domains: [] },
 } as unknown as Site

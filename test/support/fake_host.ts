@@ -16,7 +16,7 @@ import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
-import { type PloneNode, recipeNode } from '../../recipes/node.ts'
+import { recipeNode, type SiteNode } from '../../recipes/node.ts'
 import { listReleases, type Release } from '../../resources/releases/releases.ts'
 import type { FakeRemote, Working } from './fake_git.ts'
 import type { FakeHaproxy } from './fake_haproxy.ts'
@@ -135,11 +135,7 @@ export class FakeHost {
     return seen
   }
 
-  private node(
-    roles: readonly Role<PloneNode>[],
-    events: readonly string[],
-    options: RunOptions,
-  ): [PloneNode, Secrets] {
+  private node(roles: readonly Role<SiteNode>[], events: readonly string[], options: RunOptions): [SiteNode, Secrets] {
     const layers = [objectLayer(this.attributes, 'custom.json', 'deployment')]
     for (const { name, attributes } of roles) layers.push(objectLayer(attributes, `role ${name}`, 'role'))
     if (this.root !== '') layers.push(objectLayer({ converge: { prefix } }, '--prefix', 'deployment'))
@@ -306,7 +302,7 @@ function unwrapped(argv: readonly string[]): string[] {
   return rest[0] === 'git' ? rest.filter((word, at) => word !== '-c' && rest[at - 1] !== '-c') : rest
 }
 
-async function loadRoles(names: readonly string[]): Promise<Role<PloneNode>[]> {
+async function loadRoles(names: readonly string[]): Promise<Role<SiteNode>[]> {
   return Promise.all(
     names.map(async (name) => {
       const role = await catalogue.roles[name]?.load()

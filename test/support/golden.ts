@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { attributeSchemas, defaultAttributes } from '../../attributes/index.ts'
 import { withRoles } from '../../recipes/plone/site.ts'
-import type { SiteAttributes } from '../../recipes/plone/types.ts'
+import type { SiteAttributes } from '../../recipes/site/site_attributes.ts'
 
 type Json = { [key: string]: unknown }
 

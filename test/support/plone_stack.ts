@@ -2,7 +2,7 @@
  * Defines a small stack for the tests of the Plone recipes: this host is plone1, with two clients and an online ZEO
  * server.
  */
-import type { SiteAttributes } from '../../recipes/plone/types.ts'
+import type { SiteAttributes } from '../../recipes/site/site_attributes.ts'
 import { type NodeJson, nodeOf } from './golden.ts'
 
 export const online = (name: string, more: NodeJson = {}): NodeJson => ({

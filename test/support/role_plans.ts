@@ -7,7 +7,7 @@ import { objectLayer } from '../../core/node/layers.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { buildNode } from '../../core/node/node.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
-import { type PloneNode, recipeNode } from '../../recipes/node.ts'
+import { recipeNode, type SiteNode } from '../../recipes/node.ts'
 
 interface NodeOptions {
   readonly host?: HostReader | null
@@ -19,7 +19,7 @@ interface NodeOptions {
 export function roleNode(
   json: JsonObject,
   { host = null, facts = {}, events = [], roles }: NodeOptions = {},
-): PloneNode {
+): SiteNode {
   const layers = [objectLayer(json, 'site.json', 'deployment')]
   const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, ...facts }
   const built = buildNode({ layers, facts: known, schemas: attributeSchemas, foreignKeys })

@@ -16,7 +16,7 @@ import { buildNode } from '../../../core/node/node.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { inspect } from '../../../recipes/frontend/inspect.ts'
 import role from '../../../recipes/frontend/role.ts'
-import { type PloneNode, recipeNode } from '../../../recipes/node.ts'
+import { recipeNode, type SiteNode } from '../../../recipes/node.ts'
 import { supervisord } from '../../../resources/supervisor/supervisord.ts'
 import { failureOf, planOf } from '../../support/contract.ts'
 import { freePort, scratch } from '../../support/machine.ts'
@@ -71,7 +71,7 @@ export interface FrontendSite {
     attributes?: Json,
     events?: readonly string[],
     mode?: 'run' | 'plan',
-    roles?: readonly Role<PloneNode>[],
+    roles?: readonly Role<SiteNode>[],
   ): Promise<RunReport>
   /** Returns what `status` displays. */
   inspect(): Promise<readonly ServiceView[]>

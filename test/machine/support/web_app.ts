@@ -23,7 +23,7 @@ import type { JsonObject } from '../../../core/node/merge.ts'
 import { buildNode } from '../../../core/node/node.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { catalogue } from '../../../recipes/catalogue.ts'
-import { type PloneNode, recipeNode } from '../../../recipes/node.ts'
+import { recipeNode, type SiteNode } from '../../../recipes/node.ts'
 import { listReleases, type Release } from '../../../resources/releases/releases.ts'
 import { Supervisor } from '../../../resources/supervisor/client.ts'
 import { failureOf } from '../../support/contract.ts'
@@ -156,13 +156,13 @@ export class WebApp {
     return found.flatMap(([what, status]) => (status === 'missing' ? [what] : []))
   }
 
-  private async loaded(): Promise<Role<PloneNode>> {
+  private async loaded(): Promise<Role<SiteNode>> {
     const role = await catalogue.roles[this.role]?.load()
     if (role === undefined) throw new Error(`no role ${this.role}`)
     return role
   }
 
-  private node(events: readonly string[], json: JsonObject, options: RunFacts['options']): PloneNode {
+  private node(events: readonly string[], json: JsonObject, options: RunFacts['options']): SiteNode {
     const own = {
       converge: { prefix: this.prefix },
       deploy: { app: { ...web, scm: { repository: this.repository } } },

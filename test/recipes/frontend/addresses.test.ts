@@ -7,7 +7,7 @@ import { balancerAt, bound, cacheAt, reached } from '../../../recipes/frontend/a
 import { balancedServers, checkHaproxy, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
 import { frontendLayout } from '../../../recipes/frontend/layout.ts'
 import { varnishUnit } from '../../../recipes/frontend/varnish_service.ts'
-import type { PloneNode } from '../../../recipes/node.ts'
+import type { SiteNode } from '../../../recipes/node.ts'
 import zeoClient from '../../../recipes/zeo_client/role.ts'
 import { type NodeJson, nodeOf } from '../../support/golden.ts'
 
@@ -30,7 +30,7 @@ const clientsOn = (...names: string[]): NodeJson => ({
   },
 })
 
-function nodeWith(...layers: NodeJson[]): PloneNode {
+function nodeWith(...layers: NodeJson[]): SiteNode {
   const run = { id: 'test', events: [], options: {}, host: null, by: 'tester', roles: ['frontend'] }
   const addresses = ['127.0.0.1', '10.0.0.5'].map((address) => ({
     interface: 'eth0',
@@ -39,7 +39,7 @@ function nodeWith(...layers: NodeJson[]): PloneNode {
     internal: false,
   }))
   const attributes = nodeOf({ cpu: { total: 1 } } as unknown as NodeJson, ...layers)
-  return { ...attributes, facts: { ...neutralFacts, addresses }, run } as unknown as PloneNode
+  return { ...attributes, facts: { ...neutralFacts, addresses }, run } as unknown as SiteNode
 }
 
 t.test('loopback, where everything is on one host', async (t) => {

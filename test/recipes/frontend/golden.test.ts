@@ -5,17 +5,17 @@ import type { RenderedFile } from '../../../core/model/resource.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import { balancedServers } from '../../../recipes/frontend/haproxy.ts'
 import role from '../../../recipes/frontend/role.ts'
-import type { PloneNode } from '../../../recipes/node.ts'
+import type { SiteNode } from '../../../recipes/node.ts'
 import { goldenCases, type NodeJson, nodeOf } from '../../support/golden.ts'
 
 /** Makes a node without facts of its host. */
-function nodeWith(attributes: object): PloneNode {
+function nodeWith(attributes: object): SiteNode {
   const run = { id: 'test', events: [], options: {}, host: null, by: 'tester' }
-  return { ...attributes, facts: neutralFacts, run } as unknown as PloneNode
+  return { ...attributes, facts: neutralFacts, run } as unknown as SiteNode
 }
 
 /** Returns the text of the files whose path has this ending. */
-function rendered(node: PloneNode, ending: string): string {
+function rendered(node: SiteNode, ending: string): string {
   const plan = compile([role], ['setup', 'configure'], node)
   const files = plan.resources.flatMap(({ definition, props, hasReferences }): readonly RenderedFile[] =>
     hasReferences ? [] : (definition.implementation.files?.(props) ?? []),

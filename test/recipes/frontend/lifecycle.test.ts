@@ -11,7 +11,7 @@ import { neutralFacts } from '../../../core/node/facts.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { inspect } from '../../../recipes/frontend/inspect.ts'
 import role from '../../../recipes/frontend/role.ts'
-import type { PloneNode } from '../../../recipes/node.ts'
+import type { SiteNode } from '../../../recipes/node.ts'
 import { failureOf, patchOf } from '../../support/contract.ts'
 import { FakeSupervisor } from '../../support/fake_supervisor.ts'
 import { type NodeJson, nodeOf } from '../../support/golden.ts'
@@ -44,9 +44,9 @@ const attributes = {
   converge: { prefix, frontend: { http_port: 8000, https_port: 8443 } },
 }
 
-function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane' }): PloneNode {
+function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane' }): SiteNode {
   const run = { id: 'test', events: [], options: {}, host: null, by: 'tester' }
-  return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as PloneNode
+  return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as SiteNode
 }
 
 /** Returns the server states that a HAProxy with this configuration prints. */
@@ -83,7 +83,7 @@ function machine(beforeChange?: (count: number, what: string) => void): { host: 
 }
 
 const plan = (events: readonly string[], node = nodeWith()) => compile([role], events, node)
-const run = (host: VirtualHost, events = ['configure'], node?: PloneNode, mode: 'run' | 'plan' = 'run') =>
+const run = (host: VirtualHost, events = ['configure'], node?: SiteNode, mode: 'run' | 'plan' = 'run') =>
   converge(plan(events, node), host, { id: 'test', mode })
 
 const changed = ({ resources }: RunReport) =>
@@ -123,7 +123,7 @@ t.test('a balancer without a server: no warning at the first setup, one when its
   await converge(plan(['configure'], { ...node, run }), host, { id: 'test', mode: 'run' })
   t.strictSame(plan(['configure'], { ...node, run }).warnings, [], 'once')
   const empty = nodeOf({ ...attributes, opsworks: { instance: attributes.opsworks.instance } })
-  t.strictSame(plan(['configure'], { ...(empty as unknown as PloneNode), facts: node.facts, run }).warnings, [
+  t.strictSame(plan(['configure'], { ...(empty as unknown as SiteNode), facts: node.facts, run }).warnings, [
     'HAProxy has no server, so visitors get HTTP 503: the layer plone_instances has no host (run zeo-client on this host too, or describe the hosts of the clients in opsworks.layers.plone_instances.instances)',
   ])
   t.match((await inspect({ ...node, run }, host)).apps[0]?.services, [

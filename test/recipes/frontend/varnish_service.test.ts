@@ -2,7 +2,7 @@
 import t from 'tap'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import { initScript, isOwnInitScript, varnishDefaults, varnishUnit } from '../../../recipes/frontend/varnish_service.ts'
-import type { PloneNode } from '../../../recipes/node.ts'
+import type { SiteNode } from '../../../recipes/node.ts'
 import { type NodeJson, nodeOf } from '../../support/golden.ts'
 
 const run = { id: 'test', events: [], options: {}, host: null, by: 'tester', roles: ['frontend'] }
@@ -11,7 +11,7 @@ const node = {
   ...nodeOf({ converge: { frontend } } as unknown as NodeJson),
   facts: neutralFacts,
   run,
-} as unknown as PloneNode
+} as unknown as SiteNode
 
 const rest = '-T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret'
 const vcl = '-f /etc/varnish/default.vcl'

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { balancedServers } from '../../../recipes/frontend/haproxy.ts'
-import type { PloneNode } from '../../../recipes/node.ts'
+import type { SiteNode } from '../../../recipes/node.ts'
 import {
   backendName,
   balancersOf,
@@ -55,7 +55,7 @@ t.test('the clients of this run are balanced, whatever the layers say', (t) => {
       opsworks: { instance: { hostname: 'plone1', private_ip: '10.0.0.1', backends: 8, ...instance }, layers },
     })
     const node = { ...attributes, converge: { prefix: '/', supervisor: { conf_dir: '/conf.d' } }, run }
-    return balancedServers(node as unknown as PloneNode).map(({ name, address }) => `${name} ${address}`)
+    return balancedServers(node as unknown as SiteNode).map(({ name, address }) => `${name} ${address}`)
   }
   const [together, alone] = [
     { roles: ['zeo-server', 'zeo-client', 'frontend'], host: null },
@@ -100,13 +100,13 @@ t.test('the server that a port belongs to', async (t) => {
 const socket = '/var/lib/haproxy/stats'
 
 function balancers(json: readonly NodeJson[], host: VirtualHost | null = new VirtualHost()) {
-  const node = stack(...json) as unknown as PloneNode
+  const node = stack(...json) as unknown as SiteNode
   return balancersOf({ ...node, run: { id: '', events: [], options: {}, host, by: '' } })
 }
 
 /** @param options options of the command */
 function uncoordinated(json: readonly NodeJson[], options: { readonly coordinated?: boolean } = {}) {
-  const node = stack(...json) as unknown as PloneNode
+  const node = stack(...json) as unknown as SiteNode
   return uncoordinatedHosts({ ...node, run: { id: '', events: [], options, host: new VirtualHost(), by: '' } })
 }
 

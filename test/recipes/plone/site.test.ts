@@ -7,12 +7,10 @@ import {
   celeryBroker,
   clientCount,
   deployCfgEnvironment,
-  deployDirectory,
-  hostAddress,
-  onlineInstance,
-  onlineInstances,
   withRoles,
 } from '../../../recipes/plone/site.ts'
+import { hostAddress, onlineInstance, onlineInstances } from '../../../recipes/site/hosts.ts'
+import { deployDirectory } from '../../../recipes/site/site_attributes.ts'
 import { app, layer, online, site, stack } from '../../support/plone_stack.ts'
 
 t.test('clientCount', async (t) => {

@@ -4,8 +4,8 @@ import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { link_sources } from '../../resources/files/link_sources.ts'
-import type { PloneNode } from '../node.ts'
-import type { AppLayout } from './layout.ts'
+import type { SiteNode } from '../node.ts'
+import type { App } from './app.ts'
 
 /** Names below `shared`, from `symlink_before_migrate` and `create_dirs_before_symlink`. */
 export interface SharedNames {
@@ -15,7 +15,7 @@ export interface SharedNames {
   readonly created: readonly string[]
 }
 
-export function ownNames({ own }: AppLayout): SharedNames {
+export function ownNames({ attributes: own }: App): SharedNames {
   return { links: own.symlink_before_migrate ?? {}, created: own.create_dirs_before_symlink ?? [] }
 }
 
@@ -29,8 +29,8 @@ function tidy(path: string): string {
 }
 
 /** Creates directories, and fails if a linked file is missing: no release with a dangling link is built. */
-export function linkSources(r: Recipe<PloneNode>, at: AppLayout, names: SharedNames, guard: CommonOptions = {}): void {
-  const { app, shared, owner } = at
+export function linkSources(r: Recipe<SiteNode>, app: App, names: SharedNames, guard: CommonOptions = {}): void {
+  const { shared, owner } = app
   const mode = '0770'
   const keep = (name: string) => {
     const path = `${shared}/${name}`
@@ -42,7 +42,7 @@ export function linkSources(r: Recipe<PloneNode>, at: AppLayout, names: SharedNa
   for (const name of files) keep(posix.dirname(name))
   const directories = Object.keys(tidyLinks(names.links)).filter((name) => !files.includes(name))
   if (files.length + directories.length > 0)
-    link_sources(r, { app, shared, files, directories, mode, ...owner, ...guard })
+    link_sources(r, { app: app.name, shared, files, directories, mode, ...owner, ...guard })
 }
 
 /** Returns the linked names that count as files. */

@@ -8,14 +8,14 @@ import { template } from '../../resources/files/template.ts'
 import { virtualenv } from '../../resources/python/virtualenv.ts'
 import { service } from '../../resources/services/service.ts'
 import { supervisord } from '../../resources/supervisor/supervisord.ts'
-import type { PloneNode } from '../node.ts'
-import type { AppLayout, SupervisorLayout } from '../releases/layout.ts'
+import type { SiteNode } from '../node.ts'
+import type { App, SupervisorLayout } from './app.ts'
 
-export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
-  const { supervisor } = at
+export function installSupervisor(r: Recipe<SiteNode>, node: SiteNode, app: App): void {
+  const { supervisor } = app
   // Only administrators may read the output of programs.
   directory(r, { path: supervisor.logDir, parents: true, mode: '0750' })
-  if (at.system) return keepRunning(r, node, at, {})
+  if (app.system) return keepRunning(r, node, app, {})
   for (const path of [
     supervisor.confDir,
     directoryOf(supervisor.config),
@@ -35,19 +35,19 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: App
     variables: written(supervisor, node.converge.supervisor.version),
     mode: '0600',
   })
-  keepRunning(r, node, at, {})
+  keepRunning(r, node, app, {})
 }
 
 /** Starts the supervisor that setup has installed, which programs require. */
-export function supervisorRuns(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
-  const { config } = at.supervisor
+export function requireSupervisor(r: Recipe<SiteNode>, node: SiteNode, app: App): void {
+  const { config } = app.supervisor
   const check = (host: HostReader) => host.stat(config) !== null
-  keepRunning(r, node, at, { onlyIf: { description: 'supervisor is set up', check } })
+  keepRunning(r, node, app, { onlyIf: { description: 'supervisor is set up', check } })
 }
 
-function keepRunning(r: Recipe<PloneNode>, { facts }: PloneNode, at: AppLayout, guard: CommonOptions): void {
-  const { config, socket, program, pidFile } = at.supervisor
-  const system = at.system && facts.init === 'systemd'
+function keepRunning(r: Recipe<SiteNode>, { facts }: SiteNode, app: App, guard: CommonOptions): void {
+  const { config, socket, program, pidFile } = app.supervisor
+  const system = app.system && facts.init === 'systemd'
   if (r.has(system ? 'service' : 'supervisord', system ? 'supervisor' : socket)) return
   if (system) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
   else supervisord(r, { config, socket, program, pidFile, ...guard })

@@ -4,22 +4,22 @@ import { derived, isReference, type Reference, reference } from '../../core/mode
 import { nginxWord } from '../../core/text/nginx.ts'
 import { isPhpFpmExpression, phpFpmVariable } from '../../core/text/php_fpm.ts'
 import { newestVersion, versioned_program } from '../../resources/packages/versioned_program.ts'
-import type { PloneNode } from '../node.ts'
-import { placed } from '../node.ts'
-import { Values } from '../plone/values.ts'
-import { environmentOf } from '../releases/checkout.ts'
-import { hostHeader, hostOf } from '../releases/health.ts'
-import { type AppLayout, appLayout } from '../releases/layout.ts'
+import { type App, appOnHost } from '../app/app.ts'
+import { environmentOf } from '../app/checkout.ts'
+import { hostHeader, hostOf } from '../app/health_request.ts'
+import type { SiteNode } from '../node.ts'
+import { underPrefix } from '../node.ts'
+import { AttributeReader } from '../site/attribute_reader.ts'
 import { namesOf } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
 /** A text, or a reference to it. */
 type Known = string | Reference<string>
 
-export interface PhpLayout {
-  readonly at: AppLayout
+export interface PhpApp {
+  readonly app: App
   readonly nginx: Nginx
-  readonly settings: PloneNode['php_app']
+  readonly settings: SiteNode['php_app']
   /** Variables of the app, checked for the notation of the pool. */
   readonly environment: Readonly<Record<string, string>>
   readonly fpm: Fpm
@@ -49,26 +49,26 @@ export interface Fpm {
 }
 
 /** @throws INVALID_ATTRIBUTE for values that nginx or php-fpm cannot express */
-export function phpLayout(node: PloneNode): PhpLayout {
+export function phpApp(node: SiteNode): PhpApp {
   const settings = node.php_app
   // The link that the web server serves is also the link to the current release, so the two cannot differ.
-  const at = appLayout(node, settings.app_name, 'php_app.app_name', 'active')
-  check(settings, at)
+  const app = appOnHost(node, settings.app_name, 'php_app.app_name', 'active')
+  check(settings, app)
   return {
-    at,
-    nginx: nginxOf(node, at),
+    app,
+    nginx: nginxOf(node, app),
     settings,
-    environment: environmentOf(at, phpFpmVariable),
-    fpm: fpmOf(node, at),
-    next: `${at.deployTo}/next`,
-    healthHost: hostOf(hostHeader(settings.health, namesOf(at.own, settings))),
-    preview: `${at.app.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
+    environment: environmentOf(app, phpFpmVariable),
+    fpm: fpmOf(node, app),
+    next: `${app.deployTo}/next`,
+    healthHost: hostOf(hostHeader(settings.health, namesOf(app.attributes, settings))),
+    preview: `${app.name.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
   }
 }
 
 /** Refuses values that nginx or php-fpm would read as several words or directives. */
-function check({ document_root, index, fpm, health }: PloneNode['php_app'], { app, own }: AppLayout): void {
-  const values = new Values()
+function check({ document_root, index, fpm, health }: SiteNode['php_app'], { name: app, attributes: own }: App): void {
+  const values = new AttributeReader()
   values.written('php_app.document_root', document_root, nginxWord)
   values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
   values.written('php_app.health.host', health.host, nginxWord)
@@ -94,25 +94,25 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
   values.check()
 }
 
-function fpmOf(node: PloneNode, at: AppLayout): Fpm {
+function fpmOf(node: SiteNode, app: App): Fpm {
   const version = versionOf(node)
   const program = derived(version, (known) => `${fpmProgram}${known}`)
-  const own = `${at.app}-php-fpm`
-  const name = at.system ? derived(version, (known) => `php${known}-fpm`) : own
-  const config = at.system
-    ? derived(version, (known) => `/etc/php/${known}/fpm/pool.d/${at.app}.conf`)
-    : placed(node, `/etc/php/${at.app}.conf`)
+  const own = `${app.name}-php-fpm`
+  const name = app.system ? derived(version, (known) => `php${known}-fpm`) : own
+  const config = app.system
+    ? derived(version, (known) => `/etc/php/${known}/fpm/pool.d/${app.name}.conf`)
+    : underPrefix(node, `/etc/php/${app.name}.conf`)
   return {
     version,
     program,
     config,
-    socket: `${placed(node, '/run')}/${at.system ? 'php/' : ''}${at.app}.sock`,
-    log: placed(node, `/var/log/${own}.log`),
-    pidFile: `${placed(node, '/run')}/${own}.pid`,
+    socket: `${underPrefix(node, '/run')}/${app.system ? 'php/' : ''}${app.name}.sock`,
+    log: underPrefix(node, `/var/log/${own}.log`),
+    pidFile: `${underPrefix(node, '/run')}/${own}.pid`,
     reload: {
       name,
-      provider: at.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: at.supervisor.socket },
-      check: at.system ? [program, '-t'] : [program, '-t', '-y', config],
+      provider: app.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: app.supervisor.socket },
+      check: app.system ? [program, '-t'] : [program, '-t', '-y', config],
       signal: 'USR2',
     },
   }
@@ -121,7 +121,7 @@ function fpmOf(node: PloneNode, at: AppLayout): Fpm {
 /** The path of php-fpm without its version. */
 export const fpmProgram = '/usr/sbin/php-fpm'
 
-function versionOf({ php_app, run }: PloneNode): Known {
+function versionOf({ php_app, run }: SiteNode): Known {
   if (php_app.fpm.version) return php_app.fpm.version
   const installed = run.host === null ? null : newestVersion(run.host, fpmProgram)
   return installed ?? reference(`${versioned_program.definition.type} ${fpmProgram}`, 'version')
@@ -133,7 +133,7 @@ export function packageOf({ version }: Fpm): string {
 }
 
 /** Declares a query for the version of PHP if the recipe cannot know it. */
-export function findVersion(r: Recipe<PloneNode>, { fpm }: PhpLayout): void {
+export function findVersion(r: Recipe<SiteNode>, { fpm }: PhpApp): void {
   if (isReference(fpm.version)) versioned_program(r, { path: fpmProgram })
 }
 

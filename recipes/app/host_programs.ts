@@ -7,11 +7,11 @@ import { programIn } from '../../core/text/shell.ts'
 import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
 import { host_program, installHint, programPath, whereMissing } from '../../resources/packages/host_program.ts'
 import { missing, ok, warning } from '../checks/findings.ts'
-import type { PloneNode } from '../node.ts'
-import { isSet } from '../plone/values.ts'
+import type { SiteNode } from '../node.ts'
+import { isSet } from '../site/attribute_reader.ts'
 import { servicesOf } from '../stack.ts'
+import type { App } from './app.ts'
 import { environmentOf } from './checkout.ts'
-import type { AppLayout } from './layout.ts'
 
 export interface AppCommand {
   readonly line: string
@@ -33,24 +33,24 @@ const builtIn =
   /^(:|\.|alias|break|case|cd|command|continue|eval|exec|exit|export|for|getopts|if|read|readonly|return|set|shift|source|time|times|trap|type|ulimit|umask|unset|until|wait|while)$/
 
 /** Returns the migration and the smoke test of an app where they start with a program, not with shell syntax. */
-export function shellCommandsOf(at: AppLayout): AppCommand[] {
-  const { app, own } = at
-  const key = `deploy.${app}`
+export function shellCommandsOf(app: App): AppCommand[] {
+  const { name, attributes: own } = app
+  const key = `deploy.${name}`
   const all = [
     ...(own.migrate === true ? [{ line: own.migrate_command, attribute: `${key}.migrate_command` }] : []),
     { line: own.smoke_test?.command, attribute: `${key}.smoke_test.command` },
   ]
   return all.flatMap(({ line, attribute }) =>
     isSet(line) && !shellSyntax.test(line) && !builtIn.test(programIn(line))
-      ? [{ line, attribute, path: environmentOf(at).PATH }]
+      ? [{ line, attribute, path: environmentOf(app).PATH }]
       : [],
   )
 }
 
 /** Returns the program of a command; null if the release may have it, or if only the run knows its name. */
-export function hostProgram(at: AppLayout, { line, attribute, path }: AppCommand): HostProgram | null {
+export function hostProgram(app: App, { line, attribute, path }: AppCommand): HostProgram | null {
   const program = programIn(line)
-  const isBelow = (one: string) => `${posix.normalize(one)}/`.startsWith(`${at.deployTo}/`)
+  const isBelow = (one: string) => `${posix.normalize(one)}/`.startsWith(`${app.deployTo}/`)
   if (program === '' || /[%$]/.test(program)) return null
   if (program.includes('/')) return program.startsWith('/') && !isBelow(program) ? { program, attribute } : null
   if (path === undefined) return { program, attribute }
@@ -64,18 +64,18 @@ export function hostProgram(at: AppLayout, { line, attribute, path }: AppCommand
  * programs: then the check follows it.
  */
 export function requireProgram(
-  r: Recipe<PloneNode>,
-  at: AppLayout,
+  r: Recipe<SiteNode>,
+  app: App,
   command: AppCommand,
   moment: 'before build' | 'after build',
 ): void {
-  const { user } = at.account
+  const { user } = app.account
   const mayInstall = user === undefined || user === 'root'
-  const found = hostProgram(at, command)
+  const found = hostProgram(app, command)
   if (found === null || mayInstall !== (moment === 'after build')) return
   const { program, directories, attribute } = found
   host_program(r, {
-    ...{ program, attribute, ...packagesOf(at) },
+    ...{ program, attribute, ...packagesOf(app) },
     ...(directories === undefined ? {} : { directories: [...directories] }),
     ...(user === undefined ? {} : { user }),
   })
@@ -83,25 +83,25 @@ export function requireProgram(
 
 /** Lists the checks of `doctor` for the programs. */
 export function hostProgramChecks(
-  node: PloneNode,
+  node: SiteNode,
   host: HostReader,
-  at: AppLayout,
+  app: App,
   commands: readonly AppCommand[],
   roles: readonly string[],
 ): HostCheck[] {
-  const programs = commands.flatMap((one) => hostProgram(at, one) ?? [])
+  const programs = commands.flatMap((one) => hostProgram(app, one) ?? [])
   return programs.map(({ program, directories, attribute }) => ({
     what: `${program} of ${attribute}`,
     async run() {
       const found = programPath(host, {
         program,
         directories: directories === undefined ? undefined : [...directories],
-        user: at.account.user,
+        user: app.account.user,
       })
       if (found !== null) return ok(found)
-      const packages = await packagesOfSetup(node, host, at, roles)
+      const packages = await packagesOfSetup(node, host, app, roles)
       if (packages.length > 0) return ok(`${whereMissing(program)}; setup first installs ${packages.join(', ')}`)
-      const remedy = installHint({ program, attribute, ...packagesOf(at) })
+      const remedy = installHint({ program, attribute, ...packagesOf(app) })
       const others = roles.filter((role) => servicesOf(node, role) === null)
       if (others.length > 0)
         return warning(`${whereMissing(program)}, unless ${others.join(' or ')} installs it`, remedy)
@@ -112,13 +112,13 @@ export function hostProgramChecks(
 
 /** Returns the packages that the operator lists and the host lacks: one of them may contain a missing program. */
 async function packagesOfSetup(
-  node: PloneNode,
+  node: SiteNode,
   host: HostReader,
-  { own, system }: AppLayout,
+  { attributes, system }: App,
   roles: readonly string[],
 ): Promise<string[]> {
   if (!system) return []
-  const listed = [...(roles.includes('base') ? node.converge.packages : []), ...(own.os_packages ?? [])].map(
+  const listed = [...(roles.includes('base') ? node.converge.packages : []), ...(attributes.os_packages ?? [])].map(
     ({ name }) => name,
   )
   if (listed.length === 0) return []
@@ -130,6 +130,6 @@ async function packagesOfSetup(
 }
 
 /** Returns the attribute whose packages setup installs; an ordinary user cannot install packages. */
-function packagesOf({ app, system }: AppLayout): { readonly packages?: string } {
-  return system ? { packages: `deploy.${app}.os_packages` } : {}
+function packagesOf({ name, system }: App): { readonly packages?: string } {
+  return system ? { packages: `deploy.${name}.os_packages` } : {}
 }

@@ -7,42 +7,40 @@ import type { Release } from '../../resources/releases/releases.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
-import type { PloneNode } from '../node.ts'
-import { releasesOf } from '../releases/layout.ts'
-import { endStop } from '../releases/stopped.ts'
+import { readReleases } from '../app/app.ts'
+import { endStop } from '../app/stopped.ts'
+import { requireSupervisor } from '../app/supervisor.ts'
+import type { SiteNode } from '../node.ts'
 import { balancersOf, serverAt, uncoordinatedHosts } from './balancing.ts'
-import type { Layout } from './layout.ts'
+import type { BuildoutApp } from './buildout_app.ts'
 import { mountWaiter, waiterOf, waitsForMount } from './mount_waiter.ts'
 import { type Program, programs } from './programs.ts'
 import { readinessOf } from './readiness.ts'
-import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
-export { releasesOf } from '../releases/layout.ts'
-
 /** Declares the configuration of the programs, and their restart after a change of it or of the release. */
-export function run(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  at: Layout,
+export function restartPrograms(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
   wanted: readonly Program[],
   options: CommonOptions & { readonly force?: string },
 ): void {
   const { when, force, ...guard } = options
-  const { supervisor } = at
-  endStop(r, node, at)
+  const { supervisor } = app
+  endStop(r, node, app)
   // Start supervisord after a crash, or if nothing starts it with the host.
-  supervisorRuns(r, node, at)
-  const waits = waitsForMount(node, at)
+  requireSupervisor(r, node, app)
+  const waits = waitsForMount(node, app)
   const declared = wanted.map((one) => {
     const { name, command, directory, environment, type, events } = one
-    const user = at.account.user === undefined ? undefined : (one.user ?? at.account.user)
+    const user = app.account.user === undefined ? undefined : (one.user ?? app.account.user)
     const program = supervisor_program(r, {
       name,
-      app: at.app,
+      app: app.name,
       command,
       directory,
-      environment: { ...homeOf(at, user), ...environment },
+      environment: { ...homeOf(app, user), ...environment },
       type,
       events,
       autostart: !waits,
@@ -58,19 +56,19 @@ export function run(
     return { one, program }
   })
   const names = wanted.map(({ name }) => name)
-  mountWaiter(r, node, at, names, guard)
-  cleanUp(r, at, waits ? [...names, waiterOf(at)] : names, guard)
+  mountWaiter(r, node, app, names, guard)
+  removeOtherPrograms(r, app, waits ? [...names, waiterOf(app)] : names, guard)
   const { drain, max_unavailable } = node.converge.balancer
-  const balancers = balancersFor(node, at.role)
+  const balancers = balancersFor(node, app.role)
   service_restart(r, {
     provider: { kind: 'supervisor', socket: supervisor.socket },
     services: declared.map(({ one, program }) => ({
       name: one.name,
       configuration: program.digest,
-      log: logOf(at, one),
+      log: logOf(app, one),
       delay: one.delay,
-      ready: readinessOf(node, at, one),
-      ...loadsOf(at, one),
+      ready: readinessOf(node, app, one),
+      ...loadsOf(app, one),
       ...serverOf(node, one, balancers),
     })),
     deadline: seconds(node.converge.readiness.deadline_seconds),
@@ -78,7 +76,7 @@ export function run(
     drain,
     drainDeadline: drainDeadline(node),
     maxUnavailable: max_unavailable,
-    ...(at.role === 'zeo-client' ? { neighbours: uncoordinatedHosts(node) } : {}),
+    ...(app.role === 'zeo-client' ? { neighbours: uncoordinatedHosts(node) } : {}),
     ...(when ? { when } : {}),
     ...(force ? { force } : {}),
     ...guard,
@@ -89,42 +87,47 @@ export function run(
  * Returns the files that a ZEO server loads: it runs none of the site's code, so most releases change none of them. For
  * another command the files are unknown, and each release restarts it.
  */
-function loadsOf(at: Layout, { command }: Program) {
-  if (command !== `${at.current}/bin/zeoserver fg`) return {}
-  return { loads: { current: at.current, paths: ['bin/zeoserver', 'parts/zeoserver/etc/zeo.conf'] } }
+function loadsOf(app: BuildoutApp, { command }: Program) {
+  if (command !== `${app.current}/bin/zeoserver fg`) return {}
+  return { loads: { current: app.current, paths: ['bin/zeoserver', 'parts/zeoserver/etc/zeo.conf'] } }
 }
 
 /** Returns the balancers that drain the clients before they restart or stop; other programs have none. */
-function balancersFor(node: PloneNode, role: BuildoutRole) {
+function balancersFor(node: SiteNode, role: BuildoutRole) {
   return role === 'zeo-client' ? balancersOf(node) : []
 }
 
-function serverOf(node: PloneNode, { port }: Program, balancers: readonly unknown[]) {
+function serverOf(node: SiteNode, { port }: Program, balancers: readonly unknown[]) {
   return port === undefined || balancers.length === 0 ? {} : { server: serverAt(node, port) }
 }
 
-function drainDeadline({ converge }: PloneNode) {
+function drainDeadline({ converge }: SiteNode) {
   return seconds(converge.balancer.drain_deadline_seconds)
 }
 
 /** Returns the balancer options of `service`, which drains a program before it stops, and sets it ready later. */
-export function balanced(node: PloneNode, { role }: Layout, one: Program) {
+export function balanced(node: SiteNode, { role }: BuildoutApp, one: Program) {
   const balancers = balancersFor(node, role)
   return { ...serverOf(node, one, balancers), balancers, drainDeadline: drainDeadline(node) }
 }
 
-export function logOf({ supervisor }: Layout, { name }: Program): string {
+export function logOf({ supervisor }: BuildoutApp, { name }: Program): string {
   return `${supervisor.logDir}/${name}.log`
 }
 
 /** Removes the app's programs from supervisord, except those to keep. */
-export function cleanUp(r: Recipe<PloneNode>, at: Layout, keep: readonly string[], guard: CommonOptions = {}): void {
-  const { confDir, socket } = at.supervisor
-  supervisor_cleanup(r, { app: at.app, keep, confDir, socket, ...guard })
+export function removeOtherPrograms(
+  r: Recipe<SiteNode>,
+  app: BuildoutApp,
+  keep: readonly string[],
+  guard: CommonOptions = {},
+): void {
+  const { confDir, socket } = app.supervisor
+  supervisor_cleanup(r, { app: app.name, keep, confDir, socket, ...guard })
 }
 
 /** Returns HOME and USER of the account, because a supervisord of root gives its programs root's HOME. */
-function homeOf({ account, own }: Layout, user: string | undefined): Record<string, string> {
+function homeOf({ account, attributes: own }: BuildoutApp, user: string | undefined): Record<string, string> {
   if (user === undefined) return {}
   const home = user === account.user ? own.home : user === 'root' ? '/root' : undefined
   return { HOME: home ?? `/home/${user}`, USER: user }
@@ -142,7 +145,7 @@ const recordedProgram = z.object({
 })
 const releaseRecord = z.object({ programs: z.array(recordedProgram) })
 
-export function recorded({
+export function programRecord({
   delay: _,
   environment,
   events,
@@ -158,16 +161,16 @@ export function recorded({
  * Returns the recorded programs of a release, else those from the attributes. The app's account owns the record, and
  * root uses it, so it may name the app's programs only.
  */
-export function programsOf(
-  node: PloneNode,
-  at: Layout,
+export function recordedPrograms(
+  node: SiteNode,
+  app: BuildoutApp,
   release: Release | undefined,
-  r?: Recipe<PloneNode>,
+  r?: Recipe<SiteNode>,
 ): readonly Program[] {
-  const asked = programs(node, at.role, { deployTo: at.deployTo })
+  const asked = programs(node, app.role, { deployTo: app.deployTo })
   if (release === undefined || release.record === null) return asked
   const found = releaseRecord.safeParse(release.record)
-  if (!found.success || !found.data.programs.every(({ name }) => isOwn(node, at, name))) {
+  if (!found.success || !found.data.programs.every(({ name }) => isOwn(node, app, name))) {
     r?.warn(
       `the programs recorded with ${release.path} are not taken: converge did not write them (check who can write there, and deploy again)`,
     )
@@ -188,13 +191,13 @@ export function programsOf(
   })
 }
 
-function isOwn({ deploy }: PloneNode, { app }: Layout, name: string): boolean {
+function isOwn({ deploy }: SiteNode, { name: app }: BuildoutApp, name: string): boolean {
   const of = (one: string) => name === one || name.startsWith(`${one}-`)
   return of(app) && !Object.keys(deploy).some((other) => other.startsWith(`${app}-`) && of(other))
 }
 
 /** Returns the programs that run now: those of the current release. */
-export function currentPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): readonly Program[] {
-  const live = releasesOf(node, at).find((release) => release.current)
-  return programsOf(node, at, live, r)
+export function currentPrograms(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): readonly Program[] {
+  const live = readReleases(node, app).find((release) => release.current)
+  return recordedPrograms(node, app, live, r)
 }

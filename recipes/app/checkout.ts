@@ -9,20 +9,20 @@ import type { Writer } from '../../core/text/writer.ts'
 import { execute } from '../../resources/commands/execute.ts'
 import { git_release } from '../../resources/git/git_release.ts'
 import { builtMark, release_files } from '../../resources/releases/release_files.ts'
-import type { PloneNode } from '../node.ts'
-import { Values } from '../plone/values.ts'
-import type { AppLayout } from './layout.ts'
-import { linkSources, ownNames, tidyLinks } from './links.ts'
-import { appVariables, tidyVariables } from './variables.ts'
+import type { SiteNode } from '../node.ts'
+import { AttributeReader } from '../site/attribute_reader.ts'
+import type { App } from './app.ts'
+import { appVariables, tidyVariables } from './environment.ts'
+import { linkSources, ownNames, tidyLinks } from './shared_links.ts'
 
 /**
  * Returns the variables of the app, for its build and its programs.
  * @param writes notation in which the programs get them
  * @throws INVALID_ATTRIBUTE
  */
-export function environmentOf(at: AppLayout, writes?: Writer): Record<string, string> {
-  const values = new Values()
-  const sorted = tidyVariables(appVariables(at.app, at.own), values, writes)
+export function environmentOf(app: App, writes?: Writer): Record<string, string> {
+  const values = new AttributeReader()
+  const sorted = tidyVariables(appVariables(app.name, app.attributes), values, writes)
   values.check()
   return sorted
 }
@@ -36,27 +36,27 @@ export interface Source {
  * Returns the source of the code from `deploy.<app>.scm`; null if there is none.
  * @throws UNSUPPORTED_SCM
  */
-export function sourceOf(at: AppLayout): Source | null {
-  const { scm_type = 'git', repository } = at.own.scm ?? {}
+export function sourceOf(app: App): Source | null {
+  const { scm_type = 'git', repository } = app.attributes.scm ?? {}
   if (!repository) return null
   if (scm_type === 'git' || scm_type === 'directory') return { repository, scmType: scm_type }
-  throw new ConvergeError(`deploy.${at.app}.scm.scm_type ${scm_type} cannot be deployed`, {
+  throw new ConvergeError(`deploy.${app.name}.scm.scm_type ${scm_type} cannot be deployed`, {
     code: 'UNSUPPORTED_SCM',
-    attribute: `deploy.${at.app}.scm.scm_type`,
-    hint: `set deploy.${at.app}.scm.scm_type to git or directory, and import code from elsewhere into a git repository`,
+    attribute: `deploy.${app.name}.scm.scm_type`,
+    hint: `set deploy.${app.name}.scm.scm_type to git or directory, and import code from elsewhere into a git repository`,
     usage: true,
   })
 }
 
 /** Returns the properties of git_release that are the same for every app. */
-export function releaseProps(node: PloneNode, at: AppLayout) {
-  const { scm = {}, enable_submodules } = at.own
+export function releaseProps(node: SiteNode, app: App) {
+  const { scm = {}, enable_submodules } = app.attributes
   const { revision } = node.run.options
   return {
-    app: at.app,
-    into: at.releases,
-    shared: at.shared,
-    current: at.current,
+    app: app.name,
+    into: app.releases,
+    shared: app.shared,
+    current: app.current,
     revision: String(revision ?? scm.revision ?? 'HEAD') || 'HEAD',
     // The commit belongs to the revision of the attributes, so --revision overrides it.
     ...(scm.commit && revision === undefined ? { commit: scm.commit } : {}),
@@ -66,7 +66,7 @@ export function releaseProps(node: PloneNode, at: AppLayout) {
     ...(scm.password ? { password: scm.password } : {}),
     submodules: enable_submodules ?? true,
     by: node.run.by,
-    ...at.account,
+    ...app.account,
   }
 }
 
@@ -83,7 +83,7 @@ export interface CheckoutOptions {
 }
 
 /** Refuses to run code of the repository as root: everybody who can push to it would be root on the host. */
-export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed = node.converge.allow_root): void {
+export function refuseRoot(node: SiteNode, { name: app, account }: App, allowed = node.converge.allow_root): void {
   if (account.user !== 'root' || allowed) return
   throw new ConvergeError(`${app} would be built and run as root, and with it whatever is pushed to its repository`, {
     code: 'APP_AS_ROOT',
@@ -96,16 +96,16 @@ export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed
  * Checks the release out and builds it, without marking it complete.
  * @throws APP_AS_ROOT
  */
-export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, options: CheckoutOptions) {
+export function checkout(r: Recipe<SiteNode>, node: SiteNode, app: App, options: CheckoutOptions) {
   const { source, inputs, record, build, files = {} } = options
   // Without files add no input: otherwise releases of earlier versions would differ from the requested one.
   const hasFiles = Object.keys(files).length > 0
-  refuseRoot(node, at)
-  const { own } = at
-  const environment = environmentOf(at)
-  linkSources(r, at, ownNames(at))
+  refuseRoot(node, app)
+  const { attributes: own } = app
+  const environment = environmentOf(app)
+  linkSources(r, app, ownNames(app))
   const release = git_release(r, {
-    ...releaseProps(node, at),
+    ...releaseProps(node, app),
     ...source,
     links: tidyLinks(own.symlink_before_migrate ?? {}),
     purge: own.purge_before_symlink ?? [],
@@ -118,22 +118,17 @@ export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, o
     record,
     always: own.always_build_on_deploy ?? false,
   })
-  if (hasFiles) release_files(r, { release: release.path, files, ...at.owner, sensitive: true })
+  if (hasFiles) release_files(r, { release: release.path, files, ...app.owner, sensitive: true })
   if (build !== null)
     execute(r, {
-      name: `build of ${at.app}`,
+      name: `build of ${app.name}`,
       // The mark comes last, so that an interrupted build is repeated.
       command: `set -e\n${build}\n: > ${builtMark}`,
       creates: under(release.path, builtMark),
       cwd: release.path,
       environment,
       timeout: seconds(node.converge.build_timeout_seconds),
-      ...at.account,
+      ...app.account,
     })
   return release
-}
-
-/** Decides whether the same run has deployed the app before, so that a configure has nothing to do. */
-export function isDeployed(r: Recipe<PloneNode>, at: AppLayout): boolean {
-  return r.has('release_cleanup', at.releases)
 }

@@ -11,7 +11,7 @@ export function isSet<T>(value: T | null | undefined | false | ''): value is T {
 }
 
 /** Reads attributes one by one; `check` throws all problems together. Messages never contain values. */
-export class Values {
+export class AttributeReader {
   private readonly problems: ConvergeError[] = []
 
   /**

@@ -6,13 +6,13 @@ import type { Release } from '../../resources/releases/releases.ts'
 import { statusOf } from '../../resources/services/managers/supervisor.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import { isDown, type ProcessInfo, SupervisorReader } from '../../resources/supervisor/client.ts'
-import type { AppLayout } from './layout.ts'
+import type { App } from './app.ts'
 import { readinessOf } from './service_view.ts'
 
 /** Returns the releases of an app, each with the subject of its commit if the mirror has it. */
 export async function viewsOf(
   host: HostReader,
-  { shared, account }: Pick<AppLayout, 'shared' | 'account'>,
+  { shared, account }: Pick<App, 'shared' | 'account'>,
   releases: readonly Release[],
 ): Promise<ReleaseView[]> {
   const commits = releases.flatMap(({ commit }) => commit ?? [])

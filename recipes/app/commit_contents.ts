@@ -4,14 +4,14 @@ import type { HostReader } from '../../core/host/types.ts'
 import { type Contents, contentsOf } from '../../resources/git/contents.ts'
 import { git_release } from '../../resources/git/git_release.ts'
 import { gitReleaseProps } from '../../resources/git/props.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
+import type { App } from './app.ts'
 import { releaseProps, sourceOf } from './checkout.ts'
-import type { AppLayout } from './layout.ts'
 
 /** Returns the contents of the commit, read once for all checks of an app. */
-export function committed(node: PloneNode, host: HostReader, at: AppLayout): Promise<Contents> {
-  return host.once(`contents of ${at.deployTo}`, () => {
-    const props = { ...releaseProps(node, at), ...sourceOf(at) }
+export function committed(node: SiteNode, host: HostReader, app: App): Promise<Contents> {
+  return host.once(`contents of ${app.deployTo}`, () => {
+    const props = { ...releaseProps(node, app), ...sourceOf(app) }
     const checked = checkProps(git_release.definition, props)
     if ('problems' in checked) throw checked.problems[0]
     return contentsOf(host, gitReleaseProps.parse(props))

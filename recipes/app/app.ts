@@ -2,13 +2,13 @@
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Check } from '../../core/model/resource.ts'
 import { listReleases, type Release } from '../../resources/releases/releases.ts'
-import { type PloneNode, placed } from '../node.ts'
-import { appAttributes, deployDirectory } from '../plone/site.ts'
-import type { AppAttributes } from '../plone/types.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
+import type { AppAttributes } from '../site/site_attributes.ts'
+import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
 
-export interface AppLayout {
-  readonly app: string
-  readonly own: AppAttributes
+export interface App {
+  readonly name: string
+  readonly attributes: AppAttributes
   readonly deployTo: string
   readonly releases: string
   readonly shared: string
@@ -40,7 +40,7 @@ export interface SupervisorLayout {
  * @param link name of the link to the current release
  * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
  */
-export function appLayout(node: PloneNode, app: string, attribute: string, link = 'current'): AppLayout {
+export function appOnHost(node: SiteNode, app: string, attribute: string, link = 'current'): App {
   if (!/^[\w-][\w.-]*$/.test(app))
     throw new ConvergeError(`${JSON.stringify(app)} cannot be the name of an app (app_name)`, {
       code: 'INVALID_ATTRIBUTE',
@@ -49,13 +49,13 @@ export function appLayout(node: PloneNode, app: string, attribute: string, link 
       usage: true,
     })
   const own = appAttributes(node, app)
-  const deployTo = placed(node, deployDirectory(node, app))
+  const deployTo = underPrefix(node, deployDirectory(node, app))
   const system = node.facts.uid === 0 && node.converge.prefix === '/'
   const user = own.user ?? 'deploy'
   const group = own.group ?? 'www-data'
   return {
-    app,
-    own,
+    name: app,
+    attributes: own,
     deployTo,
     releases: `${deployTo}/releases`,
     shared: `${deployTo}/shared`,
@@ -68,39 +68,39 @@ export function appLayout(node: PloneNode, app: string, attribute: string, link 
 }
 
 /** Returns the paths of the supervisor that keeps the programs running. */
-export function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
+export function supervisorLayout(node: SiteNode, system: boolean): SupervisorLayout {
   const { config, conf_dir, socket, log_dir } = node.converge.supervisor
-  const environment = placed(node, '/opt/supervisor')
+  const environment = underPrefix(node, '/opt/supervisor')
   return {
-    config: placed(node, config),
-    confDir: placed(node, conf_dir),
-    socket: placed(node, socket),
-    logDir: placed(node, log_dir),
+    config: underPrefix(node, config),
+    confDir: underPrefix(node, conf_dir),
+    socket: underPrefix(node, socket),
+    logDir: underPrefix(node, log_dir),
     environment,
     program: system ? '/usr/bin/supervisord' : `${environment}/bin/supervisord`,
     pidFile: system ? '/var/run/supervisord.pid' : `${environment}/supervisord.pid`,
   }
 }
 
-export function releasesOf(node: PloneNode, at: AppLayout): readonly Release[] {
+export function readReleases(node: SiteNode, app: App): readonly Release[] {
   const { host } = node.run
-  return host === null ? [] : listReleases(host, at.releases, at.current)
+  return host === null ? [] : listReleases(host, app.releases, app.current)
 }
 
 /**
  * Returns the release to run again; undefined before the first deploy.
  * @throws NO_CURRENT if the link leads elsewhere: its owner is the account of the app, and root must write nothing there
  */
-export function currentRelease(node: PloneNode, at: AppLayout): Release | undefined {
-  const current = releasesOf(node, at).find((release) => release.current)
+export function currentRelease(node: SiteNode, app: App): Release | undefined {
+  const current = readReleases(node, app).find((release) => release.current)
   if (current === undefined || current.known) return current
-  throw new ConvergeError(`${at.current} points to ${current.path}, which is not a release that converge made`, {
+  throw new ConvergeError(`${app.current} points to ${current.path}, which is not a release that converge made`, {
     code: 'NO_CURRENT',
     hint: 'run a deploy first',
   })
 }
 
 /** Decides whether a deploy has succeeded: before the first one, there is nothing to adapt, start or stop. */
-export function hasCurrent({ app, current }: AppLayout): Check {
+export function hasCurrentRelease({ name: app, current }: App): Check {
   return { description: `${app} was deployed before`, check: (host) => host.stat(current) !== null }
 }

@@ -1,7 +1,7 @@
 /** Collects the environment variables of an app from the attributes, sorts them, and refuses invalid ones. */
 import { requireText, type Writer } from '../../core/text/writer.ts'
-import type { AppAttributes } from '../plone/types.ts'
-import type { Values } from '../plone/values.ts'
+import type { AttributeReader } from '../site/attribute_reader.ts'
+import type { AppAttributes } from '../site/site_attributes.ts'
 
 export interface Variable {
   readonly value: unknown
@@ -38,7 +38,11 @@ const anyText: Writer = (text) => {
  * Returns the variables sorted by name, without RUBY*, RAILS* and RACK*, their values as text.
  * @param writes notation in which the process gets them; default: converge starts the process directly
  */
-export function tidyVariables(variables: Variables, values: Values, writes: Writer = anyText): Record<string, string> {
+export function tidyVariables(
+  variables: Variables,
+  values: AttributeReader,
+  writes: Writer = anyText,
+): Record<string, string> {
   const names = Object.keys(variables)
     .filter((name) => !foreign.test(name))
     .sort()

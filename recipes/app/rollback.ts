@@ -6,14 +6,14 @@ import { derived, type Input } from '../../core/model/reference.ts'
 import { file } from '../../resources/files/file.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { type Release, releaseBefore, rollbackTarget, wasCurrentMark } from '../../resources/releases/releases.ts'
-import type { PloneNode } from '../node.ts'
-import { type AppLayout, releasesOf } from './layout.ts'
-import { forgetLater } from './switch.ts'
+import type { SiteNode } from '../node.ts'
+import { type App, readReleases } from './app.ts'
+import { removeLaterSwitches } from './switch.ts'
 
 /** Marks a release as one that has been current, for versions that keep no history. */
-export function wasLive(r: Recipe<PloneNode>, at: AppLayout, path: Input<string>): void {
+export function markAsCurrent(r: Recipe<SiteNode>, app: App, path: Input<string>): void {
   const mark = derived(path as string, wasCurrentMark)
-  file(r, { path: mark, content: '', mode: '0644', ...at.owner })
+  file(r, { path: mark, content: '', mode: '0644', ...app.owner })
 }
 
 /**
@@ -21,24 +21,24 @@ export function wasLive(r: Recipe<PloneNode>, at: AppLayout, path: Input<string>
  * that rollback. Null if the app stays unchanged: --to names other apps only, or there is no earlier release.
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE, NO_SUCH_APP
  */
-export function rollbackGoal(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): Release | null {
-  const releases = releasesOf(node, at)
-  const to = named(node)
+export function chooseRollbackTarget(r: Recipe<SiteNode>, node: SiteNode, app: App): Release | null {
+  const releases = readReleases(node, app)
+  const to = requestedReleases(node)
   if (to !== null && typeof to === 'object') {
-    const own = to.get(at.app)
+    const own = to.get(app.name)
     return own === undefined ? null : rollbackTarget(releases, own)
   }
   if (to !== null) return rollbackTarget(releases, to)
   const current = releases.find((release) => release.current)
-  const begun = current !== undefined && node.run.host?.readLink(begunPath(at)) === current.id
+  const begun = current !== undefined && node.run.host?.readLink(rollbackRecordPath(app)) === current.id
   const target = begun ? current : releaseBefore(releases)
-  if (target === undefined) r.leaveOut('rollback', staying(at, current))
+  if (target === undefined) r.leaveOut('rollback', reasonToStay(app, current))
   else r.takePart('rollback')
   return target ?? null
 }
 
 /** Explains why an app stays unchanged. */
-function staying({ app }: AppLayout, current: Release | undefined): ConvergeError {
+function reasonToStay({ name: app }: App, current: Release | undefined): ConvergeError {
   const message = current
     ? `${app} stays on ${current.id}: there is no complete release before ${current.id}`
     : `${app} stays as it is: there is no current release`
@@ -49,7 +49,7 @@ function staying({ app }: AppLayout, current: Release | undefined): ConvergeErro
 }
 
 /** Parses --to: one release, or one for each app (`site=000007,shop=000003`); null without it. */
-function named({ run, deploy }: PloneNode): string | ReadonlyMap<string, string> | null {
+function requestedReleases({ run, deploy }: SiteNode): string | ReadonlyMap<string, string> | null {
   const { to } = run.options
   if (typeof to !== 'string') return null
   if (!to.includes('=')) return to
@@ -66,16 +66,16 @@ function named({ run, deploy }: PloneNode): string | ReadonlyMap<string, string>
 }
 
 /** Returns the path of the record that distinguishes an interrupted rollback from a second one after the switch. */
-function begunPath(at: AppLayout): string {
-  return `${at.releases}/.rolling-back`
+function rollbackRecordPath(app: App): string {
+  return `${app.releases}/.rolling-back`
 }
 
-export function rollbackBegins(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, target: Release): void {
+export function recordRollback(r: Recipe<SiteNode>, node: SiteNode, app: App, target: Release): void {
   if (target.current) return
-  symlink(r, { path: begunPath(at), target: target.id, ...at.owner })
-  forgetLater(r, node, at, target.path)
+  symlink(r, { path: rollbackRecordPath(app), target: target.id, ...app.owner })
+  removeLaterSwitches(r, node, app, target.path)
 }
 
-export function rollbackIsOver(r: Recipe<PloneNode>, at: AppLayout): void {
-  file(r, { path: begunPath(at), absent: true })
+export function finishRollback(r: Recipe<SiteNode>, app: App): void {
+  file(r, { path: rollbackRecordPath(app), absent: true })
 }

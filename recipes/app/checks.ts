@@ -5,12 +5,12 @@ import { asConvergeError } from '../../core/model/errors.ts'
 import { missing, ok } from '../checks/findings.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
-import type { PloneNode } from '../node.ts'
+import type { SiteNode } from '../node.ts'
+import type { App } from './app.ts'
 import { sourceOf } from './checkout.ts'
-import { committed } from './committed.ts'
+import { committed } from './commit_contents.ts'
 import { hostProgramChecks, shellCommandsOf } from './host_programs.ts'
-import type { AppLayout } from './layout.ts'
-import { linkedFiles, ownNames, type SharedNames } from './links.ts'
+import { linkedFiles, ownNames, type SharedNames } from './shared_links.ts'
 
 interface AppCheckOptions {
   /** False for an app whose code may come from elsewhere; default true. */
@@ -22,24 +22,24 @@ interface AppCheckOptions {
 }
 
 export function appChecks(
-  node: PloneNode,
+  node: SiteNode,
   host: HostReader,
-  at: AppLayout,
-  { repository = true, names = ownNames(at), roles = [] }: AppCheckOptions = {},
+  app: App,
+  { repository = true, names = ownNames(app), roles = [] }: AppCheckOptions = {},
 ): HostCheck[] {
   return [
-    rightsCheck(node, host, at.deployTo),
+    rightsCheck(node, host, app.deployTo),
     programCheck(host, 'git', 'git'),
-    ...(repository || at.own.scm?.repository ? [repositoryCheck(node, host, at)] : []),
-    ...hostProgramChecks(node, host, at, shellCommandsOf(at), roles),
-    ...linkedFiles(names).map((name) => linkedFileCheck(host, at, name)),
+    ...(repository || app.attributes.scm?.repository ? [repositoryCheck(node, host, app)] : []),
+    ...hostProgramChecks(node, host, app, shellCommandsOf(app), roles),
+    ...linkedFiles(names).map((name) => linkedFileCheck(host, app, name)),
   ]
 }
 
 /** Checks for a linked file, without which a deploy fails. */
 function linkedFileCheck(
   host: HostReader,
-  { app, shared, owner: { owner, group } }: AppLayout,
+  { name: app, shared, owner: { owner, group } }: App,
   name: string,
 ): HostCheck {
   const path = `${shared}/${name}`
@@ -57,19 +57,19 @@ function linkedFileCheck(
 }
 
 /** Checks that the repository accepts the key or the login of the app, and has the revision. */
-function repositoryCheck(node: PloneNode, host: HostReader, at: AppLayout): HostCheck {
-  const what = `deploy.${at.app}.scm.repository`
+function repositoryCheck(node: SiteNode, host: HostReader, app: App): HostCheck {
+  const what = `deploy.${app.name}.scm.repository`
   return {
     what,
     async run() {
-      if (sourceOf(at) === null)
+      if (sourceOf(app) === null)
         return missing(
           'is not set: there is nothing to deploy',
-          `set it in a file given with --json: {"deploy": {"${at.app}": {"scm": {"scm_type": "git", "repository": "..."}}}}`,
+          `set it in a file given with --json: {"deploy": {"${app.name}": {"scm": {"scm_type": "git", "repository": "..."}}}}`,
         )
       if (host.which('git') === null) throw new Error('git is not installed')
       try {
-        const { description } = await committed(node, host, at)
+        const { description } = await committed(node, host, app)
         return ok(description)
       } catch (error) {
         const { message, output, hint } = asConvergeError(error)

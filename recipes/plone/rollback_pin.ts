@@ -1,0 +1,47 @@
+/**
+ * Keeps `configure` from undoing a rollback. The configuration of a buildout app is part of its release, with the
+ * addresses of other hosts in it. Without a pin, any change of the stack, such as a new host online, would build the
+ * bad configuration again with the new addresses.
+ */
+import type { Recipe } from '../../core/compile/role.ts'
+import { file } from '../../resources/files/file.ts'
+import type { Release } from '../../resources/releases/releases.ts'
+import { readReleases } from '../app/app.ts'
+import type { SiteNode } from '../node.ts'
+import type { BuildoutApp } from './buildout_app.ts'
+
+/** Pins the configuration at a rollback to an older one, and clears the pin at a rollback to a newer one. */
+export function pinConfiguration(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, target: Release): void {
+  if (target.current) return
+  const left = readReleases(node, app).find((release) => release.current)
+  const pinned = pinnedRelease(node, app)
+  const isOlder = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)
+  if (isOlder && (pinned === null || pinned < left.id)) pinRelease(r, app, left.id)
+  // The target is at least as new as the release that was rolled back.
+  else if (pinned !== null && target.id >= pinned) clearRollbackPin(r, app)
+}
+
+/** Records the release whose configuration a rollback has left. */
+function pinRelease(r: Recipe<SiteNode>, app: BuildoutApp, id: string): void {
+  file(r, { path: pinPath(app), content: `${id}\n`, mode: '0644', ...app.owner })
+}
+
+export function clearRollbackPin(r: Recipe<SiteNode>, app: BuildoutApp): void {
+  file(r, { path: pinPath(app), absent: true })
+}
+
+function pinPath(app: BuildoutApp): string {
+  return `${app.releases}/.held`
+}
+
+/** Returns the release whose configuration a rollback has left; null for none. */
+export function pinnedRelease(node: SiteNode, app: BuildoutApp): string | null {
+  return node.run.host?.readText(pinPath(app))?.trim() ?? null
+}
+
+/** Returns the digest of the configuration of a release; null if it is unknown. */
+function inputsOf({ record }: Release): string | null {
+  return typeof record === 'object' && record !== null && 'inputs' in record && typeof record.inputs === 'string'
+    ? record.inputs
+    : null
+}

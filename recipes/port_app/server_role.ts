@@ -1,0 +1,156 @@
+/** Defines the events of the roles whose server uses two ports in turn. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { Recipe, RoleDefinition } from '../../core/compile/role.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { Handle } from '../../core/model/resource.ts'
+import { seconds } from '../../core/model/units.ts'
+import { symlink } from '../../resources/files/symlink.ts'
+import { package_ as packages } from '../../resources/packages/package.ts'
+import { service } from '../../resources/services/service.ts'
+import { declareAccount, releaseDirectories } from '../app/account.ts'
+import type { AppParts } from '../app/app_parts.ts'
+import { checkout, type Source } from '../app/checkout.ts'
+import { requireProgram } from '../app/host_programs.ts'
+import { appEvents, isDeployed } from '../app/lifecycle.ts'
+import { markAsCurrent } from '../app/rollback.ts'
+import { endStop } from '../app/stopped.ts'
+import { installSupervisor } from '../app/supervisor.ts'
+import { switchCurrent } from '../app/switch.ts'
+import type { AttributeWarning } from '../attribute_warning.ts'
+import type { SiteNode } from '../node.ts'
+import { deployedApp } from '../web/deployed_app.ts'
+import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
+import { nginxSetup } from '../web/nginx.ts'
+import { removeSite } from '../web/site.ts'
+import { serverChecks } from './checks.ts'
+import { inspect } from './inspect.ts'
+import { recordAndInputs } from './program.ts'
+import {
+  commandOf,
+  currentServerRelease,
+  enableSite,
+  removePrograms,
+  type Server,
+  type ServerRelease,
+  serverReleaseOf,
+  swapPorts,
+  writeSite,
+} from './server.ts'
+
+/** A kind of server, with the functions in which its role differs from the others. */
+export interface ServerKind {
+  /** Name of its role. */
+  readonly role: string
+  server(node: SiteNode): Server
+  /** Debian packages that it requires beside git, supervisor and nginx. */
+  readonly packages: readonly string[]
+  /** Packages of programs that the command may start. */
+  readonly programs: Readonly<Record<string, string>>
+  /** Further checks of `doctor`. */
+  checks?(node: SiteNode, host: HostReader): readonly HostCheck[]
+  /** Declares the source of releases, and returns it; null if the attributes name none. */
+  source(r: Recipe<SiteNode>, node: SiteNode, server: Server): Source | null
+  /** Script that builds a release; null for none. */
+  build(node: SiteNode, server: Server): string | null
+  /** Configuration to write into a release before its build: content by path. */
+  files?(node: SiteNode): Readonly<Record<string, string>>
+  /** The warning if there is no source. */
+  noSource(node: SiteNode): AttributeWarning
+  /** Links beside `current`: name → path in the current release. */
+  readonly links: Readonly<Record<string, string>>
+}
+
+export function serverEvents(kind: ServerKind): RoleDefinition<SiteNode> {
+  return {
+    ...appEvents((r, node) => serverParts(r, node, kind)),
+    events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).app.name)),
+    checks: (node, host, roles) => serverChecks(node, host, kind, roles),
+    inspect: (node, host) => inspect(kind.server(node), host),
+  }
+}
+
+/** Returns the parts of a server: its process moves to the other port, and nginx follows it there. */
+function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): AppParts {
+  const server = kind.server(node)
+  const { app, program, nginx, settings } = server
+  return {
+    app,
+    noSource: kind.noSource(node),
+    links: ['current', ...Object.keys(kind.links)].map((link) => `${app.deployTo}/${link}`),
+    setup() {
+      const own = (app.attributes.os_packages ?? []).map(({ name }) => name)
+      if (app.system) packages(r, { names: ['git', 'supervisor', ...kind.packages, ...own] })
+      declareAccount(r, app)
+      releaseDirectories(r, app)
+      installSupervisor(r, node, app)
+      nginxSetup(r, app, nginx)
+    },
+    findSource() {
+      releaseDirectories(r, app)
+      return kind.source(r, node, server)
+    },
+    prepare() {
+      // Check the site before the build: do not deploy to a site that nginx refuses.
+      writeSite(r, node, server)
+      return []
+    },
+    checkBeforeBuild: () => requireProgram(r, app, commandOf(server), 'before build'),
+    build(source) {
+      const files = kind.files?.(node) ?? {}
+      return checkout(r, node, app, { source, build: kind.build(node, server), files, ...recordAndInputs(program) })
+    },
+    checkBuild: () => requireProgram(r, app, commandOf(server), 'after build'),
+    describe: () => deployedApp(node, server, kind.role),
+    activate({ path, identity, existing }, { purpose, runHook }) {
+      runHook('before_restart')
+      const release = existing === undefined ? { path, identity, program } : serverReleaseOf(r, server, existing)
+      const current = startAndSwitch(r, node, server, release)
+      if (purpose === 'deploy')
+        for (const [name, target] of Object.entries(kind.links))
+          symlink(r, { path: `${app.deployTo}/${name}`, target: `current/${target}`, ...app.owner })
+      enableSite(r, server)
+      runHook('after_restart')
+      return [current]
+    },
+    adapt: () => runCurrent(r, node, server),
+    start() {
+      if (!isDeployed(r, app)) runCurrent(r, node, server)
+    },
+    restart: () => runCurrent(r, node, server, node.run.id),
+    stop() {
+      const provider = { kind: 'supervisor' as const, socket: app.supervisor.socket }
+      for (const port of settings.ports)
+        service(r, { name: `${app.name}-${port}`, action: 'stopped', provider, deadline: seconds(90) })
+    },
+    remove() {
+      removeSite(r, server)
+      removePrograms(r, server)
+    },
+  }
+}
+
+/** Starts the process of the release, then switches: until the process is ready, visitors get the old release. */
+function startAndSwitch(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  server: Server,
+  release: ServerRelease,
+  force?: string,
+): Handle {
+  endStop(r, node, server.app)
+  swapPorts(r, node, server, release, force === undefined ? {} : { force })
+  markAsCurrent(r, server.app, release.path)
+  return switchCurrent(r, node, server.app, release.path)
+}
+
+/**
+ * Runs the current release with the configuration from the attributes.
+ * @param force name of a command that restarts it regardless of changes
+ */
+function runCurrent(r: Recipe<SiteNode>, node: SiteNode, server: Server, force?: string): void {
+  const release = currentServerRelease(r, node, server)
+  if (release === null) return
+  writeSite(r, node, server)
+  startAndSwitch(r, node, server, release, force)
+  enableSite(r, server)
+}
