@@ -92,6 +92,8 @@ export interface AppRevision {
   readonly revision: string | null
   /** Null where each host decides: for a directory, or for an abbreviated commit that only a fetch can resolve. */
   readonly commit: string | null
+  /** Why the commit may be out of date: the repository could not be asked. */
+  readonly unconfirmed?: string
 }
 
 /** A balancer with the commands that an operator can give it. */

@@ -15,6 +15,8 @@ const revisions = z.array(
     revision: commandWord,
     /** Null where the source has no commit, as for a directory. */
     commit: commandWord.nullable(),
+    /** Why the commit may be out of date: the host could not ask the repository. */
+    unconfirmed: shortText.optional(),
   }),
 )
 export type Revision = z.output<typeof revisions>[number]

@@ -96,6 +96,11 @@ export interface HostClient {
   close(): void
 }
 
+/** Decides whether the host went down or cannot be reached, whatever it did before. */
+export function isDown(error: ConvergeError): boolean {
+  return isUnreachable(error) || error.code === 'HOST_LOST'
+}
+
 /** Decides whether the connection failed before the host did anything: a retry may succeed. */
 export function isUnreachable({ code }: ConvergeError): boolean {
   return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT'].includes(code)

@@ -150,8 +150,16 @@ export type FleetEvent =
       /** Addresses of hosts, by name: messages that differ only in the address count as the same failure. */
       readonly addresses?: Readonly<Record<string, string>>
     }
-  /** The commit of an app that every host gets. */
-  | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
+  /** The number of the deployment, once the hosts are locked and their commits are known. */
+  | { readonly event: 'deployment'; readonly id: string }
+  /** The commit of an app that every host gets; `unconfirmed`: why the revision may have a newer one. */
+  | {
+      readonly event: 'commit'
+      readonly app: string
+      readonly revision: string
+      readonly commit: string
+      readonly unconfirmed?: string
+    }
   /** The release that each host changes from and to, before the change. */
   | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedReleaseChange[] }
   /** The expected duration, from earlier rollouts; null where there is none of the same kind. */

@@ -305,8 +305,9 @@ export class Draining {
     const now = servers.find((one) => one.name === name)
     if (now === undefined) {
       const message = `the balancer at ${client.where} knows no server ${name}, so nothing is drained there (run converge configure on its host)`
-      // A new server gets its entry in the balancer's configuration once it is online.
-      if (!this.idle.has(name)) this.tell.warn(message)
+      // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
+      // its entry already.
+      if (this.verb === 'restart' && !this.idle.has(name)) this.tell.warn(message)
       return null
     }
     const others = servers.filter((one) => one.backend === now.backend && one.name !== name)

@@ -15,6 +15,8 @@ interface AppRevision {
   readonly revision: string | null
   /** Null if each host decides: for a directory, or for a short commit that only a fetch can complete. */
   readonly commit: string | null
+  /** Why the commit may be out of date: the repository could not be asked. */
+  readonly unconfirmed?: string
 }
 
 /** Resolves revisions with the code of git_release; writes and fetches nothing. */
@@ -48,6 +50,7 @@ async function revisionOf(host: HostReader, given: GitReleaseProps, context: Con
   // Before setup the account does not exist: the account of the run queries instead.
   const nobody = given.user !== undefined && host.account(given.user) === null
   const props = nobody ? { ...given, user: undefined, group: undefined } : given
-  const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
-  return { app, revision: props.revision, commit }
+  const releases = listReleases(host, props.into, props.current)
+  const { commit, unconfirmed } = await wantedCommit(host, props, releases, context)
+  return { app, revision: props.revision, commit, ...(unconfirmed === undefined ? {} : { unconfirmed }) }
 }

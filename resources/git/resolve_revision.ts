@@ -30,6 +30,8 @@ export interface Resolution {
   readonly commit: string | null
   /** Whether the remote named the commit in this run. */
   readonly asked: boolean
+  /** Why the commit may be out of date: the remote could not be asked. */
+  readonly unconfirmed?: string
 }
 
 /**
@@ -57,10 +59,11 @@ export async function resolveRevision(
     if (!isGitFailure(error)) throw error
     const commit = await lastKnown(host, mirror, revision)
     if (commit === null) throw error
+    const reason = `${error.message}: ${lastLine(error)}`
     context.warn(
-      `${error.message}: ${lastLine(error)}; going on with ${commit}, which ${revision} was the last time (make the repository reachable, and run again for newer commits)`,
+      `${reason}; going on with ${commit}, which ${revision} was the last time (make the repository reachable, and run again for newer commits)`,
     )
-    return { commit, asked: false }
+    return { commit, asked: false, unconfirmed: reason }
   }
   const commit = commitOf(refs, revision, mirror.remote.url)
   if (commit !== null) return { commit, asked: true }

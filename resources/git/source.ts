@@ -7,7 +7,7 @@ import { directoryDigest } from './directory_source.ts'
 import { type Mirror, notedCommit } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { remoteOf } from './remote.ts'
-import { isName, resolveRevision } from './resolve_revision.ts'
+import { isName, type Resolution, resolveRevision } from './resolve_revision.ts'
 
 /** The wanted release; all fields are null if only a fetch can determine it. */
 export interface Wanted {
@@ -20,6 +20,8 @@ export interface WantedCommit {
   readonly commit: string | null
   readonly asked: boolean
   readonly noted: string | null
+  /** Why the commit may be out of date: the remote could not be asked. */
+  readonly unconfirmed?: string | undefined
 }
 
 export function mirrorOf(host: HostReader, props: GitReleaseProps, context: Context): Mirror {
@@ -46,12 +48,12 @@ export async function wantedCommit(
   if (props.pin === 'current') return { ...unasked, commit: liveCommit(releases, props.current) }
   if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }
   const mirror = mirrorOf(host, props, context)
-  const { commit, asked } =
+  const { commit, asked, unconfirmed }: Resolution =
     props.commit === undefined
       ? await resolveRevision(host, mirror, props.revision, releases, context)
       : // The operator's computer, which gave the commit, has asked the remote for all hosts.
         { commit: props.commit.toLowerCase(), asked: isName(props.revision) }
-  return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null }
+  return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null, unconfirmed }
 }
 
 function liveCommit(releases: readonly Release[], link: string): string {

@@ -38,7 +38,7 @@ export const releaseCommands: readonly CommandSpec[] = [
     group: 'Releases',
     describe: 'Say which commit each app of the roles would deploy',
     details:
-      'The repository is asked with the credentials of the app, as a deploy does; nothing is written. Several hosts get the same commit by deploy.APP.scm.commit, also where the branch moves meanwhile. With --json-output a line for each app: {"app", "revision", "commit"}; commit is null where each host finds out by itself, as for a directory.',
+      'The repository is asked with the credentials of the app, as a deploy does; nothing is written. Several hosts get the same commit by deploy.APP.scm.commit, also where the branch moves meanwhile. With --json-output a line for each app: {"app", "revision", "commit"}; commit is null where each host finds out by itself, as for a directory. If the repository cannot be asked, commit is the last known one, and "unconfirmed" says why.',
     options: { ...inputOptions, ...revision, ...lookOutput },
     examples: [
       ['converge revisions --role zeo-client --json site.json', 'what is main now?'],

@@ -109,6 +109,16 @@ const deploying = {
   ...retryFailed,
 } as const satisfies Options
 
+const goal = {
+  to: {
+    group: what,
+    type: 'string',
+    value: 'ID',
+    describe:
+      'Commit (or its beginning) that all go back to, or the id of a release; default: what most of them were on before',
+  },
+} as const satisfies Options
+
 const down = {
   down: {
     group: how,
@@ -198,6 +208,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
       ...selection,
       event: { ...event.event, describe: 'Event to plan, several by commas; default: setup, deploy, configure' },
       revision: deploying.revision,
+      to: { ...goal.to, describe: `With --event rollback: ${goal.to.describe}` },
       ...down,
       ...connecting,
       ...changedExit,
@@ -205,6 +216,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
     examples: [
       ['converge stack plan', 'diffs of all that would change anywhere'],
       ['converge stack plan --layer frontend --event configure', 'what would the balancers learn?'],
+      ['converge stack plan --event rollback --to c0ffee12', 'what would a rollback to this commit change?'],
       ['converge stack plan --quiet --detailed-exit-code', 'exit status 3: a host is not as it should be'],
     ],
   }),
@@ -252,13 +264,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
     options: {
       ...acting,
       ...rolling,
-      to: {
-        group: what,
-        type: 'string',
-        value: 'ID',
-        describe:
-          'Commit (or its beginning) that all go back to, or the id of a release; default: what most of them were on before',
-      },
+      ...goal,
     },
     examples: [
       ['converge stack rollback --app shop', 'what was live before'],

@@ -16,6 +16,7 @@ interface Known {
 }
 
 export function requestOf(action: Action, args: Arguments, stack: Stack, known: Known): RolloutRequest {
+  requireRollback(action, args)
   return {
     action,
     ...recipe(action, args, known),
@@ -37,6 +38,16 @@ export function requestOf(action: Action, args: Arguments, stack: Stack, known: 
     purge: args.purge === true,
     schedule: { interval: args.interval, jitter: args.jitter },
   }
+}
+
+/** Refuses --to in a plan of anything but a rollback. */
+function requireRollback(action: Action, { to, event }: Arguments): void {
+  if (action !== 'plan' || to === undefined || (event?.length === 1 && event[0] === 'rollback')) return
+  throw new ConvergeError(`--to ${to} applies to a rollback only`, {
+    code: 'USAGE',
+    hint: `add --event rollback: converge stack plan --event rollback --to ${to}`,
+    usage: true,
+  })
 }
 
 /** Parses `restart`, `audit` or `zeo-client::restart`: an event, a role, or both. */

@@ -160,8 +160,12 @@ class RolloutCall<N> {
       const earlier = this.earlierConflict()
       if (earlier !== null) return this.giveWay(earlier)
       const run = () => rollout(asked.request, this.ports(members))
-      const { report, changes, busy } = await (looks ? untilInterrupted(run, call.endProcess) : run())
+      const { report, changes, busy, refusal } = await (looks ? untilInterrupted(run, call.endProcess) : run())
       if (busy.length > 0) return this.giveWay(conflictOn(busy))
+      if (refusal !== null) {
+        this.recording?.discard()
+        throw refusal
+      }
       try {
         if (this.recording) await recordStackChanges(asked.directory, this.recording.id, changes)
       } finally {

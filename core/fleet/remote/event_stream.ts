@@ -149,6 +149,16 @@ export function parseQueryAnswer(output: string): unknown {
   }
 }
 
+/** Returns the error that a read-only command printed instead of an answer, or after a part of it; null without one. */
+export function reportedError(answer: unknown): ConvergeError | null {
+  const last: unknown = Array.isArray(answer) ? answer.at(-1) : answer
+  if (typeof last !== 'object' || last === null || (last as { event?: unknown }).event !== 'error') return null
+  if (!isFailure(last)) return null
+  const { message, problems = [], ...details } = shortFailure(last)
+  const messages = problems.map((problem) => problem.message).join('\n')
+  return new ConvergeError(message, { ...details, output: details.output ?? (messages || undefined) })
+}
+
 /** Not recursive, because the host decides how deep the value is. */
 function isTooDeep(value: unknown): boolean {
   let level: unknown[] = [value]

@@ -6,7 +6,7 @@ import { shortFailure } from '../../report/replay.ts'
 import type { HostClient, HostQuery, RunEvent, RunRequest, RunResult } from '../host_client.ts'
 import { readOutput } from './answer_deadline.ts'
 import { commandOptions, commandWords, queryWords } from './command_words.ts'
-import { lastLines, parseQueryAnswer, parseQueryOutput, RunEventStream } from './event_stream.ts'
+import { lastLines, parseQueryAnswer, parseQueryOutput, RunEventStream, reportedError } from './event_stream.ts'
 import { HostConnection, type HostConnectionOptions } from './host_connection.ts'
 import { inputFileArguments, inputFiles } from './host_inputs.ts'
 import { type PersistedRun, persistArguments, schedulerProgram } from './installed_scripts.ts'
@@ -131,6 +131,8 @@ export class RemoteHost implements HostClient {
       }
       const { said } = asked
       const value = parseQueryAnswer(said)
+      const error = reportedError(value)
+      if (error !== null) throw error
       if (value !== undefined) return value
       // JSON lines, without any.
       if (code === 0 && said === '') return []

@@ -3,6 +3,7 @@
 import { asConvergeError } from '../../model/errors.ts'
 import type { Health } from '../health/health_check.ts'
 import { resolveHostCount } from '../planning/batches.ts'
+import type { OnlineHosts } from './online_hosts.ts'
 import type { HealthWatch, Interruption, RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest } from './request.ts'
@@ -61,14 +62,19 @@ export class HealthGate {
     private readonly ports: Pick<RolloutPorts, 'health' | 'emit' | 'onInterrupt'>,
     private readonly progress: RolloutProgress,
     private readonly abort: RolloutAbort,
+    private readonly onlineHosts: Pick<OnlineHosts, 'servedSiteOf'>,
   ) {}
 
-  /** @param wasThere whether the site existed before: a new site need not answer */
-  async passesBefore(wasThere: boolean): Promise<boolean> {
+  /**
+   * Decides whether the site answered before these hosts change. A site that was not in service yet is not asked: any
+   * answer would be that of another program.
+   */
+  async passesBefore(members: readonly RolloutHost[]): Promise<boolean> {
+    if (!this.onlineHosts.servedSiteOf(members)) return false
     const health = await this.runCheck(quickCheckSeconds)
     if (health === null) return false
     const { ok, what, detail } = health
-    if (!ok && wasThere)
+    if (!ok)
       this.progress.addWarning(
         `the site did not answer before this: ${what}: ${detail}; it is asked again when all hosts are done`,
       )

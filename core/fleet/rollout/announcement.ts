@@ -44,6 +44,13 @@ export class Announcement {
     else if (changes || action !== 'setup') this.warnOfRestarts(members)
   }
 
+  /** Reports the changes of some apps whose commits became known late. */
+  async announceMoves(members: readonly RolloutHost[], apps: readonly string[]): Promise<void> {
+    const commitOf = (app: string) => (apps.includes(app) ? (this.commits.byApp[app]?.commit ?? null) : null)
+    const moves = members.flatMap((member) => changesOfDeploy(member, this.progress.live(member.name), commitOf))
+    await emitReleaseChanges(moves, 'switch', this.ports)
+  }
+
   async announceRollback(moves: readonly HostReleaseChange[], members: readonly RolloutHost[]): Promise<void> {
     await emitReleaseChanges(moves, 'rollback', this.ports)
     if (this.request.action === 'plan') return

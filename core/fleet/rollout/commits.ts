@@ -1,8 +1,10 @@
 /** Resolves the commit of each app for a deployment, and builds the node JSON that pins it on a host. */
 
-import { parseRevisions } from '../host_answers.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import { parseRevisions, type Revision } from '../host_answers.ts'
 import type { CurrentRelease, EmitEvent } from '../types.ts'
 import type { RolloutPorts } from './ports.ts'
+import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'
 import { deployActions, includesApp } from './request.ts'
 
@@ -15,14 +17,20 @@ interface Pin {
   readonly revision?: string
 }
 
+/** An abbreviated commit, as `--revision` takes it. */
+const abbreviatedHash = /^[0-9a-f]{7,63}$/i
+
 export class DeployCommits {
   /** The commits of this deployment, by app. */
   readonly byApp: Record<string, StackChanges['apps'][string]> = {}
+  /** The apps of which only a fetch can complete the commit, by the host that answered. */
+  private readonly unresolved = new Map<RolloutHost, readonly string[]>()
 
   constructor(
     private readonly request: RolloutRequest,
     private readonly known: RolloutPorts['known']['apps'],
     private readonly bystanders: readonly RolloutHost[],
+    private readonly progress: RolloutProgress,
     private readonly emit: EmitEvent,
   ) {}
 
@@ -41,12 +49,45 @@ export class DeployCommits {
 
   /**
    * Records the commits that a host reports.
-   * @param said by `converge revisions`
-   * @throws REMOTE_FAILED
+   * @param answer of `converge revisions`
+   * @throws REMOTE_FAILED, REPOSITORY_UNREACHABLE
    */
-  recordAnswer(said: unknown, apps: readonly string[]): void {
-    for (const { app, revision, commit } of parseRevisions(said))
-      if (commit !== null && apps.includes(app)) this.addCommit(app, { commit, revision })
+  recordAnswer(answer: unknown, member: RolloutHost, apps: readonly string[]): void {
+    const found = parseRevisions(answer).filter(({ app }) => apps.includes(app))
+    for (const one of found) this.requireConfirmed(member, one)
+    const unresolved = found.filter(({ revision, commit }) => commit === null && abbreviatedHash.test(revision))
+    this.unresolved.delete(member)
+    if (unresolved.length > 0)
+      this.unresolved.set(
+        member,
+        unresolved.map(({ app }) => app),
+      )
+    for (const { app, revision, commit, unconfirmed } of found)
+      if (commit !== null) this.addCommit(app, { commit, revision }, unconfirmed)
+  }
+
+  /** Returns the hosts to ask again when they have fetched: each with its apps whose commit was abbreviated. */
+  queriesAfterBuild(): readonly (readonly [RolloutHost, readonly string[]])[] {
+    return [...this.unresolved]
+  }
+
+  /**
+   * Refuses a branch of a repository that the host cannot ask: it may have a newer commit, and the deploy is for that.
+   * A setup without --revision is about the hosts, so it continues with a warning.
+   */
+  private requireConfirmed({ name }: RolloutHost, { app, revision, commit, unconfirmed }: Revision): void {
+    if (unconfirmed === undefined || commit === null) return
+    if (this.request.action !== 'setup' || this.request.revision !== null)
+      throw new ConvergeError(
+        `${name}: ${unconfirmed}; ${app} is not deployed, since ${revision} may have a newer commit than ${commit}`,
+        {
+          code: 'REPOSITORY_UNREACHABLE',
+          hint: `make the repository reachable, or name the commit: --app ${app} --revision ${commit}`,
+        },
+      )
+    this.progress.addWarning(
+      `${name}: ${unconfirmed}; ${app} gets commit ${commit}, and ${revision} may have a newer one (make the repository reachable, then run converge stack deploy)`,
+    )
   }
 
   /** Pins an app to the commit of the other hosts, for a host that joins them; the branch may have moved since. */
@@ -59,9 +100,9 @@ export class DeployCommits {
     return true
   }
 
-  private addCommit(app: string, { commit, revision }: StackChanges['apps'][string]): void {
+  private addCommit(app: string, { commit, revision }: StackChanges['apps'][string], unconfirmed?: string): void {
     this.byApp[app] = { commit, revision }
-    this.emit({ event: 'commit', app, revision, commit })
+    this.emit({ event: 'commit', app, revision, commit, ...(unconfirmed === undefined ? {} : { unconfirmed }) })
   }
 
   /** Decides whether the stack already runs the commit of this deployment. */

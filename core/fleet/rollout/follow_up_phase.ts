@@ -43,9 +43,9 @@ export class FollowUpPhase {
       taking,
       [...taking, ...others].filter(({ name }) => caughtUp.includes(name)),
     )
-    const able = [...taking.filter(({ name }) => this.progress.isUsable(name)), ...others]
+    const able = [...taking, ...others].filter(({ name }) => this.progress.isReachable(name))
     const due = able.filter((member) => followUpEvents(member, deployed).length > 0)
-    for (const { name } of due) this.progress.addHost(name, true)
+    for (const { name } of due) this.progress.addBystander(name)
     const run = (member: RolloutHost) =>
       this.runner.run(member, phase, { kind: 'events', events: followUpEvents(member, deployed) }, { deployed })
     // Hosts that rolled back after a failure have switched as well.

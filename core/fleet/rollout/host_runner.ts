@@ -1,8 +1,16 @@
 /** Runs a phase on several hosts, at most `parallel` at a time, until the rollout aborts. */
 import pLimit from 'p-limit'
-import { asConvergeError } from '../../model/errors.ts'
+import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
-import type { HostCommand, HostDocument, HostQuery, PersistMode, RunEvent, RunResult } from '../host_client.ts'
+import {
+  type HostCommand,
+  type HostDocument,
+  type HostQuery,
+  isDown,
+  type PersistMode,
+  type RunEvent,
+  type RunResult,
+} from '../host_client.ts'
 import { splitIntoTurns } from '../planning/batches.ts'
 import type { Phase } from '../types.ts'
 import type { RolloutAbort } from './abort.ts'
@@ -12,7 +20,7 @@ import type { OnlineHosts } from './online_hosts.ts'
 import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest } from './request.ts'
-import { hostNames } from './request.ts'
+import { hostNames, missedHint } from './request.ts'
 
 /** The state that a host stores after each phase, for its own scheduler; other phases do not change it. */
 const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
@@ -125,8 +133,16 @@ export class HostRunner {
       this.progress.recordRun(name, phase, result.report, failureOf(result))
       this.progress.endPhase(name, phase, begun, result.report === null ? {} : { report: result.report })
     } catch (thrown) {
-      this.progress.failPhase(name, phase, asConvergeError(thrown), begun)
+      const error = asConvergeError(thrown)
+      if (this.progress.get(name).isBystander && isDown(error)) this.skipBystander(member, phase, error, begun)
+      else this.progress.failPhase(name, phase, error, begun)
     }
+  }
+
+  /** Skips a host that takes no part and went down: the rollout does not depend on it. */
+  private skipBystander(member: RolloutHost, phase: Phase, error: ConvergeError, begun: number): void {
+    this.progress.skipHost(member.name, phase, error.message, begun)
+    this.progress.addErrorWarning(error, member.name, missedHint(member, this.request, this.ports.members))
   }
 
   /** Predicts by a dry run what a run would do; null where the dry run fails. */

@@ -2,12 +2,13 @@
 import { asConvergeError } from '../../model/errors.ts'
 import { currentReleases, parseReleases } from '../host_answers.ts'
 import { isUnreachable } from '../host_client.ts'
-import type { Action, CurrentRelease, EmitEvent } from '../types.ts'
+import type { Action, CurrentRelease } from '../types.ts'
 import type { RolloutAbort } from './abort.ts'
 import type { HostRunner } from './host_runner.ts'
+import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest } from './request.ts'
-import { hostNames } from './request.ts'
+import { hostNames, missedHint } from './request.ts'
 
 /** Actions after which the other hosts must adapt: the set of online hosts or the code changes. */
 const actionsForBystanders: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
@@ -21,7 +22,7 @@ export class ConnectPhase {
     private readonly progress: RolloutProgress,
     private readonly abort: RolloutAbort,
     private readonly runner: HostRunner,
-    private readonly emit: EmitEvent,
+    private readonly ports: Pick<RolloutPorts, 'emit' | 'members'>,
   ) {}
 
   /** @returns names of those of `others` that could not be reached */
@@ -31,7 +32,7 @@ export class ConnectPhase {
     const followers = action === 'rollback' ? others.filter(({ followUps = [] }) => followUps.length > 0) : []
     const news = actionsForBystanders.includes(action) ? others : followers
     const isOver = () => this.abort.isInterrupted
-    this.emit({ event: 'phase', phase: 'connect', hosts: hostNames(taking) })
+    this.ports.emit({ event: 'phase', phase: 'connect', hosts: hostNames(taking) })
     await Promise.all([
       this.runner.forEachHost(taking, (member) => this.connectParticipant(member), isOver),
       this.runner.forEachHost(news, (member) => this.connectBystander(member, missed), isOver),
@@ -54,14 +55,13 @@ export class ConnectPhase {
     }
   }
 
-  private async connectBystander({ name, client }: RolloutHost, missed: Set<string>): Promise<void> {
-    const { action } = this.request
+  private async connectBystander(member: RolloutHost, missed: Set<string>): Promise<void> {
+    const { name, client } = member
     try {
       await client.connect(true)
     } catch (thrown) {
       missed.add(name)
-      const hint = 'run converge stack configure once it can be reached'
-      this.progress.addErrorWarning(asConvergeError(thrown), name, `it misses this ${action} (${hint})`)
+      this.progress.addErrorWarning(asConvergeError(thrown), name, missedHint(member, this.request, this.ports.members))
     }
   }
 

@@ -26,6 +26,8 @@ export class OnlineHosts {
     private readonly recorded: ReadonlySet<string>,
     private readonly participants: readonly RolloutHost[],
     private readonly progress: RolloutProgress,
+    /** All hosts of the stack that are not shut down. */
+    private readonly members: readonly RolloutHost[],
   ) {
     this.expected = recorded
   }
@@ -35,9 +37,16 @@ export class OnlineHosts {
     return this.expected
   }
 
-  /** Whether no host of the stack was online before the rollout. */
-  get isNewStack(): boolean {
-    return this.recorded.size === 0
+  /**
+   * Decides whether the site of these hosts was in service before the rollout. Each of their apps needs a host that was
+   * online, and so does each layer without apps, such as the frontends: the welcome page of a package may answer there.
+   */
+  servedSiteOf(members: readonly RolloutHost[]): boolean {
+    const online = this.members.filter((member) => this.wasOnline(member))
+    const apps = new Set(online.flatMap((member) => member.apps))
+    const frontends = new Set(online.filter(runsNoApp).map(layerOf))
+    const hasFrontends = this.members.filter(runsNoApp).every((member) => frontends.has(layerOf(member)))
+    return online.length > 0 && hasFrontends && members.every((member) => member.apps.every((app) => apps.has(app)))
   }
 
   wasOnline({ name }: RolloutHost): boolean {
@@ -70,4 +79,13 @@ export class OnlineHosts {
       stopped: this.action === 'shutdown' ? completed : [],
     }
   }
+}
+
+function runsNoApp({ apps }: RolloutHost): boolean {
+  return apps.length === 0
+}
+
+/** Identifies the layer of a host: its place in the order of layers, and its roles. */
+function layerOf({ stage, roles }: RolloutHost): string {
+  return JSON.stringify([stage, [...roles].sort()])
 }

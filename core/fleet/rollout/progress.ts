@@ -38,6 +38,8 @@ export interface HostProgress {
   lastFailure: { readonly phase: Phase; readonly failure: FailureReport } | undefined
   reason: string | undefined
   isConnected: boolean
+  /** It takes no part, and only adapts to what the rollout did. */
+  isBystander: boolean
 }
 
 /** Details that a `done` event has in addition to the outcome. */
@@ -55,10 +57,15 @@ export class RolloutProgress {
     private readonly emit: EmitEvent,
     private readonly clock: () => number,
   ) {
-    for (const name of names) this.addHost(name, false)
+    for (const name of names) this.addHost(name, { isBystander: false })
   }
 
-  addHost(name: string, connected: boolean): void {
+  /** Adds a connected host that takes no part. */
+  addBystander(name: string): void {
+    this.addHost(name, { isBystander: true })
+  }
+
+  private addHost(name: string, { isBystander }: { readonly isBystander: boolean }): void {
     if (this.hosts.has(name)) return
     this.hosts.set(name, {
       ...{
@@ -71,7 +78,7 @@ export class RolloutProgress {
         releasesBefore: [],
       },
       ...{ hasSwitched: false, hasDeployed: false, failure: undefined, failedIn: undefined, lastFailure: undefined },
-      ...{ reason: undefined, changes: undefined, isConnected: connected },
+      ...{ reason: undefined, changes: undefined, isConnected: isBystander, isBystander },
     })
   }
 
@@ -90,10 +97,21 @@ export class RolloutProgress {
     return this.hosts.get(name)?.failure !== undefined
   }
 
+  /** Decides whether a host that takes no part could not adapt: it failed, or went down. */
+  missedConfigure(name: string): boolean {
+    return this.hasFailed(name) || this.hosts.get(name)?.outcome === 'skipped'
+  }
+
   /** Decides whether the host is connected and has not failed so far. */
   isUsable(name: string): boolean {
     const { isConnected, failure } = this.get(name)
     return isConnected && failure === undefined
+  }
+
+  /** Decides whether a host can be asked for more: a bystander that failed can, one that is down cannot. */
+  isReachable(name: string): boolean {
+    const progress = this.hosts.get(name)
+    return progress === undefined || (progress.isBystander ? progress.outcome !== 'skipped' : this.isUsable(name))
   }
 
   succeeded(name: string): boolean {

@@ -70,6 +70,24 @@ export function includesApp({ apps }: RolloutRequest, app: string): boolean {
   return apps.length === 0 || apps.includes(app)
 }
 
+/**
+ * Decides whether a host that was down missed the rollout, and not only the configure after it. A deploy or rollback of
+ * some apps is missed by the hosts that run one of them; one of all apps also by hosts without apps, such as
+ * frontends.
+ */
+export function misses({ apps }: RolloutHost, request: RolloutRequest, members: readonly RolloutHost[]): boolean {
+  const isOfApps = request.action === 'deploy' || request.action === 'rollback'
+  const includes = (app: string) => includesApp(request, app)
+  if (!isOfApps || apps.some(includes)) return true
+  return apps.length === 0 && members.every((member) => member.apps.every(includes))
+}
+
+/** Advises what to do about a host that takes no part and is down. */
+export function missedHint(member: RolloutHost, request: RolloutRequest, members: readonly RolloutHost[]): string {
+  const what = misses(member, request, members) ? `it misses this ${request.action}` : 'it is not configured'
+  return `${what} (run converge stack configure once it can be reached)`
+}
+
 export function hostNames(members: readonly RolloutHost[]): string[] {
   return members.map(({ name }) => name)
 }

@@ -4,12 +4,14 @@ import type { HostOutcome } from '../types.ts'
 import type { OnlineHosts } from './online_hosts.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'
-import { deployActions, hostNames, includesApp } from './request.ts'
+import { deployActions, hostNames, includesApp, misses } from './request.ts'
 
 /** The state of a rollout when it has ended. */
 export interface Ended {
   readonly request: RolloutRequest
   readonly progress: RolloutProgress
+  /** All hosts of the stack that are not shut down. */
+  readonly members: readonly RolloutHost[]
   readonly participants: readonly RolloutHost[]
   /** Online hosts that did not take part. */
   readonly bystanders: readonly RolloutHost[]
@@ -23,7 +25,7 @@ export interface Ended {
 }
 
 export function stackChanges(ended: Ended): StackChanges {
-  const { request, progress, participants, bystanders, unreachable, caughtUp, commits } = ended
+  const { request, progress, members, participants, bystanders, unreachable, caughtUp, commits } = ended
   const { action } = request
   const deploys = deployActions.includes(action)
   // A host that was only prepared when the rollout aborted does not run the commit.
@@ -35,7 +37,12 @@ export function stackChanges(ended: Ended): StackChanges {
   // Hosts that failed within --max-failures lack the new code, like hosts that were down.
   const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
   const missing = hostNames(participants).filter((name) => without.includes(progress.get(name).outcome))
-  const unheard = hostNames(bystanders).filter((name) => progress.hasFailed(name))
+  const notConfigured = hostNames(
+    bystanders.filter(
+      (member) =>
+        (unreachable.has(member.name) || progress.missedConfigure(member.name)) && misses(member, request, members),
+    ),
+  )
   const complete = participants.filter(
     ({ name, apps }) => did.includes(name) && apps.every((app) => includesApp(request, app)),
   )
@@ -43,7 +50,7 @@ export function stackChanges(ended: Ended): StackChanges {
   const isElsewhere = (app: string) => bystanders.some(({ apps }) => apps.includes(app))
   return {
     ...ended.onlineHosts.changes(did),
-    outdated: whole && (changesCode || action === 'configure') ? [...missing, ...unreachable, ...unheard] : [],
+    outdated: whole && (changesCode || action === 'configure') ? [...missing, ...notConfigured] : [],
     upToDate: [...(deploys ? hostNames(complete) : []), ...caughtUp],
     apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !isElsewhere(app))),
   }

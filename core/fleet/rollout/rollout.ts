@@ -1,9 +1,10 @@
 /** Runs a rollout: builds on all hosts first, then switches batch by batch, then configures the other hosts. */
-import { asConvergeError } from '../../model/errors.ts'
+import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
 import type { HostCommand } from '../host_client.ts'
 import type { Phase, RolloutReport } from '../types.ts'
 import { HealthGate, RolloutAbort } from './abort.ts'
 import { Announcement } from './announcement.ts'
+import { CommitResolution } from './commit_resolution.ts'
 import { DeployCommits } from './commits.ts'
 import { FollowUpPhase } from './follow_up_phase.ts'
 import { hostOrder } from './host_order.ts'
@@ -30,6 +31,8 @@ interface RolloutEnd {
   readonly changes: StackChanges
   /** Hosts locked by another rollout: in that case this rollout has not begun. */
   readonly busy: readonly BusyHost[]
+  /** Why it was refused before it changed anything; null otherwise. */
+  readonly refusal: ConvergeError | null
 }
 
 /** A host that another rollout has locked, and its message. */
@@ -55,6 +58,7 @@ class Rollout {
   private readonly configurePhase: ConfigurePhase
   private readonly rollback: Rollback
   private readonly announcement: Announcement
+  private readonly resolution: CommitResolution
   private readonly followUps: FollowUpPhase
   private readonly participants: readonly RolloutHost[]
   private readonly bystanders: readonly RolloutHost[]
@@ -76,13 +80,14 @@ class Rollout {
     this.bystanders = members.filter(({ name }) => !selected.has(name) && known.online.has(name))
     this.progress = new RolloutProgress(hostNames(this.participants), emit, clock)
     this.abort = new RolloutAbort(request, this.progress, this.participants, interruption)
-    this.commits = new DeployCommits(request, known.apps, this.bystanders, emit)
-    this.onlineHosts = new OnlineHosts(request.action, known.online, this.participants, this.progress)
+    this.commits = new DeployCommits(request, known.apps, this.bystanders, this.progress, emit)
+    this.onlineHosts = new OnlineHosts(request.action, known.online, this.participants, this.progress, members)
     this.runner = new HostRunner(request, this.ports, this.progress, this.abort, this.commits, this.onlineHosts)
     this.inspection = new HostInspection(this.progress, this.abort, this.runner)
-    this.healthGate = new HealthGate(this.ports, this.progress, this.abort)
+    this.healthGate = new HealthGate(this.ports, this.progress, this.abort, this.onlineHosts)
     const { progress, abort, runner, commits, inspection } = this
     this.announcement = new Announcement(request, this.ports, progress, commits, inspection)
+    this.resolution = new CommitResolution(request, progress, abort, runner, commits, this.announcement)
     const restarts = new RestartBatches(request, this.ports, progress, abort, runner, this.healthGate)
     this.setupPhase = new SetupPhase(request, this.ports, progress, abort, runner, inspection, restarts)
     this.configurePhase = new ConfigurePhase(request, this.ports, progress, runner, restarts, this.announcement)
@@ -92,10 +97,11 @@ class Rollout {
 
   async run() {
     const { action, stack } = this.request
-    const { id, emit, members } = this.ports
+    const { emit, members } = this.ports
     const strategy = orderName(this.request)
     const addresses = Object.fromEntries(members.map(({ name, address }) => [name, address]))
-    emit({ event: 'start', id, stack, action, hosts: hostNames(this.participants), strategy, addresses })
+    // Another rollout may have locked the hosts: the number is final once they are locked by this one.
+    emit({ event: 'start', id: null, stack, action, hosts: hostNames(this.participants), strategy, addresses })
     const leave = this.ports.onInterrupt((state) => this.onInterruption(state))
     try {
       await this.runAction()
@@ -109,23 +115,29 @@ class Rollout {
     const report = this.report()
     const lockedHosts = this.findLockedHosts(report)
     // Nothing was begun: the caller waits, or reports an error.
-    if (lockedHosts.length === 0) emit({ event: 'end', report })
+    if (lockedHosts.length === 0 && this.resolution.refusal === null) emit({ event: 'end', report })
     const { request, progress, participants, bystanders, unreachable, onlineHosts } = this
     const { caughtUp } = this.configurePhase
     const changes = stackChanges({
-      ...{ request, progress, participants, bystanders, unreachable, caughtUp, onlineHosts },
+      ...{ request, progress, members, participants, bystanders, unreachable, caughtUp, onlineHosts },
       commits: this.commits.byApp,
       isAborted: this.abort.isAborted,
     })
-    return { report, changes, busy: lockedHosts }
+    return { report, changes, busy: lockedHosts, refusal: this.resolution.refusal }
+  }
+
+  private announceNumber(): void {
+    const { id, emit } = this.ports
+    if (id !== null) emit({ event: 'deployment', id })
   }
 
   private async runAction(): Promise<void> {
     const { action, events } = this.request
-    const connecting = new ConnectPhase(this.request, this.progress, this.abort, this.runner, this.ports.emit)
+    const connecting = new ConnectPhase(this.request, this.progress, this.abort, this.runner, this.ports)
     this.unreachable = await connecting.connect(this.participants, this.bystanders)
     if (this.abort.isAborted) return
     this.onlineHosts.expectParticipants()
+    if (action !== 'deploy') this.announceNumber()
     switch (action) {
       case 'plan':
         if (events.length === 1 && events[0] === 'rollback') return this.planRollback()
@@ -156,8 +168,9 @@ class Rollout {
 
   private async deploy(): Promise<void> {
     if (this.request.action === 'setup') await this.setupPhase.run(this.usableHosts())
-    await this.resolveCommits()
+    await this.resolution.resolve(this.usableHosts())
     if (this.abort.isAborted) return
+    if (this.request.action === 'deploy') this.announceNumber()
     await this.inspection.recordReleasesBefore(this.usableHosts())
     const inTurn = this.request.restartsInTurn
       ? await this.setupPhase.restartsOfDeploy(this.usableHosts())
@@ -165,6 +178,7 @@ class Rollout {
     if (!this.abort.isAborted) await this.announcement.announceDeploy(this.usableHosts(), inTurn)
     const building = this.usableHosts().filter(({ events }) => events.has('build'))
     await this.runOnAll('build', building, { kind: 'events', events: ['build'] })
+    await this.resolution.resolveFetched(this.usableHosts())
     if (this.abort.isAborted) return
     await this.switchReleases(inTurn)
     await this.rollback.rollBackAfterFailure(this.participants)
@@ -189,19 +203,6 @@ class Rollout {
   private followUp(): Promise<void> {
     const reached = this.bystanders.filter(({ name }) => !this.unreachable.has(name))
     return this.followUps.run(this.participants, reached, this.configurePhase.caughtUp)
-  }
-
-  /** Resolves one commit for each app, on the first host that deploys it. */
-  private async resolveCommits(): Promise<void> {
-    if (this.abort.isAborted) return
-    for (const [member, apps] of this.commits.queries(this.usableHosts()))
-      try {
-        this.commits.recordAnswer(await this.runner.query(member, 'revisions'), apps)
-        if (this.abort.isAborted) return
-      } catch (thrown) {
-        this.progress.failPhase(member.name, 'look', asConvergeError(thrown))
-        return this.abort.trigger('which commit to deploy could not be told; nothing was deployed')
-      }
   }
 
   /** Rolls all hosts back to one commit of each app: the requested one, or the one before its last change. */
@@ -236,7 +237,7 @@ class Rollout {
     const { action } = this.request
     const also = action === 'setup' ? this.participants.filter(({ name }) => this.progress.succeeded(name)) : []
     const hear = this.bystanders.filter(({ name }) => !this.unreachable.has(name))
-    for (const { name } of hear) this.progress.addHost(name, true)
+    for (const { name } of hear) this.progress.addBystander(name)
     this.onlineHosts.excludeFailedHosts()
     await this.configurePhase.run([...also, ...hear], also)
   }
@@ -270,10 +271,7 @@ class Rollout {
     if (this.abort.isAborted) return
     const order = hostOrder(members, this.request, this.ports, this.commits, { reverse, inTurn })
     const { batches, migrators, first } = order
-    const wasThere = this.participants.some((member) => this.onlineHosts.wasOnline(member))
-    // A new stack has no site yet: the welcome page of a package answers.
-    const isNew = this.onlineHosts.isNewStack
-    const answers = gate && batches.length > 1 && !isNew && (await this.healthGate.passesBefore(wasThere))
+    const answers = gate && batches.length > 1 && (await this.healthGate.passesBefore(members))
     const run = (member: RolloutHost) => this.runner.run(member, phase, commandFor(member, migrators.has(member.name)))
     for (const [at, batch] of batches.entries()) {
       if (this.abort.isAborted) return

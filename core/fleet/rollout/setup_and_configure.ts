@@ -204,7 +204,7 @@ export class RestartBatches {
     leave?: (members: readonly RolloutHost[]) => void,
   ): Promise<void> {
     const batches = this.batches(members)
-    const answers = batches.length > 1 && !this.abort.isAborted && (await this.gate.passesBefore(true))
+    const answers = batches.length > 1 && !this.abort.isAborted && (await this.gate.passesBefore(members))
     for (const [at, batch] of batches.entries()) {
       if (this.abort.isAborted) return
       if (leave !== undefined && this.haveTooManyFailed(members)) return leave(batches.slice(at).flat())

@@ -14,6 +14,15 @@ export function describeMoves({ phase, moves }: FleetEvent & { event: 'moves' },
   return moves.map((move) => line(move, `${verb} ${oneLine(move.app)}`, paint)).join('\n')
 }
 
+/** `commit site: c0ffeec0ffee (main)` */
+export function describeCommit(
+  { app, commit, revision, unconfirmed }: FleetEvent & { event: 'commit' },
+  paint: Paint,
+): string {
+  const doubt = unconfirmed === undefined ? '' : ` ${paint.yellow('not confirmed by the repository')}`
+  return `${paint.cyan('commit')} ${oneLine(app)}: ${shortCommit(commit)} ${paint.dim(`(${oneLine(revision)})`)}${doubt}`
+}
+
 export function describeEstimate(event: FleetEvent & { event: 'estimate' }, paint: Paint): string {
   const { durationMs, runs, batches } = event
   const head = paint.cyan('estimated duration')

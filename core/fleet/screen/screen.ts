@@ -8,12 +8,21 @@ import type { Addresses } from './alike.ts'
 import { Block } from './block.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
 import { sound } from './failures.ts'
-import { describeEstimate, describeMoves } from './moves.ts'
+import { describeCommit, describeEstimate, describeMoves } from './moves.ts'
 import { type HostStatus, isUnremarkable, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
-import { describeGroup, describeQueued, describeRestarts, describeStart, describeTurn, endOf, Tally } from './tally.ts'
-import { oneLine, shortCommit } from './text.ts'
+import {
+  describeGroup,
+  describeQueued,
+  describeRestarts,
+  describeStart,
+  describeTurn,
+  endOf,
+  shortId,
+  Tally,
+} from './tally.ts'
+import { oneLine } from './text.ts'
 
 export interface ScreenOptions {
   readonly write: (text: string) => void
@@ -88,9 +97,10 @@ class TextScreen implements Screen {
         this.begin()
         break
       case 'commit':
-        this.line(
-          `${this.paint.cyan('commit')} ${oneLine(event.app)}: ${shortCommit(event.commit)} ${this.paint.dim(`(${oneLine(event.revision)})`)}`,
-        )
+        this.line(describeCommit(event, this.paint))
+        break
+      case 'deployment':
+        if (!this.options.live) this.line(`deployment ${shortId(event.id)}`)
         break
       case 'phase':
         if (!this.options.live && !this.onlyLooks) this.line(describeGroup(event))

@@ -39,6 +39,7 @@ export class Tally {
   private group: Group | undefined
   private wait: Wait | undefined
   title = ''
+  private start: (FleetEvent & { event: 'start' }) | undefined
   begun: number | null = null
 
   /** @param now in milliseconds, from any clock that does not go back */
@@ -46,9 +47,13 @@ export class Tally {
     if (!['warning', 'note', 'connection'].includes(event.event)) this.wait = undefined
     switch (event.event) {
       case 'start':
+        this.start = event
         this.title = describeStart(event)
         this.begun = now
         for (const host of event.hosts) this.set(host, {})
+        break
+      case 'deployment':
+        if (this.start !== undefined) this.title = describeStart({ ...this.start, id: event.id })
         break
       case 'phase':
         if (event.phase !== 'connect') this.allConnected()

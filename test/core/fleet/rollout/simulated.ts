@@ -41,6 +41,8 @@ export interface Behaviour {
   readonly sharing?: readonly string[]
   /** Events that it runs after hosts of an app have switched. */
   readonly followUps?: readonly { readonly app: string; readonly event: string }[]
+  /** Its answer to `revisions`, or the error that it reports; default: the latest commit of every app. */
+  readonly revisions?: (times: number) => readonly object[] | ConvergeError
   /** Promises that delay an event, by event, including `connect`. */
   readonly waits?: Readonly<Record<string, Promise<unknown>>>
 }
@@ -217,6 +219,9 @@ export class Simulation {
         asked.set(word, times + 1)
         if (times >= (silent[word] ?? Number.POSITIVE_INFINITY))
           throw new ConvergeError(`${name} says nothing`, { code: 'REMOTE_FAILED' })
+        const own = word === 'revisions' ? behaviour.revisions?.(times) : undefined
+        if (own instanceof ConvergeError) throw own
+        if (own !== undefined) return own
         if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: tip }))
         return {
           apps: [...releases].map(([app, { commits, live }]) => ({

@@ -1,0 +1,66 @@
+/** Tests hosts that take no part in a rollout: those that are down, and those that run other apps. */
+import t from 'tap'
+import { type Behaviour, Simulation } from './simulated.ts'
+
+const gone: Behaviour = { does: { configure: 'lost' } }
+const refused: Behaviour = { connects: 'refused' }
+
+t.test('a host that goes down during a rollout is a warning, as if it had been down before', async (t) => {
+  for (const action of ['setup', 'deploy', 'shutdown', 'undeploy'] as const)
+    for (const other of [gone, refused]) {
+      const fleet = new Simulation({ new: {}, other })
+      const { report, changes } = await fleet.go({ action }, { only: ['new'] })
+      t.equal(report.outcome, 'changed', action)
+      t.match(
+        report.warnings,
+        [new RegExp(`^other: .*; it misses this ${action} \\(run converge stack configure once it can be reached\\)$`)],
+        action,
+      )
+      t.strictSame(changes.outdated, action === 'setup' || action === 'deploy' ? ['other'] : [], action)
+    }
+  const broken = await new Simulation({ new: {}, other: { does: { configure: 'fails' } } }).go({}, { only: ['new'] })
+  t.equal(broken.report.outcome, 'failed', 'a configure that fails is a failure')
+})
+
+t.test('a host that went down gets no follow-up', async (t) => {
+  const followUps = [{ app: 'site', event: 'ban' }]
+  const fleet = new Simulation({ a: {}, web: { ...gone, apps: [], followUps } })
+  const { report } = await fleet.go({}, { only: ['a'] })
+  t.match(report, { outcome: 'changed', hosts: [{ host: 'a' }, { host: 'web', outcome: 'skipped' }] })
+  t.notOk(fleet.begun.includes('web ban'))
+})
+
+t.test('only hosts that run an app of the deployment miss it', async (t) => {
+  for (const other of [gone, refused])
+    for (const apps of [['shop'], []]) {
+      const fleet = new Simulation({ a: { apps: ['hello'] }, b: { apps: ['shop'] }, other: { ...other, apps } })
+      const { report, changes } = await fleet.go({ apps: ['hello'] }, { only: ['a'] })
+      t.strictSame(changes.outdated, [])
+      t.match(report.warnings, [
+        /^other: .*; it is not configured \(run converge stack configure once it can be reached\)$/,
+      ])
+    }
+  const twin = new Simulation({ a: { apps: ['hello'] }, other: { ...refused, apps: ['shop', 'hello'] } })
+  const { report, changes } = await twin.go({ apps: ['hello'] }, { only: ['a'] })
+  t.strictSame(changes.outdated, ['other'])
+  t.match(report.warnings, [/it misses this deploy/])
+})
+
+t.test('a site that was not in service before is checked only when all hosts are done', async (t) => {
+  const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
+  const health = async () => ({ ok: true, what: 'http://site/', detail: 'status 200' })
+  const stack = { zeo: { apps: ['zeo'] }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } }
+  const after = async (online: readonly string[], action: 'setup' | 'deploy' = 'setup') => {
+    const fleet = new Simulation(stack)
+    const known = { online: new Set(online), behind: new Map<string, string>(), apps: {} }
+    await fleet.go({ action, batch: { count: 1 } }, { known, health })
+    return healths(fleet).length
+  }
+  t.equal(await after([]), 1, 'a new stack')
+  t.equal(await after(['zeo']), 1, 'the first setup failed after the first layer')
+  t.equal(await after(['zeo', 'a']), 1, 'the frontend was not configured')
+  t.equal(await after(['zeo', 'web']), 1, 'no host of the app is up')
+  t.equal(await after(['zeo', 'a'], 'deploy'), 1)
+  t.ok((await after(['zeo', 'a', 'web'])) > 1, 'a host joins a site that is in service')
+  t.ok((await after(['zeo', 'a', 'b', 'web'], 'deploy')) > 1)
+})
