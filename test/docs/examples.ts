@@ -86,7 +86,7 @@ export const examples: Readonly<Record<string, Proof>> = {
     'a line of a rollout that waits; test/core/fleet/screen/screen.test.ts has such lines',
   ),
 
-  'docs/frontend.md > The front end': compared(defaultPorts),
+  'docs/frontend.md > The front end > 2': compared(defaultPorts),
   'docs/frontend.md > Fresh pages after a deploy': attributes(['frontend'], {}),
   'docs/frontend.md > As an ordinary user': attributes(['frontend'], app('plone_instances')),
 
@@ -96,7 +96,7 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/how-a-run-works.md > References between resources': compared(unknownInPlan),
 
-  'docs/lifecycle-hooks.md > Lifecycle hooks': attributes(['zeo-client']),
+  'docs/lifecycle-hooks.md > Lifecycle hooks > 2': attributes(['zeo-client']),
   'docs/lifecycle-hooks.md > systemd': compared(systemdUnit('converge-setup.service')),
   'docs/lifecycle-hooks.md > systemd > 2': compared(systemdUnit('converge-configure.service')),
   'docs/lifecycle-hooks.md > systemd > 3': compared(systemdUnit('converge-configure.timer')),
@@ -130,7 +130,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/port-swap.md > Add a login': attributes(['jetty-app']),
   'docs/port-swap.md > Use it in a recipe': typescript('declare const release: ReturnType<typeof git_release>'),
 
-  'docs/writing-recipes.md > Configuration that is checked before it is used': typescript('declare const site: string'),
+  'docs/writing-recipes.md > Check configuration before it is used': typescript('declare const site: string'),
 
   'docs/reference/commands.md > completion [SHELL]': compared(completion),
 
@@ -148,8 +148,8 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/stack.md > Stack files in TypeScript': elsewhere('test/cli/stack_docs.test.ts'),
   'docs/stack.md > Check a stack file': compared(stackProblems),
 
-  'docs/writing-recipes.md > Writing recipes': compared(recipeDirectory),
-  'docs/writing-recipes.md > A resource of your own > 2': wrapped(methods),
+  'docs/writing-recipes.md > Write recipes > 2': compared(recipeDirectory),
+  'docs/writing-recipes.md > Define a resource type > 2': wrapped(methods),
   'docs/writing-recipes.md > Types in your editor': cannotRun(
     'test/types.test.ts compiles a recipe with these options',
   ),
