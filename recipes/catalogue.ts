@@ -56,7 +56,7 @@ export const catalogue: Catalogue<SiteNode> = {
     const { BalancerClient } = await import('../resources/balancer/haproxy_runtime.ts')
     return balancersOf(node).map((balancer) => new BalancerClient(host, balancer))
   },
-  revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).revisionsOf(...given),
+  revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).planRevisions(...given),
   services: async (node, role) => (await import('./stack.ts')).servicesOf(node, role),
   logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),
   concerns: async (members) => (await import('./stack.ts')).concernsOf(members),

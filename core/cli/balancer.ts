@@ -45,7 +45,7 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
   const allAsked = seen.every(({ problem }) => problem === null)
   if (action === 'list') {
     if (args.jsonOutput)
-      printValue({ balancers: seen.map(({ desk, servers, problem }) => ({ where: desk.where, servers, problem })) })
+      printValue({ balancers: seen.map(({ desk, servers, problem }) => ({ where: desk.label, servers, problem })) })
     else {
       const color = args.color ?? useColor(process.stdout)
       print(listing(seen, picocolors.createColors(color)), color)
@@ -123,9 +123,9 @@ async function drain(name: string, all: readonly Seen[], args: Arguments, host: 
   const places = await tellEach(all, async ({ desk, servers }) => {
     const server = servers.find((one) => one.name === name)
     if (server === undefined) return
-    await desk.takeOut(server)
+    await desk.drain(server)
     if (!servers.some((one) => one.backend === server.backend && one.name !== name && one.takesVisitors))
-      tell(`warning: ${desk.where} has no other server for ${server.backend}: its visitors get an error now`)
+      tell(`warning: ${desk.label} has no other server for ${server.backend}: its visitors get an error now`)
   })
   const end = performance.now() + (args.wait ?? usualWait) * 1000
   let now = await again(name, places)
@@ -160,7 +160,7 @@ async function ready(name: string, all: readonly Seen[], args: Arguments): Promi
 }
 
 async function again(name: string, places: readonly Seen[]) {
-  const now = await Promise.all(places.map(async ({ desk }) => ({ where: desk.where, servers: await desk.servers() })))
+  const now = await Promise.all(places.map(async ({ desk }) => ({ where: desk.label, servers: await desk.servers() })))
   return now.flatMap(({ where, servers }) => {
     const server = servers.find((one) => one.name === name)
     return server ? [{ where, server }] : []
@@ -170,7 +170,7 @@ async function again(name: string, places: readonly Seen[]) {
 function listing(seen: readonly Seen[], paint: ReturnType<typeof picocolors.createColors>): string {
   const lines: string[] = []
   for (const { desk, servers, problem } of seen) {
-    lines.push(paint.bold(desk.where))
+    lines.push(paint.bold(desk.label))
     if (problem !== null) lines.push('  (cannot be asked)')
     else if (servers.length === 0) lines.push('  no servers')
     else lines.push(...table(servers, paint))

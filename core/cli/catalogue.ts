@@ -99,11 +99,11 @@ export interface AppRevision {
 /** A balancer with the commands that an operator can give it. */
 export interface BalancerDesk {
   /** Path or address of its socket for commands. */
-  readonly where: string
+  readonly label: string
   /** @throws if the balancer cannot be queried */
   servers(): Promise<readonly BalancedServer[]>
   /** Drains the server: it gets no new requests, and finishes those under way. */
-  takeOut(server: BalancedServer): Promise<unknown>
+  drain(server: BalancedServer): Promise<unknown>
   /** @param server full name, with its backend */
   ready(server: string): Promise<void>
 }

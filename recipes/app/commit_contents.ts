@@ -1,7 +1,7 @@
 /** Reads the commit that a deploy would use, and its files, without a checkout. */
 import { checkProps } from '../../core/compile/props.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { type Contents, contentsOf } from '../../resources/git/contents.ts'
+import { type Contents, openContents } from '../../resources/git/contents.ts'
 import { git_release } from '../../resources/git/git_release.ts'
 import { gitReleaseProps } from '../../resources/git/props.ts'
 import type { SiteNode } from '../node.ts'
@@ -14,6 +14,6 @@ export function committed(node: SiteNode, host: HostReader, app: App): Promise<C
     const props = { ...releaseProps(node, app), ...sourceOf(app) }
     const checked = checkProps(git_release.definition, props)
     if ('problems' in checked) throw checked.problems[0]
-    return contentsOf(host, gitReleaseProps.parse(props))
+    return openContents(host, gitReleaseProps.parse(props))
   })
 }

@@ -1,11 +1,11 @@
 /** Reports releases and programs of an app for `status` and `releases`. */
 import type { ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { subjectsOf } from '../../resources/git/commit_subjects.ts'
+import { readCommitSubjects } from '../../resources/git/commit_subjects.ts'
 import type { Release } from '../../resources/releases/releases.ts'
-import { statusOf } from '../../resources/services/managers/supervisor.ts'
+import { toServiceStatus } from '../../resources/services/managers/supervisor.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
-import { isDown, type ProcessInfo, SupervisorReader } from '../../resources/supervisor/client.ts'
+import { isSupervisorDown, type ProcessInfo, SupervisorReader } from '../../resources/supervisor/client.ts'
 import type { App } from './app.ts'
 import { readinessOf } from './service_view.ts'
 
@@ -16,7 +16,7 @@ export async function viewsOf(
   releases: readonly Release[],
 ): Promise<ReleaseView[]> {
   const commits = releases.flatMap(({ commit }) => commit ?? [])
-  const subjects = await subjectsOf(host, `${shared}/repo.git`, account, commits)
+  const subjects = await readCommitSubjects(host, `${shared}/repo.git`, account, commits)
   return releases.map((release) => {
     const subject = subjects.get(release.commit ?? '')
     return { ...viewOf(release), ...(subject === undefined ? {} : { subject }) }
@@ -64,7 +64,7 @@ export async function servicesOf(
 
 async function viewProcess(host: HostReader, process: ProcessInfo, ready: ReadyProps | undefined) {
   const { state, spawnError, pid } = process
-  const status = statusOf(process)
+  const status = toServiceStatus(process)
   const [readiness, problem] =
     status.state === 'running' ? await readinessOf(host, status, ready) : (['down', null] as const)
   const detail = problem ?? (spawnError || (pid > 0 ? `pid ${pid}` : ''))
@@ -76,7 +76,7 @@ async function running(host: HostReader, socket: string) {
   try {
     return await new SupervisorReader(host, socket).getAllProcessInfo()
   } catch (error) {
-    if (isDown(error)) return null
+    if (isSupervisorDown(error)) return null
     throw error
   }
 }

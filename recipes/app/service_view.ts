@@ -2,9 +2,9 @@
 import type { ServiceReadiness, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
-import { readerOf } from '../../resources/services/managers/select_manager.ts'
+import { serviceReader } from '../../resources/services/managers/select_manager.ts'
 import type { Provider, ServiceStatus } from '../../resources/services/managers/types.ts'
-import { isAsked, problemOf } from '../../resources/services/readiness/readiness.ts'
+import { hasCheck, readinessProblem } from '../../resources/services/readiness/readiness.ts'
 import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/readiness/ready_props.ts'
 
 /** The time limit of a readiness test: the operator waits, but Celery needs some seconds to reach its worker. */
@@ -18,7 +18,7 @@ export interface Viewed {
 }
 
 export async function viewService(host: HostReader, { name, provider, ready }: Viewed): Promise<ServiceView> {
-  const status = await readerOf(host, provider).status(name)
+  const status = await serviceReader(host, provider).status(name)
   const running = status.state === 'running'
   const [readiness, problem] = running ? await readinessOf(host, status, ready) : (['down', null] as const)
   const detail = problem ?? (status.detail || (status.pid > 0 ? `pid ${status.pid}` : ''))
@@ -33,12 +33,12 @@ export async function readinessOf(
 ): Promise<readonly [ServiceReadiness, string | null]> {
   const ready = given === undefined ? undefined : readyProp.parse(given)
   const { uptime, starting } = status
-  if (!isAsked(ready)) {
+  if (!hasCheck(ready)) {
     const needed = ready?.time ?? defaultUptime
     const young = starting || (uptime !== null && uptime * 1000 < needed.ms)
     return young ? ['starting', `it has to stay up for ${needed}`] : ['up', null]
   }
-  const problem = await problemOf(host, ready, limit)
+  const problem = await readinessProblem(host, ready, limit)
   if (problem === null) return ['up', null]
   return [starting || (uptime !== null && uptime < startingSeconds) ? 'starting' : 'not ready', problem]
 }

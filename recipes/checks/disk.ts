@@ -2,7 +2,7 @@
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
-import { mountsOf } from '../../resources/files/mounts.ts'
+import { readMounts } from '../../resources/files/mounts.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
 /** Limits in MiB: below `fails` a build cannot succeed, below `warns` the next deploys may fail. */
@@ -49,7 +49,7 @@ function fileSystems(output: string): FileSystem[] {
 
 function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
   // The last mount at a path covers earlier ones.
-  const mount = mountsOf(host).findLast(({ at }) => at === target)
+  const mount = readMounts(host).findLast(({ at }) => at === target)
   if (!mount?.options.includes('ro')) return null
   return missing(
     `${target} is a read-only file system`,

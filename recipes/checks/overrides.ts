@@ -2,7 +2,7 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { sectionsOf } from '../../resources/supervisor/sections.ts'
+import { parseSections } from '../../resources/supervisor/sections.ts'
 import { missing, ok } from './findings.ts'
 
 export interface Override {
@@ -16,7 +16,7 @@ export function poolOverride(host: HostReader, config: string, pool: string): Ov
   for (const name of host.list(directory)) {
     const path = `${directory}/${name}`
     if (!name.endsWith('.conf') || path === config || host.stat(path)?.kind !== 'file') continue
-    if (!sectionsOf(host.readText(path) ?? '').some((section) => section.type === pool)) continue
+    if (!parseSections(host.readText(path) ?? '').some((section) => section.type === pool)) continue
     return {
       message: `pool ${pool} of php-fpm is defined twice: in ${config}, and in ${path}`,
       hint: `remove [${pool}] from ${path}: php-fpm merges both pools, and the last file wins`,

@@ -1,5 +1,5 @@
 /** Computes the balancer's names for the ZEO clients, for its configuration and for draining. */
-import { type Balancer, nameOf } from '../../resources/balancer/haproxy_runtime.ts'
+import { type Balancer, balancerName } from '../../resources/balancer/haproxy_runtime.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { isSet } from '../site/attribute_reader.ts'
 import { hostAddress, isThisHost, type NamedInstance, onlineInstances } from '../site/hosts.ts'
@@ -135,7 +135,7 @@ export function balancersOf(node: SiteNode): Balancer[] {
   const found: Balancer[] = here ? [{ socket: own }] : []
   if (port !== null) for (const one of frontends) if (!isSelf(one)) found.push({ host: runtimeAddress(one), port })
   for (const at of sockets) found.push(at.startsWith('/') ? { socket: underPrefix(node, at) } : remoteAt(at))
-  return [...new Map(found.map((one) => [nameOf(one), one])).values()]
+  return [...new Map(found.map((one) => [balancerName(one), one])).values()]
 }
 
 /**

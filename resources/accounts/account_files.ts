@@ -29,11 +29,11 @@ export function requireRoot(host: HostReader, commands: readonly Command[]): voi
 }
 
 /** Returns the accounts in /etc/passwd: those that recipes or packages have created on this host. */
-export function accountsOf(host: HostReader): Account[] {
+export function readAccounts(host: HostReader): Account[] {
   return parseAccounts(host.readText('/etc/passwd') ?? '')
 }
 
-export function groupsOf(host: HostReader): Group[] {
+export function readGroups(host: HostReader): Group[] {
   return parseGroups(host.readText('/etc/group') ?? '')
 }
 

@@ -7,11 +7,11 @@ import { defineResource } from '../../core/model/resource.ts'
 import {
   accountId,
   accountName,
-  accountsOf,
   type Command,
-  groupsOf,
   joinGroups,
   nextId,
+  readAccounts,
+  readGroups,
   requireRoot,
   rewriteLines,
 } from './account_files.ts'
@@ -49,7 +49,7 @@ export const group = defineResource(
   },
   {
     read(host, { name, gid, members }): State {
-      const found = groupsOf(host).find((group) => group.name === name)
+      const found = readGroups(host).find((group) => group.name === name)
       if (found === undefined) return none
       return {
         exists: true,
@@ -60,12 +60,12 @@ export const group = defineResource(
     desired: ({ gid, members, absent }): State =>
       absent ? none : { exists: true, gid: gid ?? null, members: members === undefined ? null : sorted(members) },
     async apply(host, props, { now }) {
-      for (const command of checked(host, props, now)) await host.run(command, { outlivesRun: true })
+      for (const command of checkedCommands(host, props, now)) await host.run(command, { outlivesRun: true })
     },
     predict(host, props, { now }) {
-      checked(host, props, now)
+      checkedCommands(host, props, now)
       const { name, gid, system, members = [], absent } = props
-      const others = groupsOf(host).map((group) => group.gid)
+      const others = readGroups(host).map((group) => group.gid)
       if (absent) rewriteLines(host, '/etc/group', (fields) => (fields[0] === name ? null : fields))
       else if (!now.exists)
         rewriteLines(host, '/etc/group', (f) => f, [name, 'x', `${gid ?? nextId(others, system === true)}`, ''])
@@ -81,26 +81,26 @@ function sorted(names: readonly string[]): string[] {
 }
 
 /** Returns the required commands, after a check that they can work. */
-function checked(host: Host, props: Props, now: State): Command[] {
+function checkedCommands(host: Host, props: Props, now: State): Command[] {
   const commands = commandsFor(props, now)
   requireRoot(host, commands)
   if (props.absent) return commands
-  const other = groupsOf(host).find((group) => group.gid === props.gid && group.name !== props.name)
+  const other = readGroups(host).find((group) => group.gid === props.gid && group.name !== props.name)
   if (props.gid !== undefined && other !== undefined)
     throw new ConvergeError(`the gid ${props.gid} belongs to the group ${other.name}`, {
       code: 'ID_TAKEN',
       hint: 'give another gid, or none',
     })
-  for (const member of missing(props, now)) requireAccount(host, member)
+  for (const member of missingMembers(props, now)) requireAccount(host, member)
   return commands
 }
 
 function requireAccount(host: HostReader, name: string): void {
-  if (accountsOf(host).some((account) => account.name === name) || host.account(name) !== null) return
+  if (readAccounts(host).some((account) => account.name === name) || host.account(name) !== null) return
   throw noAccount(name)
 }
 
-function missing(props: Props, now: State): string[] {
+function missingMembers(props: Props, now: State): string[] {
   return sorted(props.members ?? []).filter((member) => !now.members?.includes(member))
 }
 
@@ -111,6 +111,6 @@ function commandsFor(props: Props, now: State): Command[] {
   const commands: Command[] = []
   if (!now.exists) commands.push(['groupadd', ...number, ...(system ? ['--system'] : []), name])
   else if (gid !== undefined && gid !== now.gid) commands.push(['groupmod', ...number, name])
-  for (const member of missing(props, now)) commands.push(['usermod', '--append', '--groups', name, member])
+  for (const member of missingMembers(props, now)) commands.push(['usermod', '--append', '--groups', name, member])
   return commands
 }

@@ -9,11 +9,11 @@ import { absolutePath } from '../../core/model/units.ts'
 import {
   accountId,
   accountName,
-  accountsOf,
   type Command,
-  groupsOf,
   joinGroups,
   nextId,
+  readAccounts,
+  readGroups,
   requireRoot,
   rewriteLines,
 } from './account_files.ts'
@@ -71,9 +71,9 @@ export const user = defineResource(
   },
   {
     read(host, props): State {
-      const found = accountsOf(host).find((account) => account.name === props.name)
+      const found = readAccounts(host).find((account) => account.name === props.name)
       if (found === undefined) return { exists: false, ...none }
-      const groups = groupsOf(host)
+      const groups = readGroups(host)
       const isIn = (name: string) => groups.some((group) => group.name === name && group.members.includes(found.name))
       const given = <T>(prop: unknown, value: T) => (prop === undefined ? null : value)
       return {
@@ -95,14 +95,14 @@ export const user = defineResource(
       return { exists: true, uid, group, gid, groups, home, homeDirectory, shell }
     },
     async apply(host, props, { now }) {
-      for (const command of checked(host, props, now)) await host.run(command, { outlivesRun: true })
+      for (const command of checkedCommands(host, props, now)) await host.run(command, { outlivesRun: true })
       if (!props.absent) makeHome(host, props)
     },
     predict(host, props, { now }) {
-      checked(host, props, now)
+      checkedCommands(host, props, now)
       if (props.absent) return predictRemoval(host, props)
       predictAccount(host, props)
-      joinGroups(host, missing(props, now), props.name)
+      joinGroups(host, missingGroups(props, now), props.name)
       makeHome(host, props)
     },
   },
@@ -116,16 +116,16 @@ function sorted(names: readonly string[]): string[] {
   return [...new Set(names)].sort()
 }
 
-function missing(props: Props, now: State): string[] {
+function missingGroups(props: Props, now: State): string[] {
   return sorted(props.groups ?? []).filter((name) => !now.groups?.includes(name))
 }
 
 /** Returns the required commands, after a check that they can work. */
-function checked(host: Host, props: Props, now: State): Command[] {
+function checkedCommands(host: Host, props: Props, now: State): Command[] {
   const commands = commandsFor(host, props, now)
   requireRoot(host, commands)
   if (props.absent) return commands
-  const other = accountsOf(host).find((account) => account.uid === props.uid && account.name !== props.name)
+  const other = readAccounts(host).find((account) => account.uid === props.uid && account.name !== props.name)
   if (props.uid !== undefined && other !== undefined)
     throw new ConvergeError(`the uid ${props.uid} belongs to the account ${other.name}`, {
       code: 'ID_TAKEN',
@@ -147,7 +147,7 @@ function commandsFor(host: Host, props: Props, now: State): Command[] {
     ...(group === undefined ? option('--gid', gid, now.gid) : option('--gid', group, now.group)),
     ...option('--shell', shell, now.shell),
   ]
-  const groups = missing(props, now).join(',')
+  const groups = missingGroups(props, now).join(',')
   if (now.exists) {
     const moved = option('--home', home, now.home)
     const along = moved.length > 0 && movesHome(host, props) ? ['--move-home'] : []
@@ -176,15 +176,15 @@ function commandsFor(host: Host, props: Props, now: State): Command[] {
 
 /** Decides whether the content of the old home moves to the new one: only if the new one does not exist. */
 function movesHome(host: Host, props: Props): boolean {
-  const old = accountsOf(host).find((account) => account.name === props.name)?.home
+  const old = readAccounts(host).find((account) => account.name === props.name)?.home
   return managesHome(props) && old !== undefined && host.stat(old) !== null && host.stat(props.home ?? old) === null
 }
 
 function makeHome(host: Host, props: Props): void {
-  const account = accountsOf(host).find((one) => one.name === props.name)
+  const account = readAccounts(host).find((one) => one.name === props.name)
   if (!managesHome(props) || account === undefined || host.stat(account.home) !== null) return
   makeParents(host, dirname(account.home))
-  const group = groupsOf(host).find((one) => one.gid === account.gid)
+  const group = readGroups(host).find((one) => one.gid === account.gid)
   host.makeDirectory(account.home, { mode: '0755', owner: account.name, group: group?.name })
 }
 
@@ -196,7 +196,7 @@ function makeParents(host: Host, path: string): void {
 
 function predictAccount(host: Host, props: Props): void {
   const { name, system = false } = props
-  const accounts = accountsOf(host)
+  const accounts = readAccounts(host)
   const before = accounts.find((account) => account.name === name)
   const uid = props.uid ?? before?.uid ?? nextId([...accounts.map((one) => one.uid)], system)
   const account: Account = {
@@ -212,7 +212,7 @@ function predictAccount(host: Host, props: Props): void {
 }
 
 function primaryGroup(host: Host, props: Props, before: number | undefined, uid: number): number {
-  const groups = groupsOf(host)
+  const groups = readGroups(host)
   const asked = props.gid ?? groups.find((group) => group.name === (props.group ?? props.name))?.gid
   if (props.group === undefined && props.gid === undefined && before !== undefined) return before
   if (asked !== undefined) return asked
@@ -223,7 +223,7 @@ function primaryGroup(host: Host, props: Props, before: number | undefined, uid:
 }
 
 function predictRemoval(host: Host, props: Props): void {
-  const account = accountsOf(host).find((one) => one.name === props.name)
+  const account = readAccounts(host).find((one) => one.name === props.name)
   if (account && props.manageHome) host.remove(account.home)
   rewriteLines(host, '/etc/passwd', (fields) => (fields[0] === props.name ? null : fields))
   rewriteLines(host, '/etc/group', (fields) => {

@@ -9,36 +9,36 @@ import type { Host } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { Duration, milliseconds, seconds } from '../../core/model/units.ts'
-import { atOnce } from '../services/restart/max_unavailable.ts'
-import { Deadline } from '../services/restart/service_restarter.ts'
-import { recordOf } from './drained_servers.ts'
+import { Deadline } from '../services/deadline.ts'
+import { countUnavailable } from '../services/restart/max_unavailable.ts'
+import { drainRecordName } from './drained_servers.ts'
 import type { BalancerClient, BalancerServer } from './haproxy_runtime.ts'
 
 /** A server in one of its balancers. */
-export interface Place {
+export interface ServerAtBalancer {
   readonly client: BalancerClient
   readonly now: BalancerServer
   /** The other servers of its backend. */
   readonly others: readonly BalancerServer[]
 }
 
-export interface TurnRules {
+export interface DrainRules {
   /** Servers that this run manages. */
   readonly own: ReadonlySet<string>
   /** How many servers of a backend may be drained at once: a count, or a share such as `'25%'`. */
-  readonly atOnce: number | string
+  readonly maxUnavailable: number | string
   /** How long to wait while others are drained, and enough are up. */
-  readonly patience: Duration
+  readonly waitLimit: Duration
   /** How long a restart may take on another host: until then a drained server is expected back. */
-  readonly restart: Duration
+  readonly restartLimit: Duration
 }
 
-export interface TurnPorts {
-  readonly look: () => Promise<readonly Place[]>
+export interface DrainTurnPorts {
+  readonly find: () => Promise<readonly ServerAtBalancer[]>
   /** Servers of this run that are drained now, each with a promise that settles when the server is ready again. */
-  readonly out: ReadonlyMap<string, Promise<unknown>>
-  readonly stopped: () => boolean
-  readonly tell: Pick<Context, 'progress' | 'warn'>
+  readonly drained: ReadonlyMap<string, Promise<unknown>>
+  readonly isStopped: () => boolean
+  readonly reporter: Pick<Context, 'progress' | 'warn'>
 }
 
 /** A claim lasts until its run has looked at the balancers once more. A longer one belongs to a run that was killed. */
@@ -47,20 +47,20 @@ const rivalPause = milliseconds(50)
 const shortestPause = 300
 const longestPause = 1200
 
-export class Turn {
+export class DrainTurn {
   private readonly clock: Deadline
   /** When a claim was first seen, by balancer and server; in milliseconds of the clock. */
   private readonly claims = new Map<string, number>()
   private states = ''
   /** When the state of another server last changed; in milliseconds of the clock. */
-  private changed = 0
-  private said = ''
+  private lastChange = 0
+  private lastProgress = ''
 
   constructor(
     private readonly host: Host,
     private readonly server: string,
-    private readonly rules: TurnRules,
-    private readonly ports: TurnPorts,
+    private readonly rules: DrainRules,
+    private readonly ports: DrainTurnPorts,
   ) {
     this.clock = new Deadline(host, new Duration(Number.MAX_SAFE_INTEGER))
   }
@@ -70,7 +70,7 @@ export class Turn {
    * @returns its places; null if the run has been stopped meanwhile
    * @throws OTHERS_DRAINED if no other server is up, and one of another host stays drained
    */
-  async come(): Promise<readonly Place[] | null> {
+  async waitForTurn(): Promise<readonly ServerAtBalancer[] | null> {
     for (;;) {
       const found = await this.waitForOthers()
       if (found === null) return null
@@ -83,8 +83,8 @@ export class Turn {
   }
 
   /** Decides whether no other server of the backend takes visitors. */
-  isAlone(place: Place): boolean {
-    return this.taking(place).length === 0
+  isLastServer(place: ServerAtBalancer): boolean {
+    return this.othersWithVisitors(place).length === 0
   }
 
   /**
@@ -94,9 +94,9 @@ export class Turn {
    */
   async hasOvertaken(): Promise<boolean> {
     const isFirst = (one: BalancerServer) => this.isForeign(one) && one.setAside && one.name < this.server
-    const places = await this.ports.look()
+    const places = await this.ports.find()
     return places.some(
-      (place) => place.now.setAside && !place.now.checked && this.isAlone(place) && place.others.some(isFirst),
+      (place) => place.now.setAside && !place.now.checked && this.isLastServer(place) && place.others.some(isFirst),
     )
   }
 
@@ -104,41 +104,41 @@ export class Turn {
     return this.clock.pause(milliseconds(shortestPause + Math.random() * (longestPause - shortestPause)))
   }
 
-  private async waitForOthers(): Promise<readonly Place[] | null> {
+  private async waitForOthers(): Promise<readonly ServerAtBalancer[] | null> {
     for (;;) {
-      const found = await this.ports.look()
-      if (this.ports.stopped()) return null
-      this.watch(found)
-      const awaited = found.flatMap((place) => (place.now.admin === 'ready' ? this.awaited(place) : []))
-      if (awaited.length === 0) return found
-      const own = [...this.ports.out.values()]
-      const names = [...new Set(awaited.map(({ name }) => name))].join(', ')
-      this.say(`${this.server} waits until ${own.length > 0 ? 'another one' : names} is back`)
+      const found = await this.ports.find()
+      if (this.ports.isStopped()) return null
+      this.noteStates(found)
+      const serversToAwait = found.flatMap((place) => (place.now.admin === 'ready' ? this.serversToAwait(place) : []))
+      if (serversToAwait.length === 0) return found
+      const own = [...this.ports.drained.values()]
+      const names = [...new Set(serversToAwait.map(({ name }) => name))].join(', ')
+      this.reportOnce(`${this.server} waits until ${own.length > 0 ? 'another one' : names} is back`)
       if (own.length > 0) await Promise.race(own)
       else await this.backOff()
     }
   }
 
   /** Returns the servers that must be back before this one may leave a place; none if it may leave now. */
-  private awaited(place: Place): readonly BalancerServer[] {
-    const out = this.comingBack(place)
-    const waited = this.clock.passed - this.changed
-    if (this.isAlone(place)) return this.ports.out.size > 0 || waited < this.rules.restart.ms ? out : []
-    const isFull = out.length >= atOnce(this.rules.atOnce, place.others.length + 1)
-    return isFull && waited < this.rules.patience.ms ? out : []
+  private serversToAwait(place: ServerAtBalancer): readonly BalancerServer[] {
+    const out = this.expectedBack(place)
+    const waited = this.clock.passed - this.lastChange
+    if (this.isLastServer(place)) return this.ports.drained.size > 0 || waited < this.rules.restartLimit.ms ? out : []
+    const isFull = out.length >= countUnavailable(this.rules.maxUnavailable, place.others.length + 1)
+    return isFull && waited < this.rules.waitLimit.ms ? out : []
   }
 
-  private taking({ client, others }: Place): readonly BalancerServer[] {
+  private othersWithVisitors({ client, others }: ServerAtBalancer): readonly BalancerServer[] {
     return others.filter((one) => one.takesVisitors && !this.isClaimed(client, one))
   }
 
   /** Returns other servers that take no visitors, or soon will not, and are expected back. */
-  private comingBack(place: Place): readonly BalancerServer[] {
-    const taking = new Set(this.taking(place))
-    const isRecent = (one: BalancerServer) => one.unchangedFor * 1000 < this.rules.restart.ms
+  private expectedBack(place: ServerAtBalancer): readonly BalancerServer[] {
+    const taking = new Set(this.othersWithVisitors(place))
+    const isRecent = (one: BalancerServer) => one.unchangedFor * 1000 < this.rules.restartLimit.ms
     return place.others.filter((one) => {
       if (taking.has(one)) return false
-      if (!this.isForeign(one)) return this.ports.out.has(one.name)
+      if (!this.isForeign(one)) return this.ports.drained.has(one.name)
       return one.takesVisitors || isRecent(one)
     })
   }
@@ -148,7 +148,7 @@ export class Turn {
   }
 
   private isClaimed(client: BalancerClient, one: BalancerServer): boolean {
-    const key = `${client.where} ${one.name}`
+    const key = `${client.label} ${one.name}`
     if (!one.claimed) {
       this.claims.delete(key)
       return false
@@ -162,11 +162,11 @@ export class Turn {
    * Restarts the waiting time whenever a server of another host leaves or returns: the restarts elsewhere make
    * progress.
    */
-  private watch(places: readonly Place[]): void {
+  private noteStates(places: readonly ServerAtBalancer[]): void {
     const states = places
-      .flatMap(({ client, others }) => others.map(({ name, admin, up }) => `${client.where} ${name} ${admin} ${up}`))
+      .flatMap(({ client, others }) => others.map(({ name, admin, up }) => `${client.label} ${name} ${admin} ${up}`))
       .join('\n')
-    if (states !== this.states) this.changed = this.clock.passed
+    if (states !== this.states) this.lastChange = this.clock.passed
     this.states = states
   }
 
@@ -174,24 +174,24 @@ export class Turn {
    * Throws if a server of another host stays drained, so that this one is the last.
    * @throws OTHERS_DRAINED
    */
-  private refuseLast(place: Place): void {
+  private refuseLast(place: ServerAtBalancer): void {
     const { client, now, others } = place
-    if (now.admin !== 'ready' || !this.isAlone(place)) return
+    if (now.admin !== 'ready' || !this.isLastServer(place)) return
     const foreign = others.filter((one) => this.isForeign(one))
     const drained = foreign.filter(({ setAside }) => setAside).map(({ name }) => name)
     if (drained.length > 0)
       throw new ConvergeError(
-        `${now.name} is the only server that is up at ${client.where}, and was not restarted: ${drained.join(', ')} ${drained.length === 1 ? 'is' : 'are'} drained there`,
+        `${now.name} is the only server that is up at ${client.label}, and was not restarted: ${drained.join(', ')} ${drained.length === 1 ? 'is' : 'are'} drained there`,
         {
           code: 'OTHERS_DRAINED',
           hint: `run converge on the host of that server, or set it ready: converge balancer ready ${drained[0]?.split('/')[1]}`,
         },
       )
     const down = foreign.map(({ name }) => name)
-    const text = `${now.name} is the only one up at ${client.where}`
-    if (down.length === 0) this.ports.tell.progress(`${text}: restarted without draining`)
+    const text = `${now.name} is the only one up at ${client.label}`
+    if (down.length === 0) this.ports.reporter.progress(`${text}: restarted without draining`)
     else
-      this.ports.tell.warn(
+      this.ports.reporter.warn(
         `${text}: restarted without draining, since ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down (start ${down.length === 1 ? 'it' : 'them'}, so that visitors get no errors at the next restart)`,
       )
   }
@@ -200,11 +200,11 @@ export class Turn {
    * Claims the turn at all places.
    * @returns the places as they are now; `lost` if another server goes first; null if the run has been stopped
    */
-  private async claim(found: readonly Place[]): Promise<readonly Place[] | 'lost' | null> {
+  private async claim(found: readonly ServerAtBalancer[]): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     const claimed: BalancerClient[] = []
     for (const place of found) {
       const { client, now, others } = place
-      const isContested = others.some((one) => this.isForeign(one)) && !this.isAlone(place)
+      const isContested = others.some((one) => this.isForeign(one)) && !this.isLastServer(place)
       if (now.admin === 'ready' && now.checked && isContested && (await this.claimAt(client))) claimed.push(client)
     }
     if (claimed.length === 0) return found
@@ -214,25 +214,25 @@ export class Turn {
   }
 
   /** Waits for runs that have not seen this claim: they drain their server, or withdraw, after their next look. */
-  private async waitForRivals(): Promise<readonly Place[] | 'lost' | null> {
+  private async waitForRivals(): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     for (;;) {
-      const places = await this.ports.look()
-      if (this.ports.stopped()) return null
+      const places = await this.ports.find()
+      if (this.ports.isStopped()) return null
       const rivals = places.flatMap(({ client, others }) =>
         others.filter((one) => this.isForeign(one) && one.takesVisitors && this.isClaimed(client, one)),
       )
       if (rivals.some(({ name }) => name < this.server)) return 'lost'
       if (rivals.length > 0) await this.clock.pause(rivalPause)
-      else return places.some((place) => this.mayNotLeave(place)) ? 'lost' : places
+      else return places.some((place) => this.mustWait(place)) ? 'lost' : places
     }
   }
 
-  private mayNotLeave(place: Place): boolean {
-    return place.now.admin === 'ready' && this.awaited(place).length > 0
+  private mustWait(place: ServerAtBalancer): boolean {
+    return place.now.admin === 'ready' && this.serversToAwait(place).length > 0
   }
 
   private async claimAt(client: BalancerClient): Promise<boolean> {
-    const record = recordOf(client.at, this.server)
+    const record = drainRecordName(client.balancer, this.server)
     this.host.record(record, 'taken out')
     try {
       await client.claim(this.server)
@@ -250,16 +250,16 @@ export class Turn {
   private async withdraw(client: BalancerClient): Promise<void> {
     try {
       await client.release(this.server)
-      this.host.record(recordOf(client.at, this.server), '')
+      this.host.record(drainRecordName(client.balancer, this.server), '')
     } catch (thrown) {
       const error = asConvergeError(thrown)
       if (!error.code.startsWith('BALANCER_')) throw thrown
-      this.ports.tell.warn(`${error.message}; the next run resumes the health checks of ${this.server} there`)
+      this.ports.reporter.warn(`${error.message}; the next run resumes the health checks of ${this.server} there`)
     }
   }
 
-  private say(text: string): void {
-    if (text !== this.said) this.ports.tell.progress(text)
-    this.said = text
+  private reportOnce(text: string): void {
+    if (text !== this.lastProgress) this.ports.reporter.progress(text)
+    this.lastProgress = text
   }
 }

@@ -7,21 +7,21 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, type ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
-import { type Balancer, BalancerReader, type BalancerServer, nameOf } from './haproxy_runtime.ts'
+import { type Balancer, BalancerReader, type BalancerServer, balancerName } from './haproxy_runtime.ts'
 
 /** Returns the name of the record that exists while a server is drained. */
-export function recordOf(balancer: Balancer, server: string): string {
-  return `drained ${server} in ${nameOf(balancer)}`
+export function drainRecordName(balancer: Balancer, server: string): string {
+  return `drained ${server} in ${balancerName(balancer)}`
 }
 
 /** Decides whether this program has drained the server and not yet set it ready. */
-export function isOurs(host: HostReader, balancer: Balancer, server: string): boolean {
-  return (host.recorded(recordOf(balancer, server)) ?? '') !== ''
+export function isDrainedByUs(host: HostReader, balancer: Balancer, server: string): boolean {
+  return (host.recorded(drainRecordName(balancer, server)) ?? '') !== ''
 }
 
 /** Returns the names of the balancers where this program has drained the server and not yet set it ready. */
-export function takenOut(host: HostReader, balancers: readonly Balancer[], server: string): string[] {
-  return balancers.filter((balancer) => isOurs(host, balancer, server)).map(nameOf)
+export function balancersWithDrainRecord(host: HostReader, balancers: readonly Balancer[], server: string): string[] {
+  return balancers.filter((balancer) => isDrainedByUs(host, balancer, server)).map(balancerName)
 }
 
 /**
@@ -29,7 +29,7 @@ export function takenOut(host: HostReader, balancers: readonly Balancer[], serve
  * answer balances no visitors: this reports a warning, and the next run asks it again.
  * @param which decides about a server that the balancer knows; default: all
  */
-export async function leftOut(
+export async function balancersStillDraining(
   host: HostReader,
   balancers: readonly Balancer[],
   server: string,
@@ -38,13 +38,13 @@ export async function leftOut(
 ): Promise<string[]> {
   const found: string[] = []
   for (const balancer of balancers) {
-    if (!isOurs(host, balancer, server)) continue
+    if (!isDrainedByUs(host, balancer, server)) continue
     try {
       const ask = () => new BalancerReader(host, balancer).servers()
-      const one = (await host.cached(`servers of ${nameOf(balancer)}`, ask)).find(({ name }) => name === server)
-      if (one === undefined || which(one)) found.push(nameOf(balancer))
+      const one = (await host.cached(`servers of ${balancerName(balancer)}`, ask)).find(({ name }) => name === server)
+      if (one === undefined || which(one)) found.push(balancerName(balancer))
     } catch (error) {
-      const { message, hint } = unreachable(error)
+      const { message, hint } = requireUnreachable(error)
       const hinted = hint === undefined ? '' : ` (${hint})`
       warn(`${message}; the next run that reaches it sets the servers ready again${hinted}`)
     }
@@ -53,12 +53,13 @@ export async function leftOut(
 }
 
 /** Predicts for a dry run that the server is ready at all balancers. */
-export function predictBack(host: Host, balancers: readonly Balancer[], server: string): void {
-  for (const balancer of balancers) if (isOurs(host, balancer, server)) host.record(recordOf(balancer, server), '')
+export function predictReady(host: Host, balancers: readonly Balancer[], server: string): void {
+  for (const balancer of balancers)
+    if (isDrainedByUs(host, balancer, server)) host.record(drainRecordName(balancer, server), '')
 }
 
 /** Returns the error if the balancer does not answer; throws any other error. */
-export function unreachable(thrown: unknown): ConvergeError {
+export function requireUnreachable(thrown: unknown): ConvergeError {
   const error = asConvergeError(thrown)
   if (error.code === 'BALANCER_UNREACHABLE') return error
   throw thrown

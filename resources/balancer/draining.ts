@@ -3,29 +3,34 @@ import type { Host } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
-import { Deadline } from '../services/restart/service_restarter.ts'
-import { type Place, Turn, type TurnRules } from './drain_turn.ts'
-import { isOurs, recordOf, unreachable } from './drained_servers.ts'
+import { Deadline } from '../services/deadline.ts'
+import { type DrainRules, DrainTurn, type ServerAtBalancer } from './drain_turn.ts'
+import { drainRecordName, isDrainedByUs, requireUnreachable } from './drained_servers.ts'
 import { type Balancer, BalancerClient, type BalancerServer } from './haproxy_runtime.ts'
 
-type Tell = Pick<Context, 'progress' | 'warn'>
+type Reporter = Pick<Context, 'progress' | 'warn'>
 
 /** The two reasons to drain a server, each with its past participle. */
-const words = { restart: 'restarted', stop: 'stopped' } as const
+const participles = { restart: 'restarted', stop: 'stopped' } as const
 
 /** The default rules: the server alone, one at a time. */
-const usualRules: TurnRules = { own: new Set(), atOnce: 1, patience: seconds(60), restart: seconds(180) }
+const defaultRules: DrainRules = {
+  own: new Set(),
+  maxUnavailable: 1,
+  waitLimit: seconds(60),
+  restartLimit: seconds(180),
+}
 
-export class Draining {
+export class ServerDrainer {
   private readonly clients: readonly BalancerClient[]
   /** Balancers that did not answer once: asked again only if a server is still drained there. */
-  private readonly silent = new Set<string>()
+  private readonly unreachable = new Set<string>()
   /** Servers that do not run. */
   private readonly idle = new Set<string>()
   /** Why a balancer cannot be reached, kept until it is reported for a server that runs. */
   private readonly unreported = new Map<string, string>()
   /** Servers that are drained now, each with a promise that settles when the server is ready again. */
-  private readonly out = new Map<string, Promise<unknown>>()
+  private readonly drained = new Map<string, Promise<unknown>>()
   /** The end of the previous turn: a server looks at the others and leaves before the next one looks. */
   private turn: Promise<unknown> = Promise.resolve()
 
@@ -33,15 +38,15 @@ export class Draining {
     private readonly host: Host,
     balancers: readonly Balancer[],
     private readonly limit: Duration,
-    private readonly tell: Tell,
-    private readonly verb: keyof typeof words = 'restart',
-    private readonly rules: TurnRules = usualRules,
+    private readonly reporter: Reporter,
+    private readonly verb: keyof typeof participles = 'restart',
+    private readonly rules: DrainRules = defaultRules,
   ) {
     this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
   }
 
   /** Records that a server does not run: a balancer that cannot drain it is no reason for a warning then. */
-  hasNoVisitors(server: string): void {
+  markIdle(server: string): void {
     this.idle.add(server)
   }
 
@@ -52,11 +57,16 @@ export class Draining {
    * @param stopped whether the run has failed meanwhile, so that no further server should be drained
    * @returns false if the restart did not begin for that reason
    */
-  async around(server: string, restart: () => Promise<void>, back: Duration, stopped: () => boolean): Promise<boolean> {
+  async restartDrained(
+    server: string,
+    restart: () => Promise<void>,
+    back: Duration,
+    stopped: () => boolean,
+  ): Promise<boolean> {
     let isBack: () => void = () => undefined
     const taking = this.turn.then(async () => {
-      const places = await this.takeOut(server, stopped)
-      if (places) this.out.set(server, new Promise<void>((resolve) => (isBack = resolve)))
+      const places = await this.drainEverywhere(server, stopped)
+      if (places) this.drained.set(server, new Promise<void>((resolve) => (isBack = resolve)))
       return places
     })
     this.turn = taking.catch(() => undefined)
@@ -65,9 +75,9 @@ export class Draining {
     try {
       await this.waitUntilIdle(server, places)
       await restart()
-      await this.bringBack(server, back)
+      await this.setReady(server, back)
     } finally {
-      this.out.delete(server)
+      this.drained.delete(server)
       isBack()
     }
     return true
@@ -78,70 +88,75 @@ export class Draining {
    * Afterwards it counts as down there. When someone starts it again, its own health check finds it. A server without a
    * check stays drained until a run sets it ready.
    */
-  async before(server: string, stop: () => Promise<void>): Promise<void> {
-    const places: Place[] = []
-    for (const { client, now } of await this.lookEverywhere(server))
-      if (now.admin === 'ready' ? await this.drain(client, now) : isOurs(this.host, client.at, server))
+  async stopDrained(server: string, stop: () => Promise<void>): Promise<void> {
+    const places: ServerAtBalancer[] = []
+    for (const { client, now } of await this.findAtAll(server))
+      if (now.admin === 'ready' ? await this.drain(client, now) : isDrainedByUs(this.host, client.balancer, server))
         places.push({ client, now, others: [] })
     await this.waitUntilIdle(server, places)
     await stop()
-    for (const { client, now } of places) if (now.checked) await this.leaveDown(client, server)
+    for (const { client, now } of places) if (now.checked) await this.setReadyAndDown(client, server)
   }
 
-  private async leaveDown(client: BalancerClient, server: string): Promise<void> {
+  private async setReadyAndDown(client: BalancerClient, server: string): Promise<void> {
     try {
       await client.readyAndDown(server)
     } catch (thrown) {
       const error = asConvergeError(thrown)
       if (['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code))
-        return this.lost(client, error)
+        return this.reportLost(client, error)
       // A server that the balancer no longer has cannot be drained there.
       if (error.code !== 'NO_SERVER') throw thrown
     }
-    this.host.record(recordOf(client.at, server), '')
+    this.host.record(drainRecordName(client.balancer, server), '')
   }
 
   /**
    * Drains the server.
    * @returns the places where it takes no visitors any more; null if the restart did not begin
    */
-  private async takeOut(server: string, stopped: () => boolean): Promise<Place[] | null> {
-    const look = () => this.lookEverywhere(server)
-    const turn = new Turn(this.host, server, this.rules, { look, out: this.out, stopped, tell: this.tell })
+  private async drainEverywhere(server: string, stopped: () => boolean): Promise<ServerAtBalancer[] | null> {
+    const find = () => this.findAtAll(server)
+    const turn = new DrainTurn(this.host, server, this.rules, {
+      find,
+      drained: this.drained,
+      isStopped: stopped,
+      reporter: this.reporter,
+    })
     for (;;) {
-      const found = await turn.come()
+      const found = await turn.waitForTurn()
       if (found === null) return null
-      const places: Place[] = []
-      for (const place of found) if (await this.isTakenOut(place, turn)) places.push(place)
+      const places: ServerAtBalancer[] = []
+      for (const place of found) if (await this.drainUnlessLast(place, turn)) places.push(place)
       const drained = places.filter(({ now }) => now.admin === 'ready')
       if (drained.every(({ now }) => now.checked) || !(await turn.hasOvertaken())) return places
-      for (const { client } of drained) await this.putBack(client, server)
+      for (const { client } of drained) await this.undoDrain(client, server)
       await turn.backOff()
     }
   }
 
-  private async isTakenOut(place: Place, turn: Turn): Promise<boolean> {
+  private async drainUnlessLast(place: ServerAtBalancer, turn: DrainTurn): Promise<boolean> {
     const { client, now } = place
-    if (now.admin === 'ready') return !turn.isAlone(place) && (await this.drain(client, now))
-    if (!isOurs(this.host, client.at, now.name))
-      this.tell.progress(`${now.name} is in ${now.admin} at ${client.where} already, and stays so`)
+    if (now.admin === 'ready') return !turn.isLastServer(place) && (await this.drain(client, now))
+    if (!isDrainedByUs(this.host, client.balancer, now.name))
+      this.reporter.progress(`${now.name} is in ${now.admin} at ${client.label} already, and stays so`)
     return true
   }
 
   /** Sets a server ready that was not stopped. */
-  private async putBack(client: BalancerClient, server: string): Promise<void> {
+  private async undoDrain(client: BalancerClient, server: string): Promise<void> {
     try {
       await client.ready(server)
-      this.host.record(recordOf(client.at, server), '')
+      this.host.record(drainRecordName(client.balancer, server), '')
     } catch (error) {
-      this.lost(client, unreachable(error))
+      this.reportLost(client, requireUnreachable(error))
     }
   }
 
-  private async lookEverywhere(server: string): Promise<Place[]> {
-    const found: Place[] = []
+  private async findAtAll(server: string): Promise<ServerAtBalancer[]> {
+    const found: ServerAtBalancer[] = []
     for (const client of this.clients) {
-      const place = await this.look(client, server)
+      const place = await this.findServer(client, server)
       if (place) found.push(place)
     }
     return found
@@ -149,11 +164,11 @@ export class Draining {
 
   private async drain(client: BalancerClient, server: BalancerServer): Promise<boolean> {
     const { name } = server
-    const record = recordOf(client.at, name)
-    if (!isOurs(this.host, client.at, name)) this.host.record(record, 'taken out')
+    const record = drainRecordName(client.balancer, name)
+    if (!isDrainedByUs(this.host, client.balancer, name)) this.host.record(record, 'taken out')
     try {
-      await client.takeOut(server)
-      this.tell.progress(`draining ${name} at ${client.where}`)
+      await client.drain(server)
+      this.reporter.progress(`draining ${name} at ${client.label}`)
       return true
     } catch (thrown) {
       const error = asConvergeError(thrown)
@@ -161,25 +176,27 @@ export class Draining {
         throw thrown
       // A balancer that did not answer may nevertheless have executed the command.
       if (error.code !== 'BALANCER_UNREACHABLE') this.host.record(record, '')
-      this.tell.warn(`${error.message}; what it balances is ${words[this.verb]} without draining${hinted(error)}`)
+      this.reporter.warn(
+        `${error.message}; what it balances is ${participles[this.verb]} without draining${hintSuffix(error)}`,
+      )
       return false
     }
   }
 
   /** Waits for the last response of the server in all places; continues with a warning after the deadline. */
-  private async waitUntilIdle(server: string, places: readonly Place[]): Promise<void> {
+  private async waitUntilIdle(server: string, places: readonly ServerAtBalancer[]): Promise<void> {
     const deadline = new Deadline(this.host, this.limit)
     for (const { client } of places) {
       // Idle twice in a row: a request on its way to the server counts only a moment later.
       for (let idle = 0; idle < 2; ) {
-        const place = await this.look(client, server)
+        const place = await this.findServer(client, server)
         if (place === null) break
         const busy = place.now.sessions + place.now.queue
         idle = busy === 0 ? idle + 1 : 0
         if (idle === 2 || (await deadline.pause())) continue
         if (busy > 0)
-          this.tell.warn(
-            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.where} after ${this.limit}, and is ${words[this.verb]} now (raise converge.balancer.drain_deadline_seconds to wait longer)`,
+          this.reporter.warn(
+            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.label} after ${this.limit}, and is ${participles[this.verb]} now (raise converge.balancer.drain_deadline_seconds to wait longer)`,
           )
         break
       }
@@ -191,25 +208,25 @@ export class Draining {
    * up at once.
    * @throws SERVER_NOT_UP if a balancer that had drained the server does not show it up
    */
-  async bringBack(server: string, limit: Duration): Promise<void> {
+  async setReady(server: string, limit: Duration): Promise<void> {
     for (const client of this.clients) {
-      const ours = isOurs(this.host, client.at, server)
-      const place = ours ? await this.lookAgain(client, server) : await this.look(client, server)
+      const ours = isDrainedByUs(this.host, client.balancer, server)
+      const place = ours ? await this.retryFindServer(client, server) : await this.findServer(client, server)
       // The operator drained it, or nothing needs to change.
       if (!ours && (place === null || place.now.admin !== 'ready' || place.now.up)) continue
       try {
-        if (place !== null) await this.setUp(place, { limit, ours })
+        if (place !== null) await this.setReadyAt(place, { limit, ours })
         // A server that the balancer no longer has cannot be drained; a balancer that does not answer may still have it
         // drained.
-        if (ours && !this.silent.has(client.where)) this.host.record(recordOf(client.at, server), '')
+        if (ours && !this.unreachable.has(client.label)) this.host.record(drainRecordName(client.balancer, server), '')
       } catch (error) {
-        this.lost(client, unreachable(error))
+        this.reportLost(client, requireUnreachable(error))
       }
     }
   }
 
-  private async setUp(
-    { client, now }: Place,
+  private async setReadyAt(
+    { client, now }: ServerAtBalancer,
     { limit, ours }: { readonly limit: Duration; readonly ours: boolean },
   ): Promise<void> {
     // The run was killed before it drained the server.
@@ -223,24 +240,24 @@ export class Draining {
       if (!['BALANCER_REFUSED', 'BALANCER_DENIED'].includes(asConvergeError(error).code)) throw error
     }
     if (now.admin !== 'ready') {
-      this.tell.progress(`setting ${now.name} ready at ${client.where}`)
+      this.reporter.progress(`setting ${now.name} ready at ${client.label}`)
       await client.ready(now.name)
     }
     const problem = await this.waitUntilUp(client, now.name, limit)
     if (problem === null) return
     // If the server was down before the restart, no one waits for it.
     if (ours) throw problem
-    this.tell.warn(`${problem.message}${hinted(problem)}`)
+    this.reporter.warn(`${problem.message}${hintSuffix(problem)}`)
   }
 
   private async waitUntilUp(client: BalancerClient, server: string, limit: Duration): Promise<ConvergeError | null> {
     const deadline = new Deadline(this.host, limit)
     for (;;) {
-      const place = await this.look(client, server)
+      const place = await this.findServer(client, server)
       if (place === null || place.now.up || place.now.admin !== 'ready') return null
       if (await deadline.pause()) continue
       const { status, check } = place.now
-      return new ConvergeError(`${server} answers, but ${client.where} does not take it for up after ${limit}`, {
+      return new ConvergeError(`${server} answers, but ${client.label} does not take it for up after ${limit}`, {
         code: 'SERVER_NOT_UP',
         output: `${status} ${check}`.trim(),
         hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
@@ -249,65 +266,65 @@ export class Draining {
   }
 
   /** Looks at a balancer again, for a few seconds: it answered a moment ago and may be reloading. */
-  private async lookAgain(client: BalancerClient, server: string): Promise<Place | null> {
+  private async retryFindServer(client: BalancerClient, server: string): Promise<ServerAtBalancer | null> {
     const deadline = new Deadline(this.host, seconds(5))
-    this.silent.delete(client.where)
+    this.unreachable.delete(client.label)
     for (;;) {
       try {
-        return this.placeIn(client, server, await client.servers())
+        return this.select(client, server, await client.servers())
       } catch (thrown) {
-        const error = unreachable(thrown)
+        const error = requireUnreachable(thrown)
         if (await deadline.pause()) continue
-        this.lost(client, error)
+        this.reportLost(client, error)
         return null
       }
     }
   }
 
-  private lost(client: BalancerClient, error: ConvergeError): void {
+  private reportLost(client: BalancerClient, error: ConvergeError): void {
     const { message } = error
-    this.silent.add(client.where)
-    this.tell.warn(`${message}; the next run that reaches it sets the servers ready again${hinted(error)}`)
+    this.unreachable.add(client.label)
+    this.reporter.warn(`${message}; the next run that reaches it sets the servers ready again${hintSuffix(error)}`)
   }
 
-  private async look(client: BalancerClient, server: string): Promise<Place | null> {
-    if (this.silent.has(client.where)) {
-      this.reportSilent(client, server)
+  private async findServer(client: BalancerClient, server: string): Promise<ServerAtBalancer | null> {
+    if (this.unreachable.has(client.label)) {
+      this.reportUnreachable(client, server)
       return null
     }
     try {
-      return this.placeIn(client, server, await client.servers())
+      return this.select(client, server, await client.servers())
     } catch (thrown) {
       const error = asConvergeError(thrown)
       if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
-      this.silent.add(client.where)
-      const message = `${error.message}; the ${this.verb} goes on without it${this.uncoordinated()}${hinted(error)}`
-      this.unreported.set(client.where, message)
-      this.reportSilent(client, server)
+      this.unreachable.add(client.label)
+      const message = `${error.message}; the ${this.verb} goes on without it${this.coordinationWarning()}${hintSuffix(error)}`
+      this.unreported.set(client.label, message)
+      this.reportUnreachable(client, server)
       return null
     }
   }
 
-  private reportSilent({ where }: BalancerClient, server: string): void {
-    const message = this.unreported.get(where)
+  private reportUnreachable({ label }: BalancerClient, server: string): void {
+    const message = this.unreported.get(label)
     if (message === undefined || this.idle.has(server)) return
-    this.unreported.delete(where)
-    this.tell.warn(message)
+    this.unreported.delete(label)
+    this.reporter.warn(message)
   }
 
   /** Returns the end of a warning if no balancer answers: hosts coordinate through the balancers only. */
-  private uncoordinated(): string {
-    const isUnknown = this.clients.every(({ where }) => this.silent.has(where))
+  private coordinationWarning(): string {
+    const isUnknown = this.clients.every(({ label }) => this.unreachable.has(label))
     return this.verb === 'restart' && isUnknown ? ', and other hosts may restart theirs at the same time' : ''
   }
 
-  private placeIn(client: BalancerClient, name: string, servers: readonly BalancerServer[]): Place | null {
+  private select(client: BalancerClient, name: string, servers: readonly BalancerServer[]): ServerAtBalancer | null {
     const now = servers.find((one) => one.name === name)
     if (now === undefined) {
-      const message = `the balancer at ${client.where} knows no server ${name}, so nothing is drained there (run converge configure on its host)`
+      const message = `the balancer at ${client.label} knows no server ${name}, so nothing is drained there (run converge configure on its host)`
       // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
       // its entry already.
-      if (this.verb === 'restart' && !this.idle.has(name)) this.tell.warn(message)
+      if (this.verb === 'restart' && !this.idle.has(name)) this.reporter.warn(message)
       return null
     }
     const others = servers.filter((one) => one.backend === now.backend && one.name !== name)
@@ -315,6 +332,6 @@ export class Draining {
   }
 }
 
-function hinted({ hint }: ConvergeError): string {
+function hintSuffix({ hint }: ConvergeError): string {
   return hint === undefined ? '' : ` (${hint})`
 }

@@ -39,7 +39,7 @@ export interface BalancerServer {
   readonly unchangedFor: number
 }
 
-export function nameOf(balancer: Balancer): string {
+export function balancerName(balancer: Balancer): string {
   return 'socket' in balancer ? balancer.socket : `${balancer.host}:${balancer.port}`
 }
 
@@ -48,13 +48,13 @@ const limit = seconds(5)
 const everything = 'show servers state; show stat -1 4 -1'
 
 export class BalancerReader {
-  readonly where: string
+  readonly label: string
 
   constructor(
     private readonly reading: HostReader,
-    readonly at: Balancer,
+    readonly balancer: Balancer,
   ) {
-    this.where = nameOf(at)
+    this.label = balancerName(balancer)
   }
 
   /**
@@ -62,10 +62,10 @@ export class BalancerReader {
    * @throws BALANCER_UNREACHABLE if HAProxy does not answer, BALANCER_REFUSED for an unexpected answer
    */
   async servers(): Promise<BalancerServer[]> {
-    const answer = await reach(this.where, () => this.reading.ask(message(this.at, everything)))
+    const answer = await reach(this.label, () => this.reading.ask(message(this.balancer, everything)))
     const [states = '', stats = ''] = answer.split(/^(?=# pxname,)/m)
     const found = parseServers(states, stats)
-    if (found === null) throw refused(this.where, answer)
+    if (found === null) throw refused(this.label, answer)
     return found
   }
 }
@@ -84,7 +84,7 @@ export class BalancerClient extends BalancerReader {
    * @throws BALANCER_UNREACHABLE, NO_SERVER, BALANCER_DENIED if the level of the socket is too low, else
    * BALANCER_REFUSED
    */
-  takeOut({
+  drain({
     name,
     sticky,
     claimed = false,
@@ -135,8 +135,8 @@ export class BalancerClient extends BalancerReader {
   }
 
   private async send(server: string, commands: readonly string[]): Promise<void> {
-    const answer = await reach(this.where, () => this.host.tell(message(this.at, commands.join('; '))))
-    if (answer.trim() !== '') throw refused(this.where, answer, server)
+    const answer = await reach(this.label, () => this.host.tell(message(this.balancer, commands.join('; '))))
+    if (answer.trim() !== '') throw refused(this.label, answer, server)
   }
 }
 

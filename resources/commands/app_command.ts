@@ -25,7 +25,7 @@ export const currentProp = absolutePath
   .optional()
   .describe('Link to the live release: where it points to this one already, nothing is left to do')
 
-export function isLive(host: HostReader, current: string | undefined, release: string): boolean {
+export function isCurrentRelease(host: HostReader, current: string | undefined, release: string): boolean {
   return current !== undefined && host.lstat(current)?.kind === 'link' && host.readLink(current) === release
 }
 
@@ -48,7 +48,7 @@ export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, what: st
   })
 }
 
-export function optionsOf(props: Runs, more: CommandOptions = {}): CommandOptions {
+export function commandOptions(props: Runs, more: CommandOptions = {}): CommandOptions {
   const { directory, user, group, environment, timeout } = props
   return { cwd: directory, user, group, timeout, ...more, environment: { ...environment, ...more.environment } }
 }
@@ -66,6 +66,11 @@ export function deployVariables(
 }
 
 /** Runs a command of the app: a list as it is, a text with /bin/sh. */
-export async function runOf(host: Host, props: Runs, command: z.output<typeof commandProp>, more?: CommandOptions) {
-  return host.run(typeof command === 'string' ? ['/bin/sh', '-c', command] : command, optionsOf(props, more))
+export async function runAppCommand(
+  host: Host,
+  props: Runs,
+  command: z.output<typeof commandProp>,
+  more?: CommandOptions,
+) {
+  return host.run(typeof command === 'string' ? ['/bin/sh', '-c', command] : command, commandOptions(props, more))
 }

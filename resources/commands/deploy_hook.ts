@@ -5,7 +5,14 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { clientScript } from '../zope/own_cache.ts'
-import { appCommandProps, currentProp, deployVariables, isLive, optionsOf, refuseRoot } from './app_command.ts'
+import {
+  appCommandProps,
+  commandOptions,
+  currentProp,
+  deployVariables,
+  isCurrentRelease,
+  refuseRoot,
+} from './app_command.ts'
 import { hookScript } from './hook_script.ts'
 
 export const deployHooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart'] as const
@@ -35,12 +42,12 @@ const longestHook = 4 * 1024 * 1024
 
 const scripts = ['.ts', '.mts', '.js', '.mjs', '.cjs']
 
-function recordKey({ app, hook }: Props): string {
+function recordName({ app, hook }: Props): string {
   return `deploy_hook ${app} ${hook}`
 }
 
 /** Returns the file of a hook: an executable that has its name, or a script. */
-function fileOf(host: HostReader, { directory, hook }: Props): string | null {
+function findHookFile(host: HostReader, { directory, hook }: Props): string | null {
   const there = host.list(`${directory}/deploy`).filter((name) => name === hook || name.startsWith(`${hook}.`))
   const found = there.filter((name) => isExecutable(host, `${directory}/deploy/${name}`) || isScript(name))
   if (found.length < 2) return found[0] ?? there[0] ?? null
@@ -62,12 +69,12 @@ function isExecutable(host: HostReader, path: string): boolean {
 async function runHook(host: Host, given: Props, file: string, context: Context): Promise<void> {
   const { app, hook, directory, commit = '' } = given
   const path = `${directory}/deploy/${file}`
-  if (!isExecutable(host, path) && !isScript(file)) return context.warn(whyNotRun(host, given, file))
+  if (!isExecutable(host, path) && !isScript(file)) return context.warn(reasonNotToRun(host, given, file))
   refuseRoot(host, given, `deploy/${file}`)
   requireTarget(host, path)
   const client = given.zope ? clientScript(host, directory, { owner: given.user, group: given.group }) : null
   const environment = { ...deployVariables(given, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
-  const options = optionsOf(given, { environment, onLine: context.progress })
+  const options = commandOptions(given, { environment, onLine: context.progress })
   if (isExecutable(host, path)) return void (await host.run([path], options))
   // Read with the account that runs the hook: a link to a file that only root may read stays unreadable.
   const account = given.user === undefined ? host.self : host.account(given.user)
@@ -82,23 +89,23 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
   await host.run([process.execPath, ...flags, '-'], { ...options, input })
 }
 
-function isLinkToNothing(host: HostReader, path: string): boolean {
+function isDanglingLink(host: HostReader, path: string): boolean {
   return host.lstat(path)?.kind === 'link' && host.stat(path) === null
 }
 
 function requireTarget(host: HostReader, path: string): void {
-  if (!isLinkToNothing(host, path)) return
+  if (!isDanglingLink(host, path)) return
   throw new ConvergeError(`${path} is a link to ${host.readLink(path)}, which does not exist`, {
     code: 'NO_FILE',
     hint: 'commit what the link points to, or remove the link from the repository',
   })
 }
 
-function whyNotRun(host: HostReader, { directory, hook }: Props, file: string): string {
+function reasonNotToRun(host: HostReader, { directory, hook }: Props, file: string): string {
   const path = `${directory}/deploy/${file}`
   if (file.endsWith('.rb'))
     return `${path} is a hook for Chef, and is not run: write deploy/${hook} as an executable, or deploy/${hook}.ts`
-  return isLinkToNothing(host, path)
+  return isDanglingLink(host, path)
     ? `${path} is not run: it is a link to ${host.readLink(path)}, which does not exist`
     : `${path} is not run, since it is no executable: chmod +x deploy/${file}`
 }
@@ -118,8 +125,8 @@ export const deploy_hook = defineResource(
   },
   {
     read: (host, given): State => ({
-      file: isLive(host, given.current, given.directory) ? null : fileOf(host, given),
-      ranFor: host.recorded(recordKey(given)),
+      file: isCurrentRelease(host, given.current, given.directory) ? null : findHookFile(host, given),
+      ranFor: host.recorded(recordName(given)),
     }),
     desired: ({ directory }, { file, ranFor }, { cause }): State => ({
       file,
@@ -128,14 +135,14 @@ export const deploy_hook = defineResource(
     async apply(host, given, { desired }, context) {
       if (desired.file === null) return
       await runHook(host, given, desired.file, context)
-      host.record(recordKey(given), desired.ranFor ?? '')
+      host.record(recordName(given), desired.ranFor ?? '')
     },
     words: (_, { desired }) => `run deploy/${desired.file}`,
     predict(host, given, { desired }) {
       refuseRoot(host, given, `deploy/${desired.file}`)
       if (desired.file !== null && isScript(desired.file))
         requireTarget(host, `${given.directory}/deploy/${desired.file}`)
-      host.record(recordKey(given), desired.ranFor ?? '')
+      host.record(recordName(given), desired.ranFor ?? '')
     },
   },
 )

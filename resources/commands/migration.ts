@@ -3,7 +3,15 @@ import * as z from 'zod'
 import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { withOwnCache } from '../zope/own_cache.ts'
-import { appCommandProps, commandProp, currentProp, deployVariables, isLive, refuseRoot, runOf } from './app_command.ts'
+import {
+  appCommandProps,
+  commandProp,
+  currentProp,
+  deployVariables,
+  isCurrentRelease,
+  refuseRoot,
+  runAppCommand,
+} from './app_command.ts'
 
 const props = z.strictObject({
   command: commandProp.describe(
@@ -50,14 +58,14 @@ export const migration = defineResource(
   {
     read: (host, given) => ({
       migratedFor: host.recorded(recordKey(given)),
-      live: isLive(host, given.current, given.directory),
+      live: isCurrentRelease(host, given.current, given.directory),
     }),
     desired: ({ commit, command }, now) => (now.live ? now : { ...now, migratedFor: digestOf([commit, command]) }),
     async apply(host, given, { desired }, context) {
       refuseRoot(host, given, 'the migration')
       const { directory, user: owner, group, zope } = given
       const environment = deployVariables(given, 'migrate')
-      const migrate = () => runOf(host, given, given.command, { onLine: context.progress, environment })
+      const migrate = () => runAppCommand(host, given, given.command, { onLine: context.progress, environment })
       if (zope) await withOwnCache(host, directory, { owner, group }, migrate)
       else await migrate()
       host.record(recordKey(given), desired.migratedFor ?? '')

@@ -94,8 +94,8 @@ export const cron = defineResource(
   {
     async read(host, props): Promise<State> {
       requireCron(host, props)
-      const found = host.isRoot ? readFile(host, fileOf(props.name)) : await readBlock(host, props.name)
-      return props.part === undefined ? found : { ...found, stated: statedBy(host, props.part) }
+      const found = host.isRoot ? readFile(host, cronFilePath(props.name)) : await readBlock(host, props.name)
+      return props.part === undefined ? found : { ...found, stated: declaredByRelease(host, props.part) }
     },
     desired(given, { stated, ...now }): State {
       const wanted = wantedState(given, stated ?? null, now)
@@ -126,7 +126,7 @@ function wantedState(given: Props, stated: NonNullable<State['stated']> | null, 
 }
 
 /** Returns the job that a part of the buildout declares; null also if cron would reject its schedule. */
-function statedBy(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
+function declaredByRelease(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
   const part = cronParts(host, paths).find((one) => one.name === name)
   if (part === undefined || checkSchedule(part.times) !== null) return null
   const { times: schedule, enabled } = part
@@ -150,7 +150,7 @@ function requireCron(host: HostReader, { user }: Props): void {
 }
 
 /** Returns the path of a job's file. cron ignores files whose names contain anything but letters, digits, - and _. */
-function fileOf(name: string): string {
+function cronFilePath(name: string): string {
   const plain = name.replaceAll(/[^A-Za-z0-9_-]+/g, '-')
   // Two names must not lead to one file.
   return `/etc/cron.d/${plain === name ? name : `${plain}-${digestOf(name).slice(0, 6)}`}`
@@ -177,7 +177,7 @@ const cronsOwn = ['MAILTO', 'MAILFROM', 'SHELL', 'CRON_TZ', 'CONTENT_TYPE', 'CON
 function fileText({ name, user = 'root', schedule = '', command = '', environment = {} }: Props): string {
   const variables = sortedEntries(environment).map(
     ([variable, value]) =>
-      `${variable}=${written(variable, value, cronVariable, 'set the variable in the command, or in a script that the command runs')}\n`,
+      `${variable}=${escapeValue(variable, value, cronVariable, 'set the variable in the command, or in a script that the command runs')}\n`,
   )
   return `# ${name}: kept by converge\n${variables.join('')}${schedule} ${user} ${checkedCommand(command)}\n`
 }
@@ -202,14 +202,14 @@ function sortedEntries(map: Readonly<Record<string, string>>): [string, string][
  * Checks a text of the job.
  * @throws INVALID_PROP for text that cron cannot represent
  */
-function written(what: string, text: string, writes: Writer, hint: string): string {
+function escapeValue(what: string, text: string, writes: Writer, hint: string): string {
   const refusal = refusalOf(writes, text)
   if (refusal === null) return writes(text)
   throw new ConvergeError(`${what}: ${refusal.message}`, { code: 'INVALID_PROP', hint })
 }
 
 const checkedCommand = (command: string) =>
-  written('the command', command, cronCommand, 'write it to a script, and declare the script as the command')
+  escapeValue('the command', command, cronCommand, 'write it to a script, and declare the script as the command')
 
 async function readBlock(host: HostReader, name: string): Promise<State> {
   const place = 'crontab'

@@ -24,27 +24,27 @@ export function checkSchedule(schedule: string): string | null {
   if (parts.length !== fields.length || /[\n\r]/.test(schedule))
     return `five fields, minute hour day month weekday, as in '0 1 * * 7', or one of ${nicknames.join(', ')}`
   for (const [index, field] of fields.entries())
-    for (const item of (parts[index] ?? '').split(',')) if (!fits(item, field)) return complaint(item, field)
+    for (const item of (parts[index] ?? '').split(',')) if (!isValidItem(item, field)) return itemProblem(item, field)
   return null
 }
 
-function complaint(item: string, { name, from, to, words }: Field): string {
+function itemProblem(item: string, { name, from, to, words }: Field): string {
   return `the ${name} takes ${from} to ${to}${words ? ` or ${words[0]} to ${words.at(-1)}` : ''}, *, ranges and steps, not '${item}'`
 }
 
-function fits(item: string, field: Field): boolean {
+function isValidItem(item: string, field: Field): boolean {
   const match = /^(?:\*|(\w+)(?:-(\w+))?)(?:\/(\d+))?$/.exec(item)
   if (match === null) return false
   const [, first, last, step] = match
   if (step !== undefined && (Number(step) < 1 || Number(step) > field.to)) return false
   if (first === undefined) return true
-  const [low, high] = [numberOf(first, field), last === undefined ? undefined : numberOf(last, field)]
+  const [low, high] = [parseNumber(first, field), last === undefined ? undefined : parseNumber(last, field)]
   // cron accepts no step after a single value.
   if (step !== undefined && last === undefined) return false
   return low !== null && high !== null && (high === undefined || low <= high)
 }
 
-function numberOf(text: string, { from, to, words }: Field): number | null {
+function parseNumber(text: string, { from, to, words }: Field): number | null {
   const word = words?.indexOf(text.toLowerCase()) ?? -1
   const value = word >= 0 ? word + from : /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN
   return value >= from && value <= to ? value : null

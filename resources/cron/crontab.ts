@@ -24,13 +24,13 @@ export function parseCrontab(text: string, name: string): Crontab {
   const [rest, blocks]: [string[], string[]] = [[], []]
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] ?? ''
-    if (marks[at] === end(name)) throw damaged(end(name), begin(name), 'before')
+    if (marks[at] === end(name)) throw damagedBlockError(end(name), begin(name), 'before')
     if (marks[at] !== begin(name)) {
       rest.push(line)
       continue
     }
     const last = marks.findIndex((mark, index) => index > at && /^# (BEGIN|END) converge /.test(mark))
-    if (last === -1 || marks[last] !== end(name)) throw damaged(begin(name), end(name), 'after')
+    if (last === -1 || marks[last] !== end(name)) throw damagedBlockError(begin(name), end(name), 'after')
     blocks.push(`${lines.slice(at, last + 1).join('\n')}\n`)
     rest.push(...linesOfOthers(lines.slice(at + 1, last)))
     at = last
@@ -44,7 +44,7 @@ function linesOfOthers(inside: readonly string[]): string[] {
   return inside.filter((line, index) => index !== own && line.trim() !== '')
 }
 
-function damaged(line: string, missing: string, where: 'before' | 'after'): ConvergeError {
+function damagedBlockError(line: string, missing: string, where: 'before' | 'after'): ConvergeError {
   return new ConvergeError(`the crontab has a line '${line}', and none '${missing}' ${where} it`, {
     code: 'CRONTAB_DAMAGED',
     hint: 'add that line, or remove the lines of the job, with crontab -e',
@@ -57,15 +57,17 @@ function damaged(line: string, missing: string, where: 'before' | 'after'): Conv
  */
 export async function readAccountCrontab(host: HostReader, user: string | undefined): Promise<string | null> {
   if (host.which('crontab') === null) return null
-  const { status, stdout, stderr } = await host.query(['crontab', ...ofAccount(host, user), '-l'], { accept: 'any' })
+  const { status, stdout, stderr } = await host.query(['crontab', ...userArguments(host, user), '-l'], {
+    accept: 'any',
+  })
   if (status === 0) return stdout
   return /no crontab for/i.test(stderr) ? '' : null
 }
 
 export async function writeAccountCrontab(host: Host, user: string | undefined, text: string): Promise<void> {
-  await host.run(['crontab', ...ofAccount(host, user), '-'], { input: text })
+  await host.run(['crontab', ...userArguments(host, user), '-'], { input: text })
 }
 
-function ofAccount(host: HostReader, user: string | undefined): string[] {
+function userArguments(host: HostReader, user: string | undefined): string[] {
   return user === undefined || user === host.self.name ? [] : ['-u', user]
 }

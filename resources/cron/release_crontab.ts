@@ -26,7 +26,7 @@ const state = z.strictObject({
   scheduled: z.array(z.string()),
 })
 
-function find(host: HostReader, { releases, current, release }: Props, text: string) {
+function findOwnEntries(host: HostReader, { releases, current, release }: Props, text: string) {
   return findEntries(host, text, { releases, current, release: release ?? null })
 }
 
@@ -68,12 +68,12 @@ export const release_crontab = defineResource(
     async read(host, given) {
       const text = mayHaveEntries(host, given) ? await readAccountCrontab(host, given.user) : null
       if (text === null) return { entries: [], scheduled: [] }
-      return { entries: [...find(host, given, text).own], scheduled: scheduledLines(host, given) }
+      return { entries: [...findOwnEntries(host, given, text).own], scheduled: scheduledLines(host, given) }
     },
     desired: (_, { scheduled }) => ({ entries: scheduled, scheduled }),
     async apply(host: Host, given, { desired }) {
       const text = (await readAccountCrontab(host, given.user)) ?? ''
-      const lines = [...find(host, given, text).rest, ...desired.entries]
+      const lines = [...findOwnEntries(host, given, text).rest, ...desired.entries]
       await writeAccountCrontab(host, given.user, lines.map((line) => `${line}\n`).join(''))
     },
     predict: () => undefined,

@@ -8,8 +8,8 @@ import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge_entries.ts'
-import { loginProps, requireSha256, sourceOf, sourceProps } from './source_url.ts'
-import { unpack, workerIn } from './unpack.ts'
+import { loginProps, parseSource, requireSha256, sourceProps } from './source_url.ts'
+import { unpack, unpackAccount } from './unpack.ts'
 
 const props = z.strictObject({
   into: absolutePath.describe('Directory the content goes to; the one that holds it has to be there'),
@@ -73,9 +73,9 @@ export const archive = defineResource(
   },
   {
     read(host, props, context): State {
-      for (const secret of [props.password, sourceOf(props).password]) if (secret) context.secret(secret)
-      if (props.merge) return { kind: kindOf(host, props), source: mergedFrom(host, props, context) }
-      return { kind: kindOf(host, props), source: props.purge ? host.recorded(context.name) : null }
+      for (const secret of [props.password, parseSource(props).password]) if (secret) context.secret(secret)
+      if (props.merge) return { kind: destinationKind(host, props), source: mergedSource(host, props, context) }
+      return { kind: destinationKind(host, props), source: props.purge ? host.recorded(context.name) : null }
     },
     desired(props, now, context): State {
       const source =
@@ -92,7 +92,7 @@ export const archive = defineResource(
       return { kind: 'filled', source }
     },
     async apply(host, props, { desired }, context) {
-      const parent = checked(host, props)
+      const parent = checkedSource(host, props)
       if (props.merge) return merge(host, props, desired, context)
       const beside = (what: string) => `${parent}/.${basename(props.into)}.converge-${what}`
       const [fetched, unpacked, old] = [beside('archive'), beside('unpacked'), beside('old')]
@@ -102,7 +102,7 @@ export const archive = defineResource(
       try {
         const file = await fetch(host, props, fetched, context)
         await unpack(host, { file, into: unpacked, strip: props.strip ?? 0 }, context)
-        await giveAway(host, props, unpacked)
+        await changeOwner(host, props, unpacked)
       } catch (error) {
         host.remove(unpacked)
         throw error
@@ -115,7 +115,7 @@ export const archive = defineResource(
       if (desired.source !== null) host.record(context.name, desired.source)
     },
     predict(host, props, { desired }, context) {
-      checked(host, props)
+      checkedSource(host, props)
       if (props.merge) predictMerge(host, props, context)
       else host.unknown(props.into, context.name)
       if (desired.source !== null) host.record(context.name, desired.source)
@@ -125,7 +125,7 @@ export const archive = defineResource(
 )
 
 /** Returns the source that was merged last, if all its entries still exist. */
-function mergedFrom(host: HostReader, { into }: Props, { name }: Context): string | null {
+function mergedSource(host: HostReader, { into }: Props, { name }: Context): string | null {
   const [source = '', ...names] = host.recorded(name)?.split('/') ?? []
   return source !== '' && names.every((one) => isFilled(host, `${into}/${one}`)) ? source : null
 }
@@ -166,7 +166,7 @@ function predictMerge(host: Host, { into, except = [], purge = false }: Props, {
   }
 }
 
-function kindOf(host: HostReader, { into, purge, merge }: Props): State['kind'] {
+function destinationKind(host: HostReader, { into, purge, merge }: Props): State['kind'] {
   const stat = host.lstat(into)
   if (stat === null) return 'absent'
   if (stat.kind === 'link') return !purge && !merge && host.list(into).length > 0 ? 'filled' : 'link'
@@ -178,14 +178,14 @@ function kindOf(host: HostReader, { into, purge, merge }: Props): State['kind'] 
  * Checks the target and the source.
  * @returns the parent directory of the target
  */
-function checked(host: HostReader, props: Props): string {
+function checkedSource(host: HostReader, props: Props): string {
   const parent = dirname(props.into)
   if (host.stat(parent)?.kind !== 'directory')
     throw new ConvergeError(`there is no directory ${parent} to unpack in`, {
       code: 'NO_DIRECTORY',
       hint: `declare ${parent} with directory() before the archive`,
     })
-  const { path } = sourceOf(props)
+  const { path } = parseSource(props)
   if (path !== null && host.stat(path)?.kind !== 'file')
     throw new ConvergeError(`there is no archive ${path} on this host`, {
       code: 'NO_FILE',
@@ -195,11 +195,11 @@ function checked(host: HostReader, props: Props): string {
 }
 
 async function fetch(host: Host, props: Props, to: string, context: Context): Promise<string> {
-  const { path, url, user, password } = sourceOf(props)
+  const { path, url, user, password } = parseSource(props)
   const sha256 = props.sha256?.toLowerCase()
   if (path === null) {
     context.progress(`fetching ${url}`)
-    await host.download(url, to, { mode: '0600', owner: workerIn(host, dirname(to)), user, password, sha256 })
+    await host.download(url, to, { mode: '0600', owner: unpackAccount(host, dirname(to)), user, password, sha256 })
     return to
   }
   if (sha256 === undefined) return path
@@ -219,7 +219,7 @@ async function chown(host: Host, { owner, group }: Props, unpacked: string): Pro
 }
 
 /** Sets the owner and mode of the properties, else those of the empty directory that the content replaces. */
-async function giveAway(host: Host, props: Props, unpacked: string): Promise<void> {
+async function changeOwner(host: Host, props: Props, unpacked: string): Promise<void> {
   const before = host.stat(props.into)
   if (!(await chown(host, props, unpacked)) && before && host.isRoot) {
     host.setOwner(unpacked, host.accountById(before.uid)?.name, host.groupById(before.gid)?.name)

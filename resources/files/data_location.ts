@@ -29,13 +29,13 @@ export function holdsData(host: HostReader, directory: string, file?: string): b
   })
 }
 
-function elsewhere(host: HostReader, { path, others, file, link }: Props): string | null {
+function findElsewhere(host: HostReader, { path, others, file, link }: Props): string | null {
   if (link !== undefined && resolvedPath(host, link) === resolvedPath(host, path)) return null
   const here = resolvedPath(host, path)
   return others.find((one) => resolvedPath(host, one) !== here && holdsData(host, one, file)) ?? null
 }
 
-function refuse(host: HostReader, { what, path, file, attribute }: Props, other: string): never {
+function refuseLocation(host: HostReader, { what, path, file, attribute }: Props, other: string): never {
   const both = holdsData(host, path, file)
   const away = shellWords(['mv', path, `${path}.old`])
   throw new ConvergeError(
@@ -75,10 +75,10 @@ export const data_location = defineResource(
   },
   {
     precheck(host, given) {
-      const other = elsewhere(host, given)
-      if (other !== null) refuse(host, given, other)
+      const other = findElsewhere(host, given)
+      if (other !== null) refuseLocation(host, given, other)
     },
-    read: (host, given) => ({ elsewhere: elsewhere(host, given) }),
+    read: (host, given) => ({ elsewhere: findElsewhere(host, given) }),
     desired: (_, now) => now,
     apply: () => undefined,
   },

@@ -46,7 +46,7 @@ export const directory = defineResource(
     read(host, props): State {
       const own = host.lstat(props.path)
       // A directory that a killed run has renamed but not removed must still be removed.
-      const left = own === null && props.absent ? host.lstat(asideOf(props.path)) : null
+      const left = own === null && props.absent ? host.lstat(asidePath(props.path)) : null
       if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
       if (own === null) return { kind: 'absent', ...nothing }
       const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
@@ -73,17 +73,21 @@ export const directory = defineResource(
     },
     paths: (props) => [props.path],
     apply(host, props, { now }) {
-      if (props.absent) takeAway(host, props.path)
-      else keep(host, props, now)
+      if (props.absent) removeDirectory(host, props.path)
+      else createOrUpdate(host, props, now)
     },
     predict(host, props, { now }) {
       if (props.absent) host.remove(props.path)
-      else keep(host, props, now)
+      else createOrUpdate(host, props, now)
     },
   },
 )
 
-function keep(host: Host, props: OwnershipProps & { path: string; parents?: boolean | undefined }, now: State): void {
+function createOrUpdate(
+  host: Host,
+  props: OwnershipProps & { path: string; parents?: boolean | undefined },
+  now: State,
+): void {
   if (now.kind === 'directory') {
     // The owner is changed without following links: `/.` names the directory behind a link.
     const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
@@ -91,7 +95,7 @@ function keep(host: Host, props: OwnershipProps & { path: string; parents?: bool
   }
   if (props.parents) makeParents(host, dirname(props.path), props)
   // Else it would remain forever, once the directory exists again.
-  if (host.lstat(asideOf(props.path)) !== null) host.remove(asideOf(props.path))
+  if (host.lstat(asidePath(props.path)) !== null) host.remove(asidePath(props.path))
   host.makeDirectory(props.path, props)
 }
 
@@ -110,13 +114,13 @@ function refuseForeign(host: HostReader, path: string): void {
   }
 }
 
-function asideOf(path: string): string {
+function asidePath(path: string): string {
   return `${dirname(path)}/.${basename(path)}.removing`
 }
 
 /** Removes a directory after a rename: other processes see all of it or nothing. */
-function takeAway(host: Host, path: string): void {
-  const aside = asideOf(path)
+function removeDirectory(host: Host, path: string): void {
+  const aside = asidePath(path)
   if (host.lstat(aside) !== null) host.remove(aside)
   if (host.lstat(path) === null) return
   try {

@@ -12,7 +12,7 @@ import {
   readOwnership,
   wantedOwnership,
 } from './ownership.ts'
-import { isOriginal, keepOriginal, originalPath } from './packaged_file.ts'
+import { isPackagedOriginal, keepOriginal, originalPath } from './packaged_file.ts'
 import { type Verify, verifyContent, verifyProp } from './verify.ts'
 
 export const fileState = z.strictObject({
@@ -60,7 +60,7 @@ export function replacedOriginal(
   { path }: Target,
   { now, desired }: { readonly now: FileState; readonly desired: FileState },
 ): string | undefined {
-  if (now.content === desired.content || !isOriginal(host, path)) return undefined
+  if (now.content === desired.content || !isPackagedOriginal(host, path)) return undefined
   return `${desired.kind === 'absent' ? 'removes' : 'replaces'} the distribution's file, kept as ${originalPath(path)}`
 }
 

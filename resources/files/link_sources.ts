@@ -50,9 +50,9 @@ function desired({ app, shared }: Props, { missingFiles, dangling }: State): Sta
   return { missingDirectories: [], missingFiles: [], dangling: [] }
 }
 
-function make(host: Host, path: string, { mode, owner, group }: Props): void {
+function createDirectory(host: Host, path: string, { mode, owner, group }: Props): void {
   if (host.stat(path) !== null) return
-  make(host, posix.dirname(path), { mode: '0755', owner, group } as Props)
+  createDirectory(host, posix.dirname(path), { mode: '0755', owner, group } as Props)
   host.makeDirectory(path, { mode, owner, group })
 }
 
@@ -70,7 +70,7 @@ export const link_sources = defineResource(
     read,
     desired,
     apply(host, given, { now }) {
-      for (const name of now.missingDirectories) make(host, `${given.shared}/${name}`, given)
+      for (const name of now.missingDirectories) createDirectory(host, `${given.shared}/${name}`, given)
     },
     words: (_, { now }) => `make ${now.missingDirectories.join(', ')}`,
   },

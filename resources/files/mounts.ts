@@ -15,12 +15,12 @@ interface Mount {
 
 /** Decides whether several hosts can share a path; follows links. */
 export function isOnNetworkMount(host: HostReader, path: string): boolean {
-  return networkFileSystem.test(fileSystemOf(host, resolvedPath(host, path)) ?? '')
+  return networkFileSystem.test(fileSystemType(host, resolvedPath(host, path)) ?? '')
 }
 
 /** Returns the type of a path's file system. */
-function fileSystemOf(host: HostReader, path: string): string | undefined {
-  const above = mountsOf(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
+function fileSystemType(host: HostReader, path: string): string | undefined {
+  const above = readMounts(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
   // The longest mount point counts; of several mounts at one point the last, which covers the others.
   return above.reduce<Mount | undefined>(
     (best, one) => (one.at.length >= (best?.at.length ?? 0) ? one : best),
@@ -29,13 +29,17 @@ function fileSystemOf(host: HostReader, path: string): string | undefined {
 }
 
 /** Returns the mounts, in the order of mounting. */
-export function mountsOf(host: HostReader): Mount[] {
+export function readMounts(host: HostReader): Mount[] {
   const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
-  return lines.map(([, at = '', type = '', options = '']) => ({ at: unescaped(at), type, options: options.split(',') }))
+  return lines.map(([, at = '', type = '', options = '']) => ({
+    at: unescapePath(at),
+    type,
+    options: options.split(','),
+  }))
 }
 
 /** Decodes a path of the kernel's table: blanks, tabs, line breaks and backslashes are three octal digits. */
-function unescaped(path: string): string {
+function unescapePath(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
 }
 

@@ -12,13 +12,13 @@ export const originalPath = (path: string): string => `${backups}${path}`
  * Decides whether a file is unchanged since its package installed it. Packages list configuration files, which are
  * below /etc.
  */
-export function isOriginal(host: HostReader, path: string): boolean {
+export function isPackagedOriginal(host: HostReader, path: string): boolean {
   return path.startsWith('/etc/') && host.lstat(path)?.kind === 'file' && isPackagedFile(host, path)
 }
 
 /** Copies an unchanged packaged file, with its mode and owner; a file with edits is not copied. */
 export function keepOriginal(host: Host, path: string): void {
-  const content = isOriginal(host, path) ? host.readBytes(path) : null
+  const content = isPackagedOriginal(host, path) ? host.readBytes(path) : null
   const stat = host.lstat(path)
   if (content === null || stat === null) return
   const copy = originalPath(path)

@@ -8,7 +8,7 @@ import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
 import { keepOriginal } from './packaged_file.ts'
-import { loginProps, requireSha256, sha256Of, sourceOf, sourceProps } from './source_url.ts'
+import { loginProps, parseSource, requireSha256, sha256OfFile, sourceProps } from './source_url.ts'
 
 const props = z.strictObject({
   path: absolutePath.describe('Where the file is; its directory has to be there'),
@@ -34,14 +34,14 @@ type State = z.output<typeof state>
 /** Returns the wanted digest of the content if it is known, else of the source. */
 async function wantedContent(host: HostReader, props: Props): Promise<string> {
   if (props.sha256 !== undefined) return props.sha256.toLowerCase()
-  const { path: local, url } = sourceOf(props)
+  const { path: local, url } = parseSource(props)
   if (local === null) return digestOf(url)
   if (host.stat(local)?.kind !== 'file')
     throw new ConvergeError(`there is no file ${local} on this host`, {
       code: 'NO_FILE',
       hint: `put the file at ${local} on the host, or correct the property url`,
     })
-  return sha256Of(host, local)
+  return sha256OfFile(host, local)
 }
 
 export const remote_file = defineResource(
@@ -65,13 +65,13 @@ export const remote_file = defineResource(
   },
   {
     async read(host, given, context): Promise<State> {
-      for (const secret of [given.password, sourceOf(given).password]) if (secret) context.secret(secret)
+      for (const secret of [given.password, parseSource(given).password]) if (secret) context.secret(secret)
       const wanted = await wantedContent(host, given)
       const stat = host.lstat(given.path)
       if (stat === null || stat.kind !== 'file')
         return { kind: stat?.kind ?? 'absent', content: null, wanted, mode: null, owner: null, group: null }
-      const byUrl = given.sha256 === undefined && sourceOf(given).path === null
-      const content = byUrl ? host.recorded(context.name) : await sha256Of(host, given.path)
+      const byUrl = given.sha256 === undefined && parseSource(given).path === null
+      const content = byUrl ? host.recorded(context.name) : await sha256OfFile(host, given.path)
       return { kind: 'file', content, wanted, ...readOwnership(host, given, stat) }
     },
     desired(given, now): State {
@@ -109,7 +109,7 @@ async function fetch(host: Host, given: Props, content: string, context: Context
   const { path, mode, owner, group } = given
   const sha256 = given.sha256?.toLowerCase()
   keepOriginal(host, path)
-  const { path: local, url, user, password } = sourceOf(given)
+  const { path: local, url, user, password } = parseSource(given)
   if (local === null) {
     context.progress(`fetching ${url}`)
     return host.download(url, path, { mode, owner, group, user, password, sha256 })

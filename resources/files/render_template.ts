@@ -4,7 +4,7 @@ import type Handlebars from 'handlebars'
 import { readInputFile } from '../../core/host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { utf8Text } from '../../core/model/utf8.ts'
-import { type Engine, Mistake, makeEngine } from './strict_handlebars.ts'
+import { makeEngine, type TemplateEngine, TemplateMistake } from './strict_handlebars.ts'
 
 export interface TemplateProps {
   readonly path: string
@@ -13,7 +13,7 @@ export interface TemplateProps {
   readonly variables: Readonly<Record<string, unknown>>
 }
 
-let engine: Engine | undefined
+let engine: TemplateEngine | undefined
 const compiled = new Map<string, Handlebars.TemplateDelegate>()
 
 /** Loads handlebars; only runs with templates need it. */
@@ -80,7 +80,7 @@ function templateError(error: unknown, name: string, known: readonly string[]): 
   const message = error instanceof Error ? error.message : String(error)
   const [, at, column] = / - (\d+):(\d+)$/.exec(message) ?? []
   const parse = /^Parse error on line (\d+):\n([\s\S]*)$/.exec(message)
-  const line = at ?? parse?.[1] ?? (error instanceof Mistake ? error.line : undefined)
+  const line = at ?? parse?.[1] ?? (error instanceof TemplateMistake ? error.line : undefined)
   const place = [name, line, column === undefined ? undefined : Number(column) + 1].filter((part) => part !== undefined)
   const refuse = (what: string, hint?: string, output?: string) =>
     new ConvergeError(`${place.join(':')}: ${what}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
@@ -101,6 +101,6 @@ function templateError(error: unknown, name: string, known: readonly string[]): 
     return refuse(`there is no partial ${partial[1]}`, 'templates have no partials: give the text as a variable')
   return refuse(
     `the template cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`,
-    error instanceof Mistake ? error.hint : undefined,
+    error instanceof TemplateMistake ? error.hint : undefined,
   )
 }

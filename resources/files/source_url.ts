@@ -34,18 +34,18 @@ export interface Source {
 }
 
 /** Returns the source. Moves a login from the URL into `user` and `password`, so that no log contains it. */
-export function sourceOf({ url, user, password }: Address): Source {
+export function parseSource({ url, user, password }: Address): Source {
   if (url.startsWith('/')) return { path: url, url, user, password }
   const parsed = new URL(url)
   if (parsed.protocol === 'file:') return { path: fileURLToPath(parsed), url, user, password }
-  const inUrl = { user: decoded(parsed.username), password: decoded(parsed.password) }
+  const inUrl = { user: decodePercent(parsed.username), password: decodePercent(parsed.password) }
   parsed.username = ''
   parsed.password = ''
   return { path: null, url: parsed.href, user: user ?? (inUrl.user || undefined), password: password ?? inUrl.password }
 }
 
 /** Decodes a part of a URL; a text that is not percent-encoded, such as the password `50%`, stays unchanged. */
-function decoded(text: string): string {
+function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch (error) {
@@ -58,7 +58,7 @@ function decoded(text: string): string {
  * Returns the digest of a file on this host. sha256sum prints a backslash before it if the name contains a backslash or
  * a line break.
  */
-export async function sha256Of(host: HostReader, path: string): Promise<string> {
+export async function sha256OfFile(host: HostReader, path: string): Promise<string> {
   const { stdout } = await host.query(['sha256sum', '--', path])
   return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
 }
@@ -68,7 +68,7 @@ export async function sha256Of(host: HostReader, path: string): Promise<string> 
  * @throws CHECKSUM_MISMATCH
  */
 export async function requireSha256(host: HostReader, path: string, wanted: string): Promise<void> {
-  const found = await sha256Of(host, path)
+  const found = await sha256OfFile(host, path)
   if (found === wanted) return
   throw new ConvergeError(`${path} has the sha256 ${found}, not ${wanted}`, {
     code: 'CHECKSUM_MISMATCH',

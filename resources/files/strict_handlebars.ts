@@ -1,9 +1,11 @@
 /** Creates a strict handlebars engine with helpers for configuration files. */
+
 import type Handlebars from 'handlebars'
 import { nearest } from '../../core/model/nearest.ts'
+import { shellQuoted } from '../../core/text/shell.ts'
 
 /** A mistake in a template, with its line if it is known. */
-export class Mistake extends Error {
+export class TemplateMistake extends Error {
   line: number | undefined
   constructor(
     message: string,
@@ -13,7 +15,7 @@ export class Mistake extends Error {
   }
 }
 
-export interface Engine {
+export interface TemplateEngine {
   compile(source: string): Handlebars.TemplateDelegate
 }
 
@@ -22,7 +24,7 @@ export interface Engine {
  * names that it prints: `{{#if typo}}` would be false. `{{list}}` would print JavaScript's conversion, and the error
  * for an unknown helper would lack its line.
  */
-export function makeEngine(handlebars: typeof Handlebars): Engine {
+export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
   const own = handlebars.create()
   const known = [...Object.keys(helpers), ...builtIn, printed]
   for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, withLine(helper))
@@ -30,7 +32,7 @@ export function makeEngine(handlebars: typeof Handlebars): Engine {
   class Stricter extends handlebars.Visitor {
     override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
       const { path } = statement
-      const name = nameOf(path)
+      const name = nodeName(path)
       if (name !== undefined && statement.params.length === 0 && !known.includes(name)) {
         statement.params = [path]
         statement.path = {
@@ -53,10 +55,10 @@ export function makeEngine(handlebars: typeof Handlebars): Engine {
       this.strictly(expression)
     }
     private strictly({ path, params, hash, loc }: Call): void {
-      const name = nameOf(path)
+      const name = nodeName(path)
       if (name !== undefined && params.length > 0) requireHelper(name, known, loc.start.line)
       for (const value of [...params, ...(hash?.pairs ?? []).map((pair) => pair.value)])
-        if (nameOf(value) !== undefined) Object.assign(value, { strict: true })
+        if (nodeName(value) !== undefined) Object.assign(value, { strict: true })
     }
   }
   return {
@@ -71,7 +73,7 @@ export function makeEngine(handlebars: typeof Handlebars): Engine {
 type Call = Pick<hbs.AST.BlockStatement, 'params' | 'hash' | 'loc'> & { readonly path: hbs.AST.Node }
 
 /** Returns the name that a path of the template spells, or undefined for a literal. */
-function nameOf(node: hbs.AST.Node): string | undefined {
+function nodeName(node: hbs.AST.Node): string | undefined {
   return node.type === 'PathExpression' ? (node as hbs.AST.PathExpression).original : undefined
 }
 
@@ -84,14 +86,16 @@ const printed = 'print'
 function print(value: unknown, options: { loc?: hbs.AST.SourceLocation }): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  const mistake = new Mistake(`what is printed has to be a string, a number or a boolean, not ${kindOf(value)}`)
+  const mistake = new TemplateMistake(
+    `what is printed has to be a string, a number or a boolean, not ${typeName(value)}`,
+  )
   mistake.line = options.loc?.start.line
   throw mistake
 }
 
 function requireHelper(name: string, known: readonly string[], line: number): void {
   if (known.includes(name)) return
-  const mistake = new Mistake(
+  const mistake = new TemplateMistake(
     `there is no helper ${name}`,
     nearest(name, known) ?? `there are: ${[...known].sort().join(', ')}`,
   )
@@ -106,46 +110,46 @@ function withLine(helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate 
       return Reflect.apply(helper, this, values)
     } catch (error) {
       const options = values.at(-1) as { loc?: hbs.AST.SourceLocation } | undefined
-      if (error instanceof Mistake) error.line ??= options?.loc?.start.line
+      if (error instanceof TemplateMistake) error.line ??= options?.loc?.start.line
       throw error
     }
   }
 }
 
 /** Requires a string, a number or a boolean, the only values of configuration files. */
-function word(value: unknown, helper: string): string {
+function requireString(value: unknown, helper: string): string {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
-  throw new Mistake(`${helper} has to be a string, a number or a boolean, not ${kindOf(value)}`)
+  throw new TemplateMistake(`${helper} has to be a string, a number or a boolean, not ${typeName(value)}`)
 }
 
-function kindOf(value: unknown): string {
+function typeName(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a map' : `a ${typeof value}`
 }
 
-function words(value: unknown, helper: string): string[] {
-  if (!Array.isArray(value)) throw new Mistake(`${helper} takes a list, not ${kindOf(value)}`)
-  return value.map((item) => word(item, helper))
+function requireStrings(value: unknown, helper: string): string[] {
+  if (!Array.isArray(value)) throw new TemplateMistake(`${helper} takes a list, not ${typeName(value)}`)
+  return value.map((item) => requireString(item, helper))
 }
 
 export const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
   /** Prints one item per line, indented by four spaces, as ini files continue a value. */
   iniList: (value: unknown) =>
-    words(value, 'iniList')
+    requireStrings(value, 'iniList')
       .map((item) => `\n    ${item}`)
       .join(''),
   /** Joins items by a separator, by default a space. */
   join: (value: unknown, separator: unknown) =>
-    words(value, 'join').join(typeof separator === 'string' ? separator : ' '),
+    requireStrings(value, 'join').join(typeof separator === 'string' ? separator : ' '),
   /** Quotes a value with double quotes, and escapes backslashes and quotes. */
-  quote: (value: unknown) => `"${word(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
+  quote: (value: unknown) => `"${requireString(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
   /** Quotes a value with single quotes for a POSIX shell. */
-  shellQuote: (value: unknown) => `'${word(value, 'shellQuote').replaceAll("'", "'\\''")}'`,
+  shellQuote: (value: unknown) => `'${shellQuoted(requireString(value, 'shellQuote'))}'`,
   /** Prints the value as JSON. */
   json: (value: unknown) => JSON.stringify(value),
   /** Iterates over a map in the order of its keys: `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`. */
   eachSorted(this: unknown, map: unknown, options: Handlebars.HelperOptions) {
-    if (typeof map !== 'object' || map === null) throw new Mistake('eachSorted takes a map')
+    if (typeof map !== 'object' || map === null) throw new TemplateMistake('eachSorted takes a map')
     const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     return entries
       .map(([key, value], index) =>
@@ -159,7 +163,7 @@ export const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
   /** Returns the value of a map or list at a name or number: `{{lookup map key}}`. */
   lookup(map: unknown, key: unknown) {
     if (typeof map !== 'object' || map === null || !Object.hasOwn(map, String(key)))
-      throw new Mistake(`lookup finds no ${String(key)}`)
-    return word((map as Record<string, unknown>)[String(key)], 'lookup')
+      throw new TemplateMistake(`lookup finds no ${String(key)}`)
+    return requireString((map as Record<string, unknown>)[String(key)], 'lookup')
   },
 }

@@ -41,7 +41,7 @@ type State = z.output<typeof state>
  * Returns a hint for what is at the path. A directory may contain data that belongs at the link's target, such as
  * blobs.
  */
-function inTheWay(given: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
+function blockedMessage(given: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
   const { path, target } = given
   const away = shellWords(['mv', path, `${path}.old`])
   if (kind !== 'directory' || target === undefined)
@@ -71,7 +71,7 @@ export const symlink = defineResource(
       if (now.kind !== 'absent' && now.kind !== 'link')
         throw new ConvergeError(`${props.path} is a real ${now.kind}, not a link`, {
           code: 'IN_THE_WAY',
-          hint: inTheWay(props, now.kind),
+          hint: blockedMessage(props, now.kind),
         })
       return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
     },

@@ -19,7 +19,7 @@ export interface Unpacking {
  * @throws ConvergeError UNSAFE_ARCHIVE for members with `..` or absolute names, links that point outside, and devices
  */
 export async function unpack(host: Host, { file, into, strip }: Unpacking, context: Context): Promise<void> {
-  const user = workerIn(host, dirname(into))
+  const user = unpackAccount(host, dirname(into))
   const account = user === undefined ? null : host.account(user)
   const group = account === null ? undefined : host.groupById(account.gid)?.name
   host.makeDirectory(into, { mode: '0700', owner: user, group })
@@ -42,7 +42,7 @@ export async function unpack(host: Host, { file, into, strip }: Unpacking, conte
  * create meanwhile.
  * @returns undefined for the account of the run
  */
-export function workerIn(host: HostReader, directory: string): string | undefined {
+export function unpackAccount(host: HostReader, directory: string): string | undefined {
   const uid = host.stat(directory)?.uid ?? 0
   return host.isRoot && uid !== 0 ? host.accountById(uid)?.name : undefined
 }
@@ -117,7 +117,7 @@ function checkTree(host: HostReader, root: string, below: readonly string[]): vo
     else if (kind === 'other') throw unsafeArchive(`${[...below, name].join('/')} is a device, a pipe or a socket`)
     else if (kind === 'link') {
       const target = host.readLink(path) ?? ''
-      if (leaves(target, below.length)) throw unsafeArchive(`${[...below, name].join('/')} is a link to ${target}`)
+      if (leavesRoot(target, below.length)) throw unsafeArchive(`${[...below, name].join('/')} is a link to ${target}`)
     }
   }
 }
@@ -126,7 +126,7 @@ function checkTree(host: HostReader, root: string, below: readonly string[]): vo
  * Decides whether a link may lead outside. `..` is allowed only at the start, and not above the root: a later one may
  * start wherever another link leads.
  */
-function leaves(target: string, depth: number): boolean {
+function leavesRoot(target: string, depth: number): boolean {
   const parts = target.split('/').filter((part) => part !== '' && part !== '.')
   const down = parts.findIndex((part) => part !== '..')
   const up = down < 0 ? parts.length : down

@@ -3,18 +3,26 @@ import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
-import { bootOf, leftovers, metadataDirectory, type ReleaseFile } from '../releases/releases.ts'
+import { bootId, leftovers, metadataDirectory, type ReleaseFile } from '../releases/releases.ts'
 import { checkOut, forgetFiles } from './checkout.ts'
-import { makeInside, removeInside } from './contained_paths.ts'
+import { makeDirectoryInside, removeInside } from './contained_paths.ts'
 import { copyDirectory } from './directory_source.ts'
-import { ensureCommit, fetchAll, hasCommit, type Mirror, noSuchCommit, noteCommit, notedCommit } from './mirror.ts'
+import {
+  ensureCommit,
+  fetchAll,
+  hasCommit,
+  type Mirror,
+  missingCommitError,
+  noteCommit,
+  notedCommit,
+} from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
-import { remoteOf } from './remote.ts'
+import { createRemote } from './remote.ts'
 import { withMirror } from './repair_mirror.ts'
 import { resolveShort } from './resolve_revision.ts'
-import { mirrorOf, ownerOf, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
+import { createMirror, fileOwner, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
 
-interface Made {
+interface CreatedRelease {
   readonly id: string
   readonly commit: string
   readonly identity: string
@@ -26,7 +34,7 @@ interface Made {
  * reached
  * @param settle computes the release for a commit that only a fetch can determine
  */
-export async function produce(
+export async function buildRelease(
   host: Host,
   props: GitReleaseProps,
   wanted: Wanted & { readonly asked: boolean },
@@ -35,14 +43,16 @@ export async function produce(
 ): Promise<void> {
   requireDirectories(host, props)
   if (props.scmType === 'directory')
-    return build(host, props, whole(wanted), context, (to) => copy(host, props, whole(wanted), to))
-  const mirror = mirrorOf(host, props, context)
+    return build(host, props, completeDescription(wanted), context, (to) =>
+      copySource(host, props, completeDescription(wanted), to),
+    )
+  const mirror = createMirror(host, props, context)
   await withMirror(host, mirror, { mayFetch: props.pin === 'remote' }, context, () =>
-    produceFromMirror(host, mirror, props, wanted, settle, context),
+    buildFromMirror(host, mirror, props, wanted, settle, context),
   )
 }
 
-async function produceFromMirror(
+async function buildFromMirror(
   host: Host,
   mirror: Mirror,
   props: GitReleaseProps,
@@ -50,9 +60,11 @@ async function produceFromMirror(
   settle: (commit: string) => Wanted,
   context: Context,
 ): Promise<void> {
-  const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
+  const made = completeDescription(
+    wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted,
+  )
   const there = host.lstat(`${props.into}/${made.id}`) !== null
-  if (!there) await bring(host, mirror, made.commit, props, context)
+  if (!there) await fetchCommit(host, mirror, made.commit, props, context)
   if (wanted.asked && notedCommit(host, mirror, props.revision) !== made.commit)
     noteCommit(host, mirror, props.revision, made.commit)
   if (there) return
@@ -69,15 +81,15 @@ async function produceFromMirror(
 }
 
 /** Predicts the known effects on the releases directory: all except the files of the repository. */
-export function predictRelease(host: Host, props: GitReleaseProps, made: Made): void {
+export function predictRelease(host: Host, props: GitReleaseProps, made: CreatedRelease): void {
   requireDirectories(host, props)
   const directory = `${props.into}/${made.id}`
-  host.makeDirectory(directory, ownerOf(host, props))
-  if (props.scmType === 'directory') copy(host, props, made, directory)
-  furnish(host, props, made, directory)
+  host.makeDirectory(directory, fileOwner(host, props))
+  if (props.scmType === 'directory') copySource(host, props, made, directory)
+  addReleaseFiles(host, props, made, directory)
 }
 
-function whole({ id, commit, identity }: Wanted): Made {
+function completeDescription({ id, commit, identity }: Wanted): CreatedRelease {
   if (id !== null && commit !== null && identity !== null) return { id, commit, identity }
   throw new ConvergeError('it is not known which commit is wanted', { code: 'INTERNAL' })
 }
@@ -90,11 +102,11 @@ async function fetchShort(
 ): Promise<string> {
   await fetchAll(host, mirror, context)
   const commit = await resolveShort(host, mirror, revision, [])
-  if (commit === null) throw noSuchCommit(mirror.remote, revision)
+  if (commit === null) throw missingCommitError(mirror.remote, revision)
   return commit
 }
 
-async function bring(
+async function fetchCommit(
   host: Host,
   mirror: Mirror,
   commit: string,
@@ -113,17 +125,17 @@ async function bring(
 async function build(
   host: Host,
   props: GitReleaseProps,
-  made: Made,
+  made: CreatedRelease,
   context: Context,
   fill: (directory: string) => void | Promise<void>,
 ): Promise<void> {
   const { into } = props
   removeLeftovers(host, into, context)
   const hidden = `${into}/.${made.id}.checkout`
-  host.makeDirectory(hidden, ownerOf(host, props))
+  host.makeDirectory(hidden, fileOwner(host, props))
   try {
     await fill(hidden)
-    furnish(host, props, made, hidden)
+    addReleaseFiles(host, props, made, hidden)
   } catch (error) {
     // The disk may be full: a failed build is removed. The next run removes what a killed run left.
     if (error instanceof Error && 'code' in error) host.remove(hidden)
@@ -155,9 +167,9 @@ function freeName(host: HostReader, into: string, name: string): string {
   }
 }
 
-function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string): void {
+function copySource(host: Host, props: GitReleaseProps, { commit }: CreatedRelease, to: string): void {
   const source = sourceDirectory(props)
-  if (copyDirectory(host, source, to, ownerOf(host, props)) !== commit)
+  if (copyDirectory(host, source, to, fileOwner(host, props)) !== commit)
     throw new ConvergeError(`${source} is not what it was when it was looked at`, {
       code: 'SOURCE_CHANGED',
       hint:
@@ -169,10 +181,10 @@ function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string):
 }
 
 /** Adds converge's own files to the code: the links to shared files, and the description of the release. */
-function furnish(host: Host, props: GitReleaseProps, made: Made, directory: string): void {
-  const owner = ownerOf(host, props)
+function addReleaseFiles(host: Host, props: GitReleaseProps, made: CreatedRelease, directory: string): void {
+  const owner = fileOwner(host, props)
   for (const [name, path] of Object.entries(props.links)) {
-    makeInside(host, directory, posix.dirname(path), owner)
+    makeDirectoryInside(host, directory, posix.dirname(path), owner)
     const kind = host.lstat(`${directory}/${path}`)?.kind
     if (kind !== undefined)
       throw new ConvergeError(
@@ -194,10 +206,10 @@ function furnish(host: Host, props: GitReleaseProps, made: Made, directory: stri
   const text: ReleaseFile = {
     ...made,
     revision: props.scmType === 'git' ? props.revision : null,
-    repository: remoteOf(props, () => undefined).url,
+    repository: createRemote(props, () => undefined).url,
     created: new Date(host.now() * 1000).toISOString(),
     by: props.by ?? null,
-    boot: bootOf(host),
+    boot: bootId(host),
     record: props.record,
   }
   host.writeFile(`${metadata}/release.json`, `${JSON.stringify(text, null, 2)}\n`, { ...owner, mode: '0600' })

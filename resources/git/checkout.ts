@@ -4,7 +4,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { queryGit, runGit } from './checkout_git.ts'
-import { realDirectory, sharedPath } from './contained_paths.ts'
+import { isRealDirectory, sharedPath } from './contained_paths.ts'
 import { filterFailure, prepareFilters, requireNoPointers } from './filters.ts'
 import { ensureCommit, ensureMirror, hasCommit, type Mirror } from './mirror.ts'
 import { localGit, submoduleRemote } from './remote.ts'
@@ -38,7 +38,7 @@ export async function checkOut(host: Host, one: Checkout, context: Context): Pro
     if (host.lstat(`${git}/${path}`) === null) host.makeDirectory(`${git}/${path}`, mirror.owner)
   write('objects/info/alternates', `${objects}\n`)
   write('info/exclude', one.exclude.map((line) => `${line}\n`).join(''))
-  write('packed-refs', await tagsOf(host, mirror))
+  write('packed-refs', await describeTags(host, mirror))
   await checkOutFiles(host, one, context)
   return one.submodules ? [git, ...(await checkOutSubmodules(host, one, context))] : [git]
 }
@@ -69,7 +69,7 @@ export async function forgetFiles(
   await runGit(host, mirror.remote, args, `cannot leave out ${paths.join(', ')}`, files)
 }
 
-async function tagsOf(host: HostReader, mirror: Mirror): Promise<string> {
+async function describeTags(host: HostReader, mirror: Mirror): Promise<string> {
   const format = '--format=%(objectname) %(refname)'
   const { argv, options } = localGit(mirror.remote, [`--git-dir=${mirror.path}`, 'for-each-ref', format, 'refs/tags'])
   return (await host.query(argv, options)).stdout
@@ -85,17 +85,18 @@ interface Submodule {
 async function checkOutSubmodules(host: Host, one: Checkout, context: Context): Promise<string[]> {
   if (host.lstat(`${one.directory}/.gitmodules`)?.kind !== 'file') return []
   const made: string[] = []
-  for (const { name, path, url, commit } of await submodulesOf(host, one, context)) {
+  for (const { name, path, url, commit } of await readSubmodules(host, one, context)) {
     const remote = submoduleRemote(one.mirror.remote, url, context.secret)
     const slug = name.replace(/[^\w.-]+/g, '-').slice(-40)
     const modules = `${one.mirror.path}/modules`
     const mirror = { ...one.mirror, path: `${modules}/${slug}-${digestOf(remote.url).slice(0, 8)}.git`, remote }
     const directory = `${one.directory}/${path}`
-    if (!realDirectory(host, one.directory, path) || host.list(directory).length > 0) throw notEmpty(directory, name)
+    if (!isRealDirectory(host, one.directory, path) || host.list(directory).length > 0)
+      throw directoryNotEmptyError(directory, name)
     if (host.lstat(modules) === null) host.makeDirectory(modules, mirror.owner)
     await ensureMirror(host, mirror, context)
     if (one.fetch) await ensureSubmodule(host, mirror, commit, name, context)
-    else if (!(await hasCommit(host, mirror, commit))) throw notHere(name, remote.url, commit)
+    else if (!(await hasCommit(host, mirror, commit))) throw missingSubmoduleError(name, remote.url, commit)
     made.push(...(await checkOut(host, { ...one, directory, mirror, commit, exclude: [] }, context)))
   }
   return made
@@ -120,14 +121,14 @@ async function ensureSubmodule(
   }
 }
 
-function notHere(name: string, url: string, commit: string): ConvergeError {
+function missingSubmoduleError(name: string, url: string, commit: string): ConvergeError {
   return new ConvergeError(`the commit ${commit} of the submodule ${name} (${url}) is not on this host`, {
     code: 'NOT_HERE',
     hint: 'run a deploy: it may ask the remote',
   })
 }
 
-function notEmpty(directory: string, name: string): ConvergeError {
+function directoryNotEmptyError(directory: string, name: string): ConvergeError {
   return new ConvergeError(`the submodule ${name} cannot be checked out: ${directory} is no empty directory`, {
     code: 'IN_THE_WAY',
     hint: 'remove what the repository has at the path of the submodule, or correct .gitmodules',
@@ -135,7 +136,7 @@ function notEmpty(directory: string, name: string): ConvergeError {
 }
 
 /** Reads the submodules from `.gitmodules` and the tree of the commit. */
-async function submodulesOf(
+async function readSubmodules(
   host: Host,
   { directory, mirror, commit }: Checkout,
   context: Context,

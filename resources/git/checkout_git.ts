@@ -1,6 +1,6 @@
 /** Runs local git commands in the directory of a checkout. */
 import type { Host, HostReader } from '../../core/host/types.ts'
-import { gitFailure, localGit, type Remote, writing } from './remote.ts'
+import { asWriting, gitFailure, localGit, type Remote } from './remote.ts'
 
 type Account = Pick<Remote, 'user' | 'group'>
 
@@ -14,7 +14,7 @@ export function queryGit(host: HostReader, account: Account, directory: string, 
 
 /** Runs a git command that writes; `message` describes its failure. */
 export async function runGit(host: Host, account: Account, args: readonly string[], message: string, input?: string) {
-  const { argv, options } = writing(localGit(account, args))
+  const { argv, options } = asWriting(localGit(account, args))
   try {
     await host.run(argv, { ...options, input })
   } catch (error) {

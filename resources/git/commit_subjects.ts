@@ -12,7 +12,7 @@ const longest = 200
  * @param account that owns it
  * @returns the subjects by commit; none if there is no mirror, or git cannot read it
  */
-export async function subjectsOf(
+export async function readCommitSubjects(
   host: HostReader,
   path: string,
   account: { readonly user?: string | undefined; readonly group?: string | undefined },

@@ -4,13 +4,13 @@ import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 
 /** Decides whether all parts of `path` below `root` are real directories. */
-export function realDirectory(host: HostReader, root: string, path: string): boolean {
+export function isRealDirectory(host: HostReader, root: string, path: string): boolean {
   const parts = path.split('/')
   return parts.every((_, index) => host.lstat(`${root}/${parts.slice(0, index + 1).join('/')}`)?.kind === 'directory')
 }
 
 /** Makes the directory `path` below `root`, with its missing parents. */
-export function makeInside(host: Host, root: string, path: string, owner: WriteOptions): void {
+export function makeDirectoryInside(host: Host, root: string, path: string, owner: WriteOptions): void {
   if (path === '.' || path === '') return
   let at = root
   for (const part of path.split('/')) {
@@ -31,7 +31,7 @@ export function makeInside(host: Host, root: string, path: string, owner: WriteO
  */
 export function removeInside(host: Host, root: string, path: string): boolean {
   const slash = path.lastIndexOf('/')
-  if (slash !== -1 && !realDirectory(host, root, path.slice(0, slash))) return false
+  if (slash !== -1 && !isRealDirectory(host, root, path.slice(0, slash))) return false
   if (host.lstat(`${root}/${path}`) === null) return false
   host.remove(`${root}/${path}`)
   return true

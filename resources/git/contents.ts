@@ -7,7 +7,7 @@ import { hasCommit, type Mirror } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { queryContext } from './query_context.ts'
 import { localGit, remoteGit } from './remote.ts'
-import { mirrorOf, sourceDirectory, wantedCommit } from './source.ts'
+import { createMirror, sourceDirectory, wantedCommit } from './source.ts'
 
 export interface Contents {
   /** The source of the files: a revision with its commit, or a directory. */
@@ -20,7 +20,7 @@ export interface Contents {
  * Returns a reader of the files that the next deploy would use.
  * @throws as git_release does if the repository cannot be reached, or has no such revision
  */
-export async function contentsOf(host: HostReader, given: GitReleaseProps): Promise<Contents> {
+export async function openContents(host: HostReader, given: GitReleaseProps): Promise<Contents> {
   // Before setup the account does not exist yet: the account of the run reads the repository instead.
   const absent = given.user !== undefined && host.account(given.user) === null
   const props = absent ? { ...given, user: undefined, group: undefined } : given
@@ -29,8 +29,8 @@ export async function contentsOf(host: HostReader, given: GitReleaseProps): Prom
   const context = queryContext({ warn: (text) => void warnings.push(text) })
   const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
   const shown = commit === null ? props.revision : `${props.revision} is ${commit.slice(0, 12)}`
-  const mirror = mirrorOf(host, props, context)
-  const reader = commit === null ? null : await readerOf(host, mirror, commit)
+  const mirror = createMirror(host, props, context)
+  const reader = commit === null ? null : await mirrorReader(host, mirror, commit)
   return {
     description: [shown, ...warnings].join('; '),
     file: (path) => {
@@ -58,7 +58,7 @@ function isInside(path: string): boolean {
 type Reader = (path: string) => Promise<string | null>
 
 /** Returns a reader of the mirror, of a repository on this host, or else of a temporary copy of that one commit. */
-async function readerOf(host: HostReader, mirror: Mirror, commit: string): Promise<Reader | null> {
+async function mirrorReader(host: HostReader, mirror: Mirror, commit: string): Promise<Reader | null> {
   const { remote } = mirror
   const inside =
     (directory: string): Reader =>

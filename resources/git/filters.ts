@@ -31,7 +31,7 @@ export async function prepareFilters(host: Host, one: Checkout, context: Context
       await shareLfsStore(host, one)
       if (one.fetch) await fetchLfs(host, one, context)
       settings.push(...lfsSettings)
-    } else if (commands === undefined) throw notConfigured(name, paths)
+    } else if (commands === undefined) throw missingFilterError(name, paths)
     // A filter that has only a `clean` command does not change a checkout.
     else if (commands.has('smudge') || commands.has('process')) settings.push(`filter.${name}.required=true`)
   }
@@ -48,7 +48,7 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
     return new ConvergeError(`the Git LFS files of ${commit} (${mirror.remote.url}) are not on this host`, {
       ...{ code: 'NOT_HERE', hint: 'run a deploy: it fetches them', output, cause: error },
     })
-  return new ConvergeError(`the git filter "${name}" failed; it converts ${listed(files.get(name) ?? [])}`, {
+  return new ConvergeError(`the git filter "${name}" failed; it converts ${listPaths(files.get(name) ?? [])}`, {
     code: 'FILTER_FAILED',
     hint: `check that the program of filter.${name} is installed (git config --system --get-regexp filter)`,
     ...{ output, cause: error },
@@ -62,7 +62,7 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
 export function requireNoPointers(host: HostReader, { directory }: Checkout, { files }: Filters): void {
   const left = leftPointers(host, directory, files.get('lfs') ?? [])
   if (left.length === 0) return
-  throw new ConvergeError(`git-lfs did not replace the pointers of ${listed(left)}`, {
+  throw new ConvergeError(`git-lfs did not replace the pointers of ${listPaths(left)}`, {
     code: 'FILTER_FAILED',
     hint: 'run git lfs fsck --pointers in a clone to list the damaged pointers, then commit these files again',
   })
@@ -114,7 +114,7 @@ async function requireLfs(host: HostReader, { directory, mirror }: Checkout, pat
     await queryGit(host, mirror.remote, directory, ['lfs', 'version'])
   } catch (error) {
     if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') throw error
-    throw new ConvergeError(`git-lfs is not installed, and Git LFS stores ${listed(paths)}`, {
+    throw new ConvergeError(`git-lfs is not installed, and Git LFS stores ${listPaths(paths)}`, {
       code: 'FILTER_MISSING',
       hint: 'install it: apt-get install git-lfs, or list git-lfs in os_packages of the app',
       cause: error,
@@ -122,14 +122,17 @@ async function requireLfs(host: HostReader, { directory, mirror }: Checkout, pat
   }
 }
 
-function notConfigured(name: string, paths: readonly string[]): ConvergeError {
-  return new ConvergeError(`git has no filter "${name}" on this host, which .gitattributes sets for ${listed(paths)}`, {
-    code: 'FILTER_MISSING',
-    hint: `install its program and run: git config --system filter.${name}.smudge COMMAND; "cat" as the command deploys these files as they are in the repository`,
-  })
+function missingFilterError(name: string, paths: readonly string[]): ConvergeError {
+  return new ConvergeError(
+    `git has no filter "${name}" on this host, which .gitattributes sets for ${listPaths(paths)}`,
+    {
+      code: 'FILTER_MISSING',
+      hint: `install its program and run: git config --system filter.${name}.smudge COMMAND; "cat" as the command deploys these files as they are in the repository`,
+    },
+  )
 }
 
-function listed(paths: readonly string[]): string {
+function listPaths(paths: readonly string[]): string {
   const more = paths.length - 5
   return `${paths.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }

@@ -4,8 +4,8 @@ import type { HostReader } from '../../core/host/types.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { Unknown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
-import { bootOf, listReleases, nextId, type Release, releaseFor } from '../releases/releases.ts'
-import { predictRelease, produce } from './build_release.ts'
+import { bootId, listReleases, nextId, type Release, releaseFor } from '../releases/releases.ts'
+import { buildRelease, predictRelease } from './build_release.ts'
 import { type GitReleaseProps, gitReleaseProps } from './props.ts'
 import { type Wanted, wantedCommit } from './source.ts'
 
@@ -77,7 +77,7 @@ export const git_release = defineResource(
     async apply(host, props, { desired }, context) {
       const settle = (commit: string) =>
         wantedRelease(host, props, listReleases(host, props.into, props.current), commit)
-      await produce(host, props, desired.wanted, settle, context)
+      await buildRelease(host, props, desired.wanted, settle, context)
     },
     predict(host, props, { now, desired }) {
       const { id, commit, identity } = desired.wanted
@@ -117,7 +117,7 @@ function wantedRelease(
   const live = releases.find((release) => release.current)
   // With `pin: 'current'` the current release is meant, not a later release of the same commit that was rolled back.
   const stays = props.pin === 'current' && !props.always && live?.identity === identity
-  const release = stays ? live : releaseFor(releases, identity, props.always, bootOf(host))
+  const release = stays ? live : releaseFor(releases, identity, props.always, bootId(host))
   return { release, id: release?.id ?? nextId(host, props.into, commit), commit, identity }
 }
 

@@ -4,7 +4,7 @@ import type { Context } from '../../core/model/resource.ts'
 import type { Checkout } from './checkout.ts'
 import { runGit } from './checkout_git.ts'
 import { sharedPath } from './contained_paths.ts'
-import { gitFailure, remoteExtension, writing } from './remote.ts'
+import { asWriting, gitFailure, remoteExtension } from './remote.ts'
 
 /** The first words of a pointer, the text that stands for a file in the repository. */
 const pointerStart = 'version https://git-lfs.github.com/spec/'
@@ -44,7 +44,7 @@ export async function fetchLfs(host: Host, { directory, mirror, commit }: Checko
   const { remote } = mirror
   const settings = [...lfsSettings, `remote.origin.url=${remote.url}`]
   const args = [...settings.flatMap((setting) => ['-c', setting]), '-C', directory, 'lfs', 'fetch', 'origin', commit]
-  const { argv, options } = writing(remoteExtension(host, remote, args))
+  const { argv, options } = asWriting(remoteExtension(host, remote, args))
   context.progress(`fetching Git LFS files of ${remote.url}`)
   // git-lfs does not understand the relative path in objects/info/alternates.
   const environment = { ...options.environment, GIT_ALTERNATE_OBJECT_DIRECTORIES: `${mirror.path}/objects` }

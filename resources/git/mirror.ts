@@ -7,7 +7,7 @@ import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts
 import type { Context } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { irregularEntry, isRemainder } from './irregular_entries.ts'
-import { gitFailure, localGit, type Remote, remoteGit, writing } from './remote.ts'
+import { asWriting, gitFailure, localGit, type Remote, remoteGit } from './remote.ts'
 
 export interface Mirror {
   /** Absolute path of the bare repository. */
@@ -46,23 +46,24 @@ export function mirrorExists(host: HostReader, { path }: Mirror): boolean {
 /** Decides whether the mirror has the commit and all its objects. */
 export async function hasCommit(host: HostReader, mirror: Mirror, commit: string): Promise<boolean> {
   if (!mirrorExists(host, mirror)) return false
-  return (await ask(host, mirror, ['cat-file', '-e', `${commit}^{commit}`], 'any')).status === 0
+  return (await queryMirror(host, mirror, ['cat-file', '-e', `${commit}^{commit}`], 'any')).status === 0
 }
 
 /** Returns the branches and tags as of the last fetch. */
 export async function knownRefs(host: HostReader, mirror: Mirror): Promise<Refs> {
   if (!mirrorExists(host, mirror) || readNotes(host, mirror).fetched !== mirror.remote.url) return new Map()
   const format = '--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}'
-  return parseRefs((await ask(host, mirror, ['for-each-ref', format])).stdout)
+  return parseRefs((await queryMirror(host, mirror, ['for-each-ref', format])).stdout)
 }
 
 /** Returns all commits whose name starts with a prefix. */
 export async function commitsStarting(host: HostReader, mirror: Mirror, prefix: string): Promise<string[]> {
   if (!mirrorExists(host, mirror)) return []
-  const objects = (await ask(host, mirror, ['rev-parse', `--disambiguate=${prefix}`])).stdout
+  const objects = (await queryMirror(host, mirror, ['rev-parse', `--disambiguate=${prefix}`])).stdout
   if (objects === '') return []
-  const kinds = (await ask(host, mirror, ['cat-file', '--batch-check=%(objecttype) %(objectname)'], [0], objects))
-    .stdout
+  const kinds = (
+    await queryMirror(host, mirror, ['cat-file', '--batch-check=%(objecttype) %(objectname)'], [0], objects)
+  ).stdout
   return kinds
     .split('\n')
     .flatMap((line) => (line.startsWith('commit ') ? [line.slice(7)] : []))
@@ -72,7 +73,7 @@ export async function commitsStarting(host: HostReader, mirror: Mirror, prefix: 
 /** Returns a line for each commit, with its date and subject. */
 export async function describeCommits(host: HostReader, mirror: Mirror, commits: readonly string[]): Promise<string[]> {
   const args = ['log', '--no-walk', '--date=short', '--format=%H %ad %s', ...commits]
-  return (await ask(host, mirror, args)).stdout.trimEnd().split('\n')
+  return (await queryMirror(host, mirror, args)).stdout.trimEnd().split('\n')
 }
 
 /**
@@ -115,7 +116,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   if (host.lstat(`${path}/HEAD`) !== null || isRemainder(host, path)) {
     checkOwner(host, mirror)
     const irregular = irregularEntry(host, path)
-    const problem = irregular === null ? await damageOf(host, mirror) : `${irregular} is not a file of git`
+    const problem = irregular === null ? await findDamage(host, mirror) : `${irregular} is not a file of git`
     if (problem === null) return
     context.warn(`the mirror ${path} is damaged and will be rebuilt: ${problem} (check the disk of this host)`)
     host.remove(path)
@@ -128,7 +129,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
       code: 'IN_THE_WAY',
       hint: `find out what it is, then move it away: mv ${path} ${path}.old`,
     })
-  const { argv, options } = writing(localGit(remote, ['init', '--quiet', '--bare', '--template=', fresh]))
+  const { argv, options } = asWriting(localGit(remote, ['init', '--quiet', '--bare', '--template=', fresh]))
   try {
     await host.run(argv, options)
   } catch (error) {
@@ -140,7 +141,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
 }
 
 /** Returns git's error for a repository with damaged files, such as after a power cut; null if git can read it. */
-async function damageOf(host: HostReader, { path, remote }: Mirror): Promise<string | null> {
+async function findDamage(host: HostReader, { path, remote }: Mirror): Promise<string | null> {
   const { argv, options } = localGit(remote, [`--git-dir=${path}`, 'for-each-ref', '--format=%(refname)'])
   const { status, stderr } = await host.query(argv, { ...options, accept: 'any' })
   const problem = /^(?:fatal|error|warning): (.*)/m.exec(stderr)?.[1]
@@ -178,10 +179,11 @@ export async function ensureCommit(
   try {
     await fetchRefs(host, mirror, context, [`+${commit}:refs/converge/${commit}`])
   } catch (error) {
-    if (error instanceof ConvergeError && notThere.test(error.output ?? '')) throw noSuchCommit(mirror.remote, commit)
+    if (error instanceof ConvergeError && notThere.test(error.output ?? ''))
+      throw missingCommitError(mirror.remote, commit)
     throw error
   }
-  if (!(await hasCommit(host, mirror, commit))) throw noSuchCommit(mirror.remote, commit)
+  if (!(await hasCommit(host, mirror, commit))) throw missingCommitError(mirror.remote, commit)
 }
 
 /** Fetches all current branches and tags. */
@@ -202,8 +204,8 @@ async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: rea
   const { path, remote } = mirror
   const [flags, specs] = [refs.filter((ref) => ref.startsWith('--')), refs.filter((ref) => !ref.startsWith('--'))]
   const args = ['fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...flags, '--', remote.url, ...specs]
-  const { argv, options } = writing(remoteGit(host, remote, [`--git-dir=${path}`, ...args]))
-  if (host.lstat(`${path}/${underWay}`) !== null) repair(host, path)
+  const { argv, options } = asWriting(remoteGit(host, remote, [`--git-dir=${path}`, ...args]))
+  if (host.lstat(`${path}/${underWay}`) !== null) removeRemains(host, path)
   writeDisposable(host, `${path}/${underWay}`, '', { mode: '0644', ...mirror.owner })
   context.progress(`fetching ${remote.url}`)
   try {
@@ -215,7 +217,7 @@ async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: rea
 }
 
 /** Removes what a killed git left: locks and partly received data. No other run works on this mirror. */
-function repair(host: Host, path: string): void {
+function removeRemains(host: Host, path: string): void {
   for (const name of host.list(path)) if (name.endsWith('.lock')) host.remove(`${path}/${name}`)
   for (const name of host.list(`${path}/objects/pack`))
     if (/^\.?tmp[-_]/.test(name)) host.remove(`${path}/objects/pack/${name}`)
@@ -237,12 +239,12 @@ async function packTogether(host: Host, { path, remote }: Mirror, context: Conte
   const packs = host.list(`${path}/objects/pack`).filter((name) => name.endsWith('.pack'))
   if (packs.length < manyPacks) return
   const args = [`--git-dir=${path}`, '-c', 'repack.writeBitmaps=false', 'repack', '-a', '-d', '-k', '-q']
-  const { argv, options } = writing(localGit(remote, args))
+  const { argv, options } = asWriting(localGit(remote, args))
   const { status, stderr } = await host.run(argv, { ...options, accept: 'any' })
   if (status !== 0) context.note(`${path} could not be packed together: ${stderr.trim().split('\n').at(-1) ?? ''}`)
 }
 
-function ask(
+function queryMirror(
   host: HostReader,
   { path, remote }: Mirror,
   args: readonly string[],
@@ -264,7 +266,7 @@ export function parseRefs(text: string): Refs {
   return refs
 }
 
-export function noSuchCommit(remote: Remote, revision: string): ConvergeError {
+export function missingCommitError(remote: Remote, revision: string): ConvergeError {
   return new ConvergeError(`${remote.url} has no commit ${revision}`, {
     code: 'UNKNOWN_REVISION',
     hint: 'push the commit to this repository; give a branch or a tag by its whole name',

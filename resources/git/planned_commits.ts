@@ -20,14 +20,14 @@ interface AppRevision {
 }
 
 /** Resolves revisions with the code of git_release; writes and fetches nothing. */
-export function revisionsOf(
+export function planRevisions(
   resources: readonly PlannedResource[],
   host: HostReader,
   { warn, secret }: Pick<Context, 'warn' | 'secret'>,
 ): Promise<AppRevision[]> {
   const releases = resources.filter(({ type }) => type === 'git_release')
   return Promise.all(
-    releases.map((one) => revisionOf(host, propsOf(one), queryContext({ warn, secret, name: one.name }))),
+    releases.map((one) => planRevision(host, plannedProps(one), queryContext({ warn, secret, name: one.name }))),
   )
 }
 
@@ -35,7 +35,7 @@ export function revisionsOf(
  * Parses the properties. The content of a release may be known only during the run; the source of its code must be
  * known now.
  */
-function propsOf({ props, name }: PlannedResource): GitReleaseProps {
+function plannedProps({ props, name }: PlannedResource): GitReleaseProps {
   const parsed = gitReleaseProps.safeParse(resolveReferences(props, () => 'known in the run'))
   if (parsed.success) return parsed.data
   throw new ConvergeError(`${name}: where its code comes from is known in the run only`, {
@@ -44,7 +44,7 @@ function propsOf({ props, name }: PlannedResource): GitReleaseProps {
   })
 }
 
-async function revisionOf(host: HostReader, given: GitReleaseProps, context: Context): Promise<AppRevision> {
+async function planRevision(host: HostReader, given: GitReleaseProps, context: Context): Promise<AppRevision> {
   const app = given.app ?? given.into.split('/').at(-2) ?? given.into
   if (given.scmType === 'directory') return { app, revision: null, commit: null }
   // Before setup the account does not exist: the account of the run queries instead.

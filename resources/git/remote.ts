@@ -33,7 +33,7 @@ export interface RemoteProps {
 const tokenLength = 20
 
 /** Returns the remote of the properties; passes their secrets to `secret`. */
-export function remoteOf(props: RemoteProps, secret: (value: string) => void): Remote {
+export function createRemote(props: RemoteProps, secret: (value: string) => void): Remote {
   const { user, group, sshKey, knownHosts } = props
   const { url, username, password } = splitUrl(props.repository)
   const name = props.username ?? username
@@ -52,7 +52,7 @@ export function remoteOf(props: RemoteProps, secret: (value: string) => void): R
 
 /** Returns the remote of a submodule: with the same key, and the same login on the same server. */
 export function submoduleRemote(main: Remote, given: string, secret: (value: string) => void): Remote {
-  const own = remoteOf({ repository: resolveUrl(main.url, given) }, secret)
+  const own = createRemote({ repository: resolveUrl(main.url, given) }, secret)
   const origin = /^https?:\/\/[^/]+/i.exec(own.url)?.[0]
   const login = own.login ?? (main.login?.origin === origin ? main.login : null)
   return { ...main, url: own.url, local: own.local, login }
@@ -81,14 +81,14 @@ function splitUrl(text: string): { url: string; username?: string; password?: st
   if (match === null) return { url: text }
   const [, scheme = '', userinfo = '', rest = ''] = match
   const colon = userinfo.indexOf(':')
-  const username = decoded(colon === -1 ? userinfo : userinfo.slice(0, colon))
-  const password = colon === -1 ? {} : { password: decoded(userinfo.slice(colon + 1)) }
+  const username = decodePercent(colon === -1 ? userinfo : userinfo.slice(0, colon))
+  const password = colon === -1 ? {} : { password: decodePercent(userinfo.slice(colon + 1)) }
   // The user name of ssh is part of the address; a password there has no effect, but is still a secret.
   if (/^ssh/i.test(scheme)) return { url: `${scheme}${username}@${rest}`, ...password }
   return { url: `${scheme}${rest}`, username, ...password }
 }
 
-function decoded(text: string): string {
+function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch (error) {
@@ -99,7 +99,7 @@ function decoded(text: string): string {
 
 function localPath(url: string): string | null {
   if (url.startsWith('/')) return url
-  return /^file:\/\//i.test(url) ? decoded(url.slice(7)) : null
+  return /^file:\/\//i.test(url) ? decodePercent(url.slice(7)) : null
 }
 
 /**
@@ -154,13 +154,13 @@ function sshCommand(remote: Remote): string {
   return `f() { ${files.join('; ')}; ${strict}${key}${hosts} "$@"; s=$?; exec 9<&- 8<&-; return $s; }; f`
 }
 
-export interface Command {
+export interface GitCommand {
   readonly argv: readonly string[]
   readonly options: CommandOptions
 }
 
 /** Returns a git command that does not leave this host. */
-export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly string[]): Command {
+export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly string[]): GitCommand {
   return {
     argv: ['git', ...settings.flatMap((setting) => ['-c', setting]), ...args],
     options: { user: remote.user, group: remote.group, environment: bareEnvironment, timeout: minutes(30) },
@@ -170,12 +170,12 @@ export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly 
 /**
  * Returns the same command for writing: files get the modes of the repository, whatever umask the run was started with.
  */
-export function writing({ argv, options }: Command): Command {
+export function asWriting({ argv, options }: GitCommand): GitCommand {
   return { argv: ['sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
 }
 
 /** Returns a git command that talks to the remote; secrets go through its environment, never through its arguments. */
-export function remoteGit(host: HostReader, remote: Remote, args: readonly string[]): Command {
+export function remoteGit(host: HostReader, remote: Remote, args: readonly string[]): GitCommand {
   const [verb = '', ...rest] = args
   const dir = verb.startsWith('--git-dir=') ? [verb, ...rest.splice(0, 1)] : [verb]
   const uploadPack = trusts(host, remote) ? ['--upload-pack=git -c safe.directory=* upload-pack'] : []
@@ -184,11 +184,11 @@ export function remoteGit(host: HostReader, remote: Remote, args: readonly strin
 }
 
 /** Returns the same for an extension of git, which reads a repository on this host without upload-pack. */
-export function remoteExtension(host: HostReader, remote: Remote, args: readonly string[]): Command {
+export function remoteExtension(host: HostReader, remote: Remote, args: readonly string[]): GitCommand {
   return authenticated(remote, [...(trusts(host, remote) ? ['-c', 'safe.directory=*'] : []), ...args])
 }
 
-function authenticated(remote: Remote, args: readonly string[]): Command {
+function authenticated(remote: Remote, args: readonly string[]): GitCommand {
   const { login } = remote
   const helper =
     login === null ? [] : ['-c', 'credential.helper=', '-c', `credential.${login.origin}.helper=${loginHelper}`]

@@ -29,7 +29,7 @@ export async function withMirror<T>(
   try {
     return await use()
   } catch (error) {
-    const problem = damageIn(error)
+    const problem = damageMessage(error)
     if (problem === null || !mayFetch) throw error
     context.warn(`the mirror ${mirror.path} is damaged and is fetched again: ${problem} (check the disk of this host)`)
     host.remove(mirror.path)
@@ -42,7 +42,7 @@ export async function withMirror<T>(
  * Returns the line of git's output that reports damage. Damage that the remote reports in its own repository does not
  * count.
  */
-function damageIn(error: unknown): string | null {
+function damageMessage(error: unknown): string | null {
   if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') return null
   const lines = (error.output ?? '').split('\n').filter((line) => /^(fatal|error|warning):/.test(line))
   return lines.find((line) => damaged.test(line)) ?? null

@@ -21,7 +21,7 @@ const fullCommit = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
 const shortCommit = /^[0-9a-f]{7,39}$/i
 
 /** Decides whether a revision, such as a branch, can mean another commit tomorrow. */
-export function isName(revision: string): boolean {
+export function isMovableName(revision: string): boolean {
   return !fullCommit.test(revision) && !shortCommit.test(revision)
 }
 
@@ -65,7 +65,7 @@ export async function resolveRevision(
     )
     return { commit, asked: false, unconfirmed: reason }
   }
-  const commit = commitOf(refs, revision, mirror.remote.url)
+  const commit = commitOfName(refs, revision, mirror.remote.url)
   if (commit !== null) return { commit, asked: true }
   if (short) return { commit: await onlyTip(refs, revision), asked: false }
   throw await unknownRevision(host, mirror.remote, revision, refs)
@@ -120,7 +120,7 @@ function listRemote(host: HostReader, remote: Remote, args: readonly string[]): 
   return host.once(`git ls-remote ${digestOf([args, remote])}`, async () => {
     const { argv, options } = remoteGit(host, remote, ['ls-remote', '--quiet', ...args])
     try {
-      return parseRefs((await asWhoeverIsThere(host, argv, options)).stdout)
+      return parseRefs((await queryAsExistingAccount(host, argv, options)).stdout)
     } catch (error) {
       throw gitFailure(error, `cannot ask ${remote.url} for its branches and tags`)
     }
@@ -131,7 +131,7 @@ function listRemote(host: HostReader, remote: Remote, args: readonly string[]): 
  * Runs a query as the given account. In a dry run that account may only be planned: the account of the run queries
  * instead.
  */
-async function asWhoeverIsThere(host: HostReader, ...[argv, options]: Parameters<HostReader['query']>) {
+async function queryAsExistingAccount(host: HostReader, ...[argv, options]: Parameters<HostReader['query']>) {
   try {
     return await host.query(argv, options)
   } catch (error) {
@@ -142,7 +142,7 @@ async function asWhoeverIsThere(host: HostReader, ...[argv, options]: Parameters
 }
 
 /** Returns the commit of an exact name; an annotated tag counts as the commit that it points to. */
-export function commitOf(refs: Refs, revision: string, url: string): string | null {
+export function commitOfName(refs: Refs, revision: string, url: string): string | null {
   const exact = (name: string) => refs.get(`${name}^{}`) ?? refs.get(name) ?? null
   if (revision === 'HEAD' || revision.startsWith('refs/')) return exact(revision)
   const [branch, tag] = [exact(`refs/heads/${revision}`), exact(`refs/tags/${revision}`)]
@@ -168,21 +168,21 @@ async function unknownRevision(host: HostReader, remote: Remote, revision: strin
   if (revision === 'HEAD')
     return new ConvergeError(`HEAD of ${remote.url} is a branch that is not there`, {
       code: 'UNKNOWN_REVISION',
-      hint: `name one: ${some(names)}`,
+      hint: `name one: ${listSome(names)}`,
     })
   return new ConvergeError(`${remote.url} has no branch, tag or commit ${revision}`, {
     code: 'UNKNOWN_REVISION',
-    hint: nearest(revision, names) ?? `it has: ${some(names)}`,
+    hint: nearest(revision, names) ?? `it has: ${listSome(names)}`,
   })
 }
 
-function some(names: readonly string[]): string {
+function listSome(names: readonly string[]): string {
   return names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : names.join(', ')
 }
 
 async function lastKnown(host: HostReader, mirror: Mirror, revision: string): Promise<string | null> {
   const noted =
-    notedCommit(host, mirror, revision) ?? commitOf(await knownRefs(host, mirror), revision, mirror.remote.url)
+    notedCommit(host, mirror, revision) ?? commitOfName(await knownRefs(host, mirror), revision, mirror.remote.url)
   return noted !== null && (await hasCommit(host, mirror, noted)) ? noted : null
 }
 

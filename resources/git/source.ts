@@ -6,8 +6,8 @@ import type { Release } from '../releases/releases.ts'
 import { directoryDigest } from './directory_source.ts'
 import { type Mirror, notedCommit } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
-import { remoteOf } from './remote.ts'
-import { isName, type Resolution, resolveRevision } from './resolve_revision.ts'
+import { createRemote } from './remote.ts'
+import { isMovableName, type Resolution, resolveRevision } from './resolve_revision.ts'
 
 /** The wanted release; all fields are null if only a fetch can determine it. */
 export interface Wanted {
@@ -24,13 +24,13 @@ export interface WantedCommit {
   readonly unconfirmed?: string | undefined
 }
 
-export function mirrorOf(host: HostReader, props: GitReleaseProps, context: Context): Mirror {
-  const remote = remoteOf(props, context.secret)
-  return { path: `${props.shared}/repo.git`, remote, owner: ownerOf(host, props) }
+export function createMirror(host: HostReader, props: GitReleaseProps, context: Context): Mirror {
+  const remote = createRemote(props, context.secret)
+  return { path: `${props.shared}/repo.git`, remote, owner: fileOwner(host, props) }
 }
 
 /** Returns the owner of files beside git's own: with the same group as git's files. */
-export function ownerOf(
+export function fileOwner(
   host: HostReader,
   { user, group }: Pick<GitReleaseProps, 'user' | 'group'>,
 ): Pick<WriteOptions, 'owner' | 'group'> {
@@ -45,18 +45,18 @@ export async function wantedCommit(
   context: Context,
 ): Promise<WantedCommit> {
   const unasked = { asked: false, noted: null }
-  if (props.pin === 'current') return { ...unasked, commit: liveCommit(releases, props.current) }
+  if (props.pin === 'current') return { ...unasked, commit: currentCommit(releases, props.current) }
   if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }
-  const mirror = mirrorOf(host, props, context)
+  const mirror = createMirror(host, props, context)
   const { commit, asked, unconfirmed }: Resolution =
     props.commit === undefined
       ? await resolveRevision(host, mirror, props.revision, releases, context)
       : // The operator's computer, which gave the commit, has asked the remote for all hosts.
-        { commit: props.commit.toLowerCase(), asked: isName(props.revision) }
+        { commit: props.commit.toLowerCase(), asked: isMovableName(props.revision) }
   return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null, unconfirmed }
 }
 
-function liveCommit(releases: readonly Release[], link: string): string {
+function currentCommit(releases: readonly Release[], link: string): string {
   const live = releases.find((release) => release.current)
   if (live !== undefined && live.commit !== null) return live.commit
   throw new ConvergeError(

@@ -74,7 +74,7 @@ export function isHeld({ status }: InstalledPackage): boolean {
 }
 
 /** Returns the installed package that provides a virtual one, such as mail-transport-agent. */
-export function providerOf(
+export function findProvider(
   virtual: string,
   packages: ReadonlyMap<string, InstalledPackage>,
 ): InstalledPackage | undefined {

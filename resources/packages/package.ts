@@ -7,13 +7,13 @@ import { type Context, defineResource } from '../../core/model/resource.ts'
 import { minutes, seconds } from '../../core/model/units.ts'
 import { requireRoot } from '../accounts/account_files.ts'
 import {
+  findProvider,
   type InstalledPackage,
   installedPackages,
   isHalfDone,
   isHeld,
   isInstalled,
   predictStatus,
-  providerOf,
   wasInterrupted,
 } from './dpkg.ts'
 
@@ -48,27 +48,29 @@ export const package_ = defineResource(
       { names: { nginx: '1.22.1-9*' } },
       { names: ['apache2'], absent: true },
     ],
-    key: (props) => namesOf(props).join(' '),
+    key: (props) => packageNames(props).join(' '),
     props,
     state,
   },
   {
     async read(host, props): Promise<State> {
       const packages = await installedPackages(host)
-      return Object.fromEntries(namesOf(props).map((name) => [name, stateOf(name, versionOf(props, name), packages)]))
+      return Object.fromEntries(
+        packageNames(props).map((name) => [name, packageState(name, declaredVersion(props, name), packages)]),
+      )
     },
     desired(props, now): State {
-      return Object.fromEntries(Object.entries(now).map(([name, found]) => [name, wanted(props, name, found)]))
+      return Object.fromEntries(Object.entries(now).map(([name, found]) => [name, wantedState(props, name, found)]))
     },
     async apply(host, props, { now, desired }, context) {
-      const names = differing(now, desired)
+      const names = changedNames(now, desired)
       requireRoot(host, [aptGet(props, names, desired)])
-      await mend(host, context)
+      await repairInterruptedInstall(host, context)
       if (props.absent) await runAptGet(host, aptGet(props, names, desired), context)
       else await install(host, aptGet(props, names, desired), names, context)
     },
     predict(host, props, { now, desired }, context) {
-      const names = differing(now, desired)
+      const names = changedNames(now, desired)
       requireRoot(host, [aptGet(props, names, desired)])
       predictStatus(host, Object.fromEntries(names.map((name) => [name, props.absent ? null : (desired[name] ?? '')])))
       if (props.absent) return
@@ -77,29 +79,33 @@ export const package_ = defineResource(
   },
 )
 
-function namesOf({ names }: Props): string[] {
+function packageNames({ names }: Props): string[] {
   return [...new Set(Array.isArray(names) ? names : Object.keys(names))].sort()
 }
 
-function versionOf({ names }: Props, name: string): string | undefined {
+function declaredVersion({ names }: Props, name: string): string | undefined {
   return Array.isArray(names) ? undefined : names[name]
 }
 
-function stateOf(name: string, version: string | undefined, packages: ReadonlyMap<string, InstalledPackage>): string {
+function packageState(
+  name: string,
+  version: string | undefined,
+  packages: ReadonlyMap<string, InstalledPackage>,
+): string {
   const found = packages.get(name)
   if (found === undefined || (!isInstalled(found) && !isHalfDone(found))) {
-    const provider = version === undefined ? providerOf(name, packages) : undefined
+    const provider = version === undefined ? findProvider(name, packages) : undefined
     return provider ? `by ${provider.name}` : 'absent'
   }
   if (isHalfDone(found)) return 'half-installed'
   return found.version + (isHeld(found) ? held : '')
 }
 
-function wanted(props: Props, name: string, found: string): string {
-  const version = versionOf(props, name)
+function wantedState(props: Props, name: string, found: string): string {
+  const version = declaredVersion(props, name)
   // Another package provides it: it is present, and cannot be removed under this name.
   if (found.startsWith('by ')) return found
-  if (props.absent ? found === 'absent' : isAsWanted(found, version)) return found
+  if (props.absent ? found === 'absent' : matchesVersion(found, version)) return found
   if (found.endsWith(held))
     throw new ConvergeError(
       `${name} is held at ${found.slice(0, -held.length)}, and ${props.absent ? 'none' : version} is wanted`,
@@ -108,14 +114,14 @@ function wanted(props: Props, name: string, found: string): string {
   return props.absent ? 'absent' : (version ?? 'installed')
 }
 
-function isAsWanted(found: string, version: string | undefined): boolean {
+function matchesVersion(found: string, version: string | undefined): boolean {
   if (found === 'absent' || found === 'half-installed') return false
   const plain = found.replace(held, '')
   if (version === undefined) return true
   return version.endsWith('*') ? plain.startsWith(version.slice(0, -1)) : plain === version
 }
 
-function differing(now: State, desired: State): string[] {
+function changedNames(now: State, desired: State): string[] {
   return Object.keys(desired).filter((name) => now[name] !== desired[name])
 }
 
@@ -149,7 +155,7 @@ function runAptGet(
 }
 
 /** Retries for two minutes while someone else has a lock that apt does not wait for. */
-async function patiently(host: Host, run: () => Promise<CommandResult>): Promise<string | null> {
+async function retryWhileLocked(host: Host, run: () => Promise<CommandResult>): Promise<string | null> {
   for (let tries = 0; ; tries++) {
     const { status, stdout, stderr } = await run()
     if (status === 0) return null
@@ -160,9 +166,9 @@ async function patiently(host: Host, run: () => Promise<CommandResult>): Promise
 }
 
 /** Completes what an interrupted dpkg left unfinished: until then apt-get refuses to work. */
-async function mend(host: Host, context: Context): Promise<void> {
+async function repairInterruptedInstall(host: Host, context: Context): Promise<void> {
   if (!(await wasInterrupted(host))) return
-  const output = await patiently(host, () =>
+  const output = await retryWhileLocked(host, () =>
     host.run(['dpkg', '--force-confdef', '--force-confold', '--configure', '-a'], {
       environment,
       timeout: minutes(30),
@@ -202,7 +208,7 @@ function hasLists(host: HostReader): boolean {
 
 async function update(host: Host, context: Context): Promise<void> {
   const argv = ['apt-get', '-o', 'APT::Update::Error-Mode=any', 'update']
-  const output = await patiently(host, () => runAptGet(host, argv, context, 'any'))
+  const output = await retryWhileLocked(host, () => runAptGet(host, argv, context, 'any'))
   if (output === null) return host.record('apt-get update', `${Math.floor(host.now())}`)
   if (!hasLists(host))
     throw new ConvergeError('the package lists could not be fetched', {

@@ -6,27 +6,27 @@ import { digestOf } from '../../core/model/json.ts'
 import { references } from '../../core/model/reference.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
-import { readerOf } from '../services/managers/select_manager.ts'
+import { serviceReader } from '../services/managers/select_manager.ts'
 import type { ServiceStatus } from '../services/managers/types.ts'
-import { portTaken } from '../services/readiness/port_in_use.ts'
-import { mainProcess } from '../services/restart/load_record.ts'
-import { refuseShadowed } from '../supervisor/conflicting_definitions.ts'
+import { isPortTaken } from '../services/readiness/port_in_use.ts'
+import { mainPid } from '../services/restart/load_record.ts'
+import { refuseConflict } from '../supervisor/conflicting_definitions.ts'
 import {
-  atRest,
-  digestAt,
-  fileAt,
+  hasAutostart,
   isDamaged,
   isUnreadable,
-  programAt,
+  portProgramName,
+  portProgramPath,
   programText,
   repairedText,
-  startsItself,
+  startedDigest,
   wantedDigest,
+  withoutAutostart,
   writePlaceholders,
 } from './programs.ts'
 import { type PortSwapProps, portSwapProps } from './props.ts'
-import { isUpstreamDamaged, loadRecord, repairUpstream, Swap, toldKey, toldPort } from './swap.ts'
-import { portIn, upstreamText } from './upstream.ts'
+import { isUpstreamDamaged, loadedPort, loadedRecordName, loadRecord, repairUpstream, Swap } from './swap.ts'
+import { parsePort, upstreamText } from './upstream.ts'
 
 const state = z.strictObject({
   /** The port in the upstream file; if that is damaged, the port it named last; null if there is none. */
@@ -47,67 +47,71 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 async function read(host: HostReader, given: PortSwapProps, context: Context): Promise<State> {
-  const reader = readerOf(host, { kind: 'supervisor', socket: given.socket })
-  const statuses = await Promise.all(given.ports.map((port) => reader.status(programAt(given, port))))
+  const reader = serviceReader(host, { kind: 'supervisor', socket: given.socket })
+  const statuses = await Promise.all(given.ports.map((port) => reader.status(portProgramName(given, port))))
   const text = host.readText(given.upstream.path)
-  const live = portIn(text, given.ports) ?? toldPort(host, given)
+  const live = parsePort(text, given.ports) ?? loadedPort(host, given)
   const wanted = wantedDigest(given, context.cause)
-  const digests = given.ports.map((port) => digestAt(host, given, port, wanted))
+  const digests = given.ports.map((port) => startedDigest(host, given, port, wanted))
   const upAt = (port: number, status: ServiceStatus) =>
-    port === live ? status.state === 'running' : !isOff(status) || startsItself(host, given, port)
+    port === live ? status.state === 'running' : !isStopped(status) || hasAutostart(host, given, port)
   const digest = live === null ? null : (digests[given.ports.indexOf(live)] ?? null)
   // A file that someone changed, loaded and restored looks unchanged, but supervisord knows.
   const isOutdated = (port: number) =>
-    statuses[given.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(programAt(given, port))
+    statuses[given.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(portProgramName(given, port))
   const isTold =
-    live !== null && text === upstreamText(given.upstream, live) && host.recorded(toldKey(given)) === digestOf(text)
+    live !== null &&
+    text === upstreamText(given.upstream, live) &&
+    host.recorded(loadedRecordName(given)) === digestOf(text)
   const found = {
     live,
     runs: digest === wanted && live !== null && (await isOutdated(live)) ? null : digest,
-    told: isTold && !(await hasLoadedAnother(host, given)),
+    told: isTold && !(await mayHaveLoadedAnother(host, given)),
     up: given.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
-    damaged: given.ports.filter((port) => port !== live && isDamaged(given, port, host.readText(fileAt(given, port)))),
+    damaged: given.ports.filter(
+      (port) => port !== live && isDamaged(given, port, host.readText(portProgramPath(given, port))),
+    ),
     stranger: null,
-    forced: given.force === undefined ? null : host.recorded(forcedKey(given)),
+    forced: given.force === undefined ? null : host.recorded(forcedRecordName(given)),
   }
-  const port = starts(given, found, context)
-  const idle = port !== null && isOff(statuses[given.ports.indexOf(port)] as ServiceStatus)
-  return { ...found, stranger: idle && (await portTaken(host, port, '127.0.0.1')) ? port : null }
+  const port = portToStart(given, found, context)
+  const idle = port !== null && isStopped(statuses[given.ports.indexOf(port)] as ServiceStatus)
+  return { ...found, stranger: idle && (await isPortTaken(host, port, '127.0.0.1')) ? port : null }
 }
 
 /** Decides whether the upstream file was changed and restored, and the web server may have read it in between. */
-async function hasLoadedAnother(host: HostReader, given: PortSwapProps): Promise<boolean> {
+async function mayHaveLoadedAnother(host: HostReader, given: PortSwapProps): Promise<boolean> {
   const { reload } = given
   if (reload === undefined) return false
-  const { pid, state } = await readerOf(host, reload.provider).status(reload.name)
-  return state === 'running' && loadRecord(host, given).mayDiffer(mainProcess(host, reload, pid))
+  const { pid, state } = await serviceReader(host, reload.provider).status(reload.name)
+  return state === 'running' && loadRecord(host, given).mayHaveLoadedOthers(mainPid(host, reload, pid))
 }
 
-function isOff({ state, stopping }: ServiceStatus): boolean {
+function isStopped({ state, stopping }: ServiceStatus): boolean {
   return !stopping && (state === 'stopped' || state === 'absent' || state === 'failed')
 }
 
-function forcedKey({ name }: PortSwapProps): string {
+function forcedRecordName({ name }: PortSwapProps): string {
   return `port_swap ${name} forced`
 }
 
 /** Decides whether the current process must be replaced. */
-function isDue(given: PortSwapProps, now: State, { cause }: Context): boolean {
+function isSwapDue(given: PortSwapProps, now: State, { cause }: Context): boolean {
   return now.live === null || now.runs !== wantedDigest(given, cause) || now.forced !== (given.force ?? null)
 }
 
 /** Returns the port that is current at the end. */
-function liveAfter(given: PortSwapProps, now: State, context: Context): number {
+function nextPort(given: PortSwapProps, now: State, context: Context): number {
   const [first, second] = given.ports
-  if (now.live !== null && !isDue(given, now, context)) return now.live
+  if (now.live !== null && !isSwapDue(given, now, context)) return now.live
   if (now.live !== null) return now.live === first ? second : first
   return given.ports.find((port) => !now.up.includes(port)) ?? first
 }
 
 /** Returns the port on which to start a process; null if there is none. */
-function starts(given: PortSwapProps, now: State, context: Context): number | null {
-  const live = liveAfter(given, now, context)
-  return isDue(given, now, context) || !now.up.includes(live) ? live : null
+function portToStart(given: PortSwapProps, now: State, context: Context): number | null {
+  const live = nextPort(given, now, context)
+  return isSwapDue(given, now, context) || !now.up.includes(live) ? live : null
 }
 
 function desired(given: PortSwapProps, now: State, context: Context): State {
@@ -116,7 +120,7 @@ function desired(given: PortSwapProps, now: State, context: Context): State {
       code: 'PORT_TAKEN',
       hint: `find the process with ss -ltnp 'sport = :${now.stranger}' and end it, or give ${given.name} other ports; nothing was changed`,
     })
-  const live = liveAfter(given, now, context)
+  const live = nextPort(given, now, context)
   const runs = wantedDigest(given, context.cause)
   return { live, runs, told: true, up: [live], damaged: [], stranger: null, forced: given.force ?? null }
 }
@@ -128,10 +132,10 @@ async function apply(host: Host, given: PortSwapProps, context: Context): Promis
   const wanted = desired(given, now, context)
   const { live } = wanted
   // An interrupted run left visitors at the port that this run uses next.
-  if (now.live !== null && !now.told) await swap.tell(now.live)
-  if (live !== null && isDue(given, now, context)) await swap.bring(live, now.live)
+  if (now.live !== null && !now.told) await swap.switchTo(now.live)
+  if (live !== null && isSwapDue(given, now, context)) await swap.replaceProcess(live, now.live)
   else if (live !== null && !now.up.includes(live)) await swap.start(live)
-  if (given.force !== undefined) host.record(forcedKey(given), given.force)
+  if (given.force !== undefined) host.record(forcedRecordName(given), given.force)
   for (const port of given.ports)
     if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port, live)
     else if (port !== live && now.damaged.includes(port)) await swap.repairIdle(port, live)
@@ -139,17 +143,22 @@ async function apply(host: Host, given: PortSwapProps, context: Context): Promis
 
 function predict(host: Host, given: PortSwapProps, now: State, { live }: State, context: Context): void {
   if (live === null) return
-  if (isDue(given, now, context))
-    host.writeFile(fileAt(given, live), programText(given, live, wantedDigest(given, context.cause)), { mode: '0600' })
+  if (isSwapDue(given, now, context))
+    host.writeFile(portProgramPath(given, live), programText(given, live, wantedDigest(given, context.cause)), {
+      mode: '0600',
+    })
   for (const port of given.ports) {
-    const text = host.readText(fileAt(given, port))
+    const text = host.readText(portProgramPath(given, port))
     if (port === live || text === null) continue
-    host.writeFile(fileAt(given, port), isDamaged(given, port, text) ? repairedText(given, port, live) : atRest(text))
+    host.writeFile(
+      portProgramPath(given, port),
+      isDamaged(given, port, text) ? repairedText(given, port, live) : withoutAutostart(text),
+    )
   }
   const text = upstreamText(given.upstream, live)
   host.writeFile(given.upstream.path, text, { mode: '0644' })
-  host.record(toldKey(given), digestOf(text))
-  if (given.force !== undefined) host.record(forcedKey(given), given.force)
+  host.record(loadedRecordName(given), digestOf(text))
+  if (given.force !== undefined) host.record(forcedRecordName(given), given.force)
 }
 
 export const port_swap = defineResource(
@@ -179,7 +188,8 @@ export const port_swap = defineResource(
   },
   {
     precheck(host, given) {
-      for (const port of given.ports) refuseShadowed(host, { name: programAt(given, port), confDir: given.confDir })
+      for (const port of given.ports)
+        refuseConflict(host, { name: portProgramName(given, port), confDir: given.confDir })
     },
     isBroken(host, given) {
       const { name, confDir, ports, upstream } = given

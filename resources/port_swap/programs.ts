@@ -2,29 +2,29 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { refuseShadowed } from '../supervisor/conflicting_definitions.ts'
-import { isPlaceholder, refuseForeign, writePlaceholder } from '../supervisor/managed_files.ts'
+import { refuseConflict } from '../supervisor/conflicting_definitions.ts'
+import { isPlaceholder, refuseForeignFile, writePlaceholder } from '../supervisor/managed_files.ts'
 import { renderProgram } from '../supervisor/program_file.ts'
-import { isReadable, sectionsOf } from '../supervisor/sections.ts'
+import { isReadable, parseSections } from '../supervisor/sections.ts'
 import type { PortSwapProps } from './props.ts'
-import { atPort } from './upstream.ts'
+import { replacePort } from './upstream.ts'
 
-export function programAt({ name }: PortSwapProps, port: number): string {
+export function portProgramName({ name }: PortSwapProps, port: number): string {
   return `${name}-${port}`
 }
 
-export function fileAt(given: PortSwapProps, port: number): string {
-  return `${given.confDir}/${programAt(given, port)}.conf`
+export function portProgramPath(given: PortSwapProps, port: number): string {
+  return `${given.confDir}/${portProgramName(given, port)}.conf`
 }
 
 /** Returns the program file for a port; `runs` identifies what the process loads, beyond its command. */
 export function programText(given: PortSwapProps, port: number, runs: string): string {
-  const at = (text: string) => atPort(text, port)
+  const at = (text: string) => replacePort(text, port)
   const command = typeof given.command === 'string' ? at(given.command) : shellWords(given.command.map(at))
   const environment = Object.entries(given.environment).map(([key, value]) => [key, at(value)])
   const text = renderProgram({
     ...given,
-    name: programAt(given, port),
+    name: portProgramName(given, port),
     command,
     environment: Object.fromEntries(environment),
     autostart: true,
@@ -45,26 +45,26 @@ export function wantedDigest(given: PortSwapProps, cause: string | null): string
  * Returns the digest of the program that a port was last started with. It is the wanted digest if the program file is
  * exactly the wanted one.
  */
-export function digestAt(host: HostReader, given: PortSwapProps, port: number, wanted: string): string | null {
-  const path = fileAt(given, port)
+export function startedDigest(host: HostReader, given: PortSwapProps, port: number, wanted: string): string | null {
+  const path = portProgramPath(given, port)
   const text = host.readText(path)
   const wantedText = programText(given, port, wanted)
-  refuseForeign(host, path, text, wantedText)
-  refuseShadowed(host, { name: programAt(given, port), confDir: given.confDir })
+  refuseForeignFile(host, path, text, wantedText)
+  refuseConflict(host, { name: portProgramName(given, port), confDir: given.confDir })
   if (text === null) return null
   return text === wantedText ? wanted : digestOf(text).slice(0, 32)
 }
 
-const starts = /^autostart=true$/m
+const autostartLine = /^autostart=true$/m
 
 /** Decides whether supervisord starts the program of the port with autostart. */
-export function startsItself(host: HostReader, given: PortSwapProps, port: number): boolean {
-  return starts.test(host.readText(fileAt(given, port)) ?? '')
+export function hasAutostart(host: HostReader, given: PortSwapProps, port: number): boolean {
+  return autostartLine.test(host.readText(portProgramPath(given, port)) ?? '')
 }
 
 /** Returns the same text, for a program that must not start with supervisord. */
-export function atRest(text: string): string {
-  return text.replace(starts, 'autostart=false')
+export function withoutAutostart(text: string): string {
+  return text.replace(autostartLine, 'autostart=false')
 }
 
 /**
@@ -74,7 +74,9 @@ export function atRest(text: string): string {
 export function isDamaged(given: PortSwapProps, port: number, text: string | null): text is string {
   if (text === null) return false
   if (isPlaceholder(text)) return true
-  const isItsOwn = sectionsOf(text).some(({ type, name }) => type === 'program' && name === programAt(given, port))
+  const isItsOwn = parseSections(text).some(
+    ({ type, name }) => type === 'program' && name === portProgramName(given, port),
+  )
   return !isItsOwn || !isReadable(text) || !/^autostart=/m.test(text)
 }
 
@@ -85,16 +87,20 @@ export function isDamaged(given: PortSwapProps, port: number, text: string | nul
 export function repairedText(given: PortSwapProps, port: number, live: number | null): string {
   const text = programText(given, port, 'repaired')
   // Only the current program starts again after a reboot.
-  return port === live ? text : atRest(text)
+  return port === live ? text : withoutAutostart(text)
 }
 
 /** Decides whether supervisord cannot read the file of a port, and therefore none of its files. */
 export function isUnreadable(host: HostReader, given: PortSwapProps): boolean {
-  return given.ports.some((port) => !isReadable(host.readText(fileAt(given, port)) ?? ''))
+  return given.ports.some((port) => !isReadable(host.readText(portProgramPath(given, port)) ?? ''))
 }
 
 /** Writes placeholders for damaged files, so that supervisord can read its other files until the swap writes these. */
 export function writePlaceholders(host: Host, given: PortSwapProps): void {
   for (const port of given.ports)
-    writePlaceholder(host, { path: fileAt(given, port), program: programAt(given, port), app: given.app })
+    writePlaceholder(host, {
+      path: portProgramPath(given, port),
+      program: portProgramName(given, port),
+      app: given.app,
+    })
 }

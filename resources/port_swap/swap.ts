@@ -4,36 +4,45 @@ import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { Duration, seconds } from '../../core/model/units.ts'
-import { managerOf } from '../services/managers/select_manager.ts'
+import { Deadline } from '../services/deadline.ts'
+import { serviceManager } from '../services/managers/select_manager.ts'
 import type { ServiceManager } from '../services/managers/types.ts'
 import { LoadRecord } from '../services/restart/load_record.ts'
-import { Deadline, Roll } from '../services/restart/service_restarter.ts'
+import { ServiceRestarter } from '../services/restart/service_restarter.ts'
 import { Supervisor } from '../supervisor/client.ts'
 import { recordWritten } from '../supervisor/managed_files.ts'
-import { connectionsTo } from './connections.ts'
-import { atRest, fileAt, isDamaged, programAt, programText, repairedText, wantedDigest } from './programs.ts'
+import { countConnections } from './connections.ts'
+import {
+  isDamaged,
+  portProgramName,
+  portProgramPath,
+  programText,
+  repairedText,
+  wantedDigest,
+  withoutAutostart,
+} from './programs.ts'
 import type { PortSwapProps } from './props.ts'
-import { portIn, upstreamText } from './upstream.ts'
+import { parsePort, upstreamText } from './upstream.ts'
 import { WebServer } from './web_server.ts'
 
 /** Returns the name of the record of the upstream text that the web server loaded. */
-export function toldKey({ name, upstream }: PortSwapProps): string {
+export function loadedRecordName({ name, upstream }: PortSwapProps): string {
   return `port_swap ${name} told of ${upstream.path}`
 }
 
 /** Returns the record of the web server's last reload. */
 export function loadRecord(host: HostReader, given: PortSwapProps): LoadRecord {
-  return new LoadRecord(host, toldKey(given), [given.upstream.path])
+  return new LoadRecord(host, loadedRecordName(given), [given.upstream.path])
 }
 
 /** The prefix of the record during a reload of the web server: the loaded configuration is unknown. */
-const telling = 'telling '
+const loadingPrefix = 'telling '
 
 /** Returns the port of the web server's last reload, if the file of its program exists. */
-export function toldPort(host: HostReader, given: PortSwapProps): number | null {
-  const told = host.recorded(toldKey(given))?.replace(telling, '')
+export function loadedPort(host: HostReader, given: PortSwapProps): number | null {
+  const told = host.recorded(loadedRecordName(given))?.replace(loadingPrefix, '')
   const isTold = (port: number) => told === digestOf(upstreamText(given.upstream, port))
-  return given.ports.find((port) => isTold(port) && host.lstat(fileAt(given, port)) !== null) ?? null
+  return given.ports.find((port) => isTold(port) && host.lstat(portProgramPath(given, port)) !== null) ?? null
 }
 
 /**
@@ -43,7 +52,7 @@ export function toldPort(host: HostReader, given: PortSwapProps): number | null 
 export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwapProps): boolean {
   const text = host.readText(upstream.path)
   if (text === null || ports.some((port) => text === upstreamText(upstream, port))) return false
-  return upstream.content === undefined || portIn(text, ports) === null
+  return upstream.content === undefined || parsePort(text, ports) === null
 }
 
 /**
@@ -51,15 +60,15 @@ export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwa
  */
 export function repairUpstream(host: Host, given: PortSwapProps): void {
   const { path } = given.upstream
-  const live = portIn(host.readText(path), given.ports) ?? toldPort(host, given)
+  const live = parsePort(host.readText(path), given.ports) ?? loadedPort(host, given)
   if (live === null || !isUpstreamDamaged(host, given)) return
   const text = upstreamText(given.upstream, live)
-  host.record(toldKey(given), `${telling}${digestOf(text)}`)
+  host.record(loadedRecordName(given), `${loadingPrefix}${digestOf(text)}`)
   host.writeFile(path, text, { mode: '0644' })
 }
 
 /** The number of successive checks without a connection: between two requests there is none either. */
-const quietLooks = 4
+const quietChecks = 4
 /** The time to wait beyond stopWait. supervisord kills the process then; this is the time to report it. */
 const patience = seconds(30)
 
@@ -74,7 +83,7 @@ export class Swap {
     private readonly context: Context,
   ) {
     const { socket, reload } = given
-    this.manager = managerOf(host, { kind: 'supervisor', socket })
+    this.manager = serviceManager(host, { kind: 'supervisor', socket })
     this.supervisor = new Supervisor(host, socket)
     this.server = reload && new WebServer(host, reload)
   }
@@ -85,19 +94,23 @@ export class Swap {
    * @throws SERVICE_DOWN with the end of its log, CHECK_FAILED; then the new process is stopped and the old one stays
    * current
    */
-  async bring(port: number, live: number | null): Promise<void> {
+  async replaceProcess(port: number, live: number | null): Promise<void> {
     const { given, context } = this
     await this.server?.check()
     // The rest of an interrupted run: the web server never switched to it.
     await this.stop(port)
-    recordWritten(this.host, fileAt(given, port), given.app)
-    this.host.writeFile(fileAt(given, port), programText(given, port, wantedDigest(given, context.cause)), programFile)
-    context.progress(`starting ${programAt(given, port)}`)
+    recordWritten(this.host, portProgramPath(given, port), given.app)
+    this.host.writeFile(
+      portProgramPath(given, port),
+      programText(given, port, wantedDigest(given, context.cause)),
+      programFile,
+    )
+    context.progress(`starting ${portProgramName(given, port)}`)
     try {
       await this.start(port, live)
-      await this.tell(port)
+      await this.switchTo(port)
     } catch (error) {
-      throw await this.givenUp(port, live, error)
+      throw await this.stopAndExplain(port, live, error)
     }
   }
 
@@ -107,10 +120,10 @@ export class Swap {
    */
   async start(port: number, live: number | null = port): Promise<void> {
     const { deadline, ready, logDir, fatal } = this.given
-    const name = programAt(this.given, port)
+    const name = portProgramName(this.given, port)
     this.repairPrograms(live)
     await this.manager.refresh()
-    const roll = new Roll(this.host, this.manager, deadline, this.context)
+    const roll = new ServiceRestarter(this.host, this.manager, deadline, this.context)
     const log = logDir ? { log: `${logDir}/${name}.log` } : {}
     await roll.restart({ name, ready: { ...ready, port }, fatal, ...log })
   }
@@ -122,7 +135,7 @@ export class Swap {
 
   private repairProgram(port: number, live: number | null): void {
     const { host, given } = this
-    const path = fileAt(given, port)
+    const path = portProgramPath(given, port)
     if (!isDamaged(given, port, host.readText(path))) return
     recordWritten(host, path, given.app)
     host.writeFile(path, repairedText(given, port, live), programFile)
@@ -131,33 +144,33 @@ export class Swap {
   /** Repairs the file of an idle port, and starts nothing. */
   async repairIdle(port: number, live: number | null): Promise<void> {
     this.repairPrograms(live)
-    await this.takeIn(programAt(this.given, port), live)
+    await this.updateGroup(portProgramName(this.given, port), live)
   }
 
   /** Switches visitors to the port. */
-  async tell(port: number): Promise<void> {
+  async switchTo(port: number): Promise<void> {
     const { host, given } = this
     const { path } = given.upstream
     const [before, text] = [host.readText(path), upstreamText(given.upstream, port)]
-    const told = host.recorded(toldKey(given))
+    const told = host.recorded(loadedRecordName(given))
     if (before !== text) {
       // The file may match the web server's last reload, but the server may have loaded another one since.
-      host.record(toldKey(given), `${telling}${digestOf(text)}`)
+      host.record(loadedRecordName(given), `${loadingPrefix}${digestOf(text)}`)
       host.writeFile(path, text, { mode: '0644' })
       try {
         await this.server?.check()
       } catch (error) {
         if (before === null) host.remove(path)
         else host.writeFile(path, before)
-        if (told !== null) host.record(toldKey(given), told)
+        if (told !== null) host.record(loadedRecordName(given), told)
         throw error
       }
     }
     this.context.progress(`port ${port} is live`)
     const load = loadRecord(host, given)
     await this.server?.reload()
-    if (this.server) load.record(host, await this.server.main())
-    host.record(toldKey(given), digestOf(text))
+    if (this.server) load.record(host, await this.server.mainPid())
+    host.record(loadedRecordName(given), digestOf(text))
   }
 
   /**
@@ -167,20 +180,20 @@ export class Swap {
     const { host, given } = this
     await this.drain(port)
     await this.stop(port)
-    const text = host.readText(fileAt(given, port))
+    const text = host.readText(portProgramPath(given, port))
     if (text === null) return
-    host.writeFile(fileAt(given, port), atRest(text))
-    await this.takeIn(programAt(given, port), live)
+    host.writeFile(portProgramPath(given, port), withoutAutostart(text))
+    await this.updateGroup(portProgramName(given, port), live)
   }
 
   private async drain(port: number): Promise<void> {
     const { host, given, context } = this
     const limit = new Deadline(host, given.stopDeadline)
     context.progress(`waiting until port ${port} has no connection`)
-    for (let quiet = 0; quiet < quietLooks; ) {
-      const open = connectionsTo(host, port)
+    for (let quiet = 0; quiet < quietChecks; ) {
+      const open = countConnections(host, port)
       quiet = open === 0 ? quiet + 1 : 0
-      if (quiet < quietLooks && !(await limit.pause())) {
+      if (quiet < quietChecks && !(await limit.pause())) {
         if (open > 0)
           context.warn(
             `port ${port} still had ${open} connections after ${given.stopDeadline}, and they are cut (set a longer stop_deadline_seconds)`,
@@ -193,13 +206,13 @@ export class Swap {
   private async stop(port: number): Promise<void> {
     const { host, manager, context, given } = this
     const limit = new Duration(given.stopWait.ms + patience.ms)
-    await new Roll(host, manager, limit, context).stop(programAt(given, port))
+    await new ServiceRestarter(host, manager, limit, context).stop(portProgramName(given, port))
   }
 
   /**
    * Updates the group of a stopped program in supervisord, so that its changed file is not reported as a change later.
    */
-  private async takeIn(name: string, live: number | null): Promise<void> {
+  private async updateGroup(name: string, live: number | null): Promise<void> {
     this.repairPrograms(live)
     const { changed } = await this.supervisor.reloadConfig()
     if (!changed.includes(name)) return
@@ -207,7 +220,7 @@ export class Swap {
     await this.supervisor.addProcessGroup(name)
   }
 
-  private async givenUp(port: number, live: number | null, thrown: unknown): Promise<unknown> {
+  private async stopAndExplain(port: number, live: number | null, thrown: unknown): Promise<unknown> {
     const error = asConvergeError(thrown)
     if (error.code === 'INTERNAL') return thrown
     const stopped = await this.retire(port, live).then(

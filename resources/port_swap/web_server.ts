@@ -2,11 +2,11 @@
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
-import { managerOf } from '../services/managers/select_manager.ts'
-import { childrenOf, isLeaving } from '../services/managers/service_processes.ts'
+import { Deadline } from '../services/deadline.ts'
+import { serviceManager } from '../services/managers/select_manager.ts'
+import { childPids, isShuttingDown } from '../services/managers/service_processes.ts'
 import type { ServiceManager } from '../services/managers/types.ts'
-import { mainProcess } from '../services/restart/load_record.ts'
-import { Deadline } from '../services/restart/service_restarter.ts'
+import { mainPid } from '../services/restart/load_record.ts'
 import type { PortSwapProps } from './props.ts'
 
 type Reload = NonNullable<PortSwapProps['reload']>
@@ -23,7 +23,7 @@ export class WebServer {
     private readonly host: Host,
     private readonly given: Reload,
   ) {
-    this.manager = managerOf(host, given.provider)
+    this.manager = serviceManager(host, given.provider)
   }
 
   /**
@@ -48,28 +48,28 @@ export class WebServer {
    */
   async reload(): Promise<void> {
     const { name, signal, command } = this.given
-    const { state } = await this.manager.look(name)
+    const { state } = await this.manager.freshStatus(name)
     if (state !== 'running') return
     const master = await this.master()
-    const before = childrenOf(this.host, master)
+    const before = childPids(this.host, master)
     if (command === undefined) await this.manager.reload(name, signal)
     else await this.host.run(command, { timeout: reloadLimit, outlivesRun: true })
     const limit = new Deadline(this.host, settleLimit)
-    while (before.some((pid) => stillServes(this.host, master, pid))) if (!(await limit.pause())) return
+    while (before.some((pid) => isStillServing(this.host, master, pid))) if (!(await limit.pause())) return
   }
 
   /** Returns its current main process; null if a reload may keep its processes. */
-  async main(): Promise<number | null> {
-    return mainProcess(this.host, this.given, (await this.manager.look(this.given.name)).pid)
+  async mainPid(): Promise<number | null> {
+    return mainPid(this.host, this.given, (await this.manager.freshStatus(this.given.name)).pid)
   }
 
   private async master(): Promise<number> {
     const { name, pidFile } = this.given
     const written = pidFile === undefined ? null : this.host.readText(pidFile)
-    return written === null ? (await this.manager.look(name)).pid : Number.parseInt(written, 10) || 0
+    return written === null ? (await this.manager.freshStatus(name)).pid : Number.parseInt(written, 10) || 0
   }
 }
 
-function stillServes(host: Host, master: number, worker: number): boolean {
-  return childrenOf(host, master).includes(worker) && !isLeaving(host, worker)
+function isStillServing(host: Host, master: number, worker: number): boolean {
+  return childPids(host, master).includes(worker) && !isShuttingDown(host, worker)
 }

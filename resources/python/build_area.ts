@@ -27,27 +27,27 @@ const ownPlaces = ['bin', 'parts', 'develop-eggs', 'src', '.installed.cfg']
 const sharedDepth = 3
 const removalTries = 20
 
-function noteOf({ shared }: BuildArea): string {
+function notePath({ shared }: BuildArea): string {
   return `${shared}/.converge-building.json`
 }
 
 /** Decides whether a build is running there, or was killed: some of its eggs may be incomplete. */
 export function isBuilding(host: HostReader, shared: string): boolean {
-  return host.lstat(noteOf({ shared, directory: shared })) !== null
+  return host.lstat(notePath({ shared, directory: shared })) !== null
 }
 
 /** Records the names that exist, to identify what the build adds. The record is on the disk before the build begins. */
 export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
-  writeDisposable(host, noteOf(area), JSON.stringify({ directory: area.directory, before: present(host, area) }), {
+  writeDisposable(host, notePath(area), JSON.stringify({ directory: area.directory, before: presentNames(host, area) }), {
     mode: '0644',
   })
-  await host.run(['sync', noteOf(area)])
+  await host.run(['sync', notePath(area)])
 }
 
 /** Ensures that everything that the build made is on the disk, and keeps it. */
 export async function endBuild(host: Host, area: BuildArea): Promise<void> {
   await host.run(['sync', '-f', area.shared])
-  host.remove(noteOf(area))
+  host.remove(notePath(area))
 }
 
 /**
@@ -59,7 +59,7 @@ export async function discardFailed(host: Host, area: BuildArea, interrupted: bo
     if (place === 'eggs') return name.startsWith('tmp') && !path.endsWith('.egg')
     return sharedPlaces.includes(place) || interrupted
   })
-  host.remove(noteOf(area))
+  host.remove(notePath(area))
 }
 
 /**
@@ -67,10 +67,10 @@ export async function discardFailed(host: Host, area: BuildArea, interrupted: bo
  * @returns whether there was such a build
  */
 export async function recoverBuild(host: Host, area: BuildArea): Promise<boolean> {
-  if (host.lstat(noteOf(area)) === null) return false
-  const begun = noted(host, area) !== null
+  if (host.lstat(notePath(area)) === null) return false
+  const begun = readNotedNames(host, area) !== null
   await discard(host, area, () => true)
-  host.remove(noteOf(area))
+  host.remove(notePath(area))
   return begun
 }
 
@@ -82,18 +82,22 @@ interface Found {
 }
 
 async function discard(host: Host, area: BuildArea, goes: (found: Found) => boolean): Promise<void> {
-  const known = noted(host, area)
+  const known = readNotedNames(host, area)
   if (known === null) return
   const before = new Set(known)
   const surplus = () => {
-    const added = walk(host, area).filter((found) => !before.has(found.path) && goes(found))
+    const added = listEntries(host, area).filter((found) => !before.has(found.path) && goes(found))
     return added.map(({ path }) => path)
   }
   for (let tries = 0; tries < removalTries; tries++) {
     const paths = surplus()
     if (paths.length === 0) return
     // As the account of the build: what this account may not remove, the build did not make.
-    await host.run(['xargs', '-0', 'rm', '-rf', '--'], { ...account(area), input: paths.join('\0'), accept: 'any' })
+    await host.run(['xargs', '-0', 'rm', '-rf', '--'], {
+      ...ownerOptions(area),
+      input: paths.join('\0'),
+      accept: 'any',
+    })
     // A process of the killed build may still be writing.
     if (surplus().length > 0) await host.sleep(seconds(1))
   }
@@ -110,16 +114,19 @@ async function discard(host: Host, area: BuildArea, goes: (found: Found) => bool
  * Reads the record of a build; null if a power cut truncated it. The record is on the disk before a build begins, so in
  * that case no build had begun.
  */
-function noted(host: HostReader, area: BuildArea): string[] | null {
+function readNotedNames(host: HostReader, area: BuildArea): string[] | null {
   try {
-    const note: unknown = JSON.parse(readDisposable(host, noteOf(area)) ?? '')
+    const note: unknown = JSON.parse(readDisposable(host, notePath(area)) ?? '')
     if (typeof note === 'object' && note !== null && 'before' in note && Array.isArray(note.before)) {
       const before = note.before.map(String)
       // The killed build ran in another directory: it made nothing in this one.
       const own = 'directory' in note && note.directory === area.directory
       return own
         ? before
-        : [...before, ...walk(host, area).flatMap(({ path, place }) => (ownPlaces.includes(place) ? [path] : []))]
+        : [
+            ...before,
+            ...listEntries(host, area).flatMap(({ path, place }) => (ownPlaces.includes(place) ? [path] : [])),
+          ]
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
@@ -127,11 +134,11 @@ function noted(host: HostReader, area: BuildArea): string[] | null {
   return null
 }
 
-function present(host: HostReader, area: BuildArea): string[] {
-  return walk(host, area).map(({ path }) => path)
+function presentNames(host: HostReader, area: BuildArea): string[] {
+  return listEntries(host, area).map(({ path }) => path)
 }
 
-function walk(host: HostReader, { shared, directory }: BuildArea): Found[] {
+function listEntries(host: HostReader, { shared, directory }: BuildArea): Found[] {
   const found: Found[] = []
   const visit = (path: string, place: string, left: number) => {
     for (const child of host.list(path)) {
@@ -153,6 +160,6 @@ function walk(host: HostReader, { shared, directory }: BuildArea): Found[] {
   return found
 }
 
-function account({ user, group }: BuildArea) {
+function ownerOptions({ user, group }: BuildArea) {
   return { user, group }
 }

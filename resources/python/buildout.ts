@@ -13,7 +13,7 @@ import { findEntries } from '../cron/usercrontab.ts'
 import { resolvedPath } from '../files/mounts.ts'
 import { metadataDirectory } from '../releases/releases.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './build_area.ts'
-import { accountOf } from './find_program.ts'
+import { ownerAndGroup } from './find_program.ts'
 import { linkEggs } from './linked_eggs.ts'
 import { shellSplit } from './shell_words.ts'
 
@@ -82,25 +82,25 @@ type State = z.output<typeof state>
 /** The longest wait for another build that uses the same eggs. */
 const patience = minutes(60)
 
-function wordsOf(given: string | readonly string[]): readonly string[] {
+function toWords(given: string | readonly string[]): readonly string[] {
   return typeof given === 'string' ? (shellSplit(given) ?? []) : given
 }
 
-function markOf({ directory }: Pick<Props, 'directory'>): string {
+function markPath({ directory }: Pick<Props, 'directory'>): string {
   return `${directory}/${metadataDirectory}/built.json`
 }
 
-function digest({ config, buildout, flags, bootstrapParams, environment, eggsByPython, inputs }: Props): string {
-  const [flagWords, bootstrapWords] = [wordsOf(flags), wordsOf(bootstrapParams)]
+function inputDigest({ config, buildout, flags, bootstrapParams, environment, eggsByPython, inputs }: Props): string {
+  const [flagWords, bootstrapWords] = [toWords(flags), toWords(bootstrapParams)]
   return digestOf({ config, buildout, flagWords, bootstrapWords, environment, eggsByPython, inputs })
 }
 
 function readMark(host: HostReader, given: Props): string | null {
-  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(readDisposable(host, markOf(given)) ?? '')?.[1] ?? null
+  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(readDisposable(host, markPath(given)) ?? '')?.[1] ?? null
 }
 
 function writeMark(host: Host, given: Props, built: string): void {
-  const account = accountOf(host, given)
+  const account = ownerAndGroup(host, given)
   const directory = `${given.directory}/${metadataDirectory}`
   const kind = host.lstat(directory)?.kind
   // The build may have created it as a link to a directory that only root may write to.
@@ -110,7 +110,7 @@ function writeMark(host: Host, given: Props, built: string): void {
       hint: `remove it, and the package that creates it during the build (${shellWords(['grep', '-rlF', metadataDirectory, `${given.shared ?? given.directory}/eggs`])})`,
     })
   if (kind === undefined) host.makeDirectory(directory, account)
-  writeDisposable(host, markOf(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
+  writeDisposable(host, markPath(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
 }
 
 /** Rejects root: a build runs the setup.py of every package that it fetches. */
@@ -150,18 +150,18 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
       timeout: given.timeout,
       onLine: context.progress,
     })
-  const bootstrap = wordsOf(given.bootstrapParams)
+  const bootstrap = toWords(given.bootstrapParams)
   try {
-    if (bootstrap.length > 0) await run(...tagOf(given), ...bootstrap, 'bootstrap')
-    await run(...tagOf(given), ...wordsOf(given.flags))
+    if (bootstrap.length > 0) await run(...pythonTag(given), ...bootstrap, 'bootstrap')
+    await run(...pythonTag(given), ...toWords(given.flags))
   } catch (error) {
-    throw await failure(host, given, area, error, context)
+    throw await buildError(host, given, area, error, context)
   }
   await endBuild(host, area)
-  await unschedule(host, given)
+  await removeSchedule(host, given)
 }
 
-function assumeSchedule(host: Host, { directory, like }: Props): void {
+function predictSchedule(host: Host, { directory, like }: Props): void {
   const installed = like === undefined ? null : readDisposable(host, `${like}/.installed.cfg`)
   if (like === undefined || installed === null) return
   host.writeFile(`${directory}/.installed.cfg`, installed.replaceAll(resolvedPath(host, like), directory))
@@ -171,7 +171,7 @@ function assumeSchedule(host: Host, { directory, like }: Props): void {
  * Removes the jobs that the build added to the crontab. The release is not current yet: release_crontab schedules its
  * jobs later.
  */
-async function unschedule(host: Host, { directory, user }: Props): Promise<void> {
+async function removeSchedule(host: Host, { directory, user }: Props): Promise<void> {
   const text = await readAccountCrontab(host, user)
   if (text === null) return
   const paths = { releases: directory, current: directory, release: directory }
@@ -179,11 +179,17 @@ async function unschedule(host: Host, { directory, user }: Props): Promise<void>
   if (own.length > 0) await writeAccountCrontab(host, user, rest.map((line) => `${line}\n`).join(''))
 }
 
-function tagOf({ eggsByPython }: Props): readonly string[] {
+function pythonTag({ eggsByPython }: Props): readonly string[] {
   return eggsByPython ? ['buildout:abi-tag-eggs=true'] : []
 }
 
-async function failure(host: Host, given: Props, area: BuildArea, error: unknown, context: Context): Promise<unknown> {
+async function buildError(
+  host: Host,
+  given: Props,
+  area: BuildArea,
+  error: unknown,
+  context: Context,
+): Promise<unknown> {
   if (!(error instanceof ConvergeError)) return error
   const { code, message } = error
   const timedOut = code === 'COMMAND_TIMEOUT'
@@ -208,7 +214,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
       output: error.output,
       hint:
         error.hint?.replaceAll('<app>', given.app ?? '<app>') ??
-        `correct what the output reports, and test it with: ${byHand(given)}`,
+        `correct what the output reports, and test it with: ${manualCommand(given)}`,
       cause: error,
     },
   )
@@ -218,10 +224,10 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
  * Returns a command that an operator can run. It uses the account of the build: files of root in the release or among
  * the eggs would make the next build fail.
  */
-function byHand(given: Props): string {
+function manualCommand(given: Props): string {
   const { directory, buildout, config, user, group, flags } = given
   const account = user === undefined ? [] : ['runuser', '-u', user, ...(group === undefined ? [] : ['-g', group]), '--']
-  const words = [...account, buildout, '-c', config, ...tagOf(given), ...wordsOf(flags)]
+  const words = [...account, buildout, '-c', config, ...pythonTag(given), ...toWords(flags)]
   return `cd ${shellWord(directory)} && ${shellWords(words)}`
 }
 
@@ -251,19 +257,19 @@ export const buildout = defineResource(
       refuseRoot(host, given)
       return { built: readMark(host, given) }
     },
-    desired: (given): State => ({ built: digest(given) }),
+    desired: (given): State => ({ built: inputDigest(given) }),
     async apply(host, given, _, context) {
       const { directory, shared = directory, user, group } = given
       const area = { directory, shared, user, group }
       await host.locked(`${shared}/.build`, patience, () => build(host, given, area, context))
-      writeMark(host, given, digest(given))
+      writeMark(host, given, inputDigest(given))
     },
     words: () => 'built',
     predict(host, given, _, { name }) {
-      writeMark(host, given, digest(given))
+      writeMark(host, given, inputDigest(given))
       host.unknown(`${given.directory}/bin`, name)
       host.unknown(`${given.directory}/parts`, name)
-      assumeSchedule(host, given)
+      predictSchedule(host, given)
     },
     paths: ({ directory }) => [under(directory, 'bin'), under(directory, 'parts')],
   },

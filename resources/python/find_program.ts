@@ -3,16 +3,16 @@ import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 
 /** The PATH of commands of another account, see core/host/process.ts. */
 const securePath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
-const mostLinks = 40
+const maxLinks = 40
 
 /** Returns the full path of the program that `user` would run, with links resolved; null if there is none. */
 export function findProgram(host: HostReader, program: string, user: string | undefined): string | null {
   const other = user !== undefined && user !== host.self.name
-  const found = program.includes('/') || !other ? host.which(program) : onSecurePath(host, program)
-  return found === null ? null : target(host, found)
+  const found = program.includes('/') || !other ? host.which(program) : findOnSecurePath(host, program)
+  return found === null ? null : resolveLinks(host, found)
 }
 
-function onSecurePath(host: HostReader, program: string): string | null {
+function findOnSecurePath(host: HostReader, program: string): string | null {
   for (const directory of securePath)
     if (host.stat(`${directory}/${program}`)?.kind === 'file') return `${directory}/${program}`
   // In a dry run that would install packages, this reports that the path cannot be known yet.
@@ -20,9 +20,9 @@ function onSecurePath(host: HostReader, program: string): string | null {
 }
 
 /** Resolves the links at the end of a path: `/usr/bin/python3` is another program after an upgrade of the system. */
-function target(host: HostReader, path: string): string {
+function resolveLinks(host: HostReader, path: string): string {
   let at = path
-  for (let links = 0; links < mostLinks && host.lstat(at)?.kind === 'link'; links++) {
+  for (let links = 0; links < maxLinks && host.lstat(at)?.kind === 'link'; links++) {
     const next = host.readLink(at) ?? ''
     at = next.startsWith('/') ? next : `${at.slice(0, at.lastIndexOf('/'))}/${next}`
   }
@@ -30,7 +30,7 @@ function target(host: HostReader, path: string): string {
 }
 
 /** Returns the owner and group of files for an account: its own group unless another one is given. */
-export function accountOf(
+export function ownerAndGroup(
   host: Host,
   { user, group }: { readonly user?: string | undefined; readonly group?: string | undefined },
 ): Pick<WriteOptions, 'owner' | 'group'> {

@@ -16,7 +16,7 @@ export async function linkEggs(host: Host, area: BuildArea, others: readonly str
   let linked = 0
   for (const other of others)
     if (mayLink(host, area, other))
-      for (const [below, names] of missing(host, area.shared, other)) {
+      for (const [below, names] of missingEggs(host, area.shared, other)) {
         if (await link(host, area, { from: `${other}/${below}`, to: `${area.shared}/${below}`, names }))
           linked += names.length
       }
@@ -30,7 +30,7 @@ function mayLink(host: HostReader, { shared }: BuildArea, other: string): boolea
 }
 
 /** Returns the names of complete eggs, by their directory below `shared`. */
-function missing(host: HostReader, shared: string, other: string): Map<string, string[]> {
+function missingEggs(host: HostReader, shared: string, other: string): Map<string, string[]> {
   const found = new Map<string, string[]>()
   const visit = (below: string, left: number) => {
     const names = host.list(`${other}/${below}`)

@@ -25,7 +25,7 @@ export async function makeEnvironment(host: Host, given: EnvironmentProps, pytho
   try {
     await host.run([python, '-m', 'venv', path], { user, group, timeout })
   } catch (error) {
-    if (!lacksVenv(error) || !(await isPython2(host, given, python))) throw withoutVenv(error, python)
+    if (!lacksVenv(error) || !(await isPython2(host, given, python))) throw explainMissingVenv(error, python)
     await makeForPython2(host, given, python)
   }
 }
@@ -46,7 +46,7 @@ async function makeForPython2(host: Host, given: EnvironmentProps, python: strin
   try {
     await host.run([maker, '-m', 'venv', tool], options)
   } catch (error) {
-    throw withoutVenv(error, maker)
+    throw explainMissingVenv(error, maker)
   }
   const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', lastForPython2]
   await host.run([`${tool}/bin/python`, ...pip], options)
@@ -66,7 +66,7 @@ function lacksVenv(error: unknown): boolean {
 }
 
 /** Replaces the error of a Debian Python without the venv package by one with a hint. */
-function withoutVenv(error: unknown, python: string): unknown {
+function explainMissingVenv(error: unknown, python: string): unknown {
   if (!(error instanceof ConvergeError)) return error
   const output = error.output ?? ''
   if (!/ensurepip is not|No module named '?(ensurepip|venv)\b/.test(output)) return error

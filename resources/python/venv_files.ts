@@ -44,10 +44,10 @@ export function installedVersions(host: HostReader, path: string): Map<string, s
 
 /** Compares versions as PEP 440 defines it: zeros at the end of the release do not count. */
 export function sameVersion(a: string, b: string): boolean {
-  return plain(a) === plain(b)
+  return withoutTrailingZeros(a) === withoutTrailingZeros(b)
 }
 
-function plain(version: string): string {
+function withoutTrailingZeros(version: string): string {
   const [whole, release = ''] = /^(?:\d+!)?(\d+(?:\.\d+)*)/.exec(version) ?? []
   return whole === undefined ? version : release.replace(/(\.0+)+$/, '') + version.slice(whole.length)
 }

@@ -12,7 +12,7 @@ const setuptoolsLimit = 'setuptools<80'
  * unchanged.
  * @param packages versions by name, '' for any
  */
-export function limitsFor(packages: Readonly<Record<string, string>>): string[] {
+export function versionLimits(packages: Readonly<Record<string, string>>): string[] {
   const major = Number.parseInt(packages['zc.buildout'] ?? '', 10)
   return major < withoutPkgResources && packages.setuptools === undefined ? [setuptoolsLimit] : []
 }

@@ -8,10 +8,10 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { accountOf, findProgram } from './find_program.ts'
+import { findProgram, ownerAndGroup } from './find_program.ts'
 import { makeEnvironment } from './make_environment.ts'
 import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './venv_files.ts'
-import { limitsFor } from './version_limits.ts'
+import { versionLimits } from './version_limits.ts'
 
 const version = z.string().regex(/^$|^(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z\d.]+)?$/, {
   error: "an exact version as PyPI writes it, e.g. '4.3.0', or '' for any",
@@ -60,7 +60,7 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 function read(host: HostReader, { path, python, user, packages }: Props): State {
-  const [kind, madeWith] = look(host, path)
+  const [kind, madeWith] = readEnvironment(host, path)
   const found = kind === 'environment' ? installedVersions(host, path) : new Map<string, string>()
   const versions = Object.entries(packages).map(([name, wanted]) => {
     const there = found.get(packageName(name))
@@ -76,7 +76,7 @@ function read(host: HostReader, { path, python, user, packages }: Props): State 
   }
 }
 
-function look(host: HostReader, path: string): [State['kind'], string | null] {
+function readEnvironment(host: HostReader, path: string): [State['kind'], string | null] {
   const stat = host.stat(path)
   if (stat === null) return [host.lstat(path) === null ? 'absent' : 'other', null]
   if (stat.kind !== 'directory') return ['other', null]
@@ -93,7 +93,7 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
  * Warns that the environment keeps its Python, or throws if that Python is missing. Packages built with one Python have
  * compiled parts that another one cannot load.
  */
-function stayWith(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
+function warnAboutPython(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
   const hint = `set converge.python to ${basename(chosen ?? '')}, or python_major_version of the app to its version: the next deploy makes another environment with it`
   if (kind === 'environment') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
   throw new ConvergeError(
@@ -102,9 +102,9 @@ function stayWith(path: string, word: string, { kind, python, chosen }: State, c
   )
 }
 
-async function make(host: Host, given: Props, python: string): Promise<void> {
+async function createEnvironment(host: Host, given: Props, python: string): Promise<void> {
   const { path, user, group } = given
-  const account = accountOf(host, { user, group })
+  const account = ownerAndGroup(host, { user, group })
   host.remove(path)
   host.makeDirectory(path, account)
   // First of all: an incomplete environment must be known as converge's own to be removed.
@@ -135,7 +135,7 @@ export const virtualenv = defineResource(
         })
       const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
       const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
-      if (another && newPython === 'keep') stayWith(path, word, now, context)
+      if (another && newPython === 'keep') warnAboutPython(path, word, now, context)
       // A Python that is missing (yet) is no reason to remove an environment that works.
       const python = another && newPython === 'keep' ? now.python : (now.chosen ?? now.python)
       return { kind: 'environment', python, chosen: now.chosen, packages: Object.fromEntries(versions) }
@@ -143,7 +143,7 @@ export const virtualenv = defineResource(
     async apply(host, given, { now, desired }) {
       const { path, python, user, group, packages, timeout } = given
       const chosen = findProgram(host, python, user)
-      const account = accountOf(host, { user, group })
+      const account = ownerAndGroup(host, { user, group })
       if (now.kind !== 'environment' || now.python !== desired.python) {
         if (chosen === null)
           throw new ConvergeError(`there is no ${python} on this host`, {
@@ -152,12 +152,12 @@ export const virtualenv = defineResource(
               ? 'install that Python, or correct the path of python'
               : `install it (apt-get install ${python} ${python}-venv), or set python to the full path of another one`,
           })
-        await make(host, given, chosen)
+        await createEnvironment(host, given, chosen)
       } else writeMark(host, path, null, account)
       // All packages, not only those that differ: else the requirements of one might change another.
       const wanted = [
         ...Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`)),
-        ...limitsFor(packages),
+        ...versionLimits(packages),
       ]
       const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...wanted]
       if (Object.keys(packages).length > 0) await host.run(pip, { user, group, timeout })

@@ -12,13 +12,13 @@ const mark = z.object({
 })
 export type SmokeTestFailure = z.output<typeof mark>
 
-function markOf(release: string): string {
+function markPath(release: string): string {
   return `${release}/.converge/smoke-test-failed.json`
 }
 
 /** Reads the mark; null for a release that has not failed, or whose mark a crash has damaged. */
-export function failureOf(host: HostReader, release: string): SmokeTestFailure | null {
-  const path = markOf(release)
+export function readFailure(host: HostReader, release: string): SmokeTestFailure | null {
+  const path = markPath(release)
   const text = readDisposable(host, path)
   if (text === null) return null
   try {
@@ -37,9 +37,9 @@ export function markFailed(
   // A directory that is no release cannot be marked.
   if (host.lstat(`${release}/.converge`)?.kind !== 'directory') return
   const time = new Date(host.now() * 1000).toISOString()
-  writeDisposable(host, markOf(release), `${JSON.stringify({ ...failure, time })}\n`, { mode: '0644', ...owner })
+  writeDisposable(host, markPath(release), `${JSON.stringify({ ...failure, time })}\n`, { mode: '0644', ...owner })
 }
 
 export function removeFailedMark(host: Host, release: string): void {
-  if (host.lstat(markOf(release)) !== null) host.remove(markOf(release))
+  if (host.lstat(markPath(release)) !== null) host.remove(markPath(release))
 }

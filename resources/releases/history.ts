@@ -15,17 +15,17 @@ export function readHistory(host: HostReader, into: string): readonly string[] |
 }
 
 /** Moves a release to the end. Each release occurs once, so that repeated rollbacks cannot loop. */
-export function switchedTo(history: readonly string[], id: string): string[] {
+export function moveToEnd(history: readonly string[], id: string): string[] {
   return history.at(-1) === id ? [...history] : [...history.filter((one) => one !== id), id]
 }
 
 /** Removes the releases after a release; returns the history unchanged if that release is not in it. */
-export function truncatedTo(history: readonly string[], id: string): string[] {
+export function truncateAfter(history: readonly string[], id: string): string[] {
   return history.includes(id) ? history.slice(0, history.indexOf(id) + 1) : [...history]
 }
 
 /** Returns the releases that were current before the current release, the latest last. */
-export function before(history: readonly string[], current: string): readonly string[] {
+export function releasesBefore(history: readonly string[], current: string): readonly string[] {
   const at = history.lastIndexOf(current)
   // A run was killed between the switch and its record.
   return at === -1 ? history : history.slice(0, at)

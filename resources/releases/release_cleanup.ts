@@ -5,7 +5,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { listReleases, metadataDirectory, surplusOf } from './releases.ts'
+import { listReleases, metadataDirectory, surplusReleases } from './releases.ts'
 import { releasesInUse } from './releases_in_use.ts'
 
 const state = z.strictObject({ surplus: z.array(z.string()) })
@@ -31,8 +31,8 @@ export const release_cleanup = defineResource(
   },
   {
     read(host, { into, current, keep }, context) {
-      const surplus = unused(host, into, surplusOf(host, into, listReleases(host, into, current), keep))
-      const stuck = stuckIn(host, into).filter((name) => surplus.includes(name))
+      const surplus = unusedReleases(host, into, surplusReleases(host, into, listReleases(host, into, current), keep))
+      const stuck = stuckNames(host, into).filter((name) => surplus.includes(name))
       if (stuck.length > 0)
         context.warn(
           `${stuck.join(', ')} in ${into} could not be removed (check what keeps it there; the next cleanup tries again)`,
@@ -43,8 +43,8 @@ export const release_cleanup = defineResource(
     desired: () => ({ surplus: [] }),
     words: (_, { now }) => `remove ${now.surplus.join(', ')}`,
     apply(host, { into }, { now }, context) {
-      const stuck = now.surplus.filter((name) => !isRemoved(host, into, name, context))
-      if (stuck.length > 0 || stuckIn(host, into).length > 0) host.record(recordOf(into), JSON.stringify(stuck))
+      const stuck = now.surplus.filter((name) => !tryRemove(host, into, name, context))
+      if (stuck.length > 0 || stuckNames(host, into).length > 0) host.record(recordName(into), JSON.stringify(stuck))
       tried.add(context)
     },
     predict(host, { into }, { now }) {
@@ -56,7 +56,7 @@ export const release_cleanup = defineResource(
 /**
  * Returns the releases that no program uses. A program that no later deploy restarted needs the files of its release.
  */
-function unused(host: HostReader, into: string, surplus: readonly string[]): string[] {
+function unusedReleases(host: HostReader, into: string, surplus: readonly string[]): string[] {
   const inUse = surplus.length === 0 ? new Set() : releasesInUse(host, into)
   return surplus.filter((name) => !inUse.has(name))
 }
@@ -64,14 +64,14 @@ function unused(host: HostReader, into: string, surplus: readonly string[]): str
 /** Contexts of completed cleanups: a release that could not be removed does not fail the run. */
 const tried = new WeakSet<Context>()
 
-function recordOf(into: string): string {
+function recordName(into: string): string {
   return `release_cleanup ${into}`
 }
 
 /** Returns the names that an earlier cleanup could not remove; a release is renamed first. */
-function stuckIn(host: HostReader, into: string): string[] {
+function stuckNames(host: HostReader, into: string): string[] {
   try {
-    const names: unknown = JSON.parse(host.recorded(recordOf(into)) ?? '[]')
+    const names: unknown = JSON.parse(host.recorded(recordName(into)) ?? '[]')
     const texts = Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
     return texts.flatMap((name) => [name, `.${name}.removing`])
   } catch (error) {
@@ -81,7 +81,7 @@ function stuckIn(host: HostReader, into: string): string[] {
 }
 
 /** Removes a release; reports a failure as a warning, since no deploy depends on it. */
-function isRemoved(host: Host, into: string, name: string, { warn }: Context): boolean {
+function tryRemove(host: Host, into: string, name: string, { warn }: Context): boolean {
   try {
     removeRelease(host, into, name)
     return true

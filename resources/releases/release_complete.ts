@@ -26,23 +26,23 @@ export const release_complete = defineResource(
     state,
   },
   {
-    read: (host, { release }) => ({ complete: host.lstat(markOf(release)) !== null }),
+    read: (host, { release }) => ({ complete: host.lstat(markPath(release)) !== null }),
     desired: () => ({ complete: true }),
     async apply(host, props) {
       requireRelease(host, props)
       // After a power cut, the mark must not exist without the files, which must reach the disk first.
       await host.run(['sync', '-f', props.release])
-      mark(host, props)
+      writeMark(host, props)
     },
     words: () => 'complete',
     predict(host, props) {
       requireRelease(host, props)
-      mark(host, props)
+      writeMark(host, props)
     },
   },
 )
 
-function markOf(release: string): string {
+function markPath(release: string): string {
   return `${release}/${metadataDirectory}/complete`
 }
 
@@ -54,7 +54,7 @@ function requireRelease(host: Host, { release }: Props): void {
     })
 }
 
-function mark(host: Host, { release, owner, group }: Props): void {
+function writeMark(host: Host, { release, owner, group }: Props): void {
   const time = new Date(host.now() * 1000).toISOString()
-  writeDisposable(host, markOf(release), `${time}\n`, { mode: '0644', owner, group })
+  writeDisposable(host, markPath(release), `${time}\n`, { mode: '0644', owner, group })
 }

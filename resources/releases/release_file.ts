@@ -5,7 +5,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { NotYetKnown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { contentsOf } from '../git/contents.ts'
+import { openContents } from '../git/contents.ts'
 import { gitReleaseProps } from '../git/props.ts'
 
 const props = z.strictObject({
@@ -77,7 +77,7 @@ async function isCommitted(host: HostReader, { file, source }: Props): Promise<b
 }
 
 async function hasFile(host: HostReader, source: Props['source'], file: string): Promise<boolean> {
-  const contents = await contentsOf(host, source)
+  const contents = await openContents(host, source)
   if ((await contents.file(file)) !== null) return true
   const modules = (await contents.file('.gitmodules')) ?? ''
   const paths = [...modules.matchAll(/^\s*path\s*=\s*(.*?)\s*$/gm)].map(([, path = '']) => path)

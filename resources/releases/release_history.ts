@@ -4,7 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { writeDisposable } from '../../core/model/file_errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { historyPath, readHistory, switchedTo, truncatedTo } from './history.ts'
+import { historyPath, moveToEnd, readHistory, truncateAfter } from './history.ts'
 import { listReleases, wereCurrent } from './releases.ts'
 
 const props = z.strictObject({
@@ -50,11 +50,11 @@ export const release_history = defineResource(
       earlier: earlierThan(host, given),
     }),
     desired({ release, step, from }, now): State {
-      const id = idOf(release)
+      const id = releaseId(release)
       // A host of an earlier version gets its history at the first switch.
       if (now.recorded === null && (id === from || (step === 'before' && now.earlier.length === 0))) return now
       const history = now.recorded ?? now.earlier
-      return { ...now, recorded: step === 'before' ? truncatedTo(history, id) : switchedTo(history, id) }
+      return { ...now, recorded: step === 'before' ? truncateAfter(history, id) : moveToEnd(history, id) }
     },
     apply(host, { into, owner, group }, { desired }) {
       if (desired.recorded === null) return
@@ -62,14 +62,14 @@ export const release_history = defineResource(
       writeDisposable(host, historyPath(into), text, { mode: '0644', owner, group })
     },
     words({ release, step, from }) {
-      const to = idOf(release)
+      const to = releaseId(release)
       if (from === undefined || from === to) return `${to} is the current release`
       return step === 'before' ? `roll back from ${from} to ${to}` : `switch from ${from} to ${to}`
     },
   },
 )
 
-function idOf(release: string): string {
+function releaseId(release: string): string {
   return release.slice(release.lastIndexOf('/') + 1)
 }
 

@@ -4,8 +4,8 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { isLive } from '../commands/app_command.ts'
-import { failureOf } from './failure_mark.ts'
+import { isCurrentRelease } from '../commands/app_command.ts'
+import { readFailure } from './failure_mark.ts'
 import { trialDigest, trialProps } from './smoke_test.ts'
 
 const props = z.strictObject({
@@ -21,10 +21,10 @@ const state = z.strictObject({
   failed: z.strictObject({ time: z.string(), reason: z.string() }).nullable(),
 })
 
-function failed(host: HostReader, given: Props): z.output<typeof state>['failed'] {
-  const failure = failureOf(host, given.release)
+function readSameFailure(host: HostReader, given: Props): z.output<typeof state>['failed'] {
+  const failure = readFailure(host, given.release)
   if (failure === null || failure.test !== trialDigest(given)) return null
-  if (isLive(host, given.current, given.release)) return null
+  if (isCurrentRelease(host, given.current, given.release)) return null
   return { time: failure.time, reason: failure.reason }
 }
 
@@ -45,7 +45,7 @@ export const release_trial = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ failed: failed(host, given) }),
+    read: (host, given) => ({ failed: readSameFailure(host, given) }),
     desired({ app, release }, now) {
       if (now.failed === null) return now
       const id = release.slice(release.lastIndexOf('/') + 1)

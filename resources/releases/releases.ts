@@ -6,8 +6,8 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { readDisposable } from '../../core/model/file_errors.ts'
 import { nearest } from '../../core/model/nearest.ts'
 import type { Json } from '../../core/model/resource.ts'
-import { failureOf } from './failure_mark.ts'
-import { before, readHistory } from './history.ts'
+import { readFailure } from './failure_mark.ts'
+import { readHistory, releasesBefore } from './history.ts'
 
 /** A directory under `releases/`. */
 export interface Release {
@@ -78,7 +78,7 @@ export function listReleases(host: HostReader, into: string, current: string): R
     // Another tool's directory, or a copy: its name is not reused, and it is otherwise ignored.
     if (host.lstat(`${path}/${metadataDirectory}`)?.kind !== 'directory') continue
     const complete = host.lstat(`${path}/${metadataDirectory}/complete`) !== null
-    const marks = { wasCurrent: wasCurrent(host, path), failed: failureOf(host, path)?.reason ?? null }
+    const marks = { wasCurrent: wasCurrent(host, path), failed: readFailure(host, path)?.reason ?? null }
     const current = id === live
     found.push({ ...readReleaseFile(host, path), ...marks, id, path, complete, current, known: true, previous: false })
   }
@@ -87,7 +87,7 @@ export function listReleases(host: HostReader, into: string, current: string): R
     const marks = { complete: true, current: true, known: false, previous: false, wasCurrent: true, failed: null }
     if (host.stat(target)?.kind === 'directory') found.unshift({ ...nothingKnown, ...marks, id: live, path: target })
   }
-  const previous = previousOf(found, readHistory(host, into))
+  const previous = previousRelease(found, readHistory(host, into))
   return found.map((release) => (release === previous ? { ...release, previous: true } : release))
 }
 
@@ -104,12 +104,12 @@ function wasCurrent(host: HostReader, release: string): boolean {
  * Returns the complete release that was current before the current one.
  * @param history null if none is recorded, as by an earlier version: then the numbers decide
  */
-export function previousOf(releases: readonly Release[], history: readonly string[] | null): Release | undefined {
+export function previousRelease(releases: readonly Release[], history: readonly string[] | null): Release | undefined {
   const current = releases.find((release) => release.current)
   if (current === undefined) return undefined
   if (history === null) return wereCurrent(releases).at(-1)
   const usable = new Map(releases.flatMap((one) => (one.known && one.complete ? [[one.id, one]] : [])))
-  return usable.get(before(history, current.id).findLast((id) => usable.has(id)) ?? '')
+  return usable.get(releasesBefore(history, current.id).findLast((id) => usable.has(id)) ?? '')
 }
 
 /**
@@ -192,7 +192,7 @@ export function releaseFor(
  * newest complete one, and the rest of killed runs. Never the current release, the target of a rollback, or the newest
  * complete one.
  */
-export function surplusOf(host: HostReader, into: string, releases: readonly Release[], keep: number): string[] {
+export function surplusReleases(host: HostReader, into: string, releases: readonly Release[], keep: number): string[] {
   const known = releases.filter((release) => release.known)
   const complete = known.filter((release) => release.complete)
   const newest = complete.at(-1)
@@ -223,7 +223,7 @@ export function rollbackTarget(releases: readonly Release[], to: string): Releas
   const there =
     complete.length === 0
       ? 'deploy the app first: it has no complete release'
-      : `choose one that is complete: ${names(complete)}`
+      : `choose one that is complete: ${listNames(complete)}`
   const known = releases.filter((release) => release.known)
   const exact = known.filter((release) => release.id === to)
   const fitting =
@@ -240,7 +240,7 @@ export function rollbackTarget(releases: readonly Release[], to: string): Releas
       usage: true,
     })
   if (fitting.length > 1)
-    throw new ConvergeError(`${to} may be any of ${names(fitting)}`, {
+    throw new ConvergeError(`${to} may be any of ${listNames(fitting)}`, {
       code: 'AMBIGUOUS_RELEASE',
       hint: 'give the whole id',
       usage: true,
@@ -254,11 +254,11 @@ export function rollbackTarget(releases: readonly Release[], to: string): Releas
   return found
 }
 
-function names(releases: readonly Release[]): string {
+function listNames(releases: readonly Release[]): string {
   return releases.map((release) => release.id).join(', ')
 }
 
 /** Returns an identifier of the current boot of the host; null if the system has none. */
-export function bootOf(host: HostReader): string | null {
+export function bootId(host: HostReader): string | null {
   return host.readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null
 }

@@ -7,9 +7,9 @@ import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { isMaintenancePage, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { absolutePath, Duration, duration, seconds } from '../../core/model/units.ts'
-import { appCommandProps, commandProp, deployVariables, refuseRoot, runOf } from '../commands/app_command.ts'
+import { appCommandProps, commandProp, deployVariables, refuseRoot, runAppCommand } from '../commands/app_command.ts'
+import { Deadline } from '../services/deadline.ts'
 import { httpReadyProp } from '../services/readiness/ready_props.ts'
-import { Deadline } from '../services/restart/service_restarter.ts'
 import { markFailed, removeFailedMark } from './failure_mark.ts'
 
 const request = httpReadyProp.omit({ kind: true, warmPaths: true }).extend({
@@ -52,21 +52,21 @@ const recordKey = ({ app }: Props) => `smoke_test ${app}`
  */
 const begun = ({ directory }: Props) => `begun in ${directory}`
 
-async function tryOut(host: Host, given: Props, context: Context): Promise<void> {
+async function runTests(host: Host, given: Props, context: Context): Promise<void> {
   const deadline = new Deadline(host, given.deadline)
-  for (const one of given.requests) await answered(host, one, deadline, context)
+  for (const one of given.requests) await waitForResponse(host, one, deadline, context)
   for (const command of given.commands) {
     context.progress(typeof command === 'string' ? command : command.join(' '))
     const environment = deployVariables(given, 'smoke_test')
-    await runOf(host, { ...given, timeout: given.deadline }, command, { onLine: context.progress, environment })
+    await runAppCommand(host, { ...given, timeout: given.deadline }, command, { onLine: context.progress, environment })
   }
 }
 
-async function answered(host: Host, one: Request, deadline: Deadline, context: Context): Promise<void> {
+async function waitForResponse(host: Host, one: Request, deadline: Deadline, context: Context): Promise<void> {
   const url = `http://${one.host}:${one.port}${one.path}`
   context.progress(url)
   for (;;) {
-    const problem = await wrongWith(host, one, deadline.left, context)
+    const problem = await responseProblem(host, one, deadline.left, context)
     if (problem === null) return
     if (!(await deadline.pause()))
       throw new ConvergeError(`${url}: ${problem}, for ${deadline.limit}`, { code: 'SMOKE_TEST_FAILED' })
@@ -79,7 +79,7 @@ const enoughOfPage = 8 * 1024 * 1024
 /** The header that lets the request pass the maintenance page of this host. */
 const ownHeader = { [testHeader]: testHeaderValue }
 
-async function wrongWith(host: Host, one: Request, left: number, context: Context): Promise<string | null> {
+async function responseProblem(host: Host, one: Request, left: number, context: Context): Promise<string | null> {
   const { statusMin, statusMax, contains, host: at, port, path, headers } = one
   try {
     const timeout = new Duration(Math.max(1000, Math.min(left, 10_000)))
@@ -102,7 +102,7 @@ async function wrongWith(host: Host, one: Request, left: number, context: Contex
   }
 }
 
-function failed({ app, rollback }: Props, error: ConvergeError, fresh: boolean): ConvergeError {
+function failureError({ app, rollback }: Props, error: ConvergeError, fresh: boolean): ConvergeError {
   const goesBack = rollback && fresh
   return new ConvergeError(`${app} did not pass its smoke test: ${error.message}`, {
     code: 'SMOKE_TEST_FAILED',
@@ -144,12 +144,12 @@ export const smoke_test = defineResource(
       if (fresh) host.record(recordKey(given), begun(given))
       try {
         if (given.commands.length > 0) refuseRoot(host, given, 'the smoke test')
-        await tryOut(host, given, context)
+        await runTests(host, given, context)
       } catch (thrown) {
         const error = asConvergeError(thrown)
         const { directory, user: owner, group } = given
         markFailed(host, directory, { test: trialDigest(given), reason: error.message }, { owner, group })
-        throw failed(given, error, fresh)
+        throw failureError(given, error, fresh)
       }
       removeFailedMark(host, given.directory)
       host.record(recordKey(given), desired.passedFor ?? '')

@@ -16,7 +16,7 @@ export const checkProps = {
     ),
 }
 
-interface Checked {
+interface CheckOptions {
   readonly check?: readonly string[] | undefined
   readonly deadline: Duration
 }
@@ -26,7 +26,12 @@ interface Checked {
  * @param kept the consequence of a failure, such as `nginx is not reloaded`
  * @throws CHECK_FAILED with the output of the command
  */
-export async function check(host: Host, { check, deadline }: Checked, kept: string, context: Context): Promise<void> {
+export async function checkConfiguration(
+  host: Host,
+  { check, deadline }: CheckOptions,
+  kept: string,
+  context: Context,
+): Promise<void> {
   if (check === undefined) return
   const { status, stdout, stderr } = await host.query(check, { accept: 'any', timeout: deadline })
   if (status === 0) return

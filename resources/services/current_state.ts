@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { type ServiceStatus, serviceStates } from './managers/types.ts'
-import { problemOf } from './readiness/readiness.ts'
+import { readinessProblem } from './readiness/readiness.ts'
 import { defaultUptime, type Readiness } from './readiness/ready_props.ts'
 
 export const currentState = z.enum([...serviceStates, 'not ready'])
@@ -29,7 +29,7 @@ export async function currentStateOf(
     const needed = Math.min((ready?.time ?? defaultUptime).ms, deadline.ms)
     return status.uptime !== null && status.uptime * 1000 < needed ? 'not ready' : 'running'
   }
-  return (await problemOf(host, ready, limit)) === null ? 'running' : 'not ready'
+  return (await readinessProblem(host, ready, limit)) === null ? 'running' : 'not ready'
 }
 
 /** Decides whether a process of the service exists, ready or not. */

@@ -4,14 +4,14 @@ import type { Host } from '../../core/host/types.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
 import { drainProps, serverProp } from '../balancer/balancer_props.ts'
-import { leftOut, predictBack } from '../balancer/drained_servers.ts'
-import { Draining } from '../balancer/draining.ts'
+import { balancersStillDraining, predictReady } from '../balancer/drained_servers.ts'
+import { ServerDrainer } from '../balancer/draining.ts'
 import type { BalancerServer } from '../balancer/haproxy_runtime.ts'
 import { currentState, currentStateOf } from './current_state.ts'
-import { managerOf, readerOf } from './managers/select_manager.ts'
+import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { nameProp, providerProp } from './managers/types.ts'
 import { readyProp } from './readiness/ready_props.ts'
-import { Roll } from './restart/service_restarter.ts'
+import { ServiceRestarter } from './restart/service_restarter.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
@@ -71,10 +71,10 @@ export const service = defineResource(
   },
   {
     async read(host, { name, provider, enabled, action, server, balancers, ready, deadline }, context): Promise<State> {
-      const status = await readerOf(host, provider).status(name)
+      const status = await serviceReader(host, provider).status(name)
       // A service that is down stays drained at a balancer without a health check, which would send it visitors.
       const left = (one: BalancerServer) => action === 'running' || (one.checked && status.state !== 'running')
-      const drained = server === undefined ? [] : await leftOut(host, balancers, server, context, left)
+      const drained = server === undefined ? [] : await balancersStillDraining(host, balancers, server, context, left)
       // A drained service is checked when it is set ready.
       const asked = action === 'running' && drained.length === 0
       return {
@@ -93,7 +93,7 @@ export const service = defineResource(
       }
     },
     async apply(host, given, { now, desired }, context) {
-      const manager = managerOf(host, given.provider)
+      const manager = serviceManager(host, given.provider)
       const { name, enabled } = given
       if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
         await manager.setEnabled?.(name, enabled)
@@ -101,7 +101,7 @@ export const service = defineResource(
       else if (now.state !== desired.state || now.drained.length > 0) await stop(host, given, context)
     },
     predict(host, { server, balancers }, { now }) {
-      if (server !== undefined && now.drained.length > 0) predictBack(host, balancers, server)
+      if (server !== undefined && now.drained.length > 0) predictReady(host, balancers, server)
     },
   },
 )
@@ -109,21 +109,21 @@ export const service = defineResource(
 async function run(host: Host, given: Props, now: State, context: Context): Promise<void> {
   const { provider, deadline, server, balancers, drainDeadline } = given
   if (now.state === 'running' && now.drained.length === 0) return
-  const manager = managerOf(host, provider)
-  const roll = new Roll(host, manager, deadline, context)
-  if (now.state === 'running' || now.state === 'not ready') await roll.answers(given)
+  const manager = serviceManager(host, provider)
+  const roll = new ServiceRestarter(host, manager, deadline, context)
+  if (now.state === 'running' || now.state === 'not ready') await roll.waitUntilReady(given)
   else {
     await manager.refresh()
     await roll.restart(given)
   }
-  if (server !== undefined) await new Draining(host, balancers, drainDeadline, context).bringBack(server, deadline)
+  if (server !== undefined) await new ServerDrainer(host, balancers, drainDeadline, context).setReady(server, deadline)
 }
 
 async function stop(host: Host, given: Props, context: Context): Promise<void> {
   const { name, provider, deadline, server, balancers, drainDeadline } = given
-  const manager = managerOf(host, provider)
+  const manager = serviceManager(host, provider)
   await manager.refresh()
-  const end = () => new Roll(host, manager, deadline, context).stop(name)
+  const end = () => new ServiceRestarter(host, manager, deadline, context).stop(name)
   if (server === undefined) await end()
-  else await new Draining(host, balancers, drainDeadline, context, 'stop').before(server, end)
+  else await new ServerDrainer(host, balancers, drainDeadline, context, 'stop').stopDrained(server, end)
 }

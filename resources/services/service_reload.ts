@@ -13,15 +13,16 @@ import {
   stateCommand,
   statesToKeep,
 } from '../balancer/server_addresses.ts'
-import { check, checkProps } from './config_check.ts'
+import { checkConfiguration, checkProps } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
-import { managerOf, readerOf } from './managers/select_manager.ts'
+import { Deadline } from './deadline.ts'
+import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { nameProp, type ServiceStatus } from './managers/types.ts'
 import { readyProp } from './readiness/ready_props.ts'
 import { reloadProps } from './reload_props.ts'
-import { placeOf, recordOf } from './restart/due_record.ts'
-import { LoadRecord, mainProcess } from './restart/load_record.ts'
-import { Deadline, Roll } from './restart/service_restarter.ts'
+import { DueRecord, dueRecordName, serviceId } from './restart/due_record.ts'
+import { LoadRecord, mainPid } from './restart/load_record.ts'
+import { ServiceRestarter } from './restart/service_restarter.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
@@ -105,44 +106,46 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 /** Returns the name of its record, by its purpose if it has one: its causes may then differ from the last time. */
-function recordKey({ provider, name, purpose }: Props, context: Context): string {
-  if (purpose !== undefined) return `reload ${placeOf(provider, name)} for ${purpose}`
-  return recordOf('reload', provider, name, context)
+function recordName({ provider, name, purpose }: Props, context: Context): string {
+  if (purpose !== undefined) return `reload ${serviceId(provider, name)} for ${purpose}`
+  return dueRecordName('reload', provider, name, context)
 }
 
-function forcedKey(given: Props, context: Context): string {
-  return `${recordKey(given, context)} by force`
+/** Returns the record of the causes of the last reload. */
+function dueReload(host: HostReader, given: Props, context: Context): DueRecord {
+  return new DueRecord(host, recordName(given, context), digestOf([context.cause]))
 }
 
-function dueFor({ cause }: Context): string {
-  return digestOf([cause])
+/** Returns the record of the last command that forced a reload; null if no command forces one now. */
+function forcedReload(host: HostReader, given: Props, context: Context): DueRecord | null {
+  return given.force === undefined ? null : new DueRecord(host, `${recordName(given, context)} by force`, given.force)
 }
 
 function loadRecord(host: HostReader, given: Props, context: Context): LoadRecord {
-  return new LoadRecord(host, recordKey(given, context), context.listedPaths, given.loads)
+  return new LoadRecord(host, recordName(given, context), context.listedPaths, given.loads)
 }
 
 function recordDone(host: Host, given: Props, context: Context): void {
-  host.record(recordKey(given, context), dueFor(context))
-  if (given.force !== undefined) host.record(forcedKey(given, context), given.force)
+  dueReload(host, given, context).markDone(host)
+  forcedReload(host, given, context)?.markDone(host)
 }
 
 function reloadedFor(host: HostReader, given: Props, context: Context, status: ServiceStatus): string | null {
-  const recorded = host.recorded(recordKey(given, context))
-  if (status.state !== 'running') return given.start ? recorded : dueFor(context)
-  if (recorded === null && given.adopt && !context.counted) return dueFor(context)
+  const { last, due } = dueReload(host, given, context)
+  if (status.state !== 'running') return given.start ? last : due
+  if (last === null && given.adopt && !context.counted) return due
   // A file that someone changed, loaded and restored looks unchanged.
-  return loadRecord(host, given, context).mayDiffer(mainProcess(host, given, status.pid)) ? null : recorded
+  return loadRecord(host, given, context).mayHaveLoadedOthers(mainPid(host, given, status.pid)) ? null : last
 }
 
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
-  const status = await readerOf(host, given.provider).status(given.name)
+  const status = await serviceReader(host, given.provider).status(given.name)
   const { state } = status
   const found = {
     state,
     reloadedFor: reloadedFor(host, given, context, status),
-    forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
-    outdated: state === 'running' ? await outdated(host, given, (key, ask) => host.cached(key, ask)) : [],
+    forced: forcedReload(host, given, context)?.last ?? null,
+    outdated: state === 'running' ? await findOutdatedServers(host, given, (key, ask) => host.cached(key, ask)) : [],
   }
   // A service with a due reload is checked after it.
   const asked = given.ready !== undefined && !isReloadDue(found, desired(given, found, context))
@@ -152,7 +155,7 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
 function desired(given: Props, now: State, context: Context): State {
   return {
     state: given.start || isUp(now.state) ? 'running' : now.state,
-    reloadedFor: dueFor(context),
+    reloadedFor: digestOf([context.cause]),
     forced: given.force ?? null,
     outdated: [],
   }
@@ -167,7 +170,7 @@ function isReloadDue(now: State, wanted: State): boolean {
  * Returns the outdated servers. A balancer that cannot be reached reports none: that is no reason to reload it.
  * @param asking asks again each time, or returns a cached answer
  */
-async function outdated(
+async function findOutdatedServers(
   host: HostReader,
   { balances }: Props,
   asking: HostReader['cached'] = (_, ask) => ask(),
@@ -175,7 +178,7 @@ async function outdated(
   if (balances === undefined || balances.servers.length === 0) return []
   const { socket, servers } = balances
   try {
-    const answer = await asking(`server states at ${socket}`, () => askStates(host, socket))
+    const answer = await asking(`server states at ${socket}`, () => queryServerStates(host, socket))
     return outdatedServers(answer, servers, await addressesFor(host, servers))
   } catch (error) {
     if (asConvergeError(error).code === 'INTERNAL') throw error
@@ -183,7 +186,7 @@ async function outdated(
   }
 }
 
-function askStates(host: HostReader, socketPath: string): Promise<string> {
+function queryServerStates(host: HostReader, socketPath: string): Promise<string> {
   return host.ask({ socketPath, text: `${stateCommand}\n` })
 }
 
@@ -195,23 +198,24 @@ const addressesFor = (host: HostReader, servers: readonly ConfiguredServer[]) =>
 
 async function apply(host: Host, given: Props, context: Context): Promise<void> {
   const { name, provider, signal, command, deadline } = given
-  const manager = managerOf(host, provider)
+  const manager = serviceManager(host, provider)
   const load = loadRecord(host, given, context)
   // Read again: an earlier attempt may have reloaded the service.
   const now = await read(host, given, context)
-  if (!isReloadDue(now, desired(given, now, context))) return new Roll(host, manager, deadline, context).answers(given)
-  await check(host, given, `${name} is not reloaded`, context)
+  if (!isReloadDue(now, desired(given, now, context)))
+    return new ServiceRestarter(host, manager, deadline, context).waitUntilReady(given)
+  await checkConfiguration(host, given, `${name} is not reloaded`, context)
   await manager.refresh()
-  const roll = new Roll(host, manager, deadline, context)
-  const { state } = await manager.look(name)
+  const roll = new ServiceRestarter(host, manager, deadline, context)
+  const { state } = await manager.freshStatus(name)
   if (state === 'running') {
     context.progress(`reloading ${name}`)
-    await remember(host, given, context)
+    await storeRuntimeState(host, given, context)
     await roll.reload(given, async () => {
       if (command === undefined) await manager.reload(name, signal)
       else await host.run(command, { timeout: deadline, outlivesRun: true })
     })
-    await usesNewAddresses(host, given)
+    await waitForNewAddresses(host, given)
     // After a later crash of the service, the stored state would be outdated.
     if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
     if (given.balances !== undefined) host.writeFile(given.balances.file, noStates)
@@ -219,7 +223,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
     context.progress(`starting ${name}`)
     await roll.restart(given)
   }
-  load.record(host, mainProcess(host, given, (await manager.look(name)).pid))
+  load.record(host, mainPid(host, given, (await manager.freshStatus(name)).pid))
   recordDone(host, given, context)
 }
 
@@ -227,22 +231,22 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
 const noStates = '1\n'
 
 /** Waits until the new process answers: the old one may still answer at the socket for a moment. */
-async function usesNewAddresses(host: Host, given: Props): Promise<void> {
+async function waitForNewAddresses(host: Host, given: Props): Promise<void> {
   const deadline = new Deadline(host, given.deadline)
-  while ((await outdated(host, given)).length > 0) if (!(await deadline.pause())) return
+  while ((await findOutdatedServers(host, given)).length > 0) if (!(await deadline.pause())) return
 }
 
 /**
  * Stores the run-time state for the new process. If the service does not answer, there is no state to store, and the
  * reload continues.
  */
-async function remember(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
+async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
   try {
     if (keep !== undefined)
       host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
     if (balances !== undefined) {
       const { socket, file, servers } = balances
-      const answer = await askStates(host, socket)
+      const answer = await queryServerStates(host, socket)
       host.writeFile(file, statesToKeep(answer, servers, await addressesFor(host, servers)))
     }
   } catch (error) {
@@ -276,7 +280,7 @@ export const service_reload = defineResource(
     apply: (host, given, _, context) => apply(host, given, context),
     settle(host, given, _, context) {
       loadRecord(host, given, context).settle(host)
-      if (host.recorded(recordKey(given, context)) !== dueFor(context)) recordDone(host, given, context)
+      if (!dueReload(host, given, context).isDone) recordDone(host, given, context)
     },
     words: ({ name }, { now, desired }) =>
       `${isReloadDue(now, desired) ? (isUp(now.state) ? 'reload' : 'start') : 'wait for'} ${name}`,

@@ -8,20 +8,20 @@ import { sameJson } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, Duration, duration, seconds } from '../../core/model/units.ts'
 import { drainProps, serverProp } from '../balancer/balancer_props.ts'
-import type { TurnRules } from '../balancer/drain_turn.ts'
-import { leftOut, predictBack, takenOut } from '../balancer/drained_servers.ts'
-import { Draining } from '../balancer/draining.ts'
-import { check, checkProps } from './config_check.ts'
+import type { DrainRules } from '../balancer/drain_turn.ts'
+import { balancersStillDraining, balancersWithDrainRecord, predictReady } from '../balancer/drained_servers.ts'
+import { ServerDrainer } from '../balancer/draining.ts'
+import { checkConfiguration, checkProps } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
-import { managerOf, readerOf } from './managers/select_manager.ts'
+import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { nameProp, providerProp } from './managers/types.ts'
-import { isAsked } from './readiness/readiness.ts'
+import { hasCheck } from './readiness/readiness.ts'
 import { readyProp } from './readiness/ready_props.ts'
 import { loadsProp } from './restart/loaded_files.ts'
-import { atOnce, atOnceProp, eachAtOnce } from './restart/max_unavailable.ts'
-import { failureOf } from './restart/restart_failure.ts'
-import { dueFor, RestartRecord } from './restart/restart_record.ts'
-import { Roll } from './restart/service_restarter.ts'
+import { countUnavailable, forEachLimited, maxUnavailableProp } from './restart/max_unavailable.ts'
+import { restartError } from './restart/restart_failure.ts'
+import { RestartRecord, restartDigest } from './restart/restart_record.ts'
+import { ServiceRestarter } from './restart/service_restarter.ts'
 
 const service = z.strictObject({
   name: nameProp.describe('Name of the program or unit'),
@@ -62,7 +62,7 @@ const props = z
       .describe(
         'Hosts that may restart the same services at the same time; without `balancers`, a warning names them; default: none',
       ),
-    maxUnavailable: atOnceProp
+    maxUnavailable: maxUnavailableProp
       .default(1)
       .describe(
         "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); of the services here, and of all servers of a backend, also those of other hosts; default 1",
@@ -103,11 +103,11 @@ const state = z.record(
 type State = z.output<typeof state>
 
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
-  const reader = readerOf(host, given.provider)
+  const reader = serviceReader(host, given.provider)
   const found: State = {}
   for (const one of given.services) {
     const { name, server, ready } = one
-    const drained = server === undefined ? [] : await leftOut(host, given.balancers, server, context)
+    const drained = server === undefined ? [] : await balancersStillDraining(host, given.balancers, server, context)
     const status = await reader.status(name)
     found[name] = {
       // A drained service is checked when it is set ready.
@@ -125,21 +125,21 @@ function desired(given: Props, now: State, context: Context): State {
     given.services.map((one) => {
       const found = now[one.name]
       const state = given.start || isUp(found?.state) ? 'running' : (found?.state ?? 'absent')
-      return [one.name, { state, restartedFor: dueFor(given, one, context), drained: [] }]
+      return [one.name, { state, restartedFor: restartDigest(given, one, context), drained: [] }]
     }),
   )
 }
 
-type Work = 'restart' | 'start' | 'wait for' | 'bring back'
+type Action = 'restart' | 'start' | 'wait for' | 'bring back'
 
 /** Decides what to do with a service: if only a balancer differs, it is only set ready there. */
-function workOn(now: State[string] | undefined, wanted: State[string] | undefined): Work {
+function chooseAction(now: State[string] | undefined, wanted: State[string] | undefined): Action {
   if (!isUp(now?.state)) return 'start'
   if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
   return now?.state === 'running' ? 'bring back' : 'wait for'
 }
 
-const doing = {
+const progressVerbs = {
   restart: 'restarting',
   start: 'starting',
   'wait for': 'waiting for',
@@ -147,9 +147,14 @@ const doing = {
 } as const
 
 async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
-  const manager = managerOf(host, given.provider)
+  const manager = serviceManager(host, given.provider)
   const names = given.services.map(({ name }) => name)
-  await check(host, given, `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not restarted`, context)
+  await checkConfiguration(
+    host,
+    given,
+    `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not restarted`,
+    context,
+  )
   await manager.refresh()
   // Read again: in a further attempt some of the services are done.
   const now = await read(host, given, context)
@@ -158,17 +163,25 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   // Services without visitors come first: then another one is up while the rest restarts.
   const isOut = ({ name }: Service) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
   const due = [...changed.filter(isOut), ...changed.filter((one) => !isOut(one))]
-  const roll = new Roll(host, manager, given.deadline, context)
-  const draining = new Draining(host, asked(host, given), given.drainDeadline, context, 'restart', rulesOf(given))
+  const roll = new ServiceRestarter(host, manager, given.deadline, context)
+  const draining = new ServerDrainer(
+    host,
+    balancersToContact(host, given),
+    given.drainDeadline,
+    context,
+    'restart',
+    drainRules(given),
+  )
   const done = new Set<string>()
   const failures = new Map<string, unknown>()
   const proving = new Map<string, () => Promise<void>>()
   const stopped = () => failures.size > 0
-  const drained = ({ server }: Service) => (server === undefined ? [] : takenOut(host, given.balancers, server))
+  const drained = ({ server }: Service) =>
+    server === undefined ? [] : balancersWithDrainRecord(host, given.balancers, server)
   let restarts = 0
   let hasWarned = given.balancers.length > 0 || given.neighbours.length === 0
   const warnOfNeighbours = () => {
-    if (!hasWarned) context.warn(uncoordinated(given.neighbours))
+    if (!hasWarned) context.warn(coordinationWarning(given.neighbours))
     hasWarned = true
   }
 
@@ -176,14 +189,14 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     // From here on the process does not match its last restart, also if this restart fails and the release is rolled
     // back.
     const record = new RestartRecord(host, given, one, context)
-    record.begin(host)
-    const proved = await roll.begin(one)
+    record.markStarted(host)
+    const proved = await roll.startRestart(one)
     const finish = async () => {
       await proved()
-      record.end(host, (await manager.look(one.name)).process)
+      record.markCompleted(host, (await manager.freshStatus(one.name)).process)
     }
     // A service without a check is watched at the same time as the next ones of that kind.
-    if (isAsked(one.ready) || one.server !== undefined) return finish()
+    if (hasCheck(one.ready) || one.server !== undefined) return finish()
     proving.set(one.name, finish)
   }
   /** Waits until the started services have stayed up for the required time. */
@@ -197,24 +210,24 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     }
   }
   const work = async (one: Service, index: number): Promise<boolean> => {
-    const what = workOn(now[one.name], wanted[one.name])
-    if (isAsked(one.ready)) await settle()
-    if (what === 'restart' && restarts++ > 0) await wait(host, given, one, context)
+    const what = chooseAction(now[one.name], wanted[one.name])
+    if (hasCheck(one.ready)) await settle()
+    if (what === 'restart' && restarts++ > 0) await pauseBefore(host, given, one, context)
     if (stopped()) return false
-    const reason = what === 'restart' ? new RestartRecord(host, given, one, context).reason() : ''
-    context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
+    const reason = what === 'restart' ? new RestartRecord(host, given, one, context).differenceSuffix() : ''
+    context.progress(`${progressVerbs[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
     const { server } = one
     if (what === 'restart') warnOfNeighbours()
-    if (server !== undefined && !isUp(now[one.name]?.state)) draining.hasNoVisitors(server)
+    if (server !== undefined && !isUp(now[one.name]?.state)) draining.markIdle(server)
     if (what === 'restart' && server !== undefined && given.drain)
-      return draining.around(server, () => restart(one), given.deadline, stopped)
-    if (what === 'bring back' || what === 'wait for') await roll.answers(one)
+      return draining.restartDrained(server, () => restart(one), given.deadline, stopped)
+    if (what === 'bring back' || what === 'wait for') await roll.waitUntilReady(one)
     else await restart(one)
-    if (server !== undefined) await draining.bringBack(server, given.deadline)
+    if (server !== undefined) await draining.setReady(server, given.deadline)
     return true
   }
 
-  await eachAtOnce(due, atOnce(given.maxUnavailable, given.services.length), async (one, index) => {
+  await forEachLimited(due, countUnavailable(given.maxUnavailable, given.services.length), async (one, index) => {
     if (stopped()) return
     try {
       if ((await work(one, index)) && !proving.has(one.name)) done.add(one.name)
@@ -223,31 +236,33 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     }
   })
   await settle()
-  if (stopped()) throw failureOf(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
+  if (stopped()) throw restartError(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
 }
 
 /** A larger number of hosts is counted instead of named. */
 const fewNeighbours = 5
 
-function uncoordinated(neighbours: readonly string[]): string {
+function coordinationWarning(neighbours: readonly string[]): string {
   const hosts = neighbours.length > fewNeighbours ? `${neighbours.length} other hosts` : neighbours.join(', ')
   return `no balancer is known here: ${hosts} may restart at the same time; set converge.balancer.port, or converge.balancer.sockets for balancers outside the stack`
 }
 
 /** Returns the rules for draining: another host may drain and restart its server for as long as this one may. */
-function rulesOf({ services, maxUnavailable, drainDeadline, deadline }: Props): TurnRules {
+function drainRules({ services, maxUnavailable, drainDeadline, deadline }: Props): DrainRules {
   const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
   const restart = new Duration(drainDeadline.ms + deadline.ms)
-  return { own, atOnce: maxUnavailable, patience: drainDeadline, restart }
+  return { own, maxUnavailable, waitLimit: drainDeadline, restartLimit: restart }
 }
 
 /** Returns the balancers to contact: without draining, only those where a server is still drained. */
-function asked(host: HostReader, { balancers, drain, services }: Props): Props['balancers'] {
+function balancersToContact(host: HostReader, { balancers, drain, services }: Props): Props['balancers'] {
   if (drain) return balancers
-  return balancers.filter((one) => services.some(({ server }) => server && takenOut(host, [one], server).length > 0))
+  return balancers.filter((one) =>
+    services.some(({ server }) => server && balancersWithDrainRecord(host, [one], server).length > 0),
+  )
 }
 
-async function wait(host: Host, given: Props, one: Service, context: Context): Promise<void> {
+async function pauseBefore(host: Host, given: Props, one: Service, context: Context): Promise<void> {
   const delay = one.delay ?? given.delay
   if (delay.ms === 0) return
   context.progress(`waiting ${delay} before ${one.name}`)
@@ -294,7 +309,7 @@ export const service_restart = defineResource(
     words: ({ services }, { now, desired }) => {
       const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
       const parts = (['restart', 'start', 'wait for', 'bring back'] as const).map((word) => {
-        const some = due.filter(({ name }) => workOn(now[name], desired[name]) === word)
+        const some = due.filter(({ name }) => chooseAction(now[name], desired[name]) === word)
         return some.length > 0 ? [`${word} ${some.map(({ name }) => name).join(', ')}`] : []
       })
       return parts.flat().join('; ')
@@ -302,8 +317,8 @@ export const service_restart = defineResource(
     predict(host, given, change, context) {
       for (const one of given.services) {
         if (sameJson(change.now[one.name], change.desired[one.name])) continue
-        new RestartRecord(host, given, one, context).end(host, null)
-        if (one.server !== undefined) predictBack(host, given.balancers, one.server)
+        new RestartRecord(host, given, one, context).markCompleted(host, null)
+        if (one.server !== undefined) predictReady(host, given.balancers, one.server)
       }
     },
   },

@@ -16,14 +16,14 @@ const state = z.strictObject({ stopped: z.boolean() })
 
 const content = z.object({ by: z.string(), at: z.string() })
 
-function keyOf(app: string): string {
+function recordName(app: string): string {
   return `stopped ${app}`
 }
 
 /** Returns the record of an app that was stopped on purpose; null if it was not, or was started since. */
 export function intendedStop(host: HostReader, app: string): IntendedStop | null {
   try {
-    const found = content.safeParse(JSON.parse(host.recorded(keyOf(app)) || 'null'))
+    const found = content.safeParse(JSON.parse(host.recorded(recordName(app)) || 'null'))
     return found.success ? found.data : null
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
@@ -49,7 +49,7 @@ export const stop_record = defineResource(
     desired: ({ stopped }) => ({ stopped }),
     apply(host, { app, stopped, by = '' }) {
       const at = new Date(host.now() * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
-      host.record(keyOf(app), stopped ? JSON.stringify({ by, at }) : '')
+      host.record(recordName(app), stopped ? JSON.stringify({ by, at }) : '')
     },
     words: ({ app, stopped, by }) =>
       stopped ? `${app} is stopped by ${by}` : `${app} is no longer stopped on purpose`,

@@ -42,7 +42,7 @@ export const unit_command = defineResource(
   },
   {
     read: (host, { unit, without }) => ({
-      command: unitValues(textsOf(host, unit, without), 'Service', 'ExecStart').at(-1) ?? null,
+      command: unitValues(readUnitTexts(host, unit, without), 'Service', 'ExecStart').at(-1) ?? null,
     }),
     desired({ unit }, now) {
       if (now.command === null)
@@ -59,17 +59,17 @@ export const unit_command = defineResource(
 )
 
 /** Returns the unit's file, and then its drop-ins in the order in which systemd reads them. */
-function textsOf(host: HostReader, unit: string, without: string): string[] {
-  const main = directories.map((directory) => textOf(host, `${directory}/${unit}`)).find((text) => text !== null)
+function readUnitTexts(host: HostReader, unit: string, without: string): string[] {
+  const main = directories.map((directory) => readOrNull(host, `${directory}/${unit}`)).find((text) => text !== null)
   const dropIns = new Map<string, string>()
   for (const directory of [...directories].reverse())
     for (const name of host.list(`${directory}/${unit}.d`))
-      if (name.endsWith('.conf')) dropIns.set(name, textOf(host, `${directory}/${unit}.d/${name}`) ?? '')
+      if (name.endsWith('.conf')) dropIns.set(name, readOrNull(host, `${directory}/${unit}.d/${name}`) ?? '')
   dropIns.delete(without)
   const names = [...dropIns.keys()].sort()
   return [main ?? '', ...names.map((name) => dropIns.get(name) ?? '')]
 }
 
-function textOf(host: HostReader, path: string): string | null {
+function readOrNull(host: HostReader, path: string): string | null {
   return host.stat(path)?.kind === 'file' ? host.readText(path) : null
 }

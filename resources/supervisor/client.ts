@@ -43,9 +43,9 @@ const callLimit = seconds(30)
  * they share a file descriptor.
  */
 const dropped = new Set(['EPIPE', 'ECONNRESET'])
-const mostTries = 8
+const maxTries = 8
 /** No supervisord, or one that is starting or stopping. */
-const notThere = new Set(['ENOENT', 'ECONNREFUSED', ...dropped])
+const unavailable = new Set(['ENOENT', 'ECONNREFUSED', ...dropped])
 
 /** Faults after which the state of its files is unknown. */
 const cannotCompare = new Set(['SUPERVISOR_CANT_REREAD', 'SUPERVISOR_SHUTDOWN_STATE', 'SUPERVISOR_DOWN'])
@@ -63,34 +63,34 @@ export class SupervisorReader {
    */
   async getState(): Promise<string | null> {
     try {
-      return textOf(await this.ask('getState'), 'statename')
+      return textField(await this.query('getState'), 'statename')
     } catch (error) {
-      if (isDown(error)) return null
+      if (isSupervisorDown(error)) return null
       // During its shutdown supervisord answers every call with this fault.
-      if (codeOf(error) === 'SUPERVISOR_SHUTDOWN_STATE') return 'SHUTDOWN'
+      if (errorCode(error) === 'SUPERVISOR_SHUTDOWN_STATE') return 'SHUTDOWN'
       throw error
     }
   }
 
   /** Returns every process, from one call that is cached until something changes. */
   getAllProcessInfo(): Promise<readonly ProcessInfo[]> {
-    return this.host.cached(`supervisor ${this.socket}`, () => this.look())
+    return this.host.cached(`supervisor ${this.socket}`, () => this.fetchAllProcessInfo())
   }
 
   /** Returns every process as of now. */
-  async look(): Promise<readonly ProcessInfo[]> {
-    const answer = await this.ask('getAllProcessInfo')
-    return listOf(answer).map((process) => ({
-      name: textOf(process, 'name'),
-      group: textOf(process, 'group'),
-      state: textOf(process, 'statename') as ProcessState,
-      pid: numberOf(process, 'pid'),
-      started: numberOf(process, 'start'),
-      uptime: uptimeOf(process),
-      spawnError: textOf(process, 'spawnerr'),
-      exitStatus: numberOf(process, 'exitstatus'),
-      stdoutLog: textOf(process, 'stdout_logfile'),
-      stderrLog: textOf(process, 'stderr_logfile'),
+  async fetchAllProcessInfo(): Promise<readonly ProcessInfo[]> {
+    const answer = await this.query('getAllProcessInfo')
+    return asList(answer).map((process) => ({
+      name: textField(process, 'name'),
+      group: textField(process, 'group'),
+      state: textField(process, 'statename') as ProcessState,
+      pid: numberField(process, 'pid'),
+      started: numberField(process, 'start'),
+      uptime: uptimeField(process),
+      spawnError: textField(process, 'spawnerr'),
+      exitStatus: numberField(process, 'exitstatus'),
+      stdoutLog: textField(process, 'stdout_logfile'),
+      stderrLog: textField(process, 'stderr_logfile'),
     }))
   }
 
@@ -102,9 +102,9 @@ export class SupervisorReader {
   changedGroups(): Promise<readonly string[]> {
     return this.host.cached(`supervisor files ${this.socket}`, async () => {
       try {
-        return changesOf(await this.ask('reloadConfig')).changed
+        return parseChanges(await this.query('reloadConfig')).changed
       } catch (error) {
-        if (cannotCompare.has(codeOf(error) ?? '')) return []
+        if (cannotCompare.has(errorCode(error) ?? '')) return []
         throw error
       }
     })
@@ -121,24 +121,24 @@ export class SupervisorReader {
 
   private async readLog(method: string, name: string, bytes: number): Promise<string> {
     try {
-      return String(await this.ask(method, name, -bytes, 0))
+      return String(await this.query(method, name, -bytes, 0))
     } catch (error) {
-      if (codeOf(error) === 'SUPERVISOR_NO_FILE') return ''
+      if (errorCode(error) === 'SUPERVISOR_NO_FILE') return ''
       throw error
     }
   }
 
-  private async ask(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
+  private async query(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
     return this.call(method, parameters, (options) => this.host.request(options))
   }
 
   protected async call(
     method: string,
     parameters: readonly (string | number | boolean)[],
-    how: (options: ReturnType<typeof requestOf>) => Promise<Response>,
+    how: (options: ReturnType<typeof buildRequest>) => Promise<Response>,
   ): Promise<Value> {
-    const response = await this.reach(() => how(requestOf(this.socket, method, parameters)))
-    if (response.status !== 200) throw this.refused(method, response.status)
+    const response = await this.withRetries(() => how(buildRequest(this.socket, method, parameters)))
+    if (response.status !== 200) throw this.statusError(method, response.status)
     const answer = decodeAnswer(response.body)
     if ('value' in answer) return answer.value
     throw faultError(answer.fault, method, parameters)
@@ -148,19 +148,19 @@ export class SupervisorReader {
    * Calls supervisord, and retries. Every call here may be made twice: a fault that reports a completed action counts
    * as success.
    */
-  private async reach(call: () => Promise<Response>): Promise<Response> {
+  private async withRetries(call: () => Promise<Response>): Promise<Response> {
     for (let tries = 1; ; tries++) {
       try {
         return await call()
       } catch (error) {
-        if (tries >= mostTries || !dropped.has(codeOf(error) ?? '')) throw this.unreachable(error)
+        if (tries >= maxTries || !dropped.has(errorCode(error) ?? '')) throw this.connectionError(error)
       }
     }
   }
 
-  private unreachable(error: unknown): unknown {
-    const code = codeOf(error)
-    if (code !== undefined && notThere.has(code))
+  private connectionError(error: unknown): unknown {
+    const code = errorCode(error)
+    if (code !== undefined && unavailable.has(code))
       return new ConvergeError(`no supervisord is running at ${this.socket}`, {
         code: 'SUPERVISOR_DOWN',
         hint: 'start it: service supervisor start, or supervisord -c FILE with its own configuration',
@@ -175,7 +175,7 @@ export class SupervisorReader {
     return error
   }
 
-  private refused(method: string, status: number): ConvergeError {
+  private statusError(method: string, status: number): ConvergeError {
     const hints: Readonly<Record<number, string>> = {
       401: 'remove username and password from [unix_http_server] in its configuration, then restart it; the mode of the socket keeps other accounts out',
       500: 'read its log (logfile in [supervisord]), correct the error there, then run again',
@@ -201,7 +201,7 @@ export class Supervisor extends SupervisorReader {
    * @throws SUPERVISOR_CANT_REREAD with the file and the section that is wrong
    */
   async reloadConfig(): Promise<ConfigChanges> {
-    return changesOf(await this.tell('reloadConfig'))
+    return parseChanges(await this.command('reloadConfig'))
   }
 
   /**
@@ -209,22 +209,22 @@ export class Supervisor extends SupervisorReader {
    * group exists.
    */
   async addProcessGroup(name: string): Promise<void> {
-    await this.unless('SUPERVISOR_ALREADY_ADDED', this.tell('addProcessGroup', name))
+    await this.ignoreFault('SUPERVISOR_ALREADY_ADDED', this.command('addProcessGroup', name))
   }
 
   /** Removes a group, whose processes must be stopped; succeeds if supervisord does not know the group. */
   async removeProcessGroup(name: string): Promise<void> {
-    await this.unless('SUPERVISOR_BAD_NAME', this.tell('removeProcessGroup', name))
+    await this.ignoreFault('SUPERVISOR_BAD_NAME', this.command('removeProcessGroup', name))
   }
 
   /** Starts a process without waiting; succeeds if it already runs. */
   async startProcess(name: string): Promise<void> {
-    await this.unless('SUPERVISOR_ALREADY_STARTED', this.tell('startProcess', name, false))
+    await this.ignoreFault('SUPERVISOR_ALREADY_STARTED', this.command('startProcess', name, false))
   }
 
   /** Sends the stop signal without waiting; succeeds if the process does not run. */
   async stopProcess(name: string): Promise<void> {
-    await this.unless('SUPERVISOR_NOT_RUNNING', this.tell('stopProcess', name, false))
+    await this.ignoreFault('SUPERVISOR_NOT_RUNNING', this.command('stopProcess', name, false))
   }
 
   /**
@@ -233,36 +233,36 @@ export class Supervisor extends SupervisorReader {
    * @param signal without SIG, e.g. `HUP`
    */
   async signalProcess(name: string, signal: string): Promise<void> {
-    await this.tell('signalProcess', name, signal)
+    await this.command('signalProcess', name, signal)
   }
 
   /** Stops all programs and supervisord itself. */
   async shutdown(): Promise<void> {
-    await this.unless('SUPERVISOR_DOWN', this.tell('shutdown'))
+    await this.ignoreFault('SUPERVISOR_DOWN', this.command('shutdown'))
   }
 
-  private tell(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
+  private command(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
     return this.call(method, parameters, (options) => this.host.send(options))
   }
 
-  private async unless(code: string, told: Promise<Value>): Promise<void> {
+  private async ignoreFault(code: string, told: Promise<Value>): Promise<void> {
     try {
       await told
     } catch (error) {
-      if (codeOf(error) !== code) throw error
+      if (errorCode(error) !== code) throw error
     }
   }
 }
 
-export function isDown(error: unknown): boolean {
-  return codeOf(error) === 'SUPERVISOR_DOWN'
+export function isSupervisorDown(error: unknown): boolean {
+  return errorCode(error) === 'SUPERVISOR_DOWN'
 }
 
-export function codeOf(error: unknown): string | undefined {
+export function errorCode(error: unknown): string | undefined {
   return error instanceof ConvergeError ? error.code : undefined
 }
 
-function requestOf(socketPath: string, method: string, parameters: readonly (string | number | boolean)[]) {
+function buildRequest(socketPath: string, method: string, parameters: readonly (string | number | boolean)[]) {
   return {
     socketPath,
     method: 'POST',
@@ -275,41 +275,41 @@ function requestOf(socketPath: string, method: string, parameters: readonly (str
   }
 }
 
-function changesOf(answer: Value): ConfigChanges {
-  const [added = [], changed = [], removed = []] = listOf(listOf(answer)[0] ?? []).map((names) =>
-    listOf(names).map(String),
+function parseChanges(answer: Value): ConfigChanges {
+  const [added = [], changed = [], removed = []] = asList(asList(answer)[0] ?? []).map((names) =>
+    asList(names).map(String),
   )
   return { added, changed, removed }
 }
 
-function listOf(value: Value): readonly Value[] {
+function asList(value: Value): readonly Value[] {
   if (Array.isArray(value)) return value
-  throw unexpected('a list')
+  throw missingFieldError('a list')
 }
 
-function member(value: Value, name: string): Value | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected('a struct')
+function getField(value: Value, name: string): Value | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw missingFieldError('a struct')
   return (value as Readonly<Record<string, Value>>)[name]
 }
 
-function textOf(value: Value, name: string): string {
-  const text = member(value, name)
+function textField(value: Value, name: string): string {
+  const text = getField(value, name)
   if (typeof text === 'string') return text
-  throw unexpected(`a text as ${name}`)
+  throw missingFieldError(`a text as ${name}`)
 }
 
-function numberOf(value: Value, name: string): number {
-  const number = member(value, name)
+function numberField(value: Value, name: string): number {
+  const number = getField(value, name)
   if (typeof number === 'number') return number
-  throw unexpected(`a number as ${name}`)
+  throw missingFieldError(`a number as ${name}`)
 }
 
-function uptimeOf(process: Value): number | null {
-  const [start, now] = [member(process, 'start'), member(process, 'now')]
+function uptimeField(process: Value): number | null {
+  const [start, now] = [getField(process, 'start'), getField(process, 'now')]
   return typeof start === 'number' && typeof now === 'number' && start > 0 ? Math.max(0, now - start) : null
 }
 
-function unexpected(what: string): ConvergeError {
+function missingFieldError(what: string): ConvergeError {
   return new ConvergeError(`supervisord's answer lacks ${what}`, {
     code: 'SUPERVISOR_ANSWER',
     hint: 'upgrade supervisor to 3.0 or later',

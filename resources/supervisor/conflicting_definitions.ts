@@ -1,14 +1,14 @@
 /** Finds other definitions of a program of converge: supervisord merges all its files, and the last definition wins. */
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { programsOfGroup, programTypes, type Section, sectionsOf } from './sections.ts'
+import { groupPrograms, parseSections, programTypes, type Section } from './sections.ts'
 
 interface OwnProgram {
   readonly name: string
   readonly confDir: string
 }
 
-export interface Shadow {
+export interface Conflict {
   readonly message: string
   readonly hint: string
 }
@@ -17,32 +17,32 @@ export interface Shadow {
  * Throws if another file defines the program too, or adds it to a group.
  * @throws PROGRAM_TAKEN
  */
-export function refuseShadowed(host: HostReader, program: OwnProgram): void {
-  const found = shadowOf(host, program)
+export function refuseConflict(host: HostReader, program: OwnProgram): void {
+  const found = findConflict(host, program)
   if (found !== null) throw new ConvergeError(found.message, { code: 'PROGRAM_TAKEN', hint: found.hint })
 }
 
 /** Returns another definition of a program; null if there is none. */
-export function shadowOf(host: HostReader, { name, confDir }: OwnProgram): Shadow | null {
+export function findConflict(host: HostReader, { name, confDir }: OwnProgram): Conflict | null {
   const own = `${confDir}/${name}.conf`
   const ownText = host.readText(own)
-  for (const path of filesOf(host, confDir)) {
+  for (const path of includedFiles(host, confDir)) {
     if (path === own) continue
-    const text = textOf(host, path)
+    const text = readOrEmpty(host, path)
     // A link to the same file defines the same.
     if (!text.includes(name) || text === ownText) continue
-    for (const section of sectionsOf(text)) {
-      const shadow = shadowIn(section, { name, own, path })
+    for (const section of parseSections(text)) {
+      const shadow = conflictInFile(section, { name, own, path })
       if (shadow !== null) return shadow
     }
   }
   return null
 }
 
-function shadowIn(
+function conflictInFile(
   section: Section,
   { name, own, path }: { readonly name: string; readonly own: string; readonly path: string },
-): Shadow | null {
+): Conflict | null {
   const title = `[${section.type}:${section.name}]`
   const defines = [...programTypes, 'group'].includes(section.type) && section.name === name
   if (defines)
@@ -50,7 +50,7 @@ function shadowIn(
       message: `supervisor program ${name} is defined twice: in ${own}, and as ${title} in ${path}`,
       hint: `remove ${title} from ${path}: supervisord merges both, and the last file wins`,
     }
-  if (section.type !== 'group' || !programsOfGroup(section).includes(name)) return null
+  if (section.type !== 'group' || !groupPrograms(section).includes(name)) return null
   return {
     message: `supervisor program ${name}, defined in ${own}, is taken into a group by ${title} in ${path}`,
     hint: `remove ${name} from programs of ${title} in ${path}: supervisord would know it as ${section.name}:${name} only`,
@@ -61,22 +61,22 @@ function shadowIn(
  * Returns all files that a supervisord reads: its own configuration beside the directory, and the files that this
  * includes.
  */
-function filesOf(host: HostReader, confDir: string): string[] {
+function includedFiles(host: HostReader, confDir: string): string[] {
   const directory = confDir.slice(0, confDir.lastIndexOf('/'))
   const main = `${directory}/supervisord.conf`
-  const included = sectionsOf(textOf(host, main)).find(({ type }) => type === 'include')
+  const included = parseSections(readOrEmpty(host, main)).find(({ type }) => type === 'include')
   const patterns = included?.options.get('files')?.split(/\s+/) ?? []
   const globs = patterns
     .filter((pattern) => pattern !== '')
     // Values that only supervisord knows, such as its environment, match anything.
     .map((pattern) => pattern.replaceAll('%(here)s', directory).replaceAll(/%\([^)]*\)s/g, '*'))
     .map((pattern) => (pattern.startsWith('/') ? pattern : `${directory}/${pattern}`))
-  const files = (globs.length > 0 ? globs : [`${confDir}/*.conf`]).flatMap((glob) => expand(host, glob))
+  const files = (globs.length > 0 ? globs : [`${confDir}/*.conf`]).flatMap((glob) => expandGlob(host, glob))
   return [...new Set([main, ...files])]
 }
 
 /** Expands a pattern as Python's glob does, except character classes, which match any character. */
-function expand(host: HostReader, glob: string): string[] {
+function expandGlob(host: HostReader, glob: string): string[] {
   let found = ['']
   for (const part of glob.split('/').slice(1)) {
     if (part === '' || part === '.') continue
@@ -102,7 +102,7 @@ function other(text: string): string {
 }
 
 /** Returns the text of a file; empty if it is missing, or this account may not read it. */
-function textOf(host: HostReader, path: string): string {
+function readOrEmpty(host: HostReader, path: string): string {
   try {
     return host.readText(path) ?? ''
   } catch (error) {

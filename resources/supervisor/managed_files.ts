@@ -1,8 +1,8 @@
 /** Decides which program files belong to converge, even if they are damaged. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { header, headerPattern } from './program_file.ts'
-import { isReadable, programTypes, sectionsOf } from './sections.ts'
+import { headerLine, headerPattern } from './program_file.ts'
+import { isReadable, parseSections, programTypes } from './sections.ts'
 
 /**
  * Refuses a file that converge did not write. A file of converge is rewritten in any state: empty, truncated, without
@@ -10,8 +10,8 @@ import { isReadable, programTypes, sectionsOf } from './sections.ts'
  * @param wanted the text to write
  * @throws IN_THE_WAY
  */
-export function refuseForeign(host: HostReader, path: string, text: string | null, wanted: string): void {
-  if (text === null || isOurs(text, wanted) || wasWritten(host, path)) return
+export function refuseForeignFile(host: HostReader, path: string, text: string | null, wanted: string): void {
+  if (text === null || isWrittenByUs(text, wanted) || wasWritten(host, path)) return
   throw new ConvergeError(`${path} is there, and was not written by converge`, {
     code: 'IN_THE_WAY',
     hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
@@ -27,18 +27,18 @@ export function isPlaceholder(text: string): boolean {
 }
 
 /** A program file whose name and directory are known before the run. */
-export interface OwnFile {
+export interface ManagedFile {
   readonly path: string
   readonly program: string
   readonly app: string | undefined
 }
 
 /** Replaces a damaged file of converge by one that supervisord can read and that starts nothing. */
-export function writePlaceholder(host: Host, { path, program, app }: OwnFile): void {
+export function writePlaceholder(host: Host, { path, program, app }: ManagedFile): void {
   const text = host.readText(path)
-  if (text === null || isReadable(text) || !mayBeOurs(host, path, text)) return
+  if (text === null || isReadable(text) || !mayBeWrittenByUs(host, path, text)) return
   recordWritten(host, path, app)
-  const lines = [header(app), placeholderMark, `[program:${program}]`, 'command=/bin/false', 'autostart=false']
+  const lines = [headerLine(app), placeholderMark, `[program:${program}]`, 'command=/bin/false', 'autostart=false']
   host.writeFile(path, `${lines.join('\n')}\n`, { mode: '0600' })
 }
 
@@ -47,36 +47,36 @@ export function writePlaceholder(host: Host, { path, program, app }: OwnFile): v
  */
 export function recordWritten(host: Host, path: string, app: string | undefined): void {
   const value = `for ${app ?? ''}`
-  if (host.recorded(keyOf(path)) !== value) host.record(keyOf(path), value)
+  if (host.recorded(recordName(path)) !== value) host.record(recordName(path), value)
 }
 
 /** Records that converge removed a file: a later file at its path belongs to someone else. */
 export function recordRemoved(host: Host, path: string): void {
-  if (host.recorded(keyOf(path))) host.record(keyOf(path), removed)
+  if (host.recorded(recordName(path))) host.record(recordName(path), removed)
 }
 
 /** Returns the app that the program of a file was written for; null if there is none. */
-export function appOf(host: HostReader, path: string): string | null {
+export function readApp(host: HostReader, path: string): string | null {
   const named = headerPattern.exec(host.readText(path) ?? '')?.[1]
   if (named !== undefined) return named
-  return wasWritten(host, path) ? host.recorded(keyOf(path))?.replace('for ', '') || null : null
+  return wasWritten(host, path) ? host.recorded(recordName(path))?.replace('for ', '') || null : null
 }
 
 const removed = ''
 
-function keyOf(path: string): string {
+function recordName(path: string): string {
   return `program file ${path}`
 }
 
 function wasWritten(host: HostReader, path: string): boolean {
-  return (host.recorded(keyOf(path)) ?? removed) !== removed
+  return (host.recorded(recordName(path)) ?? removed) !== removed
 }
 
 /**
  * Decides whether converge wrote a text, if there is no record, as from earlier versions. It did if the text has the
  * first line of converge, contains most of the wanted lines, or defines nothing.
  */
-function isOurs(text: string, wanted: string): boolean {
+function isWrittenByUs(text: string, wanted: string): boolean {
   if (headerPattern.test(text) || definesNothing(text)) return true
   const lines = new Set(text.split('\n'))
   const ours = wanted.split('\n').filter((line) => line !== '' && !headerPattern.test(line))
@@ -84,10 +84,10 @@ function isOurs(text: string, wanted: string): boolean {
 }
 
 /** Decides whether converge may have written a file whose wanted text is not known yet. */
-function mayBeOurs(host: HostReader, path: string, text: string): boolean {
+function mayBeWrittenByUs(host: HostReader, path: string, text: string): boolean {
   return wasWritten(host, path) || headerPattern.test(text) || definesNothing(text)
 }
 
 function definesNothing(text: string): boolean {
-  return !sectionsOf(text).some(({ type }) => [...programTypes, 'group'].includes(type))
+  return !parseSections(text).some(({ type }) => [...programTypes, 'group'].includes(type))
 }

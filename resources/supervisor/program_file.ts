@@ -28,7 +28,7 @@ interface Program {
 export const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
 
 /** Returns the first line of a file of converge. */
-export function header(app: string | undefined): string {
+export function headerLine(app: string | undefined): string {
   return `; Written by converge${app === undefined ? '' : ` for ${app}`}; what is changed here by hand is lost.`
 }
 
@@ -38,7 +38,7 @@ export function renderProgram(program: Program): string {
     .sort()
     .map((name) => `${name}=${supervisorVariable(program.environment[name] ?? '')}`)
   const options: [name: string, value: string | number | boolean | undefined][] = [
-    ['command', supervisorValue(commandOf(program))],
+    ['command', supervisorValue(resolveCommand(program))],
     ['directory', program.directory && supervisorValue(program.directory)],
     ['user', program.user],
     ['events', listener ? program.events.join(',') : undefined],
@@ -55,11 +55,11 @@ export function renderProgram(program: Program): string {
     listener ? ['stdout_logfile', 'NONE'] : ['redirect_stderr', true],
   ]
   const lines = options.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`)
-  return `${header(program.app)}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`
+  return `${headerLine(program.app)}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`
 }
 
 /** Resolves the program of a command: supervisord looks for it in its own directory, not in that of the program. */
-function commandOf({ command = '', directory }: Program): string {
+function resolveCommand({ command = '', directory }: Program): string {
   return directory === undefined ? command : commandIn(directory, command)
 }
 

@@ -2,7 +2,7 @@
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { milliseconds } from '../../core/model/units.ts'
-import { codeOf, isDown, type Supervisor } from './client.ts'
+import { errorCode, isSupervisorDown, type Supervisor } from './client.ts'
 
 const pause = milliseconds(200)
 /**
@@ -12,10 +12,10 @@ const pause = milliseconds(200)
 const patience = 3000
 
 /** Stops a program and removes its group; succeeds if supervisord is down or does not know it. */
-export async function forget(host: Host, supervisor: Supervisor, name: string): Promise<void> {
+export async function removeProgram(host: Host, supervisor: Supervisor, name: string): Promise<void> {
   try {
     await supervisor.stopProcess(name)
-    for (let tries = 0; await stillUp(supervisor, name); tries++) {
+    for (let tries = 0; await isStillUp(supervisor, name); tries++) {
       if (tries >= patience)
         throw new ConvergeError(`${name} does not stop`, {
           code: 'STILL_RUNNING',
@@ -25,11 +25,13 @@ export async function forget(host: Host, supervisor: Supervisor, name: string): 
     }
     await supervisor.removeProcessGroup(name)
   } catch (error) {
-    if (!isDown(error) && codeOf(error) !== 'SUPERVISOR_BAD_NAME') throw error
+    if (!isSupervisorDown(error) && errorCode(error) !== 'SUPERVISOR_BAD_NAME') throw error
   }
 }
 
-async function stillUp(supervisor: Supervisor, name: string): Promise<boolean> {
+async function isStillUp(supervisor: Supervisor, name: string): Promise<boolean> {
   const up = ['RUNNING', 'STARTING', 'STOPPING', 'BACKOFF']
-  return (await supervisor.look()).some((process) => process.group === name && up.includes(process.state))
+  return (await supervisor.fetchAllProcessInfo()).some(
+    (process) => process.group === name && up.includes(process.state),
+  )
 }

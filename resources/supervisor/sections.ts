@@ -12,7 +12,7 @@ const header = /^\[([^\]:]+)(?::([^\]]*))?\]/
 const option = /^([^\s=:;#][^=:]*?)\s*[=:]\s*(.*)$/
 
 /** Returns the sections of a file, as Python's RawConfigParser reads them; leaves out lines that it would reject. */
-export function sectionsOf(text: string): Section[] {
+export function parseSections(text: string): Section[] {
   const sections: { type: string; name: string; options: Map<string, string> }[] = []
   let last: string | null = null
   for (const line of text.split('\n')) {
@@ -48,7 +48,7 @@ export function isReadable(text: string): boolean {
   const isWhole = ({ type, options }: Section) =>
     !programTypes.includes(type) || (options.has('command') && isEnvironment(options.get('environment') ?? ''))
   const ends = text === '' || text.endsWith('\n')
-  return begins && ends && lines.every(isKnown) && sectionsOf(text).every(isWhole)
+  return begins && ends && lines.every(isKnown) && parseSections(text).every(isWhole)
 }
 
 /**
@@ -68,6 +68,6 @@ function isEnvironment(value: string): boolean {
 export const programTypes: readonly string[] = ['program', 'eventlistener', 'fcgi-program']
 
 /** Returns the programs that a section `[group:x]` contains. */
-export function programsOfGroup({ options }: Section): string[] {
+export function groupPrograms({ options }: Section): string[] {
   return (options.get('programs') ?? '').split(/[\s,]+/).filter((name) => name !== '')
 }

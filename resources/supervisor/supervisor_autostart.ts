@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { appOf } from './managed_files.ts'
+import { readApp } from './managed_files.ts'
 import { headerPattern } from './program_file.ts'
 import { programName } from './program_props.ts'
 
@@ -32,13 +32,13 @@ const lines = {
   off: new RegExp(`^${down}$`, 'm'),
 }
 
-function due(host: HostReader, { app, programs, enabled, confDir }: Props): string[] {
+function programsToChange(host: HostReader, { app, programs, enabled, confDir }: Props): string[] {
   return host.list(confDir).flatMap((file) => {
     if (!file.endsWith('.conf')) return []
     const [name, path] = [file.slice(0, -'.conf'.length), `${confDir}/${file}`]
     const text = host.readText(path) ?? ''
     if (!headerPattern.test(text) || !(enabled ? lines.off : lines.on).test(text)) return []
-    return programs.includes(name) || appOf(host, path) === app ? [name] : []
+    return programs.includes(name) || readApp(host, path) === app ? [name] : []
   })
 }
 
@@ -57,7 +57,7 @@ export const supervisor_autostart = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ due: due(host, given) }),
+    read: (host, given) => ({ due: programsToChange(host, given) }),
     desired: () => ({ due: [] }),
     apply(host, { confDir, enabled }, { now }) {
       for (const name of now.due) {

@@ -4,8 +4,8 @@ import type { HostReader } from '../../core/host/types.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { Supervisor, systemSocket } from './client.ts'
-import { appOf, recordRemoved } from './managed_files.ts'
-import { forget } from './remove_program.ts'
+import { readApp, recordRemoved } from './managed_files.ts'
+import { removeProgram } from './remove_program.ts'
 
 const props = z.strictObject({
   app: z.string().min(1).describe('Programs that supervisor_program wrote with this `app` are looked at'),
@@ -23,11 +23,11 @@ const state = z.strictObject({ surplus: z.array(z.string()) })
  * Returns the programs to remove. Only files that were written for the app count: those of an operator or of a custom
  * recipe stay.
  */
-function surplus(host: HostReader, { app, keep, confDir }: Props): string[] {
+function undeclaredPrograms(host: HostReader, { app, keep, confDir }: Props): string[] {
   return host.list(confDir).flatMap((file) => {
     if (!file.endsWith('.conf')) return []
     const name = file.slice(0, -'.conf'.length)
-    return !keep.includes(name) && appOf(host, `${confDir}/${file}`) === app ? [name] : []
+    return !keep.includes(name) && readApp(host, `${confDir}/${file}`) === app ? [name] : []
   })
 }
 
@@ -42,13 +42,13 @@ export const supervisor_cleanup = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ surplus: surplus(host, given) }),
+    read: (host, given) => ({ surplus: undeclaredPrograms(host, given) }),
     desired: () => ({ surplus: [] }),
     words: (_, { now }) => `stop and remove ${now.surplus.join(', ')}`,
     async apply(host, { confDir, socket }, { now }) {
       const supervisor = new Supervisor(host, socket)
       for (const name of now.surplus) {
-        await forget(host, supervisor, name)
+        await removeProgram(host, supervisor, name)
         // The file is removed last: while it exists, the next run knows that the removal is incomplete.
         recordRemoved(host, `${confDir}/${name}.conf`)
         host.remove(`${confDir}/${name}.conf`)

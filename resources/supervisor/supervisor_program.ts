@@ -6,11 +6,11 @@ import { defineResource } from '../../core/model/resource.ts'
 import { fileMode, seconds } from '../../core/model/units.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
 import { Supervisor } from './client.ts'
-import { refuseShadowed } from './conflicting_definitions.ts'
-import { recordRemoved, recordWritten, refuseForeign, writePlaceholder } from './managed_files.ts'
+import { refuseConflict } from './conflicting_definitions.ts'
+import { recordRemoved, recordWritten, refuseForeignFile, writePlaceholder } from './managed_files.ts'
 import { renderProgram } from './program_file.ts'
 import { line, programEnvironment, programName, programProps } from './program_props.ts'
-import { forget } from './remove_program.ts'
+import { removeProgram } from './remove_program.ts'
 import { isReadable } from './sections.ts'
 
 const props = z
@@ -58,8 +58,8 @@ function target(given: Props) {
 
 function read(host: HostReader, given: Props): FileState {
   const found = readFileState(host, target(given))
-  refuseForeign(host, target(given).path, found.content, renderProgram(given))
-  if (!given.absent) refuseShadowed(host, given)
+  refuseForeignFile(host, target(given).path, found.content, renderProgram(given))
+  if (!given.absent) refuseConflict(host, given)
   return found
 }
 
@@ -102,7 +102,7 @@ export const supervisor_program = defineResource(
   },
   {
     precheck(host, { name, confDir, absent }) {
-      if (!absent) refuseShadowed(host, { name, confDir })
+      if (!absent) refuseConflict(host, { name, confDir })
     },
     isBroken(host, given) {
       const text = host.readText(target(given).path)
@@ -118,7 +118,7 @@ export const supervisor_program = defineResource(
     },
     async apply(host, given, { now }) {
       // The file is removed last: while it exists, the next run knows that the removal is incomplete.
-      if (given.absent) await forget(host, new Supervisor(host, given.socket), given.name)
+      if (given.absent) await removeProgram(host, new Supervisor(host, given.socket), given.name)
       keep(host, given, now)
     },
     predict: (host, given, { now }) => keep(host, given, now),

@@ -6,8 +6,8 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
-import { endOfFile } from '../services/managers/types.ts'
-import { Deadline } from '../services/restart/service_restarter.ts'
+import { Deadline } from '../services/deadline.ts'
+import { lastLinesOfFile } from '../services/managers/types.ts'
 import { Supervisor, SupervisorReader, systemSocket } from './client.ts'
 
 const state = z.strictObject({
@@ -19,16 +19,16 @@ const state = z.strictObject({
 /** How long a supervisord that no longer answers may take to end. */
 const farewell = seconds(5)
 
-function recordKey({ socket }: { readonly socket: string }): string {
+function recordName({ socket }: { readonly socket: string }): string {
   return `supervisord ${socket}`
 }
 
-function configurationOf(host: HostReader, { config }: { readonly config: string }): string {
+function readConfiguration(host: HostReader, { config }: { readonly config: string }): string {
   return digestOf(host.readText(config))
 }
 
 /** Returns the process that the pid file names if it is a supervisord, else null. */
-function processOf(host: HostReader, pidFile: string): string | null {
+function supervisordProcess(host: HostReader, pidFile: string): string | null {
   const pid = /^\d+/.exec(host.readText(pidFile) ?? '')?.[0]
   return pid !== undefined && host.readText(`/proc/${pid}/cmdline`)?.includes('supervisord') ? pid : null
 }
@@ -37,9 +37,9 @@ function processOf(host: HostReader, pidFile: string): string | null {
  * Refuses a second supervisord if one runs that answers at another socket or at none.
  * @throws SUPERVISOR_ELSEWHERE
  */
-async function refuseSecond(host: Host, socket: string, pidFile: string): Promise<void> {
+async function refuseSecondSupervisord(host: Host, socket: string, pidFile: string): Promise<void> {
   const limit = new Deadline(host, farewell)
-  for (let pid = processOf(host, pidFile); pid !== null; pid = processOf(host, pidFile))
+  for (let pid = supervisordProcess(host, pidFile); pid !== null; pid = supervisordProcess(host, pidFile))
     if (!(await limit.pause()))
       throw new ConvergeError(`a supervisord is running (process ${pid}) that does not answer at ${socket}`, {
         code: 'SUPERVISOR_ELSEWHERE',
@@ -90,8 +90,8 @@ export const supervisord = defineResource(
     async read(host, given) {
       const state = await new SupervisorReader(host, given.socket).getState()
       const running = state !== null && state !== 'SHUTDOWN'
-      const startedWith = host.recorded(recordKey(given))
-      return { running, outdated: running && ![null, configurationOf(host, given)].includes(startedWith) }
+      const startedWith = host.recorded(recordName(given))
+      return { running, outdated: running && ![null, readConfiguration(host, given)].includes(startedWith) }
     },
     desired({ action, socket, program, config }, now, context) {
       const running = action === 'running'
@@ -111,7 +111,7 @@ export const supervisord = defineResource(
           if (!(await limit.pause()))
             throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
               code: 'SUPERVISOR_DOWN',
-              output: log === undefined ? undefined : endOfFile(host, log, 20),
+              output: log === undefined ? undefined : lastLinesOfFile(host, log, 20),
               hint:
                 action === 'running'
                   ? `set file=${socket} in [unix_http_server] of ${config}, and correct the errors that its log shows`
@@ -124,9 +124,9 @@ export const supervisord = defineResource(
       }
       // A supervisord that is stopping must end first.
       await wait(null)
-      if (pidFile !== undefined) await refuseSecond(host, socket, pidFile)
+      if (pidFile !== undefined) await refuseSecondSupervisord(host, socket, pidFile)
       // Recorded before the start: after it, a killed run might leave the record of an earlier start.
-      host.record(recordKey(given), configurationOf(host, given))
+      host.record(recordName(given), readConfiguration(host, given))
       await host.run([program, '-c', config], { timeout: deadline, outlivesRun: true })
       await wait('RUNNING')
     },

@@ -86,7 +86,7 @@ class Parser {
 
   private typed(): Value {
     const scalar = this.take(/<(string|int|i4|double|boolean|dateTime\.iso8601|base64)>([^<]*)<\/\1>/y)
-    if (scalar) return scalarOf(scalar[1] ?? '', scalar[2] ?? '')
+    if (scalar) return parseScalar(scalar[1] ?? '', scalar[2] ?? '')
     if (this.has('<nil/>')) return null
     if (this.has('<struct>')) return this.struct()
     if (!this.has('<array>')) throw this.broken('a value')
@@ -142,7 +142,7 @@ class Parser {
   }
 }
 
-function scalarOf(type: string, text: string): Value {
+function parseScalar(type: string, text: string): Value {
   if (type === 'boolean') return text.trim() === '1'
   if (type === 'int' || type === 'i4' || type === 'double') return Number(text)
   return type === 'base64' ? Buffer.from(text, 'base64').toString('utf8') : unescapeXml(text)

@@ -47,7 +47,7 @@ interface Site {
 const pathOf = (confDir: string, port: number) => `${confDir}/converge-default-${port}.conf`
 const fileName = /^converge-default-\d+\.conf$/
 
-function textOf(host: HostReader, path: string): string {
+function readOrEmpty(host: HostReader, path: string): string {
   return host.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : ''
 }
 
@@ -57,7 +57,7 @@ function servesDistribution(host: HostReader, { distribution }: Props): boolean 
   return host.lstat(link)?.kind === 'link' && host.readLink(link) === file && isPackagedFile(host, file)
 }
 
-function sitesIn(host: HostReader, given: Props): Site[] {
+function readSites(host: HostReader, given: Props): Site[] {
   const { enabled, confDir, distribution } = given
   const left = servesDistribution(host, given) ? distribution?.link : undefined
   const paths = [
@@ -68,7 +68,7 @@ function sitesIn(host: HostReader, given: Props): Site[] {
   ]
   return paths.flatMap((path) => {
     if (path === left) return []
-    const text = textOf(host, path)
+    const text = readOrEmpty(host, path)
     return [{ own: isOwnFile(text), servers: serverBlocks(text) }]
   })
 }
@@ -112,7 +112,7 @@ const tlsDirective =
   /^\s*ssl_(?:certificate|certificate_key|protocols|ciphers|prefer_server_ciphers|session_\w+) [^;]+;/gm
 
 function neededFiles(host: HostReader, given: Props): Record<string, string> {
-  const sites = sitesIn(host, given)
+  const sites = readSites(host, given)
   const ports = portsWithNames(sites).filter((port) => !hasOtherDefault(sites, port))
   return Object.fromEntries(ports.map((port) => [pathOf(given.confDir, port), render(port, sites)]))
 }
@@ -131,7 +131,7 @@ export const nginx_default_sites = defineResource(
       const names = host.list(given.confDir).filter((name) => fileName.test(name))
       const paths = names.map((name) => `${given.confDir}/${name}`)
       return {
-        files: Object.fromEntries(paths.map((path) => [path, textOf(host, path)])),
+        files: Object.fromEntries(paths.map((path) => [path, readOrEmpty(host, path)])),
         needed: neededFiles(host, given),
         distribution: servesDistribution(host, given),
       }

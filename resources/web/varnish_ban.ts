@@ -40,7 +40,7 @@ type Banned = z.output<typeof record>
 
 const recordKey = ({ app }: Props) => `ban ${app}`
 
-function recorded(host: HostReader, given: Props): Banned {
+function recordedBan(host: HostReader, given: Props): Banned {
   try {
     return record.parse(JSON.parse(host.recorded(recordKey(given)) || '{}'))
   } catch {
@@ -50,7 +50,7 @@ function recorded(host: HostReader, given: Props): Banned {
 }
 
 /** Returns the state that the pages must be banned for; a null value has no effect. */
-function due({ deployed, force }: Props, cause: string | null): Banned {
+function wantedBan({ deployed, force }: Props, cause: string | null): Banned {
   return { cause, force: force ?? null, commit: deployed?.commit ?? null, deployment: deployed?.deployment ?? null }
 }
 
@@ -60,8 +60,8 @@ function isOutdated(banned: Banned, wanted: Banned): boolean {
 }
 
 function recordBan(host: Host, given: Props, { cause }: Context): void {
-  const wanted = Object.entries(due(given, cause)).filter(([, value]) => value !== null)
-  host.record(recordKey(given), JSON.stringify({ ...recorded(host, given), ...Object.fromEntries(wanted) }))
+  const wanted = Object.entries(wantedBan(given, cause)).filter(([, value]) => value !== null)
+  host.record(recordKey(given), JSON.stringify({ ...recordedBan(host, given), ...Object.fromEntries(wanted) }))
 }
 
 async function ban(host: Host, given: Props, context: Context): Promise<void> {
@@ -85,7 +85,7 @@ export const varnish_ban = defineResource(
     when: 'cause',
   },
   {
-    read: (host, given, { cause }) => ({ outdated: isOutdated(recorded(host, given), due(given, cause)) }),
+    read: (host, given, { cause }) => ({ outdated: isOutdated(recordedBan(host, given), wantedBan(given, cause)) }),
     desired: () => ({ outdated: false }),
     async apply(host, given, _, context) {
       await ban(host, given, context)

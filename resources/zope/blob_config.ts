@@ -23,7 +23,7 @@ export interface ServerBlobs {
 }
 
 export function clientBlobs(zopeConf: string): ClientBlobs[] {
-  return sectionsOf(zopeConf)
+  return parseSections(zopeConf)
     .filter(({ type }) => type === 'zeoclient' || type === 'clientstorage')
     .flatMap(({ options }) => {
       const directory = options.get('blob-dir')?.[0]
@@ -35,7 +35,7 @@ export function clientBlobs(zopeConf: string): ClientBlobs[] {
 }
 
 export function serverBlobs(zeoConf: string): ServerBlobs | null {
-  const sections = sectionsOf(zeoConf)
+  const sections = parseSections(zeoConf)
   const address = sections.find(({ type }) => type === 'zeo')?.options.get('address')?.[0]
   if (address === undefined) return null
   const stored = sections.flatMap(({ name, options }): [string, string][] => {
@@ -49,7 +49,7 @@ export function serverBlobs(zeoConf: string): ServerBlobs | null {
 const longest = 4096
 
 /** Returns the sections of a ZConfig file, with its definitions expanded; keys and types are in lower case. */
-function sectionsOf(text: string): Section[] {
+function parseSections(text: string): Section[] {
   const defined = new Map<string, string>()
   const all: Section[] = []
   const open: Section[] = []

@@ -67,8 +67,8 @@ export const blob_directories = defineResource(
 
 function difference(host: HostReader, given: Props, context: Context): State['differs'] {
   const file = `${given.client}/${clientConfig}`
-  const shared = clientBlobs(textOf(host, file)).filter((one) => one.shared)
-  const servers = shared.length === 0 ? [] : serversOf(host, given)
+  const shared = clientBlobs(readOrEmpty(host, file)).filter((one) => one.shared)
+  const servers = shared.length === 0 ? [] : configuredServers(host, given)
   for (const one of shared) {
     const server = servers.find(({ address }) => one.servers.some((other) => reaches(host, other, address)))
     const directory = posix.resolve(given.client, one.directory)
@@ -96,28 +96,28 @@ function warnOfLocalBlobs(host: HostReader, { servers }: ClientBlobs, directory:
   )
 }
 
-function serversOf(host: HostReader, { servers }: Props): Server[] {
+function configuredServers(host: HostReader, { servers }: Props): Server[] {
   return servers.flatMap((release) => {
-    const blobs = serverBlobs(textOf(host, `${release}/${serverConfig}`))
+    const blobs = serverBlobs(readOrEmpty(host, `${release}/${serverConfig}`))
     return blobs === null ? [] : [{ ...blobs, release }]
   })
 }
 
 function isLocal(host: HostReader, address: string): boolean {
-  return address.startsWith('/') || isThisHost(host, parted(address).name)
+  return address.startsWith('/') || isThisHost(host, splitAddress(address).name)
 }
 
 /** Decides whether a client that connects to one address reaches the server that listens at the other. */
 function reaches(host: HostReader, to: string, at: string): boolean {
   if (to.startsWith('/') || at.startsWith('/')) return resolvedPath(host, to) === resolvedPath(host, at)
-  return parted(to).port === parted(at).port && isLocal(host, to)
+  return splitAddress(to).port === splitAddress(at).port && isLocal(host, to)
 }
 
-function parted(address: string): { readonly name: string; readonly port: string } {
+function splitAddress(address: string): { readonly name: string; readonly port: string } {
   const [, name = '', port = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
   return { name, port }
 }
 
-function textOf(host: HostReader, path: string): string {
+function readOrEmpty(host: HostReader, path: string): string {
   return host.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : ''
 }

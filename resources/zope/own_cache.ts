@@ -11,7 +11,7 @@ const sectionStart = /^[ \t]*<zeoclient\b/i
 const sectionEnd = /^[ \t]*<\/zeoclient>/i
 
 /** Returns the text of zope.conf with temporary caches instead of named ones, which are persistent. */
-export function withoutNamedCache(text: string): string {
+export function removeNamedCache(text: string): string {
   const lines = text.split('\n')
   const lastEnd = lines.findLastIndex((line) => sectionEnd.test(line))
   let isInside = false
@@ -28,32 +28,33 @@ export function withoutNamedCache(text: string): string {
 function configurations(host: HostReader, release: string): Map<string, string> {
   const found = new Map<string, string>()
   for (const part of host.list(`${release}/parts`)) {
-    const text = host.readText(pathOf(release, part))
-    if (text !== null && withoutNamedCache(text) !== text) found.set(part, text)
+    const text = host.readText(configurationPath(release, part))
+    if (text !== null && removeNamedCache(text) !== text) found.set(part, text)
   }
   return found
 }
 
-function pathOf(release: string, part: string): string {
+function configurationPath(release: string, part: string): string {
   return `${release}/parts/${part}/etc/zope.conf`
 }
 
-function savedIn(release: string): string {
+function savedPath(release: string): string {
   return `${release}/${metadataDirectory}/zope.conf.d`
 }
 
 /** Returns the parts whose configuration a killed run has left without its cache. */
-export function leftWithoutCache(host: HostReader, release: string): string[] {
-  return host.list(savedIn(release))
+export function clientsWithoutCache(host: HostReader, release: string): string[] {
+  return host.list(savedPath(release))
 }
 
 /** Restores the named cache in each configuration. */
 export function restoreCaches(host: Host, release: string): void {
-  for (const part of leftWithoutCache(host, release)) {
-    const text = host.readText(`${savedIn(release)}/${part}`)
-    if (text !== null && host.stat(pathOf(release, part)) !== null) host.writeFile(pathOf(release, part), text)
+  for (const part of clientsWithoutCache(host, release)) {
+    const text = host.readText(`${savedPath(release)}/${part}`)
+    if (text !== null && host.stat(configurationPath(release, part)) !== null)
+      host.writeFile(configurationPath(release, part), text)
   }
-  host.remove(savedIn(release))
+  host.remove(savedPath(release))
 }
 
 /** Runs `work` while no configuration of the release names a cache. The release must not be the current one. */
@@ -61,9 +62,9 @@ export async function withOwnCache<T>(host: Host, release: string, owner: Owner,
   restoreCaches(host, release)
   const found = configurations(host, release)
   if (found.size === 0) return work()
-  host.makeDirectory(savedIn(release), { ...owner, mode: '0700' })
-  for (const [part, text] of found) host.writeFile(`${savedIn(release)}/${part}`, text, { ...owner, mode: '0600' })
-  for (const [part, text] of found) host.writeFile(pathOf(release, part), withoutNamedCache(text))
+  host.makeDirectory(savedPath(release), { ...owner, mode: '0700' })
+  for (const [part, text] of found) host.writeFile(`${savedPath(release)}/${part}`, text, { ...owner, mode: '0600' })
+  for (const [part, text] of found) host.writeFile(configurationPath(release, part), removeNamedCache(text))
   try {
     return await work()
   } finally {
@@ -82,13 +83,13 @@ export function clientScript(host: Host, release: string, owner: Owner): string 
   for (const name of ['client1', 'instance', ...names].filter((one) => names.includes(one))) {
     const script = host.readText(`${release}/bin/${name}`) ?? ''
     const part = named.exec(script)?.[2]
-    const text = part === undefined ? null : host.readText(pathOf(release, part))
+    const text = part === undefined ? null : host.readText(configurationPath(release, part))
     if (text === null) continue
     const [configuration, path] = ['zope.conf', 'client'].map((file) => `${release}/${metadataDirectory}/${file}`) as [
       string,
       string,
     ]
-    host.writeFile(configuration, withoutNamedCache(text), { ...owner, mode: '0600' })
+    host.writeFile(configuration, removeNamedCache(text), { ...owner, mode: '0600' })
     host.writeFile(path, script.replace(named, `'${configuration}'`), { ...owner, mode: '0755' })
     return path
   }

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { leftWithoutCache, restoreCaches } from './own_cache.ts'
+import { clientsWithoutCache, restoreCaches } from './own_cache.ts'
 
 export const zope_cache = defineResource(
   {
@@ -17,7 +17,7 @@ export const zope_cache = defineResource(
     }),
   },
   {
-    read: (host, { release }) => ({ without: leftWithoutCache(host, release) }),
+    read: (host, { release }) => ({ without: clientsWithoutCache(host, release) }),
     desired: () => ({ without: [] }),
     apply: (host, { release }) => restoreCaches(host, release),
     words: (_, { now }) => `restore zope.conf of ${now.without.join(', ')}`,

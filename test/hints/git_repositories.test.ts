@@ -5,7 +5,7 @@ import t from 'tap'
 import { LocalHost } from '../../core/host/local.ts'
 import { file } from '../../resources/files/file.ts'
 import { git_release } from '../../resources/git/git_release.ts'
-import { revisionsOf } from '../../resources/git/planned_commits.ts'
+import { planRevisions } from '../../resources/git/planned_commits.ts'
 import { planOf } from '../support/contract.ts'
 import { proveDeploys } from '../support/deploy_proofs.ts'
 import { GitSite } from '../support/git_site.ts'
@@ -142,7 +142,7 @@ t.test('the revisions of a plan', async (t) => {
   site.commit({ 'a.txt': '1' })
   const ask = (declare: Declare) => {
     const host = new LocalHost(`${site.root}/state`)
-    return revisionsOf(planOf(declare).resources, host, { warn: () => undefined, secret: () => undefined })
+    return planRevisions(planOf(declare).resources, host, { warn: () => undefined, secret: () => undefined })
   }
   proveCalls(t, [
     {

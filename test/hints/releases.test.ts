@@ -6,7 +6,7 @@ import { compile } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { file } from '../../resources/files/file.ts'
-import { commitOf } from '../../resources/git/resolve_revision.ts'
+import { commitOfName } from '../../resources/git/resolve_revision.ts'
 import { nextId, type Release, rollbackTarget } from '../../resources/releases/releases.ts'
 import { proveCalls } from '../support/proofs.ts'
 
@@ -43,8 +43,8 @@ t.test('revisions', async (t) => {
     {
       source: 'resources/git/resolve_revision.ts',
       hint: 'say which is meant: refs/heads/v1 or refs/tags/v1',
-      broken: () => commitOf(refs, 'v1', 'ssh://git/site'),
-      repaired: () => commitOf(refs, 'refs/heads/v1', 'ssh://git/site'),
+      broken: () => commitOfName(refs, 'v1', 'ssh://git/site'),
+      repaired: () => commitOfName(refs, 'refs/heads/v1', 'ssh://git/site'),
     },
   ])
 })

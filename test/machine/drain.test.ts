@@ -214,7 +214,8 @@ t.test('behind a balancer', async (t) => {
 
   await t.test('SIGKILL of the run between drain and ready: the next run brings the server back', async (t) => {
     await killedWhile(t, world, 'c1', async () => (await balancer.states()).startsWith('drain'))
-    const pidOf = async (name: string) => (await site.supervisor.look()).find((one) => one.name === name)?.pid ?? 0
+    const pidOf = async (name: string) =>
+      (await site.supervisor.fetchAllProcessInfo()).find((one) => one.name === name)?.pid ?? 0
     const before = await pidOf('c2')
     await killedWhile(t, world, 'c2', async () => {
       const now = await pidOf('c2')

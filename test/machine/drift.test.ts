@@ -34,7 +34,7 @@ t.test('a program that was edited and updated by hand', async (t) => {
       services: [{ name: 'p', configuration: program.digest, ready: { kind: 'uptime', time: seconds(1) } }],
     })
   }
-  const pid = async () => (await supervisor.look()).find(({ group }) => group === 'p')?.pid ?? 0
+  const pid = async () => (await supervisor.fetchAllProcessInfo()).find(({ group }) => group === 'p')?.pid ?? 0
   const environment = async () => readFileSync(`/proc/${await pid()}/environ`, 'utf8')
   // Between fork and exec, a process has no environment.
   const started = () =>

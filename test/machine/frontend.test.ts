@@ -11,8 +11,8 @@ import { checkHealth } from '../../core/fleet/health/health_check.ts'
 import frontend from '../../recipes/frontend/role.ts'
 import portApp from '../../recipes/port_app/role.ts'
 import { BalancerClient } from '../../resources/balancer/haproxy_runtime.ts'
-import { readerOf } from '../../resources/services/managers/select_manager.ts'
-import { childrenOf } from '../../resources/services/managers/service_processes.ts'
+import { serviceReader } from '../../resources/services/managers/select_manager.ts'
+import { childPids } from '../../resources/services/managers/service_processes.ts'
 import { service } from '../../resources/services/service.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
@@ -195,7 +195,7 @@ t.test('the front end', async (t) => {
 
   await t.test('changed configuration is taken in without a lost request, and what was drained stays so', async (t) => {
     const runtime = new BalancerClient(site.host, { socket: site.socket })
-    await runtime.takeOut({ name: 'plone_instances/b2-1', sticky: false })
+    await runtime.drain({ name: 'plone_instances/b2-1', sticky: false })
     const coming = visitors(http, 6)
     const changed = {
       // A host whose name does not resolve yet.
@@ -241,9 +241,9 @@ t.test('the front end', async (t) => {
 
   await t.test('one that takes connections and answers nothing is not ready', async (t) => {
     const names = ['frontend-haproxy', 'frontend-varnish']
-    const reader = readerOf(site.host, { kind: 'supervisor', socket: `${site.prefix}/var/run/supervisor.sock` })
-    const masters = await Promise.all(names.map(async (name) => (await reader.look(name)).pid))
-    const workers = masters.flatMap((pid) => childrenOf(site.host, pid))
+    const reader = serviceReader(site.host, { kind: 'supervisor', socket: `${site.prefix}/var/run/supervisor.sock` })
+    const masters = await Promise.all(names.map(async (name) => (await reader.freshStatus(name)).pid))
+    const workers = masters.flatMap((pid) => childPids(site.host, pid))
     for (const pid of workers) process.kill(pid, 'SIGSTOP')
     const [seen, planned] = await Promise.all([site.inspect(), site.converge({}, ['configure'], 'plan')])
     for (const pid of workers) process.kill(pid, 'SIGCONT')

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { childrenOf, isLeaving } from '../../resources/services/managers/service_processes.ts'
+import { childPids, isShuttingDown } from '../../resources/services/managers/service_processes.ts'
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
@@ -105,7 +105,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
 }
 
 function workers(app: WebApp): number[] {
-  return childrenOf(app.host, Number(fs.readFileSync(`${app.prefix}/var/lib/nginx/nginx.pid`, 'utf8')))
+  return childPids(app.host, Number(fs.readFileSync(`${app.prefix}/var/lib/nginx/nginx.pid`, 'utf8')))
 }
 
 /**
@@ -127,7 +127,7 @@ async function putBack(t: Test, app: WebApp): Promise<void> {
       nginxLoads(app)
       await until(async () => (await served(app)) === seen, 'nginx has loaded the other text')
       // For a tenth of a second, nginx serves with the new workers and the old ones.
-      const stays = (pid: number) => workers(app).includes(pid) && !isLeaving(app.host, pid)
+      const stays = (pid: number) => workers(app).includes(pid) && !isShuttingDown(app.host, pid)
       await until(() => !before.some(stays), 'the workers with the declared text take no requests')
       fs.writeFileSync(path, text)
       t.not((await app.run([event], { mode: 'plan' })).report.outcome, 'unchanged')

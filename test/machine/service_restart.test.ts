@@ -109,7 +109,7 @@ t.test('a rolling restart: one at a time, in order, each answering before the ne
       undefined,
     )
     t.strictSame(
-      (await site.supervisor.look()).map(({ name }) => name),
+      (await site.supervisor.fetchAllProcessInfo()).map(({ name }) => name),
       ['c1', 'c2'],
     )
     t.notOk(existsSync(`${confDir}/c3.conf`))
@@ -119,9 +119,9 @@ t.test('a rolling restart: one at a time, in order, each answering before the ne
   t.test('service: stopped and running', async (t) => {
     const provider = { kind: 'supervisor' as const, socket: site.socket }
     t.strictSame(failureOf(await run(site, (r) => service(r, { name: 'c1', action: 'stopped', provider }))), undefined)
-    t.equal((await site.supervisor.look()).find(({ name }) => name === 'c1')?.state, 'STOPPED')
+    t.equal((await site.supervisor.fetchAllProcessInfo()).find(({ name }) => name === 'c1')?.state, 'STOPPED')
     t.strictSame(failureOf(await run(site, (r) => service(r, { name: 'c1', provider }))), undefined)
-    t.equal((await site.supervisor.look()).find(({ name }) => name === 'c1')?.state, 'RUNNING')
+    t.equal((await site.supervisor.fetchAllProcessInfo()).find(({ name }) => name === 'c1')?.state, 'RUNNING')
   })
 })
 

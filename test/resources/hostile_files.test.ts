@@ -8,18 +8,18 @@ import { VirtualHost } from '../../core/host/virtual.ts'
 import { deploy_hook } from '../../resources/commands/deploy_hook.ts'
 import { cronParts } from '../../resources/cron/usercrontab.ts'
 import { file } from '../../resources/files/file.ts'
-import { contentsOf } from '../../resources/git/contents.ts'
+import { openContents } from '../../resources/git/contents.ts'
 import { gitReleaseProps } from '../../resources/git/props.ts'
 import { recoverBuild } from '../../resources/python/build_area.ts'
 import { buildout } from '../../resources/python/buildout.ts'
 import { readMark } from '../../resources/python/venv_files.ts'
-import { failureOf } from '../../resources/releases/failure_mark.ts'
+import { readFailure } from '../../resources/releases/failure_mark.ts'
 import { listReleases } from '../../resources/releases/releases.ts'
-import { endOfFile } from '../../resources/services/managers/types.ts'
-import { jettyAddress, zeoServer } from '../../resources/services/readiness/listening_address.ts'
+import { lastLinesOfFile } from '../../resources/services/managers/types.ts'
+import { jettyAddress, zeoAddress } from '../../resources/services/readiness/listening_address.ts'
 import { loadedFiles } from '../../resources/services/restart/loaded_files.ts'
 import { blob_directories } from '../../resources/zope/blob_directories.ts'
-import { clientScript, leftWithoutCache, restoreCaches, withOwnCache } from '../../resources/zope/own_cache.ts'
+import { clientScript, clientsWithoutCache, restoreCaches, withOwnCache } from '../../resources/zope/own_cache.ts'
 import { planOf, run } from '../support/contract.ts'
 import { GitSite } from '../support/git_site.ts'
 import { hostileKinds, nobody, plant, secret, swapper } from '../support/hostile.ts'
@@ -44,7 +44,7 @@ const declared = (declare: Parameters<typeof planOf>[0]) => (host: Host) =>
 
 const places: readonly Place[] = [
   { path: `${release}/.converge/release.json`, read: releases },
-  { path: `${release}/.converge/smoke-test-failed.json`, read: (host, app) => failureOf(host, `${app}/${release}`) },
+  { path: `${release}/.converge/smoke-test-failed.json`, read: (host, app) => readFailure(host, `${app}/${release}`) },
   { path: `${release}/.converge/complete`, read: releases },
   { path: `${release}/.converge/was-live`, read: releases },
   { path: 'releases/.history', read: releases },
@@ -79,10 +79,10 @@ const places: readonly Place[] = [
       ),
   },
   { path: `${release}/bin/client1`, read: (host, app) => clientScript(host, `${app}/${release}`, owner) },
-  { path: `${release}/bin/zeoserver`, read: (host, _, path) => zeoServer(host, { ...fallback, program: path }) },
+  { path: `${release}/bin/zeoserver`, read: (host, _, path) => zeoAddress(host, { ...fallback, program: path }) },
   {
     path: `${release}/parts/zeoserver/etc/zeo.conf`,
-    read: (host, _, path) => zeoServer(host, { ...fallback, config: path }),
+    read: (host, _, path) => zeoAddress(host, { ...fallback, config: path }),
   },
   { path: `${release}/parts/solr/etc/jetty.xml`, read: (host, _, path) => jettyAddress(host, path, fallback) },
   {
@@ -91,7 +91,7 @@ const places: readonly Place[] = [
   },
   {
     path: `${release}/.converge/zope.conf.d/client1`,
-    read: (host, app) => [leftWithoutCache(host, `${app}/${release}`), restoreCaches(host, `${app}/${release}`)],
+    read: (host, app) => [clientsWithoutCache(host, `${app}/${release}`), restoreCaches(host, `${app}/${release}`)],
   },
   {
     path: `${release}/parts/client1/etc/zope.conf`,
@@ -112,13 +112,13 @@ const places: readonly Place[] = [
       return loadedFiles(host, { current: `${app}/current`, paths: [path] })
     },
   })),
-  { path: 'log/client1.log', read: (host, _, path) => endOfFile(host, path, 20) },
+  { path: 'log/client1.log', read: (host, _, path) => lastLinesOfFile(host, path, 20) },
   {
     path: 'checkout/buildout.cfg',
     read: async (host, app) => {
       const [into, shared, current] = [`${app}/releases`, `${app}/shared`, `${app}/current`]
       const source = { into, shared, current, repository: `${app}/checkout`, scmType: 'directory' as const }
-      return (await contentsOf(host, gitReleaseProps.parse(source))).file('buildout.cfg')
+      return (await openContents(host, gitReleaseProps.parse(source))).file('buildout.cfg')
     },
   },
 ]
@@ -247,7 +247,7 @@ t.test('a zeo.conf made to take long is searched quickly', async (t) => {
   for (const text of texts) {
     fs.writeFileSync(`${base}/zeo.conf`, `${text}\n<zeo>\naddress 8${' '.repeat(5000)}$A\n`)
     const began = performance.now()
-    t.match(zeoServer(host, { ...fallback, config: `${base}/zeo.conf` }), { endpoint: fallback })
+    t.match(zeoAddress(host, { ...fallback, config: `${base}/zeo.conf` }), { endpoint: fallback })
     t.ok(performance.now() - began < 10_000, `${Math.round(performance.now() - began)} ms`)
   }
 })

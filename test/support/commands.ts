@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
-import { accountsOf, groupsOf } from '../../resources/accounts/account_files.ts'
+import { readAccounts, readGroups } from '../../resources/accounts/account_files.ts'
 
 type Answer = Partial<CommandResult>
 type Program = (args: readonly string[], host: VirtualHost, input: string) => Answer
@@ -45,15 +45,15 @@ function enrol(host: VirtualHost, groups: readonly string[], member: string): vo
 }
 
 const gidOf = (host: VirtualHost, group: string): number =>
-  groupsOf(host).find(({ name, gid }) => name === group || `${gid}` === group)?.gid ?? -1
+  readGroups(host).find(({ name, gid }) => name === group || `${gid}` === group)?.gid ?? -1
 
 /** Fakes of useradd, usermod, userdel, groupadd, groupmod and groupdel. */
 export const accountPrograms: Readonly<Record<string, Program>> = {
   useradd(args, host) {
     const { options, rest } = parse(args, ['--system', '--user-group', '--create-home', '--no-create-home'])
     const [name = ''] = rest
-    if (accountsOf(host).some((one) => one.name === name)) return refused(9, `useradd: user '${name}' already exists`)
-    const uid = options.get('--uid') ?? `${(options.has('--system') ? 900 : 1000) + accountsOf(host).length}`
+    if (readAccounts(host).some((one) => one.name === name)) return refused(9, `useradd: user '${name}' already exists`)
+    const uid = options.get('--uid') ?? `${(options.has('--system') ? 900 : 1000) + readAccounts(host).length}`
     if (options.has('--user-group')) rewrite(host, '/etc/group', (line) => line, [name, 'x', uid, ''])
     const gid = gidOf(host, options.get('--gid') ?? name)
     if (gid < 0) return refused(6, `useradd: group '${options.get('--gid')}' does not exist`)
@@ -74,7 +74,7 @@ export const accountPrograms: Readonly<Record<string, Program>> = {
   usermod(args, host) {
     const { options, rest } = parse(args, ['--append', '--move-home'])
     const [name = ''] = rest
-    const before = accountsOf(host).find((one) => one.name === name)
+    const before = readAccounts(host).find((one) => one.name === name)
     if (before === undefined) return refused(6, `usermod: user '${name}' does not exist`)
     const home = options.get('--home') ?? before.home
     if (options.has('--move-home')) host.rename(before.home, home)
@@ -98,7 +98,7 @@ export const accountPrograms: Readonly<Record<string, Program>> = {
   },
   userdel(args, host) {
     const { options, rest } = parse(args, ['--remove'])
-    const account = accountsOf(host).find(({ name }) => name === rest[0])
+    const account = readAccounts(host).find(({ name }) => name === rest[0])
     if (account === undefined) return refused(6, `userdel: user '${rest[0]}' does not exist`)
     rewrite(host, '/etc/passwd', (line) => (line[0] === account.name ? null : line))
     if (options.has('--remove')) host.remove(account.home)
@@ -108,7 +108,7 @@ export const accountPrograms: Readonly<Record<string, Program>> = {
     const { options, rest } = parse(args, ['--system'])
     const [name = ''] = rest
     if (gidOf(host, name) >= 0) return refused(9, `groupadd: group '${name}' already exists`)
-    const gid = options.get('--gid') ?? `${(options.has('--system') ? 900 : 1000) + groupsOf(host).length}`
+    const gid = options.get('--gid') ?? `${(options.has('--system') ? 900 : 1000) + readGroups(host).length}`
     rewrite(host, '/etc/group', (line) => line, [name, 'x', gid, ''])
     return done
   },

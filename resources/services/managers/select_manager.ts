@@ -5,13 +5,13 @@ import { SupervisorServiceReader, SupervisorServices } from './supervisor.ts'
 import { InitScripts, InitScriptsReader, runsSystemd, Systemd, SystemdReader } from './system.ts'
 import type { Provider, ServiceManager, ServiceReader } from './types.ts'
 
-export function readerOf(host: HostReader, provider: Provider): ServiceReader {
+export function serviceReader(host: HostReader, provider: Provider): ServiceReader {
   if (provider.kind === 'supervisor')
     return new SupervisorServiceReader(host, new SupervisorReader(host, provider.socket))
   return runsSystemd(host) ? new SystemdReader(host) : new InitScriptsReader(host)
 }
 
-export function managerOf(host: Host, provider: Provider): ServiceManager {
+export function serviceManager(host: Host, provider: Provider): ServiceManager {
   if (provider.kind === 'supervisor') return new SupervisorServices(host, provider.socket)
   return runsSystemd(host) ? new Systemd(host) : new InitScripts(host)
 }

@@ -3,13 +3,20 @@ import type { Host, HostReader } from '../../../core/host/types.ts'
 import { milliseconds } from '../../../core/model/units.ts'
 import {
   type ConfigChanges,
-  codeOf,
-  isDown,
+  errorCode,
+  isSupervisorDown,
   type ProcessInfo,
   Supervisor,
   type SupervisorReader,
 } from '../../supervisor/client.ts'
-import { absent, endOfFile, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+import {
+  absent,
+  lastLines,
+  lastLinesOfFile,
+  type ServiceManager,
+  type ServiceReader,
+  type ServiceStatus,
+} from './types.ts'
 
 /** The most attempts, a fifth of a second apart, to stop a program that supervisord keeps starting. */
 const mostTries = 25
@@ -22,7 +29,7 @@ const states: Readonly<Record<string, ServiceStatus['state']>> = {
   UNKNOWN: 'failed',
 }
 
-export function statusOf(process: ProcessInfo | undefined): ServiceStatus {
+export function toServiceStatus(process: ProcessInfo | undefined): ServiceStatus {
   if (process === undefined) return absent
   const { state, pid, started, spawnError } = process
   return {
@@ -47,16 +54,16 @@ export class SupervisorServiceReader implements ServiceReader {
 
   async status(name: string): Promise<ServiceStatus> {
     try {
-      return statusOf(find(await this.asked.getAllProcessInfo(), name))
+      return toServiceStatus(findProcess(await this.asked.getAllProcessInfo(), name))
     } catch (error) {
       // Without supervisord no service runs; an attempt to start one reports the missing supervisord.
-      if (isDown(error)) return absent
+      if (isSupervisorDown(error)) return absent
       throw error
     }
   }
 
-  async look(name: string): Promise<ServiceStatus> {
-    return statusOf(find(await this.asked.look(), name))
+  async freshStatus(name: string): Promise<ServiceStatus> {
+    return toServiceStatus(findProcess(await this.asked.fetchAllProcessInfo(), name))
   }
 
   async isOutdated(name: string): Promise<boolean> {
@@ -64,17 +71,17 @@ export class SupervisorServiceReader implements ServiceReader {
   }
 
   async log(name: string, lines: number): Promise<string> {
-    const process = find(await this.asked.look(), name)
+    const process = findProcess(await this.asked.fetchAllProcessInfo(), name)
     if (process === undefined) return ''
     const parts: string[] = []
     if (process.stdoutLog !== '')
       parts.push(
-        endOfFile(this.reading, process.stdoutLog, lines) ||
+        lastLinesOfFile(this.reading, process.stdoutLog, lines) ||
           (await this.asked.readProcessStdoutLog(name).catch(unreadable)),
       )
     if (process.stderrLog !== '')
       parts.push(
-        endOfFile(this.reading, process.stderrLog, lines) ||
+        lastLinesOfFile(this.reading, process.stderrLog, lines) ||
           (await this.asked.readProcessStderrLog(name).catch(unreadable)),
       )
     return lastLines(parts.filter((part) => part !== '').join('\n'), lines)
@@ -112,7 +119,7 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
       try {
         return await this.supervisor.removeProcessGroup(name)
       } catch (error) {
-        if (codeOf(error) !== 'SUPERVISOR_STILL_RUNNING' || tries === mostTries) throw error
+        if (errorCode(error) !== 'SUPERVISOR_STILL_RUNNING' || tries === mostTries) throw error
         await this.supervisor.stopProcess(name)
         await this.host.sleep(milliseconds(200))
       }
@@ -128,7 +135,7 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
   }
 }
 
-function find(processes: readonly ProcessInfo[], name: string): ProcessInfo | undefined {
+function findProcess(processes: readonly ProcessInfo[], name: string): ProcessInfo | undefined {
   return processes.find((process) => process.name === name && process.group === name)
 }
 
@@ -137,6 +144,6 @@ function find(processes: readonly ProcessInfo[], name: string): ProcessInfo | un
  * error code names neither.
  */
 function unreadable(error: unknown): string {
-  if (codeOf(error) === undefined) throw error
+  if (errorCode(error) === undefined) throw error
   return ''
 }

@@ -3,7 +3,7 @@ import type { CommandOptions, Host, HostReader } from '../../../core/host/types.
 import { ConvergeError } from '../../../core/model/errors.ts'
 import { type Duration, milliseconds, minutes } from '../../../core/model/units.ts'
 import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
-import { declaredProcess, lacksDeclared } from './unit_process.ts'
+import { declaredProcess, differsFromDeclared } from './unit_process.ts'
 
 /** Decides whether systemd runs, as sd_booted(3) does. */
 export function runsSystemd(host: HostReader): boolean {
@@ -34,7 +34,7 @@ export class SystemdReader implements ServiceReader {
     return units.get(unit) ?? absent
   }
 
-  async look(name: string): Promise<ServiceStatus> {
+  async freshStatus(name: string): Promise<ServiceStatus> {
     return (await this.show(unitName(name))).get(unitName(name)) ?? absent
   }
 
@@ -42,11 +42,11 @@ export class SystemdReader implements ServiceReader {
   async isOutdated(name: string): Promise<boolean> {
     const command = ['systemctl', 'show', '--property=MainPID,FragmentPath,DropInPaths', '--', unitName(name)]
     const { stdout } = await this.reading.query(command)
-    const fields = new Map(stdout.split('\n').map((line) => pair(line)))
+    const fields = new Map(stdout.split('\n').map((line) => parsePair(line)))
     const paths = [fields.get('FragmentPath') ?? '', ...(fields.get('DropInPaths') ?? '').split(' ')]
     const texts = paths.flatMap((path) => (path === '' ? [] : (this.reading.readText(path) ?? [])))
     const [pid, declared] = [Number(fields.get('MainPID')) || 0, declaredProcess(texts)]
-    return pid !== 0 && declared !== null && lacksDeclared(this.reading, pid, declared)
+    return pid !== 0 && declared !== null && differsFromDeclared(this.reading, pid, declared)
   }
 
   async log(name: string, lines: number): Promise<string> {
@@ -62,8 +62,9 @@ export class SystemdReader implements ServiceReader {
     const { stdout } = await this.reading.query(['systemctl', 'show', `--property=${properties}`, '--', pattern])
     const units = new Map<string, ServiceStatus>()
     for (const block of stdout.split(/\n{2,}/)) {
-      const fields = new Map(block.split('\n').map((line) => pair(line)))
-      for (const unit of (fields.get('Names') ?? '').split(' ')) if (unit !== '') units.set(unit, unitStatus(fields))
+      const fields = new Map(block.split('\n').map((line) => parsePair(line)))
+      for (const unit of (fields.get('Names') ?? '').split(' '))
+        if (unit !== '') units.set(unit, parseUnitStatus(fields))
     }
     return units
   }
@@ -79,14 +80,14 @@ export class Systemd extends SystemdReader implements ServiceManager {
   }
 
   async start(name: string): Promise<void> {
-    const { state } = await this.look(name)
-    if (state === 'absent') throw noService(name)
+    const { state } = await this.freshStatus(name)
+    if (state === 'absent') throw unknownServiceError(name)
     // systemd refuses to start a unit that failed too often for a while, even if the cause is fixed.
     if (state === 'failed') await this.host.run(['systemctl', 'reset-failed', unitName(name)], options)
     // The caller decides how long the start may take, not the unit.
     const command = ['systemctl', 'start', '--no-block', unitName(name)]
     const { status, stderr } = await this.host.run(command, { ...options, accept: 'any' })
-    if (status !== 0) throw refused(name, stderr)
+    if (status !== 0) throw commandError(name, stderr)
   }
 
   async stop(name: string): Promise<void> {
@@ -106,10 +107,10 @@ export class InitScriptsReader implements ServiceReader {
   constructor(private readonly reading: HostReader) {}
 
   status(name: string): Promise<ServiceStatus> {
-    return this.reading.cached(`service ${name}`, () => this.look(name))
+    return this.reading.cached(`service ${name}`, () => this.freshStatus(name))
   }
 
-  async look(name: string): Promise<ServiceStatus> {
+  async freshStatus(name: string): Promise<ServiceStatus> {
     if (this.reading.stat(`/etc/init.d/${name}`) === null) return absent
     const { status, stdout } = await this.reading.query(['service', name, 'status'], { accept: 'any' })
     // By the Linux Standard Base, 0 means running and 3 stopped; any other status counts as stopped.
@@ -137,10 +138,10 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
   }
 
   async start(name: string): Promise<void> {
-    if (this.host.stat(`/etc/init.d/${name}`) === null) throw noService(name)
+    if (this.host.stat(`/etc/init.d/${name}`) === null) throw unknownServiceError(name)
     await this.host.run(['service', name, 'start'], options)
     // Many scripts return before their daemon has written the pid file that `status` reads.
-    for (let tries = 0; tries < 25 && (await this.look(name)).state !== 'running'; tries++)
+    for (let tries = 0; tries < 25 && (await this.freshStatus(name)).state !== 'running'; tries++)
       await this.host.sleep(milliseconds(200))
   }
 
@@ -153,7 +154,7 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
   }
 }
 
-function noService(name: string): ConvergeError {
+function unknownServiceError(name: string): ConvergeError {
   return new ConvergeError(`there is no service ${name} on this host`, {
     code: 'NO_SERVICE',
     hint: 'declare its package with package() before the service, or correct the name of the service',
@@ -161,7 +162,7 @@ function noService(name: string): ConvergeError {
 }
 
 /** Returns the error for a start that systemd refuses without an attempt. */
-function refused(name: string, stderr: string): ConvergeError {
+function commandError(name: string, stderr: string): ConvergeError {
   const why = /^Failed to .*?: (.+)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 1)
   return new ConvergeError(`systemd refused to start it: ${why}`, {
     code: 'SERVICE_DOWN',
@@ -175,7 +176,7 @@ function unitName(name: string): string {
   return /\.(service|socket|timer|path|mount|target)$/.test(name) ? name : `${name}.service`
 }
 
-function pair(line: string): [string, string] {
+function parsePair(line: string): [string, string] {
   const at = line.indexOf('=')
   return [line.slice(0, at), line.slice(at + 1)]
 }
@@ -191,7 +192,7 @@ const enabledStates: Readonly<Record<string, boolean>> = {
 /** Types of systemd.service(5) that are active as soon as their process exists. */
 const provesNothing = new Set(['simple', 'exec', 'idle'])
 
-function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
+function parseUnitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
   const field = (name: string) => fields.get(name) ?? ''
   if (field('LoadState') === 'not-found') return absent
   const restarting = field('SubState').startsWith('auto-restart')

@@ -48,7 +48,7 @@ export interface ServiceReader {
   /** Returns a status from one query for all services, cached until something changes. */
   status(name: string): Promise<ServiceStatus>
   /** Returns the status now, without the cache. */
-  look(name: string): Promise<ServiceStatus>
+  freshStatus(name: string): Promise<ServiceStatus>
   /** Decides whether the configuration in use differs from the files. False if the manager does not know. */
   isOutdated(name: string): Promise<boolean>
   /** Returns the end of its log; empty if there is none. */
@@ -93,12 +93,12 @@ export function lastLines(text: string, lines: number): string {
 export const longestLogEnd = 1024 * 1024
 
 /** Returns the last lines of a file; empty if it is missing or may not be read. */
-export function endOfFile(host: HostReader, path: string, lines: number): string {
-  return lastLines(textFrom(host, path, -longestLogEnd), lines)
+export function lastLinesOfFile(host: HostReader, path: string, lines: number): string {
+  return lastLines(readFrom(host, path, -longestLogEnd), lines)
 }
 
 /** Returns the text of a log from a byte on, see `ReadOptions.from`; empty if it is missing or may not be read. */
-export function textFrom(host: HostReader, path: string, from: number): string {
+export function readFrom(host: HostReader, path: string, from: number): string {
   try {
     return host.readText(path, { limit: longestLogEnd, from }) ?? ''
   } catch (error) {

@@ -25,12 +25,12 @@ export function declaredProcess(texts: readonly string[]): DeclaredProcess | nul
     if (name === 'ExecStart') commands = value === '' ? [] : [...commands, value]
     else if (otherVariables.includes(name)) areKnown = false
     else if (name === 'Environment' && value === '') variables = new Map()
-    else if (name === 'Environment' && !isPlain(value)) areKnown = false
-    else if (name === 'Environment') for (const one of wordsOf(value)) variables.set(one.replace(/=.*$/, ''), one)
+    else if (name === 'Environment' && !isLiteral(value)) areKnown = false
+    else if (name === 'Environment') for (const one of splitWords(value)) variables.set(one.replace(/=.*$/, ''), one)
   }
   const command = commands[0]?.replace(/^[-+!:]+/, '')
-  if (command === undefined || commands.length > 1 || !isPlain(command)) return null
-  const words = wordsOf(command)
+  if (command === undefined || commands.length > 1 || !isLiteral(command)) return null
+  const words = splitWords(command)
   if (!words[0]?.startsWith('/') || words.includes(';')) return null
   return { words, environment: areKnown ? [...variables.values()] : [] }
 }
@@ -48,11 +48,11 @@ function serviceSettings(text: string): [name: string, value: string][] {
 }
 
 /** Decides whether systemd uses a value unchanged: without quotes, escapes, specifiers and variables. */
-function isPlain(value: string): boolean {
+function isLiteral(value: string): boolean {
   return !/["'\\$%]/.test(value)
 }
 
-function wordsOf(value: string): string[] {
+function splitWords(value: string): string[] {
   return value.split(/\s+/).filter((word) => word !== '')
 }
 
@@ -61,10 +61,10 @@ function wordsOf(value: string): string[] {
  * words: HAProxy adds some on a reload. One that has set its own title, or that a script has started, cannot be
  * compared.
  */
-export function lacksDeclared(host: HostReader, pid: number, { words, environment }: DeclaredProcess): boolean {
-  const running = entriesOf(host, `/proc/${pid}/cmdline`)
+export function differsFromDeclared(host: HostReader, pid: number, { words, environment }: DeclaredProcess): boolean {
+  const running = readEntries(host, `/proc/${pid}/cmdline`)
   if (running === null || running[0] !== words[0]) return false
-  const variables = entriesOf(host, `/proc/${pid}/environ`)
+  const variables = readEntries(host, `/proc/${pid}/environ`)
   return (
     words.some((word) => !running.includes(word)) ||
     (variables !== null && environment.some((one) => !variables.includes(one)))
@@ -72,7 +72,7 @@ export function lacksDeclared(host: HostReader, pid: number, { words, environmen
 }
 
 /** Returns the entries of a file of a process; null if the process has ended, or the file is not readable. */
-function entriesOf(host: HostReader, path: string): string[] | null {
+function readEntries(host: HostReader, path: string): string[] | null {
   try {
     return host.readText(path)?.split('\0') ?? null
   } catch (error) {

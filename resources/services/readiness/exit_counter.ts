@@ -7,11 +7,11 @@ import type { ServiceStatus } from '../managers/types.ts'
  * The limit of ends. A client that loses a race for a new database succeeds at its next start. A service that ends this
  * often has another problem.
  */
-const mostEnds = 5
+const maxExits = 5
 /** In milliseconds: supervisord shows a program as exited for up to a second before it starts the program again. */
-const longestStop = 3000
+const stopLimitMs = 3000
 
-export class Ends {
+export class ExitCounter {
   count = 0
   private pid = 0
   /** When the service was first seen down; null while it is up. */
@@ -31,11 +31,11 @@ export class Ends {
       this.downSince = null
       if (pid !== 0) this.pid = pid
     } else this.downSince ??= now
-    if (this.count >= mostEnds || state === 'failed' || state === 'absent') return true
-    return state === 'stopped' && this.downSince !== null && now - this.downSince >= longestStop
+    if (this.count >= maxExits || state === 'failed' || state === 'absent') return true
+    return state === 'stopped' && this.downSince !== null && now - this.downSince >= stopLimitMs
   }
 
-  get times(): string {
+  get suffix(): string {
     return this.count > 1 ? `, ${this.count} times` : ''
   }
 }

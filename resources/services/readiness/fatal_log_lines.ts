@@ -1,6 +1,6 @@
 /** Finds lines of a log that explain why a service never becomes ready, to stop waiting for it. */
 import type { HostReader } from '../../../core/host/types.ts'
-import { longestLogEnd, textFrom } from '../managers/types.ts'
+import { longestLogEnd, readFrom } from '../managers/types.ts'
 
 export interface FatalLine {
   /** Text in such a line. */
@@ -10,7 +10,7 @@ export interface FatalLine {
 }
 
 /** A position in a log; the lines after it can be read later. */
-export class LogMark {
+export class LogPosition {
   /** The length of the log at that moment, in bytes. */
   private readonly length: number
 
@@ -26,7 +26,7 @@ export class LogMark {
     const now = this.lengthNow()
     // A log that is shorter than before was rotated.
     const begin = now < this.length ? 0 : this.length
-    const text = textFrom(this.host, this.path, Math.max(begin, now - longestLogEnd)).trimEnd()
+    const text = readFrom(this.host, this.path, Math.max(begin, now - longestLogEnd)).trimEnd()
     return text === '' ? [] : text.split('\n')
   }
 
@@ -38,7 +38,7 @@ export class LogMark {
 const exception = /^(?:Caused by: )?[\w$.]+(?:Exception|Error)\b.*/
 
 /** Returns the first such line with the exception that follows it; null if there is none. */
-export function fatalLine(
+export function findFatalLine(
   lines: readonly string[],
   fatal: readonly FatalLine[],
 ): { readonly text: string; readonly hint: string | undefined } | null {

@@ -17,25 +17,26 @@ interface ZeoServer {
  * Returns the server that a zeo.conf describes; uses the fallback address if the file is missing or has no address.
  * @param from.program script of plone.recipe.zeoserver, which names the zeo.conf
  */
-export function zeoServer(
+export function zeoAddress(
   host: HostReader,
   from: Fallback & { readonly program?: string | undefined; readonly config?: string | undefined },
 ): ZeoServer {
   const fallback = { host: from.host, port: from.port }
   const named =
-    from.program === undefined ? undefined : /["'](\/[^"']*\.conf)["']/.exec(textOf(host, from.program))?.[1]
-  const text = [named, from.config].map((path) => (path === undefined ? '' : textOf(host, path))).find(Boolean) ?? ''
+    from.program === undefined ? undefined : /["'](\/[^"']*\.conf)["']/.exec(readOrEmpty(host, from.program))?.[1]
+  const text =
+    [named, from.config].map((path) => (path === undefined ? '' : readOrEmpty(host, path))).find(Boolean) ?? ''
   const section = /^\s*<zeo>\s*$(.*?)^\s*<\/zeo>/ms.exec(text)?.[1] ?? ''
   const stated = /^\s*address\s+(\S.*?)\s*$/m.exec(section)?.[1]
   return {
-    endpoint: stated === undefined ? fallback : endpointOf(expanded(stated, text), fallback),
+    endpoint: stated === undefined ? fallback : parseEndpoint(expandDefinitions(stated, text), fallback),
     tls: /^\s*<ssl>/m.test(section),
   }
 }
 
 /** Returns the host and port in a jetty.xml of collective.recipe.solrinstance; the fallback if the file has none. */
 export function jettyAddress(host: HostReader, config: string | undefined, fallback: Fallback): Fallback {
-  const file = config === undefined ? '' : textOf(host, config)
+  const file = config === undefined ? '' : readOrEmpty(host, config)
   // The template of the recipe begins with a connector that is commented out.
   const text = withoutComments(file)
   const found = (name: string) =>
@@ -44,7 +45,7 @@ export function jettyAddress(host: HostReader, config: string | undefined, fallb
     )
   const [port, address] = [found('jetty.port'), found('jetty.host')].map((match) => match?.[1] ?? match?.[2] ?? '')
   return {
-    host: reachable(address || fallback.host),
+    host: connectAddress(address || fallback.host),
     port: /^\d+$/.test(port ?? '') ? Number(port) : fallback.port,
   }
 }
@@ -63,7 +64,7 @@ function withoutComments(xml: string): string {
 /** In bytes; such files have some kB, and the expressions here would search a huge file for minutes. */
 const longestFile = 128 * 1024
 
-function textOf(host: HostReader, path: string): string {
+function readOrEmpty(host: HostReader, path: string): string {
   if (host.stat(path)?.kind !== 'file') return ''
   try {
     const lines = (host.readText(path, { limit: longestFile }) ?? '').split('\n').map((line) => line.trim())
@@ -79,20 +80,20 @@ function textOf(host: HostReader, path: string): string {
 }
 
 /** Replaces ZConfig's definitions: `%define NAME value`, and `$NAME` or `${NAME}` for it. */
-function expanded(value: string, text: string): string {
+function expandDefinitions(value: string, text: string): string {
   const defined = new Map([...text.matchAll(/^\s*%define\s+(\w+)\s+(.*?)\s*$/gm)].map(([, name, to]) => [name, to]))
   return value.replace(/\$\{?(\w+)\}?/g, (whole, name) => defined.get(name) ?? whole)
 }
 
 /** Parses a socket address as ZConfig does: a path, a port, or host:port. */
-function endpointOf(address: string, fallback: Fallback): Endpoint {
+function parseEndpoint(address: string, fallback: Fallback): Endpoint {
   if (address.includes('/')) return { socketPath: address }
   const [, name = '', number = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
-  return number === '' ? fallback : { host: reachable(name), port: Number(number) }
+  return number === '' ? fallback : { host: connectAddress(name), port: Number(number) }
 }
 
 /** Returns an address to connect to, for an address to listen at. */
-function reachable(address: string): string {
+function connectAddress(address: string): string {
   const bare = address.replace(/^\[(.*)\]$/, '$1')
   if (bare === '' || bare === '*' || bare === '0.0.0.0') return '127.0.0.1'
   return bare === '::' ? '::1' : bare

@@ -7,7 +7,7 @@ import { asConvergeError } from '../../../core/model/errors.ts'
 import type { Duration } from '../../../core/model/units.ts'
 
 /** FCGI_GET_VALUES of one variable: version 1, type 9, request 0, 17 bytes. A worker answers it and runs no script. */
-const fastcgiQuestion = '\x01\x09\0\0\0\x11\0\0\x0f\0FCGI_MPXS_CONNS'
+const fastcgiRequest = '\x01\x09\0\0\0\x11\0\0\x0f\0FCGI_MPXS_CONNS'
 /** FCGI_GET_VALUES_RESULT: version 1, type 10. */
 const fastcgiAnswer = '\x01\x0a'
 const fastcgiHeaderLength = 8
@@ -17,15 +17,15 @@ const fastcgiHeaderLength = 8
  * workers hang.
  */
 export async function fastcgiProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
-  const question = { socketPath, text: fastcgiQuestion, enough: fastcgiHeaderLength, timeout }
-  const answer = await unlessForbidden(() => host.ask(question))
+  const question = { socketPath, text: fastcgiRequest, enough: fastcgiHeaderLength, timeout }
+  const answer = await nullIfForbidden(() => host.ask(question))
   if (answer === null || answer.startsWith(fastcgiAnswer)) return null
   return `what listens at ${socketPath} is no FastCGI server`
 }
 
 /** Returns what is wrong with HAProxy, by its runtime socket; null if nothing. */
 export async function haproxyProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
-  const answer = await unlessForbidden(() => host.ask({ socketPath, text: 'show info\n', timeout }))
+  const answer = await nullIfForbidden(() => host.ask({ socketPath, text: 'show info\n', timeout }))
   if (answer === null || /^Name: HAProxy$/m.test(answer)) return null
   return `what listens at ${socketPath} is no HAProxy`
 }
@@ -46,7 +46,7 @@ export async function varnishProblem(
 }
 
 /** Returns the answer. Null if the account of the run may not use the socket: that proves nothing about the service. */
-async function unlessForbidden(ask: () => Promise<string>): Promise<string | null> {
+async function nullIfForbidden(ask: () => Promise<string>): Promise<string | null> {
   try {
     return await ask()
   } catch (error) {

@@ -4,22 +4,26 @@ import { askPastCaches, cachedProblem } from '../../../core/model/cached_answer.
 import { asConvergeError } from '../../../core/model/errors.ts'
 import { Duration } from '../../../core/model/units.ts'
 import { lastLines } from '../managers/types.ts'
-import { jettyAddress, zeoServer } from './listening_address.ts'
-import { portTaken } from './port_in_use.ts'
+import { jettyAddress, zeoAddress } from './listening_address.ts'
+import { isPortTaken } from './port_in_use.ts'
 import { fastcgiProblem, haproxyProblem, varnishProblem } from './protocol_checks.ts'
 import type { HttpReadiness, Readiness } from './ready_props.ts'
 
 /** A kind with a check; `uptime` has none, and its callers wait instead. */
-export type Asked = Exclude<Readiness, { kind: 'uptime' }>
+export type CheckedReadiness = Exclude<Readiness, { kind: 'uptime' }>
 
 /** The first message of servers of ZEO 3 to 6: a length of 4 bytes, then Z or M and the version. */
 const zeoBanner = /^\0\0\0[\x02-\x10][ZM]\d/
 const bannerLength = 6
 
 /** Returns what is missing until the service is ready; null if it is ready. */
-export async function problemOf(host: HostReader, ready: Asked, timeout: Duration): Promise<string | null> {
+export async function readinessProblem(
+  host: HostReader,
+  ready: CheckedReadiness,
+  timeout: Duration,
+): Promise<string | null> {
   try {
-    return await ask(host, ready, timeout)
+    return await runCheck(host, ready, timeout)
   } catch (error) {
     const known = asConvergeError(error)
     if (known.code === 'INTERNAL') throw error
@@ -27,25 +31,25 @@ export async function problemOf(host: HostReader, ready: Asked, timeout: Duratio
   }
 }
 
-async function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<string | null> {
+async function runCheck(host: HostReader, ready: CheckedReadiness, timeout: Duration): Promise<string | null> {
   switch (ready.kind) {
     case 'solr':
-      return page(host, { ...jettyAddress(host, ready.config, ready), path: ready.path, timeout }, solrStatus)
+      return httpProblem(host, { ...jettyAddress(host, ready.config, ready), path: ready.path, timeout }, solrStatus)
     case 'zeo':
-      return greeting(host, ready, timeout)
+      return greetingProblem(host, ready, timeout)
     case 'tcp':
-      return accepts(host, ready)
+      return connectionProblem(host, ready)
     case 'fastcgi':
       return fastcgiProblem(host, ready.socket, timeout)
     case 'haproxy':
-      return (await accepts(host, ready)) ?? (await haproxyProblem(host, ready.socket, timeout))
+      return (await connectionProblem(host, ready)) ?? (await haproxyProblem(host, ready.socket, timeout))
     case 'varnish':
       return varnishProblem(host, ready, timeout)
     case 'command':
-      return succeeds(host, ready, timeout)
+      return commandProblem(host, ready, timeout)
     default: {
-      const problem = await pageOf(host, ready, ready.path, timeout)
-      return problem === null ? null : problem.replace(/^it /, `${urlOf(ready)} `)
+      const problem = await pageProblem(host, ready, ready.path, timeout)
+      return problem === null ? null : problem.replace(/^it /, `${checkUrl(ready)} `)
     }
   }
 }
@@ -57,17 +61,17 @@ const enoughOfPage = 64 * 1024
 const solrStatus = { statusMin: 200, statusMax: 403 }
 
 /** Returns what is wrong with the answer to an HTTP request; null if nothing. */
-export function pageOf(
+export function pageProblem(
   host: HostReader,
   ready: HttpReadiness,
   path: string,
   timeout: Duration,
 ): Promise<string | null> {
   const { host: address, port, headers } = ready
-  return page(host, { host: address, port, path, headers, timeout }, ready)
+  return httpProblem(host, { host: address, port, path, headers, timeout }, ready)
 }
 
-async function page(
+async function httpProblem(
   host: HostReader,
   request: RequestOptions,
   { statusMin, statusMax }: Pick<HttpReadiness, 'statusMin' | 'statusMax'>,
@@ -80,25 +84,28 @@ async function page(
   return status >= statusMin && status <= statusMax ? null : `it answered with HTTP status ${status}`
 }
 
-async function greeting(
+async function greetingProblem(
   host: HostReader,
-  ready: Extract<Asked, { kind: 'zeo' }>,
+  ready: Extract<CheckedReadiness, { kind: 'zeo' }>,
   timeout: Duration,
 ): Promise<string | null> {
-  const { endpoint, tls } = zeoServer(host, ready)
-  if (tls) return accepts(host, endpoint)
+  const { endpoint, tls } = zeoAddress(host, ready)
+  if (tls) return connectionProblem(host, endpoint)
   const text = await host.ask({ ...endpoint, text: '', enough: bannerLength, timeout })
-  return zeoBanner.test(text) ? null : `what listens at ${nameOf(endpoint)} is no ZEO server`
+  return zeoBanner.test(text) ? null : `what listens at ${endpointName(endpoint)} is no ZEO server`
 }
 
-async function accepts(host: HostReader, { socketPath, host: address, port = 0 }: Endpoint): Promise<string | null> {
-  if (socketPath !== undefined) return host.stat(socketPath) === null ? `there is no socket ${socketPath}` : null
-  return (await host.listening(port, address)) ? null : `nothing listens at ${nameOf({ host: address, port })}`
-}
-
-async function succeeds(
+async function connectionProblem(
   host: HostReader,
-  ready: Extract<Asked, { kind: 'command' }>,
+  { socketPath, host: address, port = 0 }: Endpoint,
+): Promise<string | null> {
+  if (socketPath !== undefined) return host.stat(socketPath) === null ? `there is no socket ${socketPath}` : null
+  return (await host.listening(port, address)) ? null : `nothing listens at ${endpointName({ host: address, port })}`
+}
+
+async function commandProblem(
+  host: HostReader,
+  ready: Extract<CheckedReadiness, { kind: 'command' }>,
   timeout: Duration,
 ): Promise<string | null> {
   const { command, cwd, user, group, environment } = ready
@@ -106,63 +113,66 @@ async function succeeds(
   const { status, stdout, stderr } = await host.query(command, { cwd, ...account, environment, timeout, accept: 'any' })
   if (status === 0) return null
   const said = lastLines(`${stdout}\n${stderr}`.trim(), 1)
-  return `${titleOf(ready)} ended with exit status ${status}${said === '' ? '' : `: ${said}`}`
+  return `${commandTitle(ready)} ended with exit status ${status}${said === '' ? '' : `: ${said}`}`
 }
 
-function titleOf({ title, command }: Extract<Asked, { kind: 'command' }>): string {
+function commandTitle({ title, command }: Extract<CheckedReadiness, { kind: 'command' }>): string {
   return title ?? command.join(' ')
 }
 
 /** Returns the name of a check, for progress lines and errors. */
-export function nameOfCheck(host: HostReader, ready: Asked): string {
+export function checkName(host: HostReader, ready: CheckedReadiness): string {
   switch (ready.kind) {
     case 'solr':
-      return urlOf({ ...jettyAddress(host, ready.config, ready), path: ready.path })
+      return checkUrl({ ...jettyAddress(host, ready.config, ready), path: ready.path })
     case 'zeo':
-      return `the ZEO server at ${nameOf(zeoServer(host, ready).endpoint)}`
+      return `the ZEO server at ${endpointName(zeoAddress(host, ready).endpoint)}`
     case 'tcp':
-      return `a listener at ${nameOf(ready)}`
+      return `a listener at ${endpointName(ready)}`
     case 'fastcgi':
       return `php-fpm at ${ready.socket}`
     case 'haproxy':
-      return `HAProxy at ${nameOf(ready)}`
+      return `HAProxy at ${endpointName(ready)}`
     case 'varnish':
-      return `Varnish at ${nameOf(ready)}`
+      return `Varnish at ${endpointName(ready)}`
     case 'command':
-      return titleOf(ready)
+      return commandTitle(ready)
     default:
-      return urlOf(ready)
+      return checkUrl(ready)
   }
 }
 
-function urlOf({ host, port, path }: Pick<HttpReadiness, 'host' | 'port' | 'path'>): string {
+function checkUrl({ host, port, path }: Pick<HttpReadiness, 'host' | 'port' | 'path'>): string {
   return `http://${host}:${port}${path}`
 }
 
-function nameOf({ socketPath, host, port }: Endpoint): string {
+function endpointName({ socketPath, host, port }: Endpoint): string {
   return socketPath ?? `${host}:${port}`
 }
 
 /** Returns the port that the service uses; null if it uses none. */
-export function portOf(host: HostReader, ready: Readiness): { readonly host: string; readonly port: number } | null {
+export function readinessPort(
+  host: HostReader,
+  ready: Readiness,
+): { readonly host: string; readonly port: number } | null {
   if (ready.kind === 'uptime' || ready.kind === 'command' || ready.kind === 'fastcgi') return null
   if (ready.kind === 'solr') return jettyAddress(host, ready.config, ready)
   if (ready.kind !== 'zeo') return ready
-  const { host: address = '127.0.0.1', port } = zeoServer(host, ready).endpoint
+  const { host: address = '127.0.0.1', port } = zeoAddress(host, ready).endpoint
   return port === undefined ? null : { host: address, port }
 }
 
-export async function isTaken(host: HostReader, ready: Readiness): Promise<number | null> {
-  const at = portOf(host, ready)
-  return at !== null && (await portTaken(host, at.port, at.host)) ? at.port : null
+export async function takenPort(host: HostReader, ready: Readiness): Promise<number | null> {
+  const at = readinessPort(host, ready)
+  return at !== null && (await isPortTaken(host, at.port, at.host)) ? at.port : null
 }
 
 /** Returns the time limit of one check: the rest of a deadline, within bounds. */
-export function questionLimit(left: number, longest: number): Duration {
+export function checkTimeout(left: number, longest: number): Duration {
   return new Duration(Math.max(1000, Math.min(left, longest)))
 }
 
 /** Decides whether readiness has a check, and is not only a time to stay up. */
-export function isAsked(ready: Readiness | undefined): ready is Asked {
+export function hasCheck(ready: Readiness | undefined): ready is CheckedReadiness {
   return ready !== undefined && ready.kind !== 'uptime'
 }

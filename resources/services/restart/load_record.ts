@@ -1,14 +1,14 @@
 /** Records which files a service had at its last reload, to decide whether it may have loaded others since. */
 import { posix } from 'node:path'
 import type { Host, HostReader } from '../../../core/host/types.ts'
-import { type Running, runningOf, stillRuns } from '../managers/service_processes.ts'
+import { hasSameProcesses, readProcesses, type ServiceProcesses } from '../managers/service_processes.ts'
 
-type Versions = Readonly<Record<string, string | null>>
+type FileVersions = Readonly<Record<string, string | null>>
 
-interface Loaded {
-  readonly files: Versions
+interface LoadedState {
+  readonly files: FileVersions
   /** Null if the process was unknown. */
-  readonly running: Running | null
+  readonly running: ServiceProcesses | null
 }
 
 interface Reloads {
@@ -20,31 +20,31 @@ interface Reloads {
  * Returns the main process of a service. Null if a reload may keep all processes, such as that of Varnish.
  * @param pid from the manager of the service
  */
-export function mainProcess(host: HostReader, { command, pidFile }: Reloads, pid: number): number | null {
+export function mainPid(host: HostReader, { command, pidFile }: Reloads, pid: number): number | null {
   if (command !== undefined) return null
   return pid || Number.parseInt((pidFile && host.readText(pidFile)) || '', 10) || 0
 }
 
 export class LoadRecord {
   private readonly key: string
-  private readonly files: Versions
+  private readonly files: FileVersions
 
   /**
    * Reads the current versions of the files.
    * @param name names the record of the reload
    * @param paths files and links that the service loads
-   * @param foreign files that the service loads and that this resource does not manage
+   * @param unmanaged files that the service loads and that this resource does not manage
    */
   constructor(
     private readonly reader: HostReader,
     name: string,
     paths: readonly string[],
-    private readonly foreign: readonly string[] = [],
+    private readonly unmanaged: readonly string[] = [],
   ) {
     this.key = `${name}: loaded`
     this.files = Object.fromEntries([
       ...paths.map((path) => [path, reader.version(path)]),
-      ...foreign.map((path) => [path, versionBehind(reader, path)]),
+      ...unmanaged.map((path) => [path, versionWithLinks(reader, path)]),
     ])
   }
 
@@ -54,17 +54,17 @@ export class LoadRecord {
    * the service did not load it.
    * @param pid its main process; null if a reload may keep its processes
    */
-  mayDiffer(pid: number | null): boolean {
+  mayHaveLoadedOthers(pid: number | null): boolean {
     const last = this.last()
     if (last === null) return false
-    if (this.foreign.some((path) => this.hasMoved(last, path))) return true
-    if (!this.moved(last)) return false
-    return last.running === null || pid === null || !stillRuns(this.reader, last.running, pid)
+    if (this.unmanaged.some((path) => this.isReplaced(last, path))) return true
+    if (!this.hasReplacedFile(last)) return false
+    return last.running === null || pid === null || !hasSameProcesses(this.reader, last.running, pid)
   }
 
   /** Records a reload, with the versions of the files before it. */
   record(host: Host, pid: number | null): void {
-    this.write(host, { files: this.files, running: pid === null ? null : runningOf(this.reader, pid) })
+    this.write(host, { files: this.files, running: pid === null ? null : readProcesses(this.reader, pid) })
   }
 
   /** Records the current files if no reload is due. */
@@ -74,32 +74,32 @@ export class LoadRecord {
     if (last === null || isOther) this.write(host, { files: this.files, running: last?.running ?? null })
   }
 
-  private moved(last: Loaded): boolean {
-    return Object.keys(this.files).some((path) => this.hasMoved(last, path))
+  private hasReplacedFile(last: LoadedState): boolean {
+    return Object.keys(this.files).some((path) => this.isReplaced(last, path))
   }
 
   /**
    * Decides whether a file was replaced. A file that appears or disappears does not count: it causes a reload anyway.
    */
-  private hasMoved({ files }: Loaded, path: string): boolean {
+  private isReplaced({ files }: LoadedState, path: string): boolean {
     const [before, now] = [files[path] ?? null, this.files[path] ?? null]
     return before !== null && now !== null && before !== now
   }
 
-  private last(): Loaded | null {
+  private last(): LoadedState | null {
     const text = this.reader.recorded(this.key)
-    return text === null ? null : (JSON.parse(text) as Loaded)
+    return text === null ? null : (JSON.parse(text) as LoadedState)
   }
 
-  private write(host: Host, loaded: Loaded): void {
+  private write(host: Host, loaded: LoadedState): void {
     if (Object.keys(loaded.files).length > 0) host.record(this.key, JSON.stringify(loaded))
   }
 }
 
 /** Returns the version of a file and of the links that lead to it. */
-function versionBehind(reader: HostReader, path: string): string | null {
+function versionWithLinks(reader: HostReader, path: string): string | null {
   const versions: string[] = []
-  for (let at: string | null = path; at !== null && versions.length < mostLinks; ) {
+  for (let at: string | null = path; at !== null && versions.length < maxLinks; ) {
     const version: string | null = reader.version(at)
     if (version === null) return null
     versions.push(version)
@@ -109,4 +109,4 @@ function versionBehind(reader: HostReader, path: string): string | null {
   return versions.join(' ')
 }
 
-const mostLinks = 10
+const maxLinks = 10

@@ -47,7 +47,7 @@ export function loadedFiles(host: HostReader, { current, paths }: Loads): Loaded
 }
 
 /** Returns the paths whose content differs, and the paths that only one side has. */
-export function differences(one: LoadedFiles, other: LoadedFiles): string[] {
+export function changedPaths(one: LoadedFiles, other: LoadedFiles): string[] {
   const paths = new Set([...Object.keys(one), ...Object.keys(other)])
   return [...paths].filter((path) => one[path] !== other[path]).sort()
 }
@@ -108,7 +108,7 @@ class Scan {
     if (content === null) return false
     const text = this.withoutRelease(content.toString('latin1'))
     this.found[name] = digestOf(withSortedPaths(name, text)).slice(0, 16)
-    const paths = namedIn(text)
+    const paths = namesInText(text)
     return paths?.every((path) => this.add(path)) ?? false
   }
 
@@ -121,8 +121,8 @@ class Scan {
  * Returns the paths in a text, also as zc.buildout writes them with `relative-paths`: `join(base, 'eggs/x')`. Null if
  * definitions expand too far.
  */
-function namedIn(content: string): string[] | null {
-  const text = expanded(content)
+function namesInText(content: string): string[] | null {
+  const text = expandDefinitions(content)
   if (text === null) return null
   const absolute = [...text.matchAll(/@\/([^\s'"<>:;,()[\]{}$\\]+)/g)]
   const relative = [...text.matchAll(/\bjoin\(base, '([^']+)'\)/g)]
@@ -130,7 +130,7 @@ function namedIn(content: string): string[] | null {
 }
 
 /** Replaces the definitions in a ZConfig file: `%define INSTANCE @/parts/x` does not name a file itself. */
-function expanded(text: string): string | null {
+function expandDefinitions(text: string): string | null {
   const definition = /^[ \t]*%define[ \t]+(\w+)[ \t]+(.*)$/gm
   const values = new Map([...text.matchAll(definition)].map(([, name = '', value = '']) => [name.toLowerCase(), value]))
   if (values.size === 0) return text

@@ -3,7 +3,7 @@ import * as z from 'zod'
 
 const error = "a count from 1 up, or a share from '1%' to '100%'"
 
-export const atOnceProp = z.union(
+export const maxUnavailableProp = z.union(
   [z.int({ error }).min(1, { error }), z.string().regex(/^([1-9]\d?|100)%$/, { error })],
   {
     error,
@@ -15,13 +15,13 @@ export const atOnceProp = z.union(
  * @param wanted a count, or a share such as `'25%'`, which is rounded down
  * @returns at least 1; never all of several, since the others must answer meanwhile
  */
-export function atOnce(wanted: number | string, all: number): number {
+export function countUnavailable(wanted: number | string, all: number): number {
   const count = typeof wanted === 'number' ? wanted : Math.floor((all * Number.parseInt(wanted, 10)) / 100)
   return Math.max(1, Math.min(count, all - 1))
 }
 
 /** Runs the work for each item, in order, `limit` items at a time; the work must not throw. */
-export async function eachAtOnce<T>(
+export async function forEachLimited<T>(
   items: readonly T[],
   limit: number,
   work: (item: T, index: number) => Promise<void>,

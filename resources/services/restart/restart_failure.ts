@@ -16,7 +16,10 @@ interface Ended<S> {
   readonly drained: (one: S) => readonly string[]
 }
 
-export function failureOf<S extends Named>(due: readonly S[], { done, failures, wasUp, drained }: Ended<S>): unknown {
+export function restartError<S extends Named>(
+  due: readonly S[],
+  { done, failures, wasUp, drained }: Ended<S>,
+): unknown {
   const [[first, error] = ['', undefined], ...others] = [...failures]
   if (!(error instanceof ConvergeError)) return error
   const names = (some: readonly S[]) => some.map(({ name }) => name)

@@ -2,14 +2,15 @@
 import type { Host, HostReader } from '../../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../../core/model/errors.ts'
 import type { Context } from '../../../core/model/resource.ts'
-import { type Duration, milliseconds } from '../../../core/model/units.ts'
-import { endOfFile, type ServiceManager, type ServiceStatus } from '../managers/types.ts'
-import { Ends } from '../readiness/exit_counter.ts'
-import { type FatalLine, fatalLine, LogMark } from '../readiness/fatal_log_lines.ts'
-import { isAsked, isTaken, nameOfCheck, pageOf, problemOf, questionLimit } from '../readiness/readiness.ts'
+import type { Duration } from '../../../core/model/units.ts'
+import { Deadline } from '../deadline.ts'
+import { lastLinesOfFile, type ServiceManager, type ServiceStatus } from '../managers/types.ts'
+import { ExitCounter } from '../readiness/exit_counter.ts'
+import { type FatalLine, findFatalLine, LogPosition } from '../readiness/fatal_log_lines.ts'
+import { checkName, checkTimeout, hasCheck, pageProblem, readinessProblem, takenPort } from '../readiness/readiness.ts'
 import { defaultUptime, type Readiness } from '../readiness/ready_props.ts'
 
-export interface RollingService {
+export interface RestartableService {
   readonly name: string
   readonly ready?: Readiness | undefined
   readonly log?: string | undefined
@@ -17,38 +18,10 @@ export interface RollingService {
   readonly fatal?: readonly FatalLine[] | undefined
 }
 
-const pause = milliseconds(200)
-const longestRequest = 10_000
+const requestLimitMs = 10_000
 const logLines = 20
 
-/** A time limit that ends by the clock or by the time slept: the host's clock may stand still or jump. */
-export class Deadline {
-  private slept = 0
-  private readonly began = performance.now()
-
-  constructor(
-    private readonly host: Host,
-    readonly limit: Duration,
-  ) {}
-
-  get left(): number {
-    return this.limit.ms - Math.max(this.slept, performance.now() - this.began)
-  }
-
-  get passed(): number {
-    return this.limit.ms - this.left
-  }
-
-  /** Sleeps briefly; returns false after the time limit. */
-  async pause(time = pause): Promise<boolean> {
-    if (this.left <= 0) return false
-    await this.host.sleep(time)
-    this.slept += time.ms
-    return true
-  }
-}
-
-export class Roll {
+export class ServiceRestarter {
   constructor(
     private readonly host: Host,
     private readonly manager: ServiceManager,
@@ -60,8 +33,8 @@ export class Roll {
    * Restarts a service; afterwards it is running and ready.
    * @throws SERVICE_DOWN with the end of the log
    */
-  async restart(service: RollingService): Promise<void> {
-    await (await this.begin(service))()
+  async restart(service: RestartableService): Promise<void> {
+    await (await this.startRestart(service))()
   }
 
   /**
@@ -69,18 +42,19 @@ export class Roll {
    * @returns a function that waits for the rest of that time
    * @throws SERVICE_DOWN with the end of the log, here or in that function
    */
-  async begin(service: RollingService): Promise<() => Promise<void>> {
+  async startRestart(service: RestartableService): Promise<() => Promise<void>> {
     const failed = 'did not come up'
-    const watch: Watch = { after: 'its start', fresh: true, log: new LogMark(this.host, service.log) }
-    const watched = !isAsked(service.ready)
-    await this.bringing(service, failed, async (deadline) => {
-      await this.halt(service.name, deadline)
-      await this.freePort(service, deadline)
+    const watch: UpWait = { action: 'its start', isNewProcess: true, log: new LogPosition(this.host, service.log) }
+    const watched = !hasCheck(service.ready)
+    await this.withFailureLog(service, failed, async (deadline) => {
+      await this.stopWithin(service.name, deadline)
+      await this.waitForFreePort(service, deadline)
       await this.manager.start(service.name)
-      await this.up(service, deadline, { ...watch, stays: !watched })
+      await this.waitUntilUp(service, deadline, { ...watch, checksReadiness: !watched })
     })
     const since = new Deadline(this.host, this.limit)
-    return () => (watched ? this.bringing(service, failed, () => this.up(service, since, watch)) : Promise.resolve())
+    return () =>
+      watched ? this.withFailureLog(service, failed, () => this.waitUntilUp(service, since, watch)) : Promise.resolve()
   }
 
   /**
@@ -88,12 +62,12 @@ export class Roll {
    * @param how reloads it
    * @throws SERVICE_DOWN with the end of the log
    */
-  reload(service: RollingService, how: () => Promise<void>): Promise<void> {
-    return this.bringing(service, 'was not reloaded', async (deadline) => {
+  reload(service: RestartableService, how: () => Promise<void>): Promise<void> {
+    return this.withFailureLog(service, 'was not reloaded', async (deadline) => {
       await how()
       // A service that the reload ends needs a moment to get there.
       await deadline.pause()
-      await this.up(service, deadline, { after: 'its reload', fresh: false })
+      await this.waitUntilUp(service, deadline, { action: 'its reload', isNewProcess: false })
     })
   }
 
@@ -101,14 +75,14 @@ export class Roll {
    * Waits until a service that was started before is ready.
    * @throws SERVICE_DOWN with the end of the log
    */
-  answers(service: RollingService): Promise<void> {
-    return this.bringing(service, 'is not ready', (deadline) =>
-      this.up(service, deadline, { after: 'its start', fresh: false }),
+  waitUntilReady(service: RestartableService): Promise<void> {
+    return this.withFailureLog(service, 'is not ready', (deadline) =>
+      this.waitUntilUp(service, deadline, { action: 'its start', isNewProcess: false }),
     )
   }
 
-  private async bringing(
-    service: RollingService,
+  private async withFailureLog(
+    service: RestartableService,
     failed: string,
     work: (deadline: Deadline) => Promise<void>,
   ): Promise<void> {
@@ -116,31 +90,31 @@ export class Roll {
       await work(new Deadline(this.host, this.limit))
     } catch (error) {
       const known = asConvergeError(error)
-      throw known.code === 'INTERNAL' ? error : await this.failure(service, known, failed)
+      throw known.code === 'INTERNAL' ? error : await this.errorWithLog(service, known, failed)
     }
     await this.warm(service.ready)
   }
 
   /** Stops a service; afterwards it is down. */
   async stop(name: string): Promise<void> {
-    await this.halt(name, new Deadline(this.host, this.limit))
+    await this.stopWithin(name, new Deadline(this.host, this.limit))
   }
 
-  private async halt(name: string, deadline: Deadline): Promise<void> {
-    let status = await this.manager.look(name)
+  private async stopWithin(name: string, deadline: Deadline): Promise<void> {
+    let status = await this.manager.freshStatus(name)
     if (!isDown(status) && !status.stopping) {
       await this.manager.stop(name)
-      status = await this.manager.look(name)
+      status = await this.manager.freshStatus(name)
     }
     while (!isDown(status) || status.stopping) {
       if (!(await deadline.pause())) throw new ConvergeError(`${name} did not stop within ${deadline.limit}`, down)
-      status = await this.manager.look(name)
+      status = await this.manager.freshStatus(name)
     }
   }
 
   /** Waits for the port: a process that has ended may leave behind another one that still uses it. */
-  private async freePort({ name, ready }: RollingService, deadline: Deadline): Promise<void> {
-    const taken = () => (ready === undefined ? Promise.resolve(null) : isTaken(this.host, ready))
+  private async waitForFreePort({ name, ready }: RestartableService, deadline: Deadline): Promise<void> {
+    const taken = () => (ready === undefined ? Promise.resolve(null) : takenPort(this.host, ready))
     const port = await taken()
     if (port === null) return
     this.context.progress(`waiting until port ${port} is free for ${name}`)
@@ -152,66 +126,69 @@ export class Roll {
         })
   }
 
-  private async up(service: RollingService, deadline: Deadline, watch: Watch): Promise<void> {
+  private async waitUntilUp(service: RestartableService, deadline: Deadline, watch: UpWait): Promise<void> {
     const { name, ready } = service
-    const { after, stays = true } = watch
-    if (stays && isAsked(ready)) this.context.progress(`waiting for ${nameOfCheck(this.host, ready)}`)
-    const ends = new Ends()
+    const { action, checksReadiness = true } = watch
+    if (checksReadiness && hasCheck(ready)) this.context.progress(`waiting for ${checkName(this.host, ready)}`)
+    const ends = new ExitCounter()
     let problem: string | null = null
     for (;;) {
-      const status = await this.manager.look(name)
+      const status = await this.manager.freshStatus(name)
       const { pid } = status
       const isUp = status.state === 'running'
       // Without a check, only staying up proves that the service works.
-      if (ends.hasEnded(status, deadline.passed) || (ends.count > 0 && !isAsked(ready)))
-        throw new ConvergeError(`it ended right after ${after}${ends.times}${more(status)}`, down)
+      if (ends.hasEnded(status, deadline.passed) || (ends.count > 0 && !hasCheck(ready)))
+        throw new ConvergeError(`it ended right after ${action}${ends.suffix}${detailSuffix(status)}`, down)
       if (isUp && !status.starting) {
-        if (!stays) return
-        problem = await this.missing(service, status, deadline, watch)
+        if (!checksReadiness) return
+        problem = await this.missingForReady(service, status, deadline, watch)
         // Checks once more: if this process is ending, another process may have answered.
-        if (problem === null && (!isAsked(ready) || (await this.manager.look(name)).pid === pid)) return
-        if (problem !== null) this.giveUp(service, watch, problem)
+        if (problem === null && (!hasCheck(ready) || (await this.manager.freshStatus(name)).pid === pid)) return
+        if (problem !== null) this.throwOnFatalLine(service, watch, problem)
       }
       if (!(await deadline.pause())) {
         // The service stayed up for the whole time limit.
-        if (isUp && !status.starting && stays && !isAsked(ready)) return
-        const ended = ends.count > 0 ? `it ended right after ${after}${ends.times}, and was started again, but ` : 'it '
+        if (isUp && !status.starting && checksReadiness && !hasCheck(ready)) return
+        const ended =
+          ends.count > 0 ? `it ended right after ${action}${ends.suffix}, and was started again, but ` : 'it '
         const missing = problem === null ? '' : ` (${problem})`
         throw new ConvergeError(`${ended}was not ready within ${deadline.limit}${missing}`, {
           ...down,
-          hint: hintOf(service),
+          hint: readinessHint(service),
         })
       }
     }
   }
 
   /** Returns what is missing until a running service is ready; null if nothing. */
-  private async missing(
-    { ready }: RollingService,
+  private async missingForReady(
+    { ready }: RestartableService,
     status: ServiceStatus,
     deadline: Deadline,
-    { fresh }: Watch,
+    { isNewProcess }: UpWait,
   ): Promise<string | null> {
-    if (isAsked(ready)) return problemOf(this.host, ready, questionLimit(deadline.left, longestRequest))
+    if (hasCheck(ready)) return readinessProblem(this.host, ready, checkTimeout(deadline.left, requestLimitMs))
     const time = ready?.time ?? (status.unproven ? defaultUptime : undefined)
-    return time === undefined || uptimeOf(status, deadline, fresh) >= time.ms ? null : `it has to stay up for ${time}`
+    return time === undefined || uptimeMs(status, deadline, isNewProcess) >= time.ms
+      ? null
+      : `it has to stay up for ${time}`
   }
 
   /**
    * Stops waiting if the log contains a fatal line.
    * @throws SERVICE_DOWN with that line
    */
-  private giveUp({ fatal = [] }: RollingService, { log }: Watch, problem: string): void {
-    const found = log === undefined ? null : fatalLine(log.since(), fatal)
+  private throwOnFatalLine({ fatal = [] }: RestartableService, { log }: UpWait, problem: string): void {
+    const found = log === undefined ? null : findFatalLine(log.since(), fatal)
     if (found !== null) throw new ConvergeError(`${found.text} (${problem})`, { ...down, hint: found.hint })
   }
 
   private async warm(ready: Readiness | undefined): Promise<void> {
     if (ready === undefined || !('warmPaths' in ready)) return
-    const limit = questionLimit(this.limit.ms, this.limit.ms)
+    const limit = checkTimeout(this.limit.ms, this.limit.ms)
     for (const path of ready.warmPaths) {
       this.context.progress(`warming http://${ready.host}:${ready.port}${path}`)
-      const problem = await pageOf(this.host, ready, path, limit).catch(
+      const problem = await pageProblem(this.host, ready, path, limit).catch(
         (error: unknown) => asConvergeError(error).message,
       )
       if (problem !== null)
@@ -219,8 +196,8 @@ export class Roll {
     }
   }
 
-  private async failure(service: RollingService, error: ConvergeError, what: string): Promise<ConvergeError> {
-    const output = await logEnd(this.host, this.manager, service)
+  private async errorWithLog(service: RestartableService, error: ConvergeError, what: string): Promise<ConvergeError> {
+    const output = await readLogEnd(this.host, this.manager, service)
     return new ConvergeError(`${service.name} ${what}: ${error.message}`, {
       ...down,
       hint: error.hint,
@@ -232,7 +209,7 @@ export class Roll {
 
 const down = { code: 'SERVICE_DOWN' }
 
-function hintOf({ ready, log }: RollingService): string | undefined {
+function readinessHint({ ready, log }: RestartableService): string | undefined {
   if (ready?.kind === 'command') return ready.hint
   if (ready === undefined || !('statusMin' in ready)) return undefined
   const where = log ?? 'the log of the program'
@@ -240,19 +217,19 @@ function hintOf({ ready, log }: RollingService): string | undefined {
   return `read ${where} for the cause, or correct the path or the status in ${ready.attribute}`
 }
 
-interface Watch {
+interface UpWait {
   /** The action before the wait, as errors name it. */
-  readonly after: string
+  readonly action: string
   /** Whether the process was started by this action. */
-  readonly fresh: boolean
+  readonly isNewProcess: boolean
   /** Default: true; false leaves out the check whether it is ready. */
-  readonly stays?: boolean
-  readonly log?: LogMark
+  readonly checksReadiness?: boolean
+  readonly log?: LogPosition
 }
 
 /** Returns milliseconds. supervisord counts in whole seconds, so its value may be one too high. */
-function uptimeOf({ uptime }: ServiceStatus, { passed }: Deadline, fresh: boolean): number {
-  const known = uptime === null ? (fresh ? 0 : Number.POSITIVE_INFINITY) : (uptime - 1) * 1000
+function uptimeMs({ uptime }: ServiceStatus, { passed }: Deadline, isNewProcess: boolean): number {
+  const known = uptime === null ? (isNewProcess ? 0 : Number.POSITIVE_INFINITY) : (uptime - 1) * 1000
   return Math.max(known, passed)
 }
 
@@ -260,13 +237,17 @@ function isDown({ state }: ServiceStatus): boolean {
   return state === 'stopped' || state === 'absent' || state === 'failed'
 }
 
-function more({ detail }: ServiceStatus): string {
+function detailSuffix({ detail }: ServiceStatus): string {
   return detail === '' ? '' : ` (${detail})`
 }
 
 /** Returns the end of a service's log: of the given file, or else of the log that its manager keeps. */
-async function logEnd(host: HostReader, manager: ServiceManager, { name, log }: RollingService): Promise<string> {
-  const own = log === undefined ? '' : endOfFile(host, log, logLines)
+async function readLogEnd(
+  host: HostReader,
+  manager: ServiceManager,
+  { name, log }: RestartableService,
+): Promise<string> {
+  const own = log === undefined ? '' : lastLinesOfFile(host, log, logLines)
   if (own !== '') return own
   try {
     return await manager.log(name, logLines)

@@ -5,7 +5,7 @@ import { knownFailure } from '../../../core/model/known_failures.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 import { shortenMiddle } from '../../../core/model/shorten.ts'
 import { plain } from '../../../core/report/printable.ts'
-import { withoutNamedCache } from '../../../resources/zope/own_cache.ts'
+import { removeNamedCache } from '../../../resources/zope/own_cache.ts'
 
 t.test('no part of a secret is shown beside a cut', async (t) => {
   const secret = 'correct horse battery staple'
@@ -65,7 +65,7 @@ t.test('a long text of one repeated piece is read to its end', async (t) => {
     const text = unit.repeat(Math.ceil(200_000 / unit.length))
     secrets.maskForeign(text)
     plain(text)
-    withoutNamedCache(text)
+    removeNamedCache(text)
     t.equal(knownFailure({ output: text, status: 1 }), null, JSON.stringify(unit))
   }
 })
@@ -88,7 +88,7 @@ t.test('a zope.conf loses its named caches, however its lines are', async () => 
   fc.assert(
     fc.property(
       fc.array(line, { maxLength: 12 }),
-      (lines) => withoutNamedCache(lines.join('\n')) === old(lines.join('\n')),
+      (lines) => removeNamedCache(lines.join('\n')) === old(lines.join('\n')),
     ),
   )
 })

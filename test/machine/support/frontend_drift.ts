@@ -132,5 +132,5 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
 }
 
 async function pidOf(supervisor: Supervisor): Promise<number> {
-  return (await supervisor.look()).find(({ group }) => group === 'nginx')?.pid ?? 0
+  return (await supervisor.fetchAllProcessInfo()).find(({ group }) => group === 'nginx')?.pid ?? 0
 }

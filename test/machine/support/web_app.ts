@@ -206,13 +206,13 @@ export class WebApp {
 
   /** Returns the running programs of supervisord. */
   async up(): Promise<string[]> {
-    const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).look()
+    const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).fetchAllProcessInfo()
     return processes.flatMap(({ name, state }) => (state === 'RUNNING' ? [name] : [])).sort()
   }
 
   /** Returns the process id of a program. */
   async pid(name: string): Promise<number> {
-    const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).look()
+    const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).fetchAllProcessInfo()
     return processes.find((one) => one.name === name)?.pid ?? 0
   }
 

@@ -5,8 +5,8 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { seconds } from '../../../core/model/units.ts'
-import type { TurnRules } from '../../../resources/balancer/drain_turn.ts'
-import { Draining } from '../../../resources/balancer/draining.ts'
+import type { DrainRules } from '../../../resources/balancer/drain_turn.ts'
+import { ServerDrainer } from '../../../resources/balancer/draining.ts'
 import { type FakeBalancer, FakeHaproxy } from '../../support/fake_haproxy.ts'
 import { Simulation } from '../../support/simulation.ts'
 
@@ -28,7 +28,7 @@ interface World {
   readonly more?: Partial<FakeBalancer>
   /** Servers that have been down for a long time. */
   readonly dead?: readonly string[]
-  readonly rules?: Partial<TurnRules>
+  readonly rules?: Partial<DrainRules>
   readonly latency?: () => number
 }
 
@@ -57,16 +57,16 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
   const restart = async ({ server, begins = 0, takes = 10, succeeds = true }: Restart) => {
     await simulation.after(begins)
     const own = new Set([`site/${server}`])
-    const given = { own, atOnce: 1, patience: seconds(60), restart: seconds(180), ...rules }
+    const given = { own, maxUnavailable: 1, waitLimit: seconds(60), restartLimit: seconds(180), ...rules }
     const tell = { progress: (text: string) => void told.push(text), warn: (text: string) => void told.push(text) }
-    const draining = new Draining(hostOf(), at, seconds(60), tell, 'restart', given)
+    const draining = new ServerDrainer(hostOf(), at, seconds(60), tell, 'restart', given)
     const work = async () => {
       down.add(server)
       await simulation.after(takes)
       if (!succeeds) throw new Error(`${server} did not come up`)
       down.delete(server)
     }
-    await draining.around(`site/${server}`, work, seconds(120), () => false)
+    await draining.restartDrained(`site/${server}`, work, seconds(120), () => false)
   }
   const run = async (...restarts: readonly Restart[]) =>
     (await simulation.run(restarts.map(restart))).map((error) => error?.message ?? null)
@@ -142,7 +142,7 @@ t.test('others are out for longer than it waits, and enough are up: the run drai
 
 t.test('several at once where the rules allow it', async (t) => {
   const servers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
-  const { run, seen } = worldOf({ servers, rules: { atOnce: '25%' } })
+  const { run, seen } = worldOf({ servers, rules: { maxUnavailable: '25%' } })
   t.strictSame(new Set(await run(...servers.map((server) => ({ server })))), new Set([null]))
   t.equal(seen.mostOut, 2)
 })
@@ -174,24 +174,24 @@ const random = fc.record({
   balancers: fc.constantFrom(1, 2),
   restarts: fc.array(restarts, { minLength: 5, maxLength: 5 }),
   latencies: fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 20, maxLength: 60 }),
-  atOnce: fc.constantFrom(1, 2, '50%'),
+  maxUnavailable: fc.constantFrom(1, 2, '50%'),
   claimed: fc.option(fc.constantFrom(...names)),
 })
 
 t.test('one server always takes visitors, in any order of restarts', async (t) => {
   await fc.assert(
-    fc.asyncProperty(random, async ({ count, balancers, restarts, latencies, atOnce, claimed }) => {
+    fc.asyncProperty(random, async ({ count, balancers, restarts, latencies, maxUnavailable, claimed }) => {
       let at = 0
       const latency = () => (latencies[at++ % latencies.length] ?? 1) / 1000
       const servers = names.slice(0, count)
-      const world = worldOf({ servers, balancers, latency, rules: { atOnce } })
+      const world = worldOf({ servers, balancers, latency, rules: { maxUnavailable } })
       if (claimed !== null && servers.includes(claimed)) world.tell(`disable health site/${claimed}\n`)
       const wanted = servers.map((server, index) => ({ server, ...restarts[index] }))
       const errors = await world.run(...wanted)
       if (world.seen.fewest < 1) throw new Error('no server took visitors')
       const allSucceed = wanted.every(({ succeeds }) => succeeds)
       if (allSucceed && errors.some((error) => error !== null)) throw new Error(errors.join('; '))
-      const most = atOnce === 1 ? 1 : atOnce === 2 ? 2 : Math.max(1, Math.floor(count / 2))
+      const most = maxUnavailable === 1 ? 1 : maxUnavailable === 2 ? 2 : Math.max(1, Math.floor(count / 2))
       if (allSucceed && world.seen.mostOut > most) throw new Error(`${world.seen.mostOut} were out`)
       for (const [index, { server, succeeds }] of wanted.entries())
         if (succeeds && errors[index] !== null && !/was not restarted/.test(errors[index] ?? ''))

@@ -17,8 +17,8 @@ t.test('servers with their states', async (t) => {
   ])
   const host = new VirtualHost({ exchanges: fake.exchanges })
   const client = new BalancerClient(host, at)
-  await client.takeOut({ name: 'plone/a-1', sticky: false })
-  await client.takeOut({ name: 'other/a-1', sticky: true })
+  await client.drain({ name: 'plone/a-1', sticky: false })
+  await client.drain({ name: 'other/a-1', sticky: true })
   t.match(await client.servers(), [
     {
       name: 'plone/a-1',
@@ -126,22 +126,16 @@ t.test('what cannot be', async (t) => {
   ])
   const host = new VirtualHost({ exchanges: fake.exchanges })
   for (const name of ['plone/x', 'nowhere/a-1'])
-    await t.rejects(new BalancerClient(host, at).takeOut({ name, sticky: false }), { code: 'NO_SERVER', message: name })
-  await t.rejects(new BalancerClient(host, { socket: '/low' }).takeOut({ name: 'plone/a-1', sticky: false }), {
+    await t.rejects(new BalancerClient(host, at).drain({ name, sticky: false }), { code: 'NO_SERVER', message: name })
+  await t.rejects(new BalancerClient(host, { socket: '/low' }).drain({ name: 'plone/a-1', sticky: false }), {
     code: 'BALANCER_DENIED',
     hint: /level admin/,
   })
-  await t.rejects(
-    new BalancerClient(says('You are not serious.\n'), at).takeOut({ name: 'plone/a-1', sticky: false }),
-    {
-      code: 'BALANCER_REFUSED',
-      message: /You are not serious/,
-    },
-  )
-  await t.rejects(
-    new BalancerClient(new VirtualHost({ base: host }), at).takeOut({ name: 'plone/a-1', sticky: false }),
-    {
-      code: 'NOT_PREDICTABLE',
-    },
-  )
+  await t.rejects(new BalancerClient(says('You are not serious.\n'), at).drain({ name: 'plone/a-1', sticky: false }), {
+    code: 'BALANCER_REFUSED',
+    message: /You are not serious/,
+  })
+  await t.rejects(new BalancerClient(new VirtualHost({ base: host }), at).drain({ name: 'plone/a-1', sticky: false }), {
+    code: 'NOT_PREDICTABLE',
+  })
 })

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
-import { subjectsOf } from '../../../resources/git/commit_subjects.ts'
+import { readCommitSubjects } from '../../../resources/git/commit_subjects.ts'
 import { scratch } from '../../support/machine.ts'
 
 t.test('each commit that the mirror has', async (t) => {
@@ -21,10 +21,10 @@ t.test('each commit that the mirror has', async (t) => {
   git('clone', '--quiet', '--bare', 'site', 'repo.git')
   const host = new LocalHost(`${directory}/state`)
   const mirror = `${directory}/repo.git`
-  const found = await subjectsOf(host, mirror, {}, [first, second, third, 'f'.repeat(40), '--all', first])
+  const found = await readCommitSubjects(host, mirror, {}, [first, second, third, 'f'.repeat(40), '--all', first])
   t.equal(found.get(first), 'Add a page')
   t.match(found.get(third), /^Fix long/)
   t.equal(found.get(third)?.length, 200)
   t.equal(found.size, 2)
-  t.equal((await subjectsOf(host, `${directory}/none.git`, {}, [first])).size, 0, 'no mirror')
+  t.equal((await readCommitSubjects(host, `${directory}/none.git`, {}, [first])).size, 0, 'no mirror')
 })

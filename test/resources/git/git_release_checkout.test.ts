@@ -65,9 +65,9 @@ t.test('submodules, two levels deep', async (t) => {
 })
 
 t.test('a repository elsewhere may not read from this machine by a submodule', async (t) => {
-  const { submoduleRemote, remoteOf, remoteGit } = await import('../../../resources/git/remote.ts')
+  const { submoduleRemote, createRemote, remoteGit } = await import('../../../resources/git/remote.ts')
   const { LocalHost } = await import('../../../core/host/local.ts')
-  const main = remoteOf({ repository: 'https://user:word@git.example.com/group/site.git' }, () => undefined)
+  const main = createRemote({ repository: 'https://user:word@git.example.com/group/site.git' }, () => undefined)
   const own = submoduleRemote(main, '/srv/private', () => undefined)
   const { options } = remoteGit(new LocalHost('/nowhere'), own, ['ls-remote', own.url])
   t.equal(options.environment?.GIT_ALLOW_PROTOCOL, 'git:http:https:ssh')

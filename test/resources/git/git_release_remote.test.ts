@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { extname } from 'node:path'
 import t from 'tap'
 import { ConvergeError } from '../../../core/model/errors.ts'
-import { gitFailure, remoteOf, resolveUrl } from '../../../resources/git/remote.ts'
+import { createRemote, gitFailure, resolveUrl } from '../../../resources/git/remote.ts'
 import { GitSite } from '../../support/git_site.ts'
 
 const key = `-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0IGtleSBvZiB0aGUgdGVzdHM=\n-----END OPENSSH PRIVATE KEY-----\n`
@@ -186,7 +186,7 @@ t.test('a branch that is moved between the question and the fetch', async (t) =>
 t.test('addresses', async (t) => {
   const of = (repository: string) => {
     const secrets: string[] = []
-    const { url, local, login } = remoteOf({ repository }, (value) => secrets.push(value))
+    const { url, local, login } = createRemote({ repository }, (value) => secrets.push(value))
     return { url, local, login, secrets }
   }
   t.match(of('https://git.example.com/site.git'), {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { execute } from '../../../resources/commands/execute.ts'
 import { file } from '../../../resources/files/file.ts'
-import { parseStatus, providerOf } from '../../../resources/packages/dpkg.ts'
+import { findProvider, parseStatus } from '../../../resources/packages/dpkg.ts'
 import { package_ } from '../../../resources/packages/package.ts'
 import { aptPrograms, givePackage, offerPackage, programs } from '../../support/commands.ts'
 import { contract, patchOf, planOf, run } from '../../support/contract.ts'
@@ -201,9 +201,9 @@ t.test('the status file of dpkg', (t) => {
   )
   t.equal(packages.get('libc6')?.version, '2.36')
   t.equal(packages.get('libc6:i386')?.status, 'deinstall ok config-files')
-  t.equal(providerOf('awk', packages)?.name, 'mawk')
-  t.equal(providerOf('other', packages)?.name, 'mawk')
-  t.equal(providerOf('aw', packages), undefined)
+  t.equal(findProvider('awk', packages)?.name, 'mawk')
+  t.equal(findProvider('other', packages)?.name, 'mawk')
+  t.equal(findProvider('aw', packages), undefined)
   t.end()
 })
 

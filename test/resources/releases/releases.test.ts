@@ -4,12 +4,12 @@ import { VirtualHost } from '../../../core/host/virtual.ts'
 import {
   listReleases,
   nextId,
-  previousOf,
+  previousRelease,
   type Release,
   releaseBefore,
   releaseFor,
   rollbackTarget,
-  surplusOf,
+  surplusReleases,
 } from '../../../resources/releases/releases.ts'
 
 const into = '/srv/site/releases'
@@ -136,7 +136,7 @@ t.test('the rollback target', async (t) => {
     release(4),
     release(5, { complete: false, commit: 'feedbeef' }),
   ]
-  const marked = all.map((one) => ({ ...one, previous: one === previousOf(all, null) }))
+  const marked = all.map((one) => ({ ...one, previous: one === previousRelease(all, null) }))
   const target = (to: string) => rollbackTarget(marked, to).id.slice(0, 6)
   t.equal(releaseBefore(marked)?.id.slice(0, 6), '000001', 'the complete one before')
   t.equal(target('000004'), '000004', 'also forward')
@@ -148,7 +148,7 @@ t.test('the rollback target', async (t) => {
   t.throws(() => target('000004-1a2b3c4e'), { code: 'NO_SUCH_RELEASE', hint: /did you mean 000004-1a2b3c4d/ })
   t.throws(() => rollbackTarget([], '1'), { code: 'NO_SUCH_RELEASE', hint: /^deploy the app first/ })
   const foreign = { ...release(0), id: '20240501', known: false, current: true }
-  t.equal(previousOf([foreign, release(1)], null), undefined, 'what is older than another tool’s nobody knows')
+  t.equal(previousRelease([foreign, release(1)], null), undefined, 'what is older than another tool’s nobody knows')
 })
 
 t.test('cleanup never takes what is needed', async () => {
@@ -163,9 +163,9 @@ t.test('cleanup never takes what is needed', async () => {
         const live = flags.findIndex((flag) => flag.current)
         const plain = flags.map(({ complete }, n) => release(n + 1, { complete, current: n === live }))
         const history = path.map((n) => plain[n % Math.max(1, plain.length)]?.id ?? '')
-        const previous = previousOf(plain, history.length === 0 ? null : history)
+        const previous = previousRelease(plain, history.length === 0 ? null : history)
         const all = plain.map((one) => ({ ...one, previous: one === previous }))
-        const gone = new Set(surplusOf(host, into, all, keep))
+        const gone = new Set(surplusReleases(host, into, all, keep))
         const kept = all.filter(({ id }) => !gone.has(id))
         const complete = all.filter((release) => release.complete)
         const needed = [all[live], releaseBefore(all), ...complete.slice(-keep)]
@@ -206,7 +206,7 @@ t.test('which release fits', async (t) => {
 t.test('which release was current before', async (t) => {
   const all = [1, 2, 3, 4].map((n) => release(n, { current: n === 4, complete: n !== 3 }))
   const before = (history: readonly number[] | null) =>
-    previousOf(all, history?.map((n) => release(n).id) ?? null)?.id.slice(0, 6) ?? null
+    previousRelease(all, history?.map((n) => release(n).id) ?? null)?.id.slice(0, 6) ?? null
   t.equal(before(null), '000002', 'an earlier version recorded nothing: the numbers decide')
   t.equal(before([1, 4]), '000001', 'release 2 was rolled back from')
   t.equal(before([1]), '000001', 'a run was killed between the switch and its record')
@@ -215,5 +215,5 @@ t.test('which release was current before', async (t) => {
   t.equal(before([9, 4]), null, 'what was removed is nothing to go back to')
   t.equal(before([4]), null)
   const marked = all.map((one) => ({ ...one, wasCurrent: one.current || one.id.startsWith('000001') }))
-  t.equal(previousOf(marked, null)?.id.slice(0, 6), '000001', 'a server has marks')
+  t.equal(previousRelease(marked, null)?.id.slice(0, 6), '000001', 'a server has marks')
 })

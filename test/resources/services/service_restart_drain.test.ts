@@ -7,7 +7,7 @@ import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { minutes, seconds } from '../../../core/model/units.ts'
 import { file } from '../../../resources/files/file.ts'
-import { atOnce } from '../../../resources/services/restart/max_unavailable.ts'
+import { countUnavailable } from '../../../resources/services/restart/max_unavailable.ts'
 import { service_restart } from '../../../resources/services/service_restart.ts'
 import { contract, failureOf, patchOf, planOf } from '../../support/contract.ts'
 import { type FakeBalancer, FakeHaproxy } from '../../support/fake_haproxy.ts'
@@ -255,7 +255,7 @@ t.test('how many at once', (t) => {
     [1, 1, 1],
     ['100%', 1, 1],
   ]
-  for (const [wanted, all, count] of cases) t.equal(atOnce(wanted, all), count, `${wanted} of ${all}`)
+  for (const [wanted, all, count] of cases) t.equal(countUnavailable(wanted, all), count, `${wanted} of ${all}`)
   t.end()
 })
 

@@ -91,7 +91,7 @@ t.test('a connection dropped is tried again, but not for ever', async (t) => {
       if (calls++ < drops) throw new ConvergeError('read ECONNRESET', { code: 'ECONNRESET' })
       return fake.requests(options, host)
     }
-    const asked = new Supervisor(new VirtualHost({ requests }), socket).look()
+    const asked = new Supervisor(new VirtualHost({ requests }), socket).fetchAllProcessInfo()
     if (code === undefined) t.equal((await asked).length, 1)
     else await t.rejects(asked, { code })
     t.ok(calls < 10)

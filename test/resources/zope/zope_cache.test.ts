@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { migration } from '../../../resources/commands/migration.ts'
-import { clientScript, withoutNamedCache } from '../../../resources/zope/own_cache.ts'
+import { clientScript, removeNamedCache } from '../../../resources/zope/own_cache.ts'
 import { zope_cache } from '../../../resources/zope/zope_cache.ts'
 import { contract, failureOf, planOf, run } from '../../support/contract.ts'
 
@@ -40,8 +40,8 @@ const commands: CommandHandler = (argv, { environment }, host) => {
 const props = (command: string) => ({ app: 'site', command: [command], commit: '1a2b', directory: release, zope: true })
 
 t.test('a migration sees no named cache, and the release has it again afterwards', async (t) => {
-  t.equal(withoutNamedCache(text), without, 'only within the ZEO client')
-  t.equal(withoutNamedCache(without), without)
+  t.equal(removeNamedCache(text), without, 'only within the ZEO client')
+  t.equal(removeNamedCache(without), without)
   for (const command of ['migrate', 'fail']) {
     const host = site()
     const report = await run(

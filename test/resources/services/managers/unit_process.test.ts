@@ -5,7 +5,7 @@
 import t from 'tap'
 import { VirtualHost } from '../../../../core/host/virtual.ts'
 import { file } from '../../../../resources/files/file.ts'
-import { declaredProcess, lacksDeclared } from '../../../../resources/services/managers/unit_process.ts'
+import { declaredProcess, differsFromDeclared } from '../../../../resources/services/managers/unit_process.ts'
 import { service_restart } from '../../../../resources/services/service_restart.ts'
 import { failureOf, patchOf, planOf, run } from '../../../support/contract.ts'
 
@@ -31,7 +31,7 @@ t.test('what a process lacks of it', (t) => {
     const host = new VirtualHost()
     host.given('/proc/7/cmdline', cmdline.map((word) => `${word}\0`).join(''))
     if (environ !== null) host.given('/proc/7/environ', environ.map((one) => `${one}\0`).join(''))
-    return lacksDeclared(host, 7, { words: ['/usr/sbin/cache', '-p', '1'], environment: ['A=1', 'B=2'] })
+    return differsFromDeclared(host, 7, { words: ['/usr/sbin/cache', '-p', '1'], environment: ['A=1', 'B=2'] })
   }
   t.notOk(lacks(['/usr/sbin/cache', '-p', '1']))
   t.ok(lacks(['/usr/sbin/cache', '-p', '2']))
@@ -40,7 +40,7 @@ t.test('what a process lacks of it', (t) => {
   t.notOk(lacks(['/usr/sbin/cache', '-sf', '12', '-p', '1']), 'HAProxy after its reload')
   t.notOk(lacks(['cache: master process'], []), 'another title')
   t.notOk(lacks(['/usr/bin/python3', '/usr/sbin/cache', '-p', '2'], []), 'a script')
-  t.notOk(lacksDeclared(new VirtualHost(), 7, { words: ['/a'], environment: [] }), 'it has ended')
+  t.notOk(differsFromDeclared(new VirtualHost(), 7, { words: ['/a'], environment: [] }), 'it has ended')
   t.end()
 })
 

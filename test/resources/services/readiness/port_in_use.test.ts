@@ -1,6 +1,6 @@
 import t from 'tap'
 import { VirtualHost } from '../../../../core/host/virtual.ts'
-import { portTaken } from '../../../../resources/services/readiness/port_in_use.ts'
+import { isPortTaken } from '../../../../resources/services/readiness/port_in_use.ts'
 
 const head = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n'
 const row = (local: string, state = '0A') =>
@@ -9,7 +9,7 @@ const hostWith = (tcp: string, tcp6 = '') =>
   new VirtualHost().given('/proc/net/tcp', head + tcp).given('/proc/net/tcp6', head + tcp6)
 
 t.test('who listens', async (t) => {
-  const taken = (host: VirtualHost, address = '127.0.0.1') => portTaken(host, 8081, address)
+  const taken = (host: VirtualHost, address = '127.0.0.1') => isPortTaken(host, 8081, address)
   t.equal(await taken(hostWith(row('0100007F:1F91'))), true)
   t.equal(await taken(hostWith(row('0100007F:1F92'))), false, 'another port')
   t.equal(await taken(hostWith(row('0100007F:1F91', '06'))), false, 'a connection that is over')
@@ -26,6 +26,6 @@ t.test('where the kernel does not tell, a connection does', async (t) => {
   const open = new VirtualHost({
     requests: ({ port }) => (port === 8081 ? { status: 200, headers: {}, body: '' } : null),
   })
-  t.equal(await portTaken(open, 8081, '127.0.0.1'), true)
-  t.equal(await portTaken(open, 8082, '127.0.0.1'), false)
+  t.equal(await isPortTaken(open, 8081, '127.0.0.1'), true)
+  t.equal(await isPortTaken(open, 8082, '127.0.0.1'), false)
 })

@@ -8,8 +8,8 @@ import { LocalHost } from '../../../../core/host/local.ts'
 import { VirtualHost } from '../../../../core/host/virtual.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import { seconds } from '../../../../core/model/units.ts'
-import { jettyAddress, zeoServer } from '../../../../resources/services/readiness/listening_address.ts'
-import { type Asked, problemOf } from '../../../../resources/services/readiness/readiness.ts'
+import { jettyAddress, zeoAddress } from '../../../../resources/services/readiness/listening_address.ts'
+import { type CheckedReadiness, readinessProblem } from '../../../../resources/services/readiness/readiness.ts'
 import { type ReadyProps, readyProp } from '../../../../resources/services/readiness/ready_props.ts'
 import { service_restart } from '../../../../resources/services/service_restart.ts'
 import { failureOf, planOf, run } from '../../../support/contract.ts'
@@ -17,7 +17,7 @@ import { FakeSupervisor } from '../../../support/fake_supervisor.ts'
 import { scratch } from '../../../support/machine.ts'
 
 const host = () => new LocalHost('/nonexistent')
-const problem = (ready: ReadyProps) => problemOf(host(), readyProp.parse(ready) as Asked, seconds(1))
+const problem = (ready: ReadyProps) => readinessProblem(host(), readyProp.parse(ready) as CheckedReadiness, seconds(1))
 
 async function listening(t: Test, server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -99,7 +99,7 @@ t.test('fastcgi: a worker answers, without a script', async (t) => {
   const forbidden = new VirtualHost()
   forbidden.ask = () => Promise.reject(new ConvergeError('no', { code: 'EACCES' }))
   const asked = { kind: 'fastcgi', socket: '/run/php/app.sock' } as const
-  t.equal(await problemOf(forbidden, asked, seconds(1)), null, 'an account that may not ask')
+  t.equal(await readinessProblem(forbidden, asked, seconds(1)), null, 'an account that may not ask')
 })
 
 t.test('haproxy: its port, and its runtime socket', async (t) => {
@@ -132,7 +132,7 @@ t.test('addresses in the configuration that a build wrote', (t) => {
     const machine = new VirtualHost()
     machine.given('/z/zeo.conf', text)
     machine.given('/z/bin/zeoserver', `main(["-C", '/z/zeo.conf'] + sys.argv[1:])`)
-    return zeoServer(machine, { program: '/z/bin/zeoserver', ...fallback })
+    return zeoAddress(machine, { program: '/z/bin/zeoserver', ...fallback })
   }
   const section = (address: string) => `%define HERE /srv\n<zeo>\n  address ${address}\n</zeo>\n<runner>\n</runner>\n`
   t.strictSame(found(section('8100')).endpoint, { host: '127.0.0.1', port: 8100 })
@@ -190,16 +190,16 @@ t.test('a program without a port that ends after 1.6 s', async (t) => {
 })
 
 t.test('a fatal line of its log ends the wait', async (t) => {
-  const { fatalLine, LogMark } = await import('../../../../resources/services/readiness/fatal_log_lines.ts')
+  const { findFatalLine, LogPosition } = await import('../../../../resources/services/readiness/fatal_log_lines.ts')
   const at = `${scratch(t)}/log`
   const { appendFileSync } = await import('node:fs')
   appendFileSync(at, 'Failed startup of context old\n')
-  const mark = new LogMark(host(), at)
+  const mark = new LogPosition(host(), at)
   const fatal = [{ text: 'Failed startup of context', hints: { LoginService: 'give it a realm' } }]
-  t.equal(fatalLine(mark.since(), fatal), null)
+  t.equal(findFatalLine(mark.since(), fatal), null)
   appendFileSync(
     at,
     'WARN Failed startup of context x\njava.lang.IllegalStateException: No LoginService for y\n\tat z\n',
   )
-  t.match(fatalLine(mark.since(), fatal), { text: /No LoginService/, hint: 'give it a realm' })
+  t.match(findFatalLine(mark.since(), fatal), { text: /No LoginService/, hint: 'give it a realm' })
 })
