@@ -36,7 +36,7 @@ export async function readinessOf(
   if (!hasCheck(ready)) {
     const needed = ready?.time ?? defaultUptime
     const young = starting || (uptime !== null && uptime * 1000 < needed.ms)
-    return young ? ['starting', `it has to stay up for ${needed}`] : ['up', null]
+    return young ? ['starting', `it must stay up for ${needed}`] : ['up', null]
   }
   const problem = await readinessProblem(host, ready, limit)
   if (problem === null) return ['up', null]

@@ -18,10 +18,10 @@ import {
 
 const props = z.strictObject({
   name: accountName.describe('Name of the group'),
-  gid: accountId.optional().describe('Its number; default: left as found, the next free one when made'),
+  gid: accountId.optional().describe('Its number; default: unchanged, or the next free one when it is created'),
   system: z.boolean().optional().describe('Take the number from those of the system when it is made; default false'),
-  members: z.array(accountName).optional().describe('Accounts that have to be in it; others in it are left alone'),
-  absent: z.boolean().optional().describe('Keep the group away instead; default false'),
+  members: z.array(accountName).optional().describe('Accounts that must be members; other members stay'),
+  absent: z.boolean().optional().describe('Remove the group instead; default false'),
 })
 type Props = z.output<typeof props>
 
@@ -37,7 +37,7 @@ const none: State = { exists: false, gid: null, members: null }
 export const group = defineResource(
   {
     type: 'group',
-    doc: 'Keeps a group of the system, and in it the members the recipe names; or keeps it away.',
+    doc: 'Keeps a group of the system with the declared members; or removes it.',
     mirrors: "Chef's group resource; groupadd(8), groupmod(8)",
     examples: [
       { name: 'www-data', members: ['deploy'] },

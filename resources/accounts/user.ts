@@ -21,12 +21,17 @@ import {
 const props = z
   .strictObject({
     name: accountName.describe('Name of the account'),
-    uid: accountId.optional().describe('Its number; default: left as found, the next free one when made'),
-    group: accountName.optional().describe('Its primary group; default: left as found, one of its own name when made'),
+    uid: accountId.optional().describe('Its number; default: unchanged, or the next free one when it is created'),
+    group: accountName
+      .optional()
+      .describe('Its primary group; default: unchanged, or a group of the same name for a new account'),
     gid: accountId.optional().describe('The primary group by its number, in place of `group`'),
-    groups: z.array(accountName).optional().describe('Groups it has to be in besides; others it is in are left alone'),
-    home: absolutePath.optional().describe('Home directory; default: left as found, /home/NAME when made'),
-    shell: absolutePath.optional().describe('Login shell; default: left as found, that of useradd(8) when made'),
+    groups: z
+      .array(accountName)
+      .optional()
+      .describe('Further groups that it must be a member of; its other memberships stay'),
+    home: absolutePath.optional().describe('Home directory; default: unchanged, or /home/NAME for a new account'),
+    shell: absolutePath.optional().describe('Login shell; default: unchanged, or that of useradd(8) for a new account'),
     system: z.boolean().optional().describe('Take the number from those of the system when it is made; default false'),
     manageHome: z
       .boolean()
@@ -34,7 +39,7 @@ const props = z
       .describe(
         'Make the home directory where it is missing, move it with `home`, remove it with the account; default: make it unless `system`, and never remove it',
       ),
-    absent: z.boolean().optional().describe('Keep the account away instead; default false'),
+    absent: z.boolean().optional().describe('Remove the account instead; default false'),
   })
   .refine((props) => props.group === undefined || props.gid === undefined, {
     error: 'give group or gid, not both',
@@ -59,7 +64,7 @@ const none = { uid: null, group: null, gid: null, groups: null, home: null, home
 export const user = defineResource(
   {
     type: 'user',
-    doc: 'Keeps an account of the system with the groups, home and shell the recipe names; or keeps it away.',
+    doc: 'Keeps an account of the system with the declared groups, home and shell; or removes it.',
     mirrors: "Chef's user resource; useradd(8), usermod(8)",
     examples: [
       { name: 'deploy', group: 'www-data', home: '/home/deploy', shell: '/bin/bash' },

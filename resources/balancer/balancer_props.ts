@@ -24,11 +24,9 @@ export const drainProps = {
     .array(balancerProp)
     .default([])
     .describe(
-      'Runtime sockets of the HAProxy processes that send it visitors: `{ socket }`, or `{ host, port }` elsewhere; with a `server` it is drained there before it stops',
+      'Runtime sockets of the HAProxy processes that send it visitors: `{ socket }`, or `{ host, port }` on another host; a service with a `server` is drained there before it stops',
     ),
   drainDeadline: duration
     .default(() => seconds(60))
-    .describe(
-      'How long to wait for the last session of one that is drained; then it goes on all the same; default 60 s',
-    ),
+    .describe('How long to wait for the last session of a drained server before the run continues; default 60 s'),
 }

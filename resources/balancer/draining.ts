@@ -139,7 +139,7 @@ export class ServerDrainer {
     const { client, now } = place
     if (now.admin === 'ready') return !turn.isLastServer(place) && (await this.drain(client, now))
     if (!isDrainedByUs(this.host, client.balancer, now.name))
-      this.reporter.progress(`${now.name} is in ${now.admin} at ${client.label} already, and stays so`)
+      this.reporter.progress(`${now.name} is in ${now.admin} at ${client.label} already, and stays in it`)
     return true
   }
 
@@ -257,10 +257,10 @@ export class ServerDrainer {
       if (place === null || place.now.up || place.now.admin !== 'ready') return null
       if (await deadline.pause()) continue
       const { status, check } = place.now
-      return new ConvergeError(`${server} answers, but ${client.label} does not take it for up after ${limit}`, {
+      return new ConvergeError(`${server} is ready, but ${client.label} does not report it up after ${limit}`, {
         code: 'SERVER_NOT_UP',
         output: `${status} ${check}`.trim(),
-        hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
+        hint: 'compare the request of its health check (option httpchk in haproxy.cfg) with the answer of the server',
       })
     }
   }
@@ -298,7 +298,7 @@ export class ServerDrainer {
       const error = asConvergeError(thrown)
       if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
       this.unreachable.add(client.label)
-      const message = `${error.message}; the ${this.verb} goes on without it${this.coordinationWarning()}${hintSuffix(error)}`
+      const message = `${error.message}; the ${this.verb} continues without it${this.coordinationWarning()}${hintSuffix(error)}`
       this.unreported.set(client.label, message)
       this.reportUnreachable(client, server)
       return null
@@ -321,7 +321,7 @@ export class ServerDrainer {
   private select(client: BalancerClient, name: string, servers: readonly BalancerServer[]): ServerAtBalancer | null {
     const now = servers.find((one) => one.name === name)
     if (now === undefined) {
-      const message = `the balancer at ${client.label} knows no server ${name}, so nothing is drained there (run converge configure on its host)`
+      const message = `the balancer at ${client.label} has no server ${name}, so nothing is drained there (run converge configure on its host)`
       // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
       // its entry already.
       if (this.verb === 'restart' && !this.idle.has(name)) this.reporter.warn(message)

@@ -147,7 +147,7 @@ function message(at: Balancer, command: string) {
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket',
-  ECONNREFUSED: 'nobody listens there',
+  ECONNREFUSED: 'no process listens there',
   EACCES: 'this account may not use the socket',
   REQUEST_TIMEOUT: `no answer within ${limit}`,
 }
@@ -178,7 +178,7 @@ function refused(where: string, answer: string, server?: string): ConvergeError 
       hint: 'add "level admin" to the line "stats socket" of haproxy.cfg, then reload haproxy',
     })
   if (server !== undefined && /^(No such|Can't find|Require)/.test(said))
-    return new ConvergeError(`the balancer at ${where} knows no server ${server}: ${said}`, {
+    return new ConvergeError(`the balancer at ${where} has no server ${server}: ${said}`, {
       code: 'NO_SERVER',
       hint: 'correct the name: converge balancer list shows the servers of the balancer',
     })

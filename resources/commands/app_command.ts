@@ -17,7 +17,7 @@ export const appCommandProps = {
     .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
     .default({})
     .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
-  timeout: duration.default(() => minutes(30)).describe('How long it may take before it is ended; default 30 minutes'),
+  timeout: duration.default(() => minutes(30)).describe('Time limit of the build; default 30 minutes'),
 }
 
 /** The property of resources that prepare a release before the switch to it. */

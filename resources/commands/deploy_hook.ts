@@ -107,7 +107,7 @@ function reasonNotToRun(host: HostReader, { directory, hook }: Props, file: stri
     return `${path} is a hook for Chef, and is not run: write deploy/${hook} as an executable, or deploy/${hook}.ts`
   return isDanglingLink(host, path)
     ? `${path} is not run: it is a link to ${host.readLink(path)}, which does not exist`
-    : `${path} is not run, since it is no executable: chmod +x deploy/${file}`
+    : `${path} is not run, since it is not executable: chmod +x deploy/${file}`
 }
 
 export const deploy_hook = defineResource(

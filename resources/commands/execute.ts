@@ -10,8 +10,8 @@ const props = z.strictObject({
   command: z
     .union([z.string().min(1), z.array(z.string()).min(1)])
     .describe('Program and arguments as a list, run as they are; or one string for /bin/sh -c'),
-  name: z.string().min(1).optional().describe('What reports and records call it; default: the command'),
-  creates: absolutePath.optional().describe('A path the command makes: where it is there, the command is not run'),
+  name: z.string().min(1).optional().describe('Its name in reports and records; default: the command'),
+  creates: absolutePath.optional().describe('A path that the command creates: if it exists, the command does not run'),
   cwd: absolutePath.optional().describe('Directory it runs in; default: /'),
   user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
   group: z.string().min(1).optional().describe('Group it runs as; default: the primary group of `user`'),
@@ -19,7 +19,11 @@ const props = z.strictObject({
     .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
     .optional()
     .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
-  accept: z.array(z.int().min(0).max(255)).min(1).optional().describe('Exit statuses that are no failure; default: 0'),
+  accept: z
+    .array(z.int().min(0).max(255))
+    .min(1)
+    .optional()
+    .describe('Exit statuses that count as success; default: 0'),
   timeout: duration.optional().describe('How long it may take before it is ended; default: 10 minutes'),
 })
 type Props = z.output<typeof props>

@@ -40,7 +40,7 @@ const recordKey = ({ app }: Props) => `migration ${app}`
 export const migration = defineResource(
   {
     type: 'migration',
-    doc: 'Migrates data with a command of the app before a release goes live, once for each commit; where it fails, the release does not go live, and the next run tries again.',
+    doc: 'Migrates data with a command of the app before its release becomes current, once for each commit. If the command fails, the current release stays, and the next run retries.',
     mirrors: "OpsWorks: node['deploy'][<app>]['migrate']",
     examples: [
       {

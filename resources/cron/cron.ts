@@ -20,7 +20,7 @@ const props = z
   .strictObject({
     name: oneLine('a name')
       .regex(/^\S.*\S$|^\S$/, { error: 'a name without spaces around it' })
-      .describe('What the job is called; its file in /etc/cron.d is named after it'),
+      .describe('Name of the job, and of its file in /etc/cron.d'),
     user: accountName.optional().describe('Account it runs as; default: the account of the run'),
     schedule: z
       .string()
@@ -29,11 +29,11 @@ const props = z
         if (problem !== null) issues.addIssue({ code: 'custom', message: problem })
       })
       .optional()
-      .describe('Five fields as in crontab(5), or @daily and the like; needed unless absent'),
+      .describe('Five fields as in crontab(5), or @daily and the like; required unless absent'),
     command: oneLine('a command')
       .min(1)
       .optional()
-      .describe('What /bin/sh runs; percent signs are escaped for cron; needed unless absent'),
+      .describe('Command for /bin/sh; percent signs are escaped for cron; required unless absent'),
     part: z
       .strictObject({
         name: z.string().min(1),
@@ -115,7 +115,7 @@ export const cron = defineResource(
 
 function wantedState(given: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
   if (kind === 'directory')
-    throw new ConvergeError(`${place} is a directory, and a job of cron is spoken of`, {
+    throw new ConvergeError(`${place} is a directory, but a cron job was declared`, {
       code: 'IN_THE_WAY',
       hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
     })
@@ -138,7 +138,7 @@ function declaredByRelease(host: HostReader, { name, log, ...paths }: NonNullabl
 
 function requireCron(host: HostReader, { user }: Props): void {
   if (!host.isRoot && user !== undefined && user !== host.self.name)
-    throw new ConvergeError(`only root can keep a job of cron for ${user}`, {
+    throw new ConvergeError(`only root can manage a cron job of ${user}`, {
       code: 'NEEDS_ROOT',
       hint: `run converge as root, or as ${user}`,
     })

@@ -12,9 +12,9 @@ import { loginProps, parseSource, requireSha256, sourceProps } from './source_ur
 import { unpack, unpackAccount } from './unpack.ts'
 
 const props = z.strictObject({
-  into: absolutePath.describe('Directory the content goes to; the one that holds it has to be there'),
+  into: absolutePath.describe('Directory the content goes to; its parent directory must exist'),
   url: sourceProps.url.describe(
-    'Where the archive is: tar, plain or compressed by gzip, bzip2 or xz, or zip; told by its content',
+    'URL of the archive: tar, plain or compressed with gzip, bzip2 or xz, or zip; its content decides the format',
   ),
   sha256: sourceProps.sha256.describe('Digest the archive must have; default: not checked'),
   ...loginProps,
@@ -23,7 +23,7 @@ const props = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Empty the directory and unpack anew when url, sha256 or what `when` lists has changed; default false: a directory with anything in it is left alone. With `merge` only what the archive brings is replaced',
+      'Empty the directory and unpack again when url, sha256 or a resource in `when` has changed; default false: a directory with content stays as it is. With `merge`, only entries of the archive are replaced',
     ),
   merge: z
     .boolean()
@@ -35,7 +35,7 @@ const props = z.strictObject({
     .array(z.string().regex(/^[^/\0]+$/))
     .optional()
     .describe(
-      'With `merge`: names at the top that are never taken from the archive; `env*` stands for all that begin so',
+      'With `merge`: names at the top level that are never copied from the archive; `env*` matches all names that begin with env',
     ),
   owner: z
     .string()
@@ -58,7 +58,7 @@ type State = z.output<typeof state>
 export const archive = defineResource(
   {
     type: 'archive',
-    doc: 'Unpacks an archive into a directory that is empty or missing; with `purge` anew whenever its source changes, with `merge` beside what is there.',
+    doc: 'Unpacks an archive into a directory that is empty or missing; with `purge` again whenever its source changes, with `merge` beside the existing entries.',
     mirrors: 'cookbook: deploy_buildout.cache_archives; tar(1), unzip(1)',
     examples: [
       { url: 'https://example.org/eggs.tar.gz', into: '/srv/www/site/shared/eggs', owner: 'deploy' },
@@ -82,7 +82,7 @@ export const archive = defineResource(
         props.purge || props.merge ? digestOf([props.url, props.sha256?.toLowerCase() ?? null, context.cause]) : null
       if (now.kind === 'filled' && now.source === source) return now
       if (now.kind === 'link' || now.kind === 'file' || now.kind === 'other')
-        throw new ConvergeError(`${props.into} is a ${now.kind}, and a directory is to be there`, {
+        throw new ConvergeError(`${props.into} is a ${now.kind}, but a directory was declared`, {
           code: 'IN_THE_WAY',
           hint:
             now.kind === 'link'

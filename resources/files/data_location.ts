@@ -13,7 +13,7 @@ const props = z.strictObject({
   others: z.array(absolutePath).describe('Directories where it may lie instead'),
   file: z.string().min(1).optional().describe('A file that shows that data is there; default: any file'),
   attribute: z.string().min(1).describe('The attribute that names the directory'),
-  link: absolutePath.optional().describe('Where this link leads to the directory, what lies elsewhere does not matter'),
+  link: absolutePath.optional().describe('If this link leads to the directory, data in other places does not matter'),
 })
 type Props = z.output<typeof props>
 

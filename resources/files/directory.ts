@@ -22,7 +22,7 @@ type State = z.output<typeof state>
 export const directory = defineResource(
   {
     type: 'directory',
-    doc: 'Keeps a directory with the mode and owner the recipe says; or keeps it away with all below it.',
+    doc: 'Keeps a directory with the declared mode and owner; or removes it with everything below it.',
     mirrors: "Chef's directory resource",
     examples: [
       { path: '/srv/www/site/shared', mode: '0770', owner: 'deploy', group: 'www-data' },
@@ -31,13 +31,13 @@ export const directory = defineResource(
     key: (props) => props.path,
     props: z.strictObject({
       path: absolutePath.describe(
-        'Where the directory is; a link to a directory counts as one where nobody but root and the account of the run can have made it',
+        'Path of the directory; a link to a directory counts as one if only root and the account of the run can have created it',
       ),
       parents: z
         .boolean()
         .optional()
         .describe('Make missing parents too, with the same owner and mode 0755; default false'),
-      absent: z.boolean().optional().describe('Keep the directory away instead, with all that is in it; default false'),
+      absent: z.boolean().optional().describe('Remove the directory instead, with all that is in it; default false'),
       ...ownershipProps,
     }),
     state,
@@ -58,7 +58,7 @@ export const directory = defineResource(
     desired(props, now): State {
       if (now.kind !== 'absent' && now.kind !== 'directory')
         throw new ConvergeError(
-          `${props.path} is a ${now.kind}, and a directory is ${props.absent ? 'spoken of' : 'to be there'}`,
+          `${props.path} is a ${now.kind}, but a directory was ${props.absent ? 'declared absent' : 'declared'}`,
           {
             code: 'IN_THE_WAY',
             hint:

@@ -39,9 +39,9 @@ export function readFileState(host: HostReader, props: Target): FileState {
 
 export function wantedFileState(props: Target, content: string, now: FileState): FileState {
   if (now.kind === 'directory')
-    throw new ConvergeError(`${props.path} is a directory, and a file is spoken of`, {
+    throw new ConvergeError(`${props.path} is a directory, but a file was declared`, {
       code: 'IN_THE_WAY',
-      hint: `look whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
+      hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
     })
   return { kind: 'file', content, ...wantedOwnership(props) }
 }
@@ -94,15 +94,15 @@ function removeFile(host: Host, path: string): void {
 
 const props = z
   .strictObject({
-    path: absolutePath.describe('Where the file is; its directory has to be there'),
-    content: z.string().optional().describe('Its whole content, as UTF-8; needed unless absent'),
-    absent: z.boolean().optional().describe('Keep the file away instead; default false'),
+    path: absolutePath.describe('Path of the file; its directory must exist'),
+    content: z.string().optional().describe('Its whole content, as UTF-8; required unless absent'),
+    absent: z.boolean().optional().describe('Remove the file instead; default false'),
     ...ownershipProps,
     verify: verifyFile,
     verifiedCopy: absolutePath
       .optional()
       .describe(
-        'Another file, with the text that was verified last. Where that is the content and this file differs, this file is damaged: the run repairs it before everything else, so that no check of another app fails on it',
+        'Another file, with the text that was verified last. If that text is the content and this file differs, this file is damaged: the run repairs it first, so that it fails no check of another app',
       ),
   })
   .refine((props) => props.absent === true || props.content !== undefined, {
@@ -113,7 +113,7 @@ const props = z
 export const file = defineResource(
   {
     type: 'file',
-    doc: 'Keeps one file with the content, mode and owner the recipe says, replaced in one step; or keeps it away.',
+    doc: 'Keeps one file with the declared content, mode and owner, replaced atomically; or removes it.',
     mirrors: "Chef's file resource",
     examples: [
       { path: '/etc/motd', content: 'Managed by converge.\n' },

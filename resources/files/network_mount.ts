@@ -8,7 +8,7 @@ import { isOnNetworkMount } from './mounts.ts'
 const props = z.strictObject({
   attribute: z.string().min(1).describe('The attribute that says so'),
   path: absolutePath.describe('A directory that several hosts share; links are followed'),
-  hint: z.string().optional().describe('What to do where it is not mounted'),
+  hint: z.string().optional().describe('Instruction for the operator if it is not mounted'),
 })
 
 const state = z.strictObject({ mounted: z.boolean() })

@@ -9,17 +9,17 @@ import { fileMode } from '../../core/model/units.ts'
 export const ownershipProps = {
   mode: fileMode
     .optional()
-    .describe('Permissions as four octal digits; default: left as found, 0644 (directories 0755) when made'),
+    .describe('Permissions as four octal digits; default: unchanged, or 0644 (directories 0755) for a new one'),
   owner: z
     .string()
     .min(1)
     .optional()
-    .describe('Account that owns it; default: left as found, the account of the run when made'),
+    .describe('Account that owns it; default: unchanged, or the account of the run for a new one'),
   group: z
     .string()
     .min(1)
     .optional()
-    .describe('Group that owns it; default: left as found, the group of the run when made'),
+    .describe('Group that owns it; default: unchanged, or the group of the run for a new one'),
 }
 
 export const ownershipState = {

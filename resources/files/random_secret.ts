@@ -25,8 +25,13 @@ export const random_secret = defineResource(
     examples: [{ path: '/etc/haproxy/stats-password' }],
     key: ({ path }) => path,
     props: z.strictObject({
-      path: absolutePath.describe('Where the file is; its directory has to be there'),
-      bytes: z.int().min(16).max(256).default(18).describe('How much chance is in it; default 18 bytes, 24 characters'),
+      path: absolutePath.describe('Path of the file; its directory must exist'),
+      bytes: z
+        .int()
+        .min(16)
+        .max(256)
+        .default(18)
+        .describe('Number of random bytes; default 18, which gives 24 characters'),
       owner,
       group,
     }),
@@ -43,9 +48,9 @@ export const random_secret = defineResource(
     },
     desired(props, now): State {
       if (now.kind !== 'absent' && now.kind !== 'file')
-        throw new ConvergeError(`${props.path} is a ${now.kind}, and a file with a secret is spoken of`, {
+        throw new ConvergeError(`${props.path} is a ${now.kind}, but a file with a secret was declared`, {
           code: 'IN_THE_WAY',
-          hint: `look whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
+          hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
         })
       return { kind: 'file', value: now.value, ...wantedOwnership(privately(props)) }
     },

@@ -11,8 +11,8 @@ import { keepOriginal } from './packaged_file.ts'
 import { loginProps, parseSource, requireSha256, sha256OfFile, sourceProps } from './source_url.ts'
 
 const props = z.strictObject({
-  path: absolutePath.describe('Where the file is; its directory has to be there'),
-  url: sourceProps.url.describe('Where it comes from'),
+  path: absolutePath.describe('Path of the file; its directory must exist'),
+  url: sourceProps.url.describe('URL of its content, or a path on this host'),
   sha256: sourceProps.sha256.describe(
     'Digest it must have; without it a file from a server is fetched once for each URL',
   ),
@@ -76,9 +76,9 @@ export const remote_file = defineResource(
     },
     desired(given, now): State {
       if (now.kind === 'directory')
-        throw new ConvergeError(`${given.path} is a directory, and a file is spoken of`, {
+        throw new ConvergeError(`${given.path} is a directory, but a file was declared`, {
           code: 'IN_THE_WAY',
-          hint: `look whether it is still needed, then move it away: mv ${given.path} ${given.path}.old`,
+          hint: `check whether it is still needed, then move it away: mv ${given.path} ${given.path}.old`,
         })
       return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(given) }
     },

@@ -98,7 +98,7 @@ function templateError(error: unknown, name: string, known: readonly string[]): 
     )
   const partial = /^The partial (\S+) could not be found/.exec(message)
   if (partial)
-    return refuse(`there is no partial ${partial[1]}`, 'templates have no partials: give the text as a variable')
+    return refuse(`there is no partial ${partial[1]}`, 'templates have no partials: pass the text as a variable')
   return refuse(
     `the template cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`,
     error instanceof TemplateMistake ? error.hint : undefined,

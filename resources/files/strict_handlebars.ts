@@ -86,9 +86,7 @@ const printed = 'print'
 function print(value: unknown, options: { loc?: hbs.AST.SourceLocation }): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  const mistake = new TemplateMistake(
-    `what is printed has to be a string, a number or a boolean, not ${typeName(value)}`,
-  )
+  const mistake = new TemplateMistake(`a printed value must be a string, a number or a boolean, not ${typeName(value)}`)
   mistake.line = options.loc?.start.line
   throw mistake
 }
@@ -119,7 +117,7 @@ function withLine(helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate 
 /** Requires a string, a number or a boolean, the only values of configuration files. */
 function requireString(value: unknown, helper: string): string {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
-  throw new TemplateMistake(`${helper} has to be a string, a number or a boolean, not ${typeName(value)}`)
+  throw new TemplateMistake(`${helper} must be a string, a number or a boolean, not ${typeName(value)}`)
 }
 
 function typeName(value: unknown): string {

@@ -8,13 +8,13 @@ import { shellWords } from '../../core/text/shell.ts'
 
 const props = z
   .strictObject({
-    path: absolutePath.describe('Where the link is; its directory has to be there'),
+    path: absolutePath.describe('Path of the link; its directory must exist'),
     target: z
       .string()
       .min(1)
       .optional()
-      .describe('Where it points, absolute or relative to its directory; need not be there yet; needed unless absent'),
-    absent: z.boolean().optional().describe('Keep the link away instead; default false'),
+      .describe('Target, absolute or relative to the directory of the link; it may be missing; required unless absent'),
+    absent: z.boolean().optional().describe('Remove the link instead; default false'),
     owner: z
       .string()
       .min(1)
@@ -54,7 +54,7 @@ function blockedMessage(given: { readonly path: string; readonly target?: string
 export const symlink = defineResource(
   {
     type: 'symlink',
-    doc: 'Keeps a symbolic link at `path` that points to `target`; switched by rename(2), so there is no moment without it.',
+    doc: 'Keeps a symbolic link at `path` that points to `target`. A change replaces it with rename(2), so that there is no moment without it.',
     mirrors: "Chef's link resource, symlink(7)",
     examples: [{ path: '/srv/site/current', target: '/srv/site/releases/42' }],
     key: (props) => props.path,

@@ -49,7 +49,7 @@ export function unpackAccount(host: HostReader, directory: string): string | und
 
 type Run = (argv: readonly string[]) => Promise<CommandResult>
 
-const notWhole = 'correct the url, or have the archive uploaded again: what it gives is incomplete, or no archive'
+const notWhole = 'correct the url, or have the archive uploaded again: the file is incomplete, or not an archive'
 
 /** The messages of tar and unzip about a member that they kept inside the directory. */
 const unsafe = /Removing leading|contains '\.\.'|stripped absolute path|skipped "\.\.\/" path/

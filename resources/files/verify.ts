@@ -14,17 +14,17 @@ export const verifyProp = z.strictObject({
     .array(z.string())
     .min(1)
     .refine(([, ...words]) => words.some((word) => word.includes(mark)), {
-      error: `one of its arguments has to say ${mark}, which stands for the file to check`,
+      error: `one argument must contain ${mark}, the placeholder for the file to check`,
     })
     .describe(
-      `Program and arguments; ${mark} in an argument stands for a private file with the new content, beside the one in use. It runs as the account of the run, for at most a minute`,
+      `Program and arguments; ${mark} in an argument is replaced by the path of a private file with the new content, beside the one in use. It runs as the account of the run, for at most a minute`,
     ),
   inside: z
     .string()
-    .refine((text) => text.includes(mark), { error: `it has to say ${mark}, where the new content belongs` })
+    .refine((text) => text.includes(mark), { error: `must contain ${mark}, where the new content belongs` })
     .optional()
     .describe(
-      `A configuration for content that is only valid as a part of one: it is written to a file of its own, which is then what ${mark} in the command stands for, and ${mark} in it stands for the new content`,
+      `A configuration for content that is only valid as a part of one: ${mark} in it is replaced by the new content, and ${mark} in the command by the path of that configuration`,
     ),
 })
 

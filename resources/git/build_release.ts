@@ -116,7 +116,7 @@ async function fetchCommit(
   if (props.pin === 'remote')
     return ensureCommit(host, mirror, commit, context, props.revision.startsWith('refs/') ? [props.revision] : [])
   if (await hasCommit(host, mirror, commit)) return
-  throw new ConvergeError(`the live release is at ${commit}, which is no longer in ${mirror.path}`, {
+  throw new ConvergeError(`the current release is at ${commit}, which is no longer in ${mirror.path}`, {
     code: 'NOT_HERE',
     hint: 'run a deploy: it may ask the remote',
   })
@@ -170,7 +170,7 @@ function freeName(host: HostReader, into: string, name: string): string {
 function copySource(host: Host, props: GitReleaseProps, { commit }: CreatedRelease, to: string): void {
   const source = sourceDirectory(props)
   if (copyDirectory(host, source, to, fileOwner(host, props)) !== commit)
-    throw new ConvergeError(`${source} is not what it was when it was looked at`, {
+    throw new ConvergeError(`${source} has changed since the run read it`, {
       code: 'SOURCE_CHANGED',
       hint:
         props.pin === 'current'
@@ -188,7 +188,7 @@ function addReleaseFiles(host: Host, props: GitReleaseProps, made: CreatedReleas
     const kind = host.lstat(`${directory}/${path}`)?.kind
     if (kind !== undefined)
       throw new ConvergeError(
-        `the repository has a ${kind} ${path}, where a link to ${props.shared}/${name} is to be`,
+        `the repository has a ${kind} ${path}, where the release needs a link to ${props.shared}/${name}`,
         {
           code: 'IN_THE_WAY',
           hint: `if it is not needed, list it in purge_before_symlink of the app: ["${path}"] (purge of git_release)`,
@@ -200,7 +200,7 @@ function addReleaseFiles(host: Host, props: GitReleaseProps, made: CreatedReleas
   if (host.lstat(metadata) !== null)
     throw new ConvergeError(`the repository has a ${metadataDirectory} of its own`, {
       code: 'IN_THE_WAY',
-      hint: 'converge keeps its notes on a release under that name: rename it in the repository',
+      hint: 'converge stores its records of a release under that name: rename it in the repository',
     })
   host.makeDirectory(metadata, owner)
   const text: ReleaseFile = {

@@ -113,7 +113,7 @@ async function ensureSubmodule(
     await ensureCommit(host, mirror, commit, context)
   } catch (error) {
     if (!(error instanceof ConvergeError) || error.code !== 'UNKNOWN_REVISION') throw error
-    throw new ConvergeError(`the submodule ${name} is to be at ${commit}, which ${mirror.remote.url} does not have`, {
+    throw new ConvergeError(`the submodule ${name} requires ${commit}, which ${mirror.remote.url} does not have`, {
       code: 'UNKNOWN_REVISION',
       hint: 'push that commit of the submodule, or commit another one in the main repository',
       cause: error,
@@ -129,7 +129,7 @@ function missingSubmoduleError(name: string, url: string, commit: string): Conve
 }
 
 function directoryNotEmptyError(directory: string, name: string): ConvergeError {
-  return new ConvergeError(`the submodule ${name} cannot be checked out: ${directory} is no empty directory`, {
+  return new ConvergeError(`the submodule ${name} cannot be checked out: ${directory} is not an empty directory`, {
     code: 'IN_THE_WAY',
     hint: 'remove what the repository has at the path of the submodule, or correct .gitmodules',
   })

@@ -34,7 +34,7 @@ export async function openContents(host: HostReader, given: GitReleaseProps): Pr
   return {
     description: [shown, ...warnings].join('; '),
     file: (path) => {
-      if (reader === null) throw new Error(`${mirror.remote.url} has to be fetched first, which a deploy does`)
+      if (reader === null) throw new Error(`${mirror.remote.url} must be fetched first, which a deploy does`)
       return reader(path)
     },
   }

@@ -125,7 +125,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   host.remove(fresh)
   // The data of someone else.
   if (host.lstat(path) !== null)
-    throw new ConvergeError(`${path} is no git repository, and the mirror of ${remote.url} is to be there`, {
+    throw new ConvergeError(`${path} is not a git repository, but the mirror of ${remote.url} belongs there`, {
       code: 'IN_THE_WAY',
       hint: `find out what it is, then move it away: mv ${path} ${path}.old`,
     })

@@ -14,17 +14,17 @@ export const relativePathProp = z
 const address = /^(\/|file:\/\/\/|(https?|ssh|git):\/\/[^/]|[\w.-]+@[\w.-]+:|[\w.-]{2,}:(?!\/\/|:))/i
 
 export const gitReleaseProps = z.strictObject({
-  into: absolutePath.describe('Directory that holds the releases; has to be there'),
-  shared: absolutePath.describe('Directory of what outlives releases, links lead there; holds the mirror, repo.git'),
-  current: absolutePath.describe('The link to the live release, only read here: symlink() switches it'),
+  into: absolutePath.describe('Directory of the releases; it must exist'),
+  shared: absolutePath.describe(
+    'Directory of the data that releases share through links; contains the mirror, repo.git',
+  ),
+  current: absolutePath.describe('The link to the current release, only read here: symlink() switches it'),
   repository: z
     .string()
     .regex(address, {
       error: 'the address of a git repository: https://…, ssh://…, user@host:path, or an absolute path',
     })
-    .describe(
-      'Where the code is: https, ssh, user@host:path, file:// or an absolute path; a login in it is kept secret',
-    ),
+    .describe('URL of the code: https, ssh, user@host:path, file:// or an absolute path; a login in it stays secret'),
   revision: z
     .string()
     .regex(/^[^-\s~^:?*[\\][^\s~^:?*[\\]*$/, {
@@ -36,7 +36,7 @@ export const gitReleaseProps = z.strictObject({
     .string()
     .regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/i, { error: 'a commit in full: 40 hexadecimal digits' })
     .optional()
-    .describe('The commit that `revision` is taken to be, in full; nobody asks the repository then what it is'),
+    .describe('The full commit to use for `revision`; the repository is not asked then'),
   app: z.string().min(1).optional().describe('Name of the app, for commands that list releases to be; no part of it'),
   scmType: z
     .enum(['git', 'directory'])
@@ -70,10 +70,7 @@ export const gitReleaseProps = z.strictObject({
     .record(relativePathProp, relativePathProp)
     .default({})
     .describe('Links from the release to what is shared: name below shared -> path in the release'),
-  purge: z
-    .array(relativePathProp)
-    .default([])
-    .describe('Paths of the repository to remove, e.g. where a link is to be'),
+  purge: z.array(relativePathProp).default([]).describe('Paths of the repository to remove, e.g. to put a link there'),
   inputs: z
     .record(z.string(), z.string())
     .default({})
@@ -84,7 +81,7 @@ export const gitReleaseProps = z.strictObject({
     .enum(['remote', 'current'])
     .default('remote')
     .describe('Take the commit from the remote, or that of the live release without asking anybody; default remote'),
-  by: z.string().optional().describe('Who or what makes it, to be shown later'),
-  keepGit: z.boolean().default(true).describe('Leave a small .git in the release, for tools that look; default true'),
+  by: z.string().optional().describe('Name of the person or program that makes the release, for later reports'),
+  keepGit: z.boolean().default(true).describe('Keep a small .git in the release, for tools that read it; default true'),
 })
 export type GitReleaseProps = z.output<typeof gitReleaseProps>

@@ -246,11 +246,11 @@ const hints = {
   network: 'the network: check name, port and route from this host, then run again; nothing was changed',
   key: 'the key: give the private key (sshKey) whose public half the server knows, with read access to this repository',
   keyText:
-    'the key: its text is damaged; it has to be the whole private key, with its first and last line, without passphrase',
+    'the key: its text is damaged; it must be the whole private key, with its first and last line, without passphrase',
   knownHosts:
     "known hosts: the server's host key is not known here; put it into knownHosts, or into ~/.ssh/known_hosts of the account that runs git (ssh-keyscan HOST shows it: compare it with what the server's owner publishes)",
   changedHost:
-    "known hosts: the server's host key is not the one known here: either it was changed, or somebody is in between; ask the server's owner before replacing it in knownHosts",
+    "known hosts: the server's host key is not the one known here: either it was changed, or another server intercepts the connection; ask the server's owner before replacing it in knownHosts",
 }
 
 const causes: readonly (readonly [RegExp, string])[] = [
@@ -278,7 +278,7 @@ const causes: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /transport '.*' not allowed/,
-    'the address: a repository elsewhere may not name one on this machine as its submodule',
+    'the address: a repository elsewhere must not name a repository on this host as its submodule',
   ],
   [
     /No space left|Disk quota|Out of diskspace|unable to write file/,

@@ -61,7 +61,7 @@ export async function resolveRevision(
     if (commit === null) throw error
     const reason = `${error.message}: ${lastLine(error)}`
     context.warn(
-      `${reason}; going on with ${commit}, which ${revision} was the last time (make the repository reachable, and run again for newer commits)`,
+      `${reason}; using ${commit}, the last known commit of ${revision} (make the repository reachable, and run again for newer commits)`,
     )
     return { commit, asked: false, unconfirmed: reason }
   }
@@ -150,7 +150,7 @@ export function commitOfName(refs: Refs, revision: string, url: string): string 
     throw new ConvergeError(`${revision} is both a branch and a tag of ${url}, with different commits`, {
       code: 'AMBIGUOUS_REVISION',
       output: `refs/heads/${revision}  ${branch}\nrefs/tags/${revision}  ${tag}`,
-      hint: `say which is meant: refs/heads/${revision} or refs/tags/${revision}`,
+      hint: `write refs/heads/${revision} or refs/tags/${revision}`,
     })
   return branch ?? tag
 }

@@ -61,7 +61,7 @@ function currentCommit(releases: readonly Release[], link: string): string {
   if (live !== undefined && live.commit !== null) return live.commit
   throw new ConvergeError(
     live === undefined
-      ? `there is no live release at ${link} whose commit could be taken`
+      ? `no current release at ${link} whose commit could be used`
       : `the live release ${live.path} says nothing of its commit: it was not made by converge`,
     { code: 'NO_CURRENT', hint: 'run a deploy first' },
   )

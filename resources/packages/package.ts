@@ -41,7 +41,7 @@ const held = ' (held)'
 export const package_ = defineResource(
   {
     type: 'package',
-    doc: 'Keeps Debian packages installed, in any version or in a given one; or keeps them away.',
+    doc: 'Keeps Debian packages installed, in any version or in a given one; or removes them.',
     mirrors: "Chef's package resource; apt-get(8)",
     examples: [
       { names: ['git', 'python3-venv'] },
@@ -108,7 +108,7 @@ function wantedState(props: Props, name: string, found: string): string {
   if (props.absent ? found === 'absent' : matchesVersion(found, version)) return found
   if (found.endsWith(held))
     throw new ConvergeError(
-      `${name} is held at ${found.slice(0, -held.length)}, and ${props.absent ? 'none' : version} is wanted`,
+      `${name} is on hold at ${found.slice(0, -held.length)}, but ${props.absent ? 'its removal' : version} was declared`,
       { code: 'PACKAGE_HELD', hint: `correct the declaration, or allow the change: apt-mark unhold ${name}` },
     )
   return props.absent ? 'absent' : (version ?? 'installed')

@@ -164,7 +164,7 @@ function predict(host: Host, given: PortSwapProps, now: State, { live }: State, 
 export const port_swap = defineResource(
   {
     type: 'port_swap',
-    doc: 'Keeps one process of a server running behind a web server, and replaces it without a gap: the new one starts on the idle one of two ports, goes live when it answers, and the old one is stopped when its connections are done.',
+    doc: 'Keeps one process of a server running behind a web server, and replaces it without downtime. The new process starts on the idle one of two ports, and gets the visitors when it answers. The old process stops when its connections are closed.',
     mirrors: 'nginx: ngx_http_upstream_module; supervisord.conf(5)',
     examples: [
       {
@@ -210,7 +210,7 @@ export const port_swap = defineResource(
       if (now.live !== desired.live)
         return now.live === null ? `start on port ${desired.live}` : `port ${now.live} -> ${desired.live}`
       const parts = [
-        ...(now.told ? [] : ['tell the web server']),
+        ...(now.told ? [] : ['reload the web server']),
         ...(desired.live === null || now.up.includes(desired.live) ? [] : [`start on port ${desired.live}`]),
         ...now.up.filter((port) => port !== desired.live).map((port) => `stop ${name}-${port}`),
         ...now.damaged.map((port) => `repair the file of ${name}-${port}`),

@@ -10,14 +10,14 @@ import { portMark } from './upstream.ts'
 const port = z.int().min(1).max(65_535)
 
 const upstream = z.strictObject({
-  path: absolutePath.describe('File that the web server includes; its directory has to be there'),
+  path: absolutePath.describe('File that the web server includes; its directory must exist'),
   name: z
     .string()
     .regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
     .describe("Name of the upstream in it, which the web server's proxy_pass says"),
   content: z
     .string()
-    .refine((text) => text.includes(portMark), { error: `it has to say ${portMark}, where the port belongs` })
+    .refine((text) => text.includes(portMark), { error: `must contain ${portMark}, where the port belongs` })
     .optional()
     .describe(
       `Its text for another web server than nginx, with ${portMark} for the port; default: an upstream of nginx`,
@@ -35,7 +35,7 @@ const reload = z.strictObject({
   pidFile: absolutePath
     .optional()
     .describe(
-      'File with the number of its main process, to see when its old workers are done; default: its manager knows',
+      'File with the number of its main process, to detect when its old workers have ended; default: the number that its manager reports',
     ),
 })
 
@@ -45,10 +45,10 @@ export const portSwapProps = z
     ports: z
       .tuple([port, port])
       .refine(([a, b]) => a !== b, { error: 'two different ports' })
-      .describe('The ports it takes in turn; while one is live the other is idle'),
+      .describe('The two ports that it alternates between'),
     command: z
       .union([line.regex(/\S/), z.array(line.min(1)).min(1)])
-      .describe(`What to run, with ${portMark} for the port: a list of words, or one line quoted as for a shell`),
+      .describe(`Command, with ${portMark} for the port: a list of words, or one line quoted as for a shell`),
     environment: programEnvironment
       .default({})
       .describe(`Its variables; ${portMark} in a value stands for the port. HOME and USER are not set by supervisor`),
@@ -56,24 +56,28 @@ export const portSwapProps = z
       .string()
       .min(1)
       .optional()
-      .describe('What it runs, such as the path or identity of a release: another one, another process'),
+      .describe('Identity of the code, such as the path of a release: another value causes another process'),
     ...programProps,
     ready: httpReadyProp
       .omit({ kind: true, port: true })
       .prefault({})
-      .describe('What it has to answer on the idle port before it goes live; default: / with a status from 200 to 399'),
+      .describe(
+        'Request that it must answer on the idle port before the switch; default: / with a status from 200 to 399',
+      ),
     fatal: z
       .array(
         z.strictObject({
           text: z.string().min(1).describe('Text in such a line'),
-          hints: z.record(z.string(), z.string()).default({}).describe('What to do, by a text in the reason'),
+          hints: z.record(z.string(), z.string()).default({}).describe('Hints, by a text in the reason'),
         }),
       )
       .default([])
       .describe('Lines of its log after which it never becomes ready: it is given up at once'),
     deadline: duration.default(() => seconds(120)).describe('How long a new process may take to answer; default 120 s'),
-    upstream: upstream.describe('How the web server knows which port is live'),
-    reload: reload.optional().describe('How the web server is told; default: nobody is told, it looks itself'),
+    upstream: upstream.describe('File that tells the web server the current port'),
+    reload: reload
+      .optional()
+      .describe('How to reload the web server; default: it is not reloaded, and reads the file itself'),
     stopDeadline: duration
       .default(() => seconds(30))
       .describe('How long the old process may keep the connections it has before it is stopped; default 30 s'),
@@ -84,7 +88,7 @@ export const portSwapProps = z
       .describe('Names one command that swaps regardless of changes: once for each name'),
   })
   .refine(({ command, environment }) => JSON.stringify([command, environment]).includes(portMark), {
-    error: `it has to say ${portMark}, or a value of environment has to: else the server does not know its port`,
+    error: `command or a value of environment must contain ${portMark}: else the server does not know its port`,
     path: ['command'],
   })
 export type PortSwapProps = z.output<typeof portSwapProps>

@@ -166,7 +166,7 @@ export class Swap {
         throw error
       }
     }
-    this.context.progress(`port ${port} is live`)
+    this.context.progress(`port ${port} is current`)
     const load = loadRecord(host, given)
     await this.server?.reload()
     if (this.server) load.record(host, await this.server.mainPid())
@@ -227,7 +227,7 @@ export class Swap {
       () => 'it was stopped',
       (left: unknown) => `it could not be stopped: ${asConvergeError(left).message}`,
     )
-    const serving = live === null ? '' : `, and port ${live} goes on serving what it did`
+    const serving = live === null ? '' : `, and port ${live} continues to serve the previous version`
     return new ConvergeError(`${error.message}; ${stopped}${serving}`, {
       code: error.code,
       hint: error.hint,

@@ -38,7 +38,7 @@ export class WebServer {
     throw new ConvergeError(`the configuration of ${name} is broken: ${check.join(' ')} ended with status ${status}`, {
       code: 'CHECK_FAILED',
       output: `${stdout}${stderr}`.trimEnd(),
-      hint: 'correct the file that the output names, then run again; it keeps running with the configuration it has',
+      hint: 'correct the file that the output names, then run again; it still runs with its current configuration',
     })
   }
 

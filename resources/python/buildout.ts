@@ -25,7 +25,7 @@ const words = z
   })
 
 const props = z.strictObject({
-  directory: absolutePath.describe('Where the buildout is: the release'),
+  directory: absolutePath.describe('Directory of the buildout: the release'),
   config: z
     .string()
     .regex(/^[^\0-\x1f/-][^\0-\x1f]*$/, { error: 'the name of a file in the directory' })
@@ -51,7 +51,7 @@ const props = z.strictObject({
     .describe('Let it run as root, and with it the setup.py of every package; default false. Cookbook: allow_root'),
   flags: words.describe('Further arguments, as a list or one line of words. Cookbook: buildout_flags'),
   bootstrapParams: words.describe(
-    'Where given, `buildout bootstrap` is run first, with these arguments. Cookbook: buildout_bootstrap_params',
+    'If set, `buildout bootstrap` runs first with these arguments. Cookbook: buildout_bootstrap_params',
   ),
   environment: z
     .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
@@ -67,9 +67,9 @@ const props = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .describe(
-      'What else the result depends on, such as the identity of the release and versions: built anew when it differs',
+      'Other values that the result depends on, such as the identity of the release and versions: a difference causes another build',
     ),
-  timeout: duration.default(() => minutes(30)).describe('How long it may take before it is ended; default 30 min'),
+  timeout: duration.default(() => minutes(30)).describe('Time limit of the build; default 30 min'),
 })
 type Props = z.output<typeof props>
 
@@ -203,7 +203,7 @@ async function buildError(
     return new ConvergeError(`the buildout did not end within ${given.timeout}, and was killed`, {
       code: 'BUILDOUT_TIMEOUT',
       output: error.output,
-      hint: 'set a longer timeout, or find out from the output what it waited for; the next run keeps the eggs that are complete',
+      hint: 'set a longer timeout, or find the cause of the wait in the output; the next run keeps the complete eggs',
       cause: error,
     })
   if (code !== 'COMMAND_FAILED') return error

@@ -18,7 +18,7 @@ const version = z.string().regex(/^$|^(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+
 })
 
 const props = z.strictObject({
-  path: absolutePath.describe('Where the environment is; its directory has to be there'),
+  path: absolutePath.describe('Path of the environment; its directory must exist'),
   python: z
     .string()
     .regex(/^[^\0\s]+$/)
@@ -32,7 +32,7 @@ const props = z.strictObject({
     .enum(['renew', 'keep'])
     .default('renew')
     .describe(
-      "What happens where `python` means another program than it was made with: 'renew' (default) makes it anew; 'keep' leaves it as it is for what was built with it, and fails where its Python is gone",
+      "Action if `python` is another program than the one that created it: 'renew' (default) creates it again; 'keep' leaves it unchanged for the programs that were built with it, and fails if its Python is missing",
     ),
   user: z
     .string()
@@ -115,7 +115,7 @@ async function createEnvironment(host: Host, given: Props, python: string): Prom
 export const virtualenv = defineResource(
   {
     type: 'virtualenv',
-    doc: 'Keeps a Python environment with the packages the recipe says, in exact versions. One whose making was interrupted is made anew.',
+    doc: 'Keeps a Python environment with the declared packages in exact versions. An incomplete environment is created again.',
     mirrors: 'venv and pip of Python; the cookbook’s virtualenv of an application',
     examples: [
       { path: '/srv/www/site/shared/venv', user: 'deploy', packages: { 'zc.buildout': '6.0.1', setuptools: '84.2.1' } },
@@ -129,9 +129,9 @@ export const virtualenv = defineResource(
     read,
     desired({ path, packages, python: word, newPython }, now, context): State {
       if (now.kind === 'other')
-        throw new ConvergeError(`${path} is there, and is no Python environment`, {
+        throw new ConvergeError(`${path} exists, but is not a Python environment`, {
           code: 'IN_THE_WAY',
-          hint: `look whether it is still needed, then move it away: ${shellWords(['mv', path, `${path}.old`])}`,
+          hint: `check whether it is still needed, then move it away: ${shellWords(['mv', path, `${path}.old`])}`,
         })
       const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
       const another = now.python !== null && now.chosen !== null && now.chosen !== now.python

@@ -35,7 +35,7 @@ export const release_cleanup = defineResource(
       const stuck = stuckNames(host, into).filter((name) => surplus.includes(name))
       if (stuck.length > 0)
         context.warn(
-          `${stuck.join(', ')} in ${into} could not be removed (check what keeps it there; the next cleanup tries again)`,
+          `${stuck.join(', ')} in ${into} could not be removed (check what prevents the removal; the next cleanup retries)`,
         )
       // A release that cannot be removed is retried only when there is something else to remove.
       return { surplus: tried.has(context) || stuck.length === surplus.length ? [] : surplus }

@@ -48,7 +48,7 @@ function markPath(release: string): string {
 
 function requireRelease(host: Host, { release }: Props): void {
   if (host.lstat(`${release}/${metadataDirectory}`)?.kind !== 'directory')
-    throw new ConvergeError(`${release} is no release: git_release did not make it`, {
+    throw new ConvergeError(`${release} is not a release: git_release did not create it`, {
       code: 'NO_SUCH_RELEASE',
       hint: 'declare git_release() first, and give its path',
     })

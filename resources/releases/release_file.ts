@@ -15,7 +15,7 @@ const props = z.strictObject({
     .regex(/^[^/\0][^\0]*$/, { error: 'a path in the repository' })
     .describe('The file, relative to the release'),
   attribute: z.string().min(1).describe('The attribute that names the file'),
-  source: gitReleaseProps.describe('What git_release gets: where a dry run finds the file of a new release'),
+  source: gitReleaseProps.describe('Properties of git_release: a dry run finds the file of a new release there'),
 })
 type Props = z.output<typeof props>
 

@@ -55,7 +55,7 @@ function makeParents(host: Host, path: string, ownership: Pick<Props, 'owner' | 
 export const release_files = defineResource(
   {
     type: 'release_files',
-    doc: 'Writes configuration files into a release before it is built; a release that is built keeps the files it has.',
+    doc: 'Writes configuration files into a release before its build; a release that is built keeps its files.',
     examples: [
       {
         release: '/srv/www/site/releases/000042-1a2b3c4d',

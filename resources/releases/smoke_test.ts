@@ -13,14 +13,14 @@ import { httpReadyProp } from '../services/readiness/ready_props.ts'
 import { markFailed, removeFailedMark } from './failure_mark.ts'
 
 const request = httpReadyProp.omit({ kind: true, warmPaths: true }).extend({
-  contains: z.string().min(1).optional().describe('Text that the answer has to contain'),
+  contains: z.string().min(1).optional().describe('Text that the answer must contain'),
 })
 type Request = z.output<typeof request>
 
 /** The tests that a release must pass. */
 export const trialProps = {
-  commands: z.array(commandProp).default([]).describe('Commands that have to succeed, one after the other'),
-  requests: z.array(request).default([]).describe('Requests that have to be answered as said'),
+  commands: z.array(commandProp).default([]).describe('Commands that must succeed, one after the other'),
+  requests: z.array(request).default([]).describe('Requests that must be answered with the given status and text'),
   deadline: duration
     .default(() => seconds(60))
     .describe('How long the requests are tried again, and each command may take; default 60 s'),
@@ -35,10 +35,13 @@ const { timeout: _, ...appProps } = appCommandProps
 const props = z.strictObject({
   ...trialProps,
   commit: z.string().optional().describe('What CONVERGE_COMMIT says; default: nothing'),
-  rollback: z.boolean().default(false).describe('Where it fails, go back to the release before at once; default false'),
+  rollback: z
+    .boolean()
+    .default(false)
+    .describe('Roll back to the previous release at once after a failure; default false'),
   live: absolutePath
     .optional()
-    .describe('The release that was live before this run: if it is this one, a failure is no reason to leave it'),
+    .describe('The release that was current before this run: if it is the tested one, a failure causes no rollback'),
   ...appProps,
 })
 type Props = z.output<typeof props>

@@ -38,6 +38,6 @@ export async function checkConfiguration(
   throw new ConvergeError(`${kept}: its check ended with exit status ${status}`, {
     code: 'CHECK_FAILED',
     output: context.sensitive ? undefined : lastLines(`${stdout}\n${stderr}`.trim(), logLines),
-    hint: 'correct its configuration, then run again; it keeps running with the one it has',
+    hint: 'correct its configuration, then run again; it still runs with its current one',
   })
 }

@@ -7,12 +7,12 @@ export const wordsProp = z.array(z.string().min(1)).min(1)
 export const reloadProps = {
   provider: providerProp
     .default({ kind: 'systemd' })
-    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
+    .describe('Its service manager; default: systemd, or init scripts if systemd does not run'),
   signal: z
     .string()
     .regex(/^[A-Z][A-Z0-9]*$/, { error: 'a signal without SIG, e.g. HUP' })
     .default('HUP')
-    .describe('What supervisor sends it; default HUP. A unit or init script says itself what its reload is'),
+    .describe('Signal that supervisor sends; default HUP. A unit or init script defines its own reload'),
   command: wordsProp
     .optional()
     .describe('Program and arguments that reload it, instead of the signal or the reload of its unit'),

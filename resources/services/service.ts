@@ -15,25 +15,24 @@ import { ServiceRestarter } from './restart/service_restarter.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
-  action: z
-    .enum(['running', 'stopped'])
-    .default('running')
-    .describe("What it is kept at: 'running' (default) or 'stopped'"),
+  action: z.enum(['running', 'stopped']).default('running').describe("Its state: 'running' (default) or 'stopped'"),
   enabled: z
     .boolean()
     .optional()
-    .describe('Whether it starts with the machine; for systemd only, elsewhere and for static units left as it is'),
+    .describe('Whether it starts at boot; only for systemd; unchanged for other managers and static units'),
   provider: providerProp
     .default({ kind: 'systemd' })
-    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
+    .describe('Its service manager; default: systemd, or init scripts if systemd does not run'),
   ready: readyProp
     .optional()
     .describe('How it shows that it is ready, waited for after a start; default: it stays up for 5 s'),
-  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+  log: absolutePath.optional().describe('Log whose end is displayed after a failure; default: the log of its manager'),
   deadline: duration
     .default(() => seconds(60))
     .describe('How long it may take to start, and to be ready, or to stop; default 60 s'),
-  server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
+  server: serverProp
+    .optional()
+    .describe('Its name in `balancers`, as `backend/name`; without it, the service is not drained'),
   ...drainProps,
 })
 type Props = z.output<typeof props>

@@ -31,20 +31,20 @@ const props = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'What it is reloaded for, in a word or two: needed where several have it reloaded, or where what `when` lists is not always the same',
+      'Purpose of the reload, in a word or two: required if several resources reload the service, or if `when` does not always list the same',
     ),
   ...reloadProps,
   ...checkProps,
   keep: z
     .strictObject({
       socket: absolutePath.describe('Its runtime socket'),
-      ask: z.string().min(1).describe('What to ask there'),
-      file: absolutePath.describe('Where it looks for the answer at its start'),
-      blank: z.string().default('').describe('What the file holds once it is up; default: nothing'),
+      ask: z.string().min(1).describe('Command to send there'),
+      file: absolutePath.describe('File that it reads the answer from when it starts'),
+      blank: z.string().default('').describe('Content of the file after the start; default: empty'),
     })
     .optional()
     .describe(
-      'What it would forget in a reload, such as the states of servers: asked before, and read by what comes next',
+      'State that a reload would lose, such as the states of servers: stored before the reload, and read by the next process',
     ),
   balances: z
     .strictObject({
@@ -54,43 +54,43 @@ const props = z.strictObject({
     })
     .optional()
     .describe(
-      'For HAProxy: it is also reloaded when it runs with another address of a server than the configuration means. A reload keeps the states of servers whose address stays the same, such as drain',
+      'For HAProxy: also reload it if it uses another address of a server than the configuration has. A reload keeps the states, such as drain, of servers whose address stays the same',
     ),
   ready: readyProp
     .optional()
     .describe(
-      'How it shows that it is ready, waited for afterwards, and where nothing has changed as well; default: it is running, and where it was started, stays up for 5 s',
+      'Check that it is ready, which every run makes, also without a change; default: it is running, and stays up for 5 s after a start',
     ),
   pidFile: absolutePath
     .optional()
     .describe(
-      'File with the number of its main process, to see whether somebody else has reloaded it; default: its manager knows',
+      'File with the number of its main process, to detect reloads by others; default: the number that its manager reports',
     ),
   loads: z
     .array(absolutePath)
     .default([])
     .describe(
-      'Files that it loads and others keep, such as certificates: it is reloaded when one is replaced or changed',
+      'Files that it loads and this resource does not manage, such as certificates: it is reloaded when one is replaced or changed',
     ),
   adopt: z
     .boolean()
     .default(false)
     .describe(
-      'Where no run has reloaded it yet, nor changed what `when` lists, count a running one as up to date; default false',
+      'Count a running service as up to date if no run has reloaded it yet and no resource in `when` has changed; default false',
     ),
   start: z
     .boolean()
     .default(true)
-    .describe('Start it where it is down; default true. Off, it stays down, and reads everything when it starts'),
-  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+    .describe('Start it if it is down; default true. With false, it stays down, and reads everything when it starts'),
+  log: absolutePath.optional().describe('Log whose end is displayed after a failure; default: the log of its manager'),
   deadline: duration
     .default(() => seconds(60))
-    .describe('How long it may take to check, to reload, or to start, and to be ready; default 60 s'),
+    .describe('Time limit of the check, the reload or start, and the wait until it is ready; default 60 s'),
   force: z
     .string()
     .min(1)
     .optional()
-    .describe('Names one command that reloads regardless of changes: once for each name'),
+    .describe('Name of one command that reloads regardless of changes, once for each name'),
 })
 type Props = z.output<typeof props>
 
@@ -261,7 +261,7 @@ async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { 
 export const service_reload = defineResource(
   {
     type: 'service_reload',
-    doc: 'Keeps a service running, and has it take in its configuration when what `when` lists has changed since it last did. It never stops the service; what is down is started instead.',
+    doc: 'Keeps a service running, and reloads it when a resource in `when` has changed since its last reload. It never stops the service; a service that is down is started instead.',
     mirrors: 'systemctl reload, supervisorctl signal',
     examples: [
       { name: 'nginx', check: ['nginx', '-t'] },

@@ -28,12 +28,14 @@ const service = z.strictObject({
   configuration: z
     .string()
     .optional()
-    .describe('Digest of what only this one depends on, such as `program.digest`; it is restarted when that changes'),
+    .describe('Digest that only this service depends on, such as `program.digest`; a change restarts it'),
   loads: loadsProp.optional(),
-  ready: readyProp.optional().describe('How it shows that it is ready; default: it stays up for 5 s'),
-  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
-  delay: duration.optional().describe('Pause before this one, instead of the `delay` of all'),
-  server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
+  ready: readyProp.optional().describe('Check that it is ready; default: it stays up for 5 s'),
+  log: absolutePath.optional().describe('Log whose end is displayed after a failure; default: the log of its manager'),
+  delay: duration.optional().describe('Pause before this service, instead of the common `delay`'),
+  server: serverProp
+    .optional()
+    .describe('Its name in `balancers`, as `backend/name`; without it, the service is not drained'),
 })
 
 const props = z
@@ -41,26 +43,26 @@ const props = z
     services: z.array(service).min(1).describe('In the order they are restarted in'),
     provider: providerProp
       .default({ kind: 'systemd' })
-      .describe('What keeps them running; default: systemd, or init scripts where no systemd runs'),
+      .describe('Their service manager; default: systemd, or init scripts if systemd does not run'),
     delay: duration
       .default(() => seconds(0))
       .describe('Pause between two restarts of services that were running; default 0. Cookbook: restart_delay'),
     ...checkProps,
     deadline: duration
       .default(() => seconds(120))
-      .describe('How long each may take to stop, start and become ready; default 120 s'),
+      .describe('Time limit for each service to stop, start and become ready; default 120 s'),
     ...drainProps,
     drain: z
       .boolean()
       .default(true)
       .describe(
-        'Off, none is drained; what an earlier run has left drained is brought back all the same; default true',
+        'With false, no server is drained; servers that an earlier run has left drained are set ready anyway; default true',
       ),
     neighbours: z
       .array(z.string())
       .default([])
       .describe(
-        'Hosts that may restart the same services at the same time; without `balancers`, a warning names them; default: none',
+        'Hosts that may restart the same services at the same time: without `balancers`, a warning names them; default: none',
       ),
     maxUnavailable: maxUnavailableProp
       .default(1)
@@ -71,17 +73,19 @@ const props = z
       .boolean()
       .default(false)
       .describe(
-        'Where no run has restarted one yet, nor changed what `when` lists, count it as up to date if it runs; default false',
+        'Count a running service as up to date if no run has restarted it yet and no resource in `when` has changed; default false',
       ),
     start: z
       .boolean()
       .default(true)
-      .describe('Start what is down; default true. Off, it stays down, and reads everything when it starts'),
+      .describe(
+        'Start services that are down; default true. With false, they stay down, and read everything when they start',
+      ),
     force: z
       .string()
       .min(1)
       .optional()
-      .describe('Names one command that restarts all regardless of changes: each is restarted once for each name'),
+      .describe('Name of one command that restarts all services regardless of changes, once for each name'),
   })
   .refine(({ services }) => new Set(services.map(({ name }) => name)).size === services.length, {
     error: 'each service once',
@@ -130,20 +134,20 @@ function desired(given: Props, now: State, context: Context): State {
   )
 }
 
-type Action = 'restart' | 'start' | 'wait for' | 'bring back'
+type Action = 'restart' | 'start' | 'wait for' | 'set ready'
 
 /** Decides what to do with a service: if only a balancer differs, it is only set ready there. */
 function chooseAction(now: State[string] | undefined, wanted: State[string] | undefined): Action {
   if (!isUp(now?.state)) return 'start'
   if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
-  return now?.state === 'running' ? 'bring back' : 'wait for'
+  return now?.state === 'running' ? 'set ready' : 'wait for'
 }
 
 const progressVerbs = {
   restart: 'restarting',
   start: 'starting',
   'wait for': 'waiting for',
-  'bring back': 'bringing back',
+  'set ready': 'setting ready',
 } as const
 
 async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
@@ -221,7 +225,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     if (server !== undefined && !isUp(now[one.name]?.state)) draining.markIdle(server)
     if (what === 'restart' && server !== undefined && given.drain)
       return draining.restartDrained(server, () => restart(one), given.deadline, stopped)
-    if (what === 'bring back' || what === 'wait for') await roll.waitUntilReady(one)
+    if (what === 'set ready' || what === 'wait for') await roll.waitUntilReady(one)
     else await restart(one)
     if (server !== undefined) await draining.setReady(server, given.deadline)
     return true
@@ -272,7 +276,7 @@ async function pauseBefore(host: Host, given: Props, one: Service, context: Cont
 export const service_restart = defineResource(
   {
     type: 'service_restart',
-    doc: 'Keeps services running, and restarts them one at a time when what `when` lists has changed since they were last restarted. The next is touched only when the one before answers; the first that does not come up ends it. Behind a balancer each is drained before it stops, so that no visitor notices.',
+    doc: 'Keeps services running, and restarts them one at a time when a resource in `when` has changed since their last restart. The next service is restarted only when the one before is ready; the first failure ends the sequence. Behind a balancer, each service is drained before it stops, so that no visitor notices.',
     mirrors: 'supervisorctl restart, systemctl restart',
     examples: [
       {
@@ -308,7 +312,7 @@ export const service_restart = defineResource(
     },
     words: ({ services }, { now, desired }) => {
       const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
-      const parts = (['restart', 'start', 'wait for', 'bring back'] as const).map((word) => {
+      const parts = (['restart', 'start', 'wait for', 'set ready'] as const).map((word) => {
         const some = due.filter(({ name }) => chooseAction(now[name], desired[name]) === word)
         return some.length > 0 ? [`${word} ${some.map(({ name }) => name).join(', ')}`] : []
       })

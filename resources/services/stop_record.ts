@@ -8,9 +8,9 @@ const props = z
   .strictObject({
     app: z.string().min(1).describe('The app'),
     stopped: z.boolean().default(true).describe('false removes the record; default true'),
-    by: z.string().min(1).optional().describe('Who stops it; needed unless stopped is false'),
+    by: z.string().min(1).optional().describe('Name of the operator who stops it; required unless stopped is false'),
   })
-  .refine(({ stopped, by }) => !stopped || by !== undefined, { error: 'by is needed unless stopped is false' })
+  .refine(({ stopped, by }) => !stopped || by !== undefined, { error: 'by is required unless stopped is false' })
 
 const state = z.strictObject({ stopped: z.boolean() })
 

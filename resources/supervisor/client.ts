@@ -295,7 +295,7 @@ function getField(value: Value, name: string): Value | undefined {
 function textField(value: Value, name: string): string {
   const text = getField(value, name)
   if (typeof text === 'string') return text
-  throw missingFieldError(`a text as ${name}`)
+  throw missingFieldError(`a string as ${name}`)
 }
 
 function numberField(value: Value, name: string): number {

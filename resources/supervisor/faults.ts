@@ -11,7 +11,7 @@ interface Fault {
 const faults: Readonly<Record<number, Fault>> = {
   1: {
     name: 'UNKNOWN_METHOD',
-    words: 'it does not know the call',
+    words: 'it does not support the call',
     hint: 'add the section [rpcinterface:supervisor] of the default supervisord.conf to its configuration, then restart it',
   },
   2: { name: 'INCORRECT_PARAMETERS', words: 'the parameters are not what the call takes' },
@@ -22,7 +22,7 @@ const faults: Readonly<Record<number, Fault>> = {
   },
   10: {
     name: 'BAD_NAME',
-    words: 'it knows no such program',
+    words: 'it has no such program',
     hint: 'add the directory of the .conf file to files in [include] of supervisord.conf, then run again',
   },
   11: { name: 'BAD_SIGNAL', words: 'it does not know the signal' },

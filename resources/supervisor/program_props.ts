@@ -22,13 +22,13 @@ export const programProps = {
   app: programName
     .optional()
     .describe('App that the program belongs to, for supervisor_cleanup; written at the top of the file'),
-  directory: absolutePath.and(line).optional().describe("Where it is started; default: supervisord's own directory"),
+  directory: absolutePath.and(line).optional().describe('Working directory; default: that of supervisord'),
   user: line
     .regex(/^[\w.-]+\$?$/)
     .optional()
     .describe('Account it runs as; only for a supervisord of root; default: that of supervisord'),
-  startSeconds: z.int().min(0).default(1).describe('Seconds it has to stay up to count as started; default 1'),
-  startRetries: z.int().min(0).default(3).describe('How often a start is tried again before it is given up; default 3'),
+  startSeconds: z.int().min(0).default(1).describe('Seconds that it must stay up to count as started; default 1'),
+  startRetries: z.int().min(0).default(3).describe('Number of further attempts to start it; default 3'),
   stopSignal: z
     .enum(['TERM', 'HUP', 'INT', 'QUIT', 'KILL', 'USR1', 'USR2'])
     .default('TERM')
@@ -40,11 +40,11 @@ export const programProps = {
   logDir: absolutePath
     .and(line)
     .optional()
-    .describe("Directory of `<name>.log`, where its output goes; has to be there; default: supervisord's childlogdir"),
+    .describe("Directory of `<name>.log`, the log of its output; it must exist; default: supervisord's childlogdir"),
   logMaxBytes: z.int().min(0).default(10_485_760).describe('Size in bytes at which the log is rotated; default 10 MB'),
   logBackups: z.int().min(0).default(5).describe('How many rotated logs are kept; default 5'),
   confDir: absolutePath
     .default('/etc/supervisor/conf.d')
-    .describe('Directory of the file; has to be named by [include] of supervisord; default /etc/supervisor/conf.d'),
+    .describe('Directory of the file; [include] of supervisord must name it; default /etc/supervisor/conf.d'),
   socket: absolutePath.default(systemSocket).describe("supervisord's unix socket; default /var/run/supervisor.sock"),
 }

@@ -8,8 +8,8 @@ import { readApp, recordRemoved } from './managed_files.ts'
 import { removeProgram } from './remove_program.ts'
 
 const props = z.strictObject({
-  app: z.string().min(1).describe('Programs that supervisor_program wrote with this `app` are looked at'),
-  keep: z.array(z.string()).describe('Names of those the recipe declares'),
+  app: z.string().min(1).describe('App: only programs that supervisor_program wrote with this `app` are removed'),
+  keep: z.array(z.string()).describe('Names of the programs that the recipe declares'),
   confDir: absolutePath
     .default('/etc/supervisor/conf.d')
     .describe('Directory of the program files; default /etc/supervisor/conf.d'),

@@ -19,7 +19,7 @@ const props = z
     command: line
       .regex(/\S/)
       .optional()
-      .describe('What to run, quoted as for a shell, but not run by one; taken literally; needed unless absent'),
+      .describe('Command, quoted as for a shell, but started without one and taken literally; required unless absent'),
     environment: programEnvironment
       .default({})
       .describe("Variables beside supervisord's own; HOME and USER are not set by supervisor"),
@@ -29,17 +29,20 @@ const props = z
       .default(true)
       .describe("Start it again when it ends: true (default), false, or 'unexpected' for another status than 0"),
     ...programProps,
-    type: z.enum(['program', 'eventlistener']).default('program').describe('What it is to supervisor; default program'),
+    type: z
+      .enum(['program', 'eventlistener'])
+      .default('program')
+      .describe('Its kind of section in the configuration; default program'),
     events: z
       .array(z.string().regex(/^[A-Z][A-Z0-9_]*$/, { error: "the name of an event, such as 'TICK_60'" }))
       .default([])
-      .describe('Events a listener is told of'),
+      .describe('Events that a listener receives'),
     mode: fileMode
       .default('0600')
       .describe('Permissions of the file; default 0600, since the environment may hold secrets'),
-    owner: z.string().min(1).optional().describe('Account that owns the file; default: left as found'),
-    group: z.string().min(1).optional().describe('Group that owns the file; default: left as found'),
-    absent: z.boolean().default(false).describe('Stop the program, and keep the file away; default false'),
+    owner: z.string().min(1).optional().describe('Account that owns the file; default: unchanged'),
+    group: z.string().min(1).optional().describe('Group that owns the file; default: unchanged'),
+    absent: z.boolean().default(false).describe('Stop the program and remove its file; default false'),
   })
   .refine((props) => props.absent || props.command !== undefined, {
     error: 'command is needed unless absent is true',

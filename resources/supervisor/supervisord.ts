@@ -50,7 +50,7 @@ async function refuseSecondSupervisord(host: Host, socket: string, pidFile: stri
 export const supervisord = defineResource(
   {
     type: 'supervisord',
-    doc: 'Keeps supervisord running, or stopped with all it runs. Where systemd starts it, use service instead.',
+    doc: 'Keeps supervisord running, or stopped with all its programs. If systemd starts it, use service instead.',
     mirrors: 'supervisord(1)',
     examples: [
       { config: '/etc/supervisor/supervisord.conf' },
@@ -67,14 +67,11 @@ export const supervisord = defineResource(
         .default(systemSocket)
         .describe('The unix socket its configuration names; default /var/run/supervisor.sock'),
       program: absolutePath.default('/usr/bin/supervisord').describe('The executable; default /usr/bin/supervisord'),
-      action: z
-        .enum(['running', 'stopped'])
-        .default('running')
-        .describe("What it is kept at: 'running' (default) or 'stopped'"),
+      action: z.enum(['running', 'stopped']).default('running').describe("Its state: 'running' (default) or 'stopped'"),
       pidFile: absolutePath
         .optional()
         .describe(
-          'The pidfile its configuration names: while the supervisord in it lives, no second one is started; default: not looked at',
+          'The pidfile that its configuration names: while that process runs, no second supervisord is started; default: not checked',
         ),
       log: absolutePath
         .optional()
@@ -98,7 +95,7 @@ export const supervisord = defineResource(
       // A restart would stop all its programs: the operator decides.
       if (running && now.outdated)
         context.warn(
-          `it runs with an older ${config}: what has changed there takes effect when it is started anew, which stops all its programs: ${dirname(program)}/supervisorctl -s unix://${socket} shutdown, then converge start`,
+          `it runs with an older ${config}: the changes take effect at its next start, which stops all its programs: ${dirname(program)}/supervisorctl -s unix://${socket} shutdown, then converge start`,
         )
       return { running, outdated: running && now.outdated }
     },

@@ -135,7 +135,7 @@ class Parser {
 
   private broken(expected: string): ConvergeError {
     const found = this.text.slice(this.position, this.position + 40).trim()
-    return new ConvergeError(`the answer is no XML-RPC: ${expected} was expected, not ${JSON.stringify(found)}`, {
+    return new ConvergeError(`the answer is not XML-RPC: expected ${expected}, not ${JSON.stringify(found)}`, {
       code: 'SUPERVISOR_ANSWER',
       hint: 'set the socket to file of [unix_http_server] in the configuration of supervisord',
     })

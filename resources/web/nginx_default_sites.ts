@@ -14,12 +14,12 @@ const props = z.strictObject({
     .array(z.int().min(1).max(65_535))
     .default([])
     .describe(
-      "Ports of the app's site: nginx is reloaded also where somebody has changed their default site, loaded it, and put it back; default: none",
+      "Ports of the app's site: nginx is also reloaded if someone has changed their default site, loaded it, and restored it; default: none",
     ),
   distribution: z
     .strictObject({
       link: absolutePath.describe('Link by which nginx serves it'),
-      file: absolutePath.describe('Where the package has put it'),
+      file: absolutePath.describe('Path where the package installed it'),
     })
     .optional()
     .describe(
@@ -120,7 +120,7 @@ function neededFiles(host: HostReader, given: Props): Record<string, string> {
 export const nginx_default_sites = defineResource(
   {
     type: 'nginx_default_sites',
-    doc: 'Keeps a site that answers 404 at each port where the sites of converge have names, so that an unknown host name is never answered by the first of them. Where somebody has written such a site, that one counts.',
+    doc: 'Keeps a site that answers 404 at each port where the sites of converge have names, so that the first of them never answers an unknown host name. If someone has written such a site, converge writes none.',
     examples: [{ app: 'shop', enabled: '/etc/nginx/sites-enabled', confDir: '/etc/nginx/conf.d' }],
     key: ({ app }) => app,
     props,

@@ -16,14 +16,15 @@ const deployed = z.strictObject({
 
 const props = z.strictObject({
   app: z.string().min(1).describe('The app'),
-  urls: z
-    .array(z.string().min(1))
-    .min(1)
-    .describe('Regular expressions of the URLs of its pages, as Varnish sees them'),
+  urls: z.array(z.string().min(1)).min(1).describe('Regular expressions that match the URLs of its pages in Varnish'),
   config: absolutePath.describe('The VCL file of Varnish; without it no page is cached'),
   directory: absolutePath.optional().describe('Working directory of varnishd (`-n`); default: the usual one'),
-  deployed: deployed.optional().describe('What a rollout deployed on all hosts of the app: bans once for each'),
-  force: z.string().min(1).optional().describe('Names one command that bans regardless of changes: once for each name'),
+  deployed: deployed.optional().describe('Release that a rollout deployed on all hosts of the app: one ban for each'),
+  force: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Name of one command that bans regardless of changes, once for each name'),
 })
 type Props = z.output<typeof props>
 

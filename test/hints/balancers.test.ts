@@ -73,7 +73,7 @@ t.test('balancers', async (t) => {
   proveResources(t, [
     {
       source: 'resources/balancer/draining.ts',
-      hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
+      hint: 'compare the request of its health check (option httpchk in haproxy.cfg) with the answer of the server',
       part: true,
       host: { requests: supervisor.requests, exchanges: haproxy.exchanges },
       given: (host) => {

@@ -91,7 +91,7 @@ t.test('buildouts', async (t) => {
   const account =
     'set user to the account of the site, such as deploy; allowRoot allows root, and gives this host to any hostile setup.py'
   const timeout =
-    'set a longer timeout, or find out from the output what it waited for; the next run keeps the eggs that are complete'
+    'set a longer timeout, or find the cause of the wait in the output; the next run keeps the complete eggs'
   prove(t, [
     {
       source,

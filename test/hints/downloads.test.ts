@@ -71,7 +71,7 @@ t.test('files', async (t) => {
 t.test('archives', async (t) => {
   const source = 'resources/files/unpack.ts'
   const [tar, zip] = [packed({ 'a.egg': 'A' }), packed({ 'a.egg': 'A' }, 'zip')]
-  const notWhole = 'correct the url, or have the archive uploaded again: what it gives is incomplete, or no archive'
+  const notWhole = 'correct the url, or have the archive uploaded again: the file is incomplete, or not an archive'
   const local: Declare = (r) => archive(r, { url: '/var/tmp/eggs', into: '/srv/eggs' })
   const uploaded = (content: string) => (host: VirtualHost) => host.given('/var/tmp/eggs', content)
   const zipped = (host: VirtualHost) => uploaded(zip)(host).given('/usr/bin/unzip', '', '0755')

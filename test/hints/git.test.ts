@@ -108,7 +108,7 @@ t.test('what is in the repository', async (t) => {
     },
     {
       source: 'resources/git/build_release.ts',
-      hint: 'converge keeps its notes on a release under that name: rename it in the repository',
+      hint: 'converge stores its records of a release under that name: rename it in the repository',
       given: (site) => site.commit({ '.converge/a': 'x' }),
       repair: (site) => {
         site.git(site.repository, 'mv', '.converge', 'converge-notes')
@@ -188,7 +188,7 @@ t.test('remotes over ssh', async (t) => {
     },
     {
       source,
-      hint: 'the key: its text is damaged; it has to be the whole private key, with its first and last line, without passphrase',
+      hint: 'the key: its text is damaged; it must be the whole private key, with its first and last line, without passphrase',
       given: (site) =>
         withSsh(
           site,
@@ -206,7 +206,7 @@ t.test('remotes over ssh', async (t) => {
     },
     {
       source,
-      hint: "known hosts: the server's host key is not the one known here: either it was changed, or somebody is in between; ask the server's owner before replacing it in knownHosts",
+      hint: "known hosts: the server's host key is not the one known here: either it was changed, or another server intercepts the connection; ask the server's owner before replacing it in knownHosts",
       given: fails('[ -z "$hosts" ]', '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @'),
       broken: repository,
       repaired: (site) => ({ ...repository(site), knownHosts: 'git.example.com ssh-ed25519 BBBB' }),

@@ -53,7 +53,7 @@ t.test('environments', async (t) => {
   proveResources(t, [
     {
       source,
-      hint: 'look whether it is still needed, then move it away: mv /srv/venv /srv/venv.old',
+      hint: 'check whether it is still needed, then move it away: mv /srv/venv /srv/venv.old',
       commands,
       given: (host) => whole(host).given(`${path}/notes.txt`, 'x'),
       broken: made,

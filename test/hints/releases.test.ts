@@ -42,7 +42,7 @@ t.test('revisions', async (t) => {
   proveCalls(t, [
     {
       source: 'resources/git/resolve_revision.ts',
-      hint: 'say which is meant: refs/heads/v1 or refs/tags/v1',
+      hint: 'write refs/heads/v1 or refs/tags/v1',
       broken: () => commitOfName(refs, 'v1', 'ssh://git/site'),
       repaired: () => commitOfName(refs, 'refs/heads/v1', 'ssh://git/site'),
     },

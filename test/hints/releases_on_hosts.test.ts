@@ -45,7 +45,7 @@ t.test('links and releases', async (t) => {
     },
     {
       source: 'resources/files/remote_file.ts',
-      hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
+      hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/a', 'x').given('/srv/f', null),
       commands: () => ({ status: 0, stdout: `${'a'.repeat(64)}  /srv/a\n`, stderr: '' }),
       broken: (r) => remote_file(r, { path: '/srv/f', url: '/srv/a' }),
@@ -89,7 +89,7 @@ t.test('templates', async (t) => {
     },
     {
       source,
-      hint: 'templates have no partials: give the text as a variable',
+      hint: 'templates have no partials: pass the text as a variable',
       broken: () => render('{{> body}}'),
       repaired: () => render('{{body}}'),
     },

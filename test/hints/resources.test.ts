@@ -53,14 +53,14 @@ t.test('files', async (t) => {
   prove(t, [
     {
       source: 'resources/files/file.ts',
-      hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
+      hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/f', null),
       broken: (r) => file(r, { path: '/srv/f', content: 'x' }),
       repair: move('/srv/f'),
     },
     {
       source: 'resources/files/random_secret.ts',
-      hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
+      hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/f', null),
       broken: (r) => random_secret(r, { path: '/srv/f' }),
       repair: move('/srv/f'),

@@ -205,7 +205,7 @@ t.test('restarts and reloads', async (t) => {
     },
     {
       source: 'resources/services/config_check.ts',
-      hint: 'correct its configuration, then run again; it keeps running with the one it has',
+      hint: 'correct its configuration, then run again; it still runs with its current one',
       host: { requests: new FakeSupervisor({ running: ['web'] }).requests },
       commands: checking,
       given: damaged,
@@ -293,7 +293,7 @@ t.test('a server that is replaced on another port', async (t) => {
     },
     {
       source: 'resources/port_swap/web_server.ts',
-      hint: 'correct the file that the output names, then run again; it keeps running with the configuration it has',
+      hint: 'correct the file that the output names, then run again; it still runs with its current configuration',
       host: { requests: supervisor.requests },
       commands: checking,
       given: (host) => {

@@ -20,14 +20,14 @@ export async function fastcgiProblem(host: HostReader, socketPath: string, timeo
   const question = { socketPath, text: fastcgiRequest, enough: fastcgiHeaderLength, timeout }
   const answer = await nullIfForbidden(() => host.ask(question))
   if (answer === null || answer.startsWith(fastcgiAnswer)) return null
-  return `what listens at ${socketPath} is no FastCGI server`
+  return `the process at ${socketPath} is not a FastCGI server`
 }
 
 /** Returns what is wrong with HAProxy, by its runtime socket; null if nothing. */
 export async function haproxyProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
   const answer = await nullIfForbidden(() => host.ask({ socketPath, text: 'show info\n', timeout }))
   if (answer === null || /^Name: HAProxy$/m.test(answer)) return null
-  return `what listens at ${socketPath} is no HAProxy`
+  return `the process at ${socketPath} is not HAProxy`
 }
 
 /**
@@ -42,7 +42,7 @@ export async function varnishProblem(
   const headers = { 'X-Real-IP': '192.0.2.1' }
   const question = { host: address, port, method: 'PURGE', path: '/-readiness', headers, timeout, enough: 1024 }
   const answer = await host.request(question)
-  return 'x-varnish' in answer.headers ? null : `what listens at ${address}:${port} is no Varnish`
+  return 'x-varnish' in answer.headers ? null : `the process at ${address}:${port} is not Varnish`
 }
 
 /** Returns the answer. Null if the account of the run may not use the socket: that proves nothing about the service. */

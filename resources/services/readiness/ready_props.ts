@@ -18,7 +18,7 @@ export const httpReadyProp = z.strictObject({
   kind: z.literal('http').optional().describe('It answers an HTTP request; the default'),
   port: port.describe('Port it answers HTTP on'),
   host: address,
-  path: httpPath.default('/').describe('What to fetch; default /'),
+  path: httpPath.default('/').describe('Path to request; default /'),
   headers,
   statusMin: httpStatus.default(200).describe('Lowest status that means ready; default 200'),
   statusMax: httpStatus.default(399).describe('Highest status that means ready; default 399'),
@@ -34,7 +34,7 @@ const solr = z.strictObject({
   config: absolutePath.optional().describe('jetty.xml that says its host and port; where it says none, these apply'),
   port: port.default(8983).describe('Port it answers HTTP on; default 8983'),
   host: address,
-  path: httpPath.default('/solr/').describe('What to fetch; default /solr/'),
+  path: httpPath.default('/solr/').describe('Path to request; default /solr/'),
 })
 
 const zeo = z.strictObject({
@@ -72,12 +72,12 @@ const varnish = z.strictObject({
 const command = z.strictObject({
   kind: z.literal('command').describe('A command succeeds'),
   command: z.array(z.string().min(1)).min(1).describe('Program and arguments; it must not change anything'),
-  title: z.string().min(1).optional().describe('What it is called in messages; default: the command'),
+  title: z.string().min(1).optional().describe('Name of the check in messages; default: the command'),
   cwd: absolutePath.optional().describe('Directory it runs in'),
   user: z.string().min(1).optional().describe('Account it runs as'),
   group: z.string().min(1).optional().describe('Group it runs as'),
   environment: z.record(z.string(), z.string()).default({}).describe('Its variables'),
-  hint: z.string().min(1).optional().describe('What to do where it fails'),
+  hint: z.string().min(1).optional().describe('Hint for a failed check'),
 })
 
 const uptime = z.strictObject({

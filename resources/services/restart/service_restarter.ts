@@ -171,7 +171,7 @@ export class ServiceRestarter {
     const time = ready?.time ?? (status.unproven ? defaultUptime : undefined)
     return time === undefined || uptimeMs(status, deadline, isNewProcess) >= time.ms
       ? null
-      : `it has to stay up for ${time}`
+      : `it must stay up for ${time}`
   }
 
   /**

@@ -16,7 +16,7 @@ export async function offline(t: Test, site: DeploySite): Promise<void> {
   try {
     // Not in a network namespace: a run checks the clients' readiness at the loopback address.
     const unchanged = await site.done(t, ['deploy'], { ...client, ...cutOff })
-    t.match(unchanged.output, /warning: .*cannot ask git:.*going on with [0-9a-f]{40}/)
+    t.match(unchanged.output, /warning: .*cannot ask git:.*using [0-9a-f]{40}/)
     t.match(unchanged.output, /^nothing to do/m)
     t.strictSame(await pids(site), running)
     const named = await site.converge(['deploy', '--revision', 'elsewhere'], { ...client, ...cutOff })

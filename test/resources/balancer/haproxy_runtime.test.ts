@@ -107,7 +107,7 @@ t.test('what cannot be', async (t) => {
     ).servers()
   for (const [code, why] of [
     ['ENOENT', 'there is no such socket'],
-    ['ECONNREFUSED', 'nobody listens there'],
+    ['ECONNREFUSED', 'no process listens there'],
     ['EACCES', 'this account may not use the socket'],
   ] as const)
     await t.rejects(asked(code), {

@@ -145,7 +145,7 @@ t.test('a link to nothing: the dry run says what the run says', async (t) => {
 
 for (const [name, mode, words] of [
   ['before_restart.rb', '0644', /is a hook for Chef, and is not run: write deploy\/before_restart/],
-  ['before_restart', '0644', /is not run, since it is no executable: chmod \+x/],
+  ['before_restart', '0644', /is not run, since it is not executable: chmod \+x/],
 ] as const)
   t.test(`${name} with mode ${mode} is told of, once`, async (t) => {
     const on = new VirtualHost(host)

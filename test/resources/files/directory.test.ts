@@ -110,7 +110,7 @@ contract(t, directory, [
     name: 'a file in the way',
     props: { path },
     given: (host) => host.given(path, 'x'),
-    fails: /is a file, and a directory is to be there.*move it away/s,
+    fails: /is a file, but a directory was declared.*move it away/s,
   },
   {
     name: 'its parent has to be there',
@@ -142,7 +142,7 @@ contract(t, directory, [
     name: 'a link is not kept away by it',
     props: { path, absent: true },
     given: (host) => host.given('/mnt/x', '').given(path, { link: '/mnt' }),
-    fails: /is a link, and a directory is spoken of take it away with symlink/,
+    fails: /is a link, but a directory was declared absent take it away with symlink/,
   },
 ])
 

@@ -107,7 +107,7 @@ contract(t, file, [
     fails: 'is a directory',
   },
   {
-    name: 'its directory has to be there',
+    name: 'its directory must exist',
     props: { path: '/srv/no/where', content: 'x' },
     fails: /no such file or directory.*declare the directory/s,
   },
@@ -195,7 +195,7 @@ t.test('properties are checked before anything is done', (t) => {
   t.throws(wrong({ path: 'etc/motd', content: '' }), { message: /property path: an absolute path .got "etc\/motd"/ })
   t.throws(wrong({ path: '/etc/../motd', content: '' }), { message: /without '\.' or '\.\.'/ })
   t.throws(wrong({ path, content: '', mode: '644' }), { message: /property mode: a mode as four octal digits/ })
-  t.throws(wrong({ path }), { message: /content is needed unless absent/ })
+  t.throws(wrong({ path }), { message: /content is required unless absent/ })
   t.throws(wrong({ path, content: '', contnt: '' }), {
     message: /file has no property contnt/,
     hint: 'did you mean content?',

@@ -42,7 +42,7 @@ contract(t, random_secret, [
     name: 'a directory in the way',
     props: { path },
     given: (host) => void host.given(path, null),
-    fails: /is a directory, and a file with a secret is spoken of.*mv \/etc\/secret/s,
+    fails: /is a directory, but a file with a secret was declared.*mv \/etc\/secret/s,
   },
 ])
 

@@ -41,7 +41,7 @@ contract(t, symlink, [
     changes: ['replace /target = null', 'replace /kind = "absent"'],
   },
   {
-    name: 'its directory has to be there',
+    name: 'its directory must exist',
     props: { path: '/srv/nowhere/current', target: '/x' },
     fails: /no such file or directory.*declare the directory/s,
   },

@@ -160,8 +160,8 @@ t.test('a dry run runs nothing, and does not miss a program that is still to com
 t.test('a check that has nothing to check is refused at once', (t) => {
   const wrong = (verify: { command: string[]; inside?: string }) => () =>
     planOf((r) => file(r, { path, content: '', verify }))
-  t.throws(wrong({ command: ['proxy', '-c'] }), { message: /one of its arguments has to say %\{path\}/ })
+  t.throws(wrong({ command: ['proxy', '-c'] }), { message: /one argument must contain %\{path\}/ })
   t.throws(wrong({ command: ['%{path}'] }), { message: /one of its arguments/ })
-  t.throws(wrong({ command: ['proxy', '%{path}'], inside: 'http {}' }), { message: /it has to say %\{path\}/ })
+  t.throws(wrong({ command: ['proxy', '%{path}'], inside: 'http {}' }), { message: /must contain %\{path\}/ })
   t.end()
 })

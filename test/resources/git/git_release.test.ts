@@ -171,7 +171,7 @@ t.test('always: a new one each time, unless the last was not finished', async (t
 t.test('pin: the commit of the live release, and nobody is asked', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
-  t.match((await site.deploy({ pin: 'current' })).failure?.text, /no live release.*run a deploy first/s)
+  t.match((await site.deploy({ pin: 'current' })).failure?.text, /no current release.*run a deploy first/s)
   await site.deploy()
   site.commit({ 'a.txt': '2' })
   fs.renameSync(site.repository, `${site.repository}.away`)
@@ -259,7 +259,7 @@ t.test('links to what is shared, and purge', async (t) => {
   fs.symlinkSync('/tmp', `${site.repository}/out`)
   site.commit({})
   const refused: readonly [object, RegExp][] = [
-    [{ links: { log: 'log' } }, /directory log, where a link to .*purge_before_symlink of the app: \["log"\]/s],
+    [{ links: { log: 'log' } }, /directory log, where the release needs a link to .*purge_before_symlink of the app: \["log"\]/s],
     [{ links: { file: 'file.txt' } }, /file file.txt/],
     [{ links: { file: 'file.txt/x' } }, /file.txt is a file/],
     [{ links: { evil: 'out/evil' } }, /out is a link/],

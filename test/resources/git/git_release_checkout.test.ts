@@ -58,7 +58,7 @@ t.test('submodules, two levels deep', async (t) => {
     site.commit({})
     const before = fs.readdirSync(site.into)
     const { failure } = await site.deploy()
-    t.match(failure?.text, `the submodule a name is to be at ${commit}`)
+    t.match(failure?.text, `the submodule a name requires ${commit}`)
     t.match(failure?.text, /push that commit/)
     t.strictSame(fs.readdirSync(site.into), before, 'what failed leaves nothing')
   })

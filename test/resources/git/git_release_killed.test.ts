@@ -37,7 +37,7 @@ t.test('what killed runs leave is no release and does no harm', async (t) => {
   await t.test('what is no mirror is left alone', async (t) => {
     fs.rmSync(mirror, { recursive: true })
     fs.mkdirSync(`${mirror}/precious`, { recursive: true })
-    t.match((await site.deploy({ inputs: { a: 'c' } })).failure?.text, /is no git repository.*mv /s)
+    t.match((await site.deploy({ inputs: { a: 'c' } })).failure?.text, /is not a git repository.*mv /s)
     t.ok(fs.existsSync(`${mirror}/precious`))
   })
 })

@@ -134,7 +134,7 @@ t.test('a remote that cannot be reached', async (t) => {
   away()
   const same = await site.deploy()
   t.equal(same.report.outcome, 'unchanged', 'the branch is what it was the last time')
-  t.match(same.report.warnings.join(), new RegExp(`cannot ask ${site.repository}.*going on with ${first}`))
+  t.match(same.report.warnings.join(), new RegExp(`cannot ask ${site.repository}.*using ${first}`))
   t.equal(
     (await site.deploy({ inputs: { a: 'b' } })).releases.at(-1)?.commit,
     first,

@@ -203,7 +203,7 @@ t.test('it tells what it does, in order', async (t) => {
   t.strictSame(world.told, [
     'starting shop-9091',
     'waiting for http://127.0.0.1:9091/',
-    'port 9091 is live',
+    'port 9091 is current',
     'waiting until port 9090 has no connection',
   ])
   t.strictSame(world.gaps, [])
@@ -264,7 +264,7 @@ t.test('an upstream that was changed, loaded and put back by hand is loaded agai
   const report = await world.run()
   t.strictSame(
     report.resources.map(({ words }) => words),
-    ['tell the web server'],
+    ['reload the web server'],
   )
   t.equal(world.port, 9090)
   t.strictSame(world.up(), ['shop-9090'], 'the process stays')
@@ -314,7 +314,7 @@ t.test('one that does not come up is stopped, and the old one goes on', async (t
     await world.run()
     const failed = failureOf(await world.run({ directory: '/srv/shop/2' })) as Record<string, string>
     t.match(failed.message, message)
-    t.match(failed.message, /; it was stopped, and port 9090 goes on serving what it did$/)
+    t.match(failed.message, /; it was stopped, and port 9090 continues to serve the previous version$/)
     t.match(failed.output, /log of shop-9091|^$/)
     t.strictSame(world.up(), ['shop-9090'])
     t.equal(world.port, 9090)
@@ -468,7 +468,7 @@ t.test('a damaged program file of the idle port is repaired, and nothing is star
 t.test('refused at once', async (t) => {
   for (const [more, message] of [
     [{ ports: [9090, 9090] }, /two different ports/],
-    [{ command: 'server', environment: {} }, /it has to say %\{port\}/],
+    [{ command: 'server', environment: {} }, /must contain %\{port\}/],
     [{ upstream: { path: upstream, name: 'a b' } }, /letters, digits/],
     [{ environment: { A: `"'` } }, /without a quote at either end/],
   ] as const)

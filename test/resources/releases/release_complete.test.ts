@@ -39,7 +39,7 @@ contract(t, release_complete, [
     name: 'not a release',
     props: { release },
     given: (host) => host.given(release, null),
-    fails: /is no release.*git_release/s,
+    fails: /is not a release.*git_release/s,
   },
   {
     name: 'not on the disk, not marked',

@@ -89,7 +89,7 @@ contract(t, service_reload, [
     name: 'nobody knows it',
     props: { name: 'other', provider },
     host: supervised(),
-    fails: /other did not come up: .*it knows no such program/,
+    fails: /other did not come up: .*it has no such program/,
   },
 ])
 

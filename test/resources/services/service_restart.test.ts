@@ -105,7 +105,7 @@ contract(t, service_restart, [
     props: { services: [{ name: 'c9' }], provider },
     given: conf(),
     host: { requests: fakeOf().requests },
-    fails: /c9 did not come up: supervisord refused startProcess of c9: it knows no such program.*\[include\]/s,
+    fails: /c9 did not come up: supervisord refused startProcess of c9: it has no such program.*\[include\]/s,
   },
   {
     name: 'a command that is not there',

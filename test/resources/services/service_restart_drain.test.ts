@@ -318,8 +318,8 @@ async function killedThen(t: Test, at: string, expected: readonly RegExp[]): Pro
 }
 
 t.test('killed after the restart and before it was ready again: it is brought back, not restarted', async (t) => {
-  await killedThen(t, `tell ${socket} c2 state ready`, [/^bringing back c2 \(1 of 2\)$/, /^setting site\/c2 ready/])
-  await killedThen(t, 'tell lb2:9999 c1 health up', [/^bringing back c1 \(1 of 3\)$/, /^restarting c2 \(2 of 3\)$/])
+  await killedThen(t, `tell ${socket} c2 state ready`, [/^setting ready c2 \(1 of 2\)$/, /^setting site\/c2 ready/])
+  await killedThen(t, 'tell lb2:9999 c1 health up', [/^setting ready c1 \(1 of 3\)$/, /^restarting c2 \(2 of 3\)$/])
   await killedThen(t, 'stopProcess c1', [/^restarting c1 \(1 of 3\)$/, /^setting site\/c1 ready at lb2/])
 })
 
@@ -334,7 +334,7 @@ t.test('what is to be brought back has to answer first', async (t) => {
   const planned = await roll({}, 'one', 'plan')
   t.match(
     planned.resources.find(({ type }) => type === 'service_restart')?.words,
-    'restart c2, c3; bring back c1',
+    'restart c2, c3; set ready c1',
     'a dry run says so',
   )
   t.strictSame(
@@ -370,7 +370,7 @@ t.test('a balancer that cannot be asked is a warning, and the restart goes on', 
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [
-    /the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there; the restart goes on without it \(/,
+    /the balancer at \/run\/haproxy.sock cannot be asked: no process listens there; the restart continues without it \(/,
   ])
   t.equal(report.warnings.length, 1)
   t.notOk(host.changes.some((what) => what.startsWith(`tell ${socket}`)))
@@ -384,10 +384,10 @@ t.test('a client that does not run has no visitors: nothing about its balancers 
   t.strictSame([failureOf(first), first.warnings], [undefined, []])
   const one = await harness({ balancers, running: ['c1'], stopped: ['c2', 'c3'] }).roll()
   t.strictSame(failureOf(one), undefined)
-  t.match(one.warnings, [/the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there/])
+  t.match(one.warnings, [/the balancer at \/run\/haproxy.sock cannot be asked: no process listens there/])
   t.equal(one.warnings.length, 1)
   const other = await harness({ balancers, running: ['c3'], stopped: ['c1', 'c2'] }).roll()
-  t.match(other.warnings, [/haproxy.sock cannot be asked/, /lb2:9999 knows no server site\/c3/])
+  t.match(other.warnings, [/haproxy.sock cannot be asked/, /lb2:9999 has no server site\/c3/])
   t.equal(other.warnings.length, 2)
 })
 
@@ -417,7 +417,7 @@ t.test('a level that may not drain, and a server that the balancer does not know
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [
     /Permission denied; what it balances is restarted without draining \(.*level admin/,
-    /the balancer at lb2:9999 knows no server site\/c3/,
+    /the balancer at lb2:9999 has no server site\/c3/,
   ])
   t.equal(report.warnings.length, 2)
   t.notOk(host.changes.some((what) => what.includes(`${socket} set server site/c1 state ready`)))
@@ -432,7 +432,7 @@ t.test('what an operator has drained or put in maintenance stays so', async (t) 
   t.strictSame(failureOf(await roll({ balancers: [{ socket }] })), undefined)
   t.equal(states()[socket], 'ready, drain, maint')
   t.notOk(host.changes.slice(before).some((what) => /tell .* c[23] /.test(short(what))))
-  t.ok(told.includes(`site/c2 is in drain at ${socket} already, and stays so`))
+  t.ok(told.includes(`site/c2 is in drain at ${socket} already, and stays in it`))
 })
 
 t.test('the only one up is not drained: visitors had nowhere to go', async (t) => {
@@ -461,7 +461,7 @@ t.test('a balancer that does not take it for up: the roll ends there, and the ne
   const given = { balancers: [{ socket }], deadline: seconds(20) }
   t.match(failureOf(await roll(given)), {
     code: 'SERVER_NOT_UP',
-    message: `site/c1 answers, but ${socket} does not take it for up after 20 s; left on the old process: c2, c3`,
+    message: `site/c1 is ready, but ${socket} does not report it up after 20 s; left on the old process: c2, c3`,
     output: 'DOWN L7STS/500',
     hint: /option httpchk/,
   })
@@ -478,7 +478,7 @@ t.test('one that was down before, and is not found up: a warning', async (t) => 
   const { roll } = harness({ balancers: [{ healthy, tracking: true }], running: ['c1', 'c3'], stopped: ['c2'] })
   const report = await roll({ balancers: [{ socket }], deadline: seconds(20) })
   t.strictSame(failureOf(report), undefined)
-  t.match(report.warnings, [/site\/c2 answers, but .* does not take it for up after 20 s/])
+  t.match(report.warnings, [/site\/c2 is ready, but .* does not report it up after 20 s/])
 })
 
 t.test('several at once: no further one begins after a failure, those under way end', async (t) => {

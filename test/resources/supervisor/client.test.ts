@@ -110,7 +110,7 @@ t.test('faults in plain words', async (t) => {
   )
   await t.rejects(supervisor.stopProcess('b'), {
     code: 'SUPERVISOR_BAD_NAME',
-    message: 'supervisord refused stopProcess of b: it knows no such program',
+    message: 'supervisord refused stopProcess of b: it has no such program',
     hint: /\[include\]/,
   })
   await t.rejects(supervisor.startProcess('a'), {

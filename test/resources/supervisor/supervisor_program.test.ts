@@ -135,7 +135,7 @@ redirect_stderr=true
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
     fails: /was not written by converge/,
   },
-  { name: 'its directory has to be there', props, fails: /no such file or directory/ },
+  { name: 'its directory must exist', props, fails: /no such file or directory/ },
   {
     name: 'absent: stopped, forgotten, and the file removed last',
     props: { name: 'site-client1', absent: true },

@@ -93,8 +93,8 @@ t.test('fastcgi: a worker answers, without a script', async (t) => {
   t.equal(await serves('fine', worker), null)
   const hangs = (socket: Socket) => void socket.on('data', () => undefined)
   t.match(await serves('hangs', hangs), /hangs did not answer within 1 s/)
-  t.match(await serves('ssh', greets('SSH-2.0-OpenSSH_9.2\r\n')), /ssh is no FastCGI server/)
-  t.match(await serves('ends', (socket) => void socket.end()), /ends is no FastCGI server/)
+  t.match(await serves('ssh', greets('SSH-2.0-OpenSSH_9.2\r\n')), /ssh is not a FastCGI server/)
+  t.match(await serves('ends', (socket) => void socket.end()), /ends is not a FastCGI server/)
   t.match(await problem({ kind: 'fastcgi', socket: `${at}/none` }), /ENOENT/)
   const forbidden = new VirtualHost()
   forbidden.ask = () => Promise.reject(new ConvergeError('no', { code: 'EACCES' }))
@@ -111,7 +111,7 @@ t.test('haproxy: its port, and its runtime socket', async (t) => {
     )
   t.equal(await asked('fine', 'Name: HAProxy\nVersion: 2.6.12\n'), null)
   t.match(await asked('hangs', null), /hangs did not answer within 1 s/)
-  t.match(await asked('other', '* OK\n'), /other is no HAProxy/)
+  t.match(await asked('other', '* OK\n'), /other is not HAProxy/)
   t.match(await problem({ kind: 'haproxy', port, socket: `${at}/none` }), /ENOENT/)
   t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens at 127.0.0.1:1/)
 })
@@ -122,7 +122,7 @@ t.test('varnish: it answers, and says so', async (t) => {
     return problem({ kind: 'varnish', port: await listening(t, server) })
   }
   t.equal(await asked({ 'X-Varnish': '2' }), null)
-  t.match(await asked({ Server: 'nginx' }), /is no Varnish/)
+  t.match(await asked({ Server: 'nginx' }), /is not Varnish/)
   t.match(await asked(null), /did not answer within 1 s/)
 })
 
