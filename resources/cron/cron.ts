@@ -52,7 +52,7 @@ const props = z
     absent: z.boolean().optional().describe('Keep the job away instead; default false'),
   })
   .refine((props) => props.absent === true || (props.schedule !== undefined && props.command !== undefined), {
-    error: 'schedule and command are needed unless absent is true',
+    error: 'schedule and command are required unless absent is true',
     path: ['schedule'],
   })
 type Props = z.output<typeof props>

@@ -106,7 +106,7 @@ const props = z
       ),
   })
   .refine((props) => props.absent === true || props.content !== undefined, {
-    error: 'content is needed unless absent is true',
+    error: 'content is required unless absent is true',
     path: ['content'],
   })
 

@@ -27,7 +27,7 @@ const props = z
       .describe('Group that owns the link when it is made; default: the group of the run'),
   })
   .refine((props) => props.absent === true || props.target !== undefined, {
-    error: 'target is needed unless absent is true',
+    error: 'target is required unless absent is true',
     path: ['target'],
   })
 

@@ -45,7 +45,7 @@ const props = z
     absent: z.boolean().default(false).describe('Stop the program and remove its file; default false'),
   })
   .refine((props) => props.absent || props.command !== undefined, {
-    error: 'command is needed unless absent is true',
+    error: 'command is required unless absent is true',
     path: ['command'],
   })
   .refine((props) => (props.type === 'eventlistener') === props.events.length > 0 || props.absent, {
