@@ -1,14 +1,12 @@
 /** Drains servers at their balancers before a restart or a stop, and sets them ready after a restart. */
 import type { Host } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
-import type { Context } from '../../core/model/resource.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { Deadline } from '../services/deadline.ts'
+import { BalancerLookup, hintSuffix, type Reporter } from './balancer_lookup.ts'
 import { type DrainRules, DrainTurn, type ServerAtBalancer } from './drain_turn.ts'
 import { drainRecordName, isDrainedByUs, requireUnreachable } from './drained_servers.ts'
-import { type Balancer, BalancerClient, type BalancerServer } from './haproxy_runtime.ts'
-
-type Reporter = Pick<Context, 'progress' | 'warn'>
+import type { Balancer, BalancerClient, BalancerServer } from './haproxy_runtime.ts'
 
 /** The two reasons to drain a server, each with its past participle. */
 const participles = { restart: 'restarted', stop: 'stopped' } as const
@@ -22,13 +20,7 @@ const defaultRules: DrainRules = {
 }
 
 export class ServerDrainer {
-  private readonly clients: readonly BalancerClient[]
-  /** Balancers that did not answer once: asked again only if a server is still drained there. */
-  private readonly unreachable = new Set<string>()
-  /** Servers that do not run. */
-  private readonly idle = new Set<string>()
-  /** Why a balancer cannot be reached, kept until it is reported for a server that runs. */
-  private readonly unreported = new Map<string, string>()
+  private readonly lookup: BalancerLookup
   /** Servers that are drained now, each with a promise that settles when the server is ready again. */
   private readonly drained = new Map<string, Promise<unknown>>()
   /** The end of the previous turn: a server looks at the others and leaves before the next one looks. */
@@ -42,12 +34,12 @@ export class ServerDrainer {
     private readonly verb: keyof typeof participles = 'restart',
     private readonly rules: DrainRules = defaultRules,
   ) {
-    this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
+    this.lookup = new BalancerLookup(host, balancers, reporter, verb)
   }
 
   /** Records that a server does not run: a balancer that cannot drain it is no reason for a warning then. */
   markIdle(server: string): void {
-    this.idle.add(server)
+    this.lookup.markIdle(server)
   }
 
   /**
@@ -90,7 +82,7 @@ export class ServerDrainer {
    */
   async stopDrained(server: string, stop: () => Promise<void>): Promise<void> {
     const places: ServerAtBalancer[] = []
-    for (const { client, now } of await this.findAtAll(server))
+    for (const { client, now } of await this.lookup.findAtAll(server))
       if (now.admin === 'ready' ? await this.drain(client, now) : isDrainedByUs(this.host, client.balancer, server))
         places.push({ client, now, others: [] })
     await this.waitUntilIdle(server, places)
@@ -104,7 +96,7 @@ export class ServerDrainer {
     } catch (thrown) {
       const error = asConvergeError(thrown)
       if (['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code))
-        return this.reportLost(client, error)
+        return this.lookup.reportLost(client, error)
       // A server that the balancer no longer has cannot be drained there.
       if (error.code !== 'NO_SERVER') throw thrown
     }
@@ -116,7 +108,7 @@ export class ServerDrainer {
    * @returns the places where it takes no visitors any more; null if the restart did not begin
    */
   private async drainEverywhere(server: string, stopped: () => boolean): Promise<ServerAtBalancer[] | null> {
-    const find = () => this.findAtAll(server)
+    const find = () => this.lookup.findAtAll(server)
     const turn = new DrainTurn(this.host, server, this.rules, {
       find,
       drained: this.drained,
@@ -149,17 +141,8 @@ export class ServerDrainer {
       await client.ready(server)
       this.host.record(drainRecordName(client.balancer, server), '')
     } catch (error) {
-      this.reportLost(client, requireUnreachable(error))
+      this.lookup.reportLost(client, requireUnreachable(error))
     }
-  }
-
-  private async findAtAll(server: string): Promise<ServerAtBalancer[]> {
-    const found: ServerAtBalancer[] = []
-    for (const client of this.clients) {
-      const place = await this.findServer(client, server)
-      if (place) found.push(place)
-    }
-    return found
   }
 
   private async drain(client: BalancerClient, server: BalancerServer): Promise<boolean> {
@@ -189,7 +172,7 @@ export class ServerDrainer {
     for (const { client } of places) {
       // Idle twice in a row: a request on its way to the server counts only a moment later.
       for (let idle = 0; idle < 2; ) {
-        const place = await this.findServer(client, server)
+        const place = await this.lookup.findServer(client, server)
         if (place === null) break
         const busy = place.now.sessions + place.now.queue
         idle = busy === 0 ? idle + 1 : 0
@@ -209,18 +192,20 @@ export class ServerDrainer {
    * @throws SERVER_NOT_UP if a balancer that had drained the server does not show it up
    */
   async setReady(server: string, limit: Duration): Promise<void> {
-    for (const client of this.clients) {
+    for (const client of this.lookup.clients) {
       const ours = isDrainedByUs(this.host, client.balancer, server)
-      const place = ours ? await this.retryFindServer(client, server) : await this.findServer(client, server)
+      const place = ours
+        ? await this.lookup.retryFindServer(client, server)
+        : await this.lookup.findServer(client, server)
       // The operator drained it, or nothing needs to change.
       if (!ours && (place === null || place.now.admin !== 'ready' || place.now.up)) continue
       try {
         if (place !== null) await this.setReadyAt(place, { limit, ours })
         // A server that the balancer no longer has cannot be drained; a balancer that does not answer may still have it
         // drained.
-        if (ours && !this.unreachable.has(client.label)) this.host.record(drainRecordName(client.balancer, server), '')
+        if (ours && this.lookup.isReachable(client)) this.host.record(drainRecordName(client.balancer, server), '')
       } catch (error) {
-        this.reportLost(client, requireUnreachable(error))
+        this.lookup.reportLost(client, requireUnreachable(error))
       }
     }
   }
@@ -253,7 +238,7 @@ export class ServerDrainer {
   private async waitUntilUp(client: BalancerClient, server: string, limit: Duration): Promise<ConvergeError | null> {
     const deadline = new Deadline(this.host, limit)
     for (;;) {
-      const place = await this.findServer(client, server)
+      const place = await this.lookup.findServer(client, server)
       if (place === null || place.now.up || place.now.admin !== 'ready') return null
       if (await deadline.pause()) continue
       const { status, check } = place.now
@@ -264,74 +249,4 @@ export class ServerDrainer {
       })
     }
   }
-
-  /** Looks at a balancer again, for a few seconds: it answered a moment ago and may be reloading. */
-  private async retryFindServer(client: BalancerClient, server: string): Promise<ServerAtBalancer | null> {
-    const deadline = new Deadline(this.host, seconds(5))
-    this.unreachable.delete(client.label)
-    for (;;) {
-      try {
-        return this.select(client, server, await client.servers())
-      } catch (thrown) {
-        const error = requireUnreachable(thrown)
-        if (await deadline.pause()) continue
-        this.reportLost(client, error)
-        return null
-      }
-    }
-  }
-
-  private reportLost(client: BalancerClient, error: ConvergeError): void {
-    const { message } = error
-    this.unreachable.add(client.label)
-    this.reporter.warn(`${message}; the next run that reaches it sets the servers ready again${hintSuffix(error)}`)
-  }
-
-  private async findServer(client: BalancerClient, server: string): Promise<ServerAtBalancer | null> {
-    if (this.unreachable.has(client.label)) {
-      this.reportUnreachable(client, server)
-      return null
-    }
-    try {
-      return this.select(client, server, await client.servers())
-    } catch (thrown) {
-      const error = asConvergeError(thrown)
-      if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
-      this.unreachable.add(client.label)
-      const message = `${error.message}; the ${this.verb} continues without it${this.coordinationWarning()}${hintSuffix(error)}`
-      this.unreported.set(client.label, message)
-      this.reportUnreachable(client, server)
-      return null
-    }
-  }
-
-  private reportUnreachable({ label }: BalancerClient, server: string): void {
-    const message = this.unreported.get(label)
-    if (message === undefined || this.idle.has(server)) return
-    this.unreported.delete(label)
-    this.reporter.warn(message)
-  }
-
-  /** Returns the end of a warning if no balancer answers: hosts coordinate through the balancers only. */
-  private coordinationWarning(): string {
-    const isUnknown = this.clients.every(({ label }) => this.unreachable.has(label))
-    return this.verb === 'restart' && isUnknown ? ', and other hosts may restart theirs at the same time' : ''
-  }
-
-  private select(client: BalancerClient, name: string, servers: readonly BalancerServer[]): ServerAtBalancer | null {
-    const now = servers.find((one) => one.name === name)
-    if (now === undefined) {
-      const message = `the balancer at ${client.label} has no server ${name}, so nothing is drained there (run converge configure on its host)`
-      // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
-      // its entry already.
-      if (this.verb === 'restart' && !this.idle.has(name)) this.reporter.warn(message)
-      return null
-    }
-    const others = servers.filter((one) => one.backend === now.backend && one.name !== name)
-    return { client, now, others }
-  }
-}
-
-function hintSuffix({ hint }: ConvergeError): string {
-  return hint === undefined ? '' : ` (${hint})`
 }

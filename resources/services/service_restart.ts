@@ -6,93 +6,19 @@ import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { sameJson } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
-import { absolutePath, Duration, duration, seconds } from '../../core/model/units.ts'
-import { drainProps, serverProp } from '../balancer/balancer_props.ts'
+import { Duration, seconds } from '../../core/model/units.ts'
 import type { DrainRules } from '../balancer/drain_turn.ts'
 import { balancersStillDraining, balancersWithDrainRecord, predictReady } from '../balancer/drained_servers.ts'
 import { ServerDrainer } from '../balancer/draining.ts'
-import { checkConfiguration, checkProps } from './config_check.ts'
+import { checkConfiguration } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
-import { nameProp, providerProp } from './managers/types.ts'
 import { hasCheck } from './readiness/readiness.ts'
-import { readyProp } from './readiness/ready_props.ts'
-import { loadsProp } from './restart/loaded_files.ts'
-import { countUnavailable, forEachLimited, maxUnavailableProp } from './restart/max_unavailable.ts'
+import { countUnavailable, forEachLimited } from './restart/max_unavailable.ts'
 import { restartError } from './restart/restart_failure.ts'
+import { type RestartedService, type RestartProps, restartProps } from './restart/restart_props.ts'
 import { RestartRecord, restartDigest } from './restart/restart_record.ts'
 import { ServiceRestarter } from './restart/service_restarter.ts'
-
-const service = z.strictObject({
-  name: nameProp.describe('Name of the program or unit'),
-  configuration: z
-    .string()
-    .optional()
-    .describe('Digest that only this service depends on, such as `program.digest`; a change restarts it'),
-  loads: loadsProp.optional(),
-  ready: readyProp.optional().describe('Check that it is ready; default: it stays up for 5 s'),
-  log: absolutePath.optional().describe('Log whose end is displayed after a failure; default: the log of its manager'),
-  delay: duration.optional().describe('Pause before this service, instead of the common `delay`'),
-  server: serverProp
-    .optional()
-    .describe('Its name in `balancers`, as `backend/name`; without it, the service is not drained'),
-})
-
-const props = z
-  .strictObject({
-    services: z.array(service).min(1).describe('In the order they are restarted in'),
-    provider: providerProp
-      .default({ kind: 'systemd' })
-      .describe('Their service manager; default: systemd, or init scripts if systemd does not run'),
-    delay: duration
-      .default(() => seconds(0))
-      .describe('Pause between two restarts of services that were running; default 0. Cookbook: restart_delay'),
-    ...checkProps,
-    deadline: duration
-      .default(() => seconds(120))
-      .describe('Time limit for each service to stop, start and become ready; default 120 s'),
-    ...drainProps,
-    drain: z
-      .boolean()
-      .default(true)
-      .describe(
-        'With false, no server is drained; servers that an earlier run has left drained are set ready anyway; default true',
-      ),
-    neighbours: z
-      .array(z.string())
-      .default([])
-      .describe(
-        'Hosts that may restart the same services at the same time: without `balancers`, a warning names them; default: none',
-      ),
-    maxUnavailable: maxUnavailableProp
-      .default(1)
-      .describe(
-        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); of the services here, and of all servers of a backend, also those of other hosts; default 1",
-      ),
-    adopt: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Count a running service as up to date if no run has restarted it yet and no resource in `when` has changed; default false',
-      ),
-    start: z
-      .boolean()
-      .default(true)
-      .describe(
-        'Start services that are down; default true. With false, they stay down, and read everything when they start',
-      ),
-    force: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Name of one command that restarts all services regardless of changes, once for each name'),
-  })
-  .refine(({ services }) => new Set(services.map(({ name }) => name)).size === services.length, {
-    error: 'each service once',
-    path: ['services'],
-  })
-type Props = z.output<typeof props>
-type Service = z.output<typeof service>
 
 const state = z.record(
   z.string(),
@@ -106,7 +32,7 @@ const state = z.record(
 )
 type State = z.output<typeof state>
 
-async function read(host: HostReader, given: Props, context: Context): Promise<State> {
+async function read(host: HostReader, given: RestartProps, context: Context): Promise<State> {
   const reader = serviceReader(host, given.provider)
   const found: State = {}
   for (const one of given.services) {
@@ -124,7 +50,7 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
   return found
 }
 
-function desired(given: Props, now: State, context: Context): State {
+function desired(given: RestartProps, now: State, context: Context): State {
   return Object.fromEntries(
     given.services.map((one) => {
       const found = now[one.name]
@@ -150,7 +76,7 @@ const progressVerbs = {
   'set ready': 'setting ready',
 } as const
 
-async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
+async function restartAll(host: Host, given: RestartProps, context: Context): Promise<void> {
   const manager = serviceManager(host, given.provider)
   const names = given.services.map(({ name }) => name)
   await checkConfiguration(
@@ -165,7 +91,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const wanted = desired(given, now, context)
   const changed = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
   // Services without visitors come first: then another one is up while the rest restarts.
-  const isOut = ({ name }: Service) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
+  const isOut = ({ name }: RestartedService) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
   const due = [...changed.filter(isOut), ...changed.filter((one) => !isOut(one))]
   const roll = new ServiceRestarter(host, manager, given.deadline, context)
   const draining = new ServerDrainer(
@@ -180,7 +106,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const failures = new Map<string, unknown>()
   const proving = new Map<string, () => Promise<void>>()
   const stopped = () => failures.size > 0
-  const drained = ({ server }: Service) =>
+  const drained = ({ server }: RestartedService) =>
     server === undefined ? [] : balancersWithDrainRecord(host, given.balancers, server)
   let restarts = 0
   let hasWarned = given.balancers.length > 0 || given.neighbours.length === 0
@@ -189,7 +115,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     hasWarned = true
   }
 
-  const restart = async (one: Service) => {
+  const restart = async (one: RestartedService) => {
     // From here on the process does not match its last restart, also if this restart fails and the release is rolled
     // back.
     const record = new RestartRecord(host, given, one, context)
@@ -213,7 +139,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
       )
     }
   }
-  const work = async (one: Service, index: number): Promise<boolean> => {
+  const work = async (one: RestartedService, index: number): Promise<boolean> => {
     const what = chooseAction(now[one.name], wanted[one.name])
     if (hasCheck(one.ready)) await settle()
     if (what === 'restart' && restarts++ > 0) await pauseBefore(host, given, one, context)
@@ -252,21 +178,21 @@ function coordinationWarning(neighbours: readonly string[]): string {
 }
 
 /** Returns the rules for draining: another host may drain and restart its server for as long as this one may. */
-function drainRules({ services, maxUnavailable, drainDeadline, deadline }: Props): DrainRules {
+function drainRules({ services, maxUnavailable, drainDeadline, deadline }: RestartProps): DrainRules {
   const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
   const restart = new Duration(drainDeadline.ms + deadline.ms)
   return { own, maxUnavailable, waitLimit: drainDeadline, restartLimit: restart }
 }
 
 /** Returns the balancers to contact: without draining, only those where a server is still drained. */
-function balancersToContact(host: HostReader, { balancers, drain, services }: Props): Props['balancers'] {
+function balancersToContact(host: HostReader, { balancers, drain, services }: RestartProps): RestartProps['balancers'] {
   if (drain) return balancers
   return balancers.filter((one) =>
     services.some(({ server }) => server && balancersWithDrainRecord(host, [one], server).length > 0),
   )
 }
 
-async function pauseBefore(host: Host, given: Props, one: Service, context: Context): Promise<void> {
+async function pauseBefore(host: Host, given: RestartProps, one: RestartedService, context: Context): Promise<void> {
   const delay = one.delay ?? given.delay
   if (delay.ms === 0) return
   context.progress(`waiting ${delay} before ${one.name}`)
@@ -298,7 +224,7 @@ export const service_restart = defineResource(
       },
     ],
     key: ({ services }) => services.map(({ name }) => name).join(' '),
-    props,
+    props: restartProps,
     state,
     readsAhead: true,
     when: 'cause',

@@ -41,7 +41,7 @@ t.test('the connection to supervisord', async (t) => {
       repair: (host) => stopped.startSupervisord(host),
     },
     {
-      source,
+      source: 'resources/supervisor/answers.ts',
       hint: 'upgrade supervisor to 3.0 or later',
       host: { requests: old },
       given: (host) => {

@@ -1,14 +1,8 @@
 /** Controls services that supervisord runs. */
 import type { Host, HostReader } from '../../../core/host/types.ts'
 import { milliseconds } from '../../../core/model/units.ts'
-import {
-  type ConfigChanges,
-  errorCode,
-  isSupervisorDown,
-  type ProcessInfo,
-  Supervisor,
-  type SupervisorReader,
-} from '../../supervisor/client.ts'
+import type { ConfigChanges, ProcessInfo } from '../../supervisor/answers.ts'
+import { errorCode, isSupervisorDown, Supervisor, type SupervisorReader } from '../../supervisor/client.ts'
 import {
   absent,
   lastLines,

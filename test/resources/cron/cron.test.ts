@@ -264,7 +264,7 @@ contract(t, cron, [
     props: { ...job, user: 'deploy' },
     given: withCron,
     host: ann,
-    fails: /only root.*for deploy.*as deploy/s,
+    fails: /only root.*of deploy.*as deploy/s,
   },
   { name: 'no cron', props: job, host: root, fails: /no cron on this host.*apt-get install cron/s },
   {

@@ -147,7 +147,7 @@ contract(t, archive, [
     name: 'a page in place of it',
     props: { url, into },
     host: serving('<html>'),
-    fails: /cannot be unpacked.*what it gives is incomplete.*tar archive/s,
+    fails: /cannot be unpacked.*the file is incomplete.*tar archive/s,
   },
   {
     name: 'zip without unzip',

@@ -85,7 +85,7 @@ contract(t, template, [
   fails('{{#a}}x{{/a}}', /"a" is not among/),
   fails('{{iniList a}}', /iniList takes a list, not a string/, { a: 'x' }),
   fails('{{join a}}', /join must be a string, a number or a boolean, not a map/, { a: [{}] }),
-  fails('{{quote a}}', /quote has to be .*not null/, { a: null }),
+  fails('{{quote a}}', /quote must be .*not null/, { a: null }),
   fails('{{#eachSorted a}}{{/eachSorted}}', /eachSorted takes a map/, { a: 'x' }),
   fails('{{> part}}', /there is no partial part/),
 ])

@@ -161,7 +161,7 @@ t.test('a check that has nothing to check is refused at once', (t) => {
   const wrong = (verify: { command: string[]; inside?: string }) => () =>
     planOf((r) => file(r, { path, content: '', verify }))
   t.throws(wrong({ command: ['proxy', '-c'] }), { message: /one argument must contain %\{path\}/ })
-  t.throws(wrong({ command: ['%{path}'] }), { message: /one of its arguments/ })
+  t.throws(wrong({ command: ['%{path}'] }), { message: /one argument must contain/ })
   t.throws(wrong({ command: ['proxy', '%{path}'], inside: 'http {}' }), { message: /must contain %\{path\}/ })
   t.end()
 })

@@ -145,7 +145,7 @@ t.test('a directory of the real host: changed is another release, pinned is refu
   t.equal(dry.host.readText(`${site.into}/${dry.live}/src/b.py`), '1', 'a dry run sees the files')
   t.equal((await site.deploy({ ...props, pin: 'current' })).report.outcome, 'unchanged')
   const pinned = await site.deploy({ ...props, pin: 'current', inputs: { a: 'b' } })
-  t.match(pinned.failure?.text, /is not what it was.*run a deploy/s)
+  t.match(pinned.failure?.text, /has changed since the run read it.*run a deploy/s)
 })
 
 t.test('what stands for a release where no host is looked at', async (t) => {

@@ -345,7 +345,7 @@ t.test('an upstream that the web server does not take is put back', async (t) =>
   const commands = { checks: 0 }
   Object.defineProperty(world, 'broken', { get: () => (commands.checks++ > 0 ? 'no' : '') })
   const failed = failureOf(await world.run({ directory: '/srv/shop/2' })) as Record<string, string>
-  t.match(failed, { code: 'CHECK_FAILED', message: /it was stopped, and port 9090 goes on/ })
+  t.match(failed, { code: 'CHECK_FAILED', message: /it was stopped, and port 9090 continues to serve/ })
   t.equal(world.host.readText(upstream), before)
   t.strictSame(world.up(), ['shop-9090'])
 })

@@ -224,7 +224,7 @@ contract(t, virtualenv, [
     name: 'something else is in the way',
     props: { path },
     given: (host) => void host.given(`${path}/index.html`, ''),
-    fails: /no Python environment.*mv \/srv\/venv/s,
+    fails: /not a Python environment.*mv \/srv\/venv/s,
   },
   {
     name: 'a file is in the way',

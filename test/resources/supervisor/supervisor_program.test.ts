@@ -196,7 +196,7 @@ t.test('a fault of supervisord is told, and the file stays', async (t) => {
 t.test('refused at once, with the reason', async (t) => {
   for (const [given, message] of [
     [{ name: 'a b', command: 'x' }, /letters, digits, dots/],
-    [{ name: 'a' }, /command is needed/],
+    [{ name: 'a' }, /command is required/],
     [{ name: 'a', command: 'x\ny' }, /one line/],
     [{ name: 'a', command: 'x', environment: { 'A-B': 'x' } }, /environment/],
     [{ name: 'a', command: 'x', environment: { A: 'x\ry' } }, /without a carriage return/],
