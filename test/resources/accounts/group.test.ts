@@ -9,21 +9,21 @@ const groups = (...lines: string[]) => `root:x:0:\n${lines.map((line) => `${line
 
 contract(t, group, [
   {
-    name: 'made where it is not',
+    name: 'creates a missing group',
     props: { name: 'site' },
     host,
     changes: ['replace /exists = true'],
     then: (t, host) => t.match(host.groupNamed('site'), { name: 'site' }),
   },
   {
-    name: 'made with the number asked for',
+    name: 'creates it with the given number',
     props: { name: 'site', gid: 4000 },
     host,
     changes: ['replace /gid = 4000', 'replace /exists = true'],
     then: (t, host) => t.equal(host.groupNamed('site')?.gid, 4000),
   },
   {
-    name: 'its number is corrected, its members stay',
+    name: 'corrects its number, and keeps its members',
     props: { name: 'site', gid: 4001 },
     given: (host) => host.given('/etc/group', groups('site:x:4000:root')),
     host,
@@ -31,7 +31,7 @@ contract(t, group, [
     then: (t, host) => t.strictSame(host.groupNamed('site'), { name: 'site', gid: 4001, members: ['root'] }),
   },
   {
-    name: 'a missing member joins, the others stay',
+    name: 'adds a missing member, and keeps the others',
     props: { name: 'site', members: ['root', 'ann'] },
     given: (host) => {
       host.given('/etc/group', groups('site:x:4000:ann,bob'))
@@ -42,14 +42,14 @@ contract(t, group, [
     then: (t, host) => t.strictSame(host.groupNamed('site')?.members, ['ann', 'bob', 'root']),
   },
   {
-    name: 'left alone where all is as it should be',
+    name: 'unchanged if correct',
     props: { name: 'site', members: ['root'], gid: 4000 },
     given: (host) => host.given('/etc/group', groups('site:x:4000:ann,root')),
     host,
     changes: [],
   },
   {
-    name: 'kept away',
+    name: 'absent',
     props: { name: 'site', absent: true },
     given: (host) => host.given('/etc/group', groups('site:x:4000:ann')),
     host,
@@ -65,13 +65,13 @@ contract(t, group, [
     fails: /gid 4000 belongs to the group shop.*another gid/s,
   },
   {
-    name: 'a member that is no account',
+    name: 'a member without an account',
     props: { name: 'site', members: ['nobody-here'] },
     host,
     fails: /no account nobody-here.*user\(\)/s,
   },
   {
-    name: 'only root can, and the command is told',
+    name: 'requires root, and displays the command',
     props: { name: 'site', gid: 4000 },
     host: ordinary,
     fails: /only root.*ann.*groupadd --gid 4000 site/s,

@@ -15,7 +15,7 @@ const withAnn = (host: VirtualHost) => {
 
 contract(t, user, [
   {
-    name: 'made with a group of its own and a home',
+    name: 'creates an account with its own group and a home',
     props: { name: 'deploy' },
     host,
     changes: ['replace /homeDirectory = "present"', 'replace /exists = true'],
@@ -27,7 +27,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'made as the recipe says',
+    name: 'creates it with all properties',
     props: { name: 'deploy', uid: 2000, group: 'www-data', groups: ['adm'], home: '/srv/deploy', shell: '/bin/bash' },
     given: withAnn,
     host,
@@ -43,7 +43,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'a group of its name is there already',
+    name: 'a group of its name exists',
     props: { name: 'solr', system: true },
     given: (host) => host.given('/etc/group', 'root:x:0:\nsolr:x:123:\n'),
     host,
@@ -54,7 +54,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'shell and groups are corrected, all else stays',
+    name: 'corrects shell and groups, and keeps the rest',
     props: { name: 'ann', shell: '/bin/bash', groups: ['www-data', 'adm'] },
     given: withAnn,
     host,
@@ -66,7 +66,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'the home moves with what is in it',
+    name: 'moves the home with its content',
     props: { name: 'ann', home: '/srv/ann' },
     given: withAnn,
     host,
@@ -74,7 +74,7 @@ contract(t, user, [
     then: (t, host) => t.equal(host.readText('/srv/ann/notes'), 'hers'),
   },
   {
-    name: 'a home that got lost is made again',
+    name: 'creates a lost home again',
     props: { name: 'ann' },
     given: (host) => host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\nann:x:1000:0::/home/far/ann:/bin/sh\n'),
     host,
@@ -82,14 +82,14 @@ contract(t, user, [
     then: (t, host) => t.match(host.stat('/home/far/ann'), { kind: 'directory', uid: 1000 }),
   },
   {
-    name: 'left alone where all is as it should be',
+    name: 'unchanged if correct',
     props: { name: 'ann', uid: 1000, groups: ['adm'] },
     given: withAnn,
     host,
     changes: [],
   },
   {
-    name: 'kept away; its home stays',
+    name: 'absent; keeps its home',
     props: { name: 'ann', absent: true },
     given: withAnn,
     host,
@@ -100,7 +100,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'kept away with its home',
+    name: 'absent with its home',
     props: { name: 'ann', absent: true, manageHome: true },
     given: withAnn,
     host,
@@ -114,21 +114,21 @@ contract(t, user, [
     fails: /uid 1000 belongs to the account ann/,
   },
   {
-    name: 'a group that is not there',
+    name: 'a missing group',
     props: { name: 'bob', group: 'wheel' },
     host,
     fails: /no group wheel.*group\(\)/s,
   },
   { name: 'a primary group by a number that is not there', props: { name: 'bob', gid: 77 }, host, fails: /gid 77/ },
   {
-    name: 'only root can, and the command is told',
+    name: 'requires root, and displays the command',
     props: { name: 'bob', shell: '/bin/sh' },
     host: ordinary,
     fails: /only root.*useradd --shell \/bin\/sh --user-group --create-home bob/s,
   },
 ])
 
-t.test('in a dry run files can belong to an account that is only planned', async (t) => {
+t.test('in a dry run, files can belong to a planned account', async (t) => {
   const plan = planOf((r) => {
     user(r, { name: 'deploy', home: '/srv/deploy' })
     file(r, { path: '/srv/deploy/.profile', content: 'x', owner: 'deploy', group: 'deploy' })

@@ -81,7 +81,7 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
   return { run, seen, told, states, set, tell, simulation, first }
 }
 
-t.test('two hosts at the same moment: one after the other', async (t) => {
+t.test('two hosts at the same moment drain one after the other', async (t) => {
   const { run, seen, told, states } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
   t.strictSame(seen, { fewest: 1, mostOut: 1 })
@@ -89,7 +89,7 @@ t.test('two hosts at the same moment: one after the other', async (t) => {
   t.strictSame(states(), ['ready ready', 'ready ready'])
 })
 
-t.test('one waits while another one starts, for longer than it may drain', async (t) => {
+t.test('waits while another server starts, for longer than the drain limit', async (t) => {
   const { run, seen, told } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'b', takes: 150 }, { server: 'a', begins: 5 }), [null, null])
   t.strictSame(seen, { fewest: 1, mostOut: 1 })
@@ -109,7 +109,7 @@ t.test('a restart that failed on another host: the last server that is up does n
   t.match(third, /was not restarted/)
 })
 
-t.test('the others have been down for a long time: a restart without draining, at once, with a warning', async (t) => {
+t.test('others down for a long time: restarts at once without draining, with a warning', async (t) => {
   const { run, told, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['a', 'c'], balancers: 1 })
   const began = simulation.clock
   t.strictSame(await run({ server: 'b', takes: 1 }), [null])
@@ -121,7 +121,7 @@ t.test('the others have been down for a long time: a restart without draining, a
   t.ok(simulation.clock - began < 10)
 })
 
-t.test('one that is set ready by its operator ends the waiting', async (t) => {
+t.test('an operator who sets a server ready ends the wait', async (t) => {
   const { run, seen, set, simulation } = worldOf({ servers: ['a', 'b'] })
   set('a', 'maint')
   const later = simulation.after(30).then(() => set('a', 'ready'))
@@ -130,7 +130,7 @@ t.test('one that is set ready by its operator ends the waiting', async (t) => {
   t.equal(seen.fewest, 1)
 })
 
-t.test('others are out for longer than it waits, and enough are up: the run drains its server', async (t) => {
+t.test('others drained beyond the limit, and enough up: drains its server', async (t) => {
   const { run, set, simulation, seen } = worldOf({ servers: ['a', 'b', 'c'] })
   set('a', 'drain')
   const began = simulation.clock
@@ -140,14 +140,14 @@ t.test('others are out for longer than it waits, and enough are up: the run drai
   t.equal(seen.fewest, 1)
 })
 
-t.test('several at once where the rules allow it', async (t) => {
+t.test('drains several at once if the rules allow it', async (t) => {
   const servers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
   const { run, seen } = worldOf({ servers, rules: { maxUnavailable: '25%' } })
   t.strictSame(new Set(await run(...servers.map((server) => ({ server })))), new Set([null]))
   t.equal(seen.mostOut, 2)
 })
 
-t.test('a claim of a run that was killed: the others do not wait for it for ever', async (t) => {
+t.test('the claim of a killed run expires', async (t) => {
   const { run, tell, simulation, seen } = worldOf({ servers: ['a', 'b'] })
   tell('disable health site/a\n')
   const began = simulation.clock
@@ -156,7 +156,7 @@ t.test('a claim of a run that was killed: the others do not wait for it for ever
   t.equal(seen.fewest, 1)
 })
 
-t.test('servers without health checks: both drain, and one goes back', async (t) => {
+t.test('servers without health checks: both drain, and one returns', async (t) => {
   const { run, told, states } = worldOf({ servers: ['a', 'b'], more: { tracking: true } })
   t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
   t.notOk(told.some((line) => line.includes('without draining')))

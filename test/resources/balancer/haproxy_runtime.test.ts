@@ -10,7 +10,7 @@ const site = { plone: ['a-1', 'a-2'], other: ['a-1'] }
 /** Makes a host whose balancer gives this answer to every request. */
 const says = (answer: string) => new VirtualHost({ exchanges: () => answer })
 
-t.test('servers with their states', async (t) => {
+t.test('parses servers with their states', async (t) => {
   const fake = new FakeHaproxy([
     { at: at.socket, backends: site, healthy: (name) => name !== 'plone/a-2' },
     { at: 'lb2:9999', backends: { plone: ['b-1'] }, sticky: true },
@@ -56,7 +56,7 @@ t.test('servers with their states', async (t) => {
   ])
 })
 
-t.test('what 2.6 prints: every flag, names instead of addresses, commas within quotes', async (t) => {
+t.test('output of 2.6: every flag, names instead of addresses, commas within quotes', async (t) => {
   const states = (rows: readonly string[]) =>
     `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_fqdn srv_port\n${rows.join('\n')}\n\n`
   const stats = (rows: readonly string[]) =>
@@ -95,7 +95,7 @@ t.test('what 2.6 prints: every flag, names instead of addresses, commas within q
   )
 })
 
-t.test('what cannot be', async (t) => {
+t.test('invalid output', async (t) => {
   const asked = (code: string) =>
     new BalancerReader(
       new VirtualHost({

@@ -20,7 +20,7 @@ const states = (servers: readonly Running[]) =>
   `${head}${servers.map(({ name, address, admin = 0, fqdn = '-', port = 8081 }, at) => `3 plone ${at + 1} ${name} ${address} 2 ${admin} ${fqdn} ${port}\n`).join('')}`
 const server = (name: string, host: string, port = 8081) => ({ name: `plone/${name}`, host, port })
 
-t.test('new configuration wins over the address that HAProxy runs with', (t) => {
+t.test('the new configuration overrides the address that HAProxy uses', (t) => {
   const names = new Map([
     ['p2.test', ['10.0.0.2', '10.0.0.3']],
     ['gone.test', null],
@@ -62,7 +62,7 @@ t.test('new configuration wins over the address that HAProxy runs with', (t) => 
       '10.0.0.1 2 8 - 8081',
     ],
     [
-      'a name that cannot be looked up just now',
+      'a name that cannot be resolved',
       { name: 'a', address: '10.0.0.7', fqdn: 'gone.test', ...drained },
       server('a', 'gone.test'),
       '10.0.0.7 2 8 gone.test 8081',
@@ -109,7 +109,7 @@ t.test('a new server counts as down until a health check has passed', (t) => {
   t.end()
 })
 
-t.test('whatever ran before: no state of another address is kept, and none of the same address is lost', (t) => {
+t.test('keeps no state of another address, and loses none of the same address', (t) => {
   const name = fc.constantFrom('a-1', 'a-2', 'b-1')
   const address = fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.3')
   const port = fc.constantFrom(8081, 8082)
@@ -134,7 +134,7 @@ t.test('whatever ran before: no state of another address is kept, and none of th
   t.end()
 })
 
-t.test('names are looked up as HAProxy does it, addresses are not', async (t) => {
+t.test('resolves names as HAProxy does, and no addresses', async (t) => {
   const asked: string[] = []
   const host = new VirtualHost({
     commands: ([program, , name = '']) => {
@@ -155,7 +155,7 @@ t.test('names are looked up as HAProxy does it, addresses are not', async (t) =>
   t.strictSame(asked, ['getent p1.test', 'getent none.test'])
 })
 
-t.test('a reload for an address alone, and none where nothing differs', async (t) => {
+t.test('reloads for an address alone, and not without a difference', async (t) => {
   let [dns, address] = ['10.0.0.1', '10.0.0.1']
   const supervisor = new FakeSupervisor({ running: ['haproxy'], programs: {} })
   const host = new VirtualHost({

@@ -31,14 +31,14 @@ const hook =
 
 contract(t, deploy_hook, [
   {
-    name: 'none',
+    name: 'no hook',
     props: base,
     host,
     given: (on) => void on.given(`${release}/deploy/after_restart`, '', '0755'),
     changes: [],
   },
   {
-    name: 'an executable, as the release, with what it may want to know',
+    name: 'an executable in the release, with its variables',
     props: { ...base, environment: { A: '1' } },
     host,
     given: hook('#!/bin/sh\n'),
@@ -65,7 +65,7 @@ contract(t, deploy_hook, [
     then: (t, on) => t.match(on.readText('/srv/log'), `/ site before_restart ${release} 1a2b`),
   },
   {
-    name: 'JavaScript of either kind',
+    name: 'JavaScript as ESM or CommonJS',
     props: base,
     host,
     given: hook("module.exports = ({ app }) => console.log('of', app)", 'before_restart.cjs', '0644'),
@@ -73,28 +73,28 @@ contract(t, deploy_hook, [
   },
   { name: 'one that fails', props: base, host, given: hook('fail'), fails: /exited with status 3.*no way/s },
   {
-    name: 'one that throws, at its own line',
+    name: 'a hook that throws, with its line',
     props: base,
     host,
     given: hook("\n\nexport default () => { throw new Error('too late') }", 'before_restart.ts', '0644'),
     fails: /Error: too late.*before_restart\.ts:3/s,
   },
   {
-    name: 'one that rejects',
+    name: 'a hook that rejects',
     props: base,
     host,
     given: hook("export default async () => { throw 'a word' }", 'before_restart.js', '0644'),
     fails: /a word/,
   },
   {
-    name: 'one without a function',
+    name: 'a hook without a function',
     props: base,
     host,
     given: hook('export default 1', 'before_restart.ts', '0644'),
     fails: /before_restart\.ts has no function as its default export/,
   },
   {
-    name: 'one that is no TypeScript',
+    name: 'invalid TypeScript',
     props: base,
     host,
     given: hook('export default (', 'before_restart.ts', '0644'),
@@ -111,7 +111,7 @@ contract(t, deploy_hook, [
     fails: /several files for before_restart: before_restart, before_restart\.ts.*remove all but one/s,
   },
   {
-    name: 'not as root',
+    name: 'refuses root',
     props: base,
     host: { commands },
     given: hook(''),
@@ -119,7 +119,7 @@ contract(t, deploy_hook, [
   },
   { name: 'as root where that is allowed', props: { ...base, allowRoot: true }, host: { commands }, given: hook('') },
   {
-    name: 'too late for a release that is live',
+    name: 'too late for the current release',
     props: { ...base, hook: 'before_symlink', current: '/srv/site/current' },
     host,
     given: (on) => {
@@ -130,7 +130,7 @@ contract(t, deploy_hook, [
   },
 ])
 
-t.test('a link to nothing: the dry run says what the run says', async (t) => {
+t.test('a dangling link: dry run and run report the same', async (t) => {
   const plan = planOf((r) => void deploy_hook(r, base))
   const linked = (name: string) => new VirtualHost(host).given(`${release}/deploy/${name}`, { link: '../none' })
   for (const mode of ['plan', 'run'] as const)
@@ -147,7 +147,7 @@ for (const [name, mode, words] of [
   ['before_restart.rb', '0644', /is a hook for Chef, and is not run: write deploy\/before_restart/],
   ['before_restart', '0644', /is not run, since it is not executable: chmod \+x/],
 ] as const)
-  t.test(`${name} with mode ${mode} is told of, once`, async (t) => {
+  t.test(`${name} with mode ${mode} is reported once`, async (t) => {
     const on = new VirtualHost(host)
     hook('', name, mode)(on)
     const plan = planOf((r) => void deploy_hook(r, base))

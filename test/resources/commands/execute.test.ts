@@ -22,21 +22,21 @@ const logOf = (host: VirtualHost) => host.readText('/srv/log')
 
 contract(t, execute, [
   {
-    name: 'makes what is missing',
+    name: 'creates a missing path',
     props: { command: ['make', '/srv/made'], creates: '/srv/made' },
     host,
     changes: ['replace /runs = 1', 'replace /creates = "present"'],
     then: (t, host) => t.equal(host.readText('/srv/made'), 'made'),
   },
   {
-    name: 'is not run where that is there',
+    name: 'does not run if the path exists',
     props: { command: ['fail'], creates: '/srv/made' },
     given: (host) => host.given('/srv/made', { link: '/nowhere' }),
     host,
     changes: [],
   },
   {
-    name: 'does not make what it says',
+    name: 'does not create the declared path',
     props: { command: ['nothing'], creates: '/srv/made' },
     host,
     fails: /ended well.*\/srv\/made is not there.*correct the path/s,
@@ -49,13 +49,13 @@ contract(t, execute, [
   },
   { name: 'no such program', props: { command: ['gone'] }, host, fails: /cannot run gone/ },
   {
-    name: 'an account that is not there',
+    name: 'a missing account',
     props: { command: ['nothing'], user: 'nobody-here' },
     host,
     fails: /no account nobody-here.*user\(\)/s,
   },
   {
-    name: 'as somebody else only for root',
+    name: 'another account requires root',
     props: { command: ['nothing'], user: 'root' },
     host: { commands, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } },
     fails: /only root.*run converge as root/s,
@@ -67,7 +67,7 @@ const twice = async (plan: ReturnType<typeof planOf>, host: VirtualHost) => [
   await run(plan, host),
 ]
 
-t.test('with neither creates nor when it runs every time, and the plan says so', async (t) => {
+t.test('without creates and when, it runs every time, and the plan says so', async (t) => {
   const plan = planOf((r) => execute(r, { command: ['note', 'hello'] }))
   const host = new VirtualHost({ commands })
   const dry = await run(plan, new VirtualHost({ base: host }), 'plan')
@@ -78,7 +78,7 @@ t.test('with neither creates nor when it runs every time, and the plan says so',
   t.equal(logOf(host), 'hello\nhello\n')
 })
 
-t.test('its properties reach the command', async (t) => {
+t.test('passes its properties to the command', async (t) => {
   const plan = planOf((r) => {
     execute(r, { command: ['report'], cwd: '/srv', user: 'root', group: 'root', environment: { A: 'b c' } })
     execute(r, { command: 'echo "$A" > x', timeout: seconds(5) })
@@ -89,7 +89,7 @@ t.test('its properties reach the command', async (t) => {
   t.equal(logOf(host), '["/srv","root","root",{"A":"b c"}]\nsh -c echo "$A" > x\n')
 })
 
-t.test('with when it runs for each new cause, and only for those it succeeded for is it done', async (t) => {
+t.test('with when, it runs for each new cause until it succeeds', async (t) => {
   const planFor = (content: string, command: string[]) =>
     planOf((r) => {
       const config = file(r, { path: '/srv/config', content })
@@ -123,7 +123,7 @@ t.test('with both, either makes it due', async (t) => {
   t.equal(runs(), 3, 'its cause has changed')
 })
 
-t.test('others see that it has run', async (t) => {
+t.test('other resources see that it has run', async (t) => {
   const plan = planOf((r) => {
     const built = execute(r, { command: ['make', '/srv/made'], creates: '/srv/made' })
     execute(r, { command: ['note', 'restarted'], when: [built] })
@@ -136,7 +136,7 @@ t.test('others see that it has run', async (t) => {
   t.equal(logOf(host), 'restarted\nrestarted\n')
 })
 
-t.test('what it makes is unknown to a dry run, and so is what lies there', async (t) => {
+t.test('a dry run does not know what it creates', async (t) => {
   const plan = planOf((r) => {
     execute(r, { command: ['make', '/srv/made/tool'], creates: '/srv/made' })
     file(r, { path: '/srv/made/config', content: 'x' })

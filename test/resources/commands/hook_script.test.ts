@@ -33,7 +33,7 @@ import { sep } from 'node:path'
 export default async ({ app, hook, commit }) => console.log(sep, beside, app, hook, commit)
 `
 
-t.test('JavaScript of either kind', async (t) => {
+t.test('JavaScript as ESM or CommonJS', async (t) => {
   for (const name of ['before_restart.js', 'before_restart.mjs']) {
     const { status, stdout, stderr } = await ran(t, name, javaScript, nobody)
     t.equal(stdout, '/ beside site before_restart 1a2b\n', stderr)
@@ -45,7 +45,7 @@ t.test('JavaScript of either kind', async (t) => {
     t.equal((await ran(t, name, common, nobody)).stdout, 'data site\n', name)
 })
 
-t.test('what fails, fails there as well', async (t) => {
+t.test('a failing hook fails there too', async (t) => {
   const thrown = await ran(
     t,
     'before_restart.mjs',
@@ -67,7 +67,7 @@ const hook: DeployHook = async ({ app }) => console.log(beside as string, app)
 export default hook
 `
 
-t.test('TypeScript: by a compiler, else by Node, else a hint', async (t) => {
+t.test('TypeScript: with a compiler, else with Node, else a hint', async (t) => {
   if (!strips) {
     const path = '/srv/site/deploy/before_restart.ts'
     const context = { app: 'site', hook: 'before_restart', release: '/srv/site', commit: '' } as const

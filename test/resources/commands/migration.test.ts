@@ -16,33 +16,33 @@ const logOf = (on: VirtualHost) => on.readText('/srv/log')
 
 contract(t, migration, [
   {
-    name: 'once for a commit',
+    name: 'runs once for a commit',
     props: base,
     host,
     changes: ['replace /migratedFor'],
     then: (t, on) => t.match(logOf(on), `bin/migrate --all in ${release}\n`),
   },
   {
-    name: 'by the shell where it is one text',
+    name: 'runs a string with the shell',
     props: { ...base, command: 'bin/migrate && bin/reindex' },
     host,
     then: (t, on) => t.match(logOf(on), '/bin/sh -c bin/migrate && bin/reindex'),
   },
   {
-    name: 'one that fails',
+    name: 'a command that fails',
     props: { ...base, command: ['fail'] },
     host,
     fails: /exited with status 1.*the data is odd/s,
   },
   {
-    name: 'too late for a release that is live',
+    name: 'too late for the current release',
     props: { ...base, command: ['fail'], current: '/srv/site/current' },
     host,
     given: (on) => void on.given('/srv/site/current', { link: release }),
     changes: [],
   },
   {
-    name: 'in time while another one is',
+    name: 'in time while another release is current',
     props: { ...base, current: '/srv/site/current' },
     host,
     given: (on) => void on.given('/srv/site/current', { link: '/srv/site/releases/000001-00000000' }),

@@ -21,7 +21,7 @@ const block = '# BEGIN converge tidy\n0 1 * * 7 find /tmp -mtime +7 -delete\n# E
 
 contract(t, cron, [
   {
-    name: 'root: a file of its own',
+    name: 'root: creates a file',
     props: job,
     given: withCron,
     host: root,
@@ -40,7 +40,7 @@ contract(t, cron, [
       ),
   },
   {
-    name: 'root: when and what a part of the buildout says',
+    name: 'root: schedule and command of a buildout part',
     props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current', log: '/log' } },
     given: (host) => {
       withCron(host)
@@ -55,7 +55,7 @@ contract(t, cron, [
       ),
   },
   {
-    name: 'root: a part that is switched off',
+    name: 'root: a disabled part',
     props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current' } },
     given: (host) => {
       withCron(host)
@@ -67,7 +67,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
   },
   {
-    name: 'root: a name cron would pass over, and percent signs',
+    name: 'root: a name that cron would ignore, and percent signs',
     props: { ...job, name: 'my site.example', command: 'date +%H' },
     given: withCron,
     host: root,
@@ -78,7 +78,7 @@ contract(t, cron, [
     },
   },
   {
-    name: 'root: backslashes, which cron takes off before percent signs and before each other',
+    name: 'root: backslashes, which cron removes before percent signs and other backslashes',
     props: { ...job, command: String.raw`echo 'a\%b c\\d e\f' \\\%` },
     given: withCron,
     host: root,
@@ -90,7 +90,7 @@ contract(t, cron, [
     },
   },
   {
-    name: 'root: mode and content are put right',
+    name: 'root: corrects mode and content',
     props: job,
     given: (host) => {
       withCron(host)
@@ -102,7 +102,7 @@ contract(t, cron, [
       t.match([host.lstat('/etc/cron.d/tidy')?.mode, host.readText('/etc/cron.d/tidy')], ['0644', written]),
   },
   {
-    name: 'root: left alone where it is right',
+    name: 'root: unchanged if correct',
     props: job,
     given: (host) => {
       withCron(host)
@@ -112,7 +112,7 @@ contract(t, cron, [
     changes: [],
   },
   {
-    name: 'root: kept away',
+    name: 'root: absent',
     props: { name: 'tidy', absent: true },
     given: (host) => {
       withCron(host)
@@ -140,7 +140,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), block),
   },
   {
-    name: 'user: beside lines of his own, one of them without an end',
+    name: 'user: beside other lines, one of them without a line end',
     props: job,
     given: (host) => {
       withCron(host)
@@ -150,7 +150,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), `MAILTO=ann\n5 * * * * hers\n${block}`),
   },
   {
-    name: 'user: its block is replaced, all else stays',
+    name: 'user: replaces its block, and keeps the rest',
     props: { ...job, schedule: '@daily' },
     given: (host) => {
       withCron(host)
@@ -162,7 +162,7 @@ contract(t, cron, [
       t.equal(host.readText(spool(host)), `# hers\n6 * * * * more\n${block.replace('0 1 * * 7', '@daily')}`),
   },
   {
-    name: 'user: left alone where it is right',
+    name: 'user: unchanged if correct',
     props: job,
     given: (host) => {
       withCron(host)
@@ -172,7 +172,7 @@ contract(t, cron, [
     changes: [],
   },
   {
-    name: 'user: kept away',
+    name: 'user: absent',
     props: { name: 'tidy', absent: true },
     given: (host) => {
       withCron(host)
@@ -182,21 +182,21 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n# more\n'),
   },
   {
-    name: 'user: variables hold for this job only',
+    name: 'user: variables apply to this job only',
     props: { ...job, command: 'x', environment: { A: "it's" } },
     given: withCron,
     host: ann,
     then: (t, host) => t.match(host.readText(spool(host)), "0 1 * * 7 export A='it'\\''s'; x\n"),
   },
   {
-    name: 'user: what would hold for all jobs',
+    name: 'user: variables that would apply to all jobs',
     props: { ...job, environment: { MAILTO: 'x' } },
     given: withCron,
     host: ann,
     fails: /MAILTO would hold for all jobs.*crontab -e/s,
   },
   {
-    name: 'user: the block twice, an old one and one as declared',
+    name: 'user: two blocks, an old one and the declared one',
     props: job,
     given: (host) => {
       withCron(host)
@@ -207,7 +207,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), `# hers\n5 * * * * hers\n6 * * * * more\n${block}`),
   },
   {
-    name: 'user: all of several blocks are removed at once',
+    name: 'user: removes several blocks at once',
     props: { name: 'tidy', absent: true },
     given: (host) => {
       withCron(host)
@@ -217,7 +217,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n'),
   },
   {
-    name: 'user: a block that was edited, with a line of hers inside and blanks at the end of a marker',
+    name: 'user: an edited block, with another line inside and blanks after a marker',
     props: job,
     given: (host) => {
       withCron(host)
@@ -260,7 +260,7 @@ contract(t, cron, [
     fails: /none '# END converge tidy'.*crontab -e/s,
   },
   {
-    name: 'user: not for somebody else',
+    name: 'user: not for another account',
     props: { ...job, user: 'deploy' },
     given: withCron,
     host: ann,
@@ -275,7 +275,7 @@ contract(t, cron, [
     fails: /more than 998 bytes.*script/s,
   },
   {
-    name: 'a value that cron cannot take',
+    name: 'a value that cron cannot read',
     props: { ...job, environment: { A: `"'` } },
     given: withCron,
     host: root,
@@ -327,7 +327,7 @@ t.test('schedules', (t) => {
   t.end()
 })
 
-t.test('properties are checked before anything is done', (t) => {
+t.test('checks properties before any change', (t) => {
   const problem = (props: Parameters<typeof cron>[1]): string => {
     try {
       planOf((r) => cron(r, props))
@@ -344,7 +344,7 @@ t.test('properties are checked before anything is done', (t) => {
   t.end()
 })
 
-t.test('of any number of blocks among any lines, nothing but the blocks is taken out', async () => {
+t.test('removes only the blocks from any lines', async () => {
   const line = fc.oneof(
     fc.constantFrom('', '# x', '5 * * * * hers', '# BEGIN converge tidy up'),
     fc.stringMatching(/^[ -~]{0,20}$/),

@@ -65,7 +65,7 @@ contract(t, release_crontab, [
     then: (t, host) => t.equal(crontab(host), entries),
   },
   {
-    name: 'entries of others, with a line that has no end',
+    name: 'entries of others, with a line without an end',
     props,
     given: (host) => built(host).given(spool(host, 'deploy'), '# mine\n1 1 * * * x'),
     host,
@@ -82,14 +82,14 @@ contract(t, release_crontab, [
     then: (t, host) => t.equal(crontab(host), `x\n# END y\n${entries}`),
   },
   {
-    name: 'none for a host without cron',
+    name: 'writes none on a host without cron',
     props,
     given: (host) => void host.given(`${release}/.installed.cfg`, installed),
     host,
     changes: [],
   },
   {
-    name: 'no release: all of the app are removed',
+    name: 'no release: removes all entries of the app',
     props: { ...paths, user: 'deploy' },
     given: (host) => built(host).given(spool(host, 'deploy'), `${entries}1 1 * * * ${release}/bin/x\n2 2 * * * y\n`),
     host,
@@ -97,7 +97,7 @@ contract(t, release_crontab, [
   },
 ])
 
-t.test('a release that lies behind a link is found by both paths', async (t) => {
+t.test('finds a release behind a link by both paths', async (t) => {
   const host = new Host()
   host.given('/data/www/zeo/releases/000002-bb', null).given('/srv/www', { link: '/data/www' })
   host.given('/data/www/zeo/releases/000002-bb/.installed.cfg', installed.replaceAll('/srv/www', '/data/www'))

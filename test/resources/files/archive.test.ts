@@ -113,7 +113,7 @@ contract(t, archive, [
     },
   },
   {
-    name: 'merged, with purge: what the archive brings is replaced, nothing else goes',
+    name: 'merge with purge: replaces entries of the archive, and removes nothing else',
     props: { url, into: '/srv/shared', merge: true, purge: true, except: ['var', 'env*'] },
     given: (host) =>
       host
@@ -192,7 +192,7 @@ contract(t, archive, [
     props: { url, into },
     given: (host) => host.given(into, 'x'),
     host,
-    fails: /is a file, and a directory/,
+    fails: /is a file, but a directory/,
   },
   {
     name: 'a link in the way',
@@ -209,7 +209,7 @@ contract(t, archive, [
   },
 ])
 
-t.test('purge: fetched anew when url, digest or cause change, else not', async (t) => {
+t.test('purge: fetches again only when url, digest or cause change', async (t) => {
   const other = 'https://example.org/more.tgz'
   const host = new VirtualHost({ commands, downloads: { [url]: plain, [other]: packed({ new: 'N' }) } })
   const downloads = async (from: string, sha256?: string, release = '1') => {
@@ -248,7 +248,7 @@ t.test('merged: again when what came is gone, or comes from elsewhere', async (t
   t.equal(await outcome(url), 'changed')
   t.equal(host.readText('/srv/shared/eggs/v5/a.egg'), 'A')
   t.equal(await outcome(other), 'changed')
-  t.equal(await outcome(url), 'unchanged', 'each of them is counted by itself')
+  t.equal(await outcome(url), 'unchanged', 'each of them is counted separately')
   t.equal(host.readText('/srv/shared/media/a'), 'A')
 })
 

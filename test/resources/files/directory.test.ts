@@ -13,13 +13,13 @@ const withDeploy = (host: VirtualHost) => {
 
 contract(t, directory, [
   {
-    name: 'made where nothing is',
+    name: 'creates a missing directory',
     props: { path: '/srv/new' },
     changes: ['replace /kind = "directory"'],
     then: (t, host) => t.match(host.lstat('/srv/new'), { kind: 'directory', mode: '0755' }),
   },
   {
-    name: 'made with mode and owner in one step',
+    name: 'creates it with mode and owner in one step',
     props: { path, mode: '2770', owner: 'deploy', group: 'deploy' },
     given: withDeploy,
     then: (t, host) => {
@@ -28,7 +28,7 @@ contract(t, directory, [
     },
   },
   {
-    name: 'with the parents it needs: same owner, mode 0755',
+    name: 'creates missing parents with the same owner and mode 0755',
     props: { path: '/srv/a/b/c', parents: true, mode: '0700', owner: 'deploy' },
     given: withDeploy,
     then: (t, host) =>
@@ -41,7 +41,7 @@ contract(t, directory, [
       ),
   },
   {
-    name: 'mode and owner put right, what is in it stays',
+    name: 'corrects mode and owner, and keeps the content',
     props: { path, mode: '0750', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -55,13 +55,13 @@ contract(t, directory, [
       ),
   },
   {
-    name: 'left alone where it is right',
+    name: 'unchanged if correct',
     props: { path, mode: '0755' },
     given: (host) => host.given(`${path}/inner`, 'x'),
     changes: [],
   },
   {
-    name: 'a link to a directory counts as one, and what it points to gets mode and owner',
+    name: 'a link to a directory counts as one, and its target gets mode and owner',
     props: { path, mode: '0750', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -77,7 +77,7 @@ contract(t, directory, [
       ),
   },
   {
-    name: 'a link that another account has made: root would give it what the link points to',
+    name: 'a link of another account: root would give away its target',
     props: { path, mode: '0770', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -86,7 +86,7 @@ contract(t, directory, [
     fails: /is a link, and where it leads is for deploy to say, who owns \/srv\/site\/shared name the directory/,
   },
   {
-    name: 'or may have made, since it owns a directory above',
+    name: 'a link that another account may have created, since it owns a directory above',
     props: { path, mode: '0770', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -113,40 +113,40 @@ contract(t, directory, [
     fails: /is a file, but a directory was declared.*move it away/s,
   },
   {
-    name: 'its parent has to be there',
+    name: 'requires its parent',
     props: { path: '/srv/no/where' },
     fails: /no such file or directory.*declare the directory/s,
   },
   {
-    name: 'kept away with all in it',
+    name: 'absent with all its content',
     props: { path, absent: true },
     given: (host) => host.given(`${path}/a/b`, 'x').given(`${path}/loop`, { link: '..' }).given('/srv/site/kept', 'x'),
     changes: ['replace /kind = "absent"'],
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
   },
   {
-    name: 'what a killed run left of it goes as well',
+    name: 'removes the rest of a killed run too',
     props: { path, absent: true },
     given: (host) => host.given('/srv/site/.shared.removing/a', 'x').given('/srv/site/kept', 'x'),
     changes: ['replace /kind = "absent"'],
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
   },
   {
-    name: 'or it goes when there is to be a directory again',
+    name: 'removes the rest also before it creates the directory again',
     props: { path },
     given: (host) => host.given('/srv/site/.shared.removing/a', 'x'),
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['shared']),
   },
   { name: 'away already', props: { path, absent: true }, changes: [] },
   {
-    name: 'a link is not kept away by it',
+    name: 'does not remove a link',
     props: { path, absent: true },
     given: (host) => host.given('/mnt/x', '').given(path, { link: '/mnt' }),
     fails: /is a link, but a directory was declared absent take it away with symlink/,
   },
 ])
 
-t.test('killed while it is taken away: all of it is there, or nothing', async (t) => {
+t.test('killed during the removal: all of it exists, or nothing', async (t) => {
   for (let at = 1; ; at++) {
     let count = 0
     const host = new VirtualHost({
@@ -162,7 +162,7 @@ t.test('killed while it is taken away: all of it is there, or nothing', async (t
   }
 })
 
-t.test('in a dry run it is there for what belongs into it, and gone for what was in it', async (t) => {
+t.test('in a dry run, it exists for its new content, and is missing for its old content', async (t) => {
   const host = new VirtualHost()
   host.given('/srv/old/x', 'x')
   const plan = planOf((r) => {

@@ -139,7 +139,7 @@ t.test('a sensitive file shows neither its content nor what it was', async (t) =
   }
 })
 
-t.test('a long content is told by its digest', async (t) => {
+t.test('reports a long content by its digest', async (t) => {
   const report = await run(
     planOf((r) => file(r, { path: '/srv/big', content: 'ä'.repeat(5000) })),
     new VirtualHost(),

@@ -12,7 +12,7 @@ const accounts = (host: VirtualHost) =>
 
 contract(t, link_sources, [
   {
-    name: 'missing directories are made, with their parents, for the account of the app',
+    name: 'creates missing directories with their parents for the account of the app',
     props: { ...props, files: [], owner: 'deploy', group: 'web' },
     given: (host) => accounts(host).given(shared, null),
     then: (t, host) => {
@@ -22,7 +22,7 @@ contract(t, link_sources, [
     },
   },
   {
-    name: 'what is there stays as it is, also a file in the place of a directory',
+    name: 'existing paths stay unchanged, also a file instead of a directory',
     props,
     given: (host) =>
       host

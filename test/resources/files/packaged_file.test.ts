@@ -79,7 +79,7 @@ async function reported(declare: Parameters<typeof planOf>[0], content?: string)
   return reports[1]
 }
 
-t.test('a report says in one sentence what is replaced; the patch stays for machines', async (t) => {
+t.test('reports a replacement in one sentence; the patch stays machine-readable', async (t) => {
   const words = `replaces the distribution's file, kept as ${copy}`
   t.match(await reported((r) => file(r, props)), { words, texts: null, patch: [{ op: 'replace', path: '/content' }] })
   t.match(await reported((r) => template(r, { path, source: 'events {}\n', variables: {} })), { words, texts: null })

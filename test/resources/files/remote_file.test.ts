@@ -14,21 +14,21 @@ const local = (content: string) => (host: VirtualHost) => void host.given('/var/
 
 contract(t, remote_file, [
   {
-    name: 'fetched where it is missing',
+    name: 'fetches a missing file',
     props: { path, url, sha256: sha256.toUpperCase(), mode: '0640' },
     host,
     changes: ['replace /mode = "0640"', `replace /content = "${sha256}"`, 'replace /kind = "file"'],
     then: (t, host) => t.match([host.readText(path), host.lstat(path)?.mode], ['new', '0640']),
   },
   {
-    name: 'fetched where it is another one',
+    name: 'fetches a different file',
     props: { path, url, sha256 },
     given: (host) => host.given(path, 'old'),
     host,
     changes: [`replace /content = "${sha256}"`],
   },
   {
-    name: 'left alone where it is the one',
+    name: 'unchanged if correct',
     props: { path, url: 'https://gone.example/', sha256 },
     given: (host) => host.given(path, 'new'),
     host,
@@ -36,28 +36,28 @@ contract(t, remote_file, [
   },
   { name: 'without a digest once for each URL', props: { path, url }, host },
   {
-    name: 'copied from elsewhere on the host',
+    name: 'copies another file of the host',
     props: { path, url: '/var/tmp/app.war' },
     given: local('mine'),
     host,
     then: (t, host) => t.equal(host.readText(path), 'mine'),
   },
   {
-    name: 'only its mode',
+    name: 'corrects only its mode',
     props: { path, url: 'file:///var/tmp/app.war', mode: '0600' },
     given: (host) => local('mine')(host.given(path, 'mine', '0644')),
     host,
     changes: ['replace /mode = "0600"'],
   },
   {
-    name: 'another one than the digest says',
+    name: 'a file with another digest',
     props: { path, url: '/var/tmp/app.war', sha256 },
     given: local('cut short'),
     host,
     fails: /has the sha256 [0-9a-f]{64}, not .*fetch the file again/,
   },
   {
-    name: 'nothing there',
+    name: 'a missing source',
     props: { path, url: '/var/tmp/app.war' },
     host,
     fails: /there is no file \/var\/tmp\/app\.war/,
@@ -72,7 +72,7 @@ contract(t, remote_file, [
   { name: 'no directory for it', props: { path: '/none/app.war', url, sha256 }, host, fails: /no directory \/none/ },
 ])
 
-t.test('a copy follows what it is a copy of', async (t) => {
+t.test('a copy follows its source', async (t) => {
   const host = new VirtualHost({ commands })
   const plan = planOf((r) => void remote_file(r, { path, url: '/var/tmp/app.war' }))
   for (const content of ['one', 'two']) {
@@ -85,7 +85,7 @@ t.test('a copy follows what it is a copy of', async (t) => {
   }
 })
 
-t.test('the login in a URL is not told', async (t) => {
+t.test('hides the login in a URL', async (t) => {
   const told: string[] = []
   const plan = planOf((r) => void remote_file(r, { path, url, sha256, password: 's3cret' }))
   const { converge } = await import('../../../core/converge/engine.ts')

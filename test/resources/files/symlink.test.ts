@@ -4,20 +4,20 @@ import { contract } from '../../support/contract.ts'
 
 contract(t, symlink, [
   {
-    name: 'made where nothing is',
+    name: 'creates a missing link',
     props: { path: '/srv/current', target: '/srv/releases/1' },
     changes: ['replace /target = "/srv/releases/1"', 'replace /kind = "link"'],
     then: (t, host) => t.equal(host.readLink('/srv/current'), '/srv/releases/1'),
   },
   {
-    name: 'switched by one rename',
+    name: 'switches with one rename',
     props: { path: '/srv/current', target: '/srv/releases/2' },
     given: (host) => host.given('/srv/current', { link: '/srv/releases/1' }),
     changes: ['replace /target = "/srv/releases/2"'],
     then: (t, host) => t.strictSame(host.changes.slice(-1), ['link /srv/current -> /srv/releases/2']),
   },
   {
-    name: 'left alone where it is right',
+    name: 'unchanged if correct',
     props: { path: '/srv/current', target: 'releases/2' },
     given: (host) => host.given('/srv/current', { link: 'releases/2' }),
     changes: [],
@@ -35,13 +35,13 @@ contract(t, symlink, [
     fails: 'real file',
   },
   {
-    name: 'kept away',
+    name: 'absent',
     props: { path: '/srv/current', absent: true },
     given: (host) => host.given('/srv/current', { link: '/x' }),
     changes: ['replace /target = null', 'replace /kind = "absent"'],
   },
   {
-    name: 'its directory must exist',
+    name: 'requires its directory',
     props: { path: '/srv/nowhere/current', target: '/x' },
     fails: /no such file or directory.*declare the directory/s,
   },

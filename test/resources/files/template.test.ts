@@ -122,7 +122,7 @@ t.test('an error names the template with its line, and the line of the recipe', 
   t.match(await failure('one\n{{nohelper here}}\n'), { message: place(2) })
 })
 
-t.test('values that are there and say nothing', async (t) => {
+t.test('values that are present and empty', async (t) => {
   await prepareTemplates()
   t.equal(render('[{{a}}][{{b}}][{{c}}]', { a: 0, b: false, c: '' }), '[0][false][]')
   t.throws(() => render('{{a}}', { a: undefined }), ConvergeError)

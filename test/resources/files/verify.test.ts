@@ -94,7 +94,7 @@ contract(t, template, [
   },
 ])
 
-t.test('a refused content leaves the file, and nothing beside it; mended, it is taken', async (t) => {
+t.test('a refused content leaves the file and no other files; a corrected one is written', async (t) => {
   const machine = new VirtualHost(host)
   given(machine)
   const withContent = (content: string) =>
@@ -106,7 +106,7 @@ t.test('a refused content leaves the file, and nothing beside it; mended, it is 
   t.equal(machine.readText(path), 'good')
 })
 
-t.test('the files it is checked in are private, and where the wrapper lies is told as such', async (t) => {
+t.test('the checked files are private, and messages name the wrapper', async (t) => {
   const modes: (string | undefined)[] = []
   const machine = new VirtualHost({
     commands: ([program, at = ''], _, host) => {

@@ -5,7 +5,7 @@ import { LocalHost } from '../../../core/host/local.ts'
 import { readCommitSubjects } from '../../../resources/git/commit_subjects.ts'
 import { scratch } from '../../support/machine.ts'
 
-t.test('each commit that the mirror has', async (t) => {
+t.test('returns the subject of each commit in the mirror', async (t) => {
   const directory = scratch(t)
   const identity = ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.org']
   const git = (...words: string[]) =>

@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import t from 'tap'
 import { GitSite } from '../../support/git_site.ts'
 
-t.test('a revision is one commit, or an error that helps', async (t) => {
+t.test('a revision is one commit, or an error with a hint', async (t) => {
   const site = new GitSite(t)
   const { repository } = site
   const first = site.commit({ 'a.txt': '1\n' }, 'first')
@@ -60,7 +60,7 @@ t.test('a revision is one commit, or an error that helps', async (t) => {
   t.strictSame(fs.readdirSync(site.into), before, 'what is refused leaves nothing')
 })
 
-t.test('what cannot be a revision, an address or a path is refused before anything is done', async (t) => {
+t.test('refuses invalid revisions, addresses and paths before any change', async (t) => {
   const site = new GitSite(t)
   const refused: readonly (readonly [object, RegExp])[] = [
     ...['', '-x', 'a b', 'main~1', 'HEAD^', 'a:b', '*'].map((revision) => [{ revision }, /property revision/] as const),
@@ -75,7 +75,7 @@ t.test('what cannot be a revision, an address or a path is refused before anythi
     await t.rejects(site.deploy(props), { message: expected }, JSON.stringify(props))
 })
 
-t.test('a moved branch makes a release; unchanged, one process is run and nothing is written', async (t) => {
+t.test('a moved branch creates a release; an unchanged one runs one process and writes nothing', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   const one = await site.deploy()
@@ -107,7 +107,7 @@ t.test('a moved branch makes a release; unchanged, one process is run and nothin
   )
 })
 
-t.test('two releases of one repository ask it once', async (t) => {
+t.test('two releases of one repository query it once', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   await site.deploy({}, { until: 'checkout' })
@@ -116,7 +116,7 @@ t.test('two releases of one repository ask it once', async (t) => {
   t.equal(calls.filter(([verb]) => verb === 'ls-remote').length, 1, 'also for the read-back')
 })
 
-t.test('which release is used again', async (t) => {
+t.test('selects the release to use again', async (t) => {
   const site = new GitSite(t)
   const point = (id: string) => {
     fs.rmSync(site.current)
@@ -152,11 +152,11 @@ t.test('which release is used again', async (t) => {
   const file = `${site.into}/${fs.readdirSync(site.into).at(-1)}/.converge/release.json`
   fs.writeFileSync(file, site.read(file).replace(/"boot": "[^"]*"/, '"boot": "another"'))
   const after = await site.deploy({ inputs: { config: 'd' } })
-  t.equal(after.live?.slice(0, 6), '000006', 'one half-finished before the machine went down is not trusted')
+  t.equal(after.live?.slice(0, 6), '000006', 'a release that was incomplete before a crash is not used')
   t.notOk(fs.existsSync(file), 'and goes')
 })
 
-t.test('always: a new one each time, unless the last was not finished', async (t) => {
+t.test('always: a new release each time, unless the last one is incomplete', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   await site.deploy({ always: true })
@@ -168,7 +168,7 @@ t.test('always: a new one each time, unless the last was not finished', async (t
   t.equal((await site.deploy()).report.outcome, 'unchanged')
 })
 
-t.test('pin: the commit of the live release, and nobody is asked', async (t) => {
+t.test('pin: the commit of the current release, without a query', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   t.match((await site.deploy({ pin: 'current' })).failure?.text, /no current release.*run a deploy first/s)
@@ -193,7 +193,7 @@ t.test('pin: the commit of the live release, and nobody is asked', async (t) => 
   t.match((await site.deploy({ pin: 'current' })).failure?.text, /20240501123000 says nothing of its commit/)
 })
 
-t.test('a dry run asks the remote and does nothing else', async (t) => {
+t.test('a dry run only queries the remote', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1', 'log/x': '1' })
   const before = site.snapshot()
@@ -216,7 +216,7 @@ t.test('a dry run asks the remote and does nothing else', async (t) => {
   t.strictSame((await site.deploy(links, { mode: 'plan' })).report.outcome, 'unchanged')
 })
 
-t.test('a short commit that has to be fetched is known after that', async (t) => {
+t.test('a short commit is known after its fetch', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   site.commit({ 'a.txt': '2' })
@@ -229,7 +229,7 @@ t.test('a short commit that has to be fetched is known after that', async (t) =>
   t.strictSame((await site.deploy({ revision })).calls, [], 'then nobody is asked')
 })
 
-t.test('a short commit of several is refused with all of them', async (t) => {
+t.test('an ambiguous short commit is refused with all candidates', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   // Found by trial: commits without files at these two times start with the same seven digits.
@@ -253,13 +253,16 @@ t.test('a short commit of several is refused with all of them', async (t) => {
   t.equal((await site.deploy({ revision: one?.slice(0, 12) })).releases.at(-1)?.commit, one)
 })
 
-t.test('links to what is shared, and purge', async (t) => {
+t.test('links to shared paths, and purge', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1', 'log/keep': 'x', 'tmp/pids/x': 'x', 'file.txt': 'x', 'ü x/data': 'x' })
   fs.symlinkSync('/tmp', `${site.repository}/out`)
   site.commit({})
   const refused: readonly [object, RegExp][] = [
-    [{ links: { log: 'log' } }, /directory log, where the release needs a link to .*purge_before_symlink of the app: \["log"\]/s],
+    [
+      { links: { log: 'log' } },
+      /directory log, where the release needs a link to .*purge_before_symlink of the app: \["log"\]/s,
+    ],
     [{ links: { file: 'file.txt' } }, /file file.txt/],
     [{ links: { file: 'file.txt/x' } }, /file.txt is a file/],
     [{ links: { evil: 'out/evil' } }, /out is a link/],
@@ -285,7 +288,7 @@ t.test('links to what is shared, and purge', async (t) => {
   t.match((await site.deploy(props)).failure?.text, /has a .converge of its own/)
 })
 
-t.test('what is stored beside a release', async (t) => {
+t.test('stores a description beside a release', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   await site.deploy({ record: { programs: ['site-client1'] }, by: 'deploy of 1 May' })

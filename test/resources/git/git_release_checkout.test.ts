@@ -34,7 +34,7 @@ t.test('submodules, two levels deep', async (t) => {
     t.strictSame([at('o.txt'), at('deep/in side/i.txt')], ['outer 2', 'inner 2'])
     t.equal(site.read(`${site.into}/${one.live}/src/outer/o.txt`), 'outer 1')
   })
-  await t.test('known ones need nobody', async (t) => {
+  await t.test('known commits need no remote', async (t) => {
     fs.renameSync(`${site.root}/lib`, `${site.root}/away`)
     const { failure } = await site.deploy({ inputs: { config: 'x' } })
     t.equal(failure, undefined)
@@ -64,7 +64,7 @@ t.test('submodules, two levels deep', async (t) => {
   })
 })
 
-t.test('a repository elsewhere may not read from this machine by a submodule', async (t) => {
+t.test('a remote repository must not read from this host through a submodule', async (t) => {
   const { submoduleRemote, createRemote, remoteGit } = await import('../../../resources/git/remote.ts')
   const { LocalHost } = await import('../../../core/host/local.ts')
   const main = createRemote({ repository: 'https://user:word@git.example.com/group/site.git' }, () => undefined)
@@ -77,7 +77,7 @@ t.test('a repository elsewhere may not read from this machine by a submodule', a
   t.strictSame(relative.login, main.login)
 })
 
-t.test('names, modes and links as they are in the repository', async (t) => {
+t.test('keeps names, modes and links of the repository', async (t) => {
   const site = new GitSite(t)
   const names = ['with space', 'ümläut/日本', 'new\nline', '-dash', 'quo\'te"', 'back\\slash', '.hidden', '[glob]*']
   site.commit(Object.fromEntries(names.map((name) => [`${name}.txt`, name])))
@@ -102,7 +102,7 @@ t.test('names, modes and links as they are in the repository', async (t) => {
   t.equal(site.git(site.current, 'status', '--porcelain'), '')
 })
 
-t.test('an empty repository, one without HEAD, none at all', async (t) => {
+t.test('an empty repository, one without HEAD, a missing one', async (t) => {
   const site = new GitSite(t, 'trunk')
   t.match((await site.deploy({ revision: 'HEAD' })).failure?.text, /is empty.*push a commit first/s)
   t.match((await site.deploy({ revision: 'main' })).failure?.text, /is empty/)
@@ -112,7 +112,7 @@ t.test('an empty repository, one without HEAD, none at all', async (t) => {
   t.match((await site.deploy({ repository: `${site.root}/none` })).failure?.text, /cannot ask.*no such repository/s)
 })
 
-t.test('git finds its way in a release: history, tags, also when the whole site is moved', async (t) => {
+t.test('git works in a release: history, tags, also after the site has moved', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' }, 'first')
   site.git(site.repository, 'tag', '-a', '1.2', '-m', '1.2')
@@ -140,7 +140,7 @@ t.test('a releases directory behind a link', async (t) => {
   t.equal((await site.deploy()).report.outcome, 'unchanged')
 })
 
-t.test('what is in the way', async (t) => {
+t.test('paths that block a checkout', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   fs.mkdirSync(`${site.current}/precious`, { recursive: true })
@@ -151,7 +151,7 @@ t.test('what is in the way', async (t) => {
     t.match((await site.deploy({}, { mode })).failure?.text, /there is no directory .*releases.*directory\(\)/s)
 })
 
-t.test('many fetches are packed together, and nothing is lost', async (t) => {
+t.test('packs many fetches together without loss', async (t) => {
   const site = new GitSite(t)
   const pack = `${site.shared}/repo.git/objects/pack`
   const lost = site.commit({ 'a.txt': 'lost' })
@@ -172,7 +172,7 @@ t.test('many fetches are packed together, and nothing is lost', async (t) => {
   )
 })
 
-t.test('git is run as the owner, who need not own the repository', async (t) => {
+t.test('runs git as the owner, who need not own the repository', async (t) => {
   const site = new GitSite(t)
   const user = isRoot ? 'nobody' : execFileSync('id', ['-un'], { encoding: 'utf8' }).trim()
   const [uid, gid] = isRoot ? [65_534, 65_534] : [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
@@ -197,7 +197,7 @@ t.test('git is run as the owner, who need not own the repository', async (t) => 
     t.match((await site.deploy({ inputs: { by: 'root' } })).failure?.text, /belongs to nobody.*chown -R root/s)
 })
 
-t.test("the account's configuration and hooks do not matter", async (t) => {
+t.test("ignores the account's configuration and hooks", async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': 'a\nb\n' })
   const home = `${site.root}/home`

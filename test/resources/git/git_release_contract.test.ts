@@ -59,7 +59,7 @@ contract(t, git_release, [
     },
   },
   {
-    name: 'an annotated tag, as an account of its own',
+    name: 'an annotated tag, as another account',
     props: { ...base, revision: 'v1', user: 'deploy' },
     given: (host) =>
       site(host)
@@ -96,13 +96,13 @@ contract(t, git_release, [
     },
   },
   {
-    name: 'a directory that is not there',
+    name: 'a missing directory',
     props: { ...base, repository: '/home/me/site', scmType: 'directory' },
     given: site,
     fails: /no directory \/home\/me\/site/,
   },
   {
-    name: 'a directory that holds its own releases',
+    name: 'a directory that contains its own releases',
     props: { ...base, repository: '/srv/site', scmType: 'directory' },
     given: site,
     fails: /cannot be copied into itself/,
@@ -122,7 +122,7 @@ contract(t, git_release, [
   },
 ])
 
-t.test('a directory of the real host: changed is another release, pinned is refused', async (t) => {
+t.test('a directory of the real host: a change creates another release, a pin is refused', async (t) => {
   const site = new GitSite(t)
   const source = `${site.root}/work`
   const props = { scmType: 'directory', repository: source } as const
@@ -148,7 +148,7 @@ t.test('a directory of the real host: changed is another release, pinned is refu
   t.match(pinned.failure?.text, /has changed since the run read it.*run a deploy/s)
 })
 
-t.test('what stands for a release where no host is looked at', async (t) => {
+t.test('placeholders for a release without a host', async (t) => {
   const { implementation } = git_release.definition
   t.strictSame(implementation.placeholders?.(base), {
     path: '/srv/site/releases/<release>',

@@ -4,7 +4,7 @@ import { awaitCommandsOf } from '../../../core/host/command_guard.ts'
 import { seconds } from '../../../core/model/units.ts'
 import { GitSite } from '../../support/git_site.ts'
 
-t.test('what killed runs leave is no release and does no harm', async (t) => {
+t.test('the rest of killed runs is not a release and does no harm', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   const short = commit.slice(0, 8)
@@ -29,12 +29,12 @@ t.test('what killed runs leave is no release and does no harm', async (t) => {
   t.equal(site.read(`${site.current}/a.txt`), '2')
   t.notOk(fs.existsSync(`${mirror}/objects/pack/tmp_pack_abc`))
 
-  await t.test('a mirror that is gone is made anew', async (t) => {
+  await t.test('creates a missing mirror again', async (t) => {
     fs.rmSync(mirror, { recursive: true })
     t.equal((await site.deploy({ inputs: { a: 'b' } })).failure, undefined)
     t.equal(site.git(site.current, 'log', '-1', '--format=%s'), 'change')
   })
-  await t.test('what is no mirror is left alone', async (t) => {
+  await t.test('leaves a directory that is not a mirror unchanged', async (t) => {
     fs.rmSync(mirror, { recursive: true })
     fs.mkdirSync(`${mirror}/precious`, { recursive: true })
     t.match((await site.deploy({ inputs: { a: 'c' } })).failure?.text, /is not a git repository.*mv /s)
@@ -42,7 +42,7 @@ t.test('what killed runs leave is no release and does no harm', async (t) => {
   })
 })
 
-t.test('a damaged mirror is made anew, with a warning', async (t) => {
+t.test('creates a damaged mirror again, with a warning', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '0' })
   t.equal((await site.deploy()).failure, undefined)
@@ -116,33 +116,36 @@ t.test('a mirror with damaged or lost objects is fetched again, with a warning',
   t.ok(warned > 3, `warned of ${warned}; git itself fetches what is lost where it can`)
 })
 
-t.test('killed at each call of git, the live release stays whole, and the next run finishes the work', async (t) => {
-  const site = new GitSite(t)
-  const lib = `${site.root}/lib`
-  site.init(lib)
-  site.commit({ 'l.txt': '0' }, 'lib', lib)
-  site.git(site.repository, 'submodule', 'add', '-q', '../lib', 'lib')
-  site.commit({ 'a.txt': '0' })
-  const content = () => [site.read(`${site.current}/a.txt`), site.read(`${site.current}/lib/l.txt`)]
-  let killed = 0
-  for (let call = 1; ; call++) {
-    if (!site.deployKilledAt(call)) break
-    killed++
-    const live = site.releases().find((release) => release.current)
-    if (live) t.ok(live.complete, `killed at call ${call}, a complete release is live`)
-    await awaitCommandsOf('killed', `${site.root}/state`, seconds(30), () => undefined)
-    const { failure, releases } = await site.deploy()
-    t.equal(failure, undefined, `killed at call ${call}`)
-    t.strictSame(content(), [`${call - 1}`, `${call - 1}`], 'finished')
-    t.strictSame(
-      fs.readdirSync(site.into),
-      releases.map((release) => release.id),
-      'nothing is left',
-    )
-    t.equal((await site.deploy()).report.outcome, 'unchanged')
-    site.commit({ 'l.txt': `${call}` }, 'lib', lib)
-    site.git(`${site.repository}/lib`, 'pull', '-q', 'origin', 'main')
-    site.commit({ 'a.txt': `${call}` })
-  }
-  t.ok(killed >= 12, `${killed} calls`)
-})
+t.test(
+  'killed at each call of git, the current release stays complete, and the next run completes the work',
+  async (t) => {
+    const site = new GitSite(t)
+    const lib = `${site.root}/lib`
+    site.init(lib)
+    site.commit({ 'l.txt': '0' }, 'lib', lib)
+    site.git(site.repository, 'submodule', 'add', '-q', '../lib', 'lib')
+    site.commit({ 'a.txt': '0' })
+    const content = () => [site.read(`${site.current}/a.txt`), site.read(`${site.current}/lib/l.txt`)]
+    let killed = 0
+    for (let call = 1; ; call++) {
+      if (!site.deployKilledAt(call)) break
+      killed++
+      const live = site.releases().find((release) => release.current)
+      if (live) t.ok(live.complete, `killed at call ${call}, a complete release is live`)
+      await awaitCommandsOf('killed', `${site.root}/state`, seconds(30), () => undefined)
+      const { failure, releases } = await site.deploy()
+      t.equal(failure, undefined, `killed at call ${call}`)
+      t.strictSame(content(), [`${call - 1}`, `${call - 1}`], 'finished')
+      t.strictSame(
+        fs.readdirSync(site.into),
+        releases.map((release) => release.id),
+        'nothing is left',
+      )
+      t.equal((await site.deploy()).report.outcome, 'unchanged')
+      site.commit({ 'l.txt': `${call}` }, 'lib', lib)
+      site.git(`${site.repository}/lib`, 'pull', '-q', 'origin', 'main')
+      site.commit({ 'a.txt': `${call}` })
+    }
+    t.ok(killed >= 12, `${killed} calls`)
+  },
+)

@@ -28,7 +28,7 @@ function everything(site: GitSite, ...deployed: object[]): string {
   ].join('\n')
 }
 
-t.test('over ssh: the key and the known hosts are there for ssh, and nowhere else', async (t) => {
+t.test('over ssh: only ssh gets the key and the known hosts', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   fs.mkdirSync(`${site.root}/state`)
@@ -76,7 +76,7 @@ exec sh -c "$1"
   t.notMatch(plain, /KnownHostsFile|^-i$/m, "the account's own files otherwise")
 })
 
-t.test('over https: the login goes to its server, and nowhere else', async (t) => {
+t.test('over https: only its server gets the login', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   fs.mkdirSync(`${site.root}/state`)
@@ -123,7 +123,7 @@ t.test('over https: the login goes to its server, and nowhere else', async (t) =
   )
 })
 
-t.test('a remote that cannot be reached', async (t) => {
+t.test('an unreachable remote', async (t) => {
   const site = new GitSite(t)
   const away = () => fs.renameSync(site.repository, `${site.root}/away`)
   const back = () => fs.renameSync(`${site.root}/away`, site.repository)
@@ -145,13 +145,13 @@ t.test('a remote that cannot be reached', async (t) => {
   t.equal(tag.report.warnings.length, 1)
   for (const revision of [first, first.slice(0, 8)]) {
     const known = await site.deploy({ revision })
-    t.strictSame([known.failure, known.report.warnings], [undefined, []], 'nobody has to be asked for a commit')
+    t.strictSame([known.failure, known.report.warnings], [undefined, []], 'a full commit needs no query')
   }
   for (const revision of ['other', 'HEAD', 'abcdef12'])
     t.match((await site.deploy({ revision })).failure?.text, /cannot ask .*no such repository/s, revision)
   back()
 
-  await t.test('what was last said counts, also where no fetch was needed for it', async (t) => {
+  await t.test('uses the last known commit, also if it needed no fetch', async (t) => {
     const second = site.commit({ 'a.txt': '2' })
     await site.deploy()
     site.git(site.repository, 'branch', 'older', first)
@@ -165,14 +165,14 @@ t.test('a remote that cannot be reached', async (t) => {
     t.notMatch(known.report.warnings.join(), second)
     back()
   })
-  await t.test('another repository is another matter', async (t) => {
+  await t.test('another repository has its own record', async (t) => {
     const { failure } = await site.deploy({ repository: `${site.root}/elsewhere` })
     t.match(failure?.text, /cannot ask .*elsewhere/)
   })
   t.ok(live)
 })
 
-t.test('a branch that is moved between the question and the fetch', async (t) => {
+t.test('a branch that moves between the query and the fetch', async (t) => {
   const site = new GitSite(t)
   const asked = site.commit({ 'a.txt': '1' })
   const real = site.read(`${site.root}/bin/git`)
@@ -226,7 +226,7 @@ t.test('addresses', async (t) => {
   for (const [base, given, expected] of relative) t.equal(resolveUrl(base, given), expected, `${given} at ${base}`)
 })
 
-t.test('what git says becomes a hint', async (t) => {
+t.test('turns messages of git into hints', async (t) => {
   const said: readonly [string, RegExp][] = [
     ['ssh: Could not resolve hostname git.example.com: Name or service not known', /^the network/],
     ['fatal: unable to access: Failed to connect to git.example.com port 443: Connection refused', /^the network/],
@@ -259,12 +259,12 @@ t.test('what git says becomes a hint', async (t) => {
   t.match(gitFailure(new ConvergeError('x', { code: 'COMMAND_TIMEOUT' }), 'x'), { hint: /^the network/ })
 })
 
-t.test('the commit that a branch is taken to be is noted, as if the remote had been asked', async (t) => {
+t.test('records the given commit of a branch as if the remote had been queried', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   t.equal((await site.deploy({ commit })).report.outcome, 'changed')
   t.equal((await site.deploy({ commit })).report.outcome, 'unchanged')
-  t.equal((await site.deploy({})).report.outcome, 'unchanged', 'whoever asks the remote itself finds nothing new')
+  t.equal((await site.deploy({})).report.outcome, 'unchanged', 'a query of the remote finds nothing new')
   t.equal(
     (await site.deploy({ commit, revision: commit.slice(0, 8) })).report.outcome,
     'unchanged',

@@ -27,7 +27,7 @@ contract(t, package_, [
     then: (t, host) => t.match(host.readText('/var/lib/dpkg/status'), /Package: hello\nStatus: install ok installed/),
   },
   {
-    name: 'only what is missing is asked for',
+    name: 'requests only missing packages',
     props: { names: ['hello', 'git'] },
     given: (host) => {
       offered(host)
@@ -38,7 +38,7 @@ contract(t, package_, [
     then: (t, host) => t.match(ran(host).at(-1), /install hello$/),
   },
   {
-    name: 'a version is put right',
+    name: 'corrects a version',
     props: { names: { hello: '2.10-3' } },
     given: (host) => {
       offered(host)
@@ -49,21 +49,21 @@ contract(t, package_, [
     then: (t, host) => t.match(ran(host).at(-1), /--allow-downgrades install hello=2\.10-3$/),
   },
   {
-    name: 'the beginning of a version is enough',
+    name: 'accepts the beginning of a version',
     props: { names: { hello: '2.10*' } },
     given: (host) => givePackage(host, 'hello', '2.10-3'),
     host,
     changes: [],
   },
   {
-    name: 'there in any version',
+    name: 'installed in any version',
     props: { names: ['hello'] },
     given: (host) => givePackage(host, 'hello', '1'),
     host,
     changes: [],
   },
   {
-    name: 'removed; what is configured stays',
+    name: 'removes a package and keeps its configuration',
     props: { names: ['hello'], absent: true },
     given: (host) => givePackage(host, 'hello', '2.10-3'),
     host,
@@ -72,7 +72,7 @@ contract(t, package_, [
   },
   { name: 'away already', props: { names: ['hello'], absent: true }, host, changes: [] },
   {
-    name: 'an interrupted dpkg is finished first',
+    name: 'completes an interrupted dpkg first',
     props: { names: ['hello'] },
     given: (host) => {
       offered(host)
@@ -83,7 +83,7 @@ contract(t, package_, [
     then: (t, host) => t.equal(host.list('/var/lib/dpkg/updates').length, 0),
   },
   {
-    name: 'a half-installed one is finished',
+    name: 'completes a half-installed package',
     props: { names: ['hello'] },
     given: (host) => {
       offered(host)
@@ -93,28 +93,28 @@ contract(t, package_, [
     changes: ['replace /hello = "installed"'],
   },
   {
-    name: 'held in another version',
+    name: 'on hold at another version',
     props: { names: { hello: '2.10-3' } },
     given: (host) => givePackage(host, 'hello', '2.9-1', 'hold ok installed'),
     host,
     fails: /hello is on hold at 2\.9-1, but 2\.10-3 was declared.*apt-mark unhold hello/s,
   },
   {
-    name: 'held, and good enough',
+    name: 'on hold at an accepted version',
     props: { names: ['hello'] },
     given: (host) => givePackage(host, 'hello', '2.9-1', 'hold ok installed'),
     host,
     changes: [],
   },
   {
-    name: 'an unknown name, with the nearest',
+    name: 'an unknown name, with the nearest known one',
     props: { names: ['helo'] },
     given: offered,
     host,
     fails: /no package helo.*did you mean hello\?/s,
   },
   {
-    name: 'an unknown version, with those there are',
+    name: 'an unknown version, with the available ones',
     props: { names: { hello: '3*' } },
     given: offered,
     host,
@@ -138,7 +138,7 @@ contract(t, package_, [
     fails: /lists could not be fetched.*Could not resolve.*/s,
   },
   {
-    name: 'old lists, no network: what is known is enough',
+    name: 'old lists, no network: uses the known versions',
     props: { names: ['hello'] },
     given: (host) => {
       host.given('/var/lib/apt/lists/deb_Packages', 'hello 2.10-3')
@@ -148,14 +148,14 @@ contract(t, package_, [
     changes: ['replace /hello = "installed"'],
   },
   {
-    name: 'only root can, and the command is told',
+    name: 'requires root, and displays the command',
     props: { names: ['hello'] },
     host: ordinary,
     fails: /only root.*apt-get -y --no-install-recommends install hello/s,
   },
 ])
 
-t.test('lists of today are used, and fetched anew for a name they do not have', async (t) => {
+t.test("uses today's lists, and fetches them again for an unknown name", async (t) => {
   const host = new VirtualHost({ commands })
   offerPackage(host, 'hello', '1')
   const install = (name: string) =>
@@ -172,7 +172,7 @@ t.test('lists of today are used, and fetched anew for a name they do not have', 
   t.strictSame(updates, ['update', 'hello', 'git', 'update', 'git', 'curl'])
 })
 
-t.test('in a dry run packages planned are there for later ones, and what they bring is unknown', async (t) => {
+t.test('in a dry run, planned packages count as installed, and their files are unknown', async (t) => {
   const plan = planOf((r) => {
     package_(r, { names: ['nginx'] })
     package_(r, { names: ['nginx', 'curl'] })

@@ -14,7 +14,7 @@ contract(t, versioned_program, [
   { name: 'none', props: { path }, fails: /no version of \/usr\/sbin\/php-fpm is installed.*run setup/s },
 ])
 
-t.test('the newest one counts', (t) => {
+t.test('selects the newest version', (t) => {
   const cases: [names: string[], version: string | null][] = [
     [['php-fpm7.4', 'php-fpm8.4'], '8.4'],
     [['php-fpm8.9', 'php-fpm8.10'], '8.10'],
@@ -30,7 +30,7 @@ t.test('the newest one counts', (t) => {
   t.end()
 })
 
-t.test('a plan before the package is there does not know the version', async (t) => {
+t.test('a plan before the installation does not know the version', async (t) => {
   const plan = planOf((r) => {
     package_(r, { names: ['php-fpm'] })
     file(r, { path: '/srv/version', content: versioned_program(r, { path }).version })
@@ -43,7 +43,7 @@ t.test('a plan before the package is there does not know the version', async (t)
   )
 })
 
-t.test('what the first run did for a path with the version is not due again when the recipe knows it', async (t) => {
+t.test('work done for a path with the version is not due again when the recipe knows the version', async (t) => {
   const host = new VirtualHost({ commands: () => ({}) }).given(`${path}8.4`, '').given('/etc/php/8.4', null)
   const pool = (version: string | null, content: string) =>
     planOf((r) => {

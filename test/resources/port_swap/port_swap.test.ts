@@ -51,7 +51,7 @@ const live9090 = { [upstream]: names(9090), [conf(9090)]: written(9090) }
 
 contract(t, port_swap, [
   {
-    name: 'first of all, on the first port',
+    name: 'first start, on the first port',
     props,
     given: given(),
     host: options(fakeOf()),
@@ -68,33 +68,33 @@ contract(t, port_swap, [
     },
   },
   {
-    name: 'another release, on the other port',
+    name: 'starts another release on the other port',
     props,
     given: given(live9090),
     host: options(fakeOf(['shop-9090'])),
     changes: ['replace /up/0 = 9091', 'replace /told', 'replace /runs', 'replace /live = 9091'],
     then(t, host) {
       t.match(host.readText(upstream), '127.0.0.1:9091')
-      t.match(host.readText(conf(9090)), 'autostart=false', 'it does not come back with the machine')
+      t.match(host.readText(conf(9090)), 'autostart=false', 'it does not start at boot')
       t.match(host.readText(conf(9091)), 'autostart=true')
     },
   },
   {
-    name: 'and back to the first',
+    name: 'switches back to the first port',
     props,
     given: given({ [upstream]: names(9091), [conf(9091)]: written(9091), [conf(9090)]: written(9090, false) }),
     host: options(fakeOf(['shop-9091'])),
     then: (t, host) => t.match(host.readText(upstream), '127.0.0.1:9090'),
   },
   {
-    name: 'one that ends with what is live being down',
+    name: 'the current process is down',
     props,
     given: given(live9090),
     host: options(fakeOf()),
     then: (t, host) => t.match(host.readText(upstream), '127.0.0.1:9091'),
   },
   {
-    name: 'both are up, and nobody says which is live',
+    name: 'both are up, and the current port is unknown',
     props,
     given: given({ [conf(9090)]: written(9090), [conf(9091)]: written(9091) }),
     host: options(fakeOf(['shop-9090', 'shop-9091'])),
@@ -104,7 +104,7 @@ contract(t, port_swap, [
     },
   },
   {
-    name: 'another web server: text and command of its own',
+    name: 'another web server with its own text and command',
     props: {
       ...props,
       command: '/srv/shop/server',
@@ -116,13 +116,13 @@ contract(t, port_swap, [
     then: (t, host) => t.match(host.readText(upstream), /^ProxyPass \/ http:\/\/127\.0\.0\.1:909[01]\/\n$/),
   },
   {
-    name: 'nobody to tell',
+    name: 'no web server to reload',
     props: { ...props, reload: undefined },
     given: given(),
     host: options(fakeOf()),
   },
   {
-    name: 'a program file of somebody else',
+    name: 'a program file that converge did not write',
     props,
     given: given({ [conf(9090)]: '[program:shop-9090]\n' }),
     host: options(fakeOf()),
@@ -195,7 +195,7 @@ class World {
   }
 }
 
-t.test('it tells what it does, in order', async (t) => {
+t.test('reports its steps in order', async (t) => {
   const world = new World()
   await world.run()
   world.told.length = 0
@@ -210,7 +210,7 @@ t.test('it tells what it does, in order', async (t) => {
   t.strictSame(world.up(), ['shop-9091'])
 })
 
-t.test('a program that was changed, loaded and put back by hand makes room for another', async (t) => {
+t.test('replaces a program that was changed, loaded and restored by hand', async (t) => {
   const world = new World()
   await world.run()
   const { host, fake } = world
@@ -246,7 +246,7 @@ t.test('a program that was changed, loaded and put back by hand makes room for a
   t.equal((await world.run()).outcome, 'unchanged')
 })
 
-t.test('an upstream that was changed, loaded and put back by hand is loaded again', async (t) => {
+t.test('reloads an upstream file that was changed, loaded and restored by hand', async (t) => {
   const world = new World()
   await world.run()
   const { host, fake } = world
@@ -271,7 +271,7 @@ t.test('an upstream that was changed, loaded and put back by hand is loaded agai
   t.equal((await world.run()).outcome, 'unchanged')
 })
 
-t.test('another release, cause, environment, or a command to do so: another process; the same: none', async (t) => {
+t.test('a new release, cause, environment or command causes another process; otherwise none', async (t) => {
   const world = new World()
   const ports: (number | null)[] = []
   const changes: [more: object, cause?: string][] = [
@@ -292,7 +292,7 @@ t.test('another release, cause, environment, or a command to do so: another proc
   t.strictSame(world.gaps, [])
 })
 
-t.test('the live one was stopped by hand: started where it was', async (t) => {
+t.test('starts the current process again that was stopped by hand', async (t) => {
   const world = new World()
   await world.run()
   world.fake.giveUp(world.host, 'shop-9090')
@@ -304,7 +304,7 @@ t.test('the live one was stopped by hand: started where it was', async (t) => {
   t.strictSame(world.up(), ['shop-9090'])
 })
 
-t.test('one that does not come up is stopped, and the old one goes on', async (t) => {
+t.test('stops a new process that does not come up, and keeps the old one', async (t) => {
   for (const [behaviour, message] of [
     [{ status: 500 }, /was not ready within 20 s \(http:\/\/127\.0\.0\.1:9091\/\S* answered with HTTP status 500\)/],
     [{ dies: { after: 0, as: 'FATAL' } }, /ended right after its start/],
@@ -324,7 +324,7 @@ t.test('one that does not come up is stopped, and the old one goes on', async (t
   }
 })
 
-t.test('a web server whose configuration is broken: nothing is touched', async (t) => {
+t.test('a broken web server configuration: changes nothing', async (t) => {
   const world = new World()
   await world.run()
   const before = world.host.readText(upstream)
@@ -338,7 +338,7 @@ t.test('a web server whose configuration is broken: nothing is touched', async (
   t.equal((await world.run({ directory: '/srv/shop/2' })).outcome, 'changed')
 })
 
-t.test('an upstream that the web server does not take is put back', async (t) => {
+t.test('restores an upstream file that the web server refuses', async (t) => {
   const world = new World()
   await world.run()
   const before = world.host.readText(upstream)
@@ -350,7 +350,7 @@ t.test('an upstream that the web server does not take is put back', async (t) =>
   t.strictSame(world.up(), ['shop-9090'])
 })
 
-t.test('a port that a stranger has', async (t) => {
+t.test('a port that another process uses', async (t) => {
   const table = (port: number) =>
     `  sl  local_address\n   0: 0100007F:${port.toString(16).toUpperCase()} 00000000:0000 0A 0:0 0:0 0 0 0 1\n`
   const world = new World()
@@ -365,7 +365,7 @@ t.test('a port that a stranger has', async (t) => {
   t.equal((await world.run({ directory: '/srv/shop/2' })).outcome, 'changed')
 })
 
-t.test('connections of the old process are waited for, and cut at the deadline', async (t) => {
+t.test('waits for connections of the old process, and closes them at the deadline', async (t) => {
   const held = '   0: 0100007F:2382 0100007F:C9F0 01 0:0 0:0 0 0 0 1\n'
   const world = new World()
   await world.run()
@@ -379,7 +379,7 @@ t.test('connections of the old process are waited for, and cut at the deadline',
   t.strictSame(world.up(), ['shop-9091'])
 })
 
-t.test('killed at any change: nobody notices, and the next run ends where an undisturbed one does', async (t) => {
+t.test('killed at any change: no visitor notices, and the next run reaches the same state', async (t) => {
   const next = { directory: '/srv/shop/2' }
   for (const after of [next, { directory: '/srv/shop/3' }, { directory: props.directory }])
     for (let at = 1; ; at++) {
@@ -403,7 +403,7 @@ t.test('killed at any change: nobody notices, and the next run ends where an und
     }
 })
 
-t.test('program files that were cut short anywhere are repaired before supervisord reads them', async (t) => {
+t.test('repairs truncated program files before supervisord reads them', async (t) => {
   const whole = new World()
   await whole.run()
   const text = whole.host.readText(conf(9090)) ?? ''
@@ -425,7 +425,7 @@ t.test('program files that were cut short anywhere are repaired before superviso
   }
 })
 
-t.test('a damaged program file of the idle port is repaired, and nothing is started', async (t) => {
+t.test('repairs a damaged program file of the idle port, and starts nothing', async (t) => {
   const whole = new World()
   await whole.run()
   await whole.run({ release: 'two' })
@@ -465,7 +465,7 @@ t.test('a damaged program file of the idle port is repaired, and nothing is star
   await fc.assert(fc.asyncProperty(damage, fc.constantFrom(99, 1, 2, 3, 4), check), { numRuns: 60 })
 })
 
-t.test('refused at once', async (t) => {
+t.test('refuses invalid properties', async (t) => {
   for (const [more, message] of [
     [{ ports: [9090, 9090] }, /two different ports/],
     [{ command: 'server', environment: {} }, /must contain %\{port\}/],

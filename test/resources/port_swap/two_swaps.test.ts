@@ -135,7 +135,7 @@ for (const [name, path] of Object.entries(files))
       }
   })
 
-t.test('killed at any change, the next run ends where an undisturbed one does', async (t) => {
+t.test('killed at any change, the next run reaches the same state', async (t) => {
   for (const path of Object.values(files))
     for (let at = 1; at < 200; at++) {
       const world = await converged()
@@ -149,7 +149,7 @@ t.test('killed at any change, the next run ends where an undisturbed one does', 
     }
 })
 
-t.test('a file that somebody else has written is left alone', async (t) => {
+t.test('leaves a file of others unchanged', async (t) => {
   const world = await converged()
   const path = `${programs}/other.conf`
   world.host.writeFile(path, 'garbage\n')
@@ -157,7 +157,7 @@ t.test('a file that somebody else has written is left alone', async (t) => {
   t.equal(world.host.readText(path), 'garbage\n')
 })
 
-t.test('paths and ports that are known only during the run are left for it', async (t) => {
+t.test('leaves paths and ports that are known only during the run to the run', async (t) => {
   const { host } = new World()
   const plan = planOf((r) => {
     const made = file(r, { path: '/srv/shop', content: 'x' })

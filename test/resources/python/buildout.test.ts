@@ -57,7 +57,7 @@ const built = (host: VirtualHost) =>
 
 contract(t, buildout, [
   {
-    name: 'built, as the account of the site',
+    name: 'builds as the account of the site',
     props: { ...props, group: 'deploy' },
     given,
     host: { commands: commands() },
@@ -89,7 +89,7 @@ contract(t, buildout, [
     then: (t, host) => t.equal(host.lstat(`${directory}/.converge-building.json`), null),
   },
   {
-    name: 'of a build that was killed nothing stays',
+    name: 'removes everything of a killed build',
     props,
     given: (host) => {
       given(host)
@@ -118,7 +118,7 @@ contract(t, buildout, [
     },
   },
   {
-    name: 'of a build killed elsewhere what is here stays',
+    name: 'keeps everything after a build was killed elsewhere',
     props,
     given: (host) => {
       given(host)
@@ -135,7 +135,7 @@ contract(t, buildout, [
     },
   },
   {
-    name: 'a note that was cut short: no build had begun, so nothing goes but the note',
+    name: 'an incomplete note: no build had begun, so only the note is removed',
     props,
     given: (host) => {
       given(host)
@@ -150,7 +150,7 @@ contract(t, buildout, [
     },
   },
   {
-    name: 'a build that fails shows the end of its output',
+    name: 'a failed build displays the end of its output',
     props,
     given,
     host: { commands: commands(() => ({ status: 1, lines: Array.from({ length: 40 }, (_, line) => `line ${line}`) })) },
@@ -158,14 +158,14 @@ contract(t, buildout, [
       /the buildout in \/srv\/site\/releases\/1 failed: it exited with status 1.*and test it with: cd \/srv\/site\/releases\/1 && runuser -u deploy -- \S+\/bin\/buildout -c deploy\.cfg .*line 15\nline 16.*line 39/s,
   },
   {
-    name: 'as root it is refused',
+    name: 'refuses root',
     props: { ...props, user: undefined },
     given,
     host: { commands: commands() },
     fails: /would run as root, and with it the code.*set user.*hostile setup\.py/s,
   },
   {
-    name: 'as somebody else with the rights of root, too',
+    name: 'refuses another account with the rights of root',
     props: { ...props, user: 'toor' },
     given: (host) => {
       given(host)
@@ -174,28 +174,28 @@ contract(t, buildout, [
     fails: /would run as toor/,
   },
   {
-    name: 'as root where that was asked for',
+    name: 'allows root on request',
     props: { ...props, user: undefined, allowRoot: true },
     given,
     host: { commands: commands() },
     changes: ['replace /built'],
   },
   {
-    name: 'no buildout to run',
+    name: 'no buildout program',
     props: { ...props, buildout: '/opt/none/bin/buildout' },
     given,
     host: { commands: commands() },
     fails: /there is no program \/opt\/none.*virtualenv/s,
   },
   {
-    name: 'no release to build in',
+    name: 'no release directory',
     props: { ...props, directory: '/srv/none' },
     given,
     host: { commands: commands() },
     fails: /no directory \/srv\/none.*git_release/s,
   },
   {
-    name: 'a build that plants a link where converge writes',
+    name: 'a build that creates a link where converge writes',
     props,
     given,
     host: { commands: commands((host) => void host.given(`${directory}/.converge`, { link: '/etc/cron.d' })) },
@@ -216,7 +216,7 @@ const prepared = (build?: Build) => {
   return host
 }
 
-t.test('built anew when what goes in has changed, and only then', async (t) => {
+t.test('builds again only when an input has changed', async (t) => {
   const host = prepared()
   for (const [more, expected] of [
     [{}, 1],
@@ -233,7 +233,7 @@ t.test('built anew when what goes in has changed, and only then', async (t) => {
   }
 })
 
-t.test('after a failure whole eggs stay, half ones and downloads go, and the next run tries again', async (t) => {
+t.test('after a failure, keeps complete eggs, removes the rest, and the next run retries', async (t) => {
   let fails = true
   const host = prepared((host) => {
     if (!fails) return undefined
@@ -248,7 +248,7 @@ t.test('after a failure whole eggs stay, half ones and downloads go, and the nex
   t.equal((await run(plan(), host)).outcome, 'changed')
 })
 
-t.test('after a timeout its parts go as well', async (t) => {
+t.test('after a timeout, removes its parts too', async (t) => {
   const timedOut = new VirtualHost({
     commands: (argv, options, host) => {
       if (argv[0] === program) {
@@ -266,7 +266,7 @@ t.test('after a timeout its parts go as well', async (t) => {
   t.strictSame(leftovers(timedOut), [`${eggs}/new-1.egg`])
 })
 
-t.test('leftovers that cannot be removed are told beside the failure, and tried again', async (t) => {
+t.test('reports leftovers that cannot be removed with the failure, and retries', async (t) => {
   const host = new VirtualHost({
     commands: (argv, options, host) =>
       argv[0] === 'xargs'
@@ -283,7 +283,7 @@ t.test('leftovers that cannot be removed are told beside the failure, and tried 
   t.match(failureOf(await run(plan(), host)), { code: 'BUILD_LEFTOVERS' })
 })
 
-t.test('progress is its output', async (t) => {
+t.test('progress displays its output', async (t) => {
   const { converge } = await import('../../../core/converge/engine.ts')
   const told: string[] = []
   const host = prepared(() => ({ lines: ['Getting distribution for x.', 'Got x 1.'] }))
@@ -291,7 +291,7 @@ t.test('progress is its output', async (t) => {
   t.strictSame(told, ['Getting distribution for x.', 'Got x 1.'])
 })
 
-t.test('words as a shell splits them', async (t) => {
+t.test('splits words as a shell does', async (t) => {
   for (const [line, words] of [
     ['', []],
     ['  -N  -v ', ['-N', '-v']],

@@ -21,7 +21,7 @@ function areas(t: Test) {
   return { shared, other, egg, link }
 }
 
-t.test('complete eggs that are missing, as the same files', async (t) => {
+t.test('links missing complete eggs', async (t) => {
   const { shared, other, egg, link } = areas(t)
   egg(shared, 'ZEO-6.egg', 'its own')
   egg(other, 'tmpab12', 'half')
@@ -35,14 +35,14 @@ t.test('complete eggs that are missing, as the same files', async (t) => {
   t.equal(await link(), 0, 'again: nothing is missing')
 })
 
-t.test('none while a build is under way there, or where it was killed', async (t) => {
+t.test('links none during a build there, or after a killed one', async (t) => {
   const { shared, other, link } = areas(t)
   writeFileSync(`${other}/.converge-building.json`, '{}')
   t.equal(await link(), 0)
   t.notOk(existsSync(`${shared}/eggs/v5`))
 })
 
-t.test('none of another account, nor where there are none', async (t) => {
+t.test('links none of another account, and none if there are none', async (t) => {
   const { shared, other, link } = areas(t)
   if (process.getuid?.() === 0) {
     chownSync(`${other}/eggs`, 65534, 65534)
@@ -55,7 +55,7 @@ t.test('none of another account, nor where there are none', async (t) => {
   t.equal(await linkEggs(host, { shared, directory }, [directory, `${directory}/nothing`, shared]), 0)
 })
 
-t.test('where a link cannot be made nothing is left half', async (t) => {
+t.test('a failed link leaves nothing incomplete', async (t) => {
   const { shared, link } = areas(t)
   writeFileSync(`${shared}/eggs/v5`, 'in the way')
   t.equal(await link(), 0)

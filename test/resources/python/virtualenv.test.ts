@@ -47,7 +47,7 @@ const ran = (host: VirtualHost) => host.changes.filter((what) => what.startsWith
 
 contract(t, virtualenv, [
   {
-    name: 'made with its packages',
+    name: 'creates an environment with its packages',
     props: { path, packages },
     given,
     host: { commands },
@@ -63,7 +63,7 @@ contract(t, virtualenv, [
       ),
   },
   {
-    name: 'without packages pip is not run',
+    name: 'without packages, pip does not run',
     props: { path },
     given,
     host: { commands },
@@ -74,7 +74,7 @@ contract(t, virtualenv, [
       ),
   },
   {
-    name: 'killed before it had made its mark',
+    name: 'killed before it wrote its mark',
     props: { path, packages },
     given: (host) => {
       given(host)
@@ -83,7 +83,7 @@ contract(t, virtualenv, [
     host: { commands },
   },
   {
-    name: 'an empty directory is none',
+    name: 'an empty directory is not an environment',
     props: { path },
     given: (host) => {
       given(host)
@@ -93,7 +93,7 @@ contract(t, virtualenv, [
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
-    name: 'left alone where it is right',
+    name: 'unchanged if correct',
     props: { path, packages: { 'zc.buildout': '6.0', setuptools: '' } },
     given: (host) =>
       void made(host)
@@ -102,21 +102,21 @@ contract(t, virtualenv, [
     changes: [],
   },
   {
-    name: 'another version is installed, the environment stays',
+    name: 'installs another version in the same environment',
     props: { path, packages: { supervisor: '4.3.0' } },
     given: (host) => void made(host).given(`${site}/supervisor-4.2.5.dist-info/RECORD`, ''),
     host: { commands },
     changes: ['replace /packages/supervisor = "4.3.0"'],
   },
   {
-    name: 'what pip did not finish does not count',
+    name: 'an incomplete installation does not count',
     props: { path, packages: { supervisor: '4.3.0' } },
     given: (host) => void made(host).given(`${site}/supervisor-4.3.0.dist-info/METADATA`, ''),
     host: { commands },
     changes: ['replace /packages/supervisor = "4.3.0"'],
   },
   {
-    name: 'one that was left unfinished is made anew',
+    name: 'creates an incomplete environment again',
     props: { path, packages: { supervisor: '4.3.0' } },
     given: (host) =>
       void made(host)
@@ -128,21 +128,21 @@ contract(t, virtualenv, [
     then: (t, host) => t.equal(host.lstat(`${path}/junk`), null),
   },
   {
-    name: 'its Python is gone: made anew',
+    name: 'its Python is missing: creates it again',
     props: { path },
     given: (host) => void made(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' }),
     host: { commands },
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
-    name: 'another Python was chosen: made anew',
+    name: 'another Python was chosen: creates it again',
     props: { path, python: 'python3.12' },
     given: (host) => void made(host).given('/usr/bin/python3.12', 'ELF', '0755'),
     host: { commands },
     changes: ['replace /python = "/usr/bin/python3.12"'],
   },
   {
-    name: 'another Python was chosen, to be kept: it stays',
+    name: 'keep, and another Python was chosen: unchanged',
     props: { path, newPython: 'keep' as const },
     given: (host) =>
       void made(host).given('/usr/bin/python3.13', 'ELF', '0755').given('/usr/bin/python3', { link: 'python3.13' }),
@@ -150,7 +150,7 @@ contract(t, virtualenv, [
     then: (t, host) => t.match(host.readText(`${path}/.converge.json`), 'python3.11'),
   },
   {
-    name: 'its Python is gone, to be kept: refused',
+    name: 'keep, and its Python is missing: refused',
     props: { path, newPython: 'keep' as const },
     given: (host) => {
       made(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' })
@@ -158,20 +158,20 @@ contract(t, virtualenv, [
     fails: /was made with \/usr\/bin\/python3\.9, which is gone.*converge.python to python3\.11/s,
   },
   {
-    name: 'unfinished, to be kept: made anew',
+    name: 'keep, and incomplete: creates it again',
     props: { path, newPython: 'keep' as const },
     given: (host) => void made(host).given(`${path}/.converge.json`, '{"python":null}\n'),
     host: { commands },
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
-    name: 'the Python it was made with is not on the PATH, and works',
+    name: 'its Python works and is not on the PATH',
     props: { path, python: 'python2' },
     given: (host) => void made(host),
     changes: [],
   },
   {
-    name: 'for another account, as that account',
+    name: 'runs as the other account',
     props: { path, user: 'deploy', packages: { a: '1' } },
     given: (host) => {
       given(host)
@@ -209,7 +209,7 @@ contract(t, virtualenv, [
     fails: /cannot make environments.*apt-get install python3\.11-venv/s,
   },
   {
-    name: 'pip fails: its output is shown',
+    name: 'pip fails: displays its output',
     props: { path, packages: { a: '9' } },
     given,
     host: {
@@ -221,7 +221,7 @@ contract(t, virtualenv, [
     fails: /No matching distribution found/,
   },
   {
-    name: 'something else is in the way',
+    name: 'another directory is in the way',
     props: { path },
     given: (host) => void host.given(`${path}/index.html`, ''),
     fails: /not a Python environment.*mv \/srv\/venv/s,
@@ -230,7 +230,7 @@ contract(t, virtualenv, [
     name: 'a file is in the way',
     props: { path },
     given: (host) => void host.given(path, ''),
-    fails: /no Python environment/,
+    fails: /not a Python environment/,
   },
 ])
 
@@ -241,7 +241,7 @@ t.test('its digest differs with the versions', async (t) => {
   t.throws(() => props.parse({ path, packages: { 'a; rm': '1' } }), /name of a package/)
 })
 
-t.test('versions that are the same', async (t) => {
+t.test('compares versions', async (t) => {
   for (const [a, b, same] of [
     ['1.0', '1.0.0', true],
     ['1', '1.0', true],
@@ -254,7 +254,7 @@ t.test('versions that are the same', async (t) => {
     t.equal(sameVersion(a, b), same, `${a} ${b}`)
 })
 
-t.test('it is whole only when all is on the disk', async (t) => {
+t.test('complete only when all is on the disk', async (t) => {
   const host = new VirtualHost({ commands })
   given(host)
   t.strictSame(

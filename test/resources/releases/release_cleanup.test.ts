@@ -31,14 +31,14 @@ const props = { into, current }
 
 contract(t, release_cleanup, [
   {
-    name: 'the five newest stay',
+    name: 'keeps the five newest',
     props,
     given: (host) => site(host, [1, 2, 3, 4, 5, 6, 7], [], 7),
     changes: ['remove /surplus/1', 'remove /surplus/0'],
     then: left(3, 4, 5, 6, 7),
   },
   {
-    name: 'one in which a process works stays',
+    name: 'keeps a release in which a process works',
     props: { ...props, keep: 2 },
     given: (host) => {
       site(host, [1, 2, 3, 4], [], 4)
@@ -49,7 +49,7 @@ contract(t, release_cleanup, [
     then: left(1, 3, 4),
   },
   {
-    name: 'the same where the app is behind a link',
+    name: 'the same for an app behind a link',
     props: { ...props, keep: 2 },
     given: (host) => {
       for (const n of [1, 2, 3, 4])
@@ -68,37 +68,37 @@ contract(t, release_cleanup, [
   { name: 'no directory', props, changes: [] },
   { name: 'none complete', props, given: (host) => site(host, [], [1, 2], null), changes: [], then: left(1, 2) },
   {
-    name: 'after a rollback the live one and the one before it stay as well',
+    name: 'after a rollback, keeps the current release and the one before it',
     props: { ...props, keep: 2 },
     given: (host) => site(host, [1, 2, 3, 4, 5, 6], [], 3),
     then: left(2, 3, 5, 6),
   },
   {
-    name: 'unfinished ones go, but for those newer than the newest complete one',
+    name: 'removes incomplete releases, except those newer than the newest complete one',
     props,
     given: (host) => site(host, [2, 4], [1, 3, 5, 6], 4),
     then: left(2, 4, 5, 6),
   },
   {
-    name: 'unfinished ones do not count',
+    name: 'does not count incomplete releases',
     props: { ...props, keep: 2 },
     given: (host) => site(host, [1, 2, 3], [4, 5], 3),
     then: left(2, 3, 4, 5),
   },
   {
-    name: 'a live one that is not complete stays',
+    name: 'keeps an incomplete current release',
     props,
     given: (host) => site(host, [2, 3], [1], 1),
     then: left(1, 2, 3),
   },
   {
-    name: 'a relative link to the live one',
+    name: 'a relative link to the current release',
     props: { ...props, keep: 2 },
     given: (host) => site(host, [1, 2, 3, 4], [], `releases/${id(1)}`),
     then: left(1, 3, 4),
   },
   {
-    name: 'what others made stays, live or not',
+    name: 'keeps what others created, current or not',
     props: { ...props, keep: 2 },
     given: (host) =>
       site(host, [1, 2, 3], [], `${into}/20240501123000`)
@@ -110,7 +110,7 @@ contract(t, release_cleanup, [
     then: left(2, 3, '20240501123000', '20230501123000', '000000-copied00', '000000-1a2b3c4d', '.hidden'),
   },
   {
-    name: 'what killed runs left goes',
+    name: 'removes the rest of killed runs',
     props,
     given: (host) =>
       site(host, [1], [], 1)
@@ -128,12 +128,12 @@ contract(t, release_cleanup, [
   },
 ])
 
-t.test('fewer than two cannot be kept', async (t) => {
+t.test('refuses to keep fewer than two', async (t) => {
   const { success } = release_cleanup.definition.props.safeParse({ ...props, keep: 1 })
   t.equal(success, false)
 })
 
-t.test('a release that is removed is none from the first moment on', async (t) => {
+t.test('a release counts as removed from the first step', async (t) => {
   const { VirtualHost } = await import('../../../core/host/virtual.ts')
   const { planOf, run } = await import('../../support/contract.ts')
   const { listReleases } = await import('../../../resources/releases/releases.ts')

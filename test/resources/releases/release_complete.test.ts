@@ -9,7 +9,7 @@ const commands = (argv: readonly string[]) => (argv.join(' ') === `sync -f ${rel
 
 contract(t, release_complete, [
   {
-    name: 'marked, after all of it is on the disk',
+    name: 'marks a release after all of it is on the disk',
     props: { release },
     given,
     host: { commands },
@@ -30,7 +30,7 @@ contract(t, release_complete, [
     then: (t, host) => t.match(host.lstat(`${release}/.converge/complete`), { uid: 7, gid: 8, mode: '0644' }),
   },
   {
-    name: 'left alone where it is',
+    name: 'stays unchanged if it is marked',
     props: { release },
     given: (host) => given(host).given(`${release}/.converge/complete`, '2024-05-26T00:00:00Z\n'),
     changes: [],
@@ -42,7 +42,7 @@ contract(t, release_complete, [
     fails: /is not a release.*git_release/s,
   },
   {
-    name: 'not on the disk, not marked',
+    name: 'a failed sync leaves no mark',
     props: { release },
     given,
     host: { commands: () => ({ status: 1, stderr: 'sync: error syncing: Input/output error' }) },

@@ -24,13 +24,13 @@ contract(t, release_files, [
     },
   },
   {
-    name: 'a build that was interrupted: other content is replaced',
+    name: 'replaces content after an interrupted build',
     props,
     given: (host) => void given(host).given(realm, 'admin: half'),
     then: (t, host) => t.equal(host.readText(realm), 'admin: one\n'),
   },
   {
-    name: 'a release that is built keeps what it has',
+    name: 'a built release keeps its files',
     props,
     given: (host) => void given(host).given(realm, 'admin: other').given(`${release}/.converge/built`, ''),
     changes: [],

@@ -29,14 +29,14 @@ const recorded =
 
 contract(t, release_history, [
   {
-    name: 'a switch is recorded',
+    name: 'records a switch',
     props: props(3, 'after', 1),
     given: (host) => site(host, 3, ids(1)),
     changes: ['add /recorded/1'],
     then: recorded(1, 3),
   },
   {
-    name: 'once',
+    name: 'records it once',
     props: props(3, 'after', 3),
     given: (host) => site(host, 3, ids(1, 3)),
     changes: [],
@@ -49,20 +49,20 @@ contract(t, release_history, [
     then: recorded(1),
   },
   {
-    name: 'an earlier version recorded nothing: the first switch records what it left',
+    name: 'without a history, the first switch records the releases before it',
     props: props(3, 'after', 2),
     given: (host) => site(host, 3, null),
     then: recorded(1, 2, 3),
   },
   {
-    name: 'nor does a run without a switch',
+    name: 'a run without a switch records nothing',
     props: props(2, 'after', 2),
     given: (host) => site(host, 2, null),
     changes: [],
     then: recorded(),
   },
   {
-    name: 'a rollback forgets what came later',
+    name: 'a rollback removes later releases',
     props: props(1, 'before', 3),
     given: (host) => site(host, 3, ids(1, 2, 3)),
     changes: ['remove /recorded/2', 'remove /recorded/1'],
@@ -75,7 +75,7 @@ contract(t, release_history, [
     then: recorded(1, 2),
   },
   {
-    name: 'forward to what was never current: nothing is forgotten',
+    name: 'a switch forward to a new release removes nothing',
     props: props(3, 'before', 1),
     given: (host) => site(host, 1, ids(1)),
     changes: [],
@@ -83,7 +83,7 @@ contract(t, release_history, [
   },
 ])
 
-t.test('a report says from which release to which', async (t) => {
+t.test('reports both releases', async (t) => {
   const words = (given: ReturnType<typeof props>) =>
     release_history.definition.implementation.words?.(given, { now: null, desired: null })
   t.equal(words(props(2, 'before', 3)), `roll back from ${id(3)} to ${id(2)}`)

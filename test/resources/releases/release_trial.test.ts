@@ -21,7 +21,7 @@ const mark = `${release}/.converge/smoke-test-failed.json`
 contract(t, release_trial, [
   { name: 'a release that was never tried', props, changes: [] },
   {
-    name: 'one that failed this very test',
+    name: 'a release that failed this same test',
     props,
     given: marked(digest(['bin/smoke'])),
     fails: /000002-1a2b3c4d failed .* status 500 .*--retry-failed/,
@@ -29,7 +29,7 @@ contract(t, release_trial, [
   { name: 'one that failed another test', props, given: marked(digest(['bin/smoke --quick'])), changes: [] },
   { name: 'one that had less time', props, given: marked(digest(['bin/smoke'], 30)), changes: [] },
   {
-    name: 'the current one',
+    name: 'the current release',
     props,
     given: (host) => marked(digest(['bin/smoke']))(host).given('/srv/site/current', { link: release }),
     changes: [],

@@ -37,7 +37,7 @@ function release(n: number, more: Partial<Release> = {}): Release {
   }
 }
 
-t.test('listed as they are', async (t) => {
+t.test('lists the releases', async (t) => {
   const host = new VirtualHost()
   t.strictSame(listReleases(host, into, current), [], 'without a directory')
   const file = {
@@ -104,12 +104,12 @@ t.test('listed as they are', async (t) => {
   t.equal(listReleases(host, into, current).find((one) => one.current)?.id, '000002-1a2b3c4d', 'by another way')
 })
 
-t.test('numbers end', async (t) => {
+t.test('refuses a number above the limit', async (t) => {
   const host = new VirtualHost().given(`${into}/999999-1a2b3c4d`, null)
   t.throws(() => nextId(host, into, 'feedbeef'), { code: 'TOO_MANY_RELEASES' })
 })
 
-t.test('ids sort in the order they were made, whatever the clock says', async () => {
+t.test('ids sort in the order of creation, whatever the clock says', async () => {
   const commits = fc.array(fc.string({ minLength: 40, maxLength: 40, unit: fc.constantFrom(...'0123456789abcdef') }), {
     maxLength: 30,
   })
@@ -128,7 +128,7 @@ t.test('ids sort in the order they were made, whatever the clock says', async ()
   )
 })
 
-t.test('the rollback target', async (t) => {
+t.test('selects the rollback target', async (t) => {
   const all = [
     release(1),
     release(2, { complete: false }),
@@ -151,7 +151,7 @@ t.test('the rollback target', async (t) => {
   t.equal(previousRelease([foreign, release(1)], null), undefined, 'what is older than another tool’s nobody knows')
 })
 
-t.test('cleanup never takes what is needed', async () => {
+t.test('cleanup never removes a needed release', async () => {
   const host = new VirtualHost()
   const one = fc.record({ complete: fc.boolean(), current: fc.boolean() })
   fc.assert(
@@ -180,7 +180,7 @@ t.test('cleanup never takes what is needed', async () => {
   )
 })
 
-t.test('which release fits', async (t) => {
+t.test('selects the release that fits', async (t) => {
   const fits = (releases: Release[], always = false) => releaseFor(releases, 'x', always, 'b')?.id.slice(0, 6) ?? null
   t.equal(fits([]), null)
   t.equal(fits([release(1, { current: true })]), '000001')
@@ -188,7 +188,7 @@ t.test('which release fits', async (t) => {
   t.equal(fits([release(1, { current: true, identity: 'y' }), release(2)]), '000002', 'rolled back from')
   t.equal(fits([release(1), release(2)]), '000002', 'the newest, where none is live')
   t.equal(fits([release(1, { complete: false })]), '000001', 'half-finished')
-  t.equal(fits([release(1, { complete: false, boot: 'a' })]), null, 'before the machine went down')
+  t.equal(fits([release(1, { complete: false, boot: 'a' })]), null, 'before a reboot')
   t.equal(fits([release(1), release(2, { complete: false, boot: 'a' })]), '000001')
   const overtaken = [release(1, { current: true, identity: 'y' }), release(2, { complete: false })]
   t.equal(fits(overtaken), '000002', 'built ahead')
@@ -203,7 +203,7 @@ t.test('which release fits', async (t) => {
   t.equal(fits([release(1, { complete: false }), release(2, { identity: 'y' })], true), null)
 })
 
-t.test('which release was current before', async (t) => {
+t.test('finds the previous release', async (t) => {
   const all = [1, 2, 3, 4].map((n) => release(n, { current: n === 4, complete: n !== 3 }))
   const before = (history: readonly number[] | null) =>
     previousRelease(all, history?.map((n) => release(n).id) ?? null)?.id.slice(0, 6) ?? null
@@ -212,7 +212,7 @@ t.test('which release was current before', async (t) => {
   t.equal(before([1]), '000001', 'a run was killed between the switch and its record')
   t.equal(before([1, 4, 2]), '000001', 'somebody has set the link by hand')
   t.equal(before([1, 3, 4]), '000001', 'what is not complete is passed over')
-  t.equal(before([9, 4]), null, 'what was removed is nothing to go back to')
+  t.equal(before([9, 4]), null, 'a removed release is not a target')
   t.equal(before([4]), null)
   const marked = all.map((one) => ({ ...one, wasCurrent: one.current || one.id.startsWith('000001') }))
   t.equal(previousRelease(marked, null)?.id.slice(0, 6), '000001', 'a server has marks')

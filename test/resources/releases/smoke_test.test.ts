@@ -46,7 +46,7 @@ contract(t, smoke_test, [
   { name: 'nothing to try out', props: base, host: server() },
   { name: 'a request', props: { ...base, ...asks('/') }, host: server(), changes: ['replace /passedFor'] },
   {
-    name: 'what an answer contains',
+    name: 'an answer that contains a text',
     props: { ...base, ...asks('/', { contains: 'Welcome at 8081' }) },
     host: server(),
   },
@@ -56,35 +56,35 @@ contract(t, smoke_test, [
     host: server(),
   },
   {
-    name: 'a site that is closed for maintenance: the app itself answers',
+    name: 'a site in maintenance: the app itself answers',
     props: { ...base, ...asks('/closed', { contains: 'Welcome' }) },
     host: server(),
   },
   {
-    name: 'one on another host cannot be tested',
+    name: 'an app on another host cannot be tested',
     props: { ...base, ...asks('/closed-elsewhere', { contains: 'Welcome' }) },
     host: server(),
   },
   {
-    name: 'a status that is wanted',
+    name: 'an expected status',
     props: { ...base, ...asks('/gone', { statusMin: 404, statusMax: 404 }) },
     host: server(),
   },
   {
-    name: 'tried again until it answers',
+    name: 'retries until it answers',
     props: { ...base, ...asks('/starting') },
     host: server(2),
     unpredictable: true,
   },
   {
-    name: 'a status',
+    name: 'an unexpected status',
     props: { ...base, ...asks('/gone') },
     host: server(),
     fails:
       /site did not pass its smoke test: http:\/\/127\.0\.0\.1:8081\/gone: it answered with HTTP status 404, for 3/,
   },
   {
-    name: 'another answer',
+    name: 'an answer without the text',
     props: { ...base, ...asks('/', { contains: 'Hello' }) },
     host: server(),
     fails: /does not contain 'Hello'/,
@@ -97,7 +97,7 @@ contract(t, smoke_test, [
     then: (t, on) => t.equal(on.readText('/srv/log'), `bin/more a b in ${release}\n`),
   },
   {
-    name: 'one that fails',
+    name: 'a command that fails',
     props: { ...base, commands: [['fail']] },
     host: server(),
     fails: /status 1.*it does not work/s,
@@ -118,7 +118,7 @@ function plan(command: string, live?: string) {
   })
 }
 
-t.test('a failure asks for a rollback of what has just gone live, also if it was cut short before', async (t) => {
+t.test('a failure requests a rollback of the new release, also after an interrupted run', async (t) => {
   const on = new VirtualHost(server())
   on.given('/srv', null)
   const before = '/srv/site/releases/000001-00000000'
@@ -131,7 +131,7 @@ t.test('a failure asks for a rollback of what has just gone live, also if it was
   t.match(hint, /converge rollback/)
 })
 
-t.test('a page from a cache proves nothing: the app is asked past it', async (t) => {
+t.test('bypasses the cache', async (t) => {
   const message = async (path: string) => {
     const host = new VirtualHost(server())
     const report = await run(

@@ -89,7 +89,7 @@ contract(t, service, [
     changes: ['replace /enabled = true', 'replace /state = "running"'],
   },
   {
-    name: 'systemd: enabled is nobody’s concern where it is not spoken of',
+    name: 'systemd: enabled stays unchanged if it is not declared',
     props: { name: 'down' },
     host,
     given: booted,
@@ -103,56 +103,56 @@ contract(t, service, [
     changes: ['replace /enabled = false', 'replace /state = "stopped"'],
   },
   {
-    name: 'systemd: one that failed is as good as stopped',
+    name: 'systemd: a failed unit counts as stopped',
     props: { name: 'broken', action: 'stopped' },
     host,
     given: booted,
     changes: [],
   },
   {
-    name: 'systemd: one that is not there is as good as stopped',
+    name: 'systemd: a missing unit counts as stopped',
     props: { name: 'none', action: 'stopped', enabled: false },
     host,
     given: booted,
     changes: [],
   },
   {
-    name: 'systemd: a loop of restarts is ended',
+    name: 'systemd: ends a loop of restarts',
     props: { name: 'looping', action: 'stopped' },
     host,
     given: booted,
     changes: ['replace /state = "stopped"'],
   },
   {
-    name: 'systemd: a static unit stays as it is',
+    name: 'systemd: a static unit stays unchanged',
     props: { name: 'fixed', enabled: true },
     host,
     given: booted,
     changes: ['replace /state = "running"'],
   },
   {
-    name: 'systemd: one that fails',
+    name: 'systemd: a unit that fails',
     props: { name: 'broken' },
     host,
     given: booted,
     fails: /broken did not come up: it ended right after its start \(exit-code\).*journal of/s,
   },
   {
-    name: 'systemd: one that is not there',
+    name: 'systemd: a missing unit',
     props: { name: 'none' },
     host,
     given: booted,
     fails: /none did not come up: there is no service none on this host.*declare its package/s,
   },
   {
-    name: 'systemd: one that is masked',
+    name: 'systemd: a masked unit',
     props: { name: 'masked' },
     host,
     given: booted,
     fails: /masked did not come up: systemd refused to start it: Unit masked.service is masked.*systemctl unmask/s,
   },
   {
-    name: 'systemd: one that counts as running at once is looked at for a second',
+    name: 'systemd: a unit that counts as running at once is watched for a second',
     props: { name: 'simple' },
     host,
     given: booted,
@@ -160,14 +160,14 @@ contract(t, service, [
     then: (t, host) => t.ok(host.clock >= 1),
   },
   {
-    name: 'systemd: one that ends half a second after its start',
+    name: 'systemd: a unit that ends half a second after its start',
     props: { name: 'brief' },
     host,
     given: booted,
     fails: /brief did not come up: it ended right after its start \(exit-code\).*journal of/s,
   },
   {
-    name: 'systemd: one whose start is still in the queue',
+    name: 'systemd: a unit whose start is still queued',
     props: { name: 'slow' },
     host,
     given: booted,
@@ -175,7 +175,7 @@ contract(t, service, [
     then: (t, host) => t.ok(host.clock >= 20),
   },
   {
-    name: 'systemd: one whose start takes longer than it may',
+    name: 'systemd: a unit that exceeds its start limit',
     props: { name: 'endless', deadline: seconds(9) },
     host,
     given: booted,
@@ -202,7 +202,7 @@ contract(t, service, [
     changes: ['replace /state = "running"'],
   },
   {
-    name: 'supervisor: started, and waited for until it answers',
+    name: 'supervisor: starts, and waits until it answers',
     props: { name: 'a', provider: { kind: 'supervisor' }, ready: { port: 8081 } },
     host: {
       requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 20 } } }).requests,
@@ -225,13 +225,13 @@ contract(t, service, [
     changes: ['replace /state = "stopped"'],
   },
   {
-    name: 'supervisor: one it does not know is as good as stopped',
+    name: 'supervisor: an unknown program counts as stopped',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({}).requests },
     changes: [],
   },
   {
-    name: 'supervisor: none running is as good as stopped',
+    name: 'supervisor: without supervisord it counts as stopped',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({ up: false }).requests },
     changes: [],
@@ -255,13 +255,13 @@ contract(t, service, [
     changes: ['replace /state = "stopped"'],
   },
   {
-    name: 'init script: up already; enabled is left as it is',
+    name: 'init script: runs already; enabled stays unchanged',
     props: { name: 'web', enabled: true },
     ...initScripts({ web: true }),
     changes: [],
   },
   {
-    name: 'init script: one that is not there',
+    name: 'init script: a missing script',
     props: { name: 'none' },
     ...initScripts({}),
     fails: /there is no service none on this host.*declare its package/s,
@@ -289,7 +289,7 @@ function initScripts(services: Readonly<Record<string, boolean>>) {
   return { host: { commands }, given: (host: VirtualHost) => void host.given('/etc/init.d/web', '#!/bin/sh\n', '0755') }
 }
 
-t.test('systemd is asked once for all of them', async (t) => {
+t.test('queries systemd once for all units', async (t) => {
   const seen: string[][] = []
   const virtual = new VirtualHost({
     commands: systemd(
@@ -322,7 +322,7 @@ t.test('service_restart through systemd', async (t) => {
   t.equal((await run(plan, virtual)).outcome, 'unchanged')
 })
 
-t.test('enabled cannot be said of a program of supervisor', async (t) => {
+t.test('enabled is refused for a program of supervisor', async (t) => {
   const virtual = new VirtualHost({ requests: new FakeSupervisor({ running: ['a'] }).requests })
   t.equal(
     (

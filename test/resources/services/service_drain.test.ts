@@ -50,7 +50,7 @@ contract(t, service, [
     then: (t: { equal(a: unknown, b: unknown): unknown }, host: VirtualHost) => void t.equal(state(host), after),
   })),
   {
-    name: 'nobody to ask',
+    name: 'no balancer',
     props: { ...stopping, balancers: [{ host: 'lb2', port: 9999 }] },
     given: conf,
     host: plain.options,
@@ -60,7 +60,7 @@ contract(t, service, [
 
 const plan = (props: object) => planOf((r) => void service(r, props as never))
 
-t.test('its last visitor is waited for, up to the deadline', async (t) => {
+t.test('waits for its last visitor until the deadline', async (t) => {
   for (const [busyFor, drainDeadline, warnings] of [
     [20, seconds(60), []],
     [1e6, seconds(10), [/site\/c1 still had 1 session at .*haproxy.sock after 10 s, and is stopped now \(raise /]],
@@ -77,7 +77,7 @@ t.test('its last visitor is waited for, up to the deadline', async (t) => {
   }
 })
 
-t.test('a balancer that forgets the server, or goes away, meanwhile: it is stopped all the same', async (t) => {
+t.test('stops the server even if a balancer drops it or disappears meanwhile', async (t) => {
   for (const [change, warnings, recorded] of [
     ['forgets', [], ''],
     ['goes', [/cannot be asked: .*; the next run that reaches it sets the servers ready again/], 'taken out'],
@@ -102,35 +102,32 @@ t.test('a balancer that forgets the server, or goes away, meanwhile: it is stopp
   }
 })
 
-t.test(
-  'whatever a start finds drained by a stop it brings back, and nothing that an operator has drained',
-  async (t) => {
-    for (const [more, killedBy, after] of [
-      [{ tracking: true }, undefined, 'ready'],
-      [{}, 'stopProcess', 'ready'],
-      [{}, 'health down', 'ready'],
-    ] as const) {
-      let [armed, dead] = [killedBy !== undefined, false]
-      const { options, state } = machine(more, (_, what) => {
-        dead ||= armed && what.includes(killedBy ?? '')
-        if (dead) throw new Error('killed')
-      })
-      const host = new VirtualHost(options)
-      conf(host)
-      await run(plan(stopping), host)
-      t.match(state(host), 'drain')
-      armed = dead = false
-      const started = plan({ ...balanced, action: 'running' })
-      t.strictSame(failureOf(await run(started, host)), undefined)
-      t.equal(state(host), after)
-      t.equal((await run(started, host)).outcome, 'unchanged')
-    }
-    const { options, state, haproxy } = machine()
+t.test('a start sets ready what a stop drained, and nothing that an operator drained', async (t) => {
+  for (const [more, killedBy, after] of [
+    [{ tracking: true }, undefined, 'ready'],
+    [{}, 'stopProcess', 'ready'],
+    [{}, 'health down', 'ready'],
+  ] as const) {
+    let [armed, dead] = [killedBy !== undefined, false]
+    const { options, state } = machine(more, (_, what) => {
+      dead ||= armed && what.includes(killedBy ?? '')
+      if (dead) throw new Error('killed')
+    })
     const host = new VirtualHost(options)
     conf(host)
-    haproxy.set(host, socket, 'site/c1', 'drain')
     await run(plan(stopping), host)
-    t.strictSame(failureOf(await run(plan(balanced), host)), undefined)
-    t.equal(state(host), 'drain')
-  },
-)
+    t.match(state(host), 'drain')
+    armed = dead = false
+    const started = plan({ ...balanced, action: 'running' })
+    t.strictSame(failureOf(await run(started, host)), undefined)
+    t.equal(state(host), after)
+    t.equal((await run(started, host)).outcome, 'unchanged')
+  }
+  const { options, state, haproxy } = machine()
+  const host = new VirtualHost(options)
+  conf(host)
+  haproxy.set(host, socket, 'site/c1', 'drain')
+  await run(plan(stopping), host)
+  t.strictSame(failureOf(await run(plan(balanced), host)), undefined)
+  t.equal(state(host), 'drain')
+})

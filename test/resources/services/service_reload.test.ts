@@ -29,7 +29,7 @@ const done = (host: VirtualHost) => host.changes.map(short)
 
 contract(t, service_reload, [
   {
-    name: 'a running one gets the signal',
+    name: 'signals a running service',
     props: { name: 'web', provider },
     host: supervised(),
     changes: ['replace /reloadedFor = "'],
@@ -39,13 +39,13 @@ contract(t, service_reload, [
     },
   },
   {
-    name: 'another signal, and it has to answer afterwards',
+    name: 'another signal, and a check afterwards',
     props: { name: 'web', provider, signal: 'USR2', ready: { port: 8081 } },
     host: supervised({ port: 8081 }),
     then: (t, host) => t.ok(done(host).includes('signalProcess web USR2')),
   },
   {
-    name: 'a command of its own',
+    name: 'reloads with a command',
     props: { name: 'web', provider, command: ['proxy', 'load'] },
     host: { ...supervised(), commands: proxy },
     then: (t, host) => {
@@ -54,14 +54,14 @@ contract(t, service_reload, [
     },
   },
   {
-    name: 'what is down is started',
+    name: 'starts a service that is down',
     props: { name: 'web', provider, check },
     host: { ...supervised({}, 'stopped'), commands: proxy },
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
     then: (t, host) => t.ok(done(host).includes('startProcess web')),
   },
   {
-    name: 'what ends again and again is started anew',
+    name: 'starts a service that keeps ending',
     props: { name: 'web', provider },
     host: supervised({}, 'failing'),
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
@@ -74,26 +74,26 @@ contract(t, service_reload, [
     fails: /web is not reloaded: its check ended with exit status 2 correct its configuration.*line 3:\nno such word/s,
   },
   {
-    name: 'one that ends of its reload',
+    name: 'a service that the reload ends',
     props: { name: 'web', provider },
     host: supervised({ diesOf: 'HUP' }),
     fails: /web was not reloaded: it ended right after its reload .*log of web/s,
   },
   {
-    name: 'one that does not answer afterwards',
+    name: 'a service that is not ready afterwards',
     props: { name: 'web', provider, ready: { port: 8081 }, deadline: seconds(5) },
     host: supervised({ port: 8081, status: 502 }),
     fails: /web was not reloaded: it was not ready within 5 s \(http:\/\/\S+\/\S* answered with HTTP status 502\)/,
   },
   {
-    name: 'nobody knows it',
+    name: 'an unknown service',
     props: { name: 'other', provider },
     host: supervised(),
     fails: /other did not come up: .*it has no such program/,
   },
 ])
 
-t.test('one that runs and is not ready is waited for, and not reloaded', async (t) => {
+t.test('waits for a running service that is not ready, without a reload', async (t) => {
   const options = { ready: { port: 8081 }, deadline: seconds(5) }
   const behaviour = { port: 8081, status: 200 }
   const host = new VirtualHost(supervised(behaviour))
@@ -117,7 +117,7 @@ const causedBy = (content: string, more: object = {}) =>
   })
 const signals = (host: VirtualHost) => done(host).filter((what) => what.startsWith('signalProcess')).length
 
-t.test('once for each change, and a reload that a failure kept away stays due', async (t) => {
+t.test('reloads once for each change; a reload that a failure prevented stays due', async (t) => {
   const host = new VirtualHost({ ...supervised(), commands: proxy })
   t.strictSame(failureOf(await run(causedBy('1', { check }), host)), undefined)
   t.equal((await run(causedBy('1', { check }), host)).outcome, 'unchanged')
@@ -131,14 +131,14 @@ t.test('once for each change, and a reload that a failure kept away stays due', 
   t.equal((await run(causedBy('2', { check }), host)).outcome, 'unchanged')
 })
 
-t.test('what was down is not reloaded on top of its start', async (t) => {
+t.test('a service that was started is not reloaded too', async (t) => {
   const host = new VirtualHost(supervised({}, 'stopped'))
   t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
   t.equal(signals(host), 0)
   t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
 })
 
-t.test('a dry run says what it will be, and does nothing', async (t) => {
+t.test('a dry run predicts the state, and changes nothing', async (t) => {
   const host = new VirtualHost(supervised())
   const report = await run(causedBy('1'), new VirtualHost({ base: host }), 'plan')
   t.strictSame(
@@ -151,14 +151,14 @@ t.test('a dry run says what it will be, and does nothing', async (t) => {
   t.strictSame(host.changes, [])
 })
 
-t.test('the message of a check is not shown where the content is sensitive', async (t) => {
+t.test('hides the output of a check if the content is sensitive', async (t) => {
   const host = new VirtualHost({ ...supervised(), commands: proxy })
   host.given('/srv/broken', '')
   const failure = failureOf(await run(causedBy('1', { check, sensitive: true }), host))
   t.match(failure, { code: 'CHECK_FAILED', output: undefined })
 })
 
-t.test('through systemd, and through an init script where none runs', async (t) => {
+t.test('uses systemd, or an init script without systemd', async (t) => {
   for (const [tool, given, expected] of [
     ['systemctl', { '/run/systemd/system': null }, ['systemctl daemon-reload', 'systemctl reload web.service']],
     ['service', { '/etc/init.d/web': '' }, ['service web reload']],
@@ -183,7 +183,7 @@ t.test('through systemd, and through an init script where none runs', async (t) 
   }
 })
 
-t.test('what it would forget is asked for before the reload, and what comes next reads it', async (t) => {
+t.test('stores the run-time state before the reload for the next process', async (t) => {
   const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state', blank: '1\n' }
   const seen: (string | null)[] = []
   const fake = new FakeSupervisor({ running: ['web'] })
@@ -199,7 +199,7 @@ t.test('what it would forget is asked for before the reload, and what comes next
   t.equal(host.readText('/srv/state'), '1\n', 'some day it would not be true any more')
 })
 
-t.test('where it cannot be asked the reload goes on, with a warning', async (t) => {
+t.test('a failed query of the state is a warning, and the reload continues', async (t) => {
   const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
   const host = new VirtualHost(supervised())
   const report = await run(causedBy('1', { keep }), host)
@@ -208,7 +208,7 @@ t.test('where it cannot be asked the reload goes on, with a warning', async (t) 
   t.equal(signals(host), 1)
 })
 
-t.test('several may have one service reloaded in one run, each for its own cause', async (t) => {
+t.test('several resources reload one service in a run, each for its own cause', async (t) => {
   const host = new VirtualHost(supervised())
   const plan = (a: string, b: string) =>
     planOf((r) => {
@@ -227,7 +227,7 @@ t.test('several may have one service reloaded in one run, each for its own cause
   t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
 })
 
-t.test('what it waits for may be another set of things each time, and back', async (t) => {
+t.test('the causes may change between runs, and back', async (t) => {
   const host = new VirtualHost(supervised())
   const plan = (names: readonly string[]) =>
     planOf((r) => {
@@ -242,7 +242,7 @@ t.test('what it waits for may be another set of things each time, and back', asy
   }
 })
 
-t.test('by force once for each command, and what was due is done with that', async (t) => {
+t.test('force reloads once for each command, and completes due reloads', async (t) => {
   const host = new VirtualHost(supervised())
   await run(causedBy('1'), host)
   await run(causedBy('2', { force: 'run 7' }), host)
@@ -253,7 +253,7 @@ t.test('by force once for each command, and what was due is done with that', asy
   t.equal(signals(host), 3)
 })
 
-t.test('a signal is named without SIG', (t) => {
+t.test('refuses a signal with SIG', (t) => {
   const wrong = () => planOf((r) => void service_reload(r, { name: 'web', signal: 'SIG HUP' }))
   t.throws(wrong, { message: /a signal without SIG/ })
   t.end()
@@ -270,7 +270,7 @@ function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [
       .given(`/proc/${pid}/cmdline`, leaving.includes(pid) ? 'worker process is shutting down' : 'worker process')
 }
 
-t.test('a file put back by hand: reloaded only where something was loaded in between', async (t) => {
+t.test('a file restored by hand: reloads only if the service loaded something in between', async (t) => {
   const cases: [name: string, now: Parameters<typeof runs>[1], signals: number][] = [
     ['nothing was loaded', {}, 0],
     ['one worker ended, and another came', { workers: [102, 103] }, 0],
@@ -298,7 +298,7 @@ t.test('a file put back by hand: reloaded only where something was loaded in bet
   }
 })
 
-t.test('a reload by hand alone is no reason for another one', async (t) => {
+t.test('a reload by hand alone causes no other one', async (t) => {
   const host = new VirtualHost(supervised())
   runs(host)
   await run(causedBy('1'), host)
@@ -306,7 +306,7 @@ t.test('a reload by hand alone is no reason for another one', async (t) => {
   t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
 })
 
-t.test('where an earlier version has reloaded it, nothing is due', async (t) => {
+t.test('nothing is due after a reload by an earlier version', async (t) => {
   const host = new VirtualHost(supervised())
   await run(causedBy('1'), host)
   const earlier = new VirtualHost({ base: host, ...supervised() })
@@ -315,7 +315,7 @@ t.test('where an earlier version has reloaded it, nothing is due', async (t) => 
   t.equal((await run(causedBy('1'), earlier)).outcome, 'unchanged')
 })
 
-t.test('adopt: what runs already counts as up to date, until something changes', async (t) => {
+t.test('adopt: a running service counts as up to date until something changes', async (t) => {
   const host = new VirtualHost(supervised())
   host.given('/srv/config', '1')
   t.equal((await run(causedBy('1', { adopt: true }), host)).outcome, 'unchanged')
@@ -325,10 +325,10 @@ t.test('adopt: what runs already counts as up to date, until something changes',
   t.equal((await run(causedBy('2', { adopt: true }), host)).outcome, 'unchanged')
   const down = new VirtualHost(supervised({}, 'stopped'))
   down.given('/srv/config', '1')
-  t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'what is down is started')
+  t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'starts a service that is down')
 })
 
-t.test('a certificate that others keep: reloaded once for each replacement', async (t) => {
+t.test('a certificate that others manage: reloads once for each replacement', async (t) => {
   const [link, first, second] = ['/srv/live.pem', '/srv/archive/1.pem', '/srv/archive/2.pem']
   const host = new VirtualHost(supervised())
   host.given(first, '1').given(second, '2')
@@ -339,7 +339,7 @@ t.test('a certificate that others keep: reloaded once for each replacement', asy
   }
   await unchanged('there is none yet')
   host.replaceLink(link, 'archive/1.pem')
-  await unchanged('the first one: whoever gets it reloads it')
+  await unchanged('the first one: whichever resource reads it first reloads')
   for (const replace of [
     () => host.replaceLink(link, 'archive/2.pem'),
     () => host.writeFile(second, '3'),

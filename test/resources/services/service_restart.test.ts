@@ -48,14 +48,14 @@ const started = (host: VirtualHost) =>
 
 contract(t, service_restart, [
   {
-    name: 'all of them, one by one',
+    name: 'restarts all services one by one',
     props: { services, provider },
     given: conf(),
     host: { requests: fakeOf().requests },
     changes: ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c1/restartedFor'],
   },
   {
-    name: 'what does not run is started, what is new is taken in',
+    name: 'starts services that are down, and adds new ones',
     props: { services, provider },
     given: conf(),
     host: { requests: fakeOf({}, ['c2'], { stopped: ['c1'] }).requests },
@@ -68,20 +68,20 @@ contract(t, service_restart, [
     ],
   },
   {
-    name: 'without ready running is enough',
+    name: 'without ready, running is sufficient',
     props: { services: [{ name: 'c1' }], provider },
     given: conf(),
     host: { requests: fakeOf({ c1: { readyAfter: 1e9 } }).requests },
   },
   {
-    name: 'one that failed again and again is stopped first',
+    name: 'stops a service that keeps failing first',
     props: { services: [{ name: 'c1' }], provider },
     given: conf(),
     host: { requests: fakeOf({}, [], { failing: ['c1'] }).requests },
     changes: ['replace /c1/restartedFor', 'replace /c1/state = "running"'],
   },
   {
-    name: 'other statuses, other path',
+    name: 'accepts other statuses and paths',
     props: { services: [{ name: 'c1', ready: { port: 8081, path: '/ok', statusMin: 401, statusMax: 401 } }], provider },
     given: conf(),
     host: { requests: fakeOf({ c1: { status: 401 } }).requests },
@@ -101,14 +101,14 @@ contract(t, service_restart, [
     fails: /no supervisord is running/,
   },
   {
-    name: 'a program nobody configured',
+    name: 'a program without configuration',
     props: { services: [{ name: 'c9' }], provider },
     given: conf(),
     host: { requests: fakeOf().requests },
     fails: /c9 did not come up: supervisord refused startProcess of c9: it has no such program.*\[include\]/s,
   },
   {
-    name: 'a command that is not there',
+    name: 'a missing command',
     props: { services: [{ name: 'c1' }], provider },
     given: conf(),
     host: { requests: fakeOf({ c1: { fault: 20 } }).requests },
@@ -135,7 +135,7 @@ function harness(
   return { host: virtual, told, roll }
 }
 
-t.test('it tells what it does, in order', async (t) => {
+t.test('reports its steps in order', async (t) => {
   const { told, roll } = harness(fakeOf({ c1: { stopAfter: 0 } }))
   await roll({
     delay: seconds(7),
@@ -154,7 +154,7 @@ t.test('it tells what it does, in order', async (t) => {
   ])
 })
 
-t.test('never two down at once, and the next only when the one before answers', async (t) => {
+t.test('never two down at once; the next restarts only when the one before is ready', async (t) => {
   const fake = fakeOf()
   let worst = names.length
   const { host, roll } = harness(fake, {
@@ -172,7 +172,7 @@ t.test('never two down at once, and the next only when the one before answers', 
   t.strictSame(started(host), [...names, ...names])
 })
 
-t.test('the pause is between restarts of running ones only', async (t) => {
+t.test('pauses only between restarts of running services', async (t) => {
   for (const [running, pauses] of [
     [names, 2],
     [['c1', 'c3'], 1],
@@ -187,7 +187,7 @@ t.test('the pause is between restarts of running ones only', async (t) => {
   }
 })
 
-t.test('a pause of its own', async (t) => {
+t.test('a service with its own pause', async (t) => {
   const { told, roll } = harness(fakeOf())
   await roll({
     delay: seconds(60),
@@ -199,7 +199,7 @@ t.test('a pause of its own', async (t) => {
   )
 })
 
-t.test('the first that does not come up ends it; the others stay on the old process', async (t) => {
+t.test('the first failure ends the sequence; the others keep the old process', async (t) => {
   for (const as of ['BACKOFF', 'FATAL', 'EXITED', 'again'] as const) {
     const bad: Record<string, Behaviour> = { c2: { dies: { after: 2, as }, readyAfter: 1e6 } }
     const fake = fakeOf(bad)
@@ -226,7 +226,7 @@ t.test('the first that does not come up ends it; the others stay on the old proc
   }
 })
 
-t.test('what its manager starts again counts as starting', async (t) => {
+t.test('a service that its manager starts again counts as starting', async (t) => {
   for (const as of ['BACKOFF', 'EXITED', 'again'] as const) {
     const ready = { port: 8081 }
     const ends = { after: 2, as }
@@ -251,7 +251,7 @@ t.test('what its manager starts again counts as starting', async (t) => {
   }
 })
 
-t.test('one that ends again and again is given up', async (t) => {
+t.test('gives up a service that keeps ending', async (t) => {
   let pid = 0
   const fake = fakeOf({ c1: { readyAfter: 1e6 } })
   const host = new VirtualHost({
@@ -270,7 +270,7 @@ t.test('one that ends again and again is given up', async (t) => {
   t.ok(host.clock - before < 30)
 })
 
-t.test('a run goes on where the last one stopped', async (t) => {
+t.test('a run continues where the last one stopped', async (t) => {
   let broken = true
   const fake = fakeOf()
   const { host, told, roll } = harness(fake, {
@@ -294,7 +294,7 @@ t.test('a run goes on where the last one stopped', async (t) => {
   t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
 })
 
-t.test('who goes back after a restart that failed restarts what runs since', async (t) => {
+t.test('a rollback after a failed restart restarts the services that run since', async (t) => {
   const [good, bad] = [fakeOf(), fakeOf({ c1: { dies: { after: 2, as: 'again' }, readyAfter: 1e6 } })]
   let fake = good
   const { host, told, roll } = harness(good, { requests: (...asked) => fake.requests(...asked) })
@@ -311,7 +311,7 @@ t.test('who goes back after a restart that failed restarts what runs since', asy
   t.equal((await roll({}, 'one')).outcome, 'unchanged')
 })
 
-t.test('a changed configuration of one restarts that one, with its new group', async (t) => {
+t.test('a changed configuration of one service restarts only that one, with its new group', async (t) => {
   const fake = fakeOf()
   const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
   const plan = (environment: Record<string, string>) =>
@@ -341,7 +341,7 @@ t.test('a changed configuration of one restarts that one, with its new group', a
   t.equal((await run(plan({ A: '2' }), host)).outcome, 'unchanged')
 })
 
-t.test('one that had ended, and that supervisord starts again just before it is forgotten', async (t) => {
+t.test('a program that ended, and that supervisord starts again before its group is removed', async (t) => {
   const fake = fakeOf({ c2: { stopAfter: 2 } }, ['c1', 'c3'], { stopped: ['c2'] })
   let again = 2
   const host: VirtualHost = new VirtualHost({
@@ -369,7 +369,7 @@ t.test('one that had ended, and that supervisord starts again just before it is 
   t.match(fake.processes(host).c2, { config: /A="2"/ })
 })
 
-t.test('forced: each once for each name, and the next ordinary run has nothing to do', async (t) => {
+t.test('force restarts each service once for each name, and the next ordinary run has nothing to do', async (t) => {
   const fake = fakeOf()
   const { host, roll } = harness(fake)
   await roll()
@@ -380,7 +380,7 @@ t.test('forced: each once for each name, and the next ordinary run has nothing t
   t.equal(started(host).length, 9)
 })
 
-t.test('two that ask for one service: once for each cause, and then never again', async (t) => {
+t.test('two resources for one service: one restart for each cause', async (t) => {
   const fake = fakeOf()
   const host = new VirtualHost({ requests: fake.requests })
   conf()(host)
@@ -399,14 +399,14 @@ t.test('two that ask for one service: once for each cause, and then never again'
   t.equal((await run(plan('1', '2', services.slice(0, 2)), host)).outcome, 'unchanged', 'fewer services restart none')
 })
 
-t.test('systemd, or init scripts, unless something else is named', (t) => {
+t.test('uses systemd or init scripts by default', (t) => {
   t.match(service_restart.definition.props.parse({ services: [{ name: 'varnish' }] }), {
     provider: { kind: 'systemd' },
   })
   t.end()
 })
 
-t.test('one that was stopped by hand is started again', async (t) => {
+t.test('starts a service that was stopped by hand', async (t) => {
   const fake = fakeOf()
   const { host, told, roll } = harness(fake)
   await roll()
@@ -427,7 +427,7 @@ t.test('one that was stopped by hand is started again', async (t) => {
   t.strictSame(told, ['starting c2 (1 of 1)', 'waiting for http://127.0.0.1:8082/'])
 })
 
-t.test('a port that somebody else holds', async (t) => {
+t.test('a port that another process uses', async (t) => {
   const fake = fakeOf({ c1: { holdsPort: 1e6 } })
   const { roll } = harness(fake)
   t.match(failureOf(await roll({ deadline: seconds(30) })), {
@@ -444,7 +444,7 @@ t.test('a process that does not stop', async (t) => {
   })
 })
 
-t.test('a log of its own is shown', async (t) => {
+t.test('displays its own log', async (t) => {
   const { host, roll } = harness(fakeOf({ c1: { dies: { after: 1, as: 'FATAL' } } }))
   host.given('/srv/var/log/c1.log', 'its own log\n')
   t.match(failureOf(await roll({ services: [{ ...services[0], log: '/srv/var/log/c1.log' }] })), {
@@ -452,7 +452,7 @@ t.test('a log of its own is shown', async (t) => {
   })
 })
 
-t.test('a page that does not warm is a warning', async (t) => {
+t.test('a page that fails to warm is a warning', async (t) => {
   const fake = fakeOf()
   const { roll } = harness(fake, {
     requests: (options, host) =>
@@ -464,7 +464,7 @@ t.test('a page that does not warm is a warning', async (t) => {
   t.equal(report.warnings.length, 1)
 })
 
-t.test('a further try restarts only what is still due', async (t) => {
+t.test('a further attempt restarts only what is still due', async (t) => {
   let broken = true
   const { host, roll } = harness(fakeOf(), {
     beforeChange: (_, what) => {
@@ -478,7 +478,7 @@ t.test('a further try restarts only what is still due', async (t) => {
   t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
 })
 
-t.test('refused at once', async (t) => {
+t.test('refuses invalid properties', async (t) => {
   const bad = (given: object, message: RegExp) =>
     t.throws(() => planOf((r) => void service_restart(r, { provider, ...given } as never)), { message })
   bad({ services: [] }, /services/)
@@ -488,7 +488,7 @@ t.test('refused at once', async (t) => {
   bad({ services: [{ name: 'a', ready: { port: 1, path: 'x y' } }] }, /begins with/)
 })
 
-t.test('adopt: what runs already counts as up to date, until something changes', async (t) => {
+t.test('adopt: a running service counts as up to date until something changes', async (t) => {
   const declare = (environment: Record<string, string>) =>
     planOf((r) => {
       const program = supervisor_program(r, { name: 'c1', command: 'x', environment })
@@ -508,7 +508,7 @@ t.test('adopt: what runs already counts as up to date, until something changes',
   t.equal((await run(declare({ A: 'b' }), other)).outcome, 'unchanged')
 })
 
-t.test('a check that fails keeps what runs', async (t) => {
+t.test('a failed check keeps the running services', async (t) => {
   let status = 1
   const host = new VirtualHost({
     requests: fakeOf().requests,
@@ -527,7 +527,7 @@ t.test('a check that fails keeps what runs', async (t) => {
   t.equal((await run(plan, host)).outcome, 'changed', 'it is still due')
 })
 
-t.test('start off: what is down stays down, and is due for nothing when it starts', async (t) => {
+t.test('start off: a service that is down stays down, and nothing is due when it starts', async (t) => {
   const fake = fakeOf({}, [], { stopped: ['c1'] })
   const host = new VirtualHost({ requests: fake.requests })
   conf()(host)
@@ -548,7 +548,7 @@ t.test('start off: what is down stays down, and is due for nothing when it start
   t.equal((await run(plan('3'), host)).outcome, 'unchanged')
 })
 
-t.test('adopt: not where a run has changed what it lists', async (t) => {
+t.test('adopt: not if a run has changed a cause', async (t) => {
   const host = new VirtualHost({ requests: fakeOf({}, ['c1']).requests })
   conf()(host)
   host.given('/srv/cause', 'drift')

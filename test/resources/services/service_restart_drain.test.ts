@@ -114,7 +114,7 @@ const busy = fakes({ balancers: [{ busyFor: 1e6 }, {}] })
 
 contract(t, service_restart, [
   {
-    name: 'all of them, in two balancers',
+    name: 'restarts all services behind two balancers',
     props: { services, provider, balancers: both },
     given: conf,
     host: hostOf(one),
@@ -122,21 +122,21 @@ contract(t, service_restart, [
     changes: ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c1/restartedFor'],
   },
   {
-    name: 'two at once',
+    name: 'restarts two at once',
     props: { services, provider, balancers: both, maxUnavailable: 2 },
     given: conf,
     host: hostOf(one),
     then: (t, host) => t.strictSame(statesOf(one, host), allReady),
   },
   {
-    name: 'visitors that a cookie binds',
+    name: 'drains visitors that a cookie binds',
     props: { services, provider, balancers: both },
     given: conf,
     host: hostOf(sticky),
     then: (t, host) => t.strictSame(statesOf(sticky, host), allReady),
   },
   {
-    name: 'one that did not run',
+    name: 'starts a service that did not run',
     props: { services, provider, balancers: both },
     given: conf,
     host: hostOf(crashed),
@@ -151,7 +151,7 @@ contract(t, service_restart, [
   },
 ])
 
-t.test('in this order, for each', async (t) => {
+t.test('drains, restarts and sets ready, in this order', async (t) => {
   const { host, told, roll, states } = harness({ balancers: [{}] })
   const report = await roll({ balancers: [{ socket }], services: services.slice(0, 2) })
   t.strictSame(failureOf(report), undefined)
@@ -207,7 +207,7 @@ function watch(all: Fakes): { readonly options: ReturnType<typeof hostOf>; reado
   return seen
 }
 
-t.test('none stops with visitors, and never fewer stay than were asked for', async (t) => {
+t.test('no service stops with visitors, and enough services stay up', async (t) => {
   for (const [maxUnavailable, stay] of [
     [1, 2],
     ['50%', 2],
@@ -228,7 +228,7 @@ t.test('none stops with visitors, and never fewer stay than were asked for', asy
   }
 })
 
-t.test('several at once wait for one another where the rest is down', async (t) => {
+t.test('several restarts wait for each other if the rest is down', async (t) => {
   const { told, roll, states } = harness({ balancers: [{ backends: { site: ['c1', 'c2'] } }] })
   const report = await roll({
     balancers: [{ socket }],
@@ -241,7 +241,7 @@ t.test('several at once wait for one another where the rest is down', async (t) 
   t.match(states()[socket], /^ready, ready/)
 })
 
-t.test('how many at once', (t) => {
+t.test('computes how many restart at once', (t) => {
   const cases: [number | string, number, number][] = [
     [1, 4, 1],
     [3, 4, 3],
@@ -259,7 +259,7 @@ t.test('how many at once', (t) => {
   t.end()
 })
 
-t.test('an unchanged second run asks no balancer', async (t) => {
+t.test('an unchanged second run queries no balancer', async (t) => {
   const { roll, haproxy } = harness()
   await roll()
   const before = haproxy.calls
@@ -268,7 +268,7 @@ t.test('an unchanged second run asks no balancer', async (t) => {
   t.equal(haproxy.calls, before)
 })
 
-t.test('a dry run tells the restart, and tells no balancer anything', async (t) => {
+t.test('a dry run predicts the restart, and commands no balancer', async (t) => {
   const { roll, haproxy, host } = harness()
   await roll()
   const calls = haproxy.calls
@@ -280,7 +280,7 @@ t.test('a dry run tells the restart, and tells no balancer anything', async (t) 
 })
 
 t.test(
-  'one that does not come up stays drained, the rest goes on, and the run that mends it brings it back',
+  'a service that does not come up stays drained, the rest stays up, and the next successful run sets it ready',
   async (t) => {
     const programs: Record<string, Behaviour> = { c2: { dies: { after: 1, as: 'FATAL' } } }
     const { told, roll, states, supervisor, host } = harness({ programs })
@@ -317,13 +317,13 @@ async function killedThen(t: Test, at: string, expected: readonly RegExp[]): Pro
   t.equal((await roll()).outcome, 'unchanged')
 }
 
-t.test('killed after the restart and before it was ready again: it is brought back, not restarted', async (t) => {
+t.test('killed between restart and ready: the next run sets it ready without a restart', async (t) => {
   await killedThen(t, `tell ${socket} c2 state ready`, [/^setting ready c2 \(1 of 2\)$/, /^setting site\/c2 ready/])
   await killedThen(t, 'tell lb2:9999 c1 health up', [/^setting ready c1 \(1 of 3\)$/, /^restarting c2 \(2 of 3\)$/])
   await killedThen(t, 'stopProcess c1', [/^restarting c1 \(1 of 3\)$/, /^setting site\/c1 ready at lb2/])
 })
 
-t.test('what is to be brought back has to answer first', async (t) => {
+t.test('a service must be ready before its server is set ready', async (t) => {
   const { roll, revive, states, host, told } = harness(
     { programs: { c1: { readyAfter: 3 } } },
     (what) => what === `tell ${socket} c1 health up`,
@@ -365,7 +365,7 @@ t.test('no balancer is known: a warning names the hosts that may restart at the 
   t.strictSame((await harness().roll({ neighbours: ['web2'] })).warnings, [], 'the balancers are known')
 })
 
-t.test('a balancer that cannot be asked is a warning, and the restart goes on', async (t) => {
+t.test('an unreachable balancer is a warning, and the restart continues', async (t) => {
   const { roll, host, states } = harness({ balancers: [{ listening: () => false }, {}] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
@@ -378,7 +378,7 @@ t.test('a balancer that cannot be asked is a warning, and the restart goes on', 
   t.equal((await roll()).outcome, 'unchanged')
 })
 
-t.test('a client that does not run has no visitors: nothing about its balancers is a warning', async (t) => {
+t.test('a client that is down has no visitors: its balancers cause no warning', async (t) => {
   const balancers = [{ listening: () => false }, { backends: { site: ['c1'] } }]
   const first = await harness({ balancers, running: [] }).roll()
   t.strictSame([failureOf(first), first.warnings], [undefined, []])
@@ -391,27 +391,30 @@ t.test('a client that does not run has no visitors: nothing about its balancers 
   t.equal(other.warnings.length, 2)
 })
 
-t.test('a balancer that goes away in the middle: told, and mended by the run that finds it again', async (t) => {
-  let up = true
-  const { roll, states, host } = harness({ balancers: [{}, { listening: () => up }] }, (what) => {
-    if (what === 'startProcess c1') up = false
-    return false
-  })
-  const report = await roll()
-  t.strictSame(failureOf(report), undefined)
-  t.match(report.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
-  t.equal(states()['lb2:9999'], 'drain, ready, ready')
-  const quiet = await roll()
-  t.equal(quiet.outcome, 'unchanged')
-  t.match(quiet.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
-  up = true
-  host.record('x', '')
-  const back = await roll()
-  t.strictSame(patchOf(back), ['remove /c1/drained/0'])
-  t.strictSame(states(), allReady)
-})
+t.test(
+  'a balancer that disappears during a restart: reported, and repaired by the run that reaches it again',
+  async (t) => {
+    let up = true
+    const { roll, states, host } = harness({ balancers: [{}, { listening: () => up }] }, (what) => {
+      if (what === 'startProcess c1') up = false
+      return false
+    })
+    const report = await roll()
+    t.strictSame(failureOf(report), undefined)
+    t.match(report.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
+    t.equal(states()['lb2:9999'], 'drain, ready, ready')
+    const quiet = await roll()
+    t.equal(quiet.outcome, 'unchanged')
+    t.match(quiet.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
+    up = true
+    host.record('x', '')
+    const back = await roll()
+    t.strictSame(patchOf(back), ['remove /c1/drained/0'])
+    t.strictSame(states(), allReady)
+  },
+)
 
-t.test('a level that may not drain, and a server that the balancer does not know', async (t) => {
+t.test('a socket level that must not drain, and a server unknown to the balancer', async (t) => {
   const { roll, host } = harness({ balancers: [{ level: 'operator' }, { backends: { site: ['c1', 'c2'] } }] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
@@ -424,7 +427,7 @@ t.test('a level that may not drain, and a server that the balancer does not know
   t.equal((await roll()).outcome, 'unchanged', 'nothing is recorded where nothing was taken out')
 })
 
-t.test('what an operator has drained or put in maintenance stays so', async (t) => {
+t.test('a server that an operator drained or put in maintenance stays so', async (t) => {
   const { roll, host, haproxy, states, told } = harness({ balancers: [{}] })
   haproxy.set(host, socket, 'site/c2', 'drain')
   haproxy.set(host, socket, 'site/c3', 'maint')
@@ -435,7 +438,7 @@ t.test('what an operator has drained or put in maintenance stays so', async (t) 
   t.ok(told.includes(`site/c2 is in drain at ${socket} already, and stays in it`))
 })
 
-t.test('the only one up is not drained: visitors had nowhere to go', async (t) => {
+t.test('the only server that is up is not drained', async (t) => {
   const { roll, host, states, told } = harness({ balancers: [{ backends: { site: ['c1'], other: ['x', 'y'] } }] })
   t.strictSame(failureOf(await roll({ balancers: [{ socket }], services: services.slice(0, 1) })), undefined)
   t.ok(told.includes(`site/c1 is the only one up at ${socket}: restarted without draining`))
@@ -443,7 +446,7 @@ t.test('the only one up is not drained: visitors had nowhere to go', async (t) =
   t.match(states()[socket], /^ready/)
 })
 
-t.test('sessions that never end: a warning, and it goes on', async (t) => {
+t.test('sessions that never end: a warning, and the restart continues', async (t) => {
   const { roll, host } = harness({ balancers: [{ busyFor: 1e6 }] })
   const began = host.clock
   const report = await roll({ balancers: [{ socket }], services: services.slice(0, 1), drainDeadline: seconds(30) })
@@ -454,7 +457,7 @@ t.test('sessions that never end: a warning, and it goes on', async (t) => {
   t.ok(host.clock - began > 29 && host.clock - began < 60)
 })
 
-t.test('a balancer that does not take it for up: the roll ends there, and the next run looks again', async (t) => {
+t.test('a balancer that does not report it up: the sequence ends, and the next run checks again', async (t) => {
   let well = false
   const healthy = (name: string) => well || name !== 'site/c1'
   const { roll, states, host } = harness({ balancers: [{ healthy, tracking: true }] })
@@ -473,7 +476,7 @@ t.test('a balancer that does not take it for up: the roll ends there, and the ne
   t.equal(states()[socket], 'ready, ready, ready')
 })
 
-t.test('one that was down before, and is not found up: a warning', async (t) => {
+t.test('a service that was down before and is not reported up: a warning', async (t) => {
   const healthy = (name: string) => name !== 'site/c2'
   const { roll } = harness({ balancers: [{ healthy, tracking: true }], running: ['c1', 'c3'], stopped: ['c2'] })
   const report = await roll({ balancers: [{ socket }], deadline: seconds(20) })
@@ -481,7 +484,7 @@ t.test('one that was down before, and is not found up: a warning', async (t) => 
   t.match(report.warnings, [/site\/c2 is ready, but .* does not report it up after 20 s/])
 })
 
-t.test('several at once: no further one begins after a failure, those under way end', async (t) => {
+t.test('several at once: after a failure no further restart begins, and current ones complete', async (t) => {
   const { roll, supervisor, host, states } = harness({
     programs: { c1: { dies: { after: 1, as: 'FATAL' } }, c2: { readyAfter: 20 } },
   })
@@ -491,7 +494,7 @@ t.test('several at once: no further one begins after a failure, those under way 
   t.equal(states()[socket], 'drain down, ready, ready')
 })
 
-t.test('refused at once', async (t) => {
+t.test('refuses invalid properties', async (t) => {
   const bad = (given: object, message: RegExp) =>
     t.throws(() => planOf((r) => void service_restart(r, { services, provider, ...given } as never)), { message })
   bad({ balancers: [{ socket: 'haproxy.sock' }] }, /an absolute path/)

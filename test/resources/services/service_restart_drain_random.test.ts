@@ -30,7 +30,7 @@ const world = fc.record({
   killAt: fc.integer({ min: 1, max: 45 }),
 })
 
-t.test('killed anywhere, whatever the balancers are like', async (t) => {
+t.test('killed anywhere, with any balancers', async (t) => {
   await fc.assert(
     fc.asyncProperty(world, async ({ balancers, maxUnavailable, stopped, killAt }) => {
       const supervisor = new FakeSupervisor({

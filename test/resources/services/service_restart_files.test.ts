@@ -78,7 +78,7 @@ t.test('the first start, and a release with the same files', async (t) => {
   t.equal(await deploy(t, `${app}/releases/1`), 0, 'a rollback')
 })
 
-t.test('whatever it loads restarts it, and the progress names it', async (t) => {
+t.test('a change of any loaded file restarts it, and the progress names the file', async (t) => {
   const changes: Record<string, (path: string) => Files> = {
     'parts/zeoserver/etc/zeo.conf': (path) => ({
       'parts/zeoserver/etc/zeo.conf': files(path)['parts/zeoserver/etc/zeo.conf']?.replace('8001', '8100') ?? '',
@@ -123,14 +123,14 @@ t.test('scripts with relative paths', async (t) => {
   )
 })
 
-t.test('its own configuration, and another process than that of the restart', async (t) => {
+t.test('its own configuration, and a process other than that of the restart', async (t) => {
   const { release, deploy } = site()
   await deploy(t, release('1'))
   t.equal(await deploy(t, release('2'), { environment: { A: '1' } }), 1)
   t.equal(await deploy(t, release('4'), { environment: { A: '1' } }), 0)
 })
 
-t.test('where it cannot be known it restarts', async (t) => {
+t.test('restarts if the loaded files are unknown', async (t) => {
   const { host, release, deploy } = site()
   await deploy(t, release('1'))
   const path = release('2')
@@ -138,7 +138,7 @@ t.test('where it cannot be known it restarts', async (t) => {
   t.equal(await deploy(t, path), 1)
 })
 
-t.test('a host of an earlier version: nothing restarts, and the next release counts', async (t) => {
+t.test('a host of an earlier version: nothing restarts until the next release', async (t) => {
   const { release, deploy } = site()
   const first = release('1')
   await deploy(t, first, { withLoads: false })
@@ -146,7 +146,7 @@ t.test('a host of an earlier version: nothing restarts, and the next release cou
   t.equal(await deploy(t, release('2')), 0)
 })
 
-t.test('an app behind a link: buildout writes the real path', async (t) => {
+t.test('an app behind a link, where buildout writes the real path', async (t) => {
   const { host, release, deploy } = site('/data/zeo')
   host.given(app, { link: '/data/zeo' })
   await deploy(t, release('1'))

@@ -25,7 +25,7 @@ contract(t, unit_command, [
   },
 ])
 
-t.test('the command as systemd reads it, without our drop-in', async (t) => {
+t.test("reads the command as systemd does, without converge's drop-in", async (t) => {
   const cases: [name: string, given: Record<string, string>, command: string][] = [
     ['that of the package', {}, '/packaged'],
     ['an older place', { '/lib/systemd/system/varnish.service': unit('/older') }, '/packaged'],
@@ -59,7 +59,7 @@ t.test('the command as systemd reads it, without our drop-in', async (t) => {
   }
 })
 
-t.test('a plan before the package is there does not know the command', async (t) => {
+t.test('a plan before the installation does not know the command', async (t) => {
   const plan = planOf((r) => {
     package_(r, { names: ['varnish'] })
     file(r, { path: '/srv/command', content: unit_command(r, props).command })

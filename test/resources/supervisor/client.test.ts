@@ -17,7 +17,7 @@ const answering = (response: Partial<Response> | Error) =>
     socket,
   )
 
-t.test('one call answers for all, until something changes', async (t) => {
+t.test('one call is cached for all queries until something changes', async (t) => {
   let calls = 0
   const fake = new FakeSupervisor({ running: ['a', 'b'] })
   const host = new VirtualHost({
@@ -48,7 +48,7 @@ t.test('one call answers for all, until something changes', async (t) => {
   t.equal(calls, 3)
 })
 
-t.test('no supervisord is not a fault', async (t) => {
+t.test('a missing supervisord is not a fault', async (t) => {
   const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ up: false }).requests }), socket)
   t.equal(await supervisor.getState(), null)
   await t.rejects(supervisor.getAllProcessInfo(), {
@@ -59,7 +59,7 @@ t.test('no supervisord is not a fault', async (t) => {
   await t.rejects(supervisor.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
 })
 
-t.test('where supervisord cannot read its files, no group counts as changed', async (t) => {
+t.test('no group counts as changed if supervisord cannot read its files', async (t) => {
   for (const [code, name] of [
     [92, 'CANT_REREAD'],
     [6, 'SHUTDOWN_STATE'],
@@ -72,7 +72,7 @@ t.test('where supervisord cannot read its files, no group counts as changed', as
   t.strictSame(await down.changedGroups(), [])
 })
 
-t.test('one on its way down is neither', async (t) => {
+t.test('a supervisord that shuts down is neither running nor absent', async (t) => {
   const struct =
     '<struct><member><name>faultCode</name><value><int>6</int></value></member><member><name>faultString</name><value><string>SHUTDOWN_STATE</string></value></member></struct>'
   const leaving = answering({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
@@ -80,7 +80,7 @@ t.test('one on its way down is neither', async (t) => {
   await t.rejects(leaving.reloadConfig(), { code: 'SUPERVISOR_SHUTDOWN_STATE', message: /shutting down/ })
 })
 
-t.test('a connection dropped is tried again, but not for ever', async (t) => {
+t.test('a dropped connection is retried a limited number of times', async (t) => {
   for (const [drops, code] of [
     [5, undefined],
     [50, 'SUPERVISOR_DOWN'],
@@ -98,12 +98,12 @@ t.test('a connection dropped is tried again, but not for ever', async (t) => {
   }
 })
 
-t.test('a socket of somebody else', async (t) => {
+t.test('the socket of another account', async (t) => {
   const denied = answering(new ConvergeError('connect EACCES', { code: 'EACCES' }))
   await t.rejects(denied.getState(), { code: 'SUPERVISOR_DENIED', hint: /run converge as root, or as the account/ })
 })
 
-t.test('faults in plain words', async (t) => {
+t.test('faults become plain messages', async (t) => {
   const supervisor = new Supervisor(
     new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], programs: { a: { fault: 20 } } }).requests }),
     socket,
@@ -120,7 +120,7 @@ t.test('faults in plain words', async (t) => {
   await t.rejects(supervisor.removeProcessGroup('a'), { code: 'SUPERVISOR_STILL_RUNNING' })
 })
 
-t.test('starting what runs and stopping what does not is fine', async (t) => {
+t.test('starting a running process and stopping a stopped one succeed', async (t) => {
   const supervisor = new Supervisor(
     new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], stopped: ['b'] }).requests }),
     socket,
@@ -129,7 +129,7 @@ t.test('starting what runs and stopping what does not is fine', async (t) => {
   await t.resolves(supervisor.stopProcess('b'))
 })
 
-t.test('answers that are none', async (t) => {
+t.test('invalid answers', async (t) => {
   await t.rejects(answering({ status: 401 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /password/ })
   await t.rejects(answering({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /unix_http_server/ })
   await t.rejects(answering({ status: 500 }).getState(), { message: /HTTP status 500/ })

@@ -69,7 +69,7 @@ t.test('a damaged program of one app does not stop the restart of another, which
   }
 })
 
-t.test('replaced by hand: overwritten where it was ours, refused where it never was', async (t) => {
+t.test('a file replaced by hand is overwritten if converge wrote it, and refused otherwise', async (t) => {
   const other = '[program:shop]\ncommand=/bin/other\n'
   const host = hostWith()
   host.writeFile(path, other)
@@ -93,20 +93,20 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
     says: /shop is defined twice: in .*shop\.conf, and as \[program:shop\] in .*zzz\.conf/,
   },
   {
-    name: 'one that sorts earlier, whose options would be merged',
+    name: 'a program in a file that sorts earlier, whose options would be merged',
     files: {
       'conf.d/aaa.conf': '# old\n[program: shop ]\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\n',
     },
     says: /in .*aaa\.conf/,
   },
   {
-    name: 'a listener',
+    name: 'an event listener',
     files: { 'conf.d/l.conf': '[eventlistener:shop]\ncommand=x\n' },
     says: /\[eventlistener:shop\]/,
   },
   { name: 'FastCGI', files: { 'conf.d/f.conf': '[fcgi-program:shop]\ncommand=x\n' }, says: /\[fcgi-program:shop\]/ },
   {
-    name: 'a group that takes it',
+    name: 'a group that contains it',
     files: { 'conf.d/g.conf': '[group:web]\nprograms=other,\n  shop ; both\n' },
     says: /taken into a group by \[group:web\] in .*g\.conf/,
   },
@@ -117,7 +117,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
     says: /supervisord\.conf/,
   },
   {
-    name: 'a directory that is included as well',
+    name: 'a second included directory',
     files: {
       'supervisord.conf': '[include]\nfiles = %(here)s/conf.d/*.conf\n  ../opt/*/s?pervisor.ini\n',
       '../opt/x/supervisor.ini': '[program:shop]\ncommand=x\n',
@@ -125,7 +125,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
     says: /supervisor\.ini/,
   },
   {
-    name: 'files that are not read',
+    name: 'files that supervisord does not read',
     files: {
       'supervisord.conf': '[include]\nfiles = /etc/supervisor/conf.d/*.conf\n',
       'conf.d/zzz.conf.off': '[program:shop]\ncommand=x\n',
@@ -135,7 +135,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
     says: null,
   },
   {
-    name: 'others, and mere mentions',
+    name: 'other programs, and mentions in comments',
     files: {
       'conf.d/zzz.conf':
         '; [program:shop]\n[program:shop2]\ncommand=/bin/shop\n ; [program:shop]\n[group:all]\nprograms=shop2\n',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { isReadable } from '../../../resources/supervisor/sections.ts'
 
-t.test('what supervisord can read of a program file', async (t) => {
+t.test('parses a program file as supervisord does', async (t) => {
   const program = (more = '') => `[program:a]\ncommand=/bin/a\n${more}`
   const environment = (value: string) => program(`environment=${value}\n`)
   const readable = [

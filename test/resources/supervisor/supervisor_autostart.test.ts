@@ -32,7 +32,7 @@ function filesOf(host: VirtualHost): Record<string, string | null> {
 t.test('the contract', (t) =>
   contract(t, supervisor_autostart, [
     {
-      name: 'off: only the programs of the app that start with supervisord',
+      name: 'off: changes only the programs of the app that have autostart',
       props: { app: 'site', enabled: false },
       given: given(files),
       changes: ['remove /due/0'],
@@ -42,13 +42,13 @@ t.test('the contract', (t) =>
       },
     },
     {
-      name: 'off: a further program by name',
+      name: 'off: changes a further program that is named',
       props: { app: 'site', programs: ['nginx'], enabled: false },
       given: given(files),
       then: (t, host) => t.strictSame(filesOf(host), kept),
     },
     {
-      name: 'on: only those that were kept down',
+      name: 'on: changes only the programs without autostart',
       props: { app: 'site', programs: ['nginx'], enabled: true },
       given: given(kept),
       then: (t, host) => t.strictSame(filesOf(host), files),

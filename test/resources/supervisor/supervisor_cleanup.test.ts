@@ -20,7 +20,7 @@ const files = (host: VirtualHost) =>
 
 contract(t, supervisor_cleanup, [
   {
-    name: 'only programs of the app go',
+    name: 'removes only programs of the app',
     props: { app: 'site', keep: ['site-client1'] },
     given: files,
     host: { requests: new FakeSupervisor({ running: ['site-client1', 'site-client2', 'site-worker'] }).requests },
@@ -36,7 +36,7 @@ contract(t, supervisor_cleanup, [
   { name: 'nothing to do', props: { app: 'other', keep: [] }, given: files, changes: [] },
 ])
 
-t.test('a program of a recipe of one’s own stays, whatever its name', async (t) => {
+t.test('a program of another recipe stays, whatever its name', async (t) => {
   const fake = new FakeSupervisor({ running: ['site-worker', 'site-old'] })
   const host = new Host({ requests: fake.requests }).given(`${confDir}/site-old.conf`, written('site-old', 'site'))
   const plan = planOf((r) => {

@@ -27,14 +27,14 @@ const running = () =>
 
 contract(t, supervisor_program, [
   {
-    name: 'made, readable by its owner only',
+    name: 'creates the file, readable only by its owner',
     props,
     given: withDirectory,
     changes: ['replace /mode = "0600"', 'replace /content', 'replace /kind = "file"'],
     then: (t, host) => t.equal(host.readText(path), minimal),
   },
   {
-    name: 'all of it',
+    name: 'all properties',
     props: {
       name: 'site-client1',
       command: '/srv/www/site/current/bin/client1 console',
@@ -77,7 +77,7 @@ redirect_stderr=true
       ),
   },
   {
-    name: 'an event listener keeps stdout to its talk with supervisor',
+    name: "an event listener uses stdout only for supervisor's protocol",
     props: { ...props, type: 'eventlistener' as const, events: ['TICK_60', 'PROCESS_STATE'], logDir: '/var/log' },
     given: withDirectory,
     then: (t, host) => {
@@ -91,7 +91,7 @@ redirect_stderr=true
     },
   },
   {
-    name: 'quoted so that supervisor reads what was meant',
+    name: 'quotes values so that supervisor reads them unchanged',
     props: {
       ...props,
       command: 'run %d ;x "# y" #z a;b',
@@ -124,20 +124,20 @@ redirect_stderr=true
       t.match(host.readText(path), /^; Written by converge for site; what .*\n\[program:site-client1\]\n/),
   },
   {
-    name: 'a file of somebody else stays as it is',
+    name: 'a file that converge did not write stays unchanged',
     props,
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
     fails: /was not written by converge.*another name.*mv /s,
   },
   {
-    name: 'nor is such a file removed',
+    name: 'such a file is not removed either',
     props: { name: 'site-client1', absent: true },
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
     fails: /was not written by converge/,
   },
   { name: 'its directory must exist', props, fails: /no such file or directory/ },
   {
-    name: 'absent: stopped, forgotten, and the file removed last',
+    name: 'absent: stops the program, removes its group, and removes the file last',
     props: { name: 'site-client1', absent: true },
     host: { requests: running().requests },
     given: (host) => host.given(path, minimal, '0600'),
@@ -148,28 +148,28 @@ redirect_stderr=true
     },
   },
   {
-    name: 'absent: fine where supervisord is down',
+    name: 'absent: succeeds while supervisord is down',
     props: { name: 'site-client1', absent: true },
     host: { requests: new FakeSupervisor({ up: false }).requests },
     given: (host) => host.given(path, minimal, '0600'),
     then: (t, host) => t.equal(host.lstat(path), null),
   },
   {
-    name: 'absent: fine where supervisord never heard of it',
+    name: 'absent: succeeds if supervisord does not know the program',
     props: { name: 'site-client1', absent: true },
     host: { requests: new FakeSupervisor({}).requests },
     given: (host) => host.given(path, minimal, '0600'),
     then: (t, host) => t.equal(host.lstat(path), null),
   },
   {
-    name: 'absent already: supervisord is not asked',
+    name: 'absent already: does not query supervisord',
     props: { name: 'site-client1', absent: true },
     given: withDirectory,
     changes: [],
   },
 ])
 
-t.test('absent: the others are left alone', async (t) => {
+t.test('absent: other programs stay unchanged', async (t) => {
   const fake = running()
   const host = new VirtualHost({ requests: fake.requests }).given(path, minimal, '0600')
   await run(
@@ -179,7 +179,7 @@ t.test('absent: the others are left alone', async (t) => {
   t.strictSame(fake.states(host), { other: 'RUNNING' })
 })
 
-t.test('a fault of supervisord is told, and the file stays', async (t) => {
+t.test('a fault of supervisord is reported, and the file stays', async (t) => {
   const host = new VirtualHost({ requests: () => ({ status: 500, headers: {}, body: '' }) }).given(
     path,
     minimal,
@@ -193,7 +193,7 @@ t.test('a fault of supervisord is told, and the file stays', async (t) => {
   t.equal(host.readText(path), minimal)
 })
 
-t.test('refused at once, with the reason', async (t) => {
+t.test('invalid properties are refused with the reason', async (t) => {
   for (const [given, message] of [
     [{ name: 'a b', command: 'x' }, /letters, digits, dots/],
     [{ name: 'a' }, /command is required/],
@@ -221,7 +221,7 @@ t.test('a relative command is taken from the directory of the program', async (t
     ])
 })
 
-t.test('render shows the file without a host', async (t) => {
+t.test('render displays the file without a host', async (t) => {
   const { implementation } = supervisor_program.definition
   const parsed = supervisor_program.definition.props.parse({ ...props, owner: 'deploy', stopWait: seconds(1.5) })
   t.match(implementation.files?.(parsed), [{ path, mode: '0600', owner: 'deploy', content: /stopwaitsecs=2\n/ }])

@@ -42,13 +42,13 @@ contract(t, supervisord, [
     changes: [],
   },
   {
-    name: 'a configuration it does not take',
+    name: 'an invalid configuration',
     props: { config },
     host: hostWith(new FakeSupervisor({ up: false }), 2),
     fails: /could not find config file/,
   },
   {
-    name: 'another one that answers elsewhere: no second one',
+    name: 'no second supervisord while another one runs',
     props: { config, pidFile: '/run/supervisord.pid' },
     host: hostWith(new FakeSupervisor({ up: false })),
     given: (host) =>
@@ -56,14 +56,14 @@ contract(t, supervisord, [
     fails: /process 77.*does not answer at \/var\/run\/supervisor\.sock.*kill 77/s,
   },
   {
-    name: 'a pid file that was left behind',
+    name: 'a stale pid file',
     props: { config, pidFile: '/run/supervisord.pid' },
     host: hostWith(new FakeSupervisor({ up: false })),
     given: (host) => host.given('/run/supervisord.pid', '77\n').given('/proc/77/cmdline', '/bin/bash\0'),
     changes: ['replace /running = true'],
   },
   {
-    name: 'a socket that does not come',
+    name: 'a socket that does not appear',
     props: { config, deadline: seconds(5), log: '/var/log/supervisord.log' },
     host: hostWith(silent),
     given: (host) => host.given('/var/log/supervisord.log', 'CRIT no socket\n'),
@@ -71,7 +71,7 @@ contract(t, supervisord, [
   },
 ])
 
-t.test('a changed configuration is told, and restarts nothing', async (t) => {
+t.test('a changed configuration is reported, and restarts nothing', async (t) => {
   const fake = new FakeSupervisor({ up: false })
   const host = new VirtualHost(hostWith(fake)).given(config, '[supervisord]\n')
   const once = async () => {

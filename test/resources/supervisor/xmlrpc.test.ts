@@ -6,7 +6,7 @@ import { decodeAnswer, encodeCall, type Value } from '../../../resources/supervi
 const answer = (inner: string) =>
   `<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n${inner}\n</param>\n</params>\n</methodResponse>\n`
 
-t.test('a call is written', async (t) => {
+t.test('encodes a call', async (t) => {
   const head = "<?xml version='1.0'?><methodCall><methodName>supervisor.f</methodName><params>"
   t.equal(
     encodeCall('supervisor.f', ['a<&>b', 7, true, false]),
@@ -49,14 +49,14 @@ for (const [what, text, value] of [
 ] as const satisfies readonly (readonly [string, string, Value])[])
   t.test(`read: ${what}`, async (t) => t.strictSame(decodeAnswer(answer(text)), { value }))
 
-t.test('a name like __proto__ is a name like any other', async (t) => {
+t.test('reads a member named __proto__', async (t) => {
   const read = decodeAnswer(
     answer('<value><struct><member><name>__proto__</name><value>x</value></member></struct></value>'),
   )
   t.strictSame('value' in read && Object.entries(read.value as object), [['__proto__', 'x']])
 })
 
-t.test('a fault', async (t) => {
+t.test('decodes a fault', async (t) => {
   const struct =
     '<struct><member><name>faultCode</name><value><int>10</int></value></member><member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct>'
   t.strictSame(decodeAnswer(`<methodResponse><fault><value>${struct}</value></fault></methodResponse>`), {
@@ -64,7 +64,7 @@ t.test('a fault', async (t) => {
   })
 })
 
-t.test('anything else is refused', async (t) => {
+t.test('refuses any other text', async (t) => {
   for (const text of [
     '',
     '<html><body>Not found</body></html>',
@@ -78,7 +78,7 @@ t.test('anything else is refused', async (t) => {
     t.throws(() => decodeAnswer(text), { code: 'SUPERVISOR_ANSWER', message: /not XML-RPC/ }, text.slice(0, 60))
 })
 
-t.test('what Python would write is read back', async () => {
+t.test('decodes what Python encodes', async () => {
   const write = (value: Value): string => {
     if (typeof value === 'string')
       return `<value><string>${value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')}</string></value>`

@@ -69,7 +69,7 @@ contract(t, nginx_default_sites, [
     },
   },
   {
-    name: 'a site that answers any name needs none',
+    name: 'a site that answers any name needs no default site',
     props,
     given: (host) =>
       void host
@@ -78,7 +78,7 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
-    name: 'the catch-all of somebody else stays what visitors get',
+    name: 'a catch-all site of others stays the default',
     props,
     given: (host) =>
       void host
@@ -87,7 +87,7 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
-    name: 'sites of others with names, or at an address of their own, are none',
+    name: 'sites of others with names or their own address are not catch-all sites',
     props,
     given: (host) =>
       void host
@@ -121,14 +121,14 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
-    name: 'the last site is gone',
+    name: 'the last site was removed',
     props,
     given: (host) => void host.given(enabled, null).given(at(80), plain).given(`${confDir}/x.conf`, ''),
     then: (t, host) => t.strictSame(host.list(confDir), ['x.conf']),
   },
 ])
 
-t.test('one that somebody changed, loaded and put back is loaded again', async (t) => {
+t.test('reloads a site that was changed, loaded and restored', async (t) => {
   const calls: string[] = []
   const host = new VirtualHost({
     commands: (argv) => {

@@ -41,7 +41,7 @@ t.test('the contract of resources', (t) =>
   ]),
 )
 
-t.test('once for each deployment, commit and command', async (t) => {
+t.test('bans once for each deployment, commit and command', async (t) => {
   const varnish = new Varnish()
   const on = host(varnish)
   const bans = async (more: object) => {
@@ -67,7 +67,7 @@ t.test('once for each deployment, commit and command', async (t) => {
   t.equal(await bans({ force: 'x' }), 1, 'a damaged record counts as none')
 })
 
-t.test('once for each release of this host', async (t) => {
+t.test('bans once for each release of this host', async (t) => {
   const varnish = new Varnish()
   const on = host(varnish)
   const deploy = (content: string) =>
@@ -90,13 +90,13 @@ t.test('once for each release of this host', async (t) => {
   }
 })
 
-t.test('a Varnish that does not run has no pages', async (t) => {
+t.test('a stopped Varnish has no pages', async (t) => {
   const varnish = new Varnish()
   varnish.isUp = false
   const forced = planOf((r) => void varnish_ban(r, { ...props, force: 'x' }))
   const report = await run(forced, host(varnish))
   t.equal(report.outcome, 'changed')
-  t.strictSame(report.warnings, [], 'nobody has to act on that')
+  t.strictSame(report.warnings, [], 'the operator need not act')
   const without = await run(forced, new VirtualHost({ commands: varnish.commands }))
   t.strictSame(without.warnings, [], 'it is not even set up')
 })

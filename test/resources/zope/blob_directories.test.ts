@@ -111,7 +111,7 @@ contract(t, blob_directories, [
   { name: 'no build yet', props, changes: [] },
 ])
 
-t.test('a ZEO server elsewhere: a warning, unless the directory is on a mount', async (t) => {
+t.test('a ZEO server on another host: a warning, unless the directory is on a mount', async (t) => {
   const mounts = [
     'rootfs / ext4 rw 0 0\n',
     'rootfs / ext4 rw 0 0\nnas:/blobs /srv/www/site/shared/var/blobstorage nfs4 rw 0 0\n',

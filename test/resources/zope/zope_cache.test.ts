@@ -39,7 +39,7 @@ const commands: CommandHandler = (argv, { environment }, host) => {
 }
 const props = (command: string) => ({ app: 'site', command: [command], commit: '1a2b', directory: release, zope: true })
 
-t.test('a migration sees no named cache, and the release has it again afterwards', async (t) => {
+t.test('a migration uses no named cache, and the release has it again afterwards', async (t) => {
   t.equal(removeNamedCache(text), without, 'only within the ZEO client')
   t.equal(removeNamedCache(without), without)
   for (const command of ['migrate', 'fail']) {
@@ -55,7 +55,7 @@ t.test('a migration sees no named cache, and the release has it again afterwards
   }
 })
 
-t.test('it gets the variables that hooks get', async (t) => {
+t.test('a migration gets the variables of hooks', async (t) => {
   const host = site()
   await run(
     planOf((r) => void migration(r, props('migrate'))),
@@ -69,7 +69,7 @@ t.test('it gets the variables that hooks get', async (t) => {
   })
 })
 
-t.test('a script that is the first client with a cache of its own', async (t) => {
+t.test('a script for the first client with its own cache', async (t) => {
   const host = site()
   t.equal(clientScript(host, release, {}), null, 'there is no client')
   host

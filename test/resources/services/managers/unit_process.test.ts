@@ -12,7 +12,7 @@ import { failureOf, patchOf, planOf, run } from '../../../support/contract.ts'
 const [unit, dropIn] = ['/lib/systemd/system/cache.service', '/etc/systemd/system/cache.service.d/own.conf']
 const packaged = '[Unit]\nDescription=ExecStart=/no\n[Service]\nExecStart=/usr/sbin/cache -p 1\nEnvironment=A=1 B=2\n'
 
-t.test('what the files of a unit say together', (t) => {
+t.test('merges the files of a unit', (t) => {
   const declared = (...texts: string[]) => declaredProcess(texts)
   t.strictSame(declared(packaged), { words: ['/usr/sbin/cache', '-p', '1'], environment: ['A=1', 'B=2'] })
   const own = '[Service]\nExecStart=\nExecStart = -/usr/sbin/cache \\\n  # why\n  -p 2\nEnvironment=B=3\n'
@@ -26,7 +26,7 @@ t.test('what the files of a unit say together', (t) => {
   t.end()
 })
 
-t.test('what a process lacks of it', (t) => {
+t.test('compares a process with its declaration', (t) => {
   const lacks = (cmdline: readonly string[], environ: readonly string[] | null = ['A=1', 'B=2', 'HOME=/']) => {
     const host = new VirtualHost()
     host.given('/proc/7/cmdline', cmdline.map((word) => `${word}\0`).join(''))
@@ -44,7 +44,7 @@ t.test('what a process lacks of it', (t) => {
   t.end()
 })
 
-t.test('it is restarted once, and a restart by hand alone restarts nothing', async (t) => {
+t.test('restarts once; a restart by hand alone causes none', async (t) => {
   const text = (port: number) => `[Service]\nExecStart=\nExecStart=/usr/sbin/cache -p ${port}\n`
   const ran: string[] = []
   let pid = 7

@@ -8,7 +8,7 @@ const row = (local: string, state = '0A') =>
 const hostWith = (tcp: string, tcp6 = '') =>
   new VirtualHost().given('/proc/net/tcp', head + tcp).given('/proc/net/tcp6', head + tcp6)
 
-t.test('who listens', async (t) => {
+t.test('finds listening processes', async (t) => {
   const taken = (host: VirtualHost, address = '127.0.0.1') => isPortTaken(host, 8081, address)
   t.equal(await taken(hostWith(row('0100007F:1F91'))), true)
   t.equal(await taken(hostWith(row('0100007F:1F92'))), false, 'another port')
@@ -22,7 +22,7 @@ t.test('who listens', async (t) => {
   t.equal(await taken(hostWith('')), false)
 })
 
-t.test('where the kernel does not tell, a connection does', async (t) => {
+t.test('connects if the kernel shows no tables', async (t) => {
   const open = new VirtualHost({
     requests: ({ port }) => (port === 8081 ? { status: 200, headers: {}, body: '' } : null),
   })

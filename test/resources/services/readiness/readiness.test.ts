@@ -43,7 +43,7 @@ async function problemAt(ready: ReadyProps & { socket: string }, connected: (soc
 
 const greets = (text: string) => (socket: Socket) => void socket.on('error', () => undefined).write(text)
 
-t.test('zeo: the banner of every protocol, and nothing else', async (t) => {
+t.test('zeo: accepts the banner of every protocol, and nothing else', async (t) => {
   for (const banner of ['\0\0\0\x04Z310', '\0\0\0\x02Z4', '\0\0\0\x02Z5', '\0\0\0\x02M5']) {
     const port = await listening(t, createServer(greets(banner)))
     t.equal(await problem({ kind: 'zeo', port }), null, JSON.stringify(banner))
@@ -58,7 +58,7 @@ t.test('zeo: the banner of every protocol, and nothing else', async (t) => {
   t.match(await problem({ kind: 'zeo', port: 1 }), /ECONNREFUSED/)
 })
 
-t.test('http: the Host and the headers that it is asked with', async (t) => {
+t.test('http: sends the Host and the headers', async (t) => {
   const server = createHttpServer((request, response) => {
     response.statusCode = request.headers.host === 'www.example.com' && request.headers['x-probe'] === '1' ? 200 : 400
     response.end()
@@ -83,7 +83,7 @@ t.test('solr, tcp and command', async (t) => {
   t.match(await problem({ kind: 'command', command: ['sh', '-c', 'echo no broker; exit 69'] }), /status 69: no broker/)
 })
 
-t.test('fastcgi: a worker answers, without a script', async (t) => {
+t.test('fastcgi: a worker answers without running a script', async (t) => {
   const at = scratch(t)
   const serves = (name: string, connected: (socket: Socket) => void) =>
     problemAt({ kind: 'fastcgi', socket: `${at}/${name}` }, connected)
@@ -116,7 +116,7 @@ t.test('haproxy: its port, and its runtime socket', async (t) => {
   t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens at 127.0.0.1:1/)
 })
 
-t.test('varnish: it answers, and says so', async (t) => {
+t.test('varnish: requires its own header in the answer', async (t) => {
   const asked = async (headers: Record<string, string> | null) => {
     const server = createHttpServer((_, response) => headers && response.writeHead(405, headers).end())
     return problem({ kind: 'varnish', port: await listening(t, server) })
@@ -126,7 +126,7 @@ t.test('varnish: it answers, and says so', async (t) => {
   t.match(await asked(null), /did not answer within 1 s/)
 })
 
-t.test('addresses in the configuration that a build wrote', (t) => {
+t.test('finds addresses in the configuration that a build wrote', (t) => {
   const fallback = { host: '127.0.0.1', port: 8001 }
   const found = (text: string) => {
     const machine = new VirtualHost()
@@ -186,7 +186,7 @@ t.test('a program without a port that ends after 1.6 s', async (t) => {
     service_restart(r, { services: [{ name: 'w' }], provider: { kind: 'supervisor' } })
   })
   t.match(failureOf(await run(plan, machine)), { message: /w did not come up: it ended right after its start/ })
-  t.match(failureOf(await run(plan, machine)), { message: /w did not come up/ }, 'the next run tries again')
+  t.match(failureOf(await run(plan, machine)), { message: /w did not come up/ }, 'the next run retries')
 })
 
 t.test('a fatal line of its log ends the wait', async (t) => {
