@@ -38,9 +38,14 @@ export function isBuilding(host: HostReader, shared: string): boolean {
 
 /** Records the names that exist, to identify what the build adds. The record is on the disk before the build begins. */
 export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
-  writeDisposable(host, notePath(area), JSON.stringify({ directory: area.directory, before: presentNames(host, area) }), {
-    mode: '0644',
-  })
+  writeDisposable(
+    host,
+    notePath(area),
+    JSON.stringify({ directory: area.directory, before: presentNames(host, area) }),
+    {
+      mode: '0644',
+    },
+  )
   await host.run(['sync', notePath(area)])
 }
 
