@@ -96,6 +96,28 @@ t.test('what cannot be resolved, and what there is nothing to ask for', async (t
   t.match(none.stderr, /warning: deploy\.plone_instances\.scm\.repository is not set/)
 })
 
+t.test('a repository that cannot be asked: the last known commit, and why it may be out of date', async (t) => {
+  if (!needs(t, ['git'])) return
+  const { site, second } = repository(t)
+  const place = new Sandbox(t)
+  const shared = 'site/srv/plone_instances/shared'
+  const scm = { scm_type: 'git', repository: site.repository, revision: 'main' }
+  const json = { deploy: { plone_instances: { scm, deploy_to: '/srv/plone_instances' } } }
+  place.write({ [`${shared}/.keep`]: '' })
+  site.git(site.root, 'clone', '-q', '--mirror', site.repository, place.at(`${shared}/repo.git`))
+  const notes = { url: site.repository, revisions: {}, fetched: site.repository }
+  place.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify(notes) })
+  const known = await asked(place, json, '--role', 'zeo-client')
+  t.strictSame(known.lines, [{ app: 'plone_instances', revision: 'main', commit: second }])
+  fs.renameSync(site.repository, `${site.repository}.gone`)
+  const { status, stderr, lines } = await asked(place, null, '--role', 'zeo-client')
+  t.equal(status, 0)
+  t.match(lines, [{ app: 'plone_instances', commit: second, unconfirmed: /^cannot ask .*: fatal: / }])
+  t.match(stderr, /warning: cannot ask .*; going on with/)
+  const named = await asked(place, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
+  t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])
+})
+
 t.test('a recipe of one’s own', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)

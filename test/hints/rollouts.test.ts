@@ -74,6 +74,21 @@ t.test('hosts that are down, and interrupted ones', async (t) => {
   ])
 })
 
+t.test('a branch whose repository cannot be asked', async (t) => {
+  const proof: Proof = {
+    source: 'core/fleet/rollout/commits.ts',
+    hint: 'make the repository reachable, or name the commit: --app … --revision …',
+  }
+  const unconfirmed = 'cannot ask git://git.example.com/site.git: fatal: unable to connect'
+  const hosts = (more: object) => ({
+    a: { revisions: () => [{ app: 'site', revision: 'main', commit: good, ...more }] },
+  })
+  const { refusal } = await new Simulation(hosts({ unconfirmed })).go({})
+  t.match(refusal?.hint, hintPattern(proof.hint), 'the hint is given')
+  const after = await new Simulation(hosts({})).go({ apps: ['site'], revision: good })
+  t.strictSame([after.refusal, after.report.outcome], [null, 'changed'], 'the rollout succeeds')
+})
+
 t.test('undeploy', async (t) => {
   proveRollouts(t, [
     {

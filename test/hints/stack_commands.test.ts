@@ -156,6 +156,14 @@ t.test('runs and hooks', async (t) => {
       repaired: 'stack run base',
       reaches,
     },
+    {
+      source,
+      hint: 'add --event rollback: converge stack plan --event rollback --to …',
+      files,
+      broken: 'stack plan --to c0ffee12',
+      repaired: 'stack plan --event rollback --to c0ffee12',
+      reaches,
+    },
     { source, hint: 'there are: …', files, broken: 'stack run qqqqqqqq', repaired: 'stack run setup', reaches },
     {
       source,

@@ -227,6 +227,8 @@ t.test('a short commit is known after its fetch', async (t) => {
   t.equal(real.releases.at(-1)?.commit, commit)
   t.equal(real.live, `000001-${commit.slice(0, 8)}`, 'and those who refer to it get it')
   t.strictSame((await site.deploy({ revision })).calls, [], 'then nobody is asked')
+  const pinned = await site.deploy({ revision, commit })
+  t.equal(pinned.report.outcome, 'unchanged', 'the whole commit is the same release')
 })
 
 t.test('an ambiguous short commit is refused with all candidates', async (t) => {

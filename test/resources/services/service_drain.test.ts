@@ -77,6 +77,14 @@ t.test('waits for its last visitor until the deadline', async (t) => {
   }
 })
 
+t.test('stops a server that its balancer has no entry for, without a warning', async (t) => {
+  const { options } = machine({ backends: { site: ['c2'] } })
+  const host = new VirtualHost(options)
+  conf(host)
+  const report = await run(plan(stopping), host)
+  t.strictSame([failureOf(report), report.warnings, report.outcome], [undefined, [], 'changed'])
+})
+
 t.test('stops the server even if a balancer drops it or disappears meanwhile', async (t) => {
   for (const [change, warnings, recorded] of [
     ['forgets', [], ''],
