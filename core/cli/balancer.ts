@@ -61,14 +61,14 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
 function actionOf({ name = 'list', target }: Arguments): Action {
   const action = balancerActions.find((one) => one === name)
   if (action === undefined)
-    throw usage(`balancer can't ${name}`, nearest(name, balancerActions) ?? `it can: ${balancerActions.join(', ')}`)
+    throw usage(
+      `unknown action "${name}" of balancer`,
+      nearest(name, balancerActions) ?? `there are: ${balancerActions.join(', ')}`,
+    )
   if (action === 'list' && target !== undefined)
     throw usage(`balancer list takes no server: ${target}`, 'leave the name out: the list holds every server')
   if (action !== 'list' && target === undefined)
-    throw usage(
-      `which server is to be ${action === 'drain' ? 'drained' : 'set ready'}?`,
-      'converge balancer list names them',
-    )
+    throw usage(`missing argument SERVER of balancer ${action}`, 'converge balancer list names them')
   return action
 }
 

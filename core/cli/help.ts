@@ -11,14 +11,14 @@ export function overview(roles: ReadonlyMap<string, string>, width: number): str
   const groups = [...new Set(listed.map(({ group }) => group))]
   const longest = Math.max(...listed.map(({ name }) => name.length))
   const usage: Row[] = [
-    ['converge [--role ROLE] [OPTION ...]', 'the whole way: setup, deploy, configure'],
+    ['converge [--role ROLE] [OPTION ...]', 'setup, deploy and configure'],
     ['converge COMMAND [OPTION ...]', ''],
   ]
   const rows = (group: string) =>
     listed.filter((spec) => spec.group === group).map(({ name, describe }): Row => [name, describe])
   const [apply] = commands
   return page([
-    wrap('converge brings a host to the state its role declares, and keeps deploying what runs on it.', width),
+    wrap('converge converges a host to the state that its roles declare, and deploys its apps.', width),
     section('Usage', table(usage, width)),
     ...groups.map((group) => section(group, table(rows(group), width, longest))),
     section('Roles', table([...roles], width)),

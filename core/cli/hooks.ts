@@ -76,7 +76,7 @@ function checkWords({ program, bare }: Arguments, { commands, stamp }: HookOptio
   const odd = [...commands.configure, stamp].find((word) => /\p{Cc}/u.test(word))
   if (odd !== undefined)
     throw usage(
-      `no scheduler can be told of ${JSON.stringify(odd)}`,
+      `hooks cannot contain ${JSON.stringify(odd)}`,
       'remove line ends and other control characters from the name: units and crontabs cannot hold them',
     )
 }

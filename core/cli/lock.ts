@@ -52,7 +52,7 @@ export function unlock(args: Arguments): ExitStatus {
   new StateDirectory(directory).check()
   const before = existing(directory)
   removeDeployLock(directory)
-  return say(args, { locked: false, was: before }, before === null ? 'there was no lock' : 'deploys go on')
+  return say(args, { locked: false, was: before }, before === null ? 'there was no lock' : 'lock removed')
 }
 
 function existing(directory: string) {

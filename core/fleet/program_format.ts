@@ -48,9 +48,9 @@ function readProgramTarget(program: string): ProgramTarget | null {
     const head = part(0, 64)
     if (head.length < 64 || head.toString('latin1', 0, 4) !== '\x7fELF') return null
     // All supported architectures are little-endian.
-    if (head[5] !== 1) return { machine: 'a big-endian machine', libc: null }
+    if (head[5] !== 1) return { machine: 'a big-endian processor', libc: null }
     const number = head.readUInt16LE(18)
-    const name = machineNames[number] ?? `the machine type ${number}`
+    const name = machineNames[number] ?? `the processor type ${number}`
     return { machine: name, libc: readLibc(head, part) }
   } finally {
     closeSync(file)

@@ -78,10 +78,7 @@ t.test('what would fail at every call is refused at once', async (t) => {
     [['--role', 'web', '--recipes', 'own', '--jitter', `${'9'.repeat(30)}d`], /--jitter takes a year at most/],
     [['--role', 'web', '--recipes', 'own', '--program', 'nowhere'], /--program \S+nowhere: no such file or directory/],
     [['--role', 'web', '--recipes', 'own', '--program', 'own'], /--program \S+own: is no file/],
-    [
-      ['--role', 'web', '--recipes', 'own', '--json', 'two\nlines.json'],
-      /no scheduler can be told of "\S+two\\nlines.json"/,
-    ],
+    [['--role', 'web', '--recipes', 'own', '--json', 'two\nlines.json'], /hooks cannot contain "\S+two\\nlines.json"/],
   ]
   for (const [words, says] of refused) {
     const { status, stderr } = await place.converge(['hooks', 'install', '--dry-run', ...words])

@@ -68,7 +68,7 @@ t.test('it is taken off, and put on, by anybody who may; but not over that of an
   const again = await lock('lock', '-m', 'mine')
   t.equal(again.status, 1)
   t.match(again.stderr, /locked by ann@desk/)
-  t.equal((await lock('unlock')).stdout, 'deploys go on\n')
+  t.equal((await lock('unlock')).stdout, 'lock removed\n')
   t.equal((await lock('unlock')).stdout, 'there was no lock\n')
   t.equal((await run('deploy')).status, 0)
   t.match(JSON.parse((await lock('lock', '--json-output')).stdout), { locked: true, message: '' })
@@ -94,5 +94,5 @@ t.test('an account that may not keep state there is told so', async (t) => {
     t.equal(status, 2, command)
     t.match(stderr, /cannot keep state in/)
   }
-  t.equal((await lock('unlock')).stdout, 'deploys go on\n')
+  t.equal((await lock('unlock')).stdout, 'lock removed\n')
 })

@@ -63,10 +63,10 @@ t.test('nobody is left', async (t) => {
   }
   t.match(
     await none({}, '--layer', 'db', '--limit', 'web*'),
-    /^error: no host is meant by that\n {2}hint: .*web\[1-3\]/,
+    /^error: no host matches the selection\n {2}hint: .*web\[1-3\]/,
   )
   t.match(
     await none({ db1: 'stopped' }, '--layer', 'db'),
-    /^error: no host is meant by that\n {2}hint: .*; stopped, or shut down until setup or --host names them: db1, old1/,
+    /^error: no host matches the selection\n {2}hint: .*; stopped, or shut down until setup or --host names them: db1, old1/,
   )
 })

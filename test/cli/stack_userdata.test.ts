@@ -81,7 +81,7 @@ t.test('what goes on from there, and names that no machine has', async (t) => {
   const next = `converge stack setup --stack ${place.at('stack.json')} --environment other --host web1 --accept-new`
   t.equal(all.stdout.split('\n')[1], `# web1 of the stack two lines: true. When it is up: ${next}`)
   const odd = await run('web_5')
-  t.match(odd, { status: 0, stderr: /no machine can be named web_5 \(letters, digits and dashes\)/ })
+  t.match(odd, { status: 0, stderr: /"web_5" is not a valid host name \(letters, digits and dashes\)/ })
   t.notMatch(parse(odd.stdout), { hostname: /./ })
 })
 

@@ -37,7 +37,7 @@ const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
 
 t.test('rollbacks', async (t) => {
   const hint =
-    "name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows what each host was on"
+    "name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows the releases of each host"
   const source = 'core/fleet/rollout/rollback_targets.ts'
   const hosts = { a: { history: [old, bad, good] }, b: { history: [old, good] } }
   const both = { a: { apps: ['site', 'shop'], history: { site: [old, good], shop: [good] } } }
@@ -104,7 +104,7 @@ t.test('undeploy', async (t) => {
 t.test('a host that takes no part and cannot be reached', async (t) => {
   const proof: Proof = {
     source: 'core/fleet/rollout/connect_phase.ts',
-    hint: 'run converge stack configure once it can be reached',
+    hint: 'run converge stack configure when it can be reached',
   }
   const reportOf = async (other: Behaviour) =>
     (await new Simulation({ a: {}, b: other }).go({}, { only: ['a'] })).report

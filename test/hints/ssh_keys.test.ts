@@ -84,7 +84,7 @@ t.test('keys of hosts', async (t) => {
     },
     {
       source,
-      hint: "the host was reinstalled, or another machine intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '192.0.2.1' -f …/known_hosts",
+      hint: "the host was reinstalled, or another host intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '192.0.2.1' -f …/known_hosts",
       broken: () => check(changed.home, changed.two),
       repaired: () => {
         execFileSync('ssh-keygen', ['-R', '192.0.2.1', '-f', changed.known], { stdio: 'ignore' })
@@ -109,7 +109,7 @@ t.test('keys of hosts that do not exist yet', async (t) => {
   proveCalls(t, [
     {
       source,
-      hint: "if another machine has had that address, take its key out first: ssh-keygen -R '192.0.2.1'",
+      hint: "if another host had that address before, remove its key first: ssh-keygen -R '192.0.2.1'",
       broken: async () => refuseKnown(await targetIn(home)),
       repaired: async () => {
         execFileSync('ssh-keygen', ['-R', '192.0.2.1', '-f', known], { stdio: 'ignore' })

@@ -101,7 +101,7 @@ t.test('hosts, layers and apps', async (t) => {
     },
     {
       source: 'core/cli/stack/taking_part.ts',
-      hint: 'a role of one of its layers has to deploy an app of the stack file; converge stack check says what is missing',
+      hint: 'give one of their layers a role that deploys an app of the stack file; converge stack check prints what is missing',
       files,
       broken: 'stack deploy',
       changed: { 'stack.json': deploying },
@@ -150,7 +150,7 @@ t.test('runs and hooks', async (t) => {
   proveCommands(t, [
     {
       source,
-      hint: 'converge stack run restart; or the name of a role, or role::event',
+      hint: 'name an event, a role or role::event, such as converge stack run restart',
       files,
       broken: 'stack run',
       repaired: 'stack run base',

@@ -216,7 +216,7 @@ t.test('the hosts of a stack', async (t) => {
     })
     await two.start()
     const late = await operator.run(['configure'])
-    t.match(late, { status: 0, stdout: /it missed deployment/ })
+    t.match(late, { status: 0, stdout: /the host missed deployment/ })
     release(two)
     t.match(await operator.json(['run', 'slow', '--host', 'h2']), { status: 0 })
     t.match(await operator.run(['configure']), { status: 0, stdout: /nothing to do/ })
@@ -324,7 +324,7 @@ t.test('the hosts of a stack', async (t) => {
   await t.test('a host that is not the one it was', async (t) => {
     await two.newHostKey()
     const wrong = await operator.json(['configure'])
-    t.match(wrong, { status: 1, report: { stopped: /h2 cannot be used; nothing was begun/ } })
+    t.match(wrong, { status: 1, report: { stopped: /h2 cannot be used; nothing was changed/ } })
     t.strictSame(failures(wrong), { h2: 'HOST_KEY_CHANGED' })
     const skip = await operator.json(['configure', '--down', 'skip', '--accept-new'])
     t.strictSame(failures(skip), { h2: 'HOST_KEY_CHANGED' }, 'that is no host that is merely down')

@@ -74,8 +74,7 @@ t.test('two operators', async (t) => {
     t.equal(elsewhere.status, 1)
     t.match(errorIn(elsewhere), {
       code: 'DEPLOYMENT_UNDER_WAY',
-      message:
-        /^h1: another rollout is at work on it: \S+ since \S+ \(deployment 2: new prices\), .*; nothing was begun$/,
+      message: /^h1: locked by another rollout: \S+ since \S+ \(deployment 2: new prices\), .*; nothing was begun$/,
     })
     t.match(errorIn(await beside.json(['configure', '--wait=1s'])), { message: /^after 1 s: deployment 2 / })
     t.match(await beside.json(['run', 'configure', '--host', 'h2']), { status: 0 }, 'other hosts are free')

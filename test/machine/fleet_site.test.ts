@@ -210,7 +210,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     const visits = await site.visited(async () => {
       const deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
       t.match(deployed.report?.warnings, [
-        /^lb2.*it is not configured \(run converge stack configure once it can be reached\)$/,
+        /^lb2.*it is not configured \(run converge stack configure when it can be reached\)$/,
       ])
     })
     nobodyNotices(t, visits)

@@ -79,7 +79,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     operator.write({ 'other.json': { ...stackOf('free', 'first'), runtime: { [process.arch]: '/bin/true' } } })
     t.match(failureOf(await as('other', ['setup'])), {
       code: 'NO_RUNTIME',
-      message: 'the program that was brought as Node is none',
+      message: 'the uploaded program is not Node',
       hint: /^set "runtime" in the stack file to a Node /,
     })
     t.notOk(host.exists('/usr/local/lib/converge/node'))

@@ -19,12 +19,12 @@ export const convergeCommands: readonly CommandSpec[] = [
   {
     name: 'apply',
     group: 'Converge this host',
-    describe: 'Bring this host to the state its roles declare; what converge does without a command',
+    describe: 'Converge this host to the state that its roles declare; the default command',
     details:
-      'Without --event it goes the whole way: setup, deploy, configure. Run again, it finds nothing to do. Interrupted by Ctrl-C it finishes the step at hand; a second Ctrl-C ends it at once, and the next run finishes the work.',
+      'Without --event it runs setup, deploy and configure. A second run finds nothing to do. Ctrl-C ends the run after the current step; a second Ctrl-C ends it at once, and the next run finishes the work.',
     options: { ...inputOptions, ...event, ...revision, ...migrate, ...retryFailed, ...runOptions, ...outputOptions },
     examples: [
-      ['converge --role zeo-client --json site.json', 'the whole way'],
+      ['converge --role zeo-client --json site.json', 'setup, deploy and configure'],
       ['converge --role zeo-server,zeo-client --json site.json', 'two roles on one host'],
       ['converge --role zeo-client --event deploy --dry-run', 'what would a deploy change?'],
       ['converge --role web --recipes ./recipes', 'a role of your own'],
@@ -36,9 +36,9 @@ export const convergeCommands: readonly CommandSpec[] = [
   {
     name: 'plan',
     group: 'Converge this host',
-    describe: 'Say what a run would change; nothing is written',
+    describe: 'Print what a run would change; nothing is written',
     details:
-      'Later resources see what earlier ones would do; what can only be known in the run is shown as such. The commands below take --dry-run for the same.',
+      'Each resource is compared with the state after the resources before it. Values that only a run can compute are marked as unknown. The commands below accept --dry-run with the same effect.',
     options: {
       ...inputOptions,
       ...event,
@@ -57,30 +57,30 @@ export const convergeCommands: readonly CommandSpec[] = [
     kind: 'plan',
     either: talk,
   },
-  eventCommand('setup', 'Packages, accounts, directories and services of the roles', {
-    details: 'The first part of the whole way, for once per host or after its attributes have changed.',
+  eventCommand('setup', 'Set up packages, accounts, directories and services of the roles', {
+    details: 'The first of the three default events. Run it once per host, and after its attributes have changed.',
     examples: [
       ['converge setup --role zeo-client --json site.json', 'prepare this host'],
       ['converge setup --role zeo-client --json site.json --dry-run', 'what is missing?'],
     ],
   }),
-  eventCommand('configure', 'Adapt to who is in the stack now; no new code', {
+  eventCommand('configure', 'Adapt this host to the current hosts of the stack; no new code', {
     details:
-      'For the scheduler that hears of hosts coming and going. It keeps the current commit; where the configuration that follows from the stack has changed, that is built into a release of its own.',
+      'For a scheduler, after hosts were added or removed. The current commit stays. If the configuration derived from the stack has changed, a new release is built for it.',
     examples: [['converge configure --role zeo-client --node-json stack.json', 'the stack has changed']],
   }),
-  eventCommand('build', 'Build the release that a deploy would switch to, and switch nothing', {
+  eventCommand('build', 'Build the release for the next deploy, without a switch', {
     details:
-      'What is live is not touched: the release is checked out, configured and built aside. The deploy that follows finds it so, and only runs its hooks and its migration, switches to it and restarts; also with always_build_on_deploy there is one build for both. A role without releases has no part in it.',
+      'The current release stays untouched: the new one is checked out, configured and built beside it. The next deploy only runs hooks and migration, switches and restarts. With always_build_on_deploy there is still one build for both. A role without releases does nothing.',
     options: revision,
     examples: [
       ['converge build --role zeo-client --json site.json', 'ahead of a deploy, in working hours'],
       ['converge build --role zeo-client --json site.json --revision v2.1', 'another revision; deploy the same then'],
     ],
   }),
-  eventCommand('deploy', 'New code or configuration: build it, switch to it, restart', {
+  eventCommand('deploy', 'Deploy new code or configuration: build, switch, restart', {
     details:
-      'The release is checked out and built aside; only a complete one becomes current, by one atomic step. With nothing new it does nothing.',
+      'The release is checked out and built beside the current one. A complete release becomes current in one atomic step. Without a new commit or configuration, nothing happens.',
     options: { ...revision, ...migrate, ...retryFailed },
     examples: [
       ['converge deploy --role zeo-client --json site.json', 'the revision named in the attributes'],
@@ -93,7 +93,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     },
     examples: [
       ['converge undeploy --role zeo-client --json site.json', 'the data stays'],
-      ['converge undeploy --role zeo-client --json site.json --purge --dry-run', 'what would be lost?'],
+      ['converge undeploy --role zeo-client --json site.json --purge --dry-run', 'what would be removed?'],
     ],
   }),
   eventCommand('shutdown', 'Stop the services of the roles, before the host goes down', {

@@ -5,12 +5,12 @@ import type { CommandFamily, CommandSpec, Options } from './types.ts'
 export const hooksFamily: CommandFamily = {
   name: 'hooks',
   group: 'Services',
-  describe: "Have this host's scheduler call setup, configure and shutdown",
+  describe: "Let this host's scheduler call setup, configure and shutdown",
   details:
-    'systemd, or cron where none runs, calls the lifecycle of the roles: setup at the first boot, configure now and then, shutdown before the machine goes down.',
+    'systemd, or cron without systemd, calls the events of the roles: setup at the first boot, configure at intervals, shutdown before the host goes down.',
   examples: [
     ['converge hooks install --role zeo-client', 'attributes in /etc/converge'],
-    ['converge hooks show', 'does it run by itself?'],
+    ['converge hooks show', 'installed hooks'],
   ],
 }
 
@@ -30,7 +30,7 @@ export const rhythm = {
     type: 'string',
     value: 'TIME',
     default: 'a third of the interval, 10m at most',
-    describe: 'Each of them is later by up to this long, so that not all hosts do it at once',
+    describe: 'Maximum random delay of each run, so that hosts do not all run at once',
   },
 } as const satisfies Options
 
@@ -40,12 +40,12 @@ const hookOptions = {
     group: what,
     type: 'string',
     value: 'PATH',
-    describe: 'The program that is called; default: this one, by the Node that runs it now',
+    describe: 'Program that the hooks call; default: this one, with the current Node',
   },
   bare: {
     group: what,
     type: 'boolean',
-    describe: 'Call the program without roles, attributes and recipes: it knows them itself',
+    describe: 'Call the program without roles, attributes and recipes, because it has its own',
   },
 } as const satisfies Options
 
@@ -53,9 +53,9 @@ export const hookCommands: readonly CommandSpec[] = [
   {
     name: 'hooks install',
     group,
-    describe: 'Write the units of systemd, or the jobs of cron, and start them',
+    describe: 'Write and start systemd units, or write cron jobs',
     details:
-      'They call converge with the options given here: roles, files of attributes, recipes, prefix. Run again with others, they take those. Where no systemd runs, and for an ordinary user, cron does what it can, which leaves out shutdown.',
+      'The hooks call converge with the given options: roles, attribute files, recipes, prefix. Run the command again to change them. Without systemd, and for an ordinary user, cron calls the hooks, except shutdown.',
     options: { ...inputOptions, ...hookOptions, ...runOptions, ...outputOptions },
     examples: [
       ['converge hooks install --role zeo-client --interval 5m --jitter 1m', 'attributes in /etc/converge'],
@@ -67,19 +67,19 @@ export const hookCommands: readonly CommandSpec[] = [
   {
     name: 'hooks remove',
     group,
-    describe: 'Take them away again; no service is stopped',
+    describe: 'Remove the hooks; no service is stopped',
     options: { ...inputOptions, ...runOptions, ...outputOptions },
-    examples: [['converge hooks remove', 'this host does nothing by itself any more']],
+    examples: [['converge hooks remove', 'the scheduler no longer calls converge']],
     kind: 'hooks',
     either: talk,
   },
   {
     name: 'hooks show',
     group,
-    describe: 'Which of them are installed, and how they are',
+    describe: 'Show the installed hooks and their state',
     details: 'Exit status 1 when one is missing.',
     options: { ...inputOptions, ...lookOutput },
-    examples: [['converge hooks show', 'does it run by itself?']],
+    examples: [['converge hooks show', 'installed hooks']],
     kind: 'hooks',
   },
 ]

@@ -5,12 +5,12 @@ import type { CommandSpec } from './types.ts'
 export const lookCommands: readonly CommandSpec[] = [
   {
     name: 'status',
-    group: 'Look, and change nothing',
-    describe: 'Roles, current release, services up or down, last run',
+    group: 'Inspect',
+    describe: 'Show roles, current release, state of services, last run',
     details: 'Exit status 1 when a service is down, or an app was stopped on purpose by converge stop.',
     options: { ...inputOptions, ...quiet, ...lookOutput },
     examples: [
-      ['converge status --role zeo-client --json site.json', 'is all well?'],
+      ['converge status --role zeo-client --json site.json', 'state of this host'],
       ['converge status --role zeo-client --json site.json --quiet', 'only what is down, for cron'],
       ['converge status --role zeo-client --json site.json --json-output', 'for a monitor'],
     ],
@@ -18,18 +18,18 @@ export const lookCommands: readonly CommandSpec[] = [
   },
   {
     name: 'doctor',
-    group: 'Look, and change nothing',
-    describe: 'What this host lacks for its roles, with the command that fixes it',
+    group: 'Inspect',
+    describe: 'Check this host for missing requirements of its roles, with the command that fixes each',
     details:
-      'It changes nothing, and never ends at the first problem: a check that cannot be done is reported as unknown. Exit status 1 when something is missing or unknown; warnings do not count.',
+      'Nothing is changed, and all checks run. A check that cannot run is reported as unknown. Exit status 1 when something is missing or unknown; warnings do not count.',
     options: { ...inputOptions, ...lookOutput },
     examples: [['converge doctor --role zeo-client --json site.json', 'before the first run']],
     kind: 'doctor',
   },
   {
     name: 'attributes',
-    group: 'Look, and change nothing',
-    describe: 'The merged attributes, and where each comes from',
+    group: 'Inspect',
+    describe: 'Show the merged attributes, and the source of each',
     options: {
       ...inputOptions,
       explain: {
@@ -55,17 +55,17 @@ export const lookCommands: readonly CommandSpec[] = [
   },
   {
     name: 'render',
-    group: 'Look, and change nothing',
-    describe: 'Print the files the roles would write, as JSON; looks at no host',
+    group: 'Inspect',
+    describe: 'Print the files that the roles would write, as JSON; reads no host',
     details:
-      'Nothing is looked up: what only a run can know is shown by what stands for it, such as releases/<release>. Passwords stand in it as they will in the files.',
+      'Placeholders such as releases/<release> stand for values that only a run can compute. The output contains passwords, as the files do.',
     options: {
       ...inputOptions,
       path: {
         group: what,
         type: 'string',
         value: 'PATH',
-        describe: 'Print only the file whose path is or ends in this',
+        describe: 'Print only the file with this path, or whose path ends in it',
       },
     },
     examples: [

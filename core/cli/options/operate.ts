@@ -23,7 +23,7 @@ const privileges = {
 } as const
 
 const jsonLines = {
-  'json-output': { ...lookOutput['json-output'], describe: 'JSON lines for machines' },
+  'json-output': { ...lookOutput['json-output'], describe: 'JSON lines for programs' },
   color: lookOutput.color,
 } as const
 
@@ -34,7 +34,7 @@ export const operateCommands: readonly CommandSpec[] = [
     describe: 'Run a command on hosts; hosts with the same output are shown together',
     details:
       'One word is a command line for the shell of the host; several words are a program and its arguments, which no shell interprets. The command runs as the account that logs in, without a terminal and with empty standard input. On one host its output is shown as it arrives. Ctrl-C, the timeout and a lost connection end the command on the hosts. Exit status 1 when it fails on any host. No host is locked, and no record is kept.',
-    command: { value: 'COMMAND ...', describe: 'What to run', required: true },
+    command: { value: 'COMMAND ...', describe: 'Command to run', required: true },
     options: {
       ...stackOptions,
       ...selection,
@@ -73,7 +73,7 @@ export const operateCommands: readonly CommandSpec[] = [
       ...selection,
       app: {
         ...selection.app,
-        describe: 'Only the logs of this app, also those of the servers in front of it; several alike',
+        describe: 'Only the logs of this app and of the servers in front of it; several by commas or by repeating',
       },
       program: {
         group: what,
@@ -106,7 +106,7 @@ export const operateCommands: readonly CommandSpec[] = [
     details:
       "Runs OpenSSH's ssh with the address, port, user, identity and jump host of the stack file. Host keys, the agent and everything else come from your ssh configuration, as for the other commands. The exit status is that of ssh.",
     argument: { value: 'HOST', describe: 'Name of the host in the stack file', required: true },
-    command: { value: 'COMMAND ...', describe: 'What to run instead of a login shell' },
+    command: { value: 'COMMAND ...', describe: 'Command to run instead of a login shell' },
     options: {
       ...stackOptions,
       'accept-new': {

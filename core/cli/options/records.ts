@@ -9,9 +9,9 @@ export const recordCommands: readonly CommandSpec[] = [
   {
     name: 'stack deployments',
     group,
-    describe: 'What was done to the stack: when, by whom, which commits, and how it went',
+    describe: 'List the deployments of the stack: time, operator, commits, outcome',
     details:
-      'Newest first; the last 100 are kept, in .converge beside the stack file. One that says "died" had its operator killed; what its hosts have told until then is in its logs.',
+      'Newest first. The last 100 are stored in .converge beside the stack file. The outcome "died" means that the operator\'s process was killed; the logs have the events of the hosts until then.',
     options: {
       ...stackOptions,
       limit: { group: what, type: 'string', value: 'N', array: true, describe: 'Only the newest N' },
@@ -26,9 +26,9 @@ export const recordCommands: readonly CommandSpec[] = [
   {
     name: 'stack log',
     group,
-    describe: 'One deployment, or all that one of its hosts has told',
+    describe: 'Show one deployment, or the log of one of its hosts',
     details:
-      'Without a host: who, when and why, the failures (the same one told once, with all its hosts), and what each host came to. With a host: its runs as its own terminal would have shown them. With --json-output the record as it is kept: the report, or the JSON lines of the host.',
+      'Without a host: operator, time and reason, the failures (each printed once, with all its hosts), and the outcome of each host. With a host: its runs, as a terminal on the host would show them. --json-output prints the stored record: the report, or the JSON lines of the host.',
     options: {
       ...stackOptions,
       verbose: {
@@ -43,7 +43,7 @@ export const recordCommands: readonly CommandSpec[] = [
     target: { value: 'HOST', describe: 'Name of a host in the stack file' },
     examples: [
       ['converge stack log 12', 'deployment 12'],
-      ['converge stack log last client3', 'what client3 told in the last one'],
+      ['converge stack log last client3', 'log of client3 in the last deployment'],
     ],
     kind: 'stack',
   },

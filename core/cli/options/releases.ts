@@ -3,32 +3,32 @@ import { by, eventCommand, inputOptions, lookOutput, quiet, revision, stateOptio
 import type { CommandSpec } from './types.ts'
 
 export const releaseCommands: readonly CommandSpec[] = [
-  eventCommand('rollback', 'Go back to the release that was current before, or to the one named', {
+  eventCommand('rollback', 'Roll back to the previous release, or to a given one', {
     group: 'Releases',
     details:
-      'Code and configuration go back together. Nothing is built or removed, so a later rollback --to can go forward again. An app without an earlier release stays.',
+      'Code and configuration are rolled back together. Nothing is built or removed, so rollback --to can return to a newer release. An app without an earlier release stays unchanged.',
     options: {
       to: {
         group: what,
         type: 'string',
         value: 'ID',
         describe:
-          'Id of the release (or its beginning), older or newer; converge releases lists them. Of several apps APP=ID, by commas: those that are not named stay',
+          'Id of the release (or its beginning), older or newer; converge releases lists them. For several apps APP=ID, separated by commas; other apps stay unchanged',
       },
     },
     examples: [
-      ['converge rollback --role zeo-client --json site.json', 'to the one that was current before'],
-      ['converge rollback --role zeo-client --json site.json --to 000007', 'to a given one, back or forward'],
+      ['converge rollback --role zeo-client --json site.json', 'to the previous release'],
+      ['converge rollback --role zeo-client --json site.json --to 000007', 'to a given release'],
     ],
   }),
   eventCommand('rebuild', 'Build the current commit into a new release and switch to it', {
     group: 'Releases',
-    examples: [['converge rebuild --role zeo-client --json site.json', 'the same commit, built anew']],
+    examples: [['converge rebuild --role zeo-client --json site.json', 'build the same commit again']],
   }),
   {
     name: 'releases',
     group: 'Releases',
-    describe: 'List the releases: id, commit, when, by whom, which is current, where a rollback goes',
+    describe: 'List the releases: id, commit, time, author, the current one, the target of a rollback',
     options: { ...inputOptions, ...lookOutput },
     examples: [['converge releases --role zeo-client --json site.json', 'what can be rolled back to']],
     kind: 'releases',
@@ -36,12 +36,12 @@ export const releaseCommands: readonly CommandSpec[] = [
   {
     name: 'revisions',
     group: 'Releases',
-    describe: 'Say which commit each app of the roles would deploy',
+    describe: 'Print the commit that each app of the roles would deploy',
     details:
-      'The repository is asked with the credentials of the app, as a deploy does; nothing is written. Several hosts get the same commit by deploy.APP.scm.commit, also where the branch moves meanwhile. With --json-output a line for each app: {"app", "revision", "commit"}; commit is null where each host finds out by itself, as for a directory. If the repository cannot be asked, commit is the last known one, and "unconfirmed" says why.',
+      'The repository is queried with the credentials of the app, as in a deploy; nothing is written. Set deploy.APP.scm.commit to deploy the same commit to several hosts, even if the branch moves. --json-output prints a line for each app: {"app", "revision", "commit"}. commit is null if each host decides, as for a directory.',
     options: { ...inputOptions, ...revision, ...lookOutput },
     examples: [
-      ['converge revisions --role zeo-client --json site.json', 'what is main now?'],
+      ['converge revisions --role zeo-client --json site.json', 'current commit of the branch'],
       ['converge revisions --role zeo-client --json site.json --revision v2.1 --json-output', 'for a script'],
     ],
     kind: 'revisions',
@@ -49,25 +49,25 @@ export const releaseCommands: readonly CommandSpec[] = [
   {
     name: 'lock',
     group: 'Releases',
-    describe: 'Stop deploys by others on this host, and say why',
+    describe: 'Prevent deploys by other operators on this host, with a reason',
     details:
-      'Until converge unlock, a build, deploy, rollback, rebuild or undeploy by anybody else ends with who holds the lock, since when and why. Those by you go on with a warning; so do setup and configure, which bring no new code.',
+      'Until converge unlock, every build, deploy, rollback, rebuild or undeploy by another operator fails, and prints the holder, time and reason of the lock. Your own commands continue with a warning, and so do setup and configure, which deploy no new code.',
     options: {
-      message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'Why, for those who are stopped' },
+      message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'Reason, for the other operators' },
       ...by,
       ...stateOptions,
       ...quiet,
       ...lookOutput,
     },
-    examples: [["converge lock -m 'release day: ask Ann first'", 'others are told this']],
+    examples: [["converge lock -m 'release day: ask Ann first'", 'other operators see this reason']],
     kind: 'lock',
   },
   {
     name: 'unlock',
     group: 'Releases',
-    describe: 'Let deploys go on',
+    describe: 'Allow deploys again',
     options: { ...stateOptions, ...quiet, ...lookOutput },
-    examples: [['converge unlock', 'whoever had put the lock on']],
+    examples: [['converge unlock', 'whatever its holder']],
     kind: 'unlock',
   },
 ]

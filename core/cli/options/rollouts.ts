@@ -19,7 +19,7 @@ export const selection = {
     value: 'HOST',
     array: true,
     commas: true,
-    describe: 'Only this host; several alike',
+    describe: 'Only this host; several by commas or by repeating',
   },
   app: {
     group: what,
@@ -27,7 +27,7 @@ export const selection = {
     value: 'APP',
     array: true,
     commas: true,
-    describe: 'Only the hosts that run this app; several alike',
+    describe: 'Only the hosts that run this app; several by commas or by repeating',
   },
   limit: {
     group: what,
@@ -35,7 +35,7 @@ export const selection = {
     value: 'PATTERN',
     array: true,
     commas: true,
-    describe: "Of these hosts only those whose names fit, such as 'web*,!web3'",
+    describe: "Only the hosts whose names match, such as 'web*,!web3'",
   },
 } as const satisfies Options
 
@@ -44,7 +44,7 @@ export const connecting = {
     group: how,
     type: 'boolean',
     describe:
-      'Trust the key of a host that is not known yet, show its fingerprint and keep it; a changed key is refused all the same',
+      'Trust the key of an unknown host, print its fingerprint and store the key; a changed key is still refused',
   },
   parallel: {
     group: how,
@@ -52,14 +52,14 @@ export const connecting = {
     value: 'N',
     hosts: { least: 1, share: false },
     default: '25',
-    describe: 'How many hosts at once, at most',
+    describe: 'Maximum number of hosts at once',
   },
   reconnect: {
     group: how,
     type: 'number',
     value: 'SECONDS',
     default: '120',
-    describe: 'How long a connection that was lost is tried to be made again; the run goes on meanwhile',
+    describe: 'How long to try to reconnect to a host; its run continues in the meantime',
   },
 } as const satisfies Options
 
@@ -69,7 +69,7 @@ const strategy = {
   value: 'HOW',
   choices: ['parallel', 'rolling', 'canary'],
   describe:
-    'parallel: all at once, which visitors notice; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
+    'Order of the hosts in a layer. parallel: all at once, which visitors notice; rolling: batch after batch; canary: some first, then the rest. Layers follow each other',
 } as const
 
 const rolling = {
@@ -88,7 +88,7 @@ const rolling = {
     value: 'N|N%',
     hosts: { least: 0, share: true },
     default: '0',
-    describe: 'How many hosts may fail before no further one is begun',
+    describe: 'How many hosts may fail before the rollout aborts',
   },
 } as const satisfies Options
 
@@ -98,13 +98,14 @@ const deploying = {
     group: what,
     type: 'string',
     value: 'REV',
-    describe: 'Branch, tag or commit of one app (--app, where there are several), instead of the one in the stack file',
+    describe:
+      'Branch, tag or commit of one app (--app names it if there are several), instead of the one in the stack file',
   },
   migrate: {
     group: what,
     type: 'boolean',
     describe:
-      'Migrate also at a commit that the stack is on already (--no-migrate: not at all); default: each new commit once, by one host, for apps with migrate',
+      'Migrate even if the stack already runs the commit (--no-migrate: never); default: one host migrates each new commit once, for apps with migrate',
   },
   ...retryFailed,
 } as const satisfies Options
@@ -115,7 +116,7 @@ const goal = {
     type: 'string',
     value: 'ID',
     describe:
-      'Commit (or its beginning) that all go back to, or the id of a release; default: what most of them were on before',
+      'Commit (or its beginning) to roll back to, or the id of a release; default: the previous commit of most hosts',
   },
 } as const satisfies Options
 
@@ -126,20 +127,25 @@ const down = {
     value: 'fail|skip',
     choices: ['fail', 'skip'],
     default: 'fail',
-    describe:
-      'What to do where a host cannot be reached: begin nothing, or go on without it and bring it up to date another time',
+    describe: 'If a host cannot be reached: do nothing, or continue without it and update it in the next run',
   },
 } as const satisfies Options
 
 const recorded = {
-  comment: { group: how, alias: 'm', type: 'string', value: 'TEXT', describe: 'For the record: why' },
+  comment: {
+    group: how,
+    alias: 'm',
+    type: 'string',
+    value: 'TEXT',
+    describe: 'Reason of the deployment, for the record',
+  },
 } as const satisfies Options
 
 const back = {
   'rollback-on-failure': {
     group: how,
     type: 'boolean',
-    describe: 'Where it stops because of a failure, hosts that have switched go back to the release before',
+    describe: 'If the rollout aborts because of a failure, roll back the hosts that have switched',
   },
 } as const satisfies Options
 
@@ -150,7 +156,7 @@ const waiting = {
     value: 'DURATION',
     optionalTime: true,
     describe:
-      'Where another rollout works on the hosts, wait until it has ended, or at most this long (--wait=10m); without the option nothing is begun',
+      'If another rollout uses the hosts, wait until it has ended, or at most this long (--wait=10m); default: do nothing',
   },
 } as const satisfies Options
 
@@ -166,15 +172,15 @@ const acting = {
 
 /** Advice for operators who pass --dry-run, by rollout command. */
 const plans: Readonly<Record<string, string>> = {
-  plan: 'a plan changes nothing: leave it out',
-  setup: 'converge stack plan says what would change',
+  plan: 'a plan changes nothing: omit the option',
+  setup: 'converge stack plan prints what would change',
   ...Object.fromEntries(['deploy', 'configure', 'undeploy', 'shutdown'].map((event) => [event, planOf(event)])),
   run: planOf('EVENT'),
-  rollback: 'converge stack deployments says what was live before; what goes back can go forward again',
+  rollback: 'converge stack deployments lists the earlier releases; a rollback can be undone',
 }
 
 function planOf(event: string): string {
-  return `converge stack plan --event ${event} says what would change`
+  return `converge stack plan --event ${event} prints what would change`
 }
 
 function rolloutCommand(
@@ -191,7 +197,7 @@ function rolloutCommand(
     describe,
     either: talk,
     instead: {
-      role: 'the stack file says who has which roles; --layer, --host and --app choose hosts',
+      role: 'the stack file gives each host its roles; --layer, --host and --app select hosts',
       ...(plan === undefined ? {} : { 'dry-run': plan, check: plan }),
     },
     ...more,
@@ -200,9 +206,9 @@ function rolloutCommand(
 }
 
 export const rolloutCommands: readonly CommandSpec[] = [
-  rolloutCommand('plan', 'What a run would change on each host; nothing is written', {
+  rolloutCommand('plan', 'Print what a run would change on each host; nothing is written', {
     details:
-      'The same change on many hosts is shown once. --event narrows it down, to what a deploy would do for example. No host is held for it, and no record is kept.',
+      'The same change on several hosts is printed once. --event limits the plan, for example to a deploy. The plan locks no host, and keeps no record.',
     options: {
       ...stackOptions,
       ...selection,
@@ -214,33 +220,33 @@ export const rolloutCommands: readonly CommandSpec[] = [
       ...changedExit,
     },
     examples: [
-      ['converge stack plan', 'diffs of all that would change anywhere'],
-      ['converge stack plan --layer frontend --event configure', 'what would the balancers learn?'],
-      ['converge stack plan --event rollback --to c0ffee12', 'what would a rollback to this commit change?'],
-      ['converge stack plan --quiet --detailed-exit-code', 'exit status 3: a host is not as it should be'],
+      ['converge stack plan', 'all changes, with diffs'],
+      ['converge stack plan --layer frontend --event configure', 'changes of the balancers'],
+      ['converge stack plan --event rollback --to c0ffee12', 'changes of a rollback to this commit'],
+      ['converge stack plan --quiet --detailed-exit-code', 'exit status 3: a host has drifted'],
     ],
   }),
-  rolloutCommand('setup', 'Bring hosts up: prepare, build, deploy, and tell all the others', {
+  rolloutCommand('setup', 'Set up hosts: prepare, build, deploy, then configure the other hosts', {
     details:
-      'New hosts, and hosts that restart nothing, are prepared and built at once, then brought up layer by layer in the order of the stack file. Hosts in service that restart something take turns. A host counts as online afterwards, and the balancers of the others learn of it. For new hosts, and after attributes or packages have changed.',
+      'For new hosts, and after attributes or packages have changed. New hosts and hosts that restart nothing are prepared and built at once, then deployed layer by layer in the order of the stack file. Hosts in service that restart something take turns. Afterwards the host counts as online, and the balancers of the other hosts are configured.',
     options: {
       ...acting,
       ...rolling,
       strategy: {
         ...strategy,
-        describe: `${strategy.describe}. Without it, hosts in service that restart something go batch after batch, all others at once`,
+        describe: `${strategy.describe}. Default: hosts in service that restart something one batch after the other, all other hosts at once`,
       },
       ...deploying,
       ...back,
     },
     examples: [
-      ['converge stack setup --accept-new', 'from nothing to a site that answers; their keys are taken on trust'],
+      ['converge stack setup --accept-new', 'all hosts of a new stack; their keys are trusted'],
       ['converge stack setup --host client4', 'a new host joins'],
     ],
   }),
-  rolloutCommand('deploy', 'New code or configuration on all hosts of an app: build everywhere, then switch', {
+  rolloutCommand('deploy', 'Deploy new code or configuration: build on all hosts of an app, then switch', {
     details:
-      'One commit is found out once, and every host gets that. Everywhere it is built aside; only where all builds have succeeded does anything go live, batch after batch, with a look at the site in between (health in the stack file). The first host migrates. All others are configured at the end.',
+      'All hosts get the same commit. Each host builds the release beside the current one. When all builds have succeeded, the hosts switch batch by batch, with a health check in between (health in the stack file). One host migrates first. All other hosts are configured at the end.',
     options: { ...acting, ...rolling, ...deploying, ...back },
     examples: [
       ['converge stack deploy', 'the revisions of the stack file, host by host'],
@@ -248,26 +254,26 @@ export const rolloutCommands: readonly CommandSpec[] = [
       ["converge stack deploy --batch 25% --max-failures 1 -m 'new prices'", 'a quarter at a time'],
     ],
   }),
-  rolloutCommand('configure', 'Adapt all hosts to who is in the stack now; no new code', {
+  rolloutCommand('configure', 'Adapt all hosts to the current hosts of the stack; no new code', {
     details:
-      'After hosts were added to or taken from the stack file. A host that missed a deployment gets it now. A dry run finds out which hosts restart something; this is printed, and they go one batch after the other. The rest go at once.',
+      'For use after hosts were added to the stack file or removed from it. A host that missed a deployment gets it now. A dry run finds the hosts that restart something; they are printed, and configured one batch after the other. All other hosts are configured at once.',
     options: {
       ...acting,
       batch: { ...rolling.batch, describe: 'How many hosts of a layer restart something at once' },
       'max-failures': rolling['max-failures'],
     },
-    examples: [['converge stack configure', 'a host was taken out of the file']],
+    examples: [['converge stack configure', 'after a host was removed from the file']],
   }),
-  rolloutCommand('rollback', 'Go back to the release before, host by host', {
+  rolloutCommand('rollback', 'Roll back to the previous release, host by host', {
     details:
-      'All hosts go to one commit: the one that most of them were on before the current one, or that of --to. Nothing is built, so that it takes seconds; the site is looked at after each batch, as in a deploy. A host that has no release of it fails, and stays as it is.',
+      'All hosts roll back to one commit: the previous commit of most hosts, or that of --to. Nothing is built, so a rollback takes seconds. A health check follows each batch, as in a deploy. A host without a release of the commit fails, and stays unchanged.',
     options: {
       ...acting,
       ...rolling,
       ...goal,
     },
     examples: [
-      ['converge stack rollback --app shop', 'what was live before'],
+      ['converge stack rollback --app shop', 'the previous release'],
       ['converge stack rollback --to c0ffee12 --strategy parallel', 'a certain commit, on all hosts at once'],
     ],
   }),
@@ -277,36 +283,36 @@ export const rolloutCommands: readonly CommandSpec[] = [
       ...rolling,
       purge: { group: how, type: 'boolean', describe: 'Remove shared data too: database, blobs, logs' },
     },
-    examples: [['converge stack undeploy --host client4', 'before that host gets something else to do']],
+    examples: [['converge stack undeploy --host client4', 'before the host gets another purpose']],
   }),
-  rolloutCommand('shutdown', 'Stop hosts for good: the others hear of it first, then services stop', {
-    details: 'The host counts as stopped until the next converge stack setup: balancers and clients forget it.',
+  rolloutCommand('shutdown', 'Stop hosts permanently: configure the other hosts, then stop the services', {
+    details: 'The host counts as stopped until the next converge stack setup: balancers and clients no longer use it.',
     options: { ...acting, ...rolling },
-    examples: [['converge stack shutdown --host client3', 'before that machine goes away']],
+    examples: [['converge stack shutdown --host client3', 'before the host is removed']],
   }),
-  rolloutCommand('run', 'An event or a role of its own, on many hosts', {
+  rolloutCommand('run', 'Run an event or a role on several hosts', {
     argument: {
       value: 'RECIPE',
       describe: 'An event (restart, start, stop, rebuild, …), a role, or role::event',
       required: true,
     },
     details:
-      'An event runs on the hosts one of whose roles has a part in it. A role runs its setup, deploy and configure, also on hosts that do not have it otherwise.',
+      'An event runs on the hosts with a role that defines it. A role runs its setup, deploy and configure, also on hosts that do not have the role.',
     options: { ...acting, ...rolling },
     examples: [
       ['converge stack run restart --layer clients', 'one host after the other'],
       ['converge stack run audit --recipes ./recipes --strategy parallel', 'a role of your own, everywhere'],
     ],
   }),
-  rolloutCommand('hooks', "Have each host's own scheduler call setup, configure and shutdown", {
+  rolloutCommand('hooks', "Let each host's scheduler call setup, configure and shutdown", {
     argument: {
       value: 'install|remove|show',
-      describe: 'What to do',
+      describe: 'Action: install, remove, or show which hooks each host has',
       words: ['install', 'remove', 'show'],
       required: true,
     },
     details:
-      'As converge hooks does it on one host: a host then configures itself now and then, sets itself up at its first boot, and ends its services in order before it goes down. It goes by the roles, attributes and recipes of the last setup, deploy, configure or rollback that went well on it. While a rollout holds it, and after converge stack shutdown, it leaves itself alone. show: which of them each host has; exit status 1 when one is missing.',
+      'Like converge hooks on each host. The host runs configure at intervals, setup at its first boot, and shutdown before it goes down. It uses the roles, attributes and recipes of its last successful setup, deploy, configure or rollback. The hooks do nothing while a rollout has locked the host, and after converge stack shutdown. show exits with status 1 when a hook is missing.',
     options: {
       ...acting,
       ...rhythm,
@@ -314,23 +320,23 @@ export const rolloutCommands: readonly CommandSpec[] = [
         group: how,
         alias: 'n',
         type: 'boolean',
-        describe: 'Say what install or remove would change on each host, and change nothing',
+        describe: 'Print what install or remove would change on each host; change nothing',
       },
     },
     examples: [
-      ['converge stack hooks install --interval 15m', 'each host looks after itself'],
-      ['converge stack hooks install --interval 15m --dry-run', 'what would be written where?'],
-      ['converge stack hooks show', 'do they?'],
-      ['converge stack hooks remove --host client4', 'before that host leaves the stack'],
+      ['converge stack hooks install --interval 15m', 'each host configures itself'],
+      ['converge stack hooks install --interval 15m --dry-run', 'changes on each host'],
+      ['converge stack hooks show', 'installed hooks of each host'],
+      ['converge stack hooks remove --host client4', 'before the host leaves the stack'],
     ],
   }),
-  rolloutCommand('status', 'Every host: release, services, last run, and what it missed', {
+  rolloutCommand('status', 'Show the release, services, last run and missed deployment of each host', {
     details:
-      'Exit status 1 where a host cannot be reached, a service is down, or an app was stopped on purpose. Hosts that are shut down are not asked.',
+      'Exit status 1 when a host cannot be reached, a service is down, or an app was stopped on purpose. Hosts that are shut down are left out.',
     options: { ...stackOptions, ...selection, ...connecting },
     examples: [
-      ['converge stack status', 'is all well?'],
-      ['converge stack status --quiet', 'for cron: nothing is printed while all is well'],
+      ['converge stack status', 'state of all hosts'],
+      ['converge stack status --quiet', 'for cron: prints nothing unless there is a problem'],
     ],
   }),
 ]

@@ -1,7 +1,7 @@
 /** Defines options that several commands share, and builds the commands that are named after an event. */
 import type { CommandSpec, Options } from './types.ts'
 
-export const what = 'What to converge'
+export const what = 'Input'
 
 export const inputOptions = {
   role: {
@@ -19,7 +19,8 @@ export const inputOptions = {
     type: 'string',
     value: 'FILE',
     array: true,
-    describe: 'Custom JSON of this deployment (or YAML, or - for standard input); repeatable, the later one wins',
+    describe:
+      'Custom JSON of this deployment (or YAML, or - for standard input); repeatable, the last one takes precedence',
   },
   'node-json': {
     group: what,
@@ -40,7 +41,7 @@ export const inputOptions = {
     group: what,
     type: 'string',
     value: 'FILE',
-    describe: 'JSON list of texts that are shown nowhere, beside what is secret by its name',
+    describe: 'JSON list of strings to mask, in addition to attributes with secret names',
   },
   prefix: {
     group: what,
@@ -53,19 +54,19 @@ export const inputOptions = {
     type: 'string',
     value: 'DIR',
     array: true,
-    describe: 'Directory (or file) of recipes of your own; repeatable',
+    describe: 'Directory (or file) of your own recipes; repeatable',
   },
   config: {
     group: what,
     type: 'string',
     value: 'FILE',
-    describe: 'Configuration of your own; default: converge.config.ts in the working directory',
+    describe: 'Configuration file; default: converge.config.ts in the working directory',
   },
   'state-dir': {
     group: what,
     type: 'string',
     value: 'DIR',
-    describe: 'Where records and journals are kept; default: /var/lib/converge, below --prefix if given',
+    describe: 'Directory of records and journals; default: /var/lib/converge, below --prefix if given',
   },
 } as const satisfies Options
 
@@ -89,7 +90,7 @@ export const migrate = {
     group: what,
     type: 'boolean',
     describe:
-      'Migrate on this host where the attributes ask for it (--no-migrate: not here); default: on the first of the stack',
+      'Migrate on this host if the attributes say so (--no-migrate: do not); default: only on the first host of the stack',
   },
 } as const satisfies Options
 
@@ -109,11 +110,11 @@ export const event = {
     value: 'EVENT',
     array: true,
     commas: true,
-    describe: 'Event to run, several by commas; default: the whole way: setup, deploy, configure',
+    describe: 'Event to run, several by commas; default: setup, deploy, configure',
   },
 } as const satisfies Options
 
-export const how = 'How to go about it'
+export const how = 'How to run'
 
 export const changedExit = {
   'detailed-exit-code': {
@@ -128,7 +129,7 @@ export const by = {
     group: how,
     type: 'string',
     value: 'NAME',
-    describe: 'Who asks for it, for the records and the deploy lock; default: this account at this host',
+    describe: 'Operator, for the records and the deploy lock; default: this account at this host',
   },
 } as const satisfies Options
 
@@ -137,7 +138,7 @@ export const runOptions = {
     group: how,
     alias: 'n',
     type: 'boolean',
-    describe: 'Say what would change, and change nothing; the same as converge plan',
+    describe: 'Print what would change, and change nothing, as converge plan does',
   },
   wait: {
     group: how,
@@ -150,13 +151,13 @@ export const runOptions = {
   coordinated: {
     group: how,
     type: 'boolean',
-    describe: 'Another program decides which hosts restart at the same time: no warning where no balancer is known',
+    describe: 'Another program coordinates restarts across hosts: omit the warning about a missing balancer',
   },
   ...changedExit,
 } as const satisfies Options
 
 export const lookOutput = {
-  'json-output': { group: 'Output', type: 'boolean', describe: 'JSON for machines' },
+  'json-output': { group: 'Output', type: 'boolean', describe: 'JSON for programs' },
   color: {
     group: 'Output',
     type: 'boolean',
@@ -172,7 +173,7 @@ export const outputOptions = {
   'json-output': {
     group: 'Output',
     type: 'boolean',
-    describe: 'JSON lines for machines: events as they come, then the report',
+    describe: 'JSON lines for programs: events as they occur, then the report',
   },
   ...quiet,
   verbose: {

@@ -16,7 +16,7 @@ export const stackOptions = {
     alias: 'E',
     type: 'string',
     value: 'NAME',
-    describe: 'Environment of the stack file that is meant, such as staging',
+    describe: 'Environment of the stack file, such as staging',
   },
   recipes: inputOptions.recipes,
   config: inputOptions.config,
@@ -25,16 +25,15 @@ export const stackOptions = {
 export const stackFamily: CommandFamily = {
   name: 'stack',
   group: 'Many hosts over SSH',
-  describe: 'All hosts of a stack at once; converge stack --help lists its commands',
-  details:
-    'A stack file says which hosts there are, what runs on each, and what is deployed there. The hosts need sshd and nothing else.',
+  describe: 'Run on all hosts of a stack; converge stack --help lists its commands',
+  details: 'A stack file lists the hosts, their roles and their apps. The hosts need only sshd.',
   examples: [
-    ['converge stack check', 'what is wrong with the stack file, before any host is touched'],
-    ['converge stack setup --accept-new', 'from nothing to a site that answers'],
+    ['converge stack check', 'find mistakes in the stack file, before any connection'],
+    ['converge stack setup --accept-new', 'set up all hosts of a new stack'],
     ['converge stack plan --event deploy', 'what would a deploy change?'],
-    ['converge stack deploy', 'a new revision: built everywhere, then switched to, host by host'],
-    ['converge stack status', 'is all well?'],
-    ['converge stack log last', 'what happened, and why did it fail?'],
+    ['converge stack deploy', 'deploy a new revision, host by host'],
+    ['converge stack status', 'state of all hosts'],
+    ['converge stack log last', 'the last deployment, with its failures'],
   ],
 }
 
@@ -44,9 +43,9 @@ export const stackCommands: readonly CommandSpec[] = [
   {
     name: 'stack check',
     group,
-    describe: 'Find what is wrong with a stack before any host is touched',
+    describe: 'Find mistakes in a stack, before any connection',
     details:
-      'The stack file is read, and what each host would be given is compiled as a run would do it; no connection is made. The same mistake of many hosts is told once. Exit status 2 when something is wrong; what is only odd, such as clients that nobody drains, is a warning.',
+      'Reads the stack file and compiles each host as a run does, without a connection. A mistake of several hosts is printed once. Exit status 2 when there is a mistake; a suspicious setting, such as clients that no balancer drains, is a warning.',
     options: { ...stackOptions, ...lookOutput },
     examples: [
       ['converge stack check', 'the stack file in the working directory, with all its environments'],
@@ -57,22 +56,22 @@ export const stackCommands: readonly CommandSpec[] = [
   {
     name: 'stack show',
     group,
-    describe: 'The hosts, layers, apps and services of a stack, and who talks to whom',
+    describe: 'Show the hosts, layers, apps and services of a stack, and their connections',
     details:
-      'Worked out from the stack file alone, as converge stack check does it. The picture has a box for each layer and arrows from the visitors inwards.',
+      'Computed from the stack file alone, as in converge stack check. The picture has a box for each layer, and arrows from the visitors inwards.',
     options: {
       ...stackOptions,
       graph: {
         group: 'Output',
         type: 'string',
         value: 'FILE',
-        describe: 'Draw it as a picture into this file, as SVG (or - for standard output)',
+        describe: 'Write a picture (SVG) to this file, or - for standard output',
       },
       ...lookOutput,
     },
     examples: [
       ['converge stack show', 'what runs where?'],
-      ['converge stack show --environment staging --graph staging.svg', 'who talks to whom?'],
+      ['converge stack show --environment staging --graph staging.svg', 'a picture of the connections'],
     ],
     kind: 'stack',
   },
@@ -87,9 +86,9 @@ export const stackCommands: readonly CommandSpec[] = [
   {
     name: 'stack userdata',
     group,
-    describe: 'Print the cloud-init user data by which a new host of the stack comes into being',
+    describe: 'Print the cloud-init user data for a new host of the stack',
     details:
-      'It makes the account that the stack file logs in with, lets your key in, gives it sudo as the stack file says, and names the host. There is no secret of the stack in it. Then converge stack setup --host HOST brings the host up.',
+      'The user data creates the account of the stack file with your key, gives it sudo as the stack file says, and names the host. It contains no secret of the stack. Afterwards run converge stack setup --host HOST.',
     argument: { value: 'HOST', describe: 'Name of the host in the stack file', required: true },
     options: {
       ...stackOptions,
@@ -97,19 +96,19 @@ export const stackCommands: readonly CommandSpec[] = [
         group: what,
         type: 'string',
         value: 'FILE',
-        describe: 'Public keys that may log in; default: that of the identity which the host is connected to with',
+        describe: 'Public keys that may log in; default: that of the identity for connections to the host',
       },
       'host-key': {
         group: what,
         type: 'boolean',
         describe:
-          'Make the key of the host here, and note it in your known_hosts at once: the first contact needs no trust. The user data then has its private half',
+          'Create the host key here, and add it to your known_hosts, so the first connection requires no trust. The user data then contains the private key',
       },
       output: {
         group: 'Output',
         type: 'string',
         value: 'FILE',
-        describe: 'Write it into this file, readable for you alone; default: standard output',
+        describe: 'Write to this file, which only you can read; default: standard output',
       },
     },
     examples: [

@@ -19,7 +19,7 @@ export interface OptionSpec {
   readonly describe: string
   /** Value that applies without the option. */
   readonly default?: string
-  readonly group: 'What to converge' | 'How to go about it' | 'Output'
+  readonly group: 'Input' | 'How to run' | 'Output'
 }
 
 export type Options = Readonly<Record<string, OptionSpec>>
@@ -101,13 +101,7 @@ interface Argument {
   readonly words?: readonly string[]
 }
 
-type Group =
-  | 'Converge this host'
-  | 'Releases'
-  | 'Services'
-  | 'Look, and change nothing'
-  | 'Many hosts over SSH'
-  | 'Help'
+type Group = 'Converge this host' | 'Releases' | 'Services' | 'Inspect' | 'Many hosts over SSH' | 'Help'
 
 /** Commands of two words with a common first word, such as `stack check`: the overview shows one line for them. */
 export interface CommandFamily {

@@ -34,7 +34,7 @@ function limitOf({ limit }: Arguments): number {
   const given = limit?.at(-1)
   if (given === undefined) return Number.POSITIVE_INFINITY
   if (/^[1-9]\d*$/.test(given)) return Number(given)
-  throw new ConvergeError(`--limit is a number of deployments, and not ${given}`, {
+  throw new ConvergeError(`invalid --limit "${given}": expected a whole number of deployments`, {
     code: 'USAGE',
     hint: 'converge stack deployments --limit 10',
     usage: true,

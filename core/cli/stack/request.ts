@@ -55,9 +55,9 @@ function recipe(action: Action, { name, event }: Arguments, known: Known) {
   if (action === 'hooks') return { events: [`hooks_${name}`], roles: [] }
   if (action !== 'run') return { events: event ?? [], roles: [] }
   if (name === undefined)
-    throw new ConvergeError('what is to be run?', {
+    throw new ConvergeError('missing argument RECIPE', {
       code: 'USAGE',
-      hint: 'converge stack run restart; or the name of a role, or role::event',
+      hint: 'name an event, a role or role::event, such as converge stack run restart',
       usage: true,
     })
   const [first = '', second] = name.split('::')

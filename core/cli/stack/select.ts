@@ -92,7 +92,7 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
   const names = hosts.map(({ name }) => name)
   const out = namesOf(stack.hosts.filter(({ name }) => !names.includes(name)))
   const left = out.length > 0 ? `; stopped, or shut down until setup or --host names them: ${describeNames(out)}` : ''
-  throw new ConvergeError('no host is meant by that', {
+  throw new ConvergeError('no host matches the selection', {
     code: 'NO_HOSTS',
     hint: `the hosts of the stack: ${describeNames(names) || 'none'}${left}`,
     usage: true,

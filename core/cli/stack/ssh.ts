@@ -51,7 +51,7 @@ function runSsh(words: readonly string[]): Promise<number> {
     child.once('error', (error: NodeJS.ErrnoException) => {
       const isMissing = error.code === 'ENOENT'
       reject(
-        new ConvergeError(isMissing ? 'there is no program ssh on this machine' : `cannot run ssh: ${error.message}`, {
+        new ConvergeError(isMissing ? 'ssh is not installed on this computer' : `cannot run ssh: ${error.message}`, {
           code: 'NO_SSH',
           hint: 'install the OpenSSH client, which is the package openssh-client on Debian and Ubuntu',
           cause: error,

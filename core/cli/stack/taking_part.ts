@@ -32,7 +32,7 @@ export function withApps(
   if (wanted.length > 0) return new Set(wanted.map(({ name }) => name))
   throw new ConvergeError('none of these hosts has an app', {
     code: 'NO_HOSTS',
-    hint: 'a role of one of its layers has to deploy an app of the stack file; converge stack check says what is missing',
+    hint: 'give one of their layers a role that deploys an app of the stack file; converge stack check prints what is missing',
     usage: true,
   })
 }

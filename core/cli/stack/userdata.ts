@@ -47,7 +47,9 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
   if (hostKey !== null && args.output === undefined && isReadByOthers(1))
     say('warning: the private key of the host is in a file that others may read: chmod 600 it, or use --output')
   if (!isHostName(name))
-    say(`warning: no machine can be named ${name} (letters, digits and dashes): it keeps the name of its image`)
+    say(
+      `warning: "${name}" is not a valid host name (letters, digits and dashes): the host keeps the name of its image`,
+    )
   if (hostKey !== null) say(`${name} is known by its new key from now on, in ${noteHostKey(target, hostKey)}`)
   if (sudo === 'password')
     say(

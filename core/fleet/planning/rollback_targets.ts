@@ -67,7 +67,7 @@ function planHostRollback(
     return { to: releases.length > 0 ? toCurrentReleases(releases, () => true) : to, targets: new Map() }
   }
   const live = meant.filter((app) => currentOf(app) !== undefined)
-  if (live.length === 0) return { unchanged: 'nothing is live there that could go back' }
+  if (live.length === 0) return { unchanged: 'no app has a current release to roll back' }
   const targets = new Map<string, string>()
   const left: string[] = []
   const staying: string[] = []
@@ -78,8 +78,8 @@ function planHostRollback(
     const release =
       wanted === null ? releaseBefore(app)?.id : stays ? unchangedRelease(app, wanted) : findRelease(app, wanted)
     if (release !== undefined) targets.set(app.name, release)
-    else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
-    else if (wanted === null && othersRollBack) staying.push(`${app.name} stays: it has no earlier release`)
+    else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} on the host`)
+    else if (wanted === null && othersRollBack) staying.push(`${app.name} stays unchanged: it has no earlier release`)
     // The host reports this failure itself, with the releases that it has.
     else if (wanted === null && releases.length === 1) return { to: null, targets }
     else return { error: noSuchRelease(app.name, wanted) }
@@ -194,9 +194,9 @@ function isCommit(text: string): boolean {
 }
 
 function noSuchRelease(app: string, wanted: string | null): ConvergeError {
-  const which = wanted === null ? 'before the one that is live' : `of ${wanted.slice(0, 12)}`
-  return new ConvergeError(`${app} has no release ${which} to go back to`, {
+  const which = wanted === null ? 'before the current one' : `of ${wanted.slice(0, 12)}`
+  return new ConvergeError(`${app} has no release ${which} to roll back to`, {
     code: 'NO_SUCH_RELEASE',
-    hint: `name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows what each host was on`,
+    hint: `name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows the releases of each host`,
   })
 }

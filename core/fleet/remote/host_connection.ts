@@ -211,7 +211,7 @@ export class HostConnection {
       throw await this.startFailure(started, `cannot write the lock of the rollout in ${this.state} on ${name}`)
     }
     if (holder?.endsWith(`, ${what}`)) throw sameHostTwice()
-    throw new ConvergeError(`another rollout is at work on it: ${holder}`, {
+    throw new ConvergeError(`locked by another rollout: ${holder}`, {
       code: 'HOST_HELD',
       hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
     })
@@ -227,7 +227,7 @@ export class HostConnection {
 }
 
 const sameHostTwice = () =>
-  new ConvergeError('another entry of the stack file leads to the same machine', {
+  new ConvergeError('another entry of the stack file leads to the same host', {
     code: 'SAME_HOST',
     hint: 'correct the address and port of one entry, or HostName and Port in ~/.ssh/config; if they are one host, write one entry with the layers of both',
   })

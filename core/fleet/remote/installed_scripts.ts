@@ -34,7 +34,7 @@ leave() {
 standing=$(cat "$state/standing" 2>/dev/null)
 case "\${1:-}" in
   apply | configure)
-    [ "$standing" != stopped ] || leave 'it was shut down by converge stack shutdown; converge stack setup brings it back' ;;
+    [ "$standing" != stopped ] || leave 'it was shut down by converge stack shutdown; run converge stack setup to start it again' ;;
 esac
 case "\${1:-}" in
   configure)
@@ -48,7 +48,7 @@ esac
 /**
  * Stores the command of the host's own scheduler, and removes what no run has used for a month. Each file is replaced
  * in one step.
- * $1 the engine's own files, $2 state directory of the fleet, $3 one of Keeps, $4 the engine, $5 text of the script
+ * $1 the engine's own files, $2 state directory of the fleet, $3 one of PersistMode, $4 the engine, $5 text of the script
  * that the scheduler's command runs
  */
 const persistScript = `set -e
@@ -62,7 +62,7 @@ put() {
 }
 put "$lib/converge" '${shellQuoted(convergeCommand)}' 755
 put "$lib/this-host" '${shellQuoted(schedulerCommand)}' 755
-# Whoever logs in finds the command, if there is no other one. It is a convenience: that directory may be read-only.
+# Operators who log in find the command, unless there is another one. The directory may be read-only.
 bin=\${lib%/lib/converge}/bin
 [ -e "$bin/converge" ] || [ -L "$bin/converge" ] || { mkdir -p "$bin" && ln -s "$lib/converge" "$bin/converge"; } 2>/dev/null || true
 umask 077

@@ -181,8 +181,8 @@ function checkGiven(program: string, arch: Architecture, libc: Libc): void {
  */
 export function checkUploadedNode(output: string): void {
   const [, version] = /^v(\d+\.\d+\.\d+\S*)$/.exec(output.trim()) ?? []
-  if (version === undefined) throw unusableRuntime('the program that was brought as Node is none')
-  if (!isRecentEnough(version)) throw unusableRuntime(`the Node that was brought is ${version}, which is too old`)
+  if (version === undefined) throw unusableRuntime('the uploaded program is not Node')
+  if (!isRecentEnough(version)) throw unusableRuntime(`the uploaded Node is ${version}, which is too old`)
 }
 
 function unusableRuntime(message: string): ConvergeError {

@@ -178,7 +178,7 @@ take() {
 busy() { printf '\\nbusy\\n%s\\n' "\${who:-somebody}"; exit 0; }
 take "$@" || {
   { read -r pid; read -r rollout; read -r who; } 2>/dev/null <"$lock/owner" || true
-  # A holder that has not been heard of for a minute has lost its operator; one of the same rollout is our own, of a connection that was lost.
+  # A holder without a sign of life for a minute has lost its operator. One of the same rollout is our own, of a lost connection.
   [ "\${rollout:-}" = "$2" ] || ! isStill "\${rollout:-}" || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || busy
   if isStill "\${rollout:-}"; then kill "$pid" 2>/dev/null; fi
   rm -rf "$lock"

@@ -5,7 +5,7 @@ const askPassword =
   'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
 const allowAccount =
   'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host'
-const repairSudo = 'log in to the host, and repair sudo there: sudo -n true has to succeed for this account'
+const repairSudo = 'log in to the host, and repair sudo there: sudo -n true must succeed for this account'
 const repairAccount = 'unlock or renew the account on the host (chage -l ACCOUNT), or connect as another user'
 
 /** Messages with which sudo and sudo-rs refuse, most specific first, each with a hint. */

@@ -76,7 +76,7 @@ export class HealthGate {
     const { ok, what, detail } = health
     if (!ok)
       this.progress.addWarning(
-        `the site did not answer before this: ${what}: ${detail}; it is asked again when all hosts are done`,
+        `the health check failed before the first switch: ${what}: ${detail}; it is repeated when all hosts are done`,
       )
     return ok
   }
@@ -87,7 +87,7 @@ export class HealthGate {
     if (health === null) return
     const { ok, what, detail } = health
     this.ports.emit({ event: 'health', what, ok, detail })
-    if (!ok) this.abort.trigger(`the site does not answer as it should: ${what}: ${detail}`)
+    if (!ok) this.abort.trigger(`the health check failed: ${what}: ${detail}`)
   }
 
   /** Runs the health check; null where the stack defines none, or the operator interrupts. */
@@ -112,7 +112,7 @@ export class HealthGate {
       return await Promise.race([health(mostSeconds, watch), up])
     } catch (thrown) {
       // A check that cannot run is a failed check.
-      return { ok: false, what: 'it cannot be asked', detail: asConvergeError(thrown).message }
+      return { ok: false, what: 'the check cannot run', detail: asConvergeError(thrown).message }
     } finally {
       leave()
     }

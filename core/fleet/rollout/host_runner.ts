@@ -101,7 +101,8 @@ export class HostRunner {
       await this.forEachHost(turn, counted, isOver)
       const failed = turn.find(({ name }) => first.has(name) && !this.progress.succeeded(name))
       // New code must not run on data that is not migrated.
-      if (failed && !this.abort.isAborted) this.abort.trigger(`${failed.name} had to go before all others, and failed`)
+      if (failed && !this.abort.isAborted)
+        this.abort.trigger(`${failed.name} must succeed before all other hosts, and failed`)
     }
   }
 
@@ -202,7 +203,7 @@ function possibleCommand(command: HostCommand, { events }: RolloutHost): HostCom
 
 const interrupted: FailureReport = {
   code: 'INTERRUPTED',
-  message: 'the run was told to end, and has ended after the step at hand',
+  message: 'the run was interrupted, and ended after the current step',
   hint: 'run it again to finish',
 }
 

@@ -67,7 +67,7 @@ export class ConnectPhase {
 
   private abortIfUnusable(taking: readonly RolloutHost[]): void {
     const { progress, abort } = this
-    if (taking.every(({ name }) => !progress.get(name).isConnected)) return abort.trigger('no host can be used')
+    if (taking.every(({ name }) => !progress.get(name).isConnected)) return abort.trigger('no host is usable')
     const failed = taking.filter(({ name }) => progress.hasFailed(name))
     if (failed.length === 0) return
     const down = failed.every(({ name }) =>
@@ -76,7 +76,7 @@ export class ConnectPhase {
     const hint = 'add --down skip to continue without them'
     // With more hosts, the summary names each one and the reason.
     const who = failed.length > maxNames ? `${failed.length} hosts` : hostNames(failed).join(', ')
-    abort.trigger(`${who} cannot be used; nothing was begun${down ? `; ${hint}` : ''}`)
+    abort.trigger(`${who} cannot be used; nothing was changed${down ? `; ${hint}` : ''}`)
   }
 }
 

@@ -73,8 +73,8 @@ export function isolateFailures(ports: RolloutPorts, warn: (message: string) => 
   }
   return {
     ...ports,
-    emit: guarded('not all of this could be shown', ports.emit),
-    log: guarded('not all that the hosts told could be kept', ports.log),
+    emit: guarded('the output is incomplete', ports.emit),
+    log: guarded('the logs of the hosts are incomplete', ports.log),
   }
 }
 

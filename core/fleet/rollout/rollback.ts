@@ -56,7 +56,7 @@ export class Rollback {
         progress.addWarning(result.unchanged, name)
       } else {
         progress.skipHost(name, 'look', result.skipped)
-        progress.addWarning(`${result.skipped}; it is skipped, and brought up to date by the next run`, name)
+        progress.addWarning(`${result.skipped}; the host is skipped, and the next run updates it`, name)
       }
     this.abort.checkFailures()
     const hosts = able.filter(({ name }) => targets.has(name))

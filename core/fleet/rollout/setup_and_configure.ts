@@ -106,13 +106,13 @@ export class ConfigurePhase {
   private async configure(member: RolloutHost, isSettled = false): Promise<void> {
     const late = isSettled ? undefined : this.ports.known.behind.get(member.name)
     if (late === undefined) return this.runner.run(member, phase, { kind: 'events', events: [phase] })
-    this.progress.addWarning(`it missed deployment ${late}, and gets that now`, member.name)
+    this.progress.addWarning(`the host missed deployment ${late}, and gets it now`, member.name)
     await this.runner.run(member, phase, { kind: 'events', events: catchUpEvents, migrate: false })
     if (this.progress.succeeded(member.name)) this.caughtUp.push(member.name)
   }
 
   private skipRemaining(members: readonly RolloutHost[]): void {
-    const reason = 'not restarted, since another host failed'
+    const reason = 'not restarted, because another host failed'
     for (const { name } of members) this.progress.skipHost(name, phase, reason)
     const names = hostNames(members)
     this.progress.addWarning(

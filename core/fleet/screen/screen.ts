@@ -236,8 +236,8 @@ class TextScreen implements Screen {
     const why = detail === undefined ? '' : ` (${oneLine(detail)})`
     this.line(
       state === 'lost'
-        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; its run goes on${why}`
-        : `${oneLine(host)}: connection is back${why}`,
+        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; its run continues${why}`
+        : `${oneLine(host)}: connection restored${why}`,
     )
   }
 

@@ -108,7 +108,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
     )
     const texts = [
       // The failures explain why a host was not reached.
-      parsed === null && !failure ? paint.red('what it says of itself cannot be read') : '',
+      parsed === null && !failure ? paint.red('its status cannot be parsed') : '',
       ...stopped.map(paint.red),
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',

@@ -10,14 +10,14 @@ export function describeTarget({ name, address, port, jump }: SshTarget): string
 
 const reasons: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   ECONNREFUSED: ['the connection is refused', 'check that sshd runs on the host, and that it listens on this port'],
-  ETIMEDOUT: ['there is no answer', 'check that the host is up, and that firewalls let this machine through'],
-  EHOSTUNREACH: ['no route leads there', 'check that the host is up, and on a network that this machine reaches'],
-  ENETUNREACH: ['no route leads there', 'check that this machine is on a network that reaches the host (VPN)'],
+  ETIMEDOUT: ['there is no answer', 'check that the host is up, and that firewalls allow this computer'],
+  EHOSTUNREACH: ['no route leads there', 'check that the host is up, and on a network that this computer reaches'],
+  ENETUNREACH: ['no route leads there', 'check that this computer is on a network that reaches the host (VPN)'],
   ENOTFOUND: ['no such host name', 'correct the address, or give an IP address'],
-  EAI_AGAIN: ['the name cannot be looked up', 'check that this machine reaches its name servers'],
+  EAI_AGAIN: ['the name cannot be looked up', 'check that this computer reaches its name servers'],
   ECONNRESET: [
     'the connection was closed at once',
-    'check whether sshd or a firewall refuses this machine (MaxStartups, PerSourcePenalties, the log of sshd)',
+    'check whether sshd or a firewall refuses this computer (MaxStartups, PerSourcePenalties, the log of sshd)',
   ],
 }
 

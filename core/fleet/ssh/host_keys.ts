@@ -184,7 +184,7 @@ export class HostKeyCheck {
       code: 'HOST_KEY_CHANGED',
       usage: true,
       source: first && { file: first.file, line: first.line },
-      hint: `the host was reinstalled, or another machine intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
+      hint: `the host was reinstalled, or another host intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
     })
   }
 

@@ -72,7 +72,7 @@ export function refuseKnown(target: SshTarget): void {
   const [name] = target.knownAs
   throw new ConvergeError(`${target.name} has a key already that your known_hosts knows, as ${name}`, {
     code: 'HOST_KEY_KNOWN',
-    hint: `if another machine has had that address, take its key out first: ssh-keygen -R '${name}'`,
+    hint: `if another host had that address before, remove its key first: ssh-keygen -R '${name}'`,
     usage: true,
   })
 }

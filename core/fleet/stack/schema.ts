@@ -179,7 +179,7 @@ const health = () =>
       url: z
         .union([line(), z.array(line())], { error: 'an address, or a list of them' })
         .optional()
-        .describe('What is asked between two batches of a rollout, from where the command runs.'),
+        .describe("URLs to check between two batches of a rollout, from the operator's computer."),
       host: text(/^[\w.:[\]-]+$/, 'a host name')
         .optional()
         .describe(
@@ -198,11 +198,11 @@ const health = () =>
       command: lines()
         .optional()
         .describe(
-          'Command that must succeed, for /bin/sh, on the machine of the operator, in the directory of the stack file. Its environment has CONVERGE_HEALTH_URL, CONVERGE_HEALTH_HOST and CONVERGE_HEALTH_TOKEN.',
+          "Command that must succeed, for /bin/sh, on the operator's computer, in the directory of the stack file. Its environment has CONVERGE_HEALTH_URL, CONVERGE_HEALTH_HOST and CONVERGE_HEALTH_TOKEN.",
         ),
       deadline_seconds: count(1).optional().describe('How long each is tried again, in seconds; default: 60.'),
     },
-    'What tells that the site is well, between the batches of a rollout.',
+    'The health check of the site between the batches of a rollout.',
   )
 
 const programs = Object.fromEntries(
@@ -212,7 +212,7 @@ const programs = Object.fromEntries(
 const runtime = () =>
   keys(
     programs,
-    'Node programs to bring to hosts that have none of their own, relative to this file; default: that of whoever runs the command, where it fits, else one from the npm registry.',
+    'Node programs to upload to hosts without Node, relative to this file; default: the Node that runs the command, where it fits, else one from the npm registry.',
   )
 
 /** The schema of each top-level key. */
@@ -222,7 +222,7 @@ export const stackShape = {
     'Name of the stack.',
   ),
   region: line().optional().describe('Region of the provider.'),
-  layers: z.record(layerName(), layer()).describe('The layers by short name, in the order they are brought up.'),
+  layers: z.record(layerName(), layer()).describe('The layers by short name, in the order of their setup.'),
   hosts: z.record(name("a host's name"), host()).describe('The hosts by name.'),
   apps: z
     .record(name("an app's name"), app())
@@ -230,13 +230,13 @@ export const stackShape = {
     .describe('The applications by short name; beside these keys all of deploy.<app> may stand there.'),
   custom_json: customJson().optional().describe('Attributes of all hosts (the custom JSON of the stack).'),
   recipes: z.array(line()).optional().describe('Directories (or files) of recipes of your own, relative to this file.'),
-  ssh: keys(connection(), 'What holds for each host that does not say otherwise.').optional(),
+  ssh: keys(connection(), 'Connection settings for hosts without their own.').optional(),
   health: health().optional(),
   runtime: runtime().optional(),
   environments: z
     .record(name("an environment's name"), z.custom<Readonly<Record<string, unknown>> | readonly unknown[]>())
     .optional()
-    .describe('What is different in an environment, merged over the rest of this file; or a JSON Patch to it.'),
+    .describe('The differences of an environment, merged over the rest of this file; or a JSON Patch to it.'),
 } as const
 
 type Shape = typeof stackShape

@@ -57,7 +57,9 @@ export function userData(host: NewHostData): string {
   })
   const words = [`${name} of the stack ${stack}. When it is up: ${next}`]
   if (hostKey !== null)
-    words.push('It has the private key of the host: whoever reads this can pass for the host. Remove it afterwards.')
+    words.push(
+      'It contains the private key of the host: anyone who reads it can impersonate the host. Remove it afterwards.',
+    )
   return `#cloud-config\n${words.map((line) => `# ${line.replace(/[\r\n\u0085\u2028\u2029]/g, ' ')}\n`).join('')}${document.toString({ lineWidth: 0 })}`
 }
 

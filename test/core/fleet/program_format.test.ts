@@ -27,10 +27,10 @@ t.test('the machine', async (t) => {
       `is a program for ${name}, not for ${name === 'x64' ? 'arm64' : 'x64'}`,
     )
   }
-  t.equal(of(elf({ machine: 8 }), 'x64'), 'is a program for the machine type 8, not for x64')
+  t.equal(of(elf({ machine: 8 }), 'x64'), 'is a program for the processor type 8, not for x64')
   t.equal(
     of(elf({ machine: 21, bigEndian: true }), 'ppc64le'),
-    'is a program for a big-endian machine, not for ppc64le',
+    'is a program for a big-endian processor, not for ppc64le',
   )
   for (const content of ['', '#!/bin/sh\nexec node "$@"\n', '\x7fELF'])
     t.equal(of(Buffer.from(content, 'latin1'), 'x64'), 'is no program for Linux (ELF)')

@@ -44,7 +44,7 @@ t.test('a host is held, whatever its shell says before', async (t) => {
     )
     await t.rejects(
       other.connect(true),
-      { code: 'HOST_HELD', message: /^another rollout is at work on it: ann since .*, converge stack deploy-1$/ },
+      { code: 'HOST_HELD', message: /^locked by another rollout: ann since .*, converge stack deploy-1$/ },
       greeting,
     )
     link.close()
@@ -75,7 +75,7 @@ t.test('two entries of a stack file that lead to one machine', async (t) => {
   await linkTo(t, state, '').connect(true)
   await t.rejects(linkTo(t, state, '', 'web2').connect(true), {
     code: 'SAME_HOST',
-    message: 'another entry of the stack file leads to the same machine',
+    message: 'another entry of the stack file leads to the same host',
   })
   // The host does not know of the lost connection yet: the same operator connects again.
   await linkTo(t, state, '').connect(true)

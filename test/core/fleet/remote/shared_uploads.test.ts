@@ -94,7 +94,7 @@ t.test('a runtime that does not fit its host', async (t) => {
   checkUploadedNode('v27.0.0-nightly20261101\n')
   t.throws(() => checkUploadedNode('v18.20.4\n'), {
     code: 'NO_RUNTIME',
-    message: 'the Node that was brought is 18.20.4, which is too old',
+    message: 'the uploaded Node is 18.20.4, which is too old',
     hint,
   })
   t.throws(() => checkUploadedNode('true (GNU coreutils) 9.1\n'), { code: 'NO_RUNTIME', message: /is none$/ })

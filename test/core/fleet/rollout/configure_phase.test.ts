@@ -74,7 +74,7 @@ t.test('a restart that fails: no further host restarts', async (t) => {
     deployed.hosts.find(({ host }) => host === 'b'),
     { outcome: 'skipped', reason: /another host failed/ },
   )
-  t.match(deployed.warnings, [/^b, c were not restarted, since another host failed/])
+  t.match(deployed.warnings, [/^b, c were not restarted, because another host failed/])
   t.ok(changes.apps.zeo, 'the deploy itself went through')
   const allowed = new Simulation(broken)
   await allowed.go({ action: 'configure', maxFailures: { count: 1 } })
@@ -119,5 +119,5 @@ t.test('the first client of a new database goes alone', async (t) => {
     { action: 'setup', strategy: 'parallel', maxFailures: { count: 3 } },
     { known: nothing },
   )
-  t.match(failed.report.stopped, /^a had to go before all others, and failed$/)
+  t.match(failed.report.stopped, /^a must succeed before all other hosts, and failed$/)
 })

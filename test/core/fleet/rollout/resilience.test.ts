@@ -88,7 +88,7 @@ t.test('nobody goes on where migrating has failed, however many may fail', async
   const fleet = new Simulation({ ...three, a: { does: { deploy: 'fails' } } })
   const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batch: { count: 3 } })
   t.strictSame(deploys(fleet), ['a deploy'])
-  t.match(report, { outcome: 'failed', stopped: 'a had to go before all others, and failed' })
+  t.match(report, { outcome: 'failed', stopped: 'a must succeed before all other hosts, and failed' })
 })
 
 t.test('who migrates is among the first batch, and done before the rest of it begins', async (t) => {
@@ -207,7 +207,7 @@ t.test('a site that cannot even be asked is not well', async (t) => {
     throw new Error('it cannot be asked')
   }
   const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
-  t.match(report, { outcome: 'failed', stopped: /the site does not answer as it should: .*it cannot be asked/ })
+  t.match(report, { outcome: 'failed', stopped: /the health check failed: .*the check cannot run/ })
   t.strictSame(
     fleet.begun.filter((text) => !text.endsWith(' build')),
     ['a deploy', 'a rollback'],

@@ -75,14 +75,14 @@ t.test('each host to its own release of that commit', async (t) => {
   t.strictSame(ways(hosts('zaB', 'zA')), ['--to 2', '--to 2'], 'who is there already finishes what is left')
   t.strictSame(ways(hosts('aaB', 'aAb')), ['--to 2', '--to 2'], 'and does not go back further')
   t.strictSame(ways(hosts('aA', 'aA')), ['--to 1', '--to 1'], 'another configuration of the same commit')
-  t.strictSame(ways(hosts('aB', 'B')), ['--to 1', 'site has no release of aaaaaaaaaaaa to go back to'])
+  t.strictSame(ways(hosts('aB', 'B')), ['--to 1', 'site has no release of aaaaaaaaaaaa to roll back to'])
   t.strictSame(
     ways(hosts('zaB', 'zaB', 'zaB', 'Z')),
-    ['--to 2', '--to 2', '--to 2', 'skipped: site has no release of aaaaaaaaaaaa there'],
+    ['--to 2', '--to 2', '--to 2', 'skipped: site has no release of aaaaaaaaaaaa on the host'],
     'one that has missed it all keeps nobody from going back',
   )
   t.strictSame(ways(hosts('A')), [''], 'it says itself that there is none')
-  t.strictSame(ways(hosts('ab', 'aB')), ['nothing is live there that could go back', '--to 1'])
+  t.strictSame(ways(hosts('ab', 'aB')), ['no app has a current release to roll back', '--to 1'])
   t.strictSame(ways(hosts({})), [''], 'its recipe knows')
   t.strictSame(ways(hosts({}), commit('a')), [`--to ${commit('a')}`])
   t.strictSame(ways(hosts({ site: 'aB' }), null, ['own']), ['--to 2'], 'and the one that is told of stays')
@@ -91,7 +91,7 @@ t.test('each host to its own release of that commit', async (t) => {
 t.test('a commit or a release that is named', async (t) => {
   t.strictSame(ways(hosts('abC', 'aB'), commit('a').slice(0, 8)), ['--to 1', '--to 1'])
   t.strictSame(ways(hosts('abC', 'aB'), 'b'), ['--to 2', '--to 2'], 'it is on it already')
-  t.strictSame(ways(hosts('aB'), 'ee'), ['site has no release of ee to go back to'])
+  t.strictSame(ways(hosts('aB'), 'ee'), ['site has no release of ee to roll back to'])
 })
 
 t.test('a host with several apps: each to what it was on before', async (t) => {
@@ -131,10 +131,10 @@ t.test('whatever was deployed where: all that go are on one commit, which each o
 t.test('an app without an earlier release stays, and the others go', async (t) => {
   t.strictSame(ways(hosts({ site: 'aB', zeo: 'A' }, { zeo: 'A' }, 'aB')), [
     '--to site=1',
-    'zeo stays: it has no earlier release',
+    'zeo stays unchanged: it has no earlier release',
     '--to 1',
   ])
-  t.strictSame(ways(hosts({ site: 'A', zeo: 'A' })), ['site has no release before the one that is live to go back to'])
+  t.strictSame(ways(hosts({ site: 'A', zeo: 'A' })), ['site has no release before the current one to roll back to'])
   t.strictSame(ways(hosts('A')), [''], 'the host says so itself')
 })
 

@@ -171,7 +171,7 @@ t.test('hosts that are down', async (t) => {
   t.strictSame(refused.begun, [])
   t.match(first.report, {
     outcome: 'failed',
-    stopped: 'c cannot be used; nothing was begun; add --down skip to continue without them',
+    stopped: 'c cannot be used; nothing was changed; add --down skip to continue without them',
   })
   const skipped = new Simulation(hosts)
   const second = await skipped.go({ down: 'skip' })
@@ -183,7 +183,7 @@ t.test('hosts that are down', async (t) => {
   )
   t.strictSame(second.changes.outdated, ['c'])
   const wrong = new Simulation({ ...five, c: { connects: 'wrong key' } })
-  t.match((await wrong.go({ down: 'skip' })).report, { outcome: 'failed', stopped: /nothing was begun$/ })
+  t.match((await wrong.go({ down: 'skip' })).report, { outcome: 'failed', stopped: /nothing was changed$/ })
   const late = new Simulation(five)
   const known = {
     online: new Set(Object.keys(five)),

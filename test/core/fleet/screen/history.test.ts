@@ -11,7 +11,7 @@ t.test('a failed health check does not count the hosts as ok', (t) => {
   const row = (more: Partial<RolloutReport>) =>
     deploymentsTable([{ ...rolloutReport(hosts), ...more, id: '000001' }], Number.POSITIVE_INFINITY, paint)[1]
   t.match(row({}), /changed {2}3 ok/)
-  const stopped = 'the site does not answer as it should: http://site/: status 502'
+  const stopped = 'the health check failed: http://site/: status 502'
   t.match(row({ action: 'setup', outcome: 'failed', stopped }), /failed {3}3 done, health check failed/)
   const left = [hostReport('a'), hostReport('b', { outcome: 'untouched' })]
   t.match(row({ outcome: 'failed', stopped, hosts: left }), /1 done, 1 not done, health check failed/)

@@ -95,8 +95,8 @@ t.test('in a pipe: one line an event; reasons and warnings once, at the end', (t
 commit site: c0ffeec0ffee (main)
 build: client[1-4], db
 client1: build: changed (4.0 s)
-client2: connection lost; its run goes on (no answer for 15 s)
-client2: connection is back
+client2: connection lost; its run continues (no answer for 15 s)
+client2: connection restored
 client3: build: failed (3.0 s)
 client4: build: failed (3.0 s)
 switch, batch 1 of 2: client1
@@ -379,7 +379,7 @@ db                                                not reached
 client1: down: zope2
 client1: locked by joe@desk since today: wait
 client2: behind: missed deployment 11
-client3, client4: what it says of itself cannot be read
+client3, client4: its status cannot be parsed
 site is on 1a2b3c4d5e6f: client1
 site is on 999999999999: client2
 5 hosts: 4 reached, 1 not, 1 with services down, 1 behind
