@@ -1,5 +1,5 @@
 /** Gathers the input of a run: recipes, layers of attributes, the node. */
-import { randomUUID } from 'node:crypto'
+import type { Plan } from '../compile/compile.ts'
 import type { Role } from '../compile/role.ts'
 import type { HostReader } from '../host/types.ts'
 import type { UserRecipes } from '../load/recipes.ts'
@@ -8,9 +8,9 @@ import { byPosition, Findings } from '../model/findings.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
 import { type Layer, objectLayer } from '../node/layers.ts'
-import { draftNode, locateIn, type Node } from '../node/node.ts'
-import { parsePath } from '../node/path.ts'
+import { draftNode, type Node } from '../node/node.ts'
 import type { Catalogue } from './catalogue.ts'
+import { compileHost, recipeNode } from './compile_host.ts'
 import { withWarnings } from './input_warnings.ts'
 import {
   author,
@@ -31,6 +31,8 @@ export interface Inputs<N> {
   readonly user: UserRecipes<N>
   readonly built: Node<unknown>
   readonly stateDirectory: string
+  /** Compiles events; default: of all roles. */
+  readonly compile: (events: readonly string[], host: HostReader | null, roles?: readonly Role<N>[]) => Plan
   /** Builds the node that recipes get for the given events. */
   readonly node: (events: readonly string[], host: HostReader | null) => N
   /** Finds every mistake in compiling these events. */
@@ -71,25 +73,21 @@ export async function gather<N>(
   for (const secret of built.secrets) secrets.add(secret)
   secrets.useNames(built.names)
   const page = args.page === undefined ? undefined : readInput(args.page, '--page')
+  const run = {
+    options: {
+      to: args.to,
+      purge: args.purge,
+      revision: args.revision,
+      migrate: args.migrate,
+      retryFailed: args.retryFailed,
+      message: args.message,
+      coordinated: args.coordinated,
+      page,
+    },
+    by: args.by ?? author(facts),
+  }
   const nodeFor = (of: Node<unknown>, asked: readonly string[], host: HostReader | null) =>
-    catalogue.node(of, {
-      id: randomUUID(),
-      events: asked,
-      roles: roles.map(({ name }) => name),
-      host,
-      options: {
-        to: args.to,
-        purge: args.purge,
-        revision: args.revision,
-        migrate: args.migrate,
-        retryFailed: args.retryFailed,
-        message: args.message,
-        coordinated: args.coordinated,
-        page,
-      },
-      by: args.by ?? author(facts),
-      locate: (path) => locateIn(of.layers, of.states, parsePath(path)),
-    })
+    recipeNode({ catalogue, roles, built: of, run: { ...run, host } }, asked)
   const diagnose = async (runs: readonly (readonly string[])[], host: HostReader | null) => {
     const found = await (await import('./diagnosis.ts')).diagnose({
       ...{ draft, roles, runs, isLost: () => !given.isComplete },
@@ -114,6 +112,8 @@ export async function gather<N>(
     user,
     built,
     stateDirectory: stateDirectory(args),
+    compile: (asked, host, some = roles) =>
+      compileHost({ catalogue, secrets, roles, built, run: { ...run, host } }, asked, some).plan,
     node: (asked, host) => nodeFor(built, asked, host),
     diagnose: (asked, host) => diagnose([asked], host),
   }

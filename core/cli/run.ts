@@ -1,5 +1,5 @@
 /** Runs `converge`, `converge plan`, and the commands that are named after an event. */
-import { compile, type Plan } from '../compile/compile.ts'
+import type { Plan } from '../compile/compile.ts'
 import type { Role } from '../compile/role.ts'
 import { converge } from '../converge/engine.ts'
 import { journal } from '../converge/journal.ts'
@@ -12,7 +12,6 @@ import { VirtualHost } from '../host/virtual.ts'
 import { asConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
-import { withLocations } from '../node/located.ts'
 import { loadDiff } from '../report/diff.ts'
 import type { Handlers, RunReport } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
@@ -74,9 +73,7 @@ export async function runCommand<N>(
   const compileNow = (recovery?: Recovery) => {
     const roles = recovery ? all.filter(({ name }) => name === recovery.role) : all
     const asked = recovery ? [recovery.event] : events
-    return withLocations(inputs.built, () =>
-      compile(roles, asked, inputs.node(asked, host), { mask: (text) => secrets.mask(text) }),
-    )
+    return inputs.compile(asked, host, roles)
   }
   const unprinted = inputs.built.warnings.map(warningText)
   const ready: Ready = {

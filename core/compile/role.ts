@@ -35,11 +35,15 @@ export interface RoleOptions<N> {
   readonly inspect?: Inspect<N>
   /** The checks of `doctor` for the role. */
   readonly checks?: Checks<N>
+  /** Returns the apps that the role deploys, by short name; default: the apps of the stack with a release in its plan. */
+  readonly apps?: AppsOf<N>
   /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
   readonly sharesData?: boolean
   /** Names the event that a rollout runs on its hosts after all hosts of an app have switched the release; null for none. */
   readonly followUp?: FollowUpOf<N>
 }
+
+export type AppsOf<N> = (node: N) => readonly string[]
 
 /** An event that a host runs after a deploy or rollback of an app, on whichever hosts. */
 export interface FollowUp {
@@ -61,6 +65,7 @@ export interface Role<N = never> {
   readonly events: ReadonlyMap<string, RecipeFunction<N>>
   readonly inspect: Inspect<N> | undefined
   readonly checks: Checks<N> | undefined
+  readonly apps: AppsOf<N> | undefined
   readonly sharesData: boolean
   readonly followUp: FollowUpOf<N> | undefined
 }
@@ -105,6 +110,7 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     events,
     inspect: definition.inspect ?? definition.extends?.inspect,
     checks: definition.checks ?? definition.extends?.checks,
+    apps: definition.apps ?? definition.extends?.apps,
     sharesData: definition.sharesData ?? definition.extends?.sharesData ?? false,
     followUp: definition.followUp ?? definition.extends?.followUp,
   }
@@ -117,6 +123,7 @@ const roleKeys: readonly string[] = [
   'extends',
   'inspect',
   'checks',
+  'apps',
   'sharesData',
   'followUp',
   'events',

@@ -121,6 +121,7 @@ function checks({ jetty_app }: SiteNode, host: HostReader): HostCheck[] {
 
 export default role<SiteNode>('jetty-app', {
   doc: 'A Java web application in Jetty, each release in a JVM of its own, replaced without a gap',
+  apps: ({ jetty_app: { app_name, war } }) => (war.file || war.url || war.path ? [app_name] : []),
   ...serverEvents({
     role: 'jetty-app',
     server,

@@ -16,6 +16,7 @@ import { appEvents, isDeployed } from '../app/lifecycle.ts'
 import { endStop } from '../app/stopped.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { noRepository } from '../attribute_warning.ts'
+import { withRepository } from '../deployed_apps.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -112,6 +113,7 @@ function removePool(r: Recipe<SiteNode>, { app, fpm }: PhpApp): void {
 
 export default role<SiteNode>('php-app', {
   doc: 'A PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration',
+  apps: (node) => withRepository(node, node.php_app.app_name),
   ...appEvents(phpParts),
   events: maintenanceEvents((node) => maintenancePage(node, phpApp(node).app.name)),
   inspect,

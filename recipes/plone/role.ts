@@ -10,6 +10,7 @@ import { activateExisting, appEvents, deploy, isDeployed } from '../app/lifecycl
 import { finishRollback } from '../app/rollback.ts'
 import { switchCurrent } from '../app/switch.ts'
 import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
+import { withRepository } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
 import { requireBlobMount, requireSameBlobDirectory } from './blob_mounts.ts'
 import { buildRelease } from './build.ts'
@@ -24,6 +25,7 @@ import { newRelicConfig } from './newrelic.ts'
 import { type Program, programs } from './programs.ts'
 import { clearRollbackPin, pinConfiguration, pinnedRelease } from './rollback_pin.ts'
 import { setup } from './setup.ts'
+import { appName } from './site.ts'
 import { restartAll, startAll, stopAll } from './start_stop.ts'
 import { recordedPrograms, removeOtherPrograms, restartPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
@@ -33,6 +35,7 @@ export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = fal
   return role<SiteNode>(name, {
     doc,
     sharesData,
+    apps: (node) => withRepository(node, appName(node, name)),
     ...appEvents(partsOf),
     rebuild: (r, node) => deploy(r, node, partsOf(r, node), 'rebuild'),
     inspect: (node, host) => inspect(node, name, host),

@@ -6,6 +6,7 @@ import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { appOnHost } from '../app/app.ts'
 import { environmentOf, sourceOf } from '../app/checkout.ts'
 import { noRepository } from '../attribute_warning.ts'
+import { withRepository } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
 import { nginxOf } from '../web/nginx.ts'
 import type { Server } from './server.ts'
@@ -30,6 +31,7 @@ function server(node: SiteNode): Server {
 
 export default role<SiteNode>('port-app', {
   doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
+  apps: (node) => withRepository(node, node.port_app.app_name),
   ...serverEvents({
     role: 'port-app',
     server,

@@ -52,7 +52,7 @@ t.test('a default is the one that holds for that command', async (t) => {
   const strategy = (text: string) => /--strategy HOW .*?default: (\w+)/.exec(text)?.[1]
   t.match(
     await helpOf('setup'),
-    /--strategy HOW .* Without it, hosts in service that restart something go batch after batch/,
+    /--strategy HOW .* Default: hosts in service that restart something one batch after the other/,
   )
   const deploy = await helpOf('deploy')
   t.equal(strategy(deploy), 'rolling')

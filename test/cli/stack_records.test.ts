@@ -108,7 +108,7 @@ t.test('the deployments', async (t) => {
   for (const limit of ['0', 'x', '-1', '1.5']) {
     const refused = await look('deployments', `--limit=${limit}`)
     t.equal(refused.status, 2)
-    t.match(refused.stderr, `error: --limit is a number of deployments, and not ${limit}`)
+    t.match(refused.stderr, `error: invalid --limit "${limit}": expected a whole number of deployments`)
   }
 })
 

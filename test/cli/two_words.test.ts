@@ -5,7 +5,7 @@ import { Sandbox } from '../support/program.ts'
 t.test('help and mistakes', async (t) => {
   const place = new Sandbox(t)
   const { stdout } = await place.converge(['stack', 'check', '--help'])
-  t.match(stdout, /^Find what is wrong with a stack/)
+  t.match(stdout, /^Find mistakes in a stack/)
   t.match(stdout, '\nUsage:\n  converge stack check [OPTION ...]\n')
   t.equal((await place.converge(['help', 'stack', 'check'])).stdout, stdout)
   for (const [args, told] of [
@@ -36,15 +36,15 @@ t.test('help and mistakes', async (t) => {
     [['stack', 'plan', 'deploy'], /hint: did you mean converge stack plan --event deploy\?/],
     [
       ['stack', 'deploy', '-n'],
-      /^error: stack deploy does not take --dry-run\n {2}hint: converge stack plan --event deploy says what would change/,
+      /^error: stack deploy does not take --dry-run\n {2}hint: converge stack plan --event deploy prints what would change/,
     ],
     [
       ['stack', 'setup', '--check'],
-      /^error: there is no option --check\n {2}hint: converge stack plan says what would change/,
+      /^error: there is no option --check\n {2}hint: converge stack plan prints what would change/,
     ],
-    [['stack', 'rollback', '-n'], /hint: converge stack deployments says what was live before/],
+    [['stack', 'rollback', '-n'], /hint: converge stack deployments lists the earlier releases/],
     [['stack', 'deploy', '--message', 'x'], /does not take --message\n {2}hint: did you mean --comment\?/],
-    [['stack', 'deploy', '--role', 'web'], /hint: the stack file says who has which roles; --layer/],
+    [['stack', 'deploy', '--role', 'web'], /hint: the stack file gives each host its roles; --layer/],
     [
       ['stack', 'configure', '--revision', 'x'],
       /hint: --revision is for stack plan, stack setup, stack deploy: converge stack plan --help/,

@@ -1,17 +1,15 @@
 /** Compiles the roles of each host on the operator's computer, to find mistakes and the apps that the roles deploy. */
-import { randomUUID } from 'node:crypto'
-import { compile } from '../../compile/compile.ts'
 import type { FollowUp } from '../../compile/role.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
-import { withLocations } from '../../node/located.ts'
 import { valueAt } from '../../node/path.ts'
+import { compileHost } from '../compile_host.ts'
 import { warningsOf, withWarnings } from '../input_warnings.ts'
-import { author, warningText } from '../inputs.ts'
+import { warningText } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import { concernText, merged, together } from './compiled.ts'
 import { appsOn } from './deployed_apps.ts'
-import { factsOf } from './host_check.ts'
+import { stackHostInput } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
 
@@ -74,32 +72,26 @@ interface Question {
 }
 
 async function deployedOn<N>(
-  { catalogue, secrets }: StackCall<N>,
+  call: StackCall<N>,
   nodes: StackNodes<N>,
   { stack, host, asked, warn }: Question,
 ): Promise<Deployed> {
-  const { roles: found, built } = await nodes.build(host, factsOf(host))
+  const input = await stackHostInput(call, nodes, host)
+  const { roles, built } = input
   warn(built.warnings.map(warningText))
-  const known = new Set(found.flatMap((role) => [...role.events.keys()]))
-  const names = found.map(({ name }) => name)
-  const mask = (text: string) => secrets.mask(text)
-  const compiled = (events: readonly string[]) => {
-    const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: author() }
-    const node = catalogue.node(built, run)
-    return { node, plan: withLocations(built, () => compile(found, events, node, { mask, memory: nodes.memory })) }
-  }
+  const events = new Set(roles.flatMap((role) => [...role.events.keys()]))
   // Only the host has the releases, so only it can find the target of a rollback.
-  const wanted = asked.filter((event) => known.has(event) && event !== 'rollback')
+  const wanted = asked.filter((event) => events.has(event) && event !== 'rollback')
   const isDeploy = wanted.includes('deploy')
-  const { node, plan } = compiled(isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
+  const compiled = compileHost(input, isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
   // Compile other events as a run of their own: a restart declares different resources than a deploy.
-  if (!isDeploy && wanted.length > 0) compiled(wanted)
-  const named = appsOn(stack, host, built, plan)
+  if (!isDeploy && wanted.length > 0) compileHost(input, wanted)
+  const apps = appsOn(stack, host, { roles, built, ...compiled })
   return {
-    apps: named,
-    events: known,
-    migrating: named.filter((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
-    sharing: found.some(({ sharesData }) => sharesData) ? named : [],
-    followUps: found.flatMap(({ followUp }) => followUp?.(node) ?? []),
+    apps,
+    events,
+    migrating: apps.filter((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
+    sharing: roles.some(({ sharesData }) => sharesData) ? apps : [],
+    followUps: roles.flatMap(({ followUp }) => followUp?.(compiled.node) ?? []),
   }
 }

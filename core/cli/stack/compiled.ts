@@ -67,9 +67,9 @@ export async function draftHosts<N>(
     for (const error of problems) wrong.push({ host: host.name, error })
     for (const message of warnings) said.push({ host: host.name, message })
     if (compiled === null) continue
-    const { name, roles, node, built, plan } = compiled
+    const { name, roles, node, plan } = compiled
     for (const message of plan.warnings) said.push({ host: name, message })
-    for (const app of appsOn(stack, host, built, plan)) deployed.add(app)
+    for (const app of appsOn(stack, host, { ...compiled, roles: compiled.definitions })) deployed.add(app)
     if (host.status === 'stopped') continue
     // Drop the plan and the layers: those of a thousand hosts would take much memory.
     members.push({ name, roles, node })

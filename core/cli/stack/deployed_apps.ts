@@ -1,22 +1,40 @@
 /** Finds the apps of a stack that a host deploys. */
 import type { Plan } from '../../compile/compile.ts'
+import type { Role } from '../../compile/role.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import type { Node } from '../../node/node.ts'
 import { valueAt } from '../../node/path.ts'
 
-/** Returns the short names of the apps: by their layers, or by the resources of its plan. */
-export function appsOn(
+interface DeployingHost<N> {
+  readonly roles: readonly Role<N>[]
+  readonly built: Node<unknown>
+  readonly node: N
+  readonly plan: Plan
+}
+
+/** Returns the short names of the apps: by the layers in the stack file, else by the roles of the host. */
+export function appsOn<N>(
   { apps }: Pick<Stack, 'apps'>,
   { prefix = '', layers: own }: StackHost,
-  { attributes }: Node<unknown>,
-  { resources }: Plan,
+  host: DeployingHost<N>,
 ): string[] {
-  const keys = resources.map(({ key }) => key)
+  const declared = declaredApps(host)
   const found = apps.filter(({ name, layers }) => {
     // A user's recipe may deploy an app on any host: then the stack file names its layers.
     if (layers !== null) return layers.some((layer) => own.includes(layer))
-    const place = `${prefix}${String(valueAt(attributes, ['deploy', name, 'deploy_to']) ?? `/srv/www/${name}`)}/releases`
-    return keys.some((key) => key === place || key.startsWith(`${place}/`))
+    return declared.has(name) || hasRelease(host, name, prefix)
   })
   return found.map(({ name }) => name)
+}
+
+function declaredApps<N>({ roles, node }: DeployingHost<N>): ReadonlySet<string> {
+  return new Set(roles.flatMap(({ apps }) => apps?.(node) ?? []))
+}
+
+/** Decides whether a role that declares no apps, as one of the user's may, has a release of the app in its plan. */
+function hasRelease<N>({ roles, built, plan }: DeployingHost<N>, app: string, prefix: string): boolean {
+  const undeclared = roles.filter(({ apps }) => apps === undefined).map(({ name }) => name)
+  const deployTo = String(valueAt(built.attributes, ['deploy', app, 'deploy_to']) ?? `/srv/www/${app}`)
+  const releases = `${prefix}${deployTo}/releases/`
+  return plan.resources.some(({ role, key }) => undeclared.includes(role) && `${key}/`.startsWith(releases))
 }

@@ -1,14 +1,13 @@
 /** Compiles a host of a stack on the operator's computer, without connecting to it. */
-import { randomUUID } from 'node:crypto'
-import { compile, defaultEvents, draftPlan, type Plan } from '../../compile/compile.ts'
+import { defaultEvents, draftPlan, type Plan } from '../../compile/compile.ts'
 import type { Role } from '../../compile/role.ts'
 import type { StackDraft } from '../../fleet/stack/load.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
 import type { ConvergeError } from '../../model/errors.ts'
 import { type Facts, neutralFacts } from '../../node/facts.ts'
-import { withLocations } from '../../node/located.ts'
-import { locateIn, type Node } from '../../node/node.ts'
-import { formatPath, type KeyPath, parsePath } from '../../node/path.ts'
+import type { Node } from '../../node/node.ts'
+import { formatPath, type KeyPath } from '../../node/path.ts'
+import { compileHost, type HostInput, recipeNode } from '../compile_host.ts'
 import { diagnose, mistakesOf } from '../diagnosis.ts'
 import { author, warningText } from '../inputs.ts'
 import { draftFiles } from '../render.ts'
@@ -17,7 +16,9 @@ import type { StackNodes } from './nodes.ts'
 
 export interface CompiledHost<N> {
   readonly name: string
+  /** Names of the roles. */
   readonly roles: readonly string[]
+  readonly definitions: readonly Role<N>[]
   readonly built: Node<unknown>
   readonly node: N
   readonly plan: Plan
@@ -30,19 +31,30 @@ export function factsOf({ name, cpus, prefix, sudo, user }: StackHost): Facts {
   return { ...neutralFacts, ...account, hostname: name, cpu: { total: cpus ?? neutralFacts.cpu.total } }
 }
 
-export async function compileHost<N>(
+/** Builds what is compiled of a host of a stack, without its connection. */
+export async function stackHostInput<N>(
   { catalogue, secrets }: StackCall<N>,
   nodes: StackNodes<N>,
   host: StackHost,
+): Promise<HostInput<N>> {
+  const { roles, built } = await nodes.build(host, factsOf(host))
+  return { catalogue, secrets, roles, built, run: operatorRun(), memory: nodes.memory }
+}
+
+/** Returns the facts of a run on the operator's computer: recipes must not read that as if it were the host. */
+function operatorRun(): HostInput<never>['run'] {
+  return { host: null, options: {}, by: author() }
+}
+
+export async function compileStackHost<N>(
+  call: StackCall<N>,
+  nodes: StackNodes<N>,
+  host: StackHost,
 ): Promise<CompiledHost<N>> {
-  const { roles: found, built } = await nodes.build(host, factsOf(host))
-  const names = found.map((role) => role.name)
-  const locate = (path: string) => locateIn(built.layers, built.states, parsePath(path))
-  const run = { id: randomUUID(), events: defaultEvents, roles: names, host: null, options: {}, by: author(), locate }
-  const node = catalogue.node(built, run)
-  const mask = (text: string) => secrets.mask(text)
-  const plan = withLocations(built, () => compile(found, defaultEvents, node, { mask, memory: nodes.memory }))
-  return { name: host.name, roles: names, built, node, plan }
+  const input = await stackHostInput(call, nodes, host)
+  const { roles, built } = input
+  const names = roles.map(({ name }) => name)
+  return { name: host.name, roles: names, definitions: roles, built, ...compileHost(input, defaultEvents) }
 }
 
 interface CheckedHost<N> {
@@ -73,10 +85,7 @@ export class HostCheck<N> {
     const suspect = {
       ...{ draft, roles },
       node: (built: Node<unknown>, events: readonly string[]) =>
-        catalogue.node(built, {
-          ...{ id: randomUUID(), events, roles: names, host: null, options: {}, by: author() },
-          locate: (path) => locateIn(built.layers, built.states, parsePath(path)),
-        }),
+        recipeNode({ catalogue, roles, built, run: operatorRun() }, events),
       mask: (text: string) => secrets.mask(text),
     }
     const others = this.otherRuns(roles)
@@ -88,7 +97,11 @@ export class HostCheck<N> {
       })
       const isSound = problems.length === 0 && (await draftFiles(plan)).problems.length === 0
       if (isSound && (await mistakesOf({ ...suspect, runs: others }, draft.node)).length === 0)
-        return { warnings, compiled: { name: host.name, roles: names, built: draft.node, node, plan }, problems: [] }
+        return {
+          warnings,
+          compiled: { name: host.name, roles: names, definitions: roles, built: draft.node, node, plan },
+          problems: [],
+        }
     }
     const isLost = (attribute: string | undefined) => lost.some((path) => mayHold(path, host, attribute))
     return {

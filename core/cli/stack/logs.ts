@@ -8,7 +8,7 @@ import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
-import { compileHost } from './host_check.ts'
+import { compileStackHost } from './host_check.ts'
 import { HostLogs, type LoggedHost, type LogListener } from './host_logs.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
 import { abortOnSignal } from './interrupts.ts'
@@ -64,7 +64,7 @@ async function loggedHosts<N>(call: StackCall<N>, inputs: StackInputs<N>): Promi
   const programs = new Set<string>()
   const logged: LoggedHost[] = []
   for (const host of hosts) {
-    const all = await logSourcesOf(call, await compileHost(call, nodes, host.host))
+    const all = await logSourcesOf(call, await compileStackHost(call, nodes, host.host))
     const ofApps = all.filter((source) => app === undefined || (source.app !== null && app.includes(source.app)))
     for (const source of ofApps) programs.add(source.program)
     const sources = ofApps.filter((source) => matches(source.program, program))

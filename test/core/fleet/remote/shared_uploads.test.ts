@@ -97,5 +97,5 @@ t.test('a runtime that does not fit its host', async (t) => {
     message: 'the uploaded Node is 18.20.4, which is too old',
     hint,
   })
-  t.throws(() => checkUploadedNode('true (GNU coreutils) 9.1\n'), { code: 'NO_RUNTIME', message: /is none$/ })
+  t.throws(() => checkUploadedNode('true (GNU coreutils) 9.1\n'), { code: 'NO_RUNTIME', message: /is not Node$/ })
 })

@@ -87,7 +87,7 @@ t.test('a site that does not answer after a batch: no further host restarts', as
   const fleet = new Simulation(stack)
   const { report } = await fleet.go({ action: 'configure' }, { health })
   t.strictSame(batches(fleet), ['calm web', 'zeo', 'a'])
-  t.match(report, { outcome: 'failed', stopped: /the site does not answer/ })
+  t.match(report, { outcome: 'failed', stopped: /the health check failed/ })
 })
 
 t.test('a host whose dry run fails goes in its turn', async (t) => {

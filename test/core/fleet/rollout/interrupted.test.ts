@@ -89,7 +89,7 @@ t.test('who ends after the step at hand has not failed by itself, and nobody goe
   }
   const { report } = await fleet.go({ rollbackOnFailure: true })
   t.match(report, { outcome: 'interrupted', stopped: undefined })
-  t.match(report.hosts[1]?.failure, { code: 'INTERRUPTED', message: /ended after the step at hand/ })
+  t.match(report.hosts[1]?.failure, { code: 'INTERRUPTED', message: /ended after the current step/ })
   t.notOk(fleet.begun.some((text) => text.endsWith(' rollback')))
 })
 

@@ -102,7 +102,7 @@ t.test('a site that did not answer before is asked when all is done', async (t) 
   const second = await broken.go({ action: 'rollback' }, { health: answering(false, true) })
   t.match(second.report, {
     outcome: 'changed',
-    warnings: [/^the site did not answer before this: http:..site.: status 500/],
+    warnings: [/^the health check failed before the first switch: http:..site.: status 500/],
   })
   t.strictSame(healths(broken), [true], 'what would mend it goes on')
   const still = new Simulation(five)

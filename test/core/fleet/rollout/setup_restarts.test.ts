@@ -113,7 +113,7 @@ t.test('a restart that fails, or a site that does not answer after it, stops the
   const health = async () => ({ ok: ++asked < 2, what: 'http://site/', detail: '' })
   const stopped = await sick.go(setup, { known: known('lb1', 'lb2'), health })
   t.strictSame(batches(sick, 'setup'), ['lb1'])
-  t.match(stopped.report.stopped, /the site does not answer/)
+  t.match(stopped.report.stopped, /the health check failed/)
 })
 
 t.test('no warning of restarts at the same time where hosts take turns', async (t) => {
