@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { deployedOnAll } from '../../core/cli/stack/apps.ts'
 import { draftHosts } from '../../core/cli/stack/compiled.ts'
-import { compileHost } from '../../core/cli/stack/host_check.ts'
+import { compileStackHost } from '../../core/cli/stack/host_check.ts'
 import { draftInputs, openStack, stackInputs } from '../../core/cli/stack/inputs.ts'
 import { StackNodes } from '../../core/cli/stack/nodes.ts'
 import { expectedDomain } from '../../core/model/domain_name.ts'
@@ -118,7 +118,7 @@ t.test('a stack that check accepts compiles in every rollout', async (t) => {
         const inputs = await stackInputs(call)
         for (const event of events) await deployedOnAll(call, inputs, [event])
         const nodes = await StackNodes.of(call, inputs)
-        for (const one of inputs.stack.hosts) await compileHost(call, nodes, one)
+        for (const one of inputs.stack.hosts) await compileStackHost(call, nodes, one)
       }
     }),
     { numRuns: 80 },
