@@ -41,7 +41,7 @@ export class CommitResolution {
         // A setup has changed hosts before.
         if (this.request.action === 'deploy' && refusals.includes(error.code)) this.refusal = error
         else this.progress.failPhase(member.name, 'look', error)
-        return this.abort.trigger('which commit to deploy could not be told; nothing was deployed')
+        return this.abort.trigger('the commit to deploy could not be determined; nothing was deployed')
       }
   }
 

@@ -13,7 +13,11 @@ t.test('a host that goes down during a rollout is a warning, as if it had been d
       t.equal(report.outcome, 'changed', action)
       t.match(
         report.warnings,
-        [new RegExp(`^other: .*; it misses this ${action} \\(run converge stack configure once it can be reached\\)$`)],
+        [
+          new RegExp(
+            `^other: .*; the host missed this ${action} \\(run converge stack configure when it can be reached\\)$`,
+          ),
+        ],
         action,
       )
       t.strictSame(changes.outdated, action === 'setup' || action === 'deploy' ? ['other'] : [], action)
@@ -37,13 +41,13 @@ t.test('only hosts that run an app of the deployment miss it', async (t) => {
       const { report, changes } = await fleet.go({ apps: ['hello'] }, { only: ['a'] })
       t.strictSame(changes.outdated, [])
       t.match(report.warnings, [
-        /^other: .*; it is not configured \(run converge stack configure once it can be reached\)$/,
+        /^other: .*; it is not configured \(run converge stack configure when it can be reached\)$/,
       ])
     }
   const twin = new Simulation({ a: { apps: ['hello'] }, other: { ...refused, apps: ['shop', 'hello'] } })
   const { report, changes } = await twin.go({ apps: ['hello'] }, { only: ['a'] })
   t.strictSame(changes.outdated, ['other'])
-  t.match(report.warnings, [/it misses this deploy/])
+  t.match(report.warnings, [/the host missed this deploy/])
 })
 
 t.test('a site that was not in service before is checked only when all hosts are done', async (t) => {
