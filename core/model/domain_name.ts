@@ -2,13 +2,14 @@
 import { domainToASCII } from 'node:url'
 
 const labels = /^[\w-]{1,63}(\.[\w-]{1,63})*$/
+const regularExpression = /^~[^\0-\x1f\x7f]+$/
 
 /**
  * Returns what a web server expects instead of this name, which no request can match; null for a valid name. Valid are
  * host names, addresses, `*.example.com`, `.example.com`, `www.example.*`, and regular expressions that begin with `~`.
  */
 export function expectedDomain(name: string): string | null {
-  if (name.startsWith('~')) return null
+  if (name.startsWith('~')) return regularExpression.test(name) ? null : "a regular expression on one line after '~'"
   if (name.trim() === '') return 'a host name'
   if (/\s/.test(name)) return 'a host name without blanks, one in each item of the list'
   const [, host = ''] = /^[a-z][a-z0-9+.-]*:\/\/([^/:?#]*)/i.exec(name) ?? []

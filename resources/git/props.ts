@@ -13,6 +13,9 @@ export const relativePathProp = z
 
 const address = /^(\/|file:\/\/\/|(https?|ssh|git):\/\/[^/]|[\w.-]+@[\w.-]+:|[\w.-]{2,}:(?!\/\/|:))/i
 
+/** Matches an address whose account or host git or ssh would read as an option. */
+const optionAsHost = /^((ssh|git):\/\/([^/]*@)?|([^/:]*@)?)-/i
+
 export const gitReleaseProps = z.strictObject({
   into: absolutePath.describe('Directory of the releases; it must exist'),
   shared: absolutePath.describe(
@@ -23,7 +26,9 @@ export const gitReleaseProps = z.strictObject({
     .string()
     .regex(address, {
       error: 'the address of a git repository: https://…, ssh://…, user@host:path, or an absolute path',
+      abort: true,
     })
+    .refine((text) => !optionAsHost.test(text), { error: 'an address whose account and host begin with no dash' })
     .describe('URL of the code: https, ssh, user@host:path, file:// or an absolute path; a login in it stays secret'),
   revision: z
     .string()

@@ -67,6 +67,10 @@ t.test('refuses invalid revisions, addresses and paths before any change', async
     ...['', 'site', '-x', './site', 'ext::sh -c id', '--upload-pack=x'].map(
       (repository) => [{ repository }, /property repository/] as const,
     ),
+    // git or ssh would read the host as an option.
+    ...['--upload-pack:x', '-a@b:x', 'git@-oFoo:x', 'ssh://-oProxyCommand=x/y', 'ssh://a:b@-oFoo/y', 'git://-x/y'].map(
+      (repository) => [{ repository }, /property repository.*dash/] as const,
+    ),
     ...['/abs', '../x', 'a/../b', '.git/hooks', '.converge', 'a/'].map((path) => [{ purge: [path] }, /purge/] as const),
     [{ links: { log: '../log' } }, /links/],
     [{ revison: 'main' }, /no property revison/],
