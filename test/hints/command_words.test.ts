@@ -6,6 +6,7 @@ const render = 'render --role solr --prefix @/root'
 
 t.test('words and options', async (t) => {
   const source = 'core/cli/parse.ts'
+  const values = 'core/cli/option_values.ts'
   proveCommands(t, [
     {
       source,
@@ -20,16 +21,16 @@ t.test('words and options', async (t) => {
       repaired: `${render} --json @/site.json --node-json @/site.json`,
       files: { 'site.json': '{}' },
     },
-    { source, hint: '--role takes a value: leave it out', broken: `${render} --no-role`, repaired: render },
-    { source, hint: '--prefix DIR: …', broken: 'render --role solr --prefix=', repaired: render },
+    { source: values, hint: '--role takes a value: leave it out', broken: `${render} --no-role`, repaired: render },
+    { source: values, hint: '--prefix DIR: …', broken: 'render --role solr --prefix=', repaired: render },
     {
-      source,
+      source: values,
       hint: 'write a,b without a gap',
       broken: `${render} --role solr,,base`,
       repaired: `${render} --role solr,base`,
     },
     {
-      source,
+      source: values,
       hint: 'for example --wait 60',
       broken: 'apply --role solr --prefix @/root --event restart --wait soon',
       repaired: 'apply --event stop --role base --prefix @/root --wait 60',
@@ -68,7 +69,7 @@ t.test('words and options', async (t) => {
     },
     { source, hint: 'did you mean --role?', broken: 'render --rol solr --prefix @/root', repaired: render },
     {
-      source,
+      source: values,
       hint: 'for example --parallel 10',
       broken: 'stack run restart --parallel many',
       repaired: 'stack run restart --parallel 10',

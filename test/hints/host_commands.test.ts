@@ -79,7 +79,7 @@ t.test('words', async (t) => {
     },
     {
       source: 'core/cli/balancer.ts',
-      hint: 'it can: list, drain, ready',
+      hint: 'there are: list, drain, ready',
       broken: 'balancer qqqqqqqq',
       repaired: 'balancer list',
       reaches: 'no balancer is known',

@@ -23,7 +23,7 @@ t.test('words', async (t) => {
   const logs = 'core/cli/stack/logs.ts'
   proveCommands(t, [
     {
-      source: 'core/cli/parse.ts',
+      source: 'core/cli/option_values.ts',
       hint: 'write --wait=10m; without a value, put it behind all other words',
       files,
       broken: 'stack configure --wait=soon',

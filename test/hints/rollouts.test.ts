@@ -38,7 +38,7 @@ const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
 t.test('rollbacks', async (t) => {
   const hint =
     "name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows the releases of each host"
-  const source = 'core/fleet/rollout/rollback_targets.ts'
+  const source = 'core/fleet/planning/rollback_targets.ts'
   const hosts = { a: { history: [old, bad, good] }, b: { history: [old, good] } }
   const both = { a: { apps: ['site', 'shop'], history: { site: [old, good], shop: [good] } } }
   const broken = { action: 'rollback', to: bad } as const
@@ -58,7 +58,7 @@ t.test('rollbacks', async (t) => {
 t.test('hosts that are down, and interrupted ones', async (t) => {
   proveRollouts(t, [
     {
-      source: 'core/fleet/rollout/connect_phase.ts',
+      source: 'core/fleet/rollout/inspection.ts',
       hint: 'add --down skip to continue without them',
       hosts: { a: {}, b: { connects: 'refused' } },
       broken: { down: 'fail' },
@@ -92,7 +92,7 @@ t.test('a branch whose repository cannot be asked', async (t) => {
 t.test('undeploy', async (t) => {
   proveRollouts(t, [
     {
-      source: 'core/fleet/rollout/undeploy.ts',
+      source: 'core/fleet/rollout/result.ts',
       hint: 'leave --app out to undeploy all of them, or run converge undeploy --role ROLE on the host itself',
       hosts: { a: { apps: ['site', 'shop'] } },
       broken: { action: 'undeploy', apps: ['site'] },
@@ -103,7 +103,7 @@ t.test('undeploy', async (t) => {
 
 t.test('a host that takes no part and cannot be reached', async (t) => {
   const proof: Proof = {
-    source: 'core/fleet/rollout/connect_phase.ts',
+    source: 'core/fleet/rollout/request.ts',
     hint: 'run converge stack configure when it can be reached',
   }
   const reportOf = async (other: Behaviour) =>

@@ -174,7 +174,7 @@ t.test('runs and hooks', async (t) => {
       reaches,
     },
     {
-      source: 'core/fleet/rollout/batches.ts',
+      source: 'core/fleet/planning/batches.ts',
       hint: 'for example --batch 2 or --batch 25%',
       files,
       broken: 'stack run setup --batch none',

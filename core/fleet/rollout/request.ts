@@ -85,7 +85,8 @@ export function misses({ apps }: RolloutHost, request: RolloutRequest, members: 
 /** Advises what to do about a host that takes no part and is down. */
 export function missedHint(member: RolloutHost, request: RolloutRequest, members: readonly RolloutHost[]): string {
   const what = misses(member, request, members) ? `the host missed this ${request.action}` : 'it is not configured'
-  return `${what} (run converge stack configure when it can be reached)`
+  const hint = 'run converge stack configure when it can be reached'
+  return `${what} (${hint})`
 }
 
 export function hostNames(members: readonly RolloutHost[]): string[] {
