@@ -49,7 +49,7 @@ export const haproxy = () =>
       enable_stats: field(flag(), false, 'Shows a page with the state of all clients.'),
       stats_url: field(printableWord(), '/haproxy?stats', 'Path of that page.', { needs: '.enable_stats' }),
       stats_user: field(printableWord(), 'opsworks', 'Account that may see it.', { needs: '.enable_stats' }),
-      stats_password: optional(line(), 'Password of that account; without one there is no such page.', {
+      stats_password: optional(line(), 'Password of that account; without one, converge generates a password once.', {
         sensitive: true,
       }),
       stats_socket_path: field(configuredPath(), '/var/lib/haproxy/stats', 'Socket for commands at run time.'),

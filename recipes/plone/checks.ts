@@ -2,17 +2,18 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { appChecks } from '../app/checks.ts'
-import { missing } from '../checks/findings.ts'
+import { missing, warning } from '../checks/findings.ts'
 import { programCheck } from '../checks/programs.ts'
 import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { SiteNode } from '../node.ts'
 import { blobMountProblem } from './blob_mounts.ts'
-import { buildoutApp, sharedNames } from './buildout_app.ts'
+import { type BuildoutApp, buildoutApp, sharedNames } from './buildout_app.ts'
 import { buildoutChecks } from './buildout_check.ts'
 import { compilerChecks } from './compiler_check.ts'
 import { programs } from './programs.ts'
 import { pythonChecks } from './python_check.ts'
 import type { BuildoutRole } from './types.ts'
+import { reachProblem } from './zeo_reach.ts'
 
 export function checks(
   node: SiteNode,
@@ -37,10 +38,21 @@ export function checks(
         return problem === null ? null : missing(...problem)
       },
     },
+    ...(app.role === 'zeo-server' ? [reachCheck(node, app, host)] : []),
     shadowCheck(
       host,
       app,
       programs(node, role, { deployTo: app.deployTo }).map(({ name }) => name),
     ),
   ]
+}
+
+function reachCheck(node: SiteNode, app: BuildoutApp, host: HostReader): HostCheck {
+  return {
+    what: 'address of the ZEO server',
+    run() {
+      const problem = reachProblem(node, app, host)
+      return problem === null ? null : warning(problem.message, problem.remedy)
+    },
+  }
 }

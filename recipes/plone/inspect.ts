@@ -1,5 +1,5 @@
 /** Reports a buildout app for `status` and `releases`. */
-import type { AppView, Inspection } from '../../core/compile/inspection.ts'
+import type { AppView, Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases/releases.ts'
 import { servicesOf, viewsOf } from '../app/inspect.ts'
@@ -9,6 +9,7 @@ import { buildoutApp } from './buildout_app.ts'
 import { readinessOf } from './readiness.ts'
 import { recordedPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
+import { reachProblem } from './zeo_reach.ts'
 
 export async function inspect(node: SiteNode, role: BuildoutRole, host: HostReader): Promise<Inspection> {
   const app = buildoutApp(node, role)
@@ -23,7 +24,12 @@ export async function inspect(node: SiteNode, role: BuildoutRole, host: HostRead
     directory: app.deployTo,
     releases: await viewsOf(host, app, releases),
     stopped: readStop(host, app.name),
-    services: await servicesOf(host, app.supervisor.socket, programs),
+    services: withProblem(await servicesOf(host, app.supervisor.socket, programs), reachProblem(node, app, host)),
   }
   return { apps: [view] }
+}
+
+/** Adds to the services that are up why hosts cannot reach them. */
+function withProblem(services: readonly ServiceView[], problem: { readonly message: string } | null): ServiceView[] {
+  return services.map((one) => (problem === null || !one.up ? one : { ...one, detail: problem.message }))
 }

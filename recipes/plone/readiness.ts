@@ -14,7 +14,8 @@ import type { Program } from './programs.ts'
 export function readinessOf(node: SiteNode, app: BuildoutApp, program: Program): ReadyProps {
   const { ready, port } = program
   if (ready !== undefined) return stated(node, app, ready)
-  if (port !== undefined) return { ...answers(node, app, port), host: clientAddress(node.plone_instances) }
+  if (port !== undefined)
+    return { ...answers(node, app, port), ...databaseCause(node, app), host: clientAddress(node.plone_instances) }
   const [command = '', ...words] = wordsOf(program.command)
   if (command === `${app.current}/bin/zeoserver`) return zeo(node, app)
   if (command === `${app.current}/bin/solr-instance`) return solr(node, app)
@@ -31,6 +32,13 @@ function stated(node: SiteNode, app: BuildoutApp, ready: NonNullable<Program['re
     return { ...asked, ...(ready.path === undefined ? {} : { path: ready.path }) }
   }
   return { kind: ready.kind, port: ready.port }
+}
+
+/** Returns the cause that the log of a client without its ZEO server does not name: it waits, and logs retries. */
+function databaseCause({ plone_instances, run }: SiteNode, { role }: BuildoutApp): { otherCause?: string } {
+  const isElsewhere = !plone_instances.enable_relstorage && !(run.roles ?? []).includes('zeo-server')
+  if (role !== 'zeo-client' || !isElsewhere) return {}
+  return { otherCause: 'check that the ZEO server listens on an address that this host reaches, not on 127.0.0.1' }
 }
 
 /** Returns a test for an HTTP answer, with the settings of `converge.readiness`. */

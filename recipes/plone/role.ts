@@ -29,6 +29,7 @@ import { appName } from './site.ts'
 import { restartAll, startAll, stopAll } from './start_stop.ts'
 import { recordedPrograms, removeOtherPrograms, restartPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
+import { warnOfLoopback } from './zeo_reach.ts'
 
 export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = false } = {}): Role<SiteNode> {
   const partsOf = (r: Recipe<SiteNode>, node: SiteNode) => buildoutParts(r, node, buildoutApp(node, name))
@@ -62,7 +63,10 @@ function buildoutParts(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): A
     checkBeforeBuild: () => reportMissingHosts(r, node, app),
     build: (source, purpose, guard) => buildRelease(r, node, app, { source, purpose, programs: requested(), guard }),
     describe: (release) => deployedApp(node, app, programsOf(release)),
-    checkBuild: ({ path }, options) => requireSameBlobDirectory(r, node, app, path, options),
+    checkBuild({ path }, options) {
+      requireSameBlobDirectory(r, node, app, path, options)
+      warnOfLoopback(r, node, app, path, options)
+    },
     afterMigration: ({ path }, options) => void zope_cache(r, { release: path, ...options }),
     activate(release, { purpose, options, runHook }) {
       const agent = release.existing === undefined ? newRelicConfig(r, node, app, options) : []

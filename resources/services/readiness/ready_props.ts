@@ -23,6 +23,11 @@ export const httpReadyProp = z.strictObject({
   statusMin: httpStatus.default(200).describe('Lowest status that means ready; default 200'),
   statusMax: httpStatus.default(399).describe('Highest status that means ready; default 399'),
   attribute: z.string().min(1).optional().describe('Attribute that sets the path and the statuses, for messages'),
+  otherCause: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Another cause to check if it never answers; the hint ends with it'),
   warmPaths: z
     .array(httpPath)
     .default([])

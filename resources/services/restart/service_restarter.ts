@@ -214,7 +214,8 @@ function readinessHint({ ready, log }: RestartableService): string | undefined {
   if (ready === undefined || !('statusMin' in ready)) return undefined
   const where = log ?? 'the log of the program'
   if (ready.attribute === undefined) return `read ${where} for the cause`
-  return `read ${where} for the cause, or correct the path or the status in ${ready.attribute}`
+  const hint = `read ${where} for the cause, or correct the path or the status in ${ready.attribute}`
+  return ready.otherCause === undefined ? hint : `${hint}, or ${ready.otherCause}`
 }
 
 interface UpWait {

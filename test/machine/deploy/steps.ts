@@ -38,7 +38,7 @@ export async function fails(t: Test, ended: Ended, ...says: readonly RegExp[]): 
 }
 
 /** Matches checks that change nothing if they pass; before the build, a plan cannot tell. */
-const checks = /^blob_directories /
+const checks = /^(blob_directories|zeo_address) /
 
 /** Returns the names of the resources that a run with --json-output has changed or would change. */
 export function touched({ output }: Ended): string[] {
