@@ -6,6 +6,7 @@ import type { AttributeWarning } from '../attribute_warning.ts'
 import type { App } from './app.ts'
 import type { Source } from './checkout.ts'
 import type { DeployedApp } from './deploy_hooks.ts'
+import type { Differences } from './release_attributes.ts'
 
 /**
  * Why a release is activated. `deploy` builds the requested commit; `configure` and `rebuild` build the current commit
@@ -84,6 +85,9 @@ export interface AppParts {
 
   /** Declares the scheduled jobs of the release. */
   scheduleJobs?(release: AppRelease, options: CommonOptions): void
+
+  /** Returns what differs between a release and the attributes; absent for apps that take their values from these. */
+  differencesOf?(release: Release): Differences
 
   /** Records at a rollback which configuration the app leaves. */
   pinConfiguration?(target: Release): void

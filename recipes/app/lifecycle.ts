@@ -7,10 +7,11 @@ import type { Release } from '../../resources/releases/releases.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import type { SiteNode } from '../node.ts'
 import { removeReleases } from './account.ts'
-import { type App, hasCurrentRelease } from './app.ts'
+import { type App, hasCurrentRelease, readReleases } from './app.ts'
 import type { Activation, AppParts, AppRelease, Purpose } from './app_parts.ts'
 import type { Source } from './checkout.ts'
 import { migrate, runHook } from './deploy_hooks.ts'
+import { type Differences, reportRebuild, warnOfKeptValues, warnOfRestoredValues } from './release_attributes.ts'
 import { chooseRollbackTarget, finishRollback, recordRollback } from './rollback.ts'
 import { refuseFailedRelease, runSmokeTest } from './smoke_test.ts'
 import { deployLeavesStopped, disableAutostart, mustStayStopped, recordStop, removeStopRecord } from './stopped.ts'
@@ -59,6 +60,7 @@ export function deploy(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts, pur
   const source = parts.findSource()
   if (source === null) return purpose === 'deploy' ? warnOfAttribute(r, node, parts.noSource) : undefined
   if (purpose === 'configure' && parts.keepRolledBackRelease?.()) return
+  if (purpose === 'configure') reportRebuild(r, parts.app, differencesFrom(node, parts))
   releaseApp(r, node, parts, source, purpose)
 }
 
@@ -117,6 +119,7 @@ function activateAndVerify(
 function rollback(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   const target = chooseRollbackTarget(r, node, parts.app)
   if (target === null) return
+  if (parts.differencesOf) warnOfRestoredValues(r, parts.app, target, parts.differencesOf(target))
   parts.pinConfiguration?.(target)
   const prepared = parts.prepare({})
   recordRollback(r, node, parts.app, target)
@@ -151,7 +154,14 @@ function configure(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   if (parts.adapt === undefined) return deploy(r, node, parts, 'configure')
   if (isDeployed(r, parts.app)) return
   if (mustStayStopped(r, node, parts.app.name)) return keepStopped(r, parts)
+  warnOfKeptValues(r, parts.app, differencesFrom(node, parts))
   parts.adapt()
+}
+
+/** Returns what differs between the current release and the attributes. */
+function differencesFrom(node: SiteNode, { app, differencesOf }: AppParts): Differences {
+  const current = readReleases(node, app).find((release) => release.current)
+  return (current && differencesOf?.(current)) ?? { variables: [], settings: [] }
 }
 
 /** Stops the app until `start` or a deploy. */

@@ -38,7 +38,7 @@ export function buildRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutA
   refuseRoot(node, app, allowRoot)
   requirePython(node, app)
   const build = buildOf(node, app)
-  const config = renderDeployCfg(placedNode(node), app.role, { deployTo: app.deployTo })
+  const config = configOf(node, app)
   checkNewRelic(node, app)
   appDirectories(r, node, app, guard)
   linkSources(r, app, sharedNames(node, app), guard)
@@ -63,6 +63,11 @@ export function buildRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutA
     ...guard,
   })
   return release
+}
+
+/** Returns the text of deploy.cfg for the attributes. */
+export function configOf(node: SiteNode, { role, deployTo }: BuildoutApp): string {
+  return renderDeployCfg(placedNode(node), role, { deployTo })
 }
 
 /**

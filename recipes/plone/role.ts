@@ -23,6 +23,7 @@ import { removeJobs, scheduleJobs } from './jobs.ts'
 import { reportMissingHosts } from './missing_hosts.ts'
 import { newRelicConfig } from './newrelic.ts'
 import { type Program, programs } from './programs.ts'
+import { differencesOf } from './release_differences.ts'
 import { clearRollbackPin, pinConfiguration, pinnedRelease } from './rollback_pin.ts'
 import { setup } from './setup.ts'
 import { appName } from './site.ts'
@@ -80,6 +81,8 @@ function buildoutParts(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): A
       return when
     },
     scheduleJobs: ({ path }, options) => scheduleJobs(r, node, app, path, options),
+    differencesOf: (release) =>
+      differencesOf(node, app, release, { recorded: recordedPrograms(node, app, release), asked: requested() }),
     pinConfiguration: (target) => pinConfiguration(r, node, app, target),
     start: () => startAll(r, node, app),
     restart: () => restartAll(r, node, app),

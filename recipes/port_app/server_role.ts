@@ -6,12 +6,14 @@ import type { Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
+import type { Release } from '../../resources/releases/releases.ts'
 import { service } from '../../resources/services/service.ts'
 import { declareAccount, releaseDirectories } from '../app/account.ts'
 import type { AppParts } from '../app/app_parts.ts'
 import { checkout, type Source } from '../app/checkout.ts'
 import { requireProgram } from '../app/host_programs.ts'
 import { appEvents, isDeployed } from '../app/lifecycle.ts'
+import { type Differences, differingVariables } from '../app/release_attributes.ts'
 import { markAsCurrent } from '../app/rollback.ts'
 import { endStop } from '../app/stopped.ts'
 import { installSupervisor } from '../app/supervisor.ts'
@@ -24,7 +26,7 @@ import { nginxSetup } from '../web/nginx.ts'
 import { removeSite } from '../web/site.ts'
 import { serverChecks } from './checks.ts'
 import { inspect } from './inspect.ts'
-import { recordAndInputs } from './program.ts'
+import { programOf, recordAndInputs } from './program.ts'
 import {
   commandOf,
   currentServerRelease,
@@ -112,6 +114,7 @@ function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): App
       runHook('after_restart')
       return [current]
     },
+    differencesOf: (release) => differencesOf(server, release),
     adapt: () => runCurrent(r, node, server),
     start() {
       if (!isDeployed(r, app)) runCurrent(r, node, server)
@@ -153,4 +156,13 @@ function runCurrent(r: Recipe<SiteNode>, node: SiteNode, server: Server, force?:
   writeSite(r, node, server)
   startAndSwitch(r, node, server, release, force)
   enableSite(r, server)
+}
+
+/** Compares the program of a release with the attributes. */
+function differencesOf({ key, program: asked }: Server, release: Release): Differences {
+  const recorded = programOf(release, asked, () => undefined)
+  return {
+    variables: differingVariables(recorded.environment, asked.environment),
+    settings: recorded.command === asked.command ? [] : [`the command of ${key}`],
+  }
 }

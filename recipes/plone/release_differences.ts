@@ -1,0 +1,57 @@
+/** Compares a release of a buildout app with the attributes: the environment of its programs, and its deploy.cfg. */
+import { readDisposable } from '../../core/model/file_errors.ts'
+import type { Release } from '../../resources/releases/releases.ts'
+import { type Differences, differingVariables } from '../app/release_attributes.ts'
+import type { SiteNode } from '../node.ts'
+import { configOf } from './build.ts'
+import type { BuildoutApp } from './buildout_app.ts'
+import type { Program } from './programs.ts'
+import { buildoutSetting } from './site.ts'
+
+/** In bytes; the account of the app can write the file. */
+const longestConfig = 1024 * 1024
+
+export function differencesOf(
+  node: SiteNode,
+  app: BuildoutApp,
+  release: Release,
+  programs: { readonly recorded: readonly Program[]; readonly asked: readonly Program[] },
+): Differences {
+  const { host } = node.run
+  if (host === null || release.record === null) return { variables: [], settings: [] }
+  const variables = new Set(
+    programs.asked.flatMap(({ name, environment }) => {
+      const recorded = programs.recorded.find((one) => one.name === name)
+      return recorded === undefined ? [] : differingVariables(recorded.environment, environment)
+    }),
+  )
+  const path = `${release.path}/${buildoutSetting(node, app.name, 'config')}`
+  const text = readDisposable(host, path, { limit: longestConfig })
+  const settings = text === null ? [] : differingOptions(text, configOf(node, app))
+  // The environment is in deploy.cfg as well.
+  const own = settings.filter((name) => variables.size === 0 || !/ (environment-vars|zope-conf-additional)$/.test(name))
+  return { variables: [...variables].sort(), settings: own }
+}
+
+/** Returns the options of two buildout configurations whose lines differ, as `[section] option`. */
+function differingOptions(one: string, other: string): string[] {
+  const [left, right] = [optionsOf(one), optionsOf(other)]
+  const names = new Set([...left.keys(), ...right.keys()])
+  return [...names].filter((name) => left.get(name) !== right.get(name))
+}
+
+function optionsOf(text: string): Map<string, string> {
+  const options = new Map<string, string>()
+  let section = ''
+  let name = ''
+  for (const line of text.split('\n')) {
+    const header = /^\[([^\]]+)\]/.exec(line)?.[1]
+    const option = /^([^\s#;[=+<]+)\s*\+?=/.exec(line)?.[1]
+    if (header !== undefined) [section, name] = [header, '']
+    else if (option !== undefined) name = option
+    if (name === '') continue
+    const key = `[${section}] ${name}`
+    options.set(key, `${options.get(key) ?? ''}${line.trim()}\n`)
+  }
+  return options
+}
