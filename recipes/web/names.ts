@@ -2,6 +2,7 @@
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { formatPath } from '../../core/node/path.ts'
 import { isOwnFile, serverBlocks } from '../../resources/web/nginx_servers.ts'
 import type { SiteNode } from '../node.ts'
 import type { AppAttributes } from '../site/site_attributes.ts'
@@ -97,12 +98,15 @@ function asked(node: SiteNode, file: string): string[] | null {
 function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
   const [port = '', name = ''] = taken.split(' ')
   const what = name === anyName ? 'for every name that no other site has' : `for ${name}`
-  const [one, another] = [file, other].map((name) =>
-    frontendFiles.some((own) => own === name) ? 'the frontend' : name,
-  )
+  const isFrontend = (name: string) => frontendFiles.some((own) => own === name)
+  const [one, another] = [file, other].map((name) => (isFrontend(name) ? 'the frontend' : name))
+  // The frontend has neither domains nor an undeploy: the app beside it changes.
+  const changing = isFrontend(file) ? other : file
+  const removed = isFrontend(other) ? file : other
   return new ConvergeError(`the sites of ${one} and of ${another} both answer ${what} at port ${port}`, {
     code: 'SITE_TAKEN',
-    hint: `give ${one} domains or a port of its own, or undeploy ${another}: nginx would show only one of them`,
+    attribute: formatPath(['deploy', changing, 'domains']),
+    hint: `give ${changing} domains or a port of its own, or undeploy ${removed}: nginx would show only one of them`,
     usage: true,
   })
 }

@@ -59,7 +59,14 @@ t.test('sites of nginx', async (t) => {
     (host: VirtualHost, more: JsonObject = {}) =>
     () =>
       planned('frontend', more, { host, event: 'configure' })
+  const all = with_('app', `# Written by converge, changes are overwritten.\n${server('80 default_server')}`)
   proveCalls(t, [
+    {
+      source,
+      hint: 'give app domains or a port of its own, or undeploy app: nginx would show only one of them',
+      broken: frontend(all),
+      repaired: frontend(new VirtualHost()),
+    },
     { source, hint, broken: site({}, written), repaired: site({ domains: ['app.test'] }, written) },
     { source, hint, broken: site({}, written), repaired: site({ http_port: 8080 }, written) },
     { source, hint, broken: site({}, written), repaired: site({}, new VirtualHost()) },
