@@ -158,7 +158,22 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
     throw await buildError(host, given, area, error, context)
   }
   await endBuild(host, area)
+  hideConfiguration(host, given)
   await removeSchedule(host, given)
+}
+
+/** Hides from other accounts what buildout copied from deploy.cfg: passwords, and the environment of the programs. */
+function hideConfiguration(host: Host, { directory }: Props): void {
+  const parts = host.list(`${directory}/parts`).map((part) => `${directory}/parts/${part}/etc`)
+  const configs = parts.flatMap((path) =>
+    host.lstat(path)?.kind === 'directory' ? host.list(path).map((name) => `${path}/${name}`) : [],
+  )
+  for (const path of [`${directory}/.installed.cfg`, ...configs]) {
+    const stat = host.lstat(path)
+    if (stat?.kind !== 'file') continue
+    const hidden = stat.mode.replace(/.$/, '0')
+    if (hidden !== stat.mode) host.setMode(path, hidden)
+  }
 }
 
 function predictSchedule(host: Host, { directory, like }: Props): void {

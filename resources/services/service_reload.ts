@@ -254,6 +254,9 @@ async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { 
     if (code === 'INTERNAL') throw error
     // A file that an interrupted run left would restore outdated addresses.
     if (balances !== undefined) host.writeFile(balances.file, noStates)
+    // A service without the socket, such as one with the distribution's configuration, was never changed through it.
+    const socket = balances?.socket ?? keep?.socket
+    if (socket !== undefined && host.stat(socket) === null) return
     warn(`${name} is reloaded without what was set at run time: ${message} (check its socket)`)
   }
 }

@@ -1,6 +1,6 @@
 /** Tests that changed attributes are named, without their values, where configure builds and where a rollback restores. */
 import t from 'tap'
-import { deployed, set } from '../support/fake_host.ts'
+import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import { nothingToDo, succeeded } from '../support/lifecycle.ts'
 
 t.test('a rotated password: configure and rollback name the variable, and never the value', async (t) => {
@@ -26,4 +26,18 @@ t.test('a changed deploy.cfg: rollback names the option', async (t) => {
   set(host, { zodb_cache_size: 99 })
   succeeded(t, await host.run(['deploy']))
   t.match((await host.run(['rollback'])).warnings, [/site rolls back to .*\[\S+\] \S*cache\S* \(/])
+})
+
+t.test('other accounts cannot read what buildout copied from deploy.cfg', async (t) => {
+  const host = new FakeHost({ roles: ['zeo-server', 'zeo-client'] })
+  host.remote.push({ 'shared-blob': '' })
+  host.attributes = { ...host.attributes, plone_blobs: { blob_dir: '/srv/blobs' } }
+  succeeded(t, await host.run())
+  const paths = [
+    `${host.live('site')?.path}/.installed.cfg`,
+    `${host.live('site')?.path}/parts/client1/etc/zope.conf`,
+    `${host.live('zeo')?.path}/parts/zeoserver/etc/zeo.conf`,
+  ]
+  for (const path of paths) t.match(host.machine.lstat(path)?.mode, /0$/, path)
+  await nothingToDo(t, host)
 })

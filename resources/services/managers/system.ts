@@ -99,7 +99,9 @@ export class Systemd extends SystemdReader implements ServiceManager {
   }
 
   async setEnabled(name: string, enabled: boolean): Promise<void> {
-    await this.host.run(['systemctl', enabled ? 'enable' : 'disable', unitName(name)], options)
+    const verb = enabled ? 'enable' : 'disable'
+    const { status, stderr } = await this.host.run(['systemctl', verb, unitName(name)], { ...options, accept: 'any' })
+    if (status !== 0) throw commandError(name, stderr, verb)
   }
 }
 
@@ -161,10 +163,10 @@ function unknownServiceError(name: string): ConvergeError {
   })
 }
 
-/** Returns the error for a start that systemd refuses without an attempt. */
-function commandError(name: string, stderr: string): ConvergeError {
+/** Returns the error for a command that systemd refuses without an attempt. */
+function commandError(name: string, stderr: string, verb = 'start'): ConvergeError {
   const why = /^Failed to .*?: (.+)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 1)
-  return new ConvergeError(`systemd refused to start it: ${why}`, {
+  return new ConvergeError(`systemd refused to ${verb} it: ${why}`, {
     code: 'SERVICE_DOWN',
     hint: /is masked/.test(why)
       ? `run systemctl unmask ${unitName(name)}, or set action to stopped`

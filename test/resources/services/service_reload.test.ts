@@ -201,11 +201,13 @@ t.test('stores the run-time state before the reload for the next process', async
 
 t.test('a failed query of the state is a warning, and the reload continues', async (t) => {
   const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
-  const host = new VirtualHost(supervised())
+  const host = new VirtualHost(supervised()).given('/run/web.sock', '')
   const report = await run(causedBy('1', { keep }), host)
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [/web is reloaded without what was set at run time/])
   t.equal(signals(host), 1)
+  const first = await run(causedBy('1', { keep }), new VirtualHost(supervised()))
+  t.strictSame(first.warnings, [], 'without a socket, nothing was set at run time')
 })
 
 t.test('several resources reload one service in a run, each for its own cause', async (t) => {
