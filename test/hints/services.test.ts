@@ -40,10 +40,12 @@ t.test('services of the system', async (t) => {
     if (verb === 'show') {
       const active = host.lstat('/run/web') === null ? 'inactive' : 'active'
       const load = text === null ? 'not-found' : isMasked ? 'masked' : 'loaded'
-      return { stdout: `Names=web.service\nLoadState=${load}\nActiveState=${active}\nMainPID=7\nType=notify\n` }
+      return {
+        stdout: `Names=web.service\nLoadState=${load}\nActiveState=${active}\nUnitFileState=${isMasked ? 'masked' : 'enabled'}\nMainPID=7\nType=notify\n`,
+      }
     }
     const refuse = (why: string) => ({ status: 1, stderr: `Failed to start web.service: Unit web.service ${why}.\n` })
-    if (verb === 'start' && isMasked) return refuse('is masked')
+    if ((verb === 'start' || verb === 'enable') && isMasked) return refuse('is masked')
     if (verb === 'start' && !text?.includes('ExecStart=/')) return refuse('has a bad unit file setting')
     if (verb === 'start') host.given('/run/web', '')
     return {}
@@ -86,6 +88,11 @@ t.test('services of the system', async (t) => {
     },
     { ...masked, repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n') },
     { ...masked, repaired: (r) => service(r, { name: 'web', action: 'stopped' }) },
+    {
+      ...masked,
+      broken: (r) => service(r, { name: 'web', enabled: true }),
+      repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n'),
+    },
     {
       ...common,
       source,
