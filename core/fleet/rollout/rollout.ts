@@ -181,6 +181,8 @@ class Rollout {
     await this.resolution.resolveFetched(this.usableHosts())
     if (this.abort.isAborted) return
     await this.switchReleases(inTurn)
+    // Roles without a build have fetched only now.
+    await this.resolution.resolveFetched([])
     await this.rollback.rollBackAfterFailure(this.participants)
     await this.inspection.recordReleasesAfter(this.participants)
     await this.configureBystanders()
