@@ -36,7 +36,12 @@ interface OperationProblem {
 
 function problemsOf(operation: unknown): OperationProblem[] {
   if (!isObject(operation))
-    return [{ message: 'expected an object', hint: 'converge reads an array as a JSON Patch (RFC 6902)' }]
+    return [
+      {
+        message: 'expected an object',
+        hint: 'an array in a layer is a JSON Patch (RFC 6902); write each operation as an object',
+      },
+    ]
   const { op, path, from } = operation
   if (typeof op !== 'string' || !kinds.includes(op)) {
     const got = op === undefined ? '"op" is missing' : `unknown operation ${JSON.stringify(op)}`

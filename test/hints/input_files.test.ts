@@ -64,7 +64,12 @@ t.test('patches', async (t) => {
       [site, { op: 'add', path: '/deploy/site/domains/-' }],
       [site, domain],
     ),
-    file(source, 'converge reads an array as a JSON Patch (RFC 6902)', ['a'], [site, domain]),
+    file(
+      source,
+      'an array in a layer is a JSON Patch (RFC 6902); write each operation as an object',
+      ['a'],
+      [site, domain],
+    ),
     file(source, 'use one of …', [{ ...site, op: 'qqqqqqqq' }], [site]),
     file(source, 'write "/deploy/site"', [{ ...site, path: 'deploy.site' }], [site]),
     file(

@@ -39,7 +39,7 @@ t.test('no text of an attribute adds a directive to a configuration', { timeout:
   const counts = { refused: 0, written: 0 }
   for (const place of places) for (const text of certain) counts[await attack(place, text)]++
   const reached = new Set(places.map(({ path }) => path.join('.')))
-  t.ok(reached.size > 80, `${reached.size} attributes reach a file, ${places.length} ways`)
+  t.ok(reached.size > 70, `${reached.size} attributes reach a file, ${places.length} ways`)
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...places), texts, async (place, text) => {
       counts[await attack(place, text)]++

@@ -507,8 +507,8 @@ const cases: readonly Case[] = [
     name: 'a list that is no patch',
     text: '[1, "x"]',
     errors: [
-      'a.json:1:2: operation 1: expected an object (converge reads an array as a JSON Patch (RFC 6902))',
-      'a.json:1:5: operation 2: expected an object (converge reads an array as a JSON Patch (RFC 6902))',
+      'a.json:1:2: operation 1: expected an object (an array in a layer is a JSON Patch (RFC 6902); write each operation as an object)',
+      'a.json:1:5: operation 2: expected an object (an array in a layer is a JSON Patch (RFC 6902); write each operation as an object)',
     ],
   },
   {
