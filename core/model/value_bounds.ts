@@ -25,14 +25,21 @@ export function endOfQuoted(text: string, at: number): Bounds {
   return { start: at, end: endOfWord(text, at, false).end }
 }
 
+/** Matches the text after a closing quote in a list of settings, such as `A="x\\",B="y"`: supervisor knows no escapes. */
+const nextSetting = /^[,;][^\S\n]?[\w.-]+=["']/
+const longestSetting = 80
+
 /** The place of the quote that closes the one at `at`; the end of the line where there is none. */
 function closingQuote(text: string, at: number): number {
   const quote = text.charAt(at)
   for (let place = at + 1; place < text.length && place - at < longestValue; place++) {
     const character = text.charAt(place)
     if (character === '\n') return place
-    if (character === '\\') place++
-    else if (character === quote && text.charAt(place + 1) === quote && place > at + 1) place++
+    if (character === '\\') {
+      place++
+      if (text.charAt(place) === quote && nextSetting.test(text.slice(place + 1, place + 1 + longestSetting)))
+        return place
+    } else if (character === quote && text.charAt(place + 1) === quote && place > at + 1) place++
     else if (character === quote) return place
   }
   return Math.min(text.length, at + longestValue)
@@ -47,9 +54,11 @@ function continues(text: string, at: number): boolean {
 export function endOfWord(text: string, at: number, isFirst: boolean): Bounds {
   const lineEnd = endOfLine(text, at)
   if (isFirst) return { start: at, end: at + text.slice(at, lineEnd).replace(/[\s;,]+$/, '').length }
+  const around = quoteAround(text, at)
   let place = at
   while (place < lineEnd && !/[\s,;]/.test(text.charAt(place))) {
     const character = text.charAt(place)
+    if (character === around) break
     if (character === '\\') place += 2
     else if (character === '"' || character === "'") {
       const close = closingQuote(text, place)
@@ -58,6 +67,22 @@ export function endOfWord(text: string, at: number, isFirst: boolean): Bounds {
     } else place++
   }
   return { start: at, end: Math.min(place, lineEnd) }
+}
+
+const farthestQuote = 1000
+
+/** The quote that encloses a place of a line, such as that of the whole URL around `?token=…`; null where there is none. */
+function quoteAround(text: string, at: number): string | null {
+  const begin = Math.max(text.lastIndexOf('\n', at - 1) + 1, at - farthestQuote)
+  let open: string | null = null
+  for (let place = begin; place < at; place++) {
+    const character = text.charAt(place)
+    if (character === '\\') place++
+    else if (open !== null) open = character === open ? null : open
+    // An apostrophe within a word encloses nothing.
+    else if ((character === '"' || character === "'") && !/\w/.test(text.charAt(place - 1))) open = character
+  }
+  return open
 }
 
 /** The scalars within brackets, without the keys of objects. @param at of the opening bracket */

@@ -200,7 +200,7 @@ function addReleaseFiles(host: Host, props: GitReleaseProps, made: CreatedReleas
   if (host.lstat(metadata) !== null)
     throw new ConvergeError(`the repository has a ${metadataDirectory} of its own`, {
       code: 'IN_THE_WAY',
-      hint: 'converge stores its records of a release under that name: rename it in the repository',
+      hint: 'rename it in the repository: records of the release have that name',
     })
   host.makeDirectory(metadata, owner)
   const text: ReleaseFile = {

@@ -108,7 +108,7 @@ t.test('what is in the repository', async (t) => {
     },
     {
       source: 'resources/git/build_release.ts',
-      hint: 'converge stores its records of a release under that name: rename it in the repository',
+      hint: 'rename it in the repository: records of the release have that name',
       given: (site) => site.commit({ '.converge/a': 'x' }),
       repair: (site) => {
         site.git(site.repository, 'mv', '.converge', 'converge-notes')

@@ -34,7 +34,8 @@ if (has('stops')) {
 }
 if (has('ends')) process.kill(process.ppid, 'SIGKILL')
 if (has('ends') || has('dies')) process.kill(process.pid, 'SIGKILL')
-const end = () => tell({ event: 'end', report: { outcome: 'unchanged', resources: [] } })
+const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
+const end = () => tell({ event: 'end', report: { outcome: 'unchanged', durationMs: 1, counts, resources: [], warnings: [] } })
 if (has('waits')) setTimeout(end, 3000)
 else end()
 `
@@ -221,7 +222,7 @@ t.test('runs on a host', async (t) => {
   }
   const unreachable = shell()
   const [lost, killed, ended, damaged, loud, quiet] = [at(unreachable), at(), at(), at(), at(), at()]
-  const stopped = at()
+  const [stopped, silent] = [at(), at()]
   const cleaned = shell()
   const cleaning = at(cleaned)
   const revisions = async ({ place }: { readonly place: string }) =>
@@ -295,6 +296,20 @@ t.test('runs on a host', async (t) => {
         await runOn(host)
       },
       repaired: () => told.run(),
+    },
+    {
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'run "converge stack log last HOST" to see what the host sent; if its files may be damaged, remove /usr/local/lib/converge on the host (below its prefix, if it has one), and run again',
+      broken: async () => {
+        await silent.run()
+        for (const engine of enginesAt(silent.place))
+          writeFileSync(join(engine, 'start.cjs'), 'console.log(JSON.stringify({ event: "start" }))')
+        await silent.run()
+      },
+      repaired: () => {
+        rmSync(join(silent.place, 'usr/local/lib/converge'), { recursive: true })
+        return silent.run()
+      },
     },
     {
       source: 'core/fleet/remote/run_failures.ts',

@@ -10,6 +10,7 @@ import { VirtualHost } from '../../core/host/virtual.ts'
 import { reference } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { milliseconds, seconds } from '../../core/model/units.ts'
+import { objectLayer } from '../../core/node/layers.ts'
 import { file } from '../../resources/files/file.ts'
 import { planOf, run } from '../support/contract.ts'
 import { probe } from '../support/probe.ts'
@@ -52,6 +53,12 @@ t.test('compiling', async (t) => {
       hint: 'leave out what is undefined: this run does not declare that resource',
       broken: () => planOf((r) => thing(r, { name: 'b', when: [thing(r, { name: 'a' }), undefined as never] })),
       repaired: () => planOf((r) => thing(r, { name: 'b', when: [thing(r, { name: 'a' })] })),
+    },
+    {
+      source: 'core/node/layers.ts',
+      hint: 'declare texts, numbers, lists and objects only',
+      broken: () => objectLayer({ site: { self: endless } } as never, 'the role web', 'stack'),
+      repaired: () => objectLayer({ site: { self: ['x'] } }, 'the role web', 'stack'),
     },
     {
       source: 'core/compile/props.ts',

@@ -81,3 +81,30 @@ t.test('sites of nginx', async (t) => {
     },
   ])
 })
+
+t.test('a current release that converge did not make', async (t) => {
+  const app = '/srv/www/port_app'
+  const release = `${app}/releases/000001-1a2b3c4d`
+  const hosts = () => new VirtualHost().given('/srv/other/index.html', '')
+  const made = hosts()
+    .given(`${release}/.converge/release.json`, '{}')
+    .given(`${release}/.converge/complete`, '')
+    .given(`${app}/current`, { link: release })
+  const restart = (host: VirtualHost) => () =>
+    planned(
+      'port-app',
+      {
+        port_app: { command: 'node server.js --port %{port}' },
+        deploy: { port_app: { scm: { repository: 'https://git.example.com/app.git' } } },
+      },
+      { event: 'restart', host },
+    )
+  proveCalls(t, [
+    {
+      source: 'recipes/app/app.ts',
+      hint: 'run a deploy first',
+      broken: restart(hosts().given(`${app}/current`, { link: '/srv/other' })),
+      repaired: restart(made),
+    },
+  ])
+})

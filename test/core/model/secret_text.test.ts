@@ -23,6 +23,9 @@ t.test('in foreign text: files of the host, output of commands', (t) => {
   secrets.useNames({ secret: ['door_code'], open: ['PUBLIC_TOKEN'] })
   const hidden = [
     'password = former-value',
+    `CALLBACK="https://host/?token=x",COOKIE_SALT=" former-value "`,
+    `URL='https://host/?token=x',NEXT_TOKEN=' former-value '`,
+    'A_TOKEN="x\\",B="y",C_TOKEN="&amp;former-value"',
     'SMTP_PASSWORD="former-value"',
     "  'api_key': 'former-value',",
     '{"clientSecret":"former-value"}',
