@@ -113,7 +113,7 @@ t.test('a repository that cannot be asked: the last known commit, and why it may
   const { status, stderr, lines } = await asked(place, null, '--role', 'zeo-client')
   t.equal(status, 0)
   t.match(lines, [{ app: 'plone_instances', commit: second, unconfirmed: /^cannot ask .*: fatal: / }])
-  t.match(stderr, /warning: cannot ask .*; going on with/)
+  t.match(stderr, /warning: cannot ask .*; using /)
   const named = await asked(place, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
   t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])
 })

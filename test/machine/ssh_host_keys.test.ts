@@ -95,7 +95,7 @@ test('a key that has changed is refused in any case', async (t) => {
         `web1 (${sshd.name}): its host key is ssh-ed25519 ${fingerprintOf(sshd.hostKey)}, ` +
         `but known is ssh-ed25519 ${fingerprintOf(old)} at ${person.knownHosts}:2`,
       source: { file: person.knownHosts, line: 2 },
-      hint: /another machine intercepts the connection/,
+      hint: /another host intercepts the connection/,
     })
   const rsa = await newKey(join(person.home, 'rsa'), { type: 'rsa' })
   person.knows(`${sshd.name} ${rsa.line}`)

@@ -48,8 +48,8 @@ t.test('a file that has more than its size says, as one that grows meanwhile', a
 })
 
 t.test('the pipe of the calling shell', async (t) => {
-  const script = `import { readGivenFile } from ${JSON.stringify(new URL('../../../core/host/given_file.ts', import.meta.url).href)}
-try { process.stdout.write(readGivenFile(process.argv[1]).toString()) } catch (error) { console.log(error.code) }`
+  const script = `import { readInputFile } from ${JSON.stringify(new URL('../../../core/host/input_file.ts', import.meta.url).href)}
+try { process.stdout.write(readInputFile(process.argv[1]).toString()) } catch (error) { console.log(error.code) }`
   const run = (command: string) =>
     spawnSync('bash', ['-c', command], {
       env: { ...process.env, NODE: process.execPath, SCRIPT: script },
