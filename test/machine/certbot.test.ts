@@ -21,7 +21,7 @@ converge /tmp/stack.json || exit 1
 page http://127.0.0.1/
 ls /etc/nginx/sites-enabled
 pebble-challtestsrv -defaultIPv6 '' -defaultIPv4 127.0.0.1 -http01 '' -https01 '' -tlsalpn01 '' > /tmp/dns.log 2>&1 &
-# Pebble rejects 5 % of the good nonces otherwise, and certbot 2.1 ends with an AttributeError on the second rejection.
+# Pebble rejects 5 % of the good nonces otherwise; certbot 2.1 may then end with an AttributeError.
 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_VA_NOSLEEP=1 pebble -config /tmp/pebble.json -dnsserver 127.0.0.1:8053 > /tmp/pebble.log 2>&1 &
 curl -sk -o /dev/null --retry 30 --retry-delay 1 --retry-all-errors https://127.0.0.1:14000/dir || { cat /tmp/pebble.log; exit 1; }
 echo "== first"
