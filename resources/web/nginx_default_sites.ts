@@ -83,15 +83,10 @@ function portsWithNames(sites: readonly Site[]): number[] {
   return [...new Set(ports)].sort((a, b) => a - b)
 }
 
-/**
- * Decides whether another site answers all other names at a port: someone else's, which stays in place, or the default
- * server of converge, such as the frontend.
- */
+/** Decides whether someone else's site answers all other names at a port; it stays in place. */
 function hasOtherDefault(sites: readonly Site[], port: number): boolean {
-  return sites.some(({ own, servers }) =>
-    servers.some((server) =>
-      own ? server.defaultAt.includes(port) : server.ports.includes(port) && answersAnyName(server),
-    ),
+  return sites.some(
+    ({ own, servers }) => !own && servers.some((server) => server.ports.includes(port) && answersAnyName(server)),
   )
 }
 

@@ -78,16 +78,6 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
-    name: 'beside the default server of the frontend, a site with names needs no default site',
-    props,
-    given: (host) =>
-      void host
-        .given(at(80), plain)
-        .given(`${enabled}/instances`, site('_').replace('listen 80', 'listen 80 default_server'))
-        .given(`${enabled}/shop`, site('shop.test')),
-    then: (t, host) => t.equal(host.lstat(at(80)), null, 'the earlier one is removed'),
-  },
-  {
     name: 'a catch-all site of others stays the default',
     props,
     given: (host) =>
