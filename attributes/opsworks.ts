@@ -1,21 +1,25 @@
-/** The stack as OpsWorks told each of its hosts: this host, the layers and who is in them. */
+/** Schema of the stack as OpsWorks described it to each host: this host, the layers and their hosts. */
 import * as z from 'zod'
 import { field, group, keyed, list, orNull, shape } from './fields.ts'
 import { line } from './texts.ts'
 import { flag, number } from './values.ts'
 
-const addresses = () => ({
+const hostFields = () => ({
   private_ip: field(orNull(line()), null, 'Address inside the network.'),
-  private_dns_name: field(orNull(line()), null, 'Name inside the network; stands in where there is no public one.'),
-  public_dns_name: field(orNull(line()), null, "Public name: a host's address for the others where it has one."),
+  private_dns_name: field(orNull(line()), null, 'Name inside the network; used if there is no public name.'),
+  public_dns_name: field(
+    orNull(line()),
+    null,
+    'Public name. If it is set, most other hosts use it as the address of this host.',
+  ),
   ip: field(orNull(line()), null, 'Public address.'),
   availability_zone: field(orNull(line()), null, 'Data centre the host is in.'),
-  instance_type: field(orNull(line()), null, 'Size of the host, in the words of its provider.'),
-  status: field(line(), 'online', 'State of the host; only those that are online are counted on.'),
+  instance_type: field(orNull(line()), null, 'Size of the host, as its provider names it.'),
+  status: field(line(), 'online', 'State of the host. Other hosts use only hosts that are `online`.'),
   backends: field(
     orNull(number(0)),
     null,
-    'Compute units of the host, eight to a CPU of old; null or 0 counts its CPUs instead.',
+    'Compute units of OpsWorks, eight for each CPU. If null or 0, converge counts the CPUs.',
   ),
 })
 
@@ -23,18 +27,22 @@ const instance = () =>
   group(
     'The host this runs on.',
     {
-      hostname: field(line(), '', 'Short name; the host itself is asked where the JSON has no `opsworks.instance`.'),
+      hostname: field(
+        line(),
+        '',
+        'Short name; default: the host name of the system, if the JSON has no `opsworks.instance`.',
+      ),
       layers: field(list(line()), [], 'Short names of the layers this host is in.'),
       region: field(orNull(line()), null, 'Region of the provider.'),
-      ...addresses(),
+      ...hostFields(),
     },
     { open: true },
   )
 
 const layerInstance = () => {
   const schema = shape({
-    hostname: field(line(), '', 'Short name; default: the key it stands under.'),
-    ...addresses(),
+    hostname: field(line(), '', 'Short name; default: its key in `instances`.'),
+    ...hostFields(),
   })
   return z.globalRegistry.add(schema, { open: true }) && schema
 }
@@ -67,8 +75,8 @@ export const opsworks = () =>
       valid_client_activities: field(list(line()), [], 'Lifecycle events the platform knows.'),
       agent_version: field(orNull(line()), null, "Version of the platform's agent."),
       deployment: field(orNull(z.unknown()), null, 'Identity of the deployment the platform ran.'),
-      ruby_version: field(orNull(line()), null, 'Kept for the platform that wrote it.'),
-      run_cookbook_tests: field(flag(), false, 'Kept for the platform that wrote it.'),
+      ruby_version: field(orNull(line()), null, 'Accepted for compatibility with OpsWorks JSON.'),
+      run_cookbook_tests: field(flag(), false, 'Accepted for compatibility with OpsWorks JSON.'),
     },
     { cookbook: 'opsworks', open: true },
   )

@@ -5,12 +5,12 @@ import { differs, mask, type Secrets } from '../model/secrets.ts'
 
 const maxTextLength = 4096
 /** Paths of a sensitive resource that may be displayed; all others count as its content. */
-const harmless = /^\/(kind|mode|owner|group|exists)$/
+const displayablePaths = /^\/(kind|mode|owner|group|exists)$/
 
 export class StatePatch {
   private constructor(
     readonly operations: readonly Operation[],
-    /** Contents before and after where the change is one of text that may be shown. */
+    /** Contents before and after the change; null if they are sensitive or not text. */
     readonly texts: { readonly before: string; readonly after: string } | null,
   ) {}
 
@@ -19,7 +19,7 @@ export class StatePatch {
     desired: unknown,
     how: { secrets: Secrets; sensitive: boolean },
   ): Promise<StatePatch> {
-    // Loaded with the first change: a run with nothing to do does without.
+    // Loaded with the first change: a run without changes does not need it.
     const { default: jsonPatch } = await import('fast-json-patch')
     const [before, after] = [asObject(now), asObject(desired)]
     const operations = jsonPatch.compare(before, after).map((operation) => presentable(operation, how))
@@ -32,13 +32,13 @@ function asObject(state: unknown): object {
 }
 
 function texts(before: object, after: object, secrets: Secrets): StatePatch['texts'] {
-  const [old, young] = [contentOf(before), contentOf(after)]
-  if (young === null || old === young) return null
-  return { before: differing(old ?? '', young, secrets), after: secrets.maskForeign(young) }
+  const [oldText, newText] = [contentOf(before), contentOf(after)]
+  if (newText === null || oldText === newText) return null
+  return { before: maskOldText(oldText ?? '', newText, secrets), after: secrets.maskForeign(newText) }
 }
 
-/** The old text masked; a line of it that differs from a new one in its secrets alone is marked, else no diff would show it. */
-function differing(old: string, young: string, secrets: Secrets): string {
+/** Masks the old text. Marks lines that differ from the new text only in their secrets, because a diff would hide the change. */
+function maskOldText(old: string, young: string, secrets: Secrets): string {
   const masked = secrets.maskForeign(old).split('\n')
   const lines = old.split('\n')
   // A secret of several lines is one mask: then the lines of both do not correspond.
@@ -57,7 +57,7 @@ function contentOf(state: object): string | null {
 
 function presentable(operation: Operation, how: { secrets: Secrets; sensitive: boolean }): Operation {
   if (!('value' in operation)) return operation
-  const hidden = how.sensitive && !harmless.test(operation.path)
+  const hidden = how.sensitive && !displayablePaths.test(operation.path)
   const value: unknown = hidden ? '(sensitive)' : shorten(operation.value, how.secrets)
   return { ...operation, value } as Operation
 }

@@ -148,7 +148,7 @@ export class LocalHost implements Host {
 
   recorded(key: string): string | null {
     const path = this.recordPath(key)
-    // Mostly there is none: asking first is many times quicker than an error.
+    // Most keys have no record, and stat is much faster than a read that fails.
     const text = this.stat(path) === null ? null : this.readText(path)
     if (text === null) return null
     try {
@@ -233,7 +233,7 @@ export class LocalHost implements Host {
     }
   }
 
-  /** Ends what this object keeps running beside the process. */
+  /** Ends the helper process that guards commands. */
   close(): Promise<void> {
     return this.guard.close()
   }
@@ -258,12 +258,12 @@ export class LocalHost implements Host {
 
   async sleep(time: Duration): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, time.ms))
-    // The awaited event is no change of this run.
+    // The host may have changed in the meantime; this run changed nothing.
     this.invalidateAnswers()
   }
 
   async locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T> {
-    // Never beside what is locked: who owns that directory could put a link there for root to write through.
+    // Not beside the locked path: the owner of its directory could put a link there, and root would write through it.
     const name = createHash('sha256').update(path).digest('hex').slice(0, 32)
     makePrivate(this.stateDirectory)
     const lock = await acquireLock(`${this.stateDirectory}/locks/${name}`, 'converge', wait, undefined, path)

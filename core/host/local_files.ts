@@ -4,7 +4,7 @@ import { unsafePathError } from './safe_paths.ts'
 import type { FileStat } from './types.ts'
 
 const absent = new Set(['ENOENT', 'ENOTDIR'])
-// Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
+// One object for all calls: for thousands of files, making the options costs as much as the system call.
 export const undefinedIfMissing = { throwIfNoEntry: false } as const
 
 /** @returns the result of a call, or undefined where the path does not exist */
@@ -17,7 +17,7 @@ export function unlessMissing<T>(call: () => T): T | undefined {
   }
 }
 
-/** The same, where others may have put something else in its place meanwhile. */
+/** Does the same if another account may have replaced the path meanwhile. */
 export function unlessReplaced<T>(call: () => T): T | undefined {
   try {
     return call()
@@ -60,7 +60,7 @@ export function fileStatOf(stat: fs.Stats | undefined): FileStat | null {
   return { kind, mode: modeNames[bits], uid: stat.uid, gid: stat.gid, size: stat.size }
 }
 
-/** Errors speak of the file the user knows: not of the temporary one beside it, and not of none, as those of an open file do. */
+/** Makes an error name the file that the user knows, not the temporary one. Errors of open files name no file at all. */
 export function withUserPath(error: unknown, temporary: string, path: string): unknown {
   const system = error as NodeJS.ErrnoException
   if (system.path === undefined && typeof system.syscall === 'string') system.path = path

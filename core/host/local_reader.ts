@@ -13,13 +13,13 @@ import { defaultReadLimit, type ReadOptions, type ReadOrigin } from './types.ts'
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 const forReading = O_RDONLY | O_NONBLOCK | O_NOCTTY
 
-/** The kernel's own: nobody can put anything there, and no size is known before it is read. */
+/** File systems of the kernel: nobody can create files there, and a size is known only after a read. */
 const kernelPath = /^\/(proc|sys)\//
 /** Bytes read at once where the size is not known. */
 const chunk = 64 * 1024
 
 export class LocalReader {
-  /** The directory last found to be root's alone, and when. */
+  /** The directory last found to be writable only by root. */
   private trusted: { readonly directory: string; readonly since: number } | null = null
 
   constructor(
@@ -27,7 +27,7 @@ export class LocalReader {
     private readonly rightsOf: (uid: number) => Rights,
   ) {}
 
-  /** Another account may have changed who has a hand in which directory. */
+  /** Forgets the trusted directory: its permissions may have changed. */
   invalidateTrust(): void {
     this.trusted = null
   }

@@ -1,10 +1,10 @@
 /**
- * Where root works in directories that other accounts have a hand in: who may swap a name there must not get root to
- * follow it elsewhere.
+ * Protects root in directories that other accounts can write to: an account that swaps a name there must not make root
+ * follow it to another place.
  *
- * The directory of a change is opened step by step and stays open; names in it are reached through the descriptor
- * (`/proc/self/fd/N/name`, what openat(2) does), so that it does not matter what becomes of the names above. Where a link
- * leads that another account made or could have made, only what that account may do itself is done: with its rights.
+ * The directory of a change is opened step by step and stays open. Names in it are reached through the descriptor
+ * (`/proc/self/fd/N/name`, as openat(2) does), so later changes of the names above have no effect. If the path follows a link
+ * that another account made or could have made, root acts with the rights of that account.
  */
 import * as fs from 'node:fs'
 import { posix } from 'node:path'
@@ -32,7 +32,7 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
 const O_PATH = 0x20_0000
 const maxLinks = 40
 
-/** Whether nobody but root can change the entries of the directory, or a name on the way to it; what is missing counts as such. */
+/** Whether only root can change the entries of the directory and every name on the path to it. A missing directory counts too. */
 export function isRootOnly(directory: string): boolean {
   let left = maxLinks
   let at = ''
@@ -79,7 +79,7 @@ export function pinDirectory(directory: string): PinnedDirectory {
   }
 }
 
-/** Something to read, by a descriptor that names it whatever becomes of its path. */
+/** An opened path: the descriptor names the same file even if its path changes. */
 export interface ResolvedPath {
   /** Opened with O_PATH; the caller closes it. */
   readonly fd: number
@@ -169,19 +169,19 @@ function readStableLink(path: string, before: fs.Stats, directory: string): stri
   }
 }
 
-/** Who, other than root, decides where a link in the directory leads. */
+/** Returns the account, other than root, that decides where a link in the directory leads; null for root. */
 function linkDecider(directory: Pick<fs.Stats, 'uid' | 'gid' | 'mode'>, link: Pick<fs.Stats, 'uid'>): number | null {
   if (directory.uid !== 0) return directory.uid
   return isWritableByOthers(directory) && link.uid !== 0 ? link.uid : null
 }
 
-/** The same for what the Host port says of both. */
+/** Does the same for the status values of the Host port. */
 export function deciderOfLink(directory: FileStat, link: FileStat): number | null {
   const mode = Number.parseInt(directory.mode, 8)
   return linkDecider({ ...directory, mode }, link)
 }
 
-/** Whether others than its owner may add and take away entries. */
+/** Whether accounts other than the owner may add and remove entries. */
 function isWritableByOthers({ mode, gid }: Pick<fs.Stats, 'mode' | 'gid'>): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
@@ -190,7 +190,7 @@ function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.')
 }
 
-/** Runs `work`, which must not wait for anything, with the rights of another account; whatever happens, root's come back. */
+/** Runs `work`, which must be synchronous, with the rights of another account, and restores those of root. */
 export function withRights<T>({ uid, gid, groups }: Rights, work: () => T): T {
   const own = process.getgroups?.() ?? []
   const [ownUid, ownGid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0]
@@ -220,7 +220,7 @@ export function readingAs<T>(rights: Rights, path: string, work: () => T): T {
   }
 }
 
-/** Why root leaves something alone. */
+/** The error for a path that root refuses to follow. */
 export function unsafePathError(path: string, why: string): ConvergeError {
   return new ConvergeError(`${path} is left alone: ${why}`, {
     code: 'UNSAFE_PATH',
@@ -250,7 +250,7 @@ export class WriteTarget {
     this.path = pinned === null ? userPath : `${pinned.path}/${userPath.slice(slash + 1)}`
   }
 
-  /** Makes a change with the rights of the place, or others. */
+  /** Makes a change with the rights of this target, or with those given. */
   withItsRights<T>(work: () => T, rights: Rights | null = this.rights): T {
     if (rights === null) return work()
     try {
@@ -266,7 +266,7 @@ export class WriteTarget {
     }
   }
 
-  /** Works on what is at the path, which stays the same thing meanwhile. */
+  /** Runs `work` on the file at the path, which stays the same file meanwhile. */
   withOpenEntry<T>(work: (thing: { readonly at: string; readonly stat: fs.Stats }) => T, path = this.path): T {
     const fd = this.withItsRights(() => fs.openSync(path, O_PATH | O_NOFOLLOW))
     try {
@@ -276,7 +276,7 @@ export class WriteTarget {
     }
   }
 
-  /** Errors speak of the path the user knows. */
+  /** Makes an error name the path that the user knows. */
   renameError(error: unknown): unknown {
     const system = error as NodeJS.ErrnoException & { dest?: string }
     if (this.pinned === null || system.path === undefined) return error

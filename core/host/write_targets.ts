@@ -1,4 +1,4 @@
-/** Where changes are made: the spots of paths, temporary names beside them, and what killed runs have left there. */
+/** Opens the paths that a change writes to, safely; makes temporary files, and removes those that killed runs left. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
@@ -8,9 +8,12 @@ import { mountsAtOrBelow } from './mounts.ts'
 import { securePath } from './process.ts'
 import { isRootOnly, pinDirectory, WriteTarget } from './safe_paths.ts'
 
+/** Milliseconds. */
+const trustedFor = 50
+
 export class WriteTargets {
   private temporary = 0
-  /** The directory that was last found to be root's alone, and when: looked at for each file it would cost a tenth of it. */
+  /** The directory last found to be writable only by root. Checking it for every file would make writes a tenth slower. */
   private trusted: { readonly directory: string; readonly since: number } | null = null
 
   /** Files that killed runs left, by directory; each directory is listed once. */
@@ -21,29 +24,29 @@ export class WriteTargets {
     private readonly accounts: LocalAccounts,
   ) {}
 
-  /** Somebody may have changed who has a hand in which directory. */
+  /** Forgets the trusted directory: its permissions may have changed. */
   invalidateTrust(): void {
     this.trusted = null
   }
 
-  /** Works at the spot of a path; what is thrown speaks of the path. */
-  withTarget<T>(path: string, work: (spot: WriteTarget) => T): T {
-    const spot = this.open(path)
+  /** Runs `work` on the target of a path; errors name the path of the caller. */
+  withTarget<T>(path: string, work: (target: WriteTarget) => T): T {
+    const target = this.open(path)
     try {
-      return work(spot)
+      return work(target)
     } catch (error) {
-      throw spot.renameError(error)
+      throw target.renameError(error)
     } finally {
-      spot.close()
+      target.close()
     }
   }
 
-  /** The caller closes it. */
+  /** Opens the target of a path; the caller closes it. */
   open(path: string): WriteTarget {
     if (!this.isRoot) return new WriteTarget(path)
     const directory = path.slice(0, path.lastIndexOf('/')) || '/'
     const now = performance.now()
-    if (this.trusted?.directory !== directory || now - this.trusted.since > 50)
+    if (this.trusted?.directory !== directory || now - this.trusted.since > trustedFor)
       this.trusted = isRootOnly(directory) ? { directory, since: now } : null
     if (this.trusted !== null) return new WriteTarget(path)
     const pinned = pinDirectory(directory)
@@ -55,11 +58,11 @@ export class WriteTargets {
     return `${temporaryStem(path)}${process.pid}-${this.temporary}`
   }
 
-  /** Makes something under a temporary name first; nothing of it is left where that fails. */
-  viaTemporary(spot: WriteTarget, work: (temporary: string) => void): void {
-    this.removeLeftovers(spot)
-    const temporary = this.temporaryName(spot)
-    const removeTemporary = () => unlessMissing(() => this.removeEntry(spot, temporary))
+  /** Makes something under a temporary name first, and removes it if that fails. */
+  viaTemporary(target: WriteTarget, work: (temporary: string) => void): void {
+    this.removeLeftovers(target)
+    const temporary = this.temporaryName(target)
+    const removeTemporary = () => unlessMissing(() => this.removeEntry(target, temporary))
     try {
       try {
         work(temporary)
@@ -71,15 +74,15 @@ export class WriteTargets {
       }
     } catch (error) {
       removeTemporary()
-      throw withUserPath(error, temporary, spot.path)
+      throw withUserPath(error, temporary, target.path)
     }
   }
 
-  private removeLeftovers(spot: WriteTarget): void {
-    const directory = spot.userPath.slice(0, spot.userPath.lastIndexOf('/'))
+  private removeLeftovers(target: WriteTarget): void {
+    const directory = target.userPath.slice(0, target.userPath.lastIndexOf('/'))
     let left = this.leftovers.get(directory)
     if (left === undefined) {
-      const names = unlessMissing(() => fs.readdirSync(spot.directory)) ?? []
+      const names = unlessMissing(() => fs.readdirSync(target.directory)) ?? []
       left = names.filter((name) => {
         const pid = /^\..*\.converge-(\d+)-\d+$/s.exec(name)?.[1]
         return pid !== undefined && !isAlive(Number(pid))
@@ -87,55 +90,55 @@ export class WriteTargets {
       this.leftovers.set(directory, left)
     }
     if (left.length === 0) return
-    const stem = temporaryStem(spot.path)
+    const stem = temporaryStem(target.path)
     for (const name of left)
-      if (`${spot.directory}/${name}`.startsWith(stem)) this.removeEntry(spot, `${spot.directory}/${name}`)
+      if (`${target.directory}/${name}`.startsWith(stem)) this.removeEntry(target, `${target.directory}/${name}`)
   }
 
-  /** Removes what is at the path in the spot's directory; nothing there is fine. */
-  removeEntry(spot: WriteTarget, path: string): void {
+  /** Removes what is at the path in the target's directory; nothing there is fine. */
+  removeEntry(target: WriteTarget, path: string): void {
     const stat = fs.lstatSync(path, undefinedIfMissing)
     if (stat === undefined) return
-    if (!stat.isDirectory()) return spot.withItsRights(() => fs.unlinkSync(path))
+    if (!stat.isDirectory()) return target.withItsRights(() => fs.unlinkSync(path))
     const name = path.slice(path.lastIndexOf('/') + 1)
-    this.refuseMounts(spot, name)
+    this.refuseMounts(target, name)
     // rm goes by descriptors and never through a link; by names, as Node does, root could be led elsewhere half way.
-    const rm = () => this.run(spot, ['rm', '--recursive', '--force', '--one-file-system', '--', `./${name}`])
+    const rm = () => this.run(target, ['rm', '--recursive', '--force', '--one-file-system', '--', `./${name}`])
     let { status, stderr } = rm()
     // The owner of a directory may make it writable. Root needs no permission, and must not follow a link here.
-    if (status !== 0 && (!this.isRoot || (spot.rights !== null && spot.rights.uid !== 0))) {
+    if (status !== 0 && (!this.isRoot || (target.rights !== null && target.rights.uid !== 0))) {
       const closed = ['-xdev', '-type', 'd', '!', '-perm', '-u=rwx', '-exec', 'chmod', 'u+rwx', '{}', ';']
-      this.run(spot, ['find', `./${name}`, ...closed])
+      this.run(target, ['find', `./${name}`, ...closed])
       ;({ status, stderr } = rm())
     }
     if (status === 0) return
-    throw new ConvergeError(`${spot.userPath} cannot be removed`, {
+    throw new ConvergeError(`${target.userPath} cannot be removed`, {
       code: 'COMMAND_FAILED',
       output: stderr.trim(),
-      hint: 'check who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
+      hint: 'check who owns the files that the output names (ls -l), and whether they are immutable (lsattr); then remove them as root',
     })
   }
 
   private run(
-    spot: WriteTarget,
+    target: WriteTarget,
     [program = '', ...args]: readonly string[],
   ): { status: number | null; stderr: string } {
     const { status, stderr, error } = spawnSync(program, args, {
-      cwd: spot.directory,
+      cwd: target.directory,
       encoding: 'utf8',
       env: { PATH: securePath, LANG: 'C.UTF-8' },
-      ...(spot.rights && { uid: spot.rights.uid, gid: spot.rights.gid }),
+      ...(target.rights && { uid: target.rights.uid, gid: target.rights.gid }),
     })
     if (error) throw error
     return { status, stderr }
   }
 
-  /** Bind mounts of the same file system are none to rm. */
-  private refuseMounts(spot: WriteTarget, name: string): void {
-    const whole = `${fs.realpathSync(spot.directory)}/${name}`.replace('//', '/')
+  /** `rm --one-file-system` does not stop at bind mounts of the same file system. */
+  private refuseMounts(target: WriteTarget, name: string): void {
+    const whole = `${fs.realpathSync(target.directory)}/${name}`.replace('//', '/')
     const [mount] = mountsAtOrBelow(unlessMissing(() => fs.readFileSync('/proc/self/mountinfo', 'utf8')) ?? '', whole)
     if (mount === undefined) return
-    throw new ConvergeError(`${spot.userPath} cannot be removed: something is mounted at ${mount}`, {
+    throw new ConvergeError(`${target.userPath} cannot be removed: something is mounted at ${mount}`, {
       code: 'CANNOT_REMOVE',
       hint: `umount ${mount}`,
     })

@@ -1,4 +1,4 @@
-/** Checks whether eggs with C code can be compiled: only a warning, because many sites need wheels alone. */
+/** Checks whether C extensions can be compiled. Reports only warnings, because many sites install wheels only. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { findProgram } from '../../resources/python/find_program.ts'
@@ -6,7 +6,7 @@ import { install, ok, warning } from '../checks/findings.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 
 /** The headers that the C code of Plone's packages includes, with their Debian packages. */
-const libraries = [
+const requiredHeaders = [
   ['/usr/include/libxml2/libxml/xmlversion.h', 'libxml2-dev'],
   ['/usr/include/libxslt/xslt.h', 'libxslt1-dev'],
   ['/usr/include/jpeglib.h', 'libjpeg-dev'],
@@ -21,7 +21,10 @@ export function compilerChecks(host: HostReader, { build, account }: BuildoutApp
       run() {
         const path = host.which('cc') ?? host.which('gcc')
         if (path !== null) return ok(path)
-        return warning('none: eggs that are no wheels cannot be built', install(host, 'build-essential'))
+        return warning(
+          'no C compiler found: packages without a wheel cannot be built',
+          install(host, 'build-essential'),
+        )
       },
     },
     {
@@ -34,17 +37,14 @@ export function compilerChecks(host: HostReader, { build, account }: BuildoutApp
         if (status !== 0) return null
         if (host.stat(`${stdout}/Python.h`) !== null) return ok(stdout)
         const name = /(python\d+\.\d+)[a-z]*$/.exec(stdout)?.[1] ?? 'python3'
-        return warning(
-          `${stdout}/Python.h does not exist: eggs with C code cannot be built`,
-          install(host, `${name}-dev`),
-        )
+        return warning(`${stdout}/Python.h does not exist: C extensions cannot be built`, install(host, `${name}-dev`))
       },
     },
     {
       what: 'libraries for building eggs',
       run() {
-        const absent = libraries.flatMap(([path, name]) => (host.stat(path) === null ? [name] : []))
-        if (absent.length === 0) return ok(libraries.map(([, name]) => name).join(', '))
+        const absent = requiredHeaders.flatMap(([path, name]) => (host.stat(path) === null ? [name] : []))
+        if (absent.length === 0) return ok(requiredHeaders.map(([, name]) => name).join(', '))
         return warning(`lxml or Pillow cannot be compiled without ${absent.join(', ')}`, install(host, ...absent))
       },
     },

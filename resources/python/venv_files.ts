@@ -2,7 +2,7 @@
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 
-/** The file that names the Python of a complete environment; null in it during an installation. */
+/** The file with the Python of a complete environment. Its `python` is null while packages are being installed. */
 export const markFile = '.converge.json'
 
 export function readMark(host: HostReader, path: string): string | null {
@@ -42,12 +42,14 @@ export function installedVersions(host: HostReader, path: string): Map<string, s
   return versions
 }
 
-/** Compares versions as PEP 440 defines it: zeros at the end of the release do not count. */
+/** Compares versions as PEP 440 does in one respect: zeros at the end of the release do not count. */
 export function sameVersion(a: string, b: string): boolean {
   return withoutTrailingZeros(a) === withoutTrailingZeros(b)
 }
 
 function withoutTrailingZeros(version: string): string {
-  const [whole, release = ''] = /^(?:\d+!)?(\d+(?:\.\d+)*)/.exec(version) ?? []
-  return whole === undefined ? version : release.replace(/(\.0+)+$/, '') + version.slice(whole.length)
+  const [whole, epoch = '', release = ''] = /^(\d+!)?(\d+(?:\.\d+)*)/.exec(version) ?? []
+  if (whole === undefined) return version
+  const isEpochZero = /^0+!$/.test(epoch)
+  return (isEpochZero ? '' : epoch) + release.replace(/(\.0+)+$/, '') + version.slice(whole.length)
 }

@@ -48,10 +48,10 @@ t.test('a war in a file', async (t) => {
     await app.done(t, ['deploy'])
     bring('sick', {})
     const soon = { json: { jetty_app: { health: { deadline_seconds: 3 } } } }
-    await app.fails(t, ['deploy'], /HTTP status 404.*goes on serving.*Started ServerConnector/s, soon)
+    await app.fails(t, ['deploy'], /HTTP status 404.*continues to serve.*Started ServerConnector/s, soon)
     t.equal((await app.up()).length, 2, 'one JVM, and nginx')
     const bad = { json: { jetty_app: { jvm_options: '-XX:NoSuchOption' } } }
-    await app.fails(t, ['deploy'], /goes on serving.*NoSuchOption/s, bad)
+    await app.fails(t, ['deploy'], /continues to serve.*NoSuchOption/s, bad)
     await app.done(t, ['rollback'])
     t.match(await app.page(), { body: 'one page' })
     bring('three')

@@ -251,9 +251,9 @@ async function sick(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
   app.commit({ VERSION: 'sick' })
   const soon = { json: { port_app: { health: { deadline_seconds: 2 } } } }
-  await app.fails(t, ['deploy'], /HTTP status 500.*goes on serving.*sick listens at/s, soon)
+  await app.fails(t, ['deploy'], /HTTP status 500.*continues to serve.*sick listens at/s, soon)
   app.commit({ VERSION: 'dies' })
-  await app.fails(t, ['deploy'], /goes on serving.*no database: giving up/s)
+  await app.fails(t, ['deploy'], /continues to serve.*no database: giving up/s)
   app.commit({ VERSION: '' })
   await app.fails(t, ['deploy'], /exit(ed)? (with )?status 1|status 1/)
   t.equal((await app.up()).length, 2, 'those that failed are stopped')

@@ -250,6 +250,8 @@ t.test('compares versions', async (t) => {
     ['1.0rc1', '1.0', false],
     ['2026.6', '2026.6.0', true],
     ['1.10', '1.1', false],
+    ['1!2.0', '2.0', false],
+    ['0!2.0', '2', true],
   ] as const)
     t.equal(sameVersion(a, b), same, `${a} ${b}`)
 })
