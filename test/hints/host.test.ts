@@ -186,7 +186,7 @@ t.test('what cannot be removed', async (t) => {
   proveCalls(t, [
     {
       source: 'core/host/write_targets.ts',
-      hint: 'check who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
+      hint: 'check who owns the files that the output names (ls -l), and whether they are immutable (lsattr); then remove them as root',
       broken: remove,
       repaired: () => {
         fs.rmSync(`${base}/own/deep/roots`, { recursive: true })
