@@ -28,7 +28,7 @@ const steps: readonly Step[] = [
 
 async function killed(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
-  for (const at of ['starting', 'is live', 'waiting until port']) {
+  for (const at of ['starting', 'is current', 'waiting until port']) {
     app.commit({ VERSION: `five-${at.split(' ')[0]}` })
     const run = await app.run(['deploy'], { endsAt: at })
     t.equal(run.report.outcome, 'failed', `cut short at: ${at}`)
