@@ -107,11 +107,14 @@ async function dispatch<N>(
 
 function maintenanceEvent(word: string | undefined): string {
   if (word === 'on' || word === 'off') return `maintenance_${word}`
-  throw new ConvergeError(word === undefined ? 'on or off?' : `on or off, and not ${word}`, {
-    code: 'USAGE',
-    hint: 'converge maintenance on, converge maintenance off',
-    usage: true,
-  })
+  throw new ConvergeError(
+    word === undefined ? 'missing argument: on or off' : `unknown argument ${word}: expected on or off`,
+    {
+      code: 'USAGE',
+      hint: 'converge maintenance on, converge maintenance off',
+      usage: true,
+    },
+  )
 }
 
 async function help<N>(wanted: HelpWanted, catalogue: Catalogue<N>): Promise<ExitStatus> {

@@ -59,8 +59,8 @@ t.test('the command', async (t) => {
   t.equal((await run('off')).status, 0)
   t.notOk(fs.existsSync(place.at('page')))
   for (const [args, words] of [
-    [[], /on or off\?.*converge maintenance on/s],
-    [['up'], /on or off, and not up/],
+    [[], /missing argument: on or off.*converge maintenance on/s],
+    [['up'], /unknown argument up: expected on or off/],
     [['on', '--page', 'gone.html'], /--page gone\.html: no such file/],
     [['on', '--page', 'own.html', '-m', 'x'], /message.*page|page.*message/],
   ] as const) {

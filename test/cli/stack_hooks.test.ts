@@ -12,11 +12,11 @@ t.test('what it cannot do', async (t) => {
     }),
   })
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
-    [[], /what about the hooks\?/],
-    [['instal'], /nothing about hooks is called instal\n.*did you mean install/],
+    [[], /missing argument: install, remove or show/],
+    [['instal'], /unknown hooks action instal\n.*did you mean install/],
     [['install', '--interval', '0s'], /--interval takes a time/],
-    [['remove', '--interval', '5m'], /--interval says nothing about hooks remove\n.*hooks install --interval 5m/],
-    [['show', '--jitter', '5m'], /--jitter says nothing about hooks show/],
+    [['remove', '--interval', '5m'], /--interval does not apply to hooks remove\n.*hooks install --interval 5m/],
+    [['show', '--jitter', '5m'], /--jitter does not apply to hooks show/],
     [['show', '--parallel', 'all'], /--parallel takes a number of hosts/],
   ]
   for (const [words, says] of refused) {

@@ -27,11 +27,14 @@ export async function hooks<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args } = call
   const { name = '', interval, jitter } = args
   if (!words.includes(name))
-    throw new ConvergeError(name === '' ? 'what about the hooks?' : `nothing about hooks is called ${name}`, {
-      code: 'USAGE',
-      hint: nearest(name, words) ?? 'converge stack hooks install, remove or show',
-      usage: true,
-    })
+    throw new ConvergeError(
+      name === '' ? 'missing argument: install, remove or show' : `unknown hooks action ${name}`,
+      {
+        code: 'USAGE',
+        hint: nearest(name, words) ?? 'converge stack hooks install, remove or show',
+        usage: true,
+      },
+    )
   checkRhythm(name, { interval, jitter })
   if (name === 'show') return show(call)
   if (args.dryRun) return rolloutOf('plan')({ ...call, args: { ...args, event: [`hooks_${name}`] } })
@@ -42,7 +45,7 @@ function checkRhythm(word: string, times: Pick<Arguments, 'interval' | 'jitter'>
   for (const [option, text] of Object.entries(times)) {
     if (text === undefined) continue
     if (word !== 'install')
-      throw new ConvergeError(`--${option} says nothing about hooks ${word}`, {
+      throw new ConvergeError(`--${option} does not apply to hooks ${word}`, {
         code: 'USAGE',
         hint: `converge stack hooks install --${option} ${text}`,
         usage: true,
@@ -98,7 +101,9 @@ function hooksIn(said: unknown): readonly HookView[] {
     return typeof name === 'string' && typeof installed === 'boolean' && typeof detail === 'string'
   }
   if (Array.isArray(hooks) && hooks.every(isHook)) return hooks as readonly HookView[]
-  throw new ConvergeError('converge hooks show gave another answer than expected', { code: 'REMOTE_FAILED' })
+  throw new ConvergeError('the answer of the host to converge hooks show is not a list of hooks', {
+    code: 'REMOTE_FAILED',
+  })
 }
 
 function lines({ host, hooks = [], error }: Seen): string[] {
