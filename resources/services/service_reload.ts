@@ -241,6 +241,9 @@ async function waitForNewAddresses(host: Host, given: Props): Promise<void> {
  * reload continues.
  */
 async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
+  // Each reload writes the file.
+  const file = balances?.file ?? keep?.file
+  const isFirst = file !== undefined && host.stat(file) === null
   try {
     if (keep !== undefined)
       host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
@@ -254,9 +257,9 @@ async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { 
     if (code === 'INTERNAL') throw error
     // A file that an interrupted run left would restore outdated addresses.
     if (balances !== undefined) host.writeFile(balances.file, noStates)
-    // A service without the socket, such as one with the distribution's configuration, was never changed through it.
+    // Before the first reload the service has the distribution's configuration, without this socket: nothing is lost.
     const socket = balances?.socket ?? keep?.socket
-    if (socket !== undefined && host.stat(socket) === null) return
+    if (isFirst && socket !== undefined && host.stat(socket) === null) return
     warn(`${name} is reloaded without what was set at run time: ${message} (check its socket)`)
   }
 }

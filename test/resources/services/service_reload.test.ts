@@ -207,7 +207,9 @@ t.test('a failed query of the state is a warning, and the reload continues', asy
   t.match(report.warnings, [/web is reloaded without what was set at run time/])
   t.equal(signals(host), 1)
   const first = await run(causedBy('1', { keep }), new VirtualHost(supervised()))
-  t.strictSame(first.warnings, [], 'without a socket, nothing was set at run time')
+  t.strictSame(first.warnings, [], 'before the first reload, nothing was set at run time')
+  const removed = await run(causedBy('1', { keep }), new VirtualHost(supervised()).given('/srv/state', '1\n'))
+  t.match(removed.warnings, [/web is reloaded without what was set at run time/], 'someone has removed the socket')
 })
 
 t.test('several resources reload one service in a run, each for its own cause', async (t) => {
