@@ -52,7 +52,7 @@ function reachCheck(node: SiteNode, app: BuildoutApp, host: HostReader): HostChe
     what: 'address of the ZEO server',
     run() {
       const problem = reachProblem(node, app, host)
-      return problem === null ? null : warning(problem.message, problem.advice)
+      return problem === null ? null : warning(problem.message, problem.remedy)
     },
   }
 }

@@ -24,7 +24,7 @@ export const zeo_address = defineResource(
   {
     read(host, { server, clients }, context) {
       const problem = loopbackProblem(host, server, clients)
-      if (problem !== null) context.warn(`${problem.message} (${problem.advice})`)
+      if (problem !== null) context.warn(`${problem.message} (${problem.remedy})`)
       return {}
     },
     desired: (_, now) => now,
@@ -35,7 +35,7 @@ export const zeo_address = defineResource(
 interface Problem {
   readonly message: string
   /** Advice for the operator, in the imperative. */
-  readonly advice: string
+  readonly remedy: string
 }
 
 const longestList = 3
@@ -52,7 +52,7 @@ export function loopbackProblem(host: HostReader, release: string, clients: read
   const names = `${clients.slice(0, longestList).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
   return {
     message: `the ZEO server listens on ${address} only (${file}), so the clients of ${names} cannot connect`,
-    advice: `set "address = 0.0.0.0:${port}", or the private address of this host, in the part [zeoserver] of the buildout, and deploy`,
+    remedy: `set "address = 0.0.0.0:${port}", or the private address of this host, in the part [zeoserver] of the buildout, and deploy`,
   }
 }
 

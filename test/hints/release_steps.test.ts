@@ -9,6 +9,7 @@ import { release_cleanup } from '../../resources/releases/release_cleanup.ts'
 import { release_complete } from '../../resources/releases/release_complete.ts'
 import { release_file } from '../../resources/releases/release_file.ts'
 import { Supervisor } from '../../resources/supervisor/client.ts'
+import { zeo_address } from '../../resources/zope/zeo_address.ts'
 import { failureOf } from '../support/contract.ts'
 import { deployed, type FakeHost, set } from '../support/fake_host.ts'
 import { succeeded } from '../support/lifecycle.ts'
@@ -18,6 +19,7 @@ import { proveResources } from '../support/resource_proofs.ts'
 const into = '/srv/site/releases'
 const current = '/srv/site/current'
 const release = `${into}/000001-1a2b3c4d`
+const zeoConfig = `${release}/parts/zeoserver/etc/zeo.conf`
 const copied = { into, shared: '/srv/site/shared', current, repository: '/src/site', scmType: 'directory' as const }
 
 t.test('releases', async (t) => {
@@ -38,6 +40,14 @@ t.test('releases', async (t) => {
       given: mounted,
       broken: (r) => release_cleanup(r, { into, current, keep: 2 }),
       repair: (host) => host.given('/proc/self/mountinfo', ''),
+    },
+    {
+      source: 'resources/zope/zeo_address.ts',
+      hint: 'set "address = 0.0.0.0:8001", or the private address of this host, in the part [zeoserver] of the buildout, and deploy',
+      warning: true,
+      given: (host) => host.given(zeoConfig, '<zeo>\naddress 127.0.0.1:8001\n</zeo>\n'),
+      broken: (r) => zeo_address(r, { app: 'zeoserver', server: release, clients: ['app1'] }),
+      repair: (host) => host.given(zeoConfig, '<zeo>\naddress 0.0.0.0:8001\n</zeo>\n'),
     },
     {
       source: 'resources/releases/release_complete.ts',
