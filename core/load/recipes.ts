@@ -173,7 +173,7 @@ function noRole(file: string, exported: unknown): ConvergeError {
       : typeof exported === 'function'
         ? 'a function'
         : `${typeof exported === 'object' ? 'an' : 'a'} ${typeof exported}`
-  return new ConvergeError(`its default export is no role, but ${what}`, {
+  return new ConvergeError(`its default export is not a role, but ${what}`, {
     code: 'NO_ROLE',
     source: { file },
     hint: "export default role('name', { deploy(r, node) { ... } })",

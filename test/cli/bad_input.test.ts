@@ -234,7 +234,7 @@ recipes({
   },
   'no role': {
     files: { 'recipes/r.ts': 'export default function setup() {}' },
-    says: ['recipes/r.ts: its default export is no role, but a function', "export default role('name'"],
+    says: ['recipes/r.ts: its default export is not a role, but a function', "export default role('name'"],
   },
   'problems in several files': {
     files: {
@@ -244,7 +244,7 @@ recipes({
       'recipes/d.ts': "throw 'words'",
     },
     says: [
-      'recipes/a.ts: its default export is no role, but a number',
+      'recipes/a.ts: its default export is not a role, but a number',
       '@/recipes/b.ts:1:7: ',
       '@/recipes/c.ts:2:7: it cannot be loaded: RangeError: too far',
       '@/recipes/d.ts: it cannot be loaded: words',

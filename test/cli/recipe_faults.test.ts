@@ -108,7 +108,7 @@ export default role('web', { attributes: own, deploy() {} })`,
     name: 'a default export that is undefined',
     recipe: `export default undefined`,
     status: 2,
-    says: [/web\.ts: its default export is no role, but undefined/],
+    says: [/web\.ts: its default export is not a role, but undefined/],
   },
   {
     name: 'process.exit(0) in a recipe',

@@ -40,7 +40,7 @@ const places: Readonly<Record<string, readonly string[]>> = {
       '?key=§',
       '#access_token=§',
     ],
-    ...['/x;jsessionid=§', '?auth=§', '?X-Amz-Signature=§&x=1', '//registry.npmjs.org/:_authToken=§', '//r/:_auth=§'],
+    ...['/x;jsessionid=§', '?auth=§', '?X-Amz-Signature=§&x=1', '//registry.example.com/:_authToken=§', '//r/:_auth=§'],
     ...['https://hooks.slack.com/services/T012/B345/§', 'https://discord.com/api/webhooks/123/§'],
   ],
   headers: [

@@ -104,7 +104,7 @@ t.test('what is asked for, and is not there', (t) => {
       ['000001', 'changed'],
     ],
   )
-  t.equal(recorder(directory).recorder.begin(start).id, '000003', 'its number is taken all the same')
+  t.equal(recorder(directory).recorder.begin(start).id, '000003', 'the unreadable record has used the number')
   t.end()
 })
 

@@ -232,7 +232,7 @@ t.test('after a rollback, who was down gets what the others went back to', async
     { action: 'rollback' },
     { known, only: ['a'] },
   )
-  t.strictSame(part.changes.apps, {}, 'one host by itself says nothing of the stack')
+  t.strictSame(part.changes.apps, {}, 'a rollback of one host changes no commit of the stack')
 })
 
 t.test('one of two apps brings nobody up to date', async (t) => {
