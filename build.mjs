@@ -16,8 +16,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -34,27 +35,38 @@ const replace = (name, filter, contents, resolveDir) => ({
   },
 })
 
-/** Loads each resource type when it is first used: making the schemas of all of them takes 10 ms. */
-function lazyResources() {
-  const directory = `${root}resources`
-  const text = readFileSync(`${directory}/index.ts`, 'utf8')
-  const types = [...text.matchAll(/^export \{ (\w+)(?: as (\w+))? \} from '(\.\/[\w/]+\.ts)'$/gm)]
-  if (types.length !== text.match(/from '\.\//g)?.length)
-    throw new Error('resources/index.ts: expected one export of one resource type on each line')
-  const getters = types.map(([, name, publicName = name, file]) => `${publicName}: () => require('${file}').${name}`)
-  const barrel = `
-    const types = { ${getters.join(', ')} }
-    for (const name in types) {
-      let type
-      Object.defineProperty(exports, name, { enumerable: true, get: () => (type ??= types[name]()) })
+/** Loads what each of these files exports when it is first used: making the schemas of all resource types takes 10 ms. */
+const lazyFiles = ['resources/index.ts', 'recipes/roles.ts', 'recipes/data.ts']
+
+function lazyExports() {
+  const lazyModule = (file) => {
+    const text = readFileSync(`${root}${file}`, 'utf8')
+    const lines = [...text.matchAll(/^export \{ ([\w, ]+) \} from '(\.\/[\w/]+\.ts)'$/gm)]
+    if (lines.length !== text.match(/from '\.\//g)?.length) throw new Error(`${file}: expected each export on one line`)
+    const getters = lines.flatMap(([, names, from]) =>
+      names.split(', ').map((one) => {
+        const [name, publicName = name] = one.split(' as ')
+        return `${publicName}: () => require('${from}').${name}`
+      }),
+    )
+    return `
+    const all = { ${getters.join(', ')} }
+    for (const name in all) {
+      let value
+      Object.defineProperty(exports, name, { enumerable: true, get: () => (value ??= all[name]()) })
     }`
+  }
   return {
-    name: 'resources',
+    name: 'lazy',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /\/index\.ts$/ }, ({ path, resolveDir }) =>
-        resolve(resolveDir, path) === `${directory}/index.ts` ? { path, namespace: 'resources' } : null,
-      )
-      onLoad({ filter: /.*/, namespace: 'resources' }, () => ({ contents: barrel, resolveDir: directory }))
+      onResolve({ filter: /\/(index|roles|data)\.ts$/ }, ({ path, resolveDir }) => {
+        const file = resolve(resolveDir, path)
+        return lazyFiles.some((one) => file === `${root}${one}`) ? { path: file, namespace: 'lazy' } : null
+      })
+      onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({
+        contents: lazyModule(path.slice(root.length)),
+        resolveDir: dirname(path),
+      }))
     },
   }
 }
@@ -87,7 +99,7 @@ const { metafile } = await build({
   define: { CONVERGE_VERSION: JSON.stringify(version), 'import.meta.url': '__url' },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href" },
   plugins: [
-    lazyResources(),
+    lazyExports(),
     // converge prints English messages only. The messages of zod in sixty languages are a third of the bundle.
     replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
     // converge uses only the parser of yargs; the file that exports it imports half of the rest.
@@ -98,10 +110,11 @@ const { metafile } = await build({
   absWorkingDir: root,
   logLevel: 'warning',
 })
-// The module that recipes import outside a run, such as in tests. In a run they get the engine itself.
+requireAscii('converge.cjs')
+// The modules that recipes and their tests import outside a run. In a run, recipes get the engine itself.
 await build({
-  entryPoints: ['recipes/api.ts'],
-  outfile: 'dist/api.cjs',
+  entryPoints: ['recipes/testing/library.ts'],
+  outfile: 'dist/library.cjs',
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -112,6 +125,8 @@ await build({
   absWorkingDir: root,
   logLevel: 'warning',
 })
+writeEntry('api.cjs', 'recipes')
+writeEntry('testing.cjs', 'testing')
 copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
 // Another name for the same program.
@@ -119,6 +134,20 @@ writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'
 writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses(Object.keys(metafile.inputs)))
 writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
+
+/** Fails for a character that start.cjs, which reads latin1, would display as two others. */
+function requireAscii(file) {
+  const found = /.{0,60}[^\x00-\x7f].{0,20}/.exec(readFileSync(`${dist}/${file}`, 'utf8'))
+  // The bundler escapes characters in strings, except in a template with a tag.
+  if (found !== null) throw new Error(`dist/${file} is not ASCII: ${found[0]}`)
+}
+
+/** Writes an entry of the package: a part of the library, with the names by which ES modules import it. */
+function writeEntry(file, part) {
+  const names = Object.keys(createRequire(import.meta.url)(`${dist}/library.cjs`)[part])
+  const annotation = `0 && (module.exports = { ${names.join(', ')} })`
+  writeFileSync(`${dist}/${file}`, `module.exports = require('./library.cjs').${part}\n${annotation}\n`)
+}
 
 /** Returns the licences of all bundled packages. */
 function licenses(inputs) {

@@ -1,19 +1,13 @@
 /** Attributes for features that the cookbook lacks, or has in another form. */
 import * as z from 'zod'
 import { field, group, list, map, orNull } from './fields.ts'
-import { requestHeaders, statusRange, urlPath } from './http.ts'
+import { readinessRequest, urlPath } from './http.ts'
 import { configuredPath, line } from './texts.ts'
 import { flag, integer, number, packages, port } from './values.ts'
 
 const readiness = () =>
   group('When a client that was restarted counts as up, so that the next one may go.', {
-    path: field(urlPath(), '/', 'Path that is asked for.'),
-    status: field(
-      statusRange(),
-      { min: 200, max: 399 },
-      'HTTP status of the answer that counts as ready: {min, max}, or one number.',
-    ),
-    ...requestHeaders(),
+    ...readinessRequest(),
     stay_up_seconds: field(
       number(0),
       5,
@@ -133,7 +127,7 @@ export const converge = () =>
       deployed_apps: field(
         orNull(list(line())),
         null,
-        'Apps that a deploy is for: one that was stopped on purpose and is not among them stays stopped; null means all. Set by `converge stack deploy --app`.',
+        'Apps that a deploy is for; null means all. Another app stays stopped if it was stopped on purpose, and keeps its release if its configuration was rolled back. Set by `converge stack deploy --app`.',
       ),
       deployed: field(
         map(

@@ -1,5 +1,6 @@
 /** The applications of a stack: where each comes from, where it goes, and how it is built. */
 import * as z from 'zod'
+import { expectedRepository } from '../core/model/git_source.ts'
 import { buildoutFields } from './deploy_buildout.ts'
 import { djangoFields } from './deploy_django.ts'
 import { field, group, keyed, list, optional, orNull, withoutNulls } from './fields.ts'
@@ -14,6 +15,7 @@ import {
   path,
   platformPath,
   relativePath,
+  revision,
   text,
 } from './texts.ts'
 import { choice, environment, flag, integer, number, packages, port, variableList } from './values.ts'
@@ -28,7 +30,7 @@ const scm = () =>
       'Kind of source; `directory` is a plain directory of this host, for development.',
     ),
     repository: optional(line(), 'Where the source is: a URL, an scp-like address, a path.'),
-    revision: optional(line(), 'Branch, tag or commit; the default branch where there is none.'),
+    revision: optional(revision(), 'Branch, tag or commit; the default branch where there is none.'),
     commit: optional(
       commit(),
       'The commit, in full, that `revision` is taken to be: nobody asks the repository then; `--revision` goes before it.',
@@ -42,6 +44,10 @@ const scm = () =>
     }),
     user: optional(line(), 'Account for sources fetched through HTTP.'),
     password: optional(line(), 'Password of that account.', { sensitive: true }),
+  }).superRefine(({ scm_type = 'git', repository = '' }, context) => {
+    const isDeployable = !refusedTypes.some((type) => type === scm_type)
+    const message = isDeployable && repository !== '' ? expectedRepository(repository) : null
+    if (message !== null) context.addIssue({ code: 'custom', path: ['repository'], message })
   })
 
 const smokeTest = () =>

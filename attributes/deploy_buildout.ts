@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { field, group, list, optional, orNull, required, withoutNulls } from './fields.ts'
 import { urlPath } from './http.ts'
-import { accountName, line, links, relativePath, sha256, text } from './texts.ts'
+import { accountName, buildoutName, line, links, pattern, relativePath, sha256, text } from './texts.ts'
 import { choice, environment, flag, number, port, wordList } from './values.ts'
 
 const cacheArchive = () =>
@@ -21,10 +21,14 @@ const cacheArchive = () =>
     sha256: optional(sha256(), 'Digest the archive must have, as hexadecimal SHA-256.', { mirrors: '' }),
   })
 
+/** A command line with more than slashes and blanks. */
+const command = () =>
+  pattern(/^(?=.*[^\s/])[^\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]*$/, 'a command on one line, such as bin/worker')
+
 const initCommand = () =>
   withoutNulls({
     name: optional(line(), 'Name of the program; the number of the command where there is none.'),
-    cmd: required(line(), 'Command, below `current`, e.g. `bin/worker`.'),
+    cmd: required(command(), 'Command, below `current`, e.g. `bin/worker`.'),
     args: optional(line(), 'Arguments of the command.'),
     delay: optional(number(0), 'Pause before this program when programs restart one after the other; default 0.', {
       unit: 'seconds',
@@ -61,7 +65,11 @@ export const buildoutFields = () => ({
   config_template: field(line(), 'deploy.cfg.erb', 'Template of the configuration.', {
     unused: 'put what the template adds into buildout_additional_config, or into a file that buildout_extends names',
   }),
-  extends: field(list(line()), ['buildout.cfg'], 'Files of the repository that the generated configuration extends.'),
+  extends: field(
+    list(buildoutName()),
+    ['buildout.cfg'],
+    'Files of the repository that the generated configuration extends.',
+  ),
   config_cookbook: field(orNull(line()), null, 'Cookbook that holds the template.', {
     unused: 'put what the template adds into buildout_additional_config, or into a file that buildout_extends names',
   }),
@@ -73,7 +81,7 @@ export const buildoutFields = () => ({
     { unused: 'list the programs of that part in buildout_init_commands: the supervisor of the host runs them' },
   ),
   inherit_parts: field(flag(), true, 'Adds to the parts of the extended files instead of replacing them.'),
-  parts_to_include: field(list(line()), [], 'Further parts to build.'),
+  parts_to_include: field(list(buildoutName()), [], 'Further parts to build.'),
   additional_config: field(text(), '', 'Text put into the generated configuration as it is.'),
   debug: field(flag(), false, 'Debug mode, for templates that read it.', {
     unused: 'set debug-mode in the [client1] of the site, or in buildout_additional_config',

@@ -33,8 +33,8 @@ export function optional<S extends z.ZodType>(schema: S, description: string, no
   return noted(schema.optional(), { description, ...notes })
 }
 
-/** An attribute of a cookbook that converge does not implement: it is compared with its default, and takes any value. */
-export function kept(value: unknown, description: string, notes: Notes = {}): z.ZodDefault<z.ZodUnknown> {
+/** An attribute of a cookbook that converge does not implement. It takes any value; a run reports it if it differs from its default. */
+export function unimplemented(value: unknown, description: string, notes: Notes = {}): z.ZodDefault<z.ZodUnknown> {
   return field(z.unknown(), value as never, description, notes)
 }
 
@@ -79,4 +79,9 @@ export function keyed<V extends z.ZodType, R>(
     for (const [name, entry] of Object.entries(entries)) filled[name] = fill(entry as z.output<V>, name)
     return filled
   })
+}
+
+/** Takes null for a group that is not set, as in JSON for which converge reads nothing of the group. */
+export function orAbsent<S extends z.ZodType>(make: () => S) {
+  return () => z.preprocess((value) => value ?? undefined, make())
 }

@@ -18,8 +18,19 @@ export const statusRange = () =>
 
 const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'the name of an HTTP header' })
 
+/** The request of a readiness check, and the status of the answer that it expects. */
+export const readinessRequest = () => ({
+  path: field(urlPath(), '/', 'Path that is asked for.'),
+  status: field(
+    statusRange(),
+    { min: 200, max: 399 },
+    'HTTP status of the answer that counts as ready: {min, max}, or one number.',
+  ),
+  ...requestHeaders(),
+})
+
 /** Headers of a readiness request. */
-export const requestHeaders = () => ({
+const requestHeaders = () => ({
   host: field(
     orNull(line()),
     null,

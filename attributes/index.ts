@@ -1,5 +1,5 @@
 /** The schemas of all attributes, by top-level key; each is made when it is first asked for. */
-import type { ZodType } from 'zod'
+import type { ZodType, z } from 'zod'
 import type { AttributesOf } from '../core/node/node.ts'
 import { derivedDefaults, sensitivePathsOf } from '../core/node/notes.ts'
 import { apt } from './apt.ts'
@@ -12,6 +12,7 @@ import { deploy_python } from './deploy_python.ts'
 import { ebs_snapshots } from './ebs_snapshots.ts'
 import { haproxy } from './haproxy.ts'
 import { jetty_app } from './jetty_app.ts'
+import { memcached } from './memcached.ts'
 import { new_relic } from './new_relic.ts'
 import { newrelic } from './newrelic.ts'
 import { nginx_plone } from './nginx_plone.ts'
@@ -41,6 +42,7 @@ const makers = {
   varnish_plone,
   varnish,
   redis,
+  memcached,
   haproxy,
   certbot_domains,
   certbot_email,
@@ -64,6 +66,32 @@ export type AttributeSchemas = { readonly [K in keyof Makers]: ReturnType<Makers
 
 /** All attributes, with defaults filled in. */
 export type Attributes = AttributesOf<AttributeSchemas>
+
+/** All attributes as users write them. */
+export type AttributeInputs = {
+  readonly [K in keyof AttributeSchemas]: Written<z.input<AttributeSchemas[K]>, z.output<AttributeSchemas[K]>>
+}
+
+/** Schemas that convert a value accept anything, for the compiler: this is what they convert. */
+type Written<I, O> = unknown extends I
+  ? Spelled<O>
+  : I extends readonly (infer E)[]
+    ? readonly Written<E, O extends readonly (infer F)[] ? F : unknown>[]
+    : I extends object
+      ? { readonly [K in keyof I]: Written<I[K], K extends keyof O ? O[K] : unknown> }
+      : I
+
+type Spelled<O> = O extends boolean
+  ? boolean | 'true' | 'false'
+  : O extends number
+    ? number | string
+    : O extends string
+      ? string extends O
+        ? string | number | readonly string[]
+        : O
+      : O extends null | undefined
+        ? O
+        : unknown
 
 /** The schemas by top-level key. Making them all takes some milliseconds: a run needs a few, and makes only those. */
 export const attributeSchemas: AttributeSchemas & Readonly<Record<string, ZodType>> = Object.assign(

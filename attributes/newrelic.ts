@@ -1,6 +1,6 @@
 /** The New Relic agents and what they report. */
 
-import { field, group, kept, optional } from './fields.ts'
+import { field, group, optional, unimplemented } from './fields.ts'
 import { line, path } from './texts.ts'
 import { choice, flag } from './values.ts'
 
@@ -61,8 +61,8 @@ export const newrelic = () =>
         'The agent for Python.',
         {
           config_file: field(path(), '/etc/newrelic/newrelic.ini', 'File that the agent reads.'),
-          python_version: kept('2.100.0.84', 'Version of the agent.', pinned),
-          python_venv: kept(null, 'Virtualenv that the agent is installed into.', pinned),
+          python_version: unimplemented('2.100.0.84', 'Version of the agent.', pinned),
+          python_venv: unimplemented(null, 'Virtualenv that the agent is installed into.', pinned),
         },
         { open: true, needs: 'plone_instances.newrelic_tracing', unusedRest: pinned.unused },
       ),

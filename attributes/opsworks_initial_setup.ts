@@ -27,9 +27,9 @@ const belowMountPoint = {
 /** Mount points that the platform used; data may lie below one that the attributes do not name. */
 const mountPoints = ['/mnt', '/media/ephemeral0'] as const
 
-/** @param given what all layers say */
-export function platformDefaults(given: JsonObject): JsonObject | null {
-  const setup = given.opsworks_initial_setup
+/** @param attributes what all layers say */
+export function platformDefaults(attributes: JsonObject): JsonObject | null {
+  const setup = attributes.opsworks_initial_setup
   const mount = isObject(setup) ? setup.ephemeral_mount_point : undefined
   if (typeof mount !== 'string' || !/^\/[^\r\n\0]*[^/]/.test(mount)) return null
   return below(mount.replace(/\/+$/, ''), belowMountPoint)
@@ -44,6 +44,8 @@ function below(mount: string, tree: object): JsonObject {
 }
 
 /** All places where the platform, or an earlier version of converge, may have put this data. */
-export function platformPlaces(mount: string | null, path: '/shared/zodb/filestorage' | '/shared/solr'): string[] {
-  return [...new Set([...(mount === null ? [] : [mount]), '', ...mountPoints].map((one) => `${one}${path}`))]
+export function platformPaths(mount: string | null, path: '/shared/zodb/filestorage' | '/shared/solr'): string[] {
+  return [
+    ...new Set([...(mount === null ? [] : [mount]), '', ...mountPoints].map((mountPoint) => `${mountPoint}${path}`)),
+  ]
 }

@@ -1,7 +1,6 @@
 /** Settings of cookbooks that converge does not implement: each one that is set is reported with what to do instead. */
-import * as z from 'zod'
 import { deploy_django } from './deploy_django.ts'
-import { group, kept } from './fields.ts'
+import { group, orAbsent, unimplemented } from './fields.ts'
 
 const nfs = () =>
   group(
@@ -10,17 +9,17 @@ const nfs = () =>
       port: group(
         'Fixed ports of its daemons, for firewalls.',
         {
-          statd: kept(32_765, 'Port of rpc.statd.'),
-          statd_out: kept(32_766, 'Port that rpc.statd sends from.'),
-          mountd: kept(32_767, 'Port of rpc.mountd.'),
-          lockd: kept(32_768, 'Port of the lock manager.'),
+          statd: unimplemented(32_765, 'Port of rpc.statd.'),
+          statd_out: unimplemented(32_766, 'Port that rpc.statd sends from.'),
+          mountd: unimplemented(32_767, 'Port of rpc.mountd.'),
+          lockd: unimplemented(32_768, 'Port of the lock manager.'),
         },
         { open: true },
       ),
-      threads: kept(8, 'Threads of the server.'),
-      v2: kept(null, 'Whether it speaks version 2.'),
-      v3: kept(null, 'Whether it speaks version 3.'),
-      v4: kept(null, 'Whether it speaks version 4.'),
+      threads: unimplemented(8, 'Threads of the server.'),
+      v2: unimplemented(null, 'Whether it speaks version 2.'),
+      v3: unimplemented(null, 'Whether it speaks version 3.'),
+      v4: unimplemented(null, 'Whether it speaks version 4.'),
     },
     {
       cookbook: 'nfs',
@@ -40,38 +39,22 @@ const glusterfs = () =>
     },
   )
 
-const memcached = () =>
-  group(
-    'The memcached server.',
-    {
-      memory: kept(512, 'Memory for what it stores.', { unit: 'megabytes' }),
-      port: kept(11_211, 'Port it listens at.'),
-      user: kept('nobody', 'Account that runs it.'),
-      max_connections: kept('4096', 'Connections it accepts at a time.'),
-    },
-    {
-      cookbook: 'memcached',
-      open: true,
-      unused: 'install memcached with converge.packages and the role base, and set it up in /etc/memcached.conf',
-    },
-  )
-
 const papertrail = () =>
   group(
     'Sends the log of the host to Papertrail.',
     {
-      remote_host: kept('logs.papertrailapp.com', 'Host that receives the log.'),
-      remote_port: kept(null, 'Port of that host.'),
-      cert_file: kept('/etc/papertrail-bundle.pem', 'Certificates that the host is checked against.'),
-      cert_url: kept('https://papertrailapp.com/tools/papertrail-bundle.pem', 'Where they are fetched from.'),
-      permitted_peer: kept('*.papertrailapp.com', 'Name that the certificate of the host must have.'),
-      hostname_name: kept('', 'Name under which this host logs.'),
-      hostname_cmd: kept('', 'Command that prints that name.'),
-      resume_retry_count: kept(-1, 'How often a failed transfer is tried again; -1 for no limit.'),
-      queue_disk_space: kept('100M', 'Room for the queue on disk.'),
-      queue_size: kept(100_000, 'Messages in the queue.'),
-      queue_file_name: kept('papertrailqueue', 'Name of the queue on disk.'),
-      watch_files: kept({}, 'Further log files to send: path to tag.'),
+      remote_host: unimplemented('logs.papertrailapp.com', 'Host that receives the log.'),
+      remote_port: unimplemented(null, 'Port of that host.'),
+      cert_file: unimplemented('/etc/papertrail-bundle.pem', 'Certificates that the host is checked against.'),
+      cert_url: unimplemented('https://papertrailapp.com/tools/papertrail-bundle.pem', 'Where they are fetched from.'),
+      permitted_peer: unimplemented('*.papertrailapp.com', 'Name that the certificate of the host must have.'),
+      hostname_name: unimplemented('', 'Name under which this host logs.'),
+      hostname_cmd: unimplemented('', 'Command that prints that name.'),
+      resume_retry_count: unimplemented(-1, 'How often a failed transfer is tried again; -1 for no limit.'),
+      queue_disk_space: unimplemented('100M', 'Room for the queue on disk.'),
+      queue_size: unimplemented(100_000, 'Messages in the queue.'),
+      queue_file_name: unimplemented('papertrailqueue', 'Name of the queue on disk.'),
+      watch_files: unimplemented({}, 'Further log files to send: path to tag.'),
     },
     {
       cookbook: 'papertrail',
@@ -84,11 +67,11 @@ const certbot = () =>
   group(
     'How certbot asks for certificates.',
     {
-      config_dir: kept('/etc/letsencrypt', 'Directory that it keeps certificates in.', {
+      config_dir: unimplemented('/etc/letsencrypt', 'Directory that it keeps certificates in.', {
         unused: 'remove it: certbot keeps its certificates in /etc/letsencrypt',
       }),
-      server: kept(null, 'Address of the certificate authority.'),
-      staging: kept(false, 'Asks for certificates that are for tests only.'),
+      server: unimplemented(null, 'Address of the certificate authority.'),
+      staging: unimplemented(false, 'Asks for certificates that are for tests only.'),
     },
     {
       cookbook: 'certbot',
@@ -100,7 +83,7 @@ const certbot = () =>
 const system = () =>
   group(
     'Settings of the operating system.',
-    { timezone: kept(null, 'Time zone of the host; the times of packing and backups follow it.') },
+    { timezone: unimplemented(null, 'Time zone of the host; the times of packing and backups follow it.') },
     {
       cookbook: 'plone_buildout',
       open: true,
@@ -111,7 +94,7 @@ const system = () =>
 const python = () =>
   group(
     'How the cookbook installed Python.',
-    { virtualenv_version: kept('16.7.10', 'Version of virtualenv.') },
+    { virtualenv_version: unimplemented('16.7.10', 'Version of virtualenv.') },
     {
       cookbook: 'python',
       open: true,
@@ -137,7 +120,7 @@ const logrotate = () =>
   group(
     'How long logs of apps are kept.',
     {
-      rotate: kept(30, 'Rotated logs that are kept of each app.', {
+      rotate: unimplemented(30, 'Rotated logs that are kept of each app.', {
         unused: 'remove it: converge rotates the logs of an app weekly or at 100 MB, and keeps eight of each',
       }),
     },
@@ -156,22 +139,15 @@ const nginx = () =>
   )
 
 const varnish_purge_urls = () =>
-  kept([], 'Regular expressions of the paths that the recipe varnish-purge bans.', {
+  unimplemented([], 'Regular expressions of the paths that the recipe varnish-purge bans.', {
     unused: 'ban the pages of the site with: converge --event ban --role frontend',
     mirrors: "plone_buildout: node['varnish_purge_urls']",
   })
-
-/** Takes null for a group that is not set: converge never looked into these. */
-const orAbsent =
-  <S extends z.ZodType>(make: () => S) =>
-  () =>
-    z.preprocess((value) => value ?? undefined, make())
 
 /** By top-level key. */
 export const otherCookbooks = {
   nfs: orAbsent(nfs),
   glusterfs: orAbsent(glusterfs),
-  memcached: orAbsent(memcached),
   papertrail: orAbsent(papertrail),
   certbot: orAbsent(certbot),
   system: orAbsent(system),

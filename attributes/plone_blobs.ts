@@ -9,6 +9,20 @@ const byHand = {
     'export and mount the blobs with /etc/exports and /etc/fstab, and name the mounted directory in plone_blobs.blob_dir',
 }
 
+/** The network file systems that a role requires at the blob directory. */
+export const blobMounts = () => ({
+  nfs_blobs: field(
+    flag(),
+    false,
+    'States that the blob directory is on an NFS mount: a run fails where none is mounted. converge mounts nothing.',
+  ),
+  gluster_blobs: field(
+    flag(),
+    false,
+    'States that the blob directory is on a mounted GlusterFS volume: a run fails where none is mounted. converge mounts nothing.',
+  ),
+})
+
 export const plone_blobs = () =>
   group(
     'Blob storage that the ZEO server and its clients share.',

@@ -1,7 +1,8 @@
 /** The Zope clients: how many, with which storage, and what goes along with them. */
 import * as z from 'zod'
 import { field, group, map, optional, orNull } from './fields.ts'
-import { buildoutFile, line, text } from './texts.ts'
+import { blobMounts } from './plone_blobs.ts'
+import { buildoutFile, buildoutName, line, text } from './texts.ts'
 import { choice, flag, integer, number, port, words } from './values.ts'
 
 const relstorage = () =>
@@ -31,7 +32,7 @@ const relstorage = () =>
         true,
         'Caches objects in memcached: adds pylibmc and sets `servers` in [memcached], which the `cache-servers` of the site refers to.',
       ),
-      config: field(line(), 'cfg/relstorage.cfg', 'Buildout file, in the repository, that sets RelStorage up.'),
+      config: field(buildoutName(), 'cfg/relstorage.cfg', 'Buildout file, in the repository, that sets RelStorage up.'),
       cache_servers: field(
         orNull(words()),
         null,
@@ -60,16 +61,7 @@ const storage = () => ({
     true,
     'Reads blobs from the shared directory instead of fetching them through the server.',
   ),
-  nfs_blobs: field(
-    flag(),
-    false,
-    'States that the blob directory is on an NFS mount: a run fails where none is mounted. converge mounts nothing.',
-  ),
-  gluster_blobs: field(
-    flag(),
-    false,
-    'States that the blob directory is on a mounted GlusterFS volume: a run fails where none is mounted. converge mounts nothing.',
-  ),
+  ...blobMounts(),
 })
 
 const withCelery = { needs: 'plone_instances.enable_celery' }
@@ -97,6 +89,12 @@ const companions = () => ({
     {
       host: field(orNull(line()), null, 'Fixed host of the broker; null looks it up in the layer.'),
       port: field(port(), 6379, 'TCP port of the broker.'),
+      password: field(
+        orNull(line()),
+        null,
+        'Password of the broker, as option `password` of the section [celery-broker]; null takes `redis.config.requirepass`.',
+        { sensitive: true, mirrors: '' },
+      ),
     },
     withCelery,
   ),

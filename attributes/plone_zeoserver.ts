@@ -1,6 +1,7 @@
 /** The ZEO server: what it stores, packs and backs up. */
 import * as z from 'zod'
 import { field, group, orNull } from './fields.ts'
+import { blobMounts } from './plone_blobs.ts'
 import { buildoutFile, line, path } from './texts.ts'
 import { flag } from './values.ts'
 
@@ -27,16 +28,7 @@ export const plone_zeoserver = () =>
         '/shared/zodb/filestorage',
         'Directory that holds Data.fs; the release directories link to it. Null keeps it below `shared/var`.',
       ),
-      nfs_blobs: field(
-        flag(),
-        false,
-        'States that the blob directory is on an NFS mount: a run fails where none is mounted. converge mounts nothing.',
-      ),
-      gluster_blobs: field(
-        flag(),
-        false,
-        'States that the blob directory is on a mounted GlusterFS volume: a run fails where none is mounted. converge mounts nothing.',
-      ),
+      ...blobMounts(),
       readiness: group(
         'When the server counts as up.',
         {

@@ -1,42 +1,70 @@
-/** The Redis server, broker of Celery. */
-import { field, group, kept } from './fields.ts'
-import { line, path } from './texts.ts'
+/** The Redis server of the role broker. */
+import { field, group, orNull, unimplemented } from './fields.ts'
+import { configuredPath, line, listenAddresses, pattern } from './texts.ts'
+import { choice, integer, port } from './values.ts'
+
+const fileName = () => pattern(/^[\w.-]+$/, 'a file name of letters, digits, ".", "_" and "-"')
 
 export const redis = () =>
   group(
-    'The Redis server.',
+    'The Redis server of the role broker.',
     {
       config: group(
         'Settings of redis.conf.',
         {
-          listen_addr: field(line(), '0.0.0.0', 'Address Redis listens at.'),
-          dir: field(path(), '/redis', 'Directory Redis keeps its data in.'),
-          listen_port: kept('6379', 'Port Redis listens at.'),
-          dbfilename: kept('dump.rdb', 'Name of the file with its data.'),
-          databases: kept(16, 'Number of databases.'),
-          timeout: kept(300, 'When idle connections are closed.', { unit: 'seconds' }),
-          loglevel: kept('warning', 'Least severe messages of its log.'),
-          logfile: kept('stdout', 'File of its log.'),
-          daemonize: kept('yes', 'Runs in the background.'),
-          pidfile: kept('/var/run/redis.pid', 'File with its process id.'),
-          appendonly: kept('no', 'Appends each change to a file.'),
-          appendfsync: kept('everysec', 'When that file is flushed.'),
-          rdbcompression: kept('yes', 'Compresses the file with its data.'),
+          listen_addr: field(
+            orNull(listenAddresses()),
+            null,
+            'Addresses Redis listens at, with spaces between them; null: loopback, and the private address of the host if the stack has other hosts.',
+          ),
+          listen_port: field(port(), 6379, 'Port Redis listens at. The clients take `plone_instances.broker.port`.'),
+          requirepass: field(
+            orNull(line()),
+            null,
+            'Password that clients must send. Required if Redis listens at other addresses than loopback; "" for none.',
+            { sensitive: true, mirrors: 'redis.conf: requirepass' },
+          ),
+          dir: field(configuredPath(), '/redis', 'Directory Redis keeps its data in.'),
+          dbfilename: field(fileName(), 'dump.rdb', 'Name of the file with its data.'),
+          databases: field(integer(1), 16, 'Number of databases.'),
+          timeout: field(integer(0), 300, 'When idle connections are closed; 0 for never.', { unit: 'seconds' }),
+          loglevel: field(
+            choice(['debug', 'verbose', 'notice', 'warning']),
+            'warning',
+            'Least severe messages of its log.',
+          ),
+          appendonly: field(
+            choice(['yes', 'no']),
+            'no',
+            'Appends each change to a file, so that a crash loses at most a second.',
+          ),
+          appendfsync: field(choice(['always', 'everysec', 'no']), 'everysec', 'When that file is flushed.', {
+            needs: 'redis.config.appendonly',
+          }),
+          rdbcompression: field(choice(['yes', 'no']), 'yes', 'Compresses the file with its data.'),
+          logfile: unimplemented('stdout', 'File of its log.', {
+            unused: 'remove it: the log is /var/log/redis/redis-server.log, which the package rotates',
+          }),
+          daemonize: unimplemented('yes', 'Runs in the background.', { unused: 'remove it: systemd decides' }),
+          pidfile: unimplemented('/var/run/redis.pid', 'File with its process id.', {
+            unused: 'remove it: the unit of the package names the file',
+          }),
           vm: group(
             'Virtual memory of old Redis versions.',
-            { vm_swap_file: field(path(), '/redis/redis.swap', 'File that values are swapped out to.') },
-            { open: true },
+            {
+              vm_swap_file: field(configuredPath(), '/redis/redis.swap', 'File that values were swapped out to.', {
+                unused: 'remove it: Redis has had no virtual memory since version 2.6',
+              }),
+            },
+            { open: true, unused: 'remove it: Redis has had no virtual memory since version 2.6' },
           ),
         },
-        { open: true },
+        { open: true, unusedRest: 'remove it: redis.conf has the settings of this group only' },
       ),
-      user: kept('redis', 'Account that runs it.'),
-      group: kept('redis', 'Group of that account.'),
+      user: unimplemented('redis', 'Account that runs it.', { unused: 'remove it: the package runs Redis as redis' }),
+      group: unimplemented('redis', 'Group of that account.', {
+        unused: 'remove it: the package runs Redis as redis',
+      }),
     },
-    {
-      cookbook: 'redis',
-      open: true,
-      unused:
-        'install redis-server with converge.packages and the role base, set it up in /etc/redis/redis.conf, and name it in plone_instances.broker',
-    },
+    { cookbook: 'redis', open: true },
   )

@@ -1,6 +1,7 @@
 /** Schemas for attributes that are texts: lines, paths, names, and words of configuration files. */
 import * as z from 'zod'
 import { expectedDomain } from '../core/model/domain_name.ts'
+import { expectedRevision } from '../core/model/git_source.ts'
 import { noted, shared } from './schema_notes.ts'
 
 const wholeNumber = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value)
@@ -26,8 +27,8 @@ export const line = () =>
   )
 
 /** Text of one kind. */
-export const pattern = (regex: RegExp, what: string) =>
-  noted(z.preprocess(textOf, z.string().regex(regex, { error: what })), textNotes)
+export const pattern = (regex: RegExp, expected: string) =>
+  noted(z.preprocess(textOf, z.string().regex(regex, { error: expected })), textNotes)
 
 const trimmed = (value: unknown): unknown => {
   const text = textOf(value)
@@ -35,8 +36,8 @@ const trimmed = (value: unknown): unknown => {
 }
 
 /** Text of one kind, without blanks at its ends. */
-const notation = (key: string, regex: RegExp, what: string) =>
-  shared(key, () => noted(z.preprocess(trimmed, z.string().regex(regex, { error: what })), textNotes))
+const notation = (key: string, regex: RegExp, expected: string) =>
+  shared(key, () => noted(z.preprocess(trimmed, z.string().regex(regex, { error: expected })), textNotes))
 
 /** A time as haproxy.cfg has it. */
 export const haproxyTime = () =>
@@ -52,23 +53,44 @@ export const printableWord = () => notation('printableWord', /^[!-~]+$/, 'one wo
 export const haproxyWords = () =>
   notation('haproxyWords', /^[\w()., -]+$/, 'words in HAProxy notation, such as leastconn')
 
-export const buildoutFile = () =>
-  shared('buildoutFile', () => pattern(/^(?=.*\S)[^\0-\x08\n-\x1f\x7f]*$/, 'the name of a buildout file'))
+/** A name in a list of buildout, in which `#` and `;` would begin a comment. */
+export const buildoutName = () =>
+  notation('buildoutName', /^(?![#;])[^\0-\x08\n-\x1f\x7f]*$/, 'a name on one line without # or ; at its start')
 
-/** A host name that a web server answers for; may have a wildcard or be a regular expression of nginx. */
-export const domainName = () =>
-  shared('domainName', () =>
+/** Addresses that a server listens at, with spaces between them. */
+export const listenAddresses = () =>
+  notation('listenAddresses', /^[\w.:*-]+([ ,]+[\w.:*-]+)*$/, 'IP addresses or host names with spaces between them')
+
+export const buildoutFile = () =>
+  notation(
+    'buildoutFile',
+    /^(?![#;])[^\0-\x08\n-\x1f\x7f]+$/,
+    'the name of a buildout file, on one line without # or ; at its start',
+  )
+
+/**
+ * Text of one kind.
+ * @param expected returns what is expected instead of a text; null for a valid one
+ */
+const checkedText = (key: string, expected: (text: string) => string | null) =>
+  shared(key, () =>
     noted(
       z.preprocess(
         textOf,
         z.string().superRefine((text, context) => {
-          const message = expectedDomain(text)
+          const message = expected(text)
           if (message !== null) context.addIssue({ code: 'custom', message })
         }),
       ),
       textNotes,
     ),
   )
+
+/** A host name that a web server answers for; may have a wildcard or be a regular expression of nginx. */
+export const domainName = () => checkedText('domainName', expectedDomain)
+
+/** A revision of a git repository; an empty one means none. */
+export const revision = () => checkedText('revision', (text) => (text === '' ? null : expectedRevision(text)))
 
 /** A size as nginx writes it: it stands in its configuration as it is. */
 export const nginxSize = () =>

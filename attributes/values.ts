@@ -68,11 +68,14 @@ export const choice = <const W extends readonly [string, ...string[]], const U e
     ),
   )
 
-/** Words separated by spaces; a list of them is accepted. */
+/** Words on one line, separated by spaces; a list of them is accepted. */
 export const words = () =>
   shared('words', () =>
     noted(
-      z.preprocess((value) => (Array.isArray(value) ? value.join(' ') : value), z.string()),
+      z.preprocess(
+        (value) => (Array.isArray(value) ? value.join(' ') : value),
+        z.string().regex(/^[^\0-\x08\n-\x1f\x7f]*$/, { error: 'words on one line' }),
+      ),
       { accepts: 'text or list', verbatim: true },
     ),
   )
@@ -132,7 +135,15 @@ export const packages = () =>
     noted(
       z.preprocess(
         packagesOf,
-        z.array(z.object({ name: line(), version: z.nullable(line()) }, { error: 'a name or [name, version]' })),
+        z.array(
+          z.object(
+            {
+              name: line().describe('Name of the package.'),
+              version: z.nullable(line()).describe('Version to install; null for the newest.'),
+            },
+            { error: 'a name or [name, version]' },
+          ),
+        ),
       ),
       {
         accepts: 'packages',
@@ -142,14 +153,14 @@ export const packages = () =>
   )
 
 function packagesOf(value: unknown): unknown {
-  const one = (name: unknown, version: unknown) => ({
+  const entry = (name: unknown, version: unknown) => ({
     name,
     version: version === '' || version === undefined ? null : version,
   })
   if (Array.isArray(value))
     return value.map((item: unknown) =>
-      typeof item === 'string' ? one(item, null) : Array.isArray(item) ? one(item[0], item[1]) : item,
+      typeof item === 'string' ? entry(item, null) : Array.isArray(item) ? entry(item[0], item[1]) : item,
     )
   if (typeof value !== 'object' || value === null) return value
-  return Object.entries(value).map(([name, version]) => one(name, version))
+  return Object.entries(value).map(([name, version]) => entry(name, version))
 }

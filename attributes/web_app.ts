@@ -1,20 +1,13 @@
 /** Attributes that all apps behind a web server have. */
-
 import { field, group, list, orNull } from './fields.ts'
-import { requestHeaders, statusRange, urlPath } from './http.ts'
+import { readinessRequest } from './http.ts'
 import { domainName, text } from './texts.ts'
 import { integer, number, port } from './values.ts'
 
 /** The health check that a new process or a new release must pass before it gets requests. */
-export const health = (what: string) =>
-  group(`The check that ${what} must pass before it gets requests.`, {
-    path: field(urlPath(), '/', 'Path that is asked for.'),
-    status: field(
-      statusRange(),
-      { min: 200, max: 399 },
-      'HTTP status of the answer that counts as ready: {min, max}, or one number.',
-    ),
-    ...requestHeaders(),
+export const health = (subject: string) =>
+  group(`The check that ${subject} must pass before it gets requests.`, {
+    ...readinessRequest(),
     deadline_seconds: field(number(1), 120, 'How long it may take to answer so.', { unit: 'seconds' }),
   })
 

@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ZodType } from 'zod'
 import { attributeSchemas } from '../attributes/index.ts'
-import { placeholderOf, synopsisOf } from '../core/cli/help.ts'
-import { type CommandSpec, commands } from '../core/cli/options.ts'
+import { placeholderOf, synopsisOf } from '../core/cli/command_line/help.ts'
+import { type CommandSpec, commands } from '../core/cli/command_specs/list.ts'
 import { stackJsonSchema } from '../core/fleet/stack/json_schema.ts'
 import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
 import { describeResource } from '../core/report/reference.ts'
@@ -25,12 +25,12 @@ Every resource also takes \`when\`, \`onlyIf\`, \`notIf\`, \`retries\`, \`retryD
   for (const name of Object.keys(definitions).sort()) {
     const definition = definitions[name]
     if (!definition) continue
-    const { doc, mirrors, props, examples } = describeResource(definition)
+    const { functionName, doc, mirrors, props, examples } = describeResource(definition)
     parts.push(`## ${name}\n\n${doc}${mirrors ? `\n\nMirrors: ${mirrors}.` : ''}\n`)
     parts.push('| property | type | |\n|---|---|---|')
     for (const prop of props)
       parts.push(`| \`${prop.name}\`${prop.required ? '' : ' (optional)'} | ${cell(prop.type)} | ${cell(prop.doc)} |`)
-    parts.push('', '```ts', ...examples.map((example) => `${name}(r, ${example})`), '```', '')
+    parts.push('', '```ts', ...examples.map((example) => `${functionName}(r, ${example})`), '```', '')
   }
   return `${parts.join('\n')}\n`
 }
@@ -118,8 +118,9 @@ function stackPage(): string {
   const rows: string[] = []
   walk(stackJsonSchema({}), [], rows)
   return `# Stack file\n${note}
-The keys of a stack file; \`*\` stands for a name that you choose. [How to write one](../stack.md). A text may come from a file or a variable:
-\`{"$file": "PATH"}\`, \`{"$env": "NAME"}\`. \`converge stack schema\` prints this page as JSON Schema for your editor.
+The keys of a stack file; \`*\` stands for a name that you choose. [How to write one](../stack.md). A text may be [a reference](../stack.md#secrets):
+\`{"$file": "PATH"}\`, \`{"$env": "NAME"}\`, \`{"$age": "FILE", "key": "NAME"}\`, \`{"$sops": "FILE", "key": "NAME"}\`,
+\`{"$command": ["PROGRAM", "ARGUMENT"]}\`. \`converge stack schema\` prints this page as JSON Schema for your editor.
 
 | key | type | |
 |---|---|---|
@@ -144,16 +145,16 @@ invalid input, 3 something changed (with \`--detailed-exit-code\`).
 }
 
 function commandSection(spec: CommandSpec): string {
-  const { name, describe, details, options, examples } = spec
+  const { name, description, details, options, examples } = spec
   const title = name === 'apply' ? 'apply (or no command at all)' : synopsisOf(spec)
   const rows = Object.entries(options).map(([option, spec]) => {
-    const { describe: text, alias, default: standard } = spec
+    const { description: text, alias, default: standard } = spec
     const short = alias === undefined ? '' : `, \`-${alias}\``
     const shown = `\`--${option}${placeholderOf(spec)}\`${short}`
     return `| ${shown} | ${cell(text)}${standard === undefined ? '' : `. Default: \`${standard}\`.`} |`
   })
   const lines = examples.map(([line, text]) => `${line.replace('$0', 'converge')}   # ${text}`)
-  const parts = [`## ${title}`, `${describe}.${details ? ` ${details}` : ''}`]
+  const parts = [`## ${title}`, `${description}.${details ? ` ${details}` : ''}`]
   if (lines.length > 0) parts.push(`\`\`\`\n${lines.join('\n')}\n\`\`\``)
   if (rows.length > 0)
     parts.push(

@@ -30,6 +30,14 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: "Schedules Celery's periodic tasks; beside zeo-client, on one host",
       load: async () => (await import('./celerybeat/role.ts')).default,
     },
+    broker: {
+      doc: 'Redis, the broker of Celery',
+      load: async () => (await import('./broker/role.ts')).default,
+    },
+    memcached: {
+      doc: 'memcached, the cache of RelStorage',
+      load: async () => (await import('./memcached/role.ts')).default,
+    },
     'port-app': {
       doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
       load: async () => (await import('./port_app/role.ts')).default,
@@ -52,15 +60,17 @@ export const catalogue: Catalogue<SiteNode> = {
   node: recipeNode,
   resources: async () => (await import('../resources/definitions.ts')).definitions,
   balancers: async (node, host) => {
-    const { balancersOf } = await import('./plone/balancing.ts')
+    const { balancersOf, localBalancer } = await import('./plone/balancing.ts')
     const { BalancerClient } = await import('../resources/balancer/haproxy_runtime.ts')
-    return balancersOf(node).map((balancer) => new BalancerClient(host, balancer))
+    return balancersOf(node, localBalancer(node).read(host)).map((balancer) => new BalancerClient(host, balancer))
   },
   revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).planRevisions(...given),
-  services: async (node, role) => (await import('./stack.ts')).servicesOf(node, role),
+  services: async (node, role) => (await import('./role_services.ts')).servicesOf(node, role),
   logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),
-  concerns: async (members) => (await import('./stack.ts')).concernsOf(members),
+  concerns: async (members) => (await import('./stack_concerns.ts')).concernsOf(members),
   checks: async (...given) => (await import('./checks/host.ts')).hostChecks(...given),
+  diskSpace: async (node, host) => (await import('./checks/disk.ts')).runDisksCheck(node, host).run(),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),
+  checkTemplate: async (file) => (await import('../resources/files/render_template.ts')).checkTemplate(file),
   api: async () => import('./api.ts'),
 }

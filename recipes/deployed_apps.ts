@@ -5,3 +5,8 @@ import type { SiteNode } from './node.ts'
 export function withRepository({ deploy }: SiteNode, app: string): readonly string[] {
   return deploy[app]?.scm?.repository ? [app] : []
 }
+
+/** Decides whether a deploy is only for other apps (`converge stack deploy --app`), and leaves this one as it is. */
+export function deploysOnlyOthers({ converge: { deployed_apps } }: SiteNode, app: string): boolean {
+  return deployed_apps !== null && !deployed_apps.includes(app)
+}

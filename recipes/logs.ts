@@ -7,12 +7,16 @@ import type { BuildoutRole } from './plone/types.ts'
 
 type Logs = (node: SiteNode) => RoleLogs
 
-const known: Readonly<Record<string, Logs>> = {
+const logsByRole: Readonly<Record<string, Logs>> = {
   'zeo-server': (node) => buildout(node, 'zeo-server'),
   solr: (node) => buildout(node, 'solr'),
   'zeo-client': (node) => buildout(node, 'zeo-client'),
   celerybeat: (node) => buildout(node, 'zeo-client'),
   'relstorage-pack': (node) => buildout(node, 'zeo-client'),
+  broker: (node) => ({
+    app: null,
+    files: [{ program: 'redis-server', pattern: underPrefix(node, '/var/log/redis/redis-server.log') }],
+  }),
   frontend: (node) => ({
     app: appName(node, 'zeo-client'),
     files: [nginx(node), { program: 'haproxy', pattern: underPrefix(node, '/var/log/haproxy.log') }],
@@ -27,7 +31,7 @@ const known: Readonly<Record<string, Logs>> = {
 
 /** @returns no logs for a user's role */
 export function logsOf(node: SiteNode, role: string): RoleLogs {
-  return (Object.hasOwn(known, role) ? known[role]?.(node) : undefined) ?? { app: null, files: [] }
+  return (Object.hasOwn(logsByRole, role) ? logsByRole[role]?.(node) : undefined) ?? { app: null, files: [] }
 }
 
 /** Returns the logs of Zope, ZEO and Solr, which are in the directory that all releases share. */

@@ -1,6 +1,7 @@
 /** Builds the `node` of recipes: the attributes, the facts, and the run for which a recipe is compiled. */
 import type { Attributes } from '../attributes/index.ts'
 import type { RunFacts } from '../core/cli/catalogue.ts'
+import type { AttributeDefinition, OwnAttributes } from '../core/load/own_attributes.ts'
 import type { Facts } from '../core/node/facts.ts'
 import { isGiven, type Node } from '../core/node/node.ts'
 import { parsePath } from '../core/node/path.ts'
@@ -12,6 +13,9 @@ export interface SiteNode extends Attributes {
   /** Decides whether an attribute such as `plone_solr.data_dir` is set; false for defaults. */
   readonly isGiven: (path: string) => boolean
 }
+
+/** The node with attributes that recipes define: `NodeWith<typeof myApp>`; of several definitions, `NodeWith<typeof one | typeof other>`. */
+export type NodeWith<D extends AttributeDefinition> = SiteNode & OwnAttributes<D>
 
 /** Builds the node with lazy attributes: only the keys that recipes read are computed. */
 export function recipeNode(built: Node<unknown>, run: RunFacts): SiteNode {

@@ -7,6 +7,8 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
+import type { SiteNode } from '../recipes/node.ts'
+import { roleNode } from './support/role_plans.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -40,23 +42,48 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/node': ['core/model', 'core/text'],
   'core/compile': ['core/model', 'core/text', 'core/host/types.ts'],
   'core/report': ['core/model'],
-  'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],
-  'core/load': ['core/model', 'core/host/directories.ts', 'core/host/input_file.ts', 'core/compile', 'core/report'],
+  'core/converge': [
+    'core/model',
+    'core/host/resolved_path.ts',
+    'core/host/types.ts',
+    'core/host/state_files.ts',
+    'core/compile',
+    'core/report',
+  ],
+  'core/load': [
+    'core/model',
+    'core/node',
+    'core/host/directories.ts',
+    'core/host/input_file.ts',
+    'core/compile',
+    'core/report',
+  ],
+  'core/secrets': [
+    'core/model',
+    'core/text',
+    'core/host/home_path.ts',
+    'core/host/input_file.ts',
+    'core/host/replace_file.ts',
+  ],
   'core/fleet': [
+    'core/secrets',
     'core/model',
     'core/text',
     'core/node',
     'core/report',
     'core/host/types.ts',
     'core/host/directories.ts',
+    'core/host/home_path.ts',
     'core/host/input_file.ts',
     'core/host/lock.ts',
+    'core/host/replace_file.ts',
   ],
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node'],
   resources: [
     'core/model',
     'core/host/mounts.ts',
+    'core/host/resolved_path.ts',
     'core/text',
     'core/host/types.ts',
     'core/host/accounts.ts',
@@ -75,13 +102,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/fleet/stack/schema.ts',
     'core/host/types.ts',
     'core/node',
+    'core/load/own_attributes.ts',
     'core/load/recipes.ts',
     'core/report/events.ts',
     'core/report/printable.ts',
   ],
+  'recipes/testing': ['attributes', 'recipes', 'resources', 'core'],
 }
 
 function roomOf(path: string): string {
+  if (path.startsWith('recipes/testing/')) return 'recipes/testing'
   return path.startsWith('core/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path)
 }
 
@@ -96,12 +126,26 @@ t.test('imports point from recipes to resources to the core, never back', async 
   }
 })
 
-t.test('only the host touches files, processes and sockets of the machine', async (t) => {
+t.test('only the host touches files, processes and sockets of the system', async (t) => {
   const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
   // These modules read files that the user wrote, each where it enters the program; facts are read once.
   const mayRead =
-    /^core\/(host|cli|load)\/|^core\/fleet\/((ssh|remote|records|health|stack)\/|program_format\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$/
+    /^core\/(host|cli|load|secrets)\/|^core\/fleet\/((ssh|remote|records|health|stack)\/|program_format\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^recipes\/testing\/snapshot\.ts$/
   for (const { from, to } of arrows) if (touching.test(to) && !mayRead.test(from)) t.fail(`${from} imports ${to}`)
+})
+
+t.test('no recipe reads the host', async (t) => {
+  // @ts-expect-error: the run of a node has no host.
+  const hostOf = (node: SiteNode) => node.run.host
+  t.equal(hostOf(roleNode({})), undefined)
+  const reading = [
+    [/\brun\??\.host\b|\{[^}]*\bhost\b[^}]*\} = (node\.)?run\b/, 'the run of a node has no host'],
+    [/\bdefineQuery\(/, 'resources/ defines what is read'],
+    [/\bnew LocalHost\b|\bgatherFacts\b/, 'the command line makes the host and its facts'],
+  ] as const
+  for (const path of files(join(root, 'recipes')))
+    for (const [pattern, why] of reading)
+      if (pattern.test(readFileSync(path, 'utf8'))) t.fail(`${relative(root, path)} reads the host: ${why}`)
 })
 
 t.test('only the entry ends the process', async (t) => {
@@ -111,4 +155,32 @@ t.test('only the entry ends the process', async (t) => {
       if (/process\.exit\b|process\.exitCode/.test(readFileSync(path, 'utf8')) && name !== 'recipes/converge.ts')
         t.fail(`${name} ends the process`)
     }
+})
+
+/** Returns the shortest chain of imports from a file back to the same file; null if there is none. */
+function importCircle(start: string, imports: ReadonlyMap<string, readonly string[]>): readonly string[] | null {
+  const chains = [[start]]
+  const visited = new Set<string>()
+  for (let chain = chains.shift(); chain !== undefined; chain = chains.shift())
+    for (const next of imports.get(chain.at(-1) ?? '') ?? []) {
+      if (next === start) return [...chain, start]
+      if (visited.has(next)) continue
+      visited.add(next)
+      chains.push([...chain, next])
+    }
+  return null
+}
+
+t.test('no file imports itself through others', async (t) => {
+  const imports = new Map<string, string[]>()
+  for (const { from, to } of arrows) imports.set(from, [...(imports.get(from) ?? []), to])
+  const reported = new Set<string>()
+  for (const file of imports.keys()) {
+    if (reported.has(file)) continue
+    const circle = importCircle(file, imports)
+    if (circle === null) continue
+    for (const member of circle) reported.add(member)
+    // Imports of types count: two modules that need each other's types are one module, or lack a third.
+    t.fail(circle.join(' → '))
+  }
 })

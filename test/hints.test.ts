@@ -4,16 +4,16 @@
  */
 import t from 'tap'
 import { attributeSchemas } from '../attributes/index.ts'
-import { commands } from '../core/cli/options.ts'
+import { commands } from '../core/cli/command_specs/list.ts'
 import { hints as found } from './support/hint_sources.ts'
 
 const hints = found.map(({ file, line, text }) => ({ where: `${file}:${line}`, text }))
 
-t.test('the hints are found', async (t) => {
+t.test('finds the hints in the sources', async (t) => {
   t.ok(hints.length > 150, `${hints.length}`)
 })
 
-t.test('a command of converge that a hint names exists', async (t) => {
+t.test('each command of converge in a hint exists', async (t) => {
   const names = new Set(commands.map(({ name }) => name))
   for (const { where, text } of hints)
     for (const [, words = ''] of text.matchAll(/\bconverge ((?:[a-z]+)(?: [a-z]+)?)/g)) {
@@ -41,9 +41,11 @@ const notCommands = new Set([
   'is',
   'writes',
   'by',
+  'expands',
+  'supports',
 ])
 
-t.test('an attribute that a hint names exists', async (t) => {
+t.test('each attribute in a hint exists', async (t) => {
   const keys = Object.keys(attributeSchemas).filter((key) => key !== 'deploy')
   const pattern = new RegExp(`\\b(${keys.join('|')})((?:\\.[a-z_][a-z_\\d]*)+)`, 'g')
   for (const { where, text } of hints)
@@ -57,6 +59,6 @@ t.test('an attribute that a hint names exists', async (t) => {
     }
 })
 
-t.test('commands for packages are written alike', async (t) => {
+t.test('hints name packages in one style', async (t) => {
   for (const { where, text } of hints) if (/\bapt install\b/.test(text)) t.fail(`${where}: ${text}`)
 })

@@ -23,11 +23,15 @@ const wanted = {
   haproxy: 'haproxy',
   varnishd: 'varnish',
   nginx: 'nginx',
+  'redis-server': 'redis-server',
+  memcached: 'memcached',
   openssl: 'openssl',
+  gpg: 'gpg',
   gcc: 'gcc',
   ps: 'procps',
   'update-ca-certificates': 'ca-certificates',
   wrk: 'wrk',
+  age: 'age',
   ip: 'iproute2',
   setpriv: 'util-linux',
   java: 'default-jre-headless',
@@ -37,10 +41,13 @@ const wanted = {
   pebble: 'pebble',
   sshd: 'openssh-server',
   sudo: 'sudo',
+  'locale-gen': 'locales',
   debootstrap: 'debootstrap',
   init: 'systemd-sysv',
   'dbus-daemon': 'dbus',
   'cloud-init': 'cloud-init',
+  mariadbd: 'mariadb-server',
+  nft: 'nftables',
 }
 const there = (program) =>
   (process.env.PATH ?? '')
@@ -53,7 +60,7 @@ if (!existsSync('/usr/share/jetty9/start.jar')) missing.push('jetty9')
 if (!readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))) missing.push('php-fpm')
 // Logins on the test hosts with systemd are sessions of their own, as anywhere.
 if (!existsSync('/usr/share/pam-configs/systemd')) missing.push('libpam-systemd')
-// A buildout host has the headers of these libraries; each test host would install them anew.
+// A buildout host has the headers of these libraries; each test host would install them again.
 for (const [header, name] of [
   ['jpeglib.h', 'libjpeg-dev'],
   ['png.h', 'libpng-dev'],
@@ -64,6 +71,7 @@ for (const [header, name] of [
   if (!existsSync(`/usr/include/${header}`)) missing.push(name)
 if (!existsSync('/usr/share/doc/build-essential')) missing.push('build-essential')
 if (!existsSync('/usr/share/doc/python3-dev')) missing.push('python3-dev')
+if (!existsSync('/usr/lib/postgresql')) missing.push('postgresql')
 if (missing.length > 0) {
   if (process.getuid() !== 0 || !there('apt-get'))
     process.stdout.write(

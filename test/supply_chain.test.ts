@@ -23,7 +23,7 @@ const lock = JSON.parse(text('package-lock.json')) as { readonly packages: Reado
 const locked = Object.entries(lock.packages).filter(([path]) => path !== '')
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
-t.test('dist has the licence of each package that is bundled', async (t) => {
+t.test('dist has the licence of each bundled package', async (t) => {
   const { sources } = JSON.parse(text('dist/converge.cjs.map')) as { readonly sources: readonly string[] }
   const directories = sources.flatMap(
     (source) => /^(?:\.\.\/)*(.*node_modules\/(?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [],
@@ -39,7 +39,7 @@ t.test('dist has the licence of each package that is bundled', async (t) => {
   }
 })
 
-t.test('the bill of materials names what the program runs with, with digests', async (t) => {
+t.test('the bill of materials lists each bundled package with its digest', async (t) => {
   const bom = JSON.parse(text('dist/sbom.cdx.json')) as {
     readonly bomFormat: string
     readonly metadata: { readonly component: { readonly name: string; readonly version: string } }
@@ -59,10 +59,10 @@ t.test('the bill of materials names what the program runs with, with digests', a
     t.match(purl, /^pkg:npm\//)
     t.match(hashes, [{ alg: 'SHA-512', content: /^[0-9a-f]{128}$/ }])
   }
-  t.notMatch(text('dist/sbom.cdx.json'), dirname(root), 'no path of the machine that built it')
+  t.notMatch(text('dist/sbom.cdx.json'), dirname(root), 'no path of the computer that built it')
 })
 
-t.test('each package is pinned by the lock file', async (t) => {
+t.test('the lock file pins each package', async (t) => {
   for (const [path, { version, integrity, resolved, link }] of locked) {
     t.match(version, /^\d+\.\d+\.\d+/, path)
     t.match(integrity, /^sha512-/, path)
@@ -71,7 +71,7 @@ t.test('each package is pinned by the lock file', async (t) => {
   }
 })
 
-t.test('the audit fails for grave faults, and says where it could not ask', async (t) => {
+t.test('the audit fails for grave vulnerabilities, and reports an unreachable registry', async (t) => {
   const directory = scratch(t)
   const audit = (npm: string) => {
     const bin = join(directory, String(Math.random()))

@@ -1,9 +1,13 @@
 /** Tests the published types: authors of recipes can compile against them outside of the project. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import ts from 'typescript'
+import { documentDeclarations } from '../docs/declarations/document_declarations.ts'
 import { allBlocks } from './docs/blocks.ts'
+import { kitExamples } from './docs/kit_examples.ts'
 import { documentedModules } from './docs/modules.ts'
 import { scratch } from './support/machine.ts'
 
@@ -16,17 +20,24 @@ function tsc(...args: string[]): { readonly status: number | null; readonly stdo
 const types = scratch(t)
 const emitted = tsc('-p', `${root}tsconfig.types.json`, '--outDir', types)
 t.equal(emitted.status, 0, emitted.stdout)
+const hint = 'add a description to the schema, and an example to docs/declarations/value_examples.ts or to the type'
+t.same(documentDeclarations(types), [], `every attribute and property has a description and a valid example; ${hint}`)
 
 /** Makes a recipe author's project, as the documentation describes. */
 function project(t: Test, files: Readonly<Record<string, string>>): string {
   const place = scratch(t)
   fs.symlinkSync(`${root}node_modules`, `${place}/node_modules`)
   fs.symlinkSync(types, `${place}/types`)
-  for (const [name, text] of Object.entries({ 'package.json': '{ "type": "module" }', ...files }))
+  for (const [name, text] of Object.entries({ 'package.json': '{ "type": "module" }', ...files })) {
+    fs.mkdirSync(dirname(`${place}/${name}`), { recursive: true })
     fs.writeFileSync(`${place}/${name}`, text)
+  }
   const documented = allBlocks().find(({ key }) => key === 'docs/writing-recipes.md > Types in your editor')
   const { compilerOptions } = JSON.parse(documented?.text ?? '') as { compilerOptions: object }
-  const paths = { 'converge-engine': ['./types/recipes/api.d.ts'] }
+  const paths = {
+    'converge-engine': ['./types/recipes/api.d.ts'],
+    'converge-engine/testing': ['./types/recipes/testing/index.d.ts'],
+  }
   const sources = Object.keys(files).filter((name) => name.endsWith('.ts'))
   fs.writeFileSync(
     `${place}/tsconfig.json`,
@@ -35,7 +46,7 @@ function project(t: Test, files: Readonly<Record<string, string>>): string {
   return place
 }
 
-t.test('a recipe is checked against the declarations, and a slip is found', async (t) => {
+t.test('the compiler checks a recipe against the declarations, and finds a typing error', async (t) => {
   const place = project(t, {
     'recipe.ts': `import { file, type PloneNode, role, service_restart } from 'converge-engine'
 export default role<PloneNode>('mine', {
@@ -54,6 +65,136 @@ export default role<PloneNode>('mine', {
   t.equal(status, 0, stdout)
 })
 
+t.test('attributes of a recipe are typed, and a slip is found', async (t) => {
+  const place = project(t, {
+    'recipe.ts': `import { defineAttributes, file, type NodeWith, type PloneNode, role, secret, z } from 'converge-engine'
+export const statusPage = defineAttributes('status_page', z.object({
+  title: z.string().default('Status').meta({ description: 'Title of the page', unit: 'characters' }),
+  hosts: z.array(z.string()).default([]),
+  token: secret(z.string().optional()),
+}))
+const queue = defineAttributes('queue', z.object({ size: z.number().default(3) }))
+type Node = NodeWith<typeof statusPage | typeof queue>
+const base = role<PloneNode>('base-page', { deploy(r, node) { file(r, { path: '/x', content: node.plone_instances.site_id }) } })
+export default role<Node>('mine', {
+  extends: base,
+  attributes: { status_page: { title: 'Shop' }, queue: { size: 4 }, plone_instances: { per_cpu: 2 } },
+  setup(r, node) {
+    r.include(base, 'deploy')
+    const sum: number = node.queue.size + 1
+    const token: string | undefined = node.status_page.token
+    file(r, { path: '/etc/mine', content: [node.status_page.title, token ?? '', String(sum), ...node.status_page.hosts].join() })
+    // @ts-expect-error no such attribute
+    node.status_page.titel
+    // @ts-expect-error attributes cannot be changed
+    node.status_page.title = 'x'
+  },
+})
+export const inferred = role('inferred', {
+  attributes: { haproxy: { client_timeout: '30s' } },
+  deploy(r, node) { file(r, { path: '/x', content: node.plone_instances.site_id }) },
+})
+// @ts-expect-error a slip in an own attribute
+export const one = role<Node>('one', { attributes: { status_page: { titel: 'Shop' } } })
+// @ts-expect-error a slip in a key
+export const two = role('two', { attributes: { plone_instance: { per_cpu: 2 } } })
+// @ts-expect-error a slip in a built-in attribute
+export const three = role('three', { attributes: { plone_instances: { per_cpus: 2 } } })
+// @ts-expect-error a value of the wrong type
+export const four = role<Node>('four', { attributes: { queue: { size: 'large' } } })
+`,
+  })
+  const { status, stdout } = tsc('-p', place)
+  t.equal(status, 0, stdout)
+})
+
+/** The language service on one file of an author, as editors use it; comments in the text name positions. */
+function editor(t: Test, text: string) {
+  const place = project(t, { 'recipe.ts': text })
+  const path = `${place}/recipe.ts`
+  const { config } = ts.readConfigFile(`${place}/tsconfig.json`, ts.sys.readFile)
+  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, place)
+  const service = ts.createLanguageService({
+    getCompilationSettings: () => options,
+    getScriptFileNames: () => fileNames,
+    getScriptVersion: () => '1',
+    getScriptSnapshot: (name) => {
+      const content = ts.sys.readFile(name)
+      return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content)
+    },
+    getCurrentDirectory: () => place,
+    getDefaultLibFileName: ts.getDefaultLibFilePath,
+    fileExists: ts.sys.fileExists,
+    readFile: ts.sys.readFile,
+    directoryExists: ts.sys.directoryExists,
+    getDirectories: ts.sys.getDirectories,
+  })
+  const at = (mark: string) => text.indexOf(`/*${mark}*/`) + mark.length + 4
+  const shown = (parts: readonly ts.SymbolDisplayPart[] | undefined) => ts.displayPartsToString([...(parts ?? [])])
+  const described = (details: ts.QuickInfo | ts.CompletionEntryDetails | undefined) =>
+    [shown(details?.documentation), ...(details?.tags ?? []).map(({ name, text }) => `@${name} ${shown(text)}`)].join(
+      '\n',
+    )
+  return {
+    hover: (mark: string) => described(service.getQuickInfoAtPosition(path, at(mark))),
+    completions: (mark: string) =>
+      service.getCompletionsAtPosition(path, at(mark), {})?.entries.map(({ name }) => name.replace('?', '')) ?? [],
+    completion: (mark: string, name: string) =>
+      described(service.getCompletionEntryDetails(path, at(mark), name, {}, undefined, {}, undefined)),
+    errors: () =>
+      service.getSemanticDiagnostics(path).map(({ start = 0, messageText }) => ({
+        line: text.slice(0, start).split('\n').length,
+        message: ts.flattenDiagnosticMessageText(messageText, '\n'),
+      })),
+  }
+}
+
+t.test('the editor describes attributes and properties, and offers no members of references', async (t) => {
+  const { hover, completions, completion, errors } = editor(
+    t,
+    `import { directory, execute, role, service_restart, template } from 'converge-engine'
+export default role('mine', {
+  attributes: { haproxy: { /*settable*/check_interval: 5000 } },
+  deploy(r, node) {
+    const made = /*type*/directory(r, { /*property*/path: '/srv/shop' })
+    template(r, { path: '/x', source: '', variables: {}, verify: { /*nested*/ } })
+    service_restart(r, { services: [{ name: 'shop', ready: { kind: 'tcp', /*variant*/port: 80 } }], when: [made] })
+    directory(r, { path: '/srv/other', /*new*/ })
+    const interval = node.haproxy./*attribute*/check_interval
+    const { ssl_certificate_key } = node.deploy.shop ?? {}
+    execute(r, { command: ['true'], timeout: 60 })
+    execute(r, { command: ['true'], retryDelay: 60, /*option*/retries: 1 })
+    return [interval, /*secret*/ssl_certificate_key, node.haproxy./*members*/balance]
+  },
+})
+`,
+  )
+  const interval = [
+    'Time between two checks of a client.\n\nUnit: milliseconds.',
+    '@default 10000',
+    '@example {"haproxy":{"check_interval":10000}}',
+  ].join('\n')
+  t.equal(hover('attribute'), interval)
+  t.equal(hover('settable'), interval)
+  t.match(completion('members', 'check_interval'), interval)
+  t.match(hover('type'), /^Keeps a directory[\s\S]*@example directory\(r, \{ path: '/)
+  t.match(hover('property'), /^Path of the directory[\s\S]*@example path: '\//)
+  t.match(completion('new', 'owner'), /^Account that owns it[\s\S]*@example owner: 'deploy'/)
+  t.match(hover('variant'), /@example port: \d+/)
+  t.match(hover('option'), /^How often `apply` is tried again[\s\S]*@default 0[\s\S]*@example retries: 3/)
+  t.match(hover('secret'), /Never displayed/)
+  t.same(completions('nested').sort(), ['command', 'inside'])
+  t.ok(['mode', 'owner', 'timeout', 'when'].every((name) => completions('new').includes(name)))
+  t.notOk(completions('new').some((name) => ['provider', 'output', 'transform', 'query'].includes(name)))
+  const found = errors()
+  t.same(
+    found.map(({ line }) => line),
+    [6, 11, 12],
+    JSON.stringify(found),
+  )
+  for (const { message } of found.slice(1)) t.match(message, /seconds\(60\)/)
+})
+
 t.test('all TypeScript of the documentation compiles', async (t) => {
   const modules = documentedModules()
   const files = Object.fromEntries(modules.map(({ text }, index) => [`example${index}.ts`, text]))
@@ -62,4 +203,29 @@ t.test('all TypeScript of the documentation compiles', async (t) => {
   const { status, stdout } = tsc('-p', place)
   const named = modules.reduceRight((text, { where }, index) => text.replaceAll(`example${index}.ts`, where), stdout)
   t.equal(status, 0, named)
+})
+
+t.test('the examples of the test kit compile, and its options are checked', async (t) => {
+  const place = project(t, {
+    ...kitExamples().files,
+    'wrong.ts': `import { file } from 'converge-engine'
+import { plan, resourceContract, TestHost } from 'converge-engine/testing'
+import motd from './motd.ts'
+export async function wrong() {
+  // @ts-expect-error a slip in an attribute
+  await plan(motd, { attributes: { motd: { txt: 'x' } } })
+  // @ts-expect-error no such option
+  await plan(motd, { hosts: {} })
+  // @ts-expect-error no such option of a host
+  new TestHost({ file: {} })
+  const run = await plan(motd, { attributes: { motd: { text: 'x' }, haproxy: { client_timeout: '30s' } } })
+  // @ts-expect-error no such property
+  run.assertResource(file, '/etc/motd', { contents: 'x' })
+  // @ts-expect-error no such property
+  resourceContract(file, [{ name: 'x', props: { pat: '/x' } }])
+}
+`,
+  })
+  const { status, stdout } = tsc('-p', place)
+  t.equal(status, 0, stdout)
 })

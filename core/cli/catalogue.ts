@@ -1,7 +1,7 @@
 /** Defines the interface between the command line and a distribution: its roles, resources and attributes. */
 
 import type { ZodType } from 'zod'
-import type { HostCheck } from '../compile/inspection.ts'
+import type { Finding, HostCheck } from '../compile/inspection.ts'
 import type { Role } from '../compile/role.ts'
 import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
@@ -21,7 +21,7 @@ export interface Catalogue<N> {
   /** Top-level keys of other programs, which are accepted without a warning. */
   foreignKeys(): Promise<readonly string[]>
   /** Builds the node that recipes get. */
-  node(built: Node<unknown>, run: RunFacts): N
+  node(mergedNode: Node<unknown>, run: RunFacts): N
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
   /** The balancers that the attributes name; they need not exist. */
   balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>
@@ -41,8 +41,15 @@ export interface Catalogue<N> {
   ): Promise<readonly Concern[]>
   /** The checks that `doctor` makes for any role: disk, clock, ports, the servers that the roles use. */
   checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>
+  /** The check of the file systems that runs write to, the worst one; also part of `checks`. */
+  diskSpace(node: N, host: HostReader): Promise<Finding | null>
   /** The hooks by which the scheduler of this host calls converge. */
   hooks(options: HookOptions): Promise<Hooks<N>>
+  /**
+   * Checks the syntax and the helpers of a template.
+   * @throws ConvergeError with the line of a mistake
+   */
+  checkTemplate(file: { readonly path: string; readonly text: string }): Promise<void>
   /** The module that the user's own recipes import as `converge-engine`. */
   api(): Promise<object>
 }
@@ -137,8 +144,8 @@ export interface RunFacts {
   readonly roles?: readonly string[]
   /** Options of the command, e.g. the release to roll back to. */
   readonly options: Readonly<Record<string, string | boolean | undefined>>
-  /** The host, for reading only; null where recipes must not read it. */
-  readonly host: HostReader | null
+  /** Hosts of the stack that the rollout of this run cannot reach; default: none. */
+  readonly absentHosts?: readonly string[] | undefined
   /** The operator that started the run. */
   readonly by: string
   /** Finds where an attribute is set, by its key path such as `deploy.site.user`; undefined if no file sets it. */

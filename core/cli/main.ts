@@ -2,10 +2,10 @@
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
-import { warningsOf } from './input_warnings.ts'
-import type { HelpWanted, Parsed } from './parse.ts'
-import { print, printError, printJson } from './print.ts'
-import { type ExitStatus, useColor } from './process.ts'
+import type { HelpSubject, Parsed } from './command_line/parse.ts'
+import type { ExitStatus } from './exit_status.ts'
+import { warningsOf } from './inputs/input_warnings.ts'
+import { print, printError, printJson, useColor } from './print.ts'
 
 /**
  * @param argv without node and the script
@@ -22,13 +22,13 @@ export async function main<N>(
   try {
     if (argv.length === 1 && argv[0] === '--version') return say(`${catalogue.version}\n`)
     if (argv[0] === '--complete') {
-      const { complete } = await import('./completion.ts')
+      const { complete } = await import('./command_line/completion.ts')
       return say((await complete(argv.slice(1), catalogue)).map((word) => `${word}\n`).join(''))
     }
-    const { helpWanted, parseArguments } = await import('./parse.ts')
-    const wanted = helpWanted(argv)
+    const { requestedHelp, parseArguments } = await import('./command_line/parse.ts')
+    const wanted = requestedHelp(argv)
     if (wanted !== null) return await help(wanted, catalogue)
-    return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), catalogue, secrets, endProcess)
+    return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), argv, catalogue, secrets, endProcess)
   } catch (thrown) {
     const error = asConvergeError(thrown).masked(
       (text) => secrets.mask(text),
@@ -50,6 +50,7 @@ export async function main<N>(
 
 async function dispatch<N>(
   { spec, args }: Parsed,
+  argv: readonly string[],
   catalogue: Catalogue<N>,
   secrets: Secrets,
   endProcess: () => void,
@@ -57,50 +58,64 @@ async function dispatch<N>(
   switch (spec.kind) {
     case 'run':
     case 'plan': {
-      const { runCommand } = await import('./run.ts')
+      const { runCommand } = await import('./commands/run.ts')
       const events = spec.events ?? args.event ?? null
+      if (spec.name === 'apply' && args.argument !== undefined) {
+        const { applyPlan } = await import('./commands/apply_plan.ts')
+        return applyPlan(args.argument, args, catalogue, secrets, endProcess)
+      }
       return runCommand(args, events, spec.kind === 'plan' || args.dryRun === true, catalogue, secrets, endProcess)
     }
     case 'releases':
     case 'status': {
-      const { releases, status } = await import('./look.ts')
+      const { releases, status } = await import('./commands/status.ts')
       return { releases, status }[spec.kind](args, catalogue, secrets)
     }
     case 'doctor':
-      return (await import('./doctor.ts')).doctor(args, catalogue, secrets)
+      return (await import('./commands/doctor.ts')).doctor(args, catalogue, secrets)
+    case 'report':
+      return (await import('./commands/report.ts')).report(args)
     case 'maintenance': {
-      const { runCommand } = await import('./run.ts')
-      return runCommand(args, [maintenanceEvent(args.name)], args.dryRun === true, catalogue, secrets, endProcess)
+      const { runCommand } = await import('./commands/run.ts')
+      return runCommand(args, [maintenanceEvent(args.argument)], args.dryRun === true, catalogue, secrets, endProcess)
     }
     case 'revisions':
-      return (await import('./revisions.ts')).revisions(args, catalogue, secrets)
+      return (await import('./commands/revisions.ts')).revisions(args, catalogue, secrets)
     case 'hooks':
-      return (await import('./hooks.ts')).hooksCommand(spec.name.replace('hooks ', ''), {
+      return (await import('./commands/hooks.ts')).hooksCommand(spec.name.replace('hooks ', ''), {
         args,
         catalogue,
         secrets,
         endProcess,
       })
+    case 'secrets':
+      return (await import('./commands/secrets.ts')).secretsCommand(spec.name.replace('secrets ', ''), args)
     case 'lock':
     case 'unlock': {
-      const { lock, unlock } = await import('./lock.ts')
+      const { lock, unlock } = await import('./commands/lock.ts')
       return { lock, unlock }[spec.kind](args)
     }
     case 'attributes':
-      return (await import('./attributes.ts')).attributes(args, catalogue, secrets)
+      return (await import('./commands/attributes.ts')).attributes(args, catalogue, secrets)
     case 'balancer':
-      return (await import('./balancer.ts')).balancer(args, catalogue, secrets)
+      return (await import('./commands/balancer.ts')).balancer(args, catalogue, secrets)
     case 'render':
-      return (await import('./render.ts')).render(args, catalogue, secrets)
+      return (await import('./commands/render.ts')).render(args, catalogue, secrets)
     case 'resources':
-      return (await import('./resources.ts')).resources(args, catalogue)
+      return (await import('./commands/resources.ts')).resources(args, catalogue)
+    case 'new':
+      return (await import('./commands/scaffold.ts')).scaffold(spec.name.replace('new ', ''), args, catalogue)
+    case 'test':
+      return (await import('./commands/recipe_tests.ts')).recipeTests(args, catalogue)
+    case 'verify':
+      return (await import('./commands/verify.ts')).verify(argv, args, catalogue)
     case 'stack':
       return (await import('./stack/dispatch.ts')).stackCommand(spec, { args, catalogue, secrets, endProcess })
     case 'completion':
-      return say((await import('./completion.ts')).completionScript(args.name))
+      return say((await import('./command_line/completion.ts')).completionScript(args.argument))
     case 'help': {
-      const { explainedCommand } = await import('./parse.ts')
-      return help(explainedCommand(args.name, args.target), catalogue)
+      const { explainedCommand } = await import('./command_line/parse.ts')
+      return help(explainedCommand(args.argument, args.secondArgument), catalogue)
     }
   }
 }
@@ -117,8 +132,8 @@ function maintenanceEvent(word: string | undefined): string {
   )
 }
 
-async function help<N>(wanted: HelpWanted, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const { commandHelp, familyHelp, overview } = await import('./help.ts')
+async function help<N>(wanted: HelpSubject, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  const { commandHelp, familyHelp, overview } = await import('./command_line/help.ts')
   const width = Math.min(110, process.stdout.columns || 100)
   const roles = new Map(Object.entries(catalogue.roles).map(([name, { doc }]) => [name, doc]))
   if (wanted === 'overview') return say(overview(roles, width))

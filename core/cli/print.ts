@@ -1,4 +1,4 @@
-/** Prints for a person or a program. Only this file of the folder writes to a terminal, and makes text safe for it. */
+/** Prints for a person or a program: makes text safe for a terminal, and decides whether it has colours. */
 import { printable, printableJson } from '../report/printable.ts'
 
 /** @param color whether the text contains colours that converge added */
@@ -19,4 +19,12 @@ export function printJson(value: unknown, space?: number): void {
 /** Prints the content of a file: unchanged to a pipe, made printable for a terminal. */
 export function printContent(text: string): void {
   process.stdout.write(process.stdout.isTTY ? printable(text, false) : text)
+}
+
+/** Decides whether output to a stream has colours, if no option says so. */
+export function useColor(stream: NodeJS.WriteStream): boolean {
+  if (process.env.NO_COLOR) return false
+  return process.env.FORCE_COLOR
+    ? process.env.FORCE_COLOR !== '0'
+    : stream.isTTY === true && process.env.TERM !== 'dumb'
 }

@@ -1,13 +1,17 @@
 /** Compiles roles and their events for one node into an ordered, frozen plan. */
+import type { HostReader } from '../host/types.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { references } from '../model/reference.ts'
 import type { PlannedResource } from '../model/resource.ts'
+import type { Selection } from '../model/selection.ts'
+import type { Declarations } from './declarations.ts'
 import type { Mask } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { RecipeRun } from './recipe_run.ts'
 import type { Role } from './role.ts'
 
+/** The declarations of recipes. Before a plan is bound, they are those for a host of which nothing is known. */
 export interface Plan {
   readonly resources: readonly PlannedResource[]
   /** Names of resources whose state, outputs or digest others ask for. */
@@ -16,10 +20,18 @@ export interface Plan {
   readonly listed: ReadonlySet<string>
   readonly roles: readonly string[]
   readonly events: readonly string[]
+  /** The choice of --only and --skip, and the names of the resources that it leaves out; absent: all are chosen. */
+  readonly selection?: Selection | undefined
+  readonly leftOut?: ReadonlySet<string> | undefined
   /** Messages on which the operator can or must act. */
   readonly warnings: readonly string[]
   /** Messages that require no action. */
   readonly notes: readonly string[]
+  /**
+   * Reads the queries of the recipes on a host, and returns the plan for it. A bound plan returns itself.
+   * @throws InvalidInput where the host and the input contradict each other, such as a missing release of a rollback
+   */
+  readonly bind: (host: HostReader) => Plan
 }
 
 /** The events that `converge --role NAME` runs if it names none. */
@@ -85,7 +97,7 @@ function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
     if (!known.includes(event) && !eventsOfAllRoles.includes(event))
-      throw new ConvergeError(`there is no event ${event} in ${distinct.map((r) => r.name).join(', ')}`, {
+      throw new ConvergeError(`unknown event ${event} for ${distinct.map((r) => r.name).join(', ')}`, {
         code: 'UNKNOWN_EVENT',
         hint: nearest(event, known) ?? `they have: ${known.join(', ')}`,
         usage: true,
@@ -94,7 +106,22 @@ function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
   const isStopping = events.every((event) => stoppingEvents.some((name) => name === event))
   for (const role of isStopping ? distinct.toReversed() : distinct) for (const event of events) recipes.run(role, event)
-  const { resources, warnings, notes, problems } = recipes.finish()
+  const heading = { roles: distinct.map(({ name }) => name), events }
+  const declarations = recipes.finish()
+  const plan = planOf(heading, declarations, (host) => {
+    const { problems, ...rest } = recipes.bind(host)
+    throwProblems(problems, 'the recipes cannot be compiled')
+    const bound: Plan = planOf(heading, rest, () => bound)
+    return bound
+  })
+  return { plan, problems: declarations.problems }
+}
+
+function planOf(
+  heading: Pick<Plan, 'roles' | 'events'>,
+  { resources, warnings, notes }: Pick<Declarations, 'resources' | 'warnings' | 'notes'>,
+  bind: Plan['bind'],
+): Plan {
   const needed = new Set<string>()
   const listed = new Set<string>()
   for (const { props, hasReferences, options } of resources) {
@@ -106,7 +133,5 @@ function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe
     for (const { resource } of options.when ?? []) listed.add(`${resource.type} ${resource.key}`)
   }
   for (const name of listed) needed.add(name)
-  const roleNames = distinct.map((role) => role.name)
-  const plan = Object.freeze({ resources, needed, listed, roles: roleNames, events, warnings, notes })
-  return { plan, problems }
+  return Object.freeze({ ...heading, resources, needed, listed, warnings, notes, bind })
 }

@@ -1,7 +1,7 @@
 /** The errors for declarations that do not fit together. */
 import { ConvergeError } from '../model/errors.ts'
 import type { AnyDefinition, PlannedResource } from '../model/resource.ts'
-import { type Mask, shown } from './props.ts'
+import { displayText, type Mask } from './props.ts'
 
 /** @param differing names of the properties that differ */
 export function declaredTwice(
@@ -34,7 +34,7 @@ export function unknownReference({ name, source }: PlannedResource, needed: stri
 }
 
 export function keyProblem({ type }: AnyDefinition, key: unknown, mask: Mask): ConvergeError {
-  return new ConvergeError(`${type}: its key must be a text, but is ${key === '' ? 'empty' : shown(key, mask)}`, {
+  return new ConvergeError(`${type}: its key must be a text, but is ${key === '' ? 'empty' : displayText(key, mask)}`, {
     code: 'INVALID_KEY',
     hint: `return a text that identifies one ${type} from the key function of its definition`,
     usage: true,

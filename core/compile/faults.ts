@@ -37,7 +37,7 @@ export class Faults {
   }
 
   /** All but those that may follow from an event that failed. */
-  all(): readonly ConvergeError[] {
+  problems(): readonly ConvergeError[] {
     const sound = this.faults.filter(({ roles }) => !roles.some((role) => this.failed.has(role)))
     return sound.map(({ problem }) => problem)
   }

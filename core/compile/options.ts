@@ -49,12 +49,12 @@ const noOptions: CommonOptions = Object.freeze({})
 /** Separates the options from the properties of the type. A property with the name of an option is the type's own. */
 export function withoutOptions(
   { props }: AnyDefinition,
-  given: Readonly<Record<string, unknown>>,
+  declaration: Readonly<Record<string, unknown>>,
 ): { props: object; options: CommonOptions } {
   const shape = (props as { shape?: object }).shape ?? {}
-  const taken = names.filter((name) => name in given && !(name in shape))
-  if (taken.length === 0) return { props: given, options: noOptions }
-  const rest: Record<string, unknown> = { ...given }
+  const taken = names.filter((name) => name in declaration && !(name in shape))
+  if (taken.length === 0) return { props: declaration, options: noOptions }
+  const rest: Record<string, unknown> = { ...declaration }
   const options: Record<string, unknown> = {}
   for (const name of taken) {
     if (rest[name] !== undefined) options[name] = rest[name]

@@ -25,7 +25,11 @@ export function checkProps(definition: AnyDefinition, props: object, mask: Mask 
     throw error
   }
   const result = definition.props.safeParse(props)
-  if (result.success) return { hasReferences, props: result.data }
+  if (result.success) {
+    const path = brokenText(props)
+    if (path === undefined) return { hasReferences, props: result.data }
+    return { hasReferences, problems: [brokenTextProblem(definition.type, path)] }
+  }
   const issues = hasReferences
     ? result.error.issues.filter((issue) => !waitsForReference(issue, valueAt(props, issue.path)))
     : result.error.issues
@@ -39,7 +43,7 @@ export function checkProps(definition: AnyDefinition, props: object, mask: Mask 
 function isMisspelt({ path }: z.core.$ZodIssue, props: object, issues: readonly z.core.$ZodIssue[]): boolean {
   const [name] = path
   if (typeof name !== 'string' || path.length !== 1 || valueAt(props, path) !== undefined) return false
-  return issues.some((one) => one.code === 'unrecognized_keys' && one.keys.some((key) => nearest(key, [name])))
+  return issues.some((issue) => issue.code === 'unrecognized_keys' && issue.keys.some((key) => nearest(key, [name])))
 }
 
 /** The defaults of what was not given: the references of other properties have nothing to do with them. */
@@ -70,7 +74,7 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   const value = valueAt(props, issue.path)
   const isAbsent = issue.code === 'invalid_type' || issue.code === 'invalid_union'
   const missing = isAbsent ? `property ${path} is missing` : issue.message
-  const wrong = `property ${path}: ${withoutZodPrefix(issue.message)} (got ${shown(value, mask)})`
+  const wrong = `property ${path}: ${withoutZodPrefix(issue.message)} (got ${displayText(value, mask)})`
   return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
     hint: `converge resources ${definition.type} shows its properties`,
@@ -87,7 +91,7 @@ function withoutZodPrefix(message: string): string {
   return message.replace(/^Invalid input: /, '')
 }
 
-export function shown(value: unknown, mask: Mask): string {
+export function displayText(value: unknown, mask: Mask): string {
   const readable = typeof value === 'string' || isPlainObject(value) || Array.isArray(value)
   // Mask first: a quoted or truncated secret would not be recognized.
   const text = readable ? JSON.stringify(value, (_, one) => (typeof one === 'string' ? mask(one) : one)) : String(value)
@@ -105,6 +109,27 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 function pathText(path: readonly PropertyKey[]): string {
   return path.map(String).join('.')
+}
+
+/** Returns the path of a text, or of a key, with half of a surrogate pair: UTF-8 cannot hold it. */
+function brokenText(value: unknown, path: readonly PropertyKey[] = []): readonly PropertyKey[] | undefined {
+  if (typeof value === 'string') return loneSurrogate.test(value) ? path : undefined
+  if (!isPlainObject(value) && !Array.isArray(value)) return undefined
+  for (const [key, child] of Object.entries(value)) {
+    const found = loneSurrogate.test(key) ? path : brokenText(child, [...path, key])
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const loneSurrogate = /\p{Surrogate}/u
+
+function brokenTextProblem(type: string, path: readonly PropertyKey[]): ConvergeError {
+  return new ConvergeError(`${type}: property ${pathText(path)} contains half of a surrogate pair`, {
+    code: 'INVALID_PROP',
+    hint: 'write the character itself, without escapes',
+    usage: true,
+  })
 }
 
 /** A property that contains itself can be neither compared nor written down. */

@@ -6,7 +6,7 @@ import { type CheckedProps, checkProps, type Mask, unmasked } from './props.ts'
 
 interface Checked {
   /** A copy: a recipe may change its objects afterwards. */
-  readonly given: unknown
+  readonly originalProps: unknown
   /** Of properties with references, only what was added: their references are those of one host. */
   readonly defaults: object | null
   readonly result: CheckedProps
@@ -26,30 +26,30 @@ export class PropsMemory {
     for (const sequence of this.sequences.values()) sequence.next = 0
   }
 
-  check(definition: AnyDefinition, given: object, mask: Mask = unmasked): CheckedProps {
+  check(definition: AnyDefinition, props: object, mask: Mask = unmasked): CheckedProps {
     const sequence = this.sequences.get(definition) ?? { checked: [], next: 0 }
     this.sequences.set(definition, sequence)
     const at = sequence.next++
     const known = sequence.checked[at]
-    if (known !== undefined && isAlike(given, known.given)) {
+    if (known !== undefined && isAlike(props, known.originalProps)) {
       if (known.defaults === null) return known.result
-      return { hasReferences: true, props: Object.freeze({ ...given, ...known.defaults }) }
+      return { hasReferences: true, props: Object.freeze({ ...props, ...known.defaults }) }
     }
-    const result = checkProps(definition, given, mask)
-    const reusable = reusableResult(given, result)
+    const result = checkProps(definition, props, mask)
+    const reusable = reusableResult(props, result)
     if (reusable !== null) sequence.checked[at] = reusable
     return result
   }
 }
 
-function reusableResult(given: object, result: CheckedProps): Checked | null {
+function reusableResult(originalProps: object, result: CheckedProps): Checked | null {
   if ('problems' in result) return null
-  if (!result.hasReferences) return { given: copyOf(given), defaults: null, result }
+  if (!result.hasReferences) return { originalProps: copyOf(originalProps), defaults: null, result }
   const { props } = result
   // Otherwise the schema made other values of them.
-  if (!isPlainObject(props) || Object.entries(given).some(([key, value]) => props[key] !== value)) return null
-  const defaults = Object.fromEntries(Object.entries(props).filter(([key]) => !(key in given)))
-  return { given: copyOf(given), defaults, result }
+  if (!isPlainObject(props) || Object.entries(originalProps).some(([key, value]) => props[key] !== value)) return null
+  const defaults = Object.fromEntries(Object.entries(props).filter(([key]) => !(key in originalProps)))
+  return { originalProps: copyOf(originalProps), defaults, result }
 }
 
 function copyOf(value: unknown): unknown {
@@ -60,15 +60,13 @@ function copyOf(value: unknown): unknown {
 }
 
 /** Whether a schema finds the same in both: of references it only knows that they are references. */
-function isAlike(one: unknown, other: unknown): boolean {
-  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null)
-    return Object.is(one, other)
-  if (isReference(one) || isReference(other)) return isReference(one) && isReference(other)
-  if (one instanceof Duration) return other instanceof Duration && one.ms === other.ms
-  if (Array.isArray(one))
-    return Array.isArray(other) && one.length === other.length && one.every((item, at) => isAlike(item, other[at]))
+function isAlike(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return Object.is(a, b)
+  if (isReference(a) || isReference(b)) return isReference(a) && isReference(b)
+  if (a instanceof Duration) return b instanceof Duration && a.ms === b.ms
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, at) => isAlike(item, b[at]))
   // Of other objects nobody knows what a schema sees in them.
-  if (!isPlainObject(one) || !isPlainObject(other)) return false
-  const keys = Object.keys(one)
-  return keys.length === Object.keys(other).length && keys.every((key) => key in other && isAlike(one[key], other[key]))
+  if (!isPlainObject(a) || !isPlainObject(b)) return false
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => key in b && isAlike(a[key], b[key]))
 }

@@ -1,40 +1,49 @@
-/** Runs recipes, and collects the resources that they declare and the mistakes in them. */
+/**
+ * Runs recipes, and collects the resources that they declare and the mistakes in them. It records the calls of the recipes,
+ * so that the plan can be bound to a host without running the recipes again: only what depends on the host is declared
+ * again.
+ */
+import type { HostReader } from '../host/types.ts'
 import { ConvergeError, problemsOf, type SourceLocation } from '../model/errors.ts'
-import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
+import type { DefaultedQuery, Query } from '../model/query.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
-import type { AnyDefinition, CommonOptions, Handle, PlannedResource } from '../model/resource.ts'
+import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.ts'
 import { callProblem } from './call.ts'
+import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
-import { Faults } from './faults.ts'
+import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
 import { optionProblems, withoutOptions } from './options.ts'
-import { checkProps, hidden, type Mask, unmasked } from './props.ts'
+import { applyOverrides, invalidOverrideCall } from './overrides.ts'
+import { differencesOf, withPlaceholders } from './placeholders.ts'
+import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
-import { locateFrame, recipeFault } from './source.ts'
+import { recipeFault } from './source.ts'
 
-export interface Declarations {
-  readonly resources: readonly PlannedResource[]
-  readonly warnings: readonly string[]
-  readonly notes: readonly string[]
-  readonly problems: readonly ConvergeError[]
+/** A call of a recipe outside of `given`. */
+interface Call {
+  readonly role: string
+  readonly event: string
+  readonly repeat: () => unknown
 }
 
 /** Runs the recipes of a plan one after the other, and collects the resources that they declare. */
 export class RecipeRun<N> implements Recipe<N> {
   private roleName = ''
   private eventName = ''
-  private readonly byName = new Map<string, PlannedResource>()
-  private readonly faults = new Faults()
-  private readonly declared: PlannedResource[] = []
-  private readonly warned: string[] = []
-  private readonly noted: string[] = []
-  private readonly leftOut = new Map<string, ConvergeError[]>()
-  private readonly taken = new Set<string>()
+  private collected = new Collected()
+  private readonly calls: Call[] = []
+  /** The number of `given` around the present call. */
+  private depth = 0
+  /** The host to which the plan is being bound; null while recipes are compiled. */
+  private host: HostReader | null = null
+  /** Names of the resources that were compiled; null before the plan is bound. */
+  private compiled: ReadonlySet<string> | null = null
 
   /**
    * @param mask masks secrets in properties that errors quote, before they are quoted or truncated
-   * @param memory of the hosts before; with it, the lines of the declarations are not recorded
+   * @param memory of the hosts before; with it, the lines of the declarations are not recorded, and nothing can be bound
    */
   constructor(
     private readonly node: N,
@@ -54,7 +63,7 @@ export class RecipeRun<N> implements Recipe<N> {
     const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`)
     if (answer instanceof Promise) {
       answer.catch(() => undefined)
-      this.faults.add(
+      this.collected.faults.add(
         new ConvergeError(`${event} of the role ${role.name} is asynchronous`, {
           code: 'ASYNC_RECIPE',
           hint: 'remove async: a recipe only declares resources; read the host in a check or in a resource',
@@ -67,12 +76,12 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   /** Collects what the recipe throws, so that the mistakes of all events are reported together. */
-  private answerOf(recipe: RecipeFunction<N>, what: string): unknown {
+  private answerOf(recipe: RecipeFunction<N>, failure: string): unknown {
     try {
       return recipe(this, this.node)
     } catch (thrown) {
-      const fault = recipeFault(thrown, what)
-      this.faults.addThrown(problemsOf(fault), this.roleName)
+      const fault = recipeFault(thrown, failure)
+      this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
   }
@@ -82,12 +91,12 @@ export class RecipeRun<N> implements Recipe<N> {
       const source = callPosition(this.include)()
       const message = `include: ${other === undefined ? 'undefined' : `a ${typeof other}`} is not a role`
       const hint = 'check the import: the file must export the role under this name'
-      this.faults.add(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
+      this.collected.faults.add(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
       return
     }
     if (!other.events.has(event)) {
       const names = [...other.events.keys()]
-      this.faults.add(
+      this.collected.faults.add(
         new ConvergeError(`the role ${other.name} has no event ${event}`, {
           code: 'UNKNOWN_EVENT',
           source: callPosition(this.include)(),
@@ -100,148 +109,229 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   has(type: string, key: string): boolean {
-    return this.byName.has(`${type} ${key}`)
+    return this.collected.byName.has(`${type} ${key}`)
+  }
+
+  unlessDeclared(type: string, key: string, declare: () => void): void {
+    this.call(() => {
+      if (!this.has(type, key)) this.inside(declare)
+    })
+  }
+
+  given<V, T>(query: DefaultedQuery<V>, declare: (value: V) => T): T
+  given<V>(query: Query<V>, declare: (value: V) => void): void
+  given<V>({ read, ...query }: Query<V>, declare: (value: V) => unknown): unknown {
+    return this.call(() => {
+      if (this.host !== null) return this.inside(declare, read(this.host))
+      if ('unread' in query) return this.inside(declare, query.unread as V)
+      this.collected.isComplete = false
+      return undefined
+    })
+  }
+
+  private inside<A extends unknown[], T>(declare: (...args: A) => T, ...args: A): T {
+    this.depth++
+    try {
+      return declare(...args)
+    } finally {
+      this.depth--
+    }
+  }
+
+  override(
+    type: { readonly definition?: AnyDefinition },
+    key: string,
+    change: Readonly<Record<string, unknown>>,
+  ): void {
+    const source = this.memory === null ? callPosition(this.override) : noPosition
+    const { definition } = Object(type) as typeof type
+    this.call(() => {
+      const role = this.roleName
+      if (definition === undefined || typeof key !== 'string' || !isPlainObject(change))
+        this.collected.faults.add(invalidOverrideCall().at({ source: source() }))
+      else this.collected.overrides.push({ definition, key, change, role, source })
+    })
   }
 
   warn(message: string): void {
-    if (!this.warned.includes(message)) this.warned.push(message)
+    this.call(() => this.addWarning(message))
+  }
+
+  private addWarning(message: string): void {
+    if (!this.collected.warned.includes(message)) this.collected.warned.push(message)
   }
 
   note(message: string): void {
-    if (!this.noted.includes(message)) this.noted.push(message)
+    this.call(() => {
+      if (!this.collected.noted.includes(message)) this.collected.noted.push(message)
+    })
   }
 
   takePart(purpose: string): void {
-    this.taken.add(purpose)
+    this.call(() => this.collected.participations.add(purpose))
   }
 
   leaveOut(purpose: string, reason: ConvergeError): void {
-    this.leftOut.set(purpose, [...(this.leftOut.get(purpose) ?? []), reason])
+    this.call(() => this.collected.leftOut.set(purpose, [...(this.collected.leftOut.get(purpose) ?? []), reason]))
   }
 
-  declare(definition: AnyDefinition, given: readonly unknown[]): { type: string; key: string } {
-    const { type } = definition
+  /** Makes a call of a recipe, and records it, unless it is made again with the `given` around it. */
+  private call<T>(repeat: () => T): T {
+    if (this.compiled === null && this.depth === 0 && this.memory === null)
+      this.calls.push({ role: this.roleName, event: this.eventName, repeat })
+    return repeat()
+  }
+
+  /** Repeats the recorded calls with the values of a host. */
+  bind(host: HostReader): Declarations {
+    if (this.memory !== null) throw new Error('a plan that was compiled with a memory cannot be bound to a host')
+    this.compiled ??= new Set(this.collected.byName.keys())
+    this.collected = new Collected()
+    this.host = host
+    const failed = new Set<string>()
+    for (const { role, event, repeat } of this.calls) {
+      const title = `${event} of the role ${role}`
+      if (failed.has(title)) continue
+      this.roleName = role
+      this.eventName = event
+      try {
+        repeat()
+      } catch (thrown) {
+        failed.add(title)
+        this.collected.faults.addThrown(problemsOf(recipeFault(thrown, `${title} failed`)), role)
+      }
+    }
+    return this.finish()
+  }
+
+  declare(definition: AnyDefinition, args: readonly unknown[]): { type: string; key: string } {
     const source = this.memory === null ? callPosition(this.declare) : noPosition
-    const wrongCall = callProblem(type, given, this.mask)
-    if (wrongCall !== null) {
-      return { type, key: this.faults.invalid(wrongCall.at({ resource: type, source: source() })) }
-    }
-    const { props, options } = withoutOptions(definition, given[0] as Readonly<Record<string, unknown>>)
-    const mask = options.sensitive ? hidden : this.mask
-    const { hasReferences, ...parsed } =
-      this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
-    const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
-    if ('problems' in parsed || wrong.length > 0) {
-      return { type, key: this.faults.invalid(...wrong.map((one) => one.at({ resource: type, source: source() }))) }
-    }
-    const key: unknown = definition.key(hasReferences ? this.placeholders(parsed.props) : parsed.props)
-    if (typeof key !== 'string' || key === '') {
-      const problem = keyProblem(definition, key, this.mask).at({ resource: type, source: source() })
-      return { type, key: this.faults.invalid(problem) }
-    }
-    const name = `${type} ${key}`
-    const resource: PlannedResource = {
-      definition,
-      type,
-      key,
-      name,
-      props: parsed.props,
-      hasReferences,
-      options,
-      role: this.roleName,
-      event: this.eventName,
-      source,
-    }
+    // Properties without references are the same for every host: check them once.
+    let checked: PlannedResource | null = null
+    return this.call(() => {
+      const resource = checked ?? this.checkedCall(source, definition, args)
+      if (!('name' in resource)) return { type: definition.type, key: this.collected.faults.invalid(...resource) }
+      const [props] = args as readonly [Readonly<Record<string, unknown>>]
+      // The references to queries are gone from the checked properties.
+      if (checked === null && !resource.hasReferences && references(props).length === 0) checked = resource
+      return this.collect(resource, props)
+    })
+  }
+
+  /** Checks a call of a resource type. @returns the resource, or what is wrong with the call */
+  private checkedCall(
+    source: () => SourceLocation | undefined,
+    definition: AnyDefinition,
+    args: readonly unknown[],
+  ): PlannedResource | readonly ConvergeError[] {
+    const { type } = definition
+    const wrongCall = callProblem(type, args, this.mask)
+    if (wrongCall !== null) return [wrongCall.at({ resource: type, source: source() })]
+    const place = { role: this.roleName, event: this.eventName, source }
+    return this.planned(definition, args[0] as Readonly<Record<string, unknown>>, place)
+  }
+
+  private collect(resource: PlannedResource, props: Readonly<Record<string, unknown>>): { type: string; key: string } {
     this.add(resource)
+    const { type, name, key } = resource
+    if (!this.collected.originals.has(name)) this.collected.originals.set(name, { resource, originalProps: props })
     return { type, key }
   }
 
-  private add(resource: PlannedResource): void {
+  /** Checks a declaration. @returns the resource, or what is wrong with it */
+  private planned(
+    definition: AnyDefinition,
+    declaration: Readonly<Record<string, unknown>>,
+    place: Pick<PlannedResource, 'role' | 'event' | 'source'>,
+  ): PlannedResource | readonly ConvergeError[] {
+    const { type } = definition
+    const at = (problem: ConvergeError) => problem.at({ resource: type, source: place.source() })
+    const { props, options } = withoutOptions(definition, declaration)
+    const mask = options.sensitive ? hidden : this.mask
+    const { hasReferences, ...parsed } = this.checked(definition, props, mask)
+    const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
+    if ('problems' in parsed || wrong.length > 0) return wrong.map(at)
+    const key: unknown = definition.key(
+      hasReferences ? withPlaceholders(parsed.props, this.collected.byName) : parsed.props,
+    )
+    if (typeof key !== 'string' || key === '') return [at(keyProblem(definition, key, this.mask))]
+    return { definition, type, key, name: `${type} ${key}`, props: parsed.props, hasReferences, options, ...place }
+  }
+
+  /** Checks properties in which the values of queries stand for the references to them. */
+  private checked(definition: AnyDefinition, props: object, mask: Mask): CheckedProps {
+    const checked = this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
+    if (!checked.hasReferences || !references(props).some(({ query }) => query !== undefined)) return checked
+    const { host } = this
+    const bound = resolveReferences(props, (reference) => {
+      const { query, transform } = reference
+      if (query === undefined) return reference
+      const value = host === null ? query.unread : query.read(host)
+      return transform ? transform(value as never) : value
+    })
+    return checkProps(definition, bound as object, mask)
+  }
+
+  private add(declared: PlannedResource): void {
+    const resource = this.withoutAbsent(declared)
     const { name } = resource
-    const before = this.byName.get(name)
+    const before = this.collected.byName.get(name)
     if (before !== undefined) {
-      const differing = this.differences(before, resource)
+      const differing = differencesOf(before, resource, this.collected.byName)
       if (differing.length === 0) return
-      this.faults.addMismatch(declaredTwice(before, resource, differing), [before.role, resource.role])
+      this.collected.faults.addMismatch(declaredTwice(before, resource, differing), [before.role, resource.role])
       return
     }
     for (const needed of neededBy(resource))
-      if (!this.byName.has(needed) && !needed.includes(' invalid '))
-        this.faults.addMismatch(unknownReference(resource, needed), [resource.role])
-    this.byName.set(name, resource)
-    this.declared.push(resource)
+      if (!this.collected.byName.has(needed) && !needed.includes(' invalid '))
+        this.collected.faults.addMismatch(unknownReference(resource, needed), [resource.role])
+    this.collected.byName.set(name, resource)
+    this.collected.declared.push(resource)
   }
 
-  /** Properties with a placeholder such as `releases/<release>` for each reference: enough to compare and to identify. */
-  private placeholders(props: unknown): never {
-    return resolveReferences(props, ({ provider, output, transform }) => {
-      const known = this.byName.get(provider)
-      const outputs = known?.definition.implementation.placeholders?.(known.props) as
-        | Record<string, unknown>
-        | undefined
-      const value = outputs?.[output] ?? `<${output} of ${provider}>`
-      return transform ? transform(value as never) : value
-    }) as never
+  /** Removes from `when` what the recipe has declared, but not for this host. */
+  private withoutAbsent(resource: PlannedResource): PlannedResource {
+    const { when } = resource.options
+    const { compiled } = this
+    if (when === undefined || compiled === null) return resource
+    const isAbsent = ({ resource: { type, key } }: Handle) => !this.has(type, key) && compiled.has(`${type} ${key}`)
+    if (!when.some(isAbsent)) return resource
+    return { ...resource, options: { ...resource.options, when: when.filter((handle) => !isAbsent(handle)) } }
   }
 
-  private differences(a: PlannedResource, b: PlannedResource): string[] {
-    const [left, right] = [a, b].map((one) => ({
-      ...comparable(one.hasReferences ? this.placeholders(one.props) : one.props),
-      ...comparable(withNames(one.options)),
-    })) as [Record<string, unknown>, Record<string, unknown>]
-    return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => !sameJson(left[key], right[key]))
+  private replaceOverridden(): void {
+    const { overrides, originals: given, declared, byName, faults, isComplete } = this.collected
+    if (overrides.length === 0) return
+    const { replaced, problems } = applyOverrides(overrides, given, {
+      redeclare: (resource, props, source) => {
+        const { definition, role, event } = resource
+        const changed = this.planned(definition, props, { role, event, source })
+        return 'name' in changed ? this.withoutAbsent({ ...changed, source: resource.source }) : changed
+      },
+      isComplete,
+    })
+    for (const problem of problems) faults.add(problem)
+    for (const [index, resource] of declared.entries()) {
+      const changed = replaced.get(resource.name)
+      if (changed === undefined) continue
+      declared[index] = changed
+      byName.set(changed.name, changed)
+      const before = new Set(declared.slice(0, index).map(({ name }) => name))
+      for (const needed of neededBy(changed))
+        if (!before.has(needed) && !needed.includes(' invalid '))
+          faults.addMismatch(unknownReference(changed, needed), [changed.role])
+    }
   }
 
   /** The declared resources, and all problems with them. */
   finish(): Declarations {
-    const problems = this.faults.all()
+    this.replaceOverridden()
+    const { faults, leftOut, participations: taken, warned, noted, declared } = this.collected
+    const problems = faults.problems()
     if (problems.length === 0)
-      for (const [purpose, reasons] of this.leftOut)
-        if (this.taken.has(purpose)) for (const { message } of reasons) this.warn(message)
+      for (const [purpose, reasons] of leftOut)
+        if (taken.has(purpose)) for (const { message } of reasons) this.addWarning(message)
         else throw combinedReason(reasons)
-    return { resources: Object.freeze(this.declared), warnings: this.warned, notes: this.noted, problems }
+    return { resources: Object.freeze(declared), warnings: warned, notes: noted, problems }
   }
-}
-
-/** One error and not a list: the input is valid. */
-function combinedReason(reasons: readonly ConvergeError[]): ConvergeError {
-  const { code, hint } = reasons[0] as ConvergeError
-  const message = [...new Set(reasons.map((reason) => reason.message))].join('; ')
-  return new ConvergeError(message, { code, hint })
-}
-
-/** Names of the resources that must come before it. The first line is a shortcut for most resources, which have none. */
-function neededBy({ props, hasReferences, options }: PlannedResource): readonly string[] {
-  if (!hasReferences && options.when === undefined && options.after === undefined) return []
-  const handles = [...(options.when ?? []), ...afterOf(options)]
-  const providers = references(props).map(({ provider }) => provider)
-  return [...handles.map(({ resource }) => `${resource.type} ${resource.key}`), ...providers]
-}
-
-/** Records the stack of a recipe's call. The result computes the position from it, which takes longer. */
-function callPosition(called: (...args: never[]) => unknown): () => SourceLocation | undefined {
-  const frame: { stack?: string } = {}
-  // A few frames contain the recipe's line; ten for each of 10,000 resources would only use memory.
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 4
-  Error.captureStackTrace(frame, called)
-  Error.stackTraceLimit = limit
-  return () => locateFrame(frame.stack)
-}
-
-const noPosition = () => undefined
-
-function afterOf(options: CommonOptions): readonly Handle[] {
-  if (options.after === undefined) return []
-  return Array.isArray(options.after) ? options.after : [options.after as Handle]
-}
-
-function comparable(value: unknown): Record<string, unknown> {
-  return isPlainObject(value) ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : {}
-}
-
-function withNames(options: CommonOptions): Record<string, unknown> {
-  const names = (handles: readonly Handle[] | undefined) =>
-    handles?.map(({ resource }) => `${resource.type} ${resource.key}`)
-  return { ...options, when: names(options.when), after: undefined }
 }

@@ -2,8 +2,12 @@
 import type { HostReader } from '../host/types.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
-import type { Scope } from '../model/resource.ts'
+import type { DefaultedQuery, Query } from '../model/query.ts'
+import type { AnyDefinition, Scope } from '../model/resource.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
+
+/** The function of a resource type, such as `template`. */
+type ResourceFunction = ((r: Scope, props: never) => unknown) & { readonly definition: AnyDefinition }
 
 /** The `r` of a recipe: what its functions declare resources in. */
 export interface Recipe<N> extends Scope {
@@ -11,6 +15,27 @@ export interface Recipe<N> extends Scope {
   include(other: Role<N>, event: string): void
   /** Whether a role of this run has already declared a resource of this type with this key. */
   has(type: string, key: string): boolean
+  /**
+   * Changes properties of one resource that another recipe of this run declares, before or after this call. A property
+   * with the value `undefined` is removed. The resource keeps its place in the order.
+   *
+   * @param type function of the resource type, such as `template`
+   * @param key of the resource, as `converge plan` prints it
+   * @param change properties and common options to replace
+   * @throws at the end of the compilation NOTHING_TO_OVERRIDE, OVERRIDDEN_TWICE, and for invalid properties
+   * @example r.override(template, '/etc/haproxy/haproxy.cfg', { source: readTemplate(import.meta.url, 'haproxy.hbs') })
+   */
+  override<T extends ResourceFunction>(type: T, key: string, change: Partial<Parameters<T>[1]>): void
+  /** Declares, at this place, what no role of this run has declared before: `declare` is called unless it has. */
+  unlessDeclared(type: string, key: string, declare: () => void): void
+  /**
+   * Declares, at this place, what depends on a value of the host. `declare` is called when the recipe is compiled, with the
+   * value without a host, so that mistakes in it are reported before the run. It is called again, with the value of the
+   * host, when the run begins. It must only declare.
+   * @returns what `declare` returns, such as handles. In `when`, a handle that this host does not get is left out
+   */
+  given<V, T>(query: DefaultedQuery<V>, declare: (value: V) => T): T
+  given<V>(query: Query<V>, declare: (value: V) => void): void
   /** Reports something that the operator can or must act on: what it is, and how to change it. */
   warn(message: string): void
   /** Reports something that requires no action. */

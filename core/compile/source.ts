@@ -11,20 +11,20 @@ import { Inexpressible } from '../text/writer.ts'
 /** Marks source maps made on another computer: their paths are printed unchanged. */
 export const namesOnly = 'x_converge_names'
 
-interface Known {
+interface SourceMapFile {
   readonly map: SourceMap
   /** The directory that its sources are relative to; null where they are no paths of this host. */
   readonly root: string | null
 }
 
-const maps = new Map<string, Known | null>()
+const maps = new Map<string, SourceMapFile | null>()
 
 /** The function returned by `defineResource` stands between the recipe and the scope; its frame is passed over. */
 const ownFrames = /core[\\/]model[\\/]resource\.ts|core[\\/]compile[\\/]recipe\.ts/
 /** Bundled without its map, the whole engine is this one file. */
 const ownFile = fileURLToPath(import.meta.url)
 /** Not bundled, it is the files of these rooms. */
-const ownRooms = ownFile.endsWith('.ts') ? /[\\/](core|resources|recipes|attributes)[\\/][^:]*\.ts$/ : null
+const ownRooms = ownFile.endsWith('.ts') ? /[\\/](core|resources|recipes|attributes|testing)[\\/][^:]*\.ts$/ : null
 
 export function locateFrame(stack: string | undefined): SourceLocation | undefined {
   for (const frame of framesOf(stack)) {
@@ -36,10 +36,10 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
 
 /**
  * Turns an exception of a recipe into an error that names its line; a ConvergeError stays unchanged.
- * @param what in a few words, e.g. `setup of the role web failed`
+ * @param subject in a few words, e.g. `setup of the role web failed`
  * @param file of the recipe, for an exception without a stack trace
  */
-export function recipeFault(thrown: unknown, what: string, file?: SourceLocation): unknown {
+export function recipeFault(thrown: unknown, subject: string, file?: SourceLocation): unknown {
   const trace = thrown instanceof Error ? thrown.stack : undefined
   const frame = framesOf(trace).find(isUsers)
   const source = frame ? original(frame) : file
@@ -49,7 +49,7 @@ export function recipeFault(thrown: unknown, what: string, file?: SourceLocation
   // All of it happened in the engine: its own mistake, told with the whole trace.
   if (trace !== undefined && source === undefined) return thrown
   const words = wordsOf(thrown)
-  return new ConvergeError(`${what}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
+  return new ConvergeError(`${subject}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
 }
 
 /** Describes a thrown value of any kind, also an object that cannot become a text. */
@@ -64,10 +64,10 @@ function wordsOf(thrown: unknown): string {
 
 /**
  * Describes an exception of the user's code that the engine called, such as the read function of a resource type.
- * @param what threw it, e.g. `the resource type hosts_entry`
+ * @param subject threw it, e.g. `the resource type hosts_entry`
  * @returns the exception itself if the engine's own code threw it
  */
-export function userFault(thrown: unknown, what: string): unknown {
+export function userFault(thrown: unknown, subject: string): unknown {
   if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown instanceof Inexpressible) return thrown
   // In a dry run a check may ask for what only the run knows.
   if (thrown instanceof NotYetKnown) return thrown
@@ -77,7 +77,7 @@ export function userFault(thrown: unknown, what: string): unknown {
   const own = frames.find(isUsers)
   if (own === undefined) return thrown
   const trace = frames.filter(isUsers).map((frame) => `at ${describeLocation(original(frame))}`)
-  return new ConvergeError(`${what} threw ${thrown.name}: ${thrown.message}`, {
+  return new ConvergeError(`${subject} threw ${thrown.name}: ${thrown.message}`, {
     code: 'USER_CODE_FAILED',
     source: original(own),
     output: trace.join('\n'),
@@ -124,16 +124,16 @@ function original({ file, line, column }: Frame): SourceLocation {
   }
 }
 
-function mapOf(file: string): Known | null {
+function mapOf(file: string): SourceMapFile | null {
   const known = maps.get(file)
   if (known !== undefined) return known
-  let found: Known | null = null
+  let map: SourceMapFile | null = null
   try {
     const payload = JSON.parse(readFileSync(`${file}.map`, 'utf8')) as SourceMapPayload & { [namesOnly]?: boolean }
-    found = { map: new SourceMap(payload), root: payload[namesOnly] === true ? null : dirname(file) }
+    map = { map: new SourceMap(payload), root: payload[namesOnly] === true ? null : dirname(file) }
   } catch {
     // No map beside it: the file is what its author wrote.
   }
-  maps.set(file, found)
-  return found
+  maps.set(file, map)
+  return map
 }

@@ -23,7 +23,7 @@ interface Account {
 const noAccount: Account = { drift: null, turns: null, left: null }
 
 /** Records the account that was there before a change, if the change did not happen after all. */
-export type Unmark = (found: unknown) => void
+export type Unmark = (state: unknown) => void
 
 export class ChangeMarks {
   private readonly recordedNames = new Map<string, string>()
@@ -72,8 +72,8 @@ export class ChangeMarks {
       turns: own ? digestOf([turns, before]) : turns,
       left: after,
     })
-    return (found) => {
-      if (before !== null && print(found) === before) this.record(name, known ?? { ...noAccount, left: before })
+    return (state) => {
+      if (before !== null && print(state) === before) this.record(name, known ?? { ...noAccount, left: before })
     }
   }
 

@@ -6,6 +6,7 @@ import { Secrets } from '../model/secrets.ts'
 import type { RunReport } from '../report/events.ts'
 import { ChangeMarks } from './change_marks.ts'
 import { FormerSecrets } from './former_secrets.ts'
+import { isLeftOut, LeftOutSteps } from './left_out.ts'
 import { ListedPaths } from './listed_paths.ts'
 import { inOrder } from './order.ts'
 import { ResourceOutputs } from './outputs.ts'
@@ -15,15 +16,25 @@ import { contextOf, type Run, type RunOptions } from './run.ts'
 import { Step } from './step.ts'
 
 /**
- * Converges a plan on a host.
- * @throws only what a handler throws; what fails on the host is in the report
+ * Converges a plan on a host, once it is bound to it.
+ * @throws what `plan.bind` throws, before anything else, and what a handler throws; what fails on the host is in the report
  */
-export async function converge(plan: Plan, host: Host, options: RunOptions): Promise<RunReport> {
+export async function converge(compiled: Plan, host: Host, options: RunOptions): Promise<RunReport> {
   const began = performance.now()
+  const plan = compiled.bind(host)
   const run = newRun(plan, host, options)
   const { id, mode, interrupted } = options
-  const head = { id, mode, roles: plan.roles, events: plan.events, started: new Date().toISOString() }
-  run.reporter.start({ ...head, resources: plan.resources.length })
+  const { roles, events, selection, leftOut } = plan
+  const head = {
+    id,
+    mode,
+    roles,
+    events,
+    ...(selection && { selection: run.secrets.maskDeep(selection) }),
+    started: new Date().toISOString(),
+  }
+  const chosenCount = plan.resources.length - (leftOut?.size ?? 0)
+  run.reporter.start({ ...head, resources: chosenCount })
   for (const warning of plan.warnings) run.reporter.warn(warning)
   for (const note of plan.notes) run.reporter.note(note)
   await prepare(plan)
@@ -35,6 +46,10 @@ export async function converge(plan: Plan, host: Host, options: RunOptions): Pro
   for (const resource of resources) {
     isInterrupted = interrupted?.() ?? false
     if (isInterrupted) break
+    if (isLeftOut(plan, resource)) {
+      await new Step(run, resource).readLeftOut()
+      continue
+    }
     taken++
     const step = new Step(run, resource).run()
     if (step instanceof Promise) await step
@@ -43,7 +58,8 @@ export async function converge(plan: Plan, host: Host, options: RunOptions): Pro
   return run.reporter.end(head, {
     durationMs: performance.now() - began,
     outcome: outcomeOf(run, isInterrupted),
-    notReached: plan.resources.length - atStart - taken,
+    notReached: chosenCount - atStart - taken,
+    ...(leftOut && { leftOut: leftOut.size }),
     ...(run.stillRunning ? { stillRunning: true } : {}),
   })
 }
@@ -62,6 +78,7 @@ function newRun(plan: Plan, host: Host, options: RunOptions): Run {
     listed: new ListedPaths(plan.resources),
     ahead: new ReadAhead(host, (resource) => contextOf(run, resource, null)),
     reporter: new Reporter(options.handlers ?? [], secrets),
+    unconverged: new LeftOutSteps(plan),
     failed: false,
     stillRunning: false,
   }
@@ -79,8 +96,10 @@ async function prepare(plan: Plan): Promise<void> {
  */
 async function precheck(run: Run): Promise<boolean> {
   for (const resource of run.plan.resources) {
-    if (resource.definition.implementation.precheck === undefined) continue
-    await new Step(run, resource).precheck()
+    if (isLeftOut(run.plan, resource)) continue
+    const { check, precheck } = resource.definition.implementation
+    if (check !== undefined) new Step(run, resource).check()
+    if (precheck !== undefined) await new Step(run, resource).precheck()
   }
   return !run.failed
 }
@@ -88,7 +107,7 @@ async function precheck(run: Run): Promise<boolean> {
 /** The resources in the order of the run; none where the run cannot begin. */
 async function putInOrder(run: Run): Promise<readonly PlannedResource[]> {
   const { resources, unreadable } = inOrder(run.host, run.plan.resources)
-  for (const resource of unreadable) await new Step(run, resource).makeReadable()
+  for (const resource of unreadable) if (!isLeftOut(run.plan, resource)) await new Step(run, resource).makeReadable()
   return run.failed ? [] : resources
 }
 

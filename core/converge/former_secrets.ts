@@ -44,7 +44,7 @@ export class FormerSecrets {
     const before = this.recorded(name)
     const digest = digestOf(content)
     if ((spans.length === 0 && before.length === 0) || before[0]?.digest === digest) return
-    const entries = [{ digest, spans }, ...before.filter((one) => one.digest !== digest)].slice(0, storedContents)
+    const entries = [{ digest, spans }, ...before.filter((entry) => entry.digest !== digest)].slice(0, storedContents)
     this.host.record(recordKey(name), JSON.stringify(entries))
   }
 
@@ -66,7 +66,7 @@ function recordKey(name: string): string {
 }
 
 /** A secret in the new content shows where the old one stood: on a line with the same text around it. */
-function replacedIn(before: string, after: string, secrets: Secrets): string[] {
+export function replacedIn(before: string, after: string, secrets: Secrets): string[] {
   const lines = new Set(after.split('\n'))
   const old = before.split('\n').filter((line) => line !== '' && !lines.has(line))
   if (old.length === 0) return []

@@ -1,12 +1,16 @@
 /** The journal of a run: JSON lines in the state directory, written as things happen, the last 30 kept. */
 import type { StateDirectory } from '../host/state_files.ts'
+import type { DiffOf } from '../report/diff.ts'
 import type { Handlers } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
 
 const storedRuns = 30
 
-/** Buffers lines until the first change is applied: a run with nothing to do writes once, at its end. */
-export function journal(state: StateDirectory, run: string): Handlers {
+/**
+ * Buffers lines until the first change is applied: a run with nothing to do writes once, at its end.
+ * @param diff draws the diffs of texts that change; the whole of a new text is in its patch
+ */
+export function journal(state: StateDirectory, run: string, diff: DiffOf): Handlers {
   const held: string[] = []
   let file: ReturnType<StateDirectory['journal']> | undefined
   const write = (text: string) => {
@@ -18,7 +22,11 @@ export function journal(state: StateDirectory, run: string): Handlers {
     file = state.journal(run)
     file.write(held.join(''))
   }
-  const lines = jsonLines(write, { unchanged: false, wholeOutput: true })
+  const lines = jsonLines(write, {
+    unchanged: false,
+    wholeOutput: true,
+    diff: (texts) => (texts.before === '' ? [] : diff(texts)),
+  })
   return {
     ...lines,
     // Live output is for those who watch; where a command fails, all of it is with the failure.

@@ -2,14 +2,16 @@
 
 import { digestOfAll } from '../model/digest.ts'
 import { ConvergeError } from '../model/errors.ts'
-import { type Reference, Unknown } from '../model/reference.ts'
+import { type ReferenceParts, Unknown } from '../model/reference.ts'
 import type { AnyDefinition, PlannedResource } from '../model/resource.ts'
 import type { Outcome } from '../report/events.ts'
 import { type ChangeMarks, fingerprintOf } from './change_marks.ts'
+import { leftOutError } from './left_out.ts'
 
 interface Result {
   readonly definition: AnyDefinition
-  readonly outcome: Outcome
+  /** `leftOut`: not converged in this run, and not as declared. */
+  readonly outcome: Outcome | 'leftOut'
   readonly state: unknown
   readonly props: unknown
 }
@@ -23,7 +25,7 @@ export class ResourceOutputs {
     private readonly marks: ChangeMarks,
   ) {}
 
-  set({ name, definition }: PlannedResource, outcome: Outcome, props: unknown, state: unknown): void {
+  set({ name, definition }: PlannedResource, outcome: Result['outcome'], props: unknown, state: unknown): void {
     if (this.needed.has(name)) this.results.set(name, { definition, outcome, state, props })
   }
 
@@ -31,7 +33,7 @@ export class ResourceOutputs {
    * The value a reference stands for, or Unknown where a dry run cannot tell.
    * @throws ConvergeError NO_VALUE where its provider was skipped or failed, NO_OUTPUT where it has none of that name
    */
-  lookUp(reference: Reference): unknown {
+  lookUp(reference: ReferenceParts): unknown {
     const { provider: name, output, transform } = reference
     const provider = this.results.get(name)
     if (provider === undefined || provider.outcome === 'failed')
@@ -40,12 +42,13 @@ export class ResourceOutputs {
         hint: 'give it the same guard, or let the run stop there',
       })
     if (provider.outcome === 'unknown') return new Unknown(name)
+    if (provider.outcome === 'leftOut' && output !== 'digest') throw leftOutError(name)
     const value = output === 'digest' ? this.digest(name) : outputOf(name, provider, output)
     return value instanceof Unknown || transform === undefined ? value : transform(value as never)
   }
 
   /** Whether a reference stands for the same value in each run on this host, once it is known. */
-  isConstant({ provider }: Reference): boolean {
+  isConstant({ provider }: ReferenceParts): boolean {
     return this.results.get(provider)?.definition.constant === true
   }
 
@@ -56,12 +59,12 @@ export class ResourceOutputs {
     return digests.find((digest) => digest instanceof Unknown) ?? digestOfAll(digests as string[])
   }
 
-  /** The digest of a resource's state; for a failed resource, of the state before the run. */
+  /** The digest of a resource's state; for one that failed or was left out, of the state before the run. */
   private digest(name: string): string | Unknown {
     const provider = this.results.get(name)
     if (provider === undefined) return 'skipped'
     if (provider.outcome === 'unknown') return new Unknown(name)
-    if (provider.outcome === 'failed' && provider.state === null) return 'failed'
+    if (['failed', 'leftOut'].includes(provider.outcome) && provider.state === null) return 'failed'
     const print = fingerprintOf(provider, provider.props, provider.state)
     return print instanceof Unknown ? print : this.marks.digest(name, print)
   }

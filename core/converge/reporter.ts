@@ -1,4 +1,9 @@
-/** Counts the outcomes of a run, and passes what happens to its handlers, with secrets masked. */
+/**
+ * Counts the outcomes of a run, and passes its events to the handlers.
+ *
+ * Masks the names of resources, messages, reasons and notes. The other parts of a report (patch, texts, failure, output)
+ * and lines of progress must arrive masked: their producers know the boundaries of secrets in them.
+ */
 import type { PlannedResource } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 import type { Counts, Handlers, Outcome, ResourceReport, RunReport, RunStart } from '../report/events.ts'
@@ -6,7 +11,19 @@ import type { Counts, Handlers, Outcome, ResourceReport, RunReport, RunStart } f
 /** The part of a report that depends on how a resource ended. */
 export type Ending = Pick<
   ResourceReport,
-  'outcome' | 'patch' | 'words' | 'reason' | 'failure' | 'output' | 'ignored' | 'texts' | 'attempts'
+  | 'outcome'
+  | 'patch'
+  | 'words'
+  | 'reason'
+  | 'failure'
+  | 'output'
+  | 'ignored'
+  | 'texts'
+  | 'attempts'
+  | 'comparedWith'
+  | 'commits'
+  | 'sources'
+  | 'declaredAt'
 >
 
 export class Reporter {
@@ -77,7 +94,10 @@ export class Reporter {
 
   end(
     run: Omit<RunStart, 'resources'>,
-    { notReached, ...rest }: Pick<RunReport, 'durationMs' | 'outcome' | 'stillRunning'> & Pick<Counts, 'notReached'>,
+    {
+      notReached,
+      ...rest
+    }: Pick<RunReport, 'durationMs' | 'outcome' | 'leftOut' | 'stillRunning'> & Pick<Counts, 'notReached'>,
   ): RunReport {
     const counts: Counts = { ...this.counts, notReached }
     const report: RunReport = { ...run, ...rest, counts, resources: this.resources, warnings: this.warnings }

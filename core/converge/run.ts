@@ -5,7 +5,9 @@ import type { Context, PlannedResource } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 import type { Handlers } from '../report/events.ts'
 import type { ChangeMarks } from './change_marks.ts'
+import type { PlanVariant } from './change_sources.ts'
 import type { FormerSecrets } from './former_secrets.ts'
+import type { LeftOutSteps } from './left_out.ts'
 import type { ListedPaths } from './listed_paths.ts'
 import type { ResourceOutputs } from './outputs.ts'
 import type { ReadAhead } from './read_ahead.ts'
@@ -19,6 +21,12 @@ export interface RunOptions {
   readonly journal?: string | undefined
   readonly handlers?: readonly Handlers[] | undefined
   readonly secrets?: Secrets | undefined
+  /** Plans with other values of attributes, by which a dry run explains its changes; default: no explanations. */
+  readonly variants?: readonly PlanVariant[] | undefined
+  /** Called before a change with both states, which contain secrets. */
+  readonly onChange?:
+    | ((resource: PlannedResource, change: { readonly now: unknown; readonly desired: unknown }) => void)
+    | undefined
   /** Called between resources: once it returns true, the run ends. */
   readonly interrupted?: (() => boolean) | undefined
   /** Called at the deadline of a resource, to end the commands that it runs. */
@@ -36,6 +44,7 @@ export interface Run {
   readonly listed: ListedPaths
   readonly ahead: ReadAhead
   readonly reporter: Reporter
+  readonly unconverged: LeftOutSteps
   /** Whether a resource failed whose failure ends the run. */
   failed: boolean
   /** Whether a command continues after its deadline. */

@@ -2,14 +2,17 @@
 import { createHash } from 'node:crypto'
 import type { Operation } from 'fast-json-patch'
 import { differs, mask, type Secrets } from '../model/secrets.ts'
+import type { StateChange } from '../report/events.ts'
+import { replacedIn } from './former_secrets.ts'
 
 const maxTextLength = 4096
+const hidden = '(sensitive)'
 /** Paths of a sensitive resource that may be displayed; all others count as its content. */
 const displayablePaths = /^\/(kind|mode|owner|group|exists)$/
 
 export class StatePatch {
   private constructor(
-    readonly operations: readonly Operation[],
+    readonly operations: readonly StateChange[],
     /** Contents before and after the change; null if they are sensitive or not text. */
     readonly texts: { readonly before: string; readonly after: string } | null,
   ) {}
@@ -17,13 +20,13 @@ export class StatePatch {
   static async between(
     now: unknown,
     desired: unknown,
-    how: { secrets: Secrets; sensitive: boolean },
+    options: { secrets: Secrets; sensitive: boolean; previous?: string | undefined },
   ): Promise<StatePatch> {
     // Loaded with the first change: a run without changes does not need it.
     const { default: jsonPatch } = await import('fast-json-patch')
     const [before, after] = [asObject(now), asObject(desired)]
-    const operations = jsonPatch.compare(before, after).map((operation) => presentable(operation, how))
-    return new StatePatch(operations, how.sensitive ? null : texts(before, after, how.secrets))
+    const operations = withBefore(jsonPatch.compare(before, after, true)).map((change) => presentable(change, options))
+    return new StatePatch(operations, options.sensitive ? null : texts(before, after, options))
   }
 }
 
@@ -31,8 +34,13 @@ function asObject(state: unknown): object {
   return typeof state === 'object' && state !== null ? state : { value: state }
 }
 
-function texts(before: object, after: object, secrets: Secrets): StatePatch['texts'] {
-  const [oldText, newText] = [contentOf(before), contentOf(after)]
+/** @param previous text to compare new content with; default: none */
+function texts(
+  before: object,
+  after: object,
+  { secrets, previous = null }: { readonly secrets: Secrets; readonly previous?: string | null | undefined },
+): StatePatch['texts'] {
+  const [oldText, newText] = [contentOf(before) ?? previous, contentOf(after)]
   if (newText === null || oldText === newText) return null
   return { before: maskOldText(oldText ?? '', newText, secrets), after: secrets.maskForeign(newText) }
 }
@@ -55,21 +63,63 @@ function contentOf(state: object): string | null {
   return 'content' in state && typeof state.content === 'string' ? state.content : null
 }
 
-function presentable(operation: Operation, how: { secrets: Secrets; sensitive: boolean }): Operation {
-  if (!('value' in operation)) return operation
-  const hidden = how.sensitive && !displayablePaths.test(operation.path)
-  const value: unknown = hidden ? '(sensitive)' : shorten(operation.value, how.secrets)
-  return { ...operation, value } as Operation
+/** Each operation with the value that it replaces or removes, which the operation `test` before it has. */
+function withBefore(operations: readonly Operation[]): StateChange[] {
+  return operations.flatMap((operation, index) => {
+    if (operation.op === 'test') return []
+    const previous = operations[index - 1]
+    return [previous?.op === 'test' ? { ...operation, before: previous.value as unknown } : operation]
+  })
 }
 
-function shorten(value: unknown, secrets: Secrets): unknown {
-  if (typeof value === 'string') {
-    const masked = secrets.maskForeign(value)
-    if (masked.length <= maxTextLength) return masked
-    const digest = createHash('sha256').update(value).digest('hex')
-    return `(${Buffer.byteLength(value)} bytes, sha256 ${digest})`
-  }
-  if (Array.isArray(value)) return value.map((item) => shorten(item, secrets))
+interface Options {
+  readonly secrets: Secrets
+  readonly sensitive: boolean
+}
+
+function presentable(change: StateChange, { secrets, sensitive }: Options): StateChange {
+  const hasValue = 'value' in change
+  const hasBefore = 'before' in change
+  if (sensitive && !displayablePaths.test(change.path))
+    return {
+      ...change,
+      ...(hasBefore ? { before: hidden } : {}),
+      ...(hasValue ? { value: hidden } : {}),
+    } as StateChange
+  if (typeof change.before === 'string' && hasValue && typeof change.value === 'string')
+    for (const old of replacedIn(change.before, change.value, secrets)) secrets.add(old)
+  const isSecret = secrets.hasSecretName(lastKey(change.path))
+  const value = hasValue ? { value: masked(change.value, secrets, isSecret) } : {}
+  // A value that a secret replaces is probably a former secret, which the mask may not recognize.
+  const replacesSecret = hasValue && JSON.stringify(value).includes(mask)
+  const before = hasBefore ? { before: masked(change.before, secrets, isSecret, replacesSecret) } : {}
+  return { ...change, ...before, ...value } as StateChange
+}
+
+function lastKey(pointer: string): string {
+  const key = pointer.split('/').findLast((part) => !/^\d+$/.test(part)) ?? ''
+  return key.replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+/**
+ * @param isSecret whether each text in the value is secret
+ * @param replacesSecret whether a text without a recognized secret is one as a whole
+ */
+function masked(value: unknown, secrets: Secrets, isSecret: boolean, replacesSecret = false): unknown {
+  const inside = (item: unknown, key?: string): unknown =>
+    masked(item, secrets, isSecret || (key !== undefined && secrets.hasSecretName(key)), replacesSecret)
+  if (typeof value === 'string') return maskedText(value, secrets, isSecret, replacesSecret)
+  if (Array.isArray(value)) return value.map((item) => inside(item))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shorten(item, secrets)]))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inside(item, key)]))
+}
+
+function maskedText(text: string, secrets: Secrets, isSecret: boolean, replacesSecret: boolean): string {
+  if (text === '') return text
+  const shown = secrets.maskForeign(text)
+  // Former secrets in the lines of a file are already known.
+  if (isSecret || (replacesSecret && !shown.includes(mask) && !text.includes('\n'))) return mask
+  if (shown.length <= maxTextLength) return shown
+  const digest = createHash('sha256').update(text).digest('hex')
+  return `(${Buffer.byteLength(text)} bytes, sha256 ${digest})`
 }

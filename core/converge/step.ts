@@ -1,17 +1,21 @@
 /** Takes one resource through a run: guards, read, compare, apply, read back. */
 import { checkProps } from '../compile/props.ts'
 import { userFault } from '../compile/source.ts'
-import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { maskCommits } from '../model/commit_range.ts'
+import { asConvergeError, ConvergeError, describeLocation } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
 import { sameJson } from '../model/json.ts'
-import { isReference, NotYetKnown, references, resolveReferences, Unknown } from '../model/reference.ts'
+import { isReference, NotYetKnown, partsOf, references, resolveReferences, Unknown } from '../model/reference.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
 import { seconds } from '../model/units.ts'
+import { kindOfChange } from '../report/change_rows.ts'
 import type { FailureReport } from '../report/events.ts'
 import type { Unmark } from './change_marks.ts'
+import { changeSources } from './change_sources.ts'
 import { withDeadline } from './deadline.ts'
 import { exposureOf } from './exposed_secrets.ts'
 import { skippedBy } from './guards.ts'
+import { type PreviousFile, readPreviousFile } from './previous_file.ts'
 import { isReadyToRead } from './read_ahead.ts'
 import type { Ending } from './reporter.ts'
 import { contextOf, type Run } from './run.ts'
@@ -40,6 +44,21 @@ export class Step {
     this.props = resource.props
   }
 
+  /** Fails for a mistake in the recipe, and warns of what is left over in it. */
+  check(): void {
+    const { resource, shared } = this
+    try {
+      const warnings = this.implementation.check?.(this.props) ?? []
+      // The recipe that overrides a template does not decide which variables the other recipe passes.
+      if (resource.isOverridden === true) return
+      const source = resource.source()
+      const place = source === undefined ? '' : ` (${describeLocation(source)})`
+      for (const warning of warnings) shared.reporter.warn(`${warning}${place}`)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
   /** Fails if something keeps the resource from having its effect. */
   async precheck(): Promise<void> {
     const { options } = this.resource
@@ -65,9 +84,36 @@ export class Step {
     }
   }
 
+  /** Reads a resource that the run leaves out, if others depend on its state; changes and reports nothing. */
+  async readLeftOut(): Promise<void> {
+    const { shared, resource } = this
+    if (!shared.plan.needed.has(resource.name) && !shared.unconverged.concerns(resource)) return
+    try {
+      if ((await skippedBy(resource.options, shared.host)) !== null) return
+      const props = this.resolve()
+      const cause = shared.outputs.cause(resource)
+      if (props instanceof Unknown || cause instanceof Unknown) return this.leaveOut('unknown')
+      this.props = props
+      this.cause = cause
+      this.state = await this.read()
+      const isDue = cause !== null && this.isGated && shared.host.recorded(this.gate) !== cause
+      const isAsDeclared = sameJson(this.state, this.implementation.desired(props, this.state, this.context()))
+      this.leaveOut(isAsDeclared && !isDue ? 'unchanged' : 'leftOut')
+    } catch (error) {
+      this.leaveOut(error instanceof NotYetKnown ? 'unknown' : 'leftOut')
+    }
+  }
+
+  private leaveOut(outcome: 'unchanged' | 'unknown' | 'leftOut'): void {
+    const { shared, resource } = this
+    shared.outputs.set(resource, outcome, this.props, this.state)
+    if (outcome !== 'unchanged') shared.unconverged.add(resource)
+  }
+
   /** Synchronous unless a read waits for a process or a server. That makes runs with thousands of files fast. */
   run(): Promise<void> | void {
     try {
+      this.shared.unconverged.check(this.resource)
       if (!isReadyToRead(this.resource)) return this.runGuarded().catch((error) => this.fail(error))
       const state = this.firstRead()
       if (!(state instanceof Promise)) return this.compare(state)
@@ -126,13 +172,19 @@ export class Step {
     const isPlan = shared.options.mode === 'plan'
     const context = this.context()
     shared.ahead.forget()
+    shared.options.onChange?.(resource, change)
     shared.reporter.applying(name)
     shared.former.learn(name, change.now, change.desired)
-    const patch = await this.patchOf(change)
+    const previous = this.previousOf(change)
+    const patch = await this.patchOf(change, previous?.text)
     if (!isPlan) shared.former.remember(name, change.desired)
     // Afterwards it is gone.
     const replaced = this.implementation.replaces?.(shared.host, props, change)
+    const explained = this.explain(change, patch)
+    const listCommits = () => this.implementation.commits?.(shared.host, props, change, context) ?? null
+    const planned = isPlan ? await listCommits() : null
     const after = await this.applyMarked(change, context)
+    const commits = isPlan ? planned : await listCommits()
     shared.outputs.set(resource, 'changed', props, after)
     this.closeGate()
     const words = replaced ?? this.implementation.words?.(props, change)
@@ -140,8 +192,35 @@ export class Step {
       outcome: isPlan ? 'planned' : 'changed',
       patch: patch.operations,
       texts: replaced === undefined ? patch.texts : null,
+      comparedWith: previous === null ? undefined : { path: previous.path, isSame: previous.isSame },
       words: words === undefined ? undefined : shared.reporter.mask(words),
+      ...explained,
+      commits: commits === null ? undefined : maskCommits(commits, (text) => shared.secrets.maskForeign(text)),
     })
+  }
+
+  private explain({ now, desired }: Change, { operations }: StatePatch): Pick<Ending, 'sources' | 'declaredAt'> {
+    const { resource, shared, props } = this
+    const { variants } = shared.options
+    if (variants === undefined) return {}
+    const isNew = kindOfChange(operations) === 'create'
+    const context = this.context()
+    const sources = changeSources({ resource, props, now, desired, operations, isNew, context }, variants, (other) =>
+      this.resolvedVariant(other),
+    )
+    return { sources: shared.secrets.maskDeep(sources), declaredAt: resource.source() }
+  }
+
+  /** Returns the properties with which a variant declares the resource; null if a reference in them is not known. */
+  private resolvedVariant(other: PlannedResource): unknown {
+    if (!other.hasReferences) return other.props
+    try {
+      const props = resolveReferences(other.props, (reference) => this.shared.outputs.lookUp(reference))
+      const parsed = props instanceof Unknown ? { problems: [] } : checkProps(other.definition, props as object)
+      return 'props' in parsed ? parsed.props : null
+    } catch {
+      return null
+    }
   }
 
   /** The resources that wait for this one are due as soon as the change starts. If it fails without a change, they are not. */
@@ -213,9 +292,18 @@ export class Step {
     })
   }
 
-  private patchOf({ now, desired }: Change): Promise<StatePatch> {
+  private previousOf({ now, desired }: Change): PreviousFile | null {
+    const { shared, implementation, resource, props } = this
+    const path = implementation.previous?.(props)
+    if (path === undefined) return null
+    return readPreviousFile(shared.host, { path, now, desired }, (realPath, state) =>
+      shared.former.learn(`${resource.type} ${realPath}`, state, desired),
+    )
+  }
+
+  private patchOf({ now, desired }: Change, previous?: string): Promise<StatePatch> {
     const { secrets } = this.shared
-    return StatePatch.between(now, desired, { secrets, sensitive: this.resource.options.sensitive ?? false })
+    return StatePatch.between(now, desired, { secrets, sensitive: this.resource.options.sensitive ?? false, previous })
   }
 
   private resolve(): unknown {
@@ -251,7 +339,7 @@ export class Step {
   private finishUnknown(value: Unknown): void {
     const { shared, resource } = this
     for (const path of this.implementation.paths?.(resource.props) ?? []) {
-      const known = isReference(path) ? shared.outputs.lookUp(path) : path
+      const known = isReference(path) ? shared.outputs.lookUp(partsOf(path)) : path
       if (typeof known === 'string') shared.host.unknown(known, resource.name)
     }
     shared.outputs.set(resource, 'unknown', resource.props, null)

@@ -1,6 +1,7 @@
 /** Parses the JSON that the read-only commands print on a host: revisions and releases. */
 import * as z from 'zod'
 import { ConvergeError } from '../model/errors.ts'
+import { omitUndefined } from '../model/omit_undefined.ts'
 import type { CurrentRelease } from './types.ts'
 
 /** Names and commits. The length is limited, because the host decides what it sends, and the report keeps it. */
@@ -70,7 +71,7 @@ export function currentReleases(apps: readonly AppReleases[]): readonly CurrentR
   return apps.map(({ name, releases }) => {
     const current = releases.find((release) => release.current)
     const { id = null, commit = null, subject } = current ?? {}
-    return { app: name, release: id, commit, ...(subject === undefined ? {} : { subject }) }
+    return { app: name, release: id, commit, ...omitUndefined({ subject }) }
   })
 }
 

@@ -1,6 +1,6 @@
 /** Declares the interface between a rollout and a host: SSH in production, a simulation in tests. */
 import type { ConvergeError } from '../model/errors.ts'
-import type { Layer } from '../node/layers.ts'
+import type { Layer } from '../node/layer.ts'
 import type { FailureReport, RunReport } from '../report/events.ts'
 
 /** A document of a host's node JSON; a list of them has the lowest layer first. */
@@ -57,9 +57,11 @@ export interface RunRequest {
   /** Empty for the roles that the documents name. */
   readonly roles: readonly string[]
   readonly documents: readonly HostDocument[]
-  readonly dry: boolean
+  readonly isDryRun: boolean
   /** Without it, the host stores nothing for its scheduler. */
   readonly persist?: PersistMode | undefined
+  /** Hosts that the rollout cannot reach: no client waits for theirs. Default: none. */
+  readonly absentHosts?: readonly string[] | undefined
 }
 
 /** A line of the events of a run, as `converge --json-output` writes it. */
@@ -83,12 +85,12 @@ export interface HostClient {
   readonly name: string
   /**
    * Connects, and locks the host for this rollout until it is closed.
-   * @param hold false for read-only actions
+   * @param takesLock false for read-only actions
    * @throws where the host is unreachable, refuses the login, has another host key, or another rollout holds its lock
    */
-  connect(hold: boolean): Promise<void>
+  connect(takesLock: boolean): Promise<void>
   /** @throws where the run could not be started, or its result is lost */
-  run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult>
+  run(request: RunRequest, onEvent: (event: RunEvent) => void): Promise<RunResult>
   /** Runs a read-only command, and returns the JSON that it prints. */
   query(query: HostQuery, request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown>
   /** Asks the run under way to finish its step and end. */

@@ -31,7 +31,7 @@ interface ProgramTarget {
  */
 export function incompatibilityOf(program: string, wanted: Architecture, libc?: Libc): string | null {
   const made = readProgramTarget(program)
-  if (made === null) return 'is no program for Linux (ELF)'
+  if (made === null) return 'is not a program for Linux (ELF)'
   if (made.machine !== wanted) return `is a program for ${made.machine}, not for ${wanted}`
   if (libc === undefined || made.libc === null || made.libc === libc) return null
   return `is a program for ${made.libc}, and the host has ${libc}`

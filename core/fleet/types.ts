@@ -182,7 +182,15 @@ export type FleetEvent =
       readonly phase: Phase
       readonly hosts: readonly { readonly host: string; readonly what: readonly string[] }[]
     }
-  | { readonly event: 'host'; readonly host: string; readonly phase: Phase; readonly step?: string | undefined }
+  /** A host works at a phase, and at a step of it. */
+  | {
+      readonly event: 'host'
+      readonly host: string
+      readonly phase: Phase
+      readonly step?: string | undefined
+      /** The last line of progress of the step. */
+      readonly detail?: string | undefined
+    }
   /** A host has ended a phase. */
   | {
       readonly event: 'done'
@@ -201,7 +209,12 @@ export type FleetEvent =
       readonly lastKnown?: LastKnownState | undefined
     }
   /** The connection is lost, or restored; the run on the host continues in the meantime. */
-  | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }
+  | {
+      readonly event: 'connection'
+      readonly host: string
+      readonly state: 'open' | 'lost' | 'back'
+      readonly detail?: string
+    }
   /** The health gate waits; repeated after each failed attempt, with the answer as `detail`. */
   | {
       readonly event: 'waiting'

@@ -130,7 +130,7 @@ export class LocalHost implements Host {
     return request(options)
   }
 
-  ask(options: ExchangeOptions): Promise<string> {
+  querySocket(options: ExchangeOptions): Promise<string> {
     return exchange(options)
   }
 
@@ -218,18 +218,18 @@ export class LocalHost implements Host {
     const identity = this.identity(options)
     this.invalidateCaches()
     const guarded = this.guard.begin(options.outlivesRun === true)
+    // A command that could not be killed stays registered: the next run waits for it.
+    let hasEnded = true
     try {
-      const result = await runCommand(argv, identity, options, guarded)
-      guarded?.ended()
-      return result
+      return await runCommand(argv, identity, options, guarded)
     } catch (error) {
-      // A command that could not be killed stays registered: the next run waits for it.
-      if (!(error instanceof ConvergeError && error.code === 'STILL_RUNNING')) guarded?.ended()
+      hasEnded = !(error instanceof ConvergeError && error.code === 'STILL_RUNNING')
       throw error
     } finally {
       this.invalidateCaches()
       // It may have made an account.
       this.accounts.mayHaveChanged()
+      if (hasEnded) guarded?.ended()
     }
   }
 
@@ -247,7 +247,7 @@ export class LocalHost implements Host {
     }
   }
 
-  async tell(options: ExchangeOptions): Promise<string> {
+  async sendToSocket(options: ExchangeOptions): Promise<string> {
     this.invalidateCaches()
     try {
       return await exchange(options)
@@ -326,8 +326,11 @@ export class LocalHost implements Host {
     try {
       fs.accessSync(path, fs.constants.X_OK)
       return fs.statSync(path).isFile()
-    } catch {
-      return false
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      // Any other error does not say that the program is missing.
+      if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(code)) return false
+      throw error
     }
   }
 }

@@ -17,7 +17,10 @@ export function unlessMissing<T>(call: () => T): T | undefined {
   }
 }
 
-/** Does the same if another account may have replaced the path meanwhile. */
+/**
+ * Returns the result of a call, or undefined if the path is missing, or is now something that this process must not open.
+ * For paths that another account can replace.
+ */
 export function unlessReplaced<T>(call: () => T): T | undefined {
   try {
     return call()
@@ -38,16 +41,11 @@ export function refuseHardLink(path: string, stat: fs.Stats): void {
 /** The start of the names of temporary files for a path, short enough that no name exceeds the limit of the file system. */
 export function temporaryStem(path: string): string {
   const slash = path.lastIndexOf('/')
-  return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-`
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
+  const name = Buffer.from(path.slice(slash + 1))
+    .subarray(0, 100)
+    .toString()
+    .replace(/\uFFFD+$/, '')
+  return `${path.slice(0, slash)}/.${name}.converge-`
 }
 
 const modeNames: string[] = []
@@ -60,13 +58,13 @@ export function fileStatOf(stat: fs.Stats | undefined): FileStat | null {
   return { kind, mode: modeNames[bits], uid: stat.uid, gid: stat.gid, size: stat.size }
 }
 
-/** Makes an error name the file that the user knows, not the temporary one. Errors of open files name no file at all. */
+/** Changes an error to name the file that the user knows, not the temporary one, and returns it. Errors of open files name no file. */
 export function withUserPath(error: unknown, temporary: string, path: string): unknown {
   const system = error as NodeJS.ErrnoException
   if (system.path === undefined && typeof system.syscall === 'string') system.path = path
   if (system.path === temporary) {
     system.path = path
-    // A copy without the temporary name wherever the message is shown.
+    // The message contains the path too.
     system.message = system.message.replaceAll(temporary, path)
   }
   return error

@@ -15,7 +15,7 @@ import type { DownloadOptions, FileStat, WriteOptions } from './types.ts'
 import { WriteTargets } from './write_targets.ts'
 
 export class LocalTree {
-  private readonly spots: WriteTargets
+  private readonly targets: WriteTargets
   private readonly isRoot: boolean
   /** Files written and not yet flushed to the disk, see `flush`. */
   private unflushed: string[] = []
@@ -27,24 +27,24 @@ export class LocalTree {
     private readonly accounts: LocalAccounts,
   ) {
     this.isRoot = uid === 0
-    this.spots = new WriteTargets(this.isRoot, accounts)
+    this.targets = new WriteTargets(this.isRoot, accounts)
   }
 
   /** Somebody may have changed who has a hand in which directory. */
   invalidateTrust(): void {
-    this.spots.invalidateTrust()
+    this.targets.invalidateTrust()
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    this.spots.withTarget(path, (spot) =>
-      this.spots.viaTemporary(spot, (temporary) => {
-        const file = spot.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
+    this.targets.withTarget(path, (target) =>
+      this.targets.viaTemporary(target, (temporary) => {
+        const file = target.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
         try {
           fs.writeFileSync(file, content)
-          const found = fileStatOf(unlessMissing(() => fs.lstatSync(spot.path, undefinedIfMissing)))
+          const found = fileStatOf(unlessMissing(() => fs.lstatSync(target.path, undefinedIfMissing)))
           const before = found?.kind === 'file' ? found : null
           // Where others can put a file first, that file says no more than who may read and write the new one.
-          const kept = Number.parseInt(before?.mode ?? '0644', 8) & (spot.pinned === null ? 0o7777 : 0o777)
+          const kept = Number.parseInt(before?.mode ?? '0644', 8) & (target.pinned === null ? 0o7777 : 0o777)
           const [uid, gid] = this.accounts.ids(options.owner, options.group)
           if (before) this.keepOwner(file, before, uid, gid)
           if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
@@ -53,7 +53,7 @@ export class LocalTree {
         } finally {
           fs.closeSync(file)
         }
-        spot.withItsRights(() => fs.renameSync(temporary, spot.path))
+        target.withItsRights(() => fs.renameSync(temporary, target.path))
       }),
     )
     this.unflushed.push(path)
@@ -75,60 +75,61 @@ export class LocalTree {
   makeDirectory(path: string, options: WriteOptions = {}): void {
     const [uid, gid] = this.accounts.ids(options.owner, options.group)
     const mode = Number.parseInt(options.mode ?? '0755', 8)
-    this.spots.withTarget(path, (spot) => {
+    this.targets.withTarget(path, (target) => {
       // mkdir fails for an existing path.
-      if (unlessMissing(() => fs.lstatSync(spot.path, undefinedIfMissing)) !== undefined) fs.mkdirSync(spot.path)
-      this.spots.viaTemporary(spot, (temporary) => {
-        if (spot.pinned !== null) this.makeInSharedDirectory(spot, temporary, mode, uid, gid)
+      if (unlessMissing(() => fs.lstatSync(target.path, undefinedIfMissing)) !== undefined) fs.mkdirSync(target.path)
+      this.targets.viaTemporary(target, (temporary) => {
+        if (target.pinned !== null) this.makeInSharedDirectory(target, temporary, mode, uid, gid)
         else {
           fs.mkdirSync(temporary, { mode: 0o700 })
           if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
           fs.chmodSync(temporary, mode)
         }
-        spot.withItsRights(() => fs.renameSync(temporary, spot.path))
+        target.withItsRights(() => fs.renameSync(temporary, target.path))
       })
     })
   }
 
   /** The owner of the directory makes it: what he puts in its place meanwhile is his own as well, or refused. */
-  private makeInSharedDirectory(spot: WriteTarget, temporary: string, mode: number, uid: number, gid: number): void {
-    const parent = spot.pinned?.stat
-    const maker = spot.rights ?? (parent === undefined || parent.uid === 0 ? null : this.accounts.rightsOf(parent.uid))
-    spot.withItsRights(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
-    const made = fs.openSync(temporary, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW)
+  private makeInSharedDirectory(target: WriteTarget, temporary: string, mode: number, uid: number, gid: number): void {
+    const parent = target.pinned?.stat
+    const maker =
+      target.rights ?? (parent === undefined || parent.uid === 0 ? null : this.accounts.rightsOf(parent.uid))
+    target.withItsRights(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
+    const directory = fs.openSync(temporary, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW)
     try {
-      if (fs.fstatSync(made).uid !== (maker?.uid ?? this.uid))
-        throw unsafePathError(spot.userPath, 'another directory has taken its place while it was made')
+      if (fs.fstatSync(directory).uid !== (maker?.uid ?? this.uid))
+        throw unsafePathError(target.userPath, 'another directory has taken its place while it was made')
       // Without a word about it it belongs to the account of the run, but for a group that the parent hands on.
       const handedOn = ((parent?.mode ?? 0) & 0o2000) !== 0
-      fs.fchownSync(made, uid === -1 ? this.uid : uid, gid === -1 && !handedOn ? this.gid : gid)
-      fs.fchmodSync(made, mode)
+      fs.fchownSync(directory, uid === -1 ? this.uid : uid, gid === -1 && !handedOn ? this.gid : gid)
+      fs.fchmodSync(directory, mode)
     } finally {
-      fs.closeSync(made)
+      fs.closeSync(directory)
     }
   }
 
-  replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
+  replaceLink(path: string, linkTarget: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
     const [uid, gid] = this.accounts.ids(options.owner, options.group)
-    this.spots.withTarget(path, (spot) =>
-      this.spots.viaTemporary(spot, (temporary) => {
-        spot.withItsRights(() => fs.symlinkSync(target, temporary))
+    this.targets.withTarget(path, (target) =>
+      this.targets.viaTemporary(target, (temporary) => {
+        target.withItsRights(() => fs.symlinkSync(linkTarget, temporary))
         if (uid !== -1 || gid !== -1)
-          if (spot.pinned === null) fs.lchownSync(temporary, uid, gid)
+          if (target.pinned === null) fs.lchownSync(temporary, uid, gid)
           else
-            spot.withOpenEntry(({ at, stat }) => {
+            target.withOpenEntry(({ at, stat }) => {
               if (!stat.isSymbolicLink())
                 throw unsafePathError(path, 'something else has taken its place while it was made')
               fs.chownSync(at, uid, gid)
             }, temporary)
-        spot.withItsRights(() => fs.renameSync(temporary, spot.path))
+        target.withItsRights(() => fs.renameSync(temporary, target.path))
       }),
     )
   }
 
   rename(from: string, to: string): void {
-    this.spots.withTarget(from, (one) =>
-      this.spots.withTarget(to, (other) => {
+    this.targets.withTarget(from, (one) =>
+      this.targets.withTarget(to, (other) => {
         const rights = one.rights ?? other.rights
         if (rights !== null && other.rights !== null && rights.uid !== other.rights.uid)
           throw unsafePathError(to, 'one account decides where it is, another one where it comes from')
@@ -138,48 +139,48 @@ export class LocalTree {
   }
 
   remove(path: string): void {
-    unlessMissing(() => this.spots.withTarget(path, (spot) => this.spots.removeEntry(spot, spot.path)))
+    unlessMissing(() => this.targets.withTarget(path, (target) => this.targets.removeEntry(target, target.path)))
   }
 
   setMode(path: string, mode: string): void {
     const bits = Number.parseInt(mode, 8)
-    this.spots.withTarget(path, (spot) => {
-      if (spot.pinned === null) return fs.chmodSync(path, bits)
-      spot.withOpenEntry(({ at, stat }) => {
+    this.targets.withTarget(path, (target) => {
+      if (target.pinned === null) return fs.chmodSync(path, bits)
+      target.withOpenEntry(({ at, stat }) => {
         if (stat.isSymbolicLink()) throw unsafePathError(path, 'it is a link')
         // Refuse a file that another account may have put there as a hard link.
-        if (stat.uid === 0 && spot.rights === null) refuseHardLink(path, stat)
+        if (stat.uid === 0 && target.rights === null) refuseHardLink(path, stat)
         const owner = stat.uid === 0 ? null : this.accounts.rightsOf(stat.uid, stat.gid)
-        spot.withItsRights(() => fs.chmodSync(at, bits), spot.rights ?? owner)
+        target.withItsRights(() => fs.chmodSync(at, bits), target.rights ?? owner)
       })
     })
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
     const [uid, gid] = this.accounts.ids(owner, group)
-    this.spots.withTarget(path, (spot) => {
-      if (spot.pinned === null) {
+    this.targets.withTarget(path, (target) => {
+      if (target.pinned === null) {
         const mode = fs.lstatSync(path).mode
         fs.lchownSync(path, uid, gid)
         // chown takes setuid and setgid away; what was set before stays.
         if ((mode & 0o6000) !== 0) fs.chmodSync(path, mode & 0o7777)
         return
       }
-      spot.withOpenEntry(({ at, stat }) => {
-        if (stat.uid !== spot.pinned?.stat.uid) refuseHardLink(path, stat)
-        spot.withItsRights(() => fs.chownSync(at, uid, gid))
+      target.withOpenEntry(({ at, stat }) => {
+        if (stat.uid !== target.pinned?.stat.uid) refuseHardLink(path, stat)
+        target.withItsRights(() => fs.chownSync(at, uid, gid))
         // A program that another account has put there does not become one that runs as its new owner.
         if (stat.isDirectory() && (stat.mode & 0o6000) !== 0)
-          spot.withItsRights(() => fs.chmodSync(at, stat.mode & 0o7777))
+          target.withItsRights(() => fs.chmodSync(at, stat.mode & 0o7777))
       })
     })
   }
 
   async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-    const spot = this.spots.open(path)
-    const temporary = this.spots.temporaryName(spot)
+    const target = this.targets.open(path)
+    const temporary = this.targets.temporaryName(target)
     try {
-      const file = spot.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
+      const file = target.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
       try {
         await downloadInto(url, file, options)
         const [uid, gid] = this.accounts.ids(options.owner, options.group)
@@ -188,12 +189,12 @@ export class LocalTree {
       } finally {
         fs.closeSync(file)
       }
-      spot.withItsRights(() => fs.renameSync(temporary, spot.path))
+      target.withItsRights(() => fs.renameSync(temporary, target.path))
     } catch (error) {
-      unlessMissing(() => this.spots.removeEntry(spot, temporary))
-      throw spot.renameError(withUserPath(error, temporary, spot.path))
+      unlessMissing(() => this.targets.removeEntry(target, temporary))
+      throw target.renameError(withUserPath(error, temporary, target.path))
     } finally {
-      spot.close()
+      target.close()
     }
   }
 

@@ -79,7 +79,7 @@ export function tryLock(path: string, command: string): LockAttempt {
  * Waits up to `wait` for the lock.
  * @param command displayed to those who wait; others can read it, so without arguments that may be secret
  * @param onWait called once with the holder
- * @param what is locked, for the error; default: runs as a whole
+ * @param subject is locked, for the error; default: runs as a whole
  * @throws ConvergeError LOCKED
  */
 export async function acquireLock(
@@ -87,30 +87,32 @@ export async function acquireLock(
   command: string,
   wait: Duration,
   onWait: (holder: Holder) => void = () => undefined,
-  what?: string,
+  subject?: string,
 ): Promise<Lock> {
   const deadline = performance.now() + wait.ms
-  let told = false
+  let isReported = false
   for (;;) {
     const attempt = tryLock(path, command)
     if ('lock' in attempt) return attempt.lock
-    if (performance.now() >= deadline) throw lockedBy(attempt.holder, `${path}.d`, what)
-    if (!told) onWait(attempt.holder)
-    told = true
+    if (performance.now() >= deadline) throw lockedBy(attempt.holder, `${path}.d`, subject)
+    if (!isReported) onWait(attempt.holder)
+    isReported = true
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
 
-function lockedBy(holder: Holder, directory: string, what: string | undefined): ConvergeError {
+function lockedBy(holder: Holder, directory: string, subject: string | undefined): ConvergeError {
   const { pid, command, user, host, since } = holder
   const elsewhere = isOnThisHost(holder) ? '' : ` on ${host}`
-  const who = `process ${pid} (${command}) of ${user}${elsewhere}, since ${since}`
+  const holderText = `process ${pid} (${command}) of ${user}${elsewhere}, since ${since}`
   const wait =
-    what === undefined
+    subject === undefined
       ? 'wait for it with --wait SECONDS; the lock frees itself when that process ends'
       : 'run again when that process has ended, which frees the lock'
   return new ConvergeError(
-    what === undefined ? `another run is under way: ${who}` : `${what} is in the hands of another run: ${who}`,
+    subject === undefined
+      ? `another run is under way: ${holderText}`
+      : `${subject} is in the hands of another run: ${holderText}`,
     {
       code: 'LOCKED',
       hint: elsewhere ? `check${elsewhere} whether that process still runs; if it does not, remove ${directory}` : wait,

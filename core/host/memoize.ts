@@ -4,9 +4,9 @@
 export function memoize<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
   const known = answers.get(key)
   if (known !== undefined) return known as Promise<T>
-  const asked = ask()
-  answers.set(key, asked)
+  const answer = ask()
+  answers.set(key, answer)
   // A failed query may succeed later in the same run, when the program or the account exists.
-  asked.catch(() => answers.get(key) === asked && answers.delete(key))
-  return asked
+  answer.catch(() => answers.get(key) === answer && answers.delete(key))
+  return answer
 }

@@ -1,5 +1,15 @@
-/** Identifies processes beyond their numbers, which are used again: by boot and start time, from proc(5). */
+/** Finds out whether a process runs, and identifies it beyond its number, which is used again: by boot and start time. */
 import { readFileSync } from 'node:fs'
+
+/** Whether a process has this number now, whichever it is. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
 
 /** Clock ticks from boot to the start of a process, or null where it does not run. Its name may hold spaces and parentheses. */
 export function startTicks(pid: number): string | null {

@@ -1,14 +1,17 @@
 /** Runs commands: as another account, with a bare environment, a deadline for the whole process group, and output kept for errors. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import * as fs from 'node:fs'
+import { resolve } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
 import { knownFailure } from '../model/known_failures.ts'
+import { omitUndefined } from '../model/omit_undefined.ts'
+import { securePath } from '../model/secure_path.ts'
 import { minutes } from '../model/units.ts'
 import { shellWords } from '../text/shell.ts'
 import type { GuardedCommand } from './command_guard.ts'
 import { collect, OutputLog } from './output.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
-export const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** The variables of the caller's environment that every command gets: those for network access only. */
 const inheritedVariables =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
@@ -40,7 +43,10 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-export function commandEnvironment(identity: Identity, own: Readonly<Record<string, string>>): Record<string, string> {
+export function commandEnvironment(
+  identity: Identity,
+  variables: Readonly<Record<string, string>>,
+): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const name in process.env) if (inheritedVariables.test(name)) environment[name] = process.env[name] ?? ''
   const other = identity.uid !== undefined
@@ -51,7 +57,7 @@ export function commandEnvironment(identity: Identity, own: Readonly<Record<stri
     USER: identity.account.name,
     LOGNAME: identity.account.name,
     LANG: 'C.UTF-8',
-    ...own,
+    ...variables,
   }
 }
 
@@ -62,16 +68,22 @@ export async function runCommand(
   guarded: GuardedCommand | null = null,
 ): Promise<CommandResult> {
   const [program, ...args] = argv
-  if (program === undefined) throw new ConvergeError('a command needs at least a program', { code: 'INTERNAL' })
+  if (program === undefined || program === '')
+    throw new ConvergeError('a command needs at least a program', { code: 'INVALID_COMMAND' })
+  if ([...argv, ...Object.values(options.environment ?? {})].some((text) => text?.includes('\0')))
+    throw new ConvergeError(`cannot run ${JSON.stringify(program)}: a word or variable contains a NUL character`, {
+      code: 'INVALID_COMMAND',
+    })
   const limit = options.timeout ?? minutes(10)
-  const child = spawn(program, args, {
-    cwd: options.cwd ?? '/',
-    env: commandEnvironment(identity, { ...options.environment, ...guarded?.environment }),
+  const environment = commandEnvironment(identity, { ...options.environment, ...guarded?.environment })
+  const start = { program, cwd: options.cwd ?? '/', searchPath: environment.PATH ?? securePath }
+  const child = startChild(start, args, {
+    cwd: start.cwd,
+    env: environment,
     // A process group of its own: Ctrl-C at the terminal is ours to handle, and a deadline ends the children too.
     detached: true,
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    ...(identity.uid === undefined ? {} : { uid: identity.uid }),
-    ...(identity.gid === undefined ? {} : { gid: identity.gid }),
+    ...omitUndefined({ uid: identity.uid, gid: identity.gid }),
   })
   if (child.pid !== undefined) guarded?.started(child.pid)
   running.add(child)
@@ -89,7 +101,7 @@ export async function runCommand(
   }
   let timedOut = false
   let stuck: (() => void) | undefined
-  const given = new Promise<never>((_, reject) => {
+  const stillRunning = new Promise<never>((_, reject) => {
     stuck = () =>
       reject(commandError(argv, `did not end within ${limit}, nor when killed`, log, { code: 'STILL_RUNNING' }))
   })
@@ -108,7 +120,7 @@ export async function runCommand(
     }, killGrace)
   }, limit.ms)
   try {
-    const { status, signal } = await Promise.race([waitForExit(child, program, options), given])
+    const { status, signal } = await Promise.race([waitForExit(child, start), stillRunning])
     for (const output of [stdout, stderr]) output.end()
     const done = result(status)
     // Processes that it started in other groups may have ignored the first signal.
@@ -126,30 +138,54 @@ export async function runCommand(
   }
 }
 
+interface CommandStart {
+  readonly program: string
+  readonly cwd: string
+  /** The variable PATH of the command. */
+  readonly searchPath: string
+}
+
+function startChild(start: CommandStart, args: readonly string[], options: SpawnOptions): ChildProcess {
+  try {
+    return spawn(start.program, args, options)
+  } catch (error) {
+    // Node reports some errors of the system, such as ENOMEM, without a child.
+    throw startError(start, error as NodeJS.ErrnoException)
+  }
+}
+
+/** The system reports ENOENT for the program, its interpreter and the directory alike. */
+function startError({ program, cwd, searchPath }: CommandStart, error: NodeJS.ErrnoException): ConvergeError {
+  const failed = (reason: string, code = 'COMMAND_FAILED') =>
+    new ConvergeError(`cannot run ${program}: ${reason}`, { code, cause: error })
+  if (error.code !== 'ENOENT') return failed(error.message)
+  if (fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) return failed(`no such directory ${cwd}`)
+  const candidates = program.includes('/')
+    ? [program]
+    : searchPath.split(':').map((part) => `${part || '.'}/${program}`)
+  const found = candidates.find((path) => fs.existsSync(resolve(cwd, path)))
+  return found === undefined
+    ? failed('no such program', 'NO_PROGRAM')
+    : failed(`${found} exists, but the system cannot start it; its interpreter or its loader may be missing`)
+}
+
 function waitForExit(
   child: ChildProcess,
-  program: string,
-  options: CommandOptions,
+  start: CommandStart,
 ): Promise<{ status: number | null; signal: NodeJS.Signals | null }> {
-  return new Promise((resolve, reject) => {
+  return new Promise((end, reject) => {
     let lingering: NodeJS.Timeout | undefined
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      const missing = error.code === 'ENOENT'
-      const what = missing
-        ? `cannot run ${program}: no such program${options.cwd ? `, or no such directory ${options.cwd}` : ''}`
-        : `cannot run ${program}: ${error.message}`
-      reject(new ConvergeError(what, { code: missing ? 'NO_PROGRAM' : 'COMMAND_FAILED', cause: error }))
-    })
+    child.once('error', (error: NodeJS.ErrnoException) => reject(startError(start, error)))
     child.once('exit', (status, signal) => {
       // A daemon it has left behind may hold the pipes for ever.
       lingering = setTimeout(() => {
         for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy()
-        resolve({ status, signal })
+        end({ status, signal })
       }, lingerGrace)
     })
     child.once('close', (status, signal) => {
       clearTimeout(lingering)
-      resolve({ status, signal })
+      end({ status, signal })
     })
   })
 }
@@ -160,13 +196,18 @@ interface FailureDetails {
   readonly signal?: NodeJS.Signals
 }
 
-function commandError(argv: readonly string[], what: string, log: OutputLog, how: FailureDetails): ConvergeError {
-  const { code = 'COMMAND_FAILED', status, signal } = how
+function commandError(
+  argv: readonly string[],
+  message: string,
+  log: OutputLog,
+  details: FailureDetails,
+): ConvergeError {
+  const { code = 'COMMAND_FAILED', status, signal } = details
   const output = log.text()
   const silent = output.trim() === ''
   const known = code === 'COMMAND_FAILED' ? knownFailure({ output, status, signal }) : null
   const reason = known === null ? '' : `: ${known.reason}`
-  return new ConvergeError(`${shellWords(argv)} ${what}${silent ? ', and printed nothing' : ''}${reason}`, {
+  return new ConvergeError(`${shellWords(argv)} ${message}${silent ? ', and printed nothing' : ''}${reason}`, {
     code,
     output: silent ? undefined : output,
     hint: known?.hint,

@@ -10,14 +10,14 @@ export function endpointName({ socketPath, host = '127.0.0.1', port }: Endpoint)
   return socketPath ?? `${host}:${port}`
 }
 
-export function timeoutError(where: string, limit: Duration): ConvergeError {
-  return new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' })
+export function timeoutError(address: string, limit: Duration): ConvergeError {
+  return new ConvergeError(`${address} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' })
 }
 
 /** Describes a failed connection, with the system's error code. */
-export function connectionError(where: string, error: NodeJS.ErrnoException): ConvergeError {
+export function connectionError(address: string, error: NodeJS.ErrnoException): ConvergeError {
   if (error instanceof ConvergeError) return error
-  return new ConvergeError(`cannot talk to ${where}: ${error.message}`, {
+  return new ConvergeError(`cannot talk to ${address}: ${error.message}`, {
     code: error.code ?? 'REQUEST_FAILED',
     cause: error,
   })
@@ -28,8 +28,8 @@ const longestBody = 16 * 1024 * 1024
 /** Bytes of a download, unless the caller says otherwise. */
 const longestDownload = 64 * 1024 ** 3
 
-export function tooLongError(where: string, limit: number): ConvergeError {
-  return new ConvergeError(`${where} sent more than ${limit.toLocaleString('en')} bytes`, {
+export function tooLongError(address: string, limit: number): ConvergeError {
+  return new ConvergeError(`${address} sent more than ${limit.toLocaleString('en')} bytes`, {
     code: 'ANSWER_TOO_LONG',
     hint: 'check that the address is right, and that its page ends',
   })
@@ -39,7 +39,7 @@ export async function request(options: RequestOptions): Promise<Response> {
   const http = await import('node:http')
   const limit = options.timeout ?? seconds(10)
   const { enough = Number.POSITIVE_INFINITY } = options
-  const where = endpointName({ ...options, port: options.port ?? 80 })
+  const address = endpointName({ ...options, port: options.port ?? 80 })
   return new Promise((resolve, reject) => {
     const target = options.socketPath
       ? { socketPath: options.socketPath }
@@ -70,7 +70,7 @@ export async function request(options: RequestOptions): Promise<Response> {
           if (length >= enough) {
             complete()
             sent.destroy()
-          } else if (length > longestBody) sent.destroy(tooLongError(where, longestBody))
+          } else if (length > longestBody) sent.destroy(tooLongError(address, longestBody))
         })
         answer.on('error', failed)
         answer.on('end', complete)
@@ -78,9 +78,9 @@ export async function request(options: RequestOptions): Promise<Response> {
     )
     const failed = (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
-      reject(connectionError(where, error))
+      reject(connectionError(address, error))
     }
-    const timer = setTimeout(() => sent.destroy(timeoutError(where, limit)), limit.ms)
+    const timer = setTimeout(() => sent.destroy(timeoutError(address, limit)), limit.ms)
     sent.on('error', failed)
     sent.end(options.body)
   })

@@ -221,8 +221,8 @@ export function readingAs<T>(rights: Rights, path: string, work: () => T): T {
 }
 
 /** The error for a path that root refuses to follow. */
-export function unsafePathError(path: string, why: string): ConvergeError {
-  return new ConvergeError(`${path} is left alone: ${why}`, {
+export function unsafePathError(path: string, reason: string): ConvergeError {
+  return new ConvergeError(`${path} is left alone: ${reason}`, {
     code: 'UNSAFE_PATH',
     hint: 'find out who changed it, and why: another account could make root write to the wrong file there',
   })
@@ -267,7 +267,7 @@ export class WriteTarget {
   }
 
   /** Runs `work` on the file at the path, which stays the same file meanwhile. */
-  withOpenEntry<T>(work: (thing: { readonly at: string; readonly stat: fs.Stats }) => T, path = this.path): T {
+  withOpenEntry<T>(work: (entry: { readonly at: string; readonly stat: fs.Stats }) => T, path = this.path): T {
     const fd = this.withItsRights(() => fs.openSync(path, O_PATH | O_NOFOLLOW))
     try {
       return work({ at: `/proc/self/fd/${fd}`, stat: fs.fstatSync(fd) })

@@ -10,15 +10,15 @@ export async function exchange(options: ExchangeOptions): Promise<string> {
   const { connect } = await import('node:net')
   const limit = options.timeout ?? seconds(10)
   const { socketPath, host = '127.0.0.1', port = 0, text, enough = Number.POSITIVE_INFINITY } = options
-  const where = endpointName(options)
+  const address = endpointName(options)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     const socket = connect(socketPath === undefined ? { host, port } : { path: socketPath })
-    const timer = setTimeout(() => socket.destroy(timeoutError(where, limit)), limit.ms)
+    const timer = setTimeout(() => socket.destroy(timeoutError(address, limit)), limit.ms)
     socket.once('error', (error) => {
       clearTimeout(timer)
-      reject(connectionError(where, error))
+      reject(connectionError(address, error))
     })
     const complete = () => {
       clearTimeout(timer)
@@ -27,7 +27,7 @@ export async function exchange(options: ExchangeOptions): Promise<string> {
     socket.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length <= longestAnswer) chunks.push(chunk)
-      else socket.destroy(tooLongError(where, longestAnswer))
+      else socket.destroy(tooLongError(address, longestAnswer))
       if (length < enough || length > longestAnswer) return
       complete()
       socket.destroy()

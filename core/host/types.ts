@@ -153,7 +153,7 @@ export interface HostReader {
   /** An HTTP request that only looks; also over a unix socket. */
   request(options: RequestOptions): Promise<Response>
   /** Sends a text that only asks, over a connection of its own, and gives all that comes back until the other side closes it. */
-  ask(options: ExchangeOptions): Promise<string>
+  querySocket(options: ExchangeOptions): Promise<string>
   /** Whether a TCP connection to the port is accepted. */
   listening(port: number, host?: string): Promise<boolean>
   /** An answer that holds until this run changes something or waits; asked once for all who want it. */
@@ -191,7 +191,7 @@ export interface Host extends HostReader {
   /** A request that may change something, e.g. a call of supervisor's. */
   send(options: RequestOptions): Promise<Response>
   /** The same as `ask` with a text that may change something. */
-  tell(options: ExchangeOptions): Promise<string>
+  sendToSocket(options: ExchangeOptions): Promise<string>
   sleep(time: Duration): Promise<void>
   /** Runs `work` while no other process on this host holds the same lock; waits for it up to `wait`. */
   locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T>

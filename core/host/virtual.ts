@@ -45,7 +45,7 @@ export interface VirtualOptions extends Scripts<VirtualHost> {
   readonly base?: HostReader | undefined
   readonly self?: Account | undefined
   /** Called before each change with its number from 1; throwing there is a kill. */
-  readonly beforeChange?: ((count: number, what: string) => void) | undefined
+  readonly beforeChange?: ((count: number, change: string) => void) | undefined
   /** Content served to `download`, by URL. */
   readonly downloads?: Readonly<Record<string, string | Buffer>> | undefined
 }
@@ -135,6 +135,11 @@ export class VirtualHost implements Host {
     return this.overlay.list(path)
   }
 
+  /** Lists a directory without the names that a dry run cannot tell. */
+  listKnown(path: string): string[] {
+    return this.overlay.listKnown(path)
+  }
+
   writable(path: string): boolean {
     return this.overlay.writable(path)
   }
@@ -183,8 +188,8 @@ export class VirtualHost implements Host {
     return this.scripted.response(options)
   }
 
-  async ask(options: ExchangeOptions): Promise<string> {
-    return this.base ? this.base.ask(options) : this.scripted.exchange(options)
+  async querySocket(options: ExchangeOptions): Promise<string> {
+    return this.base ? this.base.querySocket(options) : this.scripted.exchange(options)
   }
 
   listening(port: number, host?: string): Promise<boolean> {
@@ -284,10 +289,10 @@ export class VirtualHost implements Host {
     return this.scripted.response(options)
   }
 
-  async tell(options: ExchangeOptions): Promise<string> {
-    const what = `tell ${endpointName(options)} ${options.text.trimEnd()}`
-    if (this.base) throw notPredictable(what)
-    this.change(what)
+  async sendToSocket(options: ExchangeOptions): Promise<string> {
+    const action = `tell ${endpointName(options)} ${options.text.trimEnd()}`
+    if (this.base) throw notPredictable(action)
+    this.change(action)
     return this.scripted.exchange(options)
   }
 
@@ -328,15 +333,15 @@ export class VirtualHost implements Host {
     this.installs = after
   }
 
-  private change(what: string): void {
+  private change(description: string): void {
     this.answers = new Map()
-    this.changes.push(what)
-    this.options.beforeChange?.(this.changes.length, what)
+    this.changes.push(description)
+    this.options.beforeChange?.(this.changes.length, description)
   }
 }
 
-function notPredictable(what: string): ConvergeError {
-  return new ConvergeError(`a dry run may not do this: ${what}`, {
+function notPredictable(action: string): ConvergeError {
+  return new ConvergeError(`a dry run may not do this: ${action}`, {
     code: 'NOT_PREDICTABLE',
     hint: "give the resource type, whose apply runs commands, a 'predict' function that states their known effects",
   })

@@ -50,7 +50,7 @@ export class VirtualAccounts {
 
   /** The host below, unless the file was written here. */
   private below(path: string): HostReader | undefined {
-    return this.overlay.touched(path) ? undefined : this.base
+    return this.overlay.isTouched(path) ? undefined : this.base
   }
 
   private accounts(): Account[] {

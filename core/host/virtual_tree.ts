@@ -1,5 +1,4 @@
 /** The files of a host in memory, over nothing or over those of another host. */
-
 import { fileTooLarge, notAFile } from '../model/file_errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import { deciderOfLink } from './safe_paths.ts'
@@ -102,15 +101,26 @@ export class VirtualTree {
   }
 
   list(path: string): string[] {
+    return this.names(path, ({ real, names }) => {
+      for (const [path, after] of this.unknowns) {
+        const [parent, name] = split(path)
+        if (parent === real && !names.has(name)) throw new NotYetKnown(after)
+      }
+    })
+  }
+
+  /** Lists a directory without the names that a dry run cannot tell. */
+  listKnown(path: string): string[] {
+    return this.names(path, () => undefined)
+  }
+
+  private names(path: string, check: (base: { real: string; names: ReadonlySet<string> }) => void): string[] {
     const found = this.follow(path)
     if (found === null || this.describe(found.real)?.kind !== 'directory') return []
     const { real, by } = found
     // Removed entries have a marker: all other entries of the base still exist.
     const names = new Set(this.base?.list(real, { origin: { path, by } }))
-    for (const [path, after] of this.unknowns) {
-      const [parent, name] = split(path)
-      if (parent === real && !names.has(name)) throw new NotYetKnown(after)
-    }
+    check({ real, names })
     for (const name of this.children.get(real) ?? []) {
       if (this.entries.get(join(real, name)) === null) names.delete(name)
       else names.add(name)
@@ -173,10 +183,10 @@ export class VirtualTree {
       target,
       version: ++this.versions,
     })
-    this.listed(path)
+    this.addToParent(path)
   }
 
-  private listed(path: string): void {
+  private addToParent(path: string): void {
     if (path === '/') return
     const [parent, name] = split(path)
     const names = this.children.get(parent)
@@ -188,17 +198,17 @@ export class VirtualTree {
     // A link is only a name: what it points to stays.
     if (this.describe(path)?.kind === 'directory') for (const name of this.list(path)) this.forget(join(path, name))
     this.entries.set(path, null)
-    this.listed(path)
+    this.addToParent(path)
   }
 
   move(from: string, to: string): void {
     const entry = this.own(from, from)
     const names = entry.kind === 'directory' ? this.list(from) : []
     this.entries.set(to, { ...entry, version: ++this.versions })
-    this.listed(to)
+    this.addToParent(to)
     for (const name of names) this.move(join(from, name), join(to, name))
     this.entries.set(from, null)
-    this.listed(from)
+    this.addToParent(from)
   }
 
   /** The entry to change, copied from the base if it is still there. */
@@ -210,7 +220,7 @@ export class VirtualTree {
     }
     const stat = real === null || entry === null ? null : (this.base?.lstat(real) ?? null)
     if (real === null || stat === null) throw systemError('ENOENT', 'open', path)
-    const made: Entry = {
+    const copy: Entry = {
       kind: stat.kind,
       mode: stat.mode,
       uid: stat.uid,
@@ -219,9 +229,9 @@ export class VirtualTree {
       target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
       version: ++this.versions,
     }
-    this.entries.set(real, made)
-    this.listed(real)
-    return made
+    this.entries.set(real, copy)
+    this.addToParent(real)
+    return copy
   }
 
   describe(real: string): FileStat | null {
@@ -303,7 +313,7 @@ export class VirtualTree {
   }
 
   /** Whether something was made, changed or removed at the real path. */
-  touched(real: string): boolean {
+  isTouched(real: string): boolean {
     return this.entries.get(real) !== undefined
   }
 

@@ -2,10 +2,11 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
+import { securePath } from '../model/secure_path.ts'
 import type { LocalAccounts } from './local_accounts.ts'
-import { isAlive, temporaryStem, undefinedIfMissing, unlessMissing, withUserPath } from './local_files.ts'
+import { temporaryStem, undefinedIfMissing, unlessMissing, withUserPath } from './local_files.ts'
 import { mountsAtOrBelow } from './mounts.ts'
-import { securePath } from './process.ts'
+import { isAlive } from './proc.ts'
 import { isRootOnly, pinDirectory, WriteTarget } from './safe_paths.ts'
 
 /** Milliseconds. */

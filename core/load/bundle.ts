@@ -105,13 +105,19 @@ export interface CompileOptions {
   readonly directory: string
   /** An expression that replaces `import.meta.url` in the file with this path. */
   readonly place: (path: string) => string
+  /** Makes an ES module that Node.js runs alone, with plugins that resolve its imports first. Default: a CommonJS module. */
+  readonly standalone?: { readonly plugins: readonly Plugin[] }
 }
+
+/** Bundled CommonJS packages call require, which ES modules lack. */
+const requireOfModule =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
 
 /**
  * A module and all it imports, in one text, and its map; nothing is written.
  * @throws InvalidInput with every error of the compiler
  */
-export async function compileModule(entry: string, { outfile, directory, place }: CompileOptions) {
+export async function compileModule(entry: string, { outfile, directory, place, standalone }: CompileOptions) {
   const esbuild = await loadCompiler()
   if (esbuild === null)
     throw new ConvergeError('recipes cannot be compiled here: esbuild is not installed', {
@@ -125,18 +131,19 @@ export async function compileModule(entry: string, { outfile, directory, place }
       entryPoints: [entry],
       bundle: true,
       platform: 'node',
-      format: 'cjs',
+      format: standalone === undefined ? 'cjs' : 'esm',
+      ...(standalone === undefined ? {} : { banner: { js: requireOfModule } }),
       target: 'node20',
       write: false,
       metafile: true,
-      sourcemap: 'external',
+      sourcemap: standalone === undefined ? 'external' : 'linked',
       sourcesContent: false,
       outfile,
       absWorkingDir: directory,
       external: ['converge-engine'],
       loader: { '.hbs': 'text', '.cfg': 'text', '.conf': 'text', '.txt': 'text' },
       logLevel: 'silent',
-      plugins: [ownUrl(place)],
+      plugins: [...(standalone?.plugins ?? []), ownUrl(place)],
     })
   } catch (error) {
     if (!isBuildFailure(error)) throw error
@@ -158,6 +165,8 @@ function compilerProblem({ text, location }: Message, entry: string): ConvergeEr
 }
 
 function compilerHint(text: string): string | undefined {
+  const [, runner] = /^converge test runs tests of node:test, not of (.+)$/.exec(text) ?? []
+  if (runner !== undefined) return `run this test with ${runner}: npx ${runner.replace(/^@jest.*/, 'jest')}`
   const [, missing] = /^Could not resolve "(.+)"/.exec(text) ?? []
   if (missing === 'zod') return "import { z } from 'converge-engine'"
   if (missing?.startsWith('.')) return 'check the path: it is taken from the file that imports it'

@@ -6,7 +6,7 @@ import { readInputFile } from '../host/input_file.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { type BundleOptions, compileModule } from './bundle.ts'
 import { isPacked, manifestName } from './manifest.ts'
-import { digestOf, type PackManifest } from './packed.ts'
+import { digestOf, type PackManifest } from './packed_recipes.ts'
 import { filesOf, loadUserRecipes, placesOf } from './recipes.ts'
 
 export interface PackedRecipes {
@@ -62,7 +62,7 @@ export async function packRecipes(
   for (const { path } of places) {
     const real = fs.realpathSync(path)
     const root = fs.statSync(real).isDirectory() ? real : dirname(real)
-    if (!roots.some((one) => one.path === root))
+    if (!roots.some((packedRoot) => packedRoot.path === root))
       roots.push({ path: root, packed: `files/${roots.length}-${basename(root)}` })
     for (const file of filesOf(real)) entries.push(entryOf('recipe', file, isBelow(base, root) ? base : dirname(root)))
   }
@@ -118,7 +118,7 @@ function namedMap(contents: Uint8Array): Uint8Array {
 function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems: ConvergeError[]): string {
   // A package asks for it to find other modules; what it is made of is in the bundle.
   if (path.includes('/node_modules/')) return 'require("node:url").pathToFileURL(__filename).href'
-  const root = roots.find((one) => isBelow(one.path, path))
+  const root = roots.find((candidate) => isBelow(candidate.path, path))
   if (root === undefined) {
     problems.push(
       notPackable(
@@ -137,9 +137,9 @@ function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems
 const leftOut = ['node_modules', '.git']
 
 /** @returns how many bytes are left then */
-function addFiles(files: Map<string, Uint8Array>, root: Root, left: number, limit: number): number {
+function addFiles(files: Map<string, Uint8Array>, root: Root, remaining: number, limit: number): number {
   const sizes: [size: number, path: string][] = []
-  let rest = left
+  let rest = remaining
   for (const path of filesBelow(root.path, new Set())) {
     const { size } = fs.statSync(path)
     sizes.push([size, posixRelative(root.path, path)])
@@ -151,27 +151,27 @@ function addFiles(files: Map<string, Uint8Array>, root: Root, left: number, limi
 }
 
 /** Links are followed, once each: what they lead to would not be there on another host. */
-function* filesBelow(directory: string, seen: Set<string>): Generator<string> {
+function* filesBelow(directory: string, visited: Set<string>): Generator<string> {
   const real = fs.realpathSync(directory)
-  if (seen.has(real)) return
-  seen.add(real)
+  if (visited.has(real)) return
+  visited.add(real)
   for (const name of fs.readdirSync(directory).sort()) {
     if (leftOut.includes(name)) continue
     const path = join(directory, name)
     const stat = fs.statSync(path, { throwIfNoEntry: false })
-    if (stat?.isDirectory()) yield* filesBelow(path, seen)
+    if (stat?.isDirectory()) yield* filesBelow(path, visited)
     else if (stat?.isFile()) yield path
   }
 }
 
 function tooLarge(root: Root, limit: number, sizes: readonly (readonly [number, string])[]): ConvergeError {
   const largest = [...sizes].sort(([a], [b]) => b - a).slice(0, 3)
-  const told = largest.map(([size, path]) => `${path} (${inMegabytes(size)})`).join(', ')
+  const largestFiles = largest.map(([size, path]) => `${path} (${inMegabytes(size)})`).join(', ')
   return new ConvergeError(
     `the files in ${root.path} are too large to upload to each host: over ${inMegabytes(limit)}`,
     {
       code: 'PACK_TOO_LARGE',
-      hint: `keep there only what the recipes read, and fetch the rest by remote_file; the largest of the first ${sizes.length}: ${told}`,
+      hint: `keep there only what the recipes read, and fetch the rest by remote_file; the largest of the first ${sizes.length}: ${largestFiles}`,
       usage: true,
     },
   )

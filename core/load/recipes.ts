@@ -7,7 +7,7 @@ import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
 import { type BundleOptions, loadModule } from './bundle.ts'
 import { isPacked } from './manifest.ts'
-import { reasonNotToTrust } from './trusted.ts'
+import { reasonNotToTrust } from './trusted_files.ts'
 
 export interface UserRecipes<N> {
   readonly roles: readonly Role<N>[]
@@ -56,7 +56,7 @@ export async function draftUserRecipes<N>(
   options: () => Promise<BundleOptions>,
 ): Promise<UserRecipesDraft<N>> {
   const { configuration, places } = await placesOf<N>(directories, config, options)
-  const roles: Found<N>[] = []
+  const roles: FoundRole<N>[] = []
   const handlers: Handlers[] = []
   const takeConfig = ({ value, file }: Configuration<N>) => {
     roles.push(...(value.roles ?? []).map((role) => ({ role, file })))
@@ -69,7 +69,7 @@ export async function draftUserRecipes<N>(
       roles.push(...(await loadDirectory<N>(place, options, problems)))
       continue
     }
-    const { loadPacked } = await import('./packed.ts')
+    const { loadPacked } = await import('./packed_recipes.ts')
     for (const { kind, file, exports } of loadPacked(place.path, await options()))
       if (kind === 'config') takeConfig({ value: configOf<N>(exports.default, file), file })
       else roles.push(...rolesIn<N>(exports, file, problems))
@@ -105,7 +105,7 @@ export async function placesOf<N>(
   return { configuration: { value, file }, places }
 }
 
-interface Found<N> {
+interface FoundRole<N> {
   readonly role: Role<N>
   readonly file: string
 }
@@ -128,13 +128,13 @@ async function loadDirectory<N>(
   { path, named }: Place,
   options: () => Promise<BundleOptions>,
   problems: ConvergeError[],
-): Promise<Found<N>[]> {
+): Promise<FoundRole<N>[]> {
   const before = problems.length
   if (!fs.existsSync(path)) {
     problems.push(missing(path, named))
     return []
   }
-  const roles: Found<N>[] = []
+  const roles: FoundRole<N>[] = []
   for (const file of filesOf(path)) {
     const exported = await loadModule(file, await options()).catch((error: unknown) => {
       if (!(error instanceof ConvergeError)) throw error
@@ -144,12 +144,15 @@ async function loadDirectory<N>(
     roles.push(...rolesIn<N>(exported, file, problems))
   }
   if (roles.length > 0 || problems.length > before) return roles
-  const hint = "a recipe file exports one: export default role('name', { ... })"
+  const below = join(path, 'recipes')
+  const hint = fs.existsSync(below)
+    ? `name the directory with the recipe files: --recipes ${below}`
+    : "a recipe file exports one: export default role('name', { ... })"
   problems.push(new ConvergeError(`there is no role in ${path}`, { code: 'NO_ROLE', hint, usage: true }))
   return []
 }
 
-function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): Found<N>[] {
+function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): FoundRole<N>[] {
   const { default: standard, ...others } = exported
   const candidates = new Set([standard, ...Object.values(others)].flat().filter(isRole))
   if ('default' in exported && candidates.size === 0) problems.push(noRole(file, standard))
@@ -161,7 +164,7 @@ export function filesOf(path: string): string[] {
   if (!fs.statSync(path).isDirectory()) return [path]
   return fs
     .readdirSync(path)
-    .filter((name) => /\.[cm]?[jt]s$/.test(name) && !/\.(d|test)\.[cm]?ts$/.test(name))
+    .filter((name) => /\.[cm]?[jt]s$/.test(name) && !/\.(d|test)\.[cm]?ts$/.test(name) && !configNames.includes(name))
     .sort()
     .map((name) => join(path, name))
 }
@@ -182,9 +185,9 @@ function noRole(file: string, exported: unknown): ConvergeError {
 }
 
 /** Reports roles with the same name: --role could mean either. */
-function namedTwice<N>(roles: readonly Found<N>[]): ConvergeError[] {
+function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
   return roles.flatMap(({ role, file }, index) => {
-    const first = roles.slice(0, index).find((one) => one.role.name === role.name && one.role !== role)
+    const first = roles.slice(0, index).find((earlier) => earlier.role.name === role.name && earlier.role !== role)
     if (first === undefined) return []
     return new ConvergeError(`the role ${role.name} is defined twice: in ${first.file} and again in ${file}`, {
       code: 'ROLE_TWICE',
@@ -216,7 +219,7 @@ function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
     problems.push(refuse('recipes: a directory, or a list of them, is expected', "recipes: './recipes'"))
   if (!Array.isArray(roles) || !roles.every(isRole))
     problems.push(refuse('roles: a list of roles is expected', "roles: [role('name', { ... })]"))
-  if (!Array.isArray(handlers) || !handlers.every((one) => typeof one === 'object' && one !== null))
+  if (!Array.isArray(handlers) || !handlers.every((handler) => typeof handler === 'object' && handler !== null))
     problems.push(refuse('handlers: a list of objects is expected', 'handlers: [{ end(report) { ... } }]'))
   throwProblems(problems, 'the configuration is not valid')
   return value as ConvergeConfig<N>

@@ -1,4 +1,4 @@
-/** Whether an app is up, and who stopped it on purpose. */
+/** Whether an app is up, who stopped it on purpose, and who closed its site. */
 
 export interface IntendedStop {
   readonly by: string
@@ -6,12 +6,26 @@ export interface IntendedStop {
   readonly at: string
 }
 
+/** A site that shows its maintenance page; who closed it and when are null if there is no record. */
+export interface ClosedSite {
+  readonly by: string | null
+  /** ISO time. */
+  readonly at: string | null
+}
+
 export interface AppStatus {
   /** Set for an app that was stopped on purpose: it is not up, whatever its services are. */
   readonly stopped?: IntendedStop | null | undefined
+  /** Set for an app whose visitors get the maintenance page: it is not up either. */
+  readonly closed?: ClosedSite | null | undefined
   readonly services: readonly { readonly up: boolean }[]
 }
 
-export function isUp({ stopped, services }: AppStatus): boolean {
-  return !stopped && services.every(({ up }) => up)
+export function isUp({ stopped, closed, services }: AppStatus): boolean {
+  return !stopped && !closed && services.every(({ up }) => up)
+}
+
+/** Describes a closed site on one line, e.g. `closed for maintenance by alice@web1, 2026-11-28T21:00:00Z`. */
+export function closedText({ by, at }: ClosedSite): string {
+  return by === null ? 'closed for maintenance' : `closed for maintenance by ${by}, ${at}`
 }

@@ -97,9 +97,9 @@ export class ConvergeError extends Error {
 export class InvalidInput extends ConvergeError {
   constructor(
     readonly problems: readonly ConvergeError[],
-    private readonly what = 'invalid input',
+    private readonly summary = 'invalid input',
   ) {
-    super(`${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: ${what}`, {
+    super(`${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: ${summary}`, {
       code: 'INVALID_INPUT',
       usage: true,
     })
@@ -107,20 +107,20 @@ export class InvalidInput extends ConvergeError {
 
   /** The same with each problem replaced. */
   mapped(replace: (problem: ConvergeError) => ConvergeError): InvalidInput {
-    return new InvalidInput(this.problems.map(replace), this.what)
+    return new InvalidInput(this.problems.map(replace), this.summary)
   }
 
   override at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): InvalidInput {
     return new InvalidInput(
       this.problems.map((problem) => problem.at(place)),
-      this.what,
+      this.summary,
     )
   }
 
   override masked(mask: (text: string) => string, maskOutput = mask): InvalidInput {
     return new InvalidInput(
       this.problems.map((problem) => problem.masked(mask, maskOutput)),
-      this.what,
+      this.summary,
     )
   }
 
@@ -130,10 +130,10 @@ export class InvalidInput extends ConvergeError {
 }
 
 /** Throws the problems: none, the only one, or all of them as one error without duplicates. */
-export function throwProblems(problems: readonly ConvergeError[], what?: string): void {
+export function throwProblems(problems: readonly ConvergeError[], summary?: string): void {
   const one = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
   const [first, ...more] = one.values()
-  if (more.length > 0) throw new InvalidInput([...one.values()], what)
+  if (more.length > 0) throw new InvalidInput([...one.values()], summary)
   if (first) throw first
 }
 

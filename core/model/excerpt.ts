@@ -5,16 +5,16 @@ const longestLine = 1000
 
 /**
  * @param text all that was printed
- * @param where what holds the whole text, for the line that stands for what is left out
+ * @param location what holds the whole text, for the line that stands for what is left out
  * @returns undefined for a blank text
  */
-export function excerpt(text: string | undefined, where?: string): string | undefined {
+export function excerpt(text: string | undefined, location?: string): string | undefined {
   if (text === undefined || text.trim() === '') return undefined
   const lines = text.replace(/\s+$/, '').split(/\r\n|\n|\r/)
   const left = lines.length - firstLines - lastLines
   // An excerpt stays as it is: hosts send what they have shortened already.
   if (left <= 1) return lines.map(shortLine).join('\n')
-  const mark = `… ${left} lines left out${where === undefined ? '' : `; all of it: ${where}`}`
+  const mark = `… ${left} lines left out${location === undefined ? '' : `; all of it: ${location}`}`
   return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map(shortLine).join('\n')
 }
 

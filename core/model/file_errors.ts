@@ -1,6 +1,11 @@
 /** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
-import type { Host, HostReader, ReadOptions, WriteOptions } from '../host/types.ts'
+import type { FileKind, Host, HostReader, ReadOptions, WriteOptions } from '../host/types.ts'
 import { ConvergeError } from './errors.ts'
+
+/** Names the kind of a path in a sentence. */
+export function describeFileKind(kind: FileKind): string {
+  return kind === 'other' ? 'a device, socket or pipe' : `a ${kind}`
+}
 
 const remove = 'find out which account put it there, then remove it'
 

@@ -6,7 +6,7 @@ import { type ConvergeError, describeLocation } from './errors.ts'
  * the attribute of an earlier check's mistake only follows from it, and is left out.
  */
 export class Findings {
-  private readonly found: ConvergeError[] = []
+  private readonly collected: ConvergeError[] = []
   private readonly marks = new Set<string>()
 
   /** @param before mistakes that are known and reported elsewhere */
@@ -15,7 +15,7 @@ export class Findings {
   }
 
   get problems(): readonly ConvergeError[] {
-    return this.found
+    return this.collected
   }
 
   /**
@@ -25,7 +25,7 @@ export class Findings {
   add(problems: readonly ConvergeError[]): readonly ConvergeError[] {
     const added = problems.filter((problem) => !marksOf(problem).some((mark) => this.marks.has(mark)))
     for (const problem of added) this.mark(problem)
-    this.found.push(...added)
+    this.collected.push(...added)
     return added
   }
 

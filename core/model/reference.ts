@@ -1,43 +1,91 @@
 /** Values that are known only when the run gets there: references between resources, and what a dry run cannot know. */
+import type { DefaultedQuery } from './query.ts'
+import type { Duration } from './units.ts'
 
 const referenceMark = Symbol.for('converge.reference')
 
-/** A value that another resource provides; each property that takes the value takes the reference too. */
+declare const referencedValue: unique symbol
+
+/**
+ * A value that another resource provides; each property that takes the value takes the reference too. Its members are
+ * symbols, so that editors do not offer them among the properties of a resource.
+ */
 export interface Reference<T = unknown> {
   readonly [referenceMark]: true
+  /** Exists for the compiler only: the type of the value. */
+  readonly [referencedValue]?: T
+}
+
+/** The members of a reference that the engine reads. */
+export interface ReferenceParts<T = unknown> extends Reference<T> {
   /** `resource type` + `key` of the provider, resolved by the engine. */
   readonly provider: string
   /** The output's name; `digest` is what the provider's state amounts to. */
   readonly output: string
   readonly transform?: ((value: never) => T) | undefined
+  /** The query whose value it stands for, instead of the output of a resource. */
+  readonly query?: DefaultedQuery<unknown> | undefined
 }
 
 /** The type of a property: the value, a reference to it, or an object with references inside. */
 export type Input<T> =
-  | T
-  | Reference<T>
+  | ReferenceTo<T>
   | (T extends readonly (infer E)[]
       ? readonly Input<E>[]
-      : T extends (...args: never[]) => unknown
-        ? never
+      : T extends Duration | ((...args: never[]) => unknown)
+        ? T
         : T extends object
           ? { [K in keyof T]: Input<T[K]> }
-          : never)
+          : T)
 
-export function reference<T>(provider: string, output: string): Reference<T> {
+/** A property with one literal value is no reference: it tells the variants of an object apart, also for editors. */
+type ReferenceTo<T> = IsOneLiteral<Exclude<T, undefined>> extends true ? never : Reference<T>
+
+type IsOneLiteral<T, All = T> = [T] extends [string]
+  ? string extends T
+    ? false
+    : T extends unknown
+      ? [All] extends [T]
+        ? true
+        : false
+      : never
+  : false
+
+/** The properties of a resource as a recipe writes them: each is its value or a reference. */
+export type Properties<P> = { readonly [K in keyof P]: Input<P[K]> }
+
+export function reference<T>(provider: string, output: string): ReferenceParts<T> {
   return { [referenceMark]: true, provider, output }
+}
+
+/** Returns a reference to the value of a query, for the properties of resources. */
+export function queried<V>(query: DefaultedQuery<V>): ReferenceParts<V> {
+  return { [referenceMark]: true, provider: `query ${query.name}`, output: 'value', query }
 }
 
 export function isReference(value: unknown): value is Reference {
   return typeof value === 'object' && value !== null && referenceMark in value
 }
 
+/** Returns what the engine reads in a reference. */
+export function partsOf<T>(value: Reference<T>): ReferenceParts<T> {
+  return value as ReferenceParts<T>
+}
+
 /** A value derived from a reference, e.g. `derived(release.path, (p) => p + '/bin')`. Plain values pass straight through. */
 export function derived<T, U>(from: T | Reference<T>, transform: (value: T) => U): U | Reference<U> {
   if (!isReference(from)) return transform(from)
-  const inner = from.transform as ((value: unknown) => T) | undefined
+  const { provider, output, query, transform: first } = partsOf(from)
+  const inner = first as ((value: unknown) => T) | undefined
   const composed = (value: never): U => transform(inner ? inner(value) : (value as T))
-  return { [referenceMark]: true, provider: from.provider, output: from.output, transform: composed }
+  const parts: ReferenceParts<U> = {
+    [referenceMark]: true,
+    provider,
+    output,
+    transform: composed,
+    ...(query && { query }),
+  }
+  return parts
 }
 
 /** The path of something below a directory that may be known only later. */
@@ -85,24 +133,24 @@ export class EndlessValue extends Error {
  * Every reference inside a value, in order.
  * @throws EndlessValue where it contains itself, or is nested too deeply
  */
-export function references(value: unknown, found: Reference[] = [], above: object[] = []): Reference[] {
-  if (typeof value !== 'object' || value === null) return found
+export function references(value: unknown, collected: ReferenceParts[] = [], above: object[] = []): ReferenceParts[] {
+  if (typeof value !== 'object' || value === null) return collected
   if (isReference(value)) {
-    found.push(value)
-    return found
+    collected.push(partsOf(value))
+    return collected
   }
   if (above.length > deepest || above.includes(value)) throw new EndlessValue(above, value)
   above.push(value)
-  if (Array.isArray(value)) for (const item of value) references(item, found, above)
-  else if (isPlainObject(value)) for (const key in value) references(value[key], found, above)
+  if (Array.isArray(value)) for (const item of value) references(item, collected, above)
+  else if (isPlainObject(value)) for (const key in value) references(value[key], collected, above)
   above.pop()
-  return found
+  return collected
 }
 
 /** The value with each reference replaced by what `lookup` gives; the first Unknown met ends it. */
-export function resolveReferences(value: unknown, lookup: (reference: Reference) => unknown): unknown {
+export function resolveReferences(value: unknown, lookup: (reference: ReferenceParts) => unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
-  if (isReference(value)) return lookup(value)
+  if (isReference(value)) return lookup(partsOf(value))
   if (Array.isArray(value)) {
     const items = value.map((item) => resolveReferences(item, lookup))
     return items.find((item) => item instanceof Unknown) ?? items

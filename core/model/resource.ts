@@ -1,8 +1,9 @@
 /** Defines resources: data, and the functions read, desired and apply. */
 import type { ZodType } from 'zod'
 import type { Host, HostReader } from '../host/types.ts'
+import type { CommitRange } from './commit_range.ts'
 import { ConvergeError, type SourceLocation } from './errors.ts'
-import type { Input, Reference, Unknown } from './reference.ts'
+import type { Properties, Reference, Unknown } from './reference.ts'
 import { reference } from './reference.ts'
 import type { Duration } from './units.ts'
 
@@ -45,6 +46,13 @@ export interface ResourceImplementation<P, S, O extends object> {
   /** Loads what the type needs once per run, before the first read: a library that others need not pay for. */
   prepare?(): Promise<void>
   /**
+   * Checks what does not depend on the host, such as the variables of a template, before the first read. Unlike `precheck`,
+   * it is called for skipped resources too. Properties may still be references.
+   * @returns warnings
+   * @throws for a mistake in the recipe
+   */
+  check?(props: P): readonly string[]
+  /**
    * Throws if something keeps the resource from having its effect, such as another file that overrides the one it writes. The
    * engine calls it before the first change. Properties may still be references, so check only those that never are.
    */
@@ -73,12 +81,27 @@ export interface ResourceImplementation<P, S, O extends object> {
    * Without it `apply` itself is run on the overlay.
    */
   predict?(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void
+  /**
+   * Path of a file with text whose place a new file takes, such as the same file of the current release. A report shows the
+   * new file as a diff of it.
+   */
+  previous?(props: P): string | undefined
   /** The paths that it decides, from its properties. If the resource is unknown in a dry run, so are these paths. */
   paths?(props: P): readonly unknown[]
   /** Summarizes the change in a few words for people; default: a summary of the patch. */
   words?(props: P, change: { readonly now: S; readonly desired: S }): string
   /** In a few words, what a change replaces as a whole that is not the operator's: they stand in the place of a text diff. */
   replaces?(host: HostReader, props: P, change: { readonly now: S; readonly desired: S }): string | undefined
+  /**
+   * Lists the commits that the change installs on a host. A dry run calls it before `predict`, a run after `apply`. It must
+   * not throw: without the list, the change is still right.
+   */
+  commits?(
+    host: HostReader,
+    props: P,
+    change: { readonly now: S; readonly desired: S },
+    context: Context,
+  ): Promise<CommitRange | null>
   /** Values for those who refer to this resource, from the state it is in after the run. */
   outputs?(props: P, state: S): O
   /**
@@ -88,6 +111,11 @@ export interface ResourceImplementation<P, S, O extends object> {
   fingerprint?(props: P, state: S): Json | Unknown
   /** The files whose whole content follows from the properties; `converge render` prints them. */
   files?(props: P): readonly RenderedFile[]
+  /**
+   * The event of the role that may repair a failure of the resource. A run compiles it with its own plan, and runs it after
+   * an error with this `recovery`.
+   */
+  recovery?(props: P): string | undefined
   /** Placeholders for the outputs in `converge render`, which reads no host. */
   placeholders?(props: P): Partial<O>
 }
@@ -95,6 +123,8 @@ export interface ResourceImplementation<P, S, O extends object> {
 export interface ResourceDescription<P, I, S> {
   /** snake_case, the word a recipe uses. */
   readonly type: string
+  /** The function that recipes import, if it is another word than the type: `package` is reserved in modules. Default: the type. */
+  readonly functionName?: string | undefined
   /** One sentence. */
   readonly doc: string
   /** The cookbook resource or manual page that it mirrors. */
@@ -116,6 +146,11 @@ export interface ResourceDescription<P, I, S> {
    * whose keys depend on them have the same records in the first run as later, when the recipe knows the values.
    */
   readonly constant?: boolean | undefined
+  /**
+   * Whether the resources that refer to its outputs are steps toward one result, as those of a release are. A run that
+   * leaves out one of them refuses the later ones, unless the one left out is as declared.
+   */
+  readonly isBuiltInSteps?: boolean | undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: definitions of all types stand in one list; variance leaves no other word.
@@ -136,22 +171,63 @@ export interface Check {
 
 /** Options that every resource takes beside its own properties. */
 export interface CommonOptions {
-  /** Act only when one of these has changed since this resource last acted for it; survives crash, failure and reboot. */
+  /**
+   * Act only when one of these has changed since this resource last acted for it; survives crash, failure and reboot.
+   * @example
+   * when: [config]
+   */
   readonly when?: readonly Handle[] | undefined
-  /** Act only if this holds: a plain boolean decided from the node, or a check that looks at the host. */
+  /**
+   * Act only if this holds: a plain boolean decided from the node, or a check that looks at the host.
+   * @example
+   * onlyIf: node.haproxy.enable_stats
+   */
   readonly onlyIf?: boolean | Check | undefined
+  /**
+   * Act only if this does not hold: a boolean, or a check that looks at the host.
+   * @example
+   * notIf: { description: '/etc/shop.conf exists', check: (host) => host.exists('/etc/shop.conf') }
+   */
   readonly notIf?: boolean | Check | undefined
-  /** How often `apply` is tried again after a failure; default 0. */
+  /**
+   * How often `apply` is tried again after a failure.
+   * @default 0
+   * @example
+   * retries: 3
+   */
   readonly retries?: number | undefined
-  /** Pause before each further try; default 2 seconds. */
+  /**
+   * Pause before each further try.
+   * @default seconds(2)
+   * @example
+   * retryDelay: seconds(10)
+   */
   readonly retryDelay?: Duration | undefined
-  /** Limit for `apply`; default: none beyond those of its commands. */
+  /**
+   * Limit for `apply`; default: none beyond those of its commands.
+   * @example
+   * timeout: seconds(60)
+   */
   readonly timeout?: Duration | undefined
-  /** Continue the run when this resource fails; the failure is still reported. Default false. */
+  /**
+   * Continue the run when this resource fails; the failure is still reported.
+   * @default false
+   * @example
+   * ignoreFailure: true
+   */
   readonly ignoreFailure?: boolean | undefined
-  /** Never show the content, only that it differs. Default false. */
+  /**
+   * Never show the content, only that it differs.
+   * @default false
+   * @example
+   * sensitive: true
+   */
   readonly sensitive?: boolean | undefined
-  /** These come first; source order decides anyway, this says why. Refused where one is declared later. */
+  /**
+   * These come first; source order decides anyway, this says why. Refused where one is declared later.
+   * @example
+   * after: config
+   */
   readonly after?: Handle | readonly Handle[] | undefined
 }
 
@@ -164,11 +240,11 @@ export type Handle<O extends object = object> = {
 
 /** Something resources can be declared in: the `r` of a recipe. */
 export interface Scope {
-  /** @param given what the recipe passed after `r`; anything but one object of properties is refused */
-  declare(definition: AnyDefinition, given: readonly unknown[]): { type: string; key: string }
+  /** @param args what the recipe passed after `r`; anything but one object of properties is refused */
+  declare(definition: AnyDefinition, args: readonly unknown[]): { type: string; key: string }
 }
 
-export type Declare<P, O extends object> = ((r: Scope, props: Input<P> & CommonOptions) => Handle<O>) & {
+export type Declare<P, O extends object> = ((r: Scope, props: Properties<P> & CommonOptions) => Handle<O>) & {
   readonly definition: AnyDefinition
 }
 
@@ -181,14 +257,14 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
   implementation: ResourceImplementation<NoInfer<P>, S, O>,
 ): Declare<I, O> {
   const definition: AnyDefinition = { ...description, implementation }
-  const declare = (r: Scope, ...given: [Input<I> & CommonOptions]): Handle<O> => {
+  const declare = (r: Scope, ...args: [Properties<I> & CommonOptions]): Handle<O> => {
     if (typeof r?.declare !== 'function')
       throw new ConvergeError(`${description.type} is declared in a scope: its first argument is the r of the recipe`, {
         code: 'NO_SCOPE',
-        hint: `${description.type}(r, { ... })`,
+        hint: `${description.functionName ?? description.type}(r, { ... })`,
         usage: true,
       })
-    return handle<O>(r.declare(definition, given))
+    return handle<O>(r.declare(definition, args))
   }
   return Object.assign(declare, { definition })
 }
@@ -218,6 +294,8 @@ export interface PlannedResource {
   readonly props: unknown
   readonly hasReferences: boolean
   readonly options: CommonOptions
+  /** Whether another recipe has changed properties of it. */
+  readonly isOverridden?: boolean
   readonly role: string
   readonly event: string
   /** Where the recipe declares it; worked out when asked for. */

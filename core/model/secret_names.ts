@@ -81,9 +81,9 @@ const mostDecided = 10_000
  */
 export function hasSecretName(name: string, own: OwnNames = noNames): boolean {
   if (own.open.length + own.secret.length > 0) {
-    const given = name.toLowerCase()
-    if (own.open.some((one) => one.toLowerCase() === given)) return false
-    if (own.secret.some((one) => one.toLowerCase() === given)) return true
+    const lowerCased = name.toLowerCase()
+    if (own.open.some((openName) => openName.toLowerCase() === lowerCased)) return false
+    if (own.secret.some((secretName) => secretName.toLowerCase() === lowerCased)) return true
   }
   if (!secretStem.test(name)) return false
   const known = decided.get(name)
@@ -107,6 +107,8 @@ export function isIdentityName(name: string): boolean {
 
 function soundsSecret(name: string): boolean {
   if (/^(?:old)?pwd$/i.test(name)) return name === 'pwd' || name === 'Pwd'
+  // A word of sudoers: its value is a command.
+  if (name === 'NOPASSWD') return false
   // The login of npm, as user:password in base64.
   if (name === '_auth') return true
   const split = inWords(name)

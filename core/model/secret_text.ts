@@ -26,15 +26,21 @@ export function maskValues(text: string, own: OwnNames = noNames): string {
   return masked(text, placed(text, placesAnywhere, own))
 }
 
-/** Masks the values of names that sound secret, and private keys. */
+/**
+ * Also masks the values of names that sound secret, and private keys. All are found in the same text: a mask could
+ * replace the name of the next value.
+ */
 export function maskNamed(text: string, own: OwnNames): string {
-  return masked(text, foreignSpans(text, own))
+  return masked(text, allSpans(text, own))
+}
+
+function allSpans(text: string, own: OwnNames): readonly Span[] {
+  return [...placed(text, placesAnywhere, own), ...foreignSpans(text, own)]
 }
 
 /** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
 export function secretsInside(value: string, own: OwnNames = noNames): string[] {
-  const spans = [...placed(value, placesAnywhere, own), ...foreignSpans(value, own)]
-  const values = spans.flatMap(({ start, end }) =>
+  const values = allSpans(value, own).flatMap(({ start, end }) =>
     readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))),
   )
   return [...new Set(values)]
@@ -55,10 +61,10 @@ function placed(text: string, groups: readonly PlaceGroup[], own: OwnNames): rea
   const mayBeNamed = secretStem.test(text)
   return groups
     .flatMap(({ hint, places }) => (hint.test(text) ? places : []))
-    .flatMap((place) => (place.name === null || mayBeNamed ? found(text, place, own) : []))
+    .flatMap((place) => (place.name === null || mayBeNamed ? spansOf(text, place, own) : []))
 }
 
-function found(text: string, { pattern, value, name }: Place, own: OwnNames): readonly Span[] {
+function spansOf(text: string, { pattern, value, name }: Place, own: OwnNames): readonly Span[] {
   return [...text.matchAll(pattern)].flatMap((match) => {
     const secret = match[value] ?? ''
     if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', own))) return []
@@ -74,7 +80,7 @@ function afterOwnNames(text: string, names: readonly string[]): readonly Span[] 
     `((?<![\\w.-])(?:${names.join('|')})["']?\\s{0,20}[=: \\t]\\s{0,20})("[^"\\n]*"|'[^'\\n]*'|[^\\s,;"'=]+)`,
     'gi',
   )
-  return found(text, { pattern, value: 2, name: null }, noNames)
+  return spansOf(text, { pattern, value: 2, name: null }, noNames)
 }
 
 function withoutQuotes(text: string, { start, end }: Bounds): Span {

@@ -1,7 +1,6 @@
 /** Keeps secret values out of everything that is printed or stored. */
-
 import { lineMask } from './line_mask.ts'
-import { noNames, type OwnNames } from './secret_names.ts'
+import { hasSecretName, noNames, type OwnNames } from './secret_names.ts'
 import { keyLineMask, maskNamed, maskValues, secretsInside } from './secret_text.ts'
 import { maskCuts } from './shorten.ts'
 import { merged, type Span, Spelling } from './spelling.ts'
@@ -24,8 +23,11 @@ const longLine = 8
 
 /** A set of texts that are never shown; `mask` replaces each occurrence, however it is spelled. */
 export class Secrets {
-  private readonly known = new Map<string, Spelling>()
-  private names: OwnNames = noNames
+  private readonly spellings = new Map<string, Spelling>()
+  private ownNames: OwnNames = noNames
+
+  /** @param base whose texts and names count here too; what is added here is not added there */
+  constructor(private readonly base: Secrets | null = null) {}
 
   /** Adds a value, also without the blanks around it; its single lines where it has several; and its forms in base64 and hexadecimal. */
   add(value: unknown): void {
@@ -37,12 +39,20 @@ export class Secrets {
 
   /** Adds names that the user counts as secret, and names that are none although they sound so. */
   useNames({ secret, open }: OwnNames): void {
-    this.names = { secret: [...this.names.secret, ...secret], open: [...this.names.open, ...open] }
+    this.ownNames = joined(this.ownNames, { secret, open })
+  }
+
+  private get names(): OwnNames {
+    return this.base === null ? this.ownNames : joined(this.base.names, this.ownNames)
+  }
+
+  private allSpellings(): readonly (readonly [text: string, spelling: Spelling])[] {
+    return [...(this.base?.allSpellings() ?? []), ...this.spellings]
   }
 
   /** Replaces every known secret, and what stands where secrets stand: in a URL, an option or a header. */
   mask(text: string): string {
-    return maskValues(maskCuts(this.maskKnown(text), this.known.keys(), mask), this.names)
+    return maskValues(this.maskKnownAndCut(text), this.names)
   }
 
   /**
@@ -50,7 +60,7 @@ export class Secrets {
    * file of the host or the output of a command, and may hold a secret that nobody knows here.
    */
   maskForeign(text: string): string {
-    return maskNamed(this.mask(text), this.names)
+    return maskNamed(this.maskKnownAndCut(text), this.names)
   }
 
   /** The same as `maskForeign` for lines that arrive one by one: a private key, for one, has several. */
@@ -63,9 +73,22 @@ export class Secrets {
     return JSON.parse(JSON.stringify(value) ?? 'null', (_, v) => (typeof v === 'string' ? this.mask(v) : v)) as T
   }
 
+  /** Decides by a name, such as `DB_PASSWORD`, whether its value is secret. */
+  hasSecretName(name: string): boolean {
+    return hasSecretName(name, this.names)
+  }
+
   /** Where known secrets stand in a text; in order, without overlaps. */
   spans(text: string): readonly Span[] {
-    return merged([...this.known.values()].flatMap((one) => one.in(text)))
+    return merged(this.allSpellings().flatMap(([, one]) => one.in(text)))
+  }
+
+  private maskKnownAndCut(text: string): string {
+    return maskCuts(
+      this.maskKnown(text),
+      this.allSpellings().map(([secret]) => secret),
+      mask,
+    )
   }
 
   private maskKnown(text: string): string {
@@ -79,8 +102,12 @@ export class Secrets {
   }
 
   private learn(text: string): void {
-    if (!this.known.has(text)) this.known.set(text, new Spelling(text))
+    if (!this.spellings.has(text)) this.spellings.set(text, new Spelling(text))
   }
+}
+
+function joined(one: OwnNames, other: OwnNames): OwnNames {
+  return { secret: [...one.secret, ...other.secret], open: [...one.open, ...other.open] }
 }
 
 /** The lines of a secret, and the values of names inside: a tool may print only one of them. */

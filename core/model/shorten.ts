@@ -5,13 +5,13 @@ const longestWord = 4096
 /** A shorter part of a secret tells nothing. */
 const shortestPart = 4
 
-const mark = / … [\d,]+ characters left out … /g
+const mark = / \u2026 [\d,]+ characters left out \u2026 /g
 
-/** @param left characters that are left out already */
-export function shortenMiddle(start: string, end: string, left: number): string {
+/** @param omitted characters that are left out already */
+export function shortenMiddle(start: string, end: string, omitted: number): string {
   const head = start.slice(0, endOfWords(start))
   const tail = end.slice(startOfWords(end))
-  const count = left + start.length - head.length + end.length - tail.length
+  const count = omitted + start.length - head.length + end.length - tail.length
   return `${head} … ${count.toLocaleString('en')} characters left out … ${tail}`
 }
 
@@ -40,7 +40,7 @@ export function maskCuts(text: string, secrets: Iterable<string>, mask: string):
   return masked + removePart(text.slice(from), known, mask, 'start')
 }
 
-function removePart(text: string, secrets: readonly string[], mask: string, where: 'start' | 'end'): string {
+function removePart(text: string, secrets: readonly string[], mask: string, side: 'start' | 'end'): string {
   let longest = 0
   for (const secret of secrets)
     for (
@@ -49,9 +49,9 @@ function removePart(text: string, secrets: readonly string[], mask: string, wher
       length--
     ) {
       const isPart =
-        where === 'end' ? text.endsWith(secret.slice(0, length)) : text.startsWith(secret.slice(secret.length - length))
+        side === 'end' ? text.endsWith(secret.slice(0, length)) : text.startsWith(secret.slice(secret.length - length))
       if (isPart) longest = length
     }
   if (longest === 0) return text
-  return where === 'end' ? text.slice(0, text.length - longest) + mask : mask + text.slice(longest)
+  return side === 'end' ? text.slice(0, text.length - longest) + mask : mask + text.slice(longest)
 }

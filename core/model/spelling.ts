@@ -77,8 +77,8 @@ export class Spelling {
   }
 
   /** Where some of the characters may end, begun at any of the given places: all ways are followed at once. */
-  private through(text: string, begun: ReadonlySet<number>, first: number, end: number): ReadonlySet<number> {
-    let places = begun
+  private through(text: string, starts: ReadonlySet<number>, first: number, end: number): ReadonlySet<number> {
+    let places = starts
     for (let index = first; index < end && places.size > 0; index++) {
       const character = this.characters[index] ?? ''
       const next = new Set<number>()
@@ -116,7 +116,7 @@ function formsOf(character: string): readonly RegExp[] {
 function spellingsOf(character: string): string[] {
   const code = character.codePointAt(0) ?? 0
   const raw = /[\\^$.*+?()[\]{}|/]/.test(character) ? `\\${character}` : character
-  const ways = [
+  const encodings = [
     `${backslashes}${raw}`,
     percentEncoded(character),
     `&#0*${code};`,
@@ -124,23 +124,23 @@ function spellingsOf(character: string): string[] {
     inJson(character),
   ]
   if (code < 256)
-    ways.push(
+    encodings.push(
       `\\\\{1,8}x${anyCase(code.toString(16).padStart(2, '0'))}`,
       `\\\\{1,8}0?${code.toString(8).padStart(3, '0')}`,
     )
-  if (code >= 128) ways.push(byBytes(character, 'x', 16, 2), byBytes(character, '0?', 8, 3))
+  if (code >= 128) encodings.push(byBytes(character, 'x', 16, 2), byBytes(character, '0?', 8, 3))
   const named = namedEntities[character]
-  if (named !== undefined) ways.push(`&${named};`)
-  if (doubled.has(character)) for (const times of [2, 4]) ways.push(`${backslashes}${raw}{${times}}`)
-  if (character === '\\') for (const times of [1, 2, 4, 8]) ways.push(`\\\\{${times}}`)
-  if (character === "'") ways.push(`'\\\\{1,8}''`, `'"'"'`)
-  if (character === ' ') ways.push('\\+')
+  if (named !== undefined) encodings.push(`&${named};`)
+  if (doubled.has(character)) for (const times of [2, 4]) encodings.push(`${backslashes}${raw}{${times}}`)
+  if (character === '\\') for (const times of [1, 2, 4, 8]) encodings.push(`\\\\{${times}}`)
+  if (character === "'") encodings.push(`'\\\\{1,8}''`, `'"'"'`)
+  if (character === ' ') encodings.push('\\+')
   // The next line of a value may be indented; blanks of its own may follow the indentation.
   if (character === '\n')
-    ways.push('\\r?\\n[ \\t]*', ...Array.from({ length: 9 }, (_, blanks) => `\\r?\\n[ \\t]{${blanks}}`))
+    encodings.push('\\r?\\n[ \\t]*', ...Array.from({ length: 9 }, (_, blanks) => `\\r?\\n[ \\t]{${blanks}}`))
   const letter = escapeLetters[character]
-  if (letter !== undefined) ways.push(`\\\\{1,8}${letter}`)
-  return ways
+  if (letter !== undefined) encodings.push(`\\\\{1,8}${letter}`)
+  return encodings
 }
 
 function anyCase(hexadecimal: string): string {

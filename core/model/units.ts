@@ -1,8 +1,11 @@
 /** Durations and sizes as types of their own, so that every number has a unit. */
 import * as z from 'zod'
 
-/** A span of time; make one with `seconds(60)`, `minutes(30)`, `milliseconds(5)`. */
-export class Duration {
+/**
+ * A span of time; make one with `seconds(60)`, `minutes(30)`, `milliseconds(5)`. `_Notation` exists for the message of the
+ * compiler: the number 60 is "not assignable to type Duration<"seconds(60) or minutes(5)">".
+ */
+export class Duration<_Notation extends string = 'seconds(60) or minutes(5)'> {
   constructor(readonly ms: number) {
     if (!Number.isFinite(ms) || ms < 0) throw new RangeError(`a duration is a number from 0 up, not ${ms}`)
   }
@@ -21,13 +24,18 @@ export const seconds = (n: number): Duration => new Duration(n * 1000)
 export const minutes = (n: number): Duration => new Duration(n * 60_000)
 
 /** A property that takes a duration. */
-export const duration = z.instanceof(Duration, { error: 'a duration, such as seconds(60) or minutes(5)' })
+export const duration: z.ZodType<Duration, Duration> = z.instanceof(Duration, {
+  error: 'a duration, such as seconds(60) or minutes(5)',
+})
 
 /** A property that takes an absolute path without `.` or `..` parts. */
 export const absolutePath = z
   .string()
   .refine((path) => path.startsWith('/') && !path.includes('\0'), { error: 'an absolute path' })
   .refine((path) => !/(^|\/)\.{1,2}(\/|$)/.test(path), { error: "an absolute path without '.' or '..' parts" })
+
+/** A property that takes a text without NUL characters, which end texts in arguments, variables and links. */
+export const systemText = z.string().refine((text) => !text.includes('\0'), { error: 'text without NUL characters' })
 
 /** A property that takes a file mode as four octal digits, e.g. `0640`. */
 export const fileMode = z.string().regex(/^[0-7]{4}$/, { error: "a mode as four octal digits, e.g. '0640'" })

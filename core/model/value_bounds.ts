@@ -56,17 +56,38 @@ export function endOfWord(text: string, at: number, isFirst: boolean): Bounds {
   if (isFirst) return { start: at, end: at + text.slice(at, lineEnd).replace(/[\s;,]+$/, '').length }
   const around = quoteAround(text, at)
   let place = at
-  while (place < lineEnd && !/[\s,;]/.test(text.charAt(place))) {
+  while (place < lineEnd && !endsWord(text, place)) {
     const character = text.charAt(place)
-    if (character === around) break
     if (character === '\\') place += 2
-    else if (character === '"' || character === "'") {
+    else if (character !== '"' && character !== "'") place++
+    else if (character === around) {
+      if (!isWithinWord(text, place)) break
+      place++
+    } else {
       const close = closingQuote(text, place)
-      if (close >= lineEnd) break
-      place = close + 1
-    } else place++
+      if (close < lineEnd) place = close + 1
+      else if (isWithinWord(text, place)) place++
+      else break
+    }
   }
   return { start: at, end: Math.min(place, lineEnd) }
+}
+
+/** Matches the text after a separator that ends a value: `a=1;b=2`, `{a:1,b:2}`, `a=1; b=2`, `"a=1,"`. */
+const afterSeparator = /^(?:[\s,;"'`)\]}]|$|["']?[\w.-]+["']?\s?(?:=|:(?!\/\/)))/
+
+function endsWord(text: string, at: number): boolean {
+  const character = text.charAt(at)
+  if (/\s/.test(character)) return true
+  if (character !== ',' && character !== ';') return false
+  // The end of a character of XML and HTML, such as `&amp;`.
+  if (character === ';' && /&(?:\w{2,8}|#\w{2,8})$/.test(text.slice(Math.max(0, at - 10), at))) return false
+  return afterSeparator.test(text.slice(at + 1, at + 1 + longestSetting))
+}
+
+/** An apostrophe between letters is part of a word, as in `it's`. */
+function isWithinWord(text: string, at: number): boolean {
+  return /\w/.test(text.charAt(at + 1))
 }
 
 const farthestQuote = 1000

@@ -1,6 +1,6 @@
 /** Attributes from the environment, meant for secrets that should stand in no file. */
 import { ConvergeError, throwProblems } from '../model/errors.ts'
-import type { Layer } from './layers.ts'
+import type { Layer } from './layer.ts'
 import { formatPath, type KeyPath } from './path.ts'
 
 const prefix = 'CONVERGE_ATTR_'

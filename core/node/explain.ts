@@ -2,11 +2,12 @@
 import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { Secrets } from '../model/secrets.ts'
-import type { LayerKind } from './layers.ts'
+import type { LayerKind } from './layer.ts'
 import { isObject } from './merge.ts'
-import { locateIt, type Node, sets } from './node.ts'
+import { locateInLayer, type Node, sets } from './node.ts'
 import { isSensitive } from './notes.ts'
 import { childOf, formatPath, type KeyPath, parsePath, valueAt } from './path.ts'
+import { knownDefaults } from './valid_part.ts'
 
 export interface Origin {
   /** `schema` for a default. */
@@ -34,7 +35,8 @@ const mask = '********'
  *
  * @throws ConvergeError `UNKNOWN_ATTRIBUTE` where nothing stands there, with the nearest name
  */
-export function explain(node: Node<unknown>, path: string | KeyPath): readonly Explanation[] {
+export function explain(original: Node<unknown>, path: string | KeyPath): readonly Explanation[] {
+  const node = withoutMissing(original)
   const keys = typeof path === 'string' ? resolve(node, parsePath(path)) : path
   const secrets = secretsOf(node)
   return leaves(valueAt(node.attributes, keys), keys).map((leaf) => explainLeaf(node, leaf, secrets))
@@ -48,7 +50,7 @@ function resolve(node: Node<unknown>, keys: readonly string[]): KeyPath {
     if (next === undefined) {
       const names = isObject(at) ? Object.keys(at) : []
       const inside = index === 0 ? '' : ` in ${formatPath(keys.slice(0, index))}`
-      throw new ConvergeError(`there is no attribute ${key}${inside}`, {
+      throw new ConvergeError(`unknown attribute ${key}${inside}`, {
         code: 'UNKNOWN_ATTRIBUTE',
         hint: nearest(key, names) ?? (names.length > 0 ? `there are: ${names.join(', ')}` : undefined),
         usage: true,
@@ -70,7 +72,7 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
   const origins: Origin[] = []
   node.layers.forEach((layer, index) => {
     if (!sets(node.layers, node.states, index, path)) return
-    const source = locateIt(layer, node.states[index], path)
+    const source = locateInLayer(layer, node.states[index], path)
     const said = layer.value === null ? valueAt(node.states[index], path) : valueAt(layer.value, path)
     origins.unshift({ kind: layer.kind, from: describeLocation(source), source, value: show(said) })
   })
@@ -82,8 +84,26 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
 }
 
 /** All attributes as they may be shown: sensitive values masked, however short, and secrets inside other texts as well. */
-export function shownAttributes(node: Node<unknown>): unknown {
+export function shownAttributes(original: Node<unknown>): unknown {
+  const node = withoutMissing(original)
   return hide(node.attributes, [], node, secretsOf(node))
+}
+
+/** The same node without attributes that a recipe requires and nobody sets: to read them is an error. */
+function withoutMissing(node: Node<unknown>): Node<unknown> {
+  const attributes: Record<string, unknown> = {}
+  for (const key of Object.keys(node.attributes as object)) {
+    const schema = node.schemas[key]
+    const isSet = Object.hasOwn(node.states.at(-1) ?? {}, key)
+    Object.defineProperty(attributes, key, {
+      enumerable: true,
+      get: () =>
+        isSet || schema === undefined
+          ? (node.attributes as object as Record<string, unknown>)[key]
+          : knownDefaults(schema),
+    })
+  }
+  return { ...node, attributes: attributes as unknown as Node<unknown>['attributes'] }
 }
 
 function secretsOf(node: Node<unknown>): Secrets {

@@ -1,7 +1,6 @@
 /** Facts: what this host is, read from the kernel and a few files, without starting a process. */
 import { existsSync, readFileSync } from 'node:fs'
 import * as os from 'node:os'
-import * as z from 'zod'
 
 export interface Address {
   readonly interface: string
@@ -131,92 +130,4 @@ function nameOf(id: number, table: string | null): string | null {
     if (name !== undefined && number === String(id)) return name
   }
   return null
-}
-
-/** Facts that attributes may state as well, as the node JSON of Chef does: what is stated there counts. */
-export interface FactAttributes {
-  readonly cpu: { readonly total: number }
-  readonly memory: { readonly total: number }
-  readonly hostname: string
-  readonly fqdn: string | null
-}
-
-/** Chef writes memory as `4053280kB`. */
-const bytesOf = (value: unknown): unknown => {
-  const found = typeof value === 'string' ? /^\s*(\d{1,15})\s*(kB)?\s*$/.exec(value) : null
-  return found === null ? value : Number(found[1]) * (found[2] === undefined ? 1 : 1024)
-}
-
-const numberOf = (value: unknown): unknown =>
-  typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
-
-function noted<S extends z.ZodType>(schema: S, description: string, more: Record<string, unknown> = {}): S {
-  z.globalRegistry.add(schema, { description, cookbook: null, ...more })
-  return schema
-}
-
-function open<T extends z.ZodRawShape>(shape: T, description: string) {
-  return noted(z.looseObject(shape), description, { open: true })
-}
-
-const makers = {
-  cpu: () =>
-    open(
-      {
-        total: noted(
-          z.preprocess(numberOf, z.int().min(1)).optional(),
-          'CPUs of the host; counted where it is not given.',
-        ),
-      },
-      'Processors of the host.',
-    ),
-  memory: () =>
-    open(
-      {
-        total: noted(
-          z.preprocess(bytesOf, z.number().min(0)).optional(),
-          'Memory of the host; asked of the kernel where it is not given.',
-          {
-            unit: 'bytes',
-          },
-        ),
-      },
-      'Memory of the host.',
-    ),
-  hostname: () => noted(z.string().min(1), 'Short name of the host; asked of the kernel where it is not given.'),
-  fqdn: () => noted(z.nullable(z.string()), 'Full name of the host; null where it is not known.'),
-}
-
-const schemas = new Map<string, z.ZodType>()
-
-/** Schemas of the facts that attributes may state; made when asked for. */
-export function factSchema(key: string): z.ZodType | undefined {
-  if (!Object.hasOwn(makers, key)) return undefined
-  const schema = schemas.get(key) ?? makers[key as keyof typeof makers]()
-  schemas.set(key, schema)
-  return schema
-}
-
-export const factKeys: readonly string[] = Object.keys(makers)
-
-/**
- * The facts as the lowest layer of attributes. If the JSON has no `opsworks.instance`, this host is put there. If it has one,
- * nothing is added to it, because it may describe another host.
- *
- * @param instance name of this host for `opsworks.instance`, or null where the JSON has one
- */
-export function factLayer(facts: Facts, instance: string | null): Readonly<Record<string, unknown>> {
-  const stated = { cpu: facts.cpu, memory: facts.memory, hostname: facts.hostname, fqdn: facts.fqdn }
-  if (instance === null) return stated
-  const name = instance === facts.hostname ? (facts.fqdn ?? instance) : instance
-  const address = privateAddress(facts.addresses)
-  return {
-    ...stated,
-    opsworks: { instance: { hostname: instance, private_ip: address, private_dns_name: name, layers: [] } },
-  }
-}
-
-function privateAddress(all: readonly Address[]): string {
-  const outside = all.filter(({ internal }) => !internal)
-  return (outside.find(({ family }) => family === 'IPv4') ?? outside[0])?.address ?? '127.0.0.1'
 }

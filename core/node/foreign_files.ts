@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from './merge.ts'
 
 interface ForeignFile {
   /** Kind of the file. */
-  readonly what: string
+  readonly description: string
   /** How to get attributes out of it, or where it belongs. */
   readonly hint: string
 }
@@ -32,7 +32,7 @@ export function foreignTextError(text: string, file: string): ConvergeError | un
   return errorOf(template({}, shellWord(file)), { file }, 'attributes')
 }
 
-function errorOf({ what, hint }: ForeignFile, source: SourceLocation, expected: Expected): ConvergeError {
+function errorOf({ description: what, hint }: ForeignFile, source: SourceLocation, expected: Expected): ConvergeError {
   return new ConvergeError(`expected ${expected}, got ${what}`, { code: 'FOREIGN_FILE', source, hint, usage: true })
 }
 
@@ -46,7 +46,7 @@ const chefNode: Recognizer = (value, file) => {
   if (!isNode && levels.length < 2) return undefined
   const merged = ['default', 'normal', 'override'].map((level) => `(.${level} // {})`).join(' * ')
   return {
-    what: 'a node of a Chef server, with an object for each level of precedence',
+    description: 'a node of a Chef server, with an object for each level of precedence',
     hint: `merge the levels into one object: jq '${merged}' ${file} > node.json`,
   }
 }
@@ -54,14 +54,14 @@ const chefNode: Recognizer = (value, file) => {
 const chefRole: Recognizer = (value, file) =>
   isObject(value.default_attributes) || isObject(value.override_attributes)
     ? {
-        what: `a ${value.chef_type === 'environment' || 'cookbook_versions' in value ? 'Chef environment' : 'Chef role'}`,
+        description: `a ${value.chef_type === 'environment' || 'cookbook_versions' in value ? 'Chef environment' : 'Chef role'}`,
         hint: `merge its attributes: jq '(.default_attributes // {}) * (.override_attributes // {})' ${file} > node.json`,
       }
     : undefined
 
 const cloudFormation: Recognizer = (value, file) => {
   const resources = isObject(value.Resources) ? Object.values(value.Resources) : []
-  const isTemplate = resources.some((one) => isObject(one) && /^AWS::/.test(String(one.Type)))
+  const isTemplate = resources.some((resource) => isObject(resource) && /^AWS::/.test(String(resource.Type)))
   return isTemplate || 'AWSTemplateFormatVersion' in value ? template(value, file) : undefined
 }
 
@@ -72,7 +72,7 @@ function template({ Resources }: JsonObject, file: string): ForeignFile {
   const [name] = stacks[0] ?? []
   const text = 'copy the object below CustomJson of the AWS::OpsWorks::Stack resource into a file'
   return {
-    what: 'a CloudFormation template',
+    description: 'a CloudFormation template',
     hint:
       name === undefined || !/^\w+$/.test(name)
         ? `${text}; layers and instances belong in a stack file`
@@ -113,20 +113,20 @@ const description: Recognizer = (value, file) => {
   if (more.length > 0 || (!Object.hasOwn(described, key) && !otherLists.includes(key))) return undefined
   const hint = Object.hasOwn(described, key) ? described[key]?.(file) : undefined
   return {
-    what: `what aws opsworks prints for ${key}`,
+    description: `what aws opsworks prints for ${key}`,
     hint: hint ?? 'it holds no attributes: leave the file out',
   }
 }
 
 const stackFile: Recognizer = ({ layers, hosts }, file) =>
   isObject(layers) && isObject(hosts)
-    ? { what: 'a stack file', hint: `use it with the stack commands: converge stack check --stack ${file}` }
+    ? { description: 'a stack file', hint: `use it with the stack commands: converge stack check --stack ${file}` }
     : undefined
 
 const nodeJson: Recognizer = ({ opsworks, deploy, layers, hosts }, file) =>
   layers === undefined && hosts === undefined && (isObject(opsworks) || isObject(deploy))
     ? {
-        what: 'attributes of a host',
+        description: 'attributes of a host',
         hint: `use it on one host: converge plan --role ROLE --node-json ${file}; in a stack file it can be the custom_json`,
       }
     : undefined
@@ -140,19 +140,19 @@ const noStackFile: Recognizer = (value) => {
   if (keys.length === 0 || keys.some((key) => stackKeys.includes(key))) return undefined
   const shown = keys.length > 3 ? `${keys.slice(0, 3).join(', ')} and ${keys.length - 3} more` : keys.join(', ')
   return {
-    what: `a file with other keys: ${shown}`,
+    description: `a file with other keys: ${shown}`,
     hint: 'name the stack file with --stack FILE; converge stack schema prints the keys that it takes',
   }
 }
 
 const terraform: Recognizer = (value) =>
   'terraform_version' in value || isObject(value.terraform)
-    ? { what: 'a file of Terraform', hint: 'copy the custom_json of its aws_opsworks_stack into a file' }
+    ? { description: 'a file of Terraform', hint: 'copy the custom_json of its aws_opsworks_stack into a file' }
     : undefined
 
 const npmPackage: Recognizer = (value) =>
   typeof value.name === 'string' && (isObject(value.dependencies) || isObject(value.scripts)) && 'version' in value
-    ? { what: 'a package.json of npm', hint: 'name a file with attributes' }
+    ? { description: 'a package.json of npm', hint: 'name a file with attributes' }
     : undefined
 
 const recognizers = [chefNode, chefRole, cloudFormation, description, terraform, npmPackage]

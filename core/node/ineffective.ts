@@ -23,11 +23,11 @@ interface Effect {
 const always: Effect = { unused: undefined, needs: [] }
 
 /**
- * @param told what the layers say, by top-level key
+ * @param input what the layers say, by top-level key
  * @param values the same with defaults
  */
 export function ineffectiveAttributes(
-  told: Readonly<Record<string, unknown>>,
+  input: Readonly<Record<string, unknown>>,
   schemas: Readonly<Record<string, Schema>>,
   values: unknown,
 ): Ineffective[] {
@@ -47,13 +47,13 @@ export function ineffectiveAttributes(
     if (unused !== undefined) found.push({ path, message: `${formatPath(path)} has no effect`, hint: unused })
     else if (off !== undefined) found.push(withoutSwitch(path, off))
   }
-  for (const [key, at] of Object.entries(told))
+  for (const [key, at] of Object.entries(input))
     if (Object.hasOwn(schemas, key)) visit(at, schemas[key], [key], always, undefined)
   return found
 }
 
 function withoutSwitch(path: KeyPath, needs: readonly string[]): Ineffective {
-  const names = needs.map((one) => formatPath(keysOf(one.replace(/^!/, ''), path)))
+  const names = needs.map((need) => formatPath(keysOf(need.replace(/^!/, ''), path)))
   const [first] = names
   const isOff = needs[0]?.startsWith('!') ?? false
   const which = isOff

@@ -5,7 +5,7 @@ import { hasPluralSecretName, hasSecretName, isIdentityName, noNames, type OwnNa
 import { secretsInside } from '../model/secret_text.ts'
 import { bare, childSchema, knownKeys, type Schemas } from './notes.ts'
 import { formatPath, type KeyPath } from './path.ts'
-import { Derived, isShared } from './shared.ts'
+import { Derived, isShared } from './shared_values.ts'
 
 export interface UnknownKey {
   readonly path: KeyPath
@@ -193,7 +193,7 @@ function inOrder(name: string): string {
 }
 
 export function unknownMessage({ path }: UnknownKey): string {
-  return `${formatPath(path)} is no known attribute: it is kept, but nothing here reads it`
+  return `${formatPath(path)} is not a known attribute: it is kept, but nothing here reads it`
 }
 
 export function moreUnknownMessage(more: number): string {

@@ -1,24 +1,24 @@
-/** JSON with comments and trailing commas: its value, what is wrong with it, and where each key stands. */
+/** Parses JSON with comments and trailing commas: its value, its problems, and the position of each key. */
 import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser'
 import type { KeyPath } from './path.ts'
 
-/** A place in a text, both numbers 1-based. */
+/** A position in a text; both numbers are 1-based. */
 export interface Position {
   readonly line: number
   readonly column: number
 }
 
-/** Where a key path leads: its value, or its key. Where a part of the path is missing, the last part that is there. */
-export type Locate = (path: KeyPath, what?: 'value' | 'key') => Position | undefined
+/** Returns the position of the value or key of a path, or else that of its last existing part. */
+export type Locate = (path: KeyPath, part?: 'value' | 'key') => Position | undefined
 
 export interface TextProblem extends Position {
   readonly message: string
   readonly hint?: string
-  /** Whether all else can be read as it is meant, such as beside a key that stands twice. */
+  /** Whether the rest of the text is unambiguous, as with a duplicate key. */
   readonly isLocal?: boolean
 }
 
-/** A number whose text JavaScript cannot give back, such as 1.10, or that is no whole number, such as 3.1. */
+/** A number that JavaScript would print differently, such as 1.10, or that is not a whole number, such as 3.1. */
 export interface WrittenNumber {
   readonly path: KeyPath
   readonly text: string
@@ -34,19 +34,18 @@ export interface ParsedText {
 const syntax = { allowTrailingComma: true, disallowComments: false }
 
 /**
- * Plain JSON goes through the parser of the JavaScript engine, which is ten times faster; positions are worked out when
- * asked for.
- *
- * @throws RangeError where it is nested too deeply
+ * Parses a text. Plain JSON is parsed by the JavaScript engine, which is ten times faster, and positions are computed on
+ * demand.
+ * @throws RangeError if it is nested too deeply
  */
-export function parseJson(given: string): ParsedText {
-  const text = given.replace(/^\uFEFF/, '')
+export function parseJson(source: string): ParsedText {
+  const text = source.replace(/^\uFEFF/, '')
   let tree: Node | undefined
   const positionOf = positionsIn(text)
   const properties = new Properties()
-  const locate: Locate = (path, what = 'value') => {
+  const locate: Locate = (path, part = 'value') => {
     tree ??= parseTree(text, [], syntax)
-    const offset = tree === undefined ? undefined : offsetOf(tree, path, what, properties)
+    const offset = tree === undefined ? undefined : offsetOf(tree, path, part, properties)
     return offset === undefined ? undefined : positionOf(offset)
   }
   try {
@@ -55,11 +54,11 @@ export function parseJson(given: string): ParsedText {
     tree ??= parseTree(text, [], syntax)
     return { value, numbers: writtenNumbers(text, tree), problems: [], locate }
   } catch {
-    // Either it has comments or it is broken; the second parser tells which, and where.
+    // It has comments, or it is invalid: the second parser finds out.
   }
   const errors: ParseError[] = []
   tree = parseTree(text, errors, syntax)
-  // Nothing but blanks and comments is no error of syntax.
+  // A text of blanks and comments alone is not an error of syntax.
   const empty = tree === undefined && errors.every(({ error }) => printParseErrorCode(error) === 'ValueExpected')
   const problems = empty ? [] : firstOfEach(errors, text).map((error) => explainError(error, text))
   return {
@@ -70,11 +69,17 @@ export function parseJson(given: string): ParsedText {
   }
 }
 
-/** Whether the value alone does not tell how the number is written. */
+/** Decides whether a number is written differently from how JavaScript prints it. */
 export const isOdd = (written: string, value = Number(written)) =>
   !Number.isSafeInteger(value) || String(value) !== written
 
-/** Whether some number stands there that needs to be looked for; texts with digits in them do not count. */
+/** Decides whether a number is infinite, not a number, or a different integer from the one in the file. */
+export function isInexact(written: string): boolean {
+  if (!Number.isFinite(Number(written))) return true
+  return /^-?\d+$/.test(written) && BigInt(written) !== BigInt(Number(written))
+}
+
+/** Decides whether the text may contain such a number; digits in strings do not count. */
 function hasOddNumber(text: string): boolean {
   let from = 0
   const odd = (end: number) => (text.slice(from, end).match(/-?\d[\d.eE+-]*/g) ?? []).some((number) => isOdd(number))
@@ -85,7 +90,7 @@ function hasOddNumber(text: string): boolean {
   return odd(text.length)
 }
 
-/** Where each text in quotes stands. A regular expression runs out of stack on a long one. */
+/** Returns the range of each string. A regular expression would run out of stack on a long one. */
 export function* quotedTexts(text: string): Generator<{ readonly start: number; readonly end: number }> {
   for (let start = text.indexOf('"'); start !== -1; ) {
     let quote = text.indexOf('"', start + 1)
@@ -117,7 +122,7 @@ function writtenNumbers(text: string, tree: Node | undefined): WrittenNumber[] {
   return found
 }
 
-/** One slip makes the parser stumble over the signs that follow it: errors with no word between them are one. */
+/** Merges errors with no word between them, because one typing error causes several for the characters after it. */
 function firstOfEach(errors: readonly ParseError[], text: string): ParseError[] {
   let end = -1
   return errors.filter(({ offset, length }) => {
@@ -135,7 +140,7 @@ export function positionAt(text: string, offset: number): Position {
   return { line, column: offset - start + 1 }
 }
 
-/** The same for many offsets of one text. */
+/** Does the same for many offsets of one text. */
 function positionsIn(text: string): (offset: number) => Position {
   let starts: number[] | undefined
   return (offset) => {
@@ -150,7 +155,7 @@ function positionsIn(text: string): (offset: number) => Position {
   }
 }
 
-function offsetOf(tree: Node, path: KeyPath, what: 'value' | 'key', properties: Properties): number {
+function offsetOf(tree: Node, path: KeyPath, part: 'value' | 'key', properties: Properties): number {
   let at = tree
   let key: Node | undefined
   for (const part of path) {
@@ -159,7 +164,7 @@ function offsetOf(tree: Node, path: KeyPath, what: 'value' | 'key', properties: 
     key = property.key
     at = property.value
   }
-  return (what === 'key' ? (key ?? at) : at).offset
+  return (part === 'key' ? (key ?? at) : at).offset
 }
 
 interface Property {
@@ -167,7 +172,7 @@ interface Property {
   readonly value: Node
 }
 
-/** The children of objects by their keys: an object with many keys is asked for many of them. */
+/** Indexes the children of objects by key, because many keys of one object are looked up. */
 class Properties {
   private readonly known = new Map<Node, ReadonlyMap<string, Property>>()
 
@@ -182,7 +187,7 @@ class Properties {
   }
 }
 
-/** Of a key that is given twice the last one counts. */
+/** Returns the last one of duplicate keys, which is the one that counts. */
 function propertiesOf(node: Node): ReadonlyMap<string, Property> {
   const found = new Map<string, Property>()
   for (const { children: [key, value] = [] } of node.children ?? [])
@@ -203,10 +208,10 @@ function treeValue(node: Node): unknown {
   return object
 }
 
-/** Keys that stand twice in one object, each with the place of the one that counts. */
-export function duplicateKeys(given: string): { path: KeyPath; lines: readonly number[] }[] {
+/** Returns the duplicate keys of objects, each with the position of the one that counts. */
+export function duplicateKeys(source: string): { path: KeyPath; lines: readonly number[] }[] {
   const found: { path: KeyPath; lines: readonly number[] }[] = []
-  const text = given.replace(/^\uFEFF/, '')
+  const text = source.replace(/^\uFEFF/, '')
   const positionOf = positionsIn(text)
   const visit = (node: Node, path: KeyPath): void => {
     if (node.type === 'array') return node.children?.forEach((child, index) => void visit(child, [...path, index]))
@@ -220,7 +225,8 @@ export function duplicateKeys(given: string): { path: KeyPath; lines: readonly n
       if (value !== undefined) visit(value, [...path, key])
     }
     for (const [key, offsets] of places)
-      if (offsets.length > 1) found.push({ path: [...path, key], lines: offsets.map((one) => positionOf(one).line) })
+      if (offsets.length > 1)
+        found.push({ path: [...path, key], lines: offsets.map((offset) => positionOf(offset).line) })
   }
   const tree = parseTree(text, [], syntax)
   if (tree !== undefined) visit(tree, [])
@@ -232,7 +238,7 @@ function explainError({ error, offset, length }: ParseError, text: string): Text
   const here = text.slice(offset, offset + length)
   const position = positionAt(text, offset)
   if (name === 'InvalidSymbol' && Object.hasOwn(wordsFor, here))
-    return { message: `${here} is no word of JSON: write ${wordsFor[here]}`, ...position }
+    return { message: `${here} is not a JSON literal: write ${wordsFor[here]}`, ...position }
   if (
     name === 'CommaExpected' &&
     /[^\w.]-?0$/.test(text.slice(Math.max(0, offset - 3), offset)) &&
@@ -241,7 +247,7 @@ function explainError({ error, offset, length }: ParseError, text: string): Text
     return { message: 'a number that starts with 0: if it is a text, write it in quotes', ...position }
   if (name === 'InvalidSymbol' && here.startsWith("'"))
     return { message: 'single quotes: JSON takes only double ones', ...position }
-  // The text there may be a password without its quotes: quote punctuation only.
+  // The text may be a password without its quotes, so repeat punctuation only.
   const near = /^[^\w\s]{1,3}$/.test(here) ? ` at ${here}` : ''
   return { message: `${messages[name] ?? 'this is not JSON'}${near}`, ...position }
 }

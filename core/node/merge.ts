@@ -1,6 +1,6 @@
 /** Merging layers: objects key by key, arrays and scalars replace, null sets null. */
 import { isObject } from '../model/json.ts'
-import { Derived, isShared, share } from './shared.ts'
+import { Derived, isShared, share } from './shared_values.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 

@@ -1,18 +1,20 @@
 /** The node: all attributes of one host with their defaults, its facts, and where each value comes from. */
-
 import type { ZodType, z } from 'zod'
 import { type ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
-import { type FactAttributes, type Facts, factKeys, factLayer, factSchema } from './facts.ts'
-import { type Layer, layerKinds, type NodeWarning, objectLayer } from './layers.ts'
+import { type FactAttributes, factKeys, factLayer, factSchema } from './fact_attributes.ts'
+import type { Facts } from './facts.ts'
+import { isInexact } from './json_text.ts'
+import { type Layer, layerKinds, type NodeWarning } from './layer.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
 import { derivedDefaults, isSensitive, isVerbatim, type Schemas } from './notes.ts'
+import { objectLayer } from './parse_layer.ts'
 import { applyPatch, type Patched } from './patch.ts'
 import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
 import { withoutPaths } from './valid_part.ts'
 import { validate } from './validate.ts'
 
-type DeepReadonly<T> = T extends readonly (infer E)[]
+export type DeepReadonly<T> = T extends readonly (infer E)[]
   ? readonly DeepReadonly<E>[]
   : T extends object
     ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
@@ -47,7 +49,7 @@ export interface NodeInput<S extends Schemas> {
   readonly foreignKeys?: readonly string[] | undefined
 }
 
-/** A node without what is wrong with its attributes, so that they can be checked further. */
+/** A node without its invalid attributes, so that the others can be checked further. */
 export interface NodeDraft<A> {
   readonly node: Node<A>
   readonly problems: readonly ConvergeError[]
@@ -75,17 +77,17 @@ export function draftNode<const S extends Schemas>({
   foreignKeys,
 }: NodeInput<S>): NodeDraft<AttributesOf<S>> {
   const schemas = withFacts(given)
-  const told = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
-  const lowest = lowestLayer(told, facts)
-  const { sorted, states, problems } = withDerived([lowest, ...told], schemas)
-  const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
+  const verbatimLayers = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
+  const lowest = lowestLayer(verbatimLayers, facts)
+  const { sorted, states, problems } = withDerived([lowest, ...verbatimLayers], schemas)
+  const locate = (path: KeyPath, part?: 'value' | 'key') => locateIn(sorted, states, path, part)
   const names = namesIn(states.at(-1) ?? {})
-  const unknown = unknownFiles(told, schemas, foreignKeys ?? [])
+  const unknown = unknownFiles(verbatimLayers, schemas, foreignKeys ?? [])
   const { value, warnings, secrets, ...checked } = validate(states.at(-1) ?? {}, {
     schemas,
     locate,
     foreign: new Set([...(foreignKeys ?? []), ...unknown.keys]),
-    gathered: onlyIn(lowest, told),
+    gathered: onlyIn(lowest, verbatimLayers),
     written: (path) => writtenAt(sorted[layerThatSet(sorted, states, path)], path),
     names,
     isSetByInput: (path) => isGiven({ layers: sorted, states }, path),
@@ -117,7 +119,7 @@ interface Layered {
   readonly problems: readonly ConvergeError[]
 }
 
-/** The layers, above the facts those defaults that depend on them, and what they amount to. */
+/** Returns the layers, with the defaults that depend on facts above the facts, and the merged attributes. */
 function withDerived(layers: readonly Layer[], schemas: Schemas): Layered {
   const plain = { sorted: layers, ...statesOf(layers, schemas) }
   const value = schemas[derivedDefaults]?.(plain.states.at(-1) ?? {}) ?? null
@@ -165,20 +167,21 @@ interface UnknownFiles {
   readonly warnings: readonly NodeWarning[]
 }
 
-/** Read before the schemas check anything: what is wrong may be a secret. */
+/** Reads the names before the schemas check anything, because an invalid value may be a secret. */
 function namesIn(attributes: JsonObject): OwnNames {
   const list = (key: string) => {
-    const said = valueAt(attributes, ['converge', key])
-    return Array.isArray(said) ? said.filter((one) => typeof one === 'string') : []
+    const names = valueAt(attributes, ['converge', key])
+    return Array.isArray(names) ? names.filter((one) => typeof one === 'string') : []
   }
   return { secret: list('secret_names'), open: list('open_names') }
 }
 
 /** The schemas given and those of the facts; a schema given for one of these keys goes before. Keeps them lazy. */
-function withFacts(given: Schemas): Schemas {
-  const all = Object.create(null, Object.getOwnPropertyDescriptors(given)) as Record<string, ZodType>
+function withFacts(inputSchemas: Schemas): Schemas {
+  const all = Object.create(null, Object.getOwnPropertyDescriptors(inputSchemas)) as Record<string, ZodType>
   for (const key of factKeys)
-    if (!Object.hasOwn(given, key)) Object.defineProperty(all, key, { enumerable: true, get: () => factSchema(key) })
+    if (!Object.hasOwn(inputSchemas, key))
+      Object.defineProperty(all, key, { enumerable: true, get: () => factSchema(key) })
   return all
 }
 
@@ -189,10 +192,10 @@ function onlyIn({ value }: Layer, above: readonly Layer[]): ReadonlySet<string> 
 }
 
 function lowestLayer(layers: readonly Layer[], facts: Facts): Layer {
-  const told = layers.some(({ value }) => isObject(valueAt(value, ['opsworks', 'instance'])))
+  const hasInstance = layers.some(({ value }) => isObject(valueAt(value, ['opsworks', 'instance'])))
   const hostname = layers.findLast(({ value }) => typeof value?.hostname === 'string')?.value?.hostname
   const file = 'facts of this host'
-  const value = factLayer(facts, told ? null : String(hostname ?? facts.hostname))
+  const value = factLayer(facts, hasInstance ? null : String(hostname ?? facts.hostname))
   return { kind: 'facts', file, value, patch: null, warnings: [], locate: () => ({ file }) }
 }
 
@@ -200,10 +203,13 @@ function sortLayers(layers: readonly Layer[]): readonly Layer[] {
   return [...layers].sort((a, b) => layerKinds.indexOf(a.kind) - layerKinds.indexOf(b.kind))
 }
 
-/** The layer with the file's own text for each number where an attribute is a text: 1.10 is not 1.1, and 0123 not 123. */
+/**
+ * The layer with the file's own text for each number where an attribute is a text: 1.10 is not 1.1, and 0123 not 123.
+ * The same applies to numbers that JavaScript would change, such as 1e999 and integers beyond 2^53.
+ */
 export function withVerbatim(layer: Layer, schemas: Schemas): Layer {
   const { value, patch, numbers = [] } = layer
-  const kept = numbers.filter(({ path }) => isVerbatim(schemas, attributeOf(patch, path)))
+  const kept = numbers.filter(({ path, text }) => isInexact(text) || isVerbatim(schemas, attributeOf(patch, path)))
   if (kept.length === 0) return layer
   const copy = structuredClone({ value, operations: [...(patch?.operations ?? [])] })
   for (const { path, text } of kept) setAt(patch === null ? copy.value : copy.operations, path, text)
@@ -225,9 +231,9 @@ function attributeOf(patch: Layer['patch'], path: KeyPath): KeyPath {
 
 function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas): Patched {
   if (layer.value !== null) return { value: merge(below, layer.value), problems: [] }
-  const standard = (key: string, said: unknown): unknown => {
+  const standard = (key: string, input: unknown): unknown => {
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    const filled = schema?.safeParse(said)
+    const filled = schema?.safeParse(input)
     return filled?.success ? filled.data : schema?.safeParse(undefined).data
   }
   return applyPatch(below, layer, { standard, isSecret: (path) => isSensitive(schemas, path) })
@@ -245,7 +251,7 @@ export function layerThatSet(layers: readonly Layer[], states: readonly JsonObje
   return -1
 }
 
-/** Whether one layer says something about a path: has it, or, as a patch, changes what is there. */
+/** Decides whether a layer has a path or, if it is a patch, changes it. */
 export function sets(layers: readonly Layer[], states: readonly JsonObject[], index: number, path: KeyPath): boolean {
   const layer = layers[index]
   if (layer?.value != null) return hasPath(layer.value, path)
@@ -254,30 +260,30 @@ export function sets(layers: readonly Layer[], states: readonly JsonObject[], in
   return hasPath(after, path) && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path))
 }
 
-/** Where a path is set; where nobody set it, the nearest part of it that somebody did. */
+/** Returns the position where a path is set, or else that of its nearest parent that is set. */
 export function locateIn(
   layers: readonly Layer[],
   states: readonly JsonObject[],
   path: KeyPath,
-  what?: 'value' | 'key',
+  part?: 'value' | 'key',
 ): SourceLocation | undefined {
   for (let length = path.length; length > 0; length--) {
-    const part = path.slice(0, length)
-    const index = layerThatSet(layers, states, part)
+    const parent = path.slice(0, length)
+    const index = layerThatSet(layers, states, parent)
     const layer = layers[index]
-    if (layer !== undefined) return locateIt(layer, states[index], part, length === path.length ? what : 'value')
+    if (layer !== undefined) return locateInLayer(layer, states[index], parent, length === path.length ? part : 'value')
   }
   return undefined
 }
 
-/** Where a layer says something about a path; in a patch, the last operation that gave the value there. */
-export function locateIt(
+/** Returns the position of a path in a layer; in a patch, that of the last operation that set the value. */
+export function locateInLayer(
   layer: Layer,
   after: JsonObject | undefined,
   path: KeyPath,
-  what?: 'value' | 'key',
+  part?: 'value' | 'key',
 ): SourceLocation {
-  if (layer.patch === null) return layer.locate(path, what)
+  if (layer.patch === null) return layer.locate(path, part)
   const index = layer.patch.operations.findLastIndex((operation) => {
     const target = pointerKeys(operation.path)
     const both = Math.min(target.length, path.length)
@@ -285,7 +291,7 @@ export function locateIt(
     if (operation.op === 'test' || !here) return false
     if (!('value' in operation) || target.length > path.length) return true
     const rest = path.slice(target.length)
-    // In a list, operations after it may have moved it: the value tells.
+    // A later operation may have moved an item of a list, so compare the values.
     return JSON.stringify(valueAt(operation.value, rest)) === JSON.stringify(valueAt(after, path))
   })
   if (index === -1) return layer.locate([])

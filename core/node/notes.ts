@@ -106,6 +106,15 @@ export function knownKeys(schema: Schema): ReadonlySet<string> | undefined {
   return known
 }
 
+/** Returns the names that the object at a path knows; none where it is no object, or where its keys are the user's own. */
+export function knownKeysAt(schemas: Schemas, path: KeyPath): readonly string[] {
+  const [top, ...rest] = path
+  if (top === undefined) return Object.keys(schemas)
+  let schema = childOf(schemas, top) as Schema | undefined
+  for (const key of rest) schema = schema === undefined ? undefined : childSchema(schema, key)
+  return [...((schema && knownKeys(schema)) ?? [])]
+}
+
 /** Whether what stands at a path is never shown. */
 export function isSensitive(schemas: Schemas, path: KeyPath, names: OwnNames = noNames): boolean {
   let schema: Schema | undefined = childOf(schemas, path[0] ?? '') as Schema | undefined

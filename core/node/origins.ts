@@ -1,7 +1,7 @@
-/** Records where an operator's files say what a document says, so that messages of a host name these files and lines. */
+/** Records the positions of a document's values in the operator's files, so that messages of a host name these lines. */
 import * as z from 'zod'
 import type { SourceLocation } from '../model/errors.ts'
-import type { Layer } from './layers.ts'
+import type { Layer } from './layer.ts'
 import type { KeyPath } from './path.ts'
 
 const number = z.int().nullable()
@@ -40,11 +40,11 @@ export function originsOf({ name, value, locate = () => ({ file: name }) }: Docu
   }
   const visit = (at: unknown, path: KeyPath): void => {
     const pointer = pointerOf(path)
-    const [said, key] = [locate(path), locate(path, 'key')]
+    const [valueAt, key] = [locate(path), locate(path, 'key')]
     places[pointer] = [
-      numberOf(said.file),
-      numberAt(said.line),
-      numberAt(said.column),
+      numberOf(valueAt.file),
+      numberAt(valueAt.line),
+      numberAt(valueAt.column),
       numberAt(key.line),
       numberAt(key.column),
     ]
@@ -67,16 +67,16 @@ function pointerOf(path: KeyPath): string {
 /** The layer with the names and places of the operator's files. */
 export function withOrigins(layer: Layer, origins: Origins | undefined): Layer {
   if (origins === undefined) return layer
-  return { ...layer, file: origins.name, locate: (path, what) => locationIn(origins, path, what) }
+  return { ...layer, file: origins.name, locate: (path, part) => locationIn(origins, path, part) }
 }
 
-/** Of a path without a place, that of the nearest part with one. */
-function locationIn({ name, files, places }: Origins, path: KeyPath, what: 'value' | 'key' = 'value'): SourceLocation {
+/** Returns the position of a path, or else that of its nearest parent with a position. */
+function locationIn({ name, files, places }: Origins, path: KeyPath, part: 'value' | 'key' = 'value'): SourceLocation {
   for (let length = path.length; length >= 0; length--) {
     const pointer = pointerOf(path.slice(0, length))
     if (!Object.hasOwn(places, pointer)) continue
     const [file, line, column, keyLine, keyColumn] = places[pointer] as Place
-    const isKey = what === 'key' && length === path.length
+    const isKey = part === 'key' && length === path.length
     return {
       file: files[file] ?? name,
       line: (isKey ? keyLine : line) ?? undefined,

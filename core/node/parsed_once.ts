@@ -1,7 +1,7 @@
 /** Makes schemas remember what they made of shared values, so that a thousand nodes parse the same value once. */
 import type { z } from 'zod'
 import { childSchema } from './notes.ts'
-import { deepFreeze, isShared } from './shared.ts'
+import { deepFreeze, isShared } from './shared_values.ts'
 
 type Schema = z.core.$ZodType
 type Payload = z.core.ParsePayload
@@ -37,6 +37,6 @@ function remember(schema: Schema): void {
 }
 
 /** The caller prepends to the paths of the issues: it gets its own. */
-function resultOf(known: Payload): Payload {
-  return { ...known, issues: known.issues.map((issue) => ({ ...issue, path: [...(issue.path ?? [])] })) }
+function resultOf(payload: Payload): Payload {
+  return { ...payload, issues: payload.issues.map((issue) => ({ ...issue, path: [...(issue.path ?? [])] })) }
 }

@@ -2,12 +2,9 @@
 import type { Operation } from 'fast-json-patch'
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
-import type { Layer } from './layers.ts'
+import type { Layer, PatchLibrary } from './layer.ts'
 import { isObject, type JsonObject } from './merge.ts'
 import { childOf, formatPath, hasChild, pointerKeys } from './path.ts'
-
-/** Loaded with the first patch layer, and passed on with it. */
-export type PatchLibrary = typeof import('fast-json-patch')['default']
 
 const kinds = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
@@ -76,7 +73,7 @@ function pointerProblem(key: string, pointer: unknown): OperationProblem | undef
 
 export interface Surroundings {
   /** The value of a top-level key with its defaults filled in. */
-  readonly standard: (key: string, said: unknown) => unknown
+  readonly standard: (key: string, input: unknown) => unknown
   readonly isSecret: (path: readonly string[]) => boolean
 }
 

@@ -2,8 +2,8 @@
 import type { z } from 'zod'
 import { nearest } from '../model/nearest.ts'
 import { noNames } from '../model/secret_names.ts'
-import { maskNamed, maskValues } from '../model/secret_text.ts'
-import { bare, childSchema, isSensitive, type Schemas } from './notes.ts'
+import { maskNamed } from '../model/secret_text.ts'
+import { bare, childSchema, isSensitive, knownKeysAt, type Schemas } from './notes.ts'
 import { childOf, formatPath, type KeyPath, valueAt } from './path.ts'
 
 export interface Problem {
@@ -11,7 +11,7 @@ export interface Problem {
   readonly message: string
   readonly hint: string | undefined
   /** The faulty part at that path. */
-  readonly what: 'key' | 'value'
+  readonly part: 'key' | 'value'
 }
 
 type Issue = z.core.$ZodIssue
@@ -36,14 +36,33 @@ export function problemOf(
   if (issue.code === 'invalid_key') {
     const wanted = issue.issues[0]?.message ?? 'another name'
     const message = `${formatPath(path)}: ${JSON.stringify(path.at(-1))} is not ${wanted}`
-    return { path, message, hint: notes.description, what: 'key' }
+    return { path, message, hint: notes.description, part: 'key' }
   }
+  if (issue.code === 'unrecognized_keys') return unknownKeys(issue.keys, path, schemas)
   const sensitive = isSensitive(schemas, path)
   const wanted = expectation(issue) + (notes.unit !== undefined && isNumeric(issue) ? ` of ${notes.unit}` : '')
   const number = typeof found === 'number' && !sensitive ? (written(path) ?? String(found)) : undefined
-  const got = found === undefined ? 'there is none' : `got ${number ?? shown(found, sensitive)}`
+  const got = found === undefined ? 'there is none' : `got ${number ?? displayText(found, sensitive)}`
   const hint = (sensitive ? undefined : repair(issue, found, notes.standard, number)) ?? notes.description
-  return { path, message: `${formatPath(path)}: expected ${wanted}, ${got}`, hint, what: 'value' }
+  return { path, message: `${formatPath(path)}: expected ${wanted}, ${got}`, hint, part: 'value' }
+}
+
+/** Keys that a strict object does not have, e.g. of attributes that a recipe defines. */
+function unknownKeys(keys: readonly string[], path: KeyPath, schemas: Schemas): Problem {
+  const [first = ''] = keys
+  const known = knownKeysAt(schemas, path)
+  const names = keys.map((key) => formatPath([...path, key])).join(', ')
+  return {
+    path: [...path, first],
+    message: `${names}: unknown ${keys.length === 1 ? 'key' : 'keys'}`,
+    hint: nearest(first, known) ?? keyList(known),
+    part: 'key',
+  }
+}
+
+/** Returns a hint that lists the keys of an object; undefined for none. */
+export function keyList(known: readonly string[]): string | undefined {
+  return known.length === 0 ? undefined : `the keys are: ${known.join(', ')}`
 }
 
 interface NotesAlong {
@@ -111,7 +130,7 @@ function sizeOf(origin: string): string {
 }
 
 /** The value as it stands in the file, shortened; never one that is sensitive, nor what may hold such. */
-export function shown(value: unknown, sensitive: boolean): string {
+export function displayText(value: unknown, sensitive: boolean): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'an object'
@@ -119,17 +138,18 @@ export function shown(value: unknown, sensitive: boolean): string {
   if (typeof value !== 'string') return String(value)
   if (value.includes('://')) return 'an address'
   // A text in the place of an object may hold what stands in that object: `A_PASSWORD=value`.
-  const text = JSON.stringify(maskNamed(maskValues(value), noNames))
+  const text = JSON.stringify(maskNamed(value, noNames))
   return text.length > 60 ? `${text.slice(0, 57)}..."` : text
 }
 
 /** Suggests a replacement, where there is an obvious one. */
-function repair(issue: Issue, found: unknown, standard: string | undefined, number?: string): string | undefined {
-  if (found === null) return `leave the key out${standard === undefined ? '' : ` to get the default, ${standard}`}`
-  if (issue.code === 'invalid_value' && typeof found === 'string') return nearest(found, issue.values.map(String))
+function repair(issue: Issue, value: unknown, standard: string | undefined, number?: string): string | undefined {
+  if (value === null) return `leave the key out${standard === undefined ? '' : ` to get the default, ${standard}`}`
+  if (issue.code === 'invalid_value' && typeof value === 'string') return nearest(value, issue.values.map(String))
   if (issue.code !== 'invalid_type') return undefined
-  if (issue.expected === 'string' && typeof found === 'number') return `put it in quotes: "${number ?? found}"`
-  if (issue.expected === 'boolean' && typeof found === 'string') return 'write true or false, without quotes'
-  if (issue.expected === 'array' && typeof found === 'string') return `put it in brackets: [${shown(found, false)}]`
+  if (issue.expected === 'string' && typeof value === 'number') return `put it in quotes: "${number ?? value}"`
+  if (issue.expected === 'boolean' && typeof value === 'string') return 'write true or false, without quotes'
+  if (issue.expected === 'array' && typeof value === 'string')
+    return `put it in brackets: [${displayText(value, false)}]`
   return undefined
 }

@@ -1,5 +1,6 @@
 /** The attributes as JSON Schema (draft 2020-12), for editors and for the reference pages. */
 import { toJSONSchema } from 'zod'
+import { omitUndefined } from '../model/omit_undefined.ts'
 import { isObject } from './merge.ts'
 import { bare, type SchemaNotes, type Schemas } from './notes.ts'
 import type { KeyPath } from './path.ts'
@@ -93,7 +94,7 @@ function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
 
 function effectNotes(unused: string | undefined, above: Handed['allNeeds'], needs: SchemaNotes['needs']): Handed {
   const allNeeds = needs === undefined ? above : [...(above ?? []), [needs].flat()]
-  return { ...(unused === undefined ? {} : { unused }), ...(allNeeds === undefined ? {} : { allNeeds }) }
+  return omitUndefined({ unused, allNeeds })
 }
 
 function mapValues(

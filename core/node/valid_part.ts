@@ -1,5 +1,6 @@
 /** Takes what is wrong out of a value, so that the rest of it can be checked further. */
 import type { z } from 'zod'
+import { bare } from './notes.ts'
 import { hasPath, type KeyPath } from './path.ts'
 
 type Issue = z.core.$ZodIssue
@@ -22,6 +23,20 @@ export function validPart(schema: z.ZodType, value: unknown): unknown {
     rest = withoutPaths(rest, paths)
   }
   return undefined
+}
+
+/** The defaults of a schema, without the keys that must be set. */
+export function knownDefaults(schema: z.ZodType): unknown {
+  const result = schema.safeParse(undefined, { jitless: true })
+  if (result.success) return result.data
+  const { def } = bare(schema).schema._zod
+  if (def.type !== 'object') return undefined
+  return Object.fromEntries(
+    Object.entries(def.shape).flatMap(([key, child]) => {
+      const value = knownDefaults(child as z.ZodType)
+      return value === undefined ? [] : [[key, value]]
+    }),
+  )
 }
 
 function wrongPaths(issue: Issue, value: unknown): KeyPath[] {

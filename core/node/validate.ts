@@ -1,16 +1,16 @@
-/** Checks what the layers say against the schemas, fills defaults in, and collects what must not be shown. */
-import type { ZodType } from 'zod'
-import { ConvergeError, type SourceLocation } from '../model/errors.ts'
+/** Validates the merged layers against the schemas, adds the defaults, and collects the secret values. */
+import type { ZodType, z } from 'zod'
+import { ConvergeError, InvalidInput, type SourceLocation } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
 import { ineffectiveAttributes } from './ineffective.ts'
 import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
-import type { NodeWarning } from './layers.ts'
+import type { NodeWarning } from './layer.ts'
 import type { JsonObject } from './merge.ts'
 import type { Schemas } from './notes.ts'
 import { parseSharedOnce } from './parsed_once.ts'
 import { formatPath, type KeyPath } from './path.ts'
 import { type Problem, problemOf } from './problems.ts'
-import { deepFreeze } from './shared.ts'
+import { deepFreeze } from './shared_values.ts'
 import { validPart } from './valid_part.ts'
 
 export interface Validated {
@@ -26,7 +26,7 @@ export interface Validated {
 export interface ValidateOptions {
   readonly schemas: Schemas
   /** Where the layer that set a path says so. */
-  readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation | undefined
+  readonly locate: (path: KeyPath, part?: 'value' | 'key') => SourceLocation | undefined
   /** How a number at a path is written in the file, where its value does not tell. */
   readonly written?: ((path: KeyPath) => string | undefined) | undefined
   /** Top-level keys without a schema that are no reason for a warning. */
@@ -56,60 +56,63 @@ export function validate(
 ): Validated {
   const problems: ConvergeError[] = []
   const value: Record<string, unknown> = {}
-  const isTold = (key: string) => Object.hasOwn(merged, key) && !(gathered.has(key) && Object.hasOwn(schemas, key))
-  for (const key of Object.keys(schemas)) if (!isTold(key)) defineLazily(value, key, () => schemas[key], merged[key])
-  const told = Object.fromEntries(Object.entries(merged).filter(([key]) => isTold(key)))
-  for (const [key, said] of Object.entries(told)) {
+  const isInput = (key: string) => Object.hasOwn(merged, key) && !(gathered.has(key) && Object.hasOwn(schemas, key))
+  for (const key of Object.keys(schemas)) if (!isInput(key)) defineLazily(value, key, () => schemas[key], merged[key])
+  const input = Object.fromEntries(Object.entries(merged).filter(([key]) => isInput(key)))
+  for (const [key, attribute] of Object.entries(input)) {
     if (!Object.hasOwn(schemas, key)) {
-      defineFrozen(value, key, said)
+      defineFrozen(value, key, attribute)
       continue
     }
     // Compiling a parser pays off from some hundred calls on; here each schema is used once.
     const schema = schemas[key]
-    if (schema !== undefined) parseSharedOnce(schema, said)
-    const result = schema?.safeParse(said, { jitless: true })
+    if (schema !== undefined) parseSharedOnce(schema, attribute)
+    const result = schema?.safeParse(attribute, { jitless: true })
     if (result?.success) defineFrozen(value, key, result.data)
     else if (schema !== undefined && result !== undefined) {
       const { issues } = result.error
       problems.push(...issues.map((issue) => attributeProblem(problemOf(issue, key, merged, schemas, written), locate)))
-      const sound = validPart(schema, said)
+      const sound = validPart(schema, attribute)
       if (sound === undefined) defineLazily(value, key, () => schema, undefined)
       else defineFrozen(value, key, sound)
     }
   }
-  const { unknown, more, secrets } = inspect(told, schemas, foreign, names)
-  const warnings: NodeWarning[] = unknown.map((one) => ({
+  const { unknown, more, secrets } = inspect(input, schemas, foreign, names)
+  const warnings: NodeWarning[] = unknown.map((unknownKey) => ({
     code: 'UNKNOWN_KEY' as const,
-    message: unknownMessage(one),
-    path: formatPath(one.path),
-    hint: one.near === undefined ? undefined : `did you mean ${formatPath([...one.path.slice(0, -1), one.near])}?`,
-    source: locate(one.path, 'key'),
+    message: unknownMessage(unknownKey),
+    path: formatPath(unknownKey.path),
+    hint:
+      unknownKey.near === undefined
+        ? undefined
+        : `did you mean ${formatPath([...unknownKey.path.slice(0, -1), unknownKey.near])}?`,
+    source: locate(unknownKey.path, 'key'),
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
   // The faulty key may be the switch that gives the others an effect.
-  const idle = problems.length > 0 ? [] : ineffectiveAttributes(told, schemas, value)
+  const idle = problems.length > 0 ? [] : ineffectiveAttributes(input, schemas, value)
   for (const { path, message, hint } of idle)
     if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
   return { value: Object.freeze(value), problems, warnings, secrets }
 }
 
-function attributeProblem({ path, message, hint, what }: Problem, locate: ValidateOptions['locate']): ConvergeError {
+function attributeProblem({ path, message, hint, part }: Problem, locate: ValidateOptions['locate']): ConvergeError {
   const details = { code: 'INVALID_ATTRIBUTE', attribute: formatPath(path), hint, usage: true }
-  return new ConvergeError(message, { ...details, source: locate(path, what) })
+  return new ConvergeError(message, { ...details, source: locate(path, part) })
 }
 
 function defineLazily(
   target: Record<string, unknown>,
   key: string,
   schemaOf: () => ZodType | undefined,
-  said: unknown,
+  input: unknown,
 ): void {
-  let made: { readonly value: unknown } | undefined
+  let parsed: { readonly value: unknown } | undefined
   Object.defineProperty(target, key, {
     enumerable: true,
     get: () => {
-      made ??= { value: said === undefined ? defaultOf(schemaOf()) : parseAttribute(schemaOf(), said) }
-      return made.value
+      parsed ??= { value: input === undefined ? defaultOf(key, schemaOf()) : parseAttribute(schemaOf(), input) }
+      return parsed.value
     },
   })
 }
@@ -117,15 +120,27 @@ function defineLazily(
 const defaults = new WeakMap<ZodType, { readonly value: unknown }>()
 
 /** The same for every node. */
-function defaultOf(schema: ZodType | undefined): unknown {
+function defaultOf(key: string, schema: ZodType | undefined): unknown {
   if (schema === undefined) return undefined
-  const known = defaults.get(schema) ?? { value: parseAttribute(schema, undefined) }
-  defaults.set(schema, known)
-  return known.value
+  const known = defaults.get(schema)
+  if (known !== undefined) return known.value
+  const result = schema.safeParse(undefined, { jitless: true })
+  if (!result.success) throwMissing(key, schema, result.error.issues)
+  const value: unknown = deepFreeze(result.data)
+  defaults.set(schema, { value })
+  return value
 }
 
-function parseAttribute(schema: ZodType | undefined, said: unknown): unknown {
-  return deepFreeze(schema?.parse(said, { jitless: true }))
+/** Attributes that recipes define may be required; they are as soon as a recipe reads their key. */
+function throwMissing(key: string, schema: ZodType, issues: readonly z.core.$ZodIssue[]): never {
+  const problems = issues.map((issue) =>
+    attributeProblem(problemOf(issue, key, {}, { [key]: schema }), () => undefined),
+  )
+  throw new InvalidInput(problems, `the attributes of ${key} are not complete`)
+}
+
+function parseAttribute(schema: ZodType | undefined, input: unknown): unknown {
+  return deepFreeze(schema?.parse(input, { jitless: true }))
 }
 
 /** Freezing a large value takes a while, and most keys are never looked at. */

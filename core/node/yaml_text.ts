@@ -1,4 +1,4 @@
-/** YAML: its value, what is wrong with it, and where each key stands. Its library is loaded with the first such file. */
+/** Parses YAML: its value, its problems, and the position of each key. Loads the library with the first such file. */
 import type { Document, Node, Pair, YAMLError } from 'yaml'
 import {
   isOdd,
@@ -10,16 +10,25 @@ import {
 } from './json_text.ts'
 import type { KeyPath } from './path.ts'
 
-/** @throws RangeError where it is nested too deeply */
+/** @throws RangeError if it is nested too deeply */
 export async function parseYaml(text: string): Promise<ParsedText> {
-  const yaml = await import('yaml')
+  return parseYamlWith(await import('yaml'), text)
+}
+
+/**
+ * Does the same for callers that have loaded the library.
+ * @throws RangeError if it is nested too deeply
+ */
+export function parseYamlWith(yaml: typeof import('yaml'), text: string): ParsedText {
   const counter = new yaml.LineCounter()
-  // No pretty errors: they quote the line, which may hold a password.
+  // Pretty errors would quote the line, which may contain a password.
   const document = yaml.parseDocument(text, {
     lineCounter: counter,
     prettyErrors: false,
     merge: true,
     stringKeys: true,
+    // The values of !!binary, !!set, !!omap and !!timestamp have no form in JSON.
+    resolveKnownTags: false,
     // The library compares each key with each other one.
     uniqueKeys: false,
   })
@@ -38,8 +47,8 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     .sort((one, other) => one.offset - other.offset)
     .map(({ offset, ...problem }) => ({ ...problem, ...positionOf(offset) }))
   const pairs: PairsByKey = new WeakMap()
-  const locate: Locate = (path, what = 'value') => {
-    const offset = offsetOf(yaml, document, { path, what, pairs })
+  const locate: Locate = (path, part = 'value') => {
+    const offset = offsetOf(yaml, document, { path, part, pairs })
     return offset === undefined ? undefined : positionOf(offset)
   }
   if (!problems.every(({ isLocal }) => isLocal)) return { value: undefined, numbers: [], problems, locate }
@@ -63,10 +72,10 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   }
 }
 
-/** Beside these the rest of the file is what it is meant to be. */
+/** Errors that leave the rest of the file unambiguous. */
 const localErrors: readonly YAMLError['code'][] = ['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED', 'BAD_DQ_ESCAPE']
 
-/** A number with the text that stands in the file, while the document becomes a value. */
+/** A number with its text in the file, used while the document is converted to a value. */
 class Written {
   readonly value: number
   readonly text: string
@@ -76,7 +85,7 @@ class Written {
   }
 }
 
-/** The value, and its numbers as they are written, also behind aliases and merge keys. */
+/** Returns the value, and its numbers as they are written, also behind aliases and merge keys. */
 function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 'value' | 'numbers'> {
   yaml.visit(document, {
     Scalar(_, node) {
@@ -103,7 +112,7 @@ function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 
   return { value: plain(document.toJS(), []), numbers }
 }
 
-/** Keys that stand twice in one map, and merge keys without a map. */
+/** Returns the duplicate keys of maps, and merge keys without a map. */
 function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
   const found: OffsetProblem[] = []
   yaml.visit(document, {
@@ -135,10 +144,10 @@ function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
 }
 
 /** Aliases without an anchor are reported elsewhere. */
-function isMergeable(yaml: Yaml, document: Document.Parsed, given: unknown): boolean {
+function isMergeable(yaml: Yaml, document: Document.Parsed, value: unknown): boolean {
   const resolved = (node: unknown) => (yaml.isAlias(node) ? node.resolve(document) : node)
   const isMap = (node: unknown) => node === undefined || yaml.isMap(node)
-  const node = resolved(given)
+  const node = resolved(value)
   return yaml.isSeq(node) ? node.items.every((item) => isMap(resolved(item))) : isMap(node)
 }
 
@@ -175,7 +184,7 @@ function explained(error: Pick<YAMLError, 'code' | 'message' | 'pos'>): OffsetPr
   }
 }
 
-/** Words of our own, since some of the library's repeat what stands there, which may be a password. */
+/** Replaces messages of the library that repeat the text of the file, which may be a password. */
 function explain({ code, message }: Pick<YAMLError, 'code' | 'message'>): string {
   if (code === 'MISSING_CHAR' && message.startsWith('Missing closing'))
     return 'a text does not end: its closing quote is missing'
@@ -214,13 +223,13 @@ type Yaml = typeof import('yaml')
 
 type PairsByKey = WeakMap<Node, ReadonlyMap<string, Pair>>
 
-interface Asked {
+interface LookUp {
   readonly path: KeyPath
-  readonly what: 'value' | 'key'
+  readonly part: 'value' | 'key'
   readonly pairs: PairsByKey
 }
 
-function offsetOf(yaml: Yaml, document: Document.Parsed, { path, what, pairs }: Asked): number | undefined {
+function offsetOf(yaml: Yaml, document: Document.Parsed, { path, part, pairs }: LookUp): number | undefined {
   let at: Node | null = document.contents
   let key: Node | null = null
   for (const part of path) {
@@ -229,7 +238,7 @@ function offsetOf(yaml: Yaml, document: Document.Parsed, { path, what, pairs }: 
     key = found.key
     at = found.value ?? found.key
   }
-  return ((what === 'key' ? key : null) ?? at)?.range?.[0]
+  return ((part === 'key' ? key : null) ?? at)?.range?.[0]
 }
 
 function childNode(
@@ -250,7 +259,7 @@ function childNode(
   return { key: yaml.isNode(pair.key) ? pair.key : null, value: yaml.isNode(pair.value) ? pair.value : null }
 }
 
-/** Of a key that stands twice the last one counts. */
+/** Returns the last one of duplicate keys, which is the one that counts. */
 function pairsOf(yaml: Yaml, items: readonly Pair[]): ReadonlyMap<string, Pair> {
   const keyed = items.flatMap((pair): [string, Pair][] =>
     yaml.isScalar(pair.key) ? [[String(pair.key.value), pair]] : [],

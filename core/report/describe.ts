@@ -1,38 +1,130 @@
 /** Describes changes, failures and times for people, with colours; for one host and for several. */
-import type { Operation } from 'fast-json-patch'
+import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
+import { type CommitRange, mostListedCommits } from '../model/commit_range.ts'
 import type { ConvergeError } from '../model/errors.ts'
 import { describeLocation, InvalidInput } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
+import { optionsOf } from '../model/selection.ts'
+import { shortenMiddle } from '../model/shorten.ts'
+import { type ChangedProperty, changedProperties, kindOfChange } from './change_rows.ts'
 import type { FailureReport, ResourceReport, RunReport } from './events.ts'
-import { plain } from './printable.ts'
+import { oneLine, plain, printableJson } from './printable.ts'
 
 export type Paint = ReturnType<typeof picocolors.createColors>
 
 const longestDiff = 60
 
-/** Describes on one line how a run or a dry run changes a resource. */
-export function describeChange(report: ResourceReport, paint: Paint): string {
+/** Columns of a line that has its only property beside the name. */
+const longestLine = 100
+/** Columns of the names of properties, which are aligned as far as they are not longer. */
+const longestName = 24
+const mostRows = 12
+
+/**
+ * Describes how a run or a dry run changes a resource: a line, and a row for each property where there are several.
+ * @param isComplete also what is longer than a person reads; default: false
+ */
+export function describeChange(report: ResourceReport, paint: Paint, isComplete = false): string[] {
   const name = title(report.name)
-  if (report.outcome === 'unknown') return `${paint.cyan('?')} ${name} ${paint.dim(title(report.reason ?? ''))}`
-  const { symbol, words } = wordsOf(report)
-  const colour = symbol === '+' ? paint.green : symbol === '-' ? paint.red : paint.yellow
-  return `${colour(symbol)} ${name}${words === '' ? '' : ` ${paint.dim(plain(words).replaceAll('\n', ' '))}`}`
+  if (report.outcome === 'unknown') return [`${paint.cyan('?')} ${name} ${paint.dim(title(report.reason ?? ''))}`]
+  const kind = kindOfChange(report.patch ?? [])
+  const sign = { create: paint.green('+'), change: paint.yellow('~'), remove: paint.red('-') }[kind]
+  const words = report.words ?? (kind === 'remove' ? 'removed' : '')
+  const shown = [plain(words).replaceAll('\n', ' '), describeComparison(report)].filter((text) => text !== '')
+  const head = [`${sign} ${name}`, ...shown.map((text) => paint.dim(text))].join(' ')
+  const properties = changedProperties(report, isComplete)
+  if (kind === 'create') {
+    const values = properties.map(({ name, after }) => `${name} ${after}`)
+    const text = values.length === 0 ? '' : ` ${paint.dim(isComplete ? values.join(', ') : title(values.join(', ')))}`
+    return [`${head}${text}`]
+  }
+  if (report.commits !== undefined) return [head, ...commitRows(report.commits, paint)]
+  return withRows(head, properties, { isComplete, isAlone: shown.length === 0, paint })
 }
 
-function wordsOf({ patch = [], words, texts, diff }: ResourceReport): { symbol: '+' | '~' | '-'; words: string } {
-  const made = summarize(patch, Boolean(texts ?? diff))
-  return { ...made, words: words ?? made.words }
+function withRows(
+  head: string,
+  properties: readonly ChangedProperty[],
+  { isComplete, isAlone, paint }: { isComplete: boolean; isAlone: boolean; paint: Paint },
+): string[] {
+  const [only, ...others] = properties
+  if (only === undefined) return [head]
+  if (isAlone && others.length === 0) {
+    const line = `${head} ${row(only, only.name.length, paint)}`
+    if (stripVTControlCharacters(line).length <= longestLine) return [line]
+  }
+  const shown = isComplete ? properties : properties.slice(0, mostRows)
+  const width = Math.min(longestName, Math.max(...shown.map(({ name }) => name.length)))
+  const left = properties.length - shown.length
+  const more = left > 0 ? [paint.dim(`    … ${left} more properties (--verbose shows all)`)] : []
+  return [head, ...shown.map((property) => `    ${row(property, width, paint)}`), ...more]
+}
+
+function row({ name, before, after }: ChangedProperty, width: number, paint: Paint): string {
+  const label = paint.dim(`${name}:`.padEnd(width + 1))
+  if (before === null) return `${label} ${paint.green(after)}`
+  // A masked value looks the same before and after.
+  if (before === after) return `${label} ${after} ${paint.dim('(differs)')}`
+  return `${label} ${paint.red(before)} ${paint.dim('->')} ${paint.green(after)}`
+}
+
+/** Describes where the values of a change come from; none without `--explain`. */
+export function describeSources({ sources, declaredAt }: ResourceReport, paint: Paint): string[] {
+  if (sources === undefined) return []
+  const rows = sources.map(({ property, attribute, value, from }) => {
+    const given = value === undefined ? '' : ` = ${shortLine(printableJson(value), 60)}`
+    const name = property === null ? '' : `${plain(property)} `
+    return `    ${paint.cyan(`${name}from`)} ${oneLine(attribute)}${given} ${paint.dim(`(${oneLine(from)})`)}`
+  })
+  const place =
+    declaredAt === undefined ? [] : [`    ${paint.cyan('declared at')} ${plain(describeLocation(declaredAt))}`]
+  return [...rows, ...place]
+}
+
+/** Characters of a subject. */
+const longestSubject = 72
+
+function commitRows({ from, to, added, removed, newest }: CommitRange, paint: Paint): string[] {
+  const commits = (count: number) => `${count} ${count === 1 ? 'commit' : 'commits'}`
+  const counts = [
+    ...(added > 0 ? [`${added} new ${added === 1 ? 'commit' : 'commits'}`] : []),
+    ...(removed > 0 ? [`without ${commits(removed)} of the current release`] : []),
+  ]
+  const shown = newest.slice(0, mostListedCommits)
+  const left = (added > 0 ? added : removed) - shown.length
+  return [
+    `    from ${short(from)} to ${short(to)}: ${counts.join(', ')}`,
+    ...shown.map(
+      ({ commit, author, subject }) =>
+        `      ${paint.yellow(short(commit))} ${shortLine(subject, longestSubject)} ${paint.dim(`(${shortLine(author, 40)})`)}`,
+    ),
+    ...(left > 0 ? [paint.dim(`      and ${left} more`)] : []),
+  ]
+}
+
+function short(commit: string): string {
+  return oneLine(commit.slice(0, 8))
+}
+
+function shortLine(text: string, length: number): string {
+  const line = oneLine(text)
+  return line.length > length ? `${line.slice(0, length - 1)}…` : line
+}
+
+function describeComparison({ comparedWith }: ResourceReport): string {
+  if (comparedWith === undefined) return ''
+  return `(${comparedWith.isSame ? 'same content as' : 'compared with'} ${title(comparedWith.path)})`
 }
 
 /** Whether the change takes something away: its diff says nothing more. */
-export function removes(report: ResourceReport): boolean {
-  return wordsOf(report).symbol === '-'
+export function removes({ patch = [] }: ResourceReport): boolean {
+  return kindOfChange(patch) === 'remove'
 }
 
-/** @param all also what is longer than a person reads */
-export function describeDiff(lines: readonly string[], all: boolean, paint: Paint): string[] {
-  const shown = all ? lines : lines.slice(0, longestDiff)
+/** @param isComplete also what is longer than a person reads */
+export function describeDiff(lines: readonly string[], isComplete: boolean, paint: Paint): string[] {
+  const shown = isComplete ? lines : lines.slice(0, longestDiff)
   const rows = shown.map((line) => `    ${colourOf(line, paint)(plain(line).replaceAll('\n', ' '))}`)
   if (shown.length < lines.length)
     rows.push(paint.dim(`    … ${lines.length - shown.length} more lines (--verbose shows all)`))
@@ -45,31 +137,12 @@ function colourOf(line: string, paint: Paint): (text: string) => string {
   return line.startsWith('@@') ? paint.cyan : paint.dim
 }
 
-/** Summarizes a patch in a few words: what was made or removed, or the values that change. */
-function summarize(patch: readonly Operation[], hasText: boolean): { symbol: '+' | '~' | '-'; words: string } {
-  const kind = patch.find(({ path }) => path === '/kind')
-  const value = kind && 'value' in kind ? kind.value : undefined
-  if (value === 'absent') return { symbol: '-', words: 'removed' }
-  // A digest of what made it act says nothing to a person.
-  const rest = patch.filter(({ path }) => path !== '/cause' && !(hasText && path === '/content'))
-  if (kind) return { symbol: '+', words: '' }
-  const words = rest.map((operation) => {
-    const name = operation.path.slice(1).replaceAll('/', '.')
-    if (!('value' in operation)) return `${name} removed`
-    const value = typeof operation.value === 'string' ? operation.value : JSON.stringify(operation.value)
-    const text = value.replace(/\b([0-9a-f]{8})[0-9a-f]{32,}\b/g, '$1')
-    return `${name} ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`
-  })
-  const shown = words.slice(0, 3).join(', ')
-  return { symbol: '~', words: words.length > 3 ? `${shown}, …` : shown }
-}
-
 /** The last line of a run. */
 export function summary(report: RunReport, paint: Paint): string {
   const { counts, outcome } = report
   const time = `in ${duration(report.durationMs)}`
   if (outcome === 'unchanged' && counts.failed === 0)
-    return `${paint.green('nothing to do')}: ${counts.unchanged} unchanged ${time}`
+    return `${paint.green('nothing to do')}: ${[`${counts.unchanged} unchanged`, ...leftOutText(report)].join(', ')} ${time}`
   const parts = [
     [counts.changed, 'changed'],
     [counts.planned, 'would change'],
@@ -79,15 +152,21 @@ export function summary(report: RunReport, paint: Paint): string {
     [counts.skipped, 'skipped'],
     [counts.notReached, 'not reached'],
   ] as const
-  const text = `${parts.flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : [])).join(', ')} ${time}`
+  const counted = parts.flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : []))
+  const text = `${[...counted, ...leftOutText(report)].join(', ')} ${time}`
   if (outcome === 'failed') return paint.red(text)
   if (outcome === 'interrupted') return paint.yellow(`interrupted: ${text}; run it again to finish`)
   return text
 }
 
+function leftOutText({ leftOut, selection }: RunReport): string[] {
+  if (leftOut === undefined || selection === undefined) return []
+  return [`${leftOut} resource${leftOut === 1 ? '' : 's'} left out by ${optionsOf(selection)}`]
+}
+
 /** Describes a failure: cause, place, end of the output, and what to do. The caller prints the resource on the line above. */
 export function describeFailure(failure: FailureReport, paint: Paint): string {
-  const problems = failure.problems?.map((one) => problemLines(one, paint).map((line) => `  ${line}`)) ?? []
+  const problems = failure.problems?.map((problem) => problemLines(problem, paint).map((line) => `  ${line}`)) ?? []
   const [head = '', ...rest] = problemLines(failure, paint)
   return [head, ...problems.flat(), ...rest].join('\n')
 }
@@ -106,7 +185,17 @@ function indented(text: string): string {
 }
 
 export function describeWarning(message: string, color: boolean): string {
-  return `${picocolors.createColors(color).yellow('warning:')} ${plain(message)}`
+  return `${picocolors.createColors(color).yellow('warning:')} ${plain(withoutMiddle(message))}`
+}
+
+/** Characters of a message; a key or a value of the user's file in it may be far longer. */
+const longestMessage = 6000
+
+function withoutMiddle(message: string): string {
+  const { length } = message
+  if (length <= longestMessage) return message
+  const half = longestMessage / 2
+  return shortenMiddle(message.slice(0, half), message.slice(-half), length - longestMessage)
 }
 
 /** An error outside a run: invalid input, a lock, a bug. */
@@ -115,9 +204,9 @@ export function describeError(error: ConvergeError, color: boolean): string {
   const problems = error instanceof InvalidInput ? error.problems : [error]
   const heads = problems.map((problem) => {
     const where = problem.source ? `${plain(describeLocation(problem.source))}: ` : ''
-    const lines = [`${paint.red('error:')} ${where}${plain(problem.message)}`]
+    const lines = [`${paint.red('error:')} ${where}${plain(withoutMiddle(problem.message))}`]
     for (const line of linesOf(excerpt(problem.output))) lines.push(paint.dim(`  | ${line}`))
-    if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${plain(problem.hint)}`)
+    if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${plain(withoutMiddle(problem.hint))}`)
     return lines.join('\n')
   })
   return heads.join('\n')

@@ -1,6 +1,23 @@
 /** Events and report of a run, as the terminal, the journal and other programs read them. */
 import type { Operation } from 'fast-json-patch'
+import type { CommitRange } from '../model/commit_range.ts'
 import type { SourceLocation } from '../model/errors.ts'
+import type { Selection } from '../model/selection.ts'
+
+/** An attribute on which a change depends, and where it is set. */
+export interface AttributeSource {
+  /** The changed property; null for the resource as a whole. */
+  readonly property: string | null
+  readonly attribute: string
+  /** Masked where it is secret; absent for a key with several values below. */
+  readonly value?: unknown
+  /** `file:line:column`, or what else sets it. */
+  readonly from: string
+  readonly source?: SourceLocation | undefined
+}
+
+/** An operation of RFC 6902, with the value that it replaces or removes; absent where it only adds one. */
+export type StateChange = Operation & { readonly before?: unknown }
 
 /** `unknown`: a dry run cannot tell, since a value is known only after another resource was applied. */
 export type Outcome = 'unchanged' | 'changed' | 'planned' | 'unknown' | 'skipped' | 'failed'
@@ -26,8 +43,8 @@ export interface ResourceReport {
   readonly role: string
   readonly event: string
   readonly outcome: Outcome
-  /** RFC 6902, from the state found to the state wanted; secrets masked, long texts shortened. */
-  readonly patch?: readonly Operation[] | undefined
+  /** RFC 6902, from the current to the desired state, with the values before; secrets masked, long texts shortened. */
+  readonly patch?: readonly StateChange[] | undefined
   /** A summary of the change, where the resource type provides one. */
   readonly words?: string | undefined
   /** Why it was skipped, or what a dry run is waiting for. */
@@ -42,6 +59,14 @@ export interface ResourceReport {
   readonly attempts?: number | undefined
   /** Contents before and after, for a text diff; not stored. Null where sensitive or where there is no text. */
   readonly texts?: { readonly before: string; readonly after: string } | null | undefined
+  /** The file with which a new file was compared, and whether both have the same text. */
+  readonly comparedWith?: { readonly path: string; readonly isSame: boolean } | undefined
+  /** The commits between the current release and a new one; secrets masked. */
+  readonly commits?: CommitRange | undefined
+  /** The attributes on which the change depends; only of `plan --explain`. */
+  readonly sources?: readonly AttributeSource[] | undefined
+  /** Where the recipe declares the resource; only of `plan --explain`. */
+  readonly declaredAt?: SourceLocation | undefined
   /** Lines of the diff of these texts. Only a host of a rollout sends them, for the operator's screen. */
   readonly diff?: readonly string[] | undefined
 }
@@ -62,11 +87,15 @@ export interface RunReport {
   readonly mode: 'run' | 'plan'
   readonly roles: readonly string[]
   readonly events: readonly string[]
+  /** The resources to which --only and --skip have limited the run. */
+  readonly selection?: Selection | undefined
   /** ISO time. */
   readonly started: string
   readonly durationMs: number
   readonly outcome: 'unchanged' | 'changed' | 'planned' | 'failed' | 'interrupted'
   readonly counts: Counts
+  /** How many resources `selection` has left out; absent without one. */
+  readonly leftOut?: number | undefined
   /** All but the unchanged ones. */
   readonly resources: readonly ResourceReport[]
   readonly warnings: readonly string[]
@@ -79,6 +108,7 @@ export interface RunStart {
   readonly mode: 'run' | 'plan'
   readonly roles: readonly string[]
   readonly events: readonly string[]
+  readonly selection?: Selection | undefined
   readonly started: string
   readonly resources: number
 }

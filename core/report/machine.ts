@@ -1,4 +1,5 @@
 /** A run as JSON lines: events as they come, then the report. */
+import { omitUndefined } from '../model/omit_undefined.ts'
 import type { DiffOf } from './diff.ts'
 import type { Handlers, ResourceReport } from './events.ts'
 
@@ -23,7 +24,8 @@ export function jsonLines(write: (text: string) => void, { unchanged, diff, whol
     applying: (name) => line('applying', { name }),
     progress: (name, text) => line('progress', { name, line: text }),
     resource: ({ texts, output, event: roleEvent, ...report }) => {
-      if (diff && texts) diffs.set(report.name, shorten(diff(texts)))
+      const lines = diff && texts ? shorten(diff(texts)) : []
+      if (lines.length > 0) diffs.set(report.name, lines)
       // The word `event` says what kind of line it is.
       line('resource', { ...report, ...(wholeOutput ? { output } : {}), ...diffOf(diffs, report), roleEvent })
     },
@@ -31,14 +33,17 @@ export function jsonLines(write: (text: string) => void, { unchanged, diff, whol
     note: (message) => line('note', { message }),
     end: (report) =>
       line('end', {
-        report: { ...report, resources: report.resources.map((one) => ({ ...one, ...diffOf(diffs, one) })) },
+        report: {
+          ...report,
+          resources: report.resources.map((resource) => ({ ...resource, ...diffOf(diffs, resource) })),
+        },
       }),
   }
 }
 
 function diffOf(diffs: ReadonlyMap<string, readonly string[]>, { name }: Pick<ResourceReport, 'name'>) {
   const found = diffs.get(name)
-  return found === undefined ? {} : { diff: found }
+  return omitUndefined({ diff: found })
 }
 
 function shorten(lines: string[]): string[] {

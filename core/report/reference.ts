@@ -1,6 +1,6 @@
 /** Describes resource types from their definitions, for `converge resources` and the reference pages. */
 import * as z from 'zod'
-import { isReference } from '../model/reference.ts'
+import { isReference, partsOf } from '../model/reference.ts'
 import type { AnyDefinition } from '../model/resource.ts'
 import { Duration } from '../model/units.ts'
 
@@ -12,6 +12,8 @@ export interface PropDescription {
 }
 
 export interface ResourceReference {
+  /** The function that recipes call. */
+  readonly functionName: string
   readonly doc: string
   readonly mirrors: string | undefined
   readonly props: readonly PropDescription[]
@@ -34,10 +36,11 @@ export function describeResource(definition: AnyDefinition): ResourceReference {
     doc: prop.description ?? '',
   }))
   return {
+    functionName: definition.functionName ?? definition.type,
     doc: definition.doc,
     mirrors: definition.mirrors,
     props,
-    examples: definition.examples.map(source),
+    examples: definition.examples.map(valueSource),
     outputs: ['digest'],
   }
 }
@@ -89,14 +92,14 @@ function typeName(schema: JsonSchema): string {
 }
 
 /** A value as TypeScript source. */
-function source(value: unknown): string {
+export function valueSource(value: unknown): string {
   if (value instanceof Duration)
     return value.ms % 60_000 === 0 ? `minutes(${value.ms / 60_000})` : `seconds(${value.ms / 1000})`
-  if (isReference(value)) return `${value.provider}.${value.output}`
-  if (Array.isArray(value)) return `[${value.map(source).join(', ')}]`
+  if (isReference(value)) return `${partsOf(value).provider}.${partsOf(value).output}`
+  if (Array.isArray(value)) return `[${value.map(valueSource).join(', ')}]`
   if (typeof value === 'object' && value !== null)
     return `{ ${Object.entries(value)
-      .map(([key, item]) => `${/^[A-Za-z_$][\w$]*$/.test(key) ? key : JSON.stringify(key)}: ${source(item)}`)
+      .map(([key, item]) => `${/^[A-Za-z_$][\w$]*$/.test(key) ? key : JSON.stringify(key)}: ${valueSource(item)}`)
       .join(', ')} }`
   return typeof value === 'string'
     ? `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`

@@ -1,5 +1,6 @@
 /** Reads the JSON lines of a run back into what they were made from; the run may have been on another host. */
 import type { SourceLocation } from '../model/errors.ts'
+import { omitUndefined } from '../model/omit_undefined.ts'
 import type { FailureReport, Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
 
 /**
@@ -67,9 +68,28 @@ function isResourceReport(value: unknown): value is ResourceReport {
     (value.patch === undefined || (Array.isArray(value.patch) && value.patch.every(isOperation))) &&
     isOptional(value.words) &&
     isOptional(value.reason) &&
+    (value.comparedWith === undefined || isComparison(value.comparedWith)) &&
     (value.diff === undefined || isTexts(value.diff)) &&
+    (value.commits === undefined || isCommitRange(value.commits)) &&
     (value.failure === undefined || isFailure(value.failure))
   )
+}
+
+function isCommitRange(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    [value.from, value.to].every((commit) => typeof commit === 'string') &&
+    isCount(value.added) &&
+    isCount(value.removed) &&
+    Array.isArray(value.newest) &&
+    value.newest.every(
+      (one) => isObject(one) && [one.commit, one.author, one.subject].every((text) => typeof text === 'string'),
+    )
+  )
+}
+
+function isComparison(value: unknown): boolean {
+  return isObject(value) && typeof value.path === 'string' && typeof value.isSame === 'boolean'
 }
 
 export function isFailure(value: unknown): value is FailureReport {
@@ -87,7 +107,7 @@ export function shortFailure(failure: FailureReport): FailureReport {
   const { problems } = failure
   return {
     ...shortProblem(failure),
-    ...(problems === undefined ? {} : { problems: problems.slice(0, mostProblems).map(shortProblem) }),
+    ...omitUndefined({ problems: problems?.slice(0, mostProblems).map(shortProblem) }),
   }
 }
 
@@ -101,9 +121,11 @@ function shortProblem({ code, message, attempted, resource, source, hint, output
     code: short(code),
     message: short(message),
     ...Object.fromEntries(given),
-    ...(source === undefined ? {} : { source: shortSource(source, short) }),
-    // Of an output the end says what failed.
-    ...(output === undefined ? {} : { output: output.slice(-longestText) }),
+    ...omitUndefined({
+      source: source && shortSource(source, short),
+      // The end of an output says what failed.
+      output: output?.slice(-longestText),
+    }),
   }
 }
 

@@ -4,6 +4,7 @@ import {
   describeChange,
   describeDiff,
   describeFailure,
+  describeSources,
   duration,
   type Paint,
   removes,
@@ -35,6 +36,10 @@ export class Terminal implements Handlers {
   private shown = false
   private mode: RunStart['mode'] = 'run'
   private diff: DiffOf | undefined
+  /** Whether the run has several roles or events: then a line names each before its resources. */
+  private hasGroups = false
+  /** Role and event of the resources printed last. */
+  private group = ''
 
   readonly unchanged: boolean
 
@@ -51,6 +56,8 @@ export class Terminal implements Handlers {
 
   start(run: RunStart): void {
     this.mode = run.mode
+    this.hasGroups = run.roles.length * run.events.length > 1
+    this.group = ''
     if (!this.options.verbose) return
     const what = title(`${run.roles.join(', ')}: ${run.events.join(', ')}`)
     this.line(this.paint.dim(`${what}, ${run.resources} resource${run.resources === 1 ? '' : 's'}`))
@@ -74,20 +81,21 @@ export class Terminal implements Handlers {
     const { outcome } = report
     const name = title(report.name)
     if (outcome === 'unchanged' || outcome === 'skipped') {
-      if (this.options.verbose)
-        this.line(
-          this.paint.dim(
-            `  ${outcome === 'skipped' ? '-' : '.'} ${name}${report.reason ? ` (skipped: ${title(report.reason)})` : ''}`,
-          ),
-        )
+      if (!this.options.verbose) return
+      this.heading(report)
+      const reason = report.reason ? ` (skipped: ${title(report.reason)})` : ''
+      this.line(this.paint.dim(`  ${outcome === 'skipped' ? '-' : '.'} ${name}${reason}`))
       return
     }
     if (outcome === 'failed') return this.failed(report)
     if (this.options.quiet) return
     const took =
       report.durationMs >= 1000 && outcome !== 'unknown' ? this.paint.dim(` ${duration(report.durationMs)}`) : ''
-    this.line(`  ${describeChange(report, this.paint)}${took}`)
+    this.heading(report)
+    const [head = '', ...rows] = describeChange(report, this.paint, this.options.verbose)
+    this.line([`  ${head}${took}`, ...rows.map((row) => `  ${row}`)].join('\n'))
     if (!removes(report)) this.text(report)
+    for (const row of describeSources(report, this.paint)) this.line(`  ${row}`)
   }
 
   warn(message: string): void {
@@ -101,18 +109,29 @@ export class Terminal implements Handlers {
   private message(title: string, text: string): void {
     this.settle()
     // No line of a text of others looks like one of ours.
-    this.line(`  ${title} ${plain(text).replace(/\n(?=\S)/g, '\n    ')}`)
+    this.line(`  ${title} ${plain(text).replace(/\n(?! {4}|\n|$)/g, '\n    ')}`)
   }
 
   end(report: RunReport): void {
     this.settle()
     clearInterval(this.timer)
+    // A recovery is a second run on the same terminal.
+    this.timer = undefined
     if (this.options.quiet && ['unchanged', 'changed', 'planned'].includes(report.outcome)) return
     this.line(summary(report, this.paint))
   }
 
+  /** Names the role and the event before the first resource of both that is printed. */
+  private heading({ role, event }: ResourceReport): void {
+    const group = title(`${role}: ${event}`)
+    if (!this.hasGroups || group === this.group) return
+    this.group = group
+    this.line(this.paint.bold(group))
+  }
+
   private failed(report: ResourceReport): void {
     const { failure, name } = report
+    this.heading(report)
     this.line(
       `  ${this.paint.red('!')} ${title(name)} ${this.paint.red(report.ignored ? 'failed (ignored)' : 'failed')}`,
     )

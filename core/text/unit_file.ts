@@ -1,4 +1,26 @@
-/** Reads unit files of systemd: systemd.syntax(7). */
+/** Reads and writes unit files of systemd: systemd.syntax(7). */
+
+export type UnitValue = string | number | boolean
+
+/** Sections with their settings; a list becomes one line for each value. */
+export type UnitSections = Readonly<Record<string, Readonly<Record<string, UnitValue | readonly UnitValue[]>>>>
+
+/**
+ * Writes sections in their order. `true` and `false` become `yes` and `no`. Values must be single lines.
+ *
+ *     unitText({ Service: { ExecStart: '/usr/bin/shop', Environment: ['A=1', 'B=2'] } })
+ */
+export function unitText(sections: UnitSections): string {
+  const line = (name: string, value: UnitValue) =>
+    `${name}=${typeof value === 'boolean' ? (value ? 'yes' : 'no') : value}\n`
+  const texts = Object.entries(sections).map(([section, settings]) => {
+    const lines = Object.entries(settings).flatMap(([name, value]) =>
+      [value].flat().map((one: UnitValue) => line(name, one)),
+    )
+    return `[${section}]\n${lines.join('')}`
+  })
+  return texts.join('\n')
+}
 
 /**
  * The values of an option of a section, in order. An empty value clears those before it, also those of files that come

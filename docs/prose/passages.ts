@@ -27,8 +27,11 @@ export function passagesOf(source: string): Passage[] {
   const visit = (node: ts.Node) => {
     addComments(ts.getLeadingCommentRanges(source, node.getFullStart()))
     addComments(ts.getTrailingCommentRanges(source, node.getEnd()))
-    const text = messageText(node)
-    if (text !== null && prose.test(text)) passages.push({ text: oneLine(text), line: lineOf(node.getStart()) })
+    const first = lineOf(node.getStart())
+    // A text of several lines is a script or a file of a host, whose lines are not one sentence.
+    for (const [index, text] of (messageText(node)?.split('\n') ?? []).entries())
+      if (prose.test(text))
+        passages.push({ text: oneLine(text), line: ts.isStringLiteral(node) ? first : first + index })
     ts.forEachChild(node, visit)
   }
   visit(file)

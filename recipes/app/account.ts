@@ -30,7 +30,9 @@ export function releaseDirectories(r: Recipe<SiteNode>, app: App, guard: CommonO
     [app.shared, '0770'],
   ] as const
   for (const [path, mode] of modes)
-    if (!r.has('directory', path)) directory(r, { path, parents: true, mode, ...app.owner, ...guard })
+    r.unlessDeclared('directory', path, () => {
+      directory(r, { path, parents: true, mode, ...app.owner, ...guard })
+    })
 }
 
 /** Removes the releases of an app and the links to them, but not `shared` unless --purge is given. */

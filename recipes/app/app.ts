@@ -1,7 +1,9 @@
 /** Defines the paths of an app on its host, and their owner. */
+import type { Recipe } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Check } from '../../core/model/resource.ts'
-import { listReleases, type Release } from '../../resources/releases/releases.ts'
+import { currentReleaseOf } from '../../resources/releases/queries.ts'
+import type { Release } from '../../resources/releases/releases.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import type { AppAttributes } from '../site/site_attributes.ts'
 import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
@@ -41,11 +43,11 @@ export interface SupervisorLayout {
  * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
  */
 export function appOnHost(node: SiteNode, app: string, attribute: string, link = 'current'): App {
-  if (!/^[\w-][\w.-]*$/.test(app))
-    throw new ConvergeError(`${JSON.stringify(app)} cannot be the name of an app (app_name)`, {
+  if (!/^[\w-][\w.-]{0,99}$/.test(app))
+    throw new ConvergeError(`${JSON.stringify(app.slice(0, 100))} cannot be the name of an app (app_name)`, {
       code: 'INVALID_ATTRIBUTE',
       attribute,
-      hint: 'use letters, digits, dots, dashes and underscores, without a dot in front',
+      hint: 'use at most 100 letters, digits, dots, dashes and underscores, without a dot in front',
       usage: true,
     })
   const own = appAttributes(node, app)
@@ -82,21 +84,19 @@ export function supervisorLayout(node: SiteNode, system: boolean): SupervisorLay
   }
 }
 
-export function readReleases(node: SiteNode, app: App): readonly Release[] {
-  const { host } = node.run
-  return host === null ? [] : listReleases(host, app.releases, app.current)
-}
-
 /**
- * Returns the release to run again; undefined before the first deploy.
+ * Declares what depends on the current release: nothing before the first deploy.
  * @throws NO_CURRENT if the link leads elsewhere: its owner is the account of the app, and root must write nothing there
  */
-export function currentRelease(node: SiteNode, app: App): Release | undefined {
-  const current = readReleases(node, app).find((release) => release.current)
-  if (current === undefined || current.known) return current
-  throw new ConvergeError(`${app.current} points to ${current.path}, which is not a release that converge made`, {
-    code: 'NO_CURRENT',
-    hint: 'run a deploy first',
+export function givenCurrentRelease(r: Recipe<SiteNode>, app: App, declare: (current: Release) => void): void {
+  r.given(currentReleaseOf(app), (current) => {
+    if (current === undefined) return
+    if (!current.isManaged)
+      throw new ConvergeError(`${app.current} points to ${current.path}, which is not a release that converge made`, {
+        code: 'NO_CURRENT',
+        hint: 'run a deploy first',
+      })
+    declare(current)
   })
 }
 

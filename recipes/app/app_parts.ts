@@ -5,7 +5,7 @@ import type { Release } from '../../resources/releases/releases.ts'
 import type { AttributeWarning } from '../attribute_warning.ts'
 import type { App } from './app.ts'
 import type { Source } from './checkout.ts'
-import type { DeployedApp } from './deploy_hooks.ts'
+import type { DeployTarget } from './deploy_hooks.ts'
 import type { Differences } from './release_attributes.ts'
 
 /**
@@ -37,7 +37,7 @@ export interface Activation {
   /** Options for every resource of the activation. */
   readonly options: CommonOptions
   /** Runs a hook of the app. */
-  readonly runHook: (name: 'before_restart' | 'after_restart', options?: CommonOptions) => void
+  readonly declareHook: (name: 'before_restart' | 'after_restart', options?: CommonOptions) => void
 }
 
 /** The parts of a role, for one app on one host. `lifecycle.ts` calls them in the order of a deploy. */
@@ -56,8 +56,13 @@ export interface AppParts {
   findSource(): Source | null
   readonly noSource: AttributeWarning
 
-  /** Keeps the release of a rollback although the attributes ask for another; returns false if there is none. */
-  keepRolledBackRelease?(): boolean
+  /** The rollback that `configure`, and a deploy for other apps, keep although the attributes ask for another release. */
+  readonly rolledBack?: {
+    /** Declares what depends on whether there is such a rollback. */
+    given(declare: (isKept: boolean) => void): void
+    /** Activates its release. */
+    keepRelease(): void
+  }
 
   /** Declares what must work before a release is built or activated; returns what a restart depends on. */
   prepare(options: CommonOptions): readonly Handle[]
@@ -69,7 +74,7 @@ export interface AppParts {
   build(source: Source, purpose: Exclude<Purpose, 'rollback'>, options: CommonOptions): BuiltRelease
 
   /** Describes the app with this release for its hooks, its migration and its smoke test. */
-  describe(release?: AppRelease): DeployedApp
+  deployTarget(release?: AppRelease): DeployTarget
 
   /** Checks the built release before its migration. */
   checkBuild?(release: BuiltRelease, options: CommonOptions): void
@@ -86,11 +91,14 @@ export interface AppParts {
   /** Declares the scheduled jobs of the release. */
   scheduleJobs?(release: AppRelease, options: CommonOptions): void
 
-  /** Returns what differs between a release and the attributes; absent for apps that take their values from these. */
-  differencesOf?(release: Release): Differences
+  /**
+   * Declares what depends on the differences between a release and the attributes; absent for apps that take their values
+   * from these.
+   */
+  givenDifferences?(release: Release, declare: (differences: Differences) => void): void
 
-  /** Records at a rollback which configuration the app leaves. */
-  pinConfiguration?(target: Release): void
+  /** Records at a rollback which configuration the app leaves: that of the current release. */
+  pinConfiguration?(target: Release, current: Release | undefined): void
 
   /**
    * Adapts the running app to the attributes. Absent for apps whose configuration is part of the release: `configure`

@@ -10,7 +10,7 @@ import { execute } from '../../resources/commands/execute.ts'
 import { git_release } from '../../resources/git/git_release.ts'
 import { builtMark, release_files } from '../../resources/releases/release_files.ts'
 import type { SiteNode } from '../node.ts'
-import { AttributeReader } from '../site/attribute_reader.ts'
+import { AttributeWriter } from '../site/attribute_writer.ts'
 import type { App } from './app.ts'
 import { appVariables, tidyVariables } from './environment.ts'
 import { linkSources, ownNames, tidyLinks } from './shared_links.ts'
@@ -21,7 +21,7 @@ import { linkSources, ownNames, tidyLinks } from './shared_links.ts'
  * @throws INVALID_ATTRIBUTE
  */
 export function environmentOf(app: App, writes?: Writer): Record<string, string> {
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const sorted = tidyVariables(appVariables(app.name, app.attributes), values, writes)
   values.check()
   return sorted
@@ -118,7 +118,7 @@ export function checkout(r: Recipe<SiteNode>, node: SiteNode, app: App, options:
     record,
     always: own.always_build_on_deploy ?? false,
   })
-  if (hasFiles) release_files(r, { release: release.path, files, ...app.owner, sensitive: true })
+  if (hasFiles) release_files(r, { release: release.path, files, current: app.current, ...app.owner, sensitive: true })
   if (build !== null)
     execute(r, {
       name: `build of ${app.name}`,

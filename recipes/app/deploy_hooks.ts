@@ -7,12 +7,12 @@ import { seconds } from '../../core/model/units.ts'
 import { deploy_hook } from '../../resources/commands/deploy_hook.ts'
 import { migration } from '../../resources/commands/migration.ts'
 import type { SiteNode } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { isSet } from '../site/attribute_writer.ts'
 import { isThisHost } from '../site/hosts.ts'
 import type { App } from './app.ts'
 
 /** An app whose release is deployed, as its hooks, its migration and its smoke test need it. */
-export interface DeployedApp {
+export interface DeployTarget {
   readonly app: App
   readonly environment: Readonly<Record<string, string>>
   /** Whether its releases run Zope, whose clients lock their caches. */
@@ -37,35 +37,35 @@ export interface DeployedRelease {
 
 type Hook = 'before_migrate' | 'before_symlink' | 'before_restart' | 'after_restart'
 
-export function runHook(
+export function declareHook(
   r: Recipe<SiteNode>,
   node: SiteNode,
-  deployed: DeployedApp,
+  target: DeployTarget,
   name: Hook,
   release: DeployedRelease,
   options: CommonOptions = {},
 ): void {
-  const before = name === 'before_migrate' || name === 'before_symlink' ? { current: deployed.app.current } : {}
-  const zope = deployed.zope ?? false
+  const before = name === 'before_migrate' || name === 'before_symlink' ? { current: target.app.current } : {}
+  const zope = target.zope ?? false
   deploy_hook(r, {
     hook: name,
     commit: release.commit,
     zope,
     ...before,
-    ...commandOf(node, deployed, release),
+    ...commandOf(node, target, release),
     ...options,
   })
 }
 
 /** Declares the migration of `deploy.<app>.migrate`, which runs on one host of the stack, once for each commit. */
-export function migrate(
+export function declareMigration(
   r: Recipe<SiteNode>,
   node: SiteNode,
-  deployed: DeployedApp,
+  target: DeployTarget,
   release: DeployedRelease,
   guard: CommonOptions = {},
 ): void {
-  const { app } = deployed
+  const { app } = target
   const { migrate, migrate_command } = app.attributes
   if (migrate !== true) return
   if (!isSet(migrate_command))
@@ -75,22 +75,22 @@ export function migrate(
       hint: `set deploy.${app.name}.migrate_command, such as "bin/client1 run scripts/migrate.py"`,
       usage: true,
     })
-  if (!migratesHere(node, deployed)) return
+  if (!migratesHere(node, target)) return
   const command = String(migrate_command)
-  const { zope = false } = deployed
+  const { zope = false } = target
   migration(r, {
     ...{ command, zope, commit: release.commit, current: app.current },
-    ...commandOf(node, deployed, release),
+    ...commandOf(node, target, release),
     ...guard,
   })
 }
 
 /** Decides whether this host migrates: the first online host by name, unless `--migrate` or `--no-migrate` is given. */
-function migratesHere(node: SiteNode, deployed: DeployedApp): boolean {
+function migratesHere(node: SiteNode, target: DeployTarget): boolean {
   const { migrate } = node.run.options
   if (typeof migrate === 'boolean') return migrate
   const { instance, layers } = node.opsworks
-  const online = deployed.layers
+  const online = target.layers
     .flatMap((layer) => Object.entries(Object.hasOwn(layers, layer) ? (layers[layer]?.instances ?? {}) : {}))
     .filter(([, { status }]) => status === 'online')
     .map(([name, host]) => ({ name: host.hostname ?? name, isHere: isThisHost(name, host, instance) }))
@@ -99,7 +99,7 @@ function migratesHere(node: SiteNode, deployed: DeployedApp): boolean {
 }
 
 /** Returns the properties of a command of the app in the directory of the release. */
-export function commandOf(node: SiteNode, { app, environment }: DeployedApp, { path }: DeployedRelease) {
+export function commandOf(node: SiteNode, { app, environment }: DeployTarget, { path }: DeployedRelease) {
   return {
     app: app.name,
     directory: path,

@@ -1,10 +1,10 @@
 /** Collects the environment variables of an app from the attributes, sorts them, and refuses invalid ones. */
 import { requireText, type Writer } from '../../core/text/writer.ts'
-import type { AttributeReader } from '../site/attribute_reader.ts'
+import type { AttributeValue, AttributeWriter } from '../site/attribute_writer.ts'
 import type { AppAttributes } from '../site/site_attributes.ts'
 
 export interface Variable {
-  readonly value: unknown
+  readonly value: AttributeValue
   /** Key path of the attribute that sets it. */
   readonly key: string
 }
@@ -12,7 +12,7 @@ export interface Variable {
 export type Variables = Readonly<Record<string, Variable>>
 
 /** Returns the variables below a key. */
-export function variablesAt(key: string, environment: Readonly<Record<string, unknown>> = {}): Variables {
+export function variablesAt(key: string, environment: Readonly<Record<string, AttributeValue>> = {}): Variables {
   return Object.fromEntries(
     Object.entries(environment).map(([name, value]) => [name, { value, key: `${key}.${name}` }]),
   )
@@ -40,7 +40,7 @@ const anyText: Writer = (text) => {
  */
 export function tidyVariables(
   variables: Variables,
-  values: AttributeReader,
+  values: AttributeWriter,
   writes: Writer = anyText,
 ): Record<string, string> {
   const names = Object.keys(variables)

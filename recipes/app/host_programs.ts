@@ -3,13 +3,14 @@ import { posix } from 'node:path'
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { programIn } from '../../core/text/shell.ts'
 import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
 import { host_program, installHint, programPath, whereMissing } from '../../resources/packages/host_program.ts'
 import { missing, ok, warning } from '../checks/findings.ts'
 import type { SiteNode } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
-import { servicesOf } from '../stack.ts'
+import { servicesOf } from '../role_services.ts'
+import { isSet } from '../site/attribute_writer.ts'
 import type { App } from './app.ts'
 import { environmentOf } from './checkout.ts'
 
@@ -55,7 +56,9 @@ export function hostProgram(app: App, { line, attribute, path }: AppCommand): Ho
   if (program.includes('/')) return program.startsWith('/') && !isBelow(program) ? { program, attribute } : null
   if (path === undefined) return { program, attribute }
   const directories = path.split(':')
-  const isFixed = directories.every((one) => one.startsWith('/') && !/[%$]/.test(one) && !isBelow(one))
+  const isFixed = directories.every(
+    (directory) => directory.startsWith('/') && !/[%$]/.test(directory) && !isBelow(directory),
+  )
   return isFixed ? { program, directories, attribute } : null
 }
 
@@ -76,8 +79,7 @@ export function requireProgram(
   const { program, directories, attribute } = found
   host_program(r, {
     ...{ program, attribute, ...packagesOf(app) },
-    ...(directories === undefined ? {} : { directories: [...directories] }),
-    ...(user === undefined ? {} : { user }),
+    ...omitUndefined({ directories: directories && [...directories], user }),
   })
 }
 
@@ -89,7 +91,7 @@ export function hostProgramChecks(
   commands: readonly AppCommand[],
   roles: readonly string[],
 ): HostCheck[] {
-  const programs = commands.flatMap((one) => hostProgram(app, one) ?? [])
+  const programs = commands.flatMap((command) => hostProgram(app, command) ?? [])
   return programs.map(({ program, directories, attribute }) => ({
     what: `${program} of ${attribute}`,
     async run() {

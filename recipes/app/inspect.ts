@@ -1,6 +1,7 @@
 /** Reports releases and programs of an app for `status` and `releases`. */
 import type { ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { readCommitSubjects } from '../../resources/git/commit_subjects.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import { toServiceStatus } from '../../resources/services/managers/supervisor.ts'
@@ -8,7 +9,7 @@ import type { ReadyProps } from '../../resources/services/readiness/ready_props.
 import type { ProcessInfo } from '../../resources/supervisor/answers.ts'
 import { isSupervisorDown, SupervisorReader } from '../../resources/supervisor/client.ts'
 import type { App } from './app.ts'
-import { readinessOf } from './service_view.ts'
+import { currentReadiness } from './service_view.ts'
 
 /** Returns the releases of an app, each with the subject of its commit if the mirror has it. */
 export async function viewsOf(
@@ -20,7 +21,7 @@ export async function viewsOf(
   const subjects = await readCommitSubjects(host, `${shared}/repo.git`, account, commits)
   return releases.map((release) => {
     const subject = subjects.get(release.commit ?? '')
-    return { ...viewOf(release), ...(subject === undefined ? {} : { subject }) }
+    return { ...viewOf(release), ...omitUndefined({ subject }) }
   })
 }
 
@@ -55,7 +56,7 @@ export async function servicesOf(
   const processes = await running(host, socket)
   return Promise.all(
     programs.map(async ({ name, ready }) => {
-      const process = processes?.find((one) => one.group === name)
+      const process = processes?.find((info) => info.group === name)
       if (process) return { name, ...(await viewProcess(host, process, ready)) }
       const detail = processes === null ? `supervisord is not running (${socket})` : 'supervisord does not know it'
       return { name, state: 'absent', up: false, readiness: 'down' as const, detail }
@@ -67,7 +68,7 @@ async function viewProcess(host: HostReader, process: ProcessInfo, ready: ReadyP
   const { state, spawnError, pid } = process
   const status = toServiceStatus(process)
   const [readiness, problem] =
-    status.state === 'running' ? await readinessOf(host, status, ready) : (['down', null] as const)
+    status.state === 'running' ? await currentReadiness(host, status, ready) : (['down', null] as const)
   const detail = problem ?? (spawnError || (pid > 0 ? `pid ${pid}` : ''))
   return { state, up: readiness === 'up', readiness, detail }
 }

@@ -1,20 +1,22 @@
-/** Defines the events of every app that is deployed in releases. What differs between the roles is in `AppParts`. */
+/** Defines the events of every app that is deployed in releases. `AppParts` has the differences between the roles. */
 import type { Recipe, RecipeFunction } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
+import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import { release_cleanup } from '../../resources/releases/release_cleanup.ts'
 import { release_complete } from '../../resources/releases/release_complete.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
+import { deploysOnlyOthers } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
 import { removeReleases } from './account.ts'
-import { type App, hasCurrentRelease, readReleases } from './app.ts'
+import { type App, hasCurrentRelease } from './app.ts'
 import type { Activation, AppParts, AppRelease, Purpose } from './app_parts.ts'
 import type { Source } from './checkout.ts'
-import { migrate, runHook } from './deploy_hooks.ts'
+import { declareHook, declareMigration } from './deploy_hooks.ts'
 import { type Differences, reportRebuild, warnOfKeptValues, warnOfRestoredValues } from './release_attributes.ts'
-import { chooseRollbackTarget, finishRollback, recordRollback } from './rollback.ts'
-import { refuseFailedRelease, runSmokeTest } from './smoke_test.ts'
-import { deployLeavesStopped, disableAutostart, mustStayStopped, recordStop, removeStopRecord } from './stopped.ts'
+import { finishRollback, givenRollbackTarget, recordRollback } from './rollback.ts'
+import { declareSmokeTest, refuseFailedRelease } from './smoke_test.ts'
+import { disableAutostart, recordStop, removeStopRecord, unlessStopped } from './stopped.ts'
 
 type AppEvent =
   | 'setup'
@@ -28,21 +30,26 @@ type AppEvent =
   | 'shutdown'
   | 'undeploy'
 
+/** Calls `declare` with the parts of a role for one app. */
+export type GivenParts = (r: Recipe<SiteNode>, node: SiteNode, declare: (parts: AppParts) => void) => void
+
 /** Returns the events of a role from its parts. */
-export function appEvents(
-  partsOf: (r: Recipe<SiteNode>, node: SiteNode) => AppParts,
-): Readonly<Record<AppEvent, RecipeFunction<SiteNode>>> {
+export function appEvents(givenParts: GivenParts): Readonly<Record<AppEvent, RecipeFunction<SiteNode>>> {
+  const event =
+    (declare: (r: Recipe<SiteNode>, node: SiteNode, parts: AppParts) => void): RecipeFunction<SiteNode> =>
+    (r, node) =>
+      givenParts(r, node, (parts) => declare(r, node, parts))
   return {
-    setup: (r, node) => partsOf(r, node).setup(),
-    build: (r, node) => build(r, node, partsOf(r, node)),
-    deploy: (r, node) => deploy(r, node, partsOf(r, node), 'deploy'),
-    configure: (r, node) => configure(r, node, partsOf(r, node)),
-    rollback: (r, node) => rollback(r, node, partsOf(r, node)),
-    start: (r, node) => partsOf(r, node).start(),
-    restart: (r, node) => partsOf(r, node).restart(),
-    stop: (r, node) => stop(r, node, partsOf(r, node)),
-    shutdown: (r, node) => partsOf(r, node).stop(),
-    undeploy: (r, node) => undeploy(r, node, partsOf(r, node)),
+    setup: event((_r, _node, parts) => parts.setup()),
+    build: event(build),
+    deploy: event((r, node, parts) => deploy(r, node, parts, 'deploy')),
+    configure: event(configure),
+    rollback: event(rollback),
+    start: event((_r, _node, parts) => parts.start()),
+    restart: event((_r, _node, parts) => parts.restart()),
+    stop: event(stop),
+    shutdown: event((_r, _node, parts) => parts.stop()),
+    undeploy: event(undeploy),
   }
 }
 
@@ -55,13 +62,26 @@ type DeployPurpose = Exclude<Purpose, 'rollback'>
 export function deploy(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts, purpose: DeployPurpose): void {
   const { name } = parts.app
   if (parts.sharesDeploy?.(purpose)) return
-  const isStopped = purpose === 'configure' ? mustStayStopped(r, node, name) : deployLeavesStopped(r, node, name)
-  if (isStopped) return keepStopped(r, parts)
+  const declare = () => deploySource(r, node, parts, purpose)
+  if (!keepsState(node, name, purpose)) declare()
+  else unlessStopped(r, name, { stopped: () => keepStopped(r, parts), otherwise: declare })
+}
+
+/** Decides whether an app stays stopped, and on the release of a rollback. */
+function keepsState(node: SiteNode, app: string, purpose: DeployPurpose): boolean {
+  return purpose === 'configure' || deploysOnlyOthers(node, app)
+}
+
+function deploySource(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts, purpose: DeployPurpose): void {
   const source = parts.findSource()
   if (source === null) return purpose === 'deploy' ? warnOfAttribute(r, node, parts.noSource) : undefined
-  if (purpose === 'configure' && parts.keepRolledBackRelease?.()) return
-  if (purpose === 'configure') reportRebuild(r, parts.app, differencesFrom(node, parts))
-  releaseApp(r, node, parts, source, purpose)
+  const declare = () => {
+    if (purpose === 'configure') givenDifferences(r, parts, (found) => reportRebuild(r, parts.app, found))
+    releaseApp(r, node, parts, source, purpose)
+  }
+  const { rolledBack } = parts
+  if (rolledBack === undefined || !keepsState(node, parts.app.name, purpose)) return declare()
+  rolledBack.given((isKept) => (isKept ? rolledBack.keepRelease() : declare()))
 }
 
 /** Builds a release, migrates, switches to it, restarts, verifies it, and removes old releases. */
@@ -79,15 +99,15 @@ function releaseApp(
   parts.checkBeforeBuild?.()
   const { path, commit, identity } = parts.build(source, purpose, options)
   const release = { path, commit, identity }
-  const described = parts.describe()
-  refuseFailedRelease(r, node, described, release, options)
+  const target = parts.deployTarget()
+  refuseFailedRelease(r, node, target, release, options)
   parts.checkBuild?.(release, options)
-  runHook(r, node, described, 'before_migrate', release, options)
-  migrate(r, node, described, release, options)
+  declareHook(r, node, target, 'before_migrate', release, options)
+  declareMigration(r, node, target, release, options)
   parts.afterMigration?.(release, options)
   release_complete(r, { release: path, ...app.owner, ...options })
   parts.testBeforeSwitch?.(release)
-  runHook(r, node, described, 'before_symlink', release, options)
+  declareHook(r, node, target, 'before_symlink', release, options)
   activateAndVerify(r, node, parts, release, { purpose, prepared, options })
   finishRollback(r, app)
   parts.scheduleJobs?.(release, options)
@@ -100,15 +120,15 @@ function activateAndVerify(
   node: SiteNode,
   parts: AppParts,
   release: AppRelease,
-  activation: Omit<Activation, 'runHook'>,
+  activation: Omit<Activation, 'declareHook'>,
 ): void {
-  const described = parts.describe(release)
+  const target = parts.deployTarget(release)
   const { purpose, options } = activation
   const when = parts.activate(release, {
     ...activation,
-    runHook: (name, more = options) => runHook(r, node, described, name, release, more),
+    declareHook: (name, more = options) => declareHook(r, node, target, name, release, more),
   })
-  runSmokeTest(r, node, described, release, { ...options, when, rollBackOnFailure: purpose !== 'rollback' })
+  declareSmokeTest(r, node, target, release, { ...options, when, rollBackOnFailure: purpose !== 'rollback' })
 }
 
 /**
@@ -117,13 +137,13 @@ function activateAndVerify(
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
 function rollback(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
-  const target = chooseRollbackTarget(r, node, parts.app)
-  if (target === null) return
-  if (parts.differencesOf) warnOfRestoredValues(r, parts.app, target, parts.differencesOf(target))
-  parts.pinConfiguration?.(target)
-  const prepared = parts.prepare({})
-  recordRollback(r, node, parts.app, target)
-  activateExisting(r, node, parts, target, prepared)
+  givenRollbackTarget(r, node, parts.app, (target, current) => {
+    parts.givenDifferences?.(target, (found) => warnOfRestoredValues(r, parts.app, target, found))
+    parts.pinConfiguration?.(target, current)
+    const prepared = parts.prepare({})
+    recordRollback(r, parts.app, target, current)
+    activateExisting(r, node, parts, target, prepared)
+  })
 }
 
 /** Activates a release that is on the host, with its recorded programs. */
@@ -146,22 +166,30 @@ export function activateExisting(
 function build(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   const source = parts.findSource()
   if (source === null) return warnOfAttribute(r, node, parts.noSource)
-  parts.build(source, 'deploy', {})
+  const declare = () => void parts.build(source, 'deploy', {})
+  if (parts.rolledBack === undefined || !deploysOnlyOthers(node, parts.app.name)) return declare()
+  parts.rolledBack.given((isKept) => (isKept ? undefined : declare()))
 }
 
 /** Adapts the app to the stack and its attributes, and keeps the current commit. */
 function configure(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   if (parts.adapt === undefined) return deploy(r, node, parts, 'configure')
-  if (isDeployed(r, parts.app)) return
-  if (mustStayStopped(r, node, parts.app.name)) return keepStopped(r, parts)
-  warnOfKeptValues(r, parts.app, differencesFrom(node, parts))
-  parts.adapt()
+  unlessDeployed(r, parts.app, () =>
+    unlessStopped(r, parts.app.name, {
+      stopped: () => keepStopped(r, parts),
+      otherwise() {
+        givenDifferences(r, parts, (found) => warnOfKeptValues(r, parts.app, found))
+        parts.adapt?.()
+      },
+    }),
+  )
 }
 
-/** Returns what differs between the current release and the attributes. */
-function differencesFrom(node: SiteNode, { app, differencesOf }: AppParts): Differences {
-  const current = readReleases(node, app).find((release) => release.current)
-  return (current && differencesOf?.(current)) ?? { variables: [], settings: [] }
+/** Declares what depends on the differences between the current release and the attributes. */
+function givenDifferences(r: Recipe<SiteNode>, parts: AppParts, declare: (differences: Differences) => void): void {
+  r.given(currentReleaseOf(parts.app), (current) => {
+    if (current !== undefined) parts.givenDifferences?.(current, declare)
+  })
 }
 
 /** Stops the app until `start` or a deploy. */
@@ -180,7 +208,7 @@ function keepStopped(r: Recipe<SiteNode>, parts: AppParts): void {
 function undeploy(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   parts.remove()
   removeReleases(r, node, parts.app, parts.links)
-  removeStopRecord(r, node, parts.app.name)
+  removeStopRecord(r, parts.app.name)
 }
 
 function cleanUpReleases(r: Recipe<SiteNode>, app: App, options: CommonOptions): void {
@@ -191,4 +219,9 @@ function cleanUpReleases(r: Recipe<SiteNode>, app: App, options: CommonOptions):
 /** Decides whether this run has deployed the app before, so that a configure has nothing to do. */
 export function isDeployed(r: Recipe<SiteNode>, app: App): boolean {
   return r.has('release_cleanup', app.releases)
+}
+
+/** Declares the part of an event that a deploy in the same run, on this host, has not done. */
+export function unlessDeployed(r: Recipe<SiteNode>, app: App, declare: () => void): void {
+  r.unlessDeclared('release_cleanup', app.releases, declare)
 }

@@ -4,7 +4,7 @@ import type { Release } from '../../resources/releases/releases.ts'
 import type { SiteNode } from '../node.ts'
 import type { App } from './app.ts'
 
-/** What differs between a release and the attributes. */
+/** A difference between a release and the attributes. */
 export interface Differences {
   /** Names of environment variables of the programs. */
   readonly variables: readonly string[]
@@ -15,9 +15,9 @@ export interface Differences {
 type Environment = Readonly<Record<string, string>>
 
 /** Returns the names of the variables whose values differ, or that only one of the two has. */
-export function differingVariables(recorded: Environment, asked: Environment): string[] {
-  const names = new Set([...Object.keys(recorded), ...Object.keys(asked)])
-  return [...names].filter((name) => recorded[name] !== asked[name]).sort()
+export function differingVariables(recorded: Environment, requested: Environment): string[] {
+  const names = new Set([...Object.keys(recorded), ...Object.keys(requested)])
+  return [...names].filter((name) => recorded[name] !== requested[name]).sort()
 }
 
 /** Warns at a rollback that the release restores values that the attributes have replaced, such as a password. */
@@ -25,27 +25,27 @@ export function warnOfRestoredValues(
   r: Recipe<SiteNode>,
   { name: app }: App,
   target: Release,
-  found: Differences,
+  differences: Differences,
 ): void {
-  if (target.current || isEmpty(found)) return
+  if (target.current || isEmpty(differences)) return
   r.warn(
-    `${app} rolls back to ${target.id}, whose values differ from the attributes: ${namesOf(found)} (run converge deploy to use the attributes)`,
+    `${app} rolls back to ${target.id}, whose values differ from the attributes: ${namesOf(differences)} (deploy again to use the attributes)`,
   )
 }
 
 /** Warns that `configure` keeps the values of the release. */
-export function warnOfKeptValues(r: Recipe<SiteNode>, { name: app }: App, found: Differences): void {
-  if (isEmpty(found)) return
+export function warnOfKeptValues(r: Recipe<SiteNode>, { name: app }: App, differences: Differences): void {
+  if (isEmpty(differences)) return
   r.warn(
-    `${app} keeps the values of its release, which differ from the attributes: ${namesOf(found)} (run converge deploy to apply the attributes)`,
+    `${app} keeps the values of its release, which differ from the attributes: ${namesOf(differences)} (deploy again to apply the attributes)`,
   )
 }
 
 /** Reports why `configure` builds a release: a warning for changed variables, which only a deploy is expected to apply. */
-export function reportRebuild(r: Recipe<SiteNode>, { name: app }: App, found: Differences): void {
-  if (isEmpty(found)) return
-  const message = `configure builds a release of ${app} from its current commit, because these differ from the attributes: ${namesOf(found)}`
-  if (found.variables.length > 0) r.warn(`${message} (to check a change first, run converge plan)`)
+export function reportRebuild(r: Recipe<SiteNode>, { name: app }: App, differences: Differences): void {
+  if (isEmpty(differences)) return
+  const message = `configure builds a release of ${app} from its current commit, because these differ from the attributes: ${namesOf(differences)}`
+  if (differences.variables.length > 0) r.warn(`${message} (to check a change first, run converge plan)`)
   else r.note(message)
 }
 

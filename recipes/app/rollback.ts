@@ -5,9 +5,10 @@ import { nearest } from '../../core/model/nearest.ts'
 import { derived, type Input } from '../../core/model/reference.ts'
 import { file } from '../../resources/files/file.ts'
 import { symlink } from '../../resources/files/symlink.ts'
+import { rollbackStateOf } from '../../resources/releases/queries.ts'
 import { type Release, releaseBefore, rollbackTarget, wasCurrentMark } from '../../resources/releases/releases.ts'
 import type { SiteNode } from '../node.ts'
-import { type App, readReleases } from './app.ts'
+import type { App } from './app.ts'
 import { removeLaterSwitches } from './switch.ts'
 
 /** Marks a release as one that has been current, for versions that keep no history. */
@@ -17,24 +18,27 @@ export function markAsCurrent(r: Recipe<SiteNode>, app: App, path: Input<string>
 }
 
 /**
- * Returns the previous release, or the named one, older or newer. After an interrupted rollback, it is the target of
- * that rollback. Null if the app stays unchanged: --to names other apps only, or there is no earlier release.
- * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE, NO_SUCH_APP
+ * Declares a rollback to the previous release, or to the named one, older or newer. After an interrupted rollback, the
+ * target is that of the rollback. Declares nothing if the app stays unchanged: --to names other apps only, or there is no
+ * earlier release.
+ * @throws NO_SUCH_APP; when the host is known, NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
-export function chooseRollbackTarget(r: Recipe<SiteNode>, node: SiteNode, app: App): Release | null {
-  const releases = readReleases(node, app)
-  const to = requestedReleases(node)
-  if (to !== null && typeof to === 'object') {
-    const own = to.get(app.name)
-    return own === undefined ? null : rollbackTarget(releases, own)
-  }
-  if (to !== null) return rollbackTarget(releases, to)
-  const current = releases.find((release) => release.current)
-  const begun = current !== undefined && node.run.host?.readLink(rollbackRecordPath(app)) === current.id
-  const target = begun ? current : releaseBefore(releases)
-  if (target === undefined) r.leaveOut('rollback', reasonToStay(app, current))
-  else r.takePart('rollback')
-  return target ?? null
+export function givenRollbackTarget(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: App,
+  declare: (target: Release, current: Release | undefined) => void,
+): void {
+  const to = requestedRelease(node, app.name)
+  if (to === null) return
+  r.given(rollbackStateOf(app, rollbackRecordPath(app)), ({ releases, unfinished }) => {
+    const current = releases.find((release) => release.current)
+    if (to !== undefined) return declare(rollbackTarget(releases, to), current)
+    const target = current !== undefined && unfinished === current.id ? current : releaseBefore(releases)
+    if (target === undefined) return r.leaveOut('rollback', reasonToStay(app, current))
+    r.takePart('rollback')
+    declare(target, current)
+  })
 }
 
 /** Explains why an app stays unchanged. */
@@ -44,25 +48,28 @@ function reasonToStay({ name: app }: App, current: Release | undefined): Converg
     : `${app} stays as it is: there is no current release`
   return new ConvergeError(message, {
     code: 'NO_SUCH_RELEASE',
-    hint: 'name another release with --to; converge releases lists them',
+    hint: 'name another release with --to; converge releases lists them, or converge stack log for the hosts of a stack',
   })
 }
 
-/** Parses --to: one release, or one for each app (`site=000007,shop=000003`); null without it. */
-function requestedReleases({ run, deploy }: SiteNode): string | ReadonlyMap<string, string> | null {
+/**
+ * Parses --to: one release, or one for each app (`site=000007,shop=000003`).
+ * @returns undefined without it; null if it names other apps only
+ */
+function requestedRelease({ run, deploy }: SiteNode, own: string): string | null | undefined {
   const { to } = run.options
-  if (typeof to !== 'string') return null
+  if (typeof to !== 'string') return undefined
   if (!to.includes('=')) return to
   const parts = to.split(',').map((part) => part.split('=', 2) as [string, string?])
-  const known = Object.keys(deploy)
+  const apps = Object.keys(deploy)
   for (const [app, release] of parts)
-    if (!known.includes(app) || !release)
+    if (!apps.includes(app) || !release)
       throw new ConvergeError(release ? `--to: there is no app ${app}` : `--to ${to}: of each app, as APP=ID`, {
         code: 'NO_SUCH_APP',
-        hint: nearest(app, known) ?? `there are: ${known.join(', ') || 'none'}`,
+        hint: nearest(app, apps) ?? `there are: ${apps.join(', ') || 'none'}`,
         usage: true,
       })
-  return new Map(parts.map(([app, release = '']) => [app, release]))
+  return parts.find(([app]) => app === own)?.[1] ?? null
 }
 
 /** Returns the path of the record that distinguishes an interrupted rollback from a second one after the switch. */
@@ -70,10 +77,10 @@ function rollbackRecordPath(app: App): string {
   return `${app.releases}/.rolling-back`
 }
 
-export function recordRollback(r: Recipe<SiteNode>, node: SiteNode, app: App, target: Release): void {
+export function recordRollback(r: Recipe<SiteNode>, app: App, target: Release, current: Release | undefined): void {
   if (target.current) return
   symlink(r, { path: rollbackRecordPath(app), target: target.id, ...app.owner })
-  removeLaterSwitches(r, node, app, target.path)
+  removeLaterSwitches(r, app, target.path, current)
 }
 
 export function finishRollback(r: Recipe<SiteNode>, app: App): void {

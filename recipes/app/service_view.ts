@@ -10,33 +10,35 @@ import { defaultUptime, type ReadyProps, readyProp } from '../../resources/servi
 /** The time limit of a readiness test: the operator waits, but Celery needs some seconds to reach its worker. */
 const limit = seconds(10)
 
-export interface Viewed {
+export interface ViewedService {
   readonly name: string
   readonly provider: Provider
   /** Readiness test; default: it stays up. */
   readonly ready?: ReadyProps | undefined
 }
 
-export async function viewService(host: HostReader, { name, provider, ready }: Viewed): Promise<ServiceView> {
+export async function viewService(host: HostReader, { name, provider, ready }: ViewedService): Promise<ServiceView> {
   const status = await serviceReader(host, provider).status(name)
   const running = status.state === 'running'
-  const [readiness, problem] = running ? await readinessOf(host, status, ready) : (['down', null] as const)
+  const [readiness, problem] = running ? await currentReadiness(host, status, ready) : (['down', null] as const)
   const detail = problem ?? (status.detail || (status.pid > 0 ? `pid ${status.pid}` : ''))
   return { name, state: status.state, up: readiness === 'up', readiness, detail }
 }
 
 /** Returns the readiness of a running service, and the reason if it is not ready. */
-export async function readinessOf(
+export async function currentReadiness(
   host: HostReader,
   status: ServiceStatus,
-  given: ReadyProps | undefined,
+  readyProps: ReadyProps | undefined,
 ): Promise<readonly [ServiceReadiness, string | null]> {
-  const ready = given === undefined ? undefined : readyProp.parse(given)
+  const ready = readyProps === undefined ? undefined : readyProp.parse(readyProps)
   const { uptime, starting } = status
   if (!hasCheck(ready)) {
-    const needed = ready?.time ?? defaultUptime
-    const young = starting || (uptime !== null && uptime * 1000 < needed.ms)
-    return young ? ['starting', `it must stay up for ${needed}`] : ['up', null]
+    // The same rule as after a restart: some managers know themselves when a service is ready.
+    const needed = ready?.time ?? (status.unproven ? defaultUptime : undefined)
+    if (needed !== undefined && uptime !== null && uptime * 1000 < needed.ms)
+      return ['starting', `it must stay up for ${needed}`]
+    return starting ? ['starting', 'its manager is still starting it'] : ['up', null]
   }
   const problem = await readinessProblem(host, ready, limit)
   if (problem === null) return ['up', null]

@@ -13,6 +13,8 @@ export interface SharedNames {
   readonly links: Readonly<Record<string, string>>
   /** Directories to create in any case. */
   readonly created: readonly string[]
+  /** Those of them that are links to data of the app. */
+  readonly elsewhere?: readonly string[]
 }
 
 export function ownNames({ attributes: own }: App): SharedNames {
@@ -31,10 +33,17 @@ function tidy(path: string): string {
 /** Creates directories, and fails if a linked file is missing: no release with a dangling link is built. */
 export function linkSources(r: Recipe<SiteNode>, app: App, names: SharedNames, guard: CommonOptions = {}): void {
   const { shared, owner } = app
+  const { elsewhere = [] } = names
   const mode = '0770'
   const keep = (name: string) => {
     const path = `${shared}/${name}`
-    if (name !== '.' && !r.has('directory', path)) directory(r, { path, parents: true, mode, ...owner, ...guard })
+    if (name === '.' || elsewhere.includes(name)) return
+    // A host may have a link in the place of the directory.
+    r.unlessDeclared('symlink', path, () =>
+      r.unlessDeclared('directory', path, () => {
+        directory(r, { path, parents: true, mode, ...owner, ...guard })
+      }),
+    )
   }
   for (const name of names.created) keep(tidy(name))
   const files = linkedFiles(names)

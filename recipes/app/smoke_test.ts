@@ -1,13 +1,14 @@
 /** Declares the smoke test of an app, and refuses a release that has failed it. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { derived, queried } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
+import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import { release_trial } from '../../resources/releases/release_trial.ts'
 import { smoke_test } from '../../resources/releases/smoke_test.ts'
 import type { SiteNode } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
-import { readReleases } from './app.ts'
-import { commandOf, type DeployedApp, type DeployedRelease } from './deploy_hooks.ts'
+import { isSet } from '../site/attribute_writer.ts'
+import { commandOf, type DeployedRelease, type DeployTarget } from './deploy_hooks.ts'
 import { hostOf } from './health_request.ts'
 
 interface SmokeTestOptions extends CommonOptions {
@@ -17,23 +18,22 @@ interface SmokeTestOptions extends CommonOptions {
 }
 
 /** Declares the test `deploy.<app>.smoke_test` of the release that became current. */
-export function runSmokeTest(
+export function declareSmokeTest(
   r: Recipe<SiteNode>,
   node: SiteNode,
-  deployed: DeployedApp,
+  target: DeployTarget,
   release: DeployedRelease,
   { rollBackOnFailure, ...options }: SmokeTestOptions,
 ): void {
-  const trial = smokeTestOf(deployed)
+  const trial = smokeTestOf(target)
   if (trial === null) return
-  const live = readReleases(node, deployed.app).find(({ current }) => current)
-  const { timeout: _, ...account } = commandOf(node, deployed, release)
+  const { timeout: _, ...account } = commandOf(node, target, release)
   smoke_test(r, {
     ...account,
     ...trial,
     commit: release.commit,
-    rollback: rollBackOnFailure && deployed.app.attributes.smoke_test?.rollback_on_failure === true,
-    ...(live ? { live: live.path } : {}),
+    rollback: rollBackOnFailure && target.app.attributes.smoke_test?.rollback_on_failure === true,
+    live: derived(queried(currentReleaseOf(target.app)), (current) => current?.path),
     ...options,
   })
 }
@@ -42,28 +42,28 @@ export function runSmokeTest(
 export function refuseFailedRelease(
   r: Recipe<SiteNode>,
   node: SiteNode,
-  deployed: DeployedApp,
+  target: DeployTarget,
   release: DeployedRelease,
   guard: CommonOptions = {},
 ): void {
-  const trial = smokeTestOf(deployed)
+  const trial = smokeTestOf(target)
   if (trial === null || node.run.options.retryFailed === true) return
-  const { name, current } = deployed.app
+  const { name, current } = target.app
   release_trial(r, { app: name, release: release.path, current, ...trial, ...guard })
 }
 
 /** Returns the requests and commands of `deploy.<app>.smoke_test`; null without one. */
-function smokeTestOf(deployed: DeployedApp) {
-  const test = deployed.app.attributes.smoke_test
+function smokeTestOf(target: DeployTarget) {
+  const test = target.app.attributes.smoke_test
   if (test === undefined) return null
   const requests = test.http.flatMap(({ port, host, path, status, contains, headers }) =>
-    (port ? [port] : deployed.ports).map((one) => ({
-      port: one,
-      host: port === null && host === loopback ? (deployed.address ?? loopback) : host,
+    (port ? [port] : target.ports).map((requestPort) => ({
+      port: requestPort,
+      host: port === null && host === loopback ? (target.address ?? loopback) : host,
       path,
       statusMin: status.min,
       statusMax: status.max,
-      headers: withHost(headers, port === null ? deployed.host : isAddress(host) ? deployed.domain : undefined),
+      headers: withHost(headers, port === null ? target.host : isAddress(host) ? target.domain : undefined),
       ...(contains ? { contains } : {}),
     })),
   )

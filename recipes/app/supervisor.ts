@@ -32,7 +32,7 @@ export function installSupervisor(r: Recipe<SiteNode>, node: SiteNode, app: App)
     path: supervisor.config,
     source: configuration,
     name: 'supervisord.conf',
-    variables: written(supervisor, node.converge.supervisor.version),
+    variables: supervisordConfig(supervisor, node.converge.supervisor.version),
     mode: '0600',
   })
   keepRunning(r, node, app, {})
@@ -48,9 +48,10 @@ export function requireSupervisor(r: Recipe<SiteNode>, node: SiteNode, app: App)
 function keepRunning(r: Recipe<SiteNode>, { facts }: SiteNode, app: App, guard: CommonOptions): void {
   const { config, socket, program, pidFile } = app.supervisor
   const system = app.system && facts.init === 'systemd'
-  if (r.has(system ? 'service' : 'supervisord', system ? 'supervisor' : socket)) return
-  if (system) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
-  else supervisord(r, { config, socket, program, pidFile, ...guard })
+  r.unlessDeclared(system ? 'service' : 'supervisord', system ? 'supervisor' : socket, () => {
+    if (system) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
+    else supervisord(r, { config, socket, program, pidFile, ...guard })
+  })
 }
 
 function directoryOf(path: string): string {
@@ -58,7 +59,7 @@ function directoryOf(path: string): string {
 }
 
 /** Returns the paths of the configuration in supervisord's notation. */
-function written({ socket, logDir, pidFile, config, confDir }: SupervisorLayout, version: string) {
+function supervisordConfig({ socket, logDir, pidFile, config, confDir }: SupervisorLayout, version: string) {
   return {
     version,
     socket: supervisorValue(socket),

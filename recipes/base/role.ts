@@ -9,7 +9,7 @@ import { warnOfAttribute } from '../attribute_warning.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
-import { AttributeReader } from '../site/attribute_reader.ts'
+import { AttributeWriter } from '../site/attribute_writer.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
 /** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
@@ -17,14 +17,14 @@ const own = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   const { packages, automatic_updates, prefix } = node.converge
-  const asked = [
+  const names = [
     packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',
     automatic_updates === null ? '' : 'automatic updates',
   ].filter((one) => one !== '')
-  if (asked.length === 0) return
+  if (names.length === 0) return
   if (node.facts.uid !== 0 || prefix !== '/') {
     const attribute = ['converge', packages.length > 0 ? 'packages' : 'automatic_updates']
-    const message = `${asked.join(' and ')} are left out: they need root and the whole system`
+    const message = `${names.join(' and ')} are left out: they need root and the whole system`
     const hint = prefix === '/' ? 'run converge as root, or remove them' : `remove them, or the prefix ${prefix}`
     warnOfAttribute(r, node, { attribute, message, hint })
     return
@@ -39,16 +39,16 @@ function setup(r: Recipe<SiteNode>, node: SiteNode): void {
 /** Configures upgrades like `dpkg-reconfigure unattended-upgrades`: the package reads these files once a day. */
 function updates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
   const { mail, package_blacklist } = node.apt.unattended_upgrades
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const written = (key: string, text: string) => values.writtenLine(`apt.unattended_upgrades.${key}`, text, aptText)
-  const told = mail === null ? [] : [`Unattended-Upgrade::Mail ${written('mail', mail)};`]
-  const kept = package_blacklist.map((name) => `  ${written('package_blacklist', name)};`)
+  const mailLines = mail === null ? [] : [`Unattended-Upgrade::Mail ${written('mail', mail)};`]
+  const blacklistLines = package_blacklist.map((name) => `  ${written('package_blacklist', name)};`)
   values.check()
   if (enabled) package_(r, { names: ['unattended-upgrades'] })
   if (enabled)
     file(r, {
       path: own,
-      content: `${note}${lines([...told, 'Unattended-Upgrade::Package-Blacklist {', ...kept, '};'])}`,
+      content: `${note}${lines([...mailLines, 'Unattended-Upgrade::Package-Blacklist {', ...blacklistLines, '};'])}`,
       mode: '0644',
     })
   const daily = enabled ? '1' : '0'
@@ -58,8 +58,8 @@ function updates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
 
 const note = '// Written by converge, changes are overwritten.\n'
 
-function lines(all: readonly string[]): string {
-  return `${all.join('\n')}\n`
+function lines(items: readonly string[]): string {
+  return `${items.join('\n')}\n`
 }
 
 function checks(node: SiteNode, host: HostReader): HostCheck[] {

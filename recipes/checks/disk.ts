@@ -3,6 +3,7 @@ import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
 import { readMounts } from '../../resources/files/mounts.ts'
+import { type SiteNode, underPrefix } from '../node.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
 /** Limits in MiB: below `fails` a build cannot succeed, below `warns` the next deploys may fail. */
@@ -16,6 +17,14 @@ interface FileSystem {
   readonly freeInodes: number
   /** 0 if the file system creates inodes on demand. */
   readonly inodes: number
+}
+
+/** Checks the file systems of releases, state and temporary files. */
+export function runDisksCheck(node: SiteNode, host: HostReader): HostCheck {
+  return diskCheck(
+    host,
+    ['/srv/www', '/var', '/tmp'].map((path) => underPrefix(node, path)),
+  )
 }
 
 /** Checks all file systems, and reports the worst. */

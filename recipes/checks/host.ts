@@ -3,8 +3,8 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { show } from '../hooks/show.ts'
 import { configureTimer, configureUnit } from '../hooks/units.ts'
-import { type SiteNode, underPrefix } from '../node.ts'
-import { diskCheck } from './disk.ts'
+import type { SiteNode } from '../node.ts'
+import { runDisksCheck } from './disk.ts'
 import { ok, warning } from './findings.ts'
 import { portChecks } from './ports.ts'
 import { serverChecks } from './servers.ts'
@@ -15,10 +15,7 @@ export async function hostChecks(
   roles: readonly string[],
 ): Promise<readonly HostCheck[]> {
   return [
-    diskCheck(
-      host,
-      ['/srv/www', '/var', '/tmp'].map((path) => underPrefix(node, path)),
-    ),
+    runDisksCheck(node, host),
     clockCheck(host),
     ...portChecks(node, host, roles),
     ...serverChecks(node, host, roles),

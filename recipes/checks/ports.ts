@@ -3,12 +3,12 @@ import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { appName } from '../plone/site.ts'
+import { servicesOf } from '../role_services.ts'
 import { deployDirectory } from '../site/site_attributes.ts'
-import { servicesOf } from '../stack.ts'
 import { asRoot, missing, ok, warning } from './findings.ts'
 import { type Listener, listenersAt } from './listeners.ts'
 
-interface Wanted {
+interface WantedPort {
   readonly port: number
   /** Service that listens on the port, for messages. */
   readonly service: string
@@ -21,21 +21,23 @@ interface Wanted {
 const processNames: Readonly<Record<string, readonly string[]>> = {
   nginx: ['nginx'],
   haproxy: ['haproxy'],
+  'redis-server': ['redis-server'],
+  memcached: ['memcached'],
   // A worker of Varnish has the name of its thread.
   varnish: ['varnishd', 'cache-main', 'vcache'],
 }
 
 export function portChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
-  const byPort = new Map<number, Wanted[]>()
+  const byPort = new Map<number, WantedPort[]>()
   for (const one of roles.flatMap((role) => wantedBy(node, role)))
     byPort.set(one.port, [...(byPort.get(one.port) ?? []), one])
   return [...byPort].map(([port, wanted]) => ({
     what: `port ${port}`,
-    run: () => clash(port, wanted) ?? taken(host, port, wanted),
+    run: () => clash(port, wanted) ?? portFinding(host, port, wanted),
   }))
 }
 
-function wantedBy(node: SiteNode, role: string): Wanted[] {
+function wantedBy(node: SiteNode, role: string): WantedPort[] {
   const services = servicesOf(node, role) ?? []
   const app = appOf(node, role)
   const directory = app === null ? null : underPrefix(node, deployDirectory(node, app))
@@ -66,7 +68,7 @@ function appOf(node: SiteNode, role: string): string | null {
 }
 
 /** Reports two services of this host with the same port. */
-function clash(port: number, wanted: readonly Wanted[]): Finding | null {
+function clash(port: number, wanted: readonly WantedPort[]): Finding | null {
   const names = [...new Set(wanted.map(({ service }) => service))]
   if (names.length < 2) return null
   return missing(
@@ -75,12 +77,12 @@ function clash(port: number, wanted: readonly Wanted[]): Finding | null {
   )
 }
 
-function taken(host: HostReader, port: number, wanted: readonly Wanted[]): Finding {
+function portFinding(host: HostReader, port: number, wanted: readonly WantedPort[]): Finding {
   const [first] = wanted
   const service = first?.service ?? ''
   const listeners = listenersAt(host, port)
   if (listeners.length === 0) return ok(`free for ${service}`)
-  const foreign = listeners.find((one) => !wanted.some((want) => isOwn(one, want)))
+  const foreign = listeners.find((listener) => !wanted.some((want) => isOwn(listener, want)))
   if (foreign === undefined) {
     const where = listeners.some(({ anywhere }) => anywhere) ? ', at all addresses of this host' : ''
     return ok(`${service} listens there${where}`)
@@ -98,7 +100,7 @@ function taken(host: HostReader, port: number, wanted: readonly Wanted[]): Findi
   )
 }
 
-function isOwn({ name, directory, command }: Listener, wanted: Wanted): boolean {
+function isOwn({ name, directory, command }: Listener, wanted: WantedPort): boolean {
   if (wanted.directory === null) return wanted.processes.includes(name)
   return directory.startsWith(`${wanted.directory}/`) || command.includes(`${wanted.directory}/`)
 }

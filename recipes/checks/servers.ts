@@ -2,20 +2,20 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { SiteNode } from '../node.ts'
-import { servicesOf } from '../stack.ts'
+import { servicesOf } from '../role_services.ts'
 import { missing, ok, warning } from './findings.ts'
 
 export function serverChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
   const services = roles.flatMap((role) => servicesOf(node, role) ?? [])
   const own = new Set(services.flatMap(({ ports }) => ports))
-  const asked = new Map<string, string>()
+  const servers = new Map<string, string>()
   // Skip balanced clients: they have health checks of their own, and may be offline.
   for (const { name, asks } of services)
-    if (name !== 'haproxy') for (const address of asks) if (!asked.has(address)) asked.set(address, name)
-  return [...asked].flatMap(([address, service]) => {
+    if (name !== 'haproxy') for (const address of asks) if (!servers.has(address)) servers.set(address, name)
+  return [...servers].flatMap(([address, service]) => {
     const [name, port] = split(address)
     if (name === null || (isOwnName(node, name) && own.has(port))) return []
-    return [{ what: `server ${address}`, run: () => reach(host, { name, port, service }) }]
+    return [{ what: `server ${address}`, run: () => reachFinding(host, { name, port, service }) }]
   })
 }
 
@@ -25,7 +25,7 @@ interface Address {
   readonly service: string
 }
 
-async function reach(host: HostReader, { name, port, service }: Address) {
+async function reachFinding(host: HostReader, { name, port, service }: Address) {
   if (!isNumeric(name)) {
     const { status } = await host.query(['getent', 'ahosts', name], { accept: 'any' })
     if (status !== 0)

@@ -1,15 +1,14 @@
 /** Computes the addresses on which HAProxy and Varnish listen, and those at which other programs reach them. */
 import type { SiteNode } from '../node.ts'
 import { clientHosts, ownHostName } from '../plone/balancing.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { isSet } from '../site/attribute_writer.ts'
+import { localAddress, loopback } from '../site/listen_addresses.ts'
 
 export interface Listening {
   /** Addresses to listen on; `*` for all addresses of the host. */
   readonly addresses: readonly string[]
   readonly port: number
 }
-
-const loopback = '127.0.0.1'
 
 export function balancerAt({ converge }: SiteNode): Listening {
   return { addresses: [converge.frontend.balancer_address], port: converge.frontend.balancer_port }
@@ -34,9 +33,8 @@ export function bound({ addresses, port }: Listening): string[] {
 }
 
 /** Returns the address to which programs of this host connect. */
-export function reachedAt({ addresses: [address = loopback] }: Listening): string {
-  if (address === '*' || address === '0.0.0.0') return loopback
-  return address === '::' ? '::1' : address
+export function reachedAt({ addresses }: Listening): string {
+  return localAddress(addresses)
 }
 
 /** Returns the address and port to which programs of this host connect. */

@@ -1,13 +1,14 @@
 /** Lists the checks of `doctor` for the front end. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { dropInOverride } from '../../resources/services/overrides.ts'
 import { missing, ok } from '../checks/findings.ts'
-import { dropInOverride, overrideCheck } from '../checks/overrides.ts'
+import { overrideCheck } from '../checks/overrides.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { SiteNode } from '../node.ts'
-import { clientLayer } from '../plone/balancing.ts'
+import { clientLayer, clientPrograms, withClients } from '../plone/balancing.ts'
 import { balancedServers } from './haproxy.ts'
 import { frontendLayout } from './layout.ts'
 import { nameOf, programs } from './programs.ts'
@@ -31,7 +32,7 @@ export function checks(node: SiteNode, host: HostReader): HostCheck[] {
             (['haproxy', 'varnish'] as const).map((part) => nameOf(app, part)),
           ),
         ]),
-    backendCheck(node),
+    backendCheck(withClients(node, clientPrograms(node).read(host))),
   ]
 }
 

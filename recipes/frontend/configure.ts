@@ -1,14 +1,18 @@
 /** Writes the configuration of the front end for the current stack, and reloads its programs without a lost request. */
 import type { Recipe } from '../../core/compile/role.ts'
-import { derived, type Reference } from '../../core/model/reference.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
+import { onlyOnHost } from '../../core/model/query.ts'
+import { derived, type Input, queried, type Reference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { formatPath } from '../../core/node/path.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { execute } from '../../resources/commands/execute.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { textOf } from '../../resources/files/queries.ts'
 import { random_secret } from '../../resources/files/random_secret.ts'
 import { symlink } from '../../resources/files/symlink.ts'
+import { dropInOverrideOf } from '../../resources/services/overrides.ts'
 import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
@@ -17,15 +21,16 @@ import { supervisor_program } from '../../resources/supervisor/supervisor_progra
 import { endStop } from '../app/stopped.ts'
 import { requireSupervisor } from '../app/supervisor.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
-import { dropInOverride, refuseOverride } from '../checks/overrides.ts'
+import { refuseOverride } from '../checks/overrides.ts'
 import type { SiteNode } from '../node.ts'
-import { clientLayer, runtimeSocket } from '../plone/balancing.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { clientLayer, givenClients, localBalancer, runtimeSocket } from '../plone/balancing.ts'
+import { isSet } from '../site/attribute_writer.ts'
+import { givenCertificate } from '../web/given_certificate.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
 import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
-import { givenCertificate } from '../web/tls.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
+import { defaultSites, reloadDefaultSites } from './default_sites.ts'
 import { balancedServers, checkHaproxy, configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite, tlsNames } from './nginx.ts'
@@ -43,6 +48,10 @@ import { reportWithoutEffect } from './without_effect.ts'
 
 /** Applies everything except packages, which setup must have installed. */
 export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
+  givenClients(r, node, (site) => applyFor(r, site))
+}
+
+function applyFor(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   reportNoServers(r, node, app)
   places(r, node, app)
@@ -58,14 +67,15 @@ export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
     }),
   ]
   const nginx = nginxConfig(r, node, app)
-  endStop(r, node, stoppable(app))
+  const sites = [defaultSites(r, app)]
+  endStop(r, stoppable(app))
   running(r, node, app)
   const provider = providerOf(app)
   service_reload(r, {
     name: nameOf(app, 'haproxy'),
     provider,
     signal: 'USR2',
-    balances: { socket: runtimeSocket(node), file: app.haproxy.state, servers: configuredServers(node) },
+    balances: { socket: runningSocket(node), file: app.haproxy.state, servers: configuredServers(node) },
     // After the reload, HAProxy uses the socket that haproxy.cfg names.
     ready: readyOf(node, 'haproxy', app.haproxy.socket),
     when: haproxy,
@@ -74,7 +84,7 @@ export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
     name: nameOf(app, 'varnish'),
     provider,
     command: loadVcl(app, vcl),
-    ready: readyOf(node, 'varnish'),
+    ready: readyOf(node, 'varnish', app.haproxy.socket),
     when: varnish,
   })
   service_reload(r, {
@@ -84,34 +94,41 @@ export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
     check: [...app.nginx.reload.check],
     pidFile: app.nginx.reload.pidFile,
     loads: renewedFiles(node, app),
-    ready: readyOf(node, 'nginx'),
+    ready: readyOf(node, 'nginx', app.haproxy.socket),
     when: nginx,
   })
   if (givenCertificate(app.attributes) === null) noCertificate(r, node, app)
-  certbotSite(r, node, app)
+  if (certbotSite(r, node, app)) sites.push(defaultSites(r, app, 'the front end with certbot'))
+  reloadDefaultSites(r, app, sites)
 }
 
 /** Warns of a balancer without servers. Without a host, the check of the whole stack reports that itself. */
 function reportNoServers(r: Recipe<SiteNode>, node: SiteNode, { haproxy }: FrontendLayout): void {
-  const { host } = node.run
-  if (host === null || balancedServers(node).length > 0) return
+  if (balancedServers(node).length > 0) return
   const layer = clientLayer(node)
   const attribute = ['opsworks', 'layers', layer, 'instances']
   const hosts = Object.keys(node.opsworks.layers[layer]?.instances ?? {})
   const message = 'HAProxy has no server, so visitors get HTTP 503'
-  if (hosts.length === 0)
-    warnOfAttribute(r, node, {
-      attribute,
-      message: `${message}: the layer ${layer} has no host`,
-      hint: `run zeo-client on this host too, or describe the hosts of the clients in ${formatPath(attribute)}`,
-    })
-  // In the first setup of a stack, clients are set up later.
-  else if (/^\s*server\s/m.test(host.readText(haproxy.config) ?? ''))
-    warnOfAttribute(r, node, {
-      attribute,
-      message: `${message} from now on: no host of the layer ${layer} is online any more`,
-      hint: `start one of ${hosts.join(', ')}`,
-    })
+  r.given(onlyOnHost(textOf(haproxy.config)), (configuration) => {
+    if (hosts.length === 0)
+      warnOfAttribute(r, node, {
+        attribute,
+        message: `${message}: the layer ${layer} has no host`,
+        hint: `run zeo-client on this host too, or describe the hosts of the clients in ${formatPath(attribute)}`,
+      })
+    // In the first setup of a stack, clients are set up later.
+    else if (/^\s*server\s/m.test(configuration ?? ''))
+      warnOfAttribute(r, node, {
+        attribute,
+        message: `${message} from now on: no host of the layer ${layer} is online any more`,
+        hint: `start one of ${hosts.join(', ')}`,
+      })
+  })
+}
+
+/** The socket at which the running HAProxy tells the state of its servers before the reload. */
+function runningSocket(node: SiteNode): Input<string> {
+  return derived(queried(localBalancer(node)), (local) => runtimeSocket(node, local))
 }
 
 /** Lists the files that certbot renews, possibly without a reload of nginx. */
@@ -195,17 +212,17 @@ function tlsSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout, tls: 
     content: renderTlsSite(node, app, tls.domains, tls.files),
     mode: '0644',
     verify: checkInside(app.nginx, `include ${nginxWord(site)};\n    include "%{path}";`),
-    ...(tls.onlyIf === undefined ? {} : { onlyIf: tls.onlyIf }),
+    ...omitUndefined({ onlyIf: tls.onlyIf }),
   })
 }
 
 /** Script that links a site and reloads nginx in one step: a site without a link was not loaded either. */
 const linkAndReload = 'ln -sfn -- "$1" "$2" && shift 2 && exec "$@"'
 
-/** Enables TLS with certbot's certificate, which certbot can obtain only after nginx answers. */
-function certbotSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+/** Enables TLS with certbot's certificate, which certbot can obtain only after nginx answers; false without certbot. */
+function certbotSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): boolean {
   const tls = tlsOf(node, app)
-  if (tls?.onlyIf === undefined) return
+  if (tls?.onlyIf === undefined) return false
   const reload = [programs.nginx, ...(app.system ? [] : ['-c', app.nginx.config]), '-s', 'reload']
   certbotCertificate(r, node, app, reload)
   const [text, link] = [tlsSite(r, node, app, tls), enabledOf(app, app.nginx.tlsSite)]
@@ -216,6 +233,7 @@ function certbotSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): 
     when: [text],
     onlyIf: tls.onlyIf,
   })
+  return true
 }
 
 /** Keeps the three programs running with the options from the attributes. */
@@ -227,7 +245,7 @@ function running(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void
 function systemServices(r: Recipe<SiteNode>, node: SiteNode) {
   const command = node.facts.init === 'systemd' ? varnishOfSystemd(r, node) : varnishOfInit(r, node)
   const enabled = node.facts.init === 'systemd' ? { enabled: true } : {}
-  for (const name of parts) if (!r.has('service', name)) service(r, { name, ...enabled })
+  for (const name of parts) r.unlessDeclared('service', name, () => void service(r, { name, ...enabled }))
   return [{ name: 'varnish', configuration: command.digest }]
 }
 
@@ -235,7 +253,7 @@ function systemServices(r: Recipe<SiteNode>, node: SiteNode) {
 function varnishOfSystemd(r: Recipe<SiteNode>, node: SiteNode): Handle {
   const { unit, name } = varnishDropIn
   const directoryPath = `/etc/systemd/system/${unit}.d`
-  if (node.run.host) refuseOverride(dropInOverride(node.run.host, unit, name))
+  r.given(dropInOverrideOf(unit, name), refuseOverride)
   const packaged = packagedCommand(r)
   directory(r, { path: directoryPath })
   const content = derived(packaged, (command) => varnishUnit(node, command))

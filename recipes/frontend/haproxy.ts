@@ -1,6 +1,7 @@
 /** Renders haproxy.cfg, which balances requests over the ZEO clients of all hosts of the stack. */
 
 import { haproxyWord } from '../../core/text/haproxy.ts'
+import { isPrivateAddress } from '../../core/text/private_address.ts'
 import type { ConfiguredServer } from '../../resources/balancer/server_addresses.ts'
 import type { SiteNode } from '../node.ts'
 import {
@@ -13,7 +14,7 @@ import {
   serverName,
 } from '../plone/balancing.ts'
 import { clientCount, clientPort } from '../plone/site.ts'
-import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { hostAddress, type NamedInstance } from '../site/hosts.ts'
 import { balancerAt, bound } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
@@ -42,9 +43,12 @@ export function balancedServers(attributes: ClientSite): BalancedServer[] {
  * @throws INVALID_ATTRIBUTE for clients of other hosts that answer only their own host, and for a runtime API without an address
  */
 export function checkHaproxy(node: SiteNode): void {
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const { converge, opsworks, plone_instances } = node
-  if (converge.balancer.port !== null && !isSet(opsworks.instance.private_ip))
+  const { private_ip } = opsworks.instance
+  // Without a stack, it is an address that converge found on the host, which may be public.
+  const isOpen = (address: string) => !isPrivateAddress(address) && !node.isGiven('opsworks.instance.private_ip')
+  if (converge.balancer.port !== null && (!isSet(private_ip) || isOpen(private_ip)))
     values.refuse(
       'opsworks.instance.private_ip',
       'is not set, and converge.balancer.port is',

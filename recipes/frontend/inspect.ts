@@ -4,15 +4,19 @@ import type { HostReader } from '../../core/host/types.ts'
 import { viewService } from '../app/service_view.ts'
 import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
+import { clientPrograms, localBalancer, runtimeSocket, withClients } from '../plone/balancing.ts'
+import { closedSite } from '../web/maintenance.ts'
 import { balancedServers } from './haproxy.ts'
 import { type FrontendLayout, frontendLayout } from './layout.ts'
 import { nameOf, parts, providerOf, readyOf, stoppable } from './programs.ts'
 
-export async function inspect(node: SiteNode, host: HostReader): Promise<Inspection> {
+export async function inspect(stack: SiteNode, host: HostReader): Promise<Inspection> {
+  const node = withClients(stack, clientPrograms(stack).read(host))
   const app = frontendLayout(node)
+  const socket = runtimeSocket(node, localBalancer(node).read(host))
   const views = await Promise.all(
     parts.map((part) =>
-      viewService(host, { name: nameOf(app, part), provider: providerOf(app), ready: readyOf(node, part) }),
+      viewService(host, { name: nameOf(app, part), provider: providerOf(app), ready: readyOf(node, part, socket) }),
     ),
   )
   const services = balancedServers(node).length > 0 ? views : views.map((view) => withoutServers(view, app))
@@ -24,6 +28,7 @@ export async function inspect(node: SiteNode, host: HostReader): Promise<Inspect
         releases: [],
         unreleased: true,
         stopped: readStop(host, stoppable(app).name),
+        closed: closedSite(node, host, app.name),
         services,
       },
     ],

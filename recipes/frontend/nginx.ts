@@ -1,6 +1,6 @@
 /** Renders the site for nginx: virtual hosts that rewrite requests for Zope and pass them to the cache. */
 import type { SiteNode } from '../node.ts'
-import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { appAttributes } from '../site/site_attributes.ts'
 import { type Certificate, tlsDirectives } from '../web/tls.ts'
 import { balancerAt, cacheAt, reached } from './addresses.ts'
@@ -10,7 +10,7 @@ import { server, type VirtualHost, variable } from './virtual_host.ts'
 /** Renders the whole site for the http section of nginx.conf. */
 export function renderSite(node: SiteNode, app: FrontendLayout): string {
   const { nginx_plone, plone_instances, converge } = node
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const { subsite_config } = plone_instances
   const site = pathOf(values, 'plone_instances.site_id', plone_instances.site_id)
   const hosts: VirtualHost[] = [
@@ -46,7 +46,7 @@ export function renderTlsSite(
   files: Certificate,
 ): string {
   const { nginx_plone, plone_instances, converge } = node
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const site = pathOf(values, 'plone_instances.site_id', plone_instances.site_id)
   const paths = new Map(subsites(node, values))
   const hosts = tlsNames(node, domains).map((name, index): VirtualHost => {
@@ -85,7 +85,7 @@ export function domainsOf(node: SiteNode, { name: app }: FrontendLayout): readon
 }
 
 /** Returns the further virtual hosts, each with its path in Zope. */
-function subsites({ plone_instances }: SiteNode, values: AttributeReader): [name: string, path: string][] {
+function subsites({ plone_instances }: SiteNode, values: AttributeWriter): [name: string, path: string][] {
   const site = plone_instances.site_id
   return Object.entries(plone_instances.subsites).map(([name, path]) => {
     const key = `plone_instances.subsites.${name}`
@@ -96,18 +96,18 @@ function subsites({ plone_instances }: SiteNode, values: AttributeReader): [name
   })
 }
 
-function pathOf(values: AttributeReader, key: string, path: string): string {
+function pathOf(values: AttributeWriter, key: string, path: string): string {
   const trimmed = path.replace(/^\/+|\/+$/g, '')
   if (!/^[\w.,~@+/-]*$/.test(trimmed))
-    values.refuse(key, 'is no path in Zope', 'ids of objects with slashes between them, such as Plone/intranet')
+    values.refuse(key, 'is not a path in Zope', 'ids of objects with slashes between them, such as Plone/intranet')
   return trimmed
 }
 
-function hostName(values: AttributeReader, key: string, name: string): string {
+function hostName(values: AttributeWriter, key: string, name: string): string {
   if (!/^[\w.*-]+$/.test(name))
     values.refuse(
       key,
-      `has ${JSON.stringify(name)}, which is no host name`,
+      `has ${JSON.stringify(name)}, which is not a host name`,
       'letters, digits, dots and dashes, such as www.example.com',
     )
   return name

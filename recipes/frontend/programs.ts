@@ -6,7 +6,6 @@ import { varnishWord } from '../../core/text/varnish_cli.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import type { StoppableApp } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
-import { runtimeSocket } from '../plone/balancing.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import { balancerAt, bound, cacheAt, reachedAt } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
@@ -40,9 +39,9 @@ export function stoppable({ supervisor, nginx }: FrontendLayout): StoppableApp {
 
 /**
  * Returns the readiness test of a part. That of nginx requests a page of the site, as other sites may share the port.
- * @param socket runtime socket of HAProxy; default: the existing one
+ * @param socket runtime socket of HAProxy
  */
-export function readyOf(node: SiteNode, part: Part, socket = runtimeSocket(node)): ReadyProps {
+export function readyOf(node: SiteNode, part: Part, socket: string): ReadyProps {
   if (part === 'nginx')
     return { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 }
   const at = part === 'haproxy' ? balancerAt(node) : cacheAt(node)

@@ -9,21 +9,22 @@ import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
 import {
-  deployLeavesStopped,
   disableAutostart,
   endStop,
-  mustStayStopped,
   recordStop,
   removeStopRecord,
+  unlessDeployLeavesStopped,
+  unlessStopped,
 } from '../app/stopped.ts'
 import { installSupervisor, requireSupervisor } from '../app/supervisor.ts'
 import type { SiteNode } from '../node.ts'
 import { banPages } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
-import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
+import { maintenanceEvents } from '../web/maintenance.ts'
 import { noCertificate } from './certificates.ts'
 import { checks } from './checks.ts'
 import { applyConfiguration } from './configure.ts'
+import { defaultSites, reloadDefaultSites } from './default_sites.ts'
 import { inspect } from './inspect.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { nameOf, owner, type Part, parts, providerOf, stoppable } from './programs.ts'
@@ -39,19 +40,23 @@ function setup(r: Recipe<SiteNode>, node: SiteNode): void {
 function configure(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   // An earlier deploy of the same run may have started it.
-  if (mustStayStopped(r, node, stoppable(app).name)) return stayStopped(r, node, app)
-  applyConfiguration(r, node)
+  unlessStopped(r, stoppable(app).name, {
+    stopped: () => stayStopped(r, node, app),
+    otherwise: () => applyConfiguration(r, node),
+  })
 }
 
 function deploy(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
-  if (deployLeavesStopped(r, node, stoppable(app).name)) return stayStopped(r, node, app)
-  applyConfiguration(r, node)
+  unlessDeployLeavesStopped(r, node, stoppable(app).name, {
+    stopped: () => stayStopped(r, node, app),
+    otherwise: () => applyConfiguration(r, node),
+  })
 }
 
 function start(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
-  endStop(r, node, stoppable(app))
+  endStop(r, stoppable(app))
   if (!app.system) requireSupervisor(r, node, app)
   startParts(r, node, app)
 }
@@ -60,7 +65,9 @@ function startParts(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): v
   for (const part of parts) {
     const name = nameOf(app, part)
     // An app of another role may have declared nginx already, which both share.
-    if (!r.has('service', name)) service(r, { name, provider: providerOf(app), ...startsWithHost(node, app, true) })
+    r.unlessDeclared('service', name, () => {
+      service(r, { name, provider: providerOf(app), ...startsWithHost(node, app, true) })
+    })
   }
 }
 
@@ -97,7 +104,7 @@ function startsWithHost({ facts }: SiteNode, { system }: FrontendLayout, enabled
 function restart(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   // Stopped parts no longer start with the host.
-  if (endStop(r, node, stoppable(app))) startParts(r, node, app)
+  endStop(r, stoppable(app), () => startParts(r, node, app))
   service_restart(r, {
     provider: providerOf(app),
     services: parts.map((part) => ({ name: nameOf(app, part) })),
@@ -105,7 +112,6 @@ function restart(r: Recipe<SiteNode>, node: SiteNode): void {
   })
 }
 
-/** Removes the site from nginx, and stops the programs in front of the clients; the packages stay. */
 /** Bans cached pages: in a rollout once for its deploy; if run by hand, always. */
 function ban(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
@@ -114,19 +120,23 @@ function ban(r: Recipe<SiteNode>, node: SiteNode): void {
   banPages(r, node, app, own === undefined ? { force: node.run.id } : { deployed: own })
 }
 
+/** Removes the site from nginx, and stops the programs in front of the clients; the packages stay. */
 function undeploy(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   const { site, tlsSite, reload } = app.nginx
   const removed = [site, tlsSite].map((path) => symlink(r, { path: enabledOf(app, path), absent: true }))
   const isThere = { description: 'nginx is set up', check: (host: HostReader) => host.stat(app.nginx.config) !== null }
   const { name, provider, check } = reload
+  // Sites of other apps need a default site again.
+  const sites = defaultSites(r, app)
   service_reload(r, { name, provider, check: [...check], purpose: 'the front end', when: removed, onlyIf: isThere })
+  reloadDefaultSites(r, app, [sites], { onlyIf: isThere })
   noCertificate(r, node, app)
   if (app.system)
     for (const name of ['varnish', 'haproxy'])
       service(r, { name, action: 'stopped', ...(node.facts.init === 'systemd' ? { enabled: false } : {}) })
   else supervisor_cleanup(r, { app: owner, keep: [], confDir: app.supervisor.confDir, socket: app.supervisor.socket })
-  removeStopRecord(r, node, stoppable(app).name)
+  removeStopRecord(r, stoppable(app).name)
 }
 
 function logrotate(days: number): string {
@@ -160,5 +170,5 @@ export default role<SiteNode>('frontend', {
   inspect,
   checks,
   followUp: (node) => (node.varnish_plone.ban_on_deploy ? { app: appName(node, 'zeo-client'), event: 'ban' } : null),
-  events: { ban, ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).name)) },
+  events: { ban, ...maintenanceEvents((node) => frontendLayout(node).name) },
 })

@@ -1,7 +1,7 @@
 /** Renders a virtual host of the site: one server block of nginx. */
 import { nginxWord } from '../../core/text/nginx.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { isSet } from '../site/attribute_writer.ts'
 import {
   closedDirectives,
   maintenanceDirectory,

@@ -6,9 +6,6 @@ import { shellWords } from '../../core/text/shell.ts'
 export const setupJob = 'converge-setup'
 export const configureJob = 'converge-configure'
 
-/** The PATH of the jobs: cron does not use that of the account. */
-export const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
 export function jobs(
   options: HookOptions,
 ): { readonly name: string; readonly schedule: string; readonly command: string }[] {

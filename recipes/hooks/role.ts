@@ -1,14 +1,16 @@
 /** Installs and removes the hooks: the units of systemd or the jobs of cron that call converge on this host. */
 import type { HookOptions, Hooks } from '../../core/cli/catalogue.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
+import { securePath } from '../../core/model/secure_path.ts'
 import { execute } from '../../resources/commands/execute.ts'
 import { cron } from '../../resources/cron/cron.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { hasProgram } from '../../resources/files/queries.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { service } from '../../resources/services/service.ts'
 import type { SiteNode } from '../node.ts'
-import { configureJob, jobs, path, setupJob } from './jobs.ts'
+import { configureJob, jobs, setupJob } from './jobs.ts'
 import { show } from './show.ts'
 import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory, units } from './units.ts'
 
@@ -35,7 +37,7 @@ const reads = 'systemd reads the units of converge'
 function installUnits(r: Recipe<SiteNode>, options: HookOptions): void {
   // The host may have used cron before: only one of the two may call converge.
   removeCronFiles(r)
-  const made = units(options).map(({ name, text, wantedBy }) => {
+  const handles = units(options).map(({ name, text, wantedBy }) => {
     const place = `${unitDirectory}/${name}`
     const unit = file(r, { path: place, content: text, mode: '0644', owner: 'root', group: 'root' })
     if (wantedBy !== undefined) {
@@ -44,11 +46,11 @@ function installUnits(r: Recipe<SiteNode>, options: HookOptions): void {
     }
     return { name, unit }
   })
-  execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: made.map(({ unit }) => unit) })
+  execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: handles.map(({ unit }) => unit) })
   service(r, { name: configureTimer })
   service(r, { name: shutdownUnit })
   // A running timer keeps the interval with which it was started: restart it.
-  const timers = made.filter(({ name }) => name === configureTimer).map(({ unit }) => unit)
+  const timers = handles.filter(({ name }) => name === configureTimer).map(({ unit }) => unit)
   execute(r, {
     name: 'the timer of converge takes its interval',
     command: ['systemctl', 'restart', configureTimer],
@@ -69,7 +71,7 @@ function installJobs(r: Recipe<SiteNode>, { facts }: SiteNode, options: HookOpti
   if (facts.uid === 0) removeUnits(r, options)
   r.note(`${why}: cron runs setup and configure, and nothing runs shutdown before the host goes down`)
   for (const { name, schedule, command } of jobs(options))
-    cron(r, { name, schedule, command, environment: { PATH: path } })
+    cron(r, { name, schedule, command, environment: { PATH: securePath } })
 }
 
 /** Removes units and jobs: the host may have had another init system. */
@@ -80,18 +82,20 @@ function remove(r: Recipe<SiteNode>, node: SiteNode, options: HookOptions): void
   if (system)
     for (const name of [configureTimer, setupUnit, configureUnit, shutdownUnit]) service(r, { name, action: 'stopped' })
   if (node.facts.uid === 0) {
-    const gone = removeUnits(r, options)
+    const removed = removeUnits(r, options)
     if (system) {
-      execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: gone })
+      execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: removed })
       // systemd would list a failed unit until the next boot, even though the unit no longer exists.
       // Use patterns: systemctl refuses names of units that no longer exist.
       const patterns = [setupUnit, configureUnit, shutdownUnit].map((name) => name.replace(/service$/, '*'))
       const command = ['systemctl', 'reset-failed', ...patterns]
-      execute(r, { name: 'systemd forgets the units of converge', command, when: gone })
+      execute(r, { name: 'systemd forgets the units of converge', command, when: removed })
     }
     removeCronFiles(r)
-  } else if (node.run.host?.which('crontab'))
-    for (const name of [setupJob, configureJob]) cron(r, { name, absent: true })
+  } else
+    r.given(hasProgram('crontab'), (isThere) => {
+      if (isThere) for (const name of [setupJob, configureJob]) cron(r, { name, absent: true })
+    })
   file(r, { path: options.stamp, absent: true })
 }
 

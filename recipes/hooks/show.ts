@@ -22,18 +22,18 @@ export async function show(host: HostReader, { options, system }: Where): Promis
       { name: configureJob, installed: installed(configureJob), detail: 'by cron' },
     ]
   }
-  const there = (name: string) => host.stat(`${unitDirectory}/${name}`) !== null
+  const exists = (name: string) => host.stat(`${unitDirectory}/${name}`) !== null
   const state = await statesOf(host, [configureTimer, configureUnit, shutdownUnit])
   const last = state(configureUnit, 'ExecMainExitTimestamp')
   const outcome = last === '' ? 'has not run yet' : `last run ${last}: ${state(configureUnit, 'Result')}`
   return [
-    { name: setupUnit, installed: there(setupUnit), detail: first },
+    { name: setupUnit, installed: exists(setupUnit), detail: first },
     {
       name: configureTimer,
-      installed: there(configureTimer),
+      installed: exists(configureTimer),
       detail: `${state(configureTimer, 'ActiveState')}, ${outcome}`,
     },
-    { name: shutdownUnit, installed: there(shutdownUnit), detail: state(shutdownUnit, 'ActiveState') },
+    { name: shutdownUnit, installed: exists(shutdownUnit), detail: state(shutdownUnit, 'ActiveState') },
   ]
 }
 
@@ -46,7 +46,7 @@ async function statesOf(host: HostReader, names: readonly string[]) {
   const properties = 'Id,ActiveState,Result,ExecMainExitTimestamp'
   const { stdout } = await host.query(['systemctl', 'show', `--property=${properties}`, '--', ...names])
   const blocks = stdout.split(/\n{2,}/).map((block) => new Map(block.split('\n').map(pair)))
-  return (name: string, property: string) => blocks.find((one) => one.get('Id') === name)?.get(property) ?? ''
+  return (name: string, property: string) => blocks.find((block) => block.get('Id') === name)?.get(property) ?? ''
 }
 
 function pair(line: string): [string, string] {

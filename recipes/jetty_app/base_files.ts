@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import { shellWords } from '../../core/text/shell.ts'
 import type { SiteNode } from '../node.ts'
-import { AttributeReader } from '../site/attribute_reader.ts'
+import { AttributeWriter } from '../site/attribute_writer.ts'
 
 export interface BaseFiles {
   /** Content by path in the release. */
@@ -30,7 +30,7 @@ const ownProperties: Readonly<Record<string, string>> = {
 
 /** @throws INVALID_ATTRIBUTE (several at once as INVALID_INPUT) for names, sources and lines that cannot be used */
 export function baseFiles({ jetty_app: { files, ini, app_name }, deploy }: SiteNode): BaseFiles {
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const found = { written: {}, copied: {}, links: {} } as Record<keyof BaseFiles, Record<string, string>>
   const linked = Object.keys(deploy[app_name]?.symlink_before_migrate ?? {}).map((name) => posix.join(name))
   for (const [name, { content, path, shared }] of Object.entries(files)) {
@@ -55,7 +55,7 @@ export function baseFiles({ jetty_app: { files, ini, app_name }, deploy }: SiteN
   return found
 }
 
-function checkName(values: AttributeReader, key: string, name: string, names: readonly string[]): void {
+function checkName(values: AttributeWriter, key: string, name: string, names: readonly string[]): void {
   const tidy = posix.normalize(name).replace(/\/$/, '')
   const parent = names.find((other) => other !== name && tidy.startsWith(`${posix.normalize(other)}/`))
   if (tidy === '.') values.refuse(key, 'is not the name of a file', 'name a file, such as etc/realm.xml')
@@ -73,7 +73,7 @@ function checkName(values: AttributeReader, key: string, name: string, names: re
   else if (parent !== undefined) values.refuse(key, `lies below the file ${parent}`, 'rename one of them')
 }
 
-function checkLine(values: AttributeReader, key: string, line: string): void {
+function checkLine(values: AttributeWriter, key: string, line: string): void {
   const name = /^\s*(?:-D)?([\w.]+?)\s*[?+]?=/.exec(line)?.[1] ?? ''
   const hint = Object.hasOwn(ownProperties, name) ? ownProperties[name] : undefined
   if (hint !== undefined) values.refuse(key, `sets ${name}, which converge sets`, hint)

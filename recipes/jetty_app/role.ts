@@ -94,7 +94,9 @@ function build(node: SiteNode): string {
   ]
   return [
     ...(build_command === null ? [] : [shellWords(['sh', '-c', build_command])]),
-    'mkdir -p webapps run/start.d run/logs',
+    'mkdir -p webapps run/start.d',
+    // Every account can enter a release, and Jetty writes its logs of requests with the mode 0644.
+    'mkdir -p -m 0750 run/logs',
     `cp -fL -- ${shellWords([path, `webapps/${context}.war`])}`,
     ...copyCommands(baseFiles(node)),
     `printf '%s\\n' ${shellWords(settings)} > run/start.d/converge.ini`,

@@ -1,8 +1,10 @@
 /** Lists the checks of `doctor` for a PHP app. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { newestVersion } from '../../resources/packages/versioned_program.ts'
+import { poolOverride } from '../../resources/services/overrides.ts'
 import { appChecks } from '../app/checks.ts'
-import { overrideCheck, poolOverride } from '../checks/overrides.ts'
+import { overrideCheck } from '../checks/overrides.ts'
 import { programCheck } from '../checks/programs.ts'
 import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { SiteNode } from '../node.ts'
@@ -10,7 +12,7 @@ import { nginxProgram } from '../web/nginx.ts'
 import { fpmProgram, orPlain, packageOf, phpApp } from './php_app.ts'
 
 export function checks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
-  const { app, fpm } = phpApp(node)
+  const { app, fpm } = phpApp(node, newestVersion(host, fpmProgram))
   const config = orPlain(fpm.config, '')
   return [
     ...appChecks(node, host, app, { roles }),

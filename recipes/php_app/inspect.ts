@@ -1,17 +1,19 @@
 /** Reports a PHP app for `status` and `releases`. */
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { newestVersion } from '../../resources/packages/versioned_program.ts'
 import { listReleases } from '../../resources/releases/releases.ts'
 import { viewsOf } from '../app/inspect.ts'
 import { viewService } from '../app/service_view.ts'
 import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
+import { closedSite } from '../web/maintenance.ts'
 import { viewServed } from '../web/served.ts'
-import { orPlain, phpApp } from './php_app.ts'
+import { fpmProgram, orPlain, phpApp } from './php_app.ts'
 import { poolReadiness } from './serve.ts'
 
 export async function inspect(node: SiteNode, host: HostReader): Promise<Inspection> {
-  const php = phpApp(node)
+  const php = phpApp(node, newestVersion(host, fpmProgram))
   const { app, nginx, fpm, settings } = php
   const releases = listReleases(host, app.releases, app.current)
   const isServed = releases.some(({ current }) => current)
@@ -30,6 +32,7 @@ export async function inspect(node: SiteNode, host: HostReader): Promise<Inspect
         directory: app.deployTo,
         releases: await viewsOf(host, app, releases),
         stopped: readStop(host, app.name),
+        closed: closedSite(node, host, app.name),
         services: await Promise.all(services),
       },
     ],

@@ -3,18 +3,18 @@ import type { Recipe } from '../../core/compile/role.ts'
 import { derived, isReference, type Reference, reference } from '../../core/model/reference.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { isPhpFpmExpression, phpFpmVariable } from '../../core/text/php_fpm.ts'
-import { newestVersion, versioned_program } from '../../resources/packages/versioned_program.ts'
+import { newestVersionOf, versioned_program } from '../../resources/packages/versioned_program.ts'
 import { type App, appOnHost } from '../app/app.ts'
 import { environmentOf } from '../app/checkout.ts'
 import { hostHeader, hostOf } from '../app/health_request.ts'
 import type { SiteNode } from '../node.ts'
 import { underPrefix } from '../node.ts'
-import { AttributeReader } from '../site/attribute_reader.ts'
+import { AttributeWriter } from '../site/attribute_writer.ts'
 import { namesOf } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
 /** A text, or a reference to it. */
-type Known = string | Reference<string>
+type KnownOrReference = string | Reference<string>
 
 export interface PhpApp {
   readonly app: App
@@ -33,23 +33,32 @@ export interface PhpApp {
 
 export interface Fpm {
   /** Version of PHP. Before PHP is installed, it and values that depend on it are references that setup resolves. */
-  readonly version: Known
-  readonly program: Known
+  readonly version: KnownOrReference
+  readonly program: KnownOrReference
   /** File of the pool for the system's php-fpm, or the whole configuration of an own php-fpm. */
-  readonly config: Known
+  readonly config: KnownOrReference
   readonly socket: string
   readonly log: string
   readonly pidFile: string
   readonly reload: {
-    readonly name: Known
+    readonly name: KnownOrReference
     readonly provider: { readonly kind: 'systemd' } | { readonly kind: 'supervisor'; readonly socket: string }
-    readonly check: readonly Known[]
+    readonly check: readonly KnownOrReference[]
     readonly signal: string
   }
 }
 
-/** @throws INVALID_ATTRIBUTE for values that nginx or php-fpm cannot express */
-export function phpApp(node: SiteNode): PhpApp {
+/** Declares what depends on the app, with the installed version of PHP unless the attributes name one. */
+export function givenPhpApp(r: Recipe<SiteNode>, node: SiteNode, declare: (php: PhpApp) => void): void {
+  if (node.php_app.fpm.version) declare(phpApp(node, null))
+  else r.given(newestVersionOf(fpmProgram), (installed) => declare(phpApp(node, installed)))
+}
+
+/**
+ * @param installed newest installed version of PHP; null for none
+ * @throws INVALID_ATTRIBUTE for values that nginx or php-fpm cannot express
+ */
+export function phpApp(node: SiteNode, installed: string | null): PhpApp {
   const settings = node.php_app
   // The link that the web server serves is also the link to the current release, so the two cannot differ.
   const app = appOnHost(node, settings.app_name, 'php_app.app_name', 'active')
@@ -59,7 +68,7 @@ export function phpApp(node: SiteNode): PhpApp {
     nginx: nginxOf(node, app),
     settings,
     environment: environmentOf(app, phpFpmVariable),
-    fpm: fpmOf(node, app),
+    fpm: fpmOf(node, app, installed),
     next: `${app.deployTo}/next`,
     healthHost: hostOf(hostHeader(settings.health, namesOf(app.attributes, settings))),
     preview: `${app.name.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
@@ -68,7 +77,7 @@ export function phpApp(node: SiteNode): PhpApp {
 
 /** Refuses values that nginx or php-fpm would read as several words or directives. */
 function check({ document_root, index, fpm, health }: SiteNode['php_app'], { name: app, attributes: own }: App): void {
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   values.written('php_app.document_root', document_root, nginxWord)
   values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
   values.written('php_app.health.host', health.host, nginxWord)
@@ -76,7 +85,7 @@ function check({ document_root, index, fpm, health }: SiteNode['php_app'], { nam
   if (!/^[^\s;{}"'\\#$]+$/.test(index)) values.refuse('php_app.index', 'is not the name of a page', 'such as index.php')
   for (const [name, value] of Object.entries(fpm.settings)) {
     const key = `php_app.fpm.settings.${name}`
-    if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is no name of a setting', 'such as memory_limit')
+    if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is not the name of a setting', 'such as memory_limit')
     if (!/^("[^"]*"|'[^']*'|[^;"']*)$/.test(value))
       values.refuse(key, 'ends at a quote or a ; in php-fpm', 'put the whole value into quotes, as in php.ini')
     // PHP reads `\"` as a quote within the text, which would continue on the next line.
@@ -94,13 +103,13 @@ function check({ document_root, index, fpm, health }: SiteNode['php_app'], { nam
   values.check()
 }
 
-function fpmOf(node: SiteNode, app: App): Fpm {
-  const version = versionOf(node)
-  const program = derived(version, (known) => `${fpmProgram}${known}`)
+function fpmOf(node: SiteNode, app: App, installed: string | null): Fpm {
+  const version = versionOf(node, installed)
+  const program = derived(version, (number) => `${fpmProgram}${number}`)
   const own = `${app.name}-php-fpm`
-  const name = app.system ? derived(version, (known) => `php${known}-fpm`) : own
+  const name = app.system ? derived(version, (number) => `php${number}-fpm`) : own
   const config = app.system
-    ? derived(version, (known) => `/etc/php/${known}/fpm/pool.d/${app.name}.conf`)
+    ? derived(version, (number) => `/etc/php/${number}/fpm/pool.d/${app.name}.conf`)
     : underPrefix(node, `/etc/php/${app.name}.conf`)
   return {
     version,
@@ -121,9 +130,8 @@ function fpmOf(node: SiteNode, app: App): Fpm {
 /** The path of php-fpm without its version. */
 export const fpmProgram = '/usr/sbin/php-fpm'
 
-function versionOf({ php_app, run }: SiteNode): Known {
+function versionOf({ php_app }: SiteNode, installed: string | null): KnownOrReference {
   if (php_app.fpm.version) return php_app.fpm.version
-  const installed = run.host === null ? null : newestVersion(run.host, fpmProgram)
   return installed ?? reference(`${versioned_program.definition.type} ${fpmProgram}`, 'version')
 }
 
@@ -138,6 +146,6 @@ export function findVersion(r: Recipe<SiteNode>, { fpm }: PhpApp): void {
 }
 
 /** Returns a plain value for runs that only read the host. */
-export function orPlain(value: Known, plain: string): string {
+export function orPlain(value: KnownOrReference, plain: string): string {
   return isReference(value) ? plain : value
 }

@@ -9,27 +9,26 @@ import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
 import { declareAccount, releaseDirectories } from '../app/account.ts'
-import { currentRelease } from '../app/app.ts'
+import { givenCurrentRelease } from '../app/app.ts'
 import type { AppParts } from '../app/app_parts.ts'
 import { checkout, sourceOf } from '../app/checkout.ts'
-import { appEvents, isDeployed } from '../app/lifecycle.ts'
+import { appEvents, unlessDeployed } from '../app/lifecycle.ts'
 import { endStop } from '../app/stopped.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { noRepository } from '../attribute_warning.ts'
 import { withRepository } from '../deployed_apps.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
-import { deployedApp } from '../web/deployed_app.ts'
-import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
+import { deployTarget } from '../web/deploy_target.ts'
+import { maintenanceEvents } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
 import { removeSite, unserveSite } from '../web/site.ts'
 import { checks } from './checks.ts'
 import { inspect } from './inspect.ts'
-import { type PhpApp, packageOf, phpApp } from './php_app.ts'
+import { givenPhpApp, type PhpApp, packageOf, phpApp } from './php_app.ts'
 import { declarePool, noteFirstHotUpdate, serveRelease, testBeforeSwitch } from './serve.ts'
 
 /** Returns the parts of a PHP app: php-fpm keeps running, and nginx passes requests to the files of another release. */
-function phpParts(r: Recipe<SiteNode>, node: SiteNode): AppParts {
-  const php = phpApp(node)
+function phpParts(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp): AppParts {
   const { app, fpm } = php
   return {
     app,
@@ -41,7 +40,7 @@ function phpParts(r: Recipe<SiteNode>, node: SiteNode): AppParts {
       return sourceOf(app)
     },
     prepare() {
-      noteFirstHotUpdate(r, node, php)
+      noteFirstHotUpdate(r, php)
       return [declarePool(r, node, php)]
     },
     build(source) {
@@ -49,19 +48,17 @@ function phpParts(r: Recipe<SiteNode>, node: SiteNode): AppParts {
       const build = build_command === null ? null : shellWords(['sh', '-c', build_command])
       return checkout(r, node, app, { source, inputs: {}, record: null, build })
     },
-    describe: () => deployedApp(node, php, 'php-app'),
+    deployTarget: () => deployTarget(node, php, 'php-app'),
     testBeforeSwitch: ({ path }) => testBeforeSwitch(r, php, path),
-    activate({ path }, { prepared, runHook }) {
-      runHook('before_restart')
-      endStop(r, node, app)
+    activate({ path }, { prepared, declareHook }) {
+      declareHook('before_restart')
+      endStop(r, app)
       const current = serveRelease(r, node, php, path, { reloadAfter: prepared })
-      runHook('after_restart')
+      declareHook('after_restart')
       return [current]
     },
     adapt: () => serveCurrent(r, node, php),
-    start() {
-      if (!isDeployed(r, app)) serveCurrent(r, node, php)
-    },
+    start: () => unlessDeployed(r, app, () => serveCurrent(r, node, php)),
     restart: () => serveCurrent(r, node, php, node.run.id),
     stop() {
       unserveSite(r, php)
@@ -93,12 +90,12 @@ function setup(r: Recipe<SiteNode>, node: SiteNode, { app, nginx, fpm }: PhpApp)
  */
 function serveCurrent(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp, force?: string): void {
   const { app } = php
-  const current = currentRelease(node, app)
-  if (current === undefined) return
-  endStop(r, node, app)
-  noteFirstHotUpdate(r, node, php)
-  const pool = declarePool(r, node, php)
-  serveRelease(r, node, php, current.path, { reloadAfter: [pool], force })
+  givenCurrentRelease(r, app, ({ path }) => {
+    endStop(r, app)
+    noteFirstHotUpdate(r, php)
+    const pool = declarePool(r, node, php)
+    serveRelease(r, node, php, path, { reloadAfter: [pool], force })
+  })
 }
 
 function removePool(r: Recipe<SiteNode>, { app, fpm }: PhpApp): void {
@@ -114,8 +111,8 @@ function removePool(r: Recipe<SiteNode>, { app, fpm }: PhpApp): void {
 export default role<SiteNode>('php-app', {
   doc: 'A PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration',
   apps: (node) => withRepository(node, node.php_app.app_name),
-  ...appEvents(phpParts),
-  events: maintenanceEvents((node) => maintenancePage(node, phpApp(node).app.name)),
+  ...appEvents((r, node, declare) => givenPhpApp(r, node, (php) => declare(phpParts(r, node, php)))),
+  events: maintenanceEvents((node) => phpApp(node, null).app.name),
   inspect,
   checks,
 })

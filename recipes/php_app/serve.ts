@@ -1,13 +1,16 @@
 /** Declares the pool of a PHP app in php-fpm, its site in nginx, and the switch from one release to another. */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { derived, type Input, isReference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { file } from '../../resources/files/file.ts'
+import { textOf } from '../../resources/files/queries.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { smoke_test } from '../../resources/releases/smoke_test.ts'
+import { poolOverrideOf } from '../../resources/services/overrides.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
@@ -17,7 +20,7 @@ import { withoutHost } from '../app/health_request.ts'
 import { markAsCurrent } from '../app/rollback.ts'
 import { requireSupervisor } from '../app/supervisor.ts'
 import { switchCurrent } from '../app/switch.ts'
-import { poolOverride, refuseOverride } from '../checks/overrides.ts'
+import { refuseOverride } from '../checks/overrides.ts'
 import type { SiteNode } from '../node.ts'
 import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
 import { hotRoot, poolText, previewNames, rootIn, siteText } from './config.ts'
@@ -27,8 +30,7 @@ import { findVersion, orPlain, type PhpApp } from './php_app.ts'
 export function declarePool(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp): Handle {
   const { app, fpm, settings } = php
   findVersion(r, php)
-  if (app.system && node.run.host && !isReference(fpm.config))
-    refuseOverride(poolOverride(node.run.host, fpm.config, app.name))
+  if (app.system && !isReference(fpm.config)) r.given(poolOverrideOf(fpm.config, app.name), refuseOverride)
   const config = file(r, {
     path: fpm.config,
     content: poolText(php),
@@ -65,13 +67,15 @@ export function poolReadiness({ fpm }: PhpApp): ReadyProps {
 }
 
 /** Notes that the first hot update still reloads nginx and php-fpm. */
-export function noteFirstHotUpdate(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp): void {
+export function noteFirstHotUpdate(r: Recipe<SiteNode>, php: PhpApp): void {
   const { app, settings } = php
-  const now = rootIn(node.run.host?.readText(sitePath(php)) ?? null)
-  if (settings.update_mode === 'hot' && now !== hotRoot(php))
-    r.note(
-      `${app.name}: the document root becomes the link ${app.current}, so nginx and php-fpm reload once; later hot updates reload neither`,
-    )
+  if (settings.update_mode !== 'hot') return
+  r.given(textOf(sitePath(php)), (site) => {
+    if (rootIn(site) !== hotRoot(php))
+      r.note(
+        `${app.name}: the document root becomes the link ${app.current}, so nginx and php-fpm reload once; later hot updates reload neither`,
+      )
+  })
 }
 
 /** Tests a release before it becomes the current release, if nginx can already serve it. */
@@ -143,7 +147,7 @@ export function serveRelease(
   const content = siteText(php, settings.update_mode === 'hot' ? null : path)
   const text = siteFile(r, node, php, content)
   markAsCurrent(r, app, path)
-  const active = switchCurrent(r, node, app, path)
+  const active = switchCurrent(r, app, path)
   const { name, provider, signal, check } = fpm.reload
   service_reload(r, {
     name,
@@ -155,7 +159,7 @@ export function serveRelease(
     // A reload waits for the requests under way.
     deadline: seconds(settings.fpm.control_timeout_seconds + 60),
     when: [...reloadAfter, text],
-    ...(force === undefined ? {} : { force }),
+    ...omitUndefined({ force }),
   })
   serveSite(r, php, content, force)
   // The first release could not be tested before the switch.

@@ -1,10 +1,13 @@
 /** Computes the balancer's names for the ZEO clients, for its configuration and for draining. */
+import type { Recipe } from '../../core/compile/role.ts'
+import type { DefaultedQuery } from '../../core/model/query.ts'
 import { type Balancer, balancerName } from '../../resources/balancer/haproxy_runtime.ts'
+import { clientProgramsOf, type LocalBalancer, localBalancerOf } from '../../resources/balancer/queries.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { isSet } from '../site/attribute_writer.ts'
 import { hostAddress, isThisHost, type NamedInstance, onlineInstances } from '../site/hosts.ts'
 import type { SiteAttributes } from '../site/site_attributes.ts'
-import { appName, clientPort } from './site.ts'
+import { appName, clientCount, clientPort } from './site.ts'
 
 const usualLayer = 'plone_instances'
 
@@ -15,8 +18,12 @@ export function clientLayer(attributes: SiteAttributes): string {
   return !Object.hasOwn(layers, usualLayer) && Object.hasOwn(layers, app) ? app : usualLayer
 }
 
-/** The attributes; for a node, also the run and its host. */
-export type ClientSite = SiteAttributes & Partial<Pick<SiteNode, 'run' | 'converge'>>
+/** The attributes; for a node, also the run, and what the host is known to have. */
+export type ClientSite = SiteAttributes &
+  Partial<Pick<SiteNode, 'run'>> & {
+    /** Whether an earlier run has installed clients on this host; default false. */
+    readonly hasClients?: boolean
+  }
 
 /**
  * Returns the hosts whose clients are backend servers, in the order of the JSON: those of the clients' layer, and this
@@ -26,7 +33,7 @@ export function clientHosts(site: ClientSite): NamedInstance[] {
   const { layers, instance } = site.opsworks
   const layer = clientLayer(site)
   const listed = onlineInstances(layers, layer, instance)
-  const runsClients = site.run?.roles?.includes('zeo-client') || (listed.length === 0 && hasClientPrograms(site))
+  const runsClients = site.run?.roles?.includes('zeo-client') || (listed.length === 0 && site.hasClients === true)
   if (!runsClients) return listed
   const own = ownEntry(site)
   if (own === undefined) return [...listed, { name: ownName(site), instance: { ...instance, ...onThisHost } }]
@@ -70,13 +77,20 @@ function ownName({ opsworks }: SiteAttributes): string {
   return isSet(hostname) && /^[\w.:-]+$/.test(hostname) ? hostname : 'localhost'
 }
 
-/** Decides whether an earlier run has installed clients on this host: a run of frontend alone must not lose them. */
-function hasClientPrograms(site: ClientSite): boolean {
-  const { run, converge } = site
-  if (!run?.host || converge === undefined) return false
-  const directory = underPrefix({ converge }, converge.supervisor.conf_dir)
-  const app = appName(site, 'zeo-client')
-  return run.host.list(directory).some((file) => file.startsWith(`${app}-client`) && /-client\d+\.conf$/.test(file))
+/** Returns the query whether an earlier run has installed clients on this host: a run of frontend alone must not lose them. */
+export function clientPrograms(node: SiteNode): DefaultedQuery<boolean> {
+  return clientProgramsOf(underPrefix(node, node.converge.supervisor.conf_dir), appName(node, 'zeo-client'))
+}
+
+/** Returns the node of a host on which an earlier run has installed clients, or has not. */
+export function withClients(node: SiteNode, hasClients: boolean): SiteNode & Pick<ClientSite, 'hasClients'> {
+  return Object.create(node, { hasClients: { value: hasClients } }) as SiteNode & Pick<ClientSite, 'hasClients'>
+}
+
+/** Declares what depends on the hosts of the clients. Only without a listed one, this host may have clients of its own. */
+export function givenClients(r: Recipe<SiteNode>, node: SiteNode, declare: (node: SiteNode) => void): void {
+  if (clientHosts(node).length > 0) declare(node)
+  else r.given(clientPrograms(node), (hasClients) => declare(withClients(node, hasClients)))
 }
 
 /** Returns the name of the backend in haproxy.cfg: that of the clients' layer, as in the cookbook. */
@@ -106,33 +120,37 @@ export function serverAt(attributes: SiteAttributes, port: number): string {
 /** The socket of earlier versions and the cookbook, in a directory that every account may write to. */
 const formerSocket = '/tmp/haproxy.sock'
 
-/** Returns the socket of the running HAProxy; it is the former one until the first configure with this version. */
-export function runtimeSocket(node: SiteNode): string {
-  const [own, former] = [node.haproxy.stats_socket_path, formerSocket].map((path) => underPrefix(node, path)) as [
-    string,
-    string,
-  ]
-  const { host } = node.run
-  const found = host && host.stat(own) === null ? host.stat(former) : null
-  return found?.kind === 'other' && [0, node.facts.uid].includes(found.uid) ? former : own
+/** Returns the query for the balancer of this host; null where no host is read. */
+export function localBalancer(node: SiteNode): DefaultedQuery<LocalBalancer | null> {
+  const former = underPrefix(node, formerSocket)
+  return localBalancerOf({ own: ownSocket(node), former, uid: node.facts.uid })
+}
+
+/** Returns the socket of the running HAProxy. */
+export function runtimeSocket(node: SiteNode, local: LocalBalancer | null): string {
+  return local?.socket ?? ownSocket(node)
+}
+
+function ownSocket(node: SiteNode): string {
+  return underPrefix(node, node.haproxy.stats_socket_path)
 }
 
 /**
  * Returns the runtime APIs of all balancers of the clients: that of this host, those of other frontends if
  * `converge.balancer.port` is set, and those of `converge.balancer.sockets`.
  */
-export function balancersOf(node: SiteNode): Balancer[] {
+export function balancersOf(node: SiteNode, local: LocalBalancer | null): Balancer[] {
+  const own = runtimeSocket(node, local)
   const { layers, port, sockets } = node.converge.balancer
   const { instance, layers: stack } = node.opsworks
-  const own = runtimeSocket(node)
   const frontends = layers.flatMap((layer) => onlineInstances(stack, layer, instance))
   const isSelf = ({ name, instance: one }: NamedInstance) => isThisHost(name, one, instance)
-  const here =
+  const localBalancers =
     instance.layers.some((layer) => layers.includes(layer)) ||
     frontends.some(isSelf) ||
     // A balancer that no layer lists.
-    (node.run.host?.stat(own) ?? null) !== null
-  const found: Balancer[] = here ? [{ socket: own }] : []
+    local?.isThere === true
+  const found: Balancer[] = localBalancers ? [{ socket: own }] : []
   if (port !== null) for (const one of frontends) if (!isSelf(one)) found.push({ host: runtimeAddress(one), port })
   for (const at of sockets) found.push(at.startsWith('/') ? { socket: underPrefix(node, at) } : remoteAt(at))
   return [...new Map(found.map((one) => [balancerName(one), one])).values()]
@@ -142,13 +160,27 @@ export function balancersOf(node: SiteNode): Balancer[] {
  * Returns other hosts with clients that may restart at the same time: no balancer is known, and no rollout coordinates
  * the restarts.
  */
-export function uncoordinatedHosts(node: SiteNode): string[] {
+export function uncoordinatedHosts(node: SiteNode, local: LocalBalancer | null): string[] {
   const { run, converge } = node
   // Without a host nothing restarts, and listing the clients for each host of a large stack takes minutes.
-  if (run.host === null || run.options.coordinated === true) return []
-  if (!converge.balancer.drain || balancersOf(node).length > 0) return []
+  if (local === null || run.options.coordinated === true) return []
+  if (!converge.balancer.drain || balancersOf(node, local).length > 0) return []
   const own = ownHostName(node)
   return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
+}
+
+/** Returns the clients, as `backend/name`, of hosts that the rollout of this run cannot reach. */
+export function absentServers(node: SiteNode): string[] {
+  const absent = new Set(node.run.absentHosts)
+  if (absent.size === 0) return []
+  return clientHosts(node)
+    .filter(({ name }) => absent.has(name))
+    .flatMap(({ name, instance }) =>
+      Array.from(
+        { length: clientCount(node, instance) },
+        (_, index) => `${backendName(node)}/${serverName(name, index + 1)}`,
+      ),
+    )
 }
 
 /** Returns the private address, as the runtime API listens inside the network only. */

@@ -37,7 +37,10 @@ export function requireBlobMount(
   guard: CommonOptions = {},
 ): void {
   const mount = mountOf(node, app)
-  if (mount !== null && !r.has('network_mount', mount.attribute)) network_mount(r, { ...mount, ...guard })
+  if (mount === null) return
+  r.unlessDeclared('network_mount', mount.attribute, () => {
+    network_mount(r, { ...mount, ...guard })
+  })
 }
 
 /** Returns the problem of the mount for `doctor`; null for none. */

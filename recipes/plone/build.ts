@@ -18,8 +18,8 @@ import { type BuildoutApp, purged, sectionOf, sharedLinks, sharedNames } from '.
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { checkNewRelic } from './newrelic.ts'
 import type { Program } from './programs.ts'
-import { requirePython } from './python.ts'
-import { appDirectories, buildEnvironment } from './setup.ts'
+import { requirePython } from './require_python.ts'
+import { appDirectories, buildEnvironment, dataLinks } from './setup.ts'
 import { appEnvironment, buildoutSetting } from './site.ts'
 import { programRecord } from './supervised_programs.ts'
 
@@ -36,19 +36,26 @@ export function buildRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutA
   const allowRoot = app.attributes.buildout_allow_root ?? node.converge.allow_root
   // Fail before the first change, not only when buildout starts.
   refuseRoot(node, app, allowRoot)
-  requirePython(node, app)
+  requirePython(r, node, app)
   const build = buildOf(node, app)
   const config = configOf(node, app)
   checkNewRelic(node, app)
   appDirectories(r, node, app, guard)
-  linkSources(r, app, sharedNames(node, app), guard)
+  linkSources(r, app, { ...sharedNames(node, app), elsewhere: dataLinks(node, app) }, guard)
   buildEnvironment(r, app, guard)
   const release = checkoutRelease(r, node, app, {
     ...options,
     inputs: { config, ...inputsOf(build, options.programs) },
   })
   baseConfig(r, node, app, options, release.path)
-  file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...app.owner, ...guard })
+  file(r, {
+    path: under(release.path, build.config),
+    content: config,
+    mode: '0600',
+    previous: `${app.current}/${build.config}`,
+    ...app.owner,
+    ...guard,
+  })
   buildout(r, {
     ...build,
     app: app.name,

@@ -1,6 +1,7 @@
 /** Bans the site's pages in the Varnish of this host after a deploy. */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
+import { exists } from '../../resources/files/queries.ts'
 import { varnish_ban } from '../../resources/web/varnish_ban.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 
@@ -46,8 +47,9 @@ function urlsOf(site: string): string {
 
 /** Bans pages after the clients of this host have restarted with another release. */
 export function banAfterSwitch(r: Recipe<SiteNode>, node: SiteNode, app: CachedApp, options: CommonOptions): void {
-  const { host, roles = [] } = node.run
-  const { config } = varnishFiles(node, app.system)
-  const isFrontend = roles.includes('frontend') || (host?.stat(config) ?? null) !== null
-  if (node.varnish_plone.ban_on_deploy && isFrontend) banPages(r, node, app, options)
+  if (!node.varnish_plone.ban_on_deploy) return
+  if (node.run.roles?.includes('frontend')) return banPages(r, node, app, options)
+  r.given(exists(varnishFiles(node, app.system).config), (hasFrontend) => {
+    if (hasFrontend) banPages(r, node, app, options)
+  })
 }

@@ -1,7 +1,7 @@
 /** Checks whether C extensions can be compiled. Reports only warnings, because many sites install wheels only. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { findProgram } from '../../resources/python/find_program.ts'
+import { findProgram } from '../../resources/commands/find_program.ts'
 import { install, ok, warning } from '../checks/findings.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 

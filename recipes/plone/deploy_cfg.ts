@@ -2,7 +2,7 @@
 import { buildoutValue, buildoutValueForZope } from '../../core/text/buildout.ts'
 import { pythonString } from '../../core/text/python.ts'
 import { zopeEnvironment } from '../../core/text/zope_conf.ts'
-import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { type AttributeValue, AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { hostAddress, onlineAddresses } from '../site/hosts.ts'
 import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
 import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
@@ -31,9 +31,9 @@ import type { BuildoutRole } from './types.ts'
 interface Context {
   readonly attributes: SiteAttributes
   readonly app: string
-  readonly own: AppAttributes
+  readonly appSettings: AppAttributes
   readonly deployTo: string
-  readonly values: AttributeReader
+  readonly values: AttributeWriter
 }
 
 /**
@@ -48,8 +48,8 @@ export function deployCfg(
 ): BuildoutCfg {
   const app = appName(attributes, role)
   const deployTo = options.deployTo ?? deployDirectory(attributes, app)
-  const values = new AttributeReader()
-  const cfg = builders[role]({ attributes, app, own: appAttributes(attributes, app), deployTo, values })
+  const values = new AttributeWriter()
+  const cfg = builders[role]({ attributes, app, appSettings: appAttributes(attributes, app), deployTo, values })
   values.check()
   return cfg
 }
@@ -66,14 +66,14 @@ const builders: Readonly<Record<BuildoutRole, (context: Context) => BuildoutCfg>
 }
 
 function buildout(
-  { attributes, app, own, values }: Context,
+  { attributes, app, appSettings }: Context,
   base: readonly string[],
   extraParts: readonly string[],
   more: readonly Option[] = [],
 ): Section {
   const inherit = buildoutSetting(attributes, app, 'inherit_parts')
-  const parts = values.buildoutLines(`deploy.${app}.buildout_parts_to_include`, own.buildout_parts_to_include)
-  const files = values.buildoutLines(`deploy.${app}.buildout_extends`, own.buildout_extends)
+  const parts = (appSettings.buildout_parts_to_include ?? []).filter(isSet)
+  const files = (appSettings.buildout_extends ?? []).filter(isSet)
   return {
     name: 'buildout',
     options: [
@@ -87,8 +87,8 @@ function buildout(
 }
 
 /** Returns the user's own text unchanged: it is configuration, not a value. */
-function additionalConfig({ own }: Context): RawText[] {
-  return isSet(own.buildout_additional_config) ? [{ raw: own.buildout_additional_config }] : []
+function additionalConfig({ appSettings: { buildout_additional_config } }: Context): RawText[] {
+  return isSet(buildout_additional_config) ? [{ raw: buildout_additional_config }] : []
 }
 
 function zeoClientCfg(context: Context): BuildoutCfg {
@@ -98,10 +98,9 @@ function zeoClientCfg(context: Context): BuildoutCfg {
   const celery = celerySections(context)
   const count = clientCount(attributes, attributes.opsworks.instance)
   const clients = Array.from({ length: count }, (_, index) => `client${index + 1}`)
-  const base = values.buildoutLine('plone_instances.base_config', site.base_config)
   const parts = [...stored.parts, ...clients, ...(celery.length > 0 ? ['celery'] : [])]
   return [
-    buildout(context, [base, ...stored.extends], parts, [
+    buildout(context, [site.base_config, ...stored.extends], parts, [
       ...additions('eggs', stored.eggs),
       ...additions('find-links', site.traceview_tracing ? ['http://pypi.tracelytics.com/oboe'] : []),
     ]),
@@ -134,19 +133,19 @@ function tracingEggs({ plone_instances }: SiteAttributes): string[] {
 }
 
 /** Returns how many clients New Relic traces; 0 means all. */
-function tracingClients({ attributes, values }: Context): number {
-  return values.number('plone_instances.tracing_clients', attributes.plone_instances.tracing_clients, 1)
+function tracingClients({ attributes }: Context): number {
+  return attributes.plone_instances.tracing_clients
 }
 
 function firstClient(context: Context, count: number): Section {
-  const { attributes, values, own, deployTo } = context
+  const { attributes, values, appSettings, deployTo } = context
   const site = attributes.plone_instances
-  const plain = (name: string, key: string, value: unknown) =>
+  const plain = (name: string, key: string, value: AttributeValue) =>
     isSet(value) ? [option(name, values.writtenLine(key, value, buildoutValueForZope))] : []
   const environment = deployCfgEnvironment(appEnvironment(attributes, 'zeo-client', deployTo, values))
   const tracesAll = tracingClients(context) === 0 || count === 1
   // Zope for Python 2.4 has no fast listening; other versions would accept connections before they can serve.
-  const slowStart = String(own.python_major_version) === '2.4' ? [] : [option('http-fast-listen', 'off')]
+  const slowStart = String(appSettings.python_major_version) === '2.4' ? [] : [option('http-fast-listen', 'off')]
   return {
     name: 'client1',
     options: [
@@ -159,7 +158,7 @@ function firstClient(context: Context, count: number): Section {
       ...slowStart,
       ...additions('eggs', tracesAll ? tracingEggs(attributes) : []),
       option('environment-vars', zopeEnvironment(environment).lines, '+='),
-      ...logging(values, 'event-log-custom', 'plone_instances', site),
+      ...logging('event-log-custom', site),
     ],
   }
 }
@@ -197,14 +196,12 @@ function cacheName({ attributes }: Context, n: number): Option[] {
 }
 
 function logging(
-  values: AttributeReader,
   name: string,
-  key: string,
   from: { readonly syslog_facility: string | null; readonly syslog_level: string },
 ): Option[] {
   if (!isSet(from.syslog_facility)) return []
-  const facility = values.line(`${key}.syslog_facility`, from.syslog_facility)
-  const level = values.line(`${key}.syslog_level`, from.syslog_level)
+  const facility = from.syslog_facility.trim()
+  const level = from.syslog_level.trim()
   const client = reference('', '_buildout_section_name_')
   const file = [`path ${reference('buildout', 'directory')}/var/log/${client}.log`, 'level INFO']
   const format = `format ${client}: %(message)s`
@@ -216,10 +213,13 @@ function celerySections({ attributes, values }: Context): Section[] {
   const host = celeryBroker(attributes)
   if (host === undefined) return []
   const { broker, newrelic_tracing } = attributes.plone_instances
+  const [passwordKey, password] = isSet(broker.password)
+    ? ['plone_instances.broker.password', broker.password]
+    : ['redis.config.requirepass', attributes.redis.config.requirepass]
   const agent = newrelic_tracing
     ? [
         ...additions('eggs', ['newrelic']),
-        ...additions('additional-config', agentStart(values.line('newrelic.license', attributes.newrelic.license))),
+        ...additions('additional-config', agentStart(attributes.newrelic.license?.trim() ?? '')),
       ]
     : []
   return [
@@ -228,6 +228,7 @@ function celerySections({ attributes, values }: Context): Section[] {
       options: [
         option('host', values.writtenLine('plone_instances.broker.host', host, buildoutValue)),
         option('port', values.writtenLine('plone_instances.broker.port', broker.port, buildoutValue)),
+        ...(isSet(password) ? [option('password', values.written(passwordKey, password, buildoutValue))] : []),
       ],
     },
     {
@@ -265,25 +266,20 @@ function zeoServerCfg(context: Context): BuildoutCfg {
     ...(isSet(blobs)
       ? [option('blob-storage', values.writtenLine('plone_blobs.blob_dir', blobs, buildoutValueForZope))]
       : []),
-    ...logging(values, 'zeo-log-custom', 'plone_zeoserver', server),
+    ...logging('zeo-log-custom', server),
   ]
   const jobs = [...(server.enable_backup ? ['backupcronjob'] : []), ...(server.enable_pack ? ['packcronjob'] : [])]
   return [
-    buildout(
-      context,
-      [values.buildoutLine('plone_zeoserver.base_config', server.base_config)],
-      ['zeoserver', 'backup', ...jobs],
-    ),
+    buildout(context, [server.base_config], ['zeoserver', 'backup', ...jobs]),
     ...(options.length > 0 ? [{ name: 'zeoserver', options }] : []),
     ...additionalConfig(context),
   ]
 }
 
 function solrCfg(context: Context): BuildoutCfg {
-  const base = context.values.buildoutLine('plone_solr.base_config', context.attributes.plone_solr.base_config)
   const host = hostAddress(context.attributes.opsworks.instance)
   return [
-    buildout(context, [base], ['solr-download', 'solr-instance']),
+    buildout(context, [context.attributes.plone_solr.base_config], ['solr-download', 'solr-instance']),
     ...additionalConfig(context),
     {
       name: 'solr-host',

@@ -6,7 +6,7 @@ import { servicesOf, viewsOf } from '../app/inspect.ts'
 import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
 import { buildoutApp } from './buildout_app.ts'
-import { readinessOf } from './readiness.ts'
+import { readinessTest } from './readiness.ts'
 import { recordedPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
 import { reachProblem } from './zeo_reach.ts'
@@ -17,7 +17,7 @@ export async function inspect(node: SiteNode, role: BuildoutRole, host: HostRead
   const live = releases.find((release) => release.current)
   const programs = recordedPrograms(node, app, live).map((one) => ({
     name: one.name,
-    ready: readinessOf(node, app, one),
+    ready: readinessTest(node, app, one),
   }))
   const view: AppView = {
     name: app.name,
@@ -31,5 +31,7 @@ export async function inspect(node: SiteNode, role: BuildoutRole, host: HostRead
 
 /** Adds to the services that are up why hosts cannot reach them. */
 function withProblem(services: readonly ServiceView[], problem: { readonly message: string } | null): ServiceView[] {
-  return services.map((one) => (problem === null || !one.up ? one : { ...one, detail: problem.message }))
+  return services.map((service) =>
+    problem === null || !service.up ? service : { ...service, detail: problem.message },
+  )
 }

@@ -1,5 +1,6 @@
 /** Declares the cron jobs of a buildout app: packing and backup of the ZEO server, and those in its buildout. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { shellWord } from '../../core/text/shell.ts'
@@ -63,14 +64,14 @@ function job(r: Recipe<SiteNode>, app: BuildoutApp, wanted: ReleaseJob, guard: C
 function crontab(
   r: Recipe<SiteNode>,
   app: BuildoutApp,
-  given: { readonly release?: string | Reference<string>; readonly except?: string[] },
+  jobs: { readonly release?: string | Reference<string>; readonly except?: string[] },
   guard: CommonOptions,
 ): void {
-  release_crontab(r, { releases: app.releases, current: app.current, ...given, ...userOf(app), ...guard })
+  release_crontab(r, { releases: app.releases, current: app.current, ...jobs, ...userOf(app), ...guard })
 }
 
 function userOf({ account: { user } }: BuildoutApp) {
-  return user === undefined ? {} : { user }
+  return omitUndefined({ user })
 }
 
 const hasCrontab: Check = {

@@ -1,8 +1,9 @@
 /** Warns of settings of the clients that have no effect because no host of their layer is online. */
 import type { Recipe } from '../../core/compile/role.ts'
 import { describeLocation } from '../../core/model/errors.ts'
+import { anyHost } from '../../core/model/query.ts'
 import type { SiteNode } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { isSet } from '../site/attribute_writer.ts'
 import { onlineAddresses } from '../site/hosts.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 import { celeryBroker } from './site.ts'
@@ -17,12 +18,14 @@ interface Missing {
 
 /** Warns of missing hosts, unless the run only renders files: there it does not matter which hosts are online. */
 export function reportMissingHosts(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
-  if (app.role !== 'zeo-client' || node.run.host === null) return
-  for (const { attribute, layer, effect, instead } of missingHosts(node)) {
-    const source = node.run.locate?.(attribute)
-    const place = source === undefined ? '' : `${describeLocation(source)}: `
-    r.warn(`${place}no host of the layer ${layer} is online: ${effect} (start one, or set ${instead})`)
-  }
+  if (app.role !== 'zeo-client') return
+  r.given(anyHost, () => {
+    for (const { attribute, layer, effect, instead } of missingHosts(node)) {
+      const source = node.run.locate?.(attribute)
+      const place = source === undefined ? '' : `${describeLocation(source)}: `
+      r.warn(`${place}no host of the layer ${layer} is online: ${effect} (start one, or set ${instead})`)
+    }
+  })
 }
 
 function missingHosts(node: SiteNode): Missing[] {

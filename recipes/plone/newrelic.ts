@@ -1,14 +1,14 @@
 /** Writes the configuration of New Relic's Python agent, which the clients' variable NEW_RELIC_CONFIG_FILE names. */
 import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/role.ts'
-import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { newRelicValue } from '../../core/text/newrelic_ini.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { isWritable } from '../../resources/files/queries.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
-import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { type AttributeValue, AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 
 const header = '# Written by converge, changes are overwritten.\n'
@@ -32,32 +32,29 @@ export function newRelicConfig(
   if (!isTraced(node, app)) return []
   const path = underPrefix(node, node.newrelic.python_agent.config_file)
   const content = newRelicIni(node)
-  const { host } = node.run
-  if (host !== null && !isOurs(host, path)) {
-    warnOfAttribute(r, node, {
-      attribute: ['plone_instances', 'newrelic_tracing'],
-      message: `converge did not write ${path} and leaves it as it is, so newrelic.application_monitoring has no effect`,
-      hint: 'remove that file, or set newrelic.python_agent.config_file to another path',
-    })
-    return []
-  }
-  const parent = posix.dirname(path)
-  if (!r.has('directory', parent)) directory(r, { path: parent, parents: true, ...guard })
-  const { owner, group } = app.owner
-  // The file contains the license, and the clients must be able to read it.
-  const access = app.system ? { owner: 'root', group } : { owner, group }
-  return [file(r, { path, content, mode: '0640', ...access, ...guard })]
-}
-
-function isOurs(host: HostReader, path: string): boolean {
-  return host.lstat(path) === null || (host.readText(path) ?? '').startsWith(header)
+  return r.given(isWritable(path, header), (isOurs) => {
+    if (!isOurs) {
+      warnOfAttribute(r, node, {
+        attribute: ['plone_instances', 'newrelic_tracing'],
+        message: `converge did not write ${path} and leaves it as it is, so newrelic.application_monitoring has no effect`,
+        hint: 'remove that file, or set newrelic.python_agent.config_file to another path',
+      })
+      return []
+    }
+    const parent = posix.dirname(path)
+    r.unlessDeclared('directory', parent, () => void directory(r, { path: parent, parents: true, ...guard }))
+    const { owner, group } = app.owner
+    // The file contains the license, and the clients must be able to read it.
+    const access = app.system ? { owner: 'root', group } : { owner, group }
+    return [file(r, { path, content, mode: '0640', ...access, ...guard })]
+  })
 }
 
 /** @throws INVALID_ATTRIBUTE for values that the file cannot contain */
 export function newRelicIni(node: SiteNode): string {
   const { license, application_monitoring: reported } = node.newrelic
-  const values = new AttributeReader()
-  const written = (key: string, value: unknown) => values.writtenLine(key, value, newRelicValue)
+  const values = new AttributeWriter()
+  const written = (key: string, value: AttributeValue) => values.writtenLine(key, value, newRelicValue)
   const ofApp = reported.license
   const key = isSet(ofApp)
     ? written('newrelic.application_monitoring.license', ofApp)

@@ -1,8 +1,9 @@
 /** Computes the programs that supervisor runs for a role: those of the release's buildout, started from `current`. */
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { tidyVariables, type Variables, variablesAt } from '../app/environment.ts'
-import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import type { SiteAttributes } from '../site/site_attributes.ts'
 import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
 import { appEnvironment, appName, celeryBroker, clientCount, clientPort, programVariables } from './site.ts'
@@ -54,25 +55,25 @@ export function programs(
 ): Program[] {
   const app = appName(attributes, role)
   const deployTo = options.deployTo ?? deployDirectory(attributes, app)
-  const values = new AttributeReader()
+  const values = new AttributeWriter()
   const environment = appEnvironment(attributes, role, deployTo, values)
   const shared = programVariables(attributes, role, deployTo)
-  const all = commands(attributes, role, app, values).map((command, index) =>
+  const all = commands(attributes, role, app).map((command, index) =>
     program(command, programName(command, index, app), { deployTo, environment, shared, values }),
   )
-  const seen = new Set<string>()
+  const names = new Set<string>()
   for (const { name } of all) {
-    if (seen.has(name))
+    if (names.has(name))
       values.refuse(`deploy.${app}.buildout_init_commands`, `makes ${name} twice`, 'rename one of them')
-    seen.add(name)
+    names.add(name)
   }
   values.check()
   return all
 }
 
 /** Returns the user's commands and the role's; of two with the same name, the role's takes precedence. */
-function commands(attributes: SiteAttributes, role: BuildoutRole, app: string, values: AttributeReader): Command[] {
-  const own = roleCommands[role](attributes, values)
+function commands(attributes: SiteAttributes, role: BuildoutRole, app: string): Command[] {
+  const own = roleCommands[role](attributes)
   const taken = new Set(own.map(({ name }) => name))
   const key = `deploy.${app}.buildout_init_commands`
   const users = (appAttributes(attributes, app).buildout_init_commands ?? [])
@@ -81,33 +82,27 @@ function commands(attributes: SiteAttributes, role: BuildoutRole, app: string, v
   return role === 'zeo-client' ? [...users, ...own] : [...own, ...users]
 }
 
-const roleCommands: Readonly<Record<BuildoutRole, (attributes: SiteAttributes, values: AttributeReader) => Command[]>> =
-  {
-    'zeo-client': (attributes, values) => [
-      ...clientCommands(attributes, values),
-      ...celeryCommands(attributes, values),
-    ],
-    'zeo-server': () => [{ name: 'zeoserver', cmd: 'bin/zeoserver', args: 'fg' }],
-    solr: () => [{ name: 'solr', cmd: 'bin/solr-instance', args: 'fg' }],
-  }
+const roleCommands: Readonly<Record<BuildoutRole, (attributes: SiteAttributes) => Command[]>> = {
+  'zeo-client': (attributes) => [...clientCommands(attributes), ...celeryCommands(attributes)],
+  'zeo-server': () => [{ name: 'zeoserver', cmd: 'bin/zeoserver', args: 'fg' }],
+  solr: () => [{ name: 'solr', cmd: 'bin/solr-instance', args: 'fg' }],
+}
 
-function clientCommands(attributes: SiteAttributes, values: AttributeReader): Command[] {
+function clientCommands(attributes: SiteAttributes): Command[] {
   const count = clientCount(attributes, attributes.opsworks.instance)
-  const delay = values.number('plone_instances.restart_delay', attributes.plone_instances.restart_delay, 0)
+  const delay = attributes.plone_instances.restart_delay
   return Array.from({ length: count }, (_, index) => {
     const name = `client${index + 1}`
     return { name, cmd: `bin/${name}`, args: 'console', delay, client: clientPort(index + 1) }
   })
 }
 
-function celeryCommands(attributes: SiteAttributes, values: AttributeReader): Command[] {
+function celeryCommands(attributes: SiteAttributes): Command[] {
   if (celeryBroker(attributes) === undefined) return []
   const { celery_args, celerybeat, beat_args } = attributes.plone_instances
-  const workerArgs = values.line('plone_instances.celery_args', celery_args)
-  const worker = { name: 'celery', cmd: 'bin/celery', args: `worker ${workerArgs}` }
+  const worker = { name: 'celery', cmd: 'bin/celery', args: `worker ${celery_args.trim()}` }
   if (!celerybeat) return [worker]
-  const beatArgs = values.line('plone_instances.beat_args', beat_args)
-  return [worker, { name: 'celerybeat', cmd: 'bin/celery', args: `beat ${beatArgs}` }]
+  return [worker, { name: 'celerybeat', cmd: 'bin/celery', args: `beat ${beat_args.trim()}` }]
 }
 
 function programName({ name }: Command, index: number, app: string): string {
@@ -118,41 +113,38 @@ function programName({ name }: Command, index: number, app: string): string {
 function program(
   command: Command,
   name: string,
-  given: {
+  site: {
     readonly deployTo: string
     /** The environment of all programs, sorted and unsorted. */
     readonly environment: Program['environment']
     readonly shared: Variables
-    readonly values: AttributeReader
+    readonly values: AttributeWriter
   },
 ): Program {
-  const { deployTo, values } = given
+  const { deployTo, values } = site
   const key = command.key ?? `the command of ${name}`
   if (!/^[\w.-]+$/.test(name))
-    values.refuse(`${key}.name`, 'is no name for a program', 'letters, digits, dots, dashes and underscores')
-  const cmd = values.line(`${key}.cmd`, command.cmd).replace(/^\/+/, '')
-  // Do not report a refused command as missing as well.
-  if (/^[/\s]*$/.test(String(command.cmd ?? '')))
-    values.refuse(`${key}.cmd`, 'is missing', 'name what to run, such as bin/instance')
-  const args = values.line(`${key}.args`, command.args)
+    values.refuse(`${key}.name`, 'is not a valid program name', 'letters, digits, dots, dashes and underscores')
+  const cmd = command.cmd.trim().replace(/^\/+/, '')
+  const args = (command.args ?? '').trim()
   return {
     name,
     ...listening(key, command, values),
     command: `${deployTo}/current/${cmd} ${args}`.trim(),
     directory: `${deployTo}/current`,
-    environment: ownEnvironment(key, command, given),
-    delay: seconds(values.number(`${key}.delay`, command.delay, 0)),
-    ...(command.client === undefined ? {} : { port: command.client }),
+    environment: ownEnvironment(key, command, site),
+    delay: seconds(command.delay ?? 0),
+    ...omitUndefined({ port: command.client }),
     ...statedReadiness(key, command, values),
   }
 }
 
 /** Returns the readiness test of a command; without one, the test of its kind of program applies. */
-function statedReadiness(key: string, command: Command, values: AttributeReader): Pick<Program, 'ready'> {
+function statedReadiness(key: string, command: Command, values: AttributeWriter): Pick<Program, 'ready'> {
   const { ready, port, path, stay_up_seconds: seconds } = command
   const kind = ready ?? (isSet(port) ? 'http' : seconds === undefined ? undefined : 'stay_up')
   if (kind === undefined) return {}
-  if (kind === 'stay_up') return { ready: { kind, ...(seconds === undefined ? {} : { seconds }) } }
+  if (kind === 'stay_up') return { ready: { kind, ...omitUndefined({ seconds }) } }
   if (!isSet(port)) values.refuse(`${key}.port`, 'is missing', `name the port that shows that it is ready (${kind})`)
   const asked = { port: port ?? 0 }
   return { ready: kind === 'http' ? { kind, ...asked, ...(isSet(path) ? { path } : {}) } : { kind, ...asked } }
@@ -162,31 +154,27 @@ function statedReadiness(key: string, command: Command, values: AttributeReader)
 function ownEnvironment(
   key: string,
   { environment: own }: Command,
-  given: { readonly environment: Program['environment']; readonly shared: Variables; readonly values: AttributeReader },
+  site: { readonly environment: Program['environment']; readonly shared: Variables; readonly values: AttributeWriter },
 ) {
-  if (own === undefined) return given.environment
-  return tidyVariables({ ...given.shared, ...variablesAt(`${key}.environment`, own) }, given.values, supervisorVariable)
+  if (own === undefined) return site.environment
+  return tidyVariables({ ...site.shared, ...variablesAt(`${key}.environment`, own) }, site.values, supervisorVariable)
 }
 
 /** Returns the cookbook's list and converge's other spelling of it; the cookbook uses its list for listeners only. */
-function eventsOf(key: string, command: Command, values: AttributeReader): string[] {
-  const listed =
-    command.eventlistener === false
-      ? []
-      : values.lines(`${key}.eventlistener_events`, command.eventlistener_events, ',')
-  return [...new Set([...listed, ...values.lines(`${key}.events`, command.events, ',')])]
+function eventsOf(command: Command): string[] {
+  const listed = command.eventlistener === false ? [] : (command.eventlistener_events ?? [])
+  return [...new Set([...listed, ...(command.events ?? [])].map((event) => event.trim()).filter(isSet))]
 }
 
-function listening(key: string, command: Command, values: AttributeReader): Pick<Program, 'type' | 'events' | 'user'> {
+function listening(key: string, command: Command, values: AttributeWriter): Pick<Program, 'type' | 'events' | 'user'> {
   const user = isSet(command.user) ? { user: command.user } : {}
-  const events = eventsOf(key, command, values)
+  const events = eventsOf(command)
   const type = command.type ?? (command.eventlistener || events.length > 0 ? 'eventlistener' : 'program')
   if (type === 'program') {
     if (events.length > 0) values.refuse(`${key}.events`, 'is for event listeners', 'set type to eventlistener')
     return { type, events: [], ...user }
   }
-  if (type !== 'eventlistener') values.refuse(`${key}.type`, 'is neither program nor eventlistener', 'use one of these')
-  else if (events.length === 0) values.refuse(`${key}.events`, 'is missing', 'name what to listen to, such as TICK_60')
+  if (events.length === 0) values.refuse(`${key}.events`, 'is missing', 'name what to listen to, such as TICK_60')
   // A listener uses supervisor's socket, which belongs to root.
   return { type: 'eventlistener', events, user: 'root', ...user }
 }

@@ -1,11 +1,8 @@
 /** Chooses the Python of an app, and the virtualenv of its buildout. */
 import { basename } from 'node:path'
-import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
-import { findProgram } from '../../resources/python/find_program.ts'
 import type { SiteNode } from '../node.ts'
 import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
-import type { BuildoutApp } from './buildout_app.ts'
 import { buildoutSetting } from './site.ts'
 
 /** The version of zc.buildout without `buildout_version`: that of the example and the tests. */
@@ -62,25 +59,4 @@ export function environmentOf(node: SiteNode, app: string, own: AppAttributes): 
   }
   const name = `env-${basename(python)}-${digestOf({ python, packages }).slice(0, 8)}`
   return { name, python, packages }
-}
-
-/**
- * Refuses a missing Python 2 before the first change, because current distributions cannot install it.
- * @throws NO_PYTHON
- */
-export function requirePython(
-  node: SiteNode,
-  { name: app, attributes: own, account, build: { python } }: BuildoutApp,
-): void {
-  const { host } = node.run
-  if (host === null || !isPython2(python) || findProgram(host, python, account.user) !== null) return
-  const packages = [...(own.os_packages ?? node.deploy_python.os_packages), ...node.converge.packages]
-  if (packages.some(({ name }) => /^(python|pypy)-?2/.test(name))) return
-  const key = own.python_major_version ? `deploy.${app}.python_major_version` : 'converge.python'
-  throw new ConvergeError(`${key} asks for ${python}, and this host has none`, {
-    code: 'NO_PYTHON',
-    source: node.run.locate?.(key),
-    hint: `install it where the account of the app finds it (/usr/local/bin/${basename(python)}); or name it by its full path in converge.python, without python_major_version; or list its package in os_packages of the app`,
-    usage: true,
-  })
 }

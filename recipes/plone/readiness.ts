@@ -1,9 +1,10 @@
 /** Chooses the readiness test of each program of a buildout app. */
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import { hostHeader } from '../app/health_request.ts'
 import type { SiteNode } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
+import { isSet } from '../site/attribute_writer.ts'
 import { clientAddress } from './balancing.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 import type { Program } from './programs.ts'
@@ -11,25 +12,25 @@ import type { Program } from './programs.ts'
 /**
  * Derives the test from the program instead of recording it, so that releases of earlier versions have it as well.
  */
-export function readinessOf(node: SiteNode, app: BuildoutApp, program: Program): ReadyProps {
+export function readinessTest(node: SiteNode, app: BuildoutApp, program: Program): ReadyProps {
   const { ready, port } = program
-  if (ready !== undefined) return stated(node, app, ready)
+  if (ready !== undefined) return statedTest(node, app, ready)
   if (port !== undefined)
-    return { ...answers(node, app, port), ...databaseCause(node, app), host: clientAddress(node.plone_instances) }
+    return { ...httpTest(node, app, port), ...databaseCause(node, app), host: clientAddress(node.plone_instances) }
   const [command = '', ...words] = wordsOf(program.command)
-  if (command === `${app.current}/bin/zeoserver`) return zeo(node, app)
-  if (command === `${app.current}/bin/solr-instance`) return solr(node, app)
+  if (command === `${app.current}/bin/zeoserver`) return zeoTest(node, app)
+  if (command === `${app.current}/bin/solr-instance`) return solrTest(node, app)
   if (command === `${app.current}/bin/celery` && words[0] === 'worker')
-    return celery(node, app, program, words.slice(1))
-  return staysUp(node)
+    return celeryTest(node, app, program, words.slice(1))
+  return uptimeTest(node)
 }
 
 /** Returns the test that a user's command sets. */
-function stated(node: SiteNode, app: BuildoutApp, ready: NonNullable<Program['ready']>): ReadyProps {
-  if (ready.kind === 'stay_up') return staysUp(node, ready.seconds)
+function statedTest(node: SiteNode, app: BuildoutApp, ready: NonNullable<Program['ready']>): ReadyProps {
+  if (ready.kind === 'stay_up') return uptimeTest(node, ready.seconds)
   if (ready.kind === 'http') {
-    const { warmPaths: _, ...asked } = answers(node, app, ready.port)
-    return { ...asked, ...(ready.path === undefined ? {} : { path: ready.path }) }
+    const { warmPaths: _, ...asked } = httpTest(node, app, ready.port)
+    return { ...asked, ...omitUndefined({ path: ready.path }) }
   }
   return { kind: ready.kind, port: ready.port }
 }
@@ -42,7 +43,7 @@ function databaseCause({ plone_instances, run }: SiteNode, { role }: BuildoutApp
 }
 
 /** Returns a test for an HTTP answer, with the settings of `converge.readiness`. */
-export function answers(node: SiteNode, app: BuildoutApp, port: number) {
+export function httpTest(node: SiteNode, app: BuildoutApp, port: number) {
   const { path, status, warm_paths, host, headers } = node.converge.readiness
   return {
     port,
@@ -55,12 +56,12 @@ export function answers(node: SiteNode, app: BuildoutApp, port: number) {
   }
 }
 
-function staysUp({ converge }: SiteNode, stated = converge.readiness.stay_up_seconds): ReadyProps {
-  return { kind: 'uptime', time: seconds(stated) }
+function uptimeTest({ converge }: SiteNode, time = converge.readiness.stay_up_seconds): ReadyProps {
+  return { kind: 'uptime', time: seconds(time) }
 }
 
 /** Returns the test of a ZEO server; its address is in the zeo.conf of the build, else in the attribute. */
-function zeo(node: SiteNode, app: BuildoutApp): ReadyProps {
+function zeoTest(node: SiteNode, app: BuildoutApp): ReadyProps {
   const { address } = node.plone_zeoserver.readiness
   if (isSet(address)) {
     const [, host = '', port = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
@@ -69,7 +70,7 @@ function zeo(node: SiteNode, app: BuildoutApp): ReadyProps {
   return { kind: 'zeo', program: `${app.current}/bin/zeoserver`, config: `${app.current}/parts/zeoserver/etc/zeo.conf` }
 }
 
-function solr(node: SiteNode, app: BuildoutApp): ReadyProps {
+function solrTest(node: SiteNode, app: BuildoutApp): ReadyProps {
   const { port, path } = node.plone_solr.readiness
   const own = port === null ? { config: `${app.current}/parts/solr-instance/etc/jetty.xml` } : { port }
   return { kind: 'solr', path, ...own }
@@ -79,8 +80,8 @@ const appOptions = new Set(['-A', '--app', '-b', '--broker', '--config', '--work
 const nameOptions = new Set(['-n', '--hostname'])
 
 /** Returns a ping of the worker by its name through its broker, with the command's options that locate the app. */
-function celery(node: SiteNode, app: BuildoutApp, program: Program, args: readonly string[]): ReadyProps {
-  if (node.plone_instances.celery_readiness === 'running') return staysUp(node)
+function celeryTest(node: SiteNode, app: BuildoutApp, program: Program, args: readonly string[]): ReadyProps {
+  if (node.plone_instances.celery_readiness === 'running') return uptimeTest(node)
   const [location, name] = [optionsIn(args, appOptions), optionsIn(args, nameOptions).at(-1)]
   const ping = [`${app.current}/bin/celery`, 'inspect', 'ping', ...location, '--timeout', '5']
   return {
@@ -100,8 +101,8 @@ node=$(printf '%s' "$0" | sed -e "s/%h/$host/g" -e "s/%n/\${host%%.*}/g" -e "s/%
 exec "$@" -d "$node"`
 
 /** Returns the full name of a worker, like celery (\`celery.utils.nodenames\`). */
-function nodeName(stated = '%h'): string {
-  return stated.includes('@') ? stated : `celery@${stated}`
+function nodeName(option = '%h'): string {
+  return option.includes('@') ? option : `celery@${option}`
 }
 
 /** Returns the named options with their values, given as `--name=value` or as two words. */

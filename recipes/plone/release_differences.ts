@@ -1,5 +1,6 @@
 /** Compares a release of a buildout app with the attributes: the environment of its programs, and its deploy.cfg. */
-import { readDisposable } from '../../core/model/file_errors.ts'
+import type { Recipe } from '../../core/compile/role.ts'
+import { releaseFileOf } from '../../resources/releases/queries.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import { type Differences, differingVariables } from '../app/release_attributes.ts'
 import type { SiteNode } from '../node.ts'
@@ -11,22 +12,31 @@ import { buildoutSetting } from './site.ts'
 /** In bytes; the account of the app can write the file. */
 const longestConfig = 1024 * 1024
 
-export function differencesOf(
+interface Programs {
+  readonly recorded: readonly Program[]
+  readonly requested: readonly Program[]
+}
+
+/** Declares what depends on the differences between a release and the attributes. */
+export function givenDifferences(
+  r: Recipe<SiteNode>,
   node: SiteNode,
   app: BuildoutApp,
   release: Release,
-  programs: { readonly recorded: readonly Program[]; readonly asked: readonly Program[] },
-): Differences {
-  const { host } = node.run
-  if (host === null || release.record === null) return { variables: [], settings: [] }
+  { programs, declare }: { readonly programs: () => Programs; readonly declare: (differences: Differences) => void },
+): void {
+  if (release.record === null) return
+  const path = `${release.path}/${buildoutSetting(node, app.name, 'config')}`
+  r.given(releaseFileOf(path, longestConfig), (text) => declare(differencesOf(node, app, text, programs())))
+}
+
+function differencesOf(node: SiteNode, app: BuildoutApp, text: string | null, programs: Programs): Differences {
   const variables = new Set(
-    programs.asked.flatMap(({ name, environment }) => {
+    programs.requested.flatMap(({ name, environment }) => {
       const recorded = programs.recorded.find((one) => one.name === name)
       return recorded === undefined ? [] : differingVariables(recorded.environment, environment)
     }),
   )
-  const path = `${release.path}/${buildoutSetting(node, app.name, 'config')}`
-  const text = readDisposable(host, path, { limit: longestConfig })
   const settings = text === null ? [] : differingOptions(text, configOf(node, app))
   // The environment is in deploy.cfg as well.
   const own = settings.filter((name) => variables.size === 0 || !/ (environment-vars|zope-conf-additional)$/.test(name))
@@ -34,8 +44,8 @@ export function differencesOf(
 }
 
 /** Returns the options of two buildout configurations whose lines differ, as `[section] option`. */
-function differingOptions(one: string, other: string): string[] {
-  const [left, right] = [optionsOf(one), optionsOf(other)]
+function differingOptions(recorded: string, requested: string): string[] {
+  const [left, right] = [optionsOf(recorded), optionsOf(requested)]
   const names = new Set([...left.keys(), ...right.keys()])
   return [...names].filter((name) => left.get(name) !== right.get(name))
 }

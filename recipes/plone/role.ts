@@ -2,8 +2,8 @@
 import { type Recipe, type Role, role } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { file } from '../../resources/files/file.ts'
+import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import { zope_cache } from '../../resources/zope/zope_cache.ts'
-import { readReleases } from '../app/app.ts'
 import type { AppParts, AppRelease, Purpose } from '../app/app_parts.ts'
 import { sourceOf } from '../app/checkout.ts'
 import { activateExisting, appEvents, deploy, isDeployed } from '../app/lifecycle.ts'
@@ -17,14 +17,14 @@ import { buildRelease } from './build.ts'
 import { type BuildoutApp, buildoutApp, sectionOf } from './buildout_app.ts'
 import { banAfterSwitch } from './cached_pages.ts'
 import { checks } from './checks.ts'
-import { deployedApp } from './deployed_app.ts'
+import { deployTarget } from './deploy_target.ts'
 import { inspect } from './inspect.ts'
 import { removeJobs, scheduleJobs } from './jobs.ts'
 import { reportMissingHosts } from './missing_hosts.ts'
 import { newRelicConfig } from './newrelic.ts'
 import { type Program, programs } from './programs.ts'
-import { differencesOf } from './release_differences.ts'
-import { clearRollbackPin, pinConfiguration, pinnedRelease } from './rollback_pin.ts'
+import { givenDifferences } from './release_differences.ts'
+import { clearRollbackPin, givenPin, pinConfiguration } from './rollback_pin.ts'
 import { setup } from './setup.ts'
 import { appName } from './site.ts'
 import { restartAll, startAll, stopAll } from './start_stop.ts'
@@ -38,7 +38,7 @@ export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = fal
     doc,
     sharesData,
     apps: (node) => withRepository(node, appName(node, name)),
-    ...appEvents(partsOf),
+    ...appEvents((r, node, declare) => declare(partsOf(r, node))),
     rebuild: (r, node) => deploy(r, node, partsOf(r, node), 'rebuild'),
     inspect: (node, host) => inspect(node, name, host),
     checks: (node, host, roles) => checks(node, name, host, roles),
@@ -56,34 +56,39 @@ function buildoutParts(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): A
     setup: () => setup(r, node, app),
     sharesDeploy: (purpose) => sharesDeploy(r, node, app, requested(), purpose),
     findSource: () => sourceOf(app),
-    keepRolledBackRelease: () => keepRolledBackRelease(r, node, app, parts),
+    rolledBack: {
+      given: (declare) => givenPin(r, app, (pinned) => declare(pinned !== null)),
+      keepRelease: () => keepRolledBackRelease(r, node, app, parts),
+    },
     prepare(options) {
       requireBlobMount(r, node, app, options)
       return []
     },
     checkBeforeBuild: () => reportMissingHosts(r, node, app),
     build: (source, purpose, guard) => buildRelease(r, node, app, { source, purpose, programs: requested(), guard }),
-    describe: (release) => deployedApp(node, app, programsOf(release)),
+    deployTarget: (release) => deployTarget(node, app, programsOf(release)),
     checkBuild({ path }, options) {
       requireSameBlobDirectory(r, node, app, path, options)
       warnOfLoopback(r, node, app, path, options)
     },
     afterMigration: ({ path }, options) => void zope_cache(r, { release: path, ...options }),
-    activate(release, { purpose, options, runHook }) {
+    activate(release, { purpose, options, declareHook }) {
       const agent = release.existing === undefined ? newRelicConfig(r, node, app, options) : []
-      const current = switchCurrent(r, node, app, release.path, options)
+      const current = switchCurrent(r, app, release.path, options)
       if (purpose === 'deploy' || purpose === 'rebuild') clearRollbackPin(r, app)
       const when = [current, ...agent]
-      runHook('before_restart', { when, ...options })
+      declareHook('before_restart', { when, ...options })
       restartPrograms(r, node, app, programsOf(release, r), { when, ...options })
-      runHook('after_restart', { when, ...options })
+      declareHook('after_restart', { when, ...options })
       if (app.role === 'zeo-client') banAfterSwitch(r, node, app, { when, ...options })
       return when
     },
     scheduleJobs: ({ path }, options) => scheduleJobs(r, node, app, path, options),
-    differencesOf: (release) =>
-      differencesOf(node, app, release, { recorded: recordedPrograms(node, app, release), asked: requested() }),
-    pinConfiguration: (target) => pinConfiguration(r, node, app, target),
+    givenDifferences(release, declare) {
+      const programs = () => ({ recorded: recordedPrograms(node, app, release), requested: requested() })
+      givenDifferences(r, node, app, release, { programs, declare })
+    },
+    pinConfiguration: (target, current) => pinConfiguration(r, app, target, current),
     start: () => startAll(r, node, app),
     restart: () => restartAll(r, node, app),
     stop: () => stopAll(r, node, app),
@@ -115,14 +120,13 @@ function sharesDeploy(
   return true
 }
 
-/** Configures after a rollback: keeps the release that was rolled back to, and finishes an interrupted run. */
-function keepRolledBackRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, parts: AppParts): boolean {
-  if (pinnedRelease(node, app) === null) return false
+/** Keeps the release of a rollback, and finishes an interrupted run. */
+function keepRolledBackRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, parts: AppParts): void {
   r.warn(
-    `${app.name} was rolled back from the configuration that the attributes ask for, and keeps that of its release (run converge deploy to use the attributes)`,
+    `${app.name} was rolled back from the configuration that the attributes ask for, and keeps that of its release (deploy again to use the attributes)`,
   )
-  const current = readReleases(node, app).find((release) => release.current)
-  if (current === undefined) finishRollback(r, app)
-  else activateExisting(r, node, parts, current)
-  return true
+  r.given(currentReleaseOf(app), (current) => {
+    if (current === undefined) finishRollback(r, app)
+    else activateExisting(r, node, parts, current)
+  })
 }

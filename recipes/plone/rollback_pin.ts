@@ -5,20 +5,25 @@
  */
 import type { Recipe } from '../../core/compile/role.ts'
 import { file } from '../../resources/files/file.ts'
+import { textOf } from '../../resources/files/queries.ts'
 import type { Release } from '../../resources/releases/releases.ts'
-import { readReleases } from '../app/app.ts'
 import type { SiteNode } from '../node.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 
 /** Pins the configuration at a rollback to an older one, and clears the pin at a rollback to a newer one. */
-export function pinConfiguration(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, target: Release): void {
+export function pinConfiguration(
+  r: Recipe<SiteNode>,
+  app: BuildoutApp,
+  target: Release,
+  current: Release | undefined,
+): void {
   if (target.current) return
-  const left = readReleases(node, app).find((release) => release.current)
-  const pinned = pinnedRelease(node, app)
-  const isOlder = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)
-  if (isOlder && (pinned === null || pinned < left.id)) pinRelease(r, app, left.id)
-  // The target is at least as new as the release that was rolled back.
-  else if (pinned !== null && target.id >= pinned) clearRollbackPin(r, app)
+  givenPin(r, app, (pinned) => {
+    const isOlder = current !== undefined && target.id < current.id && inputsOf(current) !== inputsOf(target)
+    if (isOlder && (pinned === null || pinned < current.id)) pinRelease(r, app, current.id)
+    // The target is at least as new as the release that was rolled back.
+    else if (pinned !== null && target.id >= pinned) clearRollbackPin(r, app)
+  })
 }
 
 /** Records the release whose configuration a rollback has left. */
@@ -34,9 +39,9 @@ function pinPath(app: BuildoutApp): string {
   return `${app.releases}/.held`
 }
 
-/** Returns the release whose configuration a rollback has left; null for none. */
-export function pinnedRelease(node: SiteNode, app: BuildoutApp): string | null {
-  return node.run.host?.readText(pinPath(app))?.trim() ?? null
+/** Declares what depends on the release whose configuration a rollback has left; null for none. */
+export function givenPin(r: Recipe<SiteNode>, app: BuildoutApp, declare: (pinned: string | null) => void): void {
+  r.given(textOf(pinPath(app)), (text) => declare(text?.trim() ?? null))
 }
 
 /** Returns the digest of the configuration of a release; null if it is unknown. */

@@ -3,29 +3,31 @@ import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { logrotatePattern } from '../../core/text/logrotate.ts'
 import { execute } from '../../resources/commands/execute.ts'
 import { archive } from '../../resources/files/archive.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { linkStateOf } from '../../resources/files/queries.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
 import { virtualenv } from '../../resources/python/virtualenv.ts'
+import { releasesOf } from '../../resources/releases/queries.ts'
 import { declareAccount } from '../app/account.ts'
-import { readReleases } from '../app/app.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, sharedDirectories } from './buildout_app.ts'
-import { databaseDirectory, indexDirectory } from './data_places.ts'
+import { givenDatabaseDirectory, indexDirectory } from './data_places.ts'
 import { databaseKind } from './database_kind.ts'
-import { requirePython } from './python.ts'
+import { requirePython } from './require_python.ts'
 import { buildoutSetting } from './site.ts'
 import { databaseType } from './storage.ts'
 
 export function setup(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
-  requirePython(node, app)
+  requirePython(r, node, app)
   if (app.system) packagesOf(r, node, app)
   declareAccount(r, app)
   if (app.system)
@@ -39,7 +41,7 @@ export function setup(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): vo
   requireBlobMount(r, node, app)
   appDirectories(r, node, app)
   dataDirectories(r, node, app)
-  logLink(r, node, app)
+  logLink(r, app)
   caches(r, node, app)
   buildEnvironment(r, app)
   installSupervisor(r, node, app)
@@ -47,9 +49,10 @@ export function setup(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): vo
 
 /** Declares the virtualenv; a deploy does so too, because a change of Python or of packages requires another one. */
 export function buildEnvironment(r: Recipe<SiteNode>, app: BuildoutApp, guard: CommonOptions = {}): void {
-  if (r.has('virtualenv', app.environment)) return
   const { python, packages } = app.build
-  virtualenv(r, { path: app.environment, python, packages, newPython: 'keep', ...app.account, ...guard })
+  r.unlessDeclared('virtualenv', app.environment, () => {
+    virtualenv(r, { path: app.environment, python, packages, newPython: 'keep', ...app.account, ...guard })
+  })
 }
 
 function packagesOf(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
@@ -86,36 +89,66 @@ function basePackages(node: SiteNode, app: BuildoutApp): string[] {
 
 /** Declares the directories of an app; a deploy does so too, because it may add links to new ones. */
 export function appDirectories(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, guard: CommonOptions = {}): void {
-  const keep = (path: string, mode: string) => {
-    if (!r.has('directory', path)) directory(r, { path, parents: true, mode, ...app.owner, ...guard })
-  }
+  const keep = (path: string, mode: string) =>
+    r.unlessDeclared('directory', path, () => {
+      directory(r, { path, parents: true, mode, ...app.owner, ...guard })
+    })
   keep(app.deployTo, '0755')
   keep(app.releases, '0755')
   keep(app.shared, '0770')
   const data = `${app.shared}/var`
-  if (app.role === 'solr' && !r.has('symlink', data)) indexDirectory(r, node, app, guard)
+  if (app.role === 'solr') r.unlessDeclared('symlink', data, () => indexDirectory(r, node, app, guard))
   const names = sharedDirectories(node, app)
+  const links = dataLinks(node, app)
   for (const name of names.includes('var') ? [...names, 'var/log'] : names)
-    if (name !== 'var' || !r.has('symlink', data)) keep(`${app.shared}/${name}`, '0770')
+    if (links.includes(name)) continue
+    else if (name === 'var') r.unlessDeclared('symlink', data, () => keep(data, '0770'))
+    else keep(`${app.shared}/${name}`, '0770')
+}
+
+/** Returns the names below `shared` that are links to data in another directory. */
+export function dataLinks(node: SiteNode, app: BuildoutApp): string[] {
+  const { database, blobs, tmp } = dataTargets(node, app)
+  return [...(database ? ['var/filestorage'] : []), ...(blobs ? ['var/blobstorage'] : []), ...(tmp ? ['var/tmp'] : [])]
+}
+
+function runsZeo(app: BuildoutApp): boolean {
+  return app.role === 'zeo-server' || (app.attributes.buildout_parts_to_include ?? []).includes('zeoserver')
+}
+
+/** Returns the directories of the attributes for data outside `shared`; null: the data is below `shared`. */
+function dataTargets(node: SiteNode, app: BuildoutApp) {
+  const outside = (name: string, target: string | null | undefined) => {
+    if (!target) return null
+    const path = underPrefix(node, target)
+    return path === `${app.shared}/${name}` ? null : path
+  }
+  const usesBlobs = app.role === 'zeo-server' || (app.role === 'zeo-client' && node.plone_instances.shared_blobs)
+  return {
+    database: runsZeo(app) ? outside('var/filestorage', node.plone_zeoserver.filestorage_dir) : null,
+    blobs: usesBlobs ? outside('var/blobstorage', node.plone_blobs.blob_dir) : null,
+    tmp: app.role === 'zeo-client' && node.tmpdir.global_tmp ? '/tmp' : null,
+  }
 }
 
 /** Declares directories of database, blobs and temporary files, which may be on another disk or a shared mount. */
 function dataDirectories(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
-  const runsZeo = app.role === 'zeo-server' || (app.attributes.buildout_parts_to_include ?? []).includes('zeoserver')
-  const linkTo = (name: string, target: string | null | undefined, mode: string) => {
-    if (!target) return
-    const path = underPrefix(node, target)
-    if (path === `${app.shared}/${name}`) return
-    directory(r, { path, parents: true, mode, ...app.owner })
-    symlink(r, { path: `${app.shared}/${name}`, target: path, ...app.owner })
+  const { database, blobs, tmp } = dataTargets(node, app)
+  const linkTo = (name: string, target: string, mode: string) => {
+    directory(r, { path: target, parents: true, mode, ...app.owner })
+    symlink(r, { path: `${app.shared}/${name}`, target, ...app.owner })
   }
-  const database = runsZeo ? databaseDirectory(r, node, app) : null
-  linkTo('var/filestorage', database, '0700')
-  if (app.role === 'zeo-server' || (app.role === 'zeo-client' && node.plone_instances.shared_blobs))
-    linkTo('var/blobstorage', node.plone_blobs.blob_dir, '0700')
-  if (runsZeo && node.plone_blobs.blob_dir) emptyDatabase(r, app, database)
-  if (app.role === 'zeo-client' && node.tmpdir.global_tmp)
-    symlink(r, { path: `${app.shared}/var/tmp`, target: '/tmp', ...app.owner })
+  const linkBlobs = () => {
+    if (blobs) linkTo('var/blobstorage', blobs, '0700')
+  }
+  if (runsZeo(app))
+    givenDatabaseDirectory(r, node, app, (found) => {
+      if (database) linkTo('var/filestorage', found ?? database, '0700')
+      linkBlobs()
+      if (node.plone_blobs.blob_dir) emptyDatabase(r, app, found)
+    })
+  else linkBlobs()
+  if (tmp) symlink(r, { path: `${app.shared}/var/tmp`, target: tmp, ...app.owner })
 }
 
 /**
@@ -124,21 +157,24 @@ function dataDirectories(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp):
  */
 function emptyDatabase(r: Recipe<SiteNode>, app: BuildoutApp, database: string | null): void {
   const path = database ?? `${app.shared}/var/filestorage`
-  if (!r.has('directory', path)) directory(r, { path, parents: true, mode: '0700', ...app.owner })
+  r.unlessDeclared('directory', path, () => {
+    directory(r, { path, parents: true, mode: '0700', ...app.owner })
+  })
   const { user, group } = app.account
-  const account = user === undefined ? {} : { user, ...(group === undefined ? {} : { group }) }
+  const account = user === undefined ? {} : { user, ...omitUndefined({ group }) }
   execute(r, { command: ['touch', `${path}/Data.fs`], creates: `${path}/Data.fs`, ...account })
 }
 
 /** Declares OpsWorks' path for the logs of an app as a link; a host that was set up without it stays unchanged. */
-function logLink(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
+function logLink(r: Recipe<SiteNode>, app: BuildoutApp): void {
   const path = `${app.shared}/log`
   const target = `${app.shared}/var/${app.role === 'solr' ? 'solr/log' : 'log'}`
-  const { host } = node.run
-  const found = host?.lstat(path) ?? null
-  const isOurs = found?.kind === 'link' && host?.readLink(path) === target
-  if (isOurs || (found === null && readReleases(node, app).length === 0 && !r.has('directory', path)))
-    symlink(r, { path, target, ...app.owner })
+  r.given(linkStateOf(path, target), (state) =>
+    r.given(releasesOf(app), (releases) => {
+      const isNew = state === 'missing' && releases.length === 0 && !r.has('directory', path)
+      if (state === 'as asked' || isNew) symlink(r, { path, target, ...app.owner })
+    }),
+  )
 }
 
 /** @throws PROTECTED_PATH */

@@ -2,7 +2,7 @@
 import { ConvergeError } from '../../core/model/errors.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { appVariables, tidyVariables, type Variables, variablesAt } from '../app/environment.ts'
-import { AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { type AttributeValue, AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { onlineAddresses } from '../site/hosts.ts'
 import { appAttributes, deployDirectory, type Instance, type SiteAttributes } from '../site/site_attributes.ts'
 import type { BuildoutRole, BuildoutSetting, BuildoutSettings } from './types.ts'
@@ -20,27 +20,22 @@ export function clientPort(n: number): number {
  * Returns the number of ZEO clients of a host, for the clients and for the balancer.
  * Mirrors `plone_instances.per_cpu` (default 2) and `plone_instances.instance_count`, which takes precedence.
  * @param instance the host in question; without `backends` the CPUs of this host (`cpu.total`) count
- * @throws INVALID_ATTRIBUTE for a value that is no number, or requires ports beyond 65535
+ * @throws INVALID_ATTRIBUTE for a number that requires ports beyond 65535
  */
 export function clientCount(attributes: SiteAttributes, instance: Instance): number {
   const { per_cpu, instance_count } = attributes.plone_instances
-  const values = new AttributeReader()
-  const perCpu = values.number('plone_instances.per_cpu', per_cpu, 2)
-  const fixed = values.number('plone_instances.instance_count', instance_count, 0)
-  const backends = Math.trunc(values.number('backends', instance.backends, 0))
-  const cpus = Math.trunc(values.number('cpu.total', attributes.cpu?.total, 0))
-  const wanted = isSet(instance_count) ? fixed : backends > 0 ? (backends * perCpu) / 8 : cpus * perCpu
-  const count = Math.max(1, Math.ceil(wanted))
-  if (clientPort(count) > highestPort) {
-    const key = isSet(instance_count) ? 'plone_instances.instance_count' : 'plone_instances.per_cpu'
-    values.refuse(
-      key,
-      `asks for ${count} ZEO clients on one host`,
-      `at most ${highestPort - clientBasePort} have a port`,
-    )
-  }
-  values.check()
-  return count
+  const backends = Math.trunc(instance.backends ?? 0)
+  const cpus = Math.trunc(attributes.cpu?.total ?? 0)
+  const computed = backends > 0 ? (backends * per_cpu) / 8 : cpus * per_cpu
+  const count = Math.max(1, Math.ceil(instance_count ?? computed))
+  if (clientPort(count) <= highestPort) return count
+  const attribute = `plone_instances.${instance_count === null ? 'per_cpu' : 'instance_count'}`
+  throw new ConvergeError(`${attribute} asks for ${count} ZEO clients on one host`, {
+    code: 'INVALID_ATTRIBUTE',
+    attribute,
+    hint: `set it to at most ${highestPort - clientBasePort} clients: a port above ${highestPort} does not exist`,
+    usage: true,
+  })
 }
 
 /** Returns Celery's broker: the configured one, else the first online host of `broker_layer`; none means no Celery. */
@@ -63,11 +58,11 @@ const appNames: Record<BuildoutRole, readonly ['plone_instances' | 'plone_zeoser
 export function appName(attributes: SiteAttributes, role: BuildoutRole): string {
   const [key, fallback] = appNames[role]
   const name = attributes[key].app_name
-  if (/^[\w-][\w.-]*$/.test(name)) return name
-  throw new ConvergeError(`${key}.app_name has to be the name of an app below deploy`, {
+  if (/^[\w-][\w.-]{0,99}$/.test(name)) return name
+  throw new ConvergeError(`${key}.app_name must be the name of an app below deploy`, {
     code: 'INVALID_ATTRIBUTE',
     attribute: `${key}.app_name`,
-    hint: `use letters, digits, dots, dashes and underscores, without a dot in front; the default is ${fallback}`,
+    hint: `use at most 100 letters, digits, dots, dashes and underscores, without a dot in front; the default is ${fallback}`,
     usage: true,
   })
 }
@@ -101,7 +96,7 @@ function tracingVariables(attributes: SiteAttributes): Variables {
     TRACEVIEW_PLONE_TRACING: '1',
     TRACEVIEW_TRACING_MODE: 'always',
   }
-  const of = (key: string, value: unknown) => ({ key, value })
+  const of = (key: string, value: AttributeValue) => ({ key, value })
   return {
     ...(traceview_tracing && {
       ...variablesAt('plone_instances.traceview_tracing', traceview),
@@ -129,9 +124,9 @@ export function appEnvironment(
   attributes: SiteAttributes,
   role: BuildoutRole,
   deployTo?: string,
-  shared?: AttributeReader,
+  shared?: AttributeWriter,
 ): Record<string, string> {
-  const values = shared ?? new AttributeReader()
+  const values = shared ?? new AttributeWriter()
   const sorted = tidyVariables(programVariables(attributes, role, deployTo), values, supervisorVariable)
   if (shared === undefined) values.check()
   return sorted

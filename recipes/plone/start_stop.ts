@@ -6,29 +6,32 @@ import { hasCurrentRelease } from '../app/app.ts'
 import { endStop } from '../app/stopped.ts'
 import { requireSupervisor } from '../app/supervisor.ts'
 import type { SiteNode } from '../node.ts'
+import { localBalancer } from './balancing.ts'
 import { requireBlobMount } from './blob_mounts.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 import { stopWaiter } from './mount_waiter.ts'
-import { readinessOf } from './readiness.ts'
-import { balanced, currentPrograms, logOf, restartPrograms } from './supervised_programs.ts'
+import type { Program } from './programs.ts'
+import { readinessTest } from './readiness.ts'
+import { balanced, givenCurrentPrograms, logOf, restartPrograms } from './supervised_programs.ts'
 
 /** Starts every program of the app that is down. */
 export function startAll(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
   requireBlobMount(r, node, app, { onlyIf: hasCurrentRelease(app) })
-  endStop(r, node, app)
+  endStop(r, app)
   requireSupervisor(r, node, app)
   const provider = { kind: 'supervisor' as const, socket: app.supervisor.socket }
-  for (const one of currentPrograms(r, node, app))
+  givenBalancedPrograms(r, node, app, (program, balancing) =>
     service(r, {
-      name: one.name,
+      name: program.name,
       action: 'running',
       provider,
-      ready: readinessOf(node, app, one),
-      log: logOf(app, one),
+      ready: readinessTest(node, app, program),
+      log: logOf(app, program),
       deadline: seconds(node.converge.readiness.deadline_seconds),
-      ...balanced(node, app, one),
+      ...balancing,
       onlyIf: hasCurrentRelease(app),
-    })
+    }),
+  )
 }
 
 /** Stops the programs, the last one first, each after it is drained. */
@@ -37,18 +40,37 @@ export function stopAll(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): 
   // Longer than the minute that supervisor gives a program before it kills it.
   const deadline = seconds(90)
   stopWaiter(r, node, app)
-  for (const one of [...currentPrograms(r, node, app)].reverse())
+  const stop = (program: Program, balancing: object) =>
     service(r, {
-      name: one.name,
+      name: program.name,
       action: 'stopped',
       provider,
       deadline,
-      ...(node.converge.balancer.drain ? balanced(node, app, one) : {}),
+      ...(node.converge.balancer.drain ? balancing : {}),
     })
+  givenBalancedPrograms(r, node, app, stop, 'last first')
 }
 
 /** Restarts every program, one after the other, with or without changes. */
 export function restartAll(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
   requireBlobMount(r, node, app, { onlyIf: hasCurrentRelease(app) })
-  restartPrograms(r, node, app, currentPrograms(r, node, app), { force: node.run.id, onlyIf: hasCurrentRelease(app) })
+  givenCurrentPrograms(r, node, app, (programs) =>
+    restartPrograms(r, node, app, programs, { force: node.run.id, onlyIf: hasCurrentRelease(app) }),
+  )
+}
+
+/** Declares a service for each program that runs now, with its options for the balancers. */
+function givenBalancedPrograms(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
+  declare: (program: Program, balancing: ReturnType<typeof balanced>) => void,
+  order: 'first first' | 'last first' = 'first first',
+): void {
+  givenCurrentPrograms(r, node, app, (programs) =>
+    r.given(localBalancer(node), (local) => {
+      for (const one of order === 'last first' ? programs.toReversed() : programs)
+        declare(one, balanced(node, app, one, local))
+    }),
+  )
 }

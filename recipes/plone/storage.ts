@@ -1,6 +1,6 @@
 /** Configures the storage of ZEO clients: a ZEO server, or a database through RelStorage. */
 import { buildoutValueForZope } from '../../core/text/buildout.ts'
-import { type AttributeReader, isSet } from '../site/attribute_reader.ts'
+import { type AttributeValue, type AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { onlineAddresses } from '../site/hosts.ts'
 import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
 import { appAttributes } from '../site/site_attributes.ts'
@@ -21,13 +21,13 @@ const zeoPort = 8001
 const memcachedPort = 11_211
 
 /** Mirrors `plone_instances.enable_relstorage`: with RelStorage, deploy.cfg contains nothing about a ZEO server. */
-export function storage(attributes: SiteAttributes, app: string, values: AttributeReader): Storage {
+export function storage(attributes: SiteAttributes, app: string, values: AttributeWriter): Storage {
   const { enable_relstorage, relstorage } = attributes.plone_instances
   if (enable_relstorage) return relationalStorage(attributes, app, relstorage, values)
   return { extends: [], parts: [], eggs: [], sections: zeoSections(attributes, values) }
 }
 
-function zeoSections(attributes: SiteAttributes, values: AttributeReader): Section[] {
+function zeoSections(attributes: SiteAttributes, values: AttributeWriter): Section[] {
   const { zeo, zeo_layer } = attributes.plone_instances
   const found = isSet(zeo.address) ? undefined : onlineAddresses(attributes, zeo_layer)[0]
   const address = found === undefined ? zeo.address : `${found}:${zeoPort}`
@@ -45,14 +45,13 @@ function relationalStorage(
   attributes: SiteAttributes,
   app: string,
   settings: Relstorage,
-  values: AttributeReader,
+  values: AttributeWriter,
 ): Storage {
-  const key = 'plone_instances.relstorage'
   const database = databaseOf(attributes, app, settings, values)
-  const servers = settings.enable_cache ? cacheServers(attributes, settings, values) : null
-  const pack = packing(settings, values)
+  const servers = settings.enable_cache ? cacheServers(attributes, settings) : null
+  const pack = packing(settings)
   return {
-    extends: [values.buildoutLine(`${key}.config`, settings.config)],
+    extends: [settings.config],
     parts: pack.parts,
     eggs: [
       ...driverEgg(database.type, isPython2(pythonOf(attributes, appAttributes(attributes, app)))),
@@ -86,10 +85,10 @@ export function databaseType(attributes: SiteAttributes, app: string): string | 
 }
 
 /** Returns the options of the database: `relstorage.db`, or that of the app; a dsn replaces all other settings. */
-function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: AttributeReader): Database {
+function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: AttributeWriter): Database {
   const db = settings.db
   // The options of the site's relstorage.cfg configure RelStorage in zope.conf.
-  const forZope = (key: string, value: unknown) => values.written(key, value, buildoutValueForZope)
+  const forZope = (key: string, value: AttributeValue) => values.written(key, value, buildoutValueForZope)
   const given = givenDatabase(attributes, app)
   const key = 'plone_instances.relstorage.db'
   const type = databaseType(attributes, app)
@@ -124,7 +123,7 @@ function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorag
 }
 
 /** Values of a connection string, each with its attribute. */
-type DsnParts = Readonly<Record<'name' | 'host' | 'user' | 'password', readonly [key: string, value: unknown]>>
+type DsnParts = Readonly<Record<'name' | 'host' | 'user' | 'password', readonly [key: string, value: AttributeValue]>>
 
 /**
  * Returns options for a port other than the default. The connection string of the site's own buildout has no port, so a
@@ -134,7 +133,7 @@ function portOptions(
   type: string | null | undefined,
   port: number | null | undefined,
   parts: DsnParts,
-  values: AttributeReader,
+  values: AttributeWriter,
 ): Option[] {
   const kind = databaseKind(type)
   if (!isSet(port) || port === kind?.port) return []
@@ -156,17 +155,17 @@ function driverEgg(type: string | null | undefined, isForPython2: boolean): stri
 }
 
 /** Returns the memcached servers; null if no attribute and no layer `memcached` names any; empty if none is online. */
-function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: AttributeReader): string | null {
-  const fixed = settings.cache_servers
-  if (isSet(fixed)) return values.lines('plone_instances.relstorage.cache_servers', fixed, ' ').join(' ')
+function cacheServers(attributes: SiteAttributes, { cache_servers }: Relstorage): string | null {
+  if (isSet(cache_servers)) return cache_servers.split(' ').filter(isSet).join(' ')
   if (!Object.hasOwn(attributes.opsworks.layers, 'memcached')) return null
-  const found = onlineAddresses(attributes, 'memcached').map((address) => `${address}:${memcachedPort}`)
-  return values.line('opsworks.layers.memcached', found.join(' '))
+  return onlineAddresses(attributes, 'memcached')
+    .map((address) => `${address}:${memcachedPort}`)
+    .join(' ')
 }
 
-function packing(settings: Relstorage, values: AttributeReader): Pick<Storage, 'parts' | 'sections'> {
+function packing(settings: Relstorage): Pick<Storage, 'parts' | 'sections'> {
   if (!settings.enable_pack) return { parts: [], sections: [] }
-  const days = option('pack-days', values.line('plone_instances.relstorage.pack_days', settings.pack_days))
+  const days = option('pack-days', String(settings.pack_days))
   const collects = settings.pack_gc
   const stages = settings.two_stage_pack ? ['zodbpack-prepack', 'zodbpack-pack'] : ['zodbpack']
   return {

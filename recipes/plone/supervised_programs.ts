@@ -1,21 +1,23 @@
 /** Declares the programs of a buildout app in supervisord, and restarts them; reads those recorded with a release. */
 import * as z from 'zod'
 import type { Recipe } from '../../core/compile/role.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
+import type { LocalBalancer } from '../../resources/balancer/queries.ts'
+import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
-import { readReleases } from '../app/app.ts'
 import { endStop } from '../app/stopped.ts'
 import { requireSupervisor } from '../app/supervisor.ts'
 import type { SiteNode } from '../node.ts'
-import { balancersOf, serverAt, uncoordinatedHosts } from './balancing.ts'
+import { absentServers, balancersOf, localBalancer, serverAt, uncoordinatedHosts } from './balancing.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 import { mountWaiter, waiterOf, waitsForMount } from './mount_waiter.ts'
 import { type Program, programs } from './programs.ts'
-import { readinessOf } from './readiness.ts'
+import { readinessTest } from './readiness.ts'
 import type { BuildoutRole } from './types.ts'
 
 /** Declares the configuration of the programs, and their restart after a change of it or of the release. */
@@ -28,7 +30,7 @@ export function restartPrograms(
 ): void {
   const { when, force, ...guard } = options
   const { supervisor } = app
-  endStop(r, node, app)
+  endStop(r, app)
   // Start supervisord after a crash, or if nothing starts it with the host.
   requireSupervisor(r, node, app)
   const waits = waitsForMount(node, app)
@@ -50,7 +52,7 @@ export function restartPrograms(
       // Zope finishes the requests under way on INT, and interrupts them on TERM.
       stopSignal: one.port === undefined ? 'TERM' : 'INT',
       stopWait: seconds(60),
-      ...(user === undefined ? {} : { user }),
+      ...omitUndefined({ user }),
       ...guard,
     })
     return { one, program }
@@ -59,28 +61,33 @@ export function restartPrograms(
   mountWaiter(r, node, app, names, guard)
   removeOtherPrograms(r, app, waits ? [...names, waiterOf(app)] : names, guard)
   const { drain, max_unavailable } = node.converge.balancer
-  const balancers = balancersFor(node, app.role)
-  service_restart(r, {
-    provider: { kind: 'supervisor', socket: supervisor.socket },
-    services: declared.map(({ one, program }) => ({
-      name: one.name,
-      configuration: program.digest,
-      log: logOf(app, one),
-      delay: one.delay,
-      ready: readinessOf(node, app, one),
-      ...loadsOf(app, one),
-      ...serverOf(node, one, balancers),
-    })),
-    deadline: seconds(node.converge.readiness.deadline_seconds),
-    balancers,
-    drain,
-    drainDeadline: drainDeadline(node),
-    maxUnavailable: max_unavailable,
-    ...(app.role === 'zeo-client' ? { neighbours: uncoordinatedHosts(node) } : {}),
-    ...(when ? { when } : {}),
-    ...(force ? { force } : {}),
-    ...guard,
-  })
+  const restart = (local: LocalBalancer | null) => {
+    const balancers = balancersFor(node, app.role, local)
+    service_restart(r, {
+      provider: { kind: 'supervisor', socket: supervisor.socket },
+      services: declared.map(({ one, program }) => ({
+        name: one.name,
+        configuration: program.digest,
+        log: logOf(app, one),
+        delay: one.delay,
+        ready: readinessTest(node, app, one),
+        ...loadsOf(app, one),
+        ...serverOf(node, one, balancers),
+      })),
+      deadline: seconds(node.converge.readiness.deadline_seconds),
+      balancers,
+      drain,
+      drainDeadline: drainDeadline(node),
+      maxUnavailable: max_unavailable,
+      ...(app.role === 'zeo-client'
+        ? { neighbours: uncoordinatedHosts(node, local), absent: absentServers(node) }
+        : {}),
+      ...(when ? { when } : {}),
+      ...(force ? { force } : {}),
+      ...guard,
+    })
+  }
+  r.given(localBalancer(node), restart)
 }
 
 /**
@@ -93,8 +100,8 @@ function loadsOf(app: BuildoutApp, { command }: Program) {
 }
 
 /** Returns the balancers that drain the clients before they restart or stop; other programs have none. */
-function balancersFor(node: SiteNode, role: BuildoutRole) {
-  return role === 'zeo-client' ? balancersOf(node) : []
+function balancersFor(node: SiteNode, role: BuildoutRole, local: LocalBalancer | null) {
+  return role === 'zeo-client' ? balancersOf(node, local) : []
 }
 
 function serverOf(node: SiteNode, { port }: Program, balancers: readonly unknown[]) {
@@ -106,9 +113,9 @@ function drainDeadline({ converge }: SiteNode) {
 }
 
 /** Returns the balancer options of `service`, which drains a program before it stops, and sets it ready later. */
-export function balanced(node: SiteNode, { role }: BuildoutApp, one: Program) {
-  const balancers = balancersFor(node, role)
-  return { ...serverOf(node, one, balancers), balancers, drainDeadline: drainDeadline(node) }
+export function balanced(node: SiteNode, { role }: BuildoutApp, program: Program, local: LocalBalancer | null) {
+  const balancers = balancersFor(node, role, local)
+  return { ...serverOf(node, program, balancers), balancers, drainDeadline: drainDeadline(node) }
 }
 
 export function logOf({ supervisor }: BuildoutApp, { name }: Program): string {
@@ -167,25 +174,24 @@ export function recordedPrograms(
   release: Release | undefined,
   r?: Recipe<SiteNode>,
 ): readonly Program[] {
-  const asked = programs(node, app.role, { deployTo: app.deployTo })
-  if (release === undefined || release.record === null) return asked
+  const requested = programs(node, app.role, { deployTo: app.deployTo })
+  if (release === undefined || release.record === null) return requested
   const found = releaseRecord.safeParse(release.record)
   if (!found.success || !found.data.programs.every(({ name }) => isOwn(node, app, name))) {
     r?.warn(
       `the programs recorded with ${release.path} are not taken: converge did not write them (check who can write there, and deploy again)`,
     )
-    return asked
+    return requested
   }
   return found.data.programs.map(({ port, ...program }) => {
-    const same = asked.find(({ name }) => name === program.name)
+    const same = requested.find(({ name }) => name === program.name)
     const { delay = seconds(0), ready } = same ?? {}
     // The app's account can write the record, which must not decide what runs as another account.
     const user = same?.command === program.command && same.type === program.type ? same.user : undefined
     return {
       ...program,
       delay,
-      ...(ready === undefined ? {} : { ready }),
-      ...(user === undefined ? {} : { user }),
+      ...omitUndefined({ ready, user }),
       ...(port === null ? {} : { port }),
     }
   })
@@ -196,8 +202,12 @@ function isOwn({ deploy }: SiteNode, { name: app }: BuildoutApp, name: string): 
   return of(app) && !Object.keys(deploy).some((other) => other.startsWith(`${app}-`) && of(other))
 }
 
-/** Returns the programs that run now: those of the current release. */
-export function currentPrograms(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): readonly Program[] {
-  const live = readReleases(node, app).find((release) => release.current)
-  return recordedPrograms(node, app, live, r)
+/** Declares what depends on the programs that run now: those of the current release. */
+export function givenCurrentPrograms(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  app: BuildoutApp,
+  declare: (programs: readonly Program[]) => void,
+): void {
+  r.given(currentReleaseOf(app), (current) => declare(recordedPrograms(node, app, current, r)))
 }

@@ -1,6 +1,7 @@
 /** Checks that the ZEO server of this host can be reached by the clients of other hosts. */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { anyHost } from '../../core/model/query.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { loopbackProblem, zeo_address } from '../../resources/zope/zeo_address.ts'
@@ -16,8 +17,11 @@ export function warnOfLoopback(
   release: Reference<string>,
   guard: CommonOptions,
 ): void {
-  const clients = remoteClients(node, app)
-  if (clients.length > 0) zeo_address(r, { app: app.name, server: release, clients, ...guard })
+  // Rendering lists no clients: for each host of a large stack that takes minutes.
+  r.given(anyHost, () => {
+    const clients = remoteClients(node, app)
+    if (clients.length > 0) zeo_address(r, { app: app.name, server: release, clients, ...guard })
+  })
 }
 
 /** Returns the problem of the current release, for `doctor` and `status`; null for none. */
@@ -27,8 +31,7 @@ export function reachProblem(node: SiteNode, app: BuildoutApp, host: HostReader)
 
 /** Returns the other hosts whose clients connect to this ZEO server. */
 function remoteClients(node: SiteNode, { role }: BuildoutApp): string[] {
-  // Rendering lists no clients: for each host of a large stack that takes minutes.
-  if (role !== 'zeo-server' || node.plone_instances.enable_relstorage || node.run.host === null) return []
+  if (role !== 'zeo-server' || node.plone_instances.enable_relstorage) return []
   const own = ownHostName(node)
   return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
 }

@@ -9,7 +9,7 @@ import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { SiteNode } from '../node.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import { commandOf } from './server.ts'
-import type { ServerKind } from './server_role.ts'
+import type { ServerKind } from './server_kind.ts'
 
 export function serverChecks(
   node: SiteNode,

@@ -4,10 +4,12 @@ import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases/releases.ts'
 import { servicesOf, viewsOf } from '../app/inspect.ts'
 import { readStop } from '../app/stopped.ts'
+import type { SiteNode } from '../node.ts'
+import { closedSite } from '../web/maintenance.ts'
 import { viewServed } from '../web/served.ts'
 import { readinessAt, type Server } from './server.ts'
 
-export async function inspect(server: Server, host: HostReader): Promise<Inspection> {
+export async function inspect(node: SiteNode, server: Server, host: HostReader): Promise<Inspection> {
   const { app, settings } = server
   const releases = listReleases(host, app.releases, app.current)
   const programs = settings.ports.map((port) => ({ name: `${app.name}-${port}`, ready: readinessAt(server, port) }))
@@ -20,6 +22,7 @@ export async function inspect(server: Server, host: HostReader): Promise<Inspect
     directory: app.deployTo,
     releases: await viewsOf(host, app, releases),
     stopped: readStop(host, app.name),
+    closed: closedSite(node, host, app.name),
     services: shown.length > 0 ? shown : services.slice(0, 1),
   }
   return { apps: [view] }

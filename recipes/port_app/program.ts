@@ -15,12 +15,12 @@ const releaseRecord = z.object({ program: serverProgram })
  * Returns the recorded program of a release, else the one from the attributes. The app's account owns the record, and
  * runs the program.
  */
-export function programOf({ record }: Release, asked: ServerProgram, unusable: () => void): ServerProgram {
-  if (record === null) return asked
-  const found = releaseRecord.safeParse(record)
-  if (found.success) return found.data.program
-  unusable()
-  return asked
+export function programOfRelease({ record }: Release, requested: ServerProgram, onUnusable: () => void): ServerProgram {
+  if (record === null) return requested
+  const parsed = releaseRecord.safeParse(record)
+  if (parsed.success) return parsed.data.program
+  onUnusable()
+  return requested
 }
 
 /** Returns the record and the inputs of a release for git_release. */

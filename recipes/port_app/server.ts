@@ -1,5 +1,6 @@
 /** Declares a server on two ports in turn behind nginx, for all kinds of such servers. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -7,7 +8,7 @@ import { port_swap } from '../../resources/port_swap/port_swap.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import type { FatalLine } from '../../resources/services/readiness/fatal_log_lines.ts'
 import { supervisor_cleanup } from '../../resources/supervisor/supervisor_cleanup.ts'
-import { type App, currentRelease } from '../app/app.ts'
+import type { App } from '../app/app.ts'
 import { type HealthRequest, hostHeader } from '../app/health_request.ts'
 import type { AppCommand } from '../app/host_programs.ts'
 import { requireSupervisor } from '../app/supervisor.ts'
@@ -22,7 +23,7 @@ import {
   siteFile,
   upstreamPath,
 } from '../web/site.ts'
-import { programOf, type ServerProgram } from './program.ts'
+import { programOfRelease, type ServerProgram } from './program.ts'
 
 /** The attributes that all kinds share. */
 export interface ServerSettings extends SiteSettings {
@@ -59,17 +60,12 @@ export function commandOf({ key, program: { command, environment } }: Server): A
   return { line: command, attribute: key === 'jetty_app' ? 'jetty_app.java' : `${key}.command`, path: environment.PATH }
 }
 
-/** Returns the current release with its program; null before the first deploy. */
-export function currentServerRelease(r: Recipe<SiteNode>, node: SiteNode, server: Server): ServerRelease | null {
-  const live = currentRelease(node, server.app)
-  return live === undefined ? null : serverReleaseOf(r, server, live)
-}
-
+/** Returns a release of the host with the program that was recorded with it. */
 export function serverReleaseOf(r: Recipe<SiteNode>, { app, program }: Server, release: Release): ServerRelease {
   return {
     path: release.path,
     identity: release.identity ?? release.id,
-    program: programOf(release, program, () =>
+    program: programOfRelease(release, program, () =>
       r.warn(
         `${app.name}: the program recorded with ${release.path} is not taken: converge did not write it (check who can write there, and deploy again)`,
       ),
@@ -80,7 +76,7 @@ export function serverReleaseOf(r: Recipe<SiteNode>, { app, program }: Server, r
 /** Writes and checks the site; nginx does not serve a new site before `goLive`. */
 export function writeSite(r: Recipe<SiteNode>, node: SiteNode, server: Server): void {
   siteFile(r, node, server, siteText(server), server.app.name)
-  repairSite(r, node, server, siteText(server))
+  repairSite(r, server, siteText(server))
 }
 
 function siteText(server: Server): string {
@@ -135,7 +131,7 @@ export function swapPorts(
     },
     directory: path,
     release: identity,
-    ...(user === undefined ? {} : { user }),
+    ...omitUndefined({ user }),
     stopAsGroup: true,
     stopWait: seconds(30),
     confDir,

@@ -1,7 +1,6 @@
 /** Defines the events of the roles whose server uses two ports in turn. */
-import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe, RoleDefinition } from '../../core/compile/role.ts'
-import type { HostReader } from '../../core/host/types.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { symlink } from '../../resources/files/symlink.ts'
@@ -9,27 +8,26 @@ import { package_ as packages } from '../../resources/packages/package.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import { service } from '../../resources/services/service.ts'
 import { declareAccount, releaseDirectories } from '../app/account.ts'
+import { givenCurrentRelease } from '../app/app.ts'
 import type { AppParts } from '../app/app_parts.ts'
-import { checkout, type Source } from '../app/checkout.ts'
+import { checkout } from '../app/checkout.ts'
 import { requireProgram } from '../app/host_programs.ts'
-import { appEvents, isDeployed } from '../app/lifecycle.ts'
+import { appEvents, unlessDeployed } from '../app/lifecycle.ts'
 import { type Differences, differingVariables } from '../app/release_attributes.ts'
 import { markAsCurrent } from '../app/rollback.ts'
 import { endStop } from '../app/stopped.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { switchCurrent } from '../app/switch.ts'
-import type { AttributeWarning } from '../attribute_warning.ts'
 import type { SiteNode } from '../node.ts'
-import { deployedApp } from '../web/deployed_app.ts'
-import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
+import { deployTarget } from '../web/deploy_target.ts'
+import { maintenanceEvents } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
 import { removeSite } from '../web/site.ts'
 import { serverChecks } from './checks.ts'
 import { inspect } from './inspect.ts'
-import { programOf, recordAndInputs } from './program.ts'
+import { programOfRelease, recordAndInputs } from './program.ts'
 import {
   commandOf,
-  currentServerRelease,
   enableSite,
   removePrograms,
   type Server,
@@ -38,36 +36,14 @@ import {
   swapPorts,
   writeSite,
 } from './server.ts'
-
-/** A kind of server, with the functions in which its role differs from the others. */
-export interface ServerKind {
-  /** Name of its role. */
-  readonly role: string
-  server(node: SiteNode): Server
-  /** Debian packages that it requires beside git, supervisor and nginx. */
-  readonly packages: readonly string[]
-  /** Packages of programs that the command may start. */
-  readonly programs: Readonly<Record<string, string>>
-  /** Further checks of `doctor`. */
-  checks?(node: SiteNode, host: HostReader): readonly HostCheck[]
-  /** Declares the source of releases, and returns it; null if the attributes name none. */
-  source(r: Recipe<SiteNode>, node: SiteNode, server: Server): Source | null
-  /** Script that builds a release; null for none. */
-  build(node: SiteNode, server: Server): string | null
-  /** Configuration to write into a release before its build: content by path. */
-  files?(node: SiteNode): Readonly<Record<string, string>>
-  /** The warning if there is no source. */
-  noSource(node: SiteNode): AttributeWarning
-  /** Links beside `current`: name → path in the current release. */
-  readonly links: Readonly<Record<string, string>>
-}
+import type { ServerKind } from './server_kind.ts'
 
 export function serverEvents(kind: ServerKind): RoleDefinition<SiteNode> {
   return {
-    ...appEvents((r, node) => serverParts(r, node, kind)),
-    events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).app.name)),
+    ...appEvents((r, node, declare) => declare(serverParts(r, node, kind))),
+    events: maintenanceEvents((node) => kind.server(node).app.name),
     checks: (node, host, roles) => serverChecks(node, host, kind, roles),
-    inspect: (node, host) => inspect(kind.server(node), host),
+    inspect: (node, host) => inspect(node, kind.server(node), host),
   }
 }
 
@@ -102,23 +78,21 @@ function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): App
       return checkout(r, node, app, { source, build: kind.build(node, server), files, ...recordAndInputs(program) })
     },
     checkBuild: () => requireProgram(r, app, commandOf(server), 'after build'),
-    describe: () => deployedApp(node, server, kind.role),
-    activate({ path, identity, existing }, { purpose, runHook }) {
-      runHook('before_restart')
+    deployTarget: () => deployTarget(node, server, kind.role),
+    activate({ path, identity, existing }, { purpose, declareHook }) {
+      declareHook('before_restart')
       const release = existing === undefined ? { path, identity, program } : serverReleaseOf(r, server, existing)
       const current = startAndSwitch(r, node, server, release)
       if (purpose === 'deploy')
         for (const [name, target] of Object.entries(kind.links))
           symlink(r, { path: `${app.deployTo}/${name}`, target: `current/${target}`, ...app.owner })
       enableSite(r, server)
-      runHook('after_restart')
+      declareHook('after_restart')
       return [current]
     },
-    differencesOf: (release) => differencesOf(server, release),
+    givenDifferences: (release, declare) => declare(differencesOf(server, release)),
     adapt: () => runCurrent(r, node, server),
-    start() {
-      if (!isDeployed(r, app)) runCurrent(r, node, server)
-    },
+    start: () => unlessDeployed(r, app, () => runCurrent(r, node, server)),
     restart: () => runCurrent(r, node, server, node.run.id),
     stop() {
       const provider = { kind: 'supervisor' as const, socket: app.supervisor.socket }
@@ -140,10 +114,10 @@ function startAndSwitch(
   release: ServerRelease,
   force?: string,
 ): Handle {
-  endStop(r, node, server.app)
-  swapPorts(r, node, server, release, force === undefined ? {} : { force })
+  endStop(r, server.app)
+  swapPorts(r, node, server, release, omitUndefined({ force }))
   markAsCurrent(r, server.app, release.path)
-  return switchCurrent(r, node, server.app, release.path)
+  return switchCurrent(r, server.app, release.path)
 }
 
 /**
@@ -151,18 +125,19 @@ function startAndSwitch(
  * @param force name of a command that restarts it regardless of changes
  */
 function runCurrent(r: Recipe<SiteNode>, node: SiteNode, server: Server, force?: string): void {
-  const release = currentServerRelease(r, node, server)
-  if (release === null) return
-  writeSite(r, node, server)
-  startAndSwitch(r, node, server, release, force)
-  enableSite(r, server)
+  givenCurrentRelease(r, server.app, (current) => {
+    const release = serverReleaseOf(r, server, current)
+    writeSite(r, node, server)
+    startAndSwitch(r, node, server, release, force)
+    enableSite(r, server)
+  })
 }
 
 /** Compares the program of a release with the attributes. */
-function differencesOf({ key, program: asked }: Server, release: Release): Differences {
-  const recorded = programOf(release, asked, () => undefined)
+function differencesOf({ key, program: requested }: Server, release: Release): Differences {
+  const recorded = programOfRelease(release, requested, () => undefined)
   return {
-    variables: differingVariables(recorded.environment, asked.environment),
-    settings: recorded.command === asked.command ? [] : [`the command of ${key}`],
+    variables: differingVariables(recorded.environment, requested.environment),
+    settings: recorded.command === requested.command ? [] : [`the command of ${key}`],
   }
 }

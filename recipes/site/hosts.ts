@@ -1,6 +1,6 @@
 /** Looks up the hosts of the stack in the attributes: which are online, their addresses, and which one is this host. */
 import { ConvergeError } from '../../core/model/errors.ts'
-import { isSet } from './attribute_reader.ts'
+import { isSet } from './attribute_writer.ts'
 import { type Instance, type Layers, ownProperty, type SiteAttributes } from './site_attributes.ts'
 
 /** A host of a layer, with its name in the JSON. */

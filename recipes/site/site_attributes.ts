@@ -1,6 +1,6 @@
 /** Defines the attributes of a site, and looks up those of one app. */
 import type { Attributes } from '../../attributes/index.ts'
-import { isSet } from './attribute_reader.ts'
+import { isSet } from './attribute_writer.ts'
 
 /** The attributes that describe a site: its hosts, apps and their settings; `cpu` is a fact. */
 export type SiteAttributes = Pick<
@@ -13,6 +13,7 @@ export type SiteAttributes = Pick<
   | 'plone_instances'
   | 'plone_solr'
   | 'plone_zeoserver'
+  | 'redis'
 > & {
   readonly cpu?: { readonly total?: number | null | undefined } | null | undefined
   readonly converge?: Attributes['converge']

@@ -1,10 +1,13 @@
 /** Switches the maintenance page of a site on and off; the web server checks for its file at each request. */
-import { dirname } from 'node:path'
 import type { RecipeFunction } from '../../core/compile/role.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { ClosedSite } from '../../core/model/app_status.ts'
 import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { maintenance_record, maintenanceRecord } from '../../resources/services/maintenance_record.ts'
+import { orUnreadable } from '../app/stopped.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 
 /** Returns the directory of the pages, which nginx can read, unlike the state directory of converge. */
@@ -37,18 +40,31 @@ export function closedDirectives(page: string): readonly string[] {
 /** The directive that marks answers with this page, to distinguish them from those of the app. */
 export const maintenanceHeaderDirective = `add_header ${maintenanceHeader} on always;`
 
+/** Returns for `status` whether the site of an app is closed, and by whom. */
+export function closedSite(node: SiteNode, host: HostReader, app: string): ClosedSite | null {
+  if (host.lstat(maintenancePage(node, app)) === null) return null
+  return orUnreadable(() => maintenanceRecord(host, app)) ?? { by: null, at: null }
+}
+
 /** Returns the events of a role with a web server. Only `maintenance_off` removes the page; a deploy does not. */
 export function maintenanceEvents(
-  pathOf: (node: SiteNode) => string,
+  appOf: (node: SiteNode) => string,
 ): Readonly<Record<'maintenance_on' | 'maintenance_off', RecipeFunction<SiteNode>>> {
   return {
     maintenance_on(r, node) {
       const { page, message } = node.run.options
       const content = typeof page === 'string' ? page : usualPage(typeof message === 'string' ? message : undefined)
-      directory(r, { path: dirname(pathOf(node)), parents: true })
-      file(r, { path: pathOf(node), content, mode: '0644' })
+      const app = appOf(node)
+      directory(r, { path: maintenanceDirectory(node), parents: true })
+      // Record it first: a run that is killed in between leaves a record without effect, not a closed site without one.
+      maintenance_record(r, { app, by: node.run.by })
+      file(r, { path: maintenancePage(node, app), content, mode: '0644' })
     },
-    maintenance_off: (r, node) => void file(r, { path: pathOf(node), absent: true }),
+    maintenance_off(r, node) {
+      const app = appOf(node)
+      file(r, { path: maintenancePage(node, app), absent: true })
+      maintenance_record(r, { app, closed: false })
+    },
   }
 }
 

@@ -1,14 +1,14 @@
 /** Refuses two sites with the same host name and port, of which nginx would silently serve the first. */
 import type { Recipe } from '../../core/compile/role.ts'
-import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { formatPath } from '../../core/node/path.ts'
 import { isOwnFile, serverBlocks } from '../../resources/web/nginx_servers.ts'
+import { type NginxFiles, nginxFilesOf } from '../../resources/web/nginx_sites.ts'
 import type { SiteNode } from '../node.ts'
 import type { AppAttributes } from '../site/site_attributes.ts'
 import { appAttributes } from '../site/site_attributes.ts'
+import { givenCertificate } from './given_certificate.ts'
 import type { Nginx } from './nginx.ts'
-import { givenCertificate } from './tls.ts'
 
 export interface Claim {
   /** Names of the site's files in nginx's directory. */
@@ -30,10 +30,10 @@ export function namesOf(own: AppAttributes, { domains }: Addresses): readonly st
   return domains.length > 0 ? domains : (own.domains ?? [])
 }
 
-export function claimOf(app: string, own: AppAttributes, asked: Addresses): Claim {
-  const { http_port, https_port } = asked
+export function claimOf(app: string, own: AppAttributes, site: Addresses): Claim {
+  const { http_port, https_port } = site
   const ports = [http_port, ...(givenCertificate(own) === null ? [] : [https_port])]
-  return { files: [app], ports, names: namesOf(own, asked) }
+  return { files: [app], ports, names: namesOf(own, site) }
 }
 
 /** The cookbook's names for the files of the frontend's site, without TLS and with it. */
@@ -49,39 +49,41 @@ const claims = new WeakMap<Recipe<SiteNode>, Claim[]>()
  * @throws SITE_TAKEN
  */
 export function claimNames(r: Recipe<SiteNode>, node: SiteNode, nginx: Nginx, claim: Claim): void {
-  const { enabled } = nginx
-  const own = spoken(claim)
   const isOther = (file: string) => !claim.files.includes(file)
-  const { host } = node.run
-  const made = claims.get(r) ?? []
-  claims.set(r, [...made, claim])
-  const declared = made.flatMap(({ files: [file = ''], ...one }) =>
-    isOther(file) ? [{ file, names: spoken(one) }] : [],
+  const earlier = claims.get(r) ?? []
+  claims.set(r, [...earlier, claim])
+  // Of an app that stays stopped, this run declares no site.
+  const isDeclared = (file: string) => r.has('file', `${nginx.available}/${file}`)
+  const declared = earlier.flatMap(({ files: [file = ''], ...one }) =>
+    isOther(file) && isDeclared(file) ? [{ file, names: claimedAddresses(one) }] : [],
   )
-  const known = declared.map(({ file }) => file)
-  const served = (host?.list(enabled) ?? []).filter((file) => isOther(file) && !known.includes(file))
-  const textOf = (path: string) => (host?.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : '')
-  const there = served.map((file) => ({ file, names: asked(node, file) ?? namesIn(textOf(`${enabled}/${file}`)) }))
-  if (host !== null && own.some((one) => one.endsWith(` ${anyName}`))) refuseOtherDefault(host, nginx, claim)
-  for (const { file, names } of [...declared, ...there]) {
-    const [taken] = own.filter((one) => names.includes(one))
+  refuseTaken(claim, declared)
+  r.given(nginxFilesOf(nginx), (files) => {
+    const known = declared.map(({ file }) => file)
+    const served = files.enabled.filter(({ name }) => isOther(name) && !known.includes(name))
+    if (claimedAddresses(claim).some((one) => one.endsWith(` ${anyName}`))) refuseOtherDefault(files, claim)
+    refuseTaken(
+      claim,
+      served.map(({ name, text }) => ({ file: name, names: asked(node, name) ?? namesIn(text) })),
+    )
+  })
+}
+
+function refuseTaken(claim: Claim, others: readonly { readonly file: string; readonly names: readonly string[] }[]) {
+  for (const { file, names } of others) {
+    const [taken] = claimedAddresses(claim).filter((one) => names.includes(one))
     if (taken !== undefined) throw refused(claim, file, taken)
   }
 }
 
 /** Refuses a second default server at a port, as nginx does; ignores Debian's own, whose link will be removed. */
-function refuseOtherDefault(host: HostReader, { enabled, confDir }: Nginx, { files, ports }: Claim): void {
-  const paths = [
-    ...host.list(enabled).flatMap((name) => (name === 'default' ? [] : [`${enabled}/${name}`])),
-    ...host.list(confDir).flatMap((name) => (name.endsWith('.conf') ? [`${confDir}/${name}`] : [])),
-  ]
-  for (const path of paths) {
-    const text = host.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : ''
+function refuseOtherDefault({ enabled, common }: NginxFiles, { files, ports }: Claim): void {
+  for (const { path, text } of [...enabled.filter(({ name }) => name !== 'default'), ...common]) {
     if (isOwnFile(text)) continue
     const port = serverBlocks(text).flatMap(({ defaultAt }) => defaultAt.filter((one) => ports.includes(one)))[0]
     if (port === undefined) continue
     const site = frontendFiles.some((own) => files.includes(own)) ? 'the frontend' : files[0]
-    throw new ConvergeError(`${path} is the default server of nginx at port ${port}, and ${site} has to be`, {
+    throw new ConvergeError(`${path} is the default server of nginx at port ${port}, and ${site} must be`, {
       code: 'SITE_TAKEN',
       hint: `remove default_server from ${path}, or give ${site} ${site === 'the frontend' ? '' : 'domains or '}another port`,
       usage: true,
@@ -92,7 +94,7 @@ function refuseOtherDefault(host: HostReader, { enabled, confDir }: Nginx, { fil
 /** Returns the names that the attributes give an app of this host, because its site may change in this run. */
 function asked(node: SiteNode, file: string): string[] | null {
   const one = [node.port_app, node.jetty_app, node.php_app].find(({ app_name }) => app_name === file)
-  return one === undefined ? null : spoken(claimOf(file, appAttributes(node, file), one))
+  return one === undefined ? null : claimedAddresses(claimOf(file, appAttributes(node, file), one))
 }
 
 function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
@@ -111,7 +113,7 @@ function refused({ files: [file = ''] }: Claim, other: string, taken: string): C
   })
 }
 
-function spoken({ ports, names }: Omit<Claim, 'files'>): string[] {
+function claimedAddresses({ ports, names }: Omit<Claim, 'files'>): string[] {
   // Host names are compared without regard to case; regular expressions are not.
   const known = names.map((name) => (name.startsWith('~') ? name : name.toLowerCase()))
   return ports.flatMap((port) => (known.length === 0 ? [anyName] : known).map((name) => `${port} ${name}`))
@@ -126,6 +128,9 @@ function namesIn(text: string): string[] {
     .flatMap((block) => {
       const ports = [...block.matchAll(/^\s*listen (\d+)/gm)].map(([, port]) => Number(port))
       const names = /^\s*server_name (.+);$/m.exec(block)?.[1]?.split(' ') ?? []
-      return spoken({ ports, names: /^\s*listen .*\bdefault_server\b/m.test(block) ? [anyName, ...names] : names })
+      return claimedAddresses({
+        ports,
+        names: /^\s*listen .*\bdefault_server\b/m.test(block) ? [anyName, ...names] : names,
+      })
     })
 }

@@ -1,10 +1,12 @@
 /** Describes and sets up the nginx in front of an app: the system's for root, an own one for an ordinary user. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { derived, type Input, queried } from '../../core/model/reference.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { textOf } from '../../resources/files/queries.ts'
 import type { Verify } from '../../resources/files/verify.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
@@ -12,6 +14,9 @@ import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
 import type { App } from '../app/app.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
+import { appName } from '../plone/site.ts'
+import { appAttributes } from '../site/site_attributes.ts'
+import { givenCertificate } from './given_certificate.ts'
 import { maintenanceDirectory } from './maintenance.ts'
 
 export interface Nginx {
@@ -25,7 +30,9 @@ export interface Nginx {
   readonly logs: string
   readonly working: string
   /** Account of its workers; null if it cannot change accounts. */
-  readonly user: string | null
+  readonly user: Input<string | null>
+  /** Ports at which the front end, which this run sets up after the apps, answers for all names. */
+  readonly answered: readonly number[]
   /** Directory of the maintenance pages. */
   readonly maintenance: string
   /** Parameters of its reload. */
@@ -54,7 +61,8 @@ export function nginxOf(node: SiteNode, app: App): Nginx {
     certificates: `${directory}/ssl`,
     logs: underPrefix(node, '/var/log/nginx'),
     working,
-    user: node.facts.uid === 0 ? userIn(app.system ? node.run.host?.readText(config) : null) : null,
+    user: userOf(node, app, config),
+    answered: frontendPorts(node),
     maintenance: maintenanceDirectory(node),
     reload: {
       name: programName,
@@ -65,15 +73,32 @@ export function nginxOf(node: SiteNode, app: App): Nginx {
   }
 }
 
-/** Returns the account that a configuration names; default: Debian's. */
-function userIn(text: string | null | undefined): string {
-  return /^\s*user\s+([\w.-]+)/m.exec(text ?? '')?.[1] ?? 'www-data'
+/**
+ * Returns the ports of the front end, if this run configures it too. Otherwise a default site would be written for an app,
+ * and removed for the front end in the same run: nginx would be reloaded for it in the next run.
+ */
+function frontendPorts(node: SiteNode): number[] {
+  const { run, converge, certbot_domains } = node
+  if (!(run.roles ?? []).includes('frontend') || !run.events.includes('configure')) return []
+  const { http_port, https_port } = converge.frontend
+  const hasTls =
+    certbot_domains.length > 0 || givenCertificate(appAttributes(node, appName(node, 'zeo-client'))) !== null
+  return hasTls ? [http_port, https_port] : [http_port]
+}
+
+const debianUser = 'www-data'
+
+/** Returns the account of the workers: for the system's nginx, the one that its configuration names. */
+function userOf({ facts }: SiteNode, { system }: App, config: string): Input<string | null> {
+  if (facts.uid !== 0) return null
+  if (!system) return debianUser
+  return derived(queried(textOf(config)), (text) => /^\s*user\s+([\w.-]+)/m.exec(text ?? '')?.[1] ?? debianUser)
 }
 
 export function nginxSetup(r: Recipe<SiteNode>, app: App, nginx: Nginx): void {
   if (app.system) return void packages(r, { names: ['nginx'] })
   for (const path of [nginx.confDir, nginx.available, nginx.enabled, nginx.logs, nginx.working])
-    if (!r.has('directory', path)) directory(r, { path, parents: true })
+    r.unlessDeclared('directory', path, () => void directory(r, { path, parents: true }))
   const config = file(r, {
     path: nginx.config,
     content: configuration(nginx),
@@ -111,9 +136,13 @@ function temporary({ working }: Nginx): string {
     .join('\n')
 }
 
-function configuration(nginx: Nginx): string {
+function configuration(nginx: Nginx): Input<string> {
+  return derived(nginx.user as string | null, (user) => configurationFor(nginx, user))
+}
+
+function configurationFor(nginx: Nginx, user: string | null): string {
   return `# Written by converge, changes are overwritten.
-${userLine(nginx)}daemon off;
+${userLine(user)}daemon off;
 pid ${nginxWord(nginx.reload.pidFile)};
 error_log ${nginxWord(`${nginx.logs}/error.log`)};
 worker_processes auto;
@@ -137,7 +166,7 @@ ${temporary(nginx)}
 `
 }
 
-function userLine({ user }: Nginx): string {
+function userLine(user: string | null): string {
   return user === null ? '' : `user ${user};\n`
 }
 
@@ -145,8 +174,13 @@ function userLine({ user }: Nginx): string {
  * Returns the check of a part of nginx's http section, such as `include %{path};`. It sets the account, because a check
  * changes the owner of the temporary directories, and they are those of the running nginx.
  */
-export function checkInside(nginx: Nginx, part: string): Verify {
-  const inside = `${userLine(nginx)}error_log stderr;
+export function checkInside(nginx: Nginx, part: string): Input<Verify> {
+  const inside = derived(nginx.user as string | null, (user) => configurationOfPart(nginx, user, part))
+  return { command: [nginxProgram, '-t', '-q', '-e', 'stderr', '-c', '%{path}'], inside }
+}
+
+function configurationOfPart(nginx: Nginx, user: string | null, part: string): string {
+  return `${userLine(user)}error_log stderr;
 pid /dev/null;
 events {
 }
@@ -158,5 +192,4 @@ ${temporary(nginx)}
     ${part}
 }
 `
-  return { command: [nginxProgram, '-t', '-q', '-e', 'stderr', '-c', '%{path}'], inside }
 }

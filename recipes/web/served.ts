@@ -26,25 +26,25 @@ export async function viewServed(
   health: Health,
 ): Promise<ServiceView> {
   if (!view.up || host.stat(site.nginx.config) === null) return view
-  const { problem, cached } = await shown(host, site, health)
+  const { problem, cached } = await testSite(host, site, health)
   // Visitors get a cached page, which does not show whether nginx reaches the app.
   if (cached !== null) return { ...view, detail: `${view.detail}; nginx: ${cachedProblem(cached)}` }
   if (problem === null) return view
   return { ...view, up: false, readiness: 'not ready', detail: `nginx does not show it: ${problem}` }
 }
 
-interface Shown {
+interface SiteTest {
   readonly problem: string | null
   /** Header that shows that the page came from a cache. */
   readonly cached: string | null
 }
 
-async function shown(
+async function testSite(
   host: HostReader,
   site: Site,
   { path, headers: given, status: { min, max } }: Health,
-): Promise<Shown> {
-  const not = (problem: string | null): Shown => ({ problem, cached: null })
+): Promise<SiteTest> {
+  const not = (problem: string | null): SiteTest => ({ problem, cached: null })
   // Another site may answer for every name.
   if (host.stat(enabledPath(site)) === null) return not('its site is not enabled')
   const port = site.settings.http_port

@@ -1,10 +1,12 @@
 /** Writes and checks the site of an app for nginx, serves it, and removes it. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { formatPath } from '../../core/node/path.ts'
 import { nginxName, nginxWord } from '../../core/text/nginx.ts'
 import { file } from '../../resources/files/file.ts'
+import { hasEntry } from '../../resources/files/queries.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
@@ -12,10 +14,11 @@ import { nginx_default_sites } from '../../resources/web/nginx_default_sites.ts'
 import type { App } from '../app/app.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import type { SiteNode } from '../node.ts'
+import { givenCertificate } from './given_certificate.ts'
 import { closedDirectives, maintenanceHeaderDirective } from './maintenance.ts'
 import { type Addresses, anyName, claimNames, claimOf, namesOf } from './names.ts'
 import { checkInside, type Nginx } from './nginx.ts'
-import { certificateFile, givenCertificate, tlsDirectives } from './tls.ts'
+import { certificateFile, tlsDirectives } from './tls.ts'
 
 export interface SiteSettings extends Addresses {
   readonly max_body_megabytes: number
@@ -108,15 +111,25 @@ function served(r: Recipe<SiteNode>, site: Site, content: Input<string>): Handle
 }
 
 /** Repairs a site that nginx serves already: with a damaged file, every check of nginx would fail. */
-export function repairSite(r: Recipe<SiteNode>, { run }: SiteNode, site: Site, content: Input<string>): void {
-  if (run.host?.lstat(enabledPath(site))) served(r, site, content)
+export function repairSite(r: Recipe<SiteNode>, site: Site, content: Input<string>): void {
+  r.given(hasEntry(enabledPath(site)), (isServed) => {
+    if (isServed) served(r, site, content)
+  })
 }
 
 /** Declares default sites that answer with 404 for host names of no site. */
-function unknownNames(r: Recipe<SiteNode>, { app, nginx: { available, enabled, confDir }, settings }: Site): Handle {
+function unknownNames(r: Recipe<SiteNode>, { app, nginx, settings }: Site): Handle {
+  const { available, enabled, confDir, answered } = nginx
   const distribution = app.system ? { link: `${enabled}/default`, file: `${available}/default` } : undefined
   const ports = [settings.http_port, settings.https_port]
-  return nginx_default_sites(r, { app: app.name, enabled, confDir, ports, ...(distribution && { distribution }) })
+  return nginx_default_sites(r, {
+    app: app.name,
+    enabled,
+    confDir,
+    ports,
+    answered: [...answered],
+    ...(distribution && { distribution }),
+  })
 }
 
 const setUp = ({ config }: Nginx): Check => ({
@@ -127,8 +140,8 @@ const setUp = ({ config }: Nginx): Check => ({
 /** Enables Debian's unit: if it were disabled, the site would be down after the next boot. */
 function startsWithHost(r: Recipe<SiteNode>, nginx: Nginx): void {
   const { name, provider } = nginx.reload
-  if (provider.kind === 'supervisor' || r.has('service', name)) return
-  service(r, { name, provider, enabled: true, onlyIf: setUp(nginx) })
+  if (provider.kind === 'supervisor') return
+  r.unlessDeclared('service', name, () => void service(r, { name, provider, enabled: true, onlyIf: setUp(nginx) }))
 }
 
 interface ReloadOptions {
@@ -154,7 +167,7 @@ function reload(
     when,
     onlyIf: setUp(nginx),
     ...(start ? {} : { start }),
-    ...(force === undefined ? {} : { force }),
+    ...omitUndefined({ force }),
   })
 }
 

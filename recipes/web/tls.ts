@@ -5,22 +5,12 @@ import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import type { SiteNode } from '../node.ts'
-import { isSet } from '../site/attribute_reader.ts'
-import type { AppAttributes } from '../site/site_attributes.ts'
 import { checkInside, type Nginx } from './nginx.ts'
 
 /** The paths of a certificate. */
 export interface Certificate {
   readonly chain: string
   readonly key: string
-}
-
-/** Returns key and certificates as one text, so that one write replaces both; null if the app has none. */
-export function givenCertificate(own: AppAttributes): string | null {
-  const { ssl_support, ssl_certificate, ssl_certificate_key, ssl_certificate_ca } = own
-  if (ssl_support !== true || !isSet(ssl_certificate) || !isSet(ssl_certificate_key)) return null
-  const parts = [ssl_certificate_key, ssl_certificate, ssl_certificate_ca].filter(isSet)
-  return `${parts.map((part) => part.trim()).join('\n')}\n`
 }
 
 /** Writes the file of a given certificate; nginx checks that key and certificate match. */

@@ -63,7 +63,7 @@ export function rewriteLines(
 /** Adds a member to groups, as `usermod --append --groups` does. */
 export function joinGroups(host: Host, groups: readonly string[], member: string): void {
   rewriteLines(host, '/etc/group', ([name = '', password = '', gid = '', members = '']) => {
-    const before = members.split(',').filter((one) => one !== '')
+    const before = members.split(',').filter((member) => member !== '')
     const after = groups.includes(name) && !before.includes(member) ? [...before, member] : before
     return [name, password, gid, after.join(',')]
   })

@@ -186,10 +186,10 @@ function movesHome(host: Host, props: Props): boolean {
 }
 
 function makeHome(host: Host, props: Props): void {
-  const account = readAccounts(host).find((one) => one.name === props.name)
+  const account = readAccounts(host).find((entry) => entry.name === props.name)
   if (!managesHome(props) || account === undefined || host.stat(account.home) !== null) return
   makeParents(host, dirname(account.home))
-  const group = readGroups(host).find((one) => one.gid === account.gid)
+  const group = readGroups(host).find((entry) => entry.gid === account.gid)
   host.makeDirectory(account.home, { mode: '0755', owner: account.name, group: group?.name })
 }
 
@@ -228,7 +228,7 @@ function primaryGroup(host: Host, props: Props, before: number | undefined, uid:
 }
 
 function predictRemoval(host: Host, props: Props): void {
-  const account = readAccounts(host).find((one) => one.name === props.name)
+  const account = readAccounts(host).find((entry) => entry.name === props.name)
   if (account && props.manageHome) host.remove(account.home)
   rewriteLines(host, '/etc/passwd', (fields) => (fields[0] === props.name ? null : fields))
   rewriteLines(host, '/etc/group', (fields) => {

@@ -39,12 +39,12 @@ export class BalancerLookup {
 
   /** Finds the server at all balancers that answer. */
   async findAtAll(server: string): Promise<ServerAtBalancer[]> {
-    const found: ServerAtBalancer[] = []
+    const places: ServerAtBalancer[] = []
     for (const client of this.clients) {
       const place = await this.findServer(client, server)
-      if (place) found.push(place)
+      if (place) places.push(place)
     }
-    return found
+    return places
   }
 
   /** Looks at a balancer again, for a few seconds: it answered a moment ago and may be reloading. */
@@ -103,7 +103,7 @@ export class BalancerLookup {
   }
 
   private select(client: BalancerClient, name: string, servers: readonly BalancerServer[]): ServerAtBalancer | null {
-    const now = servers.find((one) => one.name === name)
+    const now = servers.find((server) => server.name === name)
     if (now === undefined) {
       const message = `the balancer at ${client.label} has no server ${name}, so nothing is drained there (run converge configure on its host)`
       // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
@@ -111,7 +111,7 @@ export class BalancerLookup {
       if (this.verb === 'restart' && !this.idle.has(name)) this.reporter.warn(message)
       return null
     }
-    const others = servers.filter((one) => one.backend === now.backend && one.name !== name)
+    const others = servers.filter((server) => server.backend === now.backend && server.name !== name)
     return { client, now, others }
   }
 }

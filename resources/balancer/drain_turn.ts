@@ -31,6 +31,11 @@ export interface DrainRules {
   readonly waitLimit: Duration
   /** How long a restart may take on another host: until then a drained server is expected back. */
   readonly restartLimit: Duration
+  /**
+   * Servers of hosts that the rollout cannot reach: while one of them is down, only the last server that is up waits
+   * for it. Default: none.
+   */
+  readonly absent?: ReadonlySet<string> | undefined
 }
 
 export interface DrainTurnPorts {
@@ -38,6 +43,8 @@ export interface DrainTurnPorts {
   /** Servers of this run that are drained now, each with a promise that settles when the server is ready again. */
   readonly drained: ReadonlyMap<string, Promise<unknown>>
   readonly isStopped: () => boolean
+  /** Texts that another server of this run has reported already. */
+  readonly reported: Set<string>
   readonly reporter: Pick<Context, 'progress' | 'warn'>
 }
 
@@ -93,7 +100,7 @@ export class DrainTurn {
    * @returns whether this server must take visitors again
    */
   async hasOvertaken(): Promise<boolean> {
-    const isFirst = (one: BalancerServer) => this.isForeign(one) && one.setAside && one.name < this.server
+    const isFirst = (other: BalancerServer) => this.isForeign(other) && other.setAside && other.name < this.server
     const places = await this.ports.find()
     return places.some(
       (place) => place.now.setAside && !place.now.checked && this.isLastServer(place) && place.others.some(isFirst),
@@ -106,11 +113,11 @@ export class DrainTurn {
 
   private async waitForOthers(): Promise<readonly ServerAtBalancer[] | null> {
     for (;;) {
-      const found = await this.ports.find()
+      const places = await this.ports.find()
       if (this.ports.isStopped()) return null
-      this.noteStates(found)
-      const serversToAwait = found.flatMap((place) => (place.now.admin === 'ready' ? this.serversToAwait(place) : []))
-      if (serversToAwait.length === 0) return found
+      this.noteStates(places)
+      const serversToAwait = places.flatMap((place) => (place.now.admin === 'ready' ? this.serversToAwait(place) : []))
+      if (serversToAwait.length === 0) return places
       const own = [...this.ports.drained.values()]
       const names = [...new Set(serversToAwait.map(({ name }) => name))].join(', ')
       this.reportOnce(`${this.server} waits until ${own.length > 0 ? 'another one' : names} is back`)
@@ -124,22 +131,39 @@ export class DrainTurn {
     const out = this.expectedBack(place)
     const waited = this.clock.passed - this.lastChange
     if (this.isLastServer(place)) return this.ports.drained.size > 0 || waited < this.rules.restartLimit.ms ? out : []
-    const isFull = out.length >= countUnavailable(this.rules.maxUnavailable, place.others.length + 1)
-    return isFull && waited < this.rules.waitLimit.ms ? out : []
+    const most = countUnavailable(this.rules.maxUnavailable, place.others.length + 1)
+    if (out.length < most || waited >= this.rules.waitLimit.ms) return []
+    const reachable = out.filter((other) => !this.isAbsent(other))
+    if (reachable.length >= most) return reachable
+    this.reportAbsent(out.filter((other) => this.isAbsent(other)))
+    return []
+  }
+
+  /** Whether the server is down on a host that the rollout cannot reach; one that is up may be set ready by its own run. */
+  private isAbsent({ name, up }: BalancerServer): boolean {
+    return !up && this.rules.absent?.has(name) === true
+  }
+
+  private reportAbsent(servers: readonly BalancerServer[]): void {
+    const names = servers.map(({ name }) => name).join(', ')
+    const text = `not waiting for ${names}: the rollout cannot reach ${servers.length === 1 ? 'its host' : 'their hosts'}`
+    if (this.ports.reported.has(text)) return
+    this.ports.reported.add(text)
+    this.ports.reporter.progress(text)
   }
 
   private othersWithVisitors({ client, others }: ServerAtBalancer): readonly BalancerServer[] {
-    return others.filter((one) => one.takesVisitors && !this.isClaimed(client, one))
+    return others.filter((other) => other.takesVisitors && !this.isClaimed(client, other))
   }
 
   /** Returns other servers that take no visitors, or soon will not, and are expected back. */
   private expectedBack(place: ServerAtBalancer): readonly BalancerServer[] {
     const taking = new Set(this.othersWithVisitors(place))
-    const isRecent = (one: BalancerServer) => one.unchangedFor * 1000 < this.rules.restartLimit.ms
-    return place.others.filter((one) => {
-      if (taking.has(one)) return false
-      if (!this.isForeign(one)) return this.ports.drained.has(one.name)
-      return one.takesVisitors || isRecent(one)
+    const isRecent = (other: BalancerServer) => other.unchangedFor * 1000 < this.rules.restartLimit.ms
+    return place.others.filter((other) => {
+      if (taking.has(other)) return false
+      if (!this.isForeign(other)) return this.ports.drained.has(other.name)
+      return other.takesVisitors || isRecent(other)
     })
   }
 
@@ -147,9 +171,9 @@ export class DrainTurn {
     return !this.rules.own.has(name)
   }
 
-  private isClaimed(client: BalancerClient, one: BalancerServer): boolean {
-    const key = `${client.label} ${one.name}`
-    if (!one.claimed) {
+  private isClaimed(client: BalancerClient, server: BalancerServer): boolean {
+    const key = `${client.label} ${server.name}`
+    if (!server.claimed) {
       this.claims.delete(key)
       return false
     }
@@ -177,7 +201,7 @@ export class DrainTurn {
   private refuseLast(place: ServerAtBalancer): void {
     const { client, now, others } = place
     if (now.admin !== 'ready' || !this.isLastServer(place)) return
-    const foreign = others.filter((one) => this.isForeign(one))
+    const foreign = others.filter((other) => this.isForeign(other))
     const drained = foreign.filter(({ setAside }) => setAside).map(({ name }) => name)
     if (drained.length > 0)
       throw new ConvergeError(
@@ -192,7 +216,7 @@ export class DrainTurn {
     if (down.length === 0) this.ports.reporter.progress(`${text}: restarted without draining`)
     else
       this.ports.reporter.warn(
-        `${text}: restarted without draining, since ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down (start ${down.length === 1 ? 'it' : 'them'}, so that visitors get no errors at the next restart)`,
+        `${text}: visitors get errors while it restarts, since ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down (start ${down.length === 1 ? 'it' : 'them'} before the next restart)`,
       )
   }
 
@@ -200,14 +224,14 @@ export class DrainTurn {
    * Claims the turn at all places.
    * @returns the places as they are now; `lost` if another server goes first; null if the run has been stopped
    */
-  private async claim(found: readonly ServerAtBalancer[]): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
+  private async claim(places: readonly ServerAtBalancer[]): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     const claimed: BalancerClient[] = []
-    for (const place of found) {
+    for (const place of places) {
       const { client, now, others } = place
-      const isContested = others.some((one) => this.isForeign(one)) && !this.isLastServer(place)
+      const isContested = others.some((other) => this.isForeign(other)) && !this.isLastServer(place)
       if (now.admin === 'ready' && now.checked && isContested && (await this.claimAt(client))) claimed.push(client)
     }
-    if (claimed.length === 0) return found
+    if (claimed.length === 0) return places
     const again = await this.waitForRivals()
     if (again === null || again === 'lost') for (const client of claimed) await this.withdraw(client)
     return again
@@ -219,7 +243,7 @@ export class DrainTurn {
       const places = await this.ports.find()
       if (this.ports.isStopped()) return null
       const rivals = places.flatMap(({ client, others }) =>
-        others.filter((one) => this.isForeign(one) && one.takesVisitors && this.isClaimed(client, one)),
+        others.filter((other) => this.isForeign(other) && other.takesVisitors && this.isClaimed(client, other)),
       )
       if (rivals.some(({ name }) => name < this.server)) return 'lost'
       if (rivals.length > 0) await this.clock.pause(rivalPause)

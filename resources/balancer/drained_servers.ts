@@ -27,29 +27,29 @@ export function balancersWithDrainRecord(host: HostReader, balancers: readonly B
 /**
  * Finds the balancers where a server must be set ready. Only balancers with a record are asked. One that does not
  * answer balances no visitors: this reports a warning, and the next run asks it again.
- * @param which decides about a server that the balancer knows; default: all
+ * @param isIncluded decides about a server that the balancer knows; default: all
  */
 export async function balancersStillDraining(
   host: HostReader,
   balancers: readonly Balancer[],
   server: string,
   { warn }: Pick<Context, 'warn'>,
-  which: (one: BalancerServer) => boolean = () => true,
+  isIncluded: (server: BalancerServer) => boolean = () => true,
 ): Promise<string[]> {
-  const found: string[] = []
+  const names: string[] = []
   for (const balancer of balancers) {
     if (!isDrainedByUs(host, balancer, server)) continue
     try {
       const ask = () => new BalancerReader(host, balancer).servers()
       const one = (await host.cached(`servers of ${balancerName(balancer)}`, ask)).find(({ name }) => name === server)
-      if (one === undefined || which(one)) found.push(balancerName(balancer))
+      if (one === undefined || isIncluded(one)) names.push(balancerName(balancer))
     } catch (error) {
       const { message, hint } = requireUnreachable(error)
       const hinted = hint === undefined ? '' : ` (${hint})`
       warn(`${message}; the next run that reaches it sets the servers ready again${hinted}`)
     }
   }
-  return found
+  return names
 }
 
 /** Predicts for a dry run that the server is ready at all balancers. */

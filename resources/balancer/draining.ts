@@ -23,6 +23,7 @@ export class ServerDrainer {
   private readonly lookup: BalancerLookup
   /** Servers that are drained now, each with a promise that settles when the server is ready again. */
   private readonly drained = new Map<string, Promise<unknown>>()
+  private readonly reported = new Set<string>()
   /** The end of the previous turn: a server looks at the others and leaves before the next one looks. */
   private turn: Promise<unknown> = Promise.resolve()
 
@@ -113,6 +114,7 @@ export class ServerDrainer {
       find,
       drained: this.drained,
       isStopped: stopped,
+      reported: this.reported,
       reporter: this.reporter,
     })
     for (;;) {

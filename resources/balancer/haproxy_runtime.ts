@@ -62,7 +62,7 @@ export class BalancerReader {
    * @throws BALANCER_UNREACHABLE if HAProxy does not answer, BALANCER_REFUSED for an unexpected answer
    */
   async servers(): Promise<BalancerServer[]> {
-    const answer = await reach(this.label, () => this.reading.ask(message(this.balancer, everything)))
+    const answer = await reach(this.label, () => this.reading.querySocket(message(this.balancer, everything)))
     const [states = '', stats = ''] = answer.split(/^(?=# pxname,)/m)
     const found = parseServers(states, stats)
     if (found === null) throw refused(this.label, answer)
@@ -127,15 +127,15 @@ export class BalancerClient extends BalancerReader {
     return this.set(server, 'health down', 'state ready', 'health down')
   }
 
-  private set(server: string, ...what: readonly string[]): Promise<void> {
+  private set(server: string, ...settings: readonly string[]): Promise<void> {
     return this.send(
       server,
-      what.map((one) => `set server ${server} ${one}`),
+      settings.map((setting) => `set server ${server} ${setting}`),
     )
   }
 
   private async send(server: string, commands: readonly string[]): Promise<void> {
-    const answer = await reach(this.label, () => this.host.tell(message(this.balancer, commands.join('; '))))
+    const answer = await reach(this.label, () => this.host.sendToSocket(message(this.balancer, commands.join('; '))))
     if (answer.trim() !== '') throw refused(this.label, answer, server)
   }
 }
@@ -152,14 +152,14 @@ const reasons: Readonly<Record<string, string>> = {
   REQUEST_TIMEOUT: `no answer within ${limit}`,
 }
 
-async function reach(where: string, talk: () => Promise<string>): Promise<string> {
+async function reach(address: string, exchange: () => Promise<string>): Promise<string> {
   try {
-    return await talk()
+    return await exchange()
   } catch (thrown) {
     const error = asConvergeError(thrown)
     // An error that does not concern the connection, such as a dry run that may not do this.
     if (error.code === 'INTERNAL' || error.code === 'NOT_PREDICTABLE') throw thrown
-    throw new ConvergeError(`the balancer at ${where} cannot be asked: ${reasons[error.code] ?? error.message}`, {
+    throw new ConvergeError(`the balancer at ${address} cannot be asked: ${reasons[error.code] ?? error.message}`, {
       code: 'BALANCER_UNREACHABLE',
       hint:
         error.code === 'EACCES'
@@ -170,19 +170,21 @@ async function reach(where: string, talk: () => Promise<string>): Promise<string
   }
 }
 
-function refused(where: string, answer: string, server?: string): ConvergeError {
-  const said = answer.trim().split('\n')[0] ?? ''
-  if (/^Permission denied/.test(said))
-    return new ConvergeError(`the balancer at ${where} refuses commands: ${said}`, {
+function refused(address: string, answer: string, server?: string): ConvergeError {
+  const response = answer.trim().split('\n')[0] ?? ''
+  if (/^Permission denied/.test(response))
+    return new ConvergeError(`the balancer at ${address} refuses commands: ${response}`, {
       code: 'BALANCER_DENIED',
       hint: 'add "level admin" to the line "stats socket" of haproxy.cfg, then reload haproxy',
     })
-  if (server !== undefined && /^(No such|Can't find|Require)/.test(said))
-    return new ConvergeError(`the balancer at ${where} has no server ${server}: ${said}`, {
+  if (server !== undefined && /^(No such|Can't find|Require)/.test(response))
+    return new ConvergeError(`the balancer at ${address} has no server ${server}: ${response}`, {
       code: 'NO_SERVER',
       hint: 'correct the name: converge balancer list shows the servers of the balancer',
     })
-  return new ConvergeError(`the balancer at ${where} answered: ${said || 'nothing'}`, { code: 'BALANCER_REFUSED' })
+  return new ConvergeError(`the balancer at ${address} answered: ${response || 'nothing'}`, {
+    code: 'BALANCER_REFUSED',
+  })
 }
 
 /** Parses the output of the two commands; null if the output has another format. */

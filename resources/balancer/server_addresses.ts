@@ -26,12 +26,12 @@ export type Addresses = ReadonlyMap<string, readonly string[] | null>
  * themselves.
  */
 export async function addressesOf(host: HostReader, names: readonly string[]): Promise<Addresses> {
-  const known = new Map<string, readonly string[] | null>()
+  const addresses = new Map<string, readonly string[] | null>()
   const add = async (name: string) => {
-    known.set(name, isAddress(name) ? [name] : await host.cached(`addresses of ${name}`, () => lookUp(host, name)))
+    addresses.set(name, isAddress(name) ? [name] : await host.cached(`addresses of ${name}`, () => lookUp(host, name)))
   }
   await Promise.all([...new Set(names)].map(add))
-  return known
+  return addresses
 }
 
 async function lookUp(host: HostReader, name: string): Promise<string[] | null> {

@@ -2,9 +2,11 @@
 import * as z from 'zod'
 import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { absolutePath, duration, minutes } from '../../core/model/units.ts'
+import { absolutePath, duration, minutes, systemText } from '../../core/model/units.ts'
 
-export const commandProp = z.union([z.string().min(1), z.array(z.string()).min(1)])
+export const commandProp = z
+  .union([systemText.min(1), z.array(systemText).min(1)])
+  .refine((command) => command[0] !== '', { error: 'a command whose first word is a program' })
 
 /** The properties of every resource that runs code from a repository. */
 export const appCommandProps = {
@@ -14,7 +16,7 @@ export const appCommandProps = {
   group: z.string().min(1).optional().describe('Group it runs as; default: that of the account'),
   allowRoot: z.boolean().default(false).describe('Let it run as root; default false. Cookbook: allow_root'),
   environment: z
-    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
+    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), systemText)
     .default({})
     .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
   timeout: duration.default(() => minutes(30)).describe('Time limit of the build; default 30 minutes'),
@@ -39,10 +41,10 @@ interface Runs {
 }
 
 /** Rejects root for code from a repository: anyone who can push to it would own the host. */
-export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, what: string): void {
+export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, purpose: string): void {
   const account = user === undefined ? host.self : host.account(user)
   if (account?.uid !== 0 || allowRoot) return
-  throw new ConvergeError(`${what} would run as ${account.name}, and with it whatever is pushed to the repository`, {
+  throw new ConvergeError(`${purpose} would run as ${account.name}, and with it whatever is pushed to the repository`, {
     code: 'APP_AS_ROOT',
     hint: 'set user to the account of the app, such as deploy; to run it as root, set allowRoot',
   })

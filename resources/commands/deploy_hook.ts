@@ -4,7 +4,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
-import { clientScript } from '../zope/own_cache.ts'
+import { clientScript } from '../zope/temporary_cache.ts'
 import {
   appCommandProps,
   commandOptions,
@@ -66,18 +66,18 @@ function isExecutable(host: HostReader, path: string): boolean {
   return stat?.kind === 'file' && (Number.parseInt(stat.mode, 8) & 0o111) !== 0
 }
 
-async function runHook(host: Host, given: Props, file: string, context: Context): Promise<void> {
-  const { app, hook, directory, commit = '' } = given
+async function runHook(host: Host, props: Props, file: string, context: Context): Promise<void> {
+  const { app, hook, directory, commit = '' } = props
   const path = `${directory}/deploy/${file}`
-  if (!isExecutable(host, path) && !isScript(file)) return context.warn(reasonNotToRun(host, given, file))
-  refuseRoot(host, given, `deploy/${file}`)
+  if (!isExecutable(host, path) && !isScript(file)) return context.warn(reasonNotToRun(host, props, file))
+  refuseRoot(host, props, `deploy/${file}`)
   requireTarget(host, path)
-  const client = given.zope ? clientScript(host, directory, { owner: given.user, group: given.group }) : null
-  const environment = { ...deployVariables(given, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
-  const options = commandOptions(given, { environment, onLine: context.progress })
+  const client = props.zope ? clientScript(host, directory, { owner: props.user, group: props.group }) : null
+  const environment = { ...deployVariables(props, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
+  const options = commandOptions(props, { environment, onLine: context.progress })
   if (isExecutable(host, path)) return void (await host.run([path], options))
   // Read with the account that runs the hook: a link to a file that only root may read stays unreadable.
-  const account = given.user === undefined ? host.self : host.account(given.user)
+  const account = props.user === undefined ? host.self : host.account(props.user)
   const text = host.readText(path, { limit: longestHook, origin: { path, by: account?.uid ?? null } })
   if (text === null)
     throw new ConvergeError(`${path} was removed while the deploy was running`, {
@@ -124,25 +124,25 @@ export const deploy_hook = defineResource(
     when: 'cause',
   },
   {
-    read: (host, given): State => ({
-      file: isCurrentRelease(host, given.current, given.directory) ? null : findHookFile(host, given),
-      ranFor: host.recorded(recordName(given)),
+    read: (host, props): State => ({
+      file: isCurrentRelease(host, props.current, props.directory) ? null : findHookFile(host, props),
+      ranFor: host.recorded(recordName(props)),
     }),
     desired: ({ directory }, { file, ranFor }, { cause }): State => ({
       file,
       ranFor: file === null ? ranFor : digestOf([directory, cause]),
     }),
-    async apply(host, given, { desired }, context) {
+    async apply(host, props, { desired }, context) {
       if (desired.file === null) return
-      await runHook(host, given, desired.file, context)
-      host.record(recordName(given), desired.ranFor ?? '')
+      await runHook(host, props, desired.file, context)
+      host.record(recordName(props), desired.ranFor ?? '')
     },
     words: (_, { desired }) => `run deploy/${desired.file}`,
-    predict(host, given, { desired }) {
-      refuseRoot(host, given, `deploy/${desired.file}`)
+    predict(host, props, { desired }) {
+      refuseRoot(host, props, `deploy/${desired.file}`)
       if (desired.file !== null && isScript(desired.file))
-        requireTarget(host, `${given.directory}/deploy/${desired.file}`)
-      host.record(recordName(given), desired.ranFor ?? '')
+        requireTarget(host, `${props.directory}/deploy/${desired.file}`)
+      host.record(recordName(props), desired.ranFor ?? '')
     },
   },
 )

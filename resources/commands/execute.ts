@@ -4,19 +4,18 @@ import type { HostReader } from '../../core/host/types.ts'
 import { noAccount, onlyRoot } from '../../core/model/account_errors.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
-import { absolutePath, duration } from '../../core/model/units.ts'
+import { absolutePath, duration, systemText } from '../../core/model/units.ts'
+import { commandProp } from './app_command.ts'
 
 const props = z.strictObject({
-  command: z
-    .union([z.string().min(1), z.array(z.string()).min(1)])
-    .describe('Program and arguments as a list, run as they are; or one string for /bin/sh -c'),
+  command: commandProp.describe('Program and arguments as a list, run as they are; or one string for /bin/sh -c'),
   name: z.string().min(1).optional().describe('Its name in reports and records; default: the command'),
   creates: absolutePath.optional().describe('A path that the command creates: if it exists, the command does not run'),
   cwd: absolutePath.optional().describe('Directory it runs in; default: /'),
   user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
   group: z.string().min(1).optional().describe('Group it runs as; default: the primary group of `user`'),
   environment: z
-    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
+    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), systemText)
     .optional()
     .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
   accept: z
@@ -43,7 +42,7 @@ type State = z.output<typeof state>
 /**
  * Completed executions, by their context: without `creates` and `when`, nothing else records that the command has run.
  */
-const done = new WeakSet<Context>()
+const executed = new WeakSet<Context>()
 
 export const execute = defineResource(
   {
@@ -68,7 +67,7 @@ export const execute = defineResource(
       }
     },
     desired({ creates }, now, context): State {
-      const always = creates === undefined && context.cause === null && !done.has(context)
+      const always = creates === undefined && context.cause === null && !executed.has(context)
       const due = always || now.creates === 'absent' || now.cause !== context.cause
       if (!due) return now
       return { creates: creates === undefined ? null : 'present', cause: context.cause, runs: now.runs + 1 }
@@ -92,7 +91,7 @@ export const execute = defineResource(
           hint: 'correct the path of creates, or the command',
         })
       if (context.cause !== null) host.record(context.name, context.cause)
-      done.add(context)
+      executed.add(context)
     },
     predict(host, props, { desired }, context) {
       requireAccount(host, props)

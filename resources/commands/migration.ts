@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
-import { withOwnCache } from '../zope/own_cache.ts'
+import { withOwnCache } from '../zope/temporary_cache.ts'
 import {
   appCommandProps,
   commandProp,
@@ -56,24 +56,24 @@ export const migration = defineResource(
     state,
   },
   {
-    read: (host, given) => ({
-      migratedFor: host.recorded(recordKey(given)),
-      live: isCurrentRelease(host, given.current, given.directory),
+    read: (host, props) => ({
+      migratedFor: host.recorded(recordKey(props)),
+      live: isCurrentRelease(host, props.current, props.directory),
     }),
     desired: ({ commit, command }, now) => (now.live ? now : { ...now, migratedFor: digestOf([commit, command]) }),
-    async apply(host, given, { desired }, context) {
-      refuseRoot(host, given, 'the migration')
-      const { directory, user: owner, group, zope } = given
-      const environment = deployVariables(given, 'migrate')
-      const migrate = () => runAppCommand(host, given, given.command, { onLine: context.progress, environment })
+    async apply(host, props, { desired }, context) {
+      refuseRoot(host, props, 'the migration')
+      const { directory, user: owner, group, zope } = props
+      const environment = deployVariables(props, 'migrate')
+      const migrate = () => runAppCommand(host, props, props.command, { onLine: context.progress, environment })
       if (zope) await withOwnCache(host, directory, { owner, group }, migrate)
       else await migrate()
-      host.record(recordKey(given), desired.migratedFor ?? '')
+      host.record(recordKey(props), desired.migratedFor ?? '')
     },
     words: ({ commit }) => `migrate to ${commit.slice(0, 12)}`,
-    predict(host, given, { desired }) {
-      refuseRoot(host, given, 'the migration')
-      host.record(recordKey(given), desired.migratedFor ?? '')
+    predict(host, props, { desired }) {
+      refuseRoot(host, props, 'the migration')
+      host.record(recordKey(props), desired.migratedFor ?? '')
     },
   },
 )

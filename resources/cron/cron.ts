@@ -14,7 +14,7 @@ import { checkSchedule } from './cron_schedule.ts'
 import { begin, end, parseCrontab } from './crontab.ts'
 import { cronParts } from './usercrontab.ts'
 
-const oneLine = (what: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${what} on one line` })
+const oneLine = (name: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${name} on one line` })
 
 const props = z
   .strictObject({
@@ -36,10 +36,10 @@ const props = z
       .describe('Command for /bin/sh; percent signs are escaped for cron; required unless absent'),
     part: z
       .strictObject({
-        name: z.string().min(1),
-        release: absolutePath,
-        current: absolutePath,
-        log: absolutePath.optional(),
+        name: z.string().min(1).describe('Name of the part'),
+        release: absolutePath.describe('Directory of the release'),
+        current: absolutePath.describe('Link to the current release; commands of the part start there'),
+        log: absolutePath.optional().describe('File that the output of the job is appended to; default: cron mails it'),
       })
       .optional()
       .describe(
@@ -97,8 +97,8 @@ export const cron = defineResource(
       const found = host.isRoot ? readFile(host, cronFilePath(props.name)) : await readBlock(host, props.name)
       return props.part === undefined ? found : { ...found, stated: declaredByRelease(host, props.part) }
     },
-    desired(given, { stated, ...now }): State {
-      const wanted = wantedState(given, stated ?? null, now)
+    desired(props, { stated, ...now }): State {
+      const wanted = wantedState(props, stated ?? null, now)
       return stated === undefined ? wanted : { ...wanted, stated }
     },
     async apply(host, props, change) {
@@ -113,21 +113,21 @@ export const cron = defineResource(
   },
 )
 
-function wantedState(given: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
+function wantedState(props: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
   if (kind === 'directory')
     throw new ConvergeError(`${place} is a directory, but a cron job was declared`, {
       code: 'IN_THE_WAY',
       hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
     })
-  if (given.absent || stated?.enabled === false) return { place, ...nothing }
-  const job = stated === null ? given : { ...given, schedule: stated.schedule, command: stated.command }
+  if (props.absent || stated?.enabled === false) return { place, ...nothing }
+  const job = stated === null ? props : { ...props, schedule: stated.schedule, command: stated.command }
   if (place === 'crontab') return { place, kind: 'block', content: blockText(job), mode: null, owner: null }
   return { place, kind: 'file', content: fileText(job), ...rootsOwn }
 }
 
 /** Returns the job that a part of the buildout declares; null also if cron would reject its schedule. */
 function declaredByRelease(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
-  const part = cronParts(host, paths).find((one) => one.name === name)
+  const part = cronParts(host, paths).find((job) => job.name === name)
   if (part === undefined || checkSchedule(part.times) !== null) return null
   const { times: schedule, enabled } = part
   // Undo the escapes of crontab(5).
@@ -202,10 +202,10 @@ function sortedEntries(map: Readonly<Record<string, string>>): [string, string][
  * Checks a text of the job.
  * @throws INVALID_PROP for text that cron cannot represent
  */
-function escapeValue(what: string, text: string, writes: Writer, hint: string): string {
+function escapeValue(name: string, text: string, writes: Writer, hint: string): string {
   const refusal = refusalOf(writes, text)
   if (refusal === null) return writes(text)
-  throw new ConvergeError(`${what}: ${refusal.message}`, { code: 'INVALID_PROP', hint })
+  throw new ConvergeError(`${name}: ${refusal.message}`, { code: 'INVALID_PROP', hint })
 }
 
 const checkedCommand = (command: string) =>

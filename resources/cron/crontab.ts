@@ -19,8 +19,8 @@ export interface Crontab {
  */
 export function parseCrontab(text: string, name: string): Crontab {
   const lines = text.split('\n')
-  // An editor may have left blanks at the end of a marker.
-  const marks = lines.map((line) => line.trimEnd())
+  // An editor may have left blanks around a marker.
+  const marks = lines.map((line) => line.trim())
   const [rest, blocks]: [string[], string[]] = [[], []]
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] ?? ''
@@ -38,9 +38,11 @@ export function parseCrontab(text: string, name: string): Crontab {
   return { blocks: blocks.length === 0 ? null : blocks.join(''), rest: rest.join('\n') }
 }
 
+const commentOrVariable = /^\s*(?:#|(["']?)\w+\1\s*=|$)/
+
 /** Returns the lines in a block that others have added: only the first job is converge's. */
 function linesOfOthers(inside: readonly string[]): string[] {
-  const own = inside.findIndex((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
+  const own = inside.findIndex((line) => !commentOrVariable.test(line))
   return inside.filter((line, index) => index !== own && line.trim() !== '')
 }
 

@@ -65,16 +65,16 @@ export const release_crontab = defineResource(
     state,
   },
   {
-    async read(host, given) {
-      const text = mayHaveEntries(host, given) ? await readAccountCrontab(host, given.user) : null
+    async read(host, props) {
+      const text = mayHaveEntries(host, props) ? await readAccountCrontab(host, props.user) : null
       if (text === null) return { entries: [], scheduled: [] }
-      return { entries: [...findOwnEntries(host, given, text).own], scheduled: scheduledLines(host, given) }
+      return { entries: [...findOwnEntries(host, props, text).own], scheduled: scheduledLines(host, props) }
     },
     desired: (_, { scheduled }) => ({ entries: scheduled, scheduled }),
-    async apply(host: Host, given, { desired }) {
-      const text = (await readAccountCrontab(host, given.user)) ?? ''
-      const lines = [...findOwnEntries(host, given, text).rest, ...desired.entries]
-      await writeAccountCrontab(host, given.user, lines.map((line) => `${line}\n`).join(''))
+    async apply(host: Host, props, { desired }) {
+      const text = (await readAccountCrontab(host, props.user)) ?? ''
+      const lines = [...findOwnEntries(host, props, text).rest, ...desired.entries]
+      await writeAccountCrontab(host, props.user, lines.map((line) => `${line}\n`).join(''))
     },
     predict: () => undefined,
   },

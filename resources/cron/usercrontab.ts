@@ -3,9 +3,9 @@
  * account's crontab.
  */
 import { posix } from 'node:path'
+import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { readDisposable } from '../../core/model/file_errors.ts'
-import { resolvedPath } from '../files/mounts.ts'
 
 /** A part of a release that schedules a job. */
 export interface CronPart {
@@ -131,7 +131,8 @@ function ownedDirectories(host: HostReader, { releases, current, release }: AppP
   const now = release === null ? [] : givenAndRealPath(host, release)
   const named = new RegExp(`(?:${directories.map(escapePattern).join('|')})/[\\w.-]+`, 'g')
   return {
-    directory: (path: string) => links.includes(path) || directories.some((one) => path.startsWith(`${one}/`)),
+    directory: (path: string) =>
+      links.includes(path) || directories.some((directory) => path.startsWith(`${directory}/`)),
     line(text: string): boolean {
       if (/^\s*#/.test(text)) return false
       return [...text.matchAll(named)].some(([path]) => !now.includes(path))

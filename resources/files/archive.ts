@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { describeFileKind } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -82,7 +83,7 @@ export const archive = defineResource(
         props.purge || props.merge ? digestOf([props.url, props.sha256?.toLowerCase() ?? null, context.cause]) : null
       if (now.kind === 'filled' && now.source === source) return now
       if (now.kind === 'link' || now.kind === 'file' || now.kind === 'other')
-        throw new ConvergeError(`${props.into} is a ${now.kind}, but a directory was declared`, {
+        throw new ConvergeError(`${props.into} is ${describeFileKind(now.kind)}, but a directory was declared`, {
           code: 'IN_THE_WAY',
           hint:
             now.kind === 'link'
@@ -94,7 +95,7 @@ export const archive = defineResource(
     async apply(host, props, { desired }, context) {
       const parent = checkedSource(host, props)
       if (props.merge) return merge(host, props, desired, context)
-      const beside = (what: string) => `${parent}/.${basename(props.into)}.converge-${what}`
+      const beside = (suffix: string) => `${parent}/.${basename(props.into)}.converge-${suffix}`
       const [fetched, unpacked, old] = [beside('archive'), beside('unpacked'), beside('old')]
       // A run that was killed between its two renames left the directory under this name.
       if (host.lstat(props.into) === null && host.lstat(old) !== null) host.rename(old, props.into)
@@ -140,7 +141,7 @@ async function merge(host: Host, props: Props, { source }: State, context: Conte
     for (const left of [fetched, from]) host.remove(left)
   }
   cleanUp()
-  let done: string[] = []
+  let merged: string[] = []
   try {
     const file = await fetch(host, props, fetched, context)
     await unpack(host, { file, into: from, strip: props.strip ?? 0 }, context)
@@ -149,11 +150,11 @@ async function merge(host: Host, props: Props, { source }: State, context: Conte
     const filled = host.list(from).filter((name) => isFilled(host, `${from}/${name}`))
     const { names, out } = mergeEntries(host, { into, from, except, replace: purge })
     if (out.length > 0) context.note(`left out of the archive: ${out.join(', ')}`)
-    done = names.filter((name) => filled.includes(name))
+    merged = names.filter((name) => filled.includes(name))
   } finally {
     cleanUp()
   }
-  host.record(context.name, [source, ...done].join('/'))
+  host.record(context.name, [source, ...merged].join('/'))
 }
 
 /** Marks entries as unknown in a dry run. Missing entries may be added, but only existing ones have a known name. */

@@ -1,11 +1,12 @@
 /** Fails a run before its first change if data is in another directory than the attributes say. */
 import * as z from 'zod'
+import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { type DefaultedQuery, defineQuery } from '../../core/model/query.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { resolvedPath } from './mounts.ts'
 
 const props = z.strictObject({
   what: z.string().min(1).describe('The data, for messages: `database`'),
@@ -29,10 +30,43 @@ export function holdsData(host: HostReader, directory: string, file?: string): b
   })
 }
 
+export interface DataPlaces {
+  /** Directory with the data, if only that one has any, and a link leads to it; null for none. */
+  readonly linked: string | null
+  /** Whether the link is a directory of its own, and whether that has data. */
+  readonly inPlaceOfLink: 'nothing' | 'directory' | 'data'
+  /** Whether the directory from the attribute has data. */
+  readonly isInPlace: boolean
+}
+
+/**
+ * Where the data of a host is.
+ * @param place.link path at which programs find the data
+ */
+export function dataPlacesOf({
+  path,
+  others,
+  file,
+  link,
+}: Pick<Props, 'path' | 'others' | 'file'> & { readonly link: string }): DefaultedQuery<DataPlaces> {
+  return defineQuery({
+    name: `where ${link} leads`,
+    read(host) {
+      const isInPlace = holdsData(host, path, file)
+      const kind = host.lstat(link)?.kind
+      const target = kind === 'link' ? host.readLink(link) : null
+      const linked = others.find((other) => other === target && !isInPlace && holdsData(host, other, file)) ?? null
+      const own = kind === 'directory' ? 'directory' : 'nothing'
+      return { linked, inPlaceOfLink: own === 'directory' && holdsData(host, link) ? 'data' : own, isInPlace }
+    },
+    unread: { linked: null, inPlaceOfLink: 'nothing', isInPlace: false },
+  })
+}
+
 function findElsewhere(host: HostReader, { path, others, file, link }: Props): string | null {
   if (link !== undefined && resolvedPath(host, link) === resolvedPath(host, path)) return null
   const here = resolvedPath(host, path)
-  return others.find((one) => resolvedPath(host, one) !== here && holdsData(host, one, file)) ?? null
+  return others.find((other) => resolvedPath(host, other) !== here && holdsData(host, other, file)) ?? null
 }
 
 function refuseLocation(host: HostReader, { what, path, file, attribute }: Props, other: string): never {
@@ -74,11 +108,11 @@ export const data_location = defineResource(
     state,
   },
   {
-    precheck(host, given) {
-      const other = findElsewhere(host, given)
-      if (other !== null) refuseLocation(host, given, other)
+    precheck(host, props) {
+      const other = findElsewhere(host, props)
+      if (other !== null) refuseLocation(host, props, other)
     },
-    read: (host, given) => ({ elsewhere: findElsewhere(host, given) }),
+    read: (host, props) => ({ elsewhere: findElsewhere(host, props) }),
     desired: (_, now) => now,
     apply: () => undefined,
   },

@@ -3,18 +3,18 @@ import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { describeFileKind } from '../../core/model/file_errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import {
   applyOwnership,
+  noOwnership,
   type OwnershipProps,
   ownershipProps,
   ownershipState,
   readOwnership,
   wantedOwnership,
 } from './ownership.ts'
-
-const nothing = { mode: null, owner: null, group: null }
 
 const state = z.strictObject({ kind: z.enum(['absent', 'directory', 'file', 'link', 'other']), ...ownershipState })
 type State = z.output<typeof state>
@@ -48,9 +48,9 @@ export const directory = defineResource(
       // A directory that a killed run has renamed but not removed must still be removed.
       const left = own === null && props.absent ? host.lstat(asidePath(props.path)) : null
       if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
-      if (own === null) return { kind: 'absent', ...nothing }
+      if (own === null) return { kind: 'absent', ...noOwnership }
       const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
-      if (stat.kind !== 'directory') return { kind: stat.kind, ...nothing }
+      if (stat.kind !== 'directory') return { kind: stat.kind, ...noOwnership }
       if (own.kind === 'link' && !props.absent) refuseForeign(host, props.path)
       // Through a link, only its target has a mode; the owner of the link does not matter.
       return { kind: 'directory', ...readOwnership(host, props, stat) }
@@ -58,7 +58,7 @@ export const directory = defineResource(
     desired(props, now): State {
       if (now.kind !== 'absent' && now.kind !== 'directory')
         throw new ConvergeError(
-          `${props.path} is a ${now.kind}, but a directory was ${props.absent ? 'declared absent' : 'declared'}`,
+          `${props.path} is ${describeFileKind(now.kind)}, but a directory was ${props.absent ? 'declared absent' : 'declared'}`,
           {
             code: 'IN_THE_WAY',
             hint:
@@ -69,7 +69,7 @@ export const directory = defineResource(
                   : 'it is a link that points nowhere: remove it, or make what it points to',
           },
         )
-      return props.absent ? { kind: 'absent', ...nothing } : { kind: 'directory', ...wantedOwnership(props) }
+      return props.absent ? { kind: 'absent', ...noOwnership } : { kind: 'directory', ...wantedOwnership(props) }
     },
     paths: (props) => [props.path],
     apply(host, props, { now }) {

@@ -69,6 +69,13 @@ export const verifyFile = verifyProp
   .optional()
   .describe('A program that checks new content before it replaces the one in use; a failing check leaves that')
 
+/** The property `previous` of files. */
+export const previousFile = absolutePath
+  .optional()
+  .describe(
+    'File whose place a new file takes, such as the same file of the current release: reports show the new file as a diff of it',
+  )
+
 interface Verified extends Target {
   readonly verify?: Verify | undefined
 }
@@ -99,6 +106,7 @@ const props = z
     absent: z.boolean().optional().describe('Remove the file instead; default false'),
     ...ownershipProps,
     verify: verifyFile,
+    previous: previousFile,
     verifiedCopy: absolutePath
       .optional()
       .describe(
@@ -149,6 +157,7 @@ export const file = defineResource(
       if (props.absent === true) removeFile(host, props.path)
       else applyFileState(host, props, props.content ?? '', now)
     },
+    previous: (props) => props.previous,
     replaces: replacedOriginal,
     paths: (props) => [props.path],
     files: (props) =>

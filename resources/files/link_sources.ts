@@ -69,8 +69,8 @@ export const link_sources = defineResource(
   {
     read,
     desired,
-    apply(host, given, { now }) {
-      for (const name of now.missingDirectories) createDirectory(host, `${given.shared}/${name}`, given)
+    apply(host, props, { now }) {
+      for (const name of now.missingDirectories) createDirectory(host, `${props.shared}/${name}`, props)
     },
     words: (_, { now }) => `make ${now.missingDirectories.join(', ')}`,
   },

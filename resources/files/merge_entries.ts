@@ -20,7 +20,7 @@ export function isFilled(host: HostReader, path: string): boolean {
 }
 
 export function isExcepted(name: string, except: readonly string[]): boolean {
-  return except.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one))
+  return except.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern))
 }
 
 /** Restores the entries that a run renamed before it was killed between two renames. */
@@ -43,15 +43,15 @@ export function mergeEntries(host: Host, { into, from, except, replace }: Mergin
   const names = all.filter((name) => !out.includes(name))
   for (const name of names) {
     const path = `${into}/${name}`
-    const there = host.lstat(path)
+    const existing = host.lstat(path)
     // Someone chose the target of a link: the link stays.
-    if (there?.kind === 'link' || (isFilled(host, path) && !replace)) continue
-    if (there !== null) {
+    if (existing?.kind === 'link' || (isFilled(host, path) && !replace)) continue
+    if (existing !== null) {
       const old = `${into}/${oldPrefix}${name}`
-      if (there.kind === 'directory' && host.lstat(`${from}/${name}`)?.kind === 'directory') {
-        host.setMode(`${from}/${name}`, there.mode)
+      if (existing.kind === 'directory' && host.lstat(`${from}/${name}`)?.kind === 'directory') {
+        host.setMode(`${from}/${name}`, existing.mode)
         if (host.isRoot)
-          host.setOwner(`${from}/${name}`, host.accountById(there.uid)?.name, host.groupById(there.gid)?.name)
+          host.setOwner(`${from}/${name}`, host.accountById(existing.uid)?.name, host.groupById(existing.gid)?.name)
       }
       host.rename(path, old)
       host.rename(`${from}/${name}`, path)

@@ -1,6 +1,7 @@
-/** Determines the file system of a path, and resolves its links. */
-import { posix } from 'node:path'
+/** Determines the file system of a path. */
+import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { parseFstabField } from '../../core/text/fstab.ts'
 
 /** Extended regular expression for the types of file systems that several hosts can share. */
 export const networkFileSystems =
@@ -32,32 +33,8 @@ function fileSystemType(host: HostReader, path: string): string | undefined {
 export function readMounts(host: HostReader): Mount[] {
   const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
   return lines.map(([, at = '', type = '', options = '']) => ({
-    at: unescapePath(at),
+    at: parseFstabField(at),
     type,
     options: options.split(','),
   }))
-}
-
-/** Decodes a path of the kernel's table: blanks, tabs, line breaks and backslashes are three octal digits. */
-function unescapePath(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
-}
-
-const mostLinks = 40
-
-/** Returns the path with all links followed; a part that does not exist stays unchanged. */
-export function resolvedPath(host: HostReader, path: string): string {
-  let due = posix.normalize(path).split('/').filter(Boolean)
-  let real = ''
-  for (let links = 0; due.length > 0; ) {
-    const next = `${real}/${due.shift()}`
-    if (host.lstat(next)?.kind !== 'link' || links++ >= mostLinks) {
-      real = next
-      continue
-    }
-    const target = posix.resolve(real || '/', host.readLink(next) ?? '')
-    due = [...target.split('/').filter(Boolean), ...due]
-    real = ''
-  }
-  return real || '/'
 }

@@ -3,7 +3,7 @@
  * them.
  */
 import * as z from 'zod'
-import type { FileStat, Host, HostReader } from '../../core/host/types.ts'
+import type { FileStat, Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { fileMode } from '../../core/model/units.ts'
 
 export const ownershipProps = {
@@ -38,6 +38,18 @@ export interface OwnershipState {
   readonly mode: string | null
   readonly owner: string | null
   readonly group: string | null
+}
+
+/** The state of what does not exist. */
+export const noOwnership: OwnershipState = { mode: null, owner: null, group: null }
+
+/** Returns the owner and group of files for an account: its own group unless another one is named. */
+export function fileOwner(
+  host: HostReader,
+  { user, group }: { readonly user?: string | undefined; readonly group?: string | undefined },
+): Pick<WriteOptions, 'owner' | 'group'> {
+  const account = user === undefined ? null : host.account(user)
+  return { owner: user, group: group ?? (account === null ? undefined : host.groupById(account.gid)?.name) }
 }
 
 /** Reads only what the properties declare: anything else may have any value. */

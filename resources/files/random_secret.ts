@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { describeFileKind } from '../../core/model/file_errors.ts'
 import { Unknown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -48,10 +49,13 @@ export const random_secret = defineResource(
     },
     desired(props, now): State {
       if (now.kind !== 'absent' && now.kind !== 'file')
-        throw new ConvergeError(`${props.path} is a ${now.kind}, but a file with a secret was declared`, {
-          code: 'IN_THE_WAY',
-          hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
-        })
+        throw new ConvergeError(
+          `${props.path} is ${describeFileKind(now.kind)}, but a file with a secret was declared`,
+          {
+            code: 'IN_THE_WAY',
+            hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
+          },
+        )
       return { kind: 'file', value: now.value, ...wantedOwnership(privately(props)) }
     },
     apply(host, props, { now }) {

@@ -64,32 +64,32 @@ export const remote_file = defineResource(
     readsAhead: true,
   },
   {
-    async read(host, given, context): Promise<State> {
-      for (const secret of [given.password, parseSource(given).password]) if (secret) context.secret(secret)
-      const wanted = await wantedContent(host, given)
-      const stat = host.lstat(given.path)
+    async read(host, props, context): Promise<State> {
+      for (const secret of [props.password, parseSource(props).password]) if (secret) context.secret(secret)
+      const wanted = await wantedContent(host, props)
+      const stat = host.lstat(props.path)
       if (stat === null || stat.kind !== 'file')
         return { kind: stat?.kind ?? 'absent', content: null, wanted, mode: null, owner: null, group: null }
-      const byUrl = given.sha256 === undefined && parseSource(given).path === null
-      const content = byUrl ? host.recorded(context.name) : await sha256OfFile(host, given.path)
-      return { kind: 'file', content, wanted, ...readOwnership(host, given, stat) }
+      const byUrl = props.sha256 === undefined && parseSource(props).path === null
+      const content = byUrl ? host.recorded(context.name) : await sha256OfFile(host, props.path)
+      return { kind: 'file', content, wanted, ...readOwnership(host, props, stat) }
     },
-    desired(given, now): State {
+    desired(props, now): State {
       if (now.kind === 'directory')
-        throw new ConvergeError(`${given.path} is a directory, but a file was declared`, {
+        throw new ConvergeError(`${props.path} is a directory, but a file was declared`, {
           code: 'IN_THE_WAY',
-          hint: `check whether it is still needed, then move it away: mv ${given.path} ${given.path}.old`,
+          hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
         })
-      return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(given) }
+      return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(props) }
     },
-    async apply(host, given, { now, desired }, context) {
-      if (now.content === desired.content && now.kind === 'file') return applyOwnership(host, given.path, now, given)
-      await fetch(host, given, desired.wanted, context)
+    async apply(host, props, { now, desired }, context) {
+      if (now.content === desired.content && now.kind === 'file') return applyOwnership(host, props.path, now, props)
+      await fetch(host, props, desired.wanted, context)
       host.record(context.name, desired.wanted)
     },
-    predict(host, given, _, context) {
-      requireDirectory(host, given)
-      host.unknown(given.path, context.name)
+    predict(host, props, _, context) {
+      requireDirectory(host, props)
+      host.unknown(props.path, context.name)
     },
     paths: ({ path }) => [path],
     words: (_, { now, desired }) => (now.content === desired.content ? 'owner or mode' : 'fetched'),
@@ -104,12 +104,12 @@ function requireDirectory(host: HostReader, { path }: Props): void {
   })
 }
 
-async function fetch(host: Host, given: Props, content: string, context: Context): Promise<void> {
-  requireDirectory(host, given)
-  const { path, mode, owner, group } = given
-  const sha256 = given.sha256?.toLowerCase()
+async function fetch(host: Host, props: Props, content: string, context: Context): Promise<void> {
+  requireDirectory(host, props)
+  const { path, mode, owner, group } = props
+  const sha256 = props.sha256?.toLowerCase()
   keepOriginal(host, path)
-  const { path: local, url, user, password } = parseSource(given)
+  const { path: local, url, user, password } = parseSource(props)
   if (local === null) {
     context.progress(`fetching ${url}`)
     return host.download(url, path, { mode, owner, group, user, password, sha256 })

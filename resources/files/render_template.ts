@@ -1,10 +1,10 @@
-/** Reads and renders handlebars templates: strict, without HTML escapes, with helpers for configuration files. */
-import { fileURLToPath } from 'node:url'
+/** Renders the templates of recipes, and checks their variables. */
 import type Handlebars from 'handlebars'
-import { readInputFile } from '../../core/host/input_file.ts'
-import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
-import { utf8Text } from '../../core/model/utf8.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { isPlainObject } from '../../core/model/reference.ts'
+import { readBeside } from './read_beside.ts'
 import { makeEngine, type TemplateEngine, TemplateMistake } from './strict_handlebars.ts'
+import type { TemplateVariables, VariableUse } from './template_variables.ts'
 
 export interface TemplateProps {
   readonly path: string
@@ -15,6 +15,7 @@ export interface TemplateProps {
 
 let engine: TemplateEngine | undefined
 const compiled = new Map<string, Handlebars.TemplateDelegate>()
+const analysed = new Map<string, TemplateVariables>()
 
 /** Loads handlebars; only runs with templates need it. */
 export async function prepareTemplates(): Promise<void> {
@@ -31,23 +32,10 @@ const files = new Map<string, string>()
  * @throws NO_FILE, NOT_UTF8
  */
 export function readTemplate(from: string, name: string): string {
-  const path = fileURLToPath(new URL(name, from))
-  try {
-    const text = utf8Text(readInputFile(path), path)
-    files.set(text, path)
-    return text
-  } catch (error) {
-    if (error instanceof ConvergeError) throw error
-    throw new ConvergeError(
-      `cannot read the template ${path}: ${asConvergeError(error).message.replace(/^.*: /, '')}`,
-      {
-        code: 'NO_FILE',
-        hint: 'put the template beside the file that calls readTemplate, or correct its name',
-        usage: true,
-        cause: error,
-      },
-    )
-  }
+  const hint = 'put the template beside the file that calls readTemplate, or correct its name'
+  const { path, text } = readBeside(from, name, 'the template', hint)
+  files.set(text, path)
+  return text
 }
 
 /**
@@ -62,33 +50,107 @@ export function renderTemplate({ path, source, name, variables }: TemplateProps)
       render = engine.compile(source)
       compiled.set(source, render)
     }
-    return render(given(variables))
+    return render(setVariables(variables))
   } catch (error) {
-    throw templateError(error, name ?? files.get(source) ?? `inline template of ${path}`, Object.keys(variables))
+    throw templateError(error, { source, name: nameOf(source, name, path) }, Object.keys(variables))
   }
 }
 
+/**
+ * Compares the variables that a template reads with those that it gets, without rendering it. Branches that this host does
+ * not take count, and the values may be references.
+ * @param properties of the resource; one that is a reference is not checked
+ * @returns warnings about variables that the template does not read
+ * @throws TEMPLATE_ERROR for variables that it does not get, with the template and the line
+ */
+export function checkVariables(properties: Partial<Record<keyof TemplateProps, unknown>>): readonly string[] {
+  const { path, source, name, variables } = properties
+  if (engine === undefined || typeof source !== 'string' || !isPlainObject(variables)) return []
+  const template = { source, name: nameOf(source, name, path) }
+  const given = Object.keys(variables)
+  const found = variablesIn(template, given)
+  const missing = found.read.filter((use) => !given.includes(use.name))
+  if (missing.length > 0) throw missingVariables(template.name, missing, given)
+  if (found.readsAll) return []
+  const read = [...found.read.map((use) => use.name), ...found.perhaps]
+  return given
+    .filter((variable) => !read.includes(variable))
+    .map((variable) => `${template.name}: the template does not use the variable "${variable}"`)
+}
+
+/**
+ * Checks the syntax and the helpers of a template file.
+ * @throws TEMPLATE_ERROR with the line
+ */
+export async function checkTemplate(file: { readonly path: string; readonly text: string }): Promise<void> {
+  await prepareTemplates()
+  try {
+    engine?.variables(file.text)
+  } catch (error) {
+    const { message, code, hint, output, cause } = templateError(error, { source: file.text, name: file.path }, [])
+    throw new ConvergeError(message, { code, hint, output, cause, usage: true })
+  }
+}
+
+function variablesIn(template: Template, given: readonly string[]): TemplateVariables {
+  const known = analysed.get(template.source)
+  if (known !== undefined) return known
+  try {
+    const found = (engine as TemplateEngine).variables(template.source)
+    analysed.set(template.source, found)
+    return found
+  } catch (error) {
+    throw templateError(error, template, given)
+  }
+}
+
+function missingVariables(template: string, missing: readonly VariableUse[], given: readonly string[]): ConvergeError {
+  const [first, ...more] = missing as readonly [VariableUse, ...VariableUse[]]
+  const others = more.map(({ name, line }) => `"${name}" in line ${line}`)
+  const rest = others.length === 0 ? '' : `, and neither is ${others.join(' or ')}`
+  const message = `"${first.name}" is not among the variables of the template${rest}`
+  return new ConvergeError(`${template}:${first.line}:${first.column}: ${message}`, {
+    code: 'TEMPLATE_ERROR',
+    hint: gets(given),
+  })
+}
+
+const gets = (given: readonly string[]): string =>
+  `it gets: ${given.length > 0 ? [...given].sort().join(', ') : 'none'}`
+
+const nameOf = (source: string, name: unknown, path: unknown): string =>
+  typeof name === 'string' ? name : (files.get(source) ?? `inline template of ${String(path)}`)
+
 /** Removes variables whose value is undefined. */
-function given(variables: TemplateProps['variables']): TemplateProps['variables'] {
+function setVariables(variables: TemplateProps['variables']): TemplateProps['variables'] {
   for (const name in variables)
     if (variables[name] === undefined)
       return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined))
   return variables
 }
 
-function templateError(error: unknown, name: string, known: readonly string[]): ConvergeError {
+interface Template {
+  readonly source: string
+  /** Its file, for messages. */
+  readonly name: string
+}
+
+function templateError(error: unknown, { source, name }: Template, names: readonly string[]): ConvergeError {
   const message = error instanceof Error ? error.message : String(error)
   const [, at, column] = / - (\d+):(\d+)$/.exec(message) ?? []
   const parse = /^Parse error on line (\d+):\n([\s\S]*)$/.exec(message)
-  const line = at ?? parse?.[1] ?? (error instanceof TemplateMistake ? error.line : undefined)
+  const [, absent, property] = /^Cannot read properties of (undefined|null) \(reading '(.+)'\)$/.exec(message) ?? []
+  const mistakeLine = error instanceof TemplateMistake ? error.line : undefined
+  const line = at ?? parse?.[1] ?? mistakeLine ?? (property === undefined ? undefined : lineOf(property, source))
   const place = [name, line, column === undefined ? undefined : Number(column) + 1].filter((part) => part !== undefined)
-  const refuse = (what: string, hint?: string, output?: string) =>
-    new ConvergeError(`${place.join(':')}: ${what}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
+  const refuse = (message: string, hint?: string, output?: string) =>
+    new ConvergeError(`${place.join(':')}: ${message}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
   const missing = /^"(.+?)" not defined in |^Cannot use 'in' operator to search for '(.+?)' in /.exec(message)
-  if (missing)
+  if (missing) return refuse(`"${missing[1] ?? missing[2]}" is not among the variables of the template`, gets(names))
+  if (property !== undefined)
     return refuse(
-      `"${missing[1] ?? missing[2]}" is not among the variables of the template`,
-      `it gets: ${known.length > 0 ? [...known].sort().join(', ') : 'none'}`,
+      `the value before ".${property}" is ${absent}`,
+      'correct the name, pass the value, or print it in a block that tests it: {{#if name}}',
     )
   if (parse)
     return refuse(
@@ -97,10 +159,15 @@ function templateError(error: unknown, name: string, known: readonly string[]): 
       parse[2],
     )
   const partial = /^The partial (\S+) could not be found/.exec(message)
-  if (partial)
-    return refuse(`there is no partial ${partial[1]}`, 'templates have no partials: pass the text as a variable')
+  if (partial) return refuse(`unknown partial ${partial[1]}`, 'templates have no partials: pass the text as a variable')
   return refuse(
     `the template cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`,
     error instanceof TemplateMistake ? error.hint : undefined,
   )
+}
+
+/** Returns the line of the only expression that reads a property; undefined if there are several. */
+function lineOf(property: string, source: string): number | undefined {
+  const lines = source.split('\n').flatMap((line, index) => (line.includes(`.${property}`) ? [index + 1] : []))
+  return lines.length === 1 ? lines[0] : undefined
 }

@@ -3,6 +3,7 @@
 import type Handlebars from 'handlebars'
 import { nearest } from '../../core/model/nearest.ts'
 import { shellQuoted } from '../../core/text/shell.ts'
+import { type TemplateVariables, variablesOf } from './template_variables.ts'
 
 /** A mistake in a template, with its line if it is known. */
 export class TemplateMistake extends Error {
@@ -17,6 +18,11 @@ export class TemplateMistake extends Error {
 
 export interface TemplateEngine {
   compile(source: string): Handlebars.TemplateDelegate
+  /**
+   * Finds the variables of a template without rendering it.
+   * @throws an error of the parser, TemplateMistake for an unknown helper
+   */
+  variables(source: string): TemplateVariables
 }
 
 /**
@@ -26,14 +32,15 @@ export interface TemplateEngine {
  */
 export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
   const own = handlebars.create()
-  const known = [...Object.keys(helpers), ...builtIn, printed]
+  const names = [...Object.keys(helpers), ...builtIn, printed]
   for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, withLine(helper))
   own.registerHelper(printed, print)
   class Stricter extends handlebars.Visitor {
     override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
-      const { path } = statement
+      // `{{"name"}}` prints the variable of that name.
+      const path = isLiteral(statement.path) ? literalPath(statement.path) : statement.path
       const name = nodeName(path)
-      if (name !== undefined && statement.params.length === 0 && !known.includes(name)) {
+      if (name !== undefined && statement.params.length === 0 && !names.includes(name)) {
         statement.params = [path]
         statement.path = {
           ...path,
@@ -56,7 +63,7 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
     }
     private strictly({ path, params, hash, loc }: Call): void {
       const name = nodeName(path)
-      if (name !== undefined && params.length > 0) requireHelper(name, known, loc.start.line)
+      if (name !== undefined && params.length > 0) requireHelper(name, names, loc.start.line)
       for (const value of [...params, ...(hash?.pairs ?? []).map((pair) => pair.value)])
         if (nodeName(value) !== undefined) Object.assign(value, { strict: true })
     }
@@ -67,6 +74,11 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
       new Stricter().accept(program)
       return own.compile(program, { strict: true, noEscape: true, preventIndent: true })
     },
+    variables(source) {
+      const found = variablesOf(own.parse(source), names)
+      new Stricter().accept(own.parse(source))
+      return found
+    },
   }
 }
 
@@ -75,6 +87,17 @@ type Call = Pick<hbs.AST.BlockStatement, 'params' | 'hash' | 'loc'> & { readonly
 /** Returns the name that a path of the template spells, or undefined for a literal. */
 function nodeName(node: hbs.AST.Node): string | undefined {
   return node.type === 'PathExpression' ? (node as hbs.AST.PathExpression).original : undefined
+}
+
+type Literal = hbs.AST.StringLiteral | hbs.AST.NumberLiteral | hbs.AST.BooleanLiteral
+
+function isLiteral(node: hbs.AST.Node): node is Literal {
+  return ['StringLiteral', 'NumberLiteral', 'BooleanLiteral'].includes(node.type)
+}
+
+function literalPath({ original, loc }: Literal): hbs.AST.PathExpression {
+  const name = String(original)
+  return { type: 'PathExpression', original: name, parts: [name], data: false, depth: 0, loc }
 }
 
 const builtIn = ['if', 'unless', 'each', 'with']
@@ -91,11 +114,11 @@ function print(value: unknown, options: { loc?: hbs.AST.SourceLocation }): strin
   throw mistake
 }
 
-function requireHelper(name: string, known: readonly string[], line: number): void {
-  if (known.includes(name)) return
+function requireHelper(name: string, names: readonly string[], line: number): void {
+  if (names.includes(name)) return
   const mistake = new TemplateMistake(
-    `there is no helper ${name}`,
-    nearest(name, known) ?? `there are: ${[...known].sort().join(', ')}`,
+    `unknown helper ${name}`,
+    nearest(name, names) ?? `there are: ${[...names].sort().join(', ')}`,
   )
   mistake.line = line
   throw mistake

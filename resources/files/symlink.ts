@@ -3,14 +3,13 @@ import { posix } from 'node:path'
 import * as z from 'zod'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
-import { absolutePath } from '../../core/model/units.ts'
+import { absolutePath, systemText } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
 
 const props = z
   .strictObject({
     path: absolutePath.describe('Path of the link; its directory must exist'),
-    target: z
-      .string()
+    target: systemText
       .min(1)
       .optional()
       .describe('Target, absolute or relative to the directory of the link; it may be missing; required unless absent'),
@@ -41,8 +40,8 @@ type State = z.output<typeof state>
  * Returns a hint for what is at the path. A directory may contain data that belongs at the link's target, such as
  * blobs.
  */
-function blockedMessage(given: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
-  const { path, target } = given
+function blockedMessage(props: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
+  const { path, target } = props
   const away = shellWords(['mv', path, `${path}.old`])
   if (kind !== 'directory' || target === undefined)
     return `check whether it is still needed, then move it away: ${away}`
@@ -76,7 +75,11 @@ export const symlink = defineResource(
       return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
     },
     paths: (props) => [props.path],
-    words: (_, { desired }) => (desired.target === null ? 'removed' : `-> ${desired.target}`),
+    words: (_, { now, desired }) => {
+      if (desired.target === null) return 'removed'
+      // A report shows both targets of a link that changes.
+      return now.target === null ? `-> ${desired.target}` : ''
+    },
     apply(host, { path, target, absent, owner, group }) {
       if (absent || target === undefined) host.remove(path)
       else host.replaceLink(path, target, { owner, group })

@@ -6,13 +6,14 @@ import {
   applyFileState,
   applyVerified,
   fileState,
+  previousFile,
   readFileState,
   replacedOriginal,
   verifyFile,
   wantedFileState,
 } from './file.ts'
 import { ownershipProps } from './ownership.ts'
-import { prepareTemplates, renderTemplate } from './render_template.ts'
+import { checkVariables, prepareTemplates, renderTemplate } from './render_template.ts'
 
 export const template = defineResource(
   {
@@ -36,15 +37,18 @@ export const template = defineResource(
       variables: z.record(z.string(), z.unknown()).describe('Values that the template can use'),
       ...ownershipProps,
       verify: verifyFile,
+      previous: previousFile,
     }),
     state: fileState,
   },
   {
     prepare: prepareTemplates,
+    check: (props) => checkVariables(props),
     read: readFileState,
     desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
     apply: (host, props, { now, desired }, context) => applyVerified(host, props, desired.content ?? '', now, context),
     predict: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
+    previous: (props) => props.previous,
     replaces: replacedOriginal,
     paths: (props) => [props.path],
     files: (props) => [

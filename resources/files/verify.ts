@@ -50,7 +50,7 @@ export async function verifyContent(
   if (host.which(program) === null)
     throw new ConvergeError(`${path} cannot be checked: there is no program ${program} on this host`, {
       code: 'NO_PROGRAM',
-      hint: `install its package (apt-get install ${program.replace(/^.*\//, '')}), or declare it with package() before this`,
+      hint: `install its package (apt-get install ${program.replace(/^.*\//, '')}), or declare it with packages() before this`,
     })
   // The names begin with a dot, and end in no usual suffix: programs that read a whole directory of configurations
   // ignore them.

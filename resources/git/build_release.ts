@@ -3,6 +3,7 @@ import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
+import { fileOwner } from '../files/ownership.ts'
 import { bootId, leftovers, metadataDirectory, type ReleaseFile } from '../releases/releases.ts'
 import { checkOut, forgetFiles } from './checkout.ts'
 import { makeDirectoryInside, removeInside } from './contained_paths.ts'
@@ -20,7 +21,7 @@ import type { GitReleaseProps } from './props.ts'
 import { createRemote } from './remote.ts'
 import { withMirror } from './repair_mirror.ts'
 import { resolveShort } from './resolve_revision.ts'
-import { createMirror, fileOwner, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
+import { createMirror, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
 
 interface CreatedRelease {
   readonly id: string
@@ -60,20 +61,24 @@ async function buildFromMirror(
   settle: (commit: string) => Wanted,
   context: Context,
 ): Promise<void> {
-  const made = completeDescription(
+  const release = completeDescription(
     wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted,
   )
-  const there = host.lstat(`${props.into}/${made.id}`) !== null
-  if (!there) await fetchCommit(host, mirror, made.commit, props, context)
-  if (wanted.asked && notedCommit(host, mirror, props.revision) !== made.commit)
-    noteCommit(host, mirror, props.revision, made.commit)
-  if (there) return
-  await build(host, props, made, context, async (directory) => {
+  const exists = host.lstat(`${props.into}/${release.id}`) !== null
+  if (!exists) await fetchCommit(host, mirror, release.commit, props, context)
+  if (wanted.asked && notedCommit(host, mirror, props.revision) !== release.commit)
+    noteCommit(host, mirror, props.revision, release.commit)
+  if (exists) return
+  await build(host, props, release, context, async (directory) => {
     const exclude = [`/${metadataDirectory}/`, ...Object.values(props.links).map((path) => `/${escapePattern(path)}`)]
-    context.progress(`checking out ${made.commit.slice(0, 8)} as ${made.id}`)
+    context.progress(`checking out ${release.commit.slice(0, 8)} as ${release.id}`)
     const { submodules } = props
     const fetch = props.pin === 'remote'
-    const dirs = await checkOut(host, { directory, mirror, commit: made.commit, submodules, fetch, exclude }, context)
+    const dirs = await checkOut(
+      host,
+      { directory, mirror, commit: release.commit, submodules, fetch, exclude },
+      context,
+    )
     const purged = props.purge.filter((path) => removeInside(host, directory, path))
     if (purged.length > 0 && props.keepGit) await forgetFiles(host, mirror, directory, purged)
     if (!props.keepGit) for (const path of dirs) host.remove(path)
@@ -81,12 +86,12 @@ async function buildFromMirror(
 }
 
 /** Predicts the known effects on the releases directory: all except the files of the repository. */
-export function predictRelease(host: Host, props: GitReleaseProps, made: CreatedRelease): void {
+export function predictRelease(host: Host, props: GitReleaseProps, release: CreatedRelease): void {
   requireDirectories(host, props)
-  const directory = `${props.into}/${made.id}`
+  const directory = `${props.into}/${release.id}`
   host.makeDirectory(directory, fileOwner(host, props))
-  if (props.scmType === 'directory') copySource(host, props, made, directory)
-  addReleaseFiles(host, props, made, directory)
+  if (props.scmType === 'directory') copySource(host, props, release, directory)
+  addReleaseFiles(host, props, release, directory)
 }
 
 function completeDescription({ id, commit, identity }: Wanted): CreatedRelease {
@@ -125,23 +130,23 @@ async function fetchCommit(
 async function build(
   host: Host,
   props: GitReleaseProps,
-  made: CreatedRelease,
+  release: CreatedRelease,
   context: Context,
   fill: (directory: string) => void | Promise<void>,
 ): Promise<void> {
   const { into } = props
   removeLeftovers(host, into, context)
-  const hidden = `${into}/.${made.id}.checkout`
+  const hidden = `${into}/.${release.id}.checkout`
   host.makeDirectory(hidden, fileOwner(host, props))
   try {
     await fill(hidden)
-    addReleaseFiles(host, props, made, hidden)
+    addReleaseFiles(host, props, release, hidden)
   } catch (error) {
     // The disk may be full: a failed build is removed. The next run removes what a killed run left.
     if (error instanceof Error && 'code' in error) host.remove(hidden)
     throw error
   }
-  host.rename(hidden, `${into}/${made.id}`)
+  host.rename(hidden, `${into}/${release.id}`)
 }
 
 /** Removes the rest of earlier builds. Renames what cannot be removed if its name is needed for the new release. */
@@ -181,7 +186,7 @@ function copySource(host: Host, props: GitReleaseProps, { commit }: CreatedRelea
 }
 
 /** Adds converge's own files to the code: the links to shared files, and the description of the release. */
-function addReleaseFiles(host: Host, props: GitReleaseProps, made: CreatedRelease, directory: string): void {
+function addReleaseFiles(host: Host, props: GitReleaseProps, release: CreatedRelease, directory: string): void {
   const owner = fileOwner(host, props)
   for (const [name, path] of Object.entries(props.links)) {
     makeDirectoryInside(host, directory, posix.dirname(path), owner)
@@ -204,7 +209,7 @@ function addReleaseFiles(host: Host, props: GitReleaseProps, made: CreatedReleas
     })
   host.makeDirectory(metadata, owner)
   const text: ReleaseFile = {
-    ...made,
+    ...release,
     revision: props.scmType === 'git' ? props.revision : null,
     repository: createRemote(props, () => undefined).url,
     created: new Date(host.now() * 1000).toISOString(),

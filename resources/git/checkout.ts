@@ -4,31 +4,19 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { queryGit, runGit } from './checkout_git.ts'
+import type { CheckoutOptions } from './checkout_options.ts'
 import { isRealDirectory, sharedPath } from './contained_paths.ts'
 import { filterFailure, prepareFilters, requireNoPointers } from './filters.ts'
 import { ensureCommit, ensureMirror, hasCommit, type Mirror } from './mirror.ts'
 import { localGit, submoduleRemote } from './remote.ts'
-
-export interface Checkout {
-  /** An empty directory that exists. */
-  readonly directory: string
-  readonly mirror: Mirror
-  readonly commit: string
-  /** Whether submodules are checked out too, at any depth. */
-  readonly submodules: boolean
-  /** Whether the checkout may fetch objects that a mirror lacks. */
-  readonly fetch: boolean
-  /** Lines for `.git/info/exclude`: files that do not belong to the repository. */
-  readonly exclude: readonly string[]
-}
 
 /**
  * Writes the files, and a small `.git` that shares its objects with the mirror, so that `git log` and setuptools_scm
  * work there.
  * @returns the `.git` directories made
  */
-export async function checkOut(host: Host, one: Checkout, context: Context): Promise<string[]> {
-  const { directory, mirror } = one
+export async function checkOut(host: Host, options: CheckoutOptions, context: Context): Promise<string[]> {
+  const { directory, mirror } = options
   const git = `${directory}/.git`
   await runGit(host, mirror.remote, ['init', '--quiet', '--template=', directory], `cannot make ${git}`)
   const objects = sharedPath(host, `${git}/objects`, `${mirror.path}/objects`)
@@ -37,23 +25,23 @@ export async function checkOut(host: Host, one: Checkout, context: Context): Pro
   for (const path of ['info', 'objects/info'])
     if (host.lstat(`${git}/${path}`) === null) host.makeDirectory(`${git}/${path}`, mirror.owner)
   write('objects/info/alternates', `${objects}\n`)
-  write('info/exclude', one.exclude.map((line) => `${line}\n`).join(''))
+  write('info/exclude', options.exclude.map((line) => `${line}\n`).join(''))
   write('packed-refs', await describeTags(host, mirror))
-  await checkOutFiles(host, one, context)
-  return one.submodules ? [git, ...(await checkOutSubmodules(host, one, context))] : [git]
+  await checkOutFiles(host, options, context)
+  return options.submodules ? [git, ...(await checkOutSubmodules(host, options, context))] : [git]
 }
 
-async function checkOutFiles(host: Host, one: Checkout, context: Context): Promise<void> {
-  const { directory, mirror, commit } = one
-  const filters = await prepareFilters(host, one, context)
+async function checkOutFiles(host: Host, options: CheckoutOptions, context: Context): Promise<void> {
+  const { directory, mirror, commit } = options
+  const filters = await prepareFilters(host, options, context)
   const settings = ['checkout.workers=4', ...filters.settings].flatMap((setting) => ['-c', setting])
   const args = ['-C', directory, ...settings, 'checkout', '--quiet', '--force', '--detach', commit]
   try {
     await runGit(host, mirror.remote, args, `cannot check out ${commit} of ${mirror.remote.url}`)
   } catch (error) {
-    throw filterFailure(error, one, filters)
+    throw filterFailure(error, options, filters)
   }
-  requireNoPointers(host, one, filters)
+  requireNoPointers(host, options, filters)
 }
 
 /** Marks purged files of the repository as skip-worktree, so that git does not report them as deleted. */
@@ -82,24 +70,24 @@ interface Submodule {
   readonly commit: string
 }
 
-async function checkOutSubmodules(host: Host, one: Checkout, context: Context): Promise<string[]> {
-  if (host.lstat(`${one.directory}/.gitmodules`)?.kind !== 'file') return []
-  const made: string[] = []
-  for (const { name, path, url, commit } of await readSubmodules(host, one, context)) {
-    const remote = submoduleRemote(one.mirror.remote, url, context.secret)
+async function checkOutSubmodules(host: Host, options: CheckoutOptions, context: Context): Promise<string[]> {
+  if (host.lstat(`${options.directory}/.gitmodules`)?.kind !== 'file') return []
+  const checkedOut: string[] = []
+  for (const { name, path, url, commit } of await readSubmodules(host, options, context)) {
+    const remote = submoduleRemote(options.mirror.remote, url, context.secret)
     const slug = name.replace(/[^\w.-]+/g, '-').slice(-40)
-    const modules = `${one.mirror.path}/modules`
-    const mirror = { ...one.mirror, path: `${modules}/${slug}-${digestOf(remote.url).slice(0, 8)}.git`, remote }
-    const directory = `${one.directory}/${path}`
-    if (!isRealDirectory(host, one.directory, path) || host.list(directory).length > 0)
+    const modules = `${options.mirror.path}/modules`
+    const mirror = { ...options.mirror, path: `${modules}/${slug}-${digestOf(remote.url).slice(0, 8)}.git`, remote }
+    const directory = `${options.directory}/${path}`
+    if (!isRealDirectory(host, options.directory, path) || host.list(directory).length > 0)
       throw directoryNotEmptyError(directory, name)
     if (host.lstat(modules) === null) host.makeDirectory(modules, mirror.owner)
     await ensureMirror(host, mirror, context)
-    if (one.fetch) await ensureSubmodule(host, mirror, commit, name, context)
+    if (options.fetch) await ensureSubmodule(host, mirror, commit, name, context)
     else if (!(await hasCommit(host, mirror, commit))) throw missingSubmoduleError(name, remote.url, commit)
-    made.push(...(await checkOut(host, { ...one, directory, mirror, commit, exclude: [] }, context)))
+    checkedOut.push(...(await checkOut(host, { ...options, directory, mirror, commit, exclude: [] }, context)))
   }
-  return made
+  return checkedOut
 }
 
 async function ensureSubmodule(
@@ -138,7 +126,7 @@ function directoryNotEmptyError(directory: string, name: string): ConvergeError 
 /** Reads the submodules from `.gitmodules` and the tree of the commit. */
 async function readSubmodules(
   host: Host,
-  { directory, mirror, commit }: Checkout,
+  { directory, mirror, commit }: CheckoutOptions,
   context: Context,
 ): Promise<Submodule[]> {
   const settings = await queryGit(host, mirror.remote, directory, ['config', '--file', '.gitmodules', '-z', '--list'])
@@ -151,14 +139,14 @@ async function readSubmodules(
   const byPath = new Map([...modules].map(([name, module]) => [module.path?.replace(/\/+$/, ''), { ...module, name }]))
   const entries = (await queryGit(host, mirror.remote, directory, ['ls-tree', '-r', '-z', '--full-tree', commit]))
     .stdout
-  const found: Submodule[] = []
+  const submodules: Submodule[] = []
   for (const entry of entries.split('\0')) {
     const [, sha, path] = /^160000 commit ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? []
     if (sha === undefined || path === undefined) continue
     const module: Record<string, string> | undefined = byPath.get(path)
     if (module?.update === 'none') continue
-    if (module?.url) found.push({ name: module.name ?? path, path, url: module.url, commit: sha })
+    if (module?.url) submodules.push({ name: module.name ?? path, path, url: module.url, commit: sha })
     else context.warn(`${path} is a submodule without a url, and stays empty (add its url to .gitmodules)`)
   }
-  return found
+  return submodules
 }

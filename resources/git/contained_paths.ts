@@ -2,6 +2,7 @@
 import { posix } from 'node:path'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { describeFileKind } from '../../core/model/file_errors.ts'
 
 /** Decides whether all parts of `path` below `root` are real directories. */
 export function isRealDirectory(host: HostReader, root: string, path: string): boolean {
@@ -18,7 +19,7 @@ export function makeDirectoryInside(host: Host, root: string, path: string, owne
     const kind = host.lstat(at)?.kind
     if (kind === undefined) host.makeDirectory(at, owner)
     else if (kind !== 'directory')
-      throw new ConvergeError(`${at} is a ${kind}, and a directory is needed there`, {
+      throw new ConvergeError(`${at} is ${describeFileKind(kind)}, and a directory is needed there`, {
         code: 'IN_THE_WAY',
         hint: 'list it in purge_before_symlink of the app (purge of git_release) if it is not needed, or choose another place for the link',
       })

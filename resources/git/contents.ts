@@ -28,11 +28,11 @@ export async function openContents(host: HostReader, given: GitReleaseProps): Pr
   const warnings: string[] = []
   const context = queryContext({ warn: (text) => void warnings.push(text) })
   const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
-  const shown = commit === null ? props.revision : `${props.revision} is ${commit.slice(0, 12)}`
+  const description = commit === null ? props.revision : `${props.revision} is ${commit.slice(0, 12)}`
   const mirror = createMirror(host, props, context)
   const reader = commit === null ? null : await mirrorReader(host, mirror, commit)
   return {
-    description: [shown, ...warnings].join('; '),
+    description: [description, ...warnings].join('; '),
     file: (path) => {
       if (reader === null) throw new Error(`${mirror.remote.url} must be fetched first, which a deploy does`)
       return reader(path)

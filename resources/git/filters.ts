@@ -2,8 +2,8 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
-import type { Checkout } from './checkout.ts'
 import { queryGit, runGit } from './checkout_git.ts'
+import type { CheckoutOptions } from './checkout_options.ts'
 import { fetchLfs, leftPointers, lfsSettings, shareLfsStore } from './lfs.ts'
 
 /** Paths by the name of their filter. */
@@ -20,16 +20,16 @@ export interface Filters {
  * not configured, or fails without being `required`.
  * @throws FILTER_MISSING for a filter that this host does not have
  */
-export async function prepareFilters(host: Host, one: Checkout, context: Context): Promise<Filters> {
-  const files = await filteredFiles(host, one)
+export async function prepareFilters(host: Host, options: CheckoutOptions, context: Context): Promise<Filters> {
+  const files = await filteredFiles(host, options)
   const settings: string[] = []
-  const configured = files.size === 0 ? null : await configuredFilters(host, one)
+  const configured = files.size === 0 ? null : await configuredFilters(host, options)
   for (const [name, paths] of files) {
     const commands = configured?.get(name)
     if (name === 'lfs') {
-      await requireLfs(host, one, paths)
-      await shareLfsStore(host, one)
-      if (one.fetch) await fetchLfs(host, one, context)
+      await requireLfs(host, options, paths)
+      await shareLfsStore(host, options)
+      if (options.fetch) await fetchLfs(host, options, context)
       settings.push(...lfsSettings)
     } else if (commands === undefined) throw missingFilterError(name, paths)
     // A filter that has only a `clean` command does not change a checkout.
@@ -39,7 +39,7 @@ export async function prepareFilters(host: Host, one: Checkout, context: Context
 }
 
 /** Explains a checkout that failed because of a filter; returns other errors unchanged. */
-export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkout, { files }: Filters): unknown {
+export function filterFailure(error: unknown, { fetch, commit, mirror }: CheckoutOptions, { files }: Filters): unknown {
   if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') return error
   const name = /: smudge filter (.+) failed$/m.exec(error.output ?? '')?.[1]
   if (name === undefined) return error
@@ -59,7 +59,7 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
  * Ensures that git-lfs replaced every pointer with its file.
  * @throws FILTER_FAILED if the checkout still contains a pointer
  */
-export function requireNoPointers(host: HostReader, { directory }: Checkout, { files }: Filters): void {
+export function requireNoPointers(host: HostReader, { directory }: CheckoutOptions, { files }: Filters): void {
   const left = leftPointers(host, directory, files.get('lfs') ?? [])
   if (left.length === 0) return
   throw new ConvergeError(`git-lfs did not replace the pointers of ${listPaths(left)}`, {
@@ -71,7 +71,7 @@ export function requireNoPointers(host: HostReader, { directory }: Checkout, { f
 /**
  * Returns the filtered files by the attributes of the commit; git reads them from the index, before the files exist.
  */
-async function filteredFiles(host: Host, { directory, mirror, commit }: Checkout): Promise<Filtered> {
+async function filteredFiles(host: Host, { directory, mirror, commit }: CheckoutOptions): Promise<Filtered> {
   const { remote } = mirror
   const files = new Map<string, string[]>()
   const tree = (await queryGit(host, remote, directory, ['ls-tree', '-r', '-z', '--full-tree', commit])).stdout
@@ -98,7 +98,7 @@ async function filteredFiles(host: Host, { directory, mirror, commit }: Checkout
 /** Returns the filters that git knows, each with its configured commands: smudge, clean, process. */
 async function configuredFilters(
   host: HostReader,
-  { directory, mirror }: Checkout,
+  { directory, mirror }: CheckoutOptions,
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const list = (await queryGit(host, mirror.remote, directory, ['config', '-z', '--list'])).stdout
   const filters = new Map<string, Set<string>>()
@@ -109,11 +109,16 @@ async function configuredFilters(
   return filters
 }
 
-async function requireLfs(host: HostReader, { directory, mirror }: Checkout, paths: readonly string[]): Promise<void> {
+async function requireLfs(
+  host: HostReader,
+  { directory, mirror }: CheckoutOptions,
+  paths: readonly string[],
+): Promise<void> {
   try {
     await queryGit(host, mirror.remote, directory, ['lfs', 'version'])
   } catch (error) {
-    if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') throw error
+    const isMissing = error instanceof ConvergeError && /'lfs' is not a git command/.test(error.output ?? '')
+    if (!isMissing) throw error
     throw new ConvergeError(`git-lfs is not installed, and Git LFS stores ${listPaths(paths)}`, {
       code: 'FILTER_MISSING',
       hint: 'install it: apt-get install git-lfs, or list git-lfs in os_packages of the app',

@@ -6,8 +6,9 @@ import { Unknown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { bootId, listReleases, nextId, type Release, releaseFor } from '../releases/releases.ts'
 import { buildRelease, predictRelease } from './build_release.ts'
+import { commitsBetween } from './commits_between.ts'
 import { type GitReleaseProps, gitReleaseProps } from './props.ts'
-import { type Wanted, wantedCommit } from './source.ts'
+import { createMirror, type Wanted, wantedCommit } from './source.ts'
 
 const state = z.strictObject({
   release: z.string().nullable(),
@@ -26,7 +27,7 @@ const state = z.strictObject({
 })
 export type GitReleaseState = z.output<typeof state>
 
-interface Outputs {
+export interface Outputs {
   /** The directory of the release. */
   path: string
   id: string
@@ -55,6 +56,7 @@ export const git_release = defineResource(
     props: gitReleaseProps,
     state,
     readsAhead: true,
+    isBuiltInSteps: true,
   },
   {
     async read(host, props, context): Promise<GitReleaseState> {
@@ -88,11 +90,19 @@ export const git_release = defineResource(
       now.checkedOut
         ? 'noted what the remote says'
         : `new release ${desired.release ?? '(known in the run)'} of ${revision}`,
+    async commits(host, props, { now, desired }, context) {
+      const from = listReleases(host, props.into, props.current).find(({ current }) => current)?.commit
+      // A short commit is complete only after the fetch, and then in no state of this change.
+      const to = desired.commit
+      if (now.checkedOut || props.scmType === 'directory' || from === undefined || from === null || to === null)
+        return null
+      return commitsBetween(host, createMirror(host, props, context), { from, to }, context)
+    },
     outputs: ({ into }, { release, commit, identity }): Outputs => ({
-      path: known(release === null ? null : `${into}/${release}`, into),
-      id: known(release, into),
-      commit: known(commit, into),
-      identity: known(identity, into),
+      path: requireKnown(release === null ? null : `${into}/${release}`, into),
+      id: requireKnown(release, into),
+      commit: requireKnown(commit, into),
+      identity: requireKnown(identity, into),
     }),
     fingerprint: (_, { release, identity }) => [identity, release],
     placeholders: ({ into }) => ({
@@ -122,6 +132,6 @@ function wantedRelease(
 }
 
 /** Returns the value; in a dry run, one that depends on a short commit is unknown until a fetch. */
-function known(value: string | null, into: string): string {
+function requireKnown(value: string | null, into: string): string {
   return value ?? (new Unknown(`git_release ${into}`) as unknown as string)
 }

@@ -8,7 +8,7 @@ const longestControlFile = 64 * 1024 * 1024
 const files = new Set(['HEAD', 'config', 'packed-refs', 'FETCH_HEAD', 'converge.json', 'converge.fetching'])
 const directories = ['objects/pack', 'objects/info', 'refs/heads', 'refs/tags']
 const ignored = new Set(['lfs', 'hooks'])
-const known = new Set([...files, ...ignored, 'objects', 'refs', 'info', 'branches', 'description'])
+const regularNames = new Set([...files, ...ignored, 'objects', 'refs', 'info', 'branches', 'description'])
 
 /**
  * Returns the first entry of a bare repository that is neither a directory nor a regular file, such as a named pipe or
@@ -39,5 +39,5 @@ function irregular(host: HostReader, path: string, longest: number): string | nu
 /** Decides whether a directory is the rest of a mirror: the next fetch restores everything in it. */
 export function isRemainder(host: HostReader, path: string): boolean {
   if (host.lstat(path)?.kind !== 'directory') return false
-  return host.lstat(`${path}/converge.json`) !== null || host.list(path).every((name) => known.has(name))
+  return host.lstat(`${path}/converge.json`) !== null || host.list(path).every((name) => regularNames.has(name))
 }

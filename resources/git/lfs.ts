@@ -1,8 +1,8 @@
 /** Fetches the files that a commit stores in Git LFS into the mirror, where checkouts find them. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import type { Context } from '../../core/model/resource.ts'
-import type { Checkout } from './checkout.ts'
 import { runGit } from './checkout_git.ts'
+import type { CheckoutOptions } from './checkout_options.ts'
 import { sharedPath } from './contained_paths.ts'
 import { asWriting, gitFailure, remoteExtension } from './remote.ts'
 
@@ -33,14 +33,18 @@ export const lfsSettings = [
  * Lets all releases share the LFS files as they share objects. The setting is in the release's own configuration: on
  * the command line it would also apply to a remote that is a repository on this host.
  */
-export async function shareLfsStore(host: Host, { directory, mirror }: Checkout): Promise<void> {
+export async function shareLfsStore(host: Host, { directory, mirror }: CheckoutOptions): Promise<void> {
   const git = `${directory}/.git`
   const store = sharedPath(host, git, `${mirror.path}/lfs`)
   await runGit(host, mirror.remote, ['-C', directory, 'config', 'lfs.storage', store], `cannot configure ${git}`)
 }
 
 /** Fetches the LFS files of the commit that the mirror lacks. */
-export async function fetchLfs(host: Host, { directory, mirror, commit }: Checkout, context: Context): Promise<void> {
+export async function fetchLfs(
+  host: Host,
+  { directory, mirror, commit }: CheckoutOptions,
+  context: Context,
+): Promise<void> {
   const { remote } = mirror
   const settings = [...lfsSettings, `remote.origin.url=${remote.url}`]
   const args = [...settings.flatMap((setting) => ['-c', setting]), '-C', directory, 'lfs', 'fetch', 'origin', commit]

@@ -1,6 +1,7 @@
 /** Determines the commits that a plan would deploy, without making releases. */
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { resolveReferences } from '../../core/model/reference.ts'
 import type { Context, PlannedResource } from '../../core/model/resource.ts'
 import { listReleases } from '../releases/releases.ts'
@@ -27,7 +28,9 @@ export function planRevisions(
 ): Promise<AppRevision[]> {
   const releases = resources.filter(({ type }) => type === 'git_release')
   return Promise.all(
-    releases.map((one) => planRevision(host, plannedProps(one), queryContext({ warn, secret, name: one.name }))),
+    releases.map((release) =>
+      planRevision(host, plannedProps(release), queryContext({ warn, secret, name: release.name })),
+    ),
   )
 }
 
@@ -52,5 +55,5 @@ async function planRevision(host: HostReader, given: GitReleaseProps, context: C
   const props = nobody ? { ...given, user: undefined, group: undefined } : given
   const releases = listReleases(host, props.into, props.current)
   const { commit, unconfirmed } = await wantedCommit(host, props, releases, context)
-  return { app, revision: props.revision, commit, ...(unconfirmed === undefined ? {} : { unconfirmed }) }
+  return { app, revision: props.revision, commit, ...omitUndefined({ unconfirmed }) }
 }

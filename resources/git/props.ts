@@ -1,5 +1,6 @@
 /** Defines the properties of git_release. */
 import * as z from 'zod'
+import { expectedRepository, expectedRevision } from '../../core/model/git_source.ts'
 import { absolutePath } from '../../core/model/units.ts'
 
 /** A path inside the release, except the names that git and converge reserve there. */
@@ -11,10 +12,10 @@ export const relativePathProp = z
   })
   .refine((path) => !['.git', '.converge'].includes(path.split('/')[0] ?? ''), { error: 'not .git or .converge' })
 
-const address = /^(\/|file:\/\/\/|(https?|ssh|git):\/\/[^/]|[\w.-]+@[\w.-]+:|[\w.-]{2,}:(?!\/\/|:))/i
-
-/** Matches an address whose account or host git or ssh would read as an option. */
-const optionAsHost = /^((ssh|git):\/\/([^/]*@)?|([^/:]*@)?)-/i
+const refinedBy = (expected: (text: string) => string | null) => (text: string, context: z.core.$RefinementCtx) => {
+  const message = expected(text)
+  if (message !== null) context.addIssue({ code: 'custom', message })
+}
 
 export const gitReleaseProps = z.strictObject({
   into: absolutePath.describe('Directory of the releases; it must exist'),
@@ -24,17 +25,11 @@ export const gitReleaseProps = z.strictObject({
   current: absolutePath.describe('The link to the current release, only read here: symlink() switches it'),
   repository: z
     .string()
-    .regex(address, {
-      error: 'the address of a git repository: https://…, ssh://…, user@host:path, or an absolute path',
-      abort: true,
-    })
-    .refine((text) => !optionAsHost.test(text), { error: 'an address whose account and host begin with no dash' })
+    .superRefine(refinedBy(expectedRepository))
     .describe('URL of the code: https, ssh, user@host:path, file:// or an absolute path; a login in it stays secret'),
   revision: z
     .string()
-    .regex(/^[^-\s~^:?*[\\][^\s~^:?*[\\]*$/, {
-      error: 'a branch, a tag, a full ref (refs/…) or a commit: no dash at its start, no blanks, none of ~^:?*[\\',
-    })
+    .superRefine(refinedBy(expectedRevision))
     .default('HEAD')
     .describe('Branch, tag, full ref name, commit (in full or 7 digits of it and more) or HEAD; default HEAD'),
   commit: z

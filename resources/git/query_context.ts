@@ -3,9 +3,9 @@ import type { Context } from '../../core/model/resource.ts'
 
 /**
  * Returns a context for queries.
- * @param given the functions and values of the caller; the defaults report nothing
+ * @param context the functions and values of the caller; the defaults report nothing
  */
-export function queryContext(given: Pick<Context, 'warn'> & Partial<Context>): Context {
+export function queryContext(context: Pick<Context, 'warn'> & Partial<Context>): Context {
   return {
     cause: null,
     causes: [],
@@ -16,6 +16,6 @@ export function queryContext(given: Pick<Context, 'warn'> & Partial<Context>): C
     progress: () => undefined,
     note: () => undefined,
     secret: () => undefined,
-    ...given,
+    ...context,
   }
 }

@@ -1,6 +1,7 @@
 /** Builds the git commands that talk to a remote repository: its address without secrets, its login and its key. */
 import type { CommandOptions, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { minutes, seconds } from '../../core/model/units.ts'
 
 export interface Remote {
@@ -51,8 +52,8 @@ export function createRemote(props: RemoteProps, secret: (value: string) => void
 }
 
 /** Returns the remote of a submodule: with the same key, and the same login on the same server. */
-export function submoduleRemote(main: Remote, given: string, secret: (value: string) => void): Remote {
-  const own = createRemote({ repository: resolveUrl(main.url, given) }, secret)
+export function submoduleRemote(main: Remote, url: string, secret: (value: string) => void): Remote {
+  const own = createRemote({ repository: resolveUrl(main.url, url) }, secret)
   const origin = /^https?:\/\/[^/]+/i.exec(own.url)?.[0]
   const login = own.login ?? (main.login?.origin === origin ? main.login : null)
   return { ...main, url: own.url, local: own.local, login }
@@ -62,10 +63,10 @@ export function submoduleRemote(main: Remote, given: string, secret: (value: str
  * Resolves an address as git-submodule(1) does: `../lib.git` beside `https://host/group/site.git` is
  * `https://host/group/lib.git`.
  */
-export function resolveUrl(base: string, given: string): string {
-  if (!/^\.\.?(\/|$)/.test(given)) return given
+export function resolveUrl(base: string, url: string): string {
+  if (!/^\.\.?(\/|$)/.test(url)) return url
   let at = base.replace(/\/+$/, '')
-  let rest = given
+  let rest = url
   for (;;) {
     if (rest.startsWith('./')) rest = rest.slice(2)
     else if (rest.startsWith('../')) {
@@ -198,7 +199,7 @@ function authenticated(remote: Remote, args: readonly string[]): GitCommand {
     GIT_ALLOW_PROTOCOL: remote.localAllowed ? 'file:git:http:https:ssh' : 'git:http:https:ssh',
     GIT_SSH_VARIANT: 'ssh',
     GIT_SSH_COMMAND: sshCommand(remote),
-    ...(remote.sshKey === undefined ? {} : { CONVERGE_SSH_KEY: remote.sshKey }),
+    ...omitUndefined({ CONVERGE_SSH_KEY: remote.sshKey }),
     ...(remote.knownHosts === undefined ? {} : { CONVERGE_KNOWN_HOSTS: `${remote.knownHosts.trimEnd()}\n` }),
     ...(login === null ? {} : { CONVERGE_GIT_USERNAME: login.username, CONVERGE_GIT_PASSWORD: login.password }),
   }

@@ -1,7 +1,8 @@
 /** Determines where the code of a release comes from, and which commit is wanted. */
-import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
+import { fileOwner } from '../files/ownership.ts'
 import type { Release } from '../releases/releases.ts'
 import { directoryDigest } from './directory_source.ts'
 import { type Mirror, notedCommit } from './mirror.ts'
@@ -27,15 +28,6 @@ export interface WantedCommit {
 export function createMirror(host: HostReader, props: GitReleaseProps, context: Context): Mirror {
   const remote = createRemote(props, context.secret)
   return { path: `${props.shared}/repo.git`, remote, owner: fileOwner(host, props) }
-}
-
-/** Returns the owner of files beside git's own: with the same group as git's files. */
-export function fileOwner(
-  host: HostReader,
-  { user, group }: Pick<GitReleaseProps, 'user' | 'group'>,
-): Pick<WriteOptions, 'owner' | 'group'> {
-  const account = user === undefined ? null : host.account(user)
-  return { owner: user, group: group ?? (account === null ? undefined : host.groupById(account.gid)?.name) }
 }
 
 export async function wantedCommit(

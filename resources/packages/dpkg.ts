@@ -27,7 +27,7 @@ export function installedPackages(host: HostReader): Promise<ReadonlyMap<string,
   if (size === undefined)
     throw new ConvergeError(`this host has no ${statusFile}: it is neither Debian nor Ubuntu`, {
       code: 'NOT_DEBIAN',
-      hint: 'install the packages with the package manager of this system, and remove package() from the recipe',
+      hint: 'install the packages with the package manager of this system, and remove packages() from the recipe',
     })
   // The key contains the size: in a dry run the file itself is part of the plan.
   return host.cached(`${statusFile} ${size}`, async () =>
@@ -40,15 +40,15 @@ export function parseStatus(text: string): Map<string, InstalledPackage> {
   for (const stanza of text.split('\n\n')) {
     const name = field(stanza, 'Package')
     if (name === '') continue
-    const found = {
+    const installed = {
       name,
       status: field(stanza, 'Status'),
       version: field(stanza, 'Version'),
       provides: field(stanza, 'Provides'),
     }
     // Of two architectures the installed one counts; `name:arch` selects one of them.
-    packages.set(`${name}:${field(stanza, 'Architecture')}`, found)
-    if (!packages.has(name) || isInstalled(found)) packages.set(name, found)
+    packages.set(`${name}:${field(stanza, 'Architecture')}`, installed)
+    if (!packages.has(name) || isInstalled(installed)) packages.set(name, installed)
   }
   return packages
 }

@@ -4,7 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { findProgram } from '../python/find_program.ts'
+import { findProgram } from '../commands/find_program.ts'
 
 const props = z.strictObject({
   program: z.string().min(1).describe('Name on the PATH, or absolute path'),
@@ -34,13 +34,13 @@ export const host_program = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ path: programPath(host, given) }),
-    desired(given, now) {
+    read: (host, props) => ({ path: programPath(host, props) }),
+    desired(props, now) {
       if (now.path !== null) return now
-      const { program, attribute } = given
+      const { program, attribute } = props
       throw new ConvergeError(`${attribute} runs ${program}, which ${whereMissing(program)}`, {
         code: 'NO_PROGRAM',
-        hint: installHint(given),
+        hint: installHint(props),
       })
     },
     apply: () => undefined,

@@ -36,11 +36,12 @@ type Props = z.output<typeof props>
 const state = z.record(z.string(), z.string())
 type State = z.output<typeof state>
 
-const held = ' (held)'
+const heldSuffix = ' (held)'
 
 export const package_ = defineResource(
   {
     type: 'package',
+    functionName: 'packages',
     doc: 'Keeps Debian packages installed, in any version or in a given one; or removes them.',
     mirrors: "Chef's package resource; apt-get(8)",
     examples: [
@@ -92,31 +93,31 @@ function packageState(
   version: string | undefined,
   packages: ReadonlyMap<string, InstalledPackage>,
 ): string {
-  const found = packages.get(name)
-  if (found === undefined || (!isInstalled(found) && !isHalfDone(found))) {
+  const installed = packages.get(name)
+  if (installed === undefined || (!isInstalled(installed) && !isHalfDone(installed))) {
     const provider = version === undefined ? findProvider(name, packages) : undefined
     return provider ? `by ${provider.name}` : 'absent'
   }
-  if (isHalfDone(found)) return 'half-installed'
-  return found.version + (isHeld(found) ? held : '')
+  if (isHalfDone(installed)) return 'half-installed'
+  return installed.version + (isHeld(installed) ? heldSuffix : '')
 }
 
-function wantedState(props: Props, name: string, found: string): string {
+function wantedState(props: Props, name: string, installed: string): string {
   const version = declaredVersion(props, name)
   // Another package provides it: it is present, and cannot be removed under this name.
-  if (found.startsWith('by ')) return found
-  if (props.absent ? found === 'absent' : matchesVersion(found, version)) return found
-  if (found.endsWith(held))
+  if (installed.startsWith('by ')) return installed
+  if (props.absent ? installed === 'absent' : matchesVersion(installed, version)) return installed
+  if (installed.endsWith(heldSuffix))
     throw new ConvergeError(
-      `${name} is on hold at ${found.slice(0, -held.length)}, but ${props.absent ? 'its removal' : version} was declared`,
+      `${name} is on hold at ${installed.slice(0, -heldSuffix.length)}, but ${props.absent ? 'its removal' : version} was declared`,
       { code: 'PACKAGE_HELD', hint: `correct the declaration, or allow the change: apt-mark unhold ${name}` },
     )
   return props.absent ? 'absent' : (version ?? 'installed')
 }
 
-function matchesVersion(found: string, version: string | undefined): boolean {
-  if (found === 'absent' || found === 'half-installed') return false
-  const plain = found.replace(held, '')
+function matchesVersion(installed: string, version: string | undefined): boolean {
+  if (installed === 'absent' || installed === 'half-installed') return false
+  const plain = installed.replace(heldSuffix, '')
   if (version === undefined) return true
   return version.endsWith('*') ? plain.startsWith(version.slice(0, -1)) : plain === version
 }

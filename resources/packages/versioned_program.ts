@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { type DefaultedQuery, defineQuery } from '../../core/model/query.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 
@@ -30,7 +31,7 @@ export const versioned_program = defineResource(
       if (now.version === null)
         throw new ConvergeError(`no version of ${path} is installed`, {
           code: 'NO_PROGRAM',
-          hint: 'run setup first, or declare its package with package() before this',
+          hint: 'run setup first, or declare its package with packages() before this',
         })
       return now
     },
@@ -39,6 +40,11 @@ export const versioned_program = defineResource(
     placeholders: () => ({ version: 'VERSION' }),
   },
 )
+
+/** The newest version of a program, where it decides the names of resources; null if none is installed. */
+export function newestVersionOf(path: string): DefaultedQuery<string | null> {
+  return defineQuery({ name: `the newest ${path}`, read: (host) => newestVersion(host, path), unread: null })
+}
 
 /** Returns the newest version of a program; null if none is installed. */
 export function newestVersion(host: HostReader, path: string): string | null {

@@ -46,45 +46,45 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
-async function read(host: HostReader, given: PortSwapProps, context: Context): Promise<State> {
-  const reader = serviceReader(host, { kind: 'supervisor', socket: given.socket })
-  const statuses = await Promise.all(given.ports.map((port) => reader.status(portProgramName(given, port))))
-  const text = host.readText(given.upstream.path)
-  const live = parsePort(text, given.ports) ?? loadedPort(host, given)
-  const wanted = wantedDigest(given, context.cause)
-  const digests = given.ports.map((port) => startedDigest(host, given, port, wanted))
+async function read(host: HostReader, props: PortSwapProps, context: Context): Promise<State> {
+  const reader = serviceReader(host, { kind: 'supervisor', socket: props.socket })
+  const statuses = await Promise.all(props.ports.map((port) => reader.status(portProgramName(props, port))))
+  const text = host.readText(props.upstream.path)
+  const live = parsePort(text, props.ports) ?? loadedPort(host, props)
+  const wanted = wantedDigest(props, context.cause)
+  const digests = props.ports.map((port) => startedDigest(host, props, port, wanted))
   const upAt = (port: number, status: ServiceStatus) =>
-    port === live ? status.state === 'running' : !isStopped(status) || hasAutostart(host, given, port)
-  const digest = live === null ? null : (digests[given.ports.indexOf(live)] ?? null)
+    port === live ? status.state === 'running' : !isStopped(status) || hasAutostart(host, props, port)
+  const digest = live === null ? null : (digests[props.ports.indexOf(live)] ?? null)
   // A file that someone changed, loaded and restored looks unchanged, but supervisord knows.
   const isOutdated = (port: number) =>
-    statuses[given.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(portProgramName(given, port))
+    statuses[props.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(portProgramName(props, port))
   const isTold =
     live !== null &&
-    text === upstreamText(given.upstream, live) &&
-    host.recorded(loadedRecordName(given)) === digestOf(text)
-  const found = {
+    text === upstreamText(props.upstream, live) &&
+    host.recorded(loadedRecordName(props)) === digestOf(text)
+  const current = {
     live,
     runs: digest === wanted && live !== null && (await isOutdated(live)) ? null : digest,
-    told: isTold && !(await mayHaveLoadedAnother(host, given)),
-    up: given.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
-    damaged: given.ports.filter(
-      (port) => port !== live && isDamaged(given, port, host.readText(portProgramPath(given, port))),
+    told: isTold && !(await mayHaveLoadedAnother(host, props)),
+    up: props.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
+    damaged: props.ports.filter(
+      (port) => port !== live && isDamaged(props, port, host.readText(portProgramPath(props, port))),
     ),
     stranger: null,
-    forced: given.force === undefined ? null : host.recorded(forcedRecordName(given)),
+    forced: props.force === undefined ? null : host.recorded(forcedRecordName(props)),
   }
-  const port = portToStart(given, found, context)
-  const idle = port !== null && isStopped(statuses[given.ports.indexOf(port)] as ServiceStatus)
-  return { ...found, stranger: idle && (await isPortTaken(host, port, '127.0.0.1')) ? port : null }
+  const port = portToStart(props, current, context)
+  const idle = port !== null && isStopped(statuses[props.ports.indexOf(port)] as ServiceStatus)
+  return { ...current, stranger: idle && (await isPortTaken(host, port, '127.0.0.1')) ? port : null }
 }
 
 /** Decides whether the upstream file was changed and restored, and the web server may have read it in between. */
-async function mayHaveLoadedAnother(host: HostReader, given: PortSwapProps): Promise<boolean> {
-  const { reload } = given
+async function mayHaveLoadedAnother(host: HostReader, props: PortSwapProps): Promise<boolean> {
+  const { reload } = props
   if (reload === undefined) return false
   const { pid, state } = await serviceReader(host, reload.provider).status(reload.name)
-  return state === 'running' && loadRecord(host, given).mayHaveLoadedOthers(mainPid(host, reload, pid))
+  return state === 'running' && loadRecord(host, props).mayHaveLoadedOthers(mainPid(host, reload, pid))
 }
 
 function isStopped({ state, stopping }: ServiceStatus): boolean {
@@ -96,69 +96,69 @@ function forcedRecordName({ name }: PortSwapProps): string {
 }
 
 /** Decides whether the current process must be replaced. */
-function isSwapDue(given: PortSwapProps, now: State, { cause }: Context): boolean {
-  return now.live === null || now.runs !== wantedDigest(given, cause) || now.forced !== (given.force ?? null)
+function isSwapDue(props: PortSwapProps, now: State, { cause }: Context): boolean {
+  return now.live === null || now.runs !== wantedDigest(props, cause) || now.forced !== (props.force ?? null)
 }
 
 /** Returns the port that is current at the end. */
-function nextPort(given: PortSwapProps, now: State, context: Context): number {
-  const [first, second] = given.ports
-  if (now.live !== null && !isSwapDue(given, now, context)) return now.live
+function nextPort(props: PortSwapProps, now: State, context: Context): number {
+  const [first, second] = props.ports
+  if (now.live !== null && !isSwapDue(props, now, context)) return now.live
   if (now.live !== null) return now.live === first ? second : first
-  return given.ports.find((port) => !now.up.includes(port)) ?? first
+  return props.ports.find((port) => !now.up.includes(port)) ?? first
 }
 
 /** Returns the port on which to start a process; null if there is none. */
-function portToStart(given: PortSwapProps, now: State, context: Context): number | null {
-  const live = nextPort(given, now, context)
-  return isSwapDue(given, now, context) || !now.up.includes(live) ? live : null
+function portToStart(props: PortSwapProps, now: State, context: Context): number | null {
+  const live = nextPort(props, now, context)
+  return isSwapDue(props, now, context) || !now.up.includes(live) ? live : null
 }
 
-function desired(given: PortSwapProps, now: State, context: Context): State {
+function desired(props: PortSwapProps, now: State, context: Context): State {
   if (now.stranger !== null)
-    throw new ConvergeError(`port ${now.stranger}, which ${given.name} needs, is taken by another process`, {
+    throw new ConvergeError(`port ${now.stranger}, which ${props.name} needs, is taken by another process`, {
       code: 'PORT_TAKEN',
-      hint: `find the process with ss -ltnp 'sport = :${now.stranger}' and end it, or give ${given.name} other ports; nothing was changed`,
+      hint: `find the process with ss -ltnp 'sport = :${now.stranger}' and end it, or give ${props.name} other ports; nothing was changed`,
     })
-  const live = nextPort(given, now, context)
-  const runs = wantedDigest(given, context.cause)
-  return { live, runs, told: true, up: [live], damaged: [], stranger: null, forced: given.force ?? null }
+  const live = nextPort(props, now, context)
+  const runs = wantedDigest(props, context.cause)
+  return { live, runs, told: true, up: [live], damaged: [], stranger: null, forced: props.force ?? null }
 }
 
-async function apply(host: Host, given: PortSwapProps, context: Context): Promise<void> {
-  const swap = new Swap(host, given, context)
+async function apply(host: Host, props: PortSwapProps, context: Context): Promise<void> {
+  const swap = new Swap(host, props, context)
   // Read again: an earlier attempt may have done a part of the work.
-  const now = await read(host, given, context)
-  const wanted = desired(given, now, context)
+  const now = await read(host, props, context)
+  const wanted = desired(props, now, context)
   const { live } = wanted
   // An interrupted run left visitors at the port that this run uses next.
   if (now.live !== null && !now.told) await swap.switchTo(now.live)
-  if (live !== null && isSwapDue(given, now, context)) await swap.replaceProcess(live, now.live)
+  if (live !== null && isSwapDue(props, now, context)) await swap.replaceProcess(live, now.live)
   else if (live !== null && !now.up.includes(live)) await swap.start(live)
-  if (given.force !== undefined) host.record(forcedRecordName(given), given.force)
-  for (const port of given.ports)
+  if (props.force !== undefined) host.record(forcedRecordName(props), props.force)
+  for (const port of props.ports)
     if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port, live)
     else if (port !== live && now.damaged.includes(port)) await swap.repairIdle(port, live)
 }
 
-function predict(host: Host, given: PortSwapProps, now: State, { live }: State, context: Context): void {
+function predict(host: Host, props: PortSwapProps, now: State, { live }: State, context: Context): void {
   if (live === null) return
-  if (isSwapDue(given, now, context))
-    host.writeFile(portProgramPath(given, live), programText(given, live, wantedDigest(given, context.cause)), {
+  if (isSwapDue(props, now, context))
+    host.writeFile(portProgramPath(props, live), programText(props, live, wantedDigest(props, context.cause)), {
       mode: '0600',
     })
-  for (const port of given.ports) {
-    const text = host.readText(portProgramPath(given, port))
+  for (const port of props.ports) {
+    const text = host.readText(portProgramPath(props, port))
     if (port === live || text === null) continue
     host.writeFile(
-      portProgramPath(given, port),
-      isDamaged(given, port, text) ? repairedText(given, port, live) : withoutAutostart(text),
+      portProgramPath(props, port),
+      isDamaged(props, port, text) ? repairedText(props, port, live) : withoutAutostart(text),
     )
   }
-  const text = upstreamText(given.upstream, live)
-  host.writeFile(given.upstream.path, text, { mode: '0644' })
-  host.record(loadedRecordName(given), digestOf(text))
-  if (given.force !== undefined) host.record(forcedRecordName(given), given.force)
+  const text = upstreamText(props.upstream, live)
+  host.writeFile(props.upstream.path, text, { mode: '0644' })
+  host.record(loadedRecordName(props), digestOf(text))
+  if (props.force !== undefined) host.record(forcedRecordName(props), props.force)
 }
 
 export const port_swap = defineResource(
@@ -187,24 +187,24 @@ export const port_swap = defineResource(
     when: 'cause',
   },
   {
-    precheck(host, given) {
-      for (const port of given.ports)
-        refuseConflict(host, { name: portProgramName(given, port), confDir: given.confDir })
+    precheck(host, props) {
+      for (const port of props.ports)
+        refuseConflict(host, { name: portProgramName(props, port), confDir: props.confDir })
     },
-    isBroken(host, given) {
-      const { name, confDir, ports, upstream } = given
+    isBroken(host, props) {
+      const { name, confDir, ports, upstream } = props
       if (references([name, confDir, ports, upstream]).length > 0) return false
-      return isUnreadable(host, given) || isUpstreamDamaged(host, given)
+      return isUnreadable(host, props) || isUpstreamDamaged(host, props)
     },
-    makeReadable(host, given) {
-      writePlaceholders(host, given)
-      repairUpstream(host, given)
+    makeReadable(host, props) {
+      writePlaceholders(host, props)
+      repairUpstream(host, props)
     },
     read,
     desired,
-    apply: (host, given, _, context) => apply(host, given, context),
-    settle: (host, given) => given.reload && loadRecord(host, given).settle(host),
-    predict: (host, given, { now, desired }, context) => predict(host, given, now, desired, context),
+    apply: (host, props, _, context) => apply(host, props, context),
+    settle: (host, props) => props.reload && loadRecord(host, props).settle(host),
+    predict: (host, props, { now, desired }, context) => predict(host, props, now, desired, context),
     paths: ({ upstream: { path } }) => [path],
     words: ({ name }, { now, desired }) => {
       if (now.live !== desired.live)

@@ -13,18 +13,18 @@ export function portProgramName({ name }: PortSwapProps, port: number): string {
   return `${name}-${port}`
 }
 
-export function portProgramPath(given: PortSwapProps, port: number): string {
-  return `${given.confDir}/${portProgramName(given, port)}.conf`
+export function portProgramPath(props: PortSwapProps, port: number): string {
+  return `${props.confDir}/${portProgramName(props, port)}.conf`
 }
 
 /** Returns the program file for a port; `runs` identifies what the process loads, beyond its command. */
-export function programText(given: PortSwapProps, port: number, runs: string): string {
+export function programText(props: PortSwapProps, port: number, runs: string): string {
   const at = (text: string) => replacePort(text, port)
-  const command = typeof given.command === 'string' ? at(given.command) : shellWords(given.command.map(at))
-  const environment = Object.entries(given.environment).map(([key, value]) => [key, at(value)])
+  const command = typeof props.command === 'string' ? at(props.command) : shellWords(props.command.map(at))
+  const environment = Object.entries(props.environment).map(([key, value]) => [key, at(value)])
   const text = renderProgram({
-    ...given,
-    name: portProgramName(given, port),
+    ...props,
+    name: portProgramName(props, port),
     command,
     environment: Object.fromEntries(environment),
     autostart: true,
@@ -36,21 +36,21 @@ export function programText(given: PortSwapProps, port: number, runs: string): s
 }
 
 /** Returns the digest of the wanted process: any change of it requires another process. */
-export function wantedDigest(given: PortSwapProps, cause: string | null): string {
-  const { release = null } = given
-  return digestOf([programText(given, 0, ''), release, cause]).slice(0, 32)
+export function wantedDigest(props: PortSwapProps, cause: string | null): string {
+  const { release = null } = props
+  return digestOf([programText(props, 0, ''), release, cause]).slice(0, 32)
 }
 
 /**
  * Returns the digest of the program that a port was last started with. It is the wanted digest if the program file is
  * exactly the wanted one.
  */
-export function startedDigest(host: HostReader, given: PortSwapProps, port: number, wanted: string): string | null {
-  const path = portProgramPath(given, port)
+export function startedDigest(host: HostReader, props: PortSwapProps, port: number, wanted: string): string | null {
+  const path = portProgramPath(props, port)
   const text = host.readText(path)
-  const wantedText = programText(given, port, wanted)
+  const wantedText = programText(props, port, wanted)
   refuseForeignFile(host, path, text, wantedText)
-  refuseConflict(host, { name: portProgramName(given, port), confDir: given.confDir })
+  refuseConflict(host, { name: portProgramName(props, port), confDir: props.confDir })
   if (text === null) return null
   return text === wantedText ? wanted : digestOf(text).slice(0, 32)
 }
@@ -58,8 +58,8 @@ export function startedDigest(host: HostReader, given: PortSwapProps, port: numb
 const autostartLine = /^autostart=true$/m
 
 /** Decides whether supervisord starts the program of the port with autostart. */
-export function hasAutostart(host: HostReader, given: PortSwapProps, port: number): boolean {
-  return autostartLine.test(host.readText(portProgramPath(given, port)) ?? '')
+export function hasAutostart(host: HostReader, props: PortSwapProps, port: number): boolean {
+  return autostartLine.test(host.readText(portProgramPath(props, port)) ?? '')
 }
 
 /** Returns the same text, for a program that must not start with supervisord. */
@@ -71,36 +71,36 @@ export function withoutAutostart(text: string): string {
  * Decides whether the file of a program is damaged: supervisord cannot read it, finds another program in it, or would
  * start the program because `autostart` is missing.
  */
-export function isDamaged(given: PortSwapProps, port: number, text: string | null): text is string {
+export function isDamaged(props: PortSwapProps, port: number, text: string | null): text is string {
   if (text === null) return false
   if (isPlaceholder(text)) return true
   const isItsOwn = parseSections(text).some(
-    ({ type, name }) => type === 'program' && name === portProgramName(given, port),
+    ({ type, name }) => type === 'program' && name === portProgramName(props, port),
   )
-  return !isItsOwn || !isReadable(text) || !/^autostart=/m.test(text)
+  return !isItsOwn || !isReadable(text) || !/^autostart=(true|false)$/m.test(text)
 }
 
 /**
  * Returns the repaired text of a damaged file. It differs from what the running process was started with, so a swap
  * stays due.
  */
-export function repairedText(given: PortSwapProps, port: number, live: number | null): string {
-  const text = programText(given, port, 'repaired')
+export function repairedText(props: PortSwapProps, port: number, live: number | null): string {
+  const text = programText(props, port, 'repaired')
   // Only the current program starts again after a reboot.
   return port === live ? text : withoutAutostart(text)
 }
 
 /** Decides whether supervisord cannot read the file of a port, and therefore none of its files. */
-export function isUnreadable(host: HostReader, given: PortSwapProps): boolean {
-  return given.ports.some((port) => !isReadable(host.readText(portProgramPath(given, port)) ?? ''))
+export function isUnreadable(host: HostReader, props: PortSwapProps): boolean {
+  return props.ports.some((port) => !isReadable(host.readText(portProgramPath(props, port)) ?? ''))
 }
 
 /** Writes placeholders for damaged files, so that supervisord can read its other files until the swap writes these. */
-export function writePlaceholders(host: Host, given: PortSwapProps): void {
-  for (const port of given.ports)
+export function writePlaceholders(host: Host, props: PortSwapProps): void {
+  for (const port of props.ports)
     writePlaceholder(host, {
-      path: portProgramPath(given, port),
-      program: portProgramName(given, port),
-      app: given.app,
+      path: portProgramPath(props, port),
+      program: portProgramName(props, port),
+      app: props.app,
     })
 }

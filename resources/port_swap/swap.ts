@@ -31,18 +31,18 @@ export function loadedRecordName({ name, upstream }: PortSwapProps): string {
 }
 
 /** Returns the record of the web server's last reload. */
-export function loadRecord(host: HostReader, given: PortSwapProps): LoadRecord {
-  return new LoadRecord(host, loadedRecordName(given), [given.upstream.path])
+export function loadRecord(host: HostReader, props: PortSwapProps): LoadRecord {
+  return new LoadRecord(host, loadedRecordName(props), [props.upstream.path])
 }
 
 /** The prefix of the record during a reload of the web server: the loaded configuration is unknown. */
 const loadingPrefix = 'telling '
 
 /** Returns the port of the web server's last reload, if the file of its program exists. */
-export function loadedPort(host: HostReader, given: PortSwapProps): number | null {
-  const told = host.recorded(loadedRecordName(given))?.replace(loadingPrefix, '')
-  const isTold = (port: number) => told === digestOf(upstreamText(given.upstream, port))
-  return given.ports.find((port) => isTold(port) && host.lstat(portProgramPath(given, port)) !== null) ?? null
+export function loadedPort(host: HostReader, props: PortSwapProps): number | null {
+  const told = host.recorded(loadedRecordName(props))?.replace(loadingPrefix, '')
+  const isTold = (port: number) => told === digestOf(upstreamText(props.upstream, port))
+  return props.ports.find((port) => isTold(port) && host.lstat(portProgramPath(props, port)) !== null) ?? null
 }
 
 /**
@@ -58,12 +58,12 @@ export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwa
 /**
  * Rewrites a damaged upstream file for the port that serves, if that is known. The web server has not loaded it yet.
  */
-export function repairUpstream(host: Host, given: PortSwapProps): void {
-  const { path } = given.upstream
-  const live = parsePort(host.readText(path), given.ports) ?? loadedPort(host, given)
-  if (live === null || !isUpstreamDamaged(host, given)) return
-  const text = upstreamText(given.upstream, live)
-  host.record(loadedRecordName(given), `${loadingPrefix}${digestOf(text)}`)
+export function repairUpstream(host: Host, props: PortSwapProps): void {
+  const { path } = props.upstream
+  const live = parsePort(host.readText(path), props.ports) ?? loadedPort(host, props)
+  if (live === null || !isUpstreamDamaged(host, props)) return
+  const text = upstreamText(props.upstream, live)
+  host.record(loadedRecordName(props), `${loadingPrefix}${digestOf(text)}`)
   host.writeFile(path, text, { mode: '0644' })
 }
 
@@ -79,10 +79,10 @@ export class Swap {
 
   constructor(
     private readonly host: Host,
-    private readonly given: PortSwapProps,
+    private readonly props: PortSwapProps,
     private readonly context: Context,
   ) {
-    const { socket, reload } = given
+    const { socket, reload } = props
     this.manager = serviceManager(host, { kind: 'supervisor', socket })
     this.supervisor = new Supervisor(host, socket)
     this.server = reload && new WebServer(host, reload)
@@ -92,20 +92,21 @@ export class Swap {
    * Starts the new process, and switches to it when it is ready.
    * @param live the port that is current until then, null if there is none
    * @throws SERVICE_DOWN with the end of its log, CHECK_FAILED; then the new process is stopped and the old one stays
-   * current
+   * current. Any other error after the upstream file names the new port: then both processes keep running, and the next
+   * run completes the switch
    */
   async replaceProcess(port: number, live: number | null): Promise<void> {
-    const { given, context } = this
+    const { props, context } = this
     await this.server?.check()
     // The rest of an interrupted run: the web server never switched to it.
     await this.stop(port)
-    recordWritten(this.host, portProgramPath(given, port), given.app)
+    recordWritten(this.host, portProgramPath(props, port), props.app)
     this.host.writeFile(
-      portProgramPath(given, port),
-      programText(given, port, wantedDigest(given, context.cause)),
+      portProgramPath(props, port),
+      programText(props, port, wantedDigest(props, context.cause)),
       programFile,
     )
-    context.progress(`starting ${portProgramName(given, port)}`)
+    context.progress(`starting ${portProgramName(props, port)}`)
     try {
       await this.start(port, live)
       await this.switchTo(port)
@@ -119,8 +120,8 @@ export class Swap {
    * @param live the port that visitors get meanwhile, null if there is none
    */
   async start(port: number, live: number | null = port): Promise<void> {
-    const { deadline, ready, logDir, fatal } = this.given
-    const name = portProgramName(this.given, port)
+    const { deadline, ready, logDir, fatal } = this.props
+    const name = portProgramName(this.props, port)
     this.repairPrograms(live)
     await this.manager.refresh()
     const roll = new ServiceRestarter(this.host, this.manager, deadline, this.context)
@@ -130,65 +131,65 @@ export class Swap {
 
   /** Repairs all program files: supervisord reads none of its files while one is broken. */
   private repairPrograms(live: number | null): void {
-    for (const port of this.given.ports) this.repairProgram(port, live)
+    for (const port of this.props.ports) this.repairProgram(port, live)
   }
 
   private repairProgram(port: number, live: number | null): void {
-    const { host, given } = this
-    const path = portProgramPath(given, port)
-    if (!isDamaged(given, port, host.readText(path))) return
-    recordWritten(host, path, given.app)
-    host.writeFile(path, repairedText(given, port, live), programFile)
+    const { host, props } = this
+    const path = portProgramPath(props, port)
+    if (!isDamaged(props, port, host.readText(path))) return
+    recordWritten(host, path, props.app)
+    host.writeFile(path, repairedText(props, port, live), programFile)
   }
 
   /** Repairs the file of an idle port, and starts nothing. */
   async repairIdle(port: number, live: number | null): Promise<void> {
     this.repairPrograms(live)
-    await this.updateGroup(portProgramName(this.given, port), live)
+    await this.updateGroup(portProgramName(this.props, port), live)
   }
 
   /** Switches visitors to the port. */
   async switchTo(port: number): Promise<void> {
-    const { host, given } = this
-    const { path } = given.upstream
-    const [before, text] = [host.readText(path), upstreamText(given.upstream, port)]
-    const told = host.recorded(loadedRecordName(given))
+    const { host, props } = this
+    const { path } = props.upstream
+    const [before, text] = [host.readText(path), upstreamText(props.upstream, port)]
+    const loaded = host.recorded(loadedRecordName(props))
     if (before !== text) {
       // The file may match the web server's last reload, but the server may have loaded another one since.
-      host.record(loadedRecordName(given), `${loadingPrefix}${digestOf(text)}`)
+      host.record(loadedRecordName(props), `${loadingPrefix}${digestOf(text)}`)
       host.writeFile(path, text, { mode: '0644' })
       try {
         await this.server?.check()
       } catch (error) {
         if (before === null) host.remove(path)
         else host.writeFile(path, before)
-        if (told !== null) host.record(loadedRecordName(given), told)
+        if (loaded !== null) host.record(loadedRecordName(props), loaded)
         throw error
       }
     }
     this.context.progress(`port ${port} is current`)
-    const load = loadRecord(host, given)
+    const load = loadRecord(host, props)
     await this.server?.reload()
     if (this.server) load.record(host, await this.server.mainPid())
-    host.record(loadedRecordName(given), digestOf(text))
+    host.record(loadedRecordName(props), digestOf(text))
   }
 
   /**
    * Stops a process that is no longer current, once its connections have ended; it does not start again after a reboot.
    */
   async retire(port: number, live: number | null): Promise<void> {
-    const { host, given } = this
+    const { host, props } = this
     await this.drain(port)
     await this.stop(port)
-    const text = host.readText(portProgramPath(given, port))
+    const text = host.readText(portProgramPath(props, port))
     if (text === null) return
-    host.writeFile(portProgramPath(given, port), withoutAutostart(text))
-    await this.updateGroup(portProgramName(given, port), live)
+    host.writeFile(portProgramPath(props, port), withoutAutostart(text))
+    await this.updateGroup(portProgramName(props, port), live)
   }
 
   private async drain(port: number): Promise<void> {
-    const { host, given, context } = this
-    const limit = new Deadline(host, given.stopDeadline)
+    const { host, props, context } = this
+    const limit = new Deadline(host, props.stopDeadline)
     context.progress(`waiting until port ${port} has no connection`)
     for (let quiet = 0; quiet < quietChecks; ) {
       const open = countConnections(host, port)
@@ -196,7 +197,7 @@ export class Swap {
       if (quiet < quietChecks && !(await limit.pause())) {
         if (open > 0)
           context.warn(
-            `port ${port} still had ${open} connections after ${given.stopDeadline}, and they are cut (set a longer stop_deadline_seconds)`,
+            `port ${port} still had ${open} connections after ${props.stopDeadline}, and they are cut (set a longer stop_deadline_seconds)`,
           )
         return
       }
@@ -204,9 +205,9 @@ export class Swap {
   }
 
   private async stop(port: number): Promise<void> {
-    const { host, manager, context, given } = this
-    const limit = new Duration(given.stopWait.ms + patience.ms)
-    await new ServiceRestarter(host, manager, limit, context).stop(portProgramName(given, port))
+    const { host, manager, context, props } = this
+    const limit = new Duration(props.stopWait.ms + patience.ms)
+    await new ServiceRestarter(host, manager, limit, context).stop(portProgramName(props, port))
   }
 
   /**
@@ -223,18 +224,26 @@ export class Swap {
   private async stopAndExplain(port: number, live: number | null, thrown: unknown): Promise<unknown> {
     const error = asConvergeError(thrown)
     if (error.code === 'INTERNAL') return thrown
+    // The web server may have loaded the new port, or loads it with any reload.
+    if (this.isCurrent(port)) return explained(error, `port ${port} is already current, and nothing was stopped`)
     const stopped = await this.retire(port, live).then(
       () => 'it was stopped',
       (left: unknown) => `it could not be stopped: ${asConvergeError(left).message}`,
     )
     const serving = live === null ? '' : `, and port ${live} continues to serve the previous version`
-    return new ConvergeError(`${error.message}; ${stopped}${serving}`, {
-      code: error.code,
-      hint: error.hint,
-      output: error.output,
-      cause: error,
-    })
+    return explained(error, `${stopped}${serving}`)
   }
+
+  /** Decides whether the upstream file names the port. */
+  private isCurrent(port: number): boolean {
+    const { upstream } = this.props
+    return this.host.readText(upstream.path) === upstreamText(upstream, port)
+  }
+}
+
+function explained(error: ConvergeError, effect: string): ConvergeError {
+  const { message, code, hint, output } = error
+  return new ConvergeError(`${message}; ${effect}`, { code, hint, output, cause: error })
 }
 
 /** The environment may contain secrets. */

@@ -21,9 +21,9 @@ export class WebServer {
 
   constructor(
     private readonly host: Host,
-    private readonly given: Reload,
+    private readonly settings: Reload,
   ) {
-    this.manager = serviceManager(host, given.provider)
+    this.manager = serviceManager(host, settings.provider)
   }
 
   /**
@@ -31,7 +31,7 @@ export class WebServer {
    * @throws CHECK_FAILED with the output of the check
    */
   async check(): Promise<void> {
-    const { check, name } = this.given
+    const { check, name } = this.settings
     if (check === undefined) return
     const { status, stdout, stderr } = await this.host.query(check, { accept: 'any', timeout: checkLimit })
     if (status === 0) return
@@ -47,7 +47,7 @@ export class WebServer {
    * configuration when it starts.
    */
   async reload(): Promise<void> {
-    const { name, signal, command } = this.given
+    const { name, signal, command } = this.settings
     const { state } = await this.manager.freshStatus(name)
     if (state !== 'running') return
     const master = await this.master()
@@ -60,11 +60,11 @@ export class WebServer {
 
   /** Returns its current main process; null if a reload may keep its processes. */
   async mainPid(): Promise<number | null> {
-    return mainPid(this.host, this.given, (await this.manager.freshStatus(this.given.name)).pid)
+    return mainPid(this.host, this.settings, (await this.manager.freshStatus(this.settings.name)).pid)
   }
 
   private async master(): Promise<number> {
-    const { name, pidFile } = this.given
+    const { name, pidFile } = this.settings
     const written = pidFile === undefined ? null : this.host.readText(pidFile)
     return written === null ? (await this.manager.freshStatus(name)).pid : Number.parseInt(written, 10) || 0
   }

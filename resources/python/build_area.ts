@@ -86,12 +86,12 @@ interface Found {
   readonly place: string
 }
 
-async function discard(host: Host, area: BuildArea, goes: (found: Found) => boolean): Promise<void> {
+async function discard(host: Host, area: BuildArea, isDiscarded: (found: Found) => boolean): Promise<void> {
   const known = readNotedNames(host, area)
   if (known === null) return
   const before = new Set(known)
   const surplus = () => {
-    const added = listEntries(host, area).filter((found) => !before.has(found.path) && goes(found))
+    const added = listEntries(host, area).filter((found) => !before.has(found.path) && isDiscarded(found))
     return added.map(({ path }) => path)
   }
   for (let tries = 0; tries < removalTries; tries++) {
@@ -144,12 +144,13 @@ function presentNames(host: HostReader, area: BuildArea): string[] {
 }
 
 function listEntries(host: HostReader, { shared, directory }: BuildArea): Found[] {
-  const found: Found[] = []
-  const visit = (path: string, place: string, left: number) => {
+  const entries: Found[] = []
+  const visit = (path: string, place: string, depth: number) => {
     for (const child of host.list(path)) {
       const below = `${path}/${child}`
-      found.push({ path: below, name: child, place })
-      if (left > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory') visit(below, place, left - 1)
+      entries.push({ path: below, name: child, place })
+      if (depth > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory')
+        visit(below, place, depth - 1)
     }
   }
   for (const [base, places] of [
@@ -160,9 +161,9 @@ function listEntries(host: HostReader, { shared, directory }: BuildArea): Found[
       const path = `${base}/${place}`
       const kind = host.stat(path)?.kind
       if (kind === 'directory') visit(path, place, places === sharedPlaces ? sharedDepth : 1)
-      else if (kind === 'file') found.push({ path, name: place, place })
+      else if (kind === 'file') entries.push({ path, name: place, place })
     }
-  return found
+  return entries
 }
 
 function ownerOptions({ user, group }: BuildArea) {

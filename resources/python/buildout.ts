@@ -1,8 +1,9 @@
 /** Runs a site's buildout in its release, and repeats it in later runs until it has succeeded for the same inputs. */
 import * as z from 'zod'
+import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
-import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
+import { describeFileKind, readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 import { canonicalJson, digestOf } from '../../core/model/json.ts'
 import { under } from '../../core/model/reference.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
@@ -10,17 +11,16 @@ import { absolutePath, duration, minutes } from '../../core/model/units.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
 import { readAccountCrontab, writeAccountCrontab } from '../cron/crontab.ts'
 import { findEntries } from '../cron/usercrontab.ts'
-import { resolvedPath } from '../files/mounts.ts'
+import { fileOwner } from '../files/ownership.ts'
 import { metadataDirectory } from '../releases/releases.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './build_area.ts'
-import { ownerAndGroup } from './find_program.ts'
 import { linkEggs } from './linked_eggs.ts'
 import { shellSplit } from './shell_words.ts'
 
 const words = z
   .union([z.array(z.string()), z.string()])
   .default([])
-  .refine((given) => typeof given !== 'string' || shellSplit(given) !== null, {
+  .refine((text) => typeof text !== 'string' || shellSplit(text) !== null, {
     error: 'words with every quote closed',
   })
 
@@ -82,8 +82,8 @@ type State = z.output<typeof state>
 /** The longest wait for another build that uses the same eggs. */
 const patience = minutes(60)
 
-function toWords(given: string | readonly string[]): readonly string[] {
-  return typeof given === 'string' ? (shellSplit(given) ?? []) : given
+function toWords(text: string | readonly string[]): readonly string[] {
+  return typeof text === 'string' ? (shellSplit(text) ?? []) : text
 }
 
 function markPath({ directory }: Pick<Props, 'directory'>): string {
@@ -95,22 +95,22 @@ function inputDigest({ config, buildout, flags, bootstrapParams, environment, eg
   return digestOf({ config, buildout, flagWords, bootstrapWords, environment, eggsByPython, inputs })
 }
 
-function readMark(host: HostReader, given: Props): string | null {
-  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(readDisposable(host, markPath(given)) ?? '')?.[1] ?? null
+function readMark(host: HostReader, props: Props): string | null {
+  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(readDisposable(host, markPath(props)) ?? '')?.[1] ?? null
 }
 
-function writeMark(host: Host, given: Props, built: string): void {
-  const account = ownerAndGroup(host, given)
-  const directory = `${given.directory}/${metadataDirectory}`
+function writeMark(host: Host, props: Props, built: string): void {
+  const account = fileOwner(host, props)
+  const directory = `${props.directory}/${metadataDirectory}`
   const kind = host.lstat(directory)?.kind
   // The build may have created it as a link to a directory that only root may write to.
   if (kind !== undefined && kind !== 'directory')
-    throw new ConvergeError(`${directory} is a ${kind}, not a directory`, {
+    throw new ConvergeError(`${directory} is ${describeFileKind(kind)}, not a directory`, {
       code: 'IN_THE_WAY',
-      hint: `remove it, and the package that creates it during the build (${shellWords(['grep', '-rlF', metadataDirectory, `${given.shared ?? given.directory}/eggs`])})`,
+      hint: `remove it, and the package that creates it during the build (${shellWords(['grep', '-rlF', metadataDirectory, `${props.shared ?? props.directory}/eggs`])})`,
     })
   if (kind === undefined) host.makeDirectory(directory, account)
-  writeDisposable(host, markPath(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
+  writeDisposable(host, markPath(props), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
 }
 
 /** Rejects root: a build runs the setup.py of every package that it fetches. */
@@ -126,40 +126,40 @@ function refuseRoot(host: HostReader, { user, allowRoot }: Props): void {
   )
 }
 
-async function build(host: Host, given: Props, area: BuildArea, context: Context): Promise<void> {
-  if (host.stat(given.directory)?.kind !== 'directory')
-    throw new ConvergeError(`there is no directory ${given.directory} to build in`, {
+async function build(host: Host, props: Props, area: BuildArea, context: Context): Promise<void> {
+  if (host.stat(props.directory)?.kind !== 'directory')
+    throw new ConvergeError(`the build directory ${props.directory} does not exist`, {
       code: 'ENOENT',
       hint: 'declare git_release() first, and set directory to its path',
     })
-  if (host.which(given.buildout) === null)
-    throw new ConvergeError(`there is no program ${given.buildout}`, {
+  if (host.which(props.buildout) === null)
+    throw new ConvergeError(`there is no program ${props.buildout}`, {
       code: 'NO_PROGRAM',
       hint: "declare virtualenv() with the package 'zc.buildout' first, and set buildout to its bin/buildout",
     })
   if (await recoverBuild(host, area)) context.progress('an earlier build was killed: what it had added was removed')
   await beginBuild(host, area)
-  const linked = await linkEggs(host, area, given.eggsOf)
+  const linked = await linkEggs(host, area, props.eggsOf)
   if (linked > 0) context.progress(`${linked} eggs of another app are linked`)
   const run = (...args: readonly string[]) =>
-    host.run([given.buildout, '-c', given.config, ...args], {
-      cwd: given.directory,
-      user: given.user,
-      group: given.group,
-      environment: given.environment,
-      timeout: given.timeout,
+    host.run([props.buildout, '-c', props.config, ...args], {
+      cwd: props.directory,
+      user: props.user,
+      group: props.group,
+      environment: props.environment,
+      timeout: props.timeout,
       onLine: context.progress,
     })
-  const bootstrap = toWords(given.bootstrapParams)
+  const bootstrap = toWords(props.bootstrapParams)
   try {
-    if (bootstrap.length > 0) await run(...pythonTag(given), ...bootstrap, 'bootstrap')
-    await run(...pythonTag(given), ...toWords(given.flags))
+    if (bootstrap.length > 0) await run(...pythonTag(props), ...bootstrap, 'bootstrap')
+    await run(...pythonTag(props), ...toWords(props.flags))
   } catch (error) {
-    throw await buildError(host, given, area, error, context)
+    throw await buildError(host, props, area, error, context)
   }
   await endBuild(host, area)
-  hideConfiguration(host, given)
-  await removeSchedule(host, given)
+  hideConfiguration(host, props)
+  await removeSchedule(host, props)
 }
 
 /** Hides from other accounts what buildout copied from deploy.cfg: passwords, and the environment of the programs. */
@@ -200,7 +200,7 @@ function pythonTag({ eggsByPython }: Props): readonly string[] {
 
 async function buildError(
   host: Host,
-  given: Props,
+  props: Props,
   area: BuildArea,
   error: unknown,
   context: Context,
@@ -215,7 +215,7 @@ async function buildError(
     context.warn(`${asConvergeError(problem).message} (correct that; the next build tries again)`)
   }
   if (timedOut)
-    return new ConvergeError(`the buildout did not end within ${given.timeout}, and was killed`, {
+    return new ConvergeError(`the buildout did not end within ${props.timeout}, and was killed`, {
       code: 'BUILDOUT_TIMEOUT',
       output: error.output,
       hint: 'set a longer timeout, or find the cause of the wait in the output; the next run keeps the complete eggs',
@@ -223,13 +223,13 @@ async function buildError(
     })
   if (code !== 'COMMAND_FAILED') return error
   return new ConvergeError(
-    `the buildout in ${given.directory} failed: ${message.replace(/^.* (?=exited |was ended )/s, 'it ')}`,
+    `the buildout in ${props.directory} failed: ${message.replace(/^.* (?=exited |was ended )/s, 'it ')}`,
     {
       code: 'BUILDOUT_FAILED',
       output: error.output,
       hint:
-        error.hint?.replaceAll('<app>', given.app ?? '<app>') ??
-        `correct what the output reports, and test it with: ${manualCommand(given)}`,
+        error.hint?.replaceAll('<app>', props.app ?? '<app>') ??
+        `correct what the output reports, and test it with: ${manualCommand(props)}`,
       cause: error,
     },
   )
@@ -239,10 +239,10 @@ async function buildError(
  * Returns a command that an operator can run. It uses the account of the build: files of root in the release or among
  * the eggs would make the next build fail.
  */
-function manualCommand(given: Props): string {
-  const { directory, buildout, config, user, group, flags } = given
+function manualCommand(props: Props): string {
+  const { directory, buildout, config, user, group, flags } = props
   const account = user === undefined ? [] : ['runuser', '-u', user, ...(group === undefined ? [] : ['-g', group]), '--']
-  const words = [...account, buildout, '-c', config, ...pythonTag(given), ...toWords(flags)]
+  const words = [...account, buildout, '-c', config, ...pythonTag(props), ...toWords(flags)]
   return `cd ${shellWord(directory)} && ${shellWords(words)}`
 }
 
@@ -268,23 +268,23 @@ export const buildout = defineResource(
     state,
   },
   {
-    read(host, given): State {
-      refuseRoot(host, given)
-      return { built: readMark(host, given) }
+    read(host, props): State {
+      refuseRoot(host, props)
+      return { built: readMark(host, props) }
     },
-    desired: (given): State => ({ built: inputDigest(given) }),
-    async apply(host, given, _, context) {
-      const { directory, shared = directory, user, group } = given
+    desired: (props): State => ({ built: inputDigest(props) }),
+    async apply(host, props, _, context) {
+      const { directory, shared = directory, user, group } = props
       const area = { directory, shared, user, group }
-      await host.locked(`${shared}/.build`, patience, () => build(host, given, area, context))
-      writeMark(host, given, inputDigest(given))
+      await host.locked(`${shared}/.build`, patience, () => build(host, props, area, context))
+      writeMark(host, props, inputDigest(props))
     },
     words: () => 'built',
-    predict(host, given, _, { name }) {
-      writeMark(host, given, inputDigest(given))
-      host.unknown(`${given.directory}/bin`, name)
-      host.unknown(`${given.directory}/parts`, name)
-      predictSchedule(host, given)
+    predict(host, props, _, { name }) {
+      writeMark(host, props, inputDigest(props))
+      host.unknown(`${props.directory}/bin`, name)
+      host.unknown(`${props.directory}/parts`, name)
+      predictSchedule(host, props)
     },
     paths: ({ directory }) => [under(directory, 'bin'), under(directory, 'parts')],
   },

@@ -32,12 +32,13 @@ function mayLink(host: HostReader, { shared }: BuildArea, other: string): boolea
 /** Returns the names of complete eggs, by their directory below `shared`. */
 function missingEggs(host: HostReader, shared: string, other: string): Map<string, string[]> {
   const found = new Map<string, string[]>()
-  const visit = (below: string, left: number) => {
+  const visit = (below: string, depth: number) => {
     const names = host.list(`${other}/${below}`)
     const eggs = names.filter((name) => name.endsWith('.egg') && host.lstat(`${shared}/${below}/${name}`) === null)
     if (eggs.length > 0) found.set(below, eggs)
     for (const name of names.filter((one) => !one.endsWith('.egg') && !one.startsWith('tmp')))
-      if (left > 1 && host.lstat(`${other}/${below}/${name}`)?.kind === 'directory') visit(`${below}/${name}`, left - 1)
+      if (depth > 1 && host.lstat(`${other}/${below}/${name}`)?.kind === 'directory')
+        visit(`${below}/${name}`, depth - 1)
   }
   visit('eggs', eggDepth)
   return found

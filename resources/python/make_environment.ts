@@ -2,7 +2,7 @@
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Duration } from '../../core/model/units.ts'
-import { findProgram } from './find_program.ts'
+import { findProgram } from '../commands/find_program.ts'
 
 /** Versions from 20.22 on do not support Python 2. This one was tested on Python 3.11, 3.12 and 3.13. */
 const lastForPython2 = 'virtualenv==20.21.1'
@@ -20,18 +20,18 @@ export interface EnvironmentProps {
  * Creates the environment.
  * @throws NO_ENSUREPIP, NO_PROGRAM, COMMAND_FAILED
  */
-export async function makeEnvironment(host: Host, given: EnvironmentProps, python: string): Promise<void> {
-  const { path, user, group, timeout } = given
+export async function makeEnvironment(host: Host, props: EnvironmentProps, python: string): Promise<void> {
+  const { path, user, group, timeout } = props
   try {
     await host.run([python, '-m', 'venv', path], { user, group, timeout })
   } catch (error) {
-    if (!lacksVenv(error) || !(await isPython2(host, given, python))) throw explainMissingVenv(error, python)
-    await makeForPython2(host, given, python)
+    if (!lacksVenv(error) || !(await isPython2(host, props, python))) throw explainMissingVenv(error, python)
+    await makeForPython2(host, props, python)
   }
 }
 
-async function makeForPython2(host: Host, given: EnvironmentProps, python: string): Promise<void> {
-  const { path, user, group, timeout } = given
+async function makeForPython2(host: Host, props: EnvironmentProps, python: string): Promise<void> {
+  const { path, user, group, timeout } = props
   const maker = findProgram(host, helper, user)
   if (maker === null)
     throw new ConvergeError(

@@ -8,7 +8,8 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { findProgram, ownerAndGroup } from './find_program.ts'
+import { findProgram } from '../commands/find_program.ts'
+import { fileOwner } from '../files/ownership.ts'
 import { makeEnvironment } from './make_environment.ts'
 import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './venv_files.ts'
 import { versionLimits } from './version_limits.ts'
@@ -102,14 +103,14 @@ function warnAboutPython(path: string, word: string, { kind, python, chosen }: S
   )
 }
 
-async function createEnvironment(host: Host, given: Props, python: string): Promise<void> {
-  const { path, user, group } = given
-  const account = ownerAndGroup(host, { user, group })
+async function createEnvironment(host: Host, props: Props, python: string): Promise<void> {
+  const { path, user, group } = props
+  const account = fileOwner(host, { user, group })
   host.remove(path)
   host.makeDirectory(path, account)
   // First of all: an incomplete environment must be known as converge's own to be removed.
   writeMark(host, path, null, account)
-  await makeEnvironment(host, given, python)
+  await makeEnvironment(host, props, python)
 }
 
 export const virtualenv = defineResource(
@@ -140,10 +141,10 @@ export const virtualenv = defineResource(
       const python = another && newPython === 'keep' ? now.python : (now.chosen ?? now.python)
       return { kind: 'environment', python, chosen: now.chosen, packages: Object.fromEntries(versions) }
     },
-    async apply(host, given, { now, desired }) {
-      const { path, python, user, group, packages, timeout } = given
+    async apply(host, props, { now, desired }) {
+      const { path, python, user, group, packages, timeout } = props
       const chosen = findProgram(host, python, user)
-      const account = ownerAndGroup(host, { user, group })
+      const account = fileOwner(host, { user, group })
       if (now.kind !== 'environment' || now.python !== desired.python) {
         if (chosen === null)
           throw new ConvergeError(`there is no ${python} on this host`, {
@@ -152,7 +153,7 @@ export const virtualenv = defineResource(
               ? 'install that Python, or correct the path of python'
               : `install it (apt-get install ${python} ${python}-venv), or set python to the full path of another one`,
           })
-        await createEnvironment(host, given, chosen)
+        await createEnvironment(host, props, chosen)
       } else writeMark(host, path, null, account)
       // All packages, not only those that differ: else the requirements of one might change another.
       const wanted = [

@@ -43,8 +43,8 @@ export const release_file = defineResource(
     state,
   },
   {
-    read: async (host, given) => ({
-      found: host.stat(`${given.release}/${given.file}`) !== null || (await isCommitted(host, given)),
+    read: async (host, props) => ({
+      found: host.stat(`${props.release}/${props.file}`) !== null || (await isCommitted(host, props)),
     }),
     desired({ file, attribute, source }, now) {
       if (now.found) return now

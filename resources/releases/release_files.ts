@@ -4,6 +4,7 @@
 import { posix } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
+import { readDisposable } from '../../core/model/file_errors.ts'
 import { under } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -12,6 +13,9 @@ import { relativePathProp } from '../git/props.ts'
 const props = z.strictObject({
   release: absolutePath.describe('Directory of the release, as git_release gives it'),
   files: z.record(relativePathProp, z.string()).describe('Content of each file, by its path in the release'),
+  current: absolutePath
+    .optional()
+    .describe('Link to the current release: reports say which of its files have another content; default: none'),
   mode: z
     .string()
     .regex(/^0?[0-7]{3}$/, { error: 'a mode of three octal digits, such as 0640' })
@@ -46,6 +50,19 @@ function apply(host: Host, { release, files, mode, owner, group }: Props): void 
   }
 }
 
+/** Says what changes for the app, where the files themselves must not be displayed. */
+function describeFiles(host: HostReader, { files, current }: Props): string | undefined {
+  if (current === undefined || host.stat(current) === null) return undefined
+  const names = Object.keys(files).map((path) => `${path} (${compared(host, `${current}/${path}`, files[path])})`)
+  return `write ${names.join(', ')}`
+}
+
+function compared(host: HostReader, path: string, content: string | undefined): string {
+  const text = readDisposable(host, path)
+  if (text === null) return 'not in the current release'
+  return text === content ? 'as in the current release' : 'differs from the current release'
+}
+
 function makeParents(host: Host, path: string, ownership: Pick<Props, 'owner' | 'group'>): void {
   if (host.stat(path) !== null) return
   makeParents(host, posix.dirname(path), ownership)
@@ -71,7 +88,8 @@ export const release_files = defineResource(
   {
     read,
     desired: ({ files }, now): State => (now.built ? now : { built: false, files }),
-    apply: (host, given) => apply(host, given),
+    apply: (host, props) => apply(host, props),
+    replaces: describeFiles,
     words: ({ files }) => `write ${Object.keys(files).join(', ')}`,
     paths: ({ release, files }) => Object.keys(files).map((path) => under(release, path)),
   },

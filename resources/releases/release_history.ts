@@ -45,9 +45,9 @@ export const release_history = defineResource(
     state,
   },
   {
-    read: (host, given): State => ({
-      recorded: readHistory(host, given.into)?.slice() ?? null,
-      earlier: earlierThan(host, given),
+    read: (host, props): State => ({
+      recorded: readHistory(host, props.into)?.slice() ?? null,
+      earlier: earlierThan(host, props),
     }),
     desired({ release, step, from }, now): State {
       const id = releaseId(release)
@@ -76,6 +76,6 @@ function releaseId(release: string): string {
 /** Returns the releases before `from`, by their marks; none if a history exists, which takes precedence. */
 function earlierThan(host: HostReader, { into, current, from }: Props): string[] {
   if (from === undefined || readHistory(host, into) !== null) return []
-  const releases = listReleases(host, into, current).map((one) => ({ ...one, current: one.id === from }))
+  const releases = listReleases(host, into, current).map((release) => ({ ...release, current: release.id === from }))
   return [...wereCurrent(releases).map(({ id }) => id), from]
 }

@@ -21,10 +21,10 @@ const state = z.strictObject({
   failed: z.strictObject({ time: z.string(), reason: z.string() }).nullable(),
 })
 
-function readSameFailure(host: HostReader, given: Props): z.output<typeof state>['failed'] {
-  const failure = readFailure(host, given.release)
-  if (failure === null || failure.test !== trialDigest(given)) return null
-  if (isCurrentRelease(host, given.current, given.release)) return null
+function readSameFailure(host: HostReader, props: Props): z.output<typeof state>['failed'] {
+  const failure = readFailure(host, props.release)
+  if (failure === null || failure.test !== trialDigest(props)) return null
+  if (isCurrentRelease(host, props.current, props.release)) return null
   return { time: failure.time, reason: failure.reason }
 }
 
@@ -45,7 +45,7 @@ export const release_trial = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ failed: readSameFailure(host, given) }),
+    read: (host, props) => ({ failed: readSameFailure(host, props) }),
     desired({ app, release }, now) {
       if (now.failed === null) return now
       const id = release.slice(release.lastIndexOf('/') + 1)

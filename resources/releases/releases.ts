@@ -34,7 +34,7 @@ export interface Release {
   /** Why it failed its smoke test; null if it did not. */
   readonly failed: string | null
   /** False for the target of `current` that another tool made: nothing more is known, and converge never changes it. */
-  readonly known: boolean
+  readonly isManaged: boolean
   /** The data that the recipe stored with the release. */
   readonly record: Json
   /**
@@ -65,13 +65,13 @@ const nothingKnown = { commit: null, identity: null, revision: null, created: nu
 
 /**
  * Lists the releases in `into`, oldest first. Leaves out directories of other tools, except the target of `current`: it
- * comes first, with `known: false`.
+ * comes first, with `isManaged: false`.
  * @param current the path of the link to the current release
  */
 export function listReleases(host: HostReader, into: string, current: string): Release[] {
   const target = linkTarget(host, current)
   const live = target === null ? null : posix.basename(target)
-  const found: Release[] = []
+  const releases: Release[] = []
   for (const id of host.list(into)) {
     if (!idPattern.test(id)) continue
     const path = `${into}/${id}`
@@ -80,15 +80,24 @@ export function listReleases(host: HostReader, into: string, current: string): R
     const complete = host.lstat(`${path}/${metadataDirectory}/complete`) !== null
     const marks = { wasCurrent: wasCurrent(host, path), failed: readFailure(host, path)?.reason ?? null }
     const current = id === live
-    found.push({ ...readReleaseFile(host, path), ...marks, id, path, complete, current, known: true, previous: false })
+    releases.push({
+      ...readReleaseFile(host, path),
+      ...marks,
+      id,
+      path,
+      complete,
+      current,
+      isManaged: true,
+      previous: false,
+    })
   }
-  found.sort((a, b) => (a.id < b.id ? -1 : 1))
-  if (target !== null && live !== null && !found.some((release) => release.current)) {
-    const marks = { complete: true, current: true, known: false, previous: false, wasCurrent: true, failed: null }
-    if (host.stat(target)?.kind === 'directory') found.unshift({ ...nothingKnown, ...marks, id: live, path: target })
+  releases.sort((a, b) => (a.id < b.id ? -1 : 1))
+  if (target !== null && live !== null && !releases.some((release) => release.current)) {
+    const marks = { complete: true, current: true, isManaged: false, previous: false, wasCurrent: true, failed: null }
+    if (host.stat(target)?.kind === 'directory') releases.unshift({ ...nothingKnown, ...marks, id: live, path: target })
   }
-  const previous = previousRelease(found, readHistory(host, into))
-  return found.map((release) => (release === previous ? { ...release, previous: true } : release))
+  const previous = previousRelease(releases, readHistory(host, into))
+  return releases.map((release) => (release === previous ? { ...release, previous: true } : release))
 }
 
 /** Returns the path of the mark for a release that has been current. */
@@ -108,7 +117,9 @@ export function previousRelease(releases: readonly Release[], history: readonly 
   const current = releases.find((release) => release.current)
   if (current === undefined) return undefined
   if (history === null) return wereCurrent(releases).at(-1)
-  const usable = new Map(releases.flatMap((one) => (one.known && one.complete ? [[one.id, one]] : [])))
+  const usable = new Map(
+    releases.flatMap((release) => (release.isManaged && release.complete ? [[release.id, release]] : [])),
+  )
   return usable.get(releasesBefore(history, current.id).findLast((id) => usable.has(id)) ?? '')
 }
 
@@ -118,10 +129,10 @@ export function previousRelease(releases: readonly Release[], history: readonly 
  */
 export function wereCurrent(releases: readonly Release[]): readonly Release[] {
   const at = releases.findIndex((release) => release.current)
-  const marked = releases[at]?.known === true && releases[at].wasCurrent
+  const marked = releases[at]?.isManaged === true && releases[at].wasCurrent
   return releases
     .slice(0, Math.max(at, 0))
-    .filter((release) => release.known && release.complete && (release.wasCurrent || !marked))
+    .filter((release) => release.isManaged && release.complete && (release.wasCurrent || !marked))
 }
 
 function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof nothingKnown {
@@ -172,7 +183,7 @@ export function releaseFor(
   always: boolean,
   boot: string | null,
 ): Release | null {
-  const newestFirst = releases.filter((release) => release.known).reverse()
+  const newestFirst = releases.filter((release) => release.isManaged).reverse()
   const lastComplete = newestFirst.find((release) => release.complete)?.id ?? ''
   const trusted = ({ boot: ofRelease, id }: Release) => ofRelease === boot && id > lastComplete
   const fits = (release: Release) =>
@@ -193,7 +204,7 @@ export function releaseFor(
  * complete one.
  */
 export function surplusReleases(host: HostReader, into: string, releases: readonly Release[], keep: number): string[] {
-  const known = releases.filter((release) => release.known)
+  const known = releases.filter((release) => release.isManaged)
   const complete = known.filter((release) => release.complete)
   const newest = complete.at(-1)
   const kept = new Set<Release | undefined>([...complete.slice(-keep), newest, releaseBefore(releases)])
@@ -219,17 +230,17 @@ export function releaseBefore(releases: readonly Release[]): Release | undefined
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
 export function rollbackTarget(releases: readonly Release[], to: string): Release {
-  const complete = releases.filter((release) => release.known && release.complete)
+  const complete = releases.filter((release) => release.isManaged && release.complete)
   const there =
     complete.length === 0
       ? 'deploy the app first: it has no complete release'
       : `choose one that is complete: ${listNames(complete)}`
-  const known = releases.filter((release) => release.known)
+  const known = releases.filter((release) => release.isManaged)
   const exact = known.filter((release) => release.id === to)
   const fitting =
     exact.length > 0 ? exact : known.filter(({ id, commit }) => id.startsWith(to) || commit?.startsWith(to))
-  const [found] = fitting
-  if (found === undefined)
+  const [target] = fitting
+  if (target === undefined)
     throw new ConvergeError(`there is no release ${to}`, {
       code: 'NO_SUCH_RELEASE',
       hint:
@@ -245,13 +256,13 @@ export function rollbackTarget(releases: readonly Release[], to: string): Releas
       hint: 'give the whole id',
       usage: true,
     })
-  if (!found.complete)
-    throw new ConvergeError(`the release ${found.id} was never finished`, {
+  if (!target.complete)
+    throw new ConvergeError(`the release ${target.id} was never finished`, {
       code: 'NOT_COMPLETE',
       hint: there,
       usage: true,
     })
-  return found
+  return target
 }
 
 function listNames(releases: readonly Release[]): string {

@@ -53,23 +53,23 @@ const recordKey = ({ app }: Props) => `smoke_test ${app}`
  * Returns the record during a test: if the test is interrupted, the next run still treats the release as newly
  * deployed.
  */
-const begun = ({ directory }: Props) => `begun in ${directory}`
+const trialMark = ({ directory }: Props) => `begun in ${directory}`
 
-async function runTests(host: Host, given: Props, context: Context): Promise<void> {
-  const deadline = new Deadline(host, given.deadline)
-  for (const one of given.requests) await waitForResponse(host, one, deadline, context)
-  for (const command of given.commands) {
+async function runTests(host: Host, props: Props, context: Context): Promise<void> {
+  const deadline = new Deadline(host, props.deadline)
+  for (const one of props.requests) await waitForResponse(host, one, deadline, context)
+  for (const command of props.commands) {
     context.progress(typeof command === 'string' ? command : command.join(' '))
-    const environment = deployVariables(given, 'smoke_test')
-    await runAppCommand(host, { ...given, timeout: given.deadline }, command, { onLine: context.progress, environment })
+    const environment = deployVariables(props, 'smoke_test')
+    await runAppCommand(host, { ...props, timeout: props.deadline }, command, { onLine: context.progress, environment })
   }
 }
 
-async function waitForResponse(host: Host, one: Request, deadline: Deadline, context: Context): Promise<void> {
-  const url = `http://${one.host}:${one.port}${one.path}`
+async function waitForResponse(host: Host, request: Request, deadline: Deadline, context: Context): Promise<void> {
+  const url = `http://${request.host}:${request.port}${request.path}`
   context.progress(url)
   for (;;) {
-    const problem = await responseProblem(host, one, deadline.left, context)
+    const problem = await responseProblem(host, request, deadline.left, context)
     if (problem === null) return
     if (!(await deadline.pause()))
       throw new ConvergeError(`${url}: ${problem}, for ${deadline.limit}`, { code: 'SMOKE_TEST_FAILED' })
@@ -82,13 +82,13 @@ const enoughOfPage = 8 * 1024 * 1024
 /** The header that lets the request pass the maintenance page of this host. */
 const ownHeader = { [testHeader]: testHeaderValue }
 
-async function responseProblem(host: Host, one: Request, left: number, context: Context): Promise<string | null> {
-  const { statusMin, statusMax, contains, host: at, port, path, headers } = one
+async function responseProblem(host: Host, request: Request, left: number, context: Context): Promise<string | null> {
+  const { statusMin, statusMax, contains, host: at, port, path, headers } = request
   try {
     const timeout = new Duration(Math.max(1000, Math.min(left, 10_000)))
     const sent = { ...uncachedHeaders, ...ownHeader, ...headers }
     const asked = { host: at, port, headers: sent, timeout, enough: enoughOfPage }
-    const { answer, cached } = await askPastCaches(path, (one) => host.request({ ...asked, path: one }))
+    const { answer, cached } = await askPastCaches(path, (path) => host.request({ ...asked, path }))
     if (cached !== null) return cachedProblem(cached)
     const { status, body } = answer
     // The web server of another host does not accept the header of this host.
@@ -140,27 +140,28 @@ export const smoke_test = defineResource(
     when: 'cause',
   },
   {
-    read: (host, given) => ({ passedFor: host.recorded(recordKey(given)) }),
+    read: (host, props) => ({ passedFor: host.recorded(recordKey(props)) }),
     desired: ({ requests, commands }, _, { cause }) => ({ passedFor: digestOf([cause, requests, commands]) }),
-    async apply(host, given, { desired }, context) {
-      const fresh = given.live !== given.directory || host.recorded(recordKey(given)) === begun(given)
-      if (fresh) host.record(recordKey(given), begun(given))
+    async apply(host, props, { desired }, context) {
+      const fresh = props.live !== props.directory || host.recorded(recordKey(props)) === trialMark(props)
+      if (fresh) host.record(recordKey(props), trialMark(props))
       try {
-        if (given.commands.length > 0) refuseRoot(host, given, 'the smoke test')
-        await runTests(host, given, context)
+        if (props.commands.length > 0) refuseRoot(host, props, 'the smoke test')
+        await runTests(host, props, context)
       } catch (thrown) {
         const error = asConvergeError(thrown)
-        const { directory, user: owner, group } = given
-        markFailed(host, directory, { test: trialDigest(given), reason: error.message }, { owner, group })
-        throw failureError(given, error, fresh)
+        const { directory, user: owner, group } = props
+        markFailed(host, directory, { test: trialDigest(props), reason: error.message }, { owner, group })
+        throw failureError(props, error, fresh)
       }
-      removeFailedMark(host, given.directory)
-      host.record(recordKey(given), desired.passedFor ?? '')
+      removeFailedMark(host, props.directory)
+      host.record(recordKey(props), desired.passedFor ?? '')
     },
     words: () => 'try it out',
-    predict(host, given, { desired }) {
-      if (given.commands.length > 0) refuseRoot(host, given, 'the smoke test')
-      host.record(recordKey(given), desired.passedFor ?? '')
+    recovery: ({ rollback }) => (rollback ? 'rollback' : undefined),
+    predict(host, props, { desired }) {
+      if (props.commands.length > 0) refuseRoot(host, props, 'the smoke test')
+      host.record(recordKey(props), desired.passedFor ?? '')
     },
   },
 )

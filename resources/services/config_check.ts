@@ -23,19 +23,19 @@ interface CheckOptions {
 
 /**
  * Checks the configuration, also before a service that is down is started.
- * @param kept the consequence of a failure, such as `nginx is not reloaded`
+ * @param unchanged the consequence of a failure, such as `nginx is not reloaded`
  * @throws CHECK_FAILED with the output of the command
  */
 export async function checkConfiguration(
   host: Host,
   { check, deadline }: CheckOptions,
-  kept: string,
+  unchanged: string,
   context: Context,
 ): Promise<void> {
   if (check === undefined) return
   const { status, stdout, stderr } = await host.query(check, { accept: 'any', timeout: deadline })
   if (status === 0) return
-  throw new ConvergeError(`${kept}: its check ended with exit status ${status}`, {
+  throw new ConvergeError(`${unchanged}: its check ended with exit status ${status}`, {
     code: 'CHECK_FAILED',
     output: context.sensitive ? undefined : lastLines(`${stdout}\n${stderr}`.trim(), logLines),
     hint: 'correct its configuration, then run again; it still runs with its current one',

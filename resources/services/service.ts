@@ -8,8 +8,10 @@ import { balancersStillDraining, predictReady } from '../balancer/drained_server
 import { ServerDrainer } from '../balancer/draining.ts'
 import type { BalancerServer } from '../balancer/haproxy_runtime.ts'
 import { currentState, currentStateOf } from './current_state.ts'
+import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { nameProp, providerProp } from './managers/types.ts'
+import { recordPlannedStart } from './planned_start.ts'
 import { readyProp } from './readiness/ready_props.ts'
 import { ServiceRestarter } from './restart/service_restarter.ts'
 
@@ -71,8 +73,10 @@ export const service = defineResource(
   {
     async read(host, { name, provider, enabled, action, server, balancers, ready, deadline }, context): Promise<State> {
       const status = await serviceReader(host, provider).status(name)
+      if (enabled === true && status.enabled === false) refuseMasked(host, name, status, 'enable')
+      if (action === 'running' && status.state !== 'running') refuseMasked(host, name, status)
       // A service that is down stays drained at a balancer without a health check, which would send it visitors.
-      const left = (one: BalancerServer) => action === 'running' || (one.checked && status.state !== 'running')
+      const left = (server: BalancerServer) => action === 'running' || (server.checked && status.state !== 'running')
       const drained = server === undefined ? [] : await balancersStillDraining(host, balancers, server, context, left)
       // A drained service is checked when it is set ready.
       const asked = action === 'running' && drained.length === 0
@@ -91,35 +95,36 @@ export const service = defineResource(
         drained: [],
       }
     },
-    async apply(host, given, { now, desired }, context) {
-      const manager = serviceManager(host, given.provider)
-      const { name, enabled } = given
+    async apply(host, props, { now, desired }, context) {
+      const manager = serviceManager(host, props.provider)
+      const { name, enabled } = props
       if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
         await manager.setEnabled?.(name, enabled)
-      if (desired.state === 'running') await run(host, given, now, context)
-      else if (now.state !== desired.state || now.drained.length > 0) await stop(host, given, context)
+      if (desired.state === 'running') await run(host, props, now, context)
+      else if (now.state !== desired.state || now.drained.length > 0) await stop(host, props, context)
     },
-    predict(host, { server, balancers }, { now }) {
+    predict(host, { server, balancers }, { now, desired }, { name }) {
+      if (desired.state === 'running' && now.state !== 'running') recordPlannedStart(host, name)
       if (server !== undefined && now.drained.length > 0) predictReady(host, balancers, server)
     },
   },
 )
 
-async function run(host: Host, given: Props, now: State, context: Context): Promise<void> {
-  const { provider, deadline, server, balancers, drainDeadline } = given
+async function run(host: Host, props: Props, now: State, context: Context): Promise<void> {
+  const { provider, deadline, server, balancers, drainDeadline } = props
   if (now.state === 'running' && now.drained.length === 0) return
   const manager = serviceManager(host, provider)
   const roll = new ServiceRestarter(host, manager, deadline, context)
-  if (now.state === 'running' || now.state === 'not ready') await roll.waitUntilReady(given)
+  if (now.state === 'running' || now.state === 'not ready') await roll.waitUntilReady(props)
   else {
     await manager.refresh()
-    await roll.restart(given)
+    await roll.restart(props)
   }
   if (server !== undefined) await new ServerDrainer(host, balancers, drainDeadline, context).setReady(server, deadline)
 }
 
-async function stop(host: Host, given: Props, context: Context): Promise<void> {
-  const { name, provider, deadline, server, balancers, drainDeadline } = given
+async function stop(host: Host, props: Props, context: Context): Promise<void> {
+  const { name, provider, deadline, server, balancers, drainDeadline } = props
   const manager = serviceManager(host, provider)
   await manager.refresh()
   const end = () => new ServiceRestarter(host, manager, deadline, context).stop(name)

@@ -16,6 +16,7 @@ import {
 import { checkConfiguration, checkProps } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
 import { Deadline } from './deadline.ts'
+import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { nameProp, type ServiceStatus } from './managers/types.ts'
 import { readyProp } from './readiness/ready_props.ts'
@@ -112,51 +113,54 @@ function recordName({ provider, name, purpose }: Props, context: Context): strin
 }
 
 /** Returns the record of the causes of the last reload. */
-function dueReload(host: HostReader, given: Props, context: Context): DueRecord {
-  return new DueRecord(host, recordName(given, context), digestOf([context.cause]))
+function dueReload(host: HostReader, props: Props, context: Context): DueRecord {
+  return new DueRecord(host, recordName(props, context), digestOf([context.cause]))
 }
 
 /** Returns the record of the last command that forced a reload; null if no command forces one now. */
-function forcedReload(host: HostReader, given: Props, context: Context): DueRecord | null {
-  return given.force === undefined ? null : new DueRecord(host, `${recordName(given, context)} by force`, given.force)
+function forcedReload(host: HostReader, props: Props, context: Context): DueRecord | null {
+  return props.force === undefined ? null : new DueRecord(host, `${recordName(props, context)} by force`, props.force)
 }
 
-function loadRecord(host: HostReader, given: Props, context: Context): LoadRecord {
-  return new LoadRecord(host, recordName(given, context), context.listedPaths, given.loads)
+function loadRecord(host: HostReader, props: Props, context: Context): LoadRecord {
+  return new LoadRecord(host, recordName(props, context), context.listedPaths, props.loads)
 }
 
-function recordDone(host: Host, given: Props, context: Context): void {
-  dueReload(host, given, context).markDone(host)
-  forcedReload(host, given, context)?.markDone(host)
+function recordDone(host: Host, props: Props, context: Context): void {
+  dueReload(host, props, context).markDone(host)
+  forcedReload(host, props, context)?.markDone(host)
 }
 
-function reloadedFor(host: HostReader, given: Props, context: Context, status: ServiceStatus): string | null {
-  const { last, due } = dueReload(host, given, context)
-  if (status.state !== 'running') return given.start ? last : due
-  if (last === null && given.adopt && !context.counted) return due
+function reloadedFor(host: HostReader, props: Props, context: Context, status: ServiceStatus): string | null {
+  const { last, due } = dueReload(host, props, context)
+  if (status.state !== 'running') return props.start ? last : due
+  if (last === null && props.adopt && !context.counted) return due
   // A file that someone changed, loaded and restored looks unchanged.
-  return loadRecord(host, given, context).mayHaveLoadedOthers(mainPid(host, given, status.pid)) ? null : last
+  return loadRecord(host, props, context).mayHaveLoadedOthers(mainPid(host, props, status.pid)) ? null : last
 }
 
-async function read(host: HostReader, given: Props, context: Context): Promise<State> {
-  const status = await serviceReader(host, given.provider).status(given.name)
+async function read(host: HostReader, props: Props, context: Context): Promise<State> {
+  const status = await serviceReader(host, props.provider).status(props.name)
   const { state } = status
-  const found = {
+  const current = {
     state,
-    reloadedFor: reloadedFor(host, given, context, status),
-    forced: forcedReload(host, given, context)?.last ?? null,
-    outdated: state === 'running' ? await findOutdatedServers(host, given, (key, ask) => host.cached(key, ask)) : [],
+    reloadedFor: reloadedFor(host, props, context, status),
+    forced: forcedReload(host, props, context)?.last ?? null,
+    outdated: state === 'running' ? await findOutdatedServers(host, props, (key, ask) => host.cached(key, ask)) : [],
   }
+  const isDue = isReloadDue(current, desired(props, current, context))
+  if (isDue && (state === 'running' ? props.command === undefined : props.start))
+    refuseMasked(host, props.name, status, state === 'running' ? 'reload' : 'start')
   // A service with a due reload is checked after it.
-  const asked = given.ready !== undefined && !isReloadDue(found, desired(given, found, context))
-  return asked ? { ...found, state: await currentStateOf(host, status, given) } : found
+  const asked = props.ready !== undefined && !isDue
+  return asked ? { ...current, state: await currentStateOf(host, status, props) } : current
 }
 
-function desired(given: Props, now: State, context: Context): State {
+function desired(props: Props, now: State, context: Context): State {
   return {
-    state: given.start || isUp(now.state) ? 'running' : now.state,
+    state: props.start || isUp(now.state) ? 'running' : now.state,
     reloadedFor: digestOf([context.cause]),
-    forced: given.force ?? null,
+    forced: props.force ?? null,
     outdated: [],
   }
 }
@@ -187,53 +191,53 @@ async function findOutdatedServers(
 }
 
 function queryServerStates(host: HostReader, socketPath: string): Promise<string> {
-  return host.ask({ socketPath, text: `${stateCommand}\n` })
+  return host.querySocket({ socketPath, text: `${stateCommand}\n` })
 }
 
 const addressesFor = (host: HostReader, servers: readonly ConfiguredServer[]) =>
   addressesOf(
     host,
-    servers.map((one) => one.host),
+    servers.map((server) => server.host),
   )
 
-async function apply(host: Host, given: Props, context: Context): Promise<void> {
-  const { name, provider, signal, command, deadline } = given
+async function apply(host: Host, props: Props, context: Context): Promise<void> {
+  const { name, provider, signal, command, deadline } = props
   const manager = serviceManager(host, provider)
-  const load = loadRecord(host, given, context)
+  const load = loadRecord(host, props, context)
   // Read again: an earlier attempt may have reloaded the service.
-  const now = await read(host, given, context)
-  if (!isReloadDue(now, desired(given, now, context)))
-    return new ServiceRestarter(host, manager, deadline, context).waitUntilReady(given)
-  await checkConfiguration(host, given, `${name} is not reloaded`, context)
+  const now = await read(host, props, context)
+  if (!isReloadDue(now, desired(props, now, context)))
+    return new ServiceRestarter(host, manager, deadline, context).waitUntilReady(props)
+  await checkConfiguration(host, props, `${name} is not reloaded`, context)
   await manager.refresh()
   const roll = new ServiceRestarter(host, manager, deadline, context)
   const { state } = await manager.freshStatus(name)
   if (state === 'running') {
     context.progress(`reloading ${name}`)
-    await storeRuntimeState(host, given, context)
-    await roll.reload(given, async () => {
+    await storeRuntimeState(host, props, context)
+    await roll.reload(props, async () => {
       if (command === undefined) await manager.reload(name, signal)
       else await host.run(command, { timeout: deadline, outlivesRun: true })
     })
-    await waitForNewAddresses(host, given)
+    await waitForNewAddresses(host, props)
     // After a later crash of the service, the stored state would be outdated.
-    if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
-    if (given.balances !== undefined) host.writeFile(given.balances.file, noStates)
-  } else if (given.start) {
+    if (props.keep !== undefined) host.writeFile(props.keep.file, props.keep.blank)
+    if (props.balances !== undefined) host.writeFile(props.balances.file, noStates)
+  } else if (props.start) {
     context.progress(`starting ${name}`)
-    await roll.restart(given)
+    await roll.restart(props)
   }
-  load.record(host, mainPid(host, given, (await manager.freshStatus(name)).pid))
-  recordDone(host, given, context)
+  load.record(host, mainPid(host, props, (await manager.freshStatus(name)).pid))
+  recordDone(host, props, context)
 }
 
 /** A state file of HAProxy without servers: only the version of its format. */
 const noStates = '1\n'
 
 /** Waits until the new process answers: the old one may still answer at the socket for a moment. */
-async function waitForNewAddresses(host: Host, given: Props): Promise<void> {
-  const deadline = new Deadline(host, given.deadline)
-  while ((await findOutdatedServers(host, given)).length > 0) if (!(await deadline.pause())) return
+async function waitForNewAddresses(host: Host, props: Props): Promise<void> {
+  const deadline = new Deadline(host, props.deadline)
+  while ((await findOutdatedServers(host, props)).length > 0) if (!(await deadline.pause())) return
 }
 
 /**
@@ -246,7 +250,7 @@ async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { 
   const isFirst = file !== undefined && host.stat(file) === null
   try {
     if (keep !== undefined)
-      host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
+      host.writeFile(keep.file, await host.querySocket({ socketPath: keep.socket, text: `${keep.ask}\n` }))
     if (balances !== undefined) {
       const { socket, file, servers } = balances
       const answer = await queryServerStates(host, socket)
@@ -283,13 +287,13 @@ export const service_reload = defineResource(
   {
     read,
     desired,
-    apply: (host, given, _, context) => apply(host, given, context),
-    settle(host, given, _, context) {
-      loadRecord(host, given, context).settle(host)
-      if (!dueReload(host, given, context).isDone) recordDone(host, given, context)
+    apply: (host, props, _, context) => apply(host, props, context),
+    settle(host, props, _, context) {
+      loadRecord(host, props, context).settle(host)
+      if (!dueReload(host, props, context).isDone) recordDone(host, props, context)
     },
     words: ({ name }, { now, desired }) =>
       `${isReloadDue(now, desired) ? (isUp(now.state) ? 'reload' : 'start') : 'wait for'} ${name}`,
-    predict: (host, given, _, context) => recordDone(host, given, context),
+    predict: (host, props, _, context) => recordDone(host, props, context),
   },
 )

@@ -12,6 +12,7 @@ import { balancersStillDraining, balancersWithDrainRecord, predictReady } from '
 import { ServerDrainer } from '../balancer/draining.ts'
 import { checkConfiguration } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
+import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { hasCheck } from './readiness/readiness.ts'
 import { countUnavailable, forEachLimited } from './restart/max_unavailable.ts'
@@ -32,30 +33,33 @@ const state = z.record(
 )
 type State = z.output<typeof state>
 
-async function read(host: HostReader, given: RestartProps, context: Context): Promise<State> {
-  const reader = serviceReader(host, given.provider)
-  const found: State = {}
-  for (const one of given.services) {
-    const { name, server, ready } = one
-    const drained = server === undefined ? [] : await balancersStillDraining(host, given.balancers, server, context)
+async function read(host: HostReader, props: RestartProps, context: Context): Promise<State> {
+  const reader = serviceReader(host, props.provider)
+  const state: State = {}
+  for (const service of props.services) {
+    const { name, server, ready } = service
+    const drained = server === undefined ? [] : await balancersStillDraining(host, props.balancers, server, context)
     const status = await reader.status(name)
-    found[name] = {
+    state[name] = {
       // A drained service is checked when it is set ready.
       state:
-        drained.length > 0 ? status.state : await currentStateOf(host, status, { ready, deadline: given.deadline }),
-      restartedFor: await new RestartRecord(host, given, one, context).restartedFor(reader, status),
+        drained.length > 0 ? status.state : await currentStateOf(host, status, { ready, deadline: props.deadline }),
+      restartedFor: await new RestartRecord(host, props, service, context).restartedFor(reader, status),
       drained,
     }
+    const action = chooseAction(state[name], desired({ ...props, services: [service] }, state, context)[name])
+    if (props.start ? action === 'start' || action === 'restart' : action === 'restart')
+      refuseMasked(host, name, status, action)
   }
-  return found
+  return state
 }
 
-function desired(given: RestartProps, now: State, context: Context): State {
+function desired(props: RestartProps, now: State, context: Context): State {
   return Object.fromEntries(
-    given.services.map((one) => {
-      const found = now[one.name]
-      const state = given.start || isUp(found?.state) ? 'running' : (found?.state ?? 'absent')
-      return [one.name, { state, restartedFor: restartDigest(given, one, context), drained: [] }]
+    props.services.map((service) => {
+      const found = now[service.name]
+      const state = props.start || isUp(found?.state) ? 'running' : (found?.state ?? 'absent')
+      return [service.name, { state, restartedFor: restartDigest(props, service, context), drained: [] }]
     }),
   )
 }
@@ -76,97 +80,98 @@ const progressVerbs = {
   'set ready': 'setting ready',
 } as const
 
-async function restartAll(host: Host, given: RestartProps, context: Context): Promise<void> {
-  const manager = serviceManager(host, given.provider)
-  const names = given.services.map(({ name }) => name)
+async function restartAll(host: Host, props: RestartProps, context: Context): Promise<void> {
+  const manager = serviceManager(host, props.provider)
+  const names = props.services.map(({ name }) => name)
   await checkConfiguration(
     host,
-    given,
+    props,
     `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not restarted`,
     context,
   )
   await manager.refresh()
   // Read again: in a further attempt some of the services are done.
-  const now = await read(host, given, context)
-  const wanted = desired(given, now, context)
-  const changed = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
+  const now = await read(host, props, context)
+  const wanted = desired(props, now, context)
+  const changed = props.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
   // Services without visitors come first: then another one is up while the rest restarts.
   const isOut = ({ name }: RestartedService) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
-  const due = [...changed.filter(isOut), ...changed.filter((one) => !isOut(one))]
-  const roll = new ServiceRestarter(host, manager, given.deadline, context)
+  const due = [...changed.filter(isOut), ...changed.filter((service) => !isOut(service))]
+  const roll = new ServiceRestarter(host, manager, props.deadline, context)
   const draining = new ServerDrainer(
     host,
-    balancersToContact(host, given),
-    given.drainDeadline,
+    balancersToContact(host, props),
+    props.drainDeadline,
     context,
     'restart',
-    drainRules(given),
+    drainRules(props),
   )
-  const done = new Set<string>()
+  const restarted = new Set<string>()
   const failures = new Map<string, unknown>()
   const proving = new Map<string, () => Promise<void>>()
   const stopped = () => failures.size > 0
   const drained = ({ server }: RestartedService) =>
-    server === undefined ? [] : balancersWithDrainRecord(host, given.balancers, server)
+    server === undefined ? [] : balancersWithDrainRecord(host, props.balancers, server)
   let restarts = 0
-  let hasWarned = given.balancers.length > 0 || given.neighbours.length === 0
+  let hasWarned = props.balancers.length > 0 || props.neighbours.length === 0
   const warnOfNeighbours = () => {
-    if (!hasWarned) context.warn(coordinationWarning(given.neighbours))
+    if (!hasWarned) context.warn(coordinationWarning(props.neighbours))
     hasWarned = true
   }
 
-  const restart = async (one: RestartedService) => {
+  const restart = async (service: RestartedService) => {
     // From here on the process does not match its last restart, also if this restart fails and the release is rolled
     // back.
-    const record = new RestartRecord(host, given, one, context)
+    const record = new RestartRecord(host, props, service, context)
     record.markStarted(host)
-    const proved = await roll.startRestart(one)
+    const proved = await roll.startRestart(service)
     const finish = async () => {
       await proved()
-      record.markCompleted(host, (await manager.freshStatus(one.name)).process)
+      record.markCompleted(host, (await manager.freshStatus(service.name)).process)
     }
     // A service without a check is watched at the same time as the next ones of that kind.
-    if (hasCheck(one.ready) || one.server !== undefined) return finish()
-    proving.set(one.name, finish)
+    if (hasCheck(service.ready) || service.server !== undefined) return finish()
+    proving.set(service.name, finish)
   }
   /** Waits until the started services have stayed up for the required time. */
   const settle = async () => {
     for (const [name, finish] of [...proving]) {
       proving.delete(name)
       await finish().then(
-        () => done.add(name),
+        () => restarted.add(name),
         (error: unknown) => failures.set(name, error),
       )
     }
   }
-  const work = async (one: RestartedService, index: number): Promise<boolean> => {
-    const what = chooseAction(now[one.name], wanted[one.name])
-    if (hasCheck(one.ready)) await settle()
-    if (what === 'restart' && restarts++ > 0) await pauseBefore(host, given, one, context)
+  const work = async (service: RestartedService, index: number): Promise<boolean> => {
+    const action = chooseAction(now[service.name], wanted[service.name])
+    if (hasCheck(service.ready)) await settle()
+    if (action === 'restart' && restarts++ > 0) await pauseBefore(host, props, service, context)
     if (stopped()) return false
-    const reason = what === 'restart' ? new RestartRecord(host, given, one, context).differenceSuffix() : ''
-    context.progress(`${progressVerbs[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
-    const { server } = one
-    if (what === 'restart') warnOfNeighbours()
-    if (server !== undefined && !isUp(now[one.name]?.state)) draining.markIdle(server)
-    if (what === 'restart' && server !== undefined && given.drain)
-      return draining.restartDrained(server, () => restart(one), given.deadline, stopped)
-    if (what === 'set ready' || what === 'wait for') await roll.waitUntilReady(one)
-    else await restart(one)
-    if (server !== undefined) await draining.setReady(server, given.deadline)
+    const reason = action === 'restart' ? new RestartRecord(host, props, service, context).differenceSuffix() : ''
+    context.progress(`${progressVerbs[action]} ${service.name} (${index + 1} of ${due.length})${reason}`)
+    const { server } = service
+    if (action === 'restart') warnOfNeighbours()
+    if (server !== undefined && !isUp(now[service.name]?.state)) draining.markIdle(server)
+    if (action === 'restart' && server !== undefined && props.drain)
+      return draining.restartDrained(server, () => restart(service), props.deadline, stopped)
+    if (action === 'set ready' || action === 'wait for') await roll.waitUntilReady(service)
+    else await restart(service)
+    if (server !== undefined) await draining.setReady(server, props.deadline)
     return true
   }
 
-  await forEachLimited(due, countUnavailable(given.maxUnavailable, given.services.length), async (one, index) => {
+  await forEachLimited(due, countUnavailable(props.maxUnavailable, props.services.length), async (service, index) => {
     if (stopped()) return
     try {
-      if ((await work(one, index)) && !proving.has(one.name)) done.add(one.name)
+      if ((await work(service, index)) && !proving.has(service.name)) restarted.add(service.name)
     } catch (error) {
-      failures.set(one.name, error)
+      failures.set(service.name, error)
     }
   })
   await settle()
-  if (stopped()) throw restartError(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
+  if (stopped())
+    throw restartError(due, { done: restarted, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
 }
 
 /** A larger number of hosts is counted instead of named. */
@@ -178,24 +183,29 @@ function coordinationWarning(neighbours: readonly string[]): string {
 }
 
 /** Returns the rules for draining: another host may drain and restart its server for as long as this one may. */
-function drainRules({ services, maxUnavailable, drainDeadline, deadline }: RestartProps): DrainRules {
+function drainRules({ services, maxUnavailable, drainDeadline, deadline, absent }: RestartProps): DrainRules {
   const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
   const restart = new Duration(drainDeadline.ms + deadline.ms)
-  return { own, maxUnavailable, waitLimit: drainDeadline, restartLimit: restart }
+  return { own, maxUnavailable, waitLimit: drainDeadline, restartLimit: restart, absent: new Set(absent) }
 }
 
 /** Returns the balancers to contact: without draining, only those where a server is still drained. */
 function balancersToContact(host: HostReader, { balancers, drain, services }: RestartProps): RestartProps['balancers'] {
   if (drain) return balancers
-  return balancers.filter((one) =>
-    services.some(({ server }) => server && balancersWithDrainRecord(host, [one], server).length > 0),
+  return balancers.filter((balancer) =>
+    services.some(({ server }) => server && balancersWithDrainRecord(host, [balancer], server).length > 0),
   )
 }
 
-async function pauseBefore(host: Host, given: RestartProps, one: RestartedService, context: Context): Promise<void> {
-  const delay = one.delay ?? given.delay
+async function pauseBefore(
+  host: Host,
+  props: RestartProps,
+  service: RestartedService,
+  context: Context,
+): Promise<void> {
+  const delay = service.delay ?? props.delay
   if (delay.ms === 0) return
-  context.progress(`waiting ${delay} before ${one.name}`)
+  context.progress(`waiting ${delay} before ${service.name}`)
   await host.sleep(delay)
 }
 
@@ -232,9 +242,9 @@ export const service_restart = defineResource(
   {
     read,
     desired,
-    apply: (host, given, _, context) => restartAll(host, given, context),
-    settle(host, given, _, context) {
-      for (const one of given.services) new RestartRecord(host, given, one, context).settle(host)
+    apply: (host, props, _, context) => restartAll(host, props, context),
+    settle(host, props, _, context) {
+      for (const one of props.services) new RestartRecord(host, props, one, context).settle(host)
     },
     words: ({ services }, { now, desired }) => {
       const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
@@ -244,11 +254,11 @@ export const service_restart = defineResource(
       })
       return parts.flat().join('; ')
     },
-    predict(host, given, change, context) {
-      for (const one of given.services) {
+    predict(host, props, change, context) {
+      for (const one of props.services) {
         if (sameJson(change.now[one.name], change.desired[one.name])) continue
-        new RestartRecord(host, given, one, context).markCompleted(host, null)
-        if (one.server !== undefined) predictReady(host, given.balancers, one.server)
+        new RestartRecord(host, props, one, context).markCompleted(host, null)
+        if (one.server !== undefined) predictReady(host, props.balancers, one.server)
       }
     },
   },

@@ -2,7 +2,9 @@
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import type { IntendedStop } from '../../core/model/app_status.ts'
+import { type DefaultedQuery, defineQuery } from '../../core/model/query.ts'
 import { defineResource } from '../../core/model/resource.ts'
+import { readOperatorRecord, writeOperatorRecord } from './operator_record.ts'
 
 const props = z
   .strictObject({
@@ -14,21 +16,22 @@ const props = z
 
 const state = z.strictObject({ stopped: z.boolean() })
 
-const content = z.object({ by: z.string(), at: z.string() })
-
 function recordName(app: string): string {
   return `stopped ${app}`
 }
 
 /** Returns the record of an app that was stopped on purpose; null if it was not, or was started since. */
 export function intendedStop(host: HostReader, app: string): IntendedStop | null {
-  try {
-    const found = content.safeParse(JSON.parse(host.recorded(recordName(app)) || 'null'))
-    return found.success ? found.data : null
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
+  return readOperatorRecord(host, recordName(app))
+}
+
+/** The record of an app that was stopped on purpose; null if it was not. */
+export function stopOf(app: string): DefaultedQuery<IntendedStop | null> {
+  return defineQuery({
+    name: `whether ${app} was stopped on purpose`,
+    read: (host) => intendedStop(host, app),
+    unread: null,
+  })
 }
 
 export const stop_record = defineResource(
@@ -47,10 +50,7 @@ export const stop_record = defineResource(
   {
     read: (host, { app }) => ({ stopped: intendedStop(host, app) !== null }),
     desired: ({ stopped }) => ({ stopped }),
-    apply(host, { app, stopped, by = '' }) {
-      const at = new Date(host.now() * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
-      host.record(recordName(app), stopped ? JSON.stringify({ by, at }) : '')
-    },
+    apply: (host, { app, stopped, by = '' }) => writeOperatorRecord(host, recordName(app), stopped ? by : null),
     words: ({ app, stopped, by }) =>
       stopped ? `${app} is stopped by ${by}` : `${app} is no longer stopped on purpose`,
   },

@@ -48,7 +48,7 @@ export const unit_command = defineResource(
       if (now.command === null)
         throw new ConvergeError(`${unit} is not installed, or has no ExecStart`, {
           code: 'NO_SERVICE',
-          hint: 'declare its package with package() before this, or correct the name of the unit',
+          hint: 'declare its package with packages() before this, or correct the name of the unit',
         })
       return now
     },

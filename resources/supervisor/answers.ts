@@ -24,6 +24,9 @@ export interface ProcessInfo {
   readonly stderrLog: string
 }
 
+/** An output of a process that has a log of its own. */
+export type ProcessOutput = 'Stdout' | 'Stderr'
+
 /** The names of groups whose configuration files differ from what runs. */
 export interface ConfigChanges {
   readonly added: readonly string[]
@@ -80,8 +83,8 @@ function uptimeField(process: Value): number | null {
   return typeof start === 'number' && typeof now === 'number' && start > 0 ? Math.max(0, now - start) : null
 }
 
-function missingFieldError(what: string): ConvergeError {
-  return new ConvergeError(`supervisord's answer lacks ${what}`, {
+function missingFieldError(field: string): ConvergeError {
+  return new ConvergeError(`supervisord's answer lacks ${field}`, {
     code: 'SUPERVISOR_ANSWER',
     hint: 'upgrade supervisor to 3.0 or later',
   })

@@ -2,7 +2,14 @@
 import type { Host, HostReader, Response } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
-import { type ConfigChanges, type ProcessInfo, parseChanges, parseProcesses, textField } from './answers.ts'
+import {
+  type ConfigChanges,
+  type ProcessInfo,
+  type ProcessOutput,
+  parseChanges,
+  parseProcesses,
+  textField,
+} from './answers.ts'
 import { faultError } from './faults.ts'
 import { decodeAnswer, encodeCall, type Value } from './xmlrpc.ts'
 
@@ -71,22 +78,24 @@ export class SupervisorReader {
     })
   }
 
-  /** Returns the last bytes of a process's stdout log; empty if there is no log. */
-  readProcessStdoutLog(name: string, bytes = 16_384): Promise<string> {
-    return this.readLog('readProcessStdoutLog', name, bytes)
-  }
-
-  readProcessStderrLog(name: string, bytes = 16_384): Promise<string> {
-    return this.readLog('readProcessStderrLog', name, bytes)
-  }
-
-  private async readLog(method: string, name: string, bytes: number): Promise<string> {
+  /**
+   * Returns a log of a process; empty if there is none.
+   * @param from byte to begin at; a negative one counts from the end
+   */
+  async readProcessLog(output: ProcessOutput, name: string, from = -16_384): Promise<string> {
     try {
-      return String(await this.query(method, name, -bytes, 0))
+      return String(await this.query(`readProcess${output}Log`, name, from, 0))
     } catch (error) {
       if (errorCode(error) === 'SUPERVISOR_NO_FILE') return ''
       throw error
     }
+  }
+
+  /** Returns the length of a log of a process in bytes; 0 if there is none. */
+  async processLogLength(output: ProcessOutput, name: string): Promise<number> {
+    const answer = await this.query(`tailProcess${output}Log`, name, 0, 0)
+    const length = Array.isArray(answer) ? answer[1] : undefined
+    return typeof length === 'number' ? length : 0
   }
 
   private async query(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
@@ -96,9 +105,9 @@ export class SupervisorReader {
   protected async call(
     method: string,
     parameters: readonly (string | number | boolean)[],
-    how: (options: ReturnType<typeof buildRequest>) => Promise<Response>,
+    send: (options: ReturnType<typeof buildRequest>) => Promise<Response>,
   ): Promise<Value> {
-    const response = await this.withRetries(() => how(buildRequest(this.socket, method, parameters)))
+    const response = await this.withRetries(() => send(buildRequest(this.socket, method, parameters)))
     if (response.status !== 200) throw this.statusError(method, response.status)
     const answer = decodeAnswer(response.body)
     if ('value' in answer) return answer.value
@@ -206,9 +215,9 @@ export class Supervisor extends SupervisorReader {
     return this.call(method, parameters, (options) => this.host.send(options))
   }
 
-  private async ignoreFault(code: string, told: Promise<Value>): Promise<void> {
+  private async ignoreFault(code: string, call: Promise<Value>): Promise<void> {
     try {
-      await told
+      await call
     } catch (error) {
       if (errorCode(error) !== code) throw error
     }

@@ -77,22 +77,22 @@ function includedFiles(host: HostReader, confDir: string): string[] {
 
 /** Expands a pattern as Python's glob does, except character classes, which match any character. */
 function expandGlob(host: HostReader, glob: string): string[] {
-  let found = ['']
+  let paths = ['']
   for (const part of glob.split('/').slice(1)) {
     if (part === '' || part === '.') continue
     if (!/[*?[]/.test(part)) {
-      found = found.map((path) => (part === '..' ? path.slice(0, path.lastIndexOf('/')) : `${path}/${part}`))
+      paths = paths.map((path) => (part === '..' ? path.slice(0, path.lastIndexOf('/')) : `${path}/${part}`))
       continue
     }
     const pattern = new RegExp(`^${part.replace(/\[[^\]]*\]|[*?]|[^\w]/g, (one) => patterns[one] ?? other(one))}$`)
-    found = found.flatMap((path) =>
+    paths = paths.flatMap((path) =>
       host
         .list(path === '' ? '/' : path)
         .filter((name) => pattern.test(name) && (!name.startsWith('.') || part.startsWith('.')))
         .map((name) => `${path}/${name}`),
     )
   }
-  return found.filter((path) => host.stat(path)?.kind === 'file')
+  return paths.filter((path) => host.stat(path)?.kind === 'file')
 }
 
 const patterns: Readonly<Record<string, string>> = { '*': '.*', '?': '.' }

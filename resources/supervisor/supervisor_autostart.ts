@@ -57,7 +57,7 @@ export const supervisor_autostart = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ due: programsToChange(host, given) }),
+    read: (host, props) => ({ due: programsToChange(host, props) }),
     desired: () => ({ due: [] }),
     apply(host, { confDir, enabled }, { now }) {
       for (const name of now.due) {

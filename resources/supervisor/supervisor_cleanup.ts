@@ -42,7 +42,7 @@ export const supervisor_cleanup = defineResource(
     state,
   },
   {
-    read: (host, given) => ({ surplus: undeclaredPrograms(host, given) }),
+    read: (host, props) => ({ surplus: undeclaredPrograms(host, props) }),
     desired: () => ({ surplus: [] }),
     words: (_, { now }) => `stop and remove ${now.surplus.join(', ')}`,
     async apply(host, { confDir, socket }, { now }) {

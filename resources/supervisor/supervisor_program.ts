@@ -54,26 +54,26 @@ const props = z
   })
 type Props = z.output<typeof props>
 
-function target(given: Props) {
-  const { confDir, name, mode, owner, group } = given
+function target(props: Props) {
+  const { confDir, name, mode, owner, group } = props
   return { path: `${confDir}/${name}.conf`, mode, owner, group }
 }
 
-function read(host: HostReader, given: Props): FileState {
-  const found = readFileState(host, target(given))
-  refuseForeignFile(host, target(given).path, found.content, renderProgram(given))
-  if (!given.absent) refuseConflict(host, given)
+function read(host: HostReader, props: Props): FileState {
+  const found = readFileState(host, target(props))
+  refuseForeignFile(host, target(props).path, found.content, renderProgram(props))
+  if (!props.absent) refuseConflict(host, props)
   return found
 }
 
-function keep(host: Host, given: Props, now: FileState): void {
-  const { path } = target(given)
-  if (given.absent) {
+function keep(host: Host, props: Props, now: FileState): void {
+  const { path } = target(props)
+  if (props.absent) {
     recordRemoved(host, path)
     return host.remove(path)
   }
-  recordWritten(host, path, given.app)
-  applyFileState(host, target(given), renderProgram(given), now)
+  recordWritten(host, path, props.app)
+  applyFileState(host, target(props), renderProgram(props), now)
 }
 
 export const supervisor_program = defineResource(
@@ -107,25 +107,25 @@ export const supervisor_program = defineResource(
     precheck(host, { name, confDir, absent }) {
       if (!absent) refuseConflict(host, { name, confDir })
     },
-    isBroken(host, given) {
-      const text = host.readText(target(given).path)
+    isBroken(host, props) {
+      const text = host.readText(target(props).path)
       return text !== null && !isReadable(text)
     },
-    makeReadable(host, given) {
-      writePlaceholder(host, { path: target(given).path, program: given.name, app: given.app })
+    makeReadable(host, props) {
+      writePlaceholder(host, { path: target(props).path, program: props.name, app: props.app })
     },
     read,
-    desired(given, now): FileState {
-      const wanted = wantedFileState(target(given), given.absent ? '' : renderProgram(given), now)
-      return given.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
+    desired(props, now): FileState {
+      const wanted = wantedFileState(target(props), props.absent ? '' : renderProgram(props), now)
+      return props.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
     },
-    async apply(host, given, { now }) {
+    async apply(host, props, { now }) {
       // The file is removed last: while it exists, the next run knows that the removal is incomplete.
-      if (given.absent) await removeProgram(host, new Supervisor(host, given.socket), given.name)
-      keep(host, given, now)
+      if (props.absent) await removeProgram(host, new Supervisor(host, props.socket), props.name)
+      keep(host, props, now)
     },
-    predict: (host, given, { now }) => keep(host, given, now),
+    predict: (host, props, { now }) => keep(host, props, now),
     paths: ({ confDir, name }) => [under(confDir, `${name}.conf`)],
-    files: (given) => (given.absent ? [] : [{ ...target(given), content: renderProgram(given) }]),
+    files: (props) => (props.absent ? [] : [{ ...target(props), content: renderProgram(props) }]),
   },
 )

@@ -7,7 +7,8 @@ import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
 import { Deadline } from '../services/deadline.ts'
-import { lastLinesOfFile } from '../services/managers/types.ts'
+import { LogPosition } from '../services/managers/log_position.ts'
+import { lastLines } from '../services/managers/types.ts'
 import { Supervisor, SupervisorReader, systemSocket } from './client.ts'
 
 const state = z.strictObject({
@@ -84,11 +85,11 @@ export const supervisord = defineResource(
     readsAhead: true,
   },
   {
-    async read(host, given) {
-      const state = await new SupervisorReader(host, given.socket).getState()
+    async read(host, props) {
+      const state = await new SupervisorReader(host, props.socket).getState()
       const running = state !== null && state !== 'SHUTDOWN'
-      const startedWith = host.recorded(recordName(given))
-      return { running, outdated: running && ![null, readConfiguration(host, given)].includes(startedWith) }
+      const startedWith = host.recorded(recordName(props))
+      return { running, outdated: running && ![null, readConfiguration(host, props)].includes(startedWith) }
     },
     desired({ action, socket, program, config }, now, context) {
       const running = action === 'running'
@@ -99,16 +100,17 @@ export const supervisord = defineResource(
         )
       return { running, outdated: running && now.outdated }
     },
-    async apply(host, given) {
-      const { socket, program, config, action, pidFile, log, deadline } = given
+    async apply(host, props) {
+      const { socket, program, config, action, pidFile, log, deadline } = props
       const supervisor = new Supervisor(host, socket)
       const limit = new Deadline(host, deadline)
+      const written = log === undefined ? undefined : new LogPosition(host, log)
       const wait = async (wanted: string | null) => {
         while ((await supervisor.getState()) !== wanted)
           if (!(await limit.pause()))
             throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
               code: 'SUPERVISOR_DOWN',
-              output: log === undefined ? undefined : lastLinesOfFile(host, log, 20),
+              output: written === undefined ? undefined : lastLines(written.text(), 20),
               hint:
                 action === 'running'
                   ? `set file=${socket} in [unix_http_server] of ${config}, and correct the errors that its log shows`
@@ -123,7 +125,7 @@ export const supervisord = defineResource(
       await wait(null)
       if (pidFile !== undefined) await refuseSecondSupervisord(host, socket, pidFile)
       // Recorded before the start: after it, a killed run might leave the record of an earlier start.
-      host.record(recordName(given), readConfiguration(host, given))
+      host.record(recordName(props), readConfiguration(host, props))
       await host.run([program, '-c', config], { timeout: deadline, outlivesRun: true })
       await wait('RUNNING')
     },

@@ -16,6 +16,12 @@ const props = z.strictObject({
     .describe(
       "Ports of the app's site: nginx is also reloaded if someone has changed their default site, loaded it, and restored it; default: none",
     ),
+  answered: z
+    .array(z.int().min(1).max(65_535))
+    .default([])
+    .describe(
+      'Ports at which a site that this run sets up later answers all names: they get no default site; default: none',
+    ),
   distribution: z
     .strictObject({
       link: absolutePath.describe('Link by which nginx serves it'),
@@ -57,9 +63,9 @@ function servesDistribution(host: HostReader, { distribution }: Props): boolean 
   return host.lstat(link)?.kind === 'link' && host.readLink(link) === file && isPackagedFile(host, file)
 }
 
-function readSites(host: HostReader, given: Props): Site[] {
-  const { enabled, confDir, distribution } = given
-  const left = servesDistribution(host, given) ? distribution?.link : undefined
+function readSites(host: HostReader, props: Props): Site[] {
+  const { enabled, confDir, distribution } = props
+  const enabledLink = servesDistribution(host, props) ? distribution?.link : undefined
   const paths = [
     ...host
       .list(confDir)
@@ -67,7 +73,7 @@ function readSites(host: HostReader, given: Props): Site[] {
     ...host.list(enabled).flatMap((name) => (name.startsWith('.') ? [] : [`${enabled}/${name}`])),
   ]
   return paths.flatMap((path) => {
-    if (path === left) return []
+    if (path === enabledLink) return []
     const text = readOrEmpty(host, path)
     return [{ own: isOwnFile(text), servers: serverBlocks(text) }]
   })
@@ -83,10 +89,15 @@ function portsWithNames(sites: readonly Site[]): number[] {
   return [...new Set(ports)].sort((a, b) => a - b)
 }
 
-/** Decides whether someone else's site answers all other names at a port; it stays in place. */
+/**
+ * Decides whether another site answers all other names at a port: someone else's, which stays in place, or the default
+ * server of converge, such as the frontend.
+ */
 function hasOtherDefault(sites: readonly Site[], port: number): boolean {
-  return sites.some(
-    ({ own, servers }) => !own && servers.some((server) => server.ports.includes(port) && answersAnyName(server)),
+  return sites.some(({ own, servers }) =>
+    servers.some((server) =>
+      own ? server.defaultAt.includes(port) : server.ports.includes(port) && answersAnyName(server),
+    ),
   )
 }
 
@@ -111,10 +122,10 @@ ${[`listen ${port}${tls === undefined ? '' : ' ssl http2'};`, 'server_name _;', 
 const tlsDirective =
   /^\s*ssl_(?:certificate|certificate_key|protocols|ciphers|prefer_server_ciphers|session_\w+) [^;]+;/gm
 
-function neededFiles(host: HostReader, given: Props): Record<string, string> {
-  const sites = readSites(host, given)
-  const ports = portsWithNames(sites).filter((port) => !hasOtherDefault(sites, port))
-  return Object.fromEntries(ports.map((port) => [pathOf(given.confDir, port), render(port, sites)]))
+function neededFiles(host: HostReader, props: Props): Record<string, string> {
+  const sites = readSites(host, props)
+  const ports = portsWithNames(sites).filter((port) => !props.answered.includes(port) && !hasOtherDefault(sites, port))
+  return Object.fromEntries(ports.map((port) => [pathOf(props.confDir, port), render(port, sites)]))
 }
 
 export const nginx_default_sites = defineResource(
@@ -127,36 +138,36 @@ export const nginx_default_sites = defineResource(
     state,
   },
   {
-    read(host, given): State {
-      const names = host.list(given.confDir).filter((name) => fileName.test(name))
-      const paths = names.map((name) => `${given.confDir}/${name}`)
+    read(host, props): State {
+      const names = host.list(props.confDir).filter((name) => fileName.test(name))
+      const paths = names.map((name) => `${props.confDir}/${name}`)
       return {
         files: Object.fromEntries(paths.map((path) => [path, readOrEmpty(host, path)])),
-        needed: neededFiles(host, given),
-        distribution: servesDistribution(host, given),
+        needed: neededFiles(host, props),
+        distribution: servesDistribution(host, props),
       }
     },
     paths: ({ confDir, ports }) => ports.map((port) => pathOf(confDir, port)),
-    desired: ({ confDir }, { needed, distribution }): State => ({
+    desired: ({ confDir, answered }, { needed, distribution }): State => ({
       files: needed,
       needed,
-      // The distribution's site listens at port 80 only.
-      distribution: distribution && needed[pathOf(confDir, 80)] === undefined,
+      // The distribution's site listens at port 80 only. The site that answers there removes it as well.
+      distribution: distribution && needed[pathOf(confDir, 80)] === undefined && !answered.includes(80),
     }),
-    apply(host, given, { now, desired }) {
-      if (now.distribution && !desired.distribution && given.distribution) host.remove(given.distribution.link)
+    apply(host, props, { now, desired }) {
+      if (now.distribution && !desired.distribution && props.distribution) host.remove(props.distribution.link)
       for (const path of Object.keys(now.files)) if (desired.files[path] === undefined) host.remove(path)
       for (const [path, text] of Object.entries(desired.files))
         if (now.files[path] !== text) host.writeFile(path, text, { mode: '0644' })
     },
     words(_, { now, desired }) {
       const ports = (files: State['files']) => Object.keys(files).map((path) => /-(\d+)\.conf$/.exec(path)?.[1] ?? '')
-      const gone = ports(now.files).filter((port) => !ports(desired.files).includes(port))
+      const removed = ports(now.files).filter((port) => !ports(desired.files).includes(port))
       const kept = ports(desired.files)
       return [
         ...(kept.length > 0 ? [`404 for unknown host names at port ${kept.join(', ')}`] : []),
         ...(now.distribution && !desired.distribution ? ["without the distribution's default site"] : []),
-        ...(gone.length > 0 ? [`no default site at port ${gone.join(', ')}`] : []),
+        ...(removed.length > 0 ? [`no default site at port ${removed.join(', ')}`] : []),
       ].join('; ')
     },
   },

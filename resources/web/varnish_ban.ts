@@ -41,9 +41,9 @@ type Banned = z.output<typeof record>
 
 const recordKey = ({ app }: Props) => `ban ${app}`
 
-function recordedBan(host: HostReader, given: Props): Banned {
+function recordedBan(host: HostReader, props: Props): Banned {
   try {
-    return record.parse(JSON.parse(host.recorded(recordKey(given)) || '{}'))
+    return record.parse(JSON.parse(host.recorded(recordKey(props)) || '{}'))
   } catch {
     // A damaged record counts as none.
     return record.parse({})
@@ -60,13 +60,13 @@ function isOutdated(banned: Banned, wanted: Banned): boolean {
   return keys.some((key) => wanted[key] !== null && wanted[key] !== banned[key])
 }
 
-function recordBan(host: Host, given: Props, { cause }: Context): void {
-  const wanted = Object.entries(wantedBan(given, cause)).filter(([, value]) => value !== null)
-  host.record(recordKey(given), JSON.stringify({ ...recordedBan(host, given), ...Object.fromEntries(wanted) }))
+function recordBan(host: Host, props: Props, { cause }: Context): void {
+  const wanted = Object.entries(wantedBan(props, cause)).filter(([, value]) => value !== null)
+  host.record(recordKey(props), JSON.stringify({ ...recordedBan(host, props), ...Object.fromEntries(wanted) }))
 }
 
-async function ban(host: Host, given: Props, context: Context): Promise<void> {
-  const { app, urls, config, directory } = given
+async function ban(host: Host, props: Props, context: Context): Promise<void> {
+  const { app, urls, config, directory } = props
   const varnishadm = ['varnishadm', ...(directory === undefined ? [] : ['-n', directory])]
   if (host.stat(config) === null) return
   const { status } = await host.query([...varnishadm, 'ping'], { accept: 'any' })
@@ -86,13 +86,13 @@ export const varnish_ban = defineResource(
     when: 'cause',
   },
   {
-    read: (host, given, { cause }) => ({ outdated: isOutdated(recordedBan(host, given), wantedBan(given, cause)) }),
+    read: (host, props, { cause }) => ({ outdated: isOutdated(recordedBan(host, props), wantedBan(props, cause)) }),
     desired: () => ({ outdated: false }),
-    async apply(host, given, _, context) {
-      await ban(host, given, context)
-      recordBan(host, given, context)
+    async apply(host, props, _, context) {
+      await ban(host, props, context)
+      recordBan(host, props, context)
     },
     words: ({ app }) => `ban the cached pages of ${app}`,
-    predict: (host, given, _, context) => recordBan(host, given, context),
+    predict: (host, props, _, context) => recordBan(host, props, context),
   },
 )

@@ -51,7 +51,7 @@ const longest = 4096
 /** Returns the sections of a ZConfig file, with its definitions expanded; keys and types are in lower case. */
 function parseSections(text: string): Section[] {
   const defined = new Map<string, string>()
-  const all: Section[] = []
+  const sections: Section[] = []
   const open: Section[] = []
   const filled = (value: string) =>
     value.replace(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced, bare) =>
@@ -68,12 +68,12 @@ function parseSections(text: string): Section[] {
     else if (line.startsWith('</')) open.pop()
     else if (type !== undefined) {
       const section = { type: type.toLowerCase(), name: name.trim(), options: new Map<string, string[]>() }
-      all.push(section)
+      sections.push(section)
       if (empty === undefined) open.push(section)
     } else if (key !== '') {
       const options = open.at(-1)?.options
       options?.set(key.toLowerCase(), [...(options.get(key.toLowerCase()) ?? []), filled(value)])
     }
   }
-  return all
+  return sections
 }

@@ -1,11 +1,12 @@
 /** Refuses a Zope client that shares blobs with its ZEO server, but looks for them in another directory. */
 import { posix } from 'node:path'
 import * as z from 'zod'
+import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { isOnNetworkMount, resolvedPath } from '../files/mounts.ts'
+import { isOnNetworkMount } from '../files/mounts.ts'
 import { type ClientBlobs, clientBlobs, type ServerBlobs, serverBlobs } from './blob_config.ts'
 import { isThisHost } from './own_addresses.ts'
 
@@ -49,7 +50,7 @@ export const blob_directories = defineResource(
     state,
   },
   {
-    read: (host, given, context): State => ({ differs: difference(host, given, context) }),
+    read: (host, props, context): State => ({ differs: difference(host, props, context) }),
     desired({ app }, now) {
       if (now.differs === null) return now
       const { client, server } = now.differs
@@ -65,18 +66,18 @@ export const blob_directories = defineResource(
   },
 )
 
-function difference(host: HostReader, given: Props, context: Context): State['differs'] {
-  const file = `${given.client}/${clientConfig}`
-  const shared = clientBlobs(readOrEmpty(host, file)).filter((one) => one.shared)
-  const servers = shared.length === 0 ? [] : configuredServers(host, given)
-  for (const one of shared) {
-    const server = servers.find(({ address }) => one.servers.some((other) => reaches(host, other, address)))
-    const directory = posix.resolve(given.client, one.directory)
+function difference(host: HostReader, props: Props, context: Context): State['differs'] {
+  const file = `${props.client}/${clientConfig}`
+  const shared = clientBlobs(readOrEmpty(host, file)).filter((client) => client.shared)
+  const servers = shared.length === 0 ? [] : configuredServers(host, props)
+  for (const client of shared) {
+    const server = servers.find(({ address }) => client.servers.some((other) => reaches(host, other, address)))
+    const directory = posix.resolve(props.client, client.directory)
     if (server === undefined) {
-      warnOfLocalBlobs(host, one, directory, context)
+      warnOfLocalBlobs(host, client, directory, context)
       continue
     }
-    const stored = server.directories.get(one.storage)
+    const stored = server.directories.get(client.storage)
     if (stored === undefined) continue
     const theirs = posix.resolve(server.release, stored)
     if (resolvedPath(host, directory) === resolvedPath(host, theirs)) continue

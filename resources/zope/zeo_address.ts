@@ -32,7 +32,7 @@ export const zeo_address = defineResource(
   },
 )
 
-interface Problem {
+export interface Problem {
   readonly message: string
   /** Advice for the operator, in the imperative. */
   readonly remedy: string

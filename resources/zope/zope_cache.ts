@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { clientsWithoutCache, restoreCaches } from './own_cache.ts'
+import { clientsWithoutCache, restoreCaches } from './temporary_cache.ts'
 
 export const zope_cache = defineResource(
   {

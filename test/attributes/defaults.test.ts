@@ -22,24 +22,35 @@ function additions(theirs: Tree, ours: Tree, path = ''): string[] {
   })
 }
 
-t.test('every default of the cookbook is the default here', async (t) => {
-  const { haproxy, ...rest } = defaultAttributes() as Readonly<Record<string, Tree>>
+t.test('has every default of the cookbook', async (t) => {
+  const { haproxy, redis, ...rest } = defaultAttributes() as Readonly<Record<string, Tree>>
   // Every account can write to the directory that the cookbook uses.
   t.equal(haproxy?.stats_socket_path, '/var/lib/haproxy/stats')
-  t.match({ ...rest, haproxy: { ...haproxy, stats_socket_path: '/tmp/haproxy.sock' } }, golden)
+  // The cookbook opens Redis to everybody, without a password.
+  const config = redis?.config as Tree
+  t.equal(config.listen_addr, null)
+  const theirs = {
+    haproxy: { ...haproxy, stats_socket_path: '/tmp/haproxy.sock' },
+    redis: { ...redis, config: { ...config, listen_addr: '0.0.0.0' } },
+  }
+  t.match({ ...rest, ...theirs }, golden)
   const leaves = JSON.stringify(golden).match(/[[{,:](?="|\d|null|true|false)/g)
   t.ok((leaves?.length ?? 0) > 150, 'the list of defaults is the whole one')
 })
 
-t.test('what goes beyond the cookbook is this and no more', async (t) => {
+t.test('differs from the cookbook only in the listed attributes', async (t) => {
   // These are reported and have no effect, so they need no documentation one by one.
-  const keptOnly = [...Object.keys(otherCookbooks), 'redis', 's3fs_fuse']
-  const own = Object.entries(defaultAttributes()).filter(([key]) => !keptOnly.includes(key))
+  const keptOnly = [...Object.keys(otherCookbooks), 's3fs_fuse']
+  // The list has no defaults of these cookbooks.
+  const unlisted = ['redis', 'memcached']
+
+  const own = Object.entries(defaultAttributes()).filter(([key]) => ![...keptOnly, ...unlisted].includes(key))
   t.strictSame(additions(golden, Object.fromEntries(own) as Tree), [
     'plone_zeoserver.base_config',
     'plone_zeoserver.readiness',
     'plone_instances.listen_address',
     'plone_instances.celery_readiness',
+    'plone_instances.broker.password',
     'plone_solr.base_config',
     'plone_solr.readiness',
     'varnish_plone.ban_on_deploy',
@@ -57,7 +68,7 @@ t.test('what goes beyond the cookbook is this and no more', async (t) => {
   ])
 })
 
-t.test('one file for each top-level key', async (t) => {
+t.test('has one file for each top-level key', async (t) => {
   const files = readdirSync(new URL('attributes/', root)).map((name) => name.replace(/\.ts$/, ''))
   const helpers = ['fields', 'http', 'index', 'other_cookbooks', 'schema_notes', 'texts', 'values', 'web_app']
   const inOneFile = Object.keys(otherCookbooks).filter((key) => key !== 'deploy_django')
@@ -69,13 +80,13 @@ t.test('one file for each top-level key', async (t) => {
   )
 })
 
-t.test('defaults are valid input, and give themselves', async (t) => {
+t.test('the defaults are valid input, and parse to themselves', async (t) => {
   const defaults = defaultAttributes()
   for (const [key, schema] of Object.entries<Schemas[string]>(attributeSchemas))
     t.strictSame(schema.parse(defaults[key]), defaults[key], key)
 })
 
-t.test('secrets are marked', async (t) => {
+t.test('marks secrets', async (t) => {
   const marked = sensitivePaths()
   for (const path of [
     'plone_instances.relstorage.db.password',
@@ -89,6 +100,8 @@ t.test('secrets are marked', async (t) => {
     'haproxy.stats_password',
     'newrelic.license',
     'ebs_snapshots.aws_secret',
+    'redis.config.requirepass',
+    'plone_instances.broker.password',
     'jetty_app.war.password',
   ])
     t.ok(marked.includes(path), path)
@@ -105,14 +118,14 @@ function properties(json: JsonSchema, path = ''): { path: string; json: JsonSche
   ]
 }
 
-t.test('each attribute has one plain sentence or two, and says what it mirrors', async (t) => {
+t.test('each attribute has one plain sentence or two, and names what it mirrors', async (t) => {
   const all = properties(attributesJsonSchema(attributeSchemas))
   t.ok(all.length > 250)
   for (const { path, json } of all) {
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
+      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
         path,
       )
     )
@@ -120,7 +133,7 @@ t.test('each attribute has one plain sentence or two, and says what it mirrors',
   }
 })
 
-t.test('units and secrets reach the JSON Schema', async (t) => {
+t.test('the JSON Schema has units and secrets', async (t) => {
   const json = attributesJsonSchema(attributeSchemas) as { $schema: string; properties: Record<string, JsonSchema> }
   t.equal(json.$schema, 'https://json-schema.org/draft/2020-12/schema')
   const found = new Map(properties(json).map((one) => [one.path, one.json]))
@@ -140,7 +153,7 @@ t.test('units and secrets reach the JSON Schema', async (t) => {
   t.notMatch(JSON.stringify(json), /9007199254740991/)
 })
 
-t.test('schemas are made when asked for, and once', async (t) => {
+t.test('builds each schema once, on first use', async (t) => {
   t.equal(attributeSchemas.deploy, attributeSchemas.deploy)
   t.equal(bare(attributeSchemas.tmpdir), bare(attributeSchemas.tmpdir))
 })

@@ -7,9 +7,9 @@ import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { compile, defaultEvents } from '../../core/compile/compile.ts'
 import { resolveReferences } from '../../core/model/reference.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
-import { parseAttributes } from '../../core/node/layers.ts'
 import { isObject, type JsonObject, merge } from '../../core/node/merge.ts'
 import { buildNode, type Node } from '../../core/node/node.ts'
+import { parseAttributes } from '../../core/node/parse_layer.ts'
 import { valueAt } from '../../core/node/path.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
 
@@ -38,6 +38,7 @@ const layers = Object.fromEntries(
 const stack: JsonObject = {
   opsworks: { instance: { hostname: 'web1', private_ip: '10.0.0.1', layers: ['plone_instances'] }, layers },
   cpu: { total: 4 },
+  redis: { config: { requirepass: 'planted' } },
   deploy: Object.fromEntries(
     ['plone_instances', 'zeoserver', 'solr'].map((app) => [
       app,
@@ -56,6 +57,7 @@ const rolesOf: Readonly<Record<string, readonly string[]>> = {
   certbot_domains: ['frontend'],
   certbot_email: ['frontend'],
   apt: ['base'],
+  redis: ['broker'],
   plone_instances: ['zeo-client', 'frontend'],
 }
 
@@ -88,6 +90,12 @@ const values: Readonly<Record<string, unknown>> = {
   'newrelic.application_monitoring.transaction_tracer.record_sql': 'off',
   'apt.unattended_upgrades.package_blacklist': ['a'],
   certbot_domains: ['www.example.com'],
+  'redis.config.listen_addr': '10.0.0.1',
+  'redis.config.listen_port': 6380,
+  'redis.config.loglevel': 'notice',
+  'redis.config.appendonly': 'yes',
+  'redis.config.appendfsync': 'always',
+  'redis.config.rdbcompression': 'no',
 }
 
 /** Returns the attribute's line in the reference; the keys of a map share one. */
@@ -119,7 +127,7 @@ async function declared(built: Node<unknown>, names: readonly string[]): Promise
   const roles = await Promise.all(names.map((name) => catalogue.roles[name]?.load()))
   const texts = roles.flatMap((role) =>
     [defaultEvents, ['restart']].map((events) => {
-      const node = catalogue.node(built, { id: '1', events, host: null, by: 'tester', options: {} })
+      const node = catalogue.node(built, { id: '1', events, by: 'tester', options: {} })
       const { resources, warnings } = compile([role as never], events, node)
       return [resources.map(({ name, props, options }) => [name, shown(props), shown(options.when)]), warnings]
     }),
@@ -158,7 +166,7 @@ for (const path of all)
   })
 
 for (const type of ['django', 'python', 'buildout'])
-  t.test(`an app of the custom_type ${type}`, async (t) => {
+  t.test(`accepts an app of the custom_type ${type}`, async (t) => {
     const { warnings } = await nodeOf({ deploy: { shop: { custom_type: type } } })
     t.match(warnings, [
       { code: 'NO_EFFECT', path: 'deploy.shop.custom_type', hint: /port-app for Django/, source: { line: Number } },

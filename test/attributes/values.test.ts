@@ -1,9 +1,10 @@
 /** Tests typical values in custom JSON, and their parsed results. */
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
+import { type ConvergeError, problemsOf } from '../../core/model/errors.ts'
 import { gatherFacts } from '../../core/node/facts.ts'
-import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
 import { valueAt } from '../../core/node/path.ts'
 
 const facts = gatherFacts()
@@ -83,7 +84,7 @@ const cases: readonly { path: string; given: unknown; becomes: unknown }[] = [
 ]
 
 for (const { path, given, becomes } of cases)
-  t.test(`${path} given as ${JSON.stringify(given)}`, async (t) => {
+  t.test(`reads ${path} given as ${JSON.stringify(given)}`, async (t) => {
     const keys = path.split('.')
     t.strictSame(valueAt(attributesOf(nested(keys, given)), keys), becomes)
   })
@@ -98,12 +99,12 @@ const refused: readonly { path: string; given: unknown; expected: RegExp }[] = [
 ]
 
 for (const { path, given, expected } of refused)
-  t.test(`${path} given as ${JSON.stringify(given)} is refused`, async (t) => {
+  t.test(`refuses ${path} given as ${JSON.stringify(given)}`, async (t) => {
     const refusal = { code: 'INVALID_ATTRIBUTE', message: expected }
     t.throws(() => attributesOf(nested(path.split('.'), given)), refusal)
   })
 
-t.test('an application learns its name and account', async (t) => {
+t.test('an application gets its name and account', async (t) => {
   const { deploy } = attributesOf({ deploy: { intranet: { user: 'plone' }, shop: {}, all: { user: 'root' } } })
   t.match(deploy.intranet, {
     deploy_to: '/srv/www/intranet',
@@ -124,7 +125,7 @@ t.test('an application learns its name and account', async (t) => {
   t.equal(deploy.all?.home, '/root')
 })
 
-t.test('both spellings of always building, either one counts', async (t) => {
+t.test('reads both spellings of always_build_on_deploy', async (t) => {
   const of = (app: object) => attributesOf({ deploy: { site: app } }).deploy.site?.always_build_on_deploy
   t.equal(of({}), false)
   t.equal(of({ always_build_on_deploy: true }), true)
@@ -133,7 +134,7 @@ t.test('both spellings of always building, either one counts', async (t) => {
   t.equal(of({ always_build_on_deploy: false }), false)
 })
 
-t.test('settings of a build are for one application or for all', async (t) => {
+t.test('settings of a build apply to one application or to all', async (t) => {
   const { deploy, deploy_buildout } = attributesOf({
     deploy_buildout: { flags: '-v', buildout_version: 2 },
     deploy: {
@@ -145,7 +146,7 @@ t.test('settings of a build are for one application or for all', async (t) => {
   t.notOk('buildout_flags' in (deploy.site ?? {}), 'null leaves it to those for all')
 })
 
-t.test('hosts of a layer know their names', async (t) => {
+t.test('hosts of a layer get their names', async (t) => {
   const { opsworks } = attributesOf({
     opsworks: { layers: { zeo: { instances: { zeo1: {}, two: { hostname: 'zeo2', backends: '8' } } } } },
   })
@@ -153,4 +154,45 @@ t.test('hosts of a layer know their names', async (t) => {
     zeo1: { hostname: 'zeo1', status: 'online' },
     two: { hostname: 'zeo2', backends: 8 },
   })
+})
+
+t.test('refuses addresses and revisions that git would read as options or commands', async (t) => {
+  const refused = (scm: Record<string, unknown>): string[] => {
+    try {
+      attributesOf({ deploy: { site: { scm } } })
+      return []
+    } catch (error) {
+      return problemsOf(error as ConvergeError)
+        .map(({ attribute = '', source }) => `${attribute} in ${source?.file}`)
+        .sort()
+    }
+  }
+  const [repository, revision] = ['repository', 'revision'].map((key) => `deploy.site.scm.${key} in test.json`)
+  for (const text of [
+    'ext::sh -c id',
+    '-x',
+    '--upload-pack=x',
+    'ssh://-oProxyCommand=x/y',
+    '-x@host:y',
+    'svn://x',
+    'a b',
+  ])
+    t.strictSame(refused({ repository: text }), [repository], JSON.stringify(text))
+  for (const text of ['-x', 'a b', 'a..b', 'a:b', 'a.lock', 'a/', '@{1}', '/a', 'a//b', '.a', 'a/.b', 'a\0b', ' main'])
+    t.strictSame(refused({ revision: text }), [revision], JSON.stringify(text))
+  t.strictSame(refused({ repository: 'ext::x', revision: '-x' }), [repository, revision], 'both together')
+  for (const text of [
+    '',
+    '/srv/x.git',
+    'file:///srv/x',
+    'https://u:p@h/x',
+    'git@h:x',
+    'ssh://git@h:22/x',
+    'h.example:x',
+  ])
+    t.strictSame(refused({ repository: text }), [], JSON.stringify(text))
+  for (const text of ['', 'HEAD', 'main', 'v1.0', 'refs/tags/v1', 'feature/é', 'abcdef1', 'x@y'])
+    t.strictSame(refused({ revision: text }), [], JSON.stringify(text))
+  for (const scm_type of ['svn', 's3', 'archive', 'other'])
+    t.strictSame(refused({ scm_type, repository: 'svn://x' }), [], 'an app of the platform that is not deployed here')
 })

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { measureSections, type Section } from '../../bench/sections.ts'
 
-t.test('sections that cannot be measured, that fail, and that work', async (t) => {
+t.test('reports sections that are skipped, that fail, and that work', async (t) => {
   const told: string[] = []
   const kept: string[][] = []
   const section = (title: string, more: Partial<Section>): Section => ({

@@ -24,7 +24,7 @@ function made(t: Test): Sandbox {
 
 const all = ['--node-json', 'node.json', '--json', 'site.json', '--json', 'more.yml']
 
-t.test('every layer in its order, with file and line', async (t) => {
+t.test('--explain prints every layer in its order, with file and line', async (t) => {
   const place = made(t)
   const env = { CONVERGE_ATTR_plone_instances__per_cpu: '7' }
   const { status, stdout, stderr } = await place.converge(
@@ -48,7 +48,7 @@ t.test('every layer in its order, with file and line', async (t) => {
   )
 })
 
-t.test('the merged values', async (t) => {
+t.test('prints the merged values', async (t) => {
   const { status, stdout } = await made(t).converge(['attributes', ...all])
   t.equal(status, 0)
   t.match(JSON.parse(stdout), {
@@ -59,7 +59,7 @@ t.test('the merged values', async (t) => {
   })
 })
 
-t.test('all below a key, for machines as well', async (t) => {
+t.test('--explain prints all values below a key, and --json-output prints them as JSON', async (t) => {
   const place = made(t)
   const { stdout } = await place.converge(['attributes', ...all, '--explain', 'converge.readiness', '--json-output'])
   const { attributes } = JSON.parse(stdout) as { attributes: { path: string; value: unknown; origins: unknown[] }[] }
@@ -70,7 +70,7 @@ t.test('all below a key, for machines as well', async (t) => {
   t.match(attributes[0], { value: '/', sensitive: false, origins: [{ kind: 'schema', from: 'default', value: '/' }] })
 })
 
-t.test('from standard input', async (t) => {
+t.test('reads attributes from standard input', async (t) => {
   const place = made(t)
   for (const option of ['--json', '-j', '--node-json']) {
     const { stdout } = await place.converge(['attributes', option, '-', '--explain', 'plone_instances.app_name'], {
@@ -80,7 +80,7 @@ t.test('from standard input', async (t) => {
   }
 })
 
-t.test('the attributes of roles are a layer, whoever names the roles', async (t) => {
+t.test('the attributes of roles are a layer, also if the attributes name the roles', async (t) => {
   const place = made(t)
   place.write({
     'recipes/web.ts':
@@ -93,7 +93,7 @@ t.test('the attributes of roles are a layer, whoever names the roles', async (t)
   t.match((await place.converge([...explain, '--json', 'roles.json'])).stdout, expected)
 })
 
-t.test('a prefix is told as what it is', async (t) => {
+t.test('--explain names --prefix as the source of its value', async (t) => {
   const place = made(t)
   const { stdout } = await place.converge(['attributes', '--prefix', 'site', '--explain', 'converge.prefix'])
   t.equal(
@@ -102,7 +102,7 @@ t.test('a prefix is told as what it is', async (t) => {
   )
 })
 
-t.test('the defaults alone: of no file, no environment, no host', async (t) => {
+t.test('--defaults reads no file, no environment and no host', async (t) => {
   const place = made(t)
   place.write({ 'converge.config.ts': 'throw new Error("it is not asked")' })
   const { status, stdout, stderr } = await place.converge(['attributes', '--defaults'], {
@@ -116,7 +116,7 @@ t.test('the defaults alone: of no file, no environment, no host', async (t) => {
   t.equal(one.stdout, 'plone_instances.per_cpu = 2\n    schema     default 2\n')
 })
 
-t.test('the schema', async (t) => {
+t.test('--schema prints the JSON Schema', async (t) => {
   const { status, stdout } = await made(t).converge(['attributes', '--schema'])
   t.equal(status, 0)
   t.match(JSON.parse(stdout), {
@@ -126,14 +126,14 @@ t.test('the schema', async (t) => {
   })
 })
 
-t.test('warnings go beside the values', async (t) => {
+t.test('prints warnings beside the values', async (t) => {
   const place = made(t)
   place.write({ 'odd.json': '{"plone_instances": {"per_cpus": 1}}' })
   const { status, stdout, stderr } = await place.converge(['attributes', '--json', 'odd.json'])
   t.equal(status, 0)
   t.equal(
     stderr,
-    'warning: odd.json:1:22: plone_instances.per_cpus is no known attribute: it is kept, but nothing here reads it (did you mean plone_instances.per_cpu?)\n',
+    'warning: odd.json:1:22: plone_instances.per_cpus is not a known attribute: it is kept, but nothing here reads it (did you mean plone_instances.per_cpu?)\n',
   )
   t.match(JSON.parse(stdout), { plone_instances: { per_cpus: 1 } })
 })

@@ -43,7 +43,7 @@ async function refused(t: Test, place: Sandbox, args: readonly string[], given: 
   t.strictSame(place.snapshot(), before, 'nothing is written')
 }
 
-t.test('a mistake in an attribute is not told as a line of the program, wherever that is', async (t) => {
+t.test('reports a mistake in an attribute without a line of the program, wherever the program is', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const place = new Sandbox(t)
   place.write({ 'site.json': '{"plone_instances": {"site_id": "no path", "subsites": {"a.example.com": "a"}}}' })
@@ -54,7 +54,7 @@ t.test('a mistake in an attribute is not told as a line of the program, wherever
     t.equal(status, 2)
     t.match(
       stderr,
-      /^error: \S+:\d+:\d+: plone_instances\.site_id is no path in Zope\n {2}hint: .*\n$/,
+      /^error: \S+:\d+:\d+: plone_instances\.site_id is not a path in Zope\n {2}hint: .*\n$/,
       'once, and without a line of code',
     )
   }
@@ -63,11 +63,11 @@ t.test('a mistake in an attribute is not told as a line of the program, wherever
 const solr = '--role solr'
 
 table('flags', {
-  '--rol solr': { says: ['error: there is no option --rol', 'hint: did you mean --role?'] },
-  'deploy --colour': { says: ['there is no option --colour', 'did you mean --color?'] },
-  [`${solr} -x`]: { says: ['there is no option -x', 'converge --help shows what there is'] },
+  '--rol solr': { says: ['error: unknown option --rol', 'hint: did you mean --role?'] },
+  'deploy --colour': { says: ['unknown option --colour', 'did you mean --color?'] },
+  [`${solr} -x`]: { says: ['unknown option -x', 'converge --help shows what there is'] },
   '--foo --bar --role': {
-    says: ['there is no option --foo', 'there is no option --bar', '--role needs a value', 'Role of this host'],
+    says: ['unknown option --foo', 'unknown option --bar', '--role needs a value', 'Role of this host'],
   },
   [`${solr} --json= --json site.json`]: { says: ['--json needs a value'] },
   [`${solr} -j site.json -j`]: { says: ['--json needs a value'] },
@@ -75,7 +75,8 @@ table('flags', {
   '--state-dir': { bare: true, says: ['--state-dir needs a value'] },
   [`${solr} --prefix=`]: { says: ['--prefix needs a value'] },
   '--role solr,,zeo-client': { says: ['there is an empty name in "solr,,zeo-client"'] },
-  '--no-role': { says: ['there is no option --no-role', '--role takes a value: leave it out'] },
+  'plan --explain site.json': { says: ['--explain takes no value here: "site.json"', 'remove the word after it'] },
+  '--no-role': { says: ['unknown option --no-role', '--role takes a value: leave it out'] },
   [`${solr} --wait abc`]: { says: ['--wait takes a number of seconds from 0 up, not abc', 'for example --wait 60'] },
   [`${solr} --wait -5`]: { says: ['--wait takes a number of seconds from 0 up, not -5'] },
   [`${solr} --wait`]: { says: ['--wait needs a value'] },
@@ -90,28 +91,28 @@ table('flags', {
 })
 
 table('commands', {
-  plna: { says: ['there is no command plna', 'did you mean plan?'] },
-  'zeo-client': { says: ['there is no command zeo-client', 'did you mean converge --role zeo-client?'] },
+  plna: { says: ['unknown command plna', 'did you mean plan?'] },
+  'zeo-client': { says: ['unknown command zeo-client', 'did you mean converge --role zeo-client?'] },
   'plan deploy': { says: ['plan takes no word after it: deploy', 'did you mean converge plan --event deploy?'] },
   'deploy restart': { says: ['deploy takes no word after it: restart', 'one command at a time: converge restart'] },
   'resources file group': { says: ['resources takes one word (NAME) after it: group'] },
-  'resources gitrelease': { says: ['there is no resource type gitrelease', 'did you mean git_release?'] },
-  'help deplyo': { says: ['there is no command deplyo', 'did you mean deploy?'] },
+  'resources gitrelease': { says: ['unknown resource type gitrelease', 'did you mean git_release?'] },
+  'help deplyo': { says: ['unknown command deplyo', 'did you mean deploy?'] },
   'completion fish': { says: ['there is no completion for fish'] },
 })
 
 table('roles and events', {
-  '': { says: ['no role is given', '--role NAME, of: base, celerybeat'] },
-  'resources __proto__': { says: ['there is no resource type __proto__'] },
-  'resources constructor': { says: ['there is no resource type constructor'] },
-  '--role __proto__': { says: ['there is no role __proto__'] },
-  '--role toString': { says: ['there is no role toString'] },
-  '--role zeoclient': { says: ['there is no role zeoclient', 'did you mean zeo-client?'] },
-  '--role one,two': { says: ['there is no role one', 'there is no role two'] },
-  [`${solr} --event deplyo`]: { says: ['there is no event deplyo in solr', 'did you mean deploy?'] },
+  '': { says: ['no role is given', '--role NAME, of: base, broker, celerybeat'] },
+  'resources __proto__': { says: ['unknown resource type __proto__'] },
+  'resources constructor': { says: ['unknown resource type constructor'] },
+  '--role __proto__': { says: ['unknown role __proto__'] },
+  '--role toString': { says: ['unknown role toString'] },
+  '--role zeoclient': { says: ['unknown role zeoclient', 'did you mean zeo-client?'] },
+  '--role one,two': { says: ['unknown role one', 'unknown role two'] },
+  [`${solr} --event deplyo`]: { says: ['unknown event deplyo for solr', 'did you mean deploy?'] },
   status: {
     files: { 'etc/a.json': '{"converge": {"roles": ["slor"]}}' },
-    says: ['there is no role slor', 'did you mean solr?'],
+    says: ['unknown role slor', 'did you mean solr?'],
   },
 })
 
@@ -135,7 +136,7 @@ table('files that are not there, or are something else', {
     files: { a: '{}' },
     says: ['--config-dir a: a part of the path is not a directory', 'give a directory'],
   },
-  [`${solr} --prefix a`]: { files: { a: '' }, says: ['--prefix a: is no directory'] },
+  [`${solr} --prefix a`]: { files: { a: '' }, says: ['--prefix a: is not a directory'] },
   [`${solr} --state-dir a`]: { files: { a: '' }, says: ['cannot keep state in @/a'] },
   [`${solr} --state-dir a/b`]: { files: { a: '' }, says: ['cannot keep state in @/a/b'] },
 })
@@ -177,9 +178,9 @@ table('JSON and YAML', {
     says: ['CONVERGE_ATTR_: a part of the name is empty', 'CONVERGE_ATTR_a__b: '],
   },
   'attributes --explain plone_instances.per_cp': {
-    says: ['there is no attribute per_cp in plone_instances', 'did you mean per_cpu?'],
+    says: ['unknown attribute per_cp in plone_instances', 'did you mean per_cpu?'],
   },
-  'attributes --explain plone': { says: ['there is no attribute plone', 'there are: '] },
+  'attributes --explain plone': { says: ['unknown attribute plone', 'there are: '] },
   [`render ${solr} --path nope.cfg`]: {
     says: ['no rendered file is or ends in nope.cfg', 'there are: /etc/logrotate.d/converge-solr'],
   },
@@ -203,7 +204,7 @@ const x = '--role x --recipes recipes'
 
 /** Runs the same command line with different recipes. */
 function recipes(cases: Readonly<Record<string, Pick<Case, 'files' | 'says'> & { readonly args?: string }>>): void {
-  t.test('recipes', async (t) => {
+  t.test('reports mistakes in recipes', async (t) => {
     t.jobs = 3
     for (const [name, { args = x, ...given }] of Object.entries(cases))
       t.test(name, { buffered: true }, async (t) => {
@@ -328,7 +329,7 @@ recipes({
     },
     says: ['@/recipes/r.ts:3:41: the role other has no event stup', 'did you mean setup?'],
   },
-  'a key that is no text': {
+  'a key that is not text': {
     files: {
       'recipes/r.ts': `${imports}const thing = defineResource({ type: 'thing', doc: '', examples: [], key: (p) => p.n, props: z.strictObject({ n: z.number() }), state: z.strictObject({}) }, { read: () => ({}), desired: () => ({}), apply() {} })\nexport default role('x', { setup(r) { thing(r, { n: 5 }) } })`,
     },
@@ -379,7 +380,7 @@ recipes({
   },
 })
 
-t.test('machines are told the same', async (t) => {
+t.test('--json-output reports wrong usage as JSON', async (t) => {
   const place = new Sandbox(t)
   const { status, stdout, stderr } = await place.converge(['--foo', '--role', 'solr', '--bar', '--json-output'])
   t.equal(status, 2)
@@ -389,7 +390,7 @@ t.test('machines are told the same', async (t) => {
   t.match(stderr, /--foo[\s\S]*--bar/)
 })
 
-t.test('secrets do not come back in an error', async (t) => {
+t.test('errors do not print secrets', async (t) => {
   const place = new Sandbox(t)
   place.write({
     'a.json': '{"plone_instances": {"relstorage": {"db": {"password": "hunter2!"}}}}',
@@ -401,7 +402,7 @@ t.test('secrets do not come back in an error', async (t) => {
   t.match(stderr, /property path: an absolute path \(got "\*{8}"\)/)
 })
 
-t.test('without the rights', async (t) => {
+t.test('reports missing permissions', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const place = new Sandbox(t)
   fs.mkdirSync(place.at('closed'), { mode: 0o700 })
@@ -423,7 +424,7 @@ t.test('without the rights', async (t) => {
   })
 })
 
-t.test('a configuration that somebody else has left there is not run', async (t) => {
+t.test('does not run a configuration that another account left in the working directory', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const place = new Sandbox(t)
   place.write({
@@ -435,7 +436,7 @@ t.test('a configuration that somebody else has left there is not run', async (t)
   })
 })
 
-t.test('a working directory that somebody has removed meanwhile', async (t) => {
+t.test('reports a working directory that somebody has removed', async (t) => {
   const script = 'mkdir gone; cd gone; rmdir ../gone; converge stack check'
   const { stderr } = await new Sandbox(t).shell(script, { bare: true })
   t.match(stderr, 'error: the working directory is not there any more\n  hint: change to a directory that exists')

@@ -49,7 +49,7 @@ async function site(
   }
 }
 
-t.test('list', async (t) => {
+t.test('list prints each server with its state', async (t) => {
   const { balancer, fake, host, at } = await site(t, { a: { healthy: (name) => name !== 'plone_instances/plone2-1' } })
   fake.set(host, at('a'), 'plone_instances/plone1-2', 'drain')
   const before = host.changes.length
@@ -89,7 +89,7 @@ t.test('list', async (t) => {
   t.equal(host.changes.length, before)
 })
 
-t.test('drain waits for the last session, in all balancers; ready takes it back', async (t) => {
+t.test('drain waits for the last session in all balancers, and ready undoes it', async (t) => {
   const { balancer, fake, host, at } = await site(t, { a: { busyFor: 3 }, b: { busyFor: 3, sticky: true } })
   const drained = await balancer('drain', 'plone1-2')
   t.equal(drained.stderr, '')
@@ -106,7 +106,7 @@ t.test('drain waits for the last session, in all balancers; ready takes it back'
   for (const name of ['a', 'b']) t.equal(fake.state(host, at(name), 'plone_instances/plone1-2'), 'ready')
 })
 
-t.test('sessions that do not end, and none to wait for', async (t) => {
+t.test('drain ends when sessions do not end within --wait, and does not wait without sessions', async (t) => {
   const { balancer } = await site(t, { a: { busyFor: 1e9 } })
   const waited = await balancer('drain', 'plone2-1', '--wait', '0.3')
   t.equal(waited.status, 1)
@@ -115,14 +115,14 @@ t.test('sessions that do not end, and none to wait for', async (t) => {
   t.equal((await balancer('drain', 'plone2-1', '--wait', '0')).status, 0)
 })
 
-t.test('the last one of a backend: a warning', async (t) => {
+t.test('warns when it drains the last server of a backend', async (t) => {
   const { balancer } = await site(t, { a: {} })
   const { status, stderr } = await balancer('drain', 'other/plone1-1')
   t.equal(status, 0)
   t.match(stderr, /has no other server for other: its visitors get an error now/)
 })
 
-t.test('what cannot be', async (t) => {
+t.test('refuses invalid arguments', async (t) => {
   const { balancer, place } = await site(t, { a: {}, low: { level: 'operator' } })
   const refused = async (words: readonly string[], message: RegExp, status = 2) => {
     const result = await balancer(...words)
@@ -140,7 +140,7 @@ t.test('what cannot be', async (t) => {
   const half = await balancer('drain', 'plone1-2')
   t.equal(half.status, 1)
   t.match(half.stderr, /^warning: .*Permission denied \(.*level admin/)
-  t.match(half.stdout, /^plone_instances\/plone1-2 is drained at .*a.sock\n$/, 'the other one was told')
+  t.match(half.stdout, /^plone_instances\/plone1-2 is drained at .*a.sock\n$/, 'the other balancer drained it')
   const low = await site(t, { low: { level: 'operator' } })
   for (const word of ['drain', 'ready']) {
     const { status, stderr } = await low.balancer(word, 'plone1-2')
@@ -152,7 +152,7 @@ t.test('what cannot be', async (t) => {
   t.match(none.stderr, /no balancer is known/)
 })
 
-t.test('one that cannot be asked: the others are, and the exit status tells', async (t) => {
+t.test('an unreachable balancer: commands the others, and ends with status 1', async (t) => {
   const { balancer, fake, host, at } = await site(t, { a: {} }, ['gone'])
   const list = await balancer('list')
   t.equal(list.status, 1)
@@ -167,7 +167,7 @@ t.test('one that cannot be asked: the others are, and the exit status tells', as
   t.match(nothing.stderr, /^error: the balancer at .*gone.sock cannot be asked/)
 })
 
-t.test('completion', async (t) => {
+t.test('completes subcommands, options and servers', async (t) => {
   const place = new Sandbox(t)
   const words = async (...before: string[]) =>
     (await place.converge(['--complete', ...before])).stdout.trim().split('\n')

@@ -67,7 +67,7 @@ function linesWith(text: string, word: string): string[] {
   return text.split('\n').filter((line) => line.includes(word))
 }
 
-t.test('plan says what the run then does, and a second run does nothing', async (t) => {
+t.test('a plan predicts the run, and a second run does nothing', async (t) => {
   const { at, run } = site(t)
   const plan = run(['plan', '--role', 'status-page'])
   t.equal(plan.status, 0, plan.stderr)
@@ -89,7 +89,7 @@ t.test('plan says what the run then does, and a second run does nothing', async 
   t.match(second.stdout, 'nothing to do: 5 unchanged')
 })
 
-t.test('only what depends on a change is done again', async (t) => {
+t.test('repeats only the steps that depend on a change', async (t) => {
   const { at, run } = site(t)
   t.equal(run(['--role', 'status-page']).status, 0)
   writeFileSync(at('stack.json'), JSON.stringify(stack('stopped')))
@@ -101,14 +101,14 @@ t.test('only what depends on a change is done again', async (t) => {
   t.match(stdout, '2 changed, 1 unchanged')
 })
 
-t.test('the resource of one’s own leaves the other lines of the file alone', async (t) => {
+t.test('a custom resource keeps the other lines of the file', async (t) => {
   const { at, run } = site(t)
   mkdirSync(at('root/etc'), { recursive: true })
   const mine = '127.0.0.1\tlocalhost\n# the old server\n10.0.0.4\tzeo db # until May\n10.0.0.3 zeo\n\nfe80::1 router\n'
   writeFileSync(at('root/etc/hosts'), mine)
   const { status, stdout, stderr } = run(['--role', 'status-page'])
   t.equal(status, 0, stderr)
-  t.match(stdout, /~ hosts_entry zeo in .*addresses/)
+  t.match(stdout, /~ hosts_entry zeo in .*\n +addresses\.0: 10\.0\.0\.4 -> 10\.0\.0\.5\n/)
   t.equal(
     readFileSync(at('root/etc/hosts'), 'utf8'),
     '127.0.0.1\tlocalhost\n# the old server\n10.0.0.4\tdb # until May\n\nfe80::1 router\n10.0.0.5\tzeo\n',
@@ -116,7 +116,7 @@ t.test('the resource of one’s own leaves the other lines of the file alone', a
   t.match(run(['--role', 'status-page']).stdout, 'nothing to do')
 })
 
-t.test('it stands beside the built-in roles, in one run', async (t) => {
+t.test('a custom role runs beside the built-in roles', async (t) => {
   if (!needs(t, ['git'])) return
   const { at, run } = site(t)
   cpSync(join(project, 'fixtures', 'example-buildout'), at('site'), { recursive: true })
@@ -140,11 +140,11 @@ t.test('it stands beside the built-in roles, in one run', async (t) => {
   const { status, stdout, stderr } = run(['plan', '--role', 'status-page,zeo-client', '--json', at('site.json')])
   t.equal(status, 0, stderr)
   const order = [
-    /^ {2}\+ template .*index\.html$/m,
+    /^ {2}\+ template .*index\.html /m,
     /^ {2}~ hosts_entry zeo /m,
     /^ {2}~ git_release /m,
     /^ {6}\+address = 10\.0\.0\.5:8001$/m,
-    /^ {2}\+ supervisor_program plone_instances-client2$/m,
+    /^ {2}\+ supervisor_program plone_instances-client2\b/m,
   ].map((line) => stdout.search(line))
   t.strictSame(
     order,
@@ -153,13 +153,10 @@ t.test('it stands beside the built-in roles, in one run', async (t) => {
   )
   t.notOk(order.includes(-1), 'all of it is there')
   t.notOk(existsSync(at('root')))
-  t.match(
-    run(['plan', '--role', 'status-pge']).stderr,
-    /there is no role status-pge\n {2}hint: did you mean status-page\?/,
-  )
+  t.match(run(['plan', '--role', 'status-pge']).stderr, /unknown role status-pge\n {2}hint: did you mean status-page\?/)
 })
 
-t.test('a mistake in a recipe is told at its own line', async (t) => {
+t.test('reports a mistake in a recipe with its line', async (t) => {
   const { run, edit, recipes } = site(t)
   edit('status_page.ts', (text) => text.replace("mode: '0644'", "mode: '644', ownr: 'root'"))
   const line =
@@ -188,7 +185,7 @@ t.test('a mistake in a recipe is told at its own line', async (t) => {
   t.match(broken.stderr, new RegExp(`^error: ${join(recipes, 'status_page.ts')}:\\d+:\\d+: Unexpected`, 'm'))
 })
 
-t.test('a failure in a run names the recipe’s line, the template its own', async (t) => {
+t.test('a failure in a run names the line of the recipe, or of the template', async (t) => {
   const { run, edit, recipes } = site(t)
   edit('status_page.ts', (text) => text.replace("name: 'zeo'", "name: 'localhost'"))
   const refused = run(['--role', 'status-page'])
@@ -204,7 +201,7 @@ t.test('a failure in a run names the recipe’s line, the template its own', asy
   t.match(stdout, 'hint: it gets: layers, stack')
 })
 
-t.test('the compiler is needed only when a file of the recipe has changed', async (t) => {
+t.test('needs the compiler only after a file of the recipe has changed', async (t) => {
   const { at, run, edit } = site(t)
   t.equal(run(['--role', 'status-page']).status, 0)
   const cache = at('cache/converge')
@@ -230,7 +227,7 @@ t.test('the compiler is needed only when a file of the recipe has changed', asyn
   t.strictNotSame(made(), before)
 })
 
-t.test('undeploy takes away what the role has made of its own', async (t) => {
+t.test('undeploy removes what a custom role has created', async (t) => {
   const { at, run } = site(t)
   t.equal(run(['--role', 'status-page']).status, 0)
   t.equal(run(['undeploy', '--role', 'status-page']).status, 0)

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
-t.test('text that is not UTF-8 is refused, with the file and the byte', async (t) => {
+t.test('refuses text that is not UTF-8, and names the file and the byte', async (t) => {
   const place = new Sandbox(t)
   const latin = (text: string) => Buffer.from(text, 'latin1')
   place.write({ 'good.ts': `import { role } from 'converge-engine'\nexport default role('x', { configure() {} })\n` })

@@ -15,7 +15,7 @@ export default role('own', {
 })
 `
 
-t.test('a secret in a file without a mode is a warning', async (t) => {
+t.test('warns about a secret in a file without a mode', async (t) => {
   const place = new Sandbox(t)
   fs.mkdirSync(place.at('site'), { mode: 0o755 })
   place.write({ 'secrets.json': '["hunter2-hunter2"]', 'recipes/own.ts': recipe('{}') })

@@ -18,7 +18,7 @@ async function failing(t: Test, command: string, more: readonly string[] = []) {
   return { ...result, place }
 }
 
-t.test('a reason before many other lines', async (t) => {
+t.test('prints a reason that many lines follow', async (t) => {
   const command = 'echo "the reason" >&2; sleep 0.2; seq 300; exit 1'
   const { stdout, place } = await failing(t, command)
   t.match(stdout, /\n {4}\| the reason\n {4}\| 1\n/)
@@ -33,12 +33,12 @@ t.test('a reason before many other lines', async (t) => {
   t.notOk('output' in sent, 'another program gets what a person sees')
 })
 
-t.test('npm ci without a lock file prints its reason first', async (t) => {
+t.test('prints why npm ci fails without a lock file', async (t) => {
   const { stdout } = await failing(t, 'echo "{}" >package.json; npm ci; status=$?; seq 100; exit $status')
   t.match(stdout, /EUSAGE|package-lock\.json/)
 })
 
-t.test('a command that printed nothing', async (t) => {
+t.test('reports a command that printed nothing', async (t) => {
   const { stdout } = await failing(t, 'echo; exit 4')
   t.match(stdout, /exited with status 4, and printed nothing/)
   t.notMatch(stdout, /^ *\| *$/m)

@@ -50,7 +50,7 @@ async function shownBy(t: Test, environments: readonly Readonly<Record<string, s
   return shown.join('\n')
 }
 
-t.test('a secret that is replaced, and one that is removed', async (t) => {
+t.test('hides secrets that are replaced or removed', async (t) => {
   const shown = await shownBy(t, [
     { SMTP_PASSWORD: 'first-secret', API_TOKEN: 'gone-secret' },
     { SMTP_PASSWORD: 'second-secret', API_TOKEN: 'gone-secret' },
@@ -63,7 +63,7 @@ t.test('a secret that is replaced, and one that is removed', async (t) => {
   t.match(shown, '-A is <********>\n')
 })
 
-t.test('a secret in the spelling of a file', async (t) => {
+t.test('hides a secret in the spelling of a file', async (t) => {
   const secrets = { A_PASSWORD: 'tOp50%SeCret', B_TOKEN: 'abc #def ;ghi', C_SECRET: 'f(o)%(here)s o' }
   const next = { A_PASSWORD: 'nEw70%SeCret', B_TOKEN: 'new #def ;ghi', C_SECRET: 'n(o)%(here)s o' }
   const shown = await shownBy(t, [secrets, next])
@@ -71,7 +71,7 @@ t.test('a secret in the spelling of a file', async (t) => {
   t.match(shown, 'A_PASSWORD="********"')
 })
 
-t.test('a secret with blanks around it', async (t) => {
+t.test('hides a secret with blanks around it', async (t) => {
   const shown = await shownBy(t, [{ A_PASSWORD: 'trailing-value  ', B_TOKEN: ' leading-value' }])
   t.notMatch(shown, /(trailing|leading)-value/)
 })

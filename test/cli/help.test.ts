@@ -1,6 +1,6 @@
 /** Tests the help texts, bash completion and the version. */
 import t, { type Test } from 'tap'
-import { allOptions, commands, families } from '../../core/cli/options.ts'
+import { allOptions, commands, families } from '../../core/cli/command_specs/list.ts'
 import { needs } from '../support/machine.ts'
 import { onTerminal, Sandbox } from '../support/program.ts'
 
@@ -14,27 +14,27 @@ function wellSet(t: Test, text: string, width: number): void {
   t.notMatch(text, / $/m)
 }
 
-t.test('an overview of commands, roles, options and examples', async (t) => {
+t.test('--help lists commands, roles, options and examples', async (t) => {
   const { status, stdout, stderr } = await new Sandbox(t).converge(['--help'])
   t.equal(status, 0)
   t.equal(stderr, '')
   wellSet(t, stdout, 100)
   const single = commands.filter(({ name }) => !name.includes(' '))
-  for (const { name, describe } of [...single, ...families])
-    t.match(stdout, new RegExp(`^ {2}${name} +${describe.slice(0, 30).replace(/\W/g, '.')}`, 'm'))
+  for (const { name, description } of [...single, ...families])
+    t.match(stdout, new RegExp(`^ {2}${name} +${description.slice(0, 30).replace(/\W/g, '.')}`, 'm'))
   t.match(stdout, /^ {2}zeo-client {7}Zope clients, from a buildout in git$/m)
   t.match(stdout, /^ {2}converge --role zeo-server,zeo-client --json site\.json$/m)
   t.match(stdout, /exits with 0 when all is done, 1 when\s+something failed, and 2 for wrong usage/)
   t.strictSame(flagsIn(stdout), new Set(Object.keys(commands[0]?.options ?? {})))
 })
 
-t.test('each command: what it does, examples, its own options', async (t) => {
+t.test('the help of each command has a description, examples and its options', async (t) => {
   const place = new Sandbox(t)
-  for (const { name, describe, options, argument, examples } of commands) {
+  for (const { name, description, options, argument, examples } of commands) {
     const { status, stdout } = await place.converge([...name.split(' '), '--help'])
     t.equal(status, 0)
-    t.ok(stdout.startsWith(`${describe}.\n`))
-    const word = argument?.required ? argument.value : `[${argument?.value}]`
+    t.ok(stdout.startsWith(`${description}.\n`))
+    const word = argument?.required ? argument.placeholder : `[${argument?.placeholder}]`
     t.match(stdout, `\nUsage:\n  converge ${name}${argument ? ` ${word}` : ''}`)
     t.ok(examples.length > 0, `${name} teaches by example`)
     for (const [line, text] of examples) {
@@ -46,7 +46,7 @@ t.test('each command: what it does, examples, its own options', async (t) => {
   }
 })
 
-t.test('a default is the one that holds for that command', async (t) => {
+t.test('the help names the default of that command', async (t) => {
   const place = new Sandbox(t)
   const helpOf = async (name: string) => (await place.converge(['stack', name, '--help'])).stdout.replace(/\s+/g, ' ')
   const strategy = (text: string) => /--strategy HOW .*?default: (\w+)/.exec(text)?.[1]
@@ -61,7 +61,7 @@ t.test('a default is the one that holds for that command', async (t) => {
   t.match(await helpOf('plan'), /--detailed-exit-code/)
 })
 
-t.test('commands of two words are listed where the first one is explained', async (t) => {
+t.test('the help of the first word lists the commands of two words', async (t) => {
   const place = new Sandbox(t)
   for (const { name, details, examples } of families) {
     const { status, stdout } = await place.converge([name, '--help'])
@@ -77,7 +77,7 @@ t.test('commands of two words are listed where the first one is explained', asyn
   }
 })
 
-t.test('help may be asked for anyhow, and nothing else is done', async (t) => {
+t.test('prints help wherever the option stands, and does nothing else', async (t) => {
   const place = new Sandbox(t)
   const { stdout } = await place.converge(['deploy', '--help'])
   for (const args of [
@@ -91,14 +91,14 @@ t.test('help may be asked for anyhow, and nothing else is done', async (t) => {
   for (const args of [['help'], ['--role', 'zeo-client', '--help']]) t.equal((await place.converge(args)).stdout, all)
 })
 
-t.test('it fits a narrow terminal', async (t) => {
+t.test('fits a narrow terminal', async (t) => {
   if (!needs(t, ['python3'])) return
   const narrow = onTerminal.map((word) => word.replace("'HHHH', 40, 100", "'HHHH', 40, 60"))
   const { stdout } = await new Sandbox(t).converge(['--help'], { through: narrow, env: { TERM: 'xterm' } })
   wellSet(t, stdout.replaceAll('\r\n', '\n'), 60)
 })
 
-t.test('the examples of the help are ones it understands', async (t) => {
+t.test('accepts the examples of the help', async (t) => {
   const place = new Sandbox(t)
   const lines = commands
     .flatMap(({ examples }) => examples.map(([line]) => line))
@@ -119,14 +119,14 @@ t.test('the examples of the help are ones it understands', async (t) => {
   }
 })
 
-t.test('the version', async (t) => {
+t.test('--version prints the version', async (t) => {
   const place = new Sandbox(t)
   const { status, stdout } = await place.converge(['--version'])
   t.equal(status, 0)
   t.match(stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
-t.test('completion in bash', async (t) => {
+t.test('bash completes commands, options and values', async (t) => {
   if (!needs(t, ['bash'])) return
   const place = new Sandbox(t)
   const complete = async (...words: string[]) => {
@@ -142,7 +142,7 @@ t.test('completion in bash', async (t) => {
     return stdout.split('\n').filter((word) => word !== '')
   }
   t.strictSame(await complete('de'), ['deploy'])
-  t.strictSame(await complete('re'), ['rebuild', 'releases', 'revisions', 'restart', 'render', 'resources'])
+  t.strictSame(await complete('re'), ['rebuild', 'releases', 'revisions', 'restart', 'report', 'render', 'resources'])
   t.strictSame(await complete('--role', 'ze'), ['zeo-client', 'zeo-server'])
   t.strictSame(await complete('deploy', '-r', 'zeo-server,zeo-c'), ['zeo-server,zeo-client'])
   t.strictSame(await complete('--role', '=', 'sol'), ['solr'])
@@ -157,7 +157,7 @@ t.test('completion in bash', async (t) => {
   t.strictSame(await complete('--json', ''), [], 'files are the shell’s own matter')
 })
 
-t.test('completion knows every option and command', async (t) => {
+t.test('completes every option and command', async (t) => {
   const place = new Sandbox(t)
   const { stdout } = await place.converge(['--complete', ''])
   t.strictSame(stdout.trim().split('\n'), [...new Set(commands.map(({ name }) => name.replace(/ .*/, '')))])
@@ -168,7 +168,7 @@ t.test('completion knows every option and command', async (t) => {
   t.strictSame(found, new Set([...allOptions.keys(), 'help'].map((name) => `--${name}`)))
 })
 
-t.test('the script for zsh is one, and the shell in use decides', async (t) => {
+t.test('prints the script for zsh, and selects the script for the current shell', async (t) => {
   const place = new Sandbox(t)
   const zsh = (await place.converge(['completion', 'zsh'])).stdout
   t.match(zsh, /^#compdef converge\n/)

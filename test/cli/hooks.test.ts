@@ -7,7 +7,7 @@ import { Sandbox } from '../support/program.ts'
 const recipe = `import { role } from 'converge-engine'\nexport default role('web', { setup() {} })\n`
 const systemd = existsSync('/run/systemd/system')
 
-t.test('the same roles and files, by their whole paths', async (t) => {
+t.test('install stores the same roles and files, with absolute paths', async (t) => {
   if (!needs(t, ['crontab'])) return
   const place = new Sandbox(t)
   place.write({ 'own/web.ts': recipe, 'site.json': '{}', 'converge.config.ts': 'export default {}\n' })
@@ -44,7 +44,7 @@ t.test('the same roles and files, by their whole paths', async (t) => {
   )
 })
 
-t.test('the jitter is less than the interval, where nobody says otherwise', async (t) => {
+t.test('the default jitter is less than the interval', async (t) => {
   if (!needs(t, ['crontab'])) return
   const place = new Sandbox(t)
   place.write({ 'own/web.ts': recipe })
@@ -59,12 +59,12 @@ t.test('the jitter is less than the interval, where nobody says otherwise', asyn
   t.equal(await jitter('--interval', '1m', '--jitter', '5m'), '300')
 })
 
-t.test('what would fail at every call is refused at once', async (t) => {
+t.test('install refuses what would fail at every call', async (t) => {
   const place = new Sandbox(t)
   place.write({ 'own/web.ts': recipe, 'site.json': '{"deploy": 1}' })
   const refused: [words: string[], says: RegExp][] = [
     [[], /no role is given/],
-    [['--role', 'wbe', '--recipes', 'own'], /there is no role wbe/],
+    [['--role', 'wbe', '--recipes', 'own'], /unknown role wbe/],
     [['--role', 'web', '--recipes', 'nowhere'], /no such file or directory/],
     [['--role', 'web', '--recipes', 'own', '--json', 'site.json'], /site\.json/],
     [['--role', 'web', '--recipes', 'own', '--json', '-'], /nobody is at standard input/],
@@ -77,7 +77,7 @@ t.test('what would fail at every call is refused at once', async (t) => {
     [['--role', 'web', '--recipes', 'own', '--interval', '367d'], /--interval takes a year at most, and not 367d/],
     [['--role', 'web', '--recipes', 'own', '--jitter', `${'9'.repeat(30)}d`], /--jitter takes a year at most/],
     [['--role', 'web', '--recipes', 'own', '--program', 'nowhere'], /--program \S+nowhere: no such file or directory/],
-    [['--role', 'web', '--recipes', 'own', '--program', 'own'], /--program \S+own: is no file/],
+    [['--role', 'web', '--recipes', 'own', '--program', 'own'], /--program \S+own: is not a file/],
     [['--role', 'web', '--recipes', 'own', '--json', 'two\nlines.json'], /hooks cannot contain "\S+two\\nlines.json"/],
   ]
   for (const [words, says] of refused) {
@@ -88,7 +88,7 @@ t.test('what would fail at every call is refused at once', async (t) => {
   t.match((await place.converge(['hooks'])).stderr, /hooks install|install, remove/)
 })
 
-t.test('none installed', async (t) => {
+t.test('show ends with status 1 if no hook is installed', async (t) => {
   const place = new Sandbox(t)
   const { status, stdout } = await place.converge(['hooks', 'show', '--json-output'])
   t.equal(status, 1)

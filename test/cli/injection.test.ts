@@ -20,12 +20,12 @@ async function refused(t: Test, role: string, attributes: object, key: string): 
   t.match(stderr, key)
 }
 
-t.test('values of nginx', async (t) => {
+t.test('refuses nginx values that would add a directive', async (t) => {
   for (const value of hostile)
     await refused(t, 'frontend', { nginx_plone: { client_max_body_size: value } }, 'nginx_plone.client_max_body_size')
 })
 
-t.test('values of a PHP site', async (t) => {
+t.test('refuses values of a PHP site that would add a directive', async (t) => {
   const app = (php: object) => ({ php_app: { app_name: 'shop', ...php }, deploy: { shop: { scm } } })
   for (const value of ['', 'index.php; return 200', 'a b', 'a}', 'a\nb', 'a#', '"a', '$uri'])
     await refused(t, 'php-app', app({ index: value }), 'php_app.index')
@@ -53,7 +53,7 @@ t.test('values of a PHP site', async (t) => {
   await refused(t, 'php-app', app({ fpm: { settings: { 'a] = 1\nuser': 'root' } } }), 'php_app.fpm.settings')
 })
 
-t.test('names of accounts', async (t) => {
+t.test('refuses names of accounts that would add a directive', async (t) => {
   for (const key of ['user', 'group'])
     for (const value of ['a}', 'a b', 'a;b', '"', '${evil}', '#a', '-a', 'a\nb', ''])
       await refused(
@@ -64,7 +64,7 @@ t.test('names of accounts', async (t) => {
       )
 })
 
-t.test('values of HAProxy with quotes, comments and backslashes are words for the program itself', async (t) => {
+t.test('HAProxy reads quotes, comments and backslashes in values as one word', async (t) => {
   if (!needs(t, ['haproxy'])) return
   for (const value of ["/a'b", '/"', '/#evil', '/\\', '/a\\', '/\'"$evil']) {
     const place = new Sandbox(t)
@@ -91,7 +91,7 @@ t.test('values of HAProxy with quotes, comments and backslashes are words for th
   }
 })
 
-t.test('a path with signs of nginx arrives as one word', async (t) => {
+t.test('nginx reads a path with special characters as one word', async (t) => {
   if (!needs(t, ['nginx'])) return
   for (const root of ['a;b', 'a}b', 'a#b', 'a"b', "a'b", 'a b', 'a\\b', 'a{b']) {
     const place = new Sandbox(t)

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
-const typo = 'port_ap is no known attribute'
+const typo = 'port_ap is not a known attribute'
 const scm = { repository: '/srv/shop.git' }
 const attributes = { port_ap: { command: 'serve %{port}' }, port_app: { app_name: 'shop' } }
 /** A mistake of the attributes, and one that only the recipe finds. */
@@ -10,7 +10,7 @@ const mistakes = { 'a type': { port_app: { app_name: 'shop', ports: 'x' } }, 'a 
 
 for (const [mistake, json] of Object.entries(mistakes))
   for (const command of ['plan', 'converge', 'render', 'status', 'releases'])
-    t.test(`${command}, ${mistake}`, async (t) => {
+    t.test(`${command} warns: ${mistake}`, async (t) => {
       const place = new Sandbox(t)
       place.write({ 'site.json': JSON.stringify({ ...attributes, ...json, deploy: { shop: { scm } } }) })
       const words = [...(command === 'converge' ? [] : [command]), '--role', 'port-app', '--json', 'site.json']
@@ -33,7 +33,7 @@ for (const [mistake, json] of Object.entries(mistakes))
     })
 
 for (const words of [['check'], ['plan'], ['show'], ['deploy']])
-  t.test(`stack ${words.join(' ')}`, async (t) => {
+  t.test(`stack ${words.join(' ')} warns about an unknown attribute once`, async (t) => {
     const place = new Sandbox(t)
     const stack = (port_app: object) => ({
       name: 'shop',
@@ -47,6 +47,6 @@ for (const words of [['check'], ['plan'], ['show'], ['deploy']])
       const { status, stderr, stdout } = await place.converge(['stack', ...words], { bare: true })
       t.equal(status, 2, stdout)
       t.equal(stderr.split(typo).length, 2, stderr)
-      t.match(stderr, /port_ap is no known attribute.* \(all hosts\)\n(.*\n)*error: /)
+      t.match(stderr, /port_ap is not a known attribute.* \(all hosts\)\n(.*\n)*error: /)
     }
   })

@@ -28,7 +28,7 @@ function made(t: Test): Sandbox {
 const mode = (path: string) => (fs.statSync(path).mode & 0o7777).toString(8)
 const journals = (place: Sandbox) => fs.readdirSync(`${place.state}/runs`).sort()
 
-t.test('JSON lines, for this account only', async (t) => {
+t.test('writes JSON lines that only this account can read', async (t) => {
   const place = made(t)
   const run = await place.converge([...args, '--json-output'])
   t.strictSame(journals(place), ['000001.jsonl'])
@@ -38,7 +38,7 @@ t.test('JSON lines, for this account only', async (t) => {
   const told = linesOf(run.stdout)
   t.ok(told.some(({ diff }) => diff !== undefined))
   const kept: unknown = JSON.parse(JSON.stringify(told, (key, value: unknown) => (key === 'diff' ? undefined : value)))
-  t.strictSame(place.journals()[0], kept, 'the same as for machines, but for the diffs, which the patches tell')
+  t.strictSame(place.journals()[0], kept, 'the same as --json-output, without the diffs, which follow from the patches')
   await place.converge(args)
   t.strictSame(
     place.journals()[1]?.map(({ event }) => event),
@@ -47,7 +47,7 @@ t.test('JSON lines, for this account only', async (t) => {
   )
 })
 
-t.test('a plan leaves none', async (t) => {
+t.test('a plan writes no journal', async (t) => {
   const place = made(t)
   const before = place.snapshot()
   t.equal((await place.converge(['plan', ...args.slice(1), '--event', 'setup'])).status, 0)
@@ -55,7 +55,7 @@ t.test('a plan leaves none', async (t) => {
   t.strictSame(place.snapshot(), before)
 })
 
-t.test('the last thirty are kept, by number and not by the clock', async (t) => {
+t.test('keeps the last thirty journals, by number and not by the clock', async (t) => {
   const place = made(t)
   await place.converge(args)
   for (let n = 2; n <= 31; n++)
@@ -71,7 +71,7 @@ t.test('the last thirty are kept, by number and not by the clock', async (t) => 
   t.equal(kept[30], 'notes.txt')
 })
 
-t.test('one cut short by a crash of the machine is read as far as it goes', async (t) => {
+t.test('reads a journal that a crash of the host truncated, up to its last whole line', async (t) => {
   const place = made(t)
   await place.converge(args)
   const path = `${place.state}/runs/000001.jsonl`
@@ -83,7 +83,7 @@ t.test('one cut short by a crash of the machine is read as far as it goes', asyn
   t.match(await status(), /did not end: it was killed/)
 })
 
-t.test('status tells of the last run', async (t) => {
+t.test('status reports the last run', async (t) => {
   const place = made(t)
   const status = async (...more: string[]) => (await place.converge(['status', ...args.slice(1), ...more])).stdout
   t.match(await status(), /^roles {6}site\nlast run {3}none\n$/)

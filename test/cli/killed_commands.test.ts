@@ -96,7 +96,7 @@ for (const { name, user, account, root } of variants)
       })
   })
 
-t.test('a command that cannot be ended is waited for, and reported', async (t) => {
+t.test('waits for a command that cannot be ended, and reports it', async (t) => {
   const place = await site(t, './work; true')
   const run = start(place)
   await until(() => log(place).length === 1, 'the command is at work')
@@ -121,7 +121,7 @@ t.test('a command that cannot be ended is waited for, and reported', async (t) =
   t.equal((await next.finished).status, 0)
 })
 
-t.test('files of commands that hold anything else stand for nothing', async (t) => {
+t.test('ignores command files with invalid content', async (t) => {
   const place = await site(t, 'echo x >>log')
   fs.mkdirSync(place.at('state/commands'), { recursive: true })
   const texts = [

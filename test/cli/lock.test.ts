@@ -28,7 +28,7 @@ async function locked(t: Test, by?: string) {
   return { place, path, made, run, lock }
 }
 
-t.test('it says who, when and why, and is for this account only to read', async (t) => {
+t.test('the lock names who, when and why, and only this account can read it', async (t) => {
   const { made, path, run } = await locked(t)
   t.match(made.stdout, /^deploys are locked by \S+@\S+ since \d{4}-\d\d-\d\dT\S+Z: release day\n$/)
   t.equal(fs.statSync(path).mode & 0o777, 0o600)
@@ -36,7 +36,7 @@ t.test('it says who, when and why, and is for this account only to read', async 
   t.match(JSON.parse((await run('status', '--json-output')).stdout), { lock: { message: 'release day' } })
 })
 
-t.test('who has put it on goes on, with a warning', async (t) => {
+t.test('the lock holder continues, with a warning', async (t) => {
   const { place, run } = await locked(t)
   const { status, stdout } = await run('deploy')
   t.equal(status, 0)
@@ -44,7 +44,7 @@ t.test('who has put it on goes on, with a warning', async (t) => {
   t.ok(fs.existsSync(place.at('deploy')))
 })
 
-t.test('others are stopped before anything is done', async (t) => {
+t.test('other operators are refused before any change', async (t) => {
   const { place, run } = await locked(t, 'ann@desk')
   for (const command of ['build', 'deploy', 'rollback', 'undeploy', 'rebuild', 'apply']) {
     const { status, stdout, stderr } = await run(command)
@@ -55,7 +55,7 @@ t.test('others are stopped before anything is done', async (t) => {
   t.notOk(['setup', 'deploy', 'rollback'].some((event) => fs.existsSync(place.at(event))))
 })
 
-t.test('what brings no new code goes on, and so does a plan', async (t) => {
+t.test('setup, configure and a plan continue under the lock of another operator', async (t) => {
   const { run } = await locked(t, 'ann@desk')
   for (const command of ['setup', 'configure']) t.equal((await run(command)).status, 0, command)
   const { status, stdout } = await run('plan', '--event', 'deploy')
@@ -63,7 +63,7 @@ t.test('what brings no new code goes on, and so does a plan', async (t) => {
   t.match(stdout, /warning.*deploys are locked by ann@desk/)
 })
 
-t.test('it is taken off, and put on, by anybody who may; but not over that of another', async (t) => {
+t.test('anybody with the permission may remove a lock, and nobody replaces the lock of another', async (t) => {
   const { run, lock } = await locked(t, 'ann@desk')
   const again = await lock('lock', '-m', 'mine')
   t.equal(again.status, 1)
@@ -75,7 +75,7 @@ t.test('it is taken off, and put on, by anybody who may; but not over that of an
   t.match((await lock('lock', '-m', 'another reason')).stdout, /: another reason\n$/, "one's own may say something new")
 })
 
-t.test('one that cannot be read stops everybody, and can be taken off', async (t) => {
+t.test('a damaged lock refuses every deploy, and can be removed', async (t) => {
   const { path, run, lock } = await locked(t)
   fs.writeFileSync(path, 'broken')
   const { status, stderr } = await run('deploy')
@@ -85,7 +85,7 @@ t.test('one that cannot be read stops everybody, and can be taken off', async (t
   t.equal((await run('deploy')).status, 0)
 })
 
-t.test('an account that may not keep state there is told so', async (t) => {
+t.test('refuses an account that may not write the state directory', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { lock, place } = await locked(t)
   for (const command of ['lock', 'unlock']) {

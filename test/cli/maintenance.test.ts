@@ -14,14 +14,17 @@ const path = '/var/www/converge/maintenance/site.html'
 
 /** Returns the page for visitors after an event with such options; null: the site. */
 async function pageAfter(host: VirtualHost, event: string, options: object = {}): Promise<string | null> {
-  const site = role<SiteNode>('site', { events: maintenanceEvents(() => path) })
-  const plan = compile([site], [event], { run: { options } } as unknown as SiteNode)
+  const site = role<SiteNode>('site', { events: maintenanceEvents(() => 'site') })
+  const plan = compile([site], [event], {
+    converge: { prefix: '/' },
+    run: { options, by: 'alice@web1' },
+  } as unknown as SiteNode)
   const report = await converge(plan, host, { id: 'test', mode: 'run' })
   if (failureOf(report) !== undefined) throw new Error(JSON.stringify(failureOf(report)))
   return host.readText(path)
 }
 
-t.test('on, with words, with a page of its own, and off', async (t) => {
+t.test('turns the page on, with a message or a page of its own, and off', async (t) => {
   const host = new VirtualHost()
   t.match(await pageAfter(host, 'maintenance_on'), /<title>Back soon<\/title>.*We are working on this site/s)
   t.equal(host.lstat(path)?.mode, '0644')
@@ -34,7 +37,7 @@ t.test('on, with words, with a page of its own, and off', async (t) => {
   t.equal(await pageAfter(host, 'maintenance_off'), null)
 })
 
-t.test('the command', async (t) => {
+t.test('the maintenance command passes its message and page to the role', async (t) => {
   const place = new Sandbox(t)
   place.write({
     'recipes/site.ts': `
@@ -70,5 +73,5 @@ t.test('the command', async (t) => {
   }
   const none = await place.converge(['maintenance', 'on', '--recipes', 'recipes', '--role', 'other'])
   t.equal(none.status, 2)
-  t.match(none.stderr, /no event maintenance_on/)
+  t.match(none.stderr, /unknown event maintenance_on/)
 })

@@ -38,7 +38,7 @@ function made(t: Test): Sandbox {
   return place
 }
 
-t.test('in a pipe: lines that matter, diffs, a summary, and no escape codes', async (t) => {
+t.test('in a pipe: prints changes, diffs and a summary, without escape codes', async (t) => {
   const place = made(t)
   const out = place.at('out')
   const plan = await place.converge(['plan', ...setup, '--json', 'a.json'])
@@ -47,7 +47,7 @@ t.test('in a pipe: lines that matter, diffs, a summary, and no escape codes', as
   const first = await place.converge([...setup, '--json', 'a.json'])
   const lines = [
     `  + directory ${out}`,
-    `  + file ${out}/site.conf`,
+    `  + file ${out}/site.conf mode 0640`,
     '      +one',
     '      +two',
     '      +three',
@@ -71,7 +71,7 @@ t.test('in a pipe: lines that matter, diffs, a summary, and no escape codes', as
     '      -three',
     '      +3',
     '       four',
-    `  ~ file ${out}/key content (sensitive)`,
+    `  ~ file ${out}/key content: (sensitive) (differs)`,
   ])
   t.match(other.stdout, /\n2 changed, 1 unchanged in /)
   for (const { stdout, stderr } of [plan, first, again, other]) {
@@ -80,7 +80,7 @@ t.test('in a pipe: lines that matter, diffs, a summary, and no escape codes', as
   }
 })
 
-t.test('a long diff is cut, unless all is asked for', async (t) => {
+t.test('cuts a long diff, unless --verbose asks for all of it', async (t) => {
   const place = made(t)
   const plan = await place.converge(['plan', ...event('many')])
   t.match(plan.stdout, /\n {6}\+line 59\n {6}… 440 more lines \(--verbose shows all\)\n/)
@@ -89,7 +89,7 @@ t.test('a long diff is cut, unless all is asked for', async (t) => {
   t.match(whole.stdout, /\n {6}\+line 499\n/)
 })
 
-t.test('quiet is silent when all is well, and speaks of failures', async (t) => {
+t.test('--quiet prints nothing but failures', async (t) => {
   const place = made(t)
   for (const expected of [3, 0]) {
     const { status, stdout, stderr } = await place.converge([
@@ -109,11 +109,11 @@ t.test('quiet is silent when all is well, and speaks of failures', async (t) => 
   const warned = await place.converge([...setup, '-q', '--json', place.write({ 'c.json': '{"plone_instance": {}}' })])
   t.match(
     warned.stdout,
-    /^ {2}warning: .*c\.json:1:2: plone_instance is no known attribute.*did you mean plone_instances\?/,
+    /^ {2}warning: .*c\.json:1:2: plone_instance is not a known attribute.*did you mean plone_instances\?/,
   )
 })
 
-t.test('verbose tells of what is unchanged, skipped, and of what commands say', async (t) => {
+t.test('--verbose prints unchanged and skipped resources, and the output of commands', async (t) => {
   const place = made(t)
   await place.converge([...setup, '--json', 'a.json'])
   const { stdout } = await place.converge([...setup, '-v', '--json', 'a.json'])
@@ -121,20 +121,20 @@ t.test('verbose tells of what is unchanged, skipped, and of what commands say', 
   t.match((await place.converge([...event('slow'), '-v'])).stdout, '    execute slow: half way\n')
 })
 
-t.test('what a command prints cannot steer the terminal', async (t) => {
+t.test('the output of a command cannot control the terminal', async (t) => {
   const { stdout } = await made(t).converge(event('talk'))
   t.match(stdout, '    | red\n    | bell\\x07\n')
   t.notOk(stdout.includes(esc))
 })
 
-t.test('a failure that is ignored is told all the same', async (t) => {
+t.test('reports an ignored failure', async (t) => {
   const { status, stdout } = await made(t).converge(event('ignored'))
   t.equal(status, 0)
   t.match(stdout, /! execute ignored failed \(ignored\)\n/)
   t.match(stdout, /\n1 failed in /)
 })
 
-t.test('the exit status tells a change from none, where that is asked for', async (t) => {
+t.test('--detailed-exit-code tells a change from none', async (t) => {
   const place = made(t)
   const status = async (...args: string[]) => (await place.converge([...args, '--json', 'a.json'])).status
   t.equal(await status('plan', ...setup), 0)
@@ -147,7 +147,7 @@ t.test('the exit status tells a change from none, where that is asked for', asyn
   t.equal(await status(...setup, '--detailed-exit-cod'), 2)
 })
 
-t.test('JSON lines, the last of them the report', async (t) => {
+t.test('--json-output prints JSON lines, the last of them the report', async (t) => {
   const place = made(t)
   const args = [...setup, '--json', 'a.json', '--json-output']
   const { status, stdout, stderr } = await place.converge(args)
@@ -169,7 +169,7 @@ t.test('JSON lines, the last of them the report', async (t) => {
   const patch = lines[4]?.patch as readonly { readonly path: string }[]
   t.strictSame(
     patch.find(({ path }) => path === '/content'),
-    { op: 'replace', path: '/content', value: 'one\ntwo\nthree\nfour\n' },
+    { op: 'replace', path: '/content', before: null, value: 'one\ntwo\nthree\nfour\n' },
   )
   t.match(lines.at(-1), {
     report: { outcome: 'changed', counts: { changed: 3, unchanged: 0 }, resources: { length: 3 } },
@@ -184,7 +184,7 @@ t.test('JSON lines, the last of them the report', async (t) => {
   t.equal(verbose.filter(({ event, outcome }) => event === 'resource' && outcome === 'unchanged').length, 3)
 })
 
-t.test('secrets are in no output, and in no journal', async (t) => {
+t.test('no output and no journal contains secrets', async (t) => {
   const place = made(t)
   // One contains characters that JSON and the shell escape.
   const [password, token] = ['hunter2"\\x', 'tok-4711-abc']
@@ -211,7 +211,7 @@ t.test('secrets are in no output, and in no journal', async (t) => {
   for (const text of all) t.notMatch(text, /hunter2|tok-4711|begin (three|3) end/)
 })
 
-t.test('on a terminal: colours, and a spinner for what takes long', async (t) => {
+t.test('on a terminal: prints colors, and a spinner for slow steps', async (t) => {
   if (!needs(t, ['python3'])) return
   const place = made(t)
   const run = async (args: string[], env = {}) =>
@@ -220,9 +220,12 @@ t.test('on a terminal: colours, and a spinner for what takes long', async (t) =>
       '\n',
     )
   const first = await run([...setup, '--json', 'a.json'])
-  t.match(first, `  ${esc}[32m+${esc}[39m file ${place.at('out')}/site.conf\n      ${esc}[32m+one${esc}[39m\n`)
+  t.match(
+    first,
+    `  ${esc}[32m+${esc}[39m file ${place.at('out')}/site.conf ${esc}[2mmode 0640${esc}[22m\n      ${esc}[32m+one${esc}[39m\n`,
+  )
   t.match(await run([...setup, '--json', 'a.json']), `${esc}[32mnothing to do${esc}[39m: 3 unchanged`)
-  t.match(await run(['--role', 'sit', '--recipes', 'recipes']), `${esc}[31merror:${esc}[39m there is no role sit\n`)
+  t.match(await run(['--role', 'sit', '--recipes', 'recipes']), `${esc}[31merror:${esc}[39m unknown role sit\n`)
 
   const slow = await run(event('slow'))
   const spun = slow.split(`\r${esc}[K`)
@@ -230,7 +233,7 @@ t.test('on a terminal: colours, and a spinner for what takes long', async (t) =>
   t.match(spun[1], /^\x1b\[2m {2}. execute slow 0\.[3-5]\d s half way\x1b\[22m$/)
   t.match(spun.at(-1), /^ {2}\x1b\[33m~\x1b\[39m execute slow .*1\.\d s/, 'which is gone in the end')
 
-  t.test('unless they are not wanted', async (t) => {
+  t.test('NO_COLOR, TERM=dumb and --no-color turn colors off', async (t) => {
     for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }])
       t.notOk((await run([...setup, '--json', 'b.json'], env)).includes(esc))
     t.notOk((await run([...setup, '--json', 'a.json', '--no-color'])).includes(esc))
@@ -238,12 +241,12 @@ t.test('on a terminal: colours, and a spinner for what takes long', async (t) =>
   })
 })
 
-t.test('colours in a pipe where they are asked for', async (t) => {
+t.test('--color prints colors in a pipe', async (t) => {
   const { stdout } = await made(t).converge([...setup, '--color', '--json', 'a.json'])
   t.ok(stdout.includes(`${esc}[32m+`))
 })
 
-t.test('a reader that goes away does not stop a run', async (t) => {
+t.test('a reader that closes the pipe does not stop a run', async (t) => {
   const place = made(t)
   const head = (args: string[]) => place.shell(`converge ${args.join(' ')} | head -1`)
   const plan = await head(['plan', ...event('many'), '--verbose'])
@@ -258,7 +261,7 @@ t.test('a reader that goes away does not stop a run', async (t) => {
   t.equal((await head(['attributes'])).stdout, '{\n')
 })
 
-t.test('a reader that leaves at once, with thousands of lines still to come', async (t) => {
+t.test('a reader that closes the pipe at once does not stop a run with thousands of lines', async (t) => {
   const place = made(t)
   const run = place.start([...event('many'), '--verbose'])
   run.child.stdout?.destroy()

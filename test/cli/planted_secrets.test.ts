@@ -60,7 +60,7 @@ function none(t: Test, leaks: readonly Leak[], message: string): void {
   t.strictSame(leaks, [], message)
 }
 
-t.test('every command for every role', async (t) => {
+t.test('every command for every role hides secrets', async (t) => {
   const secrets = new PlantedSecrets()
   const place = open(t)
   place.write({ 'site.json': JSON.stringify(plantedAttributes(secrets, repository(place, account))) })
@@ -94,7 +94,7 @@ t.test('every command for every role', async (t) => {
   none(t, secrets.leaksBelow(place.state), 'the state directory')
 })
 
-t.test("runs of a role of one's own, with values that are replaced and removed", async (t) => {
+t.test('runs of a custom role hide secrets that are replaced and removed', async (t) => {
   if (!needs(t, ['strace'])) return
   const secrets = new PlantedSecrets()
   const place = new Sandbox(t)
@@ -185,7 +185,7 @@ t.test("runs of a role of one's own, with values that are replaced and removed",
   none(t, unique(leaks), 'nothing is printed, stored, passed as an argument or readable by others')
 })
 
-t.test('commands of a stack whose host does not answer', async (t) => {
+t.test('commands of a stack with an unreachable host hide secrets', async (t) => {
   const secrets = new PlantedSecrets()
   const place = new Sandbox(t)
   const { stack, env, files } = plantedStack(secrets)
@@ -220,7 +220,7 @@ t.test('commands of a stack whose host does not answer', async (t) => {
   none(t, unique(leaks), 'nothing is printed or recorded')
 })
 
-t.test('mistakes beside secrets, and in their place', async (t) => {
+t.test('reports of mistakes beside secrets, and in their place, hide them', async (t) => {
   const secrets = new PlantedSecrets()
   const place = new Sandbox(t)
   const at = (what: string, shape?: string) => secrets.make(what, shape)

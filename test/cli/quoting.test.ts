@@ -40,7 +40,7 @@ async function refused(t: Test, role: string, text: string, says: RegExp, option
 const site = (environment: Json) =>
   JSON.stringify({ deploy: { plone_instances: { scm, environment } }, plone_instances: client })
 
-t.test('an environment of Zope clients is escaped for buildout and for zope.conf', async (t) => {
+t.test('escapes the environment of Zope clients for buildout and for zope.conf', async (t) => {
   const file = await rendered(
     t,
     'zeo-client',
@@ -61,7 +61,7 @@ t.test('an environment of Zope clients is escaped for buildout and for zope.conf
   t.match(program, 'PERCENT="50%% off %%(x)s"')
 })
 
-t.test('a value that supervisor cannot hold is refused', async (t) => {
+t.test('refuses a value that supervisor cannot hold', async (t) => {
   for (const value of ['"hunter2"', 'it\'s "hunter2" x', 'hunter2\r\nx'])
     await refused(
       t,
@@ -71,7 +71,7 @@ t.test('a value that supervisor cannot hold is refused', async (t) => {
     )
 })
 
-t.test('a value that php-fpm cannot hold is refused', async (t) => {
+t.test('refuses a value that php-fpm cannot hold', async (t) => {
   const text =
     '{"php_app": {"app_name": "shop"},\n"deploy": {"shop": {"scm": {"repository": "/x"},\n"environment_variables": {"A": "$hunter2"}}}}'
   await refused(
@@ -82,7 +82,7 @@ t.test('a value that php-fpm cannot hold is refused', async (t) => {
   )
 })
 
-t.test('a database password with signs of zope.conf', async (t) => {
+t.test('writes a database password with special characters of zope.conf', async (t) => {
   const relstorage = { enable_relstorage: true, instance_count: 1 }
   const text = (password: string) =>
     JSON.stringify({
@@ -98,7 +98,7 @@ t.test('a database password with signs of zope.conf', async (t) => {
   )
 })
 
-t.test('a blank in --prefix', async (t) => {
+t.test('refuses a blank in --prefix for a buildout, and quotes it elsewhere', async (t) => {
   const prefix = ['--prefix', 'my site']
   await refused(
     t,
@@ -122,7 +122,7 @@ t.test('a blank in --prefix', async (t) => {
   t.match(file('sites-available/a').content, /if \(-f "\/.*my site.*\/a\.html"\) \{/)
 })
 
-t.test('a blank in deploy_to', async (t) => {
+t.test('refuses a blank in deploy_to for a buildout', async (t) => {
   const text =
     '{"deploy": {"plone_instances": {"scm": {"repository": "/x"},\n"deploy_to": "/srv/my site"}},\n"plone_instances": {"zeo": {"address": "127.0.0.1:8001"}}}'
   await refused(
@@ -133,7 +133,7 @@ t.test('a blank in deploy_to', async (t) => {
   )
 })
 
-t.test('signs that no configuration file holds in a path', async (t) => {
+t.test('refuses characters in a path that no configuration file can hold', async (t) => {
   for (const sign of ['%', '$', '"', "'", ':', ';', '#', '*', '[', '{', '\\', '`']) {
     const text = JSON.stringify({
       port_app: { app_name: 'a', command: 'bin/serve %{port}' },
@@ -147,7 +147,7 @@ t.test('signs that no configuration file holds in a path', async (t) => {
   }
 })
 
-t.test('variables of the console reach every role', async (t) => {
+t.test('every role gets the variables of the console', async (t) => {
   const own = { environment_variables: { USER_ID: '1', BOTH: 'console' }, environment: { BOTH: 'custom JSON' } }
   const listed = {
     ...own,
@@ -181,7 +181,7 @@ t.test('variables of the console reach every role', async (t) => {
   t.match(plain('sites-available/a').content, /\n {4}root \/srv\/www\/a\/active\/own;\n/)
 })
 
-t.test('a number in an environment keeps the text that the file has', async (t) => {
+t.test('a number in an environment keeps the text of the file', async (t) => {
   const numbers =
     '"BIG": 12345678901234567890, "VERSION": 1.10, "EXPONENT": 1e21, "PLAIN": 5, "YES": true, "NONE": null'
   const json = `{"deploy": {"plone_instances": {"scm": {"repository": "/x"}, "environment": {${numbers}}}}, "plone_instances": {"zeo": {"address": "127.0.0.1:8001"}, "instance_count": 1}}`

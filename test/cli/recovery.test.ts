@@ -24,7 +24,7 @@ function site(t: Test, rollback: string): Sandbox {
 }
 const args = ['deploy', '--role', 'site,other', '--recipes', 'recipes']
 
-t.test('the role goes back by itself, and the run has failed', async (t) => {
+t.test('the role rolls back automatically, and the run fails', async (t) => {
   const place = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
   const { status, stdout } = await place.converge(args)
   t.equal(status, 1)
@@ -36,7 +36,7 @@ t.test('the role goes back by itself, and the run has failed', async (t) => {
   t.equal(place.journals().length, 2, 'it is a run of its own')
 })
 
-t.test('machines are told both reports, and what is run next', async (t) => {
+t.test('--json-output prints both reports, and announces the second run', async (t) => {
   const place = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
   const lines = linesOf((await place.converge([...args, '--json-output'])).stdout)
   const reports = lines.filter(({ event }) => event === 'end').map(({ report }) => report)
@@ -52,13 +52,13 @@ t.test('machines are told both reports, and what is run next', async (t) => {
 
 for (const [name, rollback, words] of [
   [
-    'nothing to go back to',
+    'no earlier release',
     "rollback() { throw new ConvergeError('no release before', { code: 'X', usage: true }) },",
     /no release before/,
   ],
-  ['no such event', '', /no event rollback|rollback/],
+  ['no such event', '', /unknown event rollback|rollback/],
 ] as const)
-  t.test(`${name}: it is said`, async (t) => {
+  t.test(`reports an impossible rollback: ${name}`, async (t) => {
     const { status, stdout } = await site(t, rollback).converge(args)
     t.equal(status, 1)
     t.match(stdout, words)

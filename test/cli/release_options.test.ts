@@ -39,7 +39,7 @@ function host(t: Test) {
   return { run, words, state: ['--prefix', join(directory, 'p')] }
 }
 
-t.test('releases says where a rollback goes, and a shell completes what --to takes', async (t) => {
+t.test('releases marks the rollback target, and a shell completes --to', async (t) => {
   const { run, words } = host(t)
   const lines = run('releases', ...words).stdout.split('\n')
   t.strictSame(
@@ -51,7 +51,7 @@ t.test('releases says where a rollback goes, and a shell completes what --to tak
   t.equal(run('--complete', 'rollback', '--to', '').stdout.trim(), '', 'without a role there is nothing to complete')
 })
 
-t.test('a release that does not exist, or is not the only one meant, is wrong usage', async (t) => {
+t.test('refuses a release that does not exist or is ambiguous as wrong usage', async (t) => {
   const { run, words } = host(t)
   for (const to of ['000009', 'nope', '00000', 'other=000001', 'shop=000009', 'shop='])
     for (const command of ['rollback', 'rollback --dry-run']) {
@@ -61,14 +61,14 @@ t.test('a release that does not exist, or is not the only one meant, is wrong us
     }
 })
 
-t.test('status --quiet tells only what is down', async (t) => {
+t.test('status --quiet prints only what is down', async (t) => {
   const { run, words } = host(t)
   const { status, stdout } = run('status', ...words, '--quiet')
   t.equal(status, 1)
   t.match(stdout, /^down {2}shop {2}shop-9090 {2}.*\n$/)
 })
 
-t.test('lock and plan take --by', async (t) => {
+t.test('lock and plan accept --by', async (t) => {
   const { run, words, state } = host(t)
   t.match(run('lock', ...state, '--by', 'ann', '-m', 'release day').stdout, /^deploys are locked by ann/)
   t.not(run('plan', ...words, '--event', 'deploy', '--by', 'ann').status, 2)

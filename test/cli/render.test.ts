@@ -105,12 +105,12 @@ function programsIn(text: string): [string, Record<string, string>][] {
       ]
 }
 
-t.test('a plain custom JSON means the same', { buffered: true }, async (t) => {
+t.test('--node-json accepts a plain custom JSON', { buffered: true }, async (t) => {
   for (const [name, golden] of cases.slice(0, 3))
     t.strictSame(await render(t, golden, '--json'), await render(t, golden, '--node-json'), name)
 })
 
-t.test('one file, as text', { buffered: true }, async (t) => {
+t.test('prints one file as text', { buffered: true }, async (t) => {
   const place = new Sandbox(t)
   const [, golden] = cases[0] ?? []
   place.write({ 'node.json': JSON.stringify(golden?.node) })
@@ -122,7 +122,7 @@ t.test('one file, as text', { buffered: true }, async (t) => {
   }
 })
 
-t.test('a role of one’s own, with what only a run can know', { buffered: true }, async (t) => {
+t.test('renders a custom role, with placeholders for values that only a run knows', { buffered: true }, async (t) => {
   const place = new Sandbox(t)
   place.write({
     'recipes/web.ts': `
@@ -143,5 +143,5 @@ t.test('a role of one’s own, with what only a run can know', { buffered: true 
   )
   t.equal(status, 0, stderr)
   t.strictSame(JSON.parse(stdout), { files: { '/srv/web/releases/<release>/page.html': { content: 'on localhost' } } })
-  t.match(stderr, /^warning: standard input:1:2: nonsense is no known attribute.*\nwarning: mind the gap\n$/)
+  t.match(stderr, /^warning: standard input:1:2: nonsense is not a known attribute.*\nwarning: mind the gap\n$/)
 })

@@ -32,7 +32,7 @@ async function asked(place: Sandbox, json: object | null, ...args: string[]) {
   return { status, stderr, lines: lines.map((line) => JSON.parse(line) as Line) }
 }
 
-t.test('one line for each app of the roles', async (t) => {
+t.test('prints one line for each app of the roles', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, unnamed, first, second } = repository(t)
   const place = new Sandbox(t)
@@ -70,14 +70,14 @@ t.test('one line for each app of the roles', async (t) => {
   ] as const) {
     const short = given.slice(0, 8)
     const { lines: found } = await asked(place, null, '--role', 'zeo-client', '--revision', short)
-    t.strictSame(found, [{ app: 'site', revision: short, commit }], 'a commit in short may have to be fetched first')
+    t.strictSame(found, [{ app: 'site', revision: short, commit }], 'an abbreviated commit may require a fetch first')
   }
   const { stdout } = await place.converge(['revisions', '--json', 'site.json', '--prefix', 'site', ...roles])
   t.match(stdout, `zeoserver  v1  ${first}\nsite  main  ${second}\n`)
   t.match(stdout, 'blog  a directory of this host\n')
 })
 
-t.test('what cannot be resolved, and what there is nothing to ask for', async (t) => {
+t.test('reports revisions that do not resolve, and apps without a repository', async (t) => {
   if (!needs(t, ['git'])) return
   const { site } = repository(t)
   const place = new Sandbox(t)
@@ -96,7 +96,7 @@ t.test('what cannot be resolved, and what there is nothing to ask for', async (t
   t.match(none.stderr, /warning: deploy\.plone_instances\.scm\.repository is not set/)
 })
 
-t.test('a repository that cannot be asked: the last known commit, and why it may be out of date', async (t) => {
+t.test('an unreachable repository: prints the last known commit, and why it may be out of date', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)
   const place = new Sandbox(t)
@@ -118,7 +118,7 @@ t.test('a repository that cannot be asked: the last known commit, and why it may
   t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])
 })
 
-t.test('a recipe of one’s own', async (t) => {
+t.test('resolves the revision of a custom recipe', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)
   const place = new Sandbox(t)
@@ -136,7 +136,7 @@ export default role('own', { deploy(r) {
   t.strictSame(lines, [{ app: 'mine', revision: 'main', commit: second }], stderr)
 })
 
-t.test('a commit that is given: nobody asks, and the release is still one of the branch', async (t) => {
+t.test('a given commit: queries no remote, and the release still belongs to the branch', async (t) => {
   const { site, first, second } = repository(t)
   const one = await site.deploy({ revision: 'main', commit: first.toUpperCase() })
   t.notOk(

@@ -19,7 +19,7 @@ export default role('greeter', {
 })
 `
 
-t.test('a run', async (t) => {
+t.test('a run hides the values of --secrets', async (t) => {
   const place = new Sandbox(t)
   const greeting = "good morning & <welcome>\nto this 'site' of ours"
   place.write({
@@ -55,13 +55,13 @@ t.test('a run', async (t) => {
   t.match((await place.converge(['attributes', ...words.slice(4)])).stdout, /good morning/, 'nobody else would know')
 })
 
-t.test('a list that is none', async (t) => {
+t.test('refuses a file that is not a list of secrets', async (t) => {
   const place = new Sandbox(t)
   place.write({ 'secrets.json': '{"password": "open-sesame"}', 'broken.json': '["open-sesame"' })
   for (const name of ['secrets.json', 'broken.json']) {
     const { status, stderr } = await place.converge(['attributes', '--secrets', name])
     t.equal(status, 2)
-    t.match(stderr, `--secrets ${name}: is no JSON list of texts`)
+    t.match(stderr, `--secrets ${name}: expected a JSON list of texts`)
     t.notMatch(stderr, /sesame/)
   }
   t.match(await place.converge(['attributes', '--secrets', 'none.json']), {

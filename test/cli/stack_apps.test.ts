@@ -12,7 +12,7 @@ import { scratch } from '../support/machine.ts'
 
 const scm = { repository: '/srv/site.git' }
 
-t.test('by roles, and by layers where they are named', async (t) => {
+t.test('selects apps by roles, and by layers if apps name them', async (t) => {
   const stack = join(scratch(t), 'stack.json')
   const content = {
     name: 'small',
@@ -43,7 +43,7 @@ t.test('by roles, and by layers where they are named', async (t) => {
   )
 })
 
-t.test('what a recipe refuses is told before any host is asked, once for all of them', async (t) => {
+t.test('reports once what a recipe refuses, before it connects to any host', async (t) => {
   const directory = scratch(t)
   const stack = join(directory, 'stack.json')
   const recipe = `import { execute, role } from 'converge-engine'
@@ -57,7 +57,7 @@ t.test('what a recipe refuses is told before any host is asked, once for all of 
   await t.rejects(deployedOnAll(call, inputs, ['restart']), { usage: true, message: /no property always .*all hosts/ })
 })
 
-t.test('an event is compiled apart from the deploy, which declares the same services otherwise', async (t) => {
+t.test('compiles an event apart from the deploy, which declares the same services differently', async (t) => {
   const stack = join(scratch(t), 'stack.json')
   const content = {
     name: 'shop',

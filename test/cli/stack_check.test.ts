@@ -36,7 +36,7 @@ async function check(t: Test, content: Json, files: Readonly<Record<string, stri
   return finished
 }
 
-t.test('a whole stack, and its environments', async (t) => {
+t.test('accepts a whole stack and its environments', async (t) => {
   const place = new Sandbox(t)
   for (const [args, told] of [
     [[], 'shop: 6 hosts, 3 layers, 2 apps: nothing wrong\n'],
@@ -55,7 +55,7 @@ t.test('a whole stack, and its environments', async (t) => {
   t.match(stderr, /stack\.yaml:\d+:\d+: .*environment\.SHOP_TOKEN: the environment variable SHOP_TOKEN is not set/)
 })
 
-t.test('the same mistake of many hosts is told once, with its place', async (t) => {
+t.test('reports the same mistake of many hosts once, with its place', async (t) => {
   const layers = {
     ...small.layers,
     plone_instances: { roles: ['zeo-client'], attributes: { plone_instances: { per_cpu: 'lots' } } },
@@ -77,7 +77,7 @@ t.test('the same mistake of many hosts is told once, with its place', async (t) 
   )
 })
 
-t.test('recipes of the stack are compiled, and their mistakes told with their line', async (t) => {
+t.test('compiles the recipes of the stack, and reports mistakes with their line', async (t) => {
   const layers = { ...small.layers, frontend: { roles: ['frontend', 'extra'] } }
   const recipe = (body: string) => `import { execute, role } from 'converge-engine'
 export default role('extra', {
@@ -87,15 +87,15 @@ export default role('extra', {
 })`
   const content = { ...small, layers, recipes: ['recipes'] }
   const good = await check(t, content, { 'recipes/extra.ts': recipe("execute(r, { command: ['true'], name: 'x' })") })
-  t.equal(good.stderr.includes('there is no role'), false, good.stderr)
+  t.equal(good.stderr.includes('unknown role'), false, good.stderr)
   const bad = await check(t, content, { 'recipes/extra.ts': recipe('execute(r, { comand: "x" } as never)') })
   t.equal(bad.status, 2)
   t.match(bad.stderr, /recipes\/extra\.ts:4:\d+.*execute has no property comand.*\(web1\)/s)
   const none = await check(t, { ...content, recipes: [] })
-  t.match(none.stderr, /layers\.frontend\.roles\[1\]: there is no role extra/)
+  t.match(none.stderr, /layers\.frontend\.roles\[1\]: unknown role extra/)
 })
 
-t.test('what is odd is a warning', async (t) => {
+t.test('warns about suspicious settings', async (t) => {
   const cases: readonly (readonly [string, Json, RegExp | null])[] = [
     ['as it should be', {}, null],
     [
@@ -160,7 +160,7 @@ t.test('what is odd is a warning', async (t) => {
     [
       'unknown attributes',
       { custom_json: { ...small.custom_json, plone_instance: {} } },
-      /plone_instance is no known attribute.*\(all hosts\)/,
+      /plone_instance is not a known attribute.*\(all hosts\)/,
     ],
     ['a layer without hosts', { layers: { ...small.layers, spare: {} } }, /no host is in the layer spare/],
   ]
@@ -173,7 +173,7 @@ t.test('what is odd is a warning', async (t) => {
   }
 })
 
-t.test('for machines', async (t) => {
+t.test('--json-output prints hosts and warnings as JSON', async (t) => {
   const { stdout } = await check(t, { ...small, custom_json: {} }, {}, ['--json-output'])
   t.match(JSON.parse(stdout), {
     stack: 'small',
@@ -186,7 +186,7 @@ t.test('for machines', async (t) => {
   t.match(JSON.parse(wrong.stdout), { event: 'error', message: /there is no host/ })
 })
 
-t.test('which file is meant', async (t) => {
+t.test('finds the stack file, and reports a missing or ambiguous one', async (t) => {
   const place = new Sandbox(t)
   const run = (...args: string[]) => place.converge(['stack', 'check', ...args], { bare: true })
   t.match(await run(), {
@@ -209,7 +209,7 @@ t.test('which file is meant', async (t) => {
   })
 })
 
-t.test('the JSON Schema of the file', async (t) => {
+t.test('prints the JSON Schema of the stack file', async (t) => {
   const { stdout } = await new Sandbox(t).converge(['stack', 'schema'], { bare: true })
   const schema = JSON.parse(stdout)
   t.strictSame(schema.required, ['name', 'layers', 'hosts'])
@@ -220,4 +220,24 @@ t.test('the JSON Schema of the file', async (t) => {
   const { site_id, app_name } = schema.$defs.attributes.properties.plone_instances.properties
   for (const text of [site_id, app_name]) t.match(text, { description: /./, anyOf: [{ type: [] }, elsewhere] })
   t.notOk(schema.$defs.overlay.properties.hosts.additionalProperties.required, 'an environment says what is different')
+})
+
+t.test('an unknown key of an app is reported once, and so is a host to remove that does not exist', async (t) => {
+  const place = new Sandbox(t)
+  place.write({
+    'stack.yaml': `name: shop
+layers: { web: { roles: [port-app] } }
+hosts: { web1: { address: 10.0.0.1, layers: [web] } }
+apps: { port_app: { scm: { repositry: https://example.org/x.git } } }
+custom_json: { port_app: { command: 'serve %{port}' } }
+environments: { staging: { hosts: { web9: null } } }
+`,
+  })
+  const { status, stderr } = await place.converge(['stack', 'check'], { bare: true })
+  t.equal(status, 2)
+  t.equal(stderr.match(/repositry/g)?.length, 1, stderr)
+  t.match(
+    stderr,
+    /stack\.yaml:6:\d+: environments\.staging\.hosts\.web9: the stack has no host web9 to remove.*\n {2}hint: did you mean web1\?/,
+  )
 })

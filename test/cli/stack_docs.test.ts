@@ -11,7 +11,7 @@ const blockAfter = (heading: string, language: string) => {
 
 const pem = (what: string) => `-----BEGIN ${what}-----\nMIIB\n-----END ${what}-----\n`
 
-t.test('the complete stack file', async (t) => {
+t.test('accepts the complete stack file of the documentation', async (t) => {
   const place = new Sandbox(t)
   place.write({
     'stack.yaml': blockAfter('## A complete stack file', 'yaml'),
@@ -35,7 +35,7 @@ t.test('the complete stack file', async (t) => {
   }
 })
 
-t.test('the stack file in TypeScript', async (t) => {
+t.test('accepts the TypeScript stack file of the documentation', async (t) => {
   const place = new Sandbox(t)
   place.write({ 'stack.ts': blockAfter('## Stack files in TypeScript', 'ts') })
   const { status, stdout, stderr } = await place.converge(['stack', 'check', '--stack', 'stack.ts'], { bare: true })

@@ -1,6 +1,6 @@
 /** Tests the exit status of a rollout for each kind of report. */
 import t from 'tap'
-import { statusOf } from '../../core/cli/stack/exit_status.ts'
+import { statusOf } from '../../core/cli/stack/rollout_exit_status.ts'
 import type { HostReport, RolloutReport } from '../../core/fleet/types.ts'
 
 const host = (outcome: HostReport['outcome'], code?: string) =>
@@ -9,7 +9,7 @@ const host = (outcome: HostReport['outcome'], code?: string) =>
 const report = (outcome: RolloutReport['outcome'], hosts: readonly HostReport[], action: RolloutReport['action']) =>
   ({ outcome, action, hosts }) as RolloutReport
 
-t.test('a rollback to what no host has is wrong usage, as long as no host is touched', async (t) => {
+t.test('a rollback to a release that no host has is wrong usage if no host was touched', async (t) => {
   const missing = host('failed', 'NO_SUCH_RELEASE')
   const rollback = (hosts: readonly HostReport[], to?: string) =>
     statusOf(report('failed', hosts, 'rollback'), to === undefined ? {} : { to })
@@ -21,7 +21,7 @@ t.test('a rollback to what no host has is wrong usage, as long as no host is tou
   t.equal(rollback([missing, host('failed', 'CONNECT_FAILED')], 'feed'), 1)
 })
 
-t.test('every other outcome', async (t) => {
+t.test('every other outcome has its exit status', async (t) => {
   t.equal(statusOf(report('failed', [host('failed', 'NO_SUCH_RELEASE')], 'deploy'), { to: 'feed' }), 1)
   t.equal(statusOf(report('interrupted', [], 'rollback'), { to: 'feed' }), 1)
   t.equal(statusOf(report('changed', [host('changed')], 'rollback'), { to: 'feed' }), 0)

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
-t.test('what it cannot do', async (t) => {
+t.test('refuses invalid arguments', async (t) => {
   const place = new Sandbox(t)
   place.write({
     'stack.json': JSON.stringify({

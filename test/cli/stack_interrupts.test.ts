@@ -6,7 +6,7 @@ import { Interrupts, untilInterrupted } from '../../core/cli/stack/interrupts.ts
 import { Sandbox } from '../support/program.ts'
 
 for (const action of ['status', 'plan'])
-  t.test(`stack ${action}`, async (t) => {
+  t.test(`stack ${action} ends at Ctrl-C`, async (t) => {
     // Accepts connections but sends nothing, so that the operator waits for the connection.
     const open: Socket[] = []
     const server = createServer((socket) => open.push(socket.on('error', () => undefined)))
@@ -29,7 +29,7 @@ for (const action of ['status', 'plan'])
     t.match(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''), { event: 'error', code: 'INTERRUPTED' })
   })
 
-t.test('each Ctrl-C means more; what is sent twice means no more than once', (t) => {
+t.test('each Ctrl-C raises the level once, and a repeated signal does not', (t) => {
   let now = 0
   const said: string[] = []
   const interrupts = new Interrupts(
@@ -40,7 +40,7 @@ t.test('each Ctrl-C means more; what is sent twice means no more than once', (t)
   const off = interrupts.on((state) => heard.push(state))
   const hear = (at: number, signal: NodeJS.Signals) => {
     now = at
-    interrupts.hear(signal)
+    interrupts.receive(signal)
     return interrupts.state
   }
   t.equal(interrupts.state, 'none')
@@ -52,14 +52,14 @@ t.test('each Ctrl-C means more; what is sent twice means no more than once', (t)
   t.equal(hear(61_500, 'SIGINT'), 'leave')
   t.equal(hear(62_000, 'SIGTERM'), 'leave')
   t.strictSame(heard, ['no more hosts', 'finish steps', 'leave', 'leave'])
-  t.match(said[0], /^SIGHUP: no further host is begun/)
+  t.match(said[0], /^SIGHUP: no further host is started/)
   off()
   interrupts.close()
-  t.equal(process.listeners('SIGHUP').includes(interrupts.hear), false)
+  t.equal(process.listeners('SIGHUP').includes(interrupts.receive), false)
   t.end()
 })
 
-t.test('a signal that answers the first line of the output is caught', async (t) => {
+t.test('catches a signal that arrives with the first line of output', async (t) => {
   let ended = 0
   const printAndReceive = async () => {
     process.kill(process.pid, 'SIGINT')

@@ -22,7 +22,7 @@ function placeOf(t: Test, states: Readonly<Record<string, string>> = {}): Sandbo
   return place
 }
 
-t.test('names that the stack does not have', async (t) => {
+t.test('reports names that the stack does not have', async (t) => {
   const place = placeOf(t)
   const before = place.snapshot()
   const words = 'stack deploy --layer wed --host web4,old1 --app shop --limit we*,!web33 --revision v2'
@@ -46,7 +46,7 @@ error: --limit !web33: the stack site has no such host
   t.strictSame(place.snapshot(), before)
 })
 
-t.test('a revision is that of one app', async (t) => {
+t.test('refuses --revision for more than one app', async (t) => {
   const { status, stderr } = await placeOf(t).converge(['stack', 'deploy', '--revision', 'v2'], { bare: true })
   t.equal(status, 2)
   t.match(
@@ -55,7 +55,7 @@ t.test('a revision is that of one app', async (t) => {
   )
 })
 
-t.test('nobody is left', async (t) => {
+t.test('refuses filters that match no host', async (t) => {
   const none = async (states: Readonly<Record<string, string>>, ...args: string[]) => {
     const { status, stderr } = await placeOf(t, states).converge(['stack', 'configure', ...args], { bare: true })
     t.equal(status, 2)

@@ -82,7 +82,7 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
   return { place, look: (...args) => place.converge(['stack', ...args], { bare: true }) }
 }
 
-t.test('the deployments', async (t) => {
+t.test('lists the deployments', async (t) => {
   const { look } = made(t)
   const { status, stdout, stderr } = await look('deployments')
   t.equal(stderr, '')
@@ -112,7 +112,7 @@ t.test('the deployments', async (t) => {
   }
 })
 
-t.test('one deployment', async (t) => {
+t.test('prints one deployment', async (t) => {
   const { look } = made(t)
   const { stdout } = await look('log', '1')
   t.match(
@@ -138,7 +138,7 @@ deploy of site (deployment 1) to site c0ffeec0ffee: 1 failed, 1 skipped in 63 s
   t.match(JSON.parse((await look('log', '000001', '--json-output')).stdout), { id: '000001', comment: 'the new theme' })
 })
 
-t.test('the log of a host', async (t) => {
+t.test('prints the log of a host', async (t) => {
   const { look } = made(t)
   const { stdout } = await look('log', '1', 'client1')
   t.match(stdout, /^build \d{4}-.*Z\n/)
@@ -163,12 +163,12 @@ build: failed in 4.0 s
   )
 })
 
-t.test('what is not there', async (t) => {
+t.test('reports missing deployments and hosts', async (t) => {
   const { look } = made(t)
   for (const [args, status, told] of [
     [['7'], 2, /no deployment 7: there are 1 to 3\n {2}hint: converge stack deployments/],
     [['1', 'clint1'], 2, /deployment 1 has no host clint1\n {2}hint: did you mean client1\?/],
-    [['1', 'client2'], 1, /client2 has told nothing in deployment 1: skipped\n {2}hint: it is down/],
+    [['1', 'client2'], 1, /deployment 1 has no log of client2: skipped\n {2}hint: it is down/],
   ] as const) {
     const ended = await look('log', ...args)
     t.match(ended.stderr, told)
@@ -177,7 +177,7 @@ t.test('what is not there', async (t) => {
   }
 })
 
-t.test('one that is under way', async (t) => {
+t.test('prints a deployment that is under way', async (t) => {
   const { place, look } = made(t)
   const directory = place.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
@@ -189,54 +189,61 @@ t.test('one that is under way', async (t) => {
   fourth.end(rolloutReport([hostReport('client1')]))
 })
 
-t.test('a host in the place of the number', async (t) => {
+t.test('a host name in place of the deployment: the hint names the right command', async (t) => {
   const { look } = made(t)
   const ended = await look('log', 'client1', '--stack', './stack.json')
   t.equal(ended.status, 2)
   t.equal(
     ended.stderr,
-    `error: which deployment? client1 is a host\n  hint: converge stack log last client1 --stack ./stack.json\n`,
+    `error: invalid deployment client1: it is a host, not a number\n  hint: converge stack log last client1 --stack ./stack.json\n`,
   )
 })
 
-t.test(
-  'records that are damaged, older, or of a later version are no reason to tell nothing of the others',
-  async (t) => {
-    const { place, look } = made(t)
-    const report = (id: number) => place.at(`.converge/site/deployments/00000${id}/report.json`)
-    const change = (id: number, more: object) => {
-      const text = fs.readFileSync(report(id), 'utf8')
-      fs.writeFileSync(report(id), JSON.stringify({ ...(JSON.parse(text) as object), ...more }))
-    }
-    change(1, {
-      outcome: 'postponed',
-      action: 'rejoice',
-      hosts: [{ host: 'client1', outcome: 'pondered', durationMs: 1, live: [] }],
-    })
-    change(2, { hosts: [7], commits: null })
-    fs.writeFileSync(report(3), '{"id": "0000')
-    const list = await look('deployments')
-    t.equal(list.status, 0, list.stderr)
-    const [, third, second, first] = list.stdout.split('\n')
-    t.match(third, /^3 +not readable$/)
-    t.match(second, /^2 +not readable$/)
-    t.match(first, /^1 .* rejoice .* postponed +1 not done/)
-    const later = await look('log', '1')
-    t.equal(later.status, 0, later.stderr)
-    t.match(later.stdout, /^deployment 1: rejoice of site, rolling\n/)
-    t.match((await look('log', '1', 'client1')).stdout, /buildout exited with status 1/, 'its logs are found')
-    for (const id of ['2', '3']) {
-      const broken = await look('log', id)
-      t.match(broken.stdout, `the record of deployment ${id} is damaged, or of a later version: it cannot be read\n`)
-      t.equal(broken.status, 1)
-    }
-    const none = await look('log', '2', 'client1')
-    t.match(none.stderr, /^error: there is no log of client1 in deployment 2, and its record cannot be read\n/)
-    t.equal(none.status, 1)
-  },
-)
+t.test('damaged, older and newer records do not hide the others', async (t) => {
+  const { place, look } = made(t)
+  const report = (id: number) => place.at(`.converge/site/deployments/00000${id}/report.json`)
+  const change = (id: number, more: object) => {
+    const text = fs.readFileSync(report(id), 'utf8')
+    fs.writeFileSync(report(id), JSON.stringify({ ...(JSON.parse(text) as object), ...more }))
+  }
+  change(1, {
+    outcome: 'postponed',
+    action: 'rejoice',
+    hosts: [{ host: 'client1', outcome: 'pondered', durationMs: 1, live: [] }],
+  })
+  change(2, { hosts: [7], commits: null })
+  fs.writeFileSync(report(3), '{"id": "0000')
+  const list = await look('deployments')
+  t.equal(list.status, 0, list.stderr)
+  const [, third, second, first] = list.stdout.split('\n')
+  t.match(third, /^3 +not readable$/)
+  t.match(second, /^2 +not readable$/)
+  t.match(first, /^1 .* rejoice .* postponed +1 not done/)
+  const later = await look('log', '1')
+  t.equal(later.status, 0, later.stderr)
+  t.match(later.stdout, /^deployment 1: rejoice of site, rolling\n/)
+  t.match((await look('log', '1', 'client1')).stdout, /buildout exited with status 1/, 'its logs are found')
+  for (const id of ['2', '3']) {
+    const broken = await look('log', id)
+    t.match(broken.stdout, `the record of deployment ${id} is damaged, or of a later version: it cannot be read\n`)
+    t.equal(broken.status, 1)
+  }
+  const none = await look('log', '2', 'client1')
+  t.match(none.stderr, /^error: there is no log of client1 in deployment 2, and its record cannot be read\n/)
+  t.equal(none.status, 1)
+})
 
-t.test('records of another account', async (t) => {
+t.test('status warns of a deployment whose operator was killed, and is not green', async (t) => {
+  const { place } = made(t)
+  const { status, stdout } = await place.converge(['stack', 'status'], { bare: true })
+  t.equal(status, 1)
+  t.match(
+    stdout,
+    'deployment 3 (setup by jane@desk since 2026-11-20T07:40:00Z) was killed before it was complete, so the commits of client1 may differ from those of others: run converge stack deploy, or converge stack rollback',
+  )
+})
+
+t.test('refuses to read the records of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { place } = made(t)
   for (const args of [['deployments'], ['log'], ['configure']]) {
@@ -249,7 +256,7 @@ t.test('records of another account', async (t) => {
   }
 })
 
-t.test('records are found also where the stack file is broken, or gone', async (t) => {
+t.test('finds records if the stack file is broken or missing', async (t) => {
   const { place, look } = made(t)
   place.write({ 'stack.json': '{"name": ' })
   const broken = await look('log', '1')
@@ -263,7 +270,7 @@ t.test('records are found also where the stack file is broken, or gone', async (
   t.match(unclear.stderr, /there is no stack file/)
 })
 
-t.test('before the first deployment', async (t) => {
+t.test('reports that there are no deployments yet', async (t) => {
   const place = new Sandbox(t)
   place.write({ 'stack.json': JSON.stringify(stack) })
   const before = place.snapshot()

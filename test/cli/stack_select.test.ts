@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Arguments } from '../../core/cli/options.ts'
-import { placed, selected } from '../../core/cli/stack/select.ts'
+import type { Arguments } from '../../core/cli/command_specs/list.ts'
+import { selectableHosts, selected } from '../../core/cli/stack/select.ts'
 import { loadStack } from '../../core/fleet/stack/load.ts'
 import { scratch } from '../support/machine.ts'
 
@@ -20,12 +20,12 @@ const content = {
   },
 }
 
-t.test('patterns, names, and slips', async (t) => {
+t.test('selects hosts by pattern and name, and reports typing errors', async (t) => {
   const path = join(scratch(t), 'stack.json')
   writeFileSync(path, JSON.stringify(content))
   const stack = await loadStack(path)
   const apps = (name: string) => (name === 'web1' ? ['site'] : [])
-  const hosts = placed(stack, (name) => ({ apps: apps(name), migrating: [], events: new Set() })).filter(
+  const hosts = selectableHosts(stack, (name) => ({ apps: apps(name), migrating: [], events: new Set() })).filter(
     // This host counts as shut down.
     ({ name }) => name !== 'gone1',
   )

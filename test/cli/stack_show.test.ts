@@ -8,7 +8,7 @@ const env = { SHOP_TOKEN: 'open-sesame' }
 const show = (place: Sandbox, ...args: string[]) =>
   place.converge(['stack', 'show', '-s', fixture, ...args], { bare: true, env })
 
-t.test('a table', async (t) => {
+t.test('prints a table', async (t) => {
   const { status, stdout, stderr } = await show(new Sandbox(t))
   t.equal(stderr, '')
   t.equal(status, 0)
@@ -36,14 +36,14 @@ zeoserver        git@git.example.com:shop/buildout.git  main
   )
 })
 
-t.test('an environment', async (t) => {
+t.test('prints an environment', async (t) => {
   const { stdout } = await show(new Sandbox(t), '--environment', 'staging')
   t.match(stdout, /^shop-staging \(staging\)\n/)
   t.match(stdout, /^plone1 +10\.1\.0\.11 +plone_instances +plone_instances :8081$/m)
   t.notMatch(stdout, /plone2|web2/)
 })
 
-t.test('for machines', async (t) => {
+t.test('--json-output prints the stack as JSON', async (t) => {
   const { stdout } = await show(new Sandbox(t), '--json-output')
   const told = JSON.parse(stdout)
   t.match(told, {
@@ -64,7 +64,7 @@ t.test('for machines', async (t) => {
   t.notMatch(stdout, /sesame/)
 })
 
-t.test('a picture, in a file or at standard output', async (t) => {
+t.test('--graph writes a picture to a file or to standard output', async (t) => {
   const place = new Sandbox(t)
   const { status, stdout } = await show(place, '--graph', 'shop.svg')
   t.equal(status, 0)
@@ -77,7 +77,7 @@ t.test('a picture, in a file or at standard output', async (t) => {
   t.match(nowhere, { status: 2, stderr: /--graph no\/shop\.svg: no such file or directory/ })
 })
 
-t.test('a role of your own shows what it declares to run', async (t) => {
+t.test('displays the services that a custom role declares', async (t) => {
   const place = new Sandbox(t)
   place.write({
     'stack.yaml': `name: own

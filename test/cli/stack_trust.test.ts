@@ -5,7 +5,7 @@ import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 
-t.test('recipes of another account are not run unasked', async (t) => {
+t.test('does not run the recipes of another account without permission', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const sandbox = new Sandbox(t)
   const ran = sandbox.at('ran')

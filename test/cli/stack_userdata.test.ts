@@ -47,7 +47,7 @@ function made(t: Test) {
 
 const body = (key: string) => key.split(' ').slice(0, 2).join(' ')
 
-t.test('the account that the stack file logs in with, and what it may', async (t) => {
+t.test('creates the account of the stack file, with its permissions', async (t) => {
   const { place, keys, run } = made(t)
   const account = async (name: string, ...more: string[]) => {
     const { status, stdout, stderr } = await run(name, ...more)
@@ -75,7 +75,7 @@ t.test('the account that the stack file logs in with, and what it may', async (t
   t.strictSame(other.user.ssh_authorized_keys, [keys.other])
 })
 
-t.test('what goes on from there, and names that no machine has', async (t) => {
+t.test('names the next command, and refuses names that are not host names', async (t) => {
   const { place, run } = made(t)
   const all = await run('web1', '--stack', place.at('stack.json'), '--environment', 'other')
   const next = `converge stack setup --stack ${place.at('stack.json')} --environment other --host web1 --accept-new`
@@ -85,7 +85,7 @@ t.test('what goes on from there, and names that no machine has', async (t) => {
   t.notMatch(parse(odd.stdout), { hostname: /./ })
 })
 
-t.test('a key of the host that is known before the host is there', async (t) => {
+t.test('creates a host key, and stores it as known before the host exists', async (t) => {
   const { place, run } = made(t)
   const { status, stdout, stderr } = await run('web1', '--host-key', '--output', place.at('web1.yaml'))
   t.match({ status, stdout }, { status: 0, stdout: '' }, stderr)
@@ -110,7 +110,7 @@ t.test('a key of the host that is known before the host is there', async (t) => 
   t.notOk(existsSync(place.at('again.yaml')))
 })
 
-t.test('what cloud-init itself says of it', async (t) => {
+t.test('cloud-init accepts the file', async (t) => {
   if (!needs(t, ['cloud-init'])) return
   const { place, run } = made(t)
   const names = ['web1', 'web2', 'web3', 'web4', 'no', '2026-11-21', 'web_5']
@@ -121,15 +121,15 @@ t.test('what cloud-init itself says of it', async (t) => {
   }
 })
 
-t.test('what it cannot do', async (t) => {
+t.test('refuses invalid arguments', async (t) => {
   const { place, run } = made(t)
   place.write({ empty: '# nothing\n' })
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
-    [[], /for which host\?/],
+    [[], /missing argument HOST/],
     [['wbe1'], /has no host wbe1\n.*did you mean web1/],
     [['web1', '--authorized-key', place.at('own')], /this is a private key/],
     [['web1', '--authorized-key', place.at('empty')], /there is no public key in it/],
-    [['web1', '--authorized-key', place.at('stack.json')], /key 1 is no public key/],
+    [['web1', '--authorized-key', place.at('stack.json')], /key 1 is not a public key/],
     [['web1', '--authorized-key', place.at('nowhere')], /no such file or directory/],
     [['web1', '--output', place.at('nowhere/file')], /cannot be written/],
   ]

@@ -10,7 +10,7 @@ import { hostReport, rolloutReport } from '../support/screen.ts'
 const hostile = '\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[8mhidden\x9b2J\x85\u202eevil\u2066\r\nforged line\x7f'
 const steering = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
 
-t.test('what is printable', (t) => {
+t.test('escapes control characters, and keeps its own colors', (t) => {
   t.notMatch(plain(hostile), steering)
   const own = '\x1b[1mbold\x1b[22m \x1b[32mgreen\x1b[39m'
   t.equal(printable(own, true), own, 'our own colours stay')
@@ -23,7 +23,7 @@ t.test('what is printable', (t) => {
   t.end()
 })
 
-t.test('releases and status show nothing that steers the terminal, and no forged line', async (t) => {
+t.test('releases and status print no control characters and no forged line', async (t) => {
   const place = new Sandbox(t)
   const scm = { scm_type: 'git', repository: '/srv/site.git' }
   place.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm } } }) })
@@ -164,7 +164,7 @@ const commands: readonly string[] = [
   'stack log last web1 --stack good.json --verbose',
 ]
 
-t.test('no command prints what steers the terminal', { timeout: 300_000 }, async (t) => {
+t.test('no command prints control characters', { timeout: 300_000 }, async (t) => {
   const place = hostileSite(t)
   let shown = 0
   for (const line of commands)

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import { lastRun } from '../../core/cli/last_run.ts'
+import { lastRun } from '../../core/cli/commands/last_run.ts'
 import { readDeployLock, removeDeployLock } from '../../core/host/deploy_lock.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
@@ -51,7 +51,7 @@ function isHandled(read: () => unknown): boolean {
   }
 }
 
-t.test('journals and the deploy lock', async (t) => {
+t.test('reads damaged journals and deploy locks, or refuses them with the path', async (t) => {
   const state = scratch(t)
   fs.mkdirSync(`${state}/runs`)
   const files = [`${state}/runs/000001.jsonl`, `${state}/deploy-lock.json`] as const
@@ -77,7 +77,7 @@ t.test('journals and the deploy lock', async (t) => {
   }
 })
 
-t.test('notes on a release', async (t) => {
+t.test('reads damaged notes of a release, or refuses them with the path', async (t) => {
   const top = scratch(t)
   const host = new LocalHost(`${top}/state`)
   const notes = `${top}/releases/000001-1a2b3c4d/.converge`

@@ -4,8 +4,8 @@ import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import type { ZodType } from 'zod'
 import { attributeSchemas } from '../../attributes/index.ts'
-import { allOptions, families } from '../../core/cli/options.ts'
-import { parseArguments } from '../../core/cli/parse.ts'
+import { parseArguments } from '../../core/cli/command_line/parse.ts'
+import { allOptions, families } from '../../core/cli/command_specs/list.ts'
 import { lifecycleEvents } from '../../core/compile/role.ts'
 import { defaultKeepalive } from '../../core/fleet/ssh/session.ts'
 import { attributesJsonSchema, type JsonSchema } from '../../core/node/schema.ts'
@@ -60,7 +60,7 @@ t.test('links lead to a file and to a heading of it', async (t) => {
   t.strictSame(broken, [])
 })
 
-t.test('options are options of converge', async (t) => {
+t.test('options in pages exist', async (t) => {
   const wrong = code.flatMap((said) =>
     [...said.text.matchAll(/(?<![\w-])--([a-z][\w-]*)/g)].flatMap(([, name = '']) => {
       const known = allOptions.has(name) || allOptions.has(name.replace(/^no-/, '')) || /^(help|version)$/.test(name)
@@ -71,7 +71,7 @@ t.test('options are options of converge', async (t) => {
   t.strictSame(wrong, [])
 })
 
-t.test('commands in the text parse', async (t) => {
+t.test('commands in pages parse', async (t) => {
   const wrong = code.flatMap((said) => {
     if (!said.text.startsWith('converge ') || /[…[\]<>|"'$]|\.\.\./.test(said.text)) return []
     const words = said.text.replace(/ #.*$/, '').split(/\s+/).slice(1)
@@ -114,12 +114,12 @@ const keyOf = (text: string) => {
   return topKeys.includes(key.split('.')[0] ?? '') && !key.endsWith('.ts') ? key : ''
 }
 
-t.test('attributes are in the schema', async (t) => {
+t.test('attributes in pages are in the schema', async (t) => {
   const wrong = code.filter(({ text }) => keyOf(text) !== '' && schemaAt(keyOf(text)) === undefined)
   t.strictSame(wrong.map(at), [])
 })
 
-t.test('a number behind an attribute is its default', async (t) => {
+t.test('a number after an attribute is its default', async (t) => {
   const wrong = current.flatMap(([page, text]) =>
     [...prose(text).matchAll(/`([\w.*<>]+)` \((\d+)\)/g)].flatMap(([whole, name = '', number]) => {
       const found = keyOf(name) === '' ? [] : [schemaAt(name)?.default]
@@ -129,7 +129,7 @@ t.test('a number behind an attribute is its default', async (t) => {
   t.strictSame(wrong, [])
 })
 
-t.test('the seconds after which a silent connection is lost', async (t) => {
+t.test('pages name the seconds after which a silent connection is lost', async (t) => {
   const { interval, count } = defaultKeepalive
   for (const page of ['docs/fleet.md', 'docs/ssh.md']) {
     const [, seconds] =
@@ -138,7 +138,7 @@ t.test('the seconds after which a silent connection is lost', async (t) => {
   }
 })
 
-t.test('error codes are codes of the program', async (t) => {
+t.test('error codes in pages exist', async (t) => {
   const wrong = code.filter(({ text }) => /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(text) && !sources.includes(text))
   t.strictSame(
     wrong.map(at).filter((said) => !/(: |_)(SSL_CERT|REQUESTS_CA|GIT_SSL|SCRIPT_FILENAME|DOCUMENT_ROOT)/.test(said)),
@@ -146,7 +146,7 @@ t.test('error codes are codes of the program', async (t) => {
   )
 })
 
-t.test('paths of the repository exist', async (t) => {
+t.test('paths of the repository in pages exist', async (t) => {
   const wrong = code.filter(
     ({ text }) => /^(fixtures|docs|test|bench)\/[\w./-]+$/.test(text) && !existsSync(join(project, text)),
   )
@@ -156,7 +156,7 @@ t.test('paths of the repository exist', async (t) => {
 /** Messages of other programs. */
 const foreignMessages = ["Couldn't find a distribution"]
 
-t.test('messages that the page of troubles explains are messages of the program', async (t) => {
+t.test('the messages in troubleshooting.md are messages of the program', async (t) => {
   const rows = (pages().get('docs/troubleshooting.md') ?? '').split('\n').filter((line) => line.startsWith('| `'))
   t.ok(rows.length > 10)
   const known = sources.replace(/\$\{[^}]*\}/g, '§')
@@ -176,7 +176,7 @@ t.test('messages that the page of troubles explains are messages of the program'
   t.strictSame(missing, [])
 })
 
-t.test('lists of the writing of recipes are complete', async (t) => {
+t.test('the lists in writing-recipes.md are complete', async (t) => {
   const text = pages().get('docs/writing-recipes.md') ?? ''
   const [, listed = ''] = /- Events: ([\s\S]*?)\. /.exec(text) ?? []
   t.strictSame([...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort(), [...lifecycleEvents].sort())

@@ -33,7 +33,7 @@ if (!needs(t, ['git', 'jq', 'ssh-keygen', 'nobody'])) process.exit()
 
 const reader = new Reader(t)
 
-t.test('attributes', async (t) => {
+t.test('attributes in examples are valid', async (t) => {
   for (const [index, { block, proof }] of ofKind('attributes').entries()) {
     const { roles = [] } = proof
     const directory = `attributes${index}`
@@ -50,7 +50,7 @@ t.test('attributes', async (t) => {
   }
 })
 
-t.test('commands', async (t) => {
+t.test('commands in examples work', async (t) => {
   for (const { block } of ofKind('commands')) {
     if (isSynopsis(block)) continue
     const { status, output } = await reader.follow(block.text)
@@ -63,12 +63,12 @@ function isSynopsis({ text }: Block): boolean {
   return /^converge .*\[.*\]$/m.test(text)
 }
 
-t.test('sample outputs', async (t) => {
+t.test('sample outputs are real outputs', async (t) => {
   for (const { block, proof } of ofKind('compared'))
     await t.test(where(block), async (t: Test) => proof.compare(t, block, reader))
 })
 
-t.test('what another test proves, it reads from the page', async (t) => {
+t.test('a block that another test proves is read from the page', async (t) => {
   for (const { block, proof } of ofKind('elsewhere'))
     t.match(readFileSync(join(project, proof.test), 'utf8'), block.page, `${where(block)}: ${proof.test}`)
 })

@@ -3,6 +3,7 @@
  * of this table is tested according to its language; a block whose language has no default kind must be in the table.
  */
 import type { Block } from './blocks.ts'
+import { recipesExample, secretsExample, secretsReference, secretsSession } from './command_blocks.ts'
 import { attributes, cannotRun, commands, compared, elsewhere, type Proof, typescript, wrapped } from './kinds.ts'
 import {
   cloudConfig,
@@ -29,6 +30,8 @@ import {
 } from './outputs.ts'
 
 const zeo = ['zeo-server', 'zeo-client']
+const kitExamples = 'test/docs/testing_recipes.test.ts'
+const verifyTest = 'test/hints/verify.test.ts'
 const plone6 = 'test/machine/plone6_site.test.ts'
 const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', repository: '/srv/site.git' } } } })
 
@@ -72,6 +75,9 @@ export const examples: Readonly<Record<string, Proof>> = {
     'what hosts restart; test/core/fleet/screen/screen.test.ts has these very lines',
   ),
 
+  'docs/fleet.md > Check hosts > 2': cannotRun(
+    'findings of six hosts; test/machine/fleet_operators.test.ts matches such lines',
+  ),
   'docs/fleet.md > Run a command on hosts > 2': cannotRun(
     'what a command prints on six hosts; test/core/fleet/operate/results.test.ts has these very lines',
   ),
@@ -94,7 +100,16 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/getting-started.md > 1. Write the attributes > 2': attributes(['zeo-client']),
   'docs/getting-started.md > As root > 2': compared(pathsOfClient),
 
+  'docs/how-a-run-works.md > Read the output': cannotRun(
+    'changes of several kinds; test/core/report/terminal.test.ts prints these very lines',
+  ),
+  'docs/how-a-run-works.md > Commits of a deploy': cannotRun(
+    "a deploy with commits of a site's repository; test/core/report/terminal.test.ts prints these very lines",
+  ),
   'docs/how-a-run-works.md > References between resources': compared(unknownInPlan),
+  'docs/how-a-run-works.md > The dry run': cannotRun(
+    "a deploy with a release's files; test/core/report/terminal.test.ts has these very lines",
+  ),
 
   'docs/lifecycle-hooks.md > Lifecycle hooks > 2': attributes(['zeo-client']),
   'docs/lifecycle-hooks.md > systemd': compared(systemdUnit('converge-setup.service')),
@@ -112,6 +127,9 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/lifecycle-hooks.md > A single host': compared(cloudConfig),
 
   'docs/php.md > PHP, hot and cold': attributes(['php-app']),
+
+  'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
+  'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
 
   'docs/plone-6.md > A Plone 6 site on one host': compared(defaultPorts),
   'docs/plone-6.md > 1. Make the repository': elsewhere(plone6),
@@ -132,6 +150,18 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/writing-recipes.md > Check configuration before it is used': typescript('declare const site: string'),
 
+  ...Object.fromEntries(
+    ['test [DIR]', 'new recipes DIR', 'new role NAME', 'new resource NAME'].map((command) => [
+      `docs/reference/commands.md > ${command}`,
+      compared(recipesExample),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['init', 'set KEY', 'show [KEY]', 'edit', 'rekey'].map((command) => [
+      `docs/reference/commands.md > secrets ${command}`,
+      compared(secretsExample),
+    ]),
+  ),
   'docs/reference/commands.md > completion [SHELL]': compared(completion),
 
   'docs/rolling-restarts.md > Use it in a recipe': typescript('declare const current: Handle'),
@@ -139,15 +169,33 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/ssh.md > Accept hosts by a certificate authority': cannotRun('a line of known_hosts whose key is left out'),
 
+  'docs/testing-recipes.md > Write a test': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Write a test > 2': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Run the tests': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Describe the host': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Script commands': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Check the result': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Check the result > 2': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Review a snapshot': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Review a snapshot > 2': elsewhere(kitExamples),
+  'docs/testing-recipes.md > Verify a role on a real system': elsewhere(verifyTest),
+  'docs/reference/commands.md > verify': elsewhere(verifyTest),
+  'docs/testing-recipes.md > Test a resource type': elsewhere(kitExamples),
+
   'docs/troubleshooting.md > Troubleshooting > 2': compared(journalOfFailure),
 
   'docs/stack.md > A complete stack file': elsewhere('test/cli/stack_docs.test.ts'),
   'docs/stack.md > Health checks': compared(stackPart),
   'docs/stack.md > Node.js for the hosts': compared(stackPart),
+  'docs/stack.md > Keep secrets in an encrypted file': compared(secretsSession),
+  'docs/stack.md > Keep secrets in an encrypted file > 2': compared(secretsReference),
   'docs/stack.md > Environments': compared(stackPart),
   'docs/stack.md > Stack files in TypeScript': elsewhere('test/cli/stack_docs.test.ts'),
   'docs/stack.md > Check a stack file': compared(stackProblems),
 
+  'docs/writing-recipes.md > Start a directory of recipes': cannotRun(
+    'test/cli/recipe_tests.test.ts runs this command in an empty directory',
+  ),
   'docs/writing-recipes.md > Write recipes > 2': compared(recipeDirectory),
   'docs/writing-recipes.md > Define a resource type > 2': wrapped(methods),
   'docs/writing-recipes.md > Types in your editor': cannotRun(

@@ -21,7 +21,7 @@ function moduleOf(
   // `package` is a reserved word.
   const body = text.replace(/^package\(/gm, 'packages(')
   const used = Object.keys(api).filter((name) => new RegExp(`\\b${name}\\b`).test(body + declares))
-  const names = [...used, 'package as packages', 'type Handle', 'type PloneNode', 'type Recipe']
+  const names = [...new Set([...used, 'packages']), 'type Handle', 'type PloneNode', 'type Recipe']
   return `import { ${names.join(', ')} } from 'converge-engine'
 ${declares}
 export function example(r: Recipe<PloneNode>, node: PloneNode): void {

@@ -5,7 +5,8 @@ import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import { parse as parseYaml } from 'yaml'
 import type { HookOptions } from '../../core/cli/catalogue.ts'
-import { path as cronPath, jobs } from '../../recipes/hooks/jobs.ts'
+import { securePath } from '../../core/model/secure_path.ts'
+import { jobs } from '../../recipes/hooks/jobs.ts'
 import { units } from '../../recipes/hooks/units.ts'
 import { elf } from '../support/elf.ts'
 import { needs } from '../support/machine.ts'
@@ -86,7 +87,7 @@ export const problems: Compare = async (t, block, reader) => {
 export const withoutEffect: Compare = async (t, block, reader) => {
   const places = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
   const text = placed([
-    { before: '{"memcached": {"memory":', value: '1024', at: places[0] ?? '' },
+    { before: '{"nfs": {"threads":', value: '16', at: places[0] ?? '' },
     { before: '}, "plone_instances": {"celerybeat":', value: 'true', at: places[1] ?? '' },
   ])
   reader.write({ 'ineffective/custom.json': `${text}}}\n`, 'ineffective/none/README': '' })
@@ -229,7 +230,7 @@ const cronOf =
       schedule: '',
       command: '',
     }
-    t.equal(block.text, `PATH=${cronPath}\n${schedule} root ${command}\n`)
+    t.equal(block.text, `PATH=${securePath}\n${schedule} root ${command}\n`)
   }
 
 export const cronOfHost = cronOf('host')

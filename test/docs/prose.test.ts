@@ -4,7 +4,7 @@ import { findingsIn } from '../../docs/prose/findings.ts'
 
 const long = `The host ${'converges a resource, and then '.repeat(9)}ends.`
 
-t.test('a page', async (t) => {
+t.test('finds words and long sentences in a page', async (t) => {
   const page = `# Title\n\nThe host is told of it.\n\n\`whoever\` is code.\n\n\`\`\`\nmended\n\`\`\`\n\n${long}\n`
   const found = await findingsIn(page, 'page')
   t.match(found, [
@@ -15,7 +15,7 @@ t.test('a page', async (t) => {
   t.strictSame(await findingsIn('What you need: a host.\n', 'page'), [], 'a heading may begin with What')
 })
 
-t.test('comments and texts of code', async (t) => {
+t.test('finds words and long sentences in comments and texts of code', async (t) => {
   const code = [
     '/** What comes back from a host. */',
     'export const mended = 1',

@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { commands } from '../../core/cli/options.ts'
+import { commands } from '../../core/cli/command_specs/list.ts'
 import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { Sandbox } from '../support/program.ts'
@@ -93,7 +93,7 @@ export class Reader extends Sandbox {
     const scm = { repository: this.at('site.git'), revision: 'main' }
     const stack = `${JSON.stringify({
       name: 'shop',
-      layers: { clients: { roles: [] }, frontend: { roles: [] } },
+      layers: { clients: { roles: [] }, frontend: { roles: ['frontend'] } },
       ssh: { identity: this.at('home/.ssh/shop') },
       hosts: {
         ...Object.fromEntries([1, 2, 3, 4].map((n) => [`client${n}`, host(n, 'clients')])),
@@ -206,7 +206,7 @@ const roleNamed = (name: string) =>
 /**
  * Makes a stand-in that runs the real program below a prefix, with dry runs instead of changes. If the reader's own
  * host is missing (no release to roll back to, no host to connect to), the program must exit with status 1. Status 2, a
- * usage or input error, is only allowed for a release named by --to.
+ * usage or input error, is only allowed for a release named by --to, and for the report of a run that never was.
  */
 function convergeStandIn(reader: Reader): string {
   const taking = (option: string) =>
@@ -233,6 +233,11 @@ case "$command $*" in
     fi
     ;;
 esac
+# A saved plan has its own options.
+if [ "$command" = apply ] && [[ "\${2:-}" = *.json ]] && [ "$1" = apply ]; then
+  '${process.execPath}' '${program}' plan --role web --recipes ./recipes --out "$2" --prefix "$HOST" --state-dir "$HOST/state" > "$HOST/plan" 2>&1
+  more=(); has --dry-run "$@" || more+=(--dry-run)
+fi
 echo "\\$ converge $* \${more[*]}" >&2
 words=(); for word; do words+=("\${word/#'/etc/stack.json'/stack.json}"); done
 errors="$HOST/errors"
@@ -243,6 +248,8 @@ has --detailed-exit-code "$@" && [ $status = 3 ] && status=0
 case "$command" in
   # The release that --to names is not there.
   rollback) [ $status = 1 ] || { [ $status = 2 ] && grep -q '^error: there is no release' "$errors"; } && status=0 ;;
+  # The host has no run yet.
+  report) grep -q '^error: there is no journal' "$errors" && status=0 ;;
   status|doctor|releases|restart|start|stop|rebuild|balancer*|"hooks show") [ $status = 1 ] && status=0 ;;
   "stack check"|"stack show"|"stack schema"|"stack userdata") ;;
   stack*) [ $status = 1 ] && status=0 ;;

@@ -6,7 +6,7 @@ import t from 'tap'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const text = readFileSync(`${root}/docs/security.md`, 'utf8')
 
-t.test('the tests that are named exist', async (t) => {
+t.test('the named tests exist', async (t) => {
   const named = [...text.matchAll(/`(test\/[\w./-]+)`/g)].map(([, path = '']) => path)
   t.ok(named.length > 15, `${named.length} tests`)
   for (const path of new Set(named)) t.ok(existsSync(`${root}/${path}`), path)

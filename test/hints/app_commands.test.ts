@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { deploy_hook } from '../../resources/commands/deploy_hook.ts'
 import { hookScript } from '../../resources/commands/hook_script.ts'
+import { npm_install } from '../../resources/node/npm_install.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
@@ -16,7 +17,7 @@ const declare =
     deploy_hook(r, { app: 'site', hook: 'before_restart', directory: release, ...more })
 const script = 'export default () => undefined\n'
 
-t.test('accounts', async (t) => {
+t.test('the hints about accounts work', async (t) => {
   const proof = {
     source: 'resources/commands/app_command.ts',
     hint: 'set user to the account of the app, such as deploy; to run it as root, set allowRoot',
@@ -30,7 +31,20 @@ t.test('accounts', async (t) => {
   ])
 })
 
-t.test('files', async (t) => {
+t.test('the hint about a missing lock file works', async (t) => {
+  proveResources(t, [
+    {
+      source: 'resources/node/npm_install.ts',
+      hint: 'make it with npm install --package-lock-only, and commit it',
+      commands: () => ({}),
+      given: (host) => host.given('/srv/shop/package.json', '{}'),
+      broken: (r) => npm_install(r, { path: '/srv/shop', user: 'deploy' }),
+      repair: (host) => host.given('/srv/shop/package-lock.json', '{}'),
+    },
+  ])
+})
+
+t.test('the hints about files work', async (t) => {
   const source = 'resources/commands/deploy_hook.ts'
   const asDeploy = declare({ user: 'deploy' })
   const link = 'commit what the link points to, or remove the link from the repository'
@@ -88,7 +102,7 @@ function setTypeStripping(t: Test, isThere: boolean): void {
   else Reflect.deleteProperty(node, 'stripTypeScriptTypes')
 }
 
-t.test('TypeScript', async (t) => {
+t.test('the hints about TypeScript work', async (t) => {
   const context = { app: 'site', hook: 'before_restart', release, commit: '1a2b' } as const
   const load = (name: string) => hookScript(script, `${release}/deploy/${name}`, context, async () => null)
   const source = 'resources/commands/hook_script.ts'

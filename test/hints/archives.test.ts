@@ -14,7 +14,7 @@ const declare =
   (r) =>
     archive(r, { url, into: '/srv/eggs', ...more })
 
-t.test('archives', async (t) => {
+t.test('the hints about archives work', async (t) => {
   const source = 'resources/files/archive.ts'
   const noFile = 'correct the url, or copy the archive to /srv/eggs.tgz'
   proveResources(t, [

@@ -3,8 +3,8 @@ import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { environmentLayer } from '../../core/node/environment.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
-import { parseAttributes } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { parseAttributes } from '../../core/node/parse_layer.ts'
 import { type CommandProof, hintPattern, type Proof, proveCalls, proveCommands } from '../support/proofs.ts'
 
 const broken = 'render --role solr --prefix @/root --json @/site.json'
@@ -16,7 +16,7 @@ const file = (source: string, hint: string, before: unknown, after: unknown): Co
   changed: { 'site.json': JSON.stringify(after) },
 })
 
-t.test('values', async (t) => {
+t.test('the hints about values work', async (t) => {
   const source = 'core/node/problems.ts'
   proveCommands(t, [
     file(source, 'leave the key out to get the default, …', { plone_instances: { site_id: null } }, {}),
@@ -36,7 +36,18 @@ t.test('values', async (t) => {
   ])
 })
 
-t.test('files of other programs', async (t) => {
+t.test('the hint about half a character works', async (t) => {
+  proveCalls(t, [
+    {
+      source: 'core/node/parse_layer.ts',
+      hint: 'write the character itself, without escapes',
+      broken: () => parseAttributes({ text: '{"tmpdir": "\\ud83d"}', file: 'site.json', kind: 'deployment' }),
+      repaired: () => parseAttributes({ text: '{"tmpdir": "😀"}', file: 'site.json', kind: 'deployment' }),
+    },
+  ])
+})
+
+t.test('the hints about files of other programs work', async (t) => {
   const source = 'core/node/foreign_files.ts'
   proveCommands(t, [
     {
@@ -50,7 +61,7 @@ t.test('files of other programs', async (t) => {
   ])
 })
 
-t.test('environment', async (t) => {
+t.test('the hints about environment variables work', async (t) => {
   proveCalls(t, [
     {
       source: 'core/node/environment.ts',
@@ -66,7 +77,7 @@ interface WarningProof extends Proof {
   readonly after: string
 }
 
-t.test('warnings', async (t) => {
+t.test('the hints about warnings work', async (t) => {
   const hintsOf = async (text: string) => {
     const layer = await parseAttributes({ text, file: 'site.json', kind: 'host' })
     const node = buildNode({ layers: [layer], facts: neutralFacts, schemas: attributeSchemas, foreignKeys })
@@ -74,7 +85,7 @@ t.test('warnings', async (t) => {
   }
   const proofs: readonly WarningProof[] = [
     {
-      source: 'core/node/layers.ts',
+      source: 'core/node/parse_layer.ts',
       hint: 'keep one of them',
       before: '{"converge": {},\n"converge": {}}',
       after: '{"converge": {}}',

@@ -16,7 +16,7 @@ const hasWeb = (host: VirtualHost): void => {
   host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n')
 }
 
-t.test('balancers', async (t) => {
+t.test('the hints about balancers work', async (t) => {
   const socket = '/run/haproxy.sock'
   const backends = { site: ['c1', 'c2'] }
   const hosts = (level: 'admin' | 'operator', listening = true) =>

@@ -11,7 +11,7 @@ const source = 'core/model/failures/build.ts'
 const wheel = `cat >wheel.py <<'end'${wheelMaker}end
 /usr/bin/python3 wheel.py hinted 1.0`
 
-t.test('pip', async (t) => {
+t.test('the hints about pip work', async (t) => {
   const pip = (python: string) => `${python} -m pip install --disable-pip-version-check --no-index --find-links .`
   proveShell(t, [
     {
@@ -35,7 +35,7 @@ t.test('pip', async (t) => {
   ])
 })
 
-t.test('compiler', async (t) => {
+t.test('the hints about the compiler work', async (t) => {
   /** Simulates the package: provides a header of the same name in a directory of the test. */
   const missing = (header: string): Omit<ShellProof, 'source' | 'hint'> => ({
     needs: ['gcc'],
@@ -78,7 +78,7 @@ t.test('the distribution has the packages that hints name', async (t) => {
   }
 })
 
-t.test('npm', async (t) => {
+t.test('the hints about npm work', async (t) => {
   const npm = 'export npm_config_offline=true npm_config_update_notifier=false npm_config_cache=$PWD/cache'
   const manifest = (name: string, more = '') => `{"name": "${name}", "version": "1.0.0"${more}}`
   const packages = `${npm}; mkdir app a b

@@ -32,7 +32,7 @@ wheel "$1" needy 2.0 'hinted>=1.0'`,
   if (made.status !== 0) throw new Error(made.stderr)
 }
 
-t.test('zc.buildout', async (t) => {
+t.test('the hints about zc.buildout work', async (t) => {
   if (!needs(t, ['python3 venv', 'pip registry', 'bash'])) return
   const shared = scratch(t)
   environment(shared)

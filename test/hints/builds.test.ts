@@ -85,7 +85,7 @@ function typed(command: string) {
   return { status, output: stdout + stderr }
 }
 
-t.test('buildouts', async (t) => {
+t.test('the hints about buildouts work', async (t) => {
   if (!needs(t, ['root', 'nobody', 'bash'])) return
   const source = 'resources/python/buildout.ts'
   const account =
@@ -151,7 +151,7 @@ t.test('buildouts', async (t) => {
   ])
 })
 
-t.test('blobs', async (t) => {
+t.test('the hints about blobs work', async (t) => {
   const proof = {
     source: 'resources/zope/blob_directories.ts',
     hint: 'set plone_blobs.blob_dir to one directory and deploy the ZEO server and its clients; or set plone_instances.shared_blobs to false',

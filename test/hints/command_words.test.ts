@@ -4,9 +4,9 @@ import { proveCommands } from '../support/proofs.ts'
 
 const render = 'render --role solr --prefix @/root'
 
-t.test('words and options', async (t) => {
-  const source = 'core/cli/parse.ts'
-  const values = 'core/cli/option_values.ts'
+t.test('the hints about words and options work', async (t) => {
+  const source = 'core/cli/command_line/parse.ts'
+  const values = 'core/cli/command_line/option_values.ts'
   proveCommands(t, [
     {
       source,
@@ -23,6 +23,24 @@ t.test('words and options', async (t) => {
     },
     { source: values, hint: '--role takes a value: leave it out', broken: `${render} --no-role`, repaired: render },
     { source: values, hint: '--prefix DIR: …', broken: 'render --role solr --prefix=', repaired: render },
+    {
+      source: values,
+      hint: 'remove the word after it',
+      broken: 'plan --explain site --role base --prefix @/root',
+      repaired: 'plan --explain --role base --prefix @/root',
+    },
+    {
+      source: values,
+      hint: 'remove the control characters',
+      broken: 'apply --event stop --role base --prefix @/root --by ann\u0007',
+      repaired: 'apply --event stop --role base --prefix @/root --by ann',
+    },
+    {
+      source: values,
+      hint: 'give the name as the repository has it, for example --revision main',
+      broken: 'apply --event stop --role base --prefix @/root --revision=-x',
+      repaired: 'apply --event stop --role base --prefix @/root --revision main',
+    },
     {
       source: values,
       hint: 'write a,b without a gap',
@@ -69,7 +87,7 @@ t.test('words and options', async (t) => {
     },
     { source, hint: 'did you mean --role?', broken: 'render --rol solr --prefix @/root', repaired: render },
     {
-      source: values,
+      source: 'core/fleet/planning/host_count.ts',
       hint: 'for example --parallel 10',
       broken: 'stack run restart --parallel many',
       repaired: 'stack run restart --parallel 10',
@@ -78,8 +96,8 @@ t.test('words and options', async (t) => {
   ])
 })
 
-t.test('files and directories', async (t) => {
-  const source = 'core/cli/inputs.ts'
+t.test('the hints about files and directories work', async (t) => {
+  const source = 'core/cli/inputs/read_inputs.ts'
   proveCommands(t, [
     {
       source,
@@ -126,23 +144,33 @@ t.test('files and directories', async (t) => {
   ])
 })
 
-t.test('small commands', async (t) => {
+t.test('the hints about small commands work', async (t) => {
   proveCommands(t, [
     {
-      source: 'core/cli/balancer.ts',
+      source: 'core/cli/commands/balancer.ts',
       hint: 'give the node JSON of a stack with a frontend (--node-json), or name its socket: {"converge": {"balancer": {"sockets": ["/run/haproxy/admin.sock"]}}}',
       broken: 'balancer list',
       changed: { 'etc/host.json': '{"converge": {"balancer": {"sockets": ["/nowhere/admin.sock"]}}}' },
       reaches: '/nowhere/admin.sock',
     },
     {
-      source: 'core/cli/completion.ts',
+      source: 'core/cli/command_line/completion.ts',
       hint: 'there is one for bash and one for zsh',
       broken: 'completion fish',
       repaired: 'completion zsh',
     },
-    { source: 'core/cli/resources.ts', hint: 'there are: …', broken: 'resources qqqqqqq', repaired: 'resources file' },
-    { source: 'core/cli/render.ts', hint: 'there are: …', broken: `${render} --path qqqqqqqqqq`, repaired: render },
+    {
+      source: 'core/cli/commands/resources.ts',
+      hint: 'there are: …',
+      broken: 'resources qqqqqqq',
+      repaired: 'resources file',
+    },
+    {
+      source: 'core/cli/commands/render.ts',
+      hint: 'there are: …',
+      broken: `${render} --path qqqqqqqqqq`,
+      repaired: render,
+    },
     {
       source: 'core/node/explain.ts',
       hint: 'there are: …',

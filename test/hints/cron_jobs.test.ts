@@ -26,7 +26,7 @@ const declare =
 const withCron = (host: VirtualHost) => host.given('/usr/bin/crontab', '', '0755').given('/etc/cron.d', null)
 const block = '# BEGIN converge tidy\n0 3 * * * date\n'
 
-t.test('accounts', async (t) => {
+t.test('the hints about accounts work', async (t) => {
   const source = 'resources/cron/cron.ts'
   const asDeploy = 'run converge as root, or as deploy'
   const mail = 'set MAILTO at the head of the crontab yourself (crontab -e), or run converge as root'
@@ -80,7 +80,7 @@ t.test('accounts', async (t) => {
   ])
 })
 
-t.test('what cron cannot hold', async (t) => {
+t.test('the hints about values that cron cannot hold work', async (t) => {
   const source = 'resources/cron/cron.ts'
   const value = `"it's"`
   const long = `echo ${'x'.repeat(1000)}`
@@ -107,7 +107,7 @@ t.test('what cron cannot hold', async (t) => {
   ])
 })
 
-t.test('a damaged crontab', async (t) => {
+t.test('the hints about a damaged crontab work', async (t) => {
   const source = 'resources/cron/crontab.ts'
   const hint = 'add that line, or remove the lines of the job, with crontab -e'
   const given = (host: VirtualHost) => withCron(host).given(spool(host), `MAILTO=ann\n${block}5 * * * * hers\n`)

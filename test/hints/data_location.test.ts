@@ -18,7 +18,7 @@ async function located(host: VirtualHost, path: string, others: readonly string[
   if (failure) throw new ConvergeError(failure.message, failure)
 }
 
-t.test('a database', async (t) => {
+t.test('the hints about a database work', async (t) => {
   const source = 'resources/files/data_location.ts'
   const at = (...paths: readonly string[]) => {
     const host = new VirtualHost()

@@ -17,7 +17,7 @@ import { type Declare, proveResources } from '../support/resource_proofs.ts'
 const commands = programs(archivePrograms)
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
-t.test('files', async (t) => {
+t.test('the hints about files work', async (t) => {
   const source = 'resources/files/remote_file.ts'
   const copy: Declare = (r) => remote_file(r, { path: '/srv/app.war', url: '/var/tmp/app.war' })
   const inside: Declare = (r) => remote_file(r, { path: '/srv/app/app.war', url: '/var/tmp/app.war' })
@@ -68,7 +68,7 @@ t.test('files', async (t) => {
   ])
 })
 
-t.test('archives', async (t) => {
+t.test('the hints about archives work', async (t) => {
   const source = 'resources/files/unpack.ts'
   const [tar, zip] = [packed({ 'a.egg': 'A' }), packed({ 'a.egg': 'A' }, 'zip')]
   const notWhole = 'correct the url, or have the archive uploaded again: the file is incomplete, or not an archive'
@@ -156,7 +156,7 @@ t.test('archives', async (t) => {
   ])
 })
 
-t.test('the check of new content', async (t) => {
+t.test('the hints about the check of new content work', async (t) => {
   const source = 'resources/files/verify.ts'
   /** A program that knows one setting. */
   const nginx: CommandHandler = (argv, _, host) =>
@@ -169,7 +169,7 @@ t.test('the check of new content', async (t) => {
   proveResources(t, [
     {
       source,
-      hint: 'install its package (apt-get install nginx), or declare it with package() before this',
+      hint: 'install its package (apt-get install nginx), or declare it with packages() before this',
       commands: nginx,
       broken: configured('listen 80;'),
       repair: installed,
@@ -185,7 +185,7 @@ t.test('the check of new content', async (t) => {
   ])
 })
 
-t.test('the file of a template', async (t) => {
+t.test('the hints about the file of a template work', async (t) => {
   const directory = scratch(t)
   const recipe = pathToFileURL(`${directory}/web.ts`).href
   const read = (name: string) => () => readTemplate(recipe, name)

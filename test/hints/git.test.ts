@@ -4,7 +4,7 @@ import t from 'tap'
 import { proveDeploys as prove } from '../support/deploy_proofs.ts'
 import type { GitSite } from '../support/git_site.ts'
 
-t.test('revisions', async (t) => {
+t.test('the hints about revisions work', async (t) => {
   const source = 'resources/git/resolve_revision.ts'
   prove(t, [
     {
@@ -31,7 +31,7 @@ t.test('revisions', async (t) => {
   ])
 })
 
-t.test('what is on the host', async (t) => {
+t.test('the hints about files on the host work', async (t) => {
   prove(t, [
     {
       source: 'resources/git/mirror.ts',
@@ -89,7 +89,7 @@ t.test('what is on the host', async (t) => {
   ])
 })
 
-t.test('what is in the repository', async (t) => {
+t.test('the hints about files in the repository work', async (t) => {
   const log = { log: 'log' }
   prove(t, [
     {
@@ -118,7 +118,7 @@ t.test('what is in the repository', async (t) => {
   ])
 })
 
-t.test('submodules', async (t) => {
+t.test('the hints about submodules work', async (t) => {
   const source = 'resources/git/checkout.ts'
   const withSubmodule = (site: GitSite) => {
     site.init(`${site.root}/lib`)
@@ -165,7 +165,7 @@ function withSsh(site: GitSite, script: string): void {
   )
 }
 
-t.test('remotes over ssh', async (t) => {
+t.test('the hints about remotes over ssh work', async (t) => {
   const source = 'resources/git/remote.ts'
   const repository = (site: GitSite) => ({ repository: `git@git.example.com:${site.repository}` })
   const fails = (when: string, text: string) => (site: GitSite) =>
@@ -214,7 +214,7 @@ t.test('remotes over ssh', async (t) => {
   ])
 })
 
-t.test('git itself', async (t) => {
+t.test('the hints about git itself work', async (t) => {
   prove(t, [
     {
       source: 'resources/git/remote.ts',
@@ -240,7 +240,7 @@ function withSystemConfig(site: GitSite): void {
   fs.writeFileSync(`${site.root}/gitconfig`, '')
 }
 
-t.test('filters', async (t) => {
+t.test('the hints about filters work', async (t) => {
   const source = 'resources/git/filters.ts'
   const filtered = (name: string) => (site: GitSite) => {
     withSystemConfig(site)

@@ -13,7 +13,7 @@ import { needs } from '../support/machine.ts'
 import { proveCalls } from '../support/proofs.ts'
 import type { Declare } from '../support/resource_proofs.ts'
 
-t.test('commits', async (t) => {
+t.test('the hints about commits work', async (t) => {
   /** Found by trial: commits without files at these two times start with the same seven digits. */
   const alike = [13_201, 18_051]
   proveDeploys(t, [
@@ -33,7 +33,7 @@ t.test('commits', async (t) => {
   ])
 })
 
-t.test('submodules', async (t) => {
+t.test('the hints about submodules work', async (t) => {
   const source = 'resources/git/checkout.ts'
   const hint = 'remove what the repository has at the path of the submodule, or correct .gitmodules'
   /** Makes a commit with files and a submodule at the same path, which git itself would not make. */
@@ -54,7 +54,7 @@ t.test('submodules', async (t) => {
   proveDeploys(t, [{ source, hint, given: withFiles, repair: (site) => site.commit({}, 'without the files') }])
 })
 
-t.test('the mirror of another account', async (t) => {
+t.test('the hints about the mirror of another account work', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   proveDeploys(t, [
     {
@@ -70,7 +70,7 @@ t.test('the mirror of another account', async (t) => {
   ])
 })
 
-t.test('a directory that changes while it is copied', async (t) => {
+t.test('the hints about a directory that changes while it is copied work', async (t) => {
   proveDeploys(t, [
     {
       source: 'resources/git/build_release.ts',
@@ -97,7 +97,7 @@ function useLfs(site: GitSite): void {
   site.commit({ '.gitattributes': attributes, 'a.bin': 'content\n' })
 }
 
-t.test('Git LFS', async (t) => {
+t.test('the hints about Git LFS work', async (t) => {
   if (!needs(t, ['git-lfs'])) return
   const source = 'resources/git/filters.ts'
   proveDeploys(t, [
@@ -137,7 +137,7 @@ t.test('Git LFS', async (t) => {
   ])
 })
 
-t.test('the revisions of a plan', async (t) => {
+t.test('the hints about the revisions of a plan work', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   const ask = (declare: Declare) => {

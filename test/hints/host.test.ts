@@ -27,7 +27,7 @@ async function end(child: ChildProcess): Promise<void> {
   await ended
 }
 
-t.test('commands of an earlier run', async (t) => {
+t.test('the hints about commands of an earlier run work', async (t) => {
   const state = scratch(t)
   const guard = new CommandGuard(state)
   const child = await sleeper(t)
@@ -47,7 +47,7 @@ t.test('commands of an earlier run', async (t) => {
   ])
 })
 
-t.test('locks', async (t) => {
+t.test('the hints about locks work', async (t) => {
   const state = scratch(t)
   fs.writeFileSync(`${state}/deploy-lock.json`, '{')
   const other = scratch(t)
@@ -108,7 +108,7 @@ t.test('locks', async (t) => {
   ])
 })
 
-t.test('what another account may change', async (t) => {
+t.test('the hints about files that another account may change work', async (t) => {
   if (!needs(t, ['root', 'nobody', 'tmpfs'])) return
   const base = scratch(t)
   const own = `${base}/own`
@@ -170,7 +170,7 @@ t.test('what another account may change', async (t) => {
   ])
 })
 
-t.test('what cannot be removed', async (t) => {
+t.test('the hints about files that cannot be removed work', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const base = scratch(t)
   fs.mkdirSync(`${base}/own/deep/roots`, { recursive: true })
@@ -207,7 +207,7 @@ async function asNobody(call: () => unknown): Promise<void> {
   }
 }
 
-t.test('accounts and the state directory', async (t) => {
+t.test('the hints about accounts and the state directory work', async (t) => {
   const base = scratch(t)
   fs.writeFileSync(`${base}/file`, '')
   const runAs = (user: string) => new LocalHost(`${base}/state`).run(['true'], { user })

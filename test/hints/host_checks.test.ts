@@ -9,14 +9,15 @@ import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { diskCheck } from '../../recipes/checks/disk.ts'
 import { hostChecks } from '../../recipes/checks/host.ts'
-import { dropInOverride, overrideCheck, poolOverride } from '../../recipes/checks/overrides.ts'
+import { overrideCheck } from '../../recipes/checks/overrides.ts'
 import { rightsCheck } from '../../recipes/checks/rights.ts'
+import { dropInOverride, poolOverride } from '../../resources/services/overrides.ts'
 import { HooksMachine } from '../support/hooks_machine.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { finding, proveFindings } from '../support/resource_proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
 
-t.test('disk space', async (t) => {
+t.test('the hints about disk space work', async (t) => {
   if (!needs(t, ['root', 'tmpfs'])) return
   const host = new LocalHost(scratch(t))
   const run = (...argv: string[]) => host.run(argv)
@@ -77,7 +78,7 @@ t.test('disk space', async (t) => {
   ])
 })
 
-t.test('clock and hooks', async (t) => {
+t.test('the hints about clock and hooks work', async (t) => {
   const source = 'recipes/checks/host.ts'
   const clock = new VirtualHost()
   const clockFinding = async () => finding(await hostChecks(roleNode({}), clock, []), 'clock')
@@ -135,8 +136,8 @@ t.test('clock and hooks', async (t) => {
   ])
 })
 
-t.test('files of others', async (t) => {
-  const source = 'recipes/checks/overrides.ts'
+t.test('the hints about files of others work', async (t) => {
+  const source = 'resources/services/overrides.ts'
   const pools = '/etc/php/8.2/fpm/pool.d'
   const host = new VirtualHost().given(`${pools}/shop.conf`, '[shop]\n').given(`${pools}/zz.conf`, '[zz]\n[shop]\n')
   const unit = '/etc/systemd/system/varnish.service.d'
@@ -167,7 +168,7 @@ t.test('files of others', async (t) => {
   ])
 })
 
-t.test('rights', async (t) => {
+t.test('the hints about rights work', async (t) => {
   const source = 'recipes/checks/rights.ts'
   const self = { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' }
   const check = (options: VirtualOptions, json: JsonObject = {}, sudo = false) => {

@@ -9,9 +9,9 @@ import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 import { hintPattern, type Proof, proveCommands } from '../support/proofs.ts'
 
-t.test('hooks', async (t) => {
+t.test('the hints about hooks work', async (t) => {
   if (!needs(t, ['crontab'])) return
-  const source = 'core/cli/hooks.ts'
+  const source = 'core/cli/commands/hooks.ts'
   const install = 'hooks install --dry-run --role web --recipes own'
   const files = {
     'own/web.ts': "import { role } from 'converge-engine'\nexport default role('web', { setup() {} })\n",
@@ -63,7 +63,7 @@ t.test('hooks', async (t) => {
   ])
 })
 
-t.test('words', async (t) => {
+t.test('the hints about words work', async (t) => {
   proveCommands(t, [
     {
       source: 'core/cli/main.ts',
@@ -72,20 +72,20 @@ t.test('words', async (t) => {
       repaired: 'maintenance off --role frontend --prefix @/root --dry-run',
     },
     {
-      source: 'core/cli/parse.ts',
+      source: 'core/cli/command_line/parse.ts',
       hint: 'did you mean converge --role base?',
       broken: 'base --prefix @/root --dry-run',
       repaired: '--role base --prefix @/root --dry-run',
     },
     {
-      source: 'core/cli/balancer.ts',
+      source: 'core/cli/commands/balancer.ts',
       hint: 'there are: list, drain, ready',
       broken: 'balancer qqqqqqqq',
       repaired: 'balancer list',
       reaches: 'no balancer is known',
     },
     {
-      source: 'core/cli/balancer.ts',
+      source: 'core/cli/commands/balancer.ts',
       hint: 'leave the name out: the list holds every server',
       broken: 'balancer list client1',
       repaired: 'balancer list',
@@ -99,8 +99,8 @@ interface BalancerProof extends Proof {
   readonly repaired: string
 }
 
-t.test('servers of a balancer', async (t) => {
-  const source = 'core/cli/balancer.ts'
+t.test('the hints about servers of a balancer work', async (t) => {
+  const source = 'core/cli/commands/balancer.ts'
   const place = new Sandbox(t)
   const at = place.at('a.sock')
   const host = new VirtualHost()

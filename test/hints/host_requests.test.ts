@@ -12,7 +12,7 @@ import { failureOf, planOf, run } from '../support/contract.ts'
 import { scratch } from '../support/machine.ts'
 import { type CallProof, hintPattern, proveCalls } from '../support/proofs.ts'
 
-t.test('requests', async (t) => {
+t.test('the hints about requests work', async (t) => {
   const server = createServer((asked, answer) => {
     if (asked.url === '/endless') {
       const block = Buffer.alloc(1024 * 1024)
@@ -52,7 +52,7 @@ t.test('requests', async (t) => {
   proveCalls(t, proofs)
 })
 
-t.test('dry runs', async (t) => {
+t.test('the hints about dry runs work', async (t) => {
   const proof = {
     source: 'core/host/virtual.ts',
     hint: "give the resource type, whose apply runs commands, a 'predict' function that states their known effects",

@@ -44,7 +44,7 @@ const request = {
   command: { kind: 'events', events: ['setup'] },
   roles: [],
   documents: [],
-  dry: false,
+  isDryRun: false,
 } as const
 
 async function runOn(host: RemoteHost): Promise<void> {
@@ -52,7 +52,7 @@ async function runOn(host: RemoteHost): Promise<void> {
   if (failure !== null) throw new ConvergeError(failure.message, failure)
 }
 
-t.test('the shell of the account', async (t) => {
+t.test('the hints about the shell of the account work', async (t) => {
   const loud = shell({ startup: 'head -c 40000000 /dev/zero' })
   const ending = shell({ startup: 'exit 0' })
   const place = scratch(t)
@@ -78,7 +78,7 @@ t.test('the shell of the account', async (t) => {
   ])
 })
 
-t.test('who uses a host', async (t) => {
+t.test('the hints about hosts in use work', async (t) => {
   const [state, other] = [scratch(t), scratch(t)]
   const first = linkTo(t, shell(), state)
   await first.connect(true)
@@ -104,7 +104,7 @@ t.test('who uses a host', async (t) => {
   ])
 })
 
-t.test('sudo', async (t) => {
+t.test('the hints about sudo work', async (t) => {
   const place = scratch(t)
   const host = shell({ startup: `PATH=${place}:$PATH` })
   const sudo = (script: string) => writeFileSync(join(place, 'sudo'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
@@ -130,7 +130,7 @@ t.test('sudo', async (t) => {
   ])
 })
 
-t.test('what a host lacks', async (t) => {
+t.test('the hints about missing programs on a host work', async (t) => {
   const source = 'core/fleet/remote/runtime.ts'
   const bring = (host: Shell, place: string, given: object = {}) => {
     const runtimes = { cacheDirectory: join(place, 'cache'), given }
@@ -213,7 +213,7 @@ t.test('what a host lacks', async (t) => {
   ])
 })
 
-t.test('runs on a host', async (t) => {
+t.test('the hints about runs on a host work', async (t) => {
   const source = 'core/fleet/remote/remote_host.ts'
   const at = (host: Shell = shell()) => {
     const place = scratch(t)
@@ -366,7 +366,7 @@ t.test('runs on a host', async (t) => {
   ])
 })
 
-t.test('a full disk on the host', async (t) => {
+t.test('the hints about a full disk on the host work', async (t) => {
   if (!needs(t, ['root', 'overlay'])) return
   const place = scratch(t)
   const pid = await fullDisk(t, place)

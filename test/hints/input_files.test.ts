@@ -17,8 +17,8 @@ function file(source: string, hint: string, before: unknown, after: unknown, nam
 const domain = { op: 'add', path: '/deploy/site/domains/-', value: 'www.example.com' }
 const site = { op: 'add', path: '/deploy/site', value: { domains: [] } }
 
-t.test('layers', async (t) => {
-  const source = 'core/node/layers.ts'
+t.test('the hints about layers work', async (t) => {
+  const source = 'core/node/parse_layer.ts'
   proveCommands(t, [
     file(source, 'it is read as JSON; comments and trailing commas are fine', '{"a": ', '{/* none */ "converge": {},}'),
     file(source, 'the attributes are inside a text: take it out of its quotes, for example with jq -r .', '"{}"', '{}'),
@@ -27,7 +27,7 @@ t.test('layers', async (t) => {
   ])
 })
 
-t.test('YAML', async (t) => {
+t.test('the hints about YAML work', async (t) => {
   const source = 'core/node/yaml_text.ts'
   const site = (revision: string) => `deploy: {site: {scm: {revision: ${revision}}}}`
   const nested = [...'bcdefghi'].map((name, at) => `x-${name}: &${name} [${`*${'abcdefgh'[at]},`.repeat(9)}]`)
@@ -55,7 +55,7 @@ t.test('YAML', async (t) => {
   ])
 })
 
-t.test('patches', async (t) => {
+t.test('the hints about patches work', async (t) => {
   const source = 'core/node/patch.ts'
   proveCommands(t, [
     file(
@@ -87,7 +87,7 @@ t.test('patches', async (t) => {
   ])
 })
 
-t.test('files of other programs', async (t) => {
+t.test('the hints about files of other programs work', async (t) => {
   const source = 'core/node/foreign_files.ts'
   proveCommands(t, [
     file(

@@ -26,7 +26,7 @@ const proofs: readonly AccountProof[] = [
     closed: '.converge/shop',
   },
   {
-    source: 'core/cli/inputs.ts',
+    source: 'core/cli/inputs/read_inputs.ts',
     hint: 'run as an account that may read it',
     words: 'render --role solr --prefix root --state-dir state --config-dir etc --json site.json',
     closed: 'site.json',

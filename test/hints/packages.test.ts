@@ -1,15 +1,17 @@
 /** Proves the hints about packages of the system: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
-import type { VirtualHost } from '../../core/host/virtual.ts'
+import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
+import { apt_repository } from '../../resources/packages/apt_repository.ts'
 import { package_ } from '../../resources/packages/package.ts'
 import { aptPrograms, givePackage, offerPackage, programs } from '../support/commands.ts'
-import { proveResources } from '../support/resource_proofs.ts'
+import { publicKey } from '../support/openpgp.ts'
+import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
 const commands = programs(aptPrograms)
 const ann = { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' }
 const offered = (host: VirtualHost) => offerPackage(host, 'hello', '2.10-3')
 
-t.test('the host', async (t) => {
+t.test('the hints about the host work', async (t) => {
   proveResources(t, [
     {
       source: 'resources/accounts/account_files.ts',
@@ -34,7 +36,7 @@ t.test('the host', async (t) => {
     },
     {
       source: 'resources/packages/dpkg.ts',
-      hint: 'install the packages with the package manager of this system, and remove package() from the recipe',
+      hint: 'install the packages with the package manager of this system, and remove packages() from the recipe',
       given: (host) => host.remove('/var/lib/dpkg/status'),
       broken: (r) => package_(r, { names: ['hello'] }),
       repaired: () => undefined,
@@ -56,7 +58,7 @@ const halfDone: typeof commands = (argv, options, host) => {
   return isBroken ? { status: 1, stderr: 'post-installation script failed' } : commands(argv, options, host)
 }
 
-t.test('packages', async (t) => {
+t.test('the hints about packages work', async (t) => {
   const source = 'resources/packages/package.ts'
   const hello = { names: ['hello'] }
   const version = { names: { hello: '2.10-3' } }
@@ -138,6 +140,42 @@ t.test('packages', async (t) => {
       given: offered,
       broken: (r) => package_(r, { names: ['zzzzzz'] }),
       repair: (host) => offerPackage(host, 'zzzzzz', '1'),
+    },
+  ])
+})
+
+t.test('the hints about repositories work', async (t) => {
+  const source = 'resources/packages/apt_repository.ts'
+  const commands: CommandHandler = ([program], _, host) =>
+    program === 'apt-get' && host.stat('/srv/offline') !== null ? { status: 100, stderr: 'E: offline' } : {}
+  const repository = { name: 'shop', uris: ['https://deb.example.com'], suites: ['stable'] }
+  const declaring =
+    (key: { content: string; fingerprints?: string[] }): Declare =>
+    (r) =>
+      apt_repository(r, { ...repository, key })
+  const repaired = declaring({ content: publicKey.text, fingerprints: [publicKey.fingerprint] })
+  proveResources(t, [
+    {
+      source,
+      hint: 'correct the property key: a key begins with -----BEGIN PGP PUBLIC KEY BLOCK-----, or is binary',
+      commands,
+      broken: declaring({ content: 'key.asc' }),
+      repaired,
+    },
+    {
+      source,
+      hint: 'compare the fingerprints with those that the repository publishes, and correct fingerprints',
+      commands,
+      broken: declaring({ content: publicKey.text, fingerprints: ['0'.repeat(40)] }),
+      repaired,
+    },
+    {
+      source,
+      hint: 'check the network, and correct uris, suites, components or the key, by what the output reports',
+      commands,
+      given: (host) => host.given('/srv/offline', ''),
+      broken: repaired,
+      repair: (host) => host.remove('/srv/offline'),
     },
   ])
 })

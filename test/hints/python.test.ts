@@ -43,7 +43,7 @@ const installModules = (host: VirtualHost, python = '/usr/bin/python3.11'): Virt
 /** Installs the packages python3 and python3-venv. */
 const whole = (host: VirtualHost): VirtualHost => installModules(debian(host))
 
-t.test('environments', async (t) => {
+t.test('the hints about environments work', async (t) => {
   const source = 'resources/python/virtualenv.ts'
   const made: Declare = (r) => virtualenv(r, { path })
   const kept: Declare = (r) => virtualenv(r, { path, newPython: 'keep' })
@@ -97,7 +97,7 @@ t.test('environments', async (t) => {
   ])
 })
 
-t.test('a Python of the system that was upgraded', async (t) => {
+t.test('the hints about a Python of the system that was upgraded work', async (t) => {
   const proof = {
     source: 'resources/python/virtualenv.ts',
     hint: 'set converge.python to python3.13, or python_major_version of the app to its version: the next deploy makes another environment with it',
@@ -114,7 +114,7 @@ t.test('a Python of the system that was upgraded', async (t) => {
   t.match(environments(), [/^env-python3-/, /^env-python3\.13-/])
 })
 
-t.test('a Python that cannot make environments', async (t) => {
+t.test('the hints about a Python that cannot create environments work', async (t) => {
   const source = 'resources/python/make_environment.ts'
   const own = '/opt/python/bin/python3.9'
   const withOwn: Declare = (r) => virtualenv(r, { path, python: own })
@@ -155,7 +155,7 @@ t.test('a Python that cannot make environments', async (t) => {
   ])
 })
 
-t.test('files that a killed build left', async (t) => {
+t.test('the hints about files that a killed build left work', async (t) => {
   const shared = '/srv/site/shared'
   const [wheel, note] = [`${shared}/downloads/dist/x.whl`, `${shared}/.converge-building.json`]
   const area = { shared, directory: '/srv/site/releases/000001-1a2b3c4d', user: 'deploy' }

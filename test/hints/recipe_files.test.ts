@@ -4,8 +4,11 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { packRecipes } from '../../core/load/pack.ts'
-import { loadPacked } from '../../core/load/packed.ts'
+import { loadPacked } from '../../core/load/packed_recipes.ts'
 import * as api from '../../recipes/api.ts'
+import { role as defineRole } from '../../recipes/role.ts'
+import { TestHost } from '../../recipes/testing/host.ts'
+import { converge } from '../../recipes/testing/role_run.ts'
 import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 import { type CommandProof, hintPattern, proveCalls, proveCommands } from '../support/proofs.ts'
@@ -23,7 +26,7 @@ const file = (source: string, hint: string, before: string, after = role): Comma
   changed: { 'recipes/web.ts': after },
 })
 
-t.test('compiler', async (t) => {
+t.test('the hints about the compiler work', async (t) => {
   const source = 'core/load/bundle.ts'
   proveCommands(t, [
     file(
@@ -86,11 +89,18 @@ t.test('compiler', async (t) => {
   })
 })
 
-t.test('roles', async (t) => {
+t.test('the hints about roles work', async (t) => {
   const source = 'core/load/recipes.ts'
   proveCommands(t, [
     file(source, "a recipe file exports one: export default role('name', { ... })", '', role),
     file(source, "export default role('name', { deploy(r, node) { ... } })", 'export default 1\n'),
+    {
+      source,
+      hint: 'name the directory with the recipe files: --recipes …',
+      broken: 'render --role web --prefix @/root --recipes @/site',
+      repaired: 'render --role web --prefix @/root --recipes @/site/recipes',
+      files: { 'site/converge.config.ts': "export default { recipes: './recipes' }\n", 'site/recipes/web.mjs': role },
+    },
     {
       source,
       hint: 'give one of them another name',
@@ -108,7 +118,7 @@ t.test('roles', async (t) => {
   ])
 })
 
-t.test('configurations', async (t) => {
+t.test('the hints about configurations work', async (t) => {
   const source = 'core/load/recipes.ts'
   const config = (before: string, after: string) => ({
     broken: 'render --role web --prefix @/root --config @/converge.config.ts',
@@ -154,7 +164,7 @@ t.test('configurations', async (t) => {
   })
 })
 
-t.test('packs', async (t) => {
+t.test('the hints about packs work', async (t) => {
   const place = new Sandbox(t)
   const own = role.replace('deploy() {}', 'deploy(r) { String(import.meta.url) }')
   place.write({
@@ -206,7 +216,7 @@ t.test('packs', async (t) => {
       repaired: () => pack('small'),
     },
     {
-      source: 'core/load/packed.ts',
+      source: 'core/load/packed_recipes.ts',
       hint: 'pack the recipes again, with the version that is to run them',
       broken: () => load('old'),
       repaired: async () => {
@@ -215,13 +225,217 @@ t.test('packs', async (t) => {
       },
     },
     {
-      source: 'core/load/packed.ts',
+      source: 'core/load/packed_recipes.ts',
       hint: 'pack and upload the recipes again; a pack must not be changed by hand',
       broken: () => load('changed'),
       repaired: async () => {
         await write('changed')
         load('changed')
       },
+    },
+  ])
+})
+
+t.test('the hints about attributes of recipes work', async (t) => {
+  const source = 'core/load/own_attributes.ts'
+  const define = (key: string, schema = 'z.object({})') => `import { defineAttributes, role, z } from 'converge-engine'
+defineAttributes('${key}', ${schema})
+export default role('web', { deploy() {} })
+`
+  const other = "import { defineAttributes, z } from 'converge-engine'\ndefineAttributes('web', z.object({}))\n"
+  proveCommands(t, [
+    file(source, "defineAttributes('my_app', z.object({ ... }))", define('my-app'), define('my_app')),
+    file(
+      source,
+      "import z from converge-engine, and write defineAttributes('web', z.object({ ... }))",
+      define('web', '{} as never'),
+      define('web'),
+    ),
+    file(source, 'choose another key', define('facts'), define('web')),
+    file(
+      source,
+      'choose another key; to set built-in attributes in a role, write role(name, { attributes: { ... } })',
+      define('haproxy'),
+      "import { role } from 'converge-engine'\nexport default role('web', { attributes: { haproxy: {} }, deploy() {} })",
+    ),
+    {
+      ...file(source, 'define each key once, and import the definition where it is needed', define('web')),
+      files: { 'recipes/attributes.ts': other, 'recipes/web.ts': define('web') },
+    },
+    {
+      source: 'core/node/problems.ts',
+      hint: 'the keys are: title',
+      broken: `${broken} --json @/site.json`,
+      files: {
+        'recipes/web.ts': define('web', 'z.strictObject({ title: z.string().optional() })'),
+        'site.json': '{"web": {"colour": "red"}}',
+      },
+      changed: { 'site.json': '{"web": {"title": "red"}}' },
+    },
+  ])
+})
+
+t.test('the hint about a data file works', async (t) => {
+  const read = (name: string) => `import { readData, role, z } from 'converge-engine'
+readData(import.meta.url, '${name}', z.unknown())
+export default role('web', { deploy() {} })
+`
+  proveCommands(t, [
+    {
+      ...file(
+        'recipes/data_file.ts',
+        'put the file beside the recipe that calls readData, or correct its name',
+        read('host.json'),
+        read('hosts.json'),
+      ),
+      changed: { 'recipes/web.ts': read('hosts.json'), 'recipes/hosts.json': '[]' },
+    },
+  ])
+})
+
+t.test('the hints about overrides work', async (t) => {
+  const source = 'core/compile/overrides.ts'
+  const override = (...calls: readonly string[]) => `import { file, role } from 'converge-engine'
+const base = role('base-web', { deploy(r) { file(r, { path: '/etc/web.conf', content: 'port = 80' }) } })
+export default role('web', { deploy(r) {
+  r.include(base, 'deploy')
+  ${calls.join('\n  ')}
+} })
+`
+  const right = override("r.override(file, '/etc/web.conf', { content: 'x' })")
+  proveCommands(t, [
+    file(
+      source,
+      'make all changes in one override',
+      override(
+        "r.override(file, '/etc/web.conf', { content: 'x' })",
+        "r.override(file, '/etc/web.conf', { mode: '0600' })",
+      ),
+      override("r.override(file, '/etc/web.conf', { content: 'x', mode: '0600' })"),
+    ),
+    file(
+      source,
+      'converge plan prints the resources with their keys; if a role declares it only for some hosts or events, override it there',
+      override("r.override(file, '/srv/shop/settings.ini', { content: 'x' })"),
+      right,
+    ),
+    file(
+      source,
+      'change other properties only; this one identifies the resource',
+      override("r.override(file, '/etc/web.conf', { path: '/etc/other.conf' })"),
+      right,
+    ),
+    file(
+      source,
+      "write r.override(template, '/etc/app.conf', { source: ... })",
+      override("r.override('file', '/etc/web.conf', { content: 'x' })"),
+      right,
+    ),
+  ])
+})
+
+t.test('the hints of converge test work', async (t) => {
+  const source = 'core/cli/commands/recipe_tests.ts'
+  const green = "import { test } from 'node:test'\ntest('green', () => undefined)\n"
+  proveCommands(t, [
+    {
+      source,
+      hint: 'write a test, such as test/motd.test.ts, or name the directory: converge test DIR',
+      broken: 'test @/my-recipes',
+      files: { 'my-recipes/web.ts': role },
+      changed: { 'my-recipes/test/motd.test.ts': green },
+    },
+    {
+      source,
+      hint: 'it is looked for in the working directory, …',
+      broken: 'test recipes-of-mine',
+      repaired: 'test my-recipes',
+      files: { 'my-recipes/web.test.ts': green },
+    },
+    {
+      source: 'core/load/bundle.ts',
+      hint: 'run this test with vitest: npx vitest',
+      broken: 'test @/my-recipes',
+      files: { 'my-recipes/web.test.ts': "import { test } from 'vitest'\ntest('green', () => undefined)\n" },
+      changed: { 'my-recipes/web.test.ts': green },
+    },
+  ])
+})
+
+t.test('the hints of a test host work', async (t) => {
+  const motd = defineRole('motd', {
+    deploy(r) {
+      api.execute(r, { name: 'compress', command: ['gzip', '/x'] })
+    },
+  })
+  await proveCalls(t, [
+    {
+      source: 'recipes/testing/host.ts',
+      hint: "script its answer: new TestHost({ commands: { 'gzip': {} } })",
+      broken: () => new TestHost().run(['gzip', '/x']),
+      repaired: () => converge(motd, { host: new TestHost({ commands: { gzip: {} } }) }),
+    },
+    {
+      source: 'recipes/testing/host.ts',
+      hint: "add it: new TestHost({ accounts: ['jane'], user: 'jane' })",
+      broken: () => new TestHost({ user: 'jane' }),
+      repaired: () => new TestHost({ accounts: ['jane'], user: 'jane' }),
+    },
+  ])
+})
+
+t.test('the hints of converge new work', async (t) => {
+  const source = 'core/cli/commands/scaffold.ts'
+  const recipes = { 'converge.config.ts': 'export default {}\n', 'recipes/.gitkeep': '' }
+  proveCommands(t, [
+    { source, hint: 'converge new recipes my-recipes', broken: 'new recipes', repaired: 'new recipes my-recipes' },
+    {
+      source,
+      hint: 'converge new role NAME',
+      broken: 'new role',
+      repaired: 'new role queue-worker',
+      files: recipes,
+    },
+    {
+      source,
+      hint: 'change to the directory of your recipes, or make one: converge new recipes my-recipes',
+      broken: 'new role queue-worker',
+      changed: recipes,
+    },
+    {
+      source,
+      hint: 'use lower-case letters, digits and "-", such as queue-worker',
+      broken: 'new role Queue_Worker',
+      repaired: 'new role queue-worker',
+      files: recipes,
+    },
+    {
+      source,
+      hint: 'choose another name; to extend a built-in role, see "Extend a built-in role" in docs/writing-recipes.md',
+      broken: 'new role frontend',
+      repaired: 'new role shop-frontend',
+      files: recipes,
+    },
+    {
+      source,
+      hint: 'use two or more lower-case letters, digits and "_", and no reserved word of TypeScript, such as login_banner',
+      broken: 'new resource class',
+      repaired: 'new resource login_banner',
+      files: recipes,
+    },
+    {
+      source,
+      hint: 'choose another name; converge resources file describes the built-in type',
+      broken: 'new resource file',
+      repaired: 'new resource own_file',
+      files: recipes,
+    },
+    {
+      source,
+      hint: 'choose another name, or move the file away: nothing is overwritten',
+      broken: 'new resource note',
+      repaired: 'new resource other_note',
+      files: { ...recipes, 'test/note.test.ts': '' },
     },
   ])
 })

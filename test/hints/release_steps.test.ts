@@ -22,7 +22,7 @@ const release = `${into}/000001-1a2b3c4d`
 const zeoConfig = `${release}/parts/zeoserver/etc/zeo.conf`
 const copied = { into, shared: '/srv/site/shared', current, repository: '/src/site', scmType: 'directory' as const }
 
-t.test('releases', async (t) => {
+t.test('the hints about releases work', async (t) => {
   const mounted = (host: VirtualHost): void => {
     for (const n of [1, 2, 3, 4])
       host
@@ -77,7 +77,7 @@ t.test('releases', async (t) => {
   ])
 })
 
-t.test('a release that failed its smoke test', async (t) => {
+t.test('the hints about a release that failed its smoke test work', async (t) => {
   const proof = {
     source: 'resources/releases/release_trial.ts',
     hint: 'deploy another commit or configuration; if the cause was elsewhere and is gone, add --retry-failed',

@@ -10,9 +10,9 @@ import { commitOfName } from '../../resources/git/resolve_revision.ts'
 import { nextId, type Release, rollbackTarget } from '../../resources/releases/releases.ts'
 import { proveCalls } from '../support/proofs.ts'
 
-t.test('releases', async (t) => {
+t.test('the hints about releases work', async (t) => {
   const source = 'resources/releases/releases.ts'
-  const release = (id: string) => ({ id, commit: id.slice(7), known: true, complete: true }) as unknown as Release
+  const release = (id: string) => ({ id, commit: id.slice(7), isManaged: true, complete: true }) as unknown as Release
   const releases = [release('000001-aaaaaaaa'), release('000002-aaaaaaab')]
   const host = new VirtualHost().given('/srv/releases/999999-aaaaaaaa', null)
   proveCalls(t, [
@@ -34,7 +34,7 @@ t.test('releases', async (t) => {
   ])
 })
 
-t.test('revisions', async (t) => {
+t.test('the hints about revisions work', async (t) => {
   const refs = new Map([
     ['refs/heads/v1', 'a'.repeat(40)],
     ['refs/tags/v1', 'b'.repeat(40)],
@@ -49,7 +49,7 @@ t.test('revisions', async (t) => {
   ])
 })
 
-t.test('roles and recipes', async (t) => {
+t.test('the hints about roles and recipes work', async (t) => {
   const source = 'core/compile/role.ts'
   const run = (deploy: (r: Recipe<unknown>) => unknown) =>
     compile([role<unknown>('test', { deploy: deploy as never })], ['deploy'], {})

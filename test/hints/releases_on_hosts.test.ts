@@ -8,7 +8,7 @@ import { type Release, rollbackTarget } from '../../resources/releases/releases.
 import { proveCalls } from '../support/proofs.ts'
 import { proveResources } from '../support/resource_proofs.ts'
 
-t.test('links and releases', async (t) => {
+t.test('the hints about links and releases work', async (t) => {
   proveResources(t, [
     {
       source: 'resources/files/symlink.ts',
@@ -54,10 +54,10 @@ t.test('links and releases', async (t) => {
   ])
 })
 
-t.test('rollbacks', async (t) => {
+t.test('the hints about rollbacks work', async (t) => {
   const source = 'resources/releases/releases.ts'
   const release = (id: string, complete: boolean) =>
-    ({ id, commit: id.slice(7), known: true, complete }) as unknown as Release
+    ({ id, commit: id.slice(7), isManaged: true, complete }) as unknown as Release
   const releases = [release('000001-aaaaaaaa', true), release('000002-bbbbbbbb', false)]
   proveCalls(t, [
     {
@@ -75,7 +75,7 @@ t.test('rollbacks', async (t) => {
   ])
 })
 
-t.test('templates', async (t) => {
+t.test('the hints about templates work', async (t) => {
   await prepareTemplates()
   const source = 'resources/files/render_template.ts'
   const render = (text: string) => renderTemplate({ path: '/srv/f', source: text, variables: { port: 80, body: 'x' } })
@@ -92,6 +92,12 @@ t.test('templates', async (t) => {
       hint: 'templates have no partials: pass the text as a variable',
       broken: () => render('{{> body}}'),
       repaired: () => render('{{body}}'),
+    },
+    {
+      source,
+      hint: 'correct the name, pass the value, or print it in a block that tests it: {{#if name}}',
+      broken: () => render('{{#with body as |text|}}{{text.title.first}}{{/with}}'),
+      repaired: () => render('{{#with body as |text|}}{{text}}{{/with}}'),
     },
   ])
 })

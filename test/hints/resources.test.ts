@@ -19,7 +19,7 @@ const move = (from: string) => (host: VirtualHost) => {
   host.rename(from, `${from}.old`)
 }
 
-t.test('directories', async (t) => {
+t.test('the hints about directories work', async (t) => {
   const source = 'resources/files/directory.ts'
   const broken: Declare = (r) => directory(r, { path: '/srv/d' })
   prove(t, [
@@ -49,7 +49,7 @@ t.test('directories', async (t) => {
   ])
 })
 
-t.test('files', async (t) => {
+t.test('the hints about files work', async (t) => {
   prove(t, [
     {
       source: 'resources/files/file.ts',
@@ -97,7 +97,7 @@ t.test('files', async (t) => {
   ])
 })
 
-t.test('cron', async (t) => {
+t.test('the hints about cron work', async (t) => {
   const source = 'resources/cron/cron.ts'
   const job = { name: 'job', schedule: '0 3 * * *', command: 'date' }
   const withCron = (host: VirtualHost) => {
@@ -118,7 +118,7 @@ t.test('cron', async (t) => {
   ])
 })
 
-t.test('accounts, commands and mounts', async (t) => {
+t.test('the hints about accounts, commands and mounts work', async (t) => {
   prove(t, [
     {
       source: 'resources/accounts/user.ts',
@@ -179,7 +179,7 @@ t.test('accounts, commands and mounts', async (t) => {
   ])
 })
 
-t.test('servers of a balancer', async (t) => {
+t.test('the hints about servers of a balancer work', async (t) => {
   const socket = '/run/haproxy.sock'
   const haproxy = new FakeHaproxy([{ at: socket, backends: { site: ['web1', 'web2'] } }])
   const supervisor = new FakeSupervisor({ running: ['zope'], programs: () => ({ port: 8081 }) })

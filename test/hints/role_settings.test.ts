@@ -6,7 +6,7 @@ import { HooksMachine } from '../support/hooks_machine.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { planned } from '../support/role_plans.ts'
 
-t.test('hooks', async (t) => {
+t.test('the hints about hooks work', async (t) => {
   const install = (interval: number) => () => new HooksMachine('other').run('hooks_install', { interval })
   proveCalls(t, [
     {
@@ -18,7 +18,32 @@ t.test('hooks', async (t) => {
   ])
 })
 
-t.test('the war of jetty-app', async (t) => {
+t.test('the hints about Redis and memcached work', async (t) => {
+  const hosts = { app2: { private_ip: '10.0.0.2', status: 'online' } }
+  const layers = { plone_instances: { instances: hosts } }
+  const on = (options: Parameters<typeof planned>[2] = {}) => {
+    const opsworks = { instance: { hostname: 'app1', private_ip: '10.0.0.1' }, layers }
+    return () =>
+      planned('broker', { opsworks, redis: { config: { requirepass: 'planted' } } }, { event: 'configure', ...options })
+  }
+  const system = 'recipes/packaged_service/role.ts'
+  proveCalls(t, [
+    {
+      source: system,
+      hint: 'run converge as root',
+      broken: on({ uid: 1000 }),
+      repaired: on(),
+    },
+    {
+      source: system,
+      hint: 'run converge as root, without --prefix',
+      broken: on({ root: false }),
+      repaired: on(),
+    },
+  ])
+})
+
+t.test('the hints about the war of jetty-app work', async (t) => {
   const source = 'recipes/jetty_app/role.ts'
   const deploy = (war: JsonObject) => () =>
     planned('jetty-app', {
@@ -43,7 +68,7 @@ t.test('the war of jetty-app', async (t) => {
   ])
 })
 
-t.test('sites of nginx', async (t) => {
+t.test('the hints about sites of nginx work', async (t) => {
   const source = 'recipes/web/names.ts'
   const scm = { repository: 'https://git.example.com/app.git' }
   const site = (php: JsonObject, host: VirtualHost) => () =>
@@ -82,7 +107,7 @@ t.test('sites of nginx', async (t) => {
   ])
 })
 
-t.test('a current release that converge did not make', async (t) => {
+t.test('the hints about a current release that converge did not create work', async (t) => {
   const app = '/srv/www/port_app'
   const release = `${app}/releases/000001-1a2b3c4d`
   const hosts = () => new VirtualHost().given('/srv/other/index.html', '')

@@ -35,7 +35,7 @@ function proveRollouts(t: Test, proofs: readonly RolloutProof[]): void {
 
 const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
 
-t.test('rollbacks', async (t) => {
+t.test('the hints about rollbacks work', async (t) => {
   const hint =
     "name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows the releases of each host"
   const source = 'core/fleet/planning/rollback_targets.ts'
@@ -55,11 +55,11 @@ t.test('rollbacks', async (t) => {
   ])
 })
 
-t.test('hosts that are down, and interrupted ones', async (t) => {
+t.test('the hints about hosts that are down or interrupted work', async (t) => {
   proveRollouts(t, [
     {
-      source: 'core/fleet/rollout/inspection.ts',
-      hint: 'add --down skip to continue without them',
+      source: 'core/fleet/rollout/connect_phase.ts',
+      hint: 'add --down skip to continue without …',
       hosts: { a: {}, b: { connects: 'refused' } },
       broken: { down: 'fail' },
       repaired: { down: 'skip' },
@@ -74,7 +74,7 @@ t.test('hosts that are down, and interrupted ones', async (t) => {
   ])
 })
 
-t.test('a branch whose repository cannot be asked', async (t) => {
+t.test('the hints about a branch with an unreachable repository work', async (t) => {
   const proof: Proof = {
     source: 'core/fleet/rollout/commits.ts',
     hint: 'make the repository reachable, or name the commit: --app … --revision …',
@@ -89,7 +89,7 @@ t.test('a branch whose repository cannot be asked', async (t) => {
   t.strictSame([after.refusal, after.report.outcome], [null, 'changed'], 'the rollout succeeds')
 })
 
-t.test('undeploy', async (t) => {
+t.test('the hints about undeploy work', async (t) => {
   proveRollouts(t, [
     {
       source: 'core/fleet/rollout/result.ts',
@@ -101,7 +101,7 @@ t.test('undeploy', async (t) => {
   ])
 })
 
-t.test('a host that takes no part and cannot be reached', async (t) => {
+t.test('the hints about an unreachable host outside the rollout work', async (t) => {
   const proof: Proof = {
     source: 'core/fleet/rollout/request.ts',
     hint: 'run converge stack configure when it can be reached',

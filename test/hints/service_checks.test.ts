@@ -25,7 +25,7 @@ async function listener(t: Test, port: number): Promise<ChildProcess> {
   return child
 }
 
-t.test('ports', async (t) => {
+t.test('the hints about ports work', async (t) => {
   if (!needs(t, ['proc'])) return
   const source = 'recipes/checks/ports.ts'
   const port = await freePort()
@@ -61,7 +61,7 @@ t.test('ports', async (t) => {
   ])
 })
 
-t.test('servers', async (t) => {
+t.test('the hints about servers work', async (t) => {
   const source = 'recipes/checks/servers.ts'
   const host: VirtualHost = new VirtualHost({
     commands: ([program, , name = '']) =>
@@ -97,7 +97,7 @@ t.test('servers', async (t) => {
   ])
 })
 
-t.test('supervisord', async (t) => {
+t.test('the hints about supervisord work', async (t) => {
   const host = await deployed()
   const at = {
     supervisor: { socket: '/var/run/supervisor.sock', confDir: '/etc/supervisor/conf.d' },
@@ -121,7 +121,7 @@ t.test('supervisord', async (t) => {
   ])
 })
 
-t.test('roles', async (t) => {
+t.test('the hints about roles work', async (t) => {
   const clients = (status: string) =>
     roleNode({
       opsworks: {

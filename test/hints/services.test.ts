@@ -10,6 +10,7 @@ import { smoke_test } from '../../resources/releases/smoke_test.ts'
 import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
+import { systemd_unit } from '../../resources/services/systemd_unit.ts'
 import { unit_command } from '../../resources/services/unit_command.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
@@ -28,7 +29,7 @@ const damaged = (host: VirtualHost): void => {
   host.given('/etc/web.conf', 'wrong')
 }
 
-t.test('services of the system', async (t) => {
+t.test('the hints about services of the system work', async (t) => {
   const source = 'resources/services/managers/system.ts'
   const unit = '/etc/systemd/system/web.service'
   /** A systemd with the units in /etc/systemd/system, where a link to /dev/null masks one. */
@@ -59,7 +60,7 @@ t.test('services of the system', async (t) => {
   const common = { commands: systemd, broken: web }
   const masked = {
     ...common,
-    source,
+    source: 'resources/services/managers/masked_unit.ts',
     hint: 'run systemctl unmask web.service, or set action to stopped',
     given: (host: VirtualHost) => booted(host).given(unit, { link: '/dev/null' }),
   }
@@ -67,14 +68,14 @@ t.test('services of the system', async (t) => {
     {
       ...common,
       source,
-      hint: 'declare its package with package() before the service, or correct the name of the service',
+      hint: 'declare its package with packages() before the service, or correct the name of the service',
       given: booted,
       repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n'),
     },
     {
       ...common,
       source,
-      hint: 'declare its package with package() before the service, or correct the name of the service',
+      hint: 'declare its package with packages() before the service, or correct the name of the service',
       given: (host) => booted(host).given(unit, '[Service]\nExecStart=/srv/web\n'),
       broken: (r) => service(r, { name: 'wbe' }),
       repaired: web,
@@ -82,7 +83,7 @@ t.test('services of the system', async (t) => {
     {
       ...common,
       source,
-      hint: 'declare its package with package() before the service, or correct the name of the service',
+      hint: 'declare its package with packages() before the service, or correct the name of the service',
       commands: initScripts,
       repair: (host) => host.given('/etc/init.d/web', '#!/bin/sh\n', '0755'),
     },
@@ -109,9 +110,9 @@ const setupInstalls: Declare = (r) =>
 const installsNode = (host: VirtualHost) => host.given('/usr/bin/node', '', '0755')
 const hasShell = (host: VirtualHost) => host.given('/usr/bin/sh', '', '0755')
 const runsShell: Declare = (r) => host_program(r, { program: 'sh', attribute: 'port_app.command' })
-t.test('what a package of the system brings', async (t) => {
+t.test('the hints about files of system packages work', async (t) => {
   const source = 'resources/services/unit_command.ts'
-  const hint = 'declare its package with package() before this, or correct the name of the unit'
+  const hint = 'declare its package with packages() before this, or correct the name of the unit'
   const command =
     (unit: string): Declare =>
     (r) =>
@@ -123,7 +124,7 @@ t.test('what a package of the system brings', async (t) => {
     { source, hint, given: installed, broken: command('vanish.service'), repaired: command('varnish.service') },
     {
       source: 'resources/packages/versioned_program.ts',
-      hint: 'run setup first, or declare its package with package() before this',
+      hint: 'run setup first, or declare its package with packages() before this',
       broken: (r) => versioned_program(r, { path: '/usr/sbin/php-fpm' }),
       repair: (host) => host.given('/usr/sbin/php-fpm8.4', '', '0755'),
     },
@@ -156,10 +157,14 @@ t.test('what a package of the system brings', async (t) => {
   ])
 })
 
-t.test('restarts and reloads', async (t) => {
+t.test('the hints about restarts and reloads work', async (t) => {
   let isHeld = true
   const held = new FakeSupervisor({
     running: ['web'],
+    programs: () => ({ port: 8081, holdsPort: isHeld ? 1e6 : 0 }),
+  })
+  const orphaned = new FakeSupervisor({
+    running: ['nginx'],
     programs: () => ({ port: 8081, holdsPort: isHeld ? 1e6 : 0 }),
   })
   const free = () => {
@@ -171,11 +176,11 @@ t.test('restarts and reloads', async (t) => {
       host.readText('/etc/web.conf') === 'wrong' ? { dies: { after: 1, as: 'FATAL' } } : { port: 8081 },
   })
   const restart =
-    (when: string): Declare =>
+    (when: string, name = 'web'): Declare =>
     (r) => {
       const changed = file(r, { path: '/srv/changed', content: when })
       service_restart(r, {
-        services: [{ name: 'web', ready: { port: 8081 } }],
+        services: [{ name, ready: { port: 8081 } }],
         provider,
         deadline: seconds(9),
         when: [changed],
@@ -189,6 +194,35 @@ t.test('restarts and reloads', async (t) => {
       host: { requests: held.requests },
       given: hasWeb,
       broken: restart('1'),
+      repair: free,
+    },
+    {
+      source: 'resources/services/restart/service_restarter.ts',
+      hint: 'end the workers of the nginx whose master process was killed: kill -QUIT …; then run again',
+      part: true,
+      host: { requests: orphaned.requests },
+      given: (host) => {
+        isHeld = true
+        host.given(`${confDir}/nginx.conf`, '[program:nginx]\ncommand=/usr/sbin/nginx\n')
+        // The worker 43 has a master process.
+        const processes = { 30: ['nginx: master process', 1], 43: ['nginx: worker process', 30], 44: ['sleep', 1] }
+        const orphans = { 41: ['nginx: worker process', 1], 42: ['nginx: worker process', 1] }
+        for (const [pid, [title, parent]] of Object.entries({ ...processes, ...orphans }))
+          host.given(`/proc/${pid}/cmdline`, `${title}`).given(`/proc/${pid}/stat`, `${pid} (nginx) S ${parent} 1`)
+      },
+      broken: restart('1', 'nginx'),
+      repair: free,
+    },
+    {
+      source: 'resources/services/restart/service_restarter.ts',
+      hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again",
+      part: true,
+      host: { requests: orphaned.requests },
+      given: (host) => {
+        isHeld = true
+        host.given(`${confDir}/nginx.conf`, '[program:nginx]\ncommand=/usr/sbin/nginx\n')
+      },
+      broken: restart('1', 'nginx'),
       repair: free,
     },
     {
@@ -222,7 +256,7 @@ t.test('restarts and reloads', async (t) => {
   ])
 })
 
-t.test('a server that is replaced on another port', async (t) => {
+t.test('the hints about a server that is replaced on another port work', async (t) => {
   let isStranger = true
   const supervisor = new FakeSupervisor({
     running: ['nginx'],
@@ -313,7 +347,7 @@ t.test('a server that is replaced on another port', async (t) => {
   ])
 })
 
-t.test('smoke tests', async (t) => {
+t.test('the hints about smoke tests work', async (t) => {
   const source = 'resources/releases/smoke_test.ts'
   const hint = 'correct the app and deploy again, or return to the previous release with converge rollback'
   const requests: VirtualOptions['requests'] = (_, host) => ({
@@ -351,6 +385,58 @@ t.test('smoke tests', async (t) => {
       broken: test('2'),
       repair: (host) => host.given('/srv/current', { link: '/srv/1' }),
       repaired: test('1'),
+    },
+  ])
+})
+
+t.test('the hints about units of the recipe work', async (t) => {
+  const source = 'resources/services/systemd_unit.ts'
+  const path = '/etc/systemd/system/shop.service'
+  const commands: CommandHandler = ([program, verb, ...words], _, host) => {
+    const file = words.at(-1) ?? ''
+    if (program === 'systemd-analyze' && host.readText(file)?.includes('Restrat'))
+      return { status: 1, stderr: `${file}:2: Unknown key 'Restrat' in section [Service], ignoring.` }
+    if (verb === 'enable') host.given('/etc/systemd/system/multi-user.target.wants/shop.service', { link: path })
+    return {}
+  }
+  const given = (host: VirtualHost) => host.given('/usr/bin/systemd-analyze', '').given('/etc/systemd/system', null)
+  const content = { Service: { ExecStart: '/srv/shop' } }
+  const unit: Declare = (r) => systemd_unit(r, { name: 'shop.service', content })
+  const common = { commands, given, broken: unit }
+  proveResources(t, [
+    {
+      ...common,
+      source,
+      hint: 'run systemctl unmask shop.service, or remove the unit from the recipe',
+      given: (host) => given(host).given(path, { link: '/dev/null' }),
+      repair: (host) => host.remove(path),
+    },
+    {
+      ...common,
+      source,
+      hint: 'add WantedBy=multi-user.target (for a timer timers.target, for a socket sockets.target) to [Install], or remove enabled',
+      broken: (r) => systemd_unit(r, { name: 'shop.service', content, enabled: true }),
+      repaired: (r) =>
+        systemd_unit(r, {
+          name: 'shop.service',
+          content: { ...content, Install: { WantedBy: 'multi-user.target' } },
+          enabled: true,
+        }),
+    },
+    {
+      ...common,
+      source,
+      hint: 'remove action from the unit, or declare it only on hosts with systemd',
+      broken: (r) => systemd_unit(r, { name: 'shop.service', content, action: 'running' }),
+      repaired: unit,
+    },
+    {
+      ...common,
+      source: 'resources/services/verify_unit.ts',
+      hint: 'correct the lines; if only a later version of systemd knows them, set verify to false',
+      broken: (r) => systemd_unit(r, { name: 'shop.service', content: { Service: { Restrat: true } } }),
+      repaired: (r) =>
+        systemd_unit(r, { name: 'shop.service', content: { Service: { Restrat: true } }, verify: false }),
     },
   ])
 })

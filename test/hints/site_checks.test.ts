@@ -67,7 +67,7 @@ function commit(place: Sandbox, files: Readonly<Record<string, string>>): void {
   git('commit', '--quiet', '-m', 'files')
 }
 
-t.test('buildout files of the repository', async (t) => {
+t.test('the hints about buildout files of the repository work', async (t) => {
   const source = 'recipes/plone/buildout_check.ts'
   const shared = '[buildout]\n[client]\nshared-blob = on\nblob-storage = var/blobs\n'
   const blobs =
@@ -121,7 +121,7 @@ t.test('buildout files of the repository', async (t) => {
   ])
 })
 
-t.test('Python', async (t) => {
+t.test('the hints about Python work', async (t) => {
   const source = 'recipes/plone/python_check.ts'
   const install =
     'install it by other means as /usr/local/bin/python9.9, or set converge.python to a Python of this host'
@@ -161,7 +161,7 @@ t.test('Python', async (t) => {
   ])
 })
 
-t.test('the app', async (t) => {
+t.test('the hints about the app work', async (t) => {
   const source = 'recipes/app/checks.ts'
   const create =
     'create it for deploy:www-data; where it is a directory, list it in deploy.plone_instances.create_dirs_before_symlink'

@@ -56,7 +56,7 @@ function proveSites(t: Test, proofs: readonly SiteProof[]): void {
 
 const app = (site: JsonObject): JsonObject => ({ deploy: { site } })
 
-t.test('attributes of a site', async (t) => {
+t.test('the hints about attributes of a site work', async (t) => {
   const source = 'recipes/plone/buildout_app.ts'
   proveSites(t, [
     {
@@ -77,12 +77,18 @@ t.test('attributes of a site', async (t) => {
     },
     {
       source: 'recipes/plone/site.ts',
-      hint: 'use letters, digits, dots, dashes and underscores, without a dot in front; the default is plone_instances',
+      hint: 'use at most 100 letters, digits, dots, dashes and underscores, without a dot in front; the default is plone_instances',
       broken: { plone_instances: { app_name: 'my site' } },
       repaired: { plone_instances: { app_name: 'site' } },
     },
     {
-      source: 'recipes/site/attribute_reader.ts',
+      source: 'recipes/plone/site.ts',
+      hint: 'set it to at most 57455 clients: a port above 65535 does not exist',
+      broken: { plone_instances: { instance_count: 60_000 } },
+      repaired: { plone_instances: { instance_count: 2 } },
+    },
+    {
+      source: 'recipes/site/attribute_writer.ts',
       hint: 'change the value, or have the app read it from a file',
       broken: app({ environment: { TOKEN: 'one\rtwo' } }),
       repaired: app({ environment: { TOKEN_FILE: '/etc/site/token' } }),
@@ -104,7 +110,7 @@ t.test('attributes of a site', async (t) => {
   ])
 })
 
-t.test('what a site needs of its host', async (t) => {
+t.test('the hints about requirements of a site work', async (t) => {
   const nfs = { plone_instances: { nfs_blobs: true } }
   const mount = (directory: string) => (host: FakeHost) =>
     void host.machine.given('/proc/self/mounts', `nas:/b ${directory} nfs4 rw 0 0\n`)
@@ -141,14 +147,14 @@ t.test('what a site needs of its host', async (t) => {
       repaired: { plone_blobs: { blob_dir: '/srv/blobs' } },
     },
     {
-      source: 'recipes/plone/python.ts',
+      source: 'recipes/plone/require_python.ts',
       hint: noPython,
       broken: python,
       repair: (host) => host.machine.given('/usr/local/bin/python2.7', '', '0755'),
       repaired: python,
     },
     {
-      source: 'recipes/plone/python.ts',
+      source: 'recipes/plone/require_python.ts',
       hint: noPython,
       given: (host) => void host.machine.given('/opt/python/bin/python2.7', '', '0755'),
       broken: python,
@@ -172,13 +178,13 @@ t.test('what a site needs of its host', async (t) => {
   ])
 })
 
-t.test('releases', async (t) => {
+t.test('the hints about releases work', async (t) => {
   const checkout = 'recipes/app/checkout.ts'
   const asRoot = 'give it an account of its own (deploy.site.user, default deploy), or set converge.allow_root to true'
   const migrating = 'set deploy.site.migrate_command, such as "bin/client1 run scripts/migrate.py"'
   const back = {
     source: 'recipes/app/rollback.ts',
-    hint: 'name another release with --to; converge releases lists them',
+    hint: 'name another release with --to; converge releases lists them, or converge stack log for the hosts of a stack',
   }
   proveSites(t, [
     {
@@ -201,7 +207,7 @@ t.test('releases', async (t) => {
     },
     {
       source: 'recipes/app/app.ts',
-      hint: 'use letters, digits, dots, dashes and underscores, without a dot in front',
+      hint: 'use at most 100 letters, digits, dots, dashes and underscores, without a dot in front',
       roles: ['port-app'],
       broken: { port_app: { app_name: '.site', command: 'serve %{port}' } },
       repaired: { port_app: { app_name: 'site', command: 'serve %{port}' } },

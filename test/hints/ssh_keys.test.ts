@@ -41,7 +41,7 @@ function place(t: Test) {
   return { home, known: join(home, '.ssh/known_hosts'), one: keyIn(home, 'one'), two: keyIn(home, 'two') }
 }
 
-t.test('configurations that are no files', async (t) => {
+t.test('the hints about configurations that are not files work', async (t) => {
   const home = scratch(t)
   proveCalls(t, [
     {
@@ -53,7 +53,7 @@ t.test('configurations that are no files', async (t) => {
   ])
 })
 
-t.test('keys of hosts', async (t) => {
+t.test('the hints about keys of hosts work', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/host_keys.ts'
   const unknown = place(t)
@@ -100,7 +100,7 @@ t.test('keys of hosts', async (t) => {
   ])
 })
 
-t.test('keys of hosts that do not exist yet', async (t) => {
+t.test('the hints about keys of hosts that do not exist yet work', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/new_host.ts'
   const { home, known, one } = place(t)
@@ -135,7 +135,7 @@ t.test('keys of hosts that do not exist yet', async (t) => {
   ])
 })
 
-t.test('keys of operators', async (t) => {
+t.test('the hints about keys of operators work', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/identities.ts'
   const { home, one } = place(t)

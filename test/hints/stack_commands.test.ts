@@ -17,7 +17,7 @@ const files = { 'stack.json': text() }
 /** The repaired command gets as far as the host, where no sshd listens. */
 const reaches = 'web1'
 
-t.test('which stack file', async (t) => {
+t.test('the hints about finding the stack file work', async (t) => {
   const source = 'core/cli/stack/inputs.ts'
   proveCommands(t, [
     {
@@ -60,7 +60,7 @@ t.test('which stack file', async (t) => {
   ])
 })
 
-t.test('hosts, layers and apps', async (t) => {
+t.test('the hints about hosts, layers and apps work', async (t) => {
   const source = 'core/cli/stack/select.ts'
   const deploying = text({
     layers: { app: { roles: ['zeo-server', 'zeo-client'] } },
@@ -100,7 +100,7 @@ t.test('hosts, layers and apps', async (t) => {
       reaches,
     },
     {
-      source: 'core/cli/stack/taking_part.ts',
+      source: 'core/cli/stack/participants.ts',
       hint: 'give one of their layers a role that deploys an app of the stack file; converge stack check prints what is missing',
       files,
       broken: 'stack deploy',
@@ -145,8 +145,8 @@ t.test('hosts, layers and apps', async (t) => {
   ])
 })
 
-t.test('runs and hooks', async (t) => {
-  const source = 'core/cli/stack/request.ts'
+t.test('the hints about runs and hooks work', async (t) => {
+  const source = 'core/cli/stack/rollout_request.ts'
   proveCommands(t, [
     {
       source,
@@ -166,15 +166,7 @@ t.test('runs and hooks', async (t) => {
     },
     { source, hint: 'there are: …', files, broken: 'stack run qqqqqqqq', repaired: 'stack run setup', reaches },
     {
-      source,
-      hint: 'for example --parallel 10',
-      files,
-      broken: 'stack run setup --parallel many',
-      repaired: 'stack run setup --parallel 10',
-      reaches,
-    },
-    {
-      source: 'core/fleet/planning/batches.ts',
+      source: 'core/fleet/planning/host_count.ts',
       hint: 'for example --batch 2 or --batch 25%',
       files,
       broken: 'stack run setup --batch none',
@@ -198,7 +190,7 @@ t.test('runs and hooks', async (t) => {
       reaches,
     },
     {
-      source: 'core/cli/parse.ts',
+      source: 'core/cli/command_line/parse.ts',
       hint: 'hosts are chosen by --host web1, --layer or --app',
       files,
       broken: 'stack configure web1',
@@ -206,7 +198,7 @@ t.test('runs and hooks', async (t) => {
       reaches,
     },
     {
-      source: 'core/cli/parse.ts',
+      source: 'core/cli/command_line/parse.ts',
       hint: 'converge stack check --help shows what there is',
       files,
       broken: 'stack check web1',

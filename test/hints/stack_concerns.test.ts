@@ -11,7 +11,7 @@ interface ConcernProof extends Proof {
   readonly repaired: object
 }
 
-const source = 'recipes/stack.ts'
+const source = 'recipes/stack_concerns.ts'
 const scm = { repository: '/srv/site.git' }
 const layers = {
   zeoserver: { roles: ['zeo-server'] },
@@ -49,19 +49,19 @@ const serves = (app_name: string) => json({ port_app: { app_name, command: 'serv
 
 const proofs: readonly ConcernProof[] = [
   {
-    source: 'core/cli/stack/compiled.ts',
+    source: 'core/cli/stack/compile_stack.ts',
     hint: 'add a layer with hosts to apps.docs.layers, set app_name of a role to docs, or remove the app',
     broken: docs({}),
     repaired: docs({ layers: ['frontend'] }),
   },
   {
-    source: 'core/cli/stack/compiled.ts',
+    source: 'core/cli/stack/compile_stack.ts',
     hint: 'add a layer with hosts to apps.docs.layers, set app_name of a role to docs, or remove the app',
     broken: docs({ layers: [] }),
     repaired: { ...docs({}), ...portApp, ...serves('docs') },
   },
   {
-    source: 'core/cli/stack/compiled.ts',
+    source: 'core/cli/stack/compile_stack.ts',
     hint: 'add a layer with hosts to apps.docs.layers, set app_name of a role to docs, or remove the app',
     broken: docs({ layers: [] }),
     repaired: {},

@@ -56,7 +56,7 @@ function prove(t: Test, proofs: readonly StackProof[]): void {
   }
 }
 
-t.test('a file that is no stack file', async (t) => {
+t.test('the hints about a file that is not a stack file work', async (t) => {
   prove(t, [
     {
       source: 'core/node/foreign_files.ts',
@@ -67,7 +67,20 @@ t.test('a file that is no stack file', async (t) => {
   ])
 })
 
-t.test('addresses', async (t) => {
+t.test('the hint about a file of attributes that is a text works', async (t) => {
+  const files = { 'own.yaml': '{ $file: text.yaml }\n', 'text.yaml': 'tmpdir: {}\n' }
+  prove(t, [
+    {
+      source: 'core/fleet/stack/custom_json.ts',
+      hint: 'name the file itself in the stack file, not a file that refers to it',
+      files,
+      broken: { custom_json: 'own.yaml' },
+      repaired: { custom_json: 'text.yaml' },
+    },
+  ])
+})
+
+t.test('the hints about addresses work', async (t) => {
   const source = 'core/fleet/stack/addresses.ts'
   const layers = { app: { roles: ['base'] }, db: { roles: ['base'] } }
   prove(t, [
@@ -116,7 +129,7 @@ t.test('addresses', async (t) => {
   ])
 })
 
-t.test('layers, hosts and apps', async (t) => {
+t.test('the hints about layers, hosts and apps work', async (t) => {
   const source = 'core/fleet/stack/checks.ts'
   prove(t, [
     { source, hint: 'there are: app', broken: web1({ layers: ['qqqqqqqq'] }), repaired: web1({ layers: ['app'] }) },
@@ -175,7 +188,7 @@ t.test('layers, hosts and apps', async (t) => {
   ])
 })
 
-t.test('keys and words', async (t) => {
+t.test('the hints about keys and words work', async (t) => {
   const source = 'core/fleet/stack/content.ts'
   prove(t, [
     {
@@ -190,17 +203,23 @@ t.test('keys and words', async (t) => {
       broken: { hosts: { web1: { address: '10.0.0.1', layers: ['app'], adress: '10.0.0.2' } } },
       repaired: web1({ address: '10.0.0.2' }),
     },
+    {
+      source: 'core/node/problems.ts',
+      hint: 'the keys are: name, region, layers, hosts, apps, custom_json, recipes, ssh, health, runtime, environments',
+      broken: { attributes: { shop: { colour: 'red' } } },
+      repaired: { custom_json: { shop: { colour: 'red' } } },
+    },
   ])
 })
 
-t.test('values from files and variables', async (t) => {
-  const source = 'core/fleet/stack/elsewhere.ts'
+t.test('the hints about values from files and variables work', async (t) => {
+  const source = 'core/fleet/stack/external_reference.ts'
   const password = (value: unknown) => ({ custom_json: { site: { password: value } } })
   const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
   prove(t, [
     {
       source,
-      hint: 'write an object with that one key and a text as its value',
+      hint: 'write one of {"$file": "PATH"}, {"$env": "NAME"}, {"$age": "FILE", "key": "NAME"}, {"$sops": "FILE", "key": "NAME"}, {"$command": ["PROGRAM", "ARGUMENT"]}',
       variables: [{ PASSWORD: 'secret' }, { PASSWORD: 'secret' }],
       broken: password({ $env: 'PASSWORD', $file: 'password' }),
       repaired: password({ $env: 'PASSWORD' }),
@@ -234,7 +253,7 @@ t.test('values from files and variables', async (t) => {
   ])
 })
 
-t.test('the file as a whole, and its environments', async (t) => {
+t.test('the hints about the whole file and its environments work', async (t) => {
   const source = 'core/fleet/stack/file.ts'
   const environments = { staging: web1({ address: '10.0.1.1' }) }
   const twice = `{"name": "shop", "layers": {"app": {}}, "hosts": {"web1": {"address": "10.0.0.9", "layers": ["app"]},`
@@ -262,7 +281,7 @@ t.test('the file as a whole, and its environments', async (t) => {
   ])
 })
 
-t.test('Node programs for hosts', async (t) => {
+t.test('the hints about Node programs for hosts work', async (t) => {
   const source = 'core/fleet/stack/runtimes.ts'
   const elf = Buffer.alloc(64)
   elf.write('\x7fELF\x02\x01\x01', 'latin1')
@@ -293,6 +312,19 @@ t.test('Node programs for hosts', async (t) => {
       broken: runtime('/usr/bin/ldd'),
       changed: make,
       repaired: runtime('node/bin/node'),
+    },
+  ])
+})
+
+t.test('the hint about what an environment removes works', async (t) => {
+  const remove = (hosts: object) => ({ ...web1({}), environments: { staging: { hosts } } })
+  prove(t, [
+    {
+      source: 'core/fleet/stack/file.ts',
+      hint: 'remove the key',
+      broken: remove({ database: null, db: { address: '10.0.0.2', layers: ['app'] } }),
+      repaired: remove({ db: { address: '10.0.0.2', layers: ['app'] } }),
+      environment: ['staging', 'staging'],
     },
   ])
 })

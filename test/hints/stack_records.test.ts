@@ -38,7 +38,7 @@ function recorded(t: Test): Record<string, string> {
   return { 'stack.json': JSON.stringify(stack), ...Object.fromEntries(files) }
 }
 
-t.test('records of deployments', async (t) => {
+t.test('the hints about records of deployments work', async (t) => {
   const source = 'core/cli/stack/records.ts'
   const files = recorded(t)
   proveCommands(t, [
@@ -65,7 +65,7 @@ t.test('records of deployments', async (t) => {
     },
     {
       source,
-      hint: 'converge stack log 1 shows what became of the others',
+      hint: 'converge stack log 1 shows the outcome of the others',
       files,
       broken: 'stack log last web2',
       repaired: 'stack log 1',
@@ -87,7 +87,7 @@ t.test('records of deployments', async (t) => {
   ])
 })
 
-t.test('the state of a stack', async (t) => {
+t.test('the hints about the state of a stack work', async (t) => {
   const source = 'core/fleet/records/stack_state.ts'
   const hint = 'repair it, or restore it from a copy; without the file every host counts as new until the next setup'
   const directory = scratch(t)

@@ -18,7 +18,7 @@ const hasWeb = (host: VirtualHost): void => {
   host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n').given('/srv/web', '#!/bin/sh\n', '0755')
 }
 
-t.test('the connection to supervisord', async (t) => {
+t.test('the hints about the connection to supervisord work', async (t) => {
   const source = 'resources/supervisor/client.ts'
   const stopped = new FakeSupervisor({ up: false })
   const upgraded = new FakeSupervisor({ stopped: ['web'] })
@@ -82,7 +82,7 @@ t.test('the connection to supervisord', async (t) => {
   ])
 })
 
-t.test('the faults that supervisord answers with', async (t) => {
+t.test('the hints about faults of supervisord work', async (t) => {
   const source = 'resources/supervisor/faults.ts'
   /** Finds the command of a program and opens its log, as supervisord does when it starts it. */
   const programs = (_: string, { config }: Taken, host: VirtualHost): Behaviour => {
@@ -199,7 +199,7 @@ t.test('the faults that supervisord answers with', async (t) => {
   ])
 })
 
-t.test('programs', async (t) => {
+t.test('the hints about programs work', async (t) => {
   const program: Declare = (r) => supervisor_program(r, { name: 'web', command: '/srv/web' })
   const foreign = (host: VirtualHost) => host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/other\n')
   const own = {

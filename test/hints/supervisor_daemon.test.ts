@@ -13,7 +13,7 @@ import { SupervisorReader } from '../../resources/supervisor/client.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { proveCalls } from '../support/proofs.ts'
 
-t.test('the configuration of supervisord', async (t) => {
+t.test('the hints about the configuration of supervisord work', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const directory = scratch(t)
   const [socket, config] = [`${directory}/s.sock`, `${directory}/s.conf`]
@@ -39,7 +39,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
       for (; state === null; state = await reader.getState()) await setTimeout(20)
       if (log === undefined) return state
       writeFileSync(`${directory}/web.log`, log)
-      return await reader.readProcessStdoutLog('web', 1)
+      return await reader.readProcessLog('Stdout', 'web', -1)
     } finally {
       daemon.kill()
       await ended

@@ -9,7 +9,7 @@ import { supervisord } from '../../resources/supervisor/supervisord.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
-t.test('supervisord', async (t) => {
+t.test('the hints about supervisord work', async (t) => {
   const source = 'resources/supervisor/supervisord.ts'
   const config = '/srv/site/supervisord.conf'
   const named = '/srv/site/supervisor.sock'

@@ -56,7 +56,7 @@ function prove(t: Test, proofs: readonly SystemProof[]): void {
     })
 }
 
-t.test('system calls', async (t) => {
+t.test('the hints about system calls work', async (t) => {
   const source = 'core/model/errors.ts'
   prove(t, [
     {
@@ -99,7 +99,7 @@ t.test('system calls', async (t) => {
   ])
 })
 
-t.test('open files', async (t) => {
+t.test('the hints about open files work', async (t) => {
   if (!needs(t, ['root'])) return
   const host = new LocalHost(scratch(t))
   const path = `${scratch(t)}/file`
@@ -135,7 +135,7 @@ t.test('open files', async (t) => {
   ])
 })
 
-t.test('files', async (t) => {
+t.test('the hints about files work', async (t) => {
   const base = scratch(t)
   const host = new LocalHost(`${base}/state`)
   const [pipe, large, utf16, latin] = ['pipe', 'large', 'utf16', 'latin'].map((name) => `${base}/${name}`) as [

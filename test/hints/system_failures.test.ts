@@ -21,7 +21,7 @@ end
 until [ -s port ]; do sleep 0.05; done
 port=$(cat port)`
 
-t.test('accounts and repositories', async (t) => {
+t.test('the hints about accounts and repositories work', async (t) => {
   proveShell(t, [
     {
       source,
@@ -59,7 +59,7 @@ t.test('accounts and repositories', async (t) => {
   ])
 })
 
-t.test('certificates', async (t) => {
+t.test('the hints about certificates work', async (t) => {
   proveShell(t, [
     {
       source,
@@ -89,7 +89,7 @@ t.test('certificates', async (t) => {
   ])
 })
 
-t.test('network', async (t) => {
+t.test('the hints about the network work', async (t) => {
   proveShell(t, [
     {
       source,
@@ -120,6 +120,19 @@ server.on('connect', (request, socket) => {
     },
     {
       source,
+      hint: "find it: ss -ltnp 'sport = :…'; end such workers with kill -QUIT PID, stop any other program, or set another port in the attributes",
+      needs: ['root', 'nginx'],
+      given: `port=$('${process.execPath}' -e 'const one = require("net").createServer().listen(0, () => { console.log(one.address().port); one.close() })' | head -n 1)
+printf 'pid %s/nginx.pid; error_log stderr; daemon on; events {} http { access_log off; server { listen 127.0.0.1:%s; } }' "$PWD" $port >nginx.conf
+chmod 711 . ; /usr/sbin/nginx -p "$PWD" -c "$PWD/nginx.conf"; kill -9 $(cat nginx.pid)`,
+      fails: '/usr/sbin/nginx -p "$PWD" -c "$PWD/nginx.conf"',
+      repair: `kill -QUIT $(ss -ltnp "sport = :$port" | grep -o 'pid=[0-9]*' | cut -d= -f2)
+while ss -ltn "sport = :$port" | grep -q LISTEN; do sleep 0.1; done`,
+      succeeds:
+        '/usr/sbin/nginx -p "$PWD" -c "$PWD/nginx.conf" && /usr/sbin/nginx -p "$PWD" -c "$PWD/nginx.conf" -s quit',
+    },
+    {
+      source,
       hint: 'find it: ss -ltnp; stop it, or set another port in the attributes',
       needs: ['root', 'python3'],
       given: serve(''),
@@ -129,7 +142,7 @@ server.on('connect', (request, socket) => {
   ])
 })
 
-t.test('disks, memory and limits', async (t) => {
+t.test('the hints about disks, memory and limits work', async (t) => {
   proveShell(t, [
     {
       source,

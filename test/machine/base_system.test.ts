@@ -23,7 +23,7 @@ converge setup --json /tmp/none.json
 told
 `
 
-t.test('updates that install themselves, on and off again', async (t) => {
+t.test('turns automatic updates on and off', async (t) => {
   if (!needs(t, systemCopyNeeds)) return
   const copy = systemCopy(t)
   const write = (name: string, json: object) => writeFileSync(`${copy.given}/${name}.json`, JSON.stringify(json))

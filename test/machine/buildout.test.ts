@@ -165,7 +165,7 @@ t.test('buildout', async (t) => {
   if (!needs(t, ['python3 venv', 'pip registry', ...(isRoot ? (['nobody'] as const) : [])])) return
   await environmentOf(t)
 
-  t.test('without a part', async (t) => {
+  t.test('builds without parts', async (t) => {
     const site = await siteOf(t)
     const directory = release(site, '1', 'build', config(''))
     const planned = await converge(planOf(site, directory), new VirtualHost({ base: site.host }), {
@@ -180,7 +180,7 @@ t.test('buildout', async (t) => {
     t.equal((await run(site, directory)).outcome, 'unchanged')
   })
 
-  t.test('with a recipe and an egg, its environment, and live output', async (t) => {
+  t.test('builds with a recipe and an egg, its environment, and live output', async (t) => {
     const site = await siteOf(t)
     const text = `${config('odd py')}[py]\nrecipe = zc.recipe.egg\neggs = tiny\ninterpreter = py\n`
     const directory = release(site, '1', 'build', text)
@@ -203,7 +203,7 @@ t.test('buildout', async (t) => {
     )
   })
 
-  t.test('one that fails shows its last lines; the next run tries again', async (t) => {
+  t.test('a failed build displays its last lines, and the next run retries', async (t) => {
     const site = await siteOf(t)
     const directory = release(site, '1', 'fail')
     const failure = failureOf(await run(site, directory))
@@ -219,7 +219,7 @@ t.test('buildout', async (t) => {
     t.equal((await run(site, directory)).outcome, 'unchanged')
   })
 
-  t.test('one that fails before it begins', brief, async (t) => {
+  t.test('reports a build that fails before it begins', brief, async (t) => {
     const site = await siteOf(t)
     t.match(failureOf(await run(site, release(site, '1', 'build', 'no section\n'))), { output: /no section/ })
     const missing = release(site, '2', 'build', `${config('x')}[x]\nrecipe = there.is.no.such.recipe\n`)
@@ -228,7 +228,7 @@ t.test('buildout', async (t) => {
     t.match(failureOf(await run(site, missing, { buildout: '/nowhere/bin/buildout' })), { code: 'NO_PROGRAM' })
   })
 
-  t.test('one that hangs is ended with all it has started', async (t) => {
+  t.test('a timeout ends a build with all its processes', async (t) => {
     const site = await siteOf(t)
     const directory = release(site, '1', 'hang')
     const began = performance.now()
@@ -243,7 +243,7 @@ t.test('buildout', async (t) => {
     t.strictSame(readdirSync(`${directory}/bin`), [], 'nor do its own parts stay')
   })
 
-  t.test('one whose run was killed: it ends too, and nothing of it is trusted', async (t) => {
+  t.test('after a killed run, the build ends, and nothing of it counts as complete', async (t) => {
     const site = await siteOf(t)
     const before = release(site, '0', 'build')
     t.strictSame(failureOf(await run(site, before)), undefined)
@@ -272,7 +272,7 @@ t.test('buildout', async (t) => {
     t.ok(existsSync(`${before}/bin/made`), 'the other release is as it was')
   })
 
-  t.test('two at once take turns', async (t) => {
+  t.test('two builds at the same time take turns', async (t) => {
     const site = await siteOf(t)
     const releases = ['1', '2', '3'].map((name) => release(site, name, 'build'))
     const reports = await Promise.all(releases.map((directory) => run(site, directory)))
@@ -283,14 +283,14 @@ t.test('buildout', async (t) => {
       t.equal(log[at]?.replace('start', 'end'), log[at + 1], 'one ends before the next starts')
   })
 
-  t.test('bootstrap comes first', brief, async (t) => {
+  t.test('runs bootstrap first', brief, async (t) => {
     const site = await siteOf(t)
     const directory = release(site, '1', 'build')
     t.strictSame(failureOf(await run(site, directory, { bootstrapParams: '-N' })), undefined)
     t.ok(existsSync(`${directory}/bin/buildout`))
   })
 
-  t.test('as root it is refused, unless that was asked for', async (t) => {
+  t.test('refuses to build as root without permission', async (t) => {
     if (!needs(t, ['root'])) return
     const site = await siteOf(t)
     const directory = release(site, '1', 'build')
@@ -303,7 +303,7 @@ t.test('buildout', async (t) => {
     t.strictSame(failureOf(await run(site, directory, { user: undefined, allowRoot: true })), undefined)
   })
 
-  t.test('what it shares cannot be written', async (t) => {
+  t.test('a build cannot write its shared files', async (t) => {
     const site = await siteOf(t)
     const directory = release(site, '1', 'build')
     spawnSync('chmod', ['0555', `${site.shared}/eggs`])
@@ -313,7 +313,7 @@ t.test('buildout', async (t) => {
   })
 })
 
-t.test('the same as an ordinary user', async (t) => {
+t.test('an ordinary user builds as well', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   sameAs(t, 'nobody', fileURLToPath(import.meta.url))
 })

@@ -65,7 +65,7 @@ const stack = (certbot_domains: readonly string[]) => ({
   certbot_domains,
 })
 
-t.test('from an authority, renewed, for one more name', async (t) => {
+t.test('gets a certificate, renews it, and adds a name', async (t) => {
   if (!needs(t, [...systemCopyNeeds, 'haproxy', 'varnishd', 'nginx', 'openssl', 'certbot', 'pebble'])) return
   const copy = systemCopy(t)
   const file = (name: string, content: string | object) =>
@@ -94,7 +94,7 @@ t.test('from an authority, renewed, for one more name', async (t) => {
   t.match(part('first'), /^200\n200\nissuer=CN = Pebble Intermediate/m)
   t.match(part('first'), /DNS:www\.example\.test, DNS:intranet\.example\.test|DNS:intranet.*, DNS:www/)
   t.match(part('second'), /nothing to do/)
-  t.match(part('renewed'), /another one is shown/, 'nginx takes it in by itself')
+  t.match(part('renewed'), /another one is shown/, 'nginx loads it automatically')
   t.match(part('more'), /DNS:more\.example\.test/)
   t.match(part('fewer'), /DNS:www\.example\.test/)
   t.notMatch(part('fewer'), /DNS:more/)

@@ -3,12 +3,12 @@ import t, { type Test } from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
 import { needs } from '../support/machine.ts'
 import { reservePorts } from '../support/waiting.ts'
+import * as machine from './deploy/bad_host.ts'
 import { environment } from './deploy/environment.ts'
 import * as failures from './deploy/failures.ts'
+import { moments } from './deploy/hooks.ts'
 import * as killed from './deploy/killed.ts'
 import * as lifecycle from './deploy/lifecycle.ts'
-import * as machine from './deploy/machine.ts'
-import { moments } from './deploy/moments.ts'
 import * as operating from './deploy/operating.ts'
 import { alive } from './deploy/steps.ts'
 
@@ -19,7 +19,7 @@ t.setTimeout(40 * minute)
 type Step = (t: Test, site: DeploySite) => Promise<void>
 
 const steps: readonly (readonly [string, Step])[] = [
-  ['a plan for a bare machine', lifecycle.barePlan],
+  ['plans for an empty host', lifecycle.barePlan],
   ['the first run, killed twice', killed.firstRun],
   ['the first run', lifecycle.firstRun],
   ['the second run does nothing', lifecycle.secondRun],
@@ -37,14 +37,14 @@ const steps: readonly (readonly [string, Step])[] = [
   ['a client that does not start', failures.brokenClient],
   ['a port that somebody else has', failures.takenPort],
   ['killed at any moment', killed.everywhere],
-  ['killed, then mended by the next run', killed.oneByOne],
+  ['the next run repairs what a killed run left', killed.oneByOne],
   ['two runs at once', killed.twoAtOnce],
   ['told to end in the middle of a build', killed.terminated],
   ['older releases are removed', machine.cleanedUp],
   ['no network', machine.offline],
   ['a full disk', machine.fullDisk],
   ['a directory nobody may write to', machine.readOnly],
-  ['a directory where the link to the release is to be', machine.realDirectory],
+  ['refuses a directory in place of the link to the release', machine.realDirectory],
   ['a clock that was set back', machine.clock],
   ['packing and backup', operating.jobs],
   ['stop, start, restart, shutdown', operating.services],

@@ -163,5 +163,5 @@ t.test('each distribution', async (t) => {
   for (const distribution of Object.values(distributions))
     await t.test(distribution.title, { timeout }, (t) => wholeLife(t, scene, distribution))
   const { debian13 } = distributions
-  await t.test(`${debian13.title} without systemd`, { timeout }, (t) => withoutSystemd(t, scene, debian13))
+  await t.test(`deploys on ${debian13.title} without systemd`, { timeout }, (t) => withoutSystemd(t, scene, debian13))
 })

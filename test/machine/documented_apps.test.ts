@@ -20,7 +20,7 @@ const server = `def app(environ, start_response):
     return [b'a blog']
 `
 
-t.test('gunicorn in a virtualenv that the build makes', async (t) => {
+t.test('deploys gunicorn in a virtualenv that the build creates', async (t) => {
   if (!needs(t, ['git', 'nginx', 'supervisord', 'python3 venv', 'pip registry'])) return
   const app = await WebApp.make(t, 'port-app', { port_app: documented('docs/port-swap.md > port-app > 3') })
   app.commit({ 'blog.py': server, 'requirements.txt': 'gunicorn==21.2.0\n' })

@@ -75,13 +75,13 @@ t.test('behind a balancer', async (t) => {
     return { load, report }
   }
 
-  await t.test('without draining requests fail: the visitors notice', async (t) => {
+  await t.test('without draining, requests fail', async (t) => {
     const { load } = await visited({}, { balancers: [] })
     t.ok(load.failed.length > 0, `${load.failed.length} of ${load.requests} failed`)
     await until(async () => (await balancer.servers()).every(({ up }) => up), 'all are up again')
   })
 
-  await t.test('one after the other: none fails, and all are new', async (t) => {
+  await t.test('one after the other: no request fails, and all clients are new', async (t) => {
     const before = await answers(site)
     const { load, report } = await visited()
     t.strictSame(failureOf(report), undefined)
@@ -92,14 +92,14 @@ t.test('behind a balancer', async (t) => {
     t.equal(told.filter((line) => line.startsWith('draining site/')).length, 3)
   })
 
-  await t.test('two at once', async (t) => {
+  await t.test('two at once: no request fails', async (t) => {
     const { load, report } = await visited({}, { maxUnavailable: 2 })
     t.strictSame(failureOf(report), undefined)
     noneFailed(t, load, 'two at once')
     t.equal(await balancer.states(), allReady)
   })
 
-  await t.test('visitors whom a cookie binds to a server', async (t) => {
+  await t.test('visitors with a cookie stay on their server until it drains', async (t) => {
     const { load, report } = await visited({}, { backend: 'sticky' }, balancer.stickyPort)
     t.strictSame(failureOf(report), undefined)
     t.strictSame(report.warnings, [])
@@ -125,7 +125,7 @@ t.test('behind a balancer', async (t) => {
       t.strictSame(checks, [], 'no claim is left')
     })
 
-  await t.test('a health path that answers 500 for a while', async (t) => {
+  await t.test('waits while a health path answers 500', async (t) => {
     const { load, report } = await visited({ c2: { BAD_FOR: '1' } })
     t.strictSame(failureOf(report), undefined)
     noneFailed(t, load, '500 for a while')
@@ -146,7 +146,7 @@ t.test('behind a balancer', async (t) => {
       /./,
     ],
   ] as const)
-    await t.test(`${what}: it stays drained, the roll stops, the site goes on`, async (t) => {
+    await t.test(`${what}: it stays drained, the restarts stop, the site still answers`, async (t) => {
       const old = await answers(site)
       const { load, report } = await visited({ c2: environment }, { deadline: seconds(8) })
       t.match(failureOf(report), { message, output })
@@ -156,11 +156,11 @@ t.test('behind a balancer', async (t) => {
       t.equal((await site.host.request({ port: site.ports[2] ?? 0 })).body, old[2])
       const mended = await visited()
       t.strictSame(failureOf(mended.report), undefined)
-      noneFailed(t, mended.load, 'the run that mends it')
+      noneFailed(t, mended.load, 'the run that repairs it')
       t.equal(await balancer.states(), allReady)
     })
 
-  await t.test('a port that is taken', async (t) => {
+  await t.test('reports a port that another program uses', async (t) => {
     t.strictSame(failureOf(await roll({ c1: { CLINGS: '4' } })), undefined)
     const { load, report } = await visited({}, { deadline: seconds(1) })
     t.match(failureOf(report), {
@@ -172,7 +172,7 @@ t.test('behind a balancer', async (t) => {
     t.equal(await balancer.states(), allReady)
   })
 
-  await t.test('what an operator has drained stays drained', async (t) => {
+  await t.test('a server that an operator drained stays drained', async (t) => {
     await balancer.tell('set server site/c3 state drain')
     const { load, report } = await visited()
     t.strictSame(failureOf(report), undefined)
@@ -185,7 +185,7 @@ t.test('behind a balancer', async (t) => {
     ['site', balancer.port],
     ['sticky', balancer.stickyPort],
   ] as const)
-    await t.test(`stopped on purpose in ${backend}: nobody notices, and whoever starts it has it back`, async (t) => {
+    await t.test(`a stop in ${backend} fails no request, and a start sets the server ready`, async (t) => {
       const kept = (action: 'running' | 'stopped') => (r: Recipe<unknown>) =>
         service(r, {
           name: 'c2',
@@ -212,7 +212,7 @@ t.test('behind a balancer', async (t) => {
       t.match(await seen(), { takesVisitors: true }, 'at once')
     })
 
-  await t.test('SIGKILL of the run between drain and ready: the next run brings the server back', async (t) => {
+  await t.test('SIGKILL of the run between drain and ready: the next run sets the server ready', async (t) => {
     await killedWhile(t, world, 'c1', async () => (await balancer.states()).startsWith('drain'))
     const pidOf = async (name: string) =>
       (await site.supervisor.fetchAllProcessInfo()).find((one) => one.name === name)?.pid ?? 0
@@ -223,7 +223,7 @@ t.test('behind a balancer', async (t) => {
     })
   })
 
-  await t.test('two balancers, one of them over TCP, and then one of them down', async (t) => {
+  await t.test('drains at two balancers, one of them over TCP, and at one after the other goes down', async (t) => {
     const other = await (await RealBalancer.of(t, site, 'other')).start()
     const tcp = { host: '127.0.0.1', port: balancer.runtimePort }
     const both = { balancers: [tcp, { socket: other.socket }] }

@@ -16,7 +16,7 @@ import { freePort, needs, scratch } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { planOf, run, siteOf } from './support/supervisor_site.ts'
 
-t.test('a program that was edited and updated by hand', async (t) => {
+t.test('repairs a program that was edited and updated by hand', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const site = await siteOf(t)
   const { confDir, socket, supervisor } = site
@@ -96,7 +96,7 @@ t.test('a program that was edited and updated by hand', async (t) => {
   await converged()
 })
 
-t.test('a site that was emptied, and nginx reloaded', async (t) => {
+t.test('repairs a site that was emptied, with nginx reloaded', async (t) => {
   if (!needs(t, ['nginx'])) return
   const [directory, port] = [scratch(t), await freePort()]
   const [main, sites] = [`${directory}/nginx.conf`, `${directory}/sites`]

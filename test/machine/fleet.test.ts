@@ -91,7 +91,7 @@ t.test('the hosts of a stack', async (t) => {
   // Some accounts have startup files that print text.
   two.write('/root/.bashrc', 'echo welcome\nprintf "a title without an end"\n')
 
-  await t.test('from nothing, and again', async (t) => {
+  await t.test('sets up empty hosts, and a second setup has nothing to do', async (t) => {
     const plan = await operator.run(['plan'])
     if (plan.status !== 0) t.comment(`${plan.stdout}${plan.stderr}`)
     t.match(plan, { status: 0, stdout: /3 would change/ })
@@ -123,7 +123,7 @@ t.test('the hosts of a stack', async (t) => {
   // The following tests depend on those above.
   if (!t.passing()) return
 
-  await t.test('what is secret stays so', async (t) => {
+  await t.test('no output contains secrets', async (t) => {
     const all = one.run(
       'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; done 2>/dev/null | tr "\\0" " " > /tmp/processes & sleep 5; kill %1',
     )
@@ -158,7 +158,7 @@ t.test('the hosts of a stack', async (t) => {
           t.notOk(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8').includes(text), entry.name)
   })
 
-  await t.test('a secret that was replaced shows neither here nor in the records', async (t) => {
+  await t.test('a replaced secret appears neither in the output nor in the records', async (t) => {
     operator.write({ greeting: 'good evening to all of you\n' })
     const seen = [
       await operator.run(['run', 'secret', '--dry-run', '--verbose']),
@@ -179,12 +179,12 @@ t.test('the hosts of a stack', async (t) => {
       )
   })
 
-  await t.test('a host that is cut off in the middle goes on, and tells the rest afterwards', async (t) => {
+  await t.test('a host that loses the connection finishes its run, and reports it later', async (t) => {
     const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output'])
     await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
     await one.linkDown()
     for (const host of hosts) release(host)
-    await until(() => one.exists('/srv/probe/done'), 'it has gone on without us')
+    await until(() => one.exists('/srv/probe/done'), 'it has continued without the operator')
     await run.until((event) => event.event === 'connection' && event.state === 'lost', 'the connection is lost')
     await one.linkUp()
     const { status, report, events } = await run.ended
@@ -197,7 +197,7 @@ t.test('the hosts of a stack', async (t) => {
     for (const host of hosts) await again(host)
   })
 
-  await t.test('a host that is killed in the middle', async (t) => {
+  await t.test('reports a host that is killed in the middle', async (t) => {
     const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output', '--reconnect', '3'])
     await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
     await two.stop()
@@ -215,59 +215,58 @@ t.test('the hosts of a stack', async (t) => {
       report: { hosts: [{ host: 'h1' }, { host: 'h2', outcome: 'skipped' }, { host: 'h3' }] },
     })
     await two.start()
+    t.match(await operator.run(['status']), { status: 1, stdout: /h2: behind: missed deployment/ })
     const late = await operator.run(['configure'])
     t.match(late, { status: 0, stdout: /the host missed deployment/ })
     release(two)
     t.match(await operator.json(['run', 'slow', '--host', 'h2']), { status: 0 })
     t.match(await operator.run(['configure']), { status: 0, stdout: /nothing to do/ })
+    t.match(await operator.run(['status']), { status: 0, stdout: /3 hosts: 3 reached$/m })
     for (const host of hosts) await again(host)
   })
 
-  await t.test('the operator is killed: the hosts go on, and nobody is kept out', async (t) => {
+  await t.test('after the operator is killed, hosts finish, and the lock is free', async (t) => {
     const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output'])
     await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
     run.kill('SIGKILL')
     await run.ended
     for (const host of hosts) release(host)
-    await until(() => hosts.every((host) => host.exists('/srv/probe/done')), 'they have gone on')
+    await until(() => hosts.every((host) => host.exists('/srv/probe/done')), 'they have continued')
     t.match(await operator.json(['configure']), { status: 0, report: { outcome: 'unchanged' } })
     for (const host of hosts) await again(host)
   })
 
-  await t.test(
-    'Ctrl-C: who is at work is waited for, nobody else is begun; twice: they end after the step at hand',
-    async (t) => {
-      const run = operator.start(['run', 'slow', '--batch', '1', '--json-output'])
-      await until(() => one.exists('/srv/probe/began'), 'the first one is at work')
-      run.kill('SIGINT')
-      await run.until((event) => event.event === 'warning' && /no further host/.test(event.message), 'it is told')
-      release(one)
-      const { status, report } = await run.ended
-      t.match({ status, outcome: report?.outcome }, { status: 1, outcome: 'interrupted' })
-      t.strictSame(
-        report?.hosts.map(({ outcome }) => outcome),
-        ['changed', 'untouched', 'untouched'],
-      )
-      await again(one)
-      const twice = operator.start(['run', 'slow', '--host', 'h1', '--json-output'])
-      await until(() => one.exists('/srv/probe/began'), 'it is at work')
-      twice.kill('SIGINT')
-      await twice.until((event) => event.event === 'warning', 'it is told')
-      // A second signal is not a duplicate of the first, however soon it arrives.
-      twice.kill('SIGTERM')
-      await twice.until((event) => event.event === 'warning' && /after the step/.test(event.message), 'and again')
-      await until(
-        async () => (await one.run("grep -c 'SIGINT' /var/lib/converge/fleet/runs/*/errors")).stdout.includes(':1'),
-        'the host has heard',
-      )
-      release(one)
-      t.match(await twice.ended, { status: 1 })
-      t.notOk(one.exists('/srv/probe/done'), 'the next step was not begun')
-      await again(one)
-    },
-  )
+  await t.test('Ctrl-C begins no further host, and a second one ends hosts after their step', async (t) => {
+    const run = operator.start(['run', 'slow', '--batch', '1', '--json-output'])
+    await until(() => one.exists('/srv/probe/began'), 'the first one is at work')
+    run.kill('SIGINT')
+    await run.until((event) => event.event === 'warning' && /no further host/.test(event.message), 'the warning')
+    release(one)
+    const { status, report } = await run.ended
+    t.match({ status, outcome: report?.outcome }, { status: 1, outcome: 'interrupted' })
+    t.strictSame(
+      report?.hosts.map(({ outcome }) => outcome),
+      ['changed', 'untouched', 'untouched'],
+    )
+    await again(one)
+    const twice = operator.start(['run', 'slow', '--host', 'h1', '--json-output'])
+    await until(() => one.exists('/srv/probe/began'), 'it is at work')
+    twice.kill('SIGINT')
+    await twice.until((event) => event.event === 'warning', 'the warning')
+    // A second signal is not a duplicate of the first, however soon it arrives.
+    twice.kill('SIGTERM')
+    await twice.until((event) => event.event === 'warning' && /the hosts end after/.test(event.message), 'and again')
+    await until(
+      async () => (await one.run("grep -c 'SIGINT' /var/lib/converge/fleet/runs/*/errors")).stdout.includes(':1'),
+      'the host has heard',
+    )
+    release(one)
+    t.match(await twice.ended, { status: 1 })
+    t.notOk(one.exists('/srv/probe/done'), 'the next step was not begun')
+    await again(one)
+  })
 
-  await t.test('two operators at once', async (t) => {
+  await t.test('refuses a second operator', async (t) => {
     const run = operator.start(['run', 'slow', '--json-output', '--host', 'h1'])
     await until(() => one.exists('/srv/probe/began'), 'the first one is at work')
     const other = new Operator(network, 'other', operator.directory)
@@ -280,7 +279,7 @@ t.test('the hosts of a stack', async (t) => {
     await again(one)
   })
 
-  await t.test('failures: as many as allowed; the others stay untouched', async (t) => {
+  await t.test('aborts after --max-failures, and leaves other hosts unchanged', async (t) => {
     one.write('/srv/probe/broken', '')
     const stopped = await operator.json(['run', 'fragile'])
     t.match(stopped, {
@@ -306,7 +305,7 @@ t.test('the hosts of a stack', async (t) => {
     for (const host of hosts) await host.run('rm /srv/probe/broken')
   })
 
-  await t.test('a full disk', async (t) => {
+  await t.test('reports a full disk', async (t) => {
     await three.fillDisk()
     const full = await operator.json(['run', 'configure', '--host', 'h3'])
     t.match(full, { status: 1 })
@@ -315,13 +314,13 @@ t.test('the hosts of a stack', async (t) => {
     t.match(await operator.json(['configure']), { status: 0 })
   })
 
-  await t.test('a slow link', async (t) => {
+  await t.test('works over a slow link', async (t) => {
     await one.slow({ delayMs: 100, lossPercent: 1 })
     t.match(await operator.json(['configure']), { status: 0, report: { outcome: 'unchanged' } })
     await one.slow(null)
   })
 
-  await t.test('a host that is not the one it was', async (t) => {
+  await t.test('refuses a host with another host key', async (t) => {
     await two.newHostKey()
     const wrong = await operator.json(['configure'])
     t.match(wrong, { status: 1, report: { stopped: /h2 cannot be used; nothing was changed/ } })

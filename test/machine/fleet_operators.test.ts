@@ -14,6 +14,7 @@ export default role('probe', {
   setup(r) { directory(r, { path: '/srv/probe' }) },
   configure(r) { file(r, { path: '/srv/probe/configured', content: 'yes\\n' }) },
   events: {
+    maintenance_on(r, node) { file(r, { path: '/srv/probe/closed', content: node.run.options.message + ' ' + node.run.by }) },
     slow(r) { execute(r, { command: 'touch /srv/probe/began; until [ -e /srv/probe/go ]; do sleep 0.05; done; test ! -e /srv/probe/broken' }) },
   },
 })
@@ -62,7 +63,7 @@ t.test('two operators', async (t) => {
   }
   const queued = ({ event }: { event: string }) => event === 'queued'
 
-  await t.test('the second one is refused, and leaves no record', async (t) => {
+  await t.test('refuses the second operator, without a record', async (t) => {
     const run = await working()
     const before = [records(first), records(apart)]
     const message = /^deployment 2 \(run slow by \S+ since \d{4}-\S+Z: new prices\) works on h1; nothing was begun$/
@@ -78,13 +79,48 @@ t.test('two operators', async (t) => {
     })
     t.match(errorIn(await beside.json(['configure', '--wait=1s'])), { message: /^after 1 s: deployment 2 / })
     t.match(await beside.json(['run', 'configure', '--host', 'h2']), { status: 0 }, 'other hosts are free')
-    t.match(await beside.run(['status']), { status: 0 })
+    const other = String.raw`deployment 2 \(run slow by \S+ since \S+: new prices\) works on h1`
+    t.match(await beside.run(['status']), { status: 0, stdout: new RegExp(`note: ${other}`) })
+    t.match(await apart.run(['status']), {
+      status: 0,
+      stdout: /^h1: locked by a rollout: \S+@\S+ since \S+ \(deployment 2: new prices\)$/m,
+    })
     t.strictSame([records(first).slice(0, 2), records(apart)], before)
     host.write('/srv/probe/go', '')
     t.match(await run.ended, { status: 0 })
   })
 
-  await t.test('with --wait each begins when the first one has ended', async (t) => {
+  await t.test('closes sites, locks deploys and checks hosts under the name of the operator', async (t) => {
+    const closed = await beside.run(['maintenance', 'on', '-m', "Back at nine o'clock."])
+    t.match(closed, { status: 0, stdout: 'h1, h2 (2 hosts)\n  closed for maintenance\n2 hosts: all succeeded\n' })
+    for (const one of hosts) t.match(one.read('/srv/probe/closed'), /^Back at nine o'clock\. \w+@[\w.-]+$/)
+    t.match(await beside.run(['maintenance', 'off']), { status: 2, stderr: /no role of h1, h2 has a maintenance page/ })
+
+    t.match(await first.run(['lock', '-m', 'release day', '--host', 'h1']), { status: 0, stdout: /deploys are locked/ })
+    t.match(JSON.parse(host.read('/var/lib/converge/deploy-lock.json')), {
+      by: /^\w+@/,
+      message: 'release day',
+    })
+    await host.run(`sed -i 's/"by":"[^"]*"/"by":"joe@elsewhere"/' /var/lib/converge/deploy-lock.json`)
+    const taken = await first.run(['lock', '-m', 'mine'])
+    t.match(taken, {
+      status: 1,
+      stdout: /^h2\n {2}deploys are locked\n! h1: exit status 1\n.*joe@elsewhere since .*release day/,
+    })
+    t.match(await first.run(['unlock']), {
+      status: 0,
+      stdout: 'h1, h2 (2 hosts)\n  lock removed\n2 hosts: all succeeded\n',
+    })
+
+    const doctor = await first.run(['doctor', '--verbose'])
+    t.match(doctor, { status: 0, stdout: /ok {7}disk space: / })
+    const json = await first.run(['doctor', '--host', 'h2', '--json-output'])
+    const done = json.stdout.split('\n').filter((line) => line.includes('"event":"done"'))
+    t.match(JSON.parse(done[0] ?? '{}'), { host: 'h2', status: 0, needs: [{ what: 'disk space', status: 'ok' }] })
+    t.notOk(done[0]?.includes('stdout'))
+  })
+
+  await t.test('with --wait, each begins after the first has ended', async (t) => {
     const run = await working()
     const waiting = beside.start(['configure', '--json-output', '--wait'])
     await waiting.until(queued, 'it waits')
@@ -102,7 +138,7 @@ t.test('two operators', async (t) => {
     t.match(await far.ended, { status: 0 })
   })
 
-  await t.test('Ctrl-C while it waits leaves nothing behind', async (t) => {
+  await t.test('Ctrl-C during --wait leaves nothing behind', async (t) => {
     const run = await working()
     const before = [records(first), records(apart)]
     for (const operator of [beside, apart]) {
@@ -119,7 +155,7 @@ t.test('two operators', async (t) => {
     t.match(await beside.json(['configure']), { status: 0 })
   })
 
-  await t.test('the first one fails, or is killed', async (t) => {
+  await t.test('the second continues after the first fails or is killed', async (t) => {
     for (const how of ['failed', 'died']) {
       const run = await working()
       const waiting = beside.start(['configure', '--json-output', '--wait'])

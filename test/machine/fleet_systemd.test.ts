@@ -59,7 +59,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
   const as = (stack: string, words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     operator.json([...words, '--stack', `${stack}.json`], env)
 
-  await t.test('who may not become root is told why', async (t) => {
+  await t.test('explains why an account cannot become root', async (t) => {
     t.match(failureOf(await as('plain', ['setup'])), {
       code: 'SUDO_REFUSED',
       message: /^sudo was refused: /,
@@ -75,7 +75,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.notOk(host.exists('/usr/local/lib/converge'))
   })
 
-  await t.test('what the stack file brings as Node has to be one', async (t) => {
+  await t.test('refuses a runtime that is not Node', async (t) => {
     operator.write({ 'other.json': { ...stackOf('free', 'first'), runtime: { [process.arch]: '/bin/true' } } })
     t.match(failureOf(await as('other', ['setup'])), {
       code: 'NO_RUNTIME',
@@ -85,7 +85,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.notOk(host.exists('/usr/local/lib/converge/node'))
   })
 
-  await t.test('with the password of sudo, and as an ordinary user below a prefix', async (t) => {
+  await t.test('works with a sudo password, and as an ordinary user below a prefix', async (t) => {
     const asked = await as('asked', ['run', 'setup'], { CONVERGE_SUDO_PASSWORD: password })
     t.match(asked, { status: 0, report: { outcome: 'changed' } })
     t.notOk(`${asked.stdout}${asked.stderr}`.includes(password))
@@ -109,13 +109,13 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
 
   if (!t.passing()) return
 
-  await t.test('hooks: what the last good rollout has told, by the Node of the stack', async (t) => {
+  await t.test('hooks run the stored command of the last rollout with the Node of the stack', async (t) => {
     const absent = await operator.run(['hooks', 'show', '--stack', 'free.json'])
     t.match(absent, { status: 1, stdout: /^self {2}absent {5}converge-setup.service$/m }, absent.stderr)
     const setup = await as('free', ['setup'])
     t.match(setup, { status: 0 })
     const { stdout } = await host.run('converge --version')
-    t.match(stdout, /^\d+\.\d+\.\d+/, 'whoever logs in finds the command')
+    t.match(stdout, /^\d+\.\d+\.\d+/, 'an operator who logs in finds the command')
     const look = await operator.run(['hooks', 'install', '--interval', '7s', '--dry-run', '--stack', 'free.json'])
     t.match(look, { status: 0, stdout: /OnUnitInactiveSec=7s/ }, look.stderr)
     t.equal((await operator.run(['hooks', 'show', '--stack', 'free.json'])).status, 1, 'it only looks')
@@ -134,12 +134,12 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
   const configure = () =>
     host.run('systemctl start converge-configure; journalctl --sync; journalctl -u converge-configure -o cat -n 5')
 
-  await t.test('a rollout is left alone, and what it did not finish is not taken up', async (t) => {
+  await t.test('hooks leave a rollout alone, and do not continue what it left', async (t) => {
     operator.write({ 'free.json': stackOf('free', 'second') })
     const run = operator.start(['run', 'slow', '--stack', 'free.json', '--json-output'])
     await until(() => host.exists('/srv/began'), 'the rollout is at work')
     const before = count(host, 'configure')
-    t.match(await configure(), { stdout: /left alone: a rollout is at work on it: / })
+    t.match(await configure(), { stdout: /left alone: a rollout has locked this host: / })
     t.equal(count(host, 'configure'), before)
     host.write('/srv/go', '')
     t.match(await run.ended, { status: 0 })
@@ -150,7 +150,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.match(events(host).at(-1), /^configure .* second$/)
   })
 
-  await t.test('a boot, and the end', async (t) => {
+  await t.test('runs at boot, and is removed at the end', async (t) => {
     const before = { setup: count(host, 'setup'), deploy: count(host, 'deploy') }
     await host.shutDown()
     t.match(events(host).at(-1), /^shutdown .* second$/, 'in order')

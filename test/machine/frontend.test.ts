@@ -17,9 +17,9 @@ import { service } from '../../resources/services/service.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
 import { reservePorts, until } from '../support/waiting.ts'
-import { ask } from './support/ask.ts'
 import { repairsLoadedDrift } from './support/frontend_drift.ts'
 import { frontendSite, visitors } from './support/frontend_site.ts'
+import { ask } from './support/visitor_request.ts'
 
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 const network = 'CONVERGE_TEST_NETWORK'
@@ -65,7 +65,7 @@ t.test('the front end', async (t) => {
   const { http, https, cache, balancer } = site.ports
   const seen = (path: string) => site.backends.flatMap((one) => one.seen).filter((asked) => asked.includes(path)).length
 
-  await t.test('from nothing', async (t) => {
+  await t.test('installs on an empty host', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['configure'], 'plan')), undefined, 'planned')
     t.strictSame(failureOf(await site.converge()), undefined, 'done')
     await until(async () => (await ask(http, '/ready')).status === 200, 'the site answers')
@@ -76,7 +76,7 @@ t.test('the front end', async (t) => {
     t.strictSame([failureOf(again), patchOf(again)], [undefined, []], 'a second run changes nothing')
   })
 
-  await t.test('pages of the anonymous are kept, those of the logged-in never', async (t) => {
+  await t.test('caches anonymous pages, and never those of users who are logged in', async (t) => {
     for (let times = 0; times < 3; times++) await ask(http, '/kept', { headers: { Cookie: '_ga=1; _pk=2' } })
     t.equal(seen('/kept'), 1)
     t.equal((await ask(http, '/kept')).headers['x-cache'], 'hit')
@@ -91,7 +91,7 @@ t.test('the front end', async (t) => {
     t.equal(seen('/own'), 6)
   })
 
-  await t.test('an error is never cached: the page is there for the next request', async (t) => {
+  await t.test('never caches an error: the next request gets the page', async (t) => {
     for (const status of [302, 400, 403, 404, 410, 429, 500, 502, 503])
       for (const query of ['', '?control=max-age%3D600', '?control=s-maxage%3D600']) {
         // The cache may store a redirect for as long as the site declares.
@@ -109,7 +109,7 @@ t.test('the front end', async (t) => {
     t.equal((await ask(http, '/made-404')).headers['x-cache'], 'hit', 'and the page is cached')
   })
 
-  await t.test('the error page of the cache itself is not cached either', async (t) => {
+  await t.test('does not cache the error page of the cache', async (t) => {
     const provider = { kind: 'supervisor' as const, socket: `${site.prefix}/var/run/supervisor.sock` }
     const switched = (action: 'running' | 'stopped') =>
       converge(
@@ -128,7 +128,7 @@ t.test('the front end', async (t) => {
     t.equal((await ask(http, '/down')).status, 200)
   })
 
-  await t.test('who may have a page thrown away', async (t) => {
+  await t.test('only allowed addresses may purge a page', async (t) => {
     const path = '/VirtualHostBase/http/www.example.com:80/Plone/VirtualHostRoot/old'
     await ask(cache, path)
     const asked = seen('/old')
@@ -141,38 +141,35 @@ t.test('the front end', async (t) => {
     t.equal(seen('/old'), asked + 1)
   })
 
-  await t.test(
-    'after a deploy the pages of the site are fetched again, those of other sites stay cached',
-    async (t) => {
-      const page = (site: string) => `/VirtualHostBase/http/www.example.com:80/${site}/VirtualHostRoot/new`
-      const [own, sub, others] = [page('Plone'), page('Plone/intranet'), page('Plone2')]
-      const all = ['/new', own, sub, others]
-      const cached = async () => {
-        const answers = await Promise.all(all.map((path) => ask(path === '/new' ? http : cache, path)))
-        return answers.map(({ headers }) => headers['x-cache'])
-      }
-      const ban = async (deployed: object, more = {}) =>
-        site.converge({ varnish_plone: { ban_on_deploy: true }, converge: { deployed }, ...more }, ['ban'])
-      await cached()
-      t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
-      const first = await ban({ site: { commit: 'c0ffee', deployment: '12' } })
-      t.strictSame(failureOf(first), undefined)
-      t.strictSame(await cached(), ['miss', 'miss', 'miss', 'hit'])
-      t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
-      t.strictSame(patchOf(await ban({ site: { commit: 'c0ffee', deployment: '12' } })), [], 'once for a deployment')
-      t.strictSame(patchOf(await ban({ site: { commit: 'c0ffee', deployment: null } })), [], 'and not without a switch')
-      t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
-      t.strictSame(
-        failureOf(await ban({}, { plone_instances: { site_id: '' } })),
-        undefined,
-        'by hand, the whole database',
-      )
-      t.strictSame(await cached(), ['miss', 'miss', 'miss', 'miss'])
-    },
-  )
+  await t.test('after a deploy, fetches the pages of the site again, and keeps those of other sites', async (t) => {
+    const page = (site: string) => `/VirtualHostBase/http/www.example.com:80/${site}/VirtualHostRoot/new`
+    const [own, sub, others] = [page('Plone'), page('Plone/intranet'), page('Plone2')]
+    const all = ['/new', own, sub, others]
+    const cached = async () => {
+      const answers = await Promise.all(all.map((path) => ask(path === '/new' ? http : cache, path)))
+      return answers.map(({ headers }) => headers['x-cache'])
+    }
+    const ban = async (deployed: object, more = {}) =>
+      site.converge({ varnish_plone: { ban_on_deploy: true }, converge: { deployed }, ...more }, ['ban'])
+    await cached()
+    t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
+    const first = await ban({ site: { commit: 'c0ffee', deployment: '12' } })
+    t.strictSame(failureOf(first), undefined)
+    t.strictSame(await cached(), ['miss', 'miss', 'miss', 'hit'])
+    t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
+    t.strictSame(patchOf(await ban({ site: { commit: 'c0ffee', deployment: '12' } })), [], 'once for a deployment')
+    t.strictSame(patchOf(await ban({ site: { commit: 'c0ffee', deployment: null } })), [], 'and not without a switch')
+    t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
+    t.strictSame(
+      failureOf(await ban({}, { plone_instances: { site_id: '' } })),
+      undefined,
+      'by hand, the whole database',
+    )
+    t.strictSame(await cached(), ['miss', 'miss', 'miss', 'miss'])
+  })
 
-  await t.test('the health gate of a rollout is not answered by the cache', async (t) => {
-    const check = { status: { min: 200, max: 399 }, command: undefined, directory: '/', environment: {} }
+  await t.test('the cache does not answer the health check of a rollout', async (t) => {
+    const check = { status: { min: 200, max: 399 }, command: undefined, directory: '/', environment: {}, successes: 10 }
     const pages = [{ url: `http://127.0.0.1:${http}/gate`, host: 'www.example.com', headers: {} }]
     await ask(http, '/gate', { headers: { Host: 'www.example.com' } })
     t.equal((await ask(http, '/gate', { headers: { Host: 'www.example.com' } })).headers['x-cache'], 'hit')
@@ -183,7 +180,7 @@ t.test('the front end', async (t) => {
     t.match(await checkHealth({ ...check, pages, deadlineSeconds: 1 }), { ok: true })
   })
 
-  await t.test('statistics with a password that nobody had to think up', async (t) => {
+  await t.test('protects the statistics page with a generated password', async (t) => {
     const file = `${site.prefix}/etc/haproxy/stats-password`
     const password = readFileSync(file, 'utf8').trim()
     t.equal(statSync(file).mode & 0o777, 0o600)
@@ -193,37 +190,40 @@ t.test('the front end', async (t) => {
     t.notOk(site.told.join('\n').includes(password), 'it is shown nowhere')
   })
 
-  await t.test('changed configuration is taken in without a lost request, and what was drained stays so', async (t) => {
-    const runtime = new BalancerClient(site.host, { socket: site.socket })
-    await runtime.drain({ name: 'plone_instances/b2-1', sticky: false })
-    const coming = visitors(http, 6)
-    const changed = {
-      // A host whose name does not resolve yet.
-      opsworks: { layers: { plone_instances: { instances: { b4: { private_dns_name: 'b4.nowhere.invalid' } } } } },
-      haproxy: { retries: 4 },
-      varnish_plone: { grace: 90 },
-      nginx_plone: { client_max_body_size: '64m', additional_config: 'add_header X-Site changed always;' },
-    }
-    await until(() => coming.count > 100, 'visitors come')
-    const report = await site.converge(changed)
-    const mark = coming.count
-    await until(() => coming.count > mark + 100, 'visitors go on coming')
-    t.strictSame(failureOf(report), undefined)
-    t.strictSame(await coming.home(), [], 'nobody was turned away')
-    t.equal(report.resources.filter(({ name }) => name.startsWith('service_reload')).length, 3)
-    const admin = (await runtime.servers()).map(({ name, admin }) => [name, admin])
-    t.strictSame(admin, [
-      ['plone_instances/b1-1', 'ready'],
-      ['plone_instances/b2-1', 'drain'],
-      ['plone_instances/b3-1', 'ready'],
-      ['plone_instances/b4-1', 'maint'],
-    ])
-    await runtime.ready('plone_instances/b2-1')
-    t.strictSame(patchOf(await site.converge(changed)), [])
-    t.strictSame(failureOf(await site.converge()), undefined, 'and back')
-  })
+  await t.test(
+    'reloads a changed configuration without a lost request, and drained servers stay drained',
+    async (t) => {
+      const runtime = new BalancerClient(site.host, { socket: site.socket })
+      await runtime.drain({ name: 'plone_instances/b2-1', sticky: false })
+      const coming = visitors(http, 6)
+      const changed = {
+        // A host whose name does not resolve yet.
+        opsworks: { layers: { plone_instances: { instances: { b4: { private_dns_name: 'b4.nowhere.invalid' } } } } },
+        haproxy: { retries: 4 },
+        varnish_plone: { grace: 90 },
+        nginx_plone: { client_max_body_size: '64m', additional_config: 'add_header X-Site changed always;' },
+      }
+      await until(() => coming.count > 100, 'visitors come')
+      const report = await site.converge(changed)
+      const mark = coming.count
+      await until(() => coming.count > mark + 100, 'more visitors arrive')
+      t.strictSame(failureOf(report), undefined)
+      t.strictSame(await coming.home(), [], 'nobody was turned away')
+      t.equal(report.resources.filter(({ name }) => name.startsWith('service_reload')).length, 3)
+      const admin = (await runtime.servers()).map(({ name, admin }) => [name, admin])
+      t.strictSame(admin, [
+        ['plone_instances/b1-1', 'ready'],
+        ['plone_instances/b2-1', 'drain'],
+        ['plone_instances/b3-1', 'ready'],
+        ['plone_instances/b4-1', 'maint'],
+      ])
+      await runtime.ready('plone_instances/b2-1')
+      t.strictSame(patchOf(await site.converge(changed)), [])
+      t.strictSame(failureOf(await site.converge()), undefined, 'and back')
+    },
+  )
 
-  await t.test('what its own program refuses is not taken, and the old goes on', async (t) => {
+  await t.test('keeps the current configuration if the program refuses the new one', async (t) => {
     const path = `${site.prefix}/etc/nginx/sites-available/instances`
     const before = readFileSync(path, 'utf8')
     t.match(failureOf(await site.converge({ nginx_plone: { additional_config: 'bogus on;' } })), {
@@ -236,10 +236,10 @@ t.test('the front end', async (t) => {
       output: /haproxy\.cfg:\d+\] : balance only supports/,
     })
     t.equal((await ask(http, '/still')).status, 200)
-    t.strictSame(patchOf(await site.converge()), [], 'nothing is left to mend')
+    t.strictSame(patchOf(await site.converge()), [], 'nothing is left to repair')
   })
 
-  await t.test('one that takes connections and answers nothing is not ready', async (t) => {
+  await t.test('a server that accepts connections and never answers is not ready', async (t) => {
     const names = ['frontend-haproxy', 'frontend-varnish']
     const reader = serviceReader(site.host, { kind: 'supervisor', socket: `${site.prefix}/var/run/supervisor.sock` })
     const masters = await Promise.all(names.map(async (name) => (await reader.freshStatus(name)).pid))
@@ -257,9 +257,9 @@ t.test('the front end', async (t) => {
     t.strictSame(patchOf(await site.converge()), [])
   })
 
-  await t.test('drift that somebody has loaded', (t) => repairsLoadedDrift(t, site))
+  await t.test('repairs a changed configuration that somebody has loaded', (t) => repairsLoadedDrift(t, site))
 
-  await t.test('the maintenance page', async (t) => {
+  await t.test('turns the maintenance page on and off', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['maintenance_on'])), undefined)
     for (const method of ['GET', 'POST'])
       t.match(await ask(http, '/any/page', { method }), {
@@ -275,7 +275,7 @@ t.test('the front end', async (t) => {
     t.equal((await ask(http, '/any/page')).status, 200)
   })
 
-  await t.test('TLS, and visitors who are led back to their client', async (t) => {
+  await t.test('serves TLS, and sticky sessions return visitors to their client', async (t) => {
     const made = selfSigned(t, 'www.example.com')
     const attributes = {
       plone_instances: { sticky_sessions: true, subsites: { 'intranet.example.com': 'intranet' } },
@@ -311,11 +311,11 @@ t.test('the front end', async (t) => {
 
     const other = selfSigned(t, 'www.example.com')
     const mixed = { ...attributes, deploy: { site: { ...attributes.deploy.site, ssl_certificate: other.certificate } } }
-    t.match(failureOf(await site.converge(mixed)), { code: 'CHECK_FAILED' }, 'key and certificate have to fit')
+    t.match(failureOf(await site.converge(mixed)), { code: 'CHECK_FAILED' }, 'key and certificate must match')
     t.equal((await get('/', 'www.example.com')).status, 200)
   })
 
-  await t.test('an app beside it, in the same nginx', async (t) => {
+  await t.test('serves another app in the same nginx', async (t) => {
     const beside = (own: object) => ({
       port_app: {
         app_name: 'shop',
@@ -341,7 +341,7 @@ t.test('the front end', async (t) => {
     t.match((await get('www.example.com')).body, /^b\d /)
   })
 
-  await t.test('stopped, started, taken away', async (t) => {
+  await t.test('stops, starts and removes the front end', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['stop'])), undefined)
     await t.rejects(ask(http, '/'))
     t.strictSame(failureOf(await site.converge({}, ['start'])), undefined)

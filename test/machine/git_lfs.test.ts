@@ -51,12 +51,12 @@ t.test('Git LFS from a repository on this host', async (t) => {
   t.ok(fs.existsSync(`${site.shared}/repo.git/lfs/objects`), 'all releases share one store')
   t.equal((await site.deploy({ repository: `file://${site.repository}` })).report.outcome, 'unchanged')
 
-  await t.test('given as a path, with settings of the repository that skip files', async (t) => {
+  await t.test('reads a path, and files that the settings of the repository skip', async (t) => {
     site.commit({ 'a.bin': `2${content}`, '.lfsconfig': '[lfs]\n\tfetchexclude = *.bin\n' })
     t.equal((await site.deploy()).failure, undefined)
     t.equal(read('a.bin'), `2${content}`)
   })
-  await t.test('files that the mirror has need no remote', async (t) => {
+  await t.test('needs no remote for files in the mirror', async (t) => {
     fs.renameSync(`${site.repository}/.git/lfs`, `${site.root}/lfs`)
     t.equal((await site.deploy({ inputs: { a: 'b' } })).failure, undefined)
     t.equal(read('a.bin'), `2${content}`)
@@ -72,7 +72,7 @@ t.test('Git LFS from a repository on this host', async (t) => {
     fs.rmSync(`${site.repository}/.git/lfs`, { recursive: true })
     fs.renameSync(`${site.root}/lfs`, `${site.repository}/.git/lfs`)
   })
-  await t.test('without git-lfs', async (t) => {
+  await t.test('reports missing git-lfs', async (t) => {
     const path = process.env.PATH
     t.teardown(() => {
       process.env.PATH = path
@@ -89,7 +89,7 @@ t.test('Git LFS from a repository on this host', async (t) => {
   })
 })
 
-t.test('Git LFS in a submodule', async (t) => {
+t.test('reads Git LFS in a submodule', async (t) => {
   if (!needs(t, ['git-lfs'])) return
   const site = new GitSite(t)
   const library = `${site.root}/library`
@@ -103,7 +103,7 @@ t.test('Git LFS in a submodule', async (t) => {
   t.equal(site.read(`${site.current}/lib/a.bin`), content)
 })
 
-t.test('Git LFS over http, with the login of the repository', async (t) => {
+t.test('reads Git LFS over http, with the login of the repository', async (t) => {
   if (!needs(t, ['git-lfs'])) return
   const site = lfsSite(t)
   site.commit({ '.gitattributes': attributes, 'a.bin': content })
@@ -145,7 +145,7 @@ t.test('Git LFS over http, with the login of the repository', async (t) => {
   t.notMatch(site.read(`${site.current}/.git/config`), 'pass-word-1')
 })
 
-t.test('other filters', async (t) => {
+t.test('reports other filters', async (t) => {
   const site = new GitSite(t)
   const [system, wrapper] = [`${site.root}/gitconfig`, `${site.root}/bin/git`]
   fs.writeFileSync(wrapper, site.read(wrapper).replace('\nexec ', `\nGIT_CONFIG_SYSTEM=${system} exec `))

@@ -38,7 +38,7 @@ const events = (host: TestHost) =>
   host.exists('/var/log/events') ? host.read('/var/log/events').trim().split('\n') : []
 const count = (host: TestHost, event: string) => events(host).filter((line) => line.startsWith(event)).length
 
-t.test('install, timer, reboot, shutdown, remove', async (t) => {
+t.test('installs hooks, runs them by timer, at reboot and shutdown, and removes them', async (t) => {
   if (!needs(t, systemdHostNeeds)) return
   const network = await testNetwork(t)
   const host = await network.systemdHost('self', { node: 'own', disk: 512 })
@@ -83,7 +83,7 @@ t.test('install, timer, reboot, shutdown, remove', async (t) => {
   t.strictSame(
     events(host).filter((line) => line.startsWith('setup')),
     ['setup starting'],
-    'before the machine counts as up',
+    'before the host counts as up',
   )
   t.match(await converge(host, 'hooks show'), { stdout: /converge-setup.service {2}has been done\n/ })
   t.match((await host.run('systemctl is-active site converge-shutdown.service')).stdout, 'active\nactive\n')

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
-import { seesMoments } from './support/moments.ts'
+import { seesMoments } from './support/deploy_phases.ts'
 import { WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -23,7 +23,7 @@ function war(t: Test, pages: Readonly<Record<string, string>>): Buffer {
   return fs.readFileSync(`${at}/app.war`)
 }
 
-t.test('a war in a file', async (t) => {
+t.test('deploys a war file', async (t) => {
   if (!needs(t, ['git', 'nginx', 'java', 'jetty9', 'zip', 'python3 venv', 'pip registry'])) return
   const file = `${scratch(t)}/app.war`
   const bring = (version: string, health: object = { 'health.html': 'fine' }) =>
@@ -41,7 +41,7 @@ t.test('a war in a file', async (t) => {
   t.strictSame(fs.readdirSync(`${app.directory}/webapps`), ['ROOT.war'])
   t.ok(fs.existsSync(`${app.directory}/run/start.d/converge.ini`))
 
-  await t.test('releases come and go while visitors ask', async (t) => {
+  await t.test('deploys releases while visitors make requests', async (t) => {
     const visitors = app.visitors(t)
     await until(() => visitors.count > 50, 'visitors are there')
     bring('two')
@@ -63,7 +63,7 @@ t.test('a war in a file', async (t) => {
   })
 })
 
-t.test('a war from a server, and one that a build makes', async (t) => {
+t.test('deploys a war from a server, and one that a build creates', async (t) => {
   if (!needs(t, ['git', 'nginx', 'java', 'jetty9', 'zip', 'python3 venv', 'pip registry'])) return
   const content = war(t, { 'index.html': 'fetched page' })
   const port = await freePort()

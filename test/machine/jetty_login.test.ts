@@ -41,7 +41,7 @@ function documented() {
   return { files, ini, health }
 }
 
-t.test('a war with a login', async (t) => {
+t.test('deploys a war with a login', async (t) => {
   if (!needs(t, ['git', 'nginx', 'java', 'jetty9', 'zip', 'python3 venv', 'pip registry'])) return
   const app = await WebApp.make(t, 'jetty-app', {
     jetty_app: { jvm_options: '-XX:TieredStopAtLevel=1 -Xmx64m', war: { file: war(t) } },

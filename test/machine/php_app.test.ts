@@ -5,7 +5,7 @@ import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
-import { seesMoments } from './support/moments.ts'
+import { seesMoments } from './support/deploy_phases.ts'
 import { inOrder, type Step, WebApp, type WebRun } from './support/web_app.ts'
 
 t.setTimeout(240_000)

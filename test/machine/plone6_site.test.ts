@@ -15,7 +15,7 @@ import { webProxy } from './support/web_proxy.ts'
 const blocks = allBlocks().filter(({ page }) => page === 'docs/plone-6.md')
 const block = (heading: string) => blocks.find((one) => one.heading === heading)?.text ?? ''
 
-t.test('the guide, from nothing to a rollback', async (t) => {
+t.test('follows the guide, from an empty host to a rollback', async (t) => {
   t.setTimeout(25 * 60_000)
   const programs = ['git', 'python3 venv', 'pip registry', 'supervisord', 'haproxy', 'varnishd', 'nginx'] as const
   if (!needs(t, [...systemdHostNeeds, ...programs])) return

@@ -7,7 +7,7 @@ import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
-import { seesMoments } from './support/moments.ts'
+import { seesMoments } from './support/deploy_phases.ts'
 import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -235,7 +235,7 @@ async function release(t: Test, app: WebApp): Promise<void> {
   t.ok((visitors.seen.get('one') ?? 0) > 100)
   t.strictSame(await app.up(), [`app-${app.ports[1]}`, 'nginx'], 'the old one is gone')
   const idle = fs.readFileSync(`${app.prefix}/etc/supervisor/conf.d/app-${app.ports[0]}.conf`, 'utf8')
-  t.match(idle, 'autostart=false', 'and stays so when the machine comes up')
+  t.match(idle, 'autostart=false', 'and stays so after a boot')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
 }
 

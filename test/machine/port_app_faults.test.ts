@@ -31,7 +31,7 @@ async function killed(t: Test, app: WebApp): Promise<void> {
   for (const at of ['starting', 'is current', 'waiting until port']) {
     app.commit({ VERSION: `five-${at.split(' ')[0]}` })
     const run = await app.run(['deploy'], { endsAt: at })
-    t.equal(run.report.outcome, 'failed', `cut short at: ${at}`)
+    t.equal(run.report.outcome, 'failed', `truncated at: ${at}`)
     await app.done(t, ['deploy'])
     t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
     t.match(await app.page(), { body: new RegExp(`^five-${at.split(' ')[0]} `) })

@@ -33,7 +33,7 @@ class Disk {
   }
 }
 
-t.test('a power cut at any git command of a first deploy', async (t) => {
+t.test('a power cut at any git command of a first deploy leaves no incomplete release', async (t) => {
   if (!needs(t, ['root', 'loop mount', 'python3'])) return
   const site = new GitSite(t)
   const disk = new Disk(`${site.root}/image`, `${site.root}/site`)

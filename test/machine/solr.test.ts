@@ -43,7 +43,7 @@ t.test('an index below the mount point of the platform', async (t) => {
     t.match(output, /nothing to do|0 changed|up to date/i)
   })
 
-  await t.test('a further release, and back', async (t) => {
+  await t.test('keeps it for another release, and after a rollback', async (t) => {
     site.commit()
     await site.done(t, ['deploy'], { roles, json: platform })
     await solr.add('2', 'Written by the second release')
@@ -52,7 +52,7 @@ t.test('an index below the mount point of the platform', async (t) => {
     t.strictSame(await solr.search('platform'), ['An index of the platform'])
   })
 
-  await t.test('an index at each place: refused, both are named', async (t) => {
+  await t.test('refuses an index at each place, and names both', async (t) => {
     await forgetAll(t, site)
     site.as('mkdir', '-p', usual)
     site.as('cp', '-a', `${mount}/.`, usual)

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t, { type Test } from 'tap'
 import type { Connection } from '../../core/fleet/ssh/connect.ts'
-import { runSimple } from '../../core/fleet/ssh/process.ts'
+import { runSimple } from '../../core/fleet/ssh/simple_command.ts'
 import { wireString } from '../../core/fleet/ssh/wire.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
@@ -28,7 +28,7 @@ async function acquainted(t: Test, options: Parameters<typeof operator>[1] = {},
 
 const said = (connection: Connection, command: string, input?: string) => runSimple(connection, command, { input })
 
-test('commands run, each with its status, its two outputs and its input', async (t) => {
+test('commands return their status, output and errors, and read their input', async (t) => {
   const { person, sshd } = await acquainted(t)
   const connection = await person.connector().connect(await person.target(sshd))
   t.same(await said(connection, 'cat; echo err >&2; exit 3', 'in'), { code: 3, stdout: 'in', stderr: 'err\n' })
@@ -67,7 +67,7 @@ function blocks(count: number) {
   return { stream, taken }
 }
 
-test('what goes in arrives whole, however long, and waits for a command that does not read', async (t) => {
+test('input of any length arrives complete, also at a command that does not read at once', async (t) => {
   const { person, sshd } = await acquainted(t)
   const connection = await person.connector().connect(await person.target(sshd))
   const all = Buffer.concat(Array(800).fill(block))
@@ -84,7 +84,7 @@ test('what goes in arrives whole, however long, and waits for a command that doe
   t.equal((await waiting).stdout, sum)
 })
 
-test('a command that ends early keeps nobody who writes to it waiting', async (t) => {
+test('a command that ends early does not block the writer of its input', async (t) => {
   const { person, sshd } = await acquainted(t)
   const connection = await person.connector().connect(await person.target(sshd))
   const { stream } = blocks(Number.POSITIVE_INFINITY)
@@ -103,7 +103,7 @@ test('a command that ends early keeps nobody who writes to it waiting', async (t
   await t.rejects(runSimple(connection, 'cat', { input: broken }), { message: 'the source is broken' })
 })
 
-test('keys: named ones, those of ssh_config, and the usual ones', async (t) => {
+test('uses the given keys, those of ssh_config, and the default ones', async (t) => {
   const { person, sshd } = await acquainted(t)
   const other = await newKey(join(person.home, 'other'))
   const connect = async (host = {}) => person.connector().connect(await person.target(sshd, host))
@@ -120,12 +120,12 @@ test('keys: named ones, those of ssh_config, and the usual ones', async (t) => {
   await t.rejects(connect(), { code: 'AUTH_FAILED', message: /nobody without a key.*besides: .*absent/ })
 })
 
-test('a key that cannot be read is an error before anything is sent', async (t) => {
+test('an unreadable key is an error before anything is sent', async (t) => {
   const person = await operator(t)
   const named = async (identity: string) => person.connector().connect(await person.target({ port: 1 }, { identity }))
   await t.rejects(named('~/absent'), { code: 'KEY_NOT_READABLE', usage: true, message: /absent: no such file/ })
   writeFileSync(join(person.home, 'text'), 'no key', { mode: 0o600 })
-  await t.rejects(named('~/text'), { code: 'KEY_NOT_READABLE', message: /text: is no private key/ })
+  await t.rejects(named('~/text'), { code: 'KEY_NOT_READABLE', message: /text: is not a private key/ })
   chmodSync(person.key.file, 0o644)
   const hint = `chmod 600 ${person.key.file}`
   await t.rejects(named(person.key.file), { code: 'KEY_NOT_READABLE', message: /others may read/, hint })
@@ -143,7 +143,7 @@ async function locked(t: Test, format: 'OpenSSH' | 'PEM', answers?: readonly str
   return { person, key, sshd, target: await person.target(sshd, { identity: key.file }) }
 }
 
-test('a passphrase is asked once for all connections, and only where the key would be taken', async (t) => {
+test('asks for a passphrase once for all connections, and only if the host accepts the key', async (t) => {
   for (const format of ['OpenSSH', 'PEM'] as const) {
     const { person, key, target } = await locked(t, format, ['wrong', 'two words'])
     const connector = person.connector()
@@ -162,7 +162,7 @@ test('a passphrase is asked once for all connections, and only where the key wou
   t.same(person.asked, [], 'a key the host does not take needs no passphrase')
 })
 
-test('without the passphrase: who could have been asked, and no word of what was typed', async (t) => {
+test('without the passphrase: names who could be asked, and prints nothing of the input', async (t) => {
   const nobody = await locked(t, 'OpenSSH')
   await t.rejects(nobody.person.connector().connect(nobody.target), {
     code: 'KEY_PASSPHRASE',
@@ -178,7 +178,7 @@ test('without the passphrase: who could have been asked, and no word of what was
   t.notMatch(JSON.stringify(error), /hunter/)
 })
 
-test('an agent signs, and which of its keys are shown is told by ssh_config', async (t) => {
+test('an agent signs with the keys that ssh_config selects', async (t) => {
   const socket = join(scratch(t), 'agent')
   const agent = spawn('env', ['-u', 'NODE_OPTIONS', 'ssh-agent', '-D', '-a', socket], { stdio: 'ignore' })
   t.teardown(() => agent.kill('SIGKILL'))
@@ -207,7 +207,7 @@ test('an agent signs, and which of its keys are shown is told by ssh_config', as
   t.ok(await connect())
 })
 
-test('an agent that is gone by the time it is to sign', async (t) => {
+test('reports an agent that ends before it signs', async (t) => {
   const socket = join(scratch(t), 'agent')
   const agent = spawn('env', ['-u', 'NODE_OPTIONS', 'ssh-agent', '-D', '-a', socket], { stdio: 'ignore' })
   t.teardown(() => agent.kill('SIGKILL'))
@@ -231,7 +231,7 @@ test('an agent that is gone by the time it is to sign', async (t) => {
   })
 })
 
-test('who lets nobody in by a key alone says so, and what to do', async (t) => {
+test('explains that a server requires more than a key', async (t) => {
   const person = await operator(t)
   const connect = async (...lines: string[]) => {
     const sshd = await ownSshd(t, { authorized: [person.key], lines })
@@ -251,7 +251,7 @@ test('who lets nobody in by a key alone says so, and what to do', async (t) => {
   })
 })
 
-test('keys that cannot be shown', async (t) => {
+test('reports keys that cannot be used', async (t) => {
   const person = await operator(t)
   const sshd = await ownSshd(t, { authorized: [] })
   person.knows(`${sshd.name} ${sshd.hostKey.line}`)
@@ -282,7 +282,7 @@ test('keys that cannot be shown', async (t) => {
   t.match(error.message, onToken)
 })
 
-test('keys of all types, from a file and from an agent', async (t) => {
+test('uses keys of all types, from a file and from an agent', async (t) => {
   const socket = join(scratch(t), 'agent')
   const agent = spawn('env', ['-u', 'NODE_OPTIONS', 'ssh-agent', '-D', '-a', socket], { stdio: 'ignore' })
   t.teardown(() => agent.kill('SIGKILL'))
@@ -300,7 +300,7 @@ test('keys of all types, from a file and from an agent', async (t) => {
   }
 })
 
-test('one connection to a jump host serves all hosts behind it, each with its own key checked', async (t) => {
+test('one connection to a jump host serves all hosts behind it, and checks each host key', async (t) => {
   const { person, sshd: gate } = await acquainted(t)
   const inner = await Promise.all([1, 2, 3].map(() => ownSshd(t, { authorized: [person.key] })))
   const known = [gate, ...inner].map(({ name, hostKey }) => `${name} ${hostKey.line}`)
@@ -346,7 +346,7 @@ function signal(sshd: OwnSshd, name: NodeJS.Signals): number[] {
   return sessions
 }
 
-test('a jump host whose connection is lost takes those behind it along, and is gone through again', async (t) => {
+test('a lost jump host takes its connections down, and the next connection restores it', async (t) => {
   const { person, sshd: gate } = await acquainted(t)
   const sshd = await ownSshd(t, { authorized: [person.key] })
   person.knows(...[gate, sshd].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
@@ -366,7 +366,7 @@ test('a jump host whose connection is lost takes those behind it along, and is g
   await until(() => gate.sessions().length === 0, 'the end of the connection that nobody goes through any more')
 })
 
-test('an sshd that is killed in the middle of a command', async (t) => {
+test('reports an sshd that is killed in the middle of a command', async (t) => {
   const { person, sshd } = await acquainted(t)
   const connection = await person.connector().connect(await person.target(sshd))
   const running = await connection.exec('echo begun; sleep 60')
@@ -380,7 +380,7 @@ test('an sshd that is killed in the middle of a command', async (t) => {
   await connection.close()
 })
 
-test('an sshd that has stopped is noticed by its silence, one that works silently is not', async (t) => {
+test('detects an sshd that has stopped, and accepts one that is silent', async (t) => {
   const { person, sshd } = await acquainted(t)
   const connector = person.connector({ keepalive: { interval: 0.5, count: 4 } })
   const connection = await connector.connect(await person.target(sshd))
@@ -413,7 +413,7 @@ async function slowWay(t: Test, to: number, rate: number): Promise<{ readonly po
   return { port }
 }
 
-test('a host on a slow link is not taken for a silent one, though its answers wait behind much else', async (t) => {
+test('does not mistake a host on a slow link for a silent one', async (t) => {
   const { person, sshd } = await acquainted(t)
   const slow = await slowWay(t, sshd.port, 150_000)
   person.knows(`[127.0.0.1]:${slow.port} ${sshd.hostKey.line}`)
@@ -422,7 +422,7 @@ test('a host on a slow link is not taken for a silent one, though its answers wa
   t.match(await said(connection, 'wc -c', 'x'.repeat(1_000_000)), { stdout: '1000000\n' })
 })
 
-test('nobody there: who was asked for, and why it may be', async (t) => {
+test('names the unreachable host, and likely reasons', async (t) => {
   const person = await operator(t)
   const connect = async (port: number, host = {}) =>
     person.connector({ connectTimeout: 1 }).connect(await person.target({ port }, host))
@@ -446,7 +446,7 @@ test('nobody there: who was asked for, and why it may be', async (t) => {
   }
 })
 
-test('an sshd that turns some away at first, as it does with too many, is asked again', async (t) => {
+test('retries when sshd refuses connections because it has too many', async (t) => {
   const { person, sshd } = await acquainted(t)
   let away = 0
   const server = createServer((socket) => {
@@ -466,7 +466,7 @@ test('an sshd that turns some away at first, as it does with too many, is asked 
   await connection.close()
 })
 
-test('a host that allows no more sessions says so', async (t) => {
+test('reports a host that allows no more sessions', async (t) => {
   const { person, sshd } = await acquainted(t, {}, ['MaxSessions 1'])
   const connection = await person.connector().connect(await person.target(sshd))
   const first = await connection.exec('read line')

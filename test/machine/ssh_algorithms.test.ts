@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runSimple } from '../../core/fleet/ssh/process.ts'
+import { runSimple } from '../../core/fleet/ssh/simple_command.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { operator, ownSshd } from './support/own_sshd.ts'
@@ -74,7 +74,7 @@ test('the error for a host without a common algorithm names both lists, and its 
   }
 })
 
-test('a host key that is signed with SHA-1 only', async (t) => {
+test('refuses a host key that is signed only with SHA-1', async (t) => {
   const { person, refusal, connect } = await fleet(t, 'rsa')
   const lines = ['HostKeyAlgorithms ssh-rsa']
   const error = await refusal(lines)
@@ -86,7 +86,7 @@ test('a host key that is signed with SHA-1 only', async (t) => {
   t.equal(await connect(lines), 'in\n')
 })
 
-test('what ssh2 has and is off by default connects: CBC ciphers as the last, others by ssh_config', async (t) => {
+test('connects with algorithms that are off by default: CBC ciphers last, others by ssh_config', async (t) => {
   const { person, refusal, connect } = await fleet(t)
   t.equal(await connect(['Ciphers aes256-cbc']), 'in\n')
   t.equal(await connect(['Ciphers aes128-cbc', 'Compression yes']), 'in\n')
@@ -96,7 +96,7 @@ test('what ssh2 has and is off by default connects: CBC ciphers as the last, oth
   t.equal(await connect([...lines, 'Compression yes']), 'in\n')
 })
 
-test('where ssh_config leaves too little, the error names its line', async (t) => {
+test('if ssh_config leaves no algorithm, the error names its line', async (t) => {
   const { person, refusal } = await fleet(t)
   person.config('Host *\n Ciphers aes128-ctr\n')
   const error = await refusal(['Ciphers aes256-ctr'])

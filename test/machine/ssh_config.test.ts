@@ -278,7 +278,7 @@ const files = fc.record({
   system: text(0, 3),
 })
 
-test('generated configurations are read as ssh -G reads them', async (t) => {
+test('reads generated configurations as ssh -G does', async (t) => {
   const home = scratch(t)
   let read = 0
   const property = fc.asyncProperty(files, fc.constantFrom(...hosts), async (all, host) => {
@@ -289,7 +289,7 @@ test('generated configurations are read as ssh -G reads them', async (t) => {
   t.ok(read > runs / 10, `${read} of ${runs} configurations are valid`)
 })
 
-test('one setting: what ssh refuses, converge refuses', async (t) => {
+test('refuses a setting that ssh refuses', async (t) => {
   const home = join(scratch(t), 'home')
   // The hosts of ProxyJump are checked only when converge connects to them.
   const property = fc.asyncProperty(

@@ -13,7 +13,7 @@ import { failureOf } from '../support/contract.ts'
 import { needs, sameAs, scratch } from '../support/machine.ts'
 import { brief, program, run, type Site, servers, siteOf } from './support/supervisor_site.ts'
 
-t.test('supervisord is started, and asked', async (t) => {
+t.test('starts supervisord, and queries it', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const site = await siteOf(t)
   t.equal(await site.supervisor.getState(), 'RUNNING')
@@ -38,7 +38,7 @@ t.test('supervisord is started, and asked', async (t) => {
   await t.rejects(other.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
 })
 
-t.test('a configuration supervisord refuses', async (t) => {
+t.test('reports a configuration that supervisord refuses', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const directory = scratch(t)
   writeFileSync(`${directory}/bad.conf`, '[supervisord]\nlogfile=/nowhere/at/all.log\n')
@@ -49,7 +49,7 @@ t.test('a configuration supervisord refuses', async (t) => {
   t.match(failureOf(report), { code: 'COMMAND_FAILED', output: /\/nowhere\/at\/all\.log/ })
 })
 
-t.test('what a program file says is what the program gets', async (t) => {
+t.test('a program gets what its file says', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const site = await siteOf(t)
   const { directory, confDir, socket } = site
@@ -154,7 +154,7 @@ t.test('an event listener receives events, and reaches the socket', brief, async
   t.match(seen(), /^TICK_5 .* RUNNING$/m)
 })
 
-t.test('supervisord is stopped with what it runs, however long that takes', brief, async (t) => {
+t.test('stops supervisord with its programs, however long that takes', brief, async (t) => {
   if (!needs(t, ['supervisord'])) return
   const site = await siteOf(t)
   const { config, socket } = site
@@ -170,7 +170,7 @@ t.test('supervisord is stopped with what it runs, however long that takes', brie
   t.equal(await site.supervisor.getState(), 'RUNNING')
 })
 
-t.test('a socket that is another account’s', async (t) => {
+t.test('refuses a socket of another account', async (t) => {
   if (!needs(t, ['root', 'supervisord', 'nobody'])) return
   const site = await siteOf(t)
   chmodSync(site.socket, 0o700)
@@ -184,7 +184,7 @@ t.test('a socket that is another account’s', async (t) => {
   t.match(`${stdout}${stderr}`, 'SUPERVISOR_DENIED run converge as root')
 })
 
-t.test('the same as an ordinary user', async (t) => {
+t.test('an ordinary user runs supervisord as well', async (t) => {
   if (!needs(t, ['root', 'supervisord', 'nobody'])) return
   sameAs(t, 'nobody', fileURLToPath(import.meta.url))
 })

@@ -49,7 +49,7 @@ for text in json.load(sys.stdin):
 json.dump(refused, sys.stdout)
 `
 
-t.test('cut off at each character', async (t) => {
+t.test('a file truncated at each character is repaired', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const texts = Array.from({ length: text.length + 1 }, (_, length) => text.slice(0, length))
   const python = spawnSync('/usr/bin/python3', ['-c', read], { input: JSON.stringify(texts), encoding: 'utf8' })

@@ -52,7 +52,7 @@ function comparable(text: string): string[] {
   )
 }
 
-t.test('a ZEO server and two clients of the account deploy', async (t) => {
+t.test('deploys a ZEO server and two clients of the account deploy', async (t) => {
   t.setTimeout(15 * 60_000)
   if (!needs(t, [...systemCopyNeeds, 'git', 'python3 venv', 'pip registry', 'apt'])) return
   await reservePorts(t)

@@ -16,9 +16,9 @@ const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.
 function setup(host: TestHost, body: string): Promise<Ended> {
   host.write(
     '/root/recipes/units.ts',
-    `import { cron, execute, file, role, seconds, service, service_reload, service_restart } from 'converge-engine'
+    `import { cron, execute, file, role, seconds, service, service_reload, service_restart, systemd_unit } from 'converge-engine'
 const unit = (r, name, text) => file(r, { path: '/etc/systemd/system/' + (name.includes('.') ? name : name + '.service'), content: text })
-const used = [cron, execute, seconds, service, service_reload, service_restart]
+const used = [cron, execute, seconds, service, service_reload, service_restart, systemd_unit]
 export default role('units', { setup(r) {
 ${body}
 } })
@@ -74,7 +74,7 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
   host.write('/usr/local/lib/teller.py', teller)
 
   const first = await setup(host, tellerRole('one', 'restart'))
-  t.match(first, { status: 0, stdout: /service teller enabled true, state running/ })
+  t.match(first, { status: 0, stdout: /service teller.*\n +state: +stopped -> running\n +enabled: +false -> true\n/ })
   t.equal(await property(host, 'teller', 'UnitFileState'), 'enabled')
   t.match(await setup(host, tellerRole('one', 'restart')), { status: 0, stdout: /nothing to do/ })
   const [, pid] = await tells()
@@ -90,7 +90,7 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
   t.match(
     (await host.run(`tr '\\0' '\\n' < /proc/${pidThree}/environ`)).stdout,
     /^MORE=yes$/m,
-    'systemd has read it anew',
+    'systemd has read it again',
   )
   t.equal(await property(host, 'teller', 'NeedDaemonReload'), 'no')
 
@@ -116,14 +116,20 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
   t.strictSame(await tells(), ['three', pidFour], 'the same process says something else')
   t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /nothing to do/ })
 
-  t.match(await setup(host, timer), { status: 0, stdout: /service tick.timer enabled true, state running/ })
+  t.match(await setup(host, timer), {
+    status: 0,
+    stdout: /service tick\.timer.*\n +state: +stopped -> running\n +enabled: +false -> true\n/,
+  })
   t.match(await setup(host, timer), { status: 0, stdout: /nothing to do/ })
   await host.run('rm -f /srv/ticked')
   await host.reboot()
   t.equal((await tells())[0], 'three', 'it started with the host')
   await until(() => host.exists('/srv/ticked'), 'so did the timer')
   const stopped = "for (const name of ['teller', 'tick.timer']) service(r, { name, action: 'stopped', enabled: false })"
-  t.match(await setup(host, stopped), { status: 0, stdout: /service teller enabled false, state stopped/ })
+  t.match(await setup(host, stopped), {
+    status: 0,
+    stdout: /service teller.*\n +state: +running -> stopped\n +enabled: +true -> false\n/,
+  })
   t.match(await setup(host, stopped), { status: 0, stdout: /nothing to do/ })
   await host.reboot()
   t.equal(await property(host, 'teller', 'ActiveState'), 'inactive', 'it did not start with the host')
@@ -150,7 +156,7 @@ async function failing(t: Test, host: TestHost): Promise<void> {
   })
   await until(async () => (await property(host, 'loop', 'SubState')) === 'failed', 'it was given up')
   host.write('/root/loop', '#!/bin/sh\nexec sleep 1000\n', 0o755)
-  t.match(await looping(), { status: 0, stdout: /service loop state running/ }, 'as soon as it is mended')
+  t.match(await looping(), { status: 0, stdout: /service loop state: \w+ -> running/ }, 'as soon as it is repaired')
 
   const silent = 'Type=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sh -c "echo waiting for ever; sleep 1000"'
   const slow = await unitWith('silent', silent, ', deadline: seconds(2)')
@@ -163,8 +169,73 @@ async function failing(t: Test, host: TestHost): Promise<void> {
   await host.run('ln -s /dev/null /etc/systemd/system/covered.service')
   t.match(await setup(host, "service(r, { name: 'covered' })"), {
     status: 1,
-    stdout: /Unit covered.service is masked.*systemctl unmask covered.service/s,
+    stdout: /covered.service is masked.*systemctl unmask covered.service/s,
   })
+}
+
+/** Declares a service, a timer with its service, and a socket with its service. */
+const declaredUnits = (word: string) => `
+  const install = (target) => ({ Install: { WantedBy: target } })
+  const own = systemd_unit(r, {
+    name: 'word.service',
+    content: { Service: { ExecStart: '/bin/sleep 1000', Environment: ['WORD=${word}', 'MORE=yes'] }, ...install('multi-user.target') },
+    enabled: true,
+    action: 'running',
+  })
+  service_restart(r, { services: [{ name: 'word' }], when: [own] })
+  systemd_unit(r, { name: 'tock.service', content: '[Service]\\nType=oneshot\\nExecStart=touch /srv/tocked' })
+  systemd_unit(r, {
+    name: 'tock.timer',
+    content: { Timer: { OnActiveSec: '1s', AccuracySec: '100ms' }, ...install('timers.target') },
+    enabled: true,
+    action: 'running',
+  })
+  systemd_unit(r, { name: 'echo@.service', content: { Service: { ExecStart: '/bin/cat', StandardInput: 'socket' } } })
+  systemd_unit(r, {
+    name: 'echo.socket',
+    content: { Socket: { ListenStream: 8311, Accept: true }, ...install('sockets.target') },
+    enabled: true,
+    action: 'running',
+  })
+`
+
+async function unitType(t: Test, host: TestHost): Promise<void> {
+  const units = ['word.service', 'tock.timer', 'echo.socket']
+  t.match(await setup(host, declaredUnits('one')), { status: 0, stdout: /systemd_unit word\.service/ })
+  t.match(await setup(host, declaredUnits('one')), { status: 0, stdout: /nothing to do/ })
+  for (const unit of units)
+    t.strictSame(
+      [await property(host, unit, 'ActiveState'), await property(host, unit, 'UnitFileState')],
+      ['active', 'enabled'],
+      unit,
+    )
+  await until(() => host.exists('/srv/tocked'), 'the timer has started its service')
+  const echo = `bash -c 'exec 3<>/dev/tcp/127.0.0.1/8311; echo back >&3; head -1 <&3'`
+  t.match(await host.run(echo), { stdout: 'back' }, 'the socket has started its service')
+
+  const pid = await property(host, 'word', 'MainPID')
+  t.match(await setup(host, declaredUnits('two')), { status: 0, stdout: /restart word/ })
+  const changed = await property(host, 'word', 'MainPID')
+  t.not(changed, pid)
+  t.match((await host.run(`tr '\\0' '\\n' < /proc/${changed}/environ`)).stdout, /^WORD=two\nMORE=yes$/m)
+
+  const wrong =
+    "systemd_unit(r, { name: 'word.service', content: { Service: { ExecStart: '/bin/true', Restrat: true } } })"
+  t.match(await setup(host, wrong), {
+    status: 1,
+    stdout: /systemd would not use all lines of word\.service.*word\.service:3: Unknown key.*'Restrat'/s,
+  })
+  t.equal(await property(host, 'word', 'NeedDaemonReload'), 'no', 'the file in use is unchanged')
+
+  const names = [...units, 'tock.service', 'echo@.service']
+  const removed = `for (const name of ${JSON.stringify(names)}) systemd_unit(r, { name, absent: true })`
+  t.match(await setup(host, removed), { status: 0, stdout: /systemd_unit word\.service/ })
+  t.match(await setup(host, removed), { status: 0, stdout: /nothing to do/ })
+  for (const unit of units) t.equal(await property(host, unit, 'LoadState'), 'not-found', unit)
+  const { stdout } = await host.run(
+    'find /etc/systemd/system -name "word*" -o -name "*tock*" -o -name "echo*" -o -name "*check*"',
+  )
+  t.equal(stdout, '', 'no file and no link is left')
 }
 
 const site = {
@@ -229,7 +300,10 @@ async function webServer(t: Test, host: TestHost): Promise<void> {
   const reloads = async (unit: string) =>
     Number((await host.run(`journalctl -u ${unit} --output cat | grep -c ^Reloading || true`)).stdout)
 
-  t.match(await run('setup'), { status: 0, stdout: /service supervisor enabled true, state running/ })
+  t.match(await run('setup'), {
+    status: 0,
+    stdout: /service supervisor.*\n +state: +\w+ -> running\n +enabled: +false -> true\n/,
+  })
   t.match((await run('deploy')).status, 0)
   t.match(await page('shop.test'), /^one /)
   t.match(await page('wiki.test'), /^one /)
@@ -284,9 +358,8 @@ t.test('a host with systemd', async (t) => {
   const network = await testNetwork(t)
   const host = await network.systemdHost('web1', { node: 'own' })
   installProgram(host)
-  await t.test('a unit of its own, started with the host, restarted and reloaded for what changed', (t) =>
-    ownUnit(t, host),
-  )
-  await t.test('units that do not come up, and why', (t) => failing(t, host))
-  await t.test('a web server with a server and a PHP app behind it', (t) => webServer(t, host))
+  await t.test('starts a unit with the host, and restarts or reloads it for changes', (t) => ownUnit(t, host))
+  await t.test('reports units that do not come up, with the reason', (t) => failing(t, host))
+  await t.test('writes, enables, starts and removes units of its own', (t) => unitType(t, host))
+  await t.test('serves a server and a PHP app behind nginx', (t) => webServer(t, host))
 })

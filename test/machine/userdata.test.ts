@@ -19,7 +19,7 @@ const hosts = {
   plain: { user: 'site', port: 22, prefix: '/home/site/all of it' },
 }
 
-t.test('boot, setup, hooks, and the next boot', async (t) => {
+t.test('boots, sets up, installs hooks, and boots again', async (t) => {
   if (!needs(t, [...systemdHostNeeds, 'sudo', 'crontab', 'cloud-init'])) return
   const network = await testNetwork(t)
   const operator = new Operator(network)

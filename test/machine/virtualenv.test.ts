@@ -23,7 +23,7 @@ function plan(props: Props) {
   return compile([role<unknown>('test', { deploy: (r) => void virtualenv(r, props) })], ['deploy'], {})
 }
 
-t.test('made, found right, moved to another version, and made anew where it was left half-way', async (t) => {
+t.test('creates an environment, accepts it, changes its version, and creates an incomplete one again', async (t) => {
   if (!needs(t, ['python3 venv', 'pip registry', ...(isRoot ? (['nobody'] as const) : [])])) return
   const directory = scratch(t)
   const home = directoryOf(directory, 'home', isRoot ? 'nobody' : undefined)
@@ -53,7 +53,7 @@ t.test('made, found right, moved to another version, and made anew where it was 
   }
   t.equal((await run()).outcome, 'unchanged')
 
-  t.test('another version', brief, async (t) => {
+  t.test('creates an environment for another version', brief, async (t) => {
     const report = await run('4.2')
     t.strictSame(failureOf(report), undefined)
     t.strictSame(patchOf(report), ['replace /packages/roman = "4.2"'])
@@ -61,7 +61,7 @@ t.test('made, found right, moved to another version, and made anew where it was 
     t.equal((await run('4.2.0')).outcome, 'unchanged', 'written otherwise')
   })
 
-  t.test('pip was killed half-way', async (t) => {
+  t.test('creates it again after pip was killed', async (t) => {
     writeFileSync(`${path}/.converge.json`, '{"python":null}\n')
     rmSync(`${path}/lib/python${version()}/site-packages/pip`, { recursive: true })
     t.strictSame(failureOf(await run()), undefined)
@@ -69,7 +69,7 @@ t.test('made, found right, moved to another version, and made anew where it was 
     t.equal((await run()).outcome, 'unchanged')
   })
 
-  t.test('a version that does not exist', brief, async (t) => {
+  t.test('reports a version that does not exist', brief, async (t) => {
     t.match(failureOf(await run('0.0.1')), {
       code: 'COMMAND_FAILED',
       output: /No matching distribution found for roman==0\.0\.1/,
@@ -77,7 +77,7 @@ t.test('made, found right, moved to another version, and made anew where it was 
     t.strictSame(failureOf(await run()), undefined, 'and it is whole again afterwards')
   })
 
-  t.test('its Python is gone', async (t) => {
+  t.test('creates it again if its Python is missing', async (t) => {
     rmSync(`${path}/bin/python`)
     t.match(patchOf(await run()), [/\/packages\/roman/, /\/kind = "environment"/])
     t.equal(imported(), 'IV\n')
@@ -87,7 +87,7 @@ t.test('made, found right, moved to another version, and made anew where it was 
   }
 })
 
-t.test('a Python without ensurepip', async (t) => {
+t.test('reports a Python without ensurepip', async (t) => {
   if (!needs(t, ['root', 'python3 venv'])) return
   const directory = scratch(t)
   // Simulates Debian's python3 without python3-venv, for one process only.
@@ -107,7 +107,7 @@ t.test('a Python without ensurepip', async (t) => {
   t.strictSame(failureOf(await make(python)), undefined, 'and where it is installed then, it is made')
 })
 
-t.test('the same as an ordinary user', async (t) => {
+t.test('an ordinary user creates environments as well', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   sameAs(t, 'nobody', fileURLToPath(import.meta.url))
 })

@@ -22,7 +22,7 @@ function python2(): string | undefined {
   ].find((path) => existsSync(path))
 }
 
-t.test('Python 2.7', async (t) => {
+t.test('creates an environment with Python 2.7', async (t) => {
   const python = python2()
   if (python === undefined) return t.pass('skipped', { skip: 'no Python 2.7 is installed here' })
   if (!needs(t, ['python3 venv', 'pip registry'])) return

@@ -7,7 +7,7 @@ import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 
-const inside = `# What converge installs is installed, and what it starts is its own to start.
+const inside = `# The packages are installed before, and converge starts their services.
 rm -f /usr/sbin/policy-rc.d
 converge() { node --import tsx recipes/converge.ts "$@" --role port-app,php-app --json /tmp/site.json; }
 page() { curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail -H "Host: $1" "http://127.0.0.1$2"; }
@@ -57,7 +57,7 @@ const site = {
   ),
 }
 
-t.test('a server and a PHP app on one host', async (t) => {
+t.test('deploys a server and a PHP app on one host', async (t) => {
   t.setTimeout(5 * 60_000)
   if (!needs(t, [...systemCopyNeeds, 'git', 'nginx', 'php-fpm', 'supervisord', 'apt'])) return
   const copy = systemCopy(t)

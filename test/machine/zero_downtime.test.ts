@@ -8,7 +8,7 @@ import { played, scenes, wholeSite } from '../support/downtime.ts'
 import { needs } from '../support/machine.ts'
 import { reservePorts } from '../support/waiting.ts'
 
-t.test('a site of three clients', async (t) => {
+t.test('updates a site of three clients without a failed request', async (t) => {
   t.setTimeout(20 * 60_000)
   if (!needs(t, ['git', 'python3 venv', 'pip registry', 'haproxy', 'varnishd', 'nginx', 'wrk'])) return
   await reservePorts(t)

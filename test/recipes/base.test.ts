@@ -4,8 +4,8 @@ import { attributeSchemas } from '../../attributes/index.ts'
 import { compile, defaultEvents } from '../../core/compile/compile.ts'
 import { lifecycleEvents } from '../../core/compile/role.ts'
 import { type Facts, neutralFacts } from '../../core/node/facts.ts'
-import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
 import base from '../../recipes/base/role.ts'
 import { recipeNode } from '../../recipes/node.ts'
 
@@ -15,16 +15,16 @@ function plan(
   events: readonly string[] = defaultEvents,
 ) {
   const built = buildNode({ layers: [objectLayer(attributes, 'test', 'deployment')], facts, schemas: attributeSchemas })
-  const run = { id: 'run', events, options: {}, host: null, by: 'test' }
+  const run = { id: 'run', events, options: {}, by: 'test' }
   const { resources, warnings } = compile([base], events, recipeNode(built, run))
   return { resources: resources.map(({ name, props }) => [name, props] as const), warnings }
 }
 
-t.test('nothing asked for is nothing done', async (t) => {
+t.test('declares nothing by default', async (t) => {
   t.strictSame(plan({}), { resources: [], warnings: [] })
 })
 
-t.test('packages in any version, or a given one', async (t) => {
+t.test('installs packages in any version, or in a given one', async (t) => {
   const { resources } = plan({ converge: { packages: ['zip', ['poppler-utils', '22.12*'], 'curl'] } })
   t.strictSame(resources, [
     ['package curl zip', { names: ['zip', 'curl'] }],
@@ -32,7 +32,7 @@ t.test('packages in any version, or a given one', async (t) => {
   ])
 })
 
-t.test('updates that install themselves', async (t) => {
+t.test('turns automatic updates on', async (t) => {
   const { resources } = plan({
     converge: { automatic_updates: true },
     apt: { unattended_upgrades: { mail: 'ops@example.com', package_blacklist: ['nginx', 'haproxy'] } },
@@ -58,27 +58,27 @@ t.test('updates that install themselves', async (t) => {
   t.equal(resources.length, 3)
 })
 
-t.test('switched off, the package is left as it is', async (t) => {
+t.test('turns automatic updates off, and leaves the package installed', async (t) => {
   const { resources } = plan({ converge: { automatic_updates: false } })
   t.match(resources, [['file /etc/apt/apt.conf.d/20auto-upgrades', { content: /Unattended-Upgrade "0";\n$/ }]])
   t.equal(resources.length, 1)
 })
 
-t.test('what apt would read as something else is refused', async (t) => {
+t.test('refuses values that apt would read differently', async (t) => {
   const attributes = { converge: { automatic_updates: true }, apt: { unattended_upgrades: { mail: 'a"; x "' } } }
   t.throws(() => plan(attributes), {
     message: /apt\.unattended_upgrades\.mail cannot be written: apt\.conf cannot hold a quote/,
   })
 })
 
-t.test('an ordinary user, or a prefix: a warning', async (t) => {
+t.test('warns an ordinary user, or a run with a prefix', async (t) => {
   const converge = { packages: ['zip'], automatic_updates: true }
   const told = [/^packages \(zip\) and automatic updates are left out: they need root and the whole system \(/]
   t.match(plan({ converge }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: told })
   t.match(plan({ converge: { ...converge, prefix: '/home/me' } }), { resources: [], warnings: told })
 })
 
-t.test('it has a part in all that is done with a host', async (t) => {
+t.test('takes part in setup, and declares nothing in other events', async (t) => {
   for (const event of lifecycleEvents.slice(1)) t.strictSame(plan({}, neutralFacts, [event]).resources, [])
   t.notOk(base.events.has('build'), 'but nothing to build: no host is asked for that which has no other role that does')
 })

@@ -4,7 +4,7 @@
 import t from 'tap'
 import { HooksMachine, hookOptions } from '../support/hooks_machine.ts'
 
-t.test('units: written, linked, started, and left alone the second time', async (t) => {
+t.test('writes, links and starts units, and leaves them unchanged the second time', async (t) => {
   const machine = new HooksMachine('systemd')
   const before = machine.host.changes.length
   const { report } = await machine.run('hooks_install', {}, 'plan')
@@ -38,7 +38,7 @@ t.test('units: written, linked, started, and left alone the second time', async 
   ])
 })
 
-t.test('what a unit calls, whatever is in the words', async (t) => {
+t.test('a unit calls the command whatever its words are', async (t) => {
   const machine = new HooksMachine('systemd')
   await machine.done(t, 'hooks_install')
   const quoted = '--role web --json "/etc/converge/a \\"site\\"$$x%%.json"'
@@ -56,7 +56,7 @@ t.test('what a unit calls, whatever is in the words', async (t) => {
   t.match(machine.unit('converge-configure.service'), 'KillMode=process', 'a supervisord that a run starts outlives it')
 })
 
-t.test('the program that a unit calls may have an odd path, of which systemd takes no program', async (t) => {
+t.test('a unit calls a program whose path systemd would refuse', async (t) => {
   const machine = new HooksMachine('systemd')
   const program = ['/opt/a $b%c"d/run', '$HOME', '']
   await machine.done(t, 'hooks_install', { commands: { setup: program, configure: program, shutdown: program } })
@@ -64,7 +64,7 @@ t.test('the program that a unit calls may have an odd path, of which systemd tak
   t.match(machine.unit('converge-configure.service'), `ExecStart=/bin/sh -c "exec \\"$$0\\" \\"$$@\\"" ${words}\n`)
 })
 
-t.test('a host that had the other scheduler before is not called twice', async (t) => {
+t.test('replaces the other scheduler of the host', async (t) => {
   const machine = new HooksMachine('other')
   await machine.done(t, 'hooks_install')
   machine.init = 'systemd'
@@ -77,7 +77,7 @@ t.test('a host that had the other scheduler before is not called twice', async (
   t.equal(machine.host.list('/etc/cron.d').length, 2)
 })
 
-t.test('taken away again, and nothing is stopped that visitors see', async (t) => {
+t.test('removes the hooks, and stops no service', async (t) => {
   const machine = new HooksMachine('systemd')
   const directories = ['', '/multi-user.target.wants', '/timers.target.wants'].map((one) => `/etc/systemd/system${one}`)
   const own = () => directories.flatMap((one) => machine.host.list(one)).filter((name) => name.startsWith('converge-'))
@@ -98,7 +98,7 @@ t.test('taken away again, and nothing is stopped that visitors see', async (t) =
   t.ok(seen.every(({ installed }) => !installed))
 })
 
-t.test('cron where no systemd runs, and what it cannot do is said', async (t) => {
+t.test('uses cron without systemd, and reports what cron cannot do', async (t) => {
   const machine = new HooksMachine('other')
   const { warnings, notes } = await machine.done(t, 'hooks_install')
   t.match(notes, [/no systemd runs on this host: .*nothing runs shutdown/])
@@ -129,7 +129,7 @@ t.test('cron where no systemd runs, and what it cannot do is said', async (t) =>
   t.match((await machine.run('show')).seen, [{ installed: false }, { installed: false }])
 })
 
-t.test('an ordinary user: the crontab, also where systemd runs', async (t) => {
+t.test('uses the crontab of an ordinary user, also with systemd', async (t) => {
   const machine = new HooksMachine('systemd', 1000)
   machine.host.given('/crontab', '0 0 * * * mine\n')
   const { warnings, notes } = await machine.done(t, 'hooks_install')

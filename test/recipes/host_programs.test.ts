@@ -10,7 +10,7 @@ import { planned, roleNode } from '../support/role_plans.ts'
 
 const layout = (attributes: object = {}) => ({ name: 'shop', deployTo: '/srv/www/shop', attributes }) as unknown as App
 
-t.test('the program of a command', (t) => {
+t.test('finds the program of a command', (t) => {
   const cases: [command: Omit<AppCommand, 'attribute'>, program: string | null][] = [
     [{ line: 'node server.js %{port}' }, 'node'],
     [{ line: '  "node" server.js' }, 'node'],
@@ -33,7 +33,7 @@ t.test('the program of a command', (t) => {
   t.end()
 })
 
-t.test('a migration or smoke test that needs a shell is not checked', (t) => {
+t.test('does not check a migration or smoke test that needs a shell', (t) => {
   const cases: [line: string, isChecked: boolean][] = [
     ['python3 manage.py migrate', true],
     ['/usr/bin/php artisan migrate --force', true],
@@ -81,7 +81,7 @@ t.test('doctor checks the migration and the smoke test', async (t) => {
   t.match(await find(host, { PATH: '/opt/node/bin:/usr/bin' }), { status: 'ok', detail: '/opt/node/bin/npx' })
 })
 
-t.test('doctor', async (t) => {
+t.test('doctor reports missing programs', async (t) => {
   const host = new VirtualHost({ commands: () => ({}) })
   const find = async (own: JsonObject, roles: readonly string[] = ['port-app']) => {
     const checks = await portApp.checks?.(roleNode(own), host, roles)

@@ -49,7 +49,7 @@ t.test('no text of an attribute adds a directive to a configuration', { timeout:
   t.ok(counts.refused > 300 && counts.written > 300, JSON.stringify(counts))
 })
 
-t.test('names with blanks between them: each is refused, or is a name', async (t) => {
+t.test('refuses names with blanks between them, or reads them as one name', async (t) => {
   const situation = hostileSituations.find(({ role, json }) => role === 'frontend' && 'certbot_domains' in json)
   if (situation === undefined) throw new Error('no situation with certbot_domains')
   const counts = { refused: 0, written: 0 }

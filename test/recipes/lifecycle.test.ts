@@ -26,7 +26,7 @@ function looks(host: FakeHost, paths: readonly string[]): Record<string, string>
   )
 }
 
-t.test('the clients, as root', async (t) => {
+t.test('deploys the clients as root', async (t) => {
   const host = new FakeHost()
   succeeded(t, await host.run())
   servedBy(t, host)
@@ -68,7 +68,7 @@ t.test('the clients, as root', async (t) => {
   for (const event of ['setup', 'deploy', 'configure']) await nothingToDo(t, host, [event])
 })
 
-t.test('the clients, by an ordinary user', async (t) => {
+t.test('deploys the clients as an ordinary user', async (t) => {
   const host = new FakeHost({ user: 'jane' })
   succeeded(t, await host.run())
   servedBy(t, host)
@@ -83,7 +83,7 @@ t.test('the clients, by an ordinary user', async (t) => {
   await nothingToDo(t, host)
 })
 
-t.test('the clients, by root below a prefix', async (t) => {
+t.test('deploys the clients as root below a prefix', async (t) => {
   const host = new FakeHost({ prefixed: true })
   succeeded(t, await host.run())
   servedBy(t, host)
@@ -92,7 +92,7 @@ t.test('the clients, by root below a prefix', async (t) => {
   await nothingToDo(t, host)
 })
 
-t.test('server and clients on one host, systemd keeps supervisor', async (t) => {
+t.test('deploys server and clients on one host with systemd', async (t) => {
   const host = new FakeHost({ roles: both, init: 'systemd' })
   const report = await host.run()
   succeeded(t, report)
@@ -116,7 +116,7 @@ t.test('server and clients on one host, systemd keeps supervisor', async (t) => 
   await nothingToDo(t, host)
 })
 
-t.test('a dry run', async (t) => {
+t.test('a dry run predicts the run', async (t) => {
   const cases: [string, FakeHostOptions, (host: FakeHost) => void][] = [
     ['on an empty host', {}, () => undefined],
     ['by an ordinary user', { user: 'jane' }, () => undefined],

@@ -27,7 +27,7 @@ async function namesakes(): Promise<FakeHost> {
   return host
 }
 
-t.test('undeploy takes away one app, and leaves what others have', async (t) => {
+t.test('undeploy removes one app, and leaves what others have', async (t) => {
   const host = await namesakes()
   servedBySite(t, host)
   settled(t, host, { app: 'site-two', programs: ['zeoserver'] })
@@ -43,7 +43,7 @@ t.test('undeploy takes away one app, and leaves what others have', async (t) => 
   await host.run(['undeploy'], { roles: ['zeo-client'] })
   t.equal(host.events, 0, 'once more there is nothing to do')
   await host.run(['configure'], { roles: ['zeo-client'] })
-  t.equal(host.events, 0, 'and configure does not bring it back')
+  t.equal(host.events, 0, 'and configure does not deploy it again')
   succeeded(t, await host.run())
   servedBySite(t, host)
   t.equal(host.machine.readText('/srv/www/site/shared/var/data'), 'precious')
@@ -58,7 +58,7 @@ function servedBySite(t: Parameters<typeof servedBy>[0], host: FakeHost): void {
   )
 }
 
-t.test('undeploy of the app with the longer name, with all its data', async (t) => {
+t.test('undeploy removes the app with the longer name, with all its data', async (t) => {
   const host = await namesakes()
   const report = await host.run(['undeploy'], { roles: ['zeo-server'], purge: true })
   succeeded(t, report)
@@ -70,7 +70,7 @@ t.test('undeploy of the app with the longer name, with all its data', async (t) 
   t.equal(host.events, 0)
 })
 
-t.test('programs of an app that the JSON no longer speaks of', async (t) => {
+t.test('removes programs of an app that the JSON no longer contains', async (t) => {
   const host = await namesakes()
   const { 'site-two': _, ...deploy } = (host.attributes.deploy ?? {}) as NodeJson
   host.attributes = { ...host.attributes, deploy }
@@ -81,7 +81,7 @@ t.test('programs of an app that the JSON no longer speaks of', async (t) => {
   t.strictSame(states(host), { 'site-two-zeoserver': 'RUNNING' })
 })
 
-t.test('what an operator put beside stays', async (t) => {
+t.test('keeps the programs of an operator', async (t) => {
   const host = await deployed()
   host.machine.given('/etc/supervisor/conf.d/site-own.conf', '[program:site-own]\ncommand=/bin/own\n')
   set(host, { instance_count: 1 })
@@ -91,7 +91,7 @@ t.test('what an operator put beside stays', async (t) => {
   t.strictSame(host.machine.list('/etc/supervisor/conf.d'), ['site-own.conf'])
 })
 
-t.test('start, stop, restart and shutdown, in their order', async (t) => {
+t.test('start, stop, restart and shutdown keep their order', async (t) => {
   const host = new FakeHost({ roles: both })
   succeeded(t, await host.run())
   const before = host.processes()
@@ -110,7 +110,7 @@ t.test('start, stop, restart and shutdown, in their order', async (t) => {
   t.strictSame(await services(host, 'shutdown'), [...all].reverse())
 })
 
-t.test('start, restart and stop where nothing was deployed', async (t) => {
+t.test('start, restart and stop succeed without a release', async (t) => {
   const host = new FakeHost()
   succeeded(t, await host.run(['setup']))
   for (const event of ['start', 'restart', 'stop', 'shutdown']) {
@@ -119,7 +119,7 @@ t.test('start, restart and stop where nothing was deployed', async (t) => {
   }
 })
 
-t.test('a host without the app', async (t) => {
+t.test('reports a host without the app', async (t) => {
   const host = new FakeHost()
   host.attributes = { plone_instances: { app_name: 'site' }, deploy: { site: {} } }
   const report = await host.run()
@@ -135,14 +135,14 @@ t.test('a host without the app', async (t) => {
   servedBy(t, served)
 })
 
-t.test('two roles that deploy to one place are refused', async (t) => {
+t.test('refuses two roles that deploy to one directory', async (t) => {
   const host = new FakeHost({ roles: both })
   host.attributes = { ...host.attributes, plone_zeoserver: { app_name: 'site' } }
   await t.rejects(host.run(), { code: 'SAME_APP', message: /\/srv\/www\/site/ })
   t.equal(host.machine.changes.length, 0)
 })
 
-t.test('roles that only switch something on go along with the clients', async (t) => {
+t.test('roles that only enable a part deploy with the clients', async (t) => {
   const host = await deployed(
     { enable_celery: true, broker: { host: '10.0.0.5' } },
     {},
@@ -152,7 +152,7 @@ t.test('roles that only switch something on go along with the clients', async (t
   await nothingToDo(t, host)
 })
 
-t.test('links and directories of one’s own', async (t) => {
+t.test('creates links and directories from attributes', async (t) => {
   const host = await deployed(
     {},
     {
@@ -176,7 +176,7 @@ t.test('links and directories of one’s own', async (t) => {
   servedBy(t, host)
 })
 
-t.test('archives of eggs', async (t) => {
+t.test('unpacks archives of eggs', async (t) => {
   const url = 'https://eggs.example.com/eggs.tar.gz'
   const host = new FakeHost({ downloads: { [url]: packed({ 'v5/cp311/old-1.0.egg/x.py': 'x' }) } })
   set(host, {}, { buildout_cache_archives: [{ url, path: 'shared/eggs' }] })
@@ -187,7 +187,7 @@ t.test('archives of eggs', async (t) => {
   await nothingToDo(t, host)
 })
 
-t.test('where the database, the blobs and temporary files are', async (t) => {
+t.test('uses the directories of database, blobs and temporary files', async (t) => {
   for (const user of ['root', 'jane'] as const)
     await t.test(user, async (t) => {
       const host = new FakeHost({ roles: both, user })
@@ -218,7 +218,7 @@ t.test('where the database, the blobs and temporary files are', async (t) => {
     })
 })
 
-t.test('jobs of cron', async (t) => {
+t.test('writes cron jobs', async (t) => {
   for (const user of ['root', 'jane'] as const)
     await t.test(user, async (t) => {
       const host = new FakeHost({ roles: ['zeo-server'], user })
@@ -245,21 +245,21 @@ t.test('jobs of cron', async (t) => {
     })
 })
 
-t.test('a host without cron, by an ordinary user', async (t) => {
+t.test('an ordinary user deploys on a host without cron', async (t) => {
   const host = new FakeHost({ roles: ['zeo-server'], user: 'jane' })
   host.machine.remove('/usr/bin/crontab')
   succeeded(t, await host.run())
   settled(t, host, { app: 'zeo', programs: ['zeoserver'] })
 })
 
-t.test('a directory where the link is to be', async (t) => {
+t.test('refuses a directory in place of the link', async (t) => {
   const host = new FakeHost()
   host.machine.given('/srv/www/site/current/mine', 'precious')
   t.match(failureOf(await host.run()), { code: 'IN_THE_WAY', hint: /mv/ })
   t.equal(host.machine.readText('/srv/www/site/current/mine'), 'precious')
 })
 
-t.test('a linked file that is missing stops the deploy before the build, and a dry run says so', async (t) => {
+t.test('a missing linked file stops the deploy before the build, and a dry run reports it', async (t) => {
   const host = await deployed()
   const first = host.live()?.id
   set(host, {}, { symlink_before_migrate: { 'config/.env': '.env' } })

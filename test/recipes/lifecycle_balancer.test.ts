@@ -52,7 +52,7 @@ t.test('a deploy drains one client after the other', async (t) => {
   t.equal(host.balancers?.calls, calls, 'with nothing to do no balancer is asked')
 })
 
-t.test('switched off they are only restarted', async (t) => {
+t.test('with drain off, clients restart without draining', async (t) => {
   const host = await balanced()
   host.attributes = { ...host.attributes, converge: { balancer: { drain: false } } }
   host.remote.push({ VERSION: '2\n' })
@@ -60,7 +60,7 @@ t.test('switched off they are only restarted', async (t) => {
   t.strictSame(told(host), [])
 })
 
-t.test('converge restart drains as well', async (t) => {
+t.test('converge restart drains too', async (t) => {
   const host = await balanced()
   succeeded(t, await host.run(['restart']))
   t.equal(told(host).filter((what) => what.endsWith('state drain')).length, 2)
@@ -86,7 +86,7 @@ t.test('killed anywhere, the next run leaves no client drained', async (t) => {
   t.ok(undisturbed.events > 20)
 })
 
-t.test('a run switched off in between still brings back what it finds drained', async (t) => {
+t.test('after drain is turned off, a run still sets ready what an earlier run drained', async (t) => {
   const base = await balanced()
   base.remote.push({ VERSION: '2\n' })
   let host = base
@@ -104,7 +104,7 @@ t.test('a run switched off in between still brings back what it finds drained', 
   t.equal(host.balancers?.calls, calls, 'and after that asks nobody')
 })
 
-t.test('stopped on purpose: drained first, then left to its health check; started, back at once', async (t) => {
+t.test('a stop drains first, and a start sets the server ready', async (t) => {
   for (const event of ['stop', 'shutdown', 'undeploy']) {
     const host = await balanced()
     succeeded(t, await host.run([event]))
@@ -127,7 +127,7 @@ t.test('stopped on purpose: drained first, then left to its health check; starte
   t.strictSame(told(host), [], 'not where that is switched off')
 })
 
-t.test('a stop that was killed anywhere: a start brings all back', async (t) => {
+t.test('after a stop that was killed anywhere, a start sets all servers ready', async (t) => {
   const base = await balanced()
   const undisturbed = base.clone()
   undisturbed.balancers = balancerOf(undisturbed)
@@ -143,7 +143,7 @@ t.test('a stop that was killed anywhere: a start brings all back', async (t) => 
   t.ok(undisturbed.events > 10)
 })
 
-t.test('a program without a port is no server of the balancer', async (t) => {
+t.test('a program without a port is not a server of the balancer', async (t) => {
   const host = await balanced()
   set(host, {}, { buildout_init_commands: [{ name: 'worker', cmd: 'bin/client1', args: 'run x' }] })
   host.attributes = { ...host.attributes, ...inStack }

@@ -20,7 +20,7 @@ const siteWith = (host: FakeHost, more: object) => ({
   plone_instances: { ...(host.attributes.plone_instances as object), ...more },
 })
 
-t.test('each app has its own directory: refused before the clients switch, and repaired by blob_dir', async (t) => {
+t.test('refuses different blob directories before the clients switch, and blob_dir repairs it', async (t) => {
   for (const roles of [both, [...both].reverse()]) {
     const host = sharing(roles)
     const [, second] = roles
@@ -56,7 +56,7 @@ t.test('a host that already shares blobs in two directories keeps its release', 
   t.equal(host.live('site')?.id, before)
 })
 
-t.test('nfs_blobs without a mount fails before anything of the app is there', async (t) => {
+t.test('nfs_blobs without a mount fails before any change to the app', async (t) => {
   for (const role of both)
     for (const key of ['nfs_blobs', 'gluster_blobs']) {
       const section = role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'

@@ -27,7 +27,7 @@ function outside(host: FakeHost): Record<string, unknown> {
   return Object.fromEntries(kept)
 }
 
-t.test('built and not live: nothing else has changed', async (t) => {
+t.test('a build without a switch changes nothing else', async (t) => {
   const host = await withNews(migrating)
   const [live, before, files] = [host.live()?.id, pids(host), outside(host)]
   succeeded(t, await host.run(['build']))
@@ -50,7 +50,7 @@ t.test('built and not live: nothing else has changed', async (t) => {
   await nothingToDo(t, host, ['deploy'])
 })
 
-t.test('always_build_on_deploy: one build for both', async (t) => {
+t.test('always_build_on_deploy: one build for both events', async (t) => {
   const host = await withNews({ always_build_on_deploy: true })
   for (const expected of [
     ['000001', '000002?'],
@@ -63,14 +63,14 @@ t.test('always_build_on_deploy: one build for both', async (t) => {
   }
   servedBy(t, host)
   succeeded(t, await host.run(['build']))
-  t.strictSame(ids(host), ['000001', '000002', '000003?'], 'the same commit, and asked for anew')
+  t.strictSame(ids(host), ['000001', '000002', '000003?'], 'the same commit, and a new build was requested')
   succeeded(t, await host.run(['deploy']))
   t.strictSame(ids(host), ['000001', '000002', '000003'])
   servedBy(t, host)
   await nothingToDo(t, host, ['configure'])
 })
 
-t.test('both in one run', async (t) => {
+t.test('builds and deploys in one run', async (t) => {
   const host = await withNews({ always_build_on_deploy: true })
   const report = await host.run(['build', 'deploy'])
   succeeded(t, report)
@@ -81,7 +81,7 @@ t.test('both in one run', async (t) => {
   succeeded(t, await host.run(['build'], { roles }), 'two roles of one app')
 })
 
-t.test('a build that fails leaves the site alone, and is finished by the next one', async (t) => {
+t.test('a failed build leaves the site unchanged, and the next one completes it', async (t) => {
   const host = await withNews()
   const [live, before] = [host.live()?.id, pids(host)]
   host.buildFailure = 'no network'
@@ -95,7 +95,7 @@ t.test('a build that fails leaves the site alone, and is finished by the next on
   servedBy(t, host)
 })
 
-t.test('what is built is nothing to go back to, and nothing to clean up', async (t) => {
+t.test('a built release is neither a rollback target nor subject to cleanup', async (t) => {
   const host = await withNews()
   host.remote.push({ VERSION: '3\n' })
   succeeded(t, await host.run(['deploy']))
@@ -112,7 +112,7 @@ t.test('what is built is nothing to go back to, and nothing to clean up', async 
   t.strictSame(ids(host), ['000001', '000002', '000003'])
 })
 
-t.test('another commit, or another configuration, since the build: built anew', async (t) => {
+t.test('builds again if commit or configuration have changed since the build', async (t) => {
   const host = await withNews()
   succeeded(t, await host.run(['build']))
   host.remote.push({ VERSION: '3\n' })
@@ -128,7 +128,7 @@ t.test('another commit, or another configuration, since the build: built anew', 
   t.match(host.machine.readText(`${host.live()?.path}/deploy.cfg`), 'zodb-cache-size = 77')
 })
 
-t.test('a host that is new has nothing but the release', async (t) => {
+t.test('a new host has only the release after a build', async (t) => {
   const host = new FakeHost()
   succeeded(t, await host.run(['setup']))
   succeeded(t, await host.run(['build']))
@@ -139,7 +139,7 @@ t.test('a host that is new has nothing but the release', async (t) => {
   servedBy(t, host)
 })
 
-t.test('a role without a build has no part in it', async (t) => {
+t.test('build does nothing for a role without builds', async (t) => {
   const host = await withNews()
   const report = await host.run(['build'], { roles: ['frontend'] })
   succeeded(t, report)
@@ -169,3 +169,12 @@ const scenarios: readonly Scenario[] = [
   },
 ]
 for (const scenario of scenarios) killedEverywhere(scenario)
+
+t.test('a deploy shows deploy.cfg of the new release as a diff of that of the current one', async (t) => {
+  const host = await withNews()
+  set(host, {}, { environment_variables: { COLOUR: 'blue' } })
+  const report = await host.run(['deploy'])
+  succeeded(t, report)
+  const config = report.resources.find(({ key }) => key.endsWith('/deploy.cfg'))
+  t.strictSame(config?.comparedWith, { path: `${host.root}/srv/www/site/current/deploy.cfg`, isSame: false })
+})

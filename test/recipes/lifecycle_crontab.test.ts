@@ -42,7 +42,7 @@ async function deploy(t: Test, host: FakeHost, files: Readonly<Record<string, st
   succeeded(t, await host.run(['deploy']))
 }
 
-t.test('five deploys and two rollbacks: one entry for each job, none of a release', async (t) => {
+t.test('five deploys and two rollbacks leave one entry for each job, and none of a release', async (t) => {
   const host = zeoHost()
   host.remote.push({ usercrontab: packing + parts(mail) })
   host.machine.given('/var/spool/cron/crontabs/deploy', 'MAILTO=a@b\n# mine\n1 1 1 1 * /bin/true\n')
@@ -72,7 +72,7 @@ t.test('five deploys and two rollbacks: one entry for each job, none of a releas
   t.strictSame([jobFile(host, 'pack'), jobFile(host, 'backup')], [null, null])
 })
 
-t.test('what an earlier version left is removed, and nothing else', async (t) => {
+t.test('removes only what an earlier version left', async (t) => {
   const host = zeoHost()
   host.remote.push({ usercrontab: packing })
   succeeded(t, await host.run())
@@ -102,7 +102,7 @@ t.test('what an earlier version left is removed, and nothing else', async (t) =>
   await nothingToDo(t, host, ['configure'])
 })
 
-t.test('jobs of converge where the site schedules none, and a change between both', async (t) => {
+t.test('schedules its own jobs if the site schedules none, and follows a change', async (t) => {
   const host = zeoHost()
   succeeded(t, await host.run())
   const own = `0 1 * * 7 deploy ${current}/bin/zeopack >> /srv/www/zeo/shared/var/log/pack.log 2>&1`
@@ -116,7 +116,7 @@ t.test('jobs of converge where the site schedules none, and a change between bot
   t.equal(jobFile(host, 'pack'), own, 'a schedule that cron refuses')
 })
 
-t.test('a build leaves the crontab alone, also where it is killed at any moment', async (t) => {
+t.test('a build leaves the crontab unchanged, also if it is killed at any moment', async (t) => {
   const host = zeoHost()
   host.remote.push({ usercrontab: packing + parts(mail) })
   succeeded(t, await host.run())
@@ -135,7 +135,7 @@ t.test('a build leaves the crontab alone, also where it is killed at any moment'
   }
 })
 
-t.test('an ordinary user', async (t) => {
+t.test('writes the crontab of an ordinary user', async (t) => {
   const host = zeoHost('jane')
   host.remote.push({ usercrontab: packing + parts(mail) })
   succeeded(t, await host.run())

@@ -4,8 +4,8 @@
 import t, { type Test } from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
-import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
 import { failureOf } from '../support/contract.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { changed, nothingToDo, succeeded } from '../support/lifecycle.ts'
@@ -38,7 +38,7 @@ async function refused(t: Test, host: FakeHost, paths: readonly string[]): Promi
   return failure.hint
 }
 
-t.test('a database below the mount point of the platform is found', async (t) => {
+t.test('finds a database below the mount point of the platform', async (t) => {
   for (const mount of ['/mnt', '/mnt/']) {
     const host = hostOf('zeo-server', { opsworks_initial_setup: { ephemeral_mount_point: mount } }, [
       `${platform}/Data.fs`,
@@ -51,14 +51,14 @@ t.test('a database below the mount point of the platform is found', async (t) =>
   }
 })
 
-t.test('the mount point sets defaults: none of them is reported as an attribute without effect', async (t) => {
+t.test('the mount point sets defaults, and none of them is reported as without effect', async (t) => {
   const layers = [objectLayer(setup, 'site.json', 'stack')]
   const node = buildNode({ layers, facts: neutralFacts, schemas: attributeSchemas })
   t.strictSame(node.warnings, [])
   t.match(node.attributes, { redis: { config: { dir: '/mnt/redis' } }, plone_solr: { data_dir: '/mnt/shared/solr' } })
 })
 
-t.test('without a mount point the default is as before', async (t) => {
+t.test('keeps the former default without a mount point', async (t) => {
   for (const mount of [undefined, null, '/']) {
     const host = hostOf(
       'zeo-server',
@@ -70,7 +70,7 @@ t.test('without a mount point the default is as before', async (t) => {
   }
 })
 
-t.test('one at each place is refused, until the attribute names one of them', async (t) => {
+t.test('refuses two databases until the attribute names one of them', async (t) => {
   const host = hostOf('zeo-server', setup, [`${platform}/Data.fs`, `${former}/Data.fs`])
   t.match(await refused(t, host, [platform, former]), 'plone_zeoserver.filestorage_dir')
   for (const filestorage_dir of [platform, former]) {
@@ -82,14 +82,14 @@ t.test('one at each place is refused, until the attribute names one of them', as
   }
 })
 
-t.test('one at the other place alone is refused', async (t) => {
+t.test('refuses a database that is only at the other place', async (t) => {
   t.match(await refused(t, hostOf('zeo-server', setup, [`${former}/Data.fs`]), [platform, former]), `mv ${former}`)
   await refused(t, hostOf('zeo-server', {}, [`${platform}/Data.fs`]), [platform, former])
   const red = '/media/ephemeral0/shared/zodb/filestorage'
   await refused(t, hostOf('zeo-server', {}, [`${red}/Data.fs`]), [red, former])
 })
 
-t.test('a host that an earlier version has converged keeps its database, and says so', async (t) => {
+t.test('a host of an earlier version keeps its database, and the run reports it', async (t) => {
   const host = hostOf('zeo-server', {})
   succeeded(t, await host.run())
   host.machine.given(`${former}/Data.fs`, 'data')
@@ -101,7 +101,7 @@ t.test('a host that an earlier version has converged keeps its database, and say
   await refused(t, host, [platform, former])
 })
 
-t.test('the same place by two names is one', async (t) => {
+t.test('two names of one place count as one', async (t) => {
   const host = hostOf('zeo-server', setup, [`${platform}/Data.fs`])
   host.machine.given('/shared', { link: '/mnt/shared' })
   succeeded(t, await host.run())
@@ -111,7 +111,7 @@ t.test('the same place by two names is one', async (t) => {
 const index = (path: string) => `${path}/data/index/segments_1`
 const solrVar = '/srv/www/solr/shared/var'
 
-t.test('an index of Solr is found', async (t) => {
+t.test('finds an index of Solr', async (t) => {
   for (const [more, path] of [
     [{}, '/shared/solr'],
     [setup, '/mnt/shared/solr'],
@@ -125,7 +125,7 @@ t.test('an index of Solr is found', async (t) => {
   }
 })
 
-t.test('Solr gets Java where there is none, and its logs are rotated', async (t) => {
+t.test('installs Java for Solr if it is missing, and rotates the logs', async (t) => {
   const status = (host: FakeHost) => host.machine.readText('/var/lib/dpkg/status') ?? ''
   const host = hostOf('solr', {})
   succeeded(t, await host.run())
@@ -138,7 +138,7 @@ t.test('Solr gets Java where there is none, and its logs are rotated', async (t)
   t.notMatch(status(own), 'default-jre-headless')
 })
 
-t.test('an index that lies elsewhere is refused, or stays where an earlier version has put it', async (t) => {
+t.test('refuses an index at another place, or keeps it where an earlier version created it', async (t) => {
   await refused(t, hostOf('solr', setup, [index('/shared/solr')]), ['/shared/solr', '/mnt/shared/solr'])
   await refused(t, hostOf('solr', setup, [index(solrVar), index('/mnt/shared/solr')]), [solrVar, '/mnt/shared/solr'])
   const host = hostOf('solr', setup, [index(solrVar)])
@@ -149,4 +149,36 @@ t.test('an index that lies elsewhere is refused, or stays where an earlier versi
   empty.machine.given(`${solrVar}/log`, null)
   succeeded(t, await empty.run())
   t.equal(empty.machine.readText(index(solrVar)), 'data')
+})
+
+const appsOf = (host: FakeHost) => Object.values(host.attributes.deploy as object)
+
+t.test('the app of Solr deploys and runs as its account', async (t) => {
+  const host = hostOf('solr', {})
+  host.attributes = { ...host.attributes, deploy: { solr: appsOf(host)[0] } }
+  for (const commit of ['first', 'second']) {
+    host.remote.push({ VERSION: `${commit}\n` })
+    succeeded(t, await host.run(commit === 'first' ? undefined : ['deploy']))
+    t.equal(host.machine.readText('/srv/www/solr/current/VERSION'), `${commit}\n`)
+    t.equal(host.machine.readLink(solrVar), '/shared/solr')
+    await nothingToDo(t, host)
+  }
+  succeeded(t, await host.run(['rollback']))
+})
+
+t.test('a listed directory that is a link to data stays one', async (t) => {
+  for (const role of ['zeo-server', 'zeo-client', 'solr']) {
+    const clients = { shared_blobs: true, app_name: 'site' }
+    const host = hostOf(role, {
+      ...{ plone_blobs: { blob_dir: '/data/blobs' }, plone_instances: clients, tmpdir: { global_tmp: true } },
+    })
+    const names = ['var', 'var/filestorage', 'var/blobstorage', 'var/tmp']
+    const app = { ...(appsOf(host)[0] as object), create_dirs_before_symlink: names }
+    host.attributes = { ...host.attributes, deploy: { site: app, zeo: app, solr: app } }
+    for (const events of [undefined, ['deploy']]) {
+      host.remote.push({ VERSION: 'next\n' })
+      succeeded(t, await host.run(events))
+      await nothingToDo(t, host)
+    }
+  }
 })

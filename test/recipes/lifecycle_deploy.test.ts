@@ -18,7 +18,7 @@ const calls = (host: FakeHost, from = 0) =>
     return method ? [`${method} ${name}`] : []
   })
 
-t.test('a new revision: a new release, then the clients restart one after the other', async (t) => {
+t.test('a new revision creates a release, then the clients restart one after the other', async (t) => {
   const host = await deployed({ restart_delay: 30 })
   const [first, before, from, clock] = [host.live()?.id, pids(host), host.machine.changes.length, host.machine.clock]
   host.remote.push({ VERSION: '2\n' })
@@ -44,7 +44,7 @@ t.test('a new revision: a new release, then the clients restart one after the ot
   await nothingToDo(t, host)
 })
 
-t.test('only the configuration changed: a release of its own, of the same commit', async (t) => {
+t.test('a changed configuration creates a release of the same commit', async (t) => {
   const host = await deployed()
   const before = host.live()
   set(host, { zodb_cache_size: 1234 })
@@ -59,14 +59,14 @@ t.test('only the configuration changed: a release of its own, of the same commit
   await nothingToDo(t, host)
 })
 
-t.test('neither: nothing is done', async (t) => {
+t.test('does nothing if neither has changed', async (t) => {
   const host = await deployed()
   await nothingToDo(t, host, ['deploy'])
   await nothingToDo(t, host, ['configure'])
 })
 
 for (const spelling of ['always_build_on_deploy', 'always_buildout_on_deploy'])
-  t.test(`neither, and ${spelling}`, async (t) => {
+  t.test(`creates a release of the same commit with ${spelling}`, async (t) => {
     const host = await deployed({}, { [spelling]: true })
     const before = pids(host)
     succeeded(t, await host.run(['deploy']))
@@ -85,11 +85,11 @@ for (const spelling of ['always_build_on_deploy', 'always_buildout_on_deploy'])
     t.equal(host.live()?.id.slice(0, 6), '000003')
     host.buildFailure = null
     succeeded(t, await host.run(['deploy']))
-    t.strictSame(ids(host).at(-1), '000004', 'what was not finished is finished, not begun anew')
+    t.strictSame(ids(host).at(-1), '000004', 'completes the incomplete release instead of a new one')
     servedBy(t, host)
   })
 
-t.test('configure keeps to the commit that runs', async (t) => {
+t.test('configure keeps the current commit', async (t) => {
   const host = await deployed()
   const commit = host.live()?.commit ?? ''
   host.remote.push({ VERSION: '2\n' })
@@ -105,7 +105,7 @@ t.test('configure keeps to the commit that runs', async (t) => {
   servedBy(t, host)
 })
 
-t.test('configure on a host without a deploy', async (t) => {
+t.test('configure does nothing on a host without a deploy', async (t) => {
   const host = new FakeHost()
   succeeded(t, await host.run(['setup']))
   const report = await host.run(['configure'])
@@ -116,7 +116,7 @@ t.test('configure on a host without a deploy', async (t) => {
   t.equal(host.events, 0)
 })
 
-t.test('a build that fails leaves the site alone, and is tried again', async (t) => {
+t.test('a failed build leaves the site unchanged, and the next run retries', async (t) => {
   const host = await deployed()
   const [live, before] = [host.live()?.id, JSON.stringify(host.processes())]
   const untouched = (what: string) => {
@@ -145,7 +145,7 @@ t.test('a build that fails leaves the site alone, and is tried again', async (t)
   servedBy(t, host)
 })
 
-t.test('revisions back and forth', async (t) => {
+t.test('switches between revisions in both directions', async (t) => {
   const host = await deployed()
   const first = host.remote.tip()
   const second = host.remote.push({ VERSION: '2\n' })
@@ -159,7 +159,7 @@ t.test('revisions back and forth', async (t) => {
   servedBy(t, host, 2, { commit: second })
 })
 
-t.test('without network', async (t) => {
+t.test('deploys the last known commit without network', async (t) => {
   const host = await deployed()
   host.remote.reachable = false
   const report = await host.run(['deploy'])
@@ -171,7 +171,7 @@ t.test('without network', async (t) => {
   servedBy(t, host)
 })
 
-t.test('a client that does not come up stops the roll', async (t) => {
+t.test('a client that does not come up stops the restarts', async (t) => {
   const host = await deployed({ instance_count: 3 })
   const before = host.processes()
   host.remote.push({ VERSION: '2\n', 'dies-2': '' })
@@ -196,7 +196,7 @@ t.test('only running clients wait for each other', async (t) => {
   t.ok(host.machine.clock - clock < 60, 'those that were stopped are started without delay')
 })
 
-t.test('each program has its own pause', async (t) => {
+t.test('each program has its own delay', async (t) => {
   const worker = { name: 'worker', cmd: 'bin/client1', args: 'run worker.py', delay: 100 }
   const host = await deployed({ restart_delay: 7 }, { buildout_init_commands: [worker] })
   const clock = host.machine.clock
@@ -206,7 +206,7 @@ t.test('each program has its own pause', async (t) => {
   t.equal(passed, 5 + 14, 'the worker came first and stayed up for five seconds; before each client seven seconds')
 })
 
-t.test('a program more is a configuration of its own', async (t) => {
+t.test('another program is another configuration', async (t) => {
   const host = await deployed()
   const worker = { name: 'worker', cmd: 'bin/client1', args: 'run worker.py' }
   set(host, {}, { buildout_init_commands: [worker] })
@@ -225,7 +225,7 @@ t.test('a program more is a configuration of its own', async (t) => {
   servedBy(t, host, 2)
 })
 
-t.test('an event listener runs as root, as supervisor’s socket is', async (t) => {
+t.test('an event listener runs as root, like the socket of supervisor', async (t) => {
   const listener = {
     name: 'events',
     cmd: 'bin/client1',
@@ -262,7 +262,7 @@ t.test('an event listener runs as root, as supervisor’s socket is', async (t) 
   t.notMatch(jane.machine.readText(`${prefix}${file}`), /^user=/m)
 })
 
-t.test('what goes into a build is what tells releases apart: a live one is never built again', async (t) => {
+t.test('every input of a build creates a release, and the current one is never built again', async (t) => {
   // The fake buildout refuses to run in the current release.
   const changes: NodeJson[] = [
     { buildout_flags: '-v' },
@@ -289,7 +289,7 @@ t.test('what goes into a build is what tells releases apart: a live one is never
     })
 })
 
-t.test('restart_delay and where logs go make no release', async (t) => {
+t.test('restart_delay and log locations create no release', async (t) => {
   const host = await deployed()
   set(host, { restart_delay: 5 })
   await nothingToDo(t, host)
@@ -300,7 +300,7 @@ t.test('restart_delay and where logs go make no release', async (t) => {
   t.strictSame(ids(host), ['000001'])
 })
 
-t.test('keep_releases', async (t) => {
+t.test('keeps keep_releases releases', async (t) => {
   const host = await deployed({}, { keep_releases: 2 })
   for (const version of [2, 3, 4]) {
     host.remote.push({ VERSION: `${version}\n` })
@@ -309,11 +309,11 @@ t.test('keep_releases', async (t) => {
   t.strictSame(ids(host), ['000003', '000004'])
   set(host, {}, { keep_releases: 1 })
   succeeded(t, await host.run(['deploy']))
-  t.strictSame(ids(host), ['000003', '000004'], 'one to go back to always stays')
+  t.strictSame(ids(host), ['000003', '000004'], 'a rollback target always stays')
   servedBy(t, host)
 })
 
-t.test('supervisord is gone', async (t) => {
+t.test('starts supervisord again after it has ended', async (t) => {
   for (const user of ['root', 'jane'] as const)
     await t.test(user, async (t) => {
       const host = await deployed({}, {}, { user })
@@ -332,7 +332,7 @@ t.test('supervisord is gone', async (t) => {
     })
 })
 
-t.test('an app of root is refused before the first change', async (t) => {
+t.test('refuses an app of root before the first change', async (t) => {
   const host = new FakeHost()
   set(host, {}, { user: 'root' })
   await t.rejects(host.run(), { code: 'APP_AS_ROOT', usage: true })

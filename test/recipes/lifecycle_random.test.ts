@@ -184,7 +184,7 @@ class World {
   }
 }
 
-t.test('any history ends in what is declared', async (t) => {
+t.test('any history ends in the declared state', async (t) => {
   const history = fc.array(step, { minLength: 3, maxLength: 14 })
   const last = fc.constantFrom(['deploy'], undefined)
   await fc.assert(

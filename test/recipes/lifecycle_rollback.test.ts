@@ -20,7 +20,7 @@ async function threeReleases(t: Test): Promise<[FakeHost, ...string[]]> {
   return [host, ...commits]
 }
 
-t.test('back, further back, and forward', async (t) => {
+t.test('rolls back once, twice, and forward', async (t) => {
   const [host, first = '', second = '', third = ''] = await threeReleases(t)
   succeeded(t, await host.run(['rollback']))
   servedBy(t, host, 2, { commit: second })
@@ -41,14 +41,14 @@ t.test('back, further back, and forward', async (t) => {
   t.equal(host.releases().length, 3, 'forward again takes the release that is there')
 })
 
-t.test('to where it is already: nothing to do', async (t) => {
+t.test('a rollback to the current release does nothing', async (t) => {
   const [host] = await threeReleases(t)
   const report = await host.run(['rollback'], { to: '000003' })
   succeeded(t, report)
   t.equal(host.events, 0)
 })
 
-t.test('to what is no release, or was never finished', async (t) => {
+t.test('refuses a rollback to a missing or incomplete release', async (t) => {
   const [host] = await threeReleases(t)
   host.remote.push({ broken: '' })
   t.match(failureOf(await host.run(['deploy'])), { code: 'BUILDOUT_FAILED' })
@@ -61,14 +61,14 @@ t.test('to what is no release, or was never finished', async (t) => {
   t.equal(live(host), '000002', 'half releases do not count')
 })
 
-t.test('the commit that was rolled back from stays away, until the next deploy', async (t) => {
+t.test('the commit that was rolled back stays away until the next deploy', async (t) => {
   const [host, , second = ''] = await threeReleases(t)
   succeeded(t, await host.run(['rollback']))
   await nothingToDo(t, host, ['configure'])
   set(host, { zodb_cache_size: 99 })
   succeeded(t, await host.run(['configure']))
   servedBy(t, host, 2, { commit: second })
-  t.equal(live(host), '000004', 'the state of the stack may change all the same')
+  t.equal(live(host), '000004', 'the state of the stack may still change')
   succeeded(t, await host.run(['rollback']))
   t.equal(live(host), '000002', 'to what was current before, not to what was rolled back from')
   succeeded(t, await host.run(['deploy']))
@@ -76,7 +76,7 @@ t.test('the commit that was rolled back from stays away, until the next deploy',
   await nothingToDo(t, host)
 })
 
-t.test('of a configuration: the programs of that release come back', async (t) => {
+t.test('a rollback of a configuration restores the programs of that release', async (t) => {
   const host = await deployed()
   set(host, { instance_count: 3 })
   succeeded(t, await host.run(['deploy']))
@@ -88,7 +88,7 @@ t.test('of a configuration: the programs of that release come back', async (t) =
   for (const events of [['configure'], ['configure']]) {
     const report = await host.run(events)
     t.match(report.warnings, [/rolled back from the configuration/])
-    t.equal(host.events, 0, 'configure does not bring it back by itself')
+    t.equal(host.events, 0, 'configure does not deploy it again')
   }
   succeeded(t, await host.run(['stop']))
   succeeded(t, await host.run(['start']))
@@ -104,7 +104,7 @@ t.test('of a configuration: the programs of that release come back', async (t) =
   await nothingToDo(t, host)
 })
 
-t.test('of a configuration: it stays until the next deploy, whatever else changes', async (t) => {
+t.test('a rollback of a configuration lasts until the next deploy, whatever else changes', async (t) => {
   const host = await deployed()
   set(host, { instance_count: 3 })
   succeeded(t, await host.run(['deploy']))
@@ -124,7 +124,7 @@ t.test('of a configuration: it stays until the next deploy, whatever else change
   }
 })
 
-t.test('a record that names programs of others is not acted by', async (t) => {
+t.test('ignores a record that names programs of others', async (t) => {
   const host = await deployed()
   host.remote.push({ VERSION: '2\n' })
   succeeded(t, await host.run(['deploy']))
@@ -140,7 +140,7 @@ t.test('a record that names programs of others is not acted by', async (t) => {
   t.equal(host.machine.lstat('/etc/supervisor/conf.d/cron.conf'), null)
 })
 
-t.test('what was rolled back from once may come back after the next deploy', async (t) => {
+t.test('a deploy may return to a release that was rolled back', async (t) => {
   const host = await deployed()
   set(host, { instance_count: 3 })
   succeeded(t, await host.run(['deploy']))
@@ -153,7 +153,7 @@ t.test('what was rolled back from once may come back after the next deploy', asy
   }
 })
 
-t.test('of one build of the same to another: configure does not go forward', async (t) => {
+t.test('after a rollback between two builds of one commit, configure does not switch forward', async (t) => {
   const host = await deployed({}, { always_build_on_deploy: true })
   succeeded(t, await host.run(['deploy']))
   succeeded(t, await host.run(['rollback']))
@@ -165,7 +165,7 @@ t.test('of one build of the same to another: configure does not go forward', asy
   servedBy(t, host)
 })
 
-t.test('a client that does not come up on the old release: once more finishes it', async (t) => {
+t.test('a second rollback completes one whose client did not come up', async (t) => {
   const [host, first = '', second = ''] = await threeReleases(t)
   host.programs = { 'site-client2': { dies: { after: 0, as: 'FATAL' } } }
   t.match(failureOf(await host.run(['rollback'])), { code: 'SERVICE_DOWN' })
@@ -176,7 +176,7 @@ t.test('a client that does not come up on the old release: once more finishes it
   servedBy(t, host, 2, { commit: first })
 })
 
-t.test('rebuild: the commit that runs, built anew', async (t) => {
+t.test('rebuild builds the current commit again', async (t) => {
   const [host, , second = ''] = await threeReleases(t)
   succeeded(t, await host.run(['rollback']))
   const report = await host.run(['rebuild'])
@@ -189,10 +189,10 @@ t.test('rebuild: the commit that runs, built anew', async (t) => {
   succeeded(t, await fresh.run(['undeploy']))
   const nothing = await fresh.run(['rebuild'])
   succeeded(t, nothing)
-  t.equal(fresh.events, 0, 'without a deploy there is nothing to build anew')
+  t.equal(fresh.events, 0, 'without a deploy there is nothing to build again')
 })
 
-t.test('the ZEO server', async (t) => {
+t.test('rolls back the ZEO server', async (t) => {
   const host = await deployed({}, {}, { roles: ['zeo-server'] })
   const first = host.remote.tip()
   host.remote.push({ VERSION: '2\n' })
@@ -201,7 +201,7 @@ t.test('the ZEO server', async (t) => {
   settled(t, host, { app: 'zeo', programs: ['zeoserver'], commit: first })
 })
 
-t.test('of two apps on a host each to a release of its own, and what is not named stays', async (t) => {
+t.test('rolls back two apps to releases of their own, and leaves others unchanged', async (t) => {
   const host = new FakeHost({ roles: ['zeo-server', 'zeo-client'] })
   succeeded(t, await host.run())
   for (const version of [2, 3]) {
@@ -218,4 +218,24 @@ t.test('of two apps on a host each to a release of its own, and what is not name
   for (const to of ['stie=000001', 'site=', 'site=000002,', 'site=000002,000001'])
     await t.rejects(host.run(['rollback'], { to }), { code: 'NO_SUCH_APP', usage: true }, to)
   t.strictSame(current(), ['000001', '000002'])
+})
+
+t.test('of a configuration: a deploy of another app on the host leaves it there', async (t) => {
+  const host = await deployed()
+  set(host, { instance_count: 3 })
+  succeeded(t, await host.run(['deploy']))
+  succeeded(t, await host.run(['rollback']))
+  const { attributes } = host
+  host.attributes = { ...attributes, converge: { deployed_apps: ['other'] } }
+  for (const events of [['build'], ['deploy'], ['setup', 'deploy', 'configure'], ['configure']]) {
+    const report = await host.run(events)
+    succeeded(t, report)
+    t.equal(report.counts.changed, 0, events.join())
+    servedBy(t, host, 2)
+    if (events[0] !== 'build') t.match(report.warnings, [/rolled back from the configuration/])
+  }
+  t.equal(host.releases().length, 2)
+  host.attributes = { ...attributes, converge: { deployed_apps: ['site'] } }
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host, 3)
 })

@@ -19,7 +19,7 @@ async function reboot(host: FakeHost): Promise<void> {
   await host.run(['setup'])
 }
 
-t.test('configure, setup, build and a reboot leave it stopped; start brings it back', async (t) => {
+t.test('configure, setup, build and a reboot leave it stopped, and start starts it', async (t) => {
   for (const user of ['root', 'jane'] as const)
     await t.test(user, async (t) => {
       const host = await deployed({}, {}, { user })
@@ -46,7 +46,7 @@ t.test('configure, setup, build and a reboot leave it stopped; start brings it b
     })
 })
 
-t.test('restart, rollback, rebuild, a deploy and the whole way start it', async (t) => {
+t.test('restart, rollback, rebuild, deploy and the whole lifecycle start it', async (t) => {
   for (const events of [['restart'], ['rollback'], ['rebuild'], ['deploy'], undefined, ['stop', 'deploy']])
     await t.test(events?.join() ?? 'the whole way', async (t) => {
       const host = await deployed()
@@ -63,7 +63,7 @@ t.test('restart, rollback, rebuild, a deploy and the whole way start it', async 
     })
 })
 
-t.test('a shutdown is no stop: a boot and configure bring the app up', async (t) => {
+t.test('after a shutdown, a boot and configure start the app', async (t) => {
   const host = await deployed()
   succeeded(t, await host.run(['shutdown']))
   t.equal(intendedStop(host.machine, 'site'), null)
@@ -88,7 +88,7 @@ t.test('a deploy that fails before the switch leaves it stopped', async (t) => {
   servedBy(t, host)
 })
 
-t.test('of two apps only the one that is deployed starts', async (t) => {
+t.test('starts only the deployed one of two apps', async (t) => {
   const host = new FakeHost({ roles: both })
   succeeded(t, await host.run())
   succeeded(t, await host.run(['stop']))
@@ -106,7 +106,7 @@ t.test('of two apps only the one that is deployed starts', async (t) => {
   servedBy(t, host)
 })
 
-t.test('after undeploy there is no record', async (t) => {
+t.test('undeploy removes the record', async (t) => {
   const host = await deployed()
   succeeded(t, await host.run(['stop']))
   succeeded(t, await host.run(['undeploy']))
@@ -116,7 +116,7 @@ t.test('after undeploy there is no record', async (t) => {
   servedBy(t, host)
 })
 
-t.test('a stop that was killed anywhere is finished by configure, a start by configure as well', async (t) => {
+t.test('configure completes a stop or a start that was killed anywhere', async (t) => {
   const base = await deployed()
   const undisturbed = base.clone()
   succeeded(t, await undisturbed.run(['stop']))
@@ -151,7 +151,7 @@ t.test('a stop that was killed anywhere is finished by configure, a start by con
   }
 })
 
-t.test('status', async (t) => {
+t.test('status reports the stop', async (t) => {
   const host = await deployed()
   t.match(await host.inspect(), { apps: [{ stopped: null }] })
   succeeded(t, await host.run(['stop']))

@@ -82,7 +82,7 @@ function standIns(t: Test, prefix: string): string {
   return bin
 }
 
-t.test('it waits until the directory is on a network file system', async (t) => {
+t.test('waits until the directory is on a network file system', async (t) => {
   if (!needs(t, ['bash'])) return
   for (const type of ['nfs4', 'nfs', 'fuse.glusterfs']) {
     const prefix = `${scratch(t)}/p`

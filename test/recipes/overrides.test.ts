@@ -1,9 +1,10 @@
 /** Tests that a run detects other files that override one of converge's, before it changes anything. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import { dropInOverride, poolOverride, refuseOverride } from '../../recipes/checks/overrides.ts'
+import { refuseOverride } from '../../recipes/checks/overrides.ts'
+import { dropInOverride, poolOverride } from '../../resources/services/overrides.ts'
 
-t.test('a pool of php-fpm in another file', (t) => {
+t.test('warns about a php-fpm pool in another file', (t) => {
   const host = new VirtualHost()
     .given('/etc/php/8.2/fpm/pool.d/www.conf', '[www]\nlisten = /run/www.sock\n')
     .given('/etc/php/8.2/fpm/pool.d/shop.conf', '[shop]\n')
@@ -16,7 +17,7 @@ t.test('a pool of php-fpm in another file', (t) => {
   t.end()
 })
 
-t.test('a drop-in of a unit that sorts later', (t) => {
+t.test('warns about a drop-in that sorts after its own', (t) => {
   const host = new VirtualHost()
     .given('/etc/systemd/system/varnish.service.d/converge.conf', '[Service]\nExecStart=\nExecStart=/x\n')
     .given('/etc/systemd/system/varnish.service.d/aaa.conf', '[Service]\nExecStart=\nExecStart=/y\n')

@@ -3,7 +3,7 @@ import t from 'tap'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import { nothingToDo, succeeded } from '../support/lifecycle.ts'
 
-t.test('a rotated password: configure and rollback name the variable, and never the value', async (t) => {
+t.test('a changed password: configure and rollback name the variable, and never the value', async (t) => {
   const host = await deployed({}, { environment: { DB_PASSWORD: 'old-value-1' } })
   await nothingToDo(t, host, ['configure'])
   set(host, {}, { environment: { DB_PASSWORD: 'new-value-2' } })
@@ -15,7 +15,7 @@ t.test('a rotated password: configure and rollback name the variable, and never 
   t.strictSame((await host.run(['configure'])).warnings, [], 'the release has the new value')
   const report = await host.run(['rollback'])
   succeeded(t, report)
-  t.match(report.warnings, [/site rolls back to 000001-.*: variable DB_PASSWORD \(run converge deploy/])
+  t.match(report.warnings, [/site rolls back to 000001-.*: variable DB_PASSWORD \(deploy again/])
   t.notMatch(JSON.stringify(report.warnings), /value-/)
   const ahead = await host.run(['rollback'], { to: '000002' })
   t.strictSame(ahead.warnings, [], 'a rollback to a release with the values of today')

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { HostReader } from '../../core/host/types.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import type { Reference } from '../../core/model/reference.ts'
+import type { ReferenceParts } from '../../core/model/reference.ts'
 import type { PlannedResource } from '../../core/model/resource.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
@@ -14,11 +14,16 @@ const app = (more: object = {}) => ({ deploy: { app: { scm, ...more } } })
 const find = (resources: readonly PlannedResource[], type: string, key = '') =>
   resources.find((one) => one.type === type && one.key.includes(key))?.props as Record<string, unknown> | undefined
 
-t.test('what cannot be deployed is refused at once', async (t) => {
+t.test('refuses at once what cannot be deployed', async (t) => {
   const cases: [role: string, json: JsonObject, says: RegExp][] = [
     ['port-app', { port_app: { app_name: 'app' }, ...app() }, /port_app\.command is not set/],
     ['port-app', { port_app: { app_name: 'app', command: 'x' }, ...app() }, /does not say %\{port\}/],
     ['port-app', { port_app: { app_name: '../x', command: '%{port}' } }, /cannot be the name of an app/],
+    [
+      'port-app',
+      { port_app: { app_name: 'x'.repeat(5000), command: '%{port}' } },
+      /^.{0,200} cannot be the name of an app/,
+    ],
     [
       'port-app',
       { port_app: { app_name: 'app', command: '%{port}' }, ...app({ scm: { ...scm, scm_type: 'svn' } }) },
@@ -45,7 +50,7 @@ t.test('what cannot be deployed is refused at once', async (t) => {
     )
 })
 
-t.test('without a source there is nothing to deploy, and that is said', async (t) => {
+t.test('without a source, deploys nothing and warns', async (t) => {
   for (const [role, json] of [
     ['port-app', { port_app: { command: '%{port}' } }],
     ['jetty-app', {}],
@@ -59,7 +64,7 @@ t.test('without a source there is nothing to deploy, and that is said', async (t
   }
 })
 
-t.test('a server as root: the account of the app, the system nginx', async (t) => {
+t.test('a server as root uses the account of the app and the nginx of the system', async (t) => {
   const json = {
     port_app: {
       app_name: 'app',
@@ -82,11 +87,11 @@ t.test('a server as root: the account of the app, the system nginx', async (t) =
   t.match(site, 'listen 8080;\n    server_name a.example.com b.example.com;')
   t.match(site, 'proxy_pass http://app;')
   const order = resources.map(({ type }) => type)
-  t.ok(order.indexOf('release_complete') < order.indexOf('port_swap'), 'only what is complete goes live')
+  t.ok(order.indexOf('release_complete') < order.indexOf('port_swap'), 'only a complete release serves visitors')
   t.ok(order.indexOf('file') < order.indexOf('git_release'), 'the site is checked before anything is built')
 })
 
-t.test('TLS with the certificate of the app', async (t) => {
+t.test('serves TLS with the certificate of the app', async (t) => {
   const pem = '/etc/nginx/ssl/app.pem'
   const tls = { ssl_support: true, ssl_certificate: 'C\n', ssl_certificate_key: 'K\n', ssl_certificate_ca: 'A' }
   const roles = {
@@ -115,7 +120,7 @@ t.test('TLS with the certificate of the app', async (t) => {
   }
 })
 
-t.test('two sites for one name: told, since nginx would show one of them only', async (t) => {
+t.test('warns about two sites with one name, because nginx serves only one of them', async (t) => {
   const enabled = '/etc/nginx/sites-enabled'
   const php = { ...app(), php_app: { app_name: 'app' } }
   const text =
@@ -152,7 +157,7 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
   await planned('frontend,php-app', { ...php, php_app: { app_name: 'app', domains: ['app.test'] } })
 })
 
-t.test('the smoke test asks the site of the app, not what nginx shows for any name', async (t) => {
+t.test('the smoke test requests the site of the app, not the default site of nginx', async (t) => {
   const smoke_test = {
     http: [{ path: '/' }, { headers: { host: 'b.test' } }, { port: 9000 }, { port: 9200, host: 'search.test' }],
   }
@@ -171,7 +176,7 @@ t.test('the smoke test asks the site of the app, not what nginx shows for any na
   }
 })
 
-t.test('the host that migrates is one that runs the app', async (t) => {
+t.test('the migrating host is one that runs the app', async (t) => {
   const hosts = (...names: string[]) => ({
     instances: Object.fromEntries(names.map((name) => [name, { status: 'online' }])),
   })
@@ -190,7 +195,7 @@ t.test('the host that migrates is one that runs the app', async (t) => {
   t.equal(await migrates({ watched, web: hosts('web1') }), false, 'else all layers of this host')
 })
 
-t.test('an ordinary user: all below the prefix, in his own supervisord', async (t) => {
+t.test('an ordinary user deploys below the prefix, with a supervisord of its own', async (t) => {
   const json = { port_app: { app_name: 'app', command: 'serve %{port}' }, ...app() }
   const setup = (await planned('port-app', json, { event: 'setup', root: false })).resources
   t.equal(find(setup, 'package'), undefined)
@@ -201,7 +206,7 @@ t.test('an ordinary user: all below the prefix, in his own supervisord', async (
   t.notOk('user' in (swap ?? {}))
 })
 
-t.test('a JVM with its options, and what a release is made of', async (t) => {
+t.test('runs a JVM with its options, and lists the inputs of a release', async (t) => {
   const json = {
     jetty_app: {
       app_name: 'app',
@@ -225,7 +230,7 @@ t.test('a JVM with its options, and what a release is made of', async (t) => {
   t.match(build, /: > \.converge\/built$/)
 })
 
-t.test('Jetty: files of the app in its base, and lines of start.d', async (t) => {
+t.test('Jetty: links files of the app into its base, and adds lines of start.d', async (t) => {
   const war = { path: 'app.war' }
   const planOf = async (more: object, own: object = {}) =>
     (await planned('jetty-app', { jetty_app: { app_name: 'app', war, ...more }, ...app(own) })).resources
@@ -294,38 +299,35 @@ t.test('Jetty: files of the app in its base, and lines of start.d', async (t) =>
     )
 })
 
-t.test(
-  'PHP: the release before its switch is asked for the name and with the headers of the health check',
-  async (t) => {
-    const cases: [object, { names: string | null; headers: object }][] = [
-      [{}, { names: null, headers: {} }],
-      [{ domains: ['*.app.test', 'www.app.test'] }, { names: 'www.app.test', headers: {} }],
-      [
-        { domains: ['www.app.test'], health: { host: 'a.test:81' } },
-        { names: 'a.test:81', headers: {} },
-      ],
-      [{ health: { headers: { HOST: 'h.test', 'X-A': '1' } } }, { names: 'h.test', headers: { 'X-A': '1' } }],
-    ]
-    for (const [own, { names, headers }] of cases) {
-      const { resources } = await planned('php-app', { php_app: { app_name: 'app', ...own }, ...app() })
-      const [visitors = '', preview = ''] = String(
-        find(resources, 'file', '/etc/nginx/sites-available/app')?.content,
-      ).split('# A release is asked here')
-      t.notMatch(visitors, 'HTTP_HOST', 'visitors say their own')
-      if (names === null) t.notMatch(preview, 'HTTP_HOST')
-      else {
-        t.match(preview, `fastcgi_param HTTP_HOST ${names};`)
-        t.match(preview, `fastcgi_param SERVER_NAME ${names.replace(':81', '')};`)
-      }
-      const asked = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
-      t.strictSame({ ...asked[0]?.headers }, { Host: 'app.next.invalid', ...headers })
+t.test('PHP: requests the new release with the domain and headers of the health check before the switch', async (t) => {
+  const cases: [object, { names: string | null; headers: object }][] = [
+    [{}, { names: null, headers: {} }],
+    [{ domains: ['*.app.test', 'www.app.test'] }, { names: 'www.app.test', headers: {} }],
+    [
+      { domains: ['www.app.test'], health: { host: 'a.test:81' } },
+      { names: 'a.test:81', headers: {} },
+    ],
+    [{ health: { headers: { HOST: 'h.test', 'X-A': '1' } } }, { names: 'h.test', headers: { 'X-A': '1' } }],
+  ]
+  for (const [own, { names, headers }] of cases) {
+    const { resources } = await planned('php-app', { php_app: { app_name: 'app', ...own }, ...app() })
+    const [visitors = '', preview = ''] = String(
+      find(resources, 'file', '/etc/nginx/sites-available/app')?.content,
+    ).split('# A release is asked here')
+    t.notMatch(visitors, 'HTTP_HOST', 'visitors say their own')
+    if (names === null) t.notMatch(preview, 'HTTP_HOST')
+    else {
+      t.match(preview, `fastcgi_param HTTP_HOST ${names};`)
+      t.match(preview, `fastcgi_param SERVER_NAME ${names.replace(':81', '')};`)
     }
-    const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })
-    await t.rejects(refused, { message: /php_app\.health\.host cannot be written/ })
-  },
-)
+    const asked = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
+    t.strictSame({ ...asked[0]?.headers }, { Host: 'app.next.invalid', ...headers })
+  }
+  const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })
+  await t.rejects(refused, { message: /php_app\.health\.host cannot be written/ })
+})
 
-t.test('PHP: the version that is there, else the one that setup installs', async (t) => {
+t.test('PHP: uses the installed version, else the one that setup installs', async (t) => {
   const pool = async (host: HostReader | null, json: JsonObject = {}) =>
     find(
       (await planned('php-app', { ...app(), php_app: { app_name: 'app', ...json } }, { host })).resources,
@@ -333,7 +335,7 @@ t.test('PHP: the version that is there, else the one that setup installs', async
       'pool.d',
     )
   const path = '/etc/php/8.2/fpm/pool.d/app.conf'
-  const later = (await pool(null))?.path as Reference<string>
+  const later = (await pool(null))?.path as ReferenceParts<string>
   t.equal(later.provider, 'versioned_program /usr/sbin/php-fpm')
   t.equal(later.transform?.('8.2' as never), path)
   const packages = async (host: HostReader | null) =>
@@ -350,14 +352,14 @@ t.test('PHP: the version that is there, else the one that setup installs', async
   )
 })
 
-t.test('PHP: what the first hot update says depends on what nginx serves', async (t) => {
+t.test('PHP: the note of the first hot update depends on what nginx serves', async (t) => {
   const json = { ...app(), php_app: { app_name: 'app', document_root: 'public' } }
   const site = '/etc/nginx/sites-available/app'
   const notes = async (root: string | null, mode = 'hot') => {
     const host = new VirtualHost()
     if (root !== null) host.given(site, `server {\n    root ${root};\n}\n`)
     const plan = await planned('php-app', { ...json, php_app: { ...json.php_app, update_mode: mode } }, { host })
-    t.strictSame(plan.warnings, [], 'nobody has to act on that')
+    t.strictSame(plan.warnings, [], 'no operator must act on that')
     return plan.notes
   }
   t.match(await notes(null), [/link \/srv\/www\/app\/active, so nginx and php-fpm reload once/])
@@ -366,7 +368,7 @@ t.test('PHP: what the first hot update says depends on what nginx serves', async
   t.strictSame(await notes(null, 'cold'), [])
 })
 
-t.test('a build makes a release, and touches nothing else', async (t) => {
+t.test('a build creates a release, and changes nothing else', async (t) => {
   const cases: [role: string, json: JsonObject, types: readonly string[]][] = [
     ['port-app', { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } }, ['execute']],
     ['port-app', { port_app: { app_name: 'app', command: '%{port}' } }, []],
@@ -399,7 +401,7 @@ t.test('a build makes a release, and touches nothing else', async (t) => {
   }
 })
 
-t.test('the whole way on a host that has a live release: configure has nothing to add to the deploy', async (t) => {
+t.test('on a host with a current release, configure adds nothing to the deploy', async (t) => {
   const own: Record<string, JsonObject> = {
     'port-app': { port_app: { app_name: 'app', command: '%{port}' } },
     'jetty-app': { jetty_app: { app_name: 'app', war: { file: '/srv/a.war' } } },
@@ -419,55 +421,52 @@ t.test('the whole way on a host that has a live release: configure has nothing t
   }
 })
 
-t.test(
-  'what releases link to: directories are made, and a missing file stops the deploy before the build',
-  async (t) => {
-    const names = {
-      create_dirs_before_symlink: ['spool/in', 'media.example.com'],
-      symlink_before_migrate: {
-        uploads: 'public/uploads',
-        'config/.env': '.env',
-        'conf.d/': 'conf.d',
-        'media.example.com': 'media',
-        '.well-known': 'public/.well-known',
-        'python3.11': 'python',
-        master_key: 'config/master.key',
-      },
+t.test('creates directories that releases link to, and a missing file stops the deploy before the build', async (t) => {
+  const names = {
+    create_dirs_before_symlink: ['spool/in', 'media.example.com'],
+    symlink_before_migrate: {
+      uploads: 'public/uploads',
+      'config/.env': '.env',
+      'conf.d/': 'conf.d',
+      'media.example.com': 'media',
+      '.well-known': 'public/.well-known',
+      'python3.11': 'python',
+      master_key: 'config/master.key',
+    },
+  }
+  const roles = {
+    'port-app': { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } },
+    'jetty-app': { jetty_app: { app_name: 'app', war: { path: 'a.war' } } },
+    'php-app': { php_app: { app_name: 'app' } },
+  }
+  const shared = '/srv/www/app/shared'
+  for (const [role, own] of Object.entries(roles))
+    for (const event of ['deploy', 'build']) {
+      const { resources } = await planned(role, { ...own, ...app(names) }, { event })
+      const made = resources.flatMap(({ type, key }) => (type === 'directory' && key.startsWith(shared) ? [key] : []))
+      t.strictSame(
+        made,
+        ['', '/spool/in', '/media.example.com', '/config'].map((name) => `${shared}${name}`),
+        role,
+      )
+      t.match(find(resources, 'link_sources'), {
+        files: ['config/.env', 'master_key'],
+        directories: ['uploads', 'conf.d', 'media.example.com', '.well-known', 'python3.11'],
+        mode: '0770',
+        owner: 'deploy',
+      })
+      const order = resources.map(({ type }) => type)
+      t.ok(order.indexOf('link_sources') < order.indexOf('git_release'))
+      t.match(find(resources, 'git_release')?.links, { 'conf.d': 'conf.d', uploads: 'public/uploads' })
     }
-    const roles = {
-      'port-app': { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } },
-      'jetty-app': { jetty_app: { app_name: 'app', war: { path: 'a.war' } } },
-      'php-app': { php_app: { app_name: 'app' } },
-    }
-    const shared = '/srv/www/app/shared'
-    for (const [role, own] of Object.entries(roles))
-      for (const event of ['deploy', 'build']) {
-        const { resources } = await planned(role, { ...own, ...app(names) }, { event })
-        const made = resources.flatMap(({ type, key }) => (type === 'directory' && key.startsWith(shared) ? [key] : []))
-        t.strictSame(
-          made,
-          ['', '/spool/in', '/media.example.com', '/config'].map((name) => `${shared}${name}`),
-          role,
-        )
-        t.match(find(resources, 'link_sources'), {
-          files: ['config/.env', 'master_key'],
-          directories: ['uploads', 'conf.d', 'media.example.com', '.well-known', 'python3.11'],
-          mode: '0770',
-          owner: 'deploy',
-        })
-        const order = resources.map(({ type }) => type)
-        t.ok(order.indexOf('link_sources') < order.indexOf('git_release'))
-        t.match(find(resources, 'git_release')?.links, { 'conf.d': 'conf.d', uploads: 'public/uploads' })
-      }
-  },
-)
+})
 
-t.test('doctor names the owner of a missing linked file only where it is another account', async (t) => {
+t.test('doctor names the owner of a missing linked file only if it is another account', async (t) => {
   const json = { php_app: { app_name: 'app' }, ...app({ symlink_before_migrate: { 'site.conf': 'site.conf' } }) }
   const role = await catalogue.roles['php-app']?.load()
   const fix = async (uid: number) => {
     const host = new VirtualHost()
-    const checks = role?.checks?.(roleNode(json, { host, facts: { uid } }), host, ['php-app']) ?? []
+    const checks = role?.checks?.(roleNode(json, { facts: { uid } }), host, ['php-app']) ?? []
     const found = await checks.find(({ what }) => what.startsWith('linked file'))?.run()
     return found?.remedy
   }
@@ -488,4 +487,21 @@ t.test('an app and the front end share nginx in each event', async (t) => {
       const reload = resources.find(({ name }) => /^service_reload nginx for the site/.test(name))
       t.match(reload?.props, { start: false }, `${roles}: nginx, once stopped, stays down`)
     }
+})
+
+t.test('the events of one run follow each other, whatever is on the host', async (t) => {
+  const json = { port_app: { app_name: 'app', command: 'bin/serve %{port}' }, ...app() }
+  const host = new VirtualHost()
+  const [into, id] = ['/srv/www/app/releases', '000001-aaaaaaaa']
+  host.given(`${into}/${id}/.converge/complete`, '').given('/srv/www/app/current', { link: `${into}/${id}` })
+  const typesOf = async (event: string, more = {}) => {
+    const { resources } = await planned('port-app', { ...json, ...more }, { event, host })
+    return resources.map(({ type }) => type)
+  }
+  t.ok((await typesOf('stop,configure')).includes('stop_record'))
+  t.ok((await typesOf('stop,start,configure')).includes('port_swap'))
+  host.record('stopped app', JSON.stringify({ by: 'ann', at: '2026-01-01T00:00:00Z' }))
+  t.notOk((await typesOf('deploy', { converge: { deployed_apps: ['other'] } })).includes('port_swap'))
+  t.ok((await typesOf('deploy', {})).includes('port_swap'), 'a deploy of the app starts it')
+  t.ok((await typesOf('start,configure')).includes('port_swap'))
 })

@@ -19,7 +19,7 @@ function listensOn(host: FakeHost, address: string): void {
 
 const warning = /listens on 127\.0\.0\.1:8001 only/
 
-t.test('clients on another host', async (t) => {
+t.test('warns if clients are on another host', async (t) => {
   const host = zeoHost({ app1: client })
   succeeded(t, await host.run())
   listensOn(host, '127.0.0.1:8001')
@@ -31,7 +31,7 @@ t.test('clients on another host', async (t) => {
   await nothingToDo(t, host)
 })
 
-t.test('clients on this host only', async (t) => {
+t.test('does not warn if all clients are on this host', async (t) => {
   const host = zeoHost({})
   succeeded(t, await host.run())
   listensOn(host, '127.0.0.1:8001')

@@ -12,15 +12,16 @@ import type { CommandOptions, CommandResult } from '../../core/host/types.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import type { Facts } from '../../core/node/facts.ts'
-import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
 import { recipeNode, type SiteNode } from '../../recipes/node.ts'
+import type { TreeEntry } from '../../recipes/testing/file_tree.ts'
 import { listReleases, type Release } from '../../resources/releases/releases.ts'
 import type { FakeRemote, Working } from './fake_git.ts'
 import type { FakeHaproxy } from './fake_haproxy.ts'
-import { Machine, type TreeEntry } from './fake_machine.ts'
+import { Machine } from './fake_machine.ts'
 import { buildout, python, systemPrograms } from './fake_programs.ts'
 import { factsOf, jane, passwordLine, prefix, siteAttributes, siteRemote } from './fake_stack.ts'
 import { type Behaviour, type FakeProcess, FakeSupervisor, type Taken } from './fake_supervisor.ts'
@@ -148,7 +149,6 @@ export class FakeHost {
     const run = {
       id: `run ${this.machine.runs}`,
       events,
-      host: this.machine,
       by: 'tester@plone1',
       roles: roles.map(({ name }) => name),
     }

@@ -1,6 +1,7 @@
 /** Stores the state of an in-memory host between runs: what a converge process keeps in memory ends with its run. */
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { Duration } from '../../core/model/units.ts'
+import { fileTree, type TreeEntry } from '../../recipes/testing/file_tree.ts'
 
 export class Machine extends VirtualHost {
   /** The number of runs so far: cached answers are valid for one run only. */
@@ -33,19 +34,7 @@ export class Machine extends VirtualHost {
 
   /** Lists everything on the host by path. */
   tree(below = ''): Record<string, TreeEntry> {
-    const found: Record<string, TreeEntry> = {}
-    const visit = (path: string) => {
-      const stat = this.lstat(path)
-      if (stat === null) return
-      const { kind, mode, uid, gid } = stat
-      const content = kind === 'link' ? this.readLink(path) : kind === 'file' ? this.readText(path) : ''
-      const [owner, group] = [this.accountById(uid)?.name ?? `${uid}`, this.groupById(gid)?.name ?? `${gid}`]
-      found[path] = { kind, mode, owner, group, content: content ?? '' }
-      if (kind === 'directory') for (const name of this.list(path)) visit(`${path}/${name}`)
-    }
-    if (below !== '') visit(below)
-    else for (const name of this.list('/')) visit(`/${name}`)
-    return found
+    return fileTree(this, below === '' ? '/' : below)
   }
 
   /** Replaces the state with that of another host. */
@@ -59,13 +48,4 @@ export class Machine extends VirtualHost {
     this.changes.length = 0
     this.clock = other.clock
   }
-}
-
-export interface TreeEntry {
-  readonly kind: string
-  readonly mode: string
-  readonly owner: string
-  readonly group: string
-  /** The content of a file, or the target of a link. */
-  readonly content: string
 }

@@ -25,6 +25,8 @@ export interface Behaviour {
   readonly headers?: Readonly<Record<string, string>>
   /** Signal that ends the program permanently. */
   readonly diesOf?: string
+  /** The text that it writes to its log file at each start; default: none, and only supervisord has a line. */
+  readonly prints?: string
   /** Fault code returned when the program is started. */
   readonly fault?: number | undefined
 }
@@ -66,6 +68,8 @@ interface Group extends Taken {
   /** Whether the program is in state FATAL: supervisord no longer restarts it. */
   fatal: boolean
   startedIn: string | null
+  /** Lines in the log that only supervisord can read: one for each start and signal. */
+  logged: number
 }
 
 interface World {
@@ -73,6 +77,11 @@ interface World {
   readonly groups: Map<string, Group>
   configuration: Map<string, string>
   nextPid: number
+}
+
+/** Returns the log that only supervisord can read. */
+function logOf(name: string, { logged }: Group): string {
+  return Array.from({ length: logged }, (_, index) => `line ${index + 1}, log of ${name}\n`).join('')
 }
 
 class Fault extends Error {
@@ -170,7 +179,7 @@ export class FakeSupervisor {
     this.worlds.set(host, world)
     for (const name of [...running, ...stopped, ...failing]) {
       const group = this.add(world, name)
-      if (running.includes(name)) Object.assign(group, { startedAt: 0, pid: world.nextPid++ })
+      if (running.includes(name)) Object.assign(group, { startedAt: 0, pid: world.nextPid++, logged: 1 })
       group.failing = failing.includes(name)
     }
     return world
@@ -230,6 +239,7 @@ export class FakeSupervisor {
       failing: false,
       fatal: false,
       startedIn: null,
+      logged: 0,
     }
     world.groups.set(name, group)
     return group
@@ -241,7 +251,10 @@ export class FakeSupervisor {
       directory === undefined ? null : host.lstat(directory)?.kind === 'link' ? host.readLink(directory) : directory
     this.workIn(host, group, '/')
     const up = { startedAt: host.clock, stoppedAt: null, failing: false, pid: world.nextPid++, startedIn }
-    Object.assign(group, up, { fatal: this.behaviour(host, name, group).fault !== undefined })
+    const { fault, prints = '' } = this.behaviour(host, name, group)
+    Object.assign(group, up, { fatal: fault !== undefined, logged: group.logged + 1 })
+    const log = `/var/log/${name}.log`
+    if (prints !== '') host.given(log, `${host.readText(log) ?? ''}${prints}`)
     this.workIn(host, group, startedIn ?? '/')
   }
 
@@ -286,10 +299,13 @@ export class FakeSupervisor {
         return true
       case 'signalProcess':
         if (!up(group())) return fault(70, `NOT_RUNNING: ${name}`)
+        group().logged++
         group().fatal = body.includes(`<string>${this.behaviour(host, name, group()).diesOf}<`)
         return true
+      case 'tailProcessStdoutLog':
+        return ['', logOf(name, group()).length, false]
       case 'readProcessStdoutLog':
-        return `log of ${name}\n`
+        return logOf(name, group()).slice(Number(/<int>(-?\d+)<\/int>/.exec(body)?.[1]))
       case 'shutdown':
         world.up = false
         world.groups.clear()

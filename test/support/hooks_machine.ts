@@ -75,7 +75,7 @@ export class HooksMachine {
     const { role, show } = await catalogue.hooks({ ...hookOptions, ...own })
     const facts = { ...neutralFacts, init: this.init, uid: this.uid }
     const built = buildNode({ layers: [], facts, schemas: attributeSchemas, foreignKeys })
-    const node = recipeNode(built, { id: '1', events: [event], host: this.host, by: 'tester', options: {} })
+    const node = recipeNode(built, { id: '1', events: [event], by: 'tester', options: {} })
     if (event === 'show') return { report: null, notes: [], seen: await show(node, this.host) }
     const plan = compile([role], [event], node)
     const host = mode === 'plan' ? new VirtualHost({ base: this.host }) : this.host

@@ -1,6 +1,7 @@
 /**
  * Records what a run reads on a host in memory, and puts hostile objects there, which answer as on a real host.
  */
+import { posix } from 'node:path'
 import { fileTooLarge, notAFile, notReadable } from '../../core/model/file_errors.ts'
 import type { FakeHost } from './fake_host.ts'
 import type { Machine } from './fake_machine.ts'
@@ -35,7 +36,7 @@ const text = (name: string, content: string): VirtualHostile => ({
 })
 
 export const virtualKinds: readonly VirtualHostile[] = [
-  { name: 'FIFO', put: (machine, path) => machine.given(path, { other: true }) },
+  { name: 'FIFO or socket', put: (machine, path) => machine.given(path, { other: true }) },
   link('link to /dev/zero', '/dev/zero'),
   link('link to a file of root', precious),
   link('link to a directory of root', '/root'),
@@ -72,18 +73,29 @@ export const virtualKinds: readonly VirtualHostile[] = [
 
 /** Replaces what exists at the path, as the account that owns the directory does. */
 export function plantVirtual({ machine }: FakeHost, kind: VirtualHostile, named: string): void {
-  const [app = '', below] = named.split('/current/', 2)
-  const path = below === undefined ? named : `${machine.readLink(`${app}/current`)}/${below}`
+  const path = behindLinks(machine, named)
   const parent = machine.lstat(path.slice(0, path.lastIndexOf('/')))
   machine.remove(path)
   kind.put(machine, path)
   machine.setOwner(path, machine.accountById(parent?.uid ?? 0)?.name, machine.groupById(parent?.gid ?? 0)?.name)
 }
 
+/** Follows the links above a path, such as `current` and a `var` on another disk. */
+function behindLinks(machine: Machine, path: string): string {
+  const parts = path.split('/')
+  for (let length = 2; length < parts.length; length++) {
+    const above = parts.slice(0, length).join('/')
+    if (machine.lstat(above)?.kind !== 'link') continue
+    const target = posix.resolve(posix.dirname(above), machine.readLink(above) ?? '')
+    return behindLinks(machine, posix.join(target, ...parts.slice(length)))
+  }
+  return path
+}
+
 const reading = ['readBytes', 'readLink', 'list', 'stat', 'lstat', 'version', 'writable'] as const
 
 /**
- * Makes the machine answer like a real one for hostile objects, and calls `read` for each path that root reads.
+ * Makes the host answer like a real one for hostile objects, and calls `read` for each path that root reads.
  * @returns ends both
  */
 export function watch(host: FakeHost, read: (path: string, how: (typeof reading)[number]) => void): () => void {
@@ -127,7 +139,7 @@ function fail(error: Error): never {
   throw error
 }
 
-/** What the programs of the host read themselves does not count, and their faults are failures of the commands. */
+/** Files that programs of the host read do not count, and their faults are failures of the commands. */
 function quiet(host: FakeHost): { inside: number } {
   const depth = { inside: 0 }
   const options = Reflect.get(host.machine, 'options') as Record<string, (...args: unknown[]) => unknown>

@@ -74,17 +74,22 @@ const probes = {
       return 'systemd is not installed (apt install systemd-sysv dbus)'
     return grouped ? null : 'no cgroup can be made here'
   },
+  'locale-gen': program('locale-gen', 'locales'),
   debootstrap: program('debootstrap'),
   sudo: program('sudo'),
   wrk: program('wrk'),
+  age: program('age'),
   'cloud-init': program('cloud-init'),
   sshd: program('sshd', 'openssh-server'),
   ssh: program('ssh', 'openssh-client'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
   haproxy: program('haproxy'),
+  'redis-server': program('redis-server'),
+  memcached: program('memcached'),
   varnishd: program('varnishd', 'varnish'),
   openssl: program('openssl'),
+  gpg: program('gpg'),
   gcc: program('gcc'),
   certbot: program('certbot'),
   pebble: program('pebble'),
@@ -100,6 +105,9 @@ const probes = {
     return reached ? null : 'the Python package index cannot be reached, or /usr/bin/python3 has no pip'
   },
   'npm registry': () => (runs('npm', 'view', 'p-limit@7.3.3', 'version') ? null : 'the npm registry cannot be reached'),
+  mariadbd: program('mariadbd', 'mariadb-server'),
+  nft: program('nft', 'nftables'),
+  postgresql: () => (existsSync('/usr/lib/postgresql') ? null : 'postgresql is not installed (apt install postgresql)'),
   nobody: () => (runs('id', '-u', 'nobody') ? null : 'there is no account nobody'),
 } as const satisfies Record<string, Probe>
 
@@ -124,7 +132,7 @@ export function missingOf(wanted: readonly Need[]): string[] {
 export function needs(t: Test, wanted: readonly Need[]): boolean {
   const missing = missingOf(wanted)
   if (missing.length === 0) return true
-  if (process.env.CI) t.fail(`this machine lacks what the test needs: ${missing.join('; ')}`)
+  if (process.env.CI) t.fail(`this computer lacks requirements of the test: ${missing.join('; ')}`)
   else t.pass('skipped', { skip: missing.join('; ') })
   return false
 }

@@ -2,8 +2,12 @@
  * Defines a small stack for the tests of the Plone recipes: this host is plone1, with two clients and an online ZEO
  * server.
  */
+import { attributeSchemas } from '../../attributes/index.ts'
+import { neutralFacts } from '../../core/node/facts.ts'
+import { buildNode } from '../../core/node/node.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
 import type { SiteAttributes } from '../../recipes/site/site_attributes.ts'
-import { type NodeJson, nodeOf } from './golden.ts'
+import type { NodeJson } from './golden.ts'
 
 export const online = (name: string, more: NodeJson = {}): NodeJson => ({
   hostname: name,
@@ -28,8 +32,12 @@ const base: NodeJson = {
   deploy: { plone_instances: {}, zeoserver: {}, solr: {} },
 }
 
-/** Returns the stack with changes. */
-export const stack = (...json: NodeJson[]): SiteAttributes => nodeOf(base, ...json)
+/** Returns the attributes of the stack with changes. @throws the problems that the schemas find */
+export function stack(...json: NodeJson[]): SiteAttributes {
+  const layers = [base, ...json].map((values, index) => objectLayer(values, `${index}.json`, 'stack'))
+  const { attributes } = buildNode({ layers, facts: neutralFacts, schemas: attributeSchemas })
+  return attributes as unknown as SiteAttributes
+}
 
 /** Returns changes to `plone_instances`, or to `deploy.plone_instances`. */
 export const site = (plone_instances: NodeJson): NodeJson => ({ plone_instances })

@@ -43,7 +43,9 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
       place.write(proof.files ?? {})
       const run = async (line: string) => {
         const words = line.split(' ').map((word) => word.replaceAll('@', place.directory).replaceAll('~', ' '))
-        const { status, stdout, stderr } = await place.converge(words, { bare: words[0] === 'stack' })
+        const { status, stdout, stderr } = await place.converge(words, {
+          bare: ['stack', 'test', 'new'].includes(words[0] ?? ''),
+        })
         return { status, stdout, stderr: stderr.replaceAll(place.directory, '@') }
       }
       const pattern = hintPattern(proof.hint)

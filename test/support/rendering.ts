@@ -1,14 +1,14 @@
 /** Renders the configuration files that a role writes for given attributes, in the process of the test. */
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
-import { renderedFiles } from '../../core/cli/render.ts'
+import { renderedFiles } from '../../core/cli/inputs/rendered_files.ts'
 import { compile, defaultEvents } from '../../core/compile/compile.ts'
 import { checkProps } from '../../core/compile/props.ts'
 import { resolveReferences } from '../../core/model/reference.ts'
 import type { PlannedResource } from '../../core/model/resource.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
-import { parseAttributes } from '../../core/node/layers.ts'
 import { withLocations } from '../../core/node/located.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { parseAttributes } from '../../core/node/parse_layer.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
 import { programText } from '../../resources/port_swap/programs.ts'
 import { upstreamText } from '../../resources/port_swap/upstream.ts'
@@ -24,7 +24,7 @@ export async function configurationOf(role: string, json: object): Promise<Files
   const facts = { ...neutralFacts, uid: 0, init: 'systemd' as const }
   const built = buildNode({ layers: [layer], facts, schemas: attributeSchemas, foreignKeys })
   return withLocations(built, async () => {
-    const run = { id: '1', events: defaultEvents, host: null, by: 'tester', options: {} }
+    const run = { id: '1', events: defaultEvents, by: 'tester', options: {} }
     const plan = compile([loaded], defaultEvents, catalogue.node(built, run))
     const files = await renderedFiles(plan)
     const contents = Object.entries(files).map(([path, { content }]) => [path, content] as const)

@@ -3,27 +3,23 @@ import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { compile, type Plan } from '../../core/compile/compile.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { type Facts, neutralFacts } from '../../core/node/facts.ts'
-import { objectLayer } from '../../core/node/layers.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { buildNode } from '../../core/node/node.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
 import { recipeNode, type SiteNode } from '../../recipes/node.ts'
 
 interface NodeOptions {
-  readonly host?: HostReader | null
   readonly facts?: Partial<Facts>
   readonly events?: readonly string[]
   readonly roles?: readonly string[]
 }
 
-export function roleNode(
-  json: JsonObject,
-  { host = null, facts = {}, events = [], roles }: NodeOptions = {},
-): SiteNode {
+export function roleNode(json: JsonObject, { facts = {}, events = [], roles }: NodeOptions = {}): SiteNode {
   const layers = [objectLayer(json, 'site.json', 'deployment')]
   const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, ...facts }
   const built = buildNode({ layers, facts: known, schemas: attributeSchemas, foreignKeys })
-  return recipeNode(built, { id: '1', events, host, by: 'tester', options: {}, ...(roles && { roles }) })
+  return recipeNode(built, { id: '1', events, by: 'tester', options: {}, ...(roles && { roles }) })
 }
 
 /** @param roles names, separated by commas */
@@ -36,9 +32,7 @@ export async function planned(
   if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${roles}`)
   const events = event.split(',')
   const attributes = root ? json : { ...json, converge: { ...(json.converge as JsonObject), prefix: '/home/jane' } }
-  return compile(
-    loaded,
-    events,
-    roleNode(attributes, { host, events, roles: roles.split(','), facts: { uid: uid ?? (root ? 0 : 1000) } }),
-  )
+  const node = roleNode(attributes, { events, roles: roles.split(','), facts: { uid: uid ?? (root ? 0 : 1000) } })
+  const plan = compile(loaded, events, node)
+  return host === null ? plan : plan.bind(host)
 }

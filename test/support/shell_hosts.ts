@@ -111,6 +111,14 @@ export function hostAt(
 }
 
 /** Lists the engine's directories on a host, without those of Node. */
+/** A request for a setup without roles. */
+export const setupRequest = {
+  command: { kind: 'events', events: ['setup'] },
+  roles: [],
+  documents: [{ name: 'n', kind: 'stack', value: {} }],
+  isDryRun: false,
+} as const
+
 export const enginesAt = (prefix: string): string[] =>
   readdirSync(`${prefix}/usr/local/lib/converge`)
     .filter((name) => name.startsWith('engine-'))

@@ -79,12 +79,12 @@ class SimulatedHost extends VirtualHost {
     return this.simulation.after(time.ms / 1000)
   }
 
-  override ask(options: ExchangeOptions): Promise<string> {
-    return this.sent(() => super.ask(options))
+  override querySocket(options: ExchangeOptions): Promise<string> {
+    return this.sent(() => super.querySocket(options))
   }
 
-  override tell(options: ExchangeOptions): Promise<string> {
-    return this.sent(() => super.tell(options))
+  override sendToSocket(options: ExchangeOptions): Promise<string> {
+    return this.sent(() => super.sendToSocket(options))
   }
 
   private async sent(take: () => Promise<string>): Promise<string> {

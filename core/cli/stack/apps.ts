@@ -3,17 +3,17 @@ import type { FollowUp } from '../../compile/role.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
 import { valueAt } from '../../node/path.ts'
-import { compileHost } from '../compile_host.ts'
-import { warningsOf, withWarnings } from '../input_warnings.ts'
-import { warningText } from '../inputs.ts'
-import type { StackCall } from './call.ts'
-import { concernText, merged, together } from './compiled.ts'
+import { compileHost } from '../inputs/compile_host.ts'
+import { warningsOf, withWarnings } from '../inputs/input_warnings.ts'
+import { warningText } from '../inputs/read_inputs.ts'
+import { concernText, mergeConcerns, mergeErrors } from './compile_stack.ts'
 import { appsOn } from './deployed_apps.ts'
 import { stackHostInput } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
+import type { StackCommand } from './stack_command.ts'
 
-export interface Deployed {
+export interface DeployedApps {
   /** Short names of the apps of the stack that the host deploys. */
   readonly apps: readonly string[]
   /** Events in which at least one of its roles takes part. */
@@ -28,69 +28,69 @@ export interface Deployed {
 
 /**
  * Compiles the roles of each host of the stack that is not stopped.
- * @param asked requested events: recipes that refuse them are reported here, instead of by each host
+ * @param requestedEvents requested events: recipes that refuse them are reported here, instead of by each host
  * @throws InvalidInput with problems of attributes, or refusals of recipes; a problem of several hosts is reported once
  */
 export async function deployedOnAll<N>(
-  call: StackCall<N>,
+  call: StackCommand<N>,
   inputs: StackInputs<N>,
-  asked: readonly string[],
-): Promise<ReadonlyMap<string, Deployed>> {
+  requestedEvents: readonly string[],
+): Promise<ReadonlyMap<string, DeployedApps>> {
   const { stack } = inputs
-  const all = new Map<string, Deployed>()
-  const wrong: { host: string; error: ConvergeError }[] = []
-  const said: { host: string; message: string }[] = []
+  const appsByHost = new Map<string, DeployedApps>()
+  const hostErrors: { host: string; error: ConvergeError }[] = []
+  const warnings: { host: string; message: string }[] = []
   const nodes = await StackNodes.of(call, inputs)
   for (const host of stack.hosts) {
     if (host.status !== 'online') continue
     const warn = (messages: readonly string[]) => {
-      for (const message of messages) said.push({ host: host.name, message })
+      for (const message of messages) warnings.push({ host: host.name, message })
     }
     try {
-      all.set(host.name, await deployedOn(call, nodes, { stack, host, asked, warn }))
+      appsByHost.set(host.name, await deployedOn(call, nodes, { stack, host, requestedEvents, warn }))
     } catch (error) {
       warn(warningsOf(error))
-      for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
+      for (const one of problemsOf(error)) hostErrors.push({ host: host.name, error: one })
     }
   }
   await withWarnings(
-    () => merged(said).map((concern) => concernText(concern, stack)),
+    () => mergeConcerns(warnings).map((concern) => concernText(concern, stack)),
     () =>
       throwProblems(
-        together(wrong, stack.hosts.length),
+        mergeErrors(hostErrors, stack.hosts.length),
         `the hosts of ${stack.name} cannot be converged; nothing was begun`,
       ),
   )
-  return all
+  return appsByHost
 }
 
-interface Question {
+interface HostToCompile {
   readonly stack: Stack
   readonly host: StackHost
-  readonly asked: readonly string[]
+  readonly requestedEvents: readonly string[]
   readonly warn: (messages: readonly string[]) => void
 }
 
 async function deployedOn<N>(
-  call: StackCall<N>,
+  call: StackCommand<N>,
   nodes: StackNodes<N>,
-  { stack, host, asked, warn }: Question,
-): Promise<Deployed> {
+  { stack, host, requestedEvents, warn }: HostToCompile,
+): Promise<DeployedApps> {
   const input = await stackHostInput(call, nodes, host)
-  const { roles, built } = input
-  warn(built.warnings.map(warningText))
+  const { roles, mergedNode } = input
+  warn(mergedNode.warnings.map(warningText))
   const events = new Set(roles.flatMap((role) => [...role.events.keys()]))
   // Only the host has the releases, so only it can find the target of a rollback.
-  const wanted = asked.filter((event) => events.has(event) && event !== 'rollback')
+  const wanted = requestedEvents.filter((event) => events.has(event) && event !== 'rollback')
   const isDeploy = wanted.includes('deploy')
   const compiled = compileHost(input, isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
   // Compile other events as a run of their own: a restart declares different resources than a deploy.
   if (!isDeploy && wanted.length > 0) compileHost(input, wanted)
-  const apps = appsOn(stack, host, { roles, built, ...compiled })
+  const apps = appsOn(stack, host, { roles, mergedNode, ...compiled })
   return {
     apps,
     events,
-    migrating: apps.filter((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
+    migrating: apps.filter((app) => valueAt(mergedNode.attributes, ['deploy', app, 'migrate']) === true),
     sharing: roles.some(({ sharesData }) => sharesData) ? apps : [],
     followUps: roles.flatMap(({ followUp }) => followUp?.(compiled.node) ?? []),
   }

@@ -6,17 +6,17 @@ import type { Stack } from '../../fleet/stack/stack.ts'
 import { throwProblems } from '../../model/errors.ts'
 import { byPosition } from '../../model/findings.ts'
 import { plain } from '../../report/printable.ts'
-import { withWarnings } from '../input_warnings.ts'
-import { warningText } from '../inputs.ts'
-import { print, printError, printJson } from '../print.ts'
-import { type ExitStatus, useColor } from '../process.ts'
-import type { StackCall } from './call.ts'
-import { type CompiledStack, concernText, draftHosts } from './compiled.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { withWarnings } from '../inputs/input_warnings.ts'
+import { warningText } from '../inputs/read_inputs.ts'
+import { print, printError, printJson, useColor } from '../print.ts'
+import { preparationProblems } from './check_preparation.ts'
+import { type CompiledStack, concernText, draftHosts } from './compile_stack.ts'
 import { checkEnvironments } from './environments.ts'
 import { draftInputs, openStack } from './inputs.ts'
-import { preparationProblems } from './preparation.ts'
+import type { StackCommand } from './stack_command.ts'
 
-export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function check<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const source = await openStack(call)
   const { inputs, draft } = await draftInputs(call, source, args.environment)
@@ -27,7 +27,7 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   const all = [...stackConcerns(inputs.stack, concerns), ...others.skipped]
   await withWarnings(
     () => all.map((concern) => concernText(concern, inputs.stack)),
-    () => throwProblems(byPosition([...problems, ...others.problems]), `${inputs.stack.file} is no valid stack`),
+    () => throwProblems(byPosition([...problems, ...others.problems]), `${inputs.stack.file} is not a valid stack`),
   )
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack

@@ -7,7 +7,7 @@ const run = promisify(execFile)
 /** Number of subjects to show. */
 const newest = 3
 /** Time limit of a git command, in milliseconds. */
-const patience = 5_000
+const timeLimit = 5_000
 const isCommit = (text: string) => /^[0-9a-f]{40,64}$/i.test(text)
 
 /**
@@ -26,7 +26,7 @@ export async function commitsBetween(
         'git',
         ['-c', 'core.fsmonitor=false', '--no-optional-locks', '-C', directory, ...words],
         {
-          timeout: patience,
+          timeout: timeLimit,
           env: { ...process.env, GIT_TERMINAL_PROMPT: '0', GIT_NO_LAZY_FETCH: '1' },
         },
       )

@@ -7,7 +7,7 @@ import { valueAt } from '../../node/path.ts'
 
 interface DeployingHost<N> {
   readonly roles: readonly Role<N>[]
-  readonly built: Node<unknown>
+  readonly mergedNode: Node<unknown>
   readonly node: N
   readonly plan: Plan
 }
@@ -32,9 +32,9 @@ function declaredApps<N>({ roles, node }: DeployingHost<N>): ReadonlySet<string>
 }
 
 /** Decides whether a role that declares no apps, as one of the user's may, has a release of the app in its plan. */
-function hasRelease<N>({ roles, built, plan }: DeployingHost<N>, app: string, prefix: string): boolean {
+function hasRelease<N>({ roles, mergedNode, plan }: DeployingHost<N>, app: string, prefix: string): boolean {
   const undeclared = roles.filter(({ apps }) => apps === undefined).map(({ name }) => name)
-  const deployTo = String(valueAt(built.attributes, ['deploy', app, 'deploy_to']) ?? `/srv/www/${app}`)
+  const deployTo = String(valueAt(mergedNode.attributes, ['deploy', app, 'deploy_to']) ?? `/srv/www/${app}`)
   const releases = `${prefix}${deployTo}/releases/`
   return plan.resources.some(({ role, key }) => undeclared.includes(role) && `${key}/`.startsWith(releases))
 }

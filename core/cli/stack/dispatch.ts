@@ -1,10 +1,10 @@
 /** Maps the `converge stack` commands to their functions, and loads each when it is called. */
 import { ConvergeError } from '../../model/errors.ts'
-import type { CommandSpec } from '../options.ts'
-import type { ExitStatus } from '../process.ts'
-import type { StackCall } from './call.ts'
+import type { CommandSpec } from '../command_specs/list.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import type { StackCommand } from './stack_command.ts'
 
-type Handler = <N>(call: StackCall<N>) => Promise<ExitStatus>
+type Handler = <N>(call: StackCommand<N>) => Promise<ExitStatus>
 
 const actions = ['setup', 'configure', 'deploy', 'undeploy', 'shutdown', 'rollback', 'plan', 'status', 'run'] as const
 
@@ -14,6 +14,10 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
   ),
   check: async () => (await import('./check.ts')).check,
+  doctor: async () => (await import('./this_host.ts')).doctor,
+  lock: async () => (await import('./this_host.ts')).lock,
+  maintenance: async () => (await import('./this_host.ts')).maintenance,
+  unlock: async () => (await import('./this_host.ts')).unlock,
   exec: async () => (await import('./exec.ts')).exec,
   logs: async () => (await import('./logs.ts')).logs,
   ssh: async () => (await import('./ssh.ts')).ssh,
@@ -25,7 +29,7 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   userdata: async () => (await import('./userdata.ts')).userdata,
 }
 
-export async function stackCommand<N>({ name }: CommandSpec, call: StackCall<N>): Promise<ExitStatus> {
+export async function stackCommand<N>({ name }: CommandSpec, call: StackCommand<N>): Promise<ExitStatus> {
   const load = handlers[name.replace(/^\w+ /, '')]
   if (load === undefined) throw new ConvergeError(`nothing does ${name}`, { code: 'NO_HANDLER' })
   return (await load())(call)

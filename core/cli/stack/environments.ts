@@ -1,12 +1,12 @@
 /** Checks the environments of a stack file, and leaves out problems that the file has without an environment. */
-import { describeNames } from '../../fleet/screen/names.ts'
+import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import type { StackSource } from '../../fleet/stack/file.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import { ConvergeError, describeLocation } from '../../model/errors.ts'
 import { Findings } from '../../model/findings.ts'
-import type { StackCall } from './call.ts'
-import { draftHosts } from './compiled.ts'
+import { draftHosts } from './compile_stack.ts'
 import { draftInputs } from './inputs.ts'
+import type { StackCommand } from './stack_command.ts'
 
 interface CheckedEnvironments {
   /** Each problem once, with the names of its environments. */
@@ -17,7 +17,7 @@ interface CheckedEnvironments {
 
 /** @param known problems of the stack file without an environment, which are not reported again */
 export async function checkEnvironments<N>(
-  call: StackCall<N>,
+  call: StackCommand<N>,
   source: StackSource,
   known: readonly ConvergeError[],
 ): Promise<CheckedEnvironments> {
@@ -36,7 +36,10 @@ export async function checkEnvironments<N>(
       found.set(identityOf(problem), { problem, environments: [...environments, environment] })
     }
   }
-  return { problems: [...found.values()].map(({ problem, environments }) => inside(problem, environments)), skipped }
+  return {
+    problems: [...found.values()].map(({ problem, environments }) => inEnvironments(problem, environments)),
+    skipped,
+  }
 }
 
 function unreported(problems: readonly ConvergeError[], known: readonly ConvergeError[]): readonly ConvergeError[] {
@@ -49,7 +52,7 @@ function identityOf({ message, source }: ConvergeError): string {
   return `${source === undefined ? '' : describeLocation(source)} ${message.replace(/ \([^()]*\)$/, '')}`
 }
 
-function inside({ message, code, source, hint, resource, output }: ConvergeError, names: readonly string[]) {
+function inEnvironments({ message, code, source, hint, resource, output }: ConvergeError, names: readonly string[]) {
   const where = names.length === 1 ? 'in the environment' : 'in the environments'
   return new ConvergeError(`${message} (${where} ${describeNames(names)})`, {
     ...{ code, source, hint, resource, output },

@@ -8,40 +8,40 @@ import type { FleetEvent } from '../../fleet/types.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { HookView } from '../catalogue.ts'
-import { timeOf } from '../hooks.ts'
-import { author } from '../inputs.ts'
-import type { Arguments } from '../options.ts'
+import type { Arguments } from '../command_specs/list.ts'
+import { scheduleSeconds } from '../commands/hooks.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { author } from '../inputs/read_inputs.ts'
 import { print, printError, printJson } from '../print.ts'
-import type { ExitStatus } from '../process.ts'
-import type { StackCall } from './call.ts'
 import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
-import { howMany } from './request.ts'
 import { rolloutOf } from './rollout.ts'
-import { placed, selected } from './select.ts'
+import { parallelHosts } from './rollout_request.ts'
+import { selectableHosts, selected } from './select.ts'
+import type { StackCommand } from './stack_command.ts'
 import { stateDirectoryOf } from './state_directory.ts'
 
 const words = ['install', 'remove', 'show']
 
-export async function hooks<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function hooks<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args } = call
-  const { name = '', interval, jitter } = args
-  if (!words.includes(name))
+  const { argument: word = '', interval, jitter } = args
+  if (!words.includes(word))
     throw new ConvergeError(
-      name === '' ? 'missing argument: install, remove or show' : `unknown hooks action ${name}`,
+      word === '' ? 'missing argument: install, remove or show' : `unknown hooks action ${word}`,
       {
         code: 'USAGE',
-        hint: nearest(name, words) ?? 'converge stack hooks install, remove or show',
+        hint: nearest(word, words) ?? 'converge stack hooks install, remove or show',
         usage: true,
       },
     )
-  checkRhythm(name, { interval, jitter })
-  if (name === 'show') return show(call)
-  if (args.dryRun) return rolloutOf('plan')({ ...call, args: { ...args, event: [`hooks_${name}`] } })
+  checkSchedule(word, { interval, jitter })
+  if (word === 'show') return show(call)
+  if (args.dryRun) return rolloutOf('plan')({ ...call, args: { ...args, event: [`hooks_${word}`] } })
   return rolloutOf('hooks')(call)
 }
 
-function checkRhythm(word: string, times: Pick<Arguments, 'interval' | 'jitter'>): void {
+function checkSchedule(word: string, times: Pick<Arguments, 'interval' | 'jitter'>): void {
   for (const [option, text] of Object.entries(times)) {
     if (text === undefined) continue
     if (word !== 'install')
@@ -50,23 +50,23 @@ function checkRhythm(word: string, times: Pick<Arguments, 'interval' | 'jitter'>
         hint: `converge stack hooks install --${option} ${text}`,
         usage: true,
       })
-    timeOf(option, text, option === 'interval' ? 1 : 0)
+    scheduleSeconds(option, text, option === 'interval' ? 1 : 0)
   }
 }
 
-interface Seen {
+interface HostHooks {
   readonly host: string
   readonly hooks?: readonly HookView[]
   readonly error?: ConvergeError
 }
 
 /** Shows the hooks of the hosts, without locking a host or recording anything. */
-async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
+async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const inputs = await stackInputs(call)
   const { stack } = inputs
   const online = recordedOnline(stack, loadState(stateDirectoryOf(stack)))
-  const hosts = placed(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
+  const hosts = selectableHosts(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
   const names = selected(stack, hosts, args)
   const members = await fleetHosts(call, inputs, {
     hosts: hosts.filter(({ name }) => names.has(name)),
@@ -75,8 +75,8 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
     rollout: `look-hooks-${process.pid}-${Date.now().toString(36)}`,
     by: author(),
   })
-  const limit = pLimit(howMany(args.parallel))
-  const seen = await limit.map(members, async ({ name, roles, client }): Promise<Seen> => {
+  const limit = pLimit(parallelHosts(args))
+  const seen = await limit.map(members, async ({ name, roles, client }): Promise<HostHooks> => {
     try {
       await client.connect(false)
       const said = await client.query('hooks', { roles, documents: nodeDocuments(stack, name, { online }) })
@@ -94,8 +94,8 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
 }
 
 /** @throws REMOTE_FAILED if the host's answer is no list of hooks */
-function hooksIn(said: unknown): readonly HookView[] {
-  const hooks = (said as { readonly hooks?: unknown } | null)?.hooks
+function hooksIn(answer: unknown): readonly HookView[] {
+  const hooks = (answer as { readonly hooks?: unknown } | null)?.hooks
   const isHook = (one: unknown) => {
     const { name, installed, detail } = (one ?? {}) as Partial<Record<keyof HookView, unknown>>
     return typeof name === 'string' && typeof installed === 'boolean' && typeof detail === 'string'
@@ -106,7 +106,7 @@ function hooksIn(said: unknown): readonly HookView[] {
   })
 }
 
-function lines({ host, hooks = [], error }: Seen): string[] {
+function lines({ host, hooks = [], error }: HostHooks): string[] {
   if (error)
     return [`${host}  failed     ${oneLine(error.message)}${error.hint ? `\n  hint: ${oneLine(error.hint)}` : ''}\n`]
   return hooks.map(

@@ -7,19 +7,19 @@ import type { ConvergeError } from '../../model/errors.ts'
 import { type Facts, neutralFacts } from '../../node/facts.ts'
 import type { Node } from '../../node/node.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { compileHost, type HostInput, recipeNode } from '../compile_host.ts'
-import { diagnose, mistakesOf } from '../diagnosis.ts'
-import { author, warningText } from '../inputs.ts'
-import { draftFiles } from '../render.ts'
-import type { StackCall } from './call.ts'
+import { compileHost, type HostInput, recipeNode } from '../inputs/compile_host.ts'
+import { diagnose, mistakesOf } from '../inputs/diagnosis.ts'
+import { author, warningText } from '../inputs/read_inputs.ts'
+import { draftFiles } from '../inputs/rendered_files.ts'
 import type { StackNodes } from './nodes.ts'
+import type { StackCommand } from './stack_command.ts'
 
 export interface CompiledHost<N> {
   readonly name: string
   /** Names of the roles. */
   readonly roles: readonly string[]
   readonly definitions: readonly Role<N>[]
-  readonly built: Node<unknown>
+  readonly mergedNode: Node<unknown>
   readonly node: N
   readonly plan: Plan
 }
@@ -33,28 +33,28 @@ export function factsOf({ name, cpus, prefix, sudo, user }: StackHost): Facts {
 
 /** Builds what is compiled of a host of a stack, without its connection. */
 export async function stackHostInput<N>(
-  { catalogue, secrets }: StackCall<N>,
+  { catalogue, secrets }: StackCommand<N>,
   nodes: StackNodes<N>,
   host: StackHost,
 ): Promise<HostInput<N>> {
-  const { roles, built } = await nodes.build(host, factsOf(host))
-  return { catalogue, secrets, roles, built, run: operatorRun(), memory: nodes.memory }
+  const { roles, mergedNode } = await nodes.build(host, factsOf(host))
+  return { catalogue, secrets, roles, mergedNode, run: operatorRun(), memory: nodes.memory }
 }
 
 /** Returns the facts of a run on the operator's computer: recipes must not read that as if it were the host. */
 function operatorRun(): HostInput<never>['run'] {
-  return { host: null, options: {}, by: author() }
+  return { options: {}, by: author() }
 }
 
 export async function compileStackHost<N>(
-  call: StackCall<N>,
+  call: StackCommand<N>,
   nodes: StackNodes<N>,
   host: StackHost,
 ): Promise<CompiledHost<N>> {
   const input = await stackHostInput(call, nodes, host)
-  const { roles, built } = input
+  const { roles, mergedNode } = input
   const names = roles.map(({ name }) => name)
-  return { name: host.name, roles: names, definitions: roles, built, ...compileHost(input, defaultEvents) }
+  return { name: host.name, roles: names, definitions: roles, mergedNode, ...compileHost(input, defaultEvents) }
 }
 
 interface CheckedHost<N> {
@@ -71,7 +71,7 @@ export class HostCheck<N> {
 
   /** @param userRoles roles of the stack's own recipes */
   constructor(
-    private readonly call: StackCall<N>,
+    private readonly call: StackCommand<N>,
     private readonly nodes: StackNodes<N>,
     private readonly userRoles: readonly Role<N>[],
   ) {}
@@ -84,8 +84,8 @@ export class HostCheck<N> {
     const names = roles.map(({ name }) => name)
     const suspect = {
       ...{ draft, roles },
-      node: (built: Node<unknown>, events: readonly string[]) =>
-        recipeNode({ catalogue, roles, built, run: operatorRun() }, events),
+      node: (mergedNode: Node<unknown>, events: readonly string[]) =>
+        recipeNode({ catalogue, roles, mergedNode, run: operatorRun() }, events),
       mask: (text: string) => secrets.mask(text),
     }
     const others = this.otherRuns(roles)
@@ -99,7 +99,7 @@ export class HostCheck<N> {
       if (isSound && (await mistakesOf({ ...suspect, runs: others }, draft.node)).length === 0)
         return {
           warnings,
-          compiled: { name: host.name, roles: names, definitions: roles, built: draft.node, node, plan },
+          compiled: { name: host.name, roles: names, definitions: roles, mergedNode: draft.node, node, plan },
           problems: [],
         }
     }

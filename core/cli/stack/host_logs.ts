@@ -4,15 +4,16 @@ import type { LimitFunction } from 'p-limit'
 import { runCommand } from '../../fleet/operate/command.ts'
 import { LogResume, resentLines } from '../../fleet/operate/log_resume.ts'
 import { type LogLine, LogReader, type LogSource, logWords } from '../../fleet/operate/logs.ts'
+import { storedSecrets } from '../../fleet/operate/stored_secrets.ts'
 import type { HostConnection } from '../../fleet/remote/host_connection.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { ReachableHost } from './hosts.ts'
-import { linkTo } from './operate.ts'
-import type { Placed } from './select.ts'
+import { connectionTo } from './operate.ts'
+import type { SelectableHost } from './select.ts'
 
 /** A host with its selected logs. */
 export interface LoggedHost {
-  readonly host: ReachableHost<Placed>
+  readonly host: ReachableHost<SelectableHost>
   readonly sources: readonly LogSource[]
 }
 
@@ -26,6 +27,8 @@ export interface LogRequest {
 }
 
 export interface LogListener {
+  /** Called before the first line of a host, with further texts to hide in its lines. */
+  secrets(host: string, texts: readonly string[]): void
   line(host: string, line: LogLine): void
   failed(host: string, error: ConvergeError): void
   connection(host: string, state: 'lost' | 'back', detail: string): void
@@ -68,7 +71,7 @@ export class HostLogs {
     const { follow, interrupt } = this.request
     try {
       const { host } = this.logged
-      const link = linkTo(host, host.sudo !== 'none')
+      const link = connectionTo(host, host.sudo !== 'none')
       try {
         await (follow ? this.follow(link) : this.once(link, this.request.lines))
         return true
@@ -87,7 +90,7 @@ export class HostLogs {
   }
 
   private get name(): string {
-    return this.logged.host.placed.name
+    return this.logged.host.selectable.name
   }
 
   /** @throws if the first connection fails, or if a further attempt cannot succeed */
@@ -124,6 +127,7 @@ export class HostLogs {
   private async once(link: HostConnection, lines: number): Promise<void> {
     const { follow, interrupt } = this.request
     this.problems = ''
+    if (!this.hasBegun) this.listener.secrets(this.name, await storedSecrets(link, interrupt))
     const status = await runCommand(link, {
       words: logWords(this.logged.sources, lines, follow),
       ...{ account: null, timeout: follow ? 0 : readingSeconds, interrupt },

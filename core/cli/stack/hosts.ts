@@ -1,5 +1,5 @@
 /** Prepares the hosts of a stack for connections: keys, jump hosts, sudo, and the files to upload. */
-import { homedir } from 'node:os'
+
 import { engineFiles } from '../../fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
 import type { SshTransport, Sudo } from '../../fleet/remote/ssh_transport.ts'
@@ -11,16 +11,17 @@ import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import type { EmitEvent } from '../../fleet/types.ts'
+import { expandHome } from '../../host/home_path.ts'
 import { asConvergeError, type ConvergeError, throwProblems } from '../../model/errors.ts'
-import { cacheDirectory } from '../inputs.ts'
-import type { StackCall } from './call.ts'
+import { cacheDirectory } from '../inputs/read_inputs.ts'
 import type { StackInputs } from './inputs.ts'
 import { hasTerminal, Prompter } from './prompt.ts'
-import type { Placed } from './select.ts'
+import type { SelectableHost } from './select.ts'
+import type { StackCommand } from './stack_command.ts'
 import { sudoPassword } from './sudo_password.ts'
 
 export interface FleetOptions {
-  readonly hosts: readonly Placed[]
+  readonly hosts: readonly SelectableHost[]
   readonly tell: EmitEvent
   readonly screen: Pick<Screen, 'pause' | 'resume'>
   /** Name of the rollout, and its operator. */
@@ -32,7 +33,7 @@ export interface FleetOptions {
 
 /** @throws InvalidInput with the problems of ~/.ssh/config, or of an address */
 export async function fleetHosts<N>(
-  call: StackCall<N>,
+  call: StackCommand<N>,
   { stack, packed }: StackInputs<N>,
   { hosts, tell, screen, rollout, by, deployment }: FleetOptions,
 ): Promise<RolloutHost[]> {
@@ -44,8 +45,8 @@ export async function fleetHosts<N>(
   const own = await packed()
   const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
   const runtimes = { cacheDirectory: cacheDirectory(), given: stack.runtimes }
-  return reached.map(({ placed, host, open, sudo }): RolloutHost => {
-    const { name } = placed
+  return reached.map(({ selectable, host, open, sudo }): RolloutHost => {
+    const { name } = selectable
     const remote = new RemoteHost({
       ...{ name, open, sudo },
       prefix: host.prefix ?? null,
@@ -55,13 +56,13 @@ export async function fleetHosts<N>(
         tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
       patience: args.reconnect ?? 120,
     })
-    return { ...placed, address: host.address, client: remote }
+    return { ...selectable, address: host.address, client: remote }
   })
 }
 
 /** A host with its route, not connected yet. */
 export interface ReachableHost<P> {
-  readonly placed: P
+  readonly selectable: P
   readonly host: StackHost
   readonly target: SshTarget
   open(): Promise<SshTransport>
@@ -77,7 +78,7 @@ interface ReachOptions<P> {
 
 /** @throws InvalidInput with the problems of ~/.ssh/config, or of an address */
 export async function reachableHosts<N, P extends { readonly name: string }>(
-  { args, secrets }: StackCall<N>,
+  { args, secrets }: StackCommand<N>,
   stack: Stack,
   { hosts, warn, note, screen }: ReachOptions<P>,
 ): Promise<ReachableHost<P>[]> {
@@ -91,12 +92,12 @@ export async function reachableHosts<N, P extends { readonly name: string }>(
   })
   const ask = sudoPassword(prompt, (password) => secrets.add(password))
   const problems: ConvergeError[] = []
-  const reached = hosts.flatMap((placed): ReachableHost<P>[] => {
-    const host = hostNamed(stack, placed.name)
+  const reached = hosts.flatMap((selectable): ReachableHost<P>[] => {
+    const host = hostNamed(stack, selectable.name)
     try {
       const target = resolveTarget(withHome(host), config)
       const open = () => connections.connect(target)
-      return [{ placed, host, target, open, sudo: sudoOf(host, target.user, ask) }]
+      return [{ selectable, host, target, open, sudo: sudoOf(host, target.user, ask) }]
     } catch (thrown) {
       problems.push(asConvergeError(thrown))
       return []
@@ -109,7 +110,7 @@ export async function reachableHosts<N, P extends { readonly name: string }>(
 
 /** Expands the operator's home directory in the path of the host's key. */
 export function withHome(host: StackHost): StackHost {
-  return { ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }
+  return { ...host, identity: host.identity && expandHome(host.identity) }
 }
 
 function sudoOf({ sudo }: StackHost, user: string, ask: () => Promise<string>): Sudo {

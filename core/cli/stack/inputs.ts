@@ -4,12 +4,13 @@ import type { Role } from '../../compile/role.ts'
 import { openStackFile, type StackSource } from '../../fleet/stack/file.ts'
 import { draftStack, type StackDraft } from '../../fleet/stack/load.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
+import { withOwnAttributes } from '../../load/own_attributes.ts'
 import type { UserRecipes, UserRecipesDraft } from '../../load/recipes.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
-import { withWarnings } from '../input_warnings.ts'
-import { bundleOptions, draftRoles, userRecipes, warningText } from '../inputs.ts'
-import type { StackCall } from './call.ts'
-import { fileNames } from './complete.ts'
+import { withWarnings } from '../inputs/input_warnings.ts'
+import { bundleOptions, draftRoles, userRecipes, warningText } from '../inputs/read_inputs.ts'
+import { fileNames } from './completion.ts'
+import type { StackCommand } from './stack_command.ts'
 
 export interface StackInputs<N> {
   readonly stack: Stack
@@ -27,11 +28,11 @@ export interface StackInputs<N> {
  * Loads the stack that --stack and --environment select, and learns its secrets.
  * @throws InvalidInput with all its problems
  */
-export async function stackInputs<N>(call: StackCall<N>): Promise<StackInputs<N>> {
+export async function stackInputs<N>(call: StackCommand<N>): Promise<StackInputs<N>> {
   const { inputs, draft } = await draftInputs(call, await openStack(call), call.args.environment)
   await withWarnings(
     () => inputs.stack.warnings.map(warningText),
-    () => throwProblems(draft.problems, `${inputs.stack.file} is no valid stack`),
+    () => throwProblems(draft.problems, `${inputs.stack.file} is not a valid stack`),
   )
   return inputs
 }
@@ -43,23 +44,28 @@ export interface DraftInputs<N> {
 }
 
 /** @throws ConvergeError if the stack file cannot be read */
-export async function openStack<N>({ args, catalogue }: StackCall<N>): Promise<StackSource> {
+export async function openStack<N>({ args, catalogue }: StackCommand<N>): Promise<StackSource> {
   return openStackFile(args.stack ?? (await fileInWorkingDirectory()), { loadModule: moduleLoader(catalogue) })
 }
 
 /** Loads the inputs of a stack that may have mistakes, and returns their problems. */
 export async function draftInputs<N>(
-  { args, catalogue, secrets }: StackCall<N>,
+  { args, catalogue, secrets }: StackCommand<N>,
   source: StackSource,
   environment: string | undefined,
 ): Promise<DraftInputs<N>> {
   const { file } = source
   let user: UserRecipesDraft<N> = { user: { roles: [], handlers: [] }, problems: [] }
   let own: readonly string[] = args.recipes ?? []
+  const builtIn = await catalogue.schemas()
   const draft = await draftStack(source, {
     environment,
-    schemas: await catalogue.schemas(),
+    // The recipes, which may define attributes, are loaded while the file is read.
+    schemas: () => withOwnAttributes(builtIn),
     loadModule: moduleLoader(catalogue),
+    allowCommands: async () => {
+      if (args.stack === undefined) await trustCode(file, [file])
+    },
     roles: async (recipes, problems) => {
       own = [...own, ...recipes]
       if (args.stack === undefined) await trustCode(file, recipes)
@@ -87,7 +93,7 @@ export async function draftInputs<N>(
   return { inputs, draft }
 }
 
-function moduleLoader<N>(catalogue: StackCall<N>['catalogue']) {
+function moduleLoader<N>(catalogue: StackCommand<N>['catalogue']) {
   return async (path: string) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue))
 }
 
@@ -113,7 +119,7 @@ async function fileInWorkingDirectory(): Promise<string> {
  */
 async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
   if (code.length === 0) return
-  const { reasonNotToTrust: distrust } = await import('../../load/trusted.ts')
+  const { reasonNotToTrust: distrust } = await import('../../load/trusted_files.ts')
   const own = process.getuid?.() ?? 0
   for (const one of [file, ...code]) {
     const why = distrust(one, [0, own, Number(process.env.SUDO_UID ?? 0)], alone && own === 0)

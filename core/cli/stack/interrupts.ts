@@ -7,13 +7,13 @@ const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const steps: readonly (readonly [Interruption, string])[] = [
   [
     'no more hosts',
-    'no further host is begun; those at work are waited for. Once more to have them end after the step at hand',
+    'no further host is started; waiting for the running ones. Press Ctrl-C again to end them after their current step',
   ],
-  ['finish steps', 'the hosts end after the step at hand. Once more to leave them to themselves'],
-  ['leave', 'left: what is under way goes on there'],
+  ['finish steps', 'the hosts end after their current step. Press Ctrl-C again to leave without waiting for them'],
+  ['leave', 'left: the running hosts continue on their own'],
 ]
 
-/** The time in milliseconds within which a repeated signal is no second Ctrl-C of a person. */
+/** The time in milliseconds within which a repeated signal is not a second Ctrl-C of a person. */
 const echo = 300
 
 /**
@@ -21,19 +21,19 @@ const echo = 300
  * work starts, because the work may print something to which an operator answers with Ctrl-C.
  * @param work started here
  * @param endProcess called at a signal: a connection attempt would keep the process running
- * @param what text of the message after the name of the signal
+ * @param consequence text of the message after the name of the signal
  * @throws INTERRUPTED
  */
 export async function untilInterrupted<T>(
   work: () => Promise<T>,
   endProcess: () => void,
-  what = 'ended before all have answered; nothing was changed',
+  consequence = 'ended before all have answered; nothing was changed',
 ): Promise<T> {
   let interrupt: (signal: NodeJS.Signals) => void = () => undefined
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = (signal) => {
       endProcess()
-      reject(new ConvergeError(`${signal}: ${what}`, { code: 'INTERRUPTED' }))
+      reject(new ConvergeError(`${signal}: ${consequence}`, { code: 'INTERRUPTED' }))
     }
   })
   for (const signal of signals) process.on(signal, interrupt)
@@ -89,7 +89,7 @@ export class Interrupts {
     private readonly say: (text: string) => void,
     private readonly now: () => number = () => performance.now(),
   ) {
-    for (const signal of signals) process.on(signal, this.hear)
+    for (const signal of signals) process.on(signal, this.receive)
   }
 
   readonly on = (listener: (state: Interruption) => void): (() => void) => {
@@ -98,10 +98,10 @@ export class Interrupts {
   }
 
   close(): void {
-    for (const signal of signals) process.off(signal, this.hear)
+    for (const signal of signals) process.off(signal, this.receive)
   }
 
-  readonly hear = (signal: NodeJS.Signals): void => {
+  readonly receive = (signal: NodeJS.Signals): void => {
     if (this.isEcho(signal)) return
     const [state, text] = steps[Math.min(this.count, steps.length - 1)] ?? ['leave', '']
     this.count++

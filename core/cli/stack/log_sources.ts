@@ -2,12 +2,12 @@
 
 import type { LogSource } from '../../fleet/operate/logs.ts'
 import type { PlannedResource } from '../../model/resource.ts'
-import type { StackCall } from './call.ts'
 import type { CompiledHost } from './host_check.ts'
+import type { StackCommand } from './stack_command.ts'
 
 /** Returns each log once, in the order of the programs. */
 export async function logSourcesOf<N>(
-  { catalogue }: StackCall<N>,
+  { catalogue }: StackCommand<N>,
   { roles, node, plan }: CompiledHost<N>,
 ): Promise<readonly LogSource[]> {
   const logs = new Map(await Promise.all(roles.map(async (role) => [role, await catalogue.logs(node, role)] as const)))

@@ -2,12 +2,12 @@
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
 import { type LogLine, logLabel } from '../../fleet/operate/logs.ts'
-import { describeNames } from '../../fleet/screen/names.ts'
+import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { oneLine } from '../../fleet/screen/text.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
-import { print, printError, printJson } from '../print.ts'
-import { type ExitStatus, useColor } from '../process.ts'
-import type { StackCall } from './call.ts'
+import { Secrets } from '../../model/secrets.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { print, printError, printJson, useColor } from '../print.ts'
 import { compileStackHost } from './host_check.ts'
 import { HostLogs, type LoggedHost, type LogListener } from './host_logs.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
@@ -15,24 +15,25 @@ import { abortOnSignal } from './interrupts.ts'
 import { logSourcesOf } from './log_sources.ts'
 import { StackNodes } from './nodes.ts'
 import { selectedHosts } from './operate.ts'
-import { howMany } from './request.ts'
+import { parallelHosts } from './rollout_request.ts'
 import { wrongNames } from './select.ts'
+import type { StackCommand } from './stack_command.ts'
 
-export async function logs<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function logs<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, endProcess } = call
   const lines = linesOf(args.lines)
   const hosts = await loggedHosts(call, await stackInputs(call))
   const output = new LogOutput(
     call,
-    hosts.map(({ host }) => host.placed.name),
+    hosts.map(({ host }) => host.selectable.name),
   )
   const interrupts = abortOnSignal(endProcess)
-  const limit = pLimit(howMany(args.parallel))
+  const limit = pLimit(parallelHosts(args))
   const { signal: interrupt } = interrupts
   const request = { lines, follow: args.follow === true, interrupt, limit }
   const read = async (logged: LoggedHost) => {
     const isDone = await new HostLogs(logged, request, output).read()
-    output.done(logged.host.placed.name)
+    output.done(logged.host.selectable.name)
     return isDone
   }
   try {
@@ -55,7 +56,7 @@ function linesOf(given = '20'): number {
 }
 
 /** Returns the hosts with the logs that --app and --program select. @throws NO_LOGS */
-async function loggedHosts<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<readonly LoggedHost[]> {
+async function loggedHosts<N>(call: StackCommand<N>, inputs: StackInputs<N>): Promise<readonly LoggedHost[]> {
   const { app, program } = call.args
   throwProblems(wrongNames(inputs.stack, call.args))
   // Select hosts without --app: a frontend has logs of an app that it does not deploy.
@@ -103,22 +104,29 @@ class LogOutput<N> implements LogListener {
   private readonly width: number
   private readonly color: boolean
   private readonly masks = new Map<string, (line: string) => string>()
+  private readonly secretsOf = new Map<string, Secrets>()
   /** Lines of hosts that wait for an earlier host. */
   private readonly waiting = new Map<string, (() => void)[]>()
   private readonly ended = new Set<string>()
   private turn = 0
 
   constructor(
-    private readonly call: StackCall<N>,
+    private readonly call: StackCommand<N>,
     private readonly names: readonly string[],
   ) {
     this.width = Math.max(...names.map((name) => name.length))
     this.color = call.args.color ?? useColor(process.stdout)
   }
 
+  secrets(host: string, texts: readonly string[]): void {
+    const secrets = new Secrets(this.call.secrets)
+    for (const text of texts) secrets.add(text)
+    this.secretsOf.set(host, secrets)
+  }
+
   line(host: string, { program, file, line }: LogLine): void {
     const key = JSON.stringify([host, program, file])
-    const mask = this.masks.get(key) ?? this.call.secrets.foreignLineMask()
+    const mask = this.masks.get(key) ?? this.secretsFor(host).foreignLineMask()
     this.masks.set(key, mask)
     const text = mask(line)
     this.inTurn(host, () => {
@@ -132,7 +140,8 @@ class LogOutput<N> implements LogListener {
   }
 
   failed(host: string, error: ConvergeError): void {
-    const { secrets, args } = this.call
+    const { args } = this.call
+    const secrets = this.secretsFor(host)
     const { code, message, hint } = error.masked(
       (text) => secrets.mask(text),
       (text) => secrets.maskForeign(text),
@@ -145,8 +154,8 @@ class LogOutput<N> implements LogListener {
   }
 
   connection(host: string, state: 'lost' | 'back', detail: string): void {
-    const { secrets, args } = this.call
-    const why = secrets.maskForeign(detail)
+    const { args } = this.call
+    const why = this.secretsFor(host).maskForeign(detail)
     if (args.jsonOutput) return printJson({ event: 'connection', host, state, ...(why === '' ? {} : { detail: why }) })
     const paint = picocolors.createColors(args.color ?? useColor(process.stderr))
     const text =
@@ -164,6 +173,10 @@ class LogOutput<N> implements LogListener {
       if (!this.ended.has(name)) return
       this.turn++
     }
+  }
+
+  private secretsFor(host: string): Secrets {
+    return this.secretsOf.get(host) ?? this.call.secrets
   }
 
   private inTurn(host: string, write: () => void): void {

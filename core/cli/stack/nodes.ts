@@ -1,22 +1,25 @@
 /** Builds the nodes of a stack's hosts on the operator's computer; builds their common parts once. */
+
 import { PropsMemory } from '../../compile/props_memory.ts'
 import type { Role } from '../../compile/role.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
+import { withOwnAttributes } from '../../load/own_attributes.ts'
 import { throwProblems } from '../../model/errors.ts'
 import type { Facts } from '../../node/facts.ts'
-import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
+import type { Layer } from '../../node/layer.ts'
 import { draftNode, type Node, type NodeDraft } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
-import { share } from '../../node/shared.ts'
-import { withWarnings } from '../input_warnings.ts'
-import { warningText } from '../inputs.ts'
-import type { StackCall } from './call.ts'
+import { documentLayer, objectLayer } from '../../node/parse_layer.ts'
+import { share } from '../../node/shared_values.ts'
+import { withWarnings } from '../inputs/input_warnings.ts'
+import { warningText } from '../inputs/read_inputs.ts'
 import type { StackInputs } from './inputs.ts'
+import type { StackCommand } from './stack_command.ts'
 
 interface BuiltNode<N> {
   readonly roles: readonly Role<N>[]
-  readonly built: Node<unknown>
+  readonly mergedNode: Node<unknown>
 }
 
 interface DraftedNode<N> {
@@ -34,7 +37,7 @@ export class StackNodes<N> {
   private readonly names = new Set<string>()
 
   private constructor(
-    private readonly call: StackCall<N>,
+    private readonly call: StackCommand<N>,
     private readonly inputs: StackInputs<N>,
     private readonly schemas: Schemas,
     private readonly foreignKeys: readonly string[],
@@ -42,9 +45,9 @@ export class StackNodes<N> {
     this.online = new Set(inputs.stack.hosts.map(({ name }) => name))
   }
 
-  static async of<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<StackNodes<N>> {
+  static async of<N>(call: StackCommand<N>, inputs: StackInputs<N>): Promise<StackNodes<N>> {
     const { catalogue } = call
-    return new StackNodes(call, inputs, await catalogue.schemas(), await catalogue.foreignKeys())
+    return new StackNodes(call, inputs, withOwnAttributes(await catalogue.schemas()), await catalogue.foreignKeys())
   }
 
   /**
@@ -57,7 +60,7 @@ export class StackNodes<N> {
       () => draft.node.warnings.map(warningText),
       () => throwProblems(draft.problems, 'the attributes are not valid'),
     )
-    return { roles, built: draft.node }
+    return { roles, mergedNode: draft.node }
   }
 
   /** Builds the node of a host without its invalid attributes. */

@@ -6,29 +6,31 @@ import { ConvergeError } from '../../model/errors.ts'
 import { plain } from '../../report/printable.ts'
 import { printError } from '../print.ts'
 import { deployedOnAll } from './apps.ts'
-import type { StackCall } from './call.ts'
 import { type ReachableHost, reachableHosts } from './hosts.ts'
 import type { StackInputs } from './inputs.ts'
-import { type Placed, placed, selected } from './select.ts'
-import { reading, stateDirectoryOf } from './state_directory.ts'
-import { isParticipant } from './taking_part.ts'
+import { isParticipant } from './participants.ts'
+import { type SelectableHost, selectableHosts, selected } from './select.ts'
+import type { StackCommand } from './stack_command.ts'
+import { readingRecords, stateDirectoryOf } from './state_directory.ts'
 
 /**
  * Returns the hosts that --layer, --host, --app and --limit select; without --host, none that is shut down.
+ * @param compiles whether to compile the roles, which tells the apps and events of the hosts; default: if --app is given
  * @throws InvalidInput for names that the stack does not have
  */
 export async function selectedHosts<N>(
-  call: StackCall<N>,
+  call: StackCommand<N>,
   inputs: StackInputs<N>,
-): Promise<readonly ReachableHost<Placed>[]> {
+  { compiles = call.args.app !== undefined }: { readonly compiles?: boolean } = {},
+): Promise<readonly ReachableHost<SelectableHost>[]> {
   const { args, secrets } = call
   const { stack } = inputs
   const directory = stateDirectoryOf(stack)
-  const state = reading(directory, () => loadState(directory))
+  const state = readingRecords(directory, () => loadState(directory))
   // Only compiling its roles shows which apps a host has.
-  const apps = args.app === undefined ? null : await deployedOnAll(call, inputs, [])
+  const apps = compiles ? await deployedOnAll(call, inputs, []) : null
   const nothing = { apps: [], events: new Set<string>(), migrating: [] }
-  const hosts = placed(stack, (host) => apps?.get(host) ?? nothing).filter(({ name }) =>
+  const hosts = selectableHosts(stack, (host) => apps?.get(host) ?? nothing).filter(({ name }) =>
     isParticipant(name, state, 'status', args),
   )
   const names = selected(stack, hosts, args)
@@ -42,8 +44,8 @@ export async function selectedHosts<N>(
  * @param asRoot whether the command runs as root
  * @throws NO_ROOT
  */
-export function linkTo(
-  { placed: { name }, host, target, open, sudo }: ReachableHost<Placed>,
+export function connectionTo(
+  { selectable: { name }, host, target, open, sudo }: ReachableHost<SelectableHost>,
   asRoot: boolean,
 ): HostConnection {
   if (asRoot && sudo === 'none' && target.user !== 'root')

@@ -6,28 +6,28 @@ import type { Deployment } from '../../fleet/records/recorder.ts'
 import { namesIn } from '../../fleet/records/state_files.ts'
 import { sound } from '../../fleet/screen/failures.ts'
 import { deploymentsTable, describeDeployment, describeLog } from '../../fleet/screen/history.ts'
-import { describeNames } from '../../fleet/screen/names.ts'
+import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
-import type { Arguments } from '../options.ts'
-import { print, printError, printJson } from '../print.ts'
-import { type ExitStatus, useColor } from '../process.ts'
-import type { StackCall } from './call.ts'
+import type { Arguments } from '../command_specs/list.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { print, printError, printJson, useColor } from '../print.ts'
 import { stackInputs } from './inputs.ts'
-import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
+import type { StackCommand } from './stack_command.ts'
+import { readingRecords, sameStack, stateDirectoryOf } from './state_directory.ts'
 
-export async function deployments<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function deployments<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const count = limitOf(args)
   const directory = await directoryOf(call)
   // Mask again: a recorded value may have become a secret since.
-  const list = secrets.maskDeep(reading(directory, () => listDeployments(directory, count)))
+  const list = secrets.maskDeep(readingRecords(directory, () => listDeployments(directory, count)))
   if (args.jsonOutput) {
     printJson(list, 2)
     return 0
   }
   const width = process.stdout.isTTY ? process.stdout.columns || 100 : Number.POSITIVE_INFINITY
-  return shown(`${deploymentsTable(list, width, paintOf(args).paint).join('\n')}\n`, args)
+  return printText(`${deploymentsTable(list, width, paintOf(args).paint).join('\n')}\n`, args)
 }
 
 function limitOf({ limit }: Arguments): number {
@@ -41,45 +41,48 @@ function limitOf({ limit }: Arguments): number {
   })
 }
 
-export async function log<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function log<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const directory = await directoryOf(call)
-  const deployment = secrets.maskDeep(reading(directory, () => wanted(directory, args)))
+  const deployment = secrets.maskDeep(readingRecords(directory, () => requestedDeployment(directory, args)))
   const { paint, color } = paintOf(args)
   const verbose = args.verbose === true
-  if (args.target === undefined) {
+  if (args.secondArgument === undefined) {
     if (args.jsonOutput) printJson(deployment, 2)
     else {
       const how = { now: new Date(), verbose, paint, same: sameStack(args) }
-      shown(`${describeDeployment(deployment, how).join('\n')}\n`, args)
+      printText(`${describeDeployment(deployment, how).join('\n')}\n`, args)
     }
     return deployment.outcome === 'not readable' ? 1 : 0
   }
   const { id } = deployment
-  const { target } = args
-  const lines = secrets.maskDeep(reading(directory, () => readLog(directory, id, target)))
+  const { secondArgument: host } = args
+  const lines = secrets.maskDeep(readingRecords(directory, () => readLog(directory, id, host)))
   if (lines === null) throw noLog(deployment, args)
-  if (!args.jsonOutput) return shown(await describeLog(lines, { paint, color, verbose }), args)
+  if (!args.jsonOutput) return printText(await describeLog(lines, { paint, color, verbose }), args)
   for (const line of lines) printJson(line)
   return 0
 }
 
 /** @throws NO_SUCH_DEPLOYMENT, also for a host in the place of a number */
-function wanted(directory: string, args: Arguments): Deployment {
-  const { name = 'last' } = args
-  if (name !== 'last' && !/^\d+$/.test(name)) {
+function requestedDeployment(directory: string, args: Arguments): Deployment {
+  const { argument: id = 'last' } = args
+  if (id !== 'last' && !/^\d+$/.test(id)) {
     const last = listDeployments(directory, 1)[0]
-    if (last?.hosts.some(({ host }) => host === name))
-      throw new ConvergeError(`which deployment? ${name} is a host`, {
+    if (last?.hosts.some(({ host }) => host === id))
+      throw new ConvergeError(`invalid deployment ${id}: it is a host, not a number`, {
         code: 'USAGE',
-        hint: `converge stack log last ${name}${sameStack(args)}`,
+        hint: `converge stack log last ${id}${sameStack(args)}`,
         usage: true,
       })
   }
-  return readDeployment(directory, name)
+  return readDeployment(directory, id)
 }
 
-function noLog({ id: padded, hosts, outcome }: Deployment, { target: name = '', ...args }: Arguments): ConvergeError {
+function noLog(
+  { id: padded, hosts, outcome }: Deployment,
+  { secondArgument: name = '', ...args }: Arguments,
+): ConvergeError {
   const id = Number(padded)
   const host = hosts.find((one) => one.host === name)
   const names = hosts.map((one) => one.host)
@@ -95,9 +98,9 @@ function noLog({ id: padded, hosts, outcome }: Deployment, { target: name = '', 
       usage: true,
     })
   const why = sound(host.failure)?.message ?? host.reason
-  return new ConvergeError(`${name} has told nothing in deployment ${id}: ${host.outcome}`, {
+  return new ConvergeError(`deployment ${id} has no log of ${name}: ${host.outcome}`, {
     code: 'NO_LOG',
-    hint: why ?? `converge stack log ${id}${sameStack(args)} shows what became of the others`,
+    hint: why ?? `converge stack log ${id}${sameStack(args)} shows the outcome of the others`,
   })
 }
 
@@ -105,13 +108,13 @@ function noLog({ id: padded, hosts, outcome }: Deployment, { target: name = '', 
  * Finds the records of a stack. If its file is broken, they are still needed: they are found without the file if it has
  * only one stack beside it.
  */
-async function directoryOf<N>(call: StackCall<N>): Promise<string> {
+async function directoryOf<N>(call: StackCommand<N>): Promise<string> {
   try {
     return stateDirectoryOf((await stackInputs(call)).stack)
   } catch (thrown) {
     const { stack, environment } = call.args
     const top = resolve(stack === undefined ? '.' : dirname(stack), '.converge')
-    const names = reading(top, () => namesIn(top)).filter(
+    const names = readingRecords(top, () => namesIn(top)).filter(
       (name) => environment === undefined || name.endsWith(`-${environment}`),
     )
     const [only, ...others] = names
@@ -127,7 +130,7 @@ function paintOf(args: Arguments) {
   return { color, paint: picocolors.createColors(color) }
 }
 
-function shown(text: string, args: Arguments): ExitStatus {
+function printText(text: string, args: Arguments): ExitStatus {
   print(text, paintOf(args).color)
   return 0
 }

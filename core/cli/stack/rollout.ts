@@ -1,7 +1,7 @@
 /** Runs the rollouts `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
 import { defaultEvents } from '../../compile/compile.ts'
 import { checkHealth } from '../../fleet/health/health_check.ts'
-import { listDeployments } from '../../fleet/records/history.ts'
+import { listDeployments, runningDeployments, unfinishedDeployment } from '../../fleet/records/history.ts'
 import { lastKnownHosts } from '../../fleet/records/last_known.ts'
 import { Recorder, type Recording } from '../../fleet/records/recorder.ts'
 import { loadState, recordStackChanges, type StackState } from '../../fleet/records/stack_state.ts'
@@ -9,7 +9,8 @@ import { recordedOnline } from '../../fleet/rollout/online_hosts.ts'
 import type { RolloutPorts } from '../../fleet/rollout/ports.ts'
 import { orderName, type RolloutHost, type RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
-import { describeNames } from '../../fleet/screen/names.ts'
+import { describeNames } from '../../fleet/screen/host_name_list.ts'
+import { describeOther } from '../../fleet/screen/host_states.ts'
 import { type Screen, screen } from '../../fleet/screen/screen.ts'
 import { isWell } from '../../fleet/screen/status.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
@@ -17,32 +18,33 @@ import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action, FleetEvent, LastKnownState } from '../../fleet/types.ts'
 import { asConvergeError, throwProblems } from '../../model/errors.ts'
 import type { JsonObject } from '../../node/merge.ts'
-import type { Arguments } from '../options.ts'
-import { type ExitStatus, useColor } from '../process.ts'
-import { type Deployed, deployedOnAll } from './apps.ts'
-import type { StackCall } from './call.ts'
+import type { Arguments } from '../command_specs/list.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { useColor } from '../print.ts'
+import { type DeployedApps, deployedOnAll } from './apps.ts'
 import { commitsBetween } from './clone.ts'
-import { statusOf } from './exit_status.ts'
 import { fleetHosts } from './hosts.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
 import { Interrupts, untilInterrupted } from './interrupts.ts'
-import { requestOf } from './request.ts'
-import { type Placed, placed, selected, wrongNames } from './select.ts'
-import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
-import { isParticipant, notAsked, withApps } from './taking_part.ts'
-import { type Conflict, conflictIn, conflictOn, Turn } from './turn.ts'
+import { isParticipant, shutDownHosts, withApps } from './participants.ts'
+import { statusOf } from './rollout_exit_status.ts'
+import { requestOf } from './rollout_request.ts'
+import { type SelectableHost, selectableHosts, selected, wrongNames } from './select.ts'
+import type { StackCommand } from './stack_command.ts'
+import { readingRecords, sameStack, stateDirectoryOf } from './state_directory.ts'
+import { type Conflict, conflictIn, conflictOn, RolloutQueue } from './wait_for_rollout.ts'
 
 /** The actions that only read hosts, and are not recorded. */
 const unrecorded: readonly Action[] = ['plan', 'status']
 /** Number of recent deployments from which the duration of a rollout is estimated. */
 const recentDeployments = 30
-const nothing: Deployed = { apps: [], events: new Set(), migrating: [] }
+const nothing: DeployedApps = { apps: [], events: new Set(), migrating: [] }
 
 export function rolloutOf(action: Action) {
-  return async <N>(call: StackCall<N>): Promise<ExitStatus> => {
+  return async <N>(call: StackCommand<N>): Promise<ExitStatus> => {
     const out = output(call.args)
     try {
-      return await inTurn(call, action, out)
+      return await runInTurn(call, action, out)
     } finally {
       out.close()
     }
@@ -50,30 +52,30 @@ export function rolloutOf(action: Action) {
 }
 
 /** Starts the rollout when no other one uses the hosts, and reads its input again then. */
-async function inTurn<N>(call: StackCall<N>, action: Action, out: Screen): Promise<ExitStatus> {
+async function runInTurn<N>(call: StackCommand<N>, action: Action, out: Screen): Promise<ExitStatus> {
   const { args } = call
   const tell = (event: FleetEvent) => out.tell(call.secrets.maskDeep(event))
-  const turn = new Turn({ action, wait: args.wait, tell, same: sameStack(args) })
+  const turn = new RolloutQueue({ action, wait: args.wait, tell, same: sameStack(args) })
   for (;;) {
-    const asked = await askedFor(call, action)
-    const { directory, names } = asked
+    const input = await readRolloutInput(call, action)
+    const { directory, names } = input
     const looks = unrecorded.includes(action)
-    const before = looks ? null : reading(directory, () => conflictIn(directory, names))
-    const attempt = before ?? (await new RolloutCall(call, asked, out).carryOut())
+    const before = looks ? null : readingRecords(directory, () => conflictIn(directory, names))
+    const attempt = before ?? (await new RolloutCall(call, input, out).run())
     if (typeof attempt === 'number') return attempt
-    const free = () => areFree(call, asked, attempt.hosts, out)
+    const free = () => areFree(call, input, attempt.hosts, out)
     await untilInterrupted(
       () => turn.after(attempt, directory, free),
       call.endProcess,
-      'the wait has ended; nothing was begun',
+      'stopped waiting; nothing was begun',
     )
   }
 }
 
 /** Checks whether a rollout could lock these hosts now, without locking any. */
 async function areFree<N>(
-  call: StackCall<N>,
-  { inputs, hosts, request }: Asked<N>,
+  call: StackCommand<N>,
+  { inputs, hosts, request }: RolloutInput<N>,
   names: readonly string[],
   out: Screen,
 ): Promise<boolean> {
@@ -101,11 +103,11 @@ function rolloutName({ action }: RolloutRequest): string {
 }
 
 /** The input of a rollout before it connects to a host. */
-interface Asked<N> {
+interface RolloutInput<N> {
   readonly inputs: StackInputs<N>
   readonly directory: string
   readonly state: StackState
-  readonly hosts: readonly Placed[]
+  readonly hosts: readonly SelectableHost[]
   /** Names of the hosts that take part. */
   readonly names: ReadonlySet<string>
   readonly request: RolloutRequest
@@ -114,71 +116,74 @@ interface Asked<N> {
 }
 
 /** @throws InvalidInput with all problems */
-async function askedFor<N>(call: StackCall<N>, action: Action): Promise<Asked<N>> {
+async function readRolloutInput<N>(call: StackCommand<N>, action: Action): Promise<RolloutInput<N>> {
   const { args } = call
   const inputs = await stackInputs(call)
   const { stack } = inputs
   throwProblems(wrongNames(stack, args))
   const directory = stateDirectoryOf(stack)
-  const state = reading(directory, () => loadState(directory))
-  const events = action === 'run' ? (args.name?.split('::').slice(-1) ?? []) : defaultEvents
+  const state = readingRecords(directory, () => loadState(directory))
+  const events = action === 'run' ? (args.argument?.split('::').slice(-1) ?? []) : defaultEvents
   const apps = await deployedOnAll(call, inputs, events)
-  const all = placed(stack, (host) => apps.get(host) ?? nothing)
+  const all = selectableHosts(stack, (host) => apps.get(host) ?? nothing)
   const hosts = all.filter(({ name }) => isParticipant(name, state, action, args))
   const names = withApps(action, args, hosts, selected(stack, hosts, args))
   const known = { roles: inputs.roleNames, events: [...new Set([...apps.values()].flatMap((one) => [...one.events]))] }
   const request = requestOf(action, args, stack, known)
-  const recipe = action === 'run' || action === 'hooks' ? args.name : undefined
+  const recipe = action === 'run' || action === 'hooks' ? args.argument : undefined
   return { inputs, directory, state, hosts, names, request, recipe }
 }
 
 /** A rollout, with its record and its screen. */
 class RolloutCall<N> {
-  private readonly looks: boolean
+  private readonly isReadOnly: boolean
   private readonly interrupts: Interrupts | null
   private recording: Recording | null = null
-  private isUnwell = false
+  private hasProblem = false
   private records: ReadonlyMap<string, LastKnownState> | undefined
 
   constructor(
-    private readonly call: StackCall<N>,
-    private readonly asked: Asked<N>,
+    private readonly call: StackCommand<N>,
+    private readonly input: RolloutInput<N>,
     private readonly screen: Screen,
   ) {
-    this.looks = unrecorded.includes(asked.request.action)
-    this.interrupts = this.looks ? null : new Interrupts(this.warn)
+    this.isReadOnly = unrecorded.includes(input.request.action)
+    this.interrupts = this.isReadOnly ? null : new Interrupts(this.warn)
   }
 
   /** @returns the exit status; or the other rollout that uses the hosts, in which case this one did nothing */
-  async carryOut(): Promise<ExitStatus | Conflict> {
-    const { call, asked, looks } = this
+  async run(): Promise<ExitStatus | Conflict> {
+    const { call, input, isReadOnly } = this
     try {
-      this.tellWhoIsNotAsked()
+      this.noteOmittedHosts()
+      this.warnOfUnfinishedDeployment()
       const members = await this.members()
       // Record the deployment from here on: the following steps may change hosts.
-      if (!looks) this.record()
+      if (!isReadOnly) this.record()
       const earlier = this.earlierConflict()
-      if (earlier !== null) return this.giveWay(earlier)
-      const run = () => rollout(asked.request, this.ports(members))
-      const { report, changes, busy, refusal } = await (looks ? untilInterrupted(run, call.endProcess) : run())
-      if (busy.length > 0) return this.giveWay(conflictOn(busy))
+      if (earlier !== null) return this.discardFor(earlier)
+      const run = () => rollout(input.request, this.ports(members))
+      const { report, changes, lockedHosts, refusal } = await (isReadOnly
+        ? untilInterrupted(run, call.endProcess)
+        : run())
+      if (lockedHosts.length > 0) return this.discardFor(conflictOn(lockedHosts))
       if (refusal !== null) {
         this.recording?.discard()
         throw refusal
       }
       try {
-        if (this.recording) await recordStackChanges(asked.directory, this.recording.id, changes)
+        if (this.recording) await recordStackChanges(input.directory, this.recording.id, changes)
       } finally {
-        this.recording?.end({ ...report, recipe: asked.recipe })
+        this.recording?.end({ ...report, recipe: input.recipe })
       }
-      return this.isUnwell ? 1 : statusOf(report, call.args)
+      return this.hasProblem ? 1 : statusOf(report, call.args)
     } finally {
       this.interrupts?.close()
     }
   }
 
   private members(): Promise<RolloutHost[]> {
-    const { inputs, hosts, request } = this.asked
+    const { inputs, hosts, request } = this.input
     const own = { rollout: rolloutName(request), by: request.by, deployment: () => this.deployment() }
     return fleetHosts(this.call, inputs, { hosts, tell: this.tell, screen: this.screen, ...own })
   }
@@ -186,23 +191,23 @@ class RolloutCall<N> {
   /** Describes the deployment for other operators, who may see it on the hosts only. */
   private deployment(): string | null {
     if (this.recording === null) return null
-    const { comment } = this.asked.request
+    const { comment } = this.input.request
     return `deployment ${Number(this.recording.id)}${comment === '' ? '' : `: ${this.call.secrets.mask(comment)}`}`
   }
 
   /** Finds a rollout with a lower number: of two that start at the same moment, the higher number waits. */
   private earlierConflict(): Conflict | null {
-    const { directory, names } = this.asked
+    const { directory, names } = this.input
     return this.recording === null ? null : conflictIn(directory, names, this.recording.id)
   }
 
-  private giveWay(conflict: Conflict): Conflict {
+  private discardFor(conflict: Conflict): Conflict {
     this.recording?.discard()
     return conflict
   }
 
   private record(): void {
-    const { directory, request, recipe, names } = this.asked
+    const { directory, request, recipe, names } = this.input
     const recorder = new Recorder({ directory, secrets: this.call.secrets, warn: this.warn })
     const { stack, action, comment, by } = request
     const strategy = orderName(request)
@@ -212,13 +217,17 @@ class RolloutCall<N> {
   }
 
   private ports(members: readonly RolloutHost[]): RolloutPorts {
-    const { inputs, state, names, request } = this.asked
+    const { inputs, state, names, request } = this.input
     const { stack } = inputs
-    const behind = Object.entries(state.hosts).flatMap(([host, { behind }]) =>
-      behind ? [[host, behind] as const] : [],
-    )
+    const behind = new Map<string, string>()
+    const missedApps = new Map<string, readonly string[]>()
+    for (const [host, recorded] of Object.entries(state.hosts)) {
+      if (!recorded.behind) continue
+      behind.set(host, recorded.behind)
+      if (recorded.missedApps) missedApps.set(host, recorded.missedApps)
+    }
     return {
-      members,
+      hosts: members,
       selected: names,
       documents: (host, online, deployment) =>
         nodeDocuments(stack, host, {
@@ -226,12 +235,12 @@ class RolloutCall<N> {
           activity: request.action,
           deployment: Object.keys(deployment).length > 0 ? (deployment as JsonObject) : undefined,
         }),
-      known: { online: recordedOnline(stack, state), behind: new Map(behind), apps: state.apps },
-      id: this.recording?.id ?? null,
+      recorded: { online: recordedOnline(stack, state), behind, missedApps, apps: state.apps },
+      deploymentId: this.recording?.id ?? null,
       emit: this.tell,
       log: (host, event) => this.recording?.log(host, event),
-      health: healthOf(stack),
-      earlier: () => listDeployments(this.asked.directory, recentDeployments),
+      checkHealth: healthOf(stack),
+      earlierRollouts: () => listDeployments(this.input.directory, recentDeployments),
       commitsBetween: (from, to) => commitsBetween([stack.directory, process.cwd()], from, to),
       interruption: () => this.interrupts?.state ?? 'none',
       onInterrupt: (listener) => this.interrupts?.on(listener) ?? (() => undefined),
@@ -239,16 +248,39 @@ class RolloutCall<N> {
     }
   }
 
-  private tellWhoIsNotAsked(): void {
-    const { inputs, state, request } = this.asked
+  private noteOmittedHosts(): void {
+    const { inputs, state, request } = this.input
     if (request.action !== 'status' || this.call.args.quiet) return
-    const left = notAsked(inputs.stack, state, this.call.args)
+    const left = shutDownHosts(inputs.stack, state, this.call.args)
     if (left.length > 0) this.tell({ event: 'note', message: `not asked, since shut down: ${describeNames(left)}` })
+    for (const other of runningDeployments(this.input.directory)) {
+      const hosts = describeNames(other.hosts.map(({ host }) => host))
+      this.tell({
+        event: 'note',
+        message: `${describeOther(other)} works on ${hosts}, and locks the hosts that it configures next`,
+      })
+    }
+  }
+
+  /** A deploy or a rollback leads all hosts to the same commit again; every other command leaves them as they are. */
+  private warnOfUnfinishedDeployment(): void {
+    const { directory, request, inputs } = this.input
+    if (request.action === 'deploy' || request.action === 'rollback') return
+    const found = readingRecords(directory, () =>
+      unfinishedDeployment(directory, new Set(inputs.stack.hosts.map(({ name }) => name))),
+    )
+    if (found === null) return
+    const same = sameStack(this.call.args)
+    this.hasProblem = request.action === 'status'
+    this.tell({
+      event: 'warning',
+      message: `${describeOther(found.deployment)} was ${found.deployment.outcome === 'died' ? 'killed' : 'interrupted'} before it was complete, so the commits of ${describeNames(found.hosts)} may differ from those of others: run converge stack deploy${same}, or converge stack rollback${same}`,
+    })
   }
 
   /** Adds the last recorded status of a host that cannot be queried. */
   private withLastKnown(event: FleetEvent): FleetEvent {
-    const { request, directory } = this.asked
+    const { request, directory } = this.input
     if (request.action !== 'status' || event.event !== 'done' || event.status !== undefined) return event
     this.records ??= lastKnownHosts(directory)
     return { ...event, lastKnown: this.records.get(event.host) }
@@ -256,8 +288,9 @@ class RolloutCall<N> {
 
   private readonly tell = (given: FleetEvent): void => {
     const event = this.withLastKnown(given)
-    const shown = this.call.secrets.maskDeep(named(event, this.asked.recipe))
-    if (event.event === 'done' && event.phase === 'status') this.isUnwell ||= !isWell(event.status)
+    const shown = this.call.secrets.maskDeep(withRecipe(event, this.input.recipe))
+    if (event.event === 'done' && event.phase === 'status')
+      this.hasProblem ||= event.behind !== undefined || !isWell(event.status)
     this.recording?.logEvent(shown)
     this.screen.tell(shown)
   }
@@ -266,13 +299,13 @@ class RolloutCall<N> {
 }
 
 /** Adds the recipe to an event, for the record and the screen. */
-function named(event: FleetEvent, recipe: string | undefined): FleetEvent {
+function withRecipe(event: FleetEvent, recipe: string | undefined): FleetEvent {
   if (recipe === undefined) return event
   if (event.event === 'start') return { ...event, recipe }
   return event.event === 'end' ? { ...event, report: { ...event.report, recipe } } : event
 }
 
-function healthOf({ health, directory }: Stack): RolloutPorts['health'] {
+function healthOf({ health, directory }: Stack): RolloutPorts['checkHealth'] {
   if (health === null) return null
   return (most = Number.POSITIVE_INFINITY, watch) =>
     checkHealth({ ...health, ...watch, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most) })

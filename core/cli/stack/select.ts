@@ -1,15 +1,17 @@
 /** Selects hosts of a stack by the options of a command. */
+
 import type { FollowUp } from '../../compile/role.ts'
 import { matchHostPatterns, type OrderedHost } from '../../fleet/planning/batches.ts'
-import { describeNames } from '../../fleet/screen/names.ts'
+import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
-import type { Arguments } from '../options.ts'
+import type { Arguments } from '../command_specs/list.ts'
+import { usage } from '../usage.ts'
 
 /** A host of the stack, with the facts that a rollout needs. */
-export interface Placed extends OrderedHost {
+export interface SelectableHost extends OrderedHost {
   readonly roles: readonly string[]
   readonly apps: readonly string[]
   /** Subset of its apps that have a migration. */
@@ -22,11 +24,11 @@ export interface Placed extends OrderedHost {
   readonly events: ReadonlySet<string>
 }
 
-/** @param what compiled apps and events of each host */
-export function placed(
+/** @param compiledOf compiled apps and events of each host */
+export function selectableHosts(
   stack: Stack,
-  what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'sharing' | 'followUps' | 'events'>,
-): Placed[] {
+  compiledOf: (host: string) => Pick<SelectableHost, 'apps' | 'migrating' | 'sharing' | 'followUps' | 'events'>,
+): SelectableHost[] {
   const order = stack.layers.map(({ name }) => name)
   return stack.hosts
     .filter(({ status }) => status === 'online')
@@ -34,7 +36,7 @@ export function placed(
       name,
       stage: Math.min(...layers.map((layer) => order.indexOf(layer))),
       roles: rolesOf(stack, name),
-      ...what(name),
+      ...compiledOf(name),
     }))
 }
 
@@ -82,9 +84,9 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
  * @param hosts that may take part, without those that are shut down
  * @throws InvalidInput for names that the stack does not have; NO_HOSTS if no host is left
  */
-export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments): ReadonlySet<string> {
+export function selected(stack: Stack, hosts: readonly SelectableHost[], args: Arguments): ReadonlySet<string> {
   throwProblems(wrongNames(stack, args))
-  const inLayers = chosenByPlace(stack, args)
+  const inLayers = selectedByPlace(stack, args)
   const chosen = hosts
     .filter(({ name, apps }) => inLayers.has(name) && (args.app?.some((app) => apps.includes(app)) ?? true))
     .map(({ name }) => name)
@@ -100,11 +102,11 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
 }
 
 /** Returns the names of the hosts that --layer, --host and --limit select, whatever they run. */
-export function chosenByPlace(stack: Stack, { layer, host, limit }: Arguments): ReadonlySet<string> {
-  const meant = stack.hosts
+export function selectedByPlace(stack: Stack, { layer, host, limit }: Arguments): ReadonlySet<string> {
+  const inLayers = stack.hosts
     .filter(({ layers }) => layer?.some((one) => layers.includes(one)) ?? true)
     .filter(({ name }) => host?.includes(name) ?? true)
-  return new Set(matchHostPatterns(namesOf(meant), limit ?? []))
+  return new Set(matchHostPatterns(namesOf(inLayers), limit ?? []))
 }
 
 function namesOf(all: readonly { readonly name: string }[]): string[] {
@@ -113,8 +115,4 @@ function namesOf(all: readonly { readonly name: string }[]): string[] {
 
 function thereAre(names: readonly string[]): string {
   return `there are: ${describeNames(names) || 'none'}`
-}
-
-function usage(message: string, hint: string): ConvergeError {
-  return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
 }

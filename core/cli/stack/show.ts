@@ -1,7 +1,7 @@
 /** Runs `converge stack show`: shows the hosts, layers and services of a stack as tables, JSON, or a picture. */
 import { writeFileSync } from 'node:fs'
 import picocolors from 'picocolors'
-import { describeNames } from '../../fleet/screen/names.ts'
+import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { widthOf } from '../../fleet/screen/text.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'
 import { graphOf } from '../../fleet/stack/graph.ts'
@@ -10,13 +10,13 @@ import { arrowsOf, type HostServices } from '../../fleet/stack/services.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { valueAt } from '../../node/path.ts'
-import { print, printContent, printJson } from '../print.ts'
-import { type ExitStatus, useColor } from '../process.ts'
-import type { StackCall } from './call.ts'
-import { compileStack } from './compiled.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { print, printContent, printJson, useColor } from '../print.ts'
+import { compileStack } from './compile_stack.ts'
 import { stackInputs } from './inputs.ts'
+import type { StackCommand } from './stack_command.ts'
 
-export async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const inputs = await stackInputs(call)
   const { stack } = inputs

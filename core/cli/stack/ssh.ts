@@ -8,16 +8,16 @@ import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
-import type { ExitStatus } from '../process.ts'
-import type { StackCall } from './call.ts'
+import type { ExitStatus } from '../exit_status.ts'
 import { withHome } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
+import type { StackCommand } from './stack_command.ts'
 
-export async function ssh<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function ssh<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args } = call
   const { stack } = await stackInputs(call)
   const names = stack.hosts.map(({ name }) => name)
-  const { name, command = [], acceptNew = false } = args
+  const { argument: name, command = [], acceptNew = false } = args
   if (name === undefined || !names.includes(name))
     throw new ConvergeError(
       name === undefined ? 'missing argument HOST' : `the stack ${stack.name} has no host ${name}`,
@@ -52,8 +52,10 @@ function runSsh(words: readonly string[]): Promise<number> {
       const isMissing = error.code === 'ENOENT'
       reject(
         new ConvergeError(isMissing ? 'ssh is not installed on this computer' : `cannot run ssh: ${error.message}`, {
-          code: 'NO_SSH',
-          hint: 'install the OpenSSH client, which is the package openssh-client on Debian and Ubuntu',
+          code: isMissing ? 'NO_SSH' : 'COMMAND_FAILED',
+          hint: isMissing
+            ? 'install the OpenSSH client, which is the package openssh-client on Debian and Ubuntu'
+            : undefined,
           cause: error,
         }),
       )

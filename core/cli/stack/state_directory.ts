@@ -2,7 +2,7 @@
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { shellWords } from '../../text/shell.ts'
-import type { Arguments } from '../options.ts'
+import type { Arguments } from '../command_specs/list.ts'
 
 /** Returns the directory beside the stack file; each environment has its own. */
 export function stateDirectoryOf({ directory, name, environment }: Stack): string {
@@ -19,7 +19,7 @@ export function sameStack({ stack, environment }: Pick<Arguments, 'stack' | 'env
 }
 
 /** @throws NO_STACK_STATE if the records belong to another account */
-export function reading<T>(directory: string, read: () => T): T {
+export function readingRecords<T>(directory: string, read: () => T): T {
   try {
     return read()
   } catch (thrown) {

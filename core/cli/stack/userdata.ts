@@ -1,33 +1,37 @@
 /** Runs `converge stack userdata HOST`: writes the user data that initializes a new host of the stack. */
-import { fstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { fstatSync } from 'node:fs'
 import { newHostKey, noteHostKey, publicKeysFor, publicKeysIn, refuseKnown } from '../../fleet/ssh/new_host.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
 import { isHostName, userData } from '../../fleet/stack/user_data.ts'
+import { replaceFile } from '../../host/replace_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../text/shell.ts'
+import type { ExitStatus } from '../exit_status.ts'
 import { printContent, printError } from '../print.ts'
-import type { ExitStatus } from '../process.ts'
-import type { StackCall } from './call.ts'
+import { withHome } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
+import type { StackCommand } from './stack_command.ts'
 
-export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
+export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args } = call
   const { stack } = await stackInputs(call)
   const names = stack.hosts.map(({ name }) => name)
-  const { name } = args
+  const { argument: name } = args
   if (name === undefined || !names.includes(name))
-    throw new ConvergeError(name === undefined ? 'for which host?' : `the stack ${stack.name} has no host ${name}`, {
-      code: 'USAGE',
-      hint: (name === undefined ? undefined : nearest(name, names)) ?? `there are: ${names.join(', ') || 'none'}`,
-      usage: true,
-    })
+    throw new ConvergeError(
+      name === undefined ? 'missing argument HOST' : `the stack ${stack.name} has no host ${name}`,
+      {
+        code: 'USAGE',
+        hint: (name === undefined ? undefined : nearest(name, names)) ?? `there are: ${names.join(', ') || 'none'}`,
+        usage: true,
+      },
+    )
   const host = hostNamed(stack, name)
   const config = await readUserConfig()
-  const target = resolveTarget({ ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }, config)
+  const target = resolveTarget(withHome(host), config)
   for (const message of config.warnings) say(`warning: ${message}`)
   const authorized = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
   if (args.hostKey) refuseKnown(target)
@@ -69,12 +73,9 @@ function isReadByOthers(descriptor: number): boolean {
 
 /** Writes the file atomically, and never readable for others, also if it existed before. */
 function write(file: string, text: string): void {
-  const aside = `${file}.${process.pid}`
   try {
-    writeFileSync(aside, text, { mode: 0o600, flag: 'wx' })
-    renameSync(aside, file)
+    replaceFile(file, text)
   } catch (thrown) {
-    rmSync(aside, { force: true })
     throw new ConvergeError(`${file} cannot be written: ${asConvergeError(thrown).message}`, {
       code: 'NOT_WRITABLE',
       hint: 'give --output a file in a directory that exists and that you may write to',

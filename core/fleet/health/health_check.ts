@@ -14,6 +14,11 @@ export interface HealthCheck {
   readonly environment: Readonly<Record<string, string>>
   /** How long each check is retried. */
   readonly deadlineSeconds: number
+  /**
+   * Answers in a row that must be right. A balancer also sends requests to servers that the rollout has not changed, so one
+   * right answer proves little.
+   */
+  readonly successes: number
   /** Ends the check early; default: never. */
   readonly signal?: AbortSignal | undefined
   /** Called when a check begins, and after each failed attempt. */
@@ -36,23 +41,35 @@ export interface HealthWait {
   readonly detail: string | undefined
 }
 
+interface HealthAnswer extends Omit<Health, 'what'> {
+  /** Whether asking again proves nothing more, as for a site that is closed for maintenance. */
+  readonly isFinal?: boolean
+}
+
 interface HealthProbe {
   readonly what: string
-  readonly run: () => Promise<Omit<Health, 'what'>>
+  /** Whether one success is enough if no attempt failed before. */
+  readonly isCommand: boolean
+  readonly run: () => Promise<HealthAnswer>
 }
 
 /** Milliseconds: of one run of the command, and between two attempts. */
 const commandTimeoutMs = 60_000
 const retryPauseMs = 1_000
 
-/** Runs the checks one after the other; each must succeed once before its deadline. */
+/**
+ * Runs the checks one after the other. Each page must be right `successes` times in a row before its deadline, and so must
+ * a command that failed before; a command that succeeds at once is not repeated.
+ */
 export async function checkHealth(check: HealthCheck): Promise<Health> {
   const { pages, status, command, signal } = check
   const probes: HealthProbe[] = pages.map((page) => ({
     what: page.url,
+    isCommand: false,
     run: () => checkPage(page, status, signal),
   }))
-  if (command !== undefined) probes.push({ what: command, run: () => runHealthCommand(command, check) })
+  if (command !== undefined)
+    probes.push({ what: command, isCommand: true, run: () => runHealthCommand(command, check) })
   let last: Health = { ok: true, what: '', detail: '' }
   for (const probe of probes) {
     last = await retryUntilOk(probe, check)
@@ -61,17 +78,26 @@ export async function checkHealth(check: HealthCheck): Promise<Health> {
   return { ...last, what: probes.map(({ what }) => what).join(', ') }
 }
 
-async function retryUntilOk({ what, run }: HealthProbe, check: HealthCheck): Promise<Health> {
-  const { deadlineSeconds, signal, onWait } = check
+async function retryUntilOk({ what, isCommand, run }: HealthProbe, check: HealthCheck): Promise<Health> {
+  const { deadlineSeconds, successes, signal, onWait } = check
   // Unlike the time of day, this clock is never set back.
   const begun = performance.now()
   const deadlineMs = deadlineSeconds * 1000
   const elapsed = () => performance.now() - begun
   const wait = (detail: string | undefined) => onWait?.({ what, elapsedMs: Math.round(elapsed()), deadlineMs, detail })
   wait(undefined)
-  for (;;) {
+  let failure: string | null = null
+  for (let inARow = 0; ; ) {
     const answer = await run()
-    if (answer.ok || signal?.aborted || elapsed() + retryPauseMs >= deadlineMs) return { what, ...answer }
+    inARow = answer.ok ? inARow + 1 : 0
+    if (!answer.ok) failure = answer.detail
+    const isEnough = inARow >= successes || answer.isFinal === true || (isCommand && failure === null)
+    if (answer.ok && isEnough) return { what, ok: true, detail: answer.detail }
+    const isOver = signal?.aborted || elapsed() + (answer.ok ? 0 : retryPauseMs) >= deadlineMs
+    // A site that answers slowly, and was always right, is fine.
+    if (isOver && (failure === null || !answer.ok)) return { what, ok: answer.ok, detail: answer.detail }
+    if (isOver) return { what, ok: false, detail: `${failure}; then ${inARow} of ${successes} successes in a row` }
+    if (answer.ok) continue
     wait(answer.detail)
     await waitBeforeRetry(signal)
   }

@@ -29,7 +29,7 @@ export async function checkPage(
   page: HealthPage,
   range: StatusRange,
   given?: AbortSignal,
-): Promise<{ readonly ok: boolean; readonly detail: string }> {
+): Promise<{ readonly ok: boolean; readonly detail: string; readonly isFinal?: boolean }> {
   try {
     const url = new URL(page.url)
     let answer = await request(url, page, given)
@@ -38,7 +38,8 @@ export async function checkPage(
     if (cached !== null) return { ok: false, detail: `a cache answered (${cached}), and not the site: ${cacheHint}` }
     const ok = answer.status >= range.min && answer.status <= range.max
     // Visitors do not reach the app; the smoke tests of the hosts do.
-    if (!ok && isMaintenancePage(answer)) return { ok: true, detail: 'closed for maintenance: the app was not asked' }
+    if (!ok && isMaintenancePage(answer))
+      return { ok: true, isFinal: true, detail: 'closed for maintenance: the app was not asked' }
     return { ok, detail: ok || answer.status !== 404 ? `status ${answer.status}` : `status 404: ${notFoundHint}` }
   } catch (thrown) {
     return { ok: false, detail: reasonOf(thrown as Error) }

@@ -1,4 +1,5 @@
 /** Runs one command on one host: reports its output and exit status, and ends it by deadline or interrupt. */
+import { constants } from 'node:os'
 import { StringDecoder } from 'node:string_decoder'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { withDeadline } from '../remote/answer_deadline.ts'
@@ -54,12 +55,12 @@ export async function runCommand(link: HostConnection, request: CommandRequest):
   try {
     await withDeadline(link.limits.first, () => Promise.race([hasBegun, process.ended, ending.ended]))
     ending.limit(timeout)
-    const { code } = await Promise.race([process.ended, ending.ended])
+    const { code, signal } = await Promise.race([process.ended, ending.ended])
     output.end(decoder.end())
     errors.end()
     if (ending.why !== null) throw ending.why
     if (!output.hasBegun) throw await link.startFailure(started, 'the command could not be started')
-    return code ?? 255
+    return code ?? signalStatus(signal)
   } catch (thrown) {
     output.end(decoder.end())
     errors.end()
@@ -70,8 +71,14 @@ export async function runCommand(link: HostConnection, request: CommandRequest):
   }
 }
 
+/** Returns the exit status that a shell has for a signal, which SSH names without SIG; 255 for an unknown end. */
+function signalStatus(signal: string | null): number {
+  const number = signal === null ? undefined : constants.signals[`SIG${signal.replace(/^SIG/, '')}` as NodeJS.Signals]
+  return number === undefined ? 255 : 128 + number
+}
+
 /** Rejects on an interrupt, without a wait for a connection that is being opened. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(interrupted())
     signal.addEventListener('abort', abort, { once: true })

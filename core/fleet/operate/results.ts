@@ -1,7 +1,8 @@
 /** Presents the output of a command on many hosts: hosts with the same result are displayed once. */
+import { constants } from 'node:os'
 import type { FailureReport } from '../../report/events.ts'
 import { plain } from '../../report/printable.ts'
-import { describeNames } from '../screen/names.ts'
+import { describeNames } from '../screen/host_name_list.ts'
 import { many, oneLine } from '../screen/text.ts'
 
 export interface CommandResult {
@@ -55,8 +56,14 @@ function head({ status, failure }: CommandResult, who: string, hasOutput: boolea
     const hint = failure.hint === undefined ? [] : [`  hint: ${oneLine(failure.hint)}`]
     return [paint.red(`! ${who}: ${oneLine(failure.message)}`), ...hint]
   }
-  if (status !== 0) return [paint.red(`! ${who}: exit status ${status}`)]
+  if (status !== null && status !== 0) return [paint.red(`! ${who}: ${describeStatus(status)}`)]
   return [paint.bold(hasOutput ? who : `${who}: no output`)]
+}
+
+/** A shell reports a signal as 128 and its number. */
+function describeStatus(status: number): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => status === 128 + number)?.[0]
+  return signal === undefined ? `exit status ${status}` : `ended by ${signal} (exit status ${status})`
 }
 
 export function summarize(results: readonly CommandResult[]): string {

@@ -1,5 +1,5 @@
 /** Computes the stages and batches of a rollout from the hosts and the options. */
-import { ConvergeError } from '../../model/errors.ts'
+import { type HostCount, resolveHostCount } from './host_count.ts'
 
 export type Strategy = 'parallel' | 'rolling' | 'canary'
 
@@ -8,28 +8,6 @@ export interface OrderedHost {
   readonly name: string
   /** Index of its first layer in the stack file, from 0: lower layers are set up first. */
   readonly stage: number
-}
-
-/** A number of hosts, or a percentage of them. */
-export type HostCount = { readonly count: number } | { readonly percent: number }
-
-/** @throws USAGE where the text is neither `3` nor `25%` */
-export function parseHostCount(text: string, option: string, least: number): HostCount {
-  const [, digits, percent] = /^(\d{1,6})(%?)$/.exec(text.trim()) ?? []
-  const number = Number(digits)
-  if (digits !== undefined && number >= least && !(percent && number > 100))
-    return percent ? { percent: number } : { count: number }
-  throw new ConvergeError(`--${option} takes a number of hosts from ${least} up, or a share of them, not ${text}`, {
-    code: 'USAGE',
-    hint: `for example --${option} 2 or --${option} 25%`,
-    usage: true,
-  })
-}
-
-/** Returns the number of hosts. Percentages are rounded down: 25% of five hosts is one. */
-export function resolveHostCount(amount: HostCount, total: number, least: number): number {
-  const wanted = 'count' in amount ? amount.count : Math.floor((total * amount.percent) / 100)
-  return Math.max(least, Math.min(wanted, total))
 }
 
 export interface BatchOptions {
@@ -56,11 +34,11 @@ export function splitIntoBatches<H extends OrderedHost>(
 ): H[][] {
   const stages = new Map<number, H[]>()
   for (const host of hosts) stages.set(host.stage, [...(stages.get(host.stage) ?? []), host])
-  const ordered = [...stages].sort(([a], [b]) => (reverse ? b - a : a - b)).map(([, members]) => members)
-  return ordered.flatMap((members) =>
+  const ordered = [...stages].sort(([a], [b]) => (reverse ? b - a : a - b)).map(([, hosts]) => hosts)
+  return ordered.flatMap((hosts) =>
     strategy === 'parallel'
-      ? parallelBatches(splitIntoTurns(members, first), inTurn, size)
-      : sizedBatches(splitIntoTurns(members, first).flat(), strategy, size),
+      ? parallelBatches(splitIntoTurns(hosts, first), inTurn, size)
+      : sizedBatches(splitIntoTurns(hosts, first).flat(), strategy, size),
   )
 }
 
@@ -93,21 +71,24 @@ function sizedBatches<H>(hosts: readonly H[], strategy: Strategy, size: HostCoun
 }
 
 /** A host that has apps, some of them to migrate. */
-interface Migrating extends OrderedHost {
+interface MigratingHost extends OrderedHost {
   readonly migrating: readonly string[]
 }
 
 /** A host that has apps, some of which share a database with other hosts. */
-interface Sharing extends OrderedHost {
+interface SharingHost extends OrderedHost {
   readonly sharing?: readonly string[] | undefined
 }
 
 /**
  * Chooses for each app one host that migrates it.
- * @param wanted decides which apps to migrate
+ * @param isToBeMigrated decides which apps to migrate
  */
-export function chooseMigrators(hosts: readonly Migrating[], wanted: (app: string) => boolean): Set<string> {
-  return chooseFirstHosts(hosts, ({ migrating }) => migrating, wanted)
+export function chooseMigrators(
+  hosts: readonly MigratingHost[],
+  isToBeMigrated: (app: string) => boolean,
+): Set<string> {
+  return chooseFirstHosts(hosts, ({ migrating }) => migrating, isToBeMigrated)
 }
 
 /**
@@ -115,7 +96,7 @@ export function chooseMigrators(hosts: readonly Migrating[], wanted: (app: strin
  * the same time.
  * @param isNew decides which apps have no database yet
  */
-export function chooseFounders(hosts: readonly Sharing[], isNew: (app: string) => boolean): Set<string> {
+export function chooseFounders(hosts: readonly SharingHost[], isNew: (app: string) => boolean): Set<string> {
   return chooseFirstHosts(hosts, ({ sharing = [] }) => sharing, isNew)
 }
 
@@ -123,17 +104,18 @@ export function chooseFounders(hosts: readonly Sharing[], isNew: (app: string) =
 function chooseFirstHosts<H extends OrderedHost>(
   hosts: readonly H[],
   appsOf: (host: H) => readonly string[],
-  wanted: (app: string) => boolean,
+  includes: (app: string) => boolean,
 ): Set<string> {
   const having = (app: string) => hosts.filter((host) => appsOf(host).includes(app))
   const firstStage = (app: string) => Math.min(...having(app).map(({ stage }) => stage))
-  const apps = [...new Set(hosts.flatMap(appsOf))].filter(wanted)
+  const apps = [...new Set(hosts.flatMap(appsOf))].filter(includes)
   const chosen = new Map<string, H>()
   for (const app of apps.toSorted((a, b) => firstStage(a) - firstStage(b))) {
     if (chosen.has(app)) continue
-    const able = having(app).filter(({ stage }) => stage === firstStage(app))
-    const member = able.find((host) => !appsOf(host).some((other) => chosen.has(other))) ?? able[0]
-    for (const one of member ? appsOf(member) : []) if (member && !chosen.has(one)) chosen.set(one, member)
+    const candidates = having(app).filter(({ stage }) => stage === firstStage(app))
+    const member = candidates.find((host) => !appsOf(host).some((other) => chosen.has(other))) ?? candidates[0]
+    for (const otherApp of member ? appsOf(member) : [])
+      if (member && !chosen.has(otherApp)) chosen.set(otherApp, member)
   }
   return new Set([...chosen.values()].map(({ name }) => name))
 }
@@ -144,12 +126,13 @@ function chooseFirstHosts<H extends OrderedHost>(
  * @param names in the order of the result
  */
 export function matchHostPatterns(names: readonly string[], patterns: readonly string[]): string[] {
-  const wanted = patterns.filter((pattern) => !pattern.startsWith('!')).map(patternExpression)
-  const unwanted = patterns
+  const included = patterns.filter((pattern) => !pattern.startsWith('!')).map(patternExpression)
+  const excluded = patterns
     .filter((pattern) => pattern.startsWith('!'))
     .map((pattern) => patternExpression(pattern.slice(1)))
   return names.filter(
-    (name) => (wanted.length === 0 || wanted.some((one) => one.test(name))) && !unwanted.some((one) => one.test(name)),
+    (name) =>
+      (included.length === 0 || included.some((one) => one.test(name))) && !excluded.some((one) => one.test(name)),
   )
 }
 

@@ -35,16 +35,16 @@ const simultaneousPhases: readonly Phase[] = ['connect', 'look', 'setup', 'build
 
 /**
  * Estimates the duration: for each phase the median of a host, times the batches that follow each other.
- * @param earlier newest first
+ * @param earlierRuns newest first
  * @returns null where no earlier rollout of the same action and the same apps succeeded
  */
-export function estimateDuration(earlier: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
-  const wanted = planned.changes ? 'changed' : 'unchanged'
-  const runs = earlier
-    .filter(({ action, outcome }) => action === planned.action && outcome === wanted)
+export function estimateDuration(earlierRuns: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
+  const wantedOutcome = planned.changes ? 'changed' : 'unchanged'
+  const runs = earlierRuns
+    .filter(({ action, outcome }) => action === planned.action && outcome === wantedOutcome)
     .filter((run) => !planned.changes || isSameSet(changedApps(run), planned.apps))
     .slice(0, maxRuns)
-    .map(({ hosts }) => hosts.filter((host) => host.outcome === wanted).map(phaseDurations))
+    .map(({ hosts }) => hosts.filter((host) => host.outcome === wantedOutcome).map(phaseDurations))
     .filter((hosts) => hosts.length > 0)
   if (runs.length === 0) return null
   const durations = new Map<string, number[]>()

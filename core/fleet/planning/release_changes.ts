@@ -1,5 +1,5 @@
 /** Computes which release each host changes from and to, and groups hosts with the same change. */
-
+import { omitUndefined } from '../../model/omit_undefined.ts'
 import type { AppReleases } from '../host_answers.ts'
 import type { RolloutPorts } from '../rollout/ports.ts'
 import type { RolloutHost } from '../rollout/request.ts'
@@ -13,15 +13,15 @@ export interface HostReleaseChange extends ReleaseChange {
 /** @param targets id of the release that each app goes to */
 export function changesTo(releases: readonly AppReleases[], targets: Targets): ReleaseChange[] {
   return releases.flatMap(({ name, releases }) => {
-    const goal = releases.find(({ id }) => id === targets.get(name))
-    if (goal === undefined) return []
+    const target = releases.find(({ id }) => id === targets.get(name))
+    if (target === undefined) return []
     const current = releases.find((release) => release.current)
-    return [{ app: name, from: current === undefined ? null : releaseName(current), to: releaseName(goal) }]
+    return [{ app: name, from: current === undefined ? null : releaseName(current), to: releaseName(target) }]
   })
 }
 
 function releaseName({ id, commit, subject }: AppReleases['releases'][number]): ReleaseName {
-  return { release: id, commit, ...(subject === undefined ? {} : { subject }) }
+  return { release: id, commit, ...omitUndefined({ subject }) }
 }
 
 /** Computes the changes of releases between two inspections of a host. */
@@ -33,8 +33,8 @@ export function changesBetween(before: readonly CurrentRelease[], after: readonl
 }
 
 /** Returns the current release of an app; null where it has none. */
-export function currentRelease(live: readonly CurrentRelease[], app: string): ReleaseName | null {
-  const found = live.find((one) => one.app === app)
+export function currentRelease(releases: readonly CurrentRelease[], app: string): ReleaseName | null {
+  const found = releases.find((one) => one.app === app)
   if (found === undefined || found.release === null) return null
   const { app: _, ...name } = found
   return name
@@ -43,12 +43,14 @@ export function currentRelease(live: readonly CurrentRelease[], app: string): Re
 /** Computes what a deploy changes on a host: from its current releases to the commits of this deployment. */
 export function changesOfDeploy(
   { name, apps }: RolloutHost,
-  live: readonly CurrentRelease[],
+  current: readonly CurrentRelease[],
   commitOf: (app: string) => string | null,
 ): HostReleaseChange[] {
   return apps.flatMap((app) => {
     const commit = commitOf(app)
-    return commit === null ? [] : [{ host: name, app, from: currentRelease(live, app), to: { release: null, commit } }]
+    return commit === null
+      ? []
+      : [{ host: name, app, from: currentRelease(current, app), to: { release: null, commit } }]
   })
 }
 

@@ -30,23 +30,26 @@ export function planRollback(
   includesApp: (app: string) => boolean,
   to: string | null,
 ): ReadonlyMap<string, HostRollback> {
-  const goals = new Map<string, RollbackTarget>()
+  const targets = new Map<string, RollbackTarget>()
   for (const app of new Set(hosts.flatMap(({ releases }) => releases.map(({ name }) => name))))
-    goals.set(app, targetBeforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))))
+    targets.set(
+      app,
+      targetBeforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))),
+    )
   // An app without an earlier release does not prevent the rollback of the others.
-  const othersGo = hosts.some(({ releases }) =>
-    releases.some((app) => includesApp(app.name) && currentOf(app) !== undefined && hasEarlier(app, goals)),
+  const othersRollBack = hosts.some(({ releases }) =>
+    releases.some((app) => includesApp(app.name) && currentOf(app) !== undefined && hasEarlier(app, targets)),
   )
   return new Map(
     hosts.map((host) => [
       host.name,
-      planHostRollback(host, includesApp, to, { targets: goals, othersRollBack: othersGo }),
+      planHostRollback(host, includesApp, to, { targets: targets, othersRollBack: othersRollBack }),
     ]),
   )
 }
 
-function hasEarlier(app: AppReleases, goals: ReadonlyMap<string, RollbackTarget>): boolean {
-  return (goals.get(app.name)?.commit ?? null) !== null || releaseBefore(app) !== undefined
+function hasEarlier(app: AppReleases, targets: ReadonlyMap<string, RollbackTarget>): boolean {
+  return (targets.get(app.name)?.commit ?? null) !== null || releaseBefore(app) !== undefined
 }
 
 interface StackRollback {
@@ -59,33 +62,36 @@ function planHostRollback(
   { releases }: RollbackHost,
   includesApp: (app: string) => boolean,
   to: string | null,
-  { targets: goals, othersRollBack }: StackRollback,
+  { targets: appTargets, othersRollBack }: StackRollback,
 ): HostRollback {
-  const meant = releases.filter(({ name }) => includesApp(name))
+  const included = releases.filter(({ name }) => includesApp(name))
   // The host reports no release of a requested app. The recipe of such an app knows its target; the reported apps stay.
-  if (meant.length === 0) {
+  if (included.length === 0) {
     return { to: releases.length > 0 ? toCurrentReleases(releases, () => true) : to, targets: new Map() }
   }
-  const live = meant.filter((app) => currentOf(app) !== undefined)
-  if (live.length === 0) return { unchanged: 'no app has a current release to roll back' }
+  const current = included.filter((app) => currentOf(app) !== undefined)
+  if (current.length === 0) return { unchanged: 'no app has a current release to roll back' }
   const targets = new Map<string, string>()
-  const left: string[] = []
+  const withoutRelease: string[] = []
   const staying: string[] = []
-  for (const app of live) {
-    const goal = goals.get(app.name)
-    const wanted = to ?? goal?.commit ?? null
-    const stays = to === null && goal !== undefined && !goal.changed.has(app)
+  for (const app of current) {
+    const appTarget = appTargets.get(app.name)
+    const wanted = to ?? appTarget?.commit ?? null
+    const isUnchanged = to === null && appTarget !== undefined && !appTarget.changed.has(app)
     const release =
-      wanted === null ? releaseBefore(app)?.id : stays ? unchangedRelease(app, wanted) : findRelease(app, wanted)
+      wanted === null ? releaseBefore(app)?.id : isUnchanged ? unchangedRelease(app, wanted) : findRelease(app, wanted)
     if (release !== undefined) targets.set(app.name, release)
-    else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} on the host`)
+    else if (isUnchanged && wanted !== null)
+      withoutRelease.push(`${app.name} has no release of ${wanted.slice(0, 12)} on the host`)
     else if (wanted === null && othersRollBack) staying.push(`${app.name} stays unchanged: it has no earlier release`)
     // The host reports this failure itself, with the releases that it has.
     else if (wanted === null && releases.length === 1) return { to: null, targets }
     else return { error: noSuchRelease(app.name, wanted) }
   }
   if (targets.size > 0) return { to: rollbackTo(releases, targets), targets }
-  return left.length === 0 ? { unchanged: staying.join('; ') } : { skipped: [...left, ...staying].join('; ') }
+  return withoutRelease.length === 0
+    ? { unchanged: staying.join('; ') }
+    : { skipped: [...withoutRelease, ...staying].join('; ') }
 }
 
 /**
@@ -144,11 +150,11 @@ function newestCommits(hosts: readonly AppReleases[]): ReadonlySet<string> {
   const all = new Set(hosts.flatMap((host) => currentOf(host)?.commit ?? []))
   const older = new Set<string>()
   for (const host of hosts) {
-    const live = currentOf(host)
-    if (live === undefined) continue
-    const at = host.releases.indexOf(live)
+    const current = currentOf(host)
+    if (current === undefined) continue
+    const at = host.releases.indexOf(current)
     for (const [index, { commit, complete }] of host.releases.entries())
-      if (complete && commit !== live.commit && all.has(commit)) older.add(index < at ? commit : live.commit)
+      if (complete && commit !== current.commit && all.has(commit)) older.add(index < at ? commit : current.commit)
   }
   const newest = [...all].filter((commit) => !older.has(commit))
   // Hosts that switched back and forth make each commit older than another one.
@@ -166,15 +172,16 @@ function findRelease(app: AppReleases, wanted: string): string | undefined {
       (complete || current) && (id.startsWith(wanted) || commit.startsWith(wanted)),
   )
   const others = fits.filter(({ current }) => !current)
-  const live = currentOf(app)
-  const before = live === undefined ? [] : others.filter((one) => releases.indexOf(one) < releases.indexOf(live))
+  const currentRelease = currentOf(app)
+  const before =
+    currentRelease === undefined ? [] : others.filter((one) => releases.indexOf(one) < releases.indexOf(currentRelease))
   return (before.at(-1) ?? others.at(-1) ?? fits.at(-1))?.id
 }
 
 /** Finds the release for a host without a part in the last change: the current one, where it has the commit. */
 function unchangedRelease(app: AppReleases, wanted: string): string | undefined {
-  const live = currentOf(app)
-  return live?.commit === wanted ? live.id : findRelease(app, wanted)
+  const current = currentOf(app)
+  return current?.commit === wanted ? current.id : findRelease(app, wanted)
 }
 
 function currentOf({ releases }: AppReleases): AppReleases['releases'][number] | undefined {

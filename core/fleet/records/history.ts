@@ -69,6 +69,30 @@ export function runningDeployments(directory: string): Deployment[] {
     .filter(({ outcome }) => outcome === 'under way')
 }
 
+/** Actions that decide which release a host has. */
+const switching: readonly string[] = ['setup', 'deploy', 'rollback', 'undeploy']
+
+/**
+ * Finds the latest deployment that was killed or interrupted before it was complete, with the hosts that no later
+ * deployment completed; null if there is none. These hosts may have different releases.
+ * @param known names of the hosts of the stack: others have been removed from it
+ */
+export function unfinishedDeployment(
+  directory: string,
+  known: ReadonlySet<string>,
+): { readonly deployment: Deployment; readonly hosts: readonly string[] } | null {
+  const completed = new Set<string>()
+  for (const deployment of listDeployments(directory, searchedRecords)) {
+    const { outcome, action, hosts } = deployment
+    if (!switching.includes(action)) continue
+    const names = hosts.map(({ host }) => host)
+    const left = names.filter((name) => known.has(name) && !completed.has(name))
+    if ((outcome === 'died' || outcome === 'interrupted') && left.length > 0) return { deployment, hosts: left }
+    if (outcome === 'changed' || outcome === 'unchanged') for (const name of names) completed.add(name)
+  }
+  return null
+}
+
 /**
  * @param wanted the number, with or without leading zeros, or `last`
  * @throws NO_SUCH_DEPLOYMENT

@@ -8,10 +8,11 @@
 import * as fs from 'node:fs'
 import { makeDirectories } from '../../host/directories.ts'
 import { lockHolder, tryLock } from '../../host/lock.ts'
+import { syncDirectory } from '../../host/replace_file.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import type { FleetEvent, HostReport, RolloutReport } from '../types.ts'
-import { namesIn, replaceFile, syncDirectory, unusableDirectory } from './state_files.ts'
+import { namesIn, replaceStateFile, unusableDirectory } from './state_files.ts'
 
 const maxRecords = 100
 /** Bytes that the events of one host may take in its log; the entries of the rollout about it are not counted. */
@@ -85,7 +86,7 @@ export class Recorder {
       if ('holder' in attempt) throw new Error(`${beside} is new, and locked`)
       for (;;) {
         const id = nextId(top)
-        replaceFile(`${beside}/report.json`, this.text(startReport(id, start)))
+        replaceStateFile(`${beside}/report.json`, this.text(startReport(id, start)))
         if (!claimNumber(beside, `${top}/${id}`)) continue
         syncDirectory(top)
         return id
@@ -178,8 +179,7 @@ class OpenRecord implements Recording {
       // The host's own event has the report already.
       const { report, ...rest } = event
       this.note(event.host, rest)
-    } else if (event.event === 'connection' || (event.event === 'host' && event.step === undefined))
-      this.note(event.host, event)
+    } else if (isNoted(event)) this.note(event.host, event)
   }
 
   private note(host: string, event: object): void {
@@ -193,7 +193,7 @@ class OpenRecord implements Recording {
       this.closeLogs()
       this.makeRoom()
       const { secrets } = this.options
-      replaceFile(
+      replaceStateFile(
         `${this.path}/report.json`,
         `${JSON.stringify(secrets.maskDeep({ ...report, id: this.id }), null, 2)}\n`,
       )
@@ -278,4 +278,10 @@ function nextId(top: string): string {
 function isOlderThanAnHour(path: string): boolean {
   const made = fs.statSync(path, { throwIfNoEntry: false })
   return made !== undefined && Date.now() - made.mtimeMs > 3_600_000
+}
+
+/** Whether the log of a host has the event: the beginning of a phase, and a connection that was lost or is back. */
+function isNoted(event: FleetEvent): event is Extract<FleetEvent, { event: 'connection' | 'host' }> {
+  if (event.event === 'connection') return event.state !== 'open'
+  return event.event === 'host' && event.step === undefined
 }

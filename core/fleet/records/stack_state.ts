@@ -5,7 +5,7 @@ import { acquireLock } from '../../host/lock.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { seconds } from '../../model/units.ts'
 import type { StackChanges } from '../rollout/request.ts'
-import { readFileOrNull, replaceFile, unusableDirectory } from './state_files.ts'
+import { readFileOrNull, replaceStateFile, unusableDirectory } from './state_files.ts'
 
 /** Keys that a later version writes are kept. */
 const schema = z.looseObject({
@@ -17,6 +17,8 @@ const schema = z.looseObject({
         status: z.enum(['online', 'stopped', 'new']),
         /** The deployment that it missed, because it was down or unreachable. */
         behind: z.string().optional(),
+        /** Those of its apps that it missed; absent for all. */
+        missedApps: z.array(z.string()).optional(),
         lastDeployment: z.string().optional(),
       }),
     )
@@ -71,7 +73,7 @@ export async function updateState(directory: string, change: (state: StackState)
   try {
     const state = change(loadState(directory))
     try {
-      replaceFile(pathOf(directory), `${JSON.stringify(state, null, 2)}\n`)
+      replaceStateFile(pathOf(directory), `${JSON.stringify(state, null, 2)}\n`)
     } catch (error) {
       throw unusableDirectory(directory, error, false)
     }
@@ -87,7 +89,7 @@ export async function updateState(directory: string, change: (state: StackState)
  * @throws as updateState
  */
 export async function recordStackChanges(directory: string, id: string, changes: StackChanges): Promise<void> {
-  const { online, stopped, outdated, upToDate, apps } = changes
+  const { online, stopped, outdated, missedApps, upToDate, receivedApps, apps } = changes
   await updateState(directory, (state) => {
     const hosts = { ...state.hosts }
     const set = (names: readonly string[], change: Partial<StackState['hosts'][string]>) => {
@@ -95,9 +97,18 @@ export async function recordStackChanges(directory: string, id: string, changes:
     }
     set(online, { status: 'online', lastDeployment: id })
     set(stopped, { status: 'stopped' })
-    set(outdated, { behind: id })
+    for (const [name, received] of Object.entries(receivedApps)) {
+      const missed = hosts[name]?.missedApps?.filter((app) => !received.includes(app))
+      if (missed !== undefined) set([name], { missedApps: missed })
+    }
+    for (const name of outdated) {
+      const { behind, missedApps: before } = hosts[name] ?? {}
+      // Without a list of apps, an earlier deployment was missed as a whole.
+      const missed = behind === undefined || before !== undefined ? missedApps[name] : undefined
+      set([name], { behind: id, ...(missed && { missedApps: [...new Set([...(before ?? []), ...missed])] }) })
+    }
     for (const name of upToDate) {
-      const { behind: _, ...rest } = hosts[name] ?? { status: 'new' as const }
+      const { behind: _, missedApps: __, ...rest } = hosts[name] ?? { status: 'new' as const }
       hosts[name] = rest
     }
     const deployed = Object.entries(apps).map(([app, one]) => [app, { ...one, deployment: id }])

@@ -1,39 +1,12 @@
 /** Reads and replaces the files of the operator's state, which only the operator's account can read. */
 import * as fs from 'node:fs'
-import { dirname } from 'node:path'
 import { readInputFile } from '../../host/input_file.ts'
+import { replaceFile } from '../../host/replace_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
-/**
- * Replaces a file in one step; the old content stays until the new one is on disk. The caller must be the only writer:
- * the temporary file has a fixed name, and the next call overwrites one that a killed process left behind.
- */
-export function replaceFile(path: string, content: string): void {
-  const beside = `${path}.new`
-  try {
-    const file = fs.openSync(beside, 'w', 0o600)
-    try {
-      fs.writeFileSync(file, content)
-      fs.fsyncSync(file)
-    } finally {
-      fs.closeSync(file)
-    }
-    fs.renameSync(beside, path)
-    syncDirectory(dirname(path))
-  } catch (error) {
-    fs.rmSync(beside, { force: true })
-    throw error
-  }
-}
-
-/** Syncs a directory: without that, a crash may lose both the old and the new name of a renamed file. */
-export function syncDirectory(path: string): void {
-  const directory = fs.openSync(path, 'r')
-  try {
-    fs.fsyncSync(directory)
-  } finally {
-    fs.closeSync(directory)
-  }
+/** Replaces a file. The caller must be the only writer. */
+export function replaceStateFile(path: string, content: string): void {
+  replaceFile(path, content, { temporary: `${path}.new` })
 }
 
 /** Returns the names in a directory; none where the directory does not exist. */

@@ -54,7 +54,7 @@ export class HostConnection {
   /** @param state directory of the fleet's own files on the host */
   constructor(
     private readonly options: HostConnectionOptions,
-    private readonly state: string,
+    readonly state: string,
   ) {}
 
   /** @throws CONNECT_FAILED and the like; HOST_HELD */

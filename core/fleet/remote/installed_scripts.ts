@@ -25,20 +25,29 @@ held() {
   { read -r pid; read -r _; read -r who; } 2>/dev/null <"$state/held/owner" || return 1
   kill -0 "$pid" 2>/dev/null && [ -z "$(find "$state/held" -maxdepth 0 -mmin +1 2>/dev/null)" ]
 }
-# Cron would send a mail each time.
+# The scheduler passes --quiet. It tries again later, and cron would send a mail each time.
+scheduled=
+for word in "$@"; do case $word in -q | --quiet) scheduled=1 ;; esac; done
 leave() {
-  if [ -t 1 ] || [ -n "\${JOURNAL_STREAM:-}" ]; then echo "this host is left alone: $1"; fi
+  if [ -z "$scheduled" ]; then printf 'error: nothing was done: %s\\n  hint: %s\\n' "$1" "$2" >&2; exit 1; fi
+  [ -z "\${JOURNAL_STREAM:-}" ] || echo "this host is left alone: $1"
   exit 0
 }
-[ "\${1:-}" != apply ] || while held; do sleep 5; done
+if [ "\${1:-}" = apply ] && held; then
+  [ -n "$scheduled" ] || echo "waiting for a rollout that has locked this host: $who" >&2
+  while held; do sleep 5; done
+fi
+# The deploy lock of the host takes no attributes.
+case "\${1:-}" in lock | unlock) exec "$lib/converge" "$@" --state-dir "\${state%/fleet}" ;; esac
 standing=$(cat "$state/standing" 2>/dev/null)
 case "\${1:-}" in
   apply | configure)
-    [ "$standing" != stopped ] || leave 'it was shut down by converge stack shutdown; run converge stack setup to start it again' ;;
+    [ "$standing" != stopped ] || leave 'it was shut down by converge stack shutdown' 'run converge stack setup to start it again' ;;
 esac
 case "\${1:-}" in
   configure)
-    ! held || leave "a rollout is at work on it: $who" ;;
+    ! held || leave "a rollout has locked this host: $who" \
+      "run it again when the rollout has ended; $0 start starts what is down meanwhile" ;;
   apply)
     [ "$standing" != online ] || { shift; set -- apply --event setup,configure "$@"; } ;;
 esac

@@ -11,6 +11,7 @@ import { HostConnection, type HostConnectionOptions } from './host_connection.ts
 import { inputFileArguments, inputFiles } from './host_inputs.ts'
 import { type PersistedRun, persistArguments, schedulerProgram } from './installed_scripts.ts'
 import { type PackedDirectory, type PackedFiles, packDirectory } from './packed_directory.ts'
+import { withReconnects } from './reconnect.ts'
 import { contradictoryEnd, interruptedBeforeStart, noOutput, runDied } from './run_failures.ts'
 import { RunFollower } from './run_follower.ts'
 import type { Runtimes } from './runtime.ts'
@@ -79,7 +80,10 @@ export class RemoteHost implements HostClient {
     }
   }
 
-  /** Runs the request. A lost connection is a failure before the run has started; later, the run is followed again. */
+  /**
+   * Runs the request. After a lost connection, the run is followed again; if it has not begun, what comes before it is
+   * repeated. The script starts a run of this name only once.
+   */
   private async runUnder(running: ActiveRun, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
     const { run } = running
     const inputs = this.inputsOf(request)
@@ -88,14 +92,13 @@ export class RemoteHost implements HostClient {
     const { patience, connection } = this.options
     const follower = new RunFollower(this.connection, heard, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
-      ...this.commandLine(commandWords(request.command, request.dry), request, inputs),
+      ...this.commandLine(commandWords(request.command, request.isDryRun), request, inputs),
       // The host's own scheduler may be running: its run may take this many seconds to finish.
-      ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by, '--coordinated']),
+      ...(request.isDryRun ? [] : this.rolloutOptions(request)),
       ...['--json-output', ...commandOptions(request.command, schedulerProgram(this.library))],
     ]
-    for (let brought = false; ; brought = true) {
-      if (running.isInterrupted) throw interruptedBeforeStart()
-      const started = await this.connection.runScript(startScript, [
+    const start = () =>
+      this.connection.runScript(startScript, [
         this.library,
         `${this.state}/runs`,
         run,
@@ -103,12 +106,19 @@ export class RemoteHost implements HostClient {
         ...persistArguments(this.persistedRun(request, inputs, requiredDirectories)),
         ...call,
       ])
-      const missing = await follower.follow(started.process)
-      if (missing === null) break
-      if (missing === 'silent') throw await this.connection.startFailure(started, 'the run could not be started')
-      if (brought) throw uploadsDisappeared(missing)
-      await this.uploader.uploadMissing(missing, requiredDirectories, () => running.isInterrupted)
-    }
+    const mayRepeat = () => !heard.isStarted && !running.isInterrupted && !this.connection.closed
+    await withReconnects({ patience, connection, mayRepeat }, async (connected) => {
+      for (let uploaded = false; ; uploaded = true) {
+        if (running.isInterrupted) throw interruptedBeforeStart()
+        const started = await start()
+        connected()
+        const missing = await follower.follow(started.process)
+        if (missing === null) return
+        if (missing === 'silent') throw await this.connection.startFailure(started, 'the run could not be started')
+        if (uploaded) throw uploadsDisappeared(missing)
+        await this.uploader.uploadMissing(missing, requiredDirectories, () => running.isInterrupted)
+      }
+    })
     return this.resultOf(run, heard)
   }
 
@@ -208,13 +218,20 @@ export class RemoteHost implements HostClient {
     return [...this.program(), ...words, ...this.inputArguments({ roles, documents }, inputs)]
   }
 
+  private rolloutOptions({ absentHosts = [] }: RunRequest): string[] {
+    return [
+      ...['--wait', '600', '--by', this.options.by, '--coordinated'],
+      ...(absentHosts.length === 0 ? [] : ['--absent-hosts', absentHosts.join(',')]),
+    ]
+  }
+
   private persistedRun(
     request: RunRequest,
     inputs: PackedDirectory,
     needs: readonly PackedDirectory[],
   ): PersistedRun | null {
-    const { persist, dry } = request
-    if (persist === undefined || dry) return null
+    const { persist, isDryRun } = request
+    if (persist === undefined || isDryRun) return null
     const [program, words] = [this.program(), this.inputArguments(request, inputs)]
     return { mode: persist, engine: this.engine, required: needs, program, inputs: words }
   }

@@ -3,6 +3,7 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { waitForEnd, withDeadline } from './answer_deadline.ts'
 import type { RunEventStream } from './event_stream.ts'
 import type { HostConnection } from './host_connection.ts'
+import { retryPauseMs } from './reconnect.ts'
 import { lostHost } from './run_failures.ts'
 import { followScript, runStateScript } from './scripts.ts'
 import { SilenceWatch } from './silence_watch.ts'
@@ -16,9 +17,6 @@ export interface FollowOptions {
   readonly patience: number
   readonly connection: (state: 'lost' | 'back', detail: string) => void
 }
-
-/** Milliseconds. */
-const retryPauseMs = 1_000
 
 /** The most attempts in a row to follow a run without a further event. */
 const maxStuckAttempts = 3

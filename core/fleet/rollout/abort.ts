@@ -1,10 +1,7 @@
-/** Decides when a rollout aborts: too many failures, a failed health check, or an interrupt by the operator. */
+/** Decides when a rollout aborts: too many failures, another reason that a part of it gives, or an interrupt by the operator. */
 
-import { asConvergeError } from '../../model/errors.ts'
-import type { Health } from '../health/health_check.ts'
-import { resolveHostCount } from '../planning/batches.ts'
-import type { OnlineHosts } from './online_hosts.ts'
-import type { HealthWatch, Interruption, RolloutPorts } from './ports.ts'
+import { resolveHostCount } from '../planning/host_count.ts'
+import type { Interruption } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest } from './request.ts'
 
@@ -47,74 +44,9 @@ export class RolloutAbort {
     const { action, maxFailures } = this.request
     if (action === 'plan' || action === 'status' || this.isInterrupted) return
     const failed = this.participants.filter(({ name }) => this.progress.hasFailed(name)).length
-    const most = resolveHostCount(maxFailures, this.participants.length, 0)
-    if (failed <= most || (this.abortReason !== undefined && !this.isByFailures)) return
+    const allowed = resolveHostCount(maxFailures, this.participants.length, 0)
+    if (failed <= allowed || (this.abortReason !== undefined && !this.isByFailures)) return
     this.isByFailures = true
-    this.abortReason = `${failed === 1 ? 'one host' : `${failed} hosts`} failed, and --max-failures is ${most}`
-  }
-}
-
-/** Seconds: the time for a check of whether the site answers now. */
-const quickCheckSeconds = 3
-
-export class HealthGate {
-  constructor(
-    private readonly ports: Pick<RolloutPorts, 'health' | 'emit' | 'onInterrupt'>,
-    private readonly progress: RolloutProgress,
-    private readonly abort: RolloutAbort,
-    private readonly onlineHosts: Pick<OnlineHosts, 'servedSiteOf'>,
-  ) {}
-
-  /**
-   * Decides whether the site answered before these hosts change. A site that was not in service yet is not asked: any
-   * answer would be that of another program.
-   */
-  async passesBefore(members: readonly RolloutHost[]): Promise<boolean> {
-    if (!this.onlineHosts.servedSiteOf(members)) return false
-    const health = await this.runCheck(quickCheckSeconds)
-    if (health === null) return false
-    const { ok, what, detail } = health
-    if (!ok)
-      this.progress.addWarning(
-        `the health check failed before the first switch: ${what}: ${detail}; it is repeated when all hosts are done`,
-      )
-    return ok
-  }
-
-  /** Aborts the rollout where the health check fails. */
-  async check(): Promise<void> {
-    const health = await this.runCheck()
-    if (health === null) return
-    const { ok, what, detail } = health
-    this.ports.emit({ event: 'health', what, ok, detail })
-    if (!ok) this.abort.trigger(`the health check failed: ${what}: ${detail}`)
-  }
-
-  /** Runs the health check; null where the stack defines none, or the operator interrupts. */
-  private async runCheck(mostSeconds?: number): Promise<Health | null> {
-    const { health, onInterrupt, emit } = this.ports
-    if (health === null || this.abort.isInterrupted) return null
-    const given = new AbortController()
-    const watch: HealthWatch = {
-      signal: given.signal,
-      onWait: (waiting) => {
-        if (!given.signal.aborted) emit({ event: 'waiting', ...waiting })
-      },
-    }
-    let leave: () => void = () => undefined
-    const up = new Promise<null>((resolve) => {
-      leave = onInterrupt(() => {
-        given.abort()
-        resolve(null)
-      })
-    })
-    try {
-      return await Promise.race([health(mostSeconds, watch), up])
-    } catch (thrown) {
-      // A check that cannot run is a failed check.
-      return { ok: false, what: 'the check cannot run', detail: asConvergeError(thrown).message }
-    } finally {
-      leave()
-    }
+    this.abortReason = `${failed === 1 ? 'one host' : `${failed} hosts`} failed, and --max-failures is ${allowed}`
   }
 }

@@ -1,11 +1,10 @@
 /** Asks hosts for the commits of a deployment, and refuses a deployment whose commits are not certain. */
+
 import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
-import type { RolloutAbort } from './abort.ts'
 import type { Announcement } from './announcement.ts'
-import type { DeployCommits } from './commits.ts'
+import type { RolloutContext } from './context.ts'
 import type { HostRunner } from './host_runner.ts'
-import type { RolloutProgress } from './progress.ts'
-import type { RolloutHost, RolloutRequest } from './request.ts'
+import type { RolloutHost } from './request.ts'
 
 /** Errors of `converge revisions` about the revision or its repository. */
 const refusals: readonly string[] = [
@@ -21,42 +20,39 @@ export class CommitResolution {
   refusal: ConvergeError | null = null
 
   constructor(
-    private readonly request: Pick<RolloutRequest, 'action'>,
-    private readonly progress: RolloutProgress,
-    private readonly abort: RolloutAbort,
+    private readonly context: RolloutContext,
     private readonly runner: HostRunner,
-    private readonly commits: DeployCommits,
     private readonly announcement: Announcement,
   ) {}
 
   /** Resolves one commit for each app, on the first host that deploys it. */
-  async resolve(members: readonly RolloutHost[]): Promise<void> {
-    if (this.abort.isAborted) return
-    for (const [member, apps] of this.commits.queries(members))
+  async resolve(hosts: readonly RolloutHost[]): Promise<void> {
+    if (this.context.abort.isAborted) return
+    for (const [host, apps] of this.context.commits.queries(hosts))
       try {
-        this.commits.recordAnswer(await this.runner.query(member, 'revisions'), member, apps)
-        if (this.abort.isAborted) return
+        this.context.commits.recordAnswer(await this.runner.query(host, 'revisions'), host, apps)
+        if (this.context.abort.isAborted) return
       } catch (thrown) {
         const error = asConvergeError(thrown)
         // A setup has changed hosts before.
-        if (this.request.action === 'deploy' && refusals.includes(error.code)) this.refusal = error
-        else this.progress.failPhase(member.name, 'look', error)
-        return this.abort.trigger('the commit to deploy could not be determined; nothing was deployed')
+        if (this.context.request.action === 'deploy' && refusals.includes(error.code)) this.refusal = error
+        else this.context.progress.failPhase(host.name, 'look', error)
+        return this.context.abort.trigger('the commit to deploy could not be determined; nothing was deployed')
       }
   }
 
   /** Resolves abbreviated commits that the builds have fetched, and announces the changes of their apps. */
-  async resolveFetched(members: readonly RolloutHost[]): Promise<void> {
-    if (this.abort.isAborted) return
-    const queries = this.commits.queriesAfterBuild()
-    for (const [member, apps] of queries)
+  async resolveFetched(hosts: readonly RolloutHost[]): Promise<void> {
+    if (this.context.abort.isAborted) return
+    const queries = this.context.commits.queriesAfterBuild()
+    for (const [host, apps] of queries)
       try {
-        this.commits.recordAnswer(await this.runner.query(member, 'revisions'), member, apps)
+        this.context.commits.recordAnswer(await this.runner.query(host, 'revisions'), host, apps)
       } catch (thrown) {
         // Each host has resolved the commit itself.
-        this.progress.addErrorWarning(asConvergeError(thrown), member.name)
+        this.context.progress.addErrorWarning(asConvergeError(thrown), host.name)
       }
     const apps = queries.flatMap(([, apps]) => apps)
-    if (apps.length > 0) await this.announcement.announceMoves(members, apps)
+    if (apps.length > 0) await this.announcement.announceMoves(hosts, apps)
   }
 }

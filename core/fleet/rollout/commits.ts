@@ -1,6 +1,6 @@
 /** Resolves the commit of each app for a deployment, and builds the node JSON that pins it on a host. */
-
 import { ConvergeError } from '../../model/errors.ts'
+import { omitUndefined } from '../../model/omit_undefined.ts'
 import { parseRevisions, type Revision } from '../host_answers.ts'
 import type { CurrentRelease, EmitEvent } from '../types.ts'
 import type { RolloutPorts } from './ports.ts'
@@ -20,6 +20,11 @@ interface Pin {
 /** An abbreviated commit, as `--revision` takes it. */
 const abbreviatedHash = /^[0-9a-f]{7,63}$/i
 
+/** By app, as hosts get it in `converge.deployed`. */
+export type DeployedApps = Readonly<
+  Record<string, { readonly commit: string | null; readonly deployment: string | null }>
+>
+
 export class DeployCommits {
   /** The commits of this deployment, by app. */
   readonly byApp: Record<string, StackChanges['apps'][string]> = {}
@@ -28,21 +33,21 @@ export class DeployCommits {
 
   constructor(
     private readonly request: RolloutRequest,
-    private readonly known: RolloutPorts['known']['apps'],
+    private readonly known: RolloutPorts['recorded']['apps'],
     private readonly bystanders: readonly RolloutHost[],
     private readonly progress: RolloutProgress,
     private readonly emit: EmitEvent,
   ) {}
 
   /** Returns the hosts to ask for commits, each with the apps that it is the first host to deploy. */
-  queries(members: readonly RolloutHost[]): ReadonlyMap<RolloutHost, readonly string[]> {
+  queries(hosts: readonly RolloutHost[]): ReadonlyMap<RolloutHost, readonly string[]> {
     const questions = new Map<RolloutHost, string[]>()
     const asked = new Set<string>()
-    for (const member of members)
-      for (const app of member.apps) {
+    for (const host of hosts)
+      for (const app of host.apps) {
         if (!includesApp(this.request, app) || asked.has(app)) continue
         asked.add(app)
-        if (!this.pinToBystanders(app)) questions.set(member, [...(questions.get(member) ?? []), app])
+        if (!this.pinToBystanders(app)) questions.set(host, [...(questions.get(host) ?? []), app])
       }
     return questions
   }
@@ -52,17 +57,17 @@ export class DeployCommits {
    * @param answer of `converge revisions`
    * @throws REMOTE_FAILED, REPOSITORY_UNREACHABLE
    */
-  recordAnswer(answer: unknown, member: RolloutHost, apps: readonly string[]): void {
-    const found = parseRevisions(answer).filter(({ app }) => apps.includes(app))
-    for (const one of found) this.requireConfirmed(member, one)
-    const unresolved = found.filter(({ revision, commit }) => commit === null && abbreviatedHash.test(revision))
-    this.unresolved.delete(member)
+  recordAnswer(answer: unknown, host: RolloutHost, apps: readonly string[]): void {
+    const revisions = parseRevisions(answer).filter(({ app }) => apps.includes(app))
+    for (const one of revisions) this.requireConfirmed(host, one)
+    const unresolved = revisions.filter(({ revision, commit }) => commit === null && abbreviatedHash.test(revision))
+    this.unresolved.delete(host)
     if (unresolved.length > 0)
       this.unresolved.set(
-        member,
+        host,
         unresolved.map(({ app }) => app),
       )
-    for (const { app, revision, commit, unconfirmed } of found)
+    for (const { app, revision, commit, unconfirmed } of revisions)
       if (commit !== null) this.addCommit(app, { commit, revision }, unconfirmed)
   }
 
@@ -93,16 +98,16 @@ export class DeployCommits {
   /** Pins an app to the commit of the other hosts, for a host that joins them; the branch may have moved since. */
   private pinToBystanders(app: string): boolean {
     const { action, revision } = this.request
-    const known = this.known[app]
-    if (action !== 'setup' || revision !== null || known === undefined) return false
+    const recordedPin = this.known[app]
+    if (action !== 'setup' || revision !== null || recordedPin === undefined) return false
     if (!this.bystanders.some(({ apps }) => apps.includes(app))) return false
-    this.addCommit(app, known)
+    this.addCommit(app, recordedPin)
     return true
   }
 
   private addCommit(app: string, { commit, revision }: StackChanges['apps'][string], unconfirmed?: string): void {
     this.byApp[app] = { commit, revision }
-    this.emit({ event: 'commit', app, revision, commit, ...(unconfirmed === undefined ? {} : { unconfirmed }) })
+    this.emit({ event: 'commit', app, revision, commit, ...omitUndefined({ unconfirmed }) })
   }
 
   /** Decides whether the stack already runs the commit of this deployment. */
@@ -114,17 +119,24 @@ export class DeployCommits {
   /**
    * Returns the node JSON of this deployment for one host, the highest layer: one commit of each app for all hosts. A
    * host that catches up gets the recorded commit of the stack. An app that was not requested keeps its commit.
+   * @param missed the apps that the host catches up with; null for all
    */
-  deploymentLayer(member: RolloutHost, live: readonly CurrentRelease[]): object {
+  deploymentLayer(
+    host: RolloutHost,
+    current: readonly CurrentRelease[],
+    missed: readonly string[] | null = null,
+  ): object {
     const { apps, revision, action } = this.request
-    const isOther = this.bystanders.some(({ name }) => name === member.name)
-    const brings = !isOther && (deployActions.includes(action) || action === 'plan')
-    const asked = revision === null || isOther ? [] : apps.map((app) => [app, { revision }] as const)
-    const pins = brings ? { ...this.pinsOfOtherApps(member, live), ...this.byApp } : { ...this.byApp, ...this.known }
-    const scm = { ...Object.fromEntries(asked), ...pins }
-    const others = brings && member.apps.some((app) => !includesApp(this.request, app))
+    const isOther = this.bystanders.some(({ name }) => name === host.name)
+    const isDeployed = missed === null && !isOther && (deployActions.includes(action) || action === 'plan')
+    const requestedRevisions = revision === null || isOther ? [] : apps.map((app) => [app, { revision }] as const)
+    const deployed = missed ?? (isDeployed && apps.length > 0 ? apps : host.apps)
+    const others = host.apps.filter((app) => !deployed.includes(app))
+    const pinsOfOthers = this.pinsOf(others, current)
+    const pins = isDeployed ? { ...pinsOfOthers, ...this.byApp } : { ...this.byApp, ...this.known, ...pinsOfOthers }
+    const scm = { ...Object.fromEntries(requestedRevisions), ...pins }
     return {
-      ...(others ? { converge: { deployed_apps: apps } } : {}),
+      ...(others.length > 0 ? { converge: { deployed_apps: deployed } } : {}),
       ...(Object.keys(scm).length === 0
         ? {}
         : {
@@ -133,14 +145,13 @@ export class DeployCommits {
     }
   }
 
-  private pinsOfOtherApps(member: RolloutHost, live: readonly CurrentRelease[]): Readonly<Record<string, Pin>> {
-    const others = member.apps.filter((app) => !includesApp(this.request, app))
+  private pinsOf(apps: readonly string[], current: readonly CurrentRelease[]): Readonly<Record<string, Pin>> {
     return Object.fromEntries(
-      others.flatMap((app) => {
-        const commit = live.find((one) => one.app === app)?.commit
+      apps.flatMap((app) => {
+        const commit = current.find((one) => one.app === app)?.commit
         if (typeof commit === 'string' && fullHash.test(commit)) return [[app, { commit }] as const]
-        const known = this.known[app]
-        return known === undefined ? [] : [[app, known] as const]
+        const recordedPin = this.known[app]
+        return recordedPin === undefined ? [] : [[app, recordedPin] as const]
       }),
     )
   }
@@ -148,5 +159,5 @@ export class DeployCommits {
 
 /** Leaves out all that a host does not need. */
 function withoutUndefined({ revision, commit }: Partial<Pin>): Partial<Pin> {
-  return { ...(revision === undefined ? {} : { revision }), ...(commit === undefined ? {} : { commit }) }
+  return omitUndefined({ revision, commit })
 }

@@ -1,7 +1,7 @@
 /** Computes the batches of a rollout, and which hosts go before all others of their layer. */
 
 import { chooseFounders, chooseMigrators, splitIntoBatches } from '../planning/batches.ts'
-import type { DeployCommits } from './commits.ts'
+import type { RolloutContext } from './context.ts'
 import type { RolloutPorts } from './ports.ts'
 import type { RolloutHost, RolloutRequest } from './request.ts'
 import { deployActions, includesApp } from './request.ts'
@@ -22,28 +22,27 @@ interface OrderOptions {
 }
 
 export function hostOrder(
-  members: readonly RolloutHost[],
-  request: RolloutRequest,
-  ports: Pick<RolloutPorts, 'members' | 'known'>,
-  commits: DeployCommits,
+  hosts: readonly RolloutHost[],
+  context: Pick<RolloutContext, 'request' | 'ports' | 'commits'>,
   { reverse = false, inTurn = new Set() }: OrderOptions = {},
 ): HostOrder {
-  const { strategy, batch: size, action, migrates } = request
-  const deploying = deployActions.includes(action) ? members : []
+  const { request, ports, commits } = context
+  const { strategy, batchSize: size, action, migrates } = request
+  const deploying = deployActions.includes(action) ? hosts : []
   /** By default only apps whose commit is new to the stack: a new host does not change the data. */
   const isToBeMigrated = (app: string) =>
     includesApp(request, app) && migrates !== false && !(migrates === 'new' && commits.isKnown(app))
   const migrators = chooseMigrators(deploying, isToBeMigrated)
   const first = new Set([...migrators, ...chooseFounders(deploying, (app) => isNewApp(app, request, ports))])
-  return { batches: splitIntoBatches(members, { strategy, size, first, reverse, inTurn }), migrators, first }
+  return { batches: splitIntoBatches(hosts, { strategy, size, first, reverse, inTurn }), migrators, first }
 }
 
 /** Decides whether no host has the app yet, and so nobody has created its database. */
 function isNewApp(
   app: string,
   request: RolloutRequest,
-  { members, known }: Pick<RolloutPorts, 'members' | 'known'>,
+  { hosts, recorded }: Pick<RolloutPorts, 'hosts' | 'recorded'>,
 ): boolean {
-  const isThere = members.some(({ name, apps }) => known.online.has(name) && apps.includes(app))
-  return includesApp(request, app) && known.apps[app] === undefined && !isThere
+  const isThere = hosts.some(({ name, apps }) => recorded.online.has(name) && apps.includes(app))
+  return includesApp(request, app) && recorded.apps[app] === undefined && !isThere
 }

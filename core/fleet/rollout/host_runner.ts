@@ -1,4 +1,5 @@
 /** Runs a phase on several hosts, at most `parallel` at a time, until the rollout aborts. */
+
 import pLimit from 'p-limit'
 import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
@@ -8,19 +9,16 @@ import {
   type HostQuery,
   isDown,
   type PersistMode,
-  type RunEvent,
+  type RunRequest,
   type RunResult,
 } from '../host_client.ts'
 import { splitIntoTurns } from '../planning/batches.ts'
-import type { Phase } from '../types.ts'
-import type { RolloutAbort } from './abort.ts'
-import type { DeployCommits } from './commits.ts'
-import type { DeployedApps } from './follow_up_phase.ts'
-import type { OnlineHosts } from './online_hosts.ts'
-import type { RolloutPorts } from './ports.ts'
-import type { RolloutProgress } from './progress.ts'
-import type { RolloutHost, RolloutRequest } from './request.ts'
+import type { CurrentRelease, Phase } from '../types.ts'
+import type { DeployedApps } from './commits.ts'
+import { absentHosts, type RolloutContext } from './context.ts'
+import type { RolloutHost } from './request.ts'
 import { hostNames, missedHint } from './request.ts'
+import { StepDetail } from './step_detail.ts'
 
 /** The state that a host stores after each phase, for its own scheduler; other phases do not change it. */
 const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
@@ -33,13 +31,27 @@ const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
 }
 
 /** The most warnings of one host that are displayed, and characters of each: all stay in memory until the end. */
-const mostWarnings = 200
-const longestWarning = 4000
+const maxWarnings = 200
+const maxTextLength = 4000
+
+/** The apps of a missed deployment, for a host that gets it. */
+interface MissedApps {
+  readonly apps: readonly string[]
+  readonly currentReleases: readonly CurrentRelease[]
+}
 
 export interface RunOptions {
-  readonly dry?: boolean
+  readonly isDryRun?: boolean
   /** The value of `converge.deployed` in the node JSON. */
   readonly deployed?: DeployedApps
+  /** The only apps to deploy, and the current releases of the others, which stay. */
+  readonly missed?: MissedApps
+}
+
+export interface DryRunResult {
+  readonly report: RunReport | null
+  /** Why the dry run failed. */
+  readonly problem: string | undefined
 }
 
 interface PhaseOptions {
@@ -58,136 +70,151 @@ export class HostRunner {
   /** Number of warnings that each host has sent. */
   private readonly warningCounts = new Map<string, number>()
 
-  constructor(
-    private readonly request: RolloutRequest,
-    private readonly ports: RolloutPorts,
-    private readonly progress: RolloutProgress,
-    private readonly abort: RolloutAbort,
-    private readonly commits: DeployCommits,
-    private readonly onlineHosts: OnlineHosts,
-  ) {
-    this.limit = pLimit(Math.max(1, request.parallel))
+  constructor(private readonly context: RolloutContext) {
+    this.limit = pLimit(Math.max(1, context.request.parallel))
   }
 
   /** Runs `work` on each host, and waits for all of them, even when one fails. */
   async forEachHost(
-    members: readonly RolloutHost[],
-    work: (member: RolloutHost) => Promise<void>,
-    isOver: () => boolean = () => this.abort.isAborted,
+    hosts: readonly RolloutHost[],
+    work: (host: RolloutHost) => Promise<void>,
+    isOver: () => boolean = () => this.context.abort.isAborted,
   ): Promise<void> {
-    const one = async (member: RolloutHost) => {
-      if (!isOver()) await work(member)
+    const runOne = async (host: RolloutHost) => {
+      if (!isOver()) await work(host)
     }
-    const ends = await Promise.allSettled(members.map((member) => this.limit(() => one(member))))
-    const broken = ends.find((end) => end.status === 'rejected')
-    if (broken) throw broken.reason
+    const results = await Promise.allSettled(hosts.map((host) => this.limit(() => runOne(host))))
+    const rejected = results.find((end) => end.status === 'rejected')
+    if (rejected) throw rejected.reason
   }
 
   /** Announces a phase, and runs it on its hosts. */
   async runPhase(
     phase: Phase,
-    members: readonly RolloutHost[],
-    work: (member: RolloutHost) => Promise<void>,
+    hosts: readonly RolloutHost[],
+    work: (host: RolloutHost) => Promise<void>,
     { first = noHosts, isOver, ...batch }: PhaseOptions = {},
   ): Promise<void> {
-    if (members.length === 0) return
-    this.ports.emit({ event: 'phase', phase, hosts: hostNames(members), ...batch })
-    const counted = async (member: RolloutHost) => {
-      await work(member)
+    if (hosts.length === 0) return
+    this.context.ports.emit({ event: 'phase', phase, hosts: hostNames(hosts), ...batch })
+    const workAndCheck = async (host: RolloutHost) => {
+      await work(host)
       // Other hosts may have failed in the meantime.
-      this.abort.checkFailures()
+      this.context.abort.checkFailures()
     }
-    for (const turn of splitIntoTurns(members, first)) {
-      await this.forEachHost(turn, counted, isOver)
-      const failed = turn.find(({ name }) => first.has(name) && !this.progress.succeeded(name))
+    for (const turn of splitIntoTurns(hosts, first)) {
+      await this.forEachHost(turn, workAndCheck, isOver)
+      const failed = turn.find(({ name }) => first.has(name) && !this.context.progress.succeeded(name))
       // New code must not run on data that is not migrated.
-      if (failed && !this.abort.isAborted)
-        this.abort.trigger(`${failed.name} must succeed before all other hosts, and failed`)
+      if (failed && !this.context.abort.isAborted)
+        this.context.abort.trigger(`${failed.name} must succeed before all other hosts, and failed`)
     }
   }
 
   /** Runs a command on a host; a host none of whose roles has a recipe for its events stays unchanged. */
   async run(
-    member: RolloutHost,
+    host: RolloutHost,
     phase: Phase,
     command: HostCommand,
-    { dry = false, deployed }: RunOptions = {},
+    { isDryRun = false, deployed, missed }: RunOptions = {},
   ): Promise<void> {
-    const { name, client } = member
-    const begun = this.progress.beginPhase(name, phase)
-    const own = this.request.roles.length > 0
-    const roles = own ? this.request.roles : member.roles
-    const possible = own ? command : possibleCommand(command, member)
+    const { name } = host
+    const startedAt = this.context.progress.beginPhase(name, phase)
+    const hasRequestedRoles = this.context.request.roles.length > 0
+    const roles = hasRequestedRoles ? this.context.request.roles : host.roles
+    const possible = hasRequestedRoles ? command : possibleCommand(command, host)
     if (possible === null) {
-      this.progress.recordRun(name, phase, null, null)
-      return this.progress.endPhase(name, phase, begun)
+      this.context.progress.recordRun(name, phase, null, null)
+      return this.context.progress.endPhase(name, phase, startedAt)
     }
     try {
       const request = {
         command: possible,
         roles,
-        documents: this.documents(member, deployed),
-        dry,
+        documents: this.documents(host, deployed, missed),
+        isDryRun,
         persist: persistModes[phase],
+        absentHosts: absentHosts(this.context),
       }
-      const result = await client.run(request, (event) => this.handleEvent(name, phase, event))
-      this.progress.recordRun(name, phase, result.report, failureOf(result))
-      this.progress.endPhase(name, phase, begun, result.report === null ? {} : { report: result.report })
+      const result = await this.runOn(host, phase, request)
+      this.context.progress.recordRun(name, phase, result.report, failureOf(result))
+      this.context.progress.endPhase(name, phase, startedAt, result.report === null ? {} : { report: result.report })
     } catch (thrown) {
       const error = asConvergeError(thrown)
-      if (this.progress.get(name).isBystander && isDown(error)) this.skipBystander(member, phase, error, begun)
-      else this.progress.failPhase(name, phase, error, begun)
+      if (this.context.progress.get(name).isBystander && isDown(error))
+        this.skipBystander(host, phase, error, startedAt)
+      else this.context.progress.failPhase(name, phase, error, startedAt)
+    }
+  }
+
+  /** Runs a request, and reports its steps and warnings. */
+  private async runOn({ name: host, client }: RolloutHost, phase: Phase, request: RunRequest): Promise<RunResult> {
+    let step: string | undefined
+    const detail = new StepDetail((line) => this.context.ports.emit({ event: 'host', host, phase, step, detail: line }))
+    try {
+      return await client.run(request, (event) => {
+        this.context.ports.log(host, event)
+        if (event.event === 'applying') {
+          detail.end()
+          step = shortenedText(event.name)
+          this.context.ports.emit({ event: 'host', host, phase, step })
+        } else if (event.event === 'progress' && typeof event.line === 'string') {
+          const line = event.line.trim()
+          if (step !== undefined && line !== '') detail.add(line.slice(0, maxTextLength))
+        } else if (event.event === 'warning') this.addHostWarning(host, event.message)
+      })
+    } finally {
+      detail.end()
     }
   }
 
   /** Skips a host that takes no part and went down: the rollout does not depend on it. */
-  private skipBystander(member: RolloutHost, phase: Phase, error: ConvergeError, begun: number): void {
-    this.progress.skipHost(member.name, phase, error.message, begun)
-    this.progress.addErrorWarning(error, member.name, missedHint(member, this.request, this.ports.members))
+  private skipBystander(host: RolloutHost, phase: Phase, error: ConvergeError, startedAt: number): void {
+    this.context.progress.skipHost(host.name, phase, error.message, startedAt)
+    this.context.progress.addErrorWarning(
+      error,
+      host.name,
+      missedHint(host, this.context.request, this.context.ports.hosts),
+    )
   }
 
-  /** Predicts by a dry run what a run would do; null where the dry run fails. */
-  async dryRun(member: RolloutHost, events: readonly string[]): Promise<RunReport | null> {
-    const { roles, client } = member
+  /** Predicts by a dry run what a run would do, or why nobody knows: what prevents the dry run prevents the run as well. */
+  async dryRun(host: RolloutHost, events: readonly string[]): Promise<DryRunResult> {
+    const { roles, client } = host
     const command = { kind: 'events', events } as const
-    const request = { command, roles, documents: this.documents(member), dry: true }
+    const request = { command, roles, documents: this.documents(host), isDryRun: true }
     try {
-      return (await client.run(request, () => undefined)).report
-    } catch {
-      // A failure that prevents the dry run prevents the run as well, and is reported then.
-      return null
+      const result = await client.run(request, () => undefined)
+      return { report: result.report, problem: failureOf(result)?.message }
+    } catch (thrown) {
+      return { report: null, problem: asConvergeError(thrown).message }
     }
   }
 
-  query(member: RolloutHost, query: HostQuery): Promise<unknown> {
-    return member.client.query(query, { roles: member.roles, documents: this.documents(member) })
+  query(host: RolloutHost, query: HostQuery): Promise<unknown> {
+    return host.client.query(query, { roles: host.roles, documents: this.documents(host) })
   }
 
-  private documents(member: RolloutHost, deployed?: DeployedApps): readonly HostDocument[] {
-    const told = this.commits.deploymentLayer(member, this.progress.live(member.name))
-    const converge = 'converge' in told ? (told.converge as object) : {}
-    const all = deployed === undefined ? told : { ...told, converge: { ...converge, deployed } }
-    return this.ports.documents(member.name, this.onlineHosts.names, all)
-  }
-
-  private handleEvent(host: string, phase: Phase, event: RunEvent): void {
-    this.ports.log(host, event)
-    if (event.event === 'applying') this.ports.emit({ event: 'host', host, phase, step: shortenedStep(event.name) })
-    else if (event.event === 'warning') this.addHostWarning(host, event.message)
+  private documents(host: RolloutHost, deployed?: DeployedApps, missed?: MissedApps): readonly HostDocument[] {
+    const current = missed?.currentReleases ?? this.context.progress.currentReleasesOf(host.name)
+    const layer = this.context.commits.deploymentLayer(host, current, missed?.apps)
+    const converge = 'converge' in layer ? (layer.converge as object) : {}
+    const deployment = deployed === undefined ? layer : { ...layer, converge: { ...converge, deployed } }
+    return this.context.ports.documents(host.name, this.context.onlineHosts.names, deployment)
   }
 
   private addHostWarning(host: string, message: unknown): void {
     const count = (this.warningCounts.get(host) ?? 0) + 1
     this.warningCounts.set(host, count)
-    if (count > mostWarnings || typeof message !== 'string') return
-    const text = count === mostWarnings ? `more than ${mostWarnings - 1} warnings: the rest is in its log` : message
-    this.progress.addHostWarning(host, text.slice(0, longestWarning))
+    if (count > maxWarnings || typeof message !== 'string') return
+    const text = count === maxWarnings ? `more than ${maxWarnings - 1} warnings: the rest is in its log` : message
+    this.context.progress.addHostWarning(host, text.slice(0, maxTextLength))
   }
 }
 
 /** Shortens a step to the length that a screen displays. */
-function shortenedStep(name: unknown): string | undefined {
-  return typeof name === 'string' ? name.slice(0, longestWarning) : undefined
+function shortenedText(name: unknown): string | undefined {
+  return typeof name === 'string' ? name.slice(0, maxTextLength) : undefined
 }
 
 /**

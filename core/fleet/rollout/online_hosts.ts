@@ -41,12 +41,12 @@ export class OnlineHosts {
    * Decides whether the site of these hosts was in service before the rollout. Each of their apps needs a host that was
    * online, and so does each layer without apps, such as the frontends: the welcome page of a package may answer there.
    */
-  servedSiteOf(members: readonly RolloutHost[]): boolean {
-    const online = this.members.filter((member) => this.wasOnline(member))
-    const apps = new Set(online.flatMap((member) => member.apps))
+  servedSiteOf(hosts: readonly RolloutHost[]): boolean {
+    const online = this.members.filter((host) => this.wasOnline(host))
+    const apps = new Set(online.flatMap((host) => host.apps))
     const frontends = new Set(online.filter(runsNoApp).map(layerOf))
-    const hasFrontends = this.members.filter(runsNoApp).every((member) => frontends.has(layerOf(member)))
-    return online.length > 0 && hasFrontends && members.every((member) => member.apps.every((app) => apps.has(app)))
+    const hasFrontends = this.members.filter(runsNoApp).every((host) => frontends.has(layerOf(host)))
+    return online.length > 0 && hasFrontends && hosts.every((host) => host.apps.every((app) => apps.has(app)))
   }
 
   wasOnline({ name }: RolloutHost): boolean {

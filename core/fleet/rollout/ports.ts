@@ -11,7 +11,7 @@ export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
 
 export interface RolloutPorts {
   /** All hosts of the stack that are not shut down, in the order of the stack file. */
-  readonly members: readonly RolloutHost[]
+  readonly hosts: readonly RolloutHost[]
   /** Names of the hosts that take part. */
   readonly selected: ReadonlySet<string>
   /**
@@ -20,13 +20,15 @@ export interface RolloutPorts {
    */
   readonly documents: (host: string, online: ReadonlySet<string>, deployment: object) => readonly HostDocument[]
   /** The recorded state of the stack before the rollout. */
-  readonly known: {
+  readonly recorded: {
     readonly online: ReadonlySet<string>
     readonly behind: ReadonlyMap<string, string>
+    /** By host of `behind`, the apps that it missed; without an entry all of its apps. */
+    readonly missedApps?: ReadonlyMap<string, readonly string[]>
     /** The commits of the last deployments. */
     readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
   }
-  readonly id: string | null
+  readonly deploymentId: string | null
   readonly emit: EmitEvent
   /** Logs a line of the events of a run. */
   readonly log: (host: string, event: RunEvent) => void
@@ -34,11 +36,11 @@ export interface RolloutPorts {
    * Checks whether the site answers; null where the stack defines no check.
    * @param mostSeconds how long it is retried, at most
    */
-  readonly health: ((mostSeconds?: number, watch?: HealthWatch) => Promise<Health>) | null
+  readonly checkHealth: ((mostSeconds?: number, watch?: HealthWatch) => Promise<Health>) | null
   /** Returns the commits between two, from a clone of the operator; null where no clone has both. */
   readonly commitsBetween?: (from: string, to: string) => Promise<CommitRange | null>
   /** Records of earlier rollouts, newest first. */
-  readonly earlier?: () => readonly EarlierRun[]
+  readonly earlierRollouts?: () => readonly EarlierRun[]
   readonly interruption: () => Interruption
   /**
    * Calls the listener with each change of the interruption.
@@ -60,13 +62,13 @@ export interface HealthWatch {
  * @param warn called once for each port that fails
  */
 export function isolateFailures(ports: RolloutPorts, warn: (message: string) => void): RolloutPorts {
-  const guarded = <A extends readonly unknown[]>(what: string, call: (...args: A) => void) => {
+  const guarded = <A extends readonly unknown[]>(lossText: string, call: (...args: A) => void) => {
     let warned = false
     return (...args: A) => {
       try {
         call(...args)
       } catch (thrown) {
-        if (!warned) warn(`${what}: ${asConvergeError(thrown).message}`)
+        if (!warned) warn(`${lossText}: ${asConvergeError(thrown).message}`)
         warned = true
       }
     }

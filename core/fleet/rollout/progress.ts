@@ -25,7 +25,7 @@ export interface HostProgress {
   currentReleases: readonly CurrentRelease[]
   /** Its releases before the rollout, the current ones among them. */
   releasesBefore: readonly AppReleases[]
-  /** Set by an automatic rollback; otherwise the report compares `before` with `live`. */
+  /** Set by an automatic rollback and by events that build from changed attributes; otherwise the report compares `before` with `live`. */
   changes: readonly ReleaseChange[] | undefined
   /** The host has switched an app, or may have: after a lost connection nobody knows. */
   hasSwitched: boolean
@@ -88,8 +88,13 @@ export class RolloutProgress {
     return found
   }
 
+  /** Returns undefined for a host that does not take part. */
+  find(name: string): HostProgress | undefined {
+    return this.hosts.get(name)
+  }
+
   /** Returns the last known releases of a host; none for a host that does not take part. */
-  live(name: string): readonly CurrentRelease[] {
+  currentReleasesOf(name: string): readonly CurrentRelease[] {
     return this.hosts.get(name)?.currentReleases ?? []
   }
 
@@ -126,16 +131,16 @@ export class RolloutProgress {
     return this.clock()
   }
 
-  endPhase(host: string, phase: Phase, begun: number, more: PhaseDetails = {}): void {
+  endPhase(host: string, phase: Phase, startedAt: number, details: PhaseDetails = {}): void {
     const progress = this.get(host)
-    const durationMs = this.clock() - begun
+    const durationMs = this.clock() - startedAt
     progress.durationMs += durationMs
     progress.phases = { ...progress.phases, [phase]: (progress.phases[phase] ?? 0) + durationMs }
     const { reason, lastFailure } = progress
     // A rollback after a failure did not fail itself.
     const failure = lastFailure?.phase === phase ? lastFailure.failure : undefined
     // The outcome of this phase alone: the host as a whole may have changed before.
-    const outcome = (progress.failure === undefined ? more.report?.outcome : undefined) ?? progress.outcome
+    const outcome = (progress.failure === undefined ? details.report?.outcome : undefined) ?? progress.outcome
     this.emit({
       event: 'done',
       host,
@@ -144,21 +149,21 @@ export class RolloutProgress {
       durationMs,
       failure,
       reason,
-      ...more,
+      ...details,
     })
   }
 
-  failPhase(host: string, phase: Phase, error: ConvergeError, begun = this.clock()): void {
+  failPhase(host: string, phase: Phase, error: ConvergeError, startedAt = this.clock()): void {
     const lost = error.code === 'HOST_LOST'
     if (lost && phase === 'switch') this.get(host).hasSwitched = true
     this.setFailure(host, phase, failureOf(error), lost ? 'lost' : 'failed')
-    this.endPhase(host, phase, begun)
+    this.endPhase(host, phase, startedAt)
   }
 
   /** Marks a host as skipped: it stays unchanged, and the next run updates it. */
-  skipHost(host: string, phase: Phase, reason: string, begun = this.clock()): void {
+  skipHost(host: string, phase: Phase, reason: string, startedAt = this.clock()): void {
     Object.assign(this.get(host), { outcome: 'skipped', reason })
-    this.endPhase(host, phase, begun)
+    this.endPhase(host, phase, startedAt)
   }
 
   private setFailure(host: string, phase: Phase, failure: FailureReport, outcome: 'failed' | 'lost'): void {
@@ -185,8 +190,8 @@ export class RolloutProgress {
     else if (progress.failure === undefined) progress.outcome = outcomeAfter(progress.outcome, report)
   }
 
-  addErrorWarning({ message, hint }: ConvergeError, host?: string, more = hint): void {
-    this.addWarning([message, more].filter((part) => part !== undefined).join('; '), host)
+  addErrorWarning({ message, hint }: ConvergeError, host?: string, advice = hint): void {
+    this.addWarning([message, advice].filter((part) => part !== undefined).join('; '), host)
   }
 
   addWarning(message: string, host?: string): void {
@@ -228,10 +233,10 @@ export class RolloutProgress {
 function changesOf({
   changes,
   releasesBefore,
-  currentReleases: live,
+  currentReleases: current,
 }: HostProgress): readonly ReleaseChange[] | undefined {
-  const made = changes ?? changesBetween(currentReleases(releasesBefore), live)
-  return made.length === 0 ? undefined : made
+  const allChanges = changes ?? changesBetween(currentReleases(releasesBefore), current)
+  return allChanges.length === 0 ? undefined : allChanges
 }
 
 /** A change in one phase counts, whatever the outcome of the next phase. */
@@ -246,12 +251,12 @@ export function failureOf({ code, message, hint, output, source, resource, attem
 
 export function rolloutOutcome(
   hosts: readonly HostReport[],
-  stopped: boolean,
+  isAborted: boolean,
   interruption: Interruption,
 ): RolloutReport['outcome'] {
   if (interruption !== 'none') return 'interrupted'
   const has = (...outcomes: readonly HostOutcome[]) => hosts.some(({ outcome }) => outcomes.includes(outcome))
-  if (stopped || has('failed', 'lost')) return 'failed'
+  if (isAborted || has('failed', 'lost')) return 'failed'
   if (has('planned')) return 'planned'
   return has('changed', 'rolled back') ? 'changed' : 'unchanged'
 }

@@ -1,5 +1,6 @@
 import type { HookSchedule, HostClient, HostCommand } from '../host_client.ts'
-import type { HostCount, OrderedHost, Strategy } from '../planning/batches.ts'
+import type { OrderedHost, Strategy } from '../planning/batches.ts'
+import type { HostCount } from '../planning/host_count.ts'
 import type { Action } from '../types.ts'
 
 /** A host of the stack file, as a rollout needs it. */
@@ -31,7 +32,7 @@ export interface RolloutRequest {
   readonly strategy: Strategy
   /** Whether hosts that restart something take turns, and all others run at once: the default of setup. */
   readonly restartsInTurn: boolean
-  readonly batch: HostCount
+  readonly batchSize: HostCount
   /** How many hosts at once, at most. */
   readonly parallel: number
   readonly maxFailures: HostCount
@@ -56,9 +57,9 @@ export interface RolloutRequest {
 
 /** Builds the command that runs the events on each host. */
 export function commandOf(events: readonly string[], { purge, schedule }: RolloutRequest): HostCommand {
-  const [first = ''] = events
-  return first.startsWith('hooks_')
-    ? { kind: 'hooks', action: first.slice('hooks_'.length), ...schedule }
+  const [firstEvent = ''] = events
+  return firstEvent.startsWith('hooks_')
+    ? { kind: 'hooks', action: firstEvent.slice('hooks_'.length), ...schedule }
     : { kind: 'events', events, purge }
 }
 
@@ -75,22 +76,22 @@ export function includesApp({ apps }: RolloutRequest, app: string): boolean {
  * some apps is missed by the hosts that run one of them; one of all apps also by hosts without apps, such as
  * frontends.
  */
-export function misses({ apps }: RolloutHost, request: RolloutRequest, members: readonly RolloutHost[]): boolean {
+export function misses({ apps }: RolloutHost, request: RolloutRequest, hosts: readonly RolloutHost[]): boolean {
   const isOfApps = request.action === 'deploy' || request.action === 'rollback'
   const includes = (app: string) => includesApp(request, app)
   if (!isOfApps || apps.some(includes)) return true
-  return apps.length === 0 && members.every((member) => member.apps.every(includes))
+  return apps.length === 0 && hosts.every((host) => host.apps.every(includes))
 }
 
 /** Advises what to do about a host that takes no part and is down. */
-export function missedHint(member: RolloutHost, request: RolloutRequest, members: readonly RolloutHost[]): string {
-  const what = misses(member, request, members) ? `the host missed this ${request.action}` : 'it is not configured'
+export function missedHint(host: RolloutHost, request: RolloutRequest, hosts: readonly RolloutHost[]): string {
+  const consequence = misses(host, request, hosts) ? `the host missed this ${request.action}` : 'it is not configured'
   const hint = 'run converge stack configure when it can be reached'
-  return `${what} (${hint})`
+  return `${consequence} (${hint})`
 }
 
-export function hostNames(members: readonly RolloutHost[]): string[] {
-  return members.map(({ name }) => name)
+export function hostNames(hosts: readonly RolloutHost[]): string[] {
+  return hosts.map(({ name }) => name)
 }
 
 /** Names the order of hosts, for the screen and the records. */
@@ -104,8 +105,12 @@ export interface StackChanges {
   readonly stopped: readonly string[]
   /** Hosts that missed the rollout. */
   readonly outdated: readonly string[]
+  /** By host of `outdated`, those of its apps that the rollout was for. */
+  readonly missedApps: Readonly<Record<string, readonly string[]>>
   /** Hosts that are up to date again. */
   readonly upToDate: readonly string[]
+  /** By host, the apps that it got: it no longer misses an earlier deployment of these. */
+  readonly receivedApps: Readonly<Record<string, readonly string[]>>
   /** Commits that the whole stack runs now. */
   readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
 }

@@ -1,72 +1,68 @@
 /** Computes what a rollout changed about the stack: online hosts, hosts that missed it, and the commit of each app. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { HostOutcome } from '../types.ts'
-import type { OnlineHosts } from './online_hosts.ts'
-import type { RolloutProgress } from './progress.ts'
-import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'
+import type { RolloutContext } from './context.ts'
+import type { RolloutHost, StackChanges } from './request.ts'
 import { deployActions, hostNames, includesApp, misses } from './request.ts'
 
-/** The state of a rollout when it has ended. */
-export interface Ended {
-  readonly request: RolloutRequest
-  readonly progress: RolloutProgress
-  /** All hosts of the stack that are not shut down. */
-  readonly members: readonly RolloutHost[]
-  readonly participants: readonly RolloutHost[]
-  /** Online hosts that did not take part. */
-  readonly bystanders: readonly RolloutHost[]
-  /** Those of `others` that could not be reached. */
-  readonly unreachable: ReadonlySet<string>
-  /** Hosts that had missed an earlier deployment, and now have it. */
-  readonly caughtUp: readonly string[]
-  readonly commits: StackChanges['apps']
-  readonly isAborted: boolean
-  readonly onlineHosts: OnlineHosts
-}
-
-export function stackChanges(ended: Ended): StackChanges {
-  const { request, progress, members, participants, bystanders, unreachable, caughtUp, commits } = ended
+/** @param caughtUp names of hosts that had missed an earlier deployment, and now have it */
+export function stackChanges(context: RolloutContext, caughtUp: readonly string[]): StackChanges {
+  const { request, progress, participants, bystanders, unreachable, abort, commits, onlineHosts } = context
+  const { hosts, recorded } = context.ports
   const { action } = request
   const deploys = deployActions.includes(action)
   // A host that was only prepared when the rollout aborted does not run the commit.
   const isOver = (name: string) => progress.succeeded(name) && (!deploys || progress.get(name).hasDeployed)
-  const did = hostNames(participants.filter(({ name }) => isOver(name)))
-  const whole = did.length > 0 && !ended.isAborted
-  const apps = !whole ? {} : deploys ? commits : action === 'rollback' ? rolledBackCommits(ended) : {}
+  const completed = hostNames(participants.filter(({ name }) => isOver(name)))
+  const isSuccessful = completed.length > 0 && !abort.isAborted
+  const apps = !isSuccessful ? {} : deploys ? commits.byApp : action === 'rollback' ? rolledBackCommits(context) : {}
   const changesCode = deploys || Object.keys(apps).length > 0
   // Hosts that failed within --max-failures lack the new code, like hosts that were down.
-  const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
-  const missing = hostNames(participants).filter((name) => without.includes(progress.get(name).outcome))
+  const outcomesWithoutCode: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
+  const missing = hostNames(participants).filter((name) => outcomesWithoutCode.includes(progress.get(name).outcome))
   const notConfigured = hostNames(
     bystanders.filter(
-      (member) =>
-        (unreachable.has(member.name) || progress.missedConfigure(member.name)) && misses(member, request, members),
+      (host) => (unreachable.has(host.name) || progress.missedConfigure(host.name)) && misses(host, request, hosts),
     ),
   )
-  const complete = participants.filter(
-    ({ name, apps }) => did.includes(name) && apps.every((app) => includesApp(request, app)),
-  )
+  const appsOf = ({ apps }: RolloutHost) => apps.filter((app) => includesApp(request, app))
+  const received = participants.filter(({ name }) => completed.includes(name))
+  const isComplete = (host: RolloutHost) => {
+    const missed = recorded.missedApps?.get(host.name) ?? host.apps
+    return missed.every((app) => appsOf(host).includes(app))
+  }
+  const outdated = isSuccessful && (changesCode || action === 'configure') ? [...missing, ...notConfigured] : []
   // A commit that only some hosts of an app received is not the commit of the stack.
   const isElsewhere = (app: string) => bystanders.some(({ apps }) => apps.includes(app))
   return {
-    ...ended.onlineHosts.changes(did),
-    outdated: whole && (changesCode || action === 'configure') ? [...missing, ...notConfigured] : [],
-    upToDate: [...(deploys ? hostNames(complete) : []), ...caughtUp],
+    ...onlineHosts.changes(completed),
+    outdated,
+    missedApps: appsByHost(
+      hosts.filter(({ name }) => outdated.includes(name)),
+      // A configure deploys nothing.
+      (host) => (changesCode ? appsOf(host) : []),
+    ),
+    upToDate: [...(deploys ? hostNames(received.filter(isComplete)) : []), ...caughtUp],
+    receivedApps: appsByHost(changesCode ? received : [], appsOf),
     apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !isElsewhere(app))),
   }
 }
 
+function appsByHost(hosts: readonly RolloutHost[], appsOf: (host: RolloutHost) => readonly string[]) {
+  return Object.fromEntries(hosts.map((host) => [host.name, appsOf(host)]))
+}
+
 /** Returns the commit that all hosts run after a rollback: hosts that catch up later get that one. */
-function rolledBackCommits({ request, progress, participants }: Ended): StackChanges['apps'] {
-  const took = participants.filter(({ name }) => progress.succeeded(name))
-  const apps = new Set(took.flatMap(({ apps }) => apps).filter((app) => includesApp(request, app)))
+function rolledBackCommits({ request, progress, participants }: RolloutContext): StackChanges['apps'] {
+  const succeeded = participants.filter(({ name }) => progress.succeeded(name))
+  const apps = new Set(succeeded.flatMap(({ apps }) => apps).filter((app) => includesApp(request, app)))
   return Object.fromEntries(
     [...apps].flatMap((app) => {
-      const live = took.flatMap(({ name }) =>
+      const current = succeeded.flatMap(({ name }) =>
         progress.get(name).currentReleases.filter((one) => one.app === app && one.commit !== null),
       )
-      const [commit, ...more] = new Set(live.map(({ commit }) => commit))
-      const known = typeof commit === 'string' && /^[0-9a-f]+$/.test(commit) && more.length === 0
+      const [commit, ...others] = new Set(current.map(({ commit }) => commit))
+      const known = typeof commit === 'string' && /^[0-9a-f]+$/.test(commit) && others.length === 0
       return known ? [[app, { commit, revision: commit }] as const] : []
     }),
   )

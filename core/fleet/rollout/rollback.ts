@@ -5,31 +5,20 @@ import { splitIntoBatches } from '../planning/batches.ts'
 import { changesBetween, changesTo, emitReleaseChanges, type HostReleaseChange } from '../planning/release_changes.ts'
 import { planRollback, toCurrentReleases } from '../planning/rollback_targets.ts'
 import type { CurrentRelease } from '../types.ts'
-import type { RolloutAbort } from './abort.ts'
-import type { Announcement } from './announcement.ts'
-import type { DeployCommits } from './commits.ts'
-import type { HostRunner } from './host_runner.ts'
-import type { HostInspection } from './inspection.ts'
-import type { RolloutPorts } from './ports.ts'
-import type { RolloutProgress } from './progress.ts'
-import type { RolloutHost, RolloutRequest } from './request.ts'
+import type { RolloutContext } from './context.ts'
+import type { PhaseTools } from './phase_tools.ts'
+import type { RolloutHost } from './request.ts'
 import { includesApp } from './request.ts'
 
 interface RollbackPlan {
   readonly hosts: readonly RolloutHost[]
-  readonly commandFor: (member: RolloutHost) => HostCommand
+  readonly commandFor: (host: RolloutHost) => HostCommand
 }
 
 export class Rollback {
   constructor(
-    private readonly request: RolloutRequest,
-    private readonly ports: RolloutPorts,
-    private readonly progress: RolloutProgress,
-    private readonly abort: RolloutAbort,
-    private readonly runner: HostRunner,
-    private readonly inspection: HostInspection,
-    private readonly commits: DeployCommits,
-    private readonly announcement: Announcement,
+    private readonly context: RolloutContext,
+    private readonly tools: PhaseTools,
   ) {}
 
   /**
@@ -38,11 +27,11 @@ export class Rollback {
    * @returns the hosts to roll back, and the command for each
    */
   async plan(members: readonly RolloutHost[]): Promise<RollbackPlan> {
-    const { progress, request } = this
-    await this.inspection.recordReleasesBefore(members)
-    if (this.abort.isAborted) return { hosts: [], commandFor: () => rollbackCommand(null) }
-    const able = members.filter(({ name }) => progress.isUsable(name))
-    const returning = able.map(({ name }) => ({ name, releases: progress.get(name).releasesBefore }))
+    const { progress, request } = this.context
+    await this.tools.inspection.recordReleasesBefore(members)
+    if (this.context.abort.isAborted) return { hosts: [], commandFor: () => rollbackCommand(null) }
+    const usable = members.filter(({ name }) => progress.isUsable(name))
+    const returning = usable.map(({ name }) => ({ name, releases: progress.get(name).releasesBefore }))
     const targets = new Map<string, RollbackTo>()
     const moves: HostReleaseChange[] = []
     for (const [name, result] of planRollback(returning, (app) => includesApp(request, app), request.to))
@@ -58,34 +47,34 @@ export class Rollback {
         progress.skipHost(name, 'look', result.skipped)
         progress.addWarning(`${result.skipped}; the host is skipped, and the next run updates it`, name)
       }
-    this.abort.checkFailures()
-    const hosts = able.filter(({ name }) => targets.has(name))
-    if (!this.abort.isAborted) await this.announcement.announceRollback(moves, hosts)
+    this.context.abort.checkFailures()
+    const hosts = usable.filter(({ name }) => targets.has(name))
+    if (!this.context.abort.isAborted) await this.tools.announcement.announceRollback(moves, hosts)
     return { hosts, commandFor: ({ name }) => rollbackCommand(targets.get(name) ?? null) }
   }
 
   /** Rolls back the hosts that have switched, after a failure, if the operator requested that. */
-  async rollBackAfterFailure(members: readonly RolloutHost[]): Promise<void> {
-    if (this.abort.reason === undefined || !this.request.rollbackOnFailure) return
+  async rollBackAfterFailure(hosts: readonly RolloutHost[]): Promise<void> {
+    if (this.context.abort.reason === undefined || !this.context.request.rollbackOnFailure) return
     const releasesBefore = ({ name }: RolloutHost) =>
-      toCurrentReleases(this.progress.get(name).releasesBefore, (app) => includesApp(this.request, app))
-    const back = members.filter(
-      (member) => this.progress.get(member.name).hasSwitched && releasesBefore(member) !== null,
+      toCurrentReleases(this.context.progress.get(name).releasesBefore, (app) => includesApp(this.context.request, app))
+    const switched = hosts.filter(
+      (host) => this.context.progress.get(host.name).hasSwitched && releasesBefore(host) !== null,
     )
-    await emitReleaseChanges(await this.changesOfRollback(back), 'rollback', this.ports)
-    const run = (member: RolloutHost) => this.runner.run(member, 'rollback', rollbackCommand(releasesBefore(member)))
-    const isOver = () => this.abort.isInterrupted
+    await emitReleaseChanges(await this.changesOfRollback(switched), 'rollback', this.context.ports)
+    const run = (host: RolloutHost) => this.tools.runner.run(host, 'rollback', rollbackCommand(releasesBefore(host)))
+    const isOver = () => this.context.abort.isInterrupted
     // These hosts serve the site until then: a deploy in batches is rolled back in batches.
-    const { strategy, batch: size } = this.request
-    for (const batch of splitIntoBatches(back, { strategy, size, first: new Set(), reverse: false }))
-      if (!isOver()) await this.runner.runPhase('rollback', batch, run, { isOver })
+    const { strategy, batchSize: size } = this.context.request
+    for (const batch of splitIntoBatches(switched, { strategy, size, first: new Set(), reverse: false }))
+      if (!isOver()) await this.tools.runner.runPhase('rollback', batch, run, { isOver })
   }
 
-  private async changesOfRollback(members: readonly RolloutHost[]): Promise<HostReleaseChange[]> {
-    const now = await this.inspection.currentReleases(members)
-    return members.flatMap(({ name }) => {
-      const progress = this.progress.get(name)
-      const before = progress.currentReleases.filter(({ app }) => includesApp(this.request, app))
+  private async changesOfRollback(hosts: readonly RolloutHost[]): Promise<HostReleaseChange[]> {
+    const now = await this.tools.inspection.currentReleases(hosts)
+    return hosts.flatMap(({ name }) => {
+      const progress = this.context.progress.get(name)
+      const before = progress.currentReleases.filter(({ app }) => includesApp(this.context.request, app))
       progress.changes = changesBetween(now.get(name) ?? this.expectedReleases(before), before)
       return progress.changes.map((move) => ({ host: name, ...move }))
     })
@@ -93,7 +82,7 @@ export class Rollback {
 
   /** Returns the releases that a host without an answer was to switch to. */
   private expectedReleases(before: readonly CurrentRelease[]): CurrentRelease[] {
-    return before.map(({ app }) => ({ app, release: null, commit: this.commits.byApp[app]?.commit ?? null }))
+    return before.map(({ app }) => ({ app, release: null, commit: this.context.commits.byApp[app]?.commit ?? null }))
   }
 }
 

@@ -1,8 +1,8 @@
 /** Presents the changes of runs on many hosts: the same change is displayed once, with the names of all its hosts. */
 import { describeChange, describeDiff, type Paint, removes } from '../../report/describe.ts'
 import type { ResourceReport, RunReport } from '../../report/events.ts'
-import { type Addresses, alike, withoutNumbers } from './alike.ts'
-import { describeNames } from './names.ts'
+import { type Addresses, groupSimilar, withoutNumbers } from './group_similar.ts'
+import { describeNames } from './host_name_list.ts'
 import { many } from './text.ts'
 
 export interface ChangeGroup {
@@ -24,7 +24,7 @@ export function groupChanges(runs: readonly HostRun[], addresses: Addresses = {}
     report.resources.filter(isChange).map((resource) => ({ host, resource, text: textOf(resource) })),
   )
   const groups = new Map<string, { hosts: string[]; resources: ResourceReport[]; varies: boolean }>()
-  for (const change of alike(said, addresses, withoutNumbers).flatMap(evenly)) {
+  for (const change of groupSimilar(said, addresses, withoutNumbers).flatMap(evenly)) {
     const [first] = change
     const hosts = [...new Set(change.map(({ host }) => host))]
     const key = JSON.stringify([...hosts].sort())
@@ -68,7 +68,7 @@ export function describeChanges(groups: readonly ChangeGroup[], all: boolean, pa
     return [
       `${paint.bold(describeNames(hosts))}${count}`,
       ...resources.flatMap((resource) => [
-        `  ${describeChange(resource, paint)}`,
+        ...describeChange(resource, paint, all).map((row) => `  ${row}`),
         ...(removes(resource) ? [] : describeDiff(resource.diff ?? [], all, paint).map((row) => `  ${row}`)),
       ]),
     ]

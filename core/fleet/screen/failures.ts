@@ -3,8 +3,8 @@ import { describeFailure, type Paint, title } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { isFailure } from '../../report/replay.ts'
 import type { HostReport, Phase } from '../types.ts'
-import { type Addresses, alike, withoutTimes } from './alike.ts'
-import { describeNames } from './names.ts'
+import { type Addresses, groupSimilar, withoutTimes } from './group_similar.ts'
+import { describeNames } from './host_name_list.ts'
 import { fit, many, oneLine, widthOf } from './text.ts'
 
 export interface HostFailure {
@@ -46,7 +46,7 @@ export function groupFailures(given: readonly HostFailure[], addresses: Addresse
     const message = code === unknownKey ? one.failure.message.replace(fingerprint, '<key>') : one.failure.message
     return { ...one, text: JSON.stringify([code, message, resource, ...problems.map((problem) => problem.message)]) }
   })
-  return alike(said, addresses, withoutTimes).flatMap((group) => {
+  return groupSimilar(said, addresses, withoutTimes).flatMap((group) => {
     const [first] = group
     if (first === undefined) return []
     return {

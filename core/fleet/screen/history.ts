@@ -5,9 +5,9 @@ import { Terminal } from '../../report/terminal.ts'
 import type { RolloutReport } from '../types.ts'
 import { ago, columns } from './columns.ts'
 import { sound } from './failures.ts'
-import { describeNames } from './names.ts'
+import { describeNames } from './host_name_list.ts'
+import { describeAction, describeStrategy, shortId } from './host_states.ts'
 import { summary } from './summary.ts'
-import { actionOf, inWhichWay, shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 /** A report from the records. */
@@ -29,7 +29,7 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
     { text: shortId(one.id) },
     { text: minute(one.started) },
     { text: oneLine(one.by) },
-    { text: one.outcome === 'not readable' ? '' : actionOf(one) },
+    { text: one.outcome === 'not readable' ? '' : describeAction(one) },
     { text: commitsOf(one) },
     {
       text: oneLine(one.outcome),
@@ -95,7 +95,9 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
   const when = [minute(started), ago(started, now)].filter((part) => part !== '').join(', ')
   const warnings = one.warnings.map((warning) => ofHost(warning, one.hosts))
   const head = [
-    paint.bold(oneLine(`deployment ${shortId(id)}: ${actionOf(one)} of ${stack}${inWhichWay(action, strategy)}`)),
+    paint.bold(
+      oneLine(`deployment ${shortId(id)}: ${describeAction(one)} of ${stack}${describeStrategy(action, strategy)}`),
+    ),
     `${paint.dim('by')} ${oneLine(by)}  ${paint.dim('at')} ${when}`,
     ...(comment === '' ? [] : [`${paint.dim('comment')} ${oneLine(comment)}`]),
     ...warnings.flatMap(({ host, message }) =>

@@ -4,25 +4,26 @@ import { duration, type Paint } from '../../report/describe.ts'
 import { printableJson } from '../../report/printable.ts'
 import { isRunReport } from '../../report/replay.ts'
 import type { EmitEvent, FleetEvent, RolloutReport } from '../types.ts'
-import type { Addresses } from './alike.ts'
-import { Block } from './block.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
-import { sound } from './failures.ts'
-import { describeCommit, describeEstimate, describeMoves } from './moves.ts'
+import type { Addresses } from './group_similar.ts'
+import {
+  describeEnd,
+  describeGroup,
+  describeQueued,
+  describeQueueEnd,
+  describeRestarts,
+  describeStart,
+  HostStates,
+  shortId,
+} from './host_states.ts'
+import { LongSteps, longStepMs } from './long_steps.ts'
+import { RedrawnRows } from './redrawn_rows.ts'
+import { describeCommit, describeEstimate, describeReleaseChanges } from './release_changes.ts'
 import { type HostStatus, isUnremarkable, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
-import {
-  describeGroup,
-  describeQueued,
-  describeRestarts,
-  describeStart,
-  describeTurn,
-  endOf,
-  shortId,
-  Tally,
-} from './tally.ts'
 import { oneLine } from './text.ts'
+import { asTyped } from './typed_event.ts'
 
 export interface ScreenOptions {
   readonly write: (text: string) => void
@@ -59,13 +60,10 @@ export function screen(options: ScreenOptions): Screen {
 }
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-/** Milliseconds. Without a table, a step that takes longer is reported once. */
-const long = 10_000
-
 class TextScreen implements Screen {
   private readonly paint: Paint
-  private readonly tally = new Tally()
-  private readonly block: Block
+  private readonly tally = new HostStates()
+  private readonly block: RedrawnRows
   private readonly runs: HostRun[] = []
   private readonly statuses = new Map<string, HostStatus>()
   private readonly warnings: HostWarning[] = []
@@ -77,12 +75,12 @@ class TextScreen implements Screen {
   private frame = 0
   private paused = false
   private held: string[] = []
-  private readonly longTold = new Set<string>()
+  private readonly longSteps = new LongSteps()
   private waitTold: { readonly at: number; readonly answer: string | undefined } = { at: 0, answer: undefined }
 
   constructor(private readonly options: ScreenOptions) {
     this.paint = picocolors.createColors(options.color)
-    this.block = new Block(options.write)
+    this.block = new RedrawnRows(options.write)
   }
 
   readonly tell = (given: FleetEvent): void => {
@@ -106,7 +104,7 @@ class TextScreen implements Screen {
         if (!this.options.live && !this.onlyLooks) this.line(describeGroup(event))
         break
       case 'moves':
-        if (event.moves.length > 0) this.line(describeMoves(event, this.paint))
+        if (event.moves.length > 0) this.line(describeReleaseChanges(event, this.paint))
         break
       case 'estimate':
         this.line(describeEstimate(event, this.paint))
@@ -115,7 +113,7 @@ class TextScreen implements Screen {
         this.line(describeQueued(event))
         break
       case 'turn':
-        this.line(describeTurn(event))
+        this.line(describeQueueEnd(event))
         break
       case 'restarts':
         this.line(describeRestarts(event))
@@ -188,24 +186,19 @@ class TextScreen implements Screen {
     const text = this.tally.waiting(now)
     if (this.options.live || text === null) return
     const { at, answer: before } = this.waitTold
-    if ((answer ?? before) === before && now - at < long) return
+    if ((answer ?? before) === before && now - at < longStepMs) return
     this.waitTold = { at: now, answer: answer ?? before }
     this.line(this.paint.dim(text))
   }
 
   private tellLong(): void {
     this.tellWait()
-    const now = performance.now()
-    for (const { host, phase, step, stepSince } of this.tally.rows) {
-      const key = JSON.stringify([host, phase, step])
-      if (stepSince === null || now - stepSince < long || this.longTold.has(key)) continue
-      this.longTold.add(key)
-      this.line(this.paint.dim(`${oneLine(host)}: ${phase}: ${step === '' ? 'still at it' : `still at ${step}`}`))
-    }
+    for (const line of this.longSteps.lines(this.tally.rows, performance.now())) this.line(this.paint.dim(line))
   }
 
-  private host({ host, phase, step }: FleetEvent & { event: 'host' }): void {
-    this.line(this.paint.dim(`${oneLine(host)}: ${phase}${step === undefined ? '' : `: ${oneLine(step)}`}`))
+  private host({ host, phase, step, detail }: FleetEvent & { event: 'host' }): void {
+    const texts = [host, phase, step, detail].flatMap((text) => (text === undefined ? [] : oneLine(text)))
+    this.line(this.paint.dim(texts.join(': ')))
   }
 
   private done(event: FleetEvent & { event: 'done' }): void {
@@ -223,7 +216,7 @@ class TextScreen implements Screen {
     const isUnremarkable = outcome === 'unchanged' || outcome === 'skipped'
     if (isUnremarkable && !this.options.verbose) return
     // The summary gives the reason of a failure once, with its hint, for all hosts that failed in the same way.
-    const why = failed ? '' : endOf(event)
+    const why = failed ? '' : describeEnd(event)
     const colour = failed ? this.paint.red : String
     const text = `${oneLine(host)}: ${phase}: ${colour(outcome)}${why === '' ? '' : `: ${why}`} ${this.paint.dim(`(${duration(durationMs)})`)}`
     if (failed) this.always(text)
@@ -232,11 +225,11 @@ class TextScreen implements Screen {
 
   private connection({ host, state, detail }: FleetEvent & { event: 'connection' }): void {
     // In the table it is the state of the host.
-    if (this.options.live) return
+    if (this.options.live || state === 'open') return
     const why = detail === undefined ? '' : ` (${oneLine(detail)})`
     this.line(
       state === 'lost'
-        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; its run continues${why}`
+        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; if the host is up, its run continues${why}`
         : `${oneLine(host)}: connection restored${why}`,
     )
   }
@@ -279,23 +272,5 @@ class TextScreen implements Screen {
   private always(text: string): void {
     if (this.paused) this.held.push(text)
     else this.block.above(`${text}\n`)
-  }
-}
-
-/** Converts values that a host sent to the declared types, so that no host can crash the screen. */
-function asTyped(event: FleetEvent): FleetEvent {
-  switch (event.event) {
-    case 'host':
-      return typeof event.step === 'string' ? event : { ...event, step: undefined }
-    case 'warning':
-      return typeof event.message === 'string' ? event : { ...event, message: JSON.stringify(event.message) }
-    case 'done':
-      return { ...event, failure: sound(event.failure) }
-    case 'end': {
-      const hosts = event.report.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
-      return { ...event, report: { ...event.report, hosts } }
-    }
-    default:
-      return event
   }
 }

@@ -1,13 +1,13 @@
 /** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
 import * as z from 'zod'
-import { isUp } from '../../model/app_status.ts'
+import { closedText, isUp } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import type { LastKnownState } from '../types.ts'
-import { alike, withoutTimes } from './alike.ts'
 import { ago, type Cell, columns } from './columns.ts'
-import { describeNames } from './names.ts'
-import { shortId } from './tally.ts'
+import { groupSimilar, withoutTimes } from './group_similar.ts'
+import { describeNames } from './host_name_list.ts'
+import { shortId } from './host_states.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 /** The expected output: the host decides what it sends, and other output is reported as unreadable. */
@@ -18,6 +18,7 @@ const seenSchema = z.object({
       name: z.string(),
       unreleased: z.boolean().optional(),
       stopped: z.object({ by: z.string(), at: z.string() }).nullish(),
+      closed: z.object({ by: z.string().nullable(), at: z.string().nullable() }).nullish(),
       current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
       services: z.array(
         z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
@@ -26,6 +27,8 @@ const seenSchema = z.object({
   ),
   lastRun: z.object({ started: z.string(), outcome: z.string(), events: z.array(z.string()) }).nullable(),
   lock: z.object({ by: z.string(), since: z.string(), message: z.string() }).nullable(),
+  rollout: z.string().nullish(),
+  disk: z.object({ state: z.enum(['full', 'low', 'unknown']), detail: z.string() }).nullish(),
 })
 
 type Seen = z.infer<typeof seenSchema>
@@ -55,14 +58,17 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
   return [...table, ...notes(read, paint), ...lastKnownLines(read, now), ...differing(read, paint), totals(read, paint)]
 }
 
-/** Decides whether the output of a host is readable, and all its services are up. */
+/** Decides whether the output of a host is readable, its services are up, its disk has space, and its last run succeeded. */
 export function isWell(seen: unknown): boolean {
-  return parse(seen)?.apps.every(isUp) === true
+  const parsed = parse(seen)
+  return parsed?.apps.every(isUp) === true && parsed.disk?.state !== 'full' && !hasFailed(parsed.lastRun)
 }
 
 /** Decides whether a host needs no attention. */
 export function isUnremarkable({ seen, behind, failure }: HostStatus): boolean {
-  return failure === undefined && behind === undefined && isWell(seen) && parse(seen)?.lock === null
+  return (
+    failure === undefined && behind === undefined && isWell(seen) && parse(seen)?.lock === null && !parse(seen)?.disk
+  )
 }
 
 function parse(seen: unknown): Seen | null {
@@ -82,9 +88,15 @@ function rowsOf({ host, failure, parsed }: Read, now: Date, paint: Paint): Cell[
     { text: oneLine(app?.name ?? '') },
     { text: app === undefined || app.unreleased ? '' : numberOf(app.current?.id) },
     { text: shortCommit(app?.current?.commit ?? '') },
-    app?.stopped ? { text: 'stopped', colour: paint.red } : servicesOf(app?.services ?? [], paint),
+    stateOf(app, paint),
     index === 0 ? lastRunOf(parsed.lastRun, now, paint) : { text: '' },
   ])
+}
+
+function stateOf(app: Seen['apps'][number] | undefined, paint: Paint): Cell {
+  if (app?.stopped) return { text: 'stopped', colour: paint.red }
+  if (app?.closed) return { text: 'closed', colour: paint.red }
+  return servicesOf(app?.services ?? [], paint)
 }
 
 /** Returns the number of `000042-1a2b3c4d`, because the commit has its own column. */
@@ -96,6 +108,9 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
   const said = hosts.flatMap(({ host, failure, parsed, behind }) => {
     const stopped = (parsed?.apps ?? []).flatMap(({ name, stopped }) =>
       stopped ? [oneLine(`${name} was stopped on purpose by ${stopped.by}, ${stopped.at}`)] : [],
+    )
+    const closed = (parsed?.apps ?? []).flatMap(({ name, closed }) =>
+      closed ? [oneLine(`${name} is ${closedText(closed)}: visitors get HTTP 503`)] : [],
     )
     const expected = (parsed?.apps ?? []).filter((app) => !app.stopped)
     const down = expected.flatMap(({ services }) =>
@@ -109,15 +124,17 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
     const texts = [
       // The failures explain why a host was not reached.
       parsed === null && !failure ? paint.red('its status cannot be parsed') : '',
-      ...stopped.map(paint.red),
+      ...[...stopped, ...closed].map(paint.red),
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
+      parsed?.disk ? diskText(parsed.disk, paint) : '',
+      parsed?.rollout ? paint.yellow(`locked by a rollout: ${oneLine(parsed.rollout)}`) : '',
       parsed?.lock ? paint.yellow(`locked by ${oneLine(describeLock(parsed.lock))}`) : '',
     ]
     return texts.flatMap((text) => (text === '' ? [] : { host, text }))
   })
-  return alike(said, {}, withoutTimes).map(
+  return groupSimilar(said, {}, withoutTimes).map(
     (group) => `${describeNames(group.map(({ host }) => host))}: ${group[0]?.text ?? ''}`,
   )
 }
@@ -136,6 +153,11 @@ function lastKnownLines(hosts: readonly Read[], now: Date): string[] {
   })
 }
 
+function diskText({ state, detail }: NonNullable<Seen['disk']>, paint: Paint): string {
+  if (state === 'full') return paint.red(`the disk is full: ${oneLine(detail)}`)
+  return paint.yellow(state === 'low' ? `the disk is nearly full: ${oneLine(detail)}` : oneLine(detail))
+}
+
 function describeLock({ by, since, message }: NonNullable<Seen['lock']>): string {
   return `${by} since ${since}${message === '' ? '' : `: ${message}`}`
 }
@@ -150,9 +172,13 @@ function servicesOf(services: Seen['apps'][number]['services'], paint: Paint): C
 
 function lastRunOf(run: Seen['lastRun'], now: Date, paint: Paint): Cell {
   if (run === null) return { text: 'none' }
-  const bad = run.outcome === 'failed' || run.outcome === 'died'
+  const bad = hasFailed(run)
   const what = bad ? `${run.events.join(', ')} ` : ''
   return { text: oneLine(`${what}${run.outcome} ${ago(run.started, now)}`), colour: bad ? paint.red : undefined }
+}
+
+function hasFailed(run: Seen['lastRun']): boolean {
+  return run?.outcome === 'failed' || run?.outcome === 'died'
 }
 
 function blank(count: number): Cell[] {
@@ -183,13 +209,20 @@ function totals(hosts: readonly Read[], paint: Paint): string {
   const reached = hosts.filter(({ failure }) => failure === undefined).length
   const apps = ({ parsed }: Read) => parsed?.apps ?? []
   const stopped = hosts.filter((host) => apps(host).some((app) => app.stopped)).length
-  const down = hosts.filter((host) => apps(host).some((app) => !app.stopped && !isUp(app))).length
+  const closed = hosts.filter((host) => apps(host).some((app) => app.closed)).length
+  const isDown = (app: Seen['apps'][number]) => !app.stopped && !isUp({ ...app, closed: null })
+  const down = hosts.filter((host) => apps(host).some(isDown)).length
   const behind = hosts.filter((host) => host.behind !== undefined).length
+  const full = hosts.filter(({ parsed }) => parsed?.disk?.state === 'full').length
+  const failed = hosts.filter(({ parsed }) => hasFailed(parsed?.lastRun ?? null)).length
   return [
     `${many(hosts.length, 'host')}: ${reached} reached`,
     ...(reached < hosts.length ? [paint.red(`${hosts.length - reached} not`)] : []),
     ...(stopped > 0 ? [paint.red(`${stopped} with stopped apps`)] : []),
+    ...(closed > 0 ? [paint.red(`${closed} with closed sites`)] : []),
     ...(down > 0 ? [paint.red(`${down} with services down`)] : []),
+    ...(full > 0 ? [paint.red(`${full} with a full disk`)] : []),
+    ...(failed > 0 ? [paint.red(`${failed} with a failed last run`)] : []),
     ...(behind > 0 ? [paint.yellow(`${behind} behind`)] : []),
   ].join(', ')
 }

@@ -1,12 +1,13 @@
 /** Summarizes a rollout at its end: failures, warnings, hosts by outcome, releases, and the next command. */
 import { duration, type Paint } from '../../report/describe.ts'
 import { plain } from '../../report/printable.ts'
+import { deployActions } from '../rollout/request.ts'
 import type { CurrentRelease, HostOutcome, HostReport, RolloutReport } from '../types.ts'
-import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
-import { movedLines } from './moves.ts'
-import { describeNames } from './names.ts'
-import { actionOf, shortId } from './tally.ts'
+import { type Addresses, groupSimilar, withoutTimes } from './group_similar.ts'
+import { describeNames } from './host_name_list.ts'
+import { describeAction, shortId } from './host_states.ts'
+import { releaseChangeLines } from './release_changes.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 export interface HostWarning {
@@ -56,9 +57,10 @@ export function summary(report: RolloutReport, options: SummaryOptions): string[
     ...skippedLines(report.hosts, options),
     ...(report.stopped === undefined ? [] : [`${paint.red('stopped:')} ${oneLine(report.stopped)}`]),
     ...whoLines(report, wrong || options.verbose, options),
-    ...(options.quiet && !wrong ? [] : movedLines(report.hosts, report.action, paint)),
+    ...(options.quiet && !wrong ? [] : releaseChangeLines(report.hosts, report.action, paint)),
     ...(wrong || options.verbose ? liveLines(report.hosts, paint) : []),
     ...(failures.length > 0 ? nextLines(report, options) : []),
+    ...(wrong ? rollbackLines(report, options) : []),
     lastLine(report, paint),
   ]
 }
@@ -70,7 +72,7 @@ export function warningLines({
   paint,
 }: Pick<SummaryOptions, 'warnings' | 'addresses' | 'paint'>): string[] {
   const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
-  return alike(said, addresses, withoutTimes).map((group) => `${paint.yellow('warning:')} ${namedLine(group)}`)
+  return groupSimilar(said, addresses, withoutTimes).map((group) => `${paint.yellow('warning:')} ${namedLine(group)}`)
 }
 
 /** Formats hosts with their common text. A single host that the text names already is not named twice. */
@@ -88,7 +90,7 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
     reason !== undefined && warnings.some((one) => one.host === host && one.message.startsWith(reason))
   const skipped = hosts.filter((host) => host.outcome === 'skipped' && !isTold(host))
   const said = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
-  return alike(said, addresses, withoutTimes).map((group) => {
+  return groupSimilar(said, addresses, withoutTimes).map((group) => {
     return `${paint.yellow('skipped:')} ${namedLine(group)}`
   })
 }
@@ -132,13 +134,22 @@ function lastLine(report: RolloutReport, paint: Paint): string {
     return count === 0 ? [] : `${count} ${words}`
   })
   const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${shortCommit(commit)}`)
-  const what = `${actionOf(report)} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
+  const what = `${describeAction(report)} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
   const which = commits.length === 0 ? '' : ` to ${oneLine(commits.join(', '))}`
   const text = `${what}${which}: ${parts.length === 0 ? many(0, 'host') : parts.join(', ')} in ${duration(report.durationMs)}`
   if (outcome === 'failed') return paint.red(text)
   if (outcome === 'interrupted') return paint.yellow(`interrupted: ${text}; run it again to finish`)
   const isDone = outcome === 'unchanged' && hosts.every((host) => host.outcome === 'unchanged')
   return isDone ? `${paint.green('nothing to do')}: ${text}` : text
+}
+
+/** Names the way back from a deploy that has failed on its way. */
+function rollbackLines({ action, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {
+  const switched = hosts.filter(({ moves = [], outcome }) => moves.length > 0 && outcome !== 'rolled back')
+  const hasEarlier = switched.some(({ moves = [] }) => moves.some(({ from }) => from !== null))
+  if (!deployActions.includes(action) || !hasEarlier) return []
+  const names = describeNames(switched.map(({ host }) => host))
+  return [paint.dim(`to roll back ${names}: converge stack rollback${plain(same)}`)]
 }
 
 function nextLines({ id, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {

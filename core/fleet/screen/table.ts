@@ -1,6 +1,6 @@
 /** Formats the live table of hosts: never higher or wider than the terminal. */
 import type { Paint } from '../../report/describe.ts'
-import type { HostRow, HostState, Tally } from './tally.ts'
+import { describeStep, type HostRow, type HostState, type HostStates } from './host_states.ts'
 import { cut, elapsed, fit, many, oneLine, shortNames, widthOf } from './text.ts'
 
 export interface TableSize {
@@ -38,7 +38,7 @@ export function colourOf(state: HostState, paint: Paint): (text: string) => stri
  * @param now on the clock of the tally
  * @param frame of the spinner
  */
-export function table(tally: Tally, size: TableSize, now: number, frame: string, paint: Paint): string[] {
+export function table(tally: HostStates, size: TableSize, now: number, frame: string, paint: Paint): string[] {
   // A character in the last column makes some terminals wrap; the cursor stands on the row below.
   const width = Math.max(1, size.columns - 1)
   const height = Math.max(1, size.rows - 1)
@@ -54,7 +54,7 @@ export function table(tally: Tally, size: TableSize, now: number, frame: string,
   return [...head, ...rows, ...(hidden === '' ? [] : [paint.dim(cut(`  ${hidden}`, width))]), foot]
 }
 
-function heading(tally: Tally, width: number, now: number, frame: string, paint: Paint): string[] {
+function heading(tally: HostStates, width: number, now: number, frame: string, paint: Paint): string[] {
   const time = tally.begun === null ? '' : elapsed(now - tally.begun)
   const title = fit(`${frame} ${tally.title}`, width - widthOf(time) - 1)
   const first = width > widthOf(time) + 8 ? `${paint.bold(title)} ${time}` : cut(tally.title, width)
@@ -118,7 +118,8 @@ function describeRow(row: HostRow, layout: Layout, now: number, paint: Paint): s
   // On a narrow terminal: name, state and phase only.
   if (room < 8) return painted(cut(`${name}${word}  ${row.phase ?? ''}`, width), name, word, row.state, paint)
   const long = row.stepSince !== null && row.since !== row.stepSince && now - row.stepSince >= 5000
-  const step = long ? `${cut(row.step, room - 14)} (${elapsed(now - (row.stepSince ?? now))})` : row.step
+  const text = describeStep(row)
+  const step = long ? `${cut(text, room - 14)} (${elapsed(now - (row.stepSince ?? now))})` : text
   const rest = `  ${fit(row.phase ?? '', phase)}  ${fit(step, room)}  ${timeOf(row, now).padStart(time)}`
   return `${name}${colourOf(row.state, paint)(word)}${row.since === null && !bad.has(row.state) ? paint.dim(rest) : rest}`
 }

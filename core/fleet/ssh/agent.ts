@@ -1,12 +1,12 @@
 /** Reads the keys of an SSH agent (draft-ietf-sshm-ssh-agent), and signs with them. */
 import { connect } from 'node:net'
 import type { ParsedKey } from 'ssh2'
-import type { Offer } from './identities.ts'
+import type { OfferedKey } from './offered_key.ts'
 import type { Ssh2 } from './ssh2.ts'
 import { keyType, WireReader } from './wire.ts'
 
 export interface AgentKeys {
-  readonly offers: readonly Offer[]
+  readonly offers: readonly OfferedKey[]
   /** Explanations for the keys that cannot be offered. */
   readonly notes: readonly string[]
 }
@@ -22,7 +22,7 @@ const longest = 256 * 1024
  */
 export async function agentKeys(ssh2: Ssh2, socket: string): Promise<AgentKeys> {
   const agent = new ssh2.OpenSSHAgent(socket)
-  const offers: Offer[] = []
+  const offers: OfferedKey[] = []
   const notes: string[] = []
   for (const { data, comment } of keysIn(await answerTo(socket, listKeys))) {
     const key = ssh2.utils.parseKey(data)
@@ -85,7 +85,7 @@ function answerTo(socket: string, request: number): Promise<Buffer> {
       heard = Buffer.concat([heard, chunk])
       if (heard.length < 4) return
       const length = heard.readUInt32BE(0)
-      if (length > longest) return fail('it is no agent')
+      if (length > longest) return fail('it is not an SSH agent')
       if (heard.length < 4 + length) return
       resolve(heard.subarray(4, 4 + length))
       stream.destroy()

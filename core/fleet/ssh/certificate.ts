@@ -88,7 +88,7 @@ export function whyInvalid(
 ): string | null {
   const { principals, from, until, criticalOptions } = certificate
   const seconds = BigInt(Math.floor(expected.now / 1000))
-  if (certificate.kind !== 'host') return 'it is no certificate of a host'
+  if (certificate.kind !== 'host') return 'it is not a host certificate'
   if (!expected.authorities.some((key) => key.equals(certificate.authority)))
     return 'another authority has signed it than the one that is known'
   if (!isSigned(certificate)) return 'its signature is not that of its authority'

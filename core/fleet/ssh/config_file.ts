@@ -1,6 +1,8 @@
 /** Reads the files of ssh_config(5) into sections, each with its condition. */
+
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { expandHome } from '../../host/home_path.ts'
 import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { invalid } from './config_error.ts'
@@ -82,7 +84,7 @@ class Reader {
     return values
       .map((pattern) => {
         if (/^~[^/]/.test(pattern)) throw invalid(source, `Include ${pattern}: converge expands ~/ only`)
-        return resolve(base, pattern.replace(/^~(?=\/|$)/, this.home))
+        return resolve(base, expandHome(pattern, this.home))
       })
       .flatMap((path) => expandGlob(path))
       .map((file) => this.read(file, base, depth + 1))

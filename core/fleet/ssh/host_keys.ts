@@ -178,8 +178,12 @@ export class HostKeyCheck {
   }
 
   private changed(lines: readonly KnownHostLine[], key: Buffer): ConvergeError {
-    const known = lines.map((line) => `${this.shown(line.key)} at ${describeLocation(line)}`)
-    const [first] = lines
+    const [first, ...others] = lines
+    // The place of the first one is printed with the error.
+    const known = [
+      ...(first ? [this.shown(first.key)] : []),
+      ...others.map((line) => `${this.shown(line.key)} at ${describeLocation(line)}`),
+    ]
     return new ConvergeError(`${this.host()}: its host key is ${this.shown(key)}, but known is ${known.join(', ')}`, {
       code: 'HOST_KEY_CHANGED',
       usage: true,
@@ -189,15 +193,12 @@ export class HostKeyCheck {
   }
 
   private revoked(line: KnownHostLine, key: Buffer): ConvergeError {
-    return new ConvergeError(
-      `${this.host()}: its host key ${this.shown(key)} is revoked at ${describeLocation(line)}`,
-      {
-        code: 'HOST_KEY_REVOKED',
-        usage: true,
-        source: { file: line.file, line: line.line },
-        hint: 'give the host a new key, since others may have this one: remove its host keys, then run ssh-keygen -A there',
-      },
-    )
+    return new ConvergeError(`${this.host()}: its host key ${this.shown(key)} is revoked`, {
+      code: 'HOST_KEY_REVOKED',
+      usage: true,
+      source: { file: line.file, line: line.line },
+      hint: 'give the host a new key, since others may have this one: remove its host keys, then run ssh-keygen -A there',
+    })
   }
 
   private certificateInvalid(authorities: readonly KnownHostLine[], why: string, key: Buffer): ConvergeError {

@@ -4,6 +4,7 @@ import type { BaseAgent, ParsedKey } from 'ssh2'
 import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
+import type { OfferedKey } from './offered_key.ts'
 import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 import { WireReader } from './wire.ts'
@@ -11,17 +12,9 @@ import { WireReader } from './wire.ts'
 /** Asks the operator a question, and hides the answer. */
 export type Prompt = (question: string) => Promise<string>
 
-/** A key that can be offered to a host. */
-export interface Offer {
-  readonly key: ParsedKey
-  /** The name for messages. */
-  readonly name: string
-  sign(data: Buffer, hash: 'sha1' | 'sha256' | 'sha512' | undefined): Promise<Buffer>
-}
-
 /** Keys in the order of the offer, and explanations for the keys that are not offered. */
-export interface Offers {
-  readonly offers: readonly Offer[]
+export interface OfferedKeys {
+  readonly offers: readonly OfferedKey[]
   readonly notes: readonly string[]
 }
 
@@ -46,7 +39,7 @@ export class KeyRing {
    * Returns the keys to offer, in this order: keys of the agent that match a named file, files of the stack, other keys
    * of the agent, other files. So a named key is tried before a server has refused too many others (MaxAuthTries).
    */
-  async offersFor({ identities, identitiesOnly, agent }: SshTarget): Promise<Offers> {
+  async offersFor({ identities, identitiesOnly, agent }: SshTarget): Promise<OfferedKeys> {
     const notes: string[] = []
     const named: KeyFile[] = []
     const others: KeyFile[] = []
@@ -64,7 +57,7 @@ export class KeyRing {
         notes.push(`${certificate} is not shown: certificates of accounts are not supported here`)
     }
     const ofAgent = agent === null ? [] : await this.agent(agent, notes)
-    const fileOf = ({ key }: Offer) => [...named, ...others].find(({ key: other }) => same(key, other))
+    const fileOf = ({ key }: OfferedKey) => [...named, ...others].find(({ key: other }) => same(key, other))
     const first = ofAgent.flatMap((offer) => orByFile(offer, fileOf(offer)) ?? [])
     const rest = identitiesOnly ? [] : ofAgent.filter((offer) => fileOf(offer) === undefined)
     const own = (files: readonly KeyFile[]) =>
@@ -79,7 +72,7 @@ export class KeyRing {
     return { offers: [...first, ...own(named), ...rest, ...own(others)], notes }
   }
 
-  private async agent(socket: string, notes: string[]): Promise<readonly Offer[]> {
+  private async agent(socket: string, notes: string[]): Promise<readonly OfferedKey[]> {
     const known = this.agents.get(socket) ?? agentKeys(this.ssh2, socket)
     this.agents.set(socket, known)
     try {
@@ -109,7 +102,7 @@ export class KeyRing {
     if (!(plain instanceof Error) && !plain.isPrivateKey()) return new KeyFile(path, plain, null)
     if (others) throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
     if (!(plain instanceof Error)) return new KeyFile(path, plain, () => Promise.resolve(plain))
-    if (!/no passphrase given/.test(plain.message)) throw notReadable(path, `is no private key (${plain.message})`)
+    if (!/no passphrase given/.test(plain.message)) throw notReadable(path, `is not a private key (${plain.message})`)
     let opened: Promise<ParsedKey> | undefined
     const open = () => {
       opened ??= this.inTurn(() => this.decrypt(path, parse))
@@ -117,7 +110,7 @@ export class KeyRing {
     }
     const publicText = publicPart(text) ?? publicFile(path)
     const key = publicText === null ? await open() : parsed(this.ssh2.utils.parseKey(publicText))
-    if (key instanceof Error) throw notReadable(`${path}.pub`, `is no public key (${key.message})`)
+    if (key instanceof Error) throw notReadable(`${path}.pub`, `is not a public key (${key.message})`)
     return new KeyFile(path, key, open)
   }
 
@@ -145,7 +138,7 @@ export class KeyRing {
   }
 }
 
-class KeyFile implements Offer {
+class KeyFile implements OfferedKey {
   readonly name: string
   readonly key: ParsedKey
   /** Returns the private key; null where there is only the public one. */
@@ -165,7 +158,7 @@ class KeyFile implements Offer {
 }
 
 /** Combines a key of the agent with its file, as the agent may be gone before it signs. Null: no file has the key. */
-function orByFile(offer: Offer, file: KeyFile | undefined): Offer | null {
+function orByFile(offer: OfferedKey, file: KeyFile | undefined): OfferedKey | null {
   if (!file?.open) return file ? offer : null
   return { ...offer, sign: (data, hash) => offer.sign(data, hash).catch(() => file.sign(data, hash)) }
 }
@@ -175,7 +168,7 @@ const same = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(oth
 /** Offers the keys to ssh2 one after the other; a passphrase is requested only once the host accepts the key. */
 export function asAgent(
   ssh2: Ssh2,
-  offers: readonly Offer[],
+  offers: readonly OfferedKey[],
   hear: { readonly signed: (name: string) => void; readonly failed: (error: unknown) => void },
 ): BaseAgent<ParsedKey> {
   const { BaseAgent } = ssh2

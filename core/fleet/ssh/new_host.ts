@@ -53,7 +53,7 @@ export async function publicKeysIn(file: string): Promise<string[]> {
   for (const [at, line] of lines.entries()) {
     // Options may precede the key.
     const key = /(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+)/.exec(line)?.[1]
-    if (key === undefined || utils.parseKey(key) instanceof Error) throw refuse(`key ${at + 1} is no public key`)
+    if (key === undefined || utils.parseKey(key) instanceof Error) throw refuse(`key ${at + 1} is not a public key`)
   }
   if (lines.length === 0) throw refuse('there is no public key in it')
   return lines

@@ -1,8 +1,7 @@
 /** Connects the streams and the exit status of a command that runs on a host. */
 import { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
-import { ConvergeError } from '../../model/errors.ts'
-import type { Connection } from './connect.ts'
+import type { OnLost } from './session_types.ts'
 
 export interface Ended {
   /** Exit status; null where a signal ended it. */
@@ -24,12 +23,6 @@ export interface RemoteProcess {
 }
 
 export type Input = string | Uint8Array | Readable
-
-/**
- * Registers a listener for the error that ends the connection.
- * @returns a function that removes it
- */
-export type OnLost = (listener: (error: ConvergeError) => void) => () => void
 
 export function remoteProcess(channel: ClientChannel, input: Input | undefined, onLost: OnLost): RemoteProcess {
   const stdin = new Stdin(channel)
@@ -99,43 +92,4 @@ class Stdin extends Writable {
     }
     act(() => this.waiting?.())
   }
-}
-
-export interface SimpleOptions {
-  readonly input?: Input | undefined
-  /** Bytes of stdout and stderr each; default 1 MiB. */
-  readonly limit?: number
-}
-
-/**
- * Runs a command with little output to its end.
- * @throws CONNECTION_LOST, OUTPUT_TOO_LONG
- */
-export async function runSimple(
-  connection: Connection,
-  command: string,
-  { input, limit = 1024 * 1024 }: SimpleOptions = {},
-): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const process = await connection.exec(command, input ?? '')
-  try {
-    const read = [process.stdout, process.stderr].map((stream) => readAll(stream, limit))
-    const [{ code }, stdout = '', stderr = ''] = await Promise.all([process.ended, ...read])
-    return { code, stdout, stderr }
-  } finally {
-    process.close()
-  }
-}
-
-function readAll(stream: Readable, limit: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    stream.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length <= limit) chunks.push(chunk)
-      else
-        reject(new ConvergeError(`a command on the host wrote more than ${limit} bytes`, { code: 'OUTPUT_TOO_LONG' }))
-    })
-    stream.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
-  })
 }

@@ -6,10 +6,10 @@ import type { Algorithms } from './algorithms.ts'
 import { Deadline } from './deadline.ts'
 import { authFailed, connectFailed, connectionLost, noAnswer } from './failures.ts'
 import type { HostKeyCheck } from './host_keys.ts'
-import { asAgent, type Offer, type Offers } from './identities.ts'
+import { asAgent, type OfferedKeys } from './identities.ts'
 import { noCommonAlgorithm, OfferReader } from './negotiation.ts'
-import type { OnLost } from './process.ts'
-import type { Stream } from './socket.ts'
+import type { OfferedKey } from './offered_key.ts'
+import type { OnLost, Session, Stream } from './session_types.ts'
 import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 
@@ -20,24 +20,10 @@ export interface Keepalive {
   readonly count: number
 }
 
-export interface Session {
-  readonly target: SshTarget
-  readonly client: Client
-  readonly closed: Promise<ConvergeError | null>
-  readonly lost: ConvergeError | null
-  readonly onLost: OnLost
-  /**
-   * Opens a channel to another host.
-   * @throws CONNECT_FAILED
-   */
-  forward(target: SshTarget, seconds: number): Promise<Duplex>
-  close(): Promise<void>
-}
-
 export interface HandshakeOptions {
   readonly target: SshTarget
   readonly check: HostKeyCheck
-  readonly offers: Offers
+  readonly offers: OfferedKeys
   readonly algorithms: Algorithms
   /** All algorithms that ssh2 supports; it offers those in `algorithms`. */
   readonly supported: Algorithms
@@ -155,7 +141,7 @@ function disputed(options: HandshakeOptions, host: Algorithms | null, error: Err
 }
 
 /** Pauses the deadline while the operator types a passphrase. */
-function patient(offers: readonly Offer[], deadline: Deadline): Offer[] {
+function patient(offers: readonly OfferedKey[], deadline: Deadline): OfferedKey[] {
   return offers.map((offer) => ({
     key: offer.key,
     name: offer.name,

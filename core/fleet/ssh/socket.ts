@@ -1,14 +1,11 @@
 /** Opens the stream to a host's sshd: a TCP socket, or a channel through a jump host. */
 import { execFile } from 'node:child_process'
-import { connect as connectSocket, createServer, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { connect as connectSocket, createServer } from 'node:net'
 import { type HostCertificate, parseCertificate } from './certificate.ts'
 import { connectFailed, noAnswer } from './failures.ts'
 import { scanFailure } from './host_keys.ts'
-import type { Session } from './session.ts'
+import type { Session, Stream } from './session_types.ts'
 import type { SshTarget } from './target.ts'
-
-export type Stream = Socket | Duplex
 
 /**
  * Opens the stream.

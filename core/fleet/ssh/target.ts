@@ -1,6 +1,7 @@
 /** Resolves the address and the settings of a connection from the stack file and, for the rest, from ssh_config(5). */
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { expandHome } from '../../host/home_path.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { type AlgorithmChoices, algorithmKeywords, algorithmKinds } from './algorithms.ts'
 import { invalid } from './config_error.ts'
@@ -93,7 +94,7 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
     const expanded = expandTokens(said, tokens, value)
     if (said === undefined || expanded === undefined) return undefined
     if (/^~[^/]/.test(expanded)) throw invalid(said.source, `${expanded}: converge expands ~/ only`)
-    return atHome(withVariables(expanded, said), config.home)
+    return expandHome(withVariables(expanded, said), config.home)
   }
   const files = (keyword: string, usual: readonly string[]) => {
     const said = first(keyword)
@@ -137,7 +138,7 @@ function identitiesOf(
   config: UserConfig,
   path: (said: Said | undefined) => string | undefined,
 ): Identity[] {
-  const own: Identity[] = identity ? [{ file: resolve(atHome(identity, config.home)), from: 'stack' }] : []
+  const own: Identity[] = identity ? [{ file: resolve(expandHome(identity, config.home)), from: 'stack' }] : []
   const said = settings.get('identityfile')?.flatMap((line) => path(line) ?? [])
   const named = said?.filter((file) => file !== 'none').map((file) => ({ file, from: 'config' as const }))
   const usual = usualKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
@@ -175,7 +176,7 @@ function jumpOf(
       ? invalid(said.source, why)
       : new ConvergeError(`host ${host.name}: jump: ${why}`, { code: 'BAD_ADDRESS', usage: true, hint: jumpHint })
   const way = parseJump(chain)
-  if (way === null) throw fail(`'${chain}' is no list of hosts to go through`)
+  if (way === null) throw fail(`'${chain}' is not a list of jump hosts`)
   const { last, user, address, port, before: hops } = way
   if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
   const jump: HostAddress = {
@@ -238,5 +239,3 @@ function withVariables(path: string, { source }: Said): string {
     return value
   })
 }
-
-const atHome = (path: string, home: string) => path.replace(/^~(?=\/|$)/, home)

@@ -2,9 +2,9 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import type { ConvergeError } from '../../model/errors.ts'
-import type { NodeWarning } from '../../node/layers.ts'
+import type { NodeWarning } from '../../node/layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { isLost, problemAt, type Search } from './elsewhere.ts'
+import { isLost, problemAt, type Search } from './external_values.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
 
@@ -24,7 +24,7 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
     problemAt(`${formatPath([...path, key])}: ${why}`, locate([...path, key]), hint)
   const problems: ConvergeError[] = []
   if (!isPlace(address) && !isLost([...path, 'address'], where))
-    problems.push(refuse('address', `${JSON.stringify(address)} is no address of a host`, hintFor(address)))
+    problems.push(refuse('address', `${JSON.stringify(address)} is not a host address`, hintFor(address)))
   for (const key of ['private_ip', 'ip'] as const) {
     const given = host[key]
     if (given !== undefined && isIP(given) === 0)
@@ -33,7 +33,7 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
   for (const key of ['private_dns_name', 'public_dns_name'] as const) {
     const given = host[key]
     if (given !== undefined && !isPlace(given))
-      problems.push(refuse(key, `${JSON.stringify(given)} is no name of a host`, hintFor(given)))
+      problems.push(refuse(key, `${JSON.stringify(given)} is not a host name`, hintFor(given)))
   }
   return problems
 }

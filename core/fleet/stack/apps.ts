@@ -1,7 +1,7 @@
 /** Converts an app of a stack file to the attributes that OpsWorks would write below `deploy`. */
 import type { JsonObject } from '../../node/merge.ts'
 import type { KeyPath } from '../../node/path.ts'
-import { fileText, type Search } from './elsewhere.ts'
+import { fileText, type Search } from './external_values.ts'
 import type { StackContent } from './schema.ts'
 import type { StackApp } from './stack.ts'
 

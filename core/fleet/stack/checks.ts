@@ -2,12 +2,13 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import type { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
-import type { NodeWarning } from '../../node/layers.ts'
+import type { NodeWarning } from '../../node/layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { jumpHint, wrongHop } from '../ssh/jump.ts'
 import { addressProblems, twins } from './addresses.ts'
-import { isLost, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { isLost, problemAt, type Search, unreadable } from './external_values.ts'
 import { commandProblems } from './health_command.ts'
+import { absolutePath } from './input_paths.ts'
 import type { StackContent } from './schema.ts'
 
 type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
@@ -15,7 +16,7 @@ type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
 /** Returns the stack's recipes as absolute paths; a missing one is reported and left out. */
 export function recipeProblems({ recipes = [] }: StackContent, search: Search): string[] {
   return recipes.flatMap((recipe, index) => {
-    const place = placeOf(recipe, search.directory)
+    const place = absolutePath(recipe, search.directory)
     if (existsSync(place)) return [place]
     const path = ['recipes', index]
     search.problems.push(
@@ -71,7 +72,7 @@ function unknownNames(
     const near = nearest(name, known.names)
     if (near === undefined && !known.isComplete) return []
     const hint = near ?? `there are: ${[...known.names].sort().join(', ')}`
-    return [problemAt(`${formatPath(at)}: there is no ${what} ${name}`, locate(at), hint)]
+    return [problemAt(`${formatPath(at)}: unknown ${what} ${name}`, locate(at), hint)]
   })
 }
 
@@ -141,14 +142,14 @@ function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: Where
 
 /** Checks that a key can be read; otherwise the rollout would fail at its first connection. */
 function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeError[] {
-  const place = placeOf(identity, where.directory)
+  const place = absolutePath(identity, where.directory)
   // A public key is enough where an agent has the private key.
   const file = existsSync(place) || !existsSync(`${place}.pub`) ? place : `${place}.pub`
   try {
     accessSync(file, constants.R_OK)
     if (statSync(file).isFile()) return []
     return [
-      problemAt(`${formatPath(path)}: ${identity} is no file`, where.locate(path), 'name the file of a private key'),
+      problemAt(`${formatPath(path)}: ${identity} is not a file`, where.locate(path), 'name the file of a private key'),
     ]
   } catch (error) {
     const problem = unreadable(identity, path, where, error)
@@ -166,7 +167,7 @@ export function healthProblems({ health }: StackContent, where: Where): Converge
   const wrong = [url].flat().flatMap((one, index) => {
     if (URL.canParse(one) && /^https?:$/.test(new URL(one).protocol)) return []
     const path = ['health', 'url', ...(many ? [index] : [])]
-    return [problemAt(`${formatPath(path)}: this is no address of a page`, locate(path), 'https://shop.example.com/')]
+    return [problemAt(`${formatPath(path)}: this is not the URL of a page`, locate(path), 'https://shop.example.com/')]
   })
   if (typeof status === 'object' && status.min > status.max) {
     const path = ['health', 'status']

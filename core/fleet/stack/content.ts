@@ -2,12 +2,12 @@
 import type * as z from 'zod'
 import { inspect, moreUnknownMessage } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
-import { isVerbatim } from '../../node/notes.ts'
+import { isVerbatim, knownKeysAt } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
-import { problemOf } from '../../node/problems.ts'
+import { keyList, problemOf } from '../../node/problems.ts'
 import { validPart } from '../../node/valid_part.ts'
 import type { GivenNames } from './checks.ts'
-import { isLost, problemAt, type Search } from './elsewhere.ts'
+import { isLost, problemAt, type Search } from './external_values.ts'
 import { asWritten } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
@@ -56,7 +56,7 @@ function isText(path: KeyPath): boolean {
 }
 
 function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
-  const { path, message, hint, what } = problemOf(issue, key, value, stackShape, search.written)
+  const { path, message, hint, part: what } = problemOf(issue, key, value, stackShape, search.written)
   const found = valueAt(value, path)
   // A value that could not be fetched, or a misspelt key, has been reported.
   if (found === undefined && (hasPath(value, path) || isLost(path, search))) return
@@ -79,6 +79,11 @@ const words: ReadonlyMap<string, boolean> = new Map(
   ['yes', 'on', 'y', 'no', 'off', 'n'].map((word, index) => [word, index < 3]),
 )
 
+/** Returns the known keys of the object that a key is in; `$schema` is for editors only. */
+function keysBeside(path: KeyPath): string[] {
+  return knownKeysAt(stackShape, path.slice(0, -1)).filter((key) => key !== '$schema')
+}
+
 /** Reports unknown keys; sensitive values among them become secrets. */
 function reportUnknownKeys(value: JsonObject, search: Search): void {
   const { unknown, more, secrets } = inspect(value, stackShape, new Set())
@@ -88,7 +93,7 @@ function reportUnknownKeys(value: JsonObject, search: Search): void {
     // Unknown keys of an app are reported with the attributes.
     if (path[0] === 'apps' && path.length === 3) continue
     const meant = near === undefined ? undefined : [...path.slice(0, -1), near]
-    const hint = meant === undefined ? undefined : `did you mean ${formatPath(meant)}?`
+    const hint = meant === undefined ? keyList(keysBeside(path)) : `did you mean ${formatPath(meant)}?`
     search.problems.push(problemAt(`${formatPath(path)}: there is no such key`, search.locate(path, 'key'), hint))
     if (meant !== undefined && !hasPath(value, meant)) search.lost.push(meant)
   }

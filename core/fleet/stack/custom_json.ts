@@ -4,12 +4,13 @@ import { readInputFile } from '../../host/input_file.ts'
 import { ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import type { WrittenNumber } from '../../node/json_text.ts'
-import { type Document, documentLayer, draftAttributes } from '../../node/layers.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 import { withVerbatim } from '../../node/node.ts'
+import { type Document, documentLayer, draftAttributes } from '../../node/parse_layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { share } from '../../node/shared.ts'
-import { fetched, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { share } from '../../node/shared_values.ts'
+import { problemAt, readExternalValues, type Search, unreadable } from './external_values.ts'
+import { absolutePath } from './input_paths.ts'
 import { writtenNumbers } from './numbers.ts'
 
 /**
@@ -58,7 +59,7 @@ async function documentsIn(
 }
 
 async function fileDocument(name: string, path: KeyPath, kind: Document['kind'], search: Search): Promise<Document[]> {
-  const whole = placeOf(name, search.directory)
+  const whole = absolutePath(name, search.directory)
   let text: string
   try {
     text = utf8Text(readInputFile(whole), name)
@@ -74,7 +75,14 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
     search.warnings.push(...layer.warnings)
     const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
     const own = { ...search, directory: dirname(whole), locate: layer.locate, lost: [] }
-    const value = fetched(given, [], own)
+    const value = await readExternalValues(given, [], own)
+    if (!isObject(value) && !Array.isArray(value)) {
+      const message = `${name}: expected attributes or a JSON Patch, got the text of a file or a variable`
+      search.problems.push(
+        problemAt(message, layer.locate([]), 'name the file itself in the stack file, not a file that refers to it'),
+      )
+      return []
+    }
     return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, layer.numbers ?? [], search)
   } catch (error) {
     search.problems.push(...problemsOf(error))
@@ -86,7 +94,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
 async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
   try {
     const layer = await documentLayer(document)
-    const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas)
+    const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas())
     return [{ ...document, value: share(value ?? patch?.operations ?? {}) }]
   } catch (error) {
     search.problems.push(...problemsOf(error))

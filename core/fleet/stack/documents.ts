@@ -1,9 +1,10 @@
 /** Builds the documents of a host's node: the node JSON in OpsWorks format, then the custom JSON of each level. */
 import type { SourceLocation } from '../../model/errors.ts'
-import type { Document } from '../../node/layers.ts'
+import { omitUndefined } from '../../model/omit_undefined.ts'
 import type { JsonObject } from '../../node/merge.ts'
+import type { Document } from '../../node/parse_layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { jsonCopy, share } from '../../node/shared.ts'
+import { jsonCopy, share } from '../../node/shared_values.ts'
 import { placeInApp } from './apps.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
 
@@ -81,11 +82,11 @@ function nodeJson(stack: Stack, host: StackHost, { online, activity }: DocumentO
       instance: {
         ...instanceOf(host, true),
         layers: host.layers,
-        ...(host.region === undefined ? {} : { region: host.region }),
+        ...omitUndefined({ region: host.region }),
       },
       layers: common.layers,
       applications: common.applications,
-      ...(activity === undefined ? {} : { activity }),
+      ...omitUndefined({ activity }),
     },
     ...(host.cpus === undefined ? {} : { cpu: { total: host.cpus } }),
     ...(Object.keys(converge).length > 0 ? { converge } : {}),

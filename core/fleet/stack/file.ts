@@ -5,13 +5,14 @@ import { asConvergeError, ConvergeError, problemsOf, type SourceLocation } from 
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { foreignFileError } from '../../node/foreign_files.ts'
-import { documentLayer, draftLayer, type Layer, type LayerDraft, type NodeWarning } from '../../node/layers.ts'
+import type { Layer, NodeWarning } from '../../node/layer.ts'
 import { isObject, type JsonObject, merge } from '../../node/merge.ts'
 import { layerThatSet, locateIn, writtenAt } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
+import { documentLayer, draftLayer, type LayerDraft } from '../../node/parse_layer.ts'
 import { applyPatch, type Patched } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { fetched, problemAt, type Search } from './elsewhere.ts'
+import { problemAt, readExternalValues, type Search } from './external_values.ts'
 
 export interface FileOptions {
   /** Name of the environment; default: the file without one. */
@@ -19,9 +20,11 @@ export interface FileOptions {
   /** Loads a stack.ts; without it, only JSON and YAML can be read. */
   readonly loadModule?: ((path: string) => Promise<Readonly<Record<string, unknown>>>) | undefined
   /** Schemas of the attributes: where they want text, a number keeps its spelling. */
-  readonly schemas?: Schemas | undefined
+  readonly schemas?: (() => Schemas) | undefined
   /** Variables for `{"$env": …}`; default: those of the process. */
   readonly variables?: Readonly<Record<string, string | undefined>> | undefined
+  /** Called before the first `{"$command": …}`: throws an error if the file may not run programs; default: it may. */
+  readonly allowCommands?: (() => Promise<void>) | undefined
 }
 
 /** A stack file before its environments are merged. */
@@ -39,6 +42,26 @@ export async function openStackFile(file: string, options: FileOptions): Promise
   const { layer, problems } = await fileLayer(file, options)
   if (layer.value === null) throw noStack({ file })
   return { file, layer, problems, environments: Object.keys(environmentsIn(layer.value)) }
+}
+
+/** Finds hosts, layers and apps that an environment removes with null, but that the file does not have. */
+function missingRemovals(
+  overlay: JsonObject | null,
+  base: JsonObject,
+  environment: string | undefined,
+  { locate }: Layer,
+): ConvergeError[] {
+  return maps.flatMap((key) => {
+    const [entries, existing] = [overlay?.[key], base[key]]
+    if (!isObject(entries)) return []
+    const names = isObject(existing) ? Object.keys(existing) : []
+    return Object.entries(entries).flatMap(([name, value]) => {
+      if (value !== null || names.includes(name)) return []
+      const path = ['environments', environment ?? '', key, name]
+      const message = `${formatPath(path)}: the stack has no ${key.slice(0, -1)} ${name} to remove`
+      return [problemAt(message, locate(path, 'key'), nearest(name, names) ?? 'remove the key')]
+    })
+  })
 }
 
 function environmentsIn({ environments }: JsonObject): JsonObject {
@@ -66,12 +89,15 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
     states.push(withoutNulls(value))
     problems.push(...failed)
   }
+  problems.push(...missingRemovals(overlay.layers[0]?.value ?? null, states[0] ?? {}, options.environment, layer))
   const locate: Search['locate'] = (path, what) =>
     path[0] === 'environments' ? layer.locate(path, what) : (locateIn(layers, states, path, what) ?? { file })
   const search: Search = {
     directory: dirname(resolve(file)),
     environment: options.variables ?? process.env,
-    schemas: options.schemas ?? {},
+    allowCommands: options.allowCommands ?? (async () => undefined),
+    results: new Map(),
+    schemas: options.schemas ?? (() => ({})),
     locate,
     written: (path) => writtenAt(layers[layerThatSet(layers, states, path)], path),
     problems,
@@ -84,7 +110,7 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
   checkSizes(states.at(-1) ?? {}, search)
   // Custom JSON may be in files, which are read when the rest is valid.
   const { environments: _, ...all } = states.at(-1) ?? {}
-  const value = fetched(all, [], search)
+  const value = await readExternalValues(all, [], search)
   // A reference in place of the whole file is not an object; it has been reported.
   const whole = isObject(value) ? value : {}
   return { value: environments === undefined ? whole : { ...whole, environments }, search }

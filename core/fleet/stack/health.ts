@@ -1,5 +1,6 @@
 /** Builds the health gate of a stack, with the Host header for each page. */
 import { isIP } from 'node:net'
+import { omitUndefined } from '../../model/omit_undefined.ts'
 import { firstName } from '../../text/domain.ts'
 import type { StackContent } from './schema.ts'
 import type { StackApp, StackHealth, StackHost } from './stack.ts'
@@ -13,7 +14,7 @@ interface Parts {
 
 export function healthOf(health: StackContent['health'], parts: Parts): StackHealth | null {
   if (health === undefined) return null
-  const { url = [], status = { min: 200, max: 399 }, command, headers = {}, deadline_seconds = 60 } = health
+  const { url = [], status = { min: 200, max: 399 }, command, headers = {}, deadline_seconds = 60, successes } = health
   const pages = [url].flat().map((one) => ({ url: one, host: hostOf(one, health, parts), headers }))
   return {
     pages,
@@ -21,7 +22,13 @@ export function healthOf(health: StackContent['health'], parts: Parts): StackHea
     command,
     environment: environmentOf(health, pages[0], parts.apps),
     deadlineSeconds: deadline_seconds,
+    successes: successes ?? defaultSuccesses(parts.hosts.length),
   }
+}
+
+/** Enough for a balancer that asks its servers in turn to reach each server of a stack of usual size. */
+function defaultSuccesses(hosts: number): number {
+  return Math.min(100, Math.max(10, 4 * hosts))
 }
 
 /** Returns the Host header. A URL with an address of the stack needs one, because the site answers to its own name. */
@@ -58,6 +65,6 @@ function environmentOf(
 ): Record<string, string> {
   const site = siteOf(apps)
   const own = page ?? (site && { url: `${site.scheme}://${site.domain}/`, host })
-  if (own === undefined || !URL.canParse(own.url)) return host === undefined ? {} : { CONVERGE_HEALTH_HOST: host }
+  if (own === undefined || !URL.canParse(own.url)) return omitUndefined({ CONVERGE_HEALTH_HOST: host })
   return { CONVERGE_HEALTH_URL: own.url, CONVERGE_HEALTH_HOST: own.host ?? new URL(own.url).host }
 }

@@ -2,7 +2,8 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { ConvergeError } from '../../model/errors.ts'
-import { placeOf, problemAt, type Search } from './elsewhere.ts'
+import { problemAt, type Search } from './external_values.ts'
+import { absolutePath } from './input_paths.ts'
 
 const path = ['health', 'command']
 
@@ -17,7 +18,7 @@ export function commandProblems(
   const [first, ...rest] = plainWords(command ?? '')
   if (first === undefined) return []
   const script = (file: string, mustRun: boolean) => {
-    const place = placeOf(file, directory)
+    const place = absolutePath(file, directory)
     const why = whyNot(place, mustRun)
     if (why === null) return []
     const hint = why === 'is not executable' ? `make it executable: chmod +x ${place}` : `check the path: ${place}`

@@ -1,10 +1,20 @@
 /** Builds the JSON Schema (draft 2020-12) of the stack file, for editors and for the reference pages. */
 import { toJSONSchema, type ZodType } from 'zod'
+import { omitUndefined } from '../../model/omit_undefined.ts'
 import { isObject } from '../../node/merge.ts'
 import { attributesJsonSchema, type JsonSchema } from '../../node/schema.ts'
 import { stackShape } from './schema.ts'
 
 const definition = (name: string) => ({ $ref: `#/$defs/${name}` })
+
+const secretKey: JsonSchema = {
+  description: 'Key path of the value in the file, such as database.password; a list if a key contains a dot.',
+  anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
+}
+
+function reference(kind: string, type: JsonSchema, more: Readonly<Record<string, JsonSchema>> = {}): JsonSchema {
+  return { type: 'object', properties: { [kind]: type, ...more }, required: [kind], additionalProperties: false }
+}
 
 /** @param attributes schemas of the attributes, by top-level key */
 export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): JsonSchema {
@@ -40,13 +50,14 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
       },
       customJson: { anyOf: [definition('attributes'), { type: 'string' }, { type: 'array' }] },
       elsewhere: {
-        description: 'The text of a file, or of an environment variable.',
-        anyOf: ['$file', '$env'].map((key) => ({
-          type: 'object',
-          properties: { [key]: { type: 'string' } },
-          required: [key],
-          additionalProperties: false,
-        })),
+        description: 'A text from a file, an environment variable, a command, or a file of age or sops.',
+        anyOf: [
+          reference('$file', { type: 'string' }),
+          reference('$env', { type: 'string' }),
+          reference('$age', { type: 'string' }, { key: secretKey }),
+          reference('$sops', { type: 'string' }, { key: secretKey }),
+          reference('$command', { type: 'array', items: { type: 'string' }, minItems: 1 }),
+        ],
       },
       overlay,
     },
@@ -57,7 +68,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
 function translated(json: JsonSchema): JsonSchema {
   const { sensitive, open, customJson, ...rest } = json
   const { description, ...type } = rest
-  const told = description === undefined ? {} : { description }
+  const told = omitUndefined({ description })
   if (customJson === true) return { ...told, ...definition('customJson') }
   if (type.type === 'string' && type.enum === undefined)
     return { ...told, ...(sensitive === true ? { 'x-sensitive': true } : {}), anyOf: [type, definition('elsewhere')] }
@@ -81,8 +92,7 @@ function orElsewhere(value: unknown): unknown {
   if (![value.type].flat().includes('string')) return inner
   const { description, default: standard, ...type } = inner
   const told = {
-    ...(description === undefined ? {} : { description }),
-    ...(standard === undefined ? {} : { default: standard }),
+    ...omitUndefined({ description, default: standard }),
   }
   return { ...told, anyOf: [type, definition('elsewhere')] }
 }

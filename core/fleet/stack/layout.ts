@@ -1,5 +1,5 @@
 /** Computes the picture of a stack: a column for each step from the visitors inwards, a box for each layer. */
-import { describeNames } from '../screen/names.ts'
+import { describeNames } from '../screen/host_name_list.ts'
 import { cut, widthOf } from '../screen/text.ts'
 import { type Arrow, arrowsOf, type HostServices, type Service } from './services.ts'
 import type { Stack } from './stack.ts'

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
 import { byPosition, Findings } from '../../model/findings.ts'
 import { Secrets } from '../../model/secrets.ts'
-import type { Document } from '../../node/layers.ts'
+import type { Document } from '../../node/parse_layer.ts'
 import { type KeyPath, valueAt } from '../../node/path.ts'
 import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
@@ -18,9 +18,10 @@ import {
 } from './checks.ts'
 import { contentOf } from './content.ts'
 import { customDocuments } from './custom_json.ts'
-import { placeOf, type Search } from './elsewhere.ts'
+import type { Search } from './external_values.ts'
 import { type FileOptions, openStackFile, readStackFile, type StackSource } from './file.ts'
 import { healthOf } from './health.ts'
+import { absolutePath } from './input_paths.ts'
 import { runtimeProblems } from './runtimes.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
@@ -50,7 +51,7 @@ export interface StackDraft {
  */
 export async function loadStack(file: string, options: StackOptions = {}): Promise<Stack> {
   const { stack, problems } = await draftStack(await openStackFile(file, options), options)
-  throwProblems(problems, `${file} is no valid stack`)
+  throwProblems(problems, `${file} is not a valid stack`)
   return stack
 }
 
@@ -183,7 +184,7 @@ function hostOf(name: string, host: GivenHost, content: StackContent, directory:
     address,
     port: host.port ?? ssh?.port,
     user,
-    identity: identity === undefined ? undefined : placeOf(identity, directory),
+    identity: identity === undefined ? undefined : absolutePath(identity, directory),
     jump: host.jump ?? ssh?.jump,
     sudo: host.sudo ?? (prefix !== undefined || user === 'root' ? false : (ssh?.sudo ?? true)),
     layers: Object.keys(layers).filter((layer) => host.layers.includes(layer)),

@@ -2,7 +2,7 @@
 import type { WrittenNumber } from '../../node/json_text.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 import { type KeyPath, setAt } from '../../node/path.ts'
-import type { Search } from './elsewhere.ts'
+import type { Search } from './external_values.ts'
 
 /**
  * Returns the numbers of a value, each with its spelling in the file.

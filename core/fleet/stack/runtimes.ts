@@ -3,7 +3,8 @@ import { accessSync, constants, statSync } from 'node:fs'
 import type { ConvergeError } from '../../model/errors.ts'
 import { formatPath } from '../../node/path.ts'
 import { type Architecture, architectures, incompatibilityOf } from '../program_format.ts'
-import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { problemAt, type Search, unreadable } from './external_values.ts'
+import { absolutePath } from './input_paths.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
 
@@ -14,7 +15,7 @@ export function runtimeProblems({ runtime = {} }: StackContent, search: Search):
     const program = runtime[name]
     if (program === undefined) continue
     const problem = programProblem(program, name, search)
-    if (problem === null) found[name] = placeOf(program, search.directory)
+    if (problem === null) found[name] = absolutePath(program, search.directory)
     else search.problems.push(problem)
   }
   return found
@@ -22,13 +23,13 @@ export function runtimeProblems({ runtime = {} }: StackContent, search: Search):
 
 function programProblem(program: string, name: Architecture, where: Search): ConvergeError | null {
   const path = ['runtime', name]
-  const place = placeOf(program, where.directory)
+  const place = absolutePath(program, where.directory)
   const refuse = (why: string, hint: string) =>
     problemAt(`${formatPath(path)}: ${program} ${why}`, where.locate(path), hint)
   try {
     accessSync(place, constants.R_OK)
     const stats = statSync(place)
-    if (!stats.isFile()) return refuse('is no file', 'name the program itself, such as bin/node')
+    if (!stats.isFile()) return refuse('is not a file', 'name the program itself, such as bin/node')
     // The upload makes it executable on the host; a file that is not executable here is probably the wrong file.
     if ((stats.mode & 0o111) === 0) return refuse('is not executable', `if it is a Node: chmod +x ${place}`)
     const why = incompatibilityOf(place, name)

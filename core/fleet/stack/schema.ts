@@ -1,7 +1,7 @@
 /** Declares the schema of a stack file. */
 import * as z from 'zod'
 import { type Architecture, architectures } from '../program_format.ts'
-import type { Elsewhere } from './elsewhere.ts'
+import type { ExternalValue } from './external_reference.ts'
 
 /** Builds an object schema. The caller reports unknown keys, with the nearest known name. */
 function keys<T extends z.ZodRawShape>(shape: T, description: string, notes: { readonly open?: boolean } = {}) {
@@ -12,9 +12,9 @@ function keys<T extends z.ZodRawShape>(shape: T, description: string, notes: { r
 const wholeNumber = (value: unknown): unknown => (Number.isSafeInteger(value) ? String(value) : value)
 
 /** Builds a schema for text, or a reference to text; a number becomes its text in the file. */
-function text(pattern: RegExp, what: string): z.ZodType<string, string | Elsewhere> {
+function text(pattern: RegExp, what: string): z.ZodType<string, string | ExternalValue> {
   const plain = z.preprocess(wholeNumber, z.string().regex(pattern, { error: what }))
-  return plain.meta({ verbatim: true }) as unknown as z.ZodType<string, string | Elsewhere>
+  return plain.meta({ verbatim: true }) as unknown as z.ZodType<string, string | ExternalValue>
 }
 
 /** A leading dash is not allowed, because programs read it as an option. */
@@ -151,7 +151,7 @@ const ssl = () =>
 
 const scalar = () => z.union([z.string(), z.number(), z.boolean(), z.null()], { error: 'a text' })
 const variable = () =>
-  scalar() as z.ZodType<string | number | boolean | null, string | number | boolean | null | Elsewhere>
+  scalar() as z.ZodType<string | number | boolean | null, string | number | boolean | null | ExternalValue>
 
 const app = () =>
   z
@@ -201,6 +201,14 @@ const health = () =>
           "Command that must succeed, for /bin/sh, on the operator's computer, in the directory of the stack file. Its environment has CONVERGE_HEALTH_URL, CONVERGE_HEALTH_HOST and CONVERGE_HEALTH_TOKEN.",
         ),
       deadline_seconds: count(1).optional().describe('How long each is tried again, in seconds; default: 60.'),
+      successes: z
+        .int()
+        .min(1)
+        .max(1000)
+        .optional()
+        .describe(
+          'How often in a row each URL must answer as expected, and a command that failed must succeed; default: 4 for each host, from 10 to 100.',
+        ),
     },
     'The health check of the site between the batches of a rollout.',
   )

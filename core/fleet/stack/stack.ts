@@ -1,7 +1,8 @@
 /** Declares the types of a validated stack, with its defaults. */
 import type { SourceLocation } from '../../model/errors.ts'
-import type { Document, NodeWarning } from '../../node/layers.ts'
+import type { NodeWarning } from '../../node/layer.ts'
 import type { JsonObject } from '../../node/merge.ts'
+import type { Document } from '../../node/parse_layer.ts'
 import type { KeyPath } from '../../node/path.ts'
 import type { HealthPage } from '../health/health_page.ts'
 import type { Architecture } from '../program_format.ts'
@@ -68,6 +69,7 @@ export interface StackHealth {
   /** Environment variables of the command: the page and its Host. */
   readonly environment: Readonly<Record<string, string>>
   readonly deadlineSeconds: number
+  readonly successes: number
 }
 
 export interface Stack {

@@ -131,9 +131,21 @@ export const systemFailures: readonly Pattern[] = [
     }),
   },
   {
+    // After a kill -9 of the master process its workers keep the port, and serve visitors.
+    name: 'address of nginx in use',
+    pattern: /bind\(\) to (\S+) failed \(98/,
+    explain(address = '') {
+      const port = /\d+$/.exec(address)?.[0]
+      const list = port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`
+      return {
+        reason: `another program, or a worker of an nginx whose master process was killed, listens at ${address}`,
+        hint: `find it: ${list}; end such workers with kill -QUIT PID, stop any other program, or set another port in the attributes`,
+      }
+    },
+  },
+  {
     name: 'address in use',
-    pattern:
-      /bind\(\) to (\S+) failed \(98|Address already in use.{0,1000}?:(\d+)|EADDRINUSE.{0,1000}?:(\d+)|Address already in use|EADDRINUSE/,
+    pattern: /Address already in use.{0,1000}?:(\d+)|EADDRINUSE.{0,1000}?:(\d+)|Address already in use|EADDRINUSE/,
     explain(...found) {
       const address = found.find(Boolean)
       const port = /\d+$/.exec(address ?? '')?.[0]

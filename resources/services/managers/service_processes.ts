@@ -41,6 +41,18 @@ export function isShuttingDown(host: HostReader, pid: number): boolean {
   return (nullIfUnreadable(() => host.readText(`/proc/${pid}/cmdline`)) ?? '').includes('shutting down')
 }
 
+/** Returns the workers of nginx without a master process: after SIGKILL of that they keep its port, and serve. */
+export function orphanedWorkers(host: HostReader): number[] {
+  const pids = host.list('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []))
+  const titleOf = (pid: number) => nullIfUnreadable(() => host.readText(`/proc/${pid}/cmdline`)) ?? ''
+  return pids.filter((pid) => {
+    if (!titleOf(pid).startsWith('nginx: worker process')) return false
+    const stat = nullIfUnreadable(() => host.readText(`/proc/${pid}/stat`)) ?? ''
+    const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]
+    return !titleOf(Number(parent)).startsWith('nginx: master process')
+  })
+}
+
 /**
  * Identifies a process by its number and its start; null if there is none. Its name may contain blanks and parentheses.
  */

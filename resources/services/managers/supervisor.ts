@@ -1,10 +1,12 @@
 /** Controls services that supervisord runs. */
 import type { Host, HostReader } from '../../../core/host/types.ts'
 import { milliseconds } from '../../../core/model/units.ts'
-import type { ConfigChanges, ProcessInfo } from '../../supervisor/answers.ts'
+import type { ConfigChanges, ProcessInfo, ProcessOutput } from '../../supervisor/answers.ts'
 import { errorCode, isSupervisorDown, Supervisor, type SupervisorReader } from '../../supervisor/client.ts'
+import { LogPosition } from './log_position.ts'
 import {
   absent,
+  type LogMark,
   lastLines,
   lastLinesOfFile,
   type ServiceManager,
@@ -43,12 +45,12 @@ export function toServiceStatus(process: ProcessInfo | undefined): ServiceStatus
 export class SupervisorServiceReader implements ServiceReader {
   constructor(
     private readonly reading: HostReader,
-    private readonly asked: SupervisorReader,
+    private readonly rpc: SupervisorReader,
   ) {}
 
   async status(name: string): Promise<ServiceStatus> {
     try {
-      return toServiceStatus(findProcess(await this.asked.getAllProcessInfo(), name))
+      return toServiceStatus(findProcess(await this.rpc.getAllProcessInfo(), name))
     } catch (error) {
       // Without supervisord no service runs; an attempt to start one reports the missing supervisord.
       if (isSupervisorDown(error)) return absent
@@ -57,28 +59,34 @@ export class SupervisorServiceReader implements ServiceReader {
   }
 
   async freshStatus(name: string): Promise<ServiceStatus> {
-    return toServiceStatus(findProcess(await this.asked.fetchAllProcessInfo(), name))
+    return toServiceStatus(findProcess(await this.rpc.fetchAllProcessInfo(), name))
   }
 
   async isOutdated(name: string): Promise<boolean> {
-    return (await this.asked.changedGroups()).includes(name)
+    return (await this.rpc.changedGroups()).includes(name)
   }
 
   async log(name: string, lines: number): Promise<string> {
-    const process = findProcess(await this.asked.fetchAllProcessInfo(), name)
-    if (process === undefined) return ''
-    const parts: string[] = []
-    if (process.stdoutLog !== '')
-      parts.push(
-        lastLinesOfFile(this.reading, process.stdoutLog, lines) ||
-          (await this.asked.readProcessStdoutLog(name).catch(unreadable)),
-      )
-    if (process.stderrLog !== '')
-      parts.push(
-        lastLinesOfFile(this.reading, process.stderrLog, lines) ||
-          (await this.asked.readProcessStderrLog(name).catch(unreadable)),
-      )
-    return lastLines(parts.filter((part) => part !== '').join('\n'), lines)
+    const logs = logsOf(findProcess(await this.rpc.fetchAllProcessInfo(), name))
+    const read = async ({ output, path }: ProcessLog) =>
+      lastLinesOfFile(this.reading, path, lines) || (await this.rpc.readProcessLog(output, name).catch(unreadable))
+    return joinLogs(await Promise.all(logs.map(read)), lines)
+  }
+
+  async markLog(name: string): Promise<LogMark> {
+    const process = findProcess(await this.rpc.fetchAllProcessInfo(), name)
+    // supervisord does not know a new program before its start: its log begins with that.
+    if (process === undefined) return { linesSince: (lines) => this.log(name, lines) }
+    const marks = await Promise.all(logsOf(process).map((log) => this.markOutput(name, log)))
+    return { linesSince: async (lines) => joinLogs(await Promise.all(marks.map((textSince) => textSince())), lines) }
+  }
+
+  /** Returns a function that returns the text written since. */
+  private async markOutput(name: string, { output, path }: ProcessLog): Promise<() => Promise<string>> {
+    const position = new LogPosition(this.reading, path)
+    // Without access to the file, supervisord reads it.
+    const length = position.length || (await this.rpc.processLogLength(output, name).catch(noLength))
+    return async () => position.text() || (await this.rpc.readProcessLog(output, name, length).catch(unreadable))
   }
 }
 
@@ -129,6 +137,23 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
   }
 }
 
+interface ProcessLog {
+  readonly output: ProcessOutput
+  readonly path: string
+}
+
+function logsOf(process: ProcessInfo | undefined): readonly ProcessLog[] {
+  const logs: readonly ProcessLog[] = [
+    { output: 'Stdout', path: process?.stdoutLog ?? '' },
+    { output: 'Stderr', path: process?.stderrLog ?? '' },
+  ]
+  return logs.filter(({ path }) => path !== '')
+}
+
+function joinLogs(texts: readonly string[], lines: number): string {
+  return lastLines(texts.filter((text) => text !== '').join('\n'), lines)
+}
+
 function findProcess(processes: readonly ProcessInfo[], name: string): ProcessInfo | undefined {
   return processes.find((process) => process.name === name && process.group === name)
 }
@@ -140,4 +165,10 @@ function findProcess(processes: readonly ProcessInfo[], name: string): ProcessIn
 function unreadable(error: unknown): string {
   if (errorCode(error) === undefined) throw error
   return ''
+}
+
+/** The same for the length of a log. */
+function noLength(error: unknown): number {
+  if (errorCode(error) === undefined) throw error
+  return 0
 }

@@ -2,7 +2,15 @@
 import type { CommandOptions, Host, HostReader } from '../../../core/host/types.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
 import { type Duration, milliseconds, minutes } from '../../../core/model/units.ts'
-import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+import { unitName } from './masked_unit.ts'
+import {
+  absent,
+  type LogMark,
+  lastLines,
+  type ServiceManager,
+  type ServiceReader,
+  type ServiceStatus,
+} from './types.ts'
 import { declaredProcess, differsFromDeclared } from './unit_process.ts'
 
 /** Decides whether systemd runs, as sd_booted(3) does. */
@@ -49,13 +57,30 @@ export class SystemdReader implements ServiceReader {
     return pid !== 0 && declared !== null && differsFromDeclared(this.reading, pid, declared)
   }
 
-  async log(name: string, lines: number): Promise<string> {
-    // The last lines of the service may still be on their way to the journal.
-    if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
+  log(name: string, lines: number): Promise<string> {
+    return this.journal(name, lines, [])
+  }
+
+  async markLog(name: string): Promise<LogMark> {
+    await this.syncJournal()
+    const command = ['journalctl', '--lines', '1', '--show-cursor', '--no-pager', '--output', 'cat', '--quiet']
+    const { stdout } = await this.reading.query(command, { accept: 'any' })
+    const cursor = /^-- cursor: (\S+)\s*$/.exec(lastLines(stdout, 1))?.[1]
+    return { linesSince: (lines) => this.journal(name, lines, cursor === undefined ? [] : ['--after-cursor', cursor]) }
+  }
+
+  private async journal(name: string, lines: number, range: readonly string[]): Promise<string> {
+    await this.syncJournal()
     // Not with --unit: that misses lines of a process that ends before the journal has read which unit it belongs to.
     const matches = [`_SYSTEMD_UNIT=${unitName(name)}`, '+', `UNIT=${unitName(name)}`]
-    const command = ['journalctl', ...matches, '--lines', `${lines}`, '--no-pager', '--output', 'cat']
+    const format = ['--lines', `${lines}`, '--no-pager', '--output', 'cat', '--quiet']
+    const command = ['journalctl', ...matches, ...range, ...format]
     return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
+  }
+
+  /** The last lines of a service may still be on their way to the journal. */
+  private async syncJournal(): Promise<void> {
+    if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
   }
 
   private async show(pattern: string): Promise<Map<string, ServiceStatus>> {
@@ -90,8 +115,8 @@ export class Systemd extends SystemdReader implements ServiceManager {
     if (status !== 0) throw commandError(name, stderr)
   }
 
-  async stop(name: string): Promise<void> {
-    await this.host.run(['systemctl', 'stop', unitName(name)], options)
+  async stop(name: string, within: Duration): Promise<void> {
+    await this.host.run(['systemctl', 'stop', unitName(name)], { ...options, timeout: within })
   }
 
   async reload(name: string): Promise<void> {
@@ -127,6 +152,10 @@ export class InitScriptsReader implements ServiceReader {
   log(): Promise<string> {
     return Promise.resolve('')
   }
+
+  markLog(): Promise<LogMark> {
+    return Promise.resolve({ linesSince: () => this.log() })
+  }
 }
 
 export class InitScripts extends InitScriptsReader implements ServiceManager {
@@ -147,8 +176,8 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
       await this.host.sleep(milliseconds(200))
   }
 
-  async stop(name: string): Promise<void> {
-    await this.host.run(['service', name, 'stop'], options)
+  async stop(name: string, within: Duration): Promise<void> {
+    await this.host.run(['service', name, 'stop'], { ...options, timeout: within })
   }
 
   async reload(name: string): Promise<void> {
@@ -159,7 +188,7 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
 function unknownServiceError(name: string): ConvergeError {
   return new ConvergeError(`there is no service ${name} on this host`, {
     code: 'NO_SERVICE',
-    hint: 'declare its package with package() before the service, or correct the name of the service',
+    hint: 'declare its package with packages() before the service, or correct the name of the service',
   })
 }
 
@@ -168,14 +197,8 @@ function commandError(name: string, stderr: string, verb = 'start'): ConvergeErr
   const why = /^Failed to .*?: (.+)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 1)
   return new ConvergeError(`systemd refused to ${verb} it: ${why}`, {
     code: 'SERVICE_DOWN',
-    hint: /is masked/.test(why)
-      ? `run systemctl unmask ${unitName(name)}, or set action to stopped`
-      : `correct what systemctl status ${unitName(name)} shows, then run again`,
+    hint: `correct what systemctl status ${unitName(name)} shows, then run again`,
   })
-}
-
-function unitName(name: string): string {
-  return /\.(service|socket|timer|path|mount|target)$/.test(name) ? name : `${name}.service`
 }
 
 function parsePair(line: string): [string, string] {
@@ -208,6 +231,7 @@ function parseUnitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
     stopping: field('ActiveState') === 'deactivating',
     pid: Number(field('MainPID')) || 0,
     process: field('InvocationID') === '' ? null : `${field('MainPID')} of ${field('InvocationID')}`,
+    masked: field('LoadState') === 'masked',
     detail: field('Result') === 'success' ? '' : field('Result'),
     // Static and generated units can be neither enabled nor disabled.
     enabled: enabledStates[field('UnitFileState')] ?? null,

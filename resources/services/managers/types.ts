@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { HostReader } from '../../../core/host/types.ts'
 import { isRefusal } from '../../../core/model/file_errors.ts'
-import { absolutePath } from '../../../core/model/units.ts'
+import { absolutePath, type Duration } from '../../../core/model/units.ts'
 import { systemSocket } from '../../supervisor/client.ts'
 
 /**
@@ -28,6 +28,8 @@ export interface ServiceStatus {
   readonly process: string | null
   /** The reason for its state, in a few words; may be empty. */
   readonly detail: string
+  /** Whether systemd refuses to start it, because its unit is masked; default false. */
+  readonly masked?: boolean
   /** Whether it starts with the host; null if that cannot be known or set. */
   readonly enabled: boolean | null
 }
@@ -53,6 +55,14 @@ export interface ServiceReader {
   isOutdated(name: string): Promise<boolean>
   /** Returns the end of its log; empty if there is none. */
   log(name: string, lines: number): Promise<string>
+  /** Marks the end of its log. */
+  markLog(name: string): Promise<LogMark>
+}
+
+/** A moment in the log of a service. */
+export interface LogMark {
+  /** Returns the last lines after that moment; empty if there are none. */
+  linesSince(lines: number): Promise<string>
 }
 
 export interface ServiceManager extends ServiceReader {
@@ -60,8 +70,11 @@ export interface ServiceManager extends ServiceReader {
   refresh(): Promise<void>
   /** Requests a start; does not wait until the service is up. */
   start(name: string): Promise<void>
-  /** Requests a stop, which may take a while. */
-  stop(name: string): Promise<void>
+  /**
+   * Requests a stop, which may take a while.
+   * @param within time after which a command that waits for the stop is ended, with COMMAND_TIMEOUT
+   */
+  stop(name: string, within: Duration): Promise<void>
   /**
    * Requests a reload of changed configuration without an interruption of the service.
    * @param signal what supervisor sends, without SIG; other managers use the reload of the unit or script
@@ -77,10 +90,10 @@ export const nameProp = z.string().regex(serviceName, { error: 'letters, digits,
 
 export const providerProp = z.discriminatedUnion('kind', [
   z.strictObject({
-    kind: z.literal('supervisor'),
+    kind: z.literal('supervisor').describe('supervisord runs the service'),
     socket: absolutePath.default(systemSocket).describe("supervisord's unix socket; default /var/run/supervisor.sock"),
   }),
-  z.strictObject({ kind: z.literal('systemd') }),
+  z.strictObject({ kind: z.literal('systemd').describe('systemd runs the service') }),
 ])
 export type Provider = z.output<typeof providerProp>
 
@@ -97,13 +110,25 @@ export function lastLinesOfFile(host: HostReader, path: string, lines: number): 
   return lastLines(readFrom(host, path, -longestLogEnd), lines)
 }
 
-/** Returns the text of a log from a byte on, see `ReadOptions.from`; empty if it is missing or may not be read. */
-export function readFrom(host: HostReader, path: string, from: number): string {
+/**
+ * Returns the text of a log from a byte on, see `ReadOptions.from`; empty if it is missing or may not be read.
+ * @param limit in bytes
+ */
+export function readFrom(host: HostReader, path: string, from: number, limit = longestLogEnd): string {
+  return unlessDenied(() => host.readText(path, { limit, from })) ?? ''
+}
+
+/** Returns the length of a log in bytes; 0 if it is missing or may not be read. */
+export function logLength(host: HostReader, path: string): number {
+  return unlessDenied(() => host.stat(path))?.size ?? 0
+}
+
+function unlessDenied<T>(read: () => T): T | null {
   try {
-    return host.readText(path, { limit: longestLogEnd, from }) ?? ''
+    return read()
   } catch (error) {
-    if (isRefusal(error)) return ''
-    if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    if (isRefusal(error)) return null
+    if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
     throw error
   }
 }

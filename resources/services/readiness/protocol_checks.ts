@@ -18,14 +18,14 @@ const fastcgiHeaderLength = 8
  */
 export async function fastcgiProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
   const question = { socketPath, text: fastcgiRequest, enough: fastcgiHeaderLength, timeout }
-  const answer = await nullIfForbidden(() => host.ask(question))
+  const answer = await nullIfForbidden(() => host.querySocket(question))
   if (answer === null || answer.startsWith(fastcgiAnswer)) return null
   return `the process at ${socketPath} is not a FastCGI server`
 }
 
 /** Returns what is wrong with HAProxy, by its runtime socket; null if nothing. */
 export async function haproxyProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
-  const answer = await nullIfForbidden(() => host.ask({ socketPath, text: 'show info\n', timeout }))
+  const answer = await nullIfForbidden(() => host.querySocket({ socketPath, text: 'show info\n', timeout }))
   if (answer === null || /^Name: HAProxy$/m.test(answer)) return null
   return `the process at ${socketPath} is not HAProxy`
 }

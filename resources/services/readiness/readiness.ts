@@ -91,7 +91,7 @@ async function greetingProblem(
 ): Promise<string | null> {
   const { endpoint, tls } = zeoAddress(host, ready)
   if (tls) return connectionProblem(host, endpoint)
-  const text = await host.ask({ ...endpoint, text: '', enough: bannerLength, timeout })
+  const text = await host.querySocket({ ...endpoint, text: '', enough: bannerLength, timeout })
   return zeoBanner.test(text) ? null : `what listens at ${endpointName(endpoint)} is no ZEO server`
 }
 

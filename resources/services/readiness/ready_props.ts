@@ -1,6 +1,6 @@
 /** Defines the properties that tell how to check that a service is ready, one form for each kind of service. */
 import * as z from 'zod'
-import { absolutePath, type Duration, duration, seconds } from '../../../core/model/units.ts'
+import { absolutePath, type Duration, duration, seconds, systemText } from '../../../core/model/units.ts'
 
 const httpPath = z.string().regex(/^\/[!-~]*$/, { error: "a path that begins with '/', escaped as in a URL" })
 const httpStatus = z.int().min(100).max(599)
@@ -76,12 +76,12 @@ const varnish = z.strictObject({
 
 const command = z.strictObject({
   kind: z.literal('command').describe('A command succeeds'),
-  command: z.array(z.string().min(1)).min(1).describe('Program and arguments; it must not change anything'),
+  command: z.array(systemText.min(1)).min(1).describe('Program and arguments; it must not change anything'),
   title: z.string().min(1).optional().describe('Name of the check in messages; default: the command'),
   cwd: absolutePath.optional().describe('Directory it runs in'),
   user: z.string().min(1).optional().describe('Account it runs as'),
   group: z.string().min(1).optional().describe('Group it runs as'),
-  environment: z.record(z.string(), z.string()).default({}).describe('Its variables'),
+  environment: z.record(systemText, systemText).default({}).describe('Its variables'),
   hint: z.string().min(1).optional().describe('Hint for a failed check'),
 })
 

@@ -38,7 +38,7 @@ export function loadedFiles(host: HostReader, { current, paths }: Loads): Loaded
   const declared = posix.resolve(posix.dirname(current), target)
   const scan = new Scan(host, realPath(host, declared), [declared, current])
   try {
-    return paths.every((path) => scan.add(path, true)) ? scan.found : null
+    return paths.every((path) => scan.add(path, true)) ? scan.files : null
   } catch (error) {
     const code = error instanceof ConvergeError ? error.code : (error as NodeJS.ErrnoException).code
     if (unreadable.includes(code ?? '')) return null
@@ -47,13 +47,13 @@ export function loadedFiles(host: HostReader, { current, paths }: Loads): Loaded
 }
 
 /** Returns the paths whose content differs, and the paths that only one side has. */
-export function changedPaths(one: LoadedFiles, other: LoadedFiles): string[] {
-  const paths = new Set([...Object.keys(one), ...Object.keys(other)])
-  return [...paths].filter((path) => one[path] !== other[path]).sort()
+export function changedPaths(before: LoadedFiles, after: LoadedFiles): string[] {
+  const paths = new Set([...Object.keys(before), ...Object.keys(after)])
+  return [...paths].filter((path) => before[path] !== after[path]).sort()
 }
 
 class Scan {
-  readonly found: Record<string, string> = {}
+  readonly files: Record<string, string> = {}
   private bytes = 0
 
   constructor(
@@ -69,14 +69,14 @@ class Scan {
    */
   add(path: string, isRequired = false): boolean {
     const name = posix.normalize(path).replace(/\/$/, '')
-    if (name in this.found || name === '.' || name.startsWith('..')) return true
+    if (name in this.files || name === '.' || name.startsWith('..')) return true
     const link = this.linkOn(name)
     if (link !== null) return this.addLink(link)
     const stat = this.host.lstat(`${this.release}/${name}`)
     if (stat === null) return !isRequired
-    if (Object.keys(this.found).length >= mostFiles) return false
+    if (Object.keys(this.files).length >= mostFiles) return false
     if (stat.kind === 'directory') {
-      this.found[name] = 'directory'
+      this.files[name] = 'directory'
       const names = this.host.list(`${this.release}/${name}`).filter((one) => !/^__pycache__$|\.py[co]$/.test(one))
       return names.every((one) => this.add(`${name}/${one}`))
     }
@@ -95,8 +95,8 @@ class Scan {
 
   private addLink(name: string): boolean {
     const target = this.host.readLink(`${this.release}/${name}`) ?? ''
-    if (name in this.found) return true
-    this.found[name] = `link to ${this.withoutRelease(target)}`
+    if (name in this.files) return true
+    this.files[name] = `link to ${this.withoutRelease(target)}`
     const whole = posix.resolve(posix.dirname(`${this.release}/${name}`), target)
     return whole.startsWith(`${this.release}/`) ? this.add(whole.slice(this.release.length + 1)) : true
   }
@@ -107,13 +107,13 @@ class Scan {
     const content = this.host.readBytes(`${this.release}/${name}`)
     if (content === null) return false
     const text = this.withoutRelease(content.toString('latin1'))
-    this.found[name] = digestOf(withSortedPaths(name, text)).slice(0, 16)
+    this.files[name] = digestOf(withSortedPaths(name, text)).slice(0, 16)
     const paths = namesInText(text)
     return paths?.every((path) => this.add(path)) ?? false
   }
 
   private withoutRelease(text: string): string {
-    return [this.release, ...this.alsoNamed].reduce((all, name) => all.replaceAll(name, '@'), text)
+    return [this.release, ...this.alsoNamed].reduce((masked, name) => masked.replaceAll(name, '@'), text)
   }
 }
 

@@ -15,9 +15,9 @@ export const maxUnavailableProp = z.union(
  * @param wanted a count, or a share such as `'25%'`, which is rounded down
  * @returns at least 1; never all of several, since the others must answer meanwhile
  */
-export function countUnavailable(wanted: number | string, all: number): number {
-  const count = typeof wanted === 'number' ? wanted : Math.floor((all * Number.parseInt(wanted, 10)) / 100)
-  return Math.max(1, Math.min(count, all - 1))
+export function countUnavailable(wanted: number | string, total: number): number {
+  const count = typeof wanted === 'number' ? wanted : Math.floor((total * Number.parseInt(wanted, 10)) / 100)
+  return Math.max(1, Math.min(count, total - 1))
 }
 
 /** Runs the work for each item, in order, `limit` items at a time; the work must not throw. */

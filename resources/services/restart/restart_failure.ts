@@ -11,9 +11,9 @@ interface Ended<S> {
   readonly done: ReadonlySet<string>
   readonly failures: ReadonlyMap<string, unknown>
   /** Decides whether a service was up before. */
-  readonly wasUp: (one: S) => boolean
+  readonly wasUp: (service: S) => boolean
   /** Returns the balancers at which a service is still drained. */
-  readonly drained: (one: S) => readonly string[]
+  readonly drained: (service: S) => readonly string[]
 }
 
 export function restartError<S extends Named>(
@@ -27,12 +27,12 @@ export function restartError<S extends Named>(
   const parts = [
     ['restarted before it', names(due).filter((name) => done.has(name))],
     ['left on the old process', names(rest.filter(wasUp))],
-    ['not started', names(rest.filter((one) => !wasUp(one)))],
+    ['not started', names(rest.filter((service) => !wasUp(service)))],
   ] as const
   const failed = others.map(([name, other]) => `; ${name} as well: ${asConvergeError(other).message}`)
   const outcome = parts.filter(([, some]) => some.length > 0).map(([word, some]) => `; ${word}: ${some.join(', ')}`)
   const { code, hint, output, message } = error
-  const out = due.flatMap((one) => (one.name === first ? drained(one) : []))
+  const out = due.flatMap((service) => (service.name === first ? drained(service) : []))
   const till = out.length > 0 ? `, which stays drained at ${out.join(' and ')} until then` : ''
   const again = `correct the cause, then run again: it continues with ${first}${till}`
   return new ConvergeError(`${message}${failed.join('')}${outcome.join('')}`, {

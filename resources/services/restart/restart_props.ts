@@ -49,6 +49,12 @@ export const restartProps = z
       .describe(
         'Hosts that may restart the same services at the same time: without `balancers`, a warning names them; default: none',
       ),
+    absent: z
+      .array(serverProp)
+      .default([])
+      .describe(
+        'Servers of `balancers` on hosts that the rollout cannot reach: while one is down, only the last server that is up waits for it; default: none',
+      ),
     maxUnavailable: maxUnavailableProp
       .default(1)
       .describe(

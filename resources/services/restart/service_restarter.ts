@@ -1,14 +1,17 @@
 /** Restarts one service: stops it, waits until its port is free, starts it, and waits until it is ready. */
-import type { Host, HostReader } from '../../../core/host/types.ts'
+import type { Host } from '../../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../../core/model/errors.ts'
+import { knownFailure } from '../../../core/model/known_failures.ts'
 import type { Context } from '../../../core/model/resource.ts'
-import type { Duration } from '../../../core/model/units.ts'
+import { type Duration, milliseconds } from '../../../core/model/units.ts'
 import { Deadline } from '../deadline.ts'
-import { lastLinesOfFile, type ServiceManager, type ServiceStatus } from '../managers/types.ts'
+import { orphanedWorkers } from '../managers/service_processes.ts'
+import { lastLines, type ServiceManager, type ServiceStatus } from '../managers/types.ts'
 import { ExitCounter } from '../readiness/exit_counter.ts'
-import { type FatalLine, findFatalLine, LogPosition } from '../readiness/fatal_log_lines.ts'
+import { type FatalLine, findFatalLine } from '../readiness/fatal_log_lines.ts'
 import { checkName, checkTimeout, hasCheck, pageProblem, readinessProblem, takenPort } from '../readiness/readiness.ts'
 import { defaultUptime, type Readiness } from '../readiness/ready_props.ts'
+import { ServiceLog } from './service_log.ts'
 
 export interface RestartableService {
   readonly name: string
@@ -19,7 +22,6 @@ export interface RestartableService {
 }
 
 const requestLimitMs = 10_000
-const logLines = 20
 
 export class ServiceRestarter {
   constructor(
@@ -44,27 +46,33 @@ export class ServiceRestarter {
    */
   async startRestart(service: RestartableService): Promise<() => Promise<void>> {
     const failed = 'did not come up'
-    const watch: UpWait = { action: 'its start', isNewProcess: true, log: new LogPosition(this.host, service.log) }
+    const log = new ServiceLog(this.host, this.manager, service)
+    const watch: UpWait = { action: 'its start', isNewProcess: true, log }
     const watched = !hasCheck(service.ready)
-    await this.withFailureLog(service, failed, async (deadline) => {
+    await this.withFailureLog(service, failed, log, async (deadline) => {
       await this.stopWithin(service.name, deadline)
       await this.waitForFreePort(service, deadline)
+      await log.mark('start')
       await this.manager.start(service.name)
       await this.waitUntilUp(service, deadline, { ...watch, checksReadiness: !watched })
     })
     const since = new Deadline(this.host, this.limit)
     return () =>
-      watched ? this.withFailureLog(service, failed, () => this.waitUntilUp(service, since, watch)) : Promise.resolve()
+      watched
+        ? this.withFailureLog(service, failed, log, () => this.waitUntilUp(service, since, watch))
+        : Promise.resolve()
   }
 
   /**
    * Reloads the changed configuration of a running service; afterwards it is still running, and ready.
-   * @param how reloads it
+   * @param sendReload reloads it
    * @throws SERVICE_DOWN with the end of the log
    */
-  reload(service: RestartableService, how: () => Promise<void>): Promise<void> {
-    return this.withFailureLog(service, 'was not reloaded', async (deadline) => {
-      await how()
+  reload(service: RestartableService, sendReload: () => Promise<void>): Promise<void> {
+    const log = new ServiceLog(this.host, this.manager, service)
+    return this.withFailureLog(service, 'was not reloaded', log, async (deadline) => {
+      await log.mark('reload')
+      await sendReload()
       // A service that the reload ends needs a moment to get there.
       await deadline.pause()
       await this.waitUntilUp(service, deadline, { action: 'its reload', isNewProcess: false })
@@ -76,7 +84,8 @@ export class ServiceRestarter {
    * @throws SERVICE_DOWN with the end of the log
    */
   waitUntilReady(service: RestartableService): Promise<void> {
-    return this.withFailureLog(service, 'is not ready', (deadline) =>
+    const log = new ServiceLog(this.host, this.manager, service)
+    return this.withFailureLog(service, 'is not ready', log, (deadline) =>
       this.waitUntilUp(service, deadline, { action: 'its start', isNewProcess: false }),
     )
   }
@@ -84,13 +93,14 @@ export class ServiceRestarter {
   private async withFailureLog(
     service: RestartableService,
     failed: string,
+    log: ServiceLog,
     work: (deadline: Deadline) => Promise<void>,
   ): Promise<void> {
     try {
       await work(new Deadline(this.host, this.limit))
     } catch (error) {
       const known = asConvergeError(error)
-      throw known.code === 'INTERNAL' ? error : await this.errorWithLog(service, known, failed)
+      throw known.code === 'INTERNAL' ? error : await errorWithLog(service, known, failed, log)
     }
     await this.warm(service.ready)
   }
@@ -103,12 +113,21 @@ export class ServiceRestarter {
   private async stopWithin(name: string, deadline: Deadline): Promise<void> {
     let status = await this.manager.freshStatus(name)
     if (!isDown(status) && !status.stopping) {
-      await this.manager.stop(name)
+      await this.requestStop(name, deadline)
       status = await this.manager.freshStatus(name)
     }
     while (!isDown(status) || status.stopping) {
       if (!(await deadline.pause())) throw new ConvergeError(`${name} did not stop within ${deadline.limit}`, down)
       status = await this.manager.freshStatus(name)
+    }
+  }
+
+  /** Requests a stop; a script that still waits for the process at the end of the time limit is ended. */
+  private async requestStop(name: string, deadline: Deadline): Promise<void> {
+    try {
+      await this.manager.stop(name, milliseconds(Math.max(deadline.left, 1)))
+    } catch (error) {
+      if (asConvergeError(error).code !== 'COMMAND_TIMEOUT') throw error
     }
   }
 
@@ -119,11 +138,16 @@ export class ServiceRestarter {
     if (port === null) return
     this.context.progress(`waiting until port ${port} is free for ${name}`)
     while ((await taken()) !== null)
-      if (!(await deadline.pause()))
+      if (!(await deadline.pause())) {
+        const workers = name.includes('nginx') ? orphanedWorkers(this.host) : []
         throw new ConvergeError(`port ${port} was still taken by another process after ${deadline.limit}`, {
           ...down,
-          hint: `find the process with ss -ltnp 'sport = :${port}' and end it, then run again`,
+          hint:
+            workers.length > 0
+              ? `end the workers of the nginx whose master process was killed: kill -QUIT ${workers.join(' ')}; then run again`
+              : `find the process with ss -ltnp 'sport = :${port}' and end it, then run again`,
         })
+      }
   }
 
   private async waitUntilUp(service: RestartableService, deadline: Deadline, watch: UpWait): Promise<void> {
@@ -179,7 +203,7 @@ export class ServiceRestarter {
    * @throws SERVICE_DOWN with that line
    */
   private throwOnFatalLine({ fatal = [] }: RestartableService, { log }: UpWait, problem: string): void {
-    const found = log === undefined ? null : findFatalLine(log.since(), fatal)
+    const found = log === undefined ? null : findFatalLine(log.ownLines(), fatal)
     if (found !== null) throw new ConvergeError(`${found.text} (${problem})`, { ...down, hint: found.hint })
   }
 
@@ -195,17 +219,25 @@ export class ServiceRestarter {
         this.context.warn(`warming ${path} at port ${ready.port} failed: ${problem} (correct the path, or remove it)`)
     }
   }
-
-  private async errorWithLog(service: RestartableService, error: ConvergeError, what: string): Promise<ConvergeError> {
-    const output = await readLogEnd(this.host, this.manager, service)
-    return new ConvergeError(`${service.name} ${what}: ${error.message}`, {
-      ...down,
-      hint: error.hint,
-      output: output === '' ? error.output : output,
-      cause: error,
-    })
-  }
 }
+
+async function errorWithLog(
+  service: RestartableService,
+  error: ConvergeError,
+  failed: string,
+  log: ServiceLog,
+): Promise<ConvergeError> {
+  const output = await log.end()
+  return new ConvergeError(`${service.name} ${failed}: ${error.message}`, {
+    ...down,
+    hint: error.hint ?? knownFailure({ output: lastLines(output, causeLines) })?.hint,
+    output: output === '' ? error.output : output,
+    cause: error,
+  })
+}
+
+/** Lines at the end of a log that may name the cause of a failure. */
+const causeLines = 10
 
 const down = { code: 'SERVICE_DOWN' }
 
@@ -225,7 +257,7 @@ interface UpWait {
   readonly isNewProcess: boolean
   /** Default: true; false leaves out the check whether it is ready. */
   readonly checksReadiness?: boolean
-  readonly log?: LogPosition
+  readonly log?: ServiceLog
 }
 
 /** Returns milliseconds. supervisord counts in whole seconds, so its value may be one too high. */
@@ -240,20 +272,4 @@ function isDown({ state }: ServiceStatus): boolean {
 
 function detailSuffix({ detail }: ServiceStatus): string {
   return detail === '' ? '' : ` (${detail})`
-}
-
-/** Returns the end of a service's log: of the given file, or else of the log that its manager keeps. */
-async function readLogEnd(
-  host: HostReader,
-  manager: ServiceManager,
-  { name, log }: RestartableService,
-): Promise<string> {
-  const own = log === undefined ? '' : lastLinesOfFile(host, log, logLines)
-  if (own !== '') return own
-  try {
-    return await manager.log(name, logLines)
-  } catch (error) {
-    // The failure of the service matters more than the failure to read its log.
-    return `(no log: ${asConvergeError(error).message})`
-  }
 }

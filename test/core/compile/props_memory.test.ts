@@ -6,7 +6,7 @@ import { compile } from '../../../core/compile/compile.ts'
 import { PropsMemory } from '../../../core/compile/props_memory.ts'
 import { type Recipe, role } from '../../../core/compile/role.ts'
 import { asConvergeError, InvalidInput } from '../../../core/model/errors.ts'
-import { derived, isReference, reference } from '../../../core/model/reference.ts'
+import { derived, isReference, partsOf, reference } from '../../../core/model/reference.ts'
 import { defineResource } from '../../../core/model/resource.ts'
 import { duration, seconds } from '../../../core/model/units.ts'
 
@@ -58,7 +58,7 @@ const thingOf = (things: readonly Given[]) =>
 /** Returns the plan or its problems, with references replaced by their values. */
 function outcome(things: readonly Given[], memory?: PropsMemory): unknown {
   const shown = (value: unknown): unknown =>
-    isReference(value) ? value.transform?.('digest' as never) : JSON.parse(JSON.stringify(value ?? null))
+    isReference(value) ? partsOf(value).transform?.('digest' as never) : JSON.parse(JSON.stringify(value ?? null))
   try {
     const { resources } = compile([thingOf(things)], ['deploy'], {}, memory === undefined ? {} : { memory })
     return resources.map(({ name, props }) => [
@@ -73,7 +73,7 @@ function outcome(things: readonly Given[], memory?: PropsMemory): unknown {
   }
 }
 
-t.test('the same plans and problems as without the hosts before', async (t) => {
+t.test('gives the same plans and problems as without earlier hosts', async (t) => {
   fc.assert(
     fc.property(fc.array(host, { minLength: 1, maxLength: 5 }), (hosts) => {
       const memory = new PropsMemory()
@@ -82,7 +82,7 @@ t.test('the same plans and problems as without the hosts before', async (t) => {
   )
 })
 
-t.test('an object that a recipe changes later', async (t) => {
+t.test('notices an object that a recipe changes later', async (t) => {
   const memory = new PropsMemory()
   const list: unknown[] = ['a']
   outcome([{ list }], memory)

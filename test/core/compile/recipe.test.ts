@@ -30,7 +30,7 @@ function problems(...events: ((r: R) => void)[]): ConvergeError[] {
   return []
 }
 
-t.test('source order is run order, role by role', (t) => {
+t.test('runs resources in source order, role by role', (t) => {
   const plan = compile(
     [
       role<unknown>('server', {
@@ -62,7 +62,7 @@ t.test('source order is run order, role by role', (t) => {
   t.end()
 })
 
-t.test('a role given twice counts once', (t) => {
+t.test('runs a duplicate role once', (t) => {
   const one = role<unknown>('one', {
     deploy: (r) => {
       thing(r, { name: 'a' })
@@ -72,7 +72,7 @@ t.test('a role given twice counts once', (t) => {
   t.end()
 })
 
-t.test('two declarations of the same become one; a different one is refused with both places', (t) => {
+t.test('joins equal declarations, and refuses different ones with both places', (t) => {
   const declare =
     (value: string, options = {}) =>
     (r: R) => {
@@ -89,7 +89,7 @@ t.test('two declarations of the same become one; a different one is refused with
   t.end()
 })
 
-t.test('the same with references', (t) => {
+t.test('joins equal declarations with references', (t) => {
   const both = (suffix: string) => (r: R) => {
     const a = thing(r, { name: 'a' })
     file(r, { path: '/srv/b', content: derived(a.value, (value) => `${value}${suffix}`) })
@@ -99,7 +99,7 @@ t.test('the same with references', (t) => {
   t.end()
 })
 
-t.test('the recipe line is that of the declaration', (t) => {
+t.test('a resource has the line of its declaration', (t) => {
   const plan = planOf((r) => {
     thing(r, { name: 'a' })
   })
@@ -107,7 +107,7 @@ t.test('the recipe line is that of the declaration', (t) => {
   t.end()
 })
 
-t.test('all problems at once, each with its place', (t) => {
+t.test('reports all problems at once, each with its place', (t) => {
   const found = problems((r) => {
     file(r, { path: 'relative', content: '' })
     file(r, { path: '/a', content: 7 as never })
@@ -123,7 +123,7 @@ t.test('all problems at once, each with its place', (t) => {
   t.end()
 })
 
-t.test('references: what surrounds them is checked now, they themselves later', (t) => {
+t.test('checks the values around references now, and references later', (t) => {
   t.strictSame(
     problems((r) => {
       const a = thing(r, { name: 'a' })
@@ -145,7 +145,7 @@ t.test('references: what surrounds them is checked now, they themselves later', 
   t.end()
 })
 
-t.test('the key of a resource with references names them', (t) => {
+t.test('the key of a resource names its references', (t) => {
   const plan = planOf((r) => {
     const a = thing(r, { name: 'a' })
     file(r, { path: under(a.path, 'x'), content: '' })
@@ -155,7 +155,7 @@ t.test('the key of a resource with references names them', (t) => {
   t.end()
 })
 
-t.test('what is needed has to be declared before', (t) => {
+t.test('a required resource must be declared before', (t) => {
   const [first] = problems((r) => {
     const other = (() => {
       let handle: ReturnType<typeof thing> | undefined
@@ -184,7 +184,7 @@ t.test('what is needed has to be declared before', (t) => {
   t.end()
 })
 
-t.test('events', (t) => {
+t.test('compiles the requested events, and refuses unknown ones', (t) => {
   const one = role<unknown>('one', {
     deploy: (r) => {
       thing(r, { name: 'a' })
@@ -206,7 +206,7 @@ t.test('events', (t) => {
   t.end()
 })
 
-t.test('include takes in another role, once', (t) => {
+t.test('include adds another role once', (t) => {
   const base = role<unknown>('base', {
     setup: (r) => {
       thing(r, { name: 'base' })
@@ -266,7 +266,7 @@ t.test('a role extends another', (t) => {
   t.end()
 })
 
-t.test('an asynchronous recipe is refused', (t) => {
+t.test('refuses an asynchronous recipe', (t) => {
   const [problem] = problems((async (r: R) => {
     thing(r, { name: 'a' })
   }) as (r: R) => void)
@@ -284,7 +284,7 @@ t.test('an asynchronous recipe is refused', (t) => {
   t.end()
 })
 
-t.test('has, warn and a frozen plan', (t) => {
+t.test('has finds declared resources, warn collects warnings, and the plan is frozen', (t) => {
   const plan = planOf((r) => {
     thing(r, { name: 'a' })
     if (r.has('probe', 'a') && !r.has('probe', 'b')) r.warn('only a')

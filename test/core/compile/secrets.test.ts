@@ -23,7 +23,7 @@ function complaint(secrets: Secrets, deploy: (r: Recipe<unknown>) => void): stri
   return ''
 }
 
-t.test('values are masked before they are quoted or cut', (t) => {
+t.test('masks values before it quotes or cuts them', (t) => {
   const secrets = new Secrets()
   const quoted = `s3"cr'et\\with\nnew line`
   const long = 'long-secret-'.repeat(8)
@@ -40,7 +40,7 @@ t.test('values are masked before they are quoted or cut', (t) => {
   t.end()
 })
 
-t.test('of what is sensitive nothing is shown, whether known as a secret or not', (t) => {
+t.test('displays no value of a sensitive resource, known as a secret or not', (t) => {
   const told = complaint(new Secrets(), (r) => {
     thing(r, { name: 'x', value: { key: 'open' } as unknown as string, sensitive: true })
   })
@@ -49,7 +49,7 @@ t.test('of what is sensitive nothing is shown, whether known as a secret or not'
   t.end()
 })
 
-t.test('whatever a secret is: in JSON and in a command it is masked', (t) => {
+t.test('masks any secret in JSON and in commands', (t) => {
   fc.assert(
     fc.property(fc.string({ minLength: 6, unit: 'binary' }), (secret) => {
       const secrets = new Secrets()

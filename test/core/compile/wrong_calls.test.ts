@@ -59,7 +59,7 @@ const types: readonly Declare<never, never>[] = Object.values(definitions).map(
   ({ implementation, ...description }) => defineResource(description as never, implementation) as never,
 )
 
-t.test('something else in place of the properties', (t) => {
+t.test('refuses another value in place of the properties', (t) => {
   for (const declare of [probe(), ...types] as unknown as (Declare<never, never> & Call)[])
     for (const [what, value] of values) {
       const { type } = declare.definition
@@ -75,7 +75,7 @@ t.test('something else in place of the properties', (t) => {
   t.end()
 })
 
-t.test('a resource as it is declared in other tools: first its name', (t) => {
+t.test('the error for a name as first argument explains the call', (t) => {
   for (const declare of [probe(), ...types] as unknown as (Declare<never, never> & Call)[]) {
     const { type } = declare.definition
     const found = problems((r) => {
@@ -88,7 +88,7 @@ t.test('a resource as it is declared in other tools: first its name', (t) => {
   t.end()
 })
 
-t.test('more arguments than it takes: options in an object of their own', (t) => {
+t.test('refuses more arguments, and names the property for options', (t) => {
   const thing = probe() as unknown as Call
   for (const more of [{ notIf: true }, undefined, null, 'x', []]) {
     const found = problems((r) => {
@@ -102,7 +102,7 @@ t.test('more arguments than it takes: options in an object of their own', (t) =>
   t.end()
 })
 
-t.test('without r', (t) => {
+t.test('refuses a call without r', (t) => {
   const thing = probe() as unknown as Call
   for (const first of [undefined, null, 'a', 7, { name: 'a' }, [], () => 7]) {
     const found = problems(() => {
@@ -114,7 +114,7 @@ t.test('without r', (t) => {
   t.end()
 })
 
-t.test('a missing property, an unknown one, and one of another type are told at once, each at its line', (t) => {
+t.test('reports missing, unknown and wrong properties at once, each at its line', (t) => {
   const thing = probe() as unknown as Call
   const found = problems((r) => {
     thing(r, {})
@@ -135,7 +135,7 @@ t.test('a missing property, an unknown one, and one of another type are told at 
   t.end()
 })
 
-t.test('what a wrong call gives can be used further on: only the call itself is told', (t) => {
+t.test('a wrong call causes one error, also if its result is used later', (t) => {
   const thing = probe() as unknown as (...given: unknown[]) => Record<string, unknown>
   const found = problems((r) => {
     const made = thing(r, 'a')

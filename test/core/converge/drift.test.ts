@@ -162,7 +162,7 @@ function differences(world: World, value: string): string[] {
   ]
 }
 
-t.test('whatever happened, what is loaded is what is declared', async (t) => {
+t.test('after any history, services have loaded what is declared', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.constantFrom('A', 'C'), async (steps, value) => {
       const world = new World()
@@ -183,7 +183,7 @@ t.test('whatever happened, what is loaded is what is declared', async (t) => {
   t.pass(`${runs} sequences`)
 })
 
-t.test('drift that was loaded, put right by a run that is killed anywhere', async (t) => {
+t.test('a run that is killed anywhere repairs loaded drift', async (t) => {
   for (const event of ['setup', 'configure'])
     for (let at = 1; ; at++) {
       const world = new World()
@@ -199,7 +199,7 @@ t.test('drift that was loaded, put right by a run that is killed anywhere', asyn
     }
 })
 
-t.test('a program that was changed, loaded and put back by hand is restarted once', async (t) => {
+t.test('restarts once a program that was changed, loaded and restored by hand', async (t) => {
   for (const how of ['edit', 'truncate', 'delete'] as const) {
     const world = new World()
     await world.converge('configure', 'A')
@@ -216,7 +216,7 @@ t.test('a program that was changed, loaded and put back by hand is restarted onc
   }
 })
 
-t.test('a file that was changed, loaded and put back by hand is reloaded once', async (t) => {
+t.test('reloads once a file that was changed, loaded and restored by hand', async (t) => {
   for (const how of ['edit', 'truncate', 'delete'] as const) {
     const world = new World()
     await world.converge('configure', 'A')
@@ -233,7 +233,7 @@ t.test('a file that was changed, loaded and put back by hand is reloaded once', 
   }
 })
 
-t.test('a program that somebody restarted with the same configuration stays', async (t) => {
+t.test('does not restart a program that somebody restarted with the same configuration', async (t) => {
   const world = new World()
   await world.converge('configure', 'A')
   await world.loadByHand()

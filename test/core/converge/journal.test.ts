@@ -28,6 +28,8 @@ const resource = (outcome: ResourceReport['outcome']): ResourceReport => ({
   texts: { before: '', after: 'not stored' },
 })
 
+const diff = ({ before, after }: { before: string; after: string }) => [`-${before}`, `+${after}`]
+
 function made(t: Test): StateDirectory {
   const state = new StateDirectory(`${scratch(t)}/var/state`)
   state.prepare()
@@ -37,9 +39,9 @@ function made(t: Test): StateDirectory {
 const events = (state: StateDirectory, run: string) =>
   (state.read(run) as { event: string }[]).map(({ event }) => event)
 
-t.test('nothing is written before something is applied, and then all at once', (t) => {
+t.test('writes nothing before the first change, and then all events', (t) => {
   const state = made(t)
-  const handlers = journal(state, '000001')
+  const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   handlers.warn?.('careful')
   t.equal(handlers.unchanged, false, 'what is as declared is not of its business')
@@ -61,9 +63,23 @@ t.test('nothing is written before something is applied, and then all at once', (
   t.end()
 })
 
+t.test('stores the diff of a text that changes', (t) => {
+  const state = made(t)
+  const handlers = journal(state, '000001', diff)
+  handlers.start?.(start)
+  handlers.resource?.({
+    ...resource('changed'),
+    texts: { before: 'old', after: 'new' },
+    comparedWith: { path: '/current/a', isSame: false },
+  })
+  handlers.end?.(end)
+  t.match(state.read('000001')[1], { diff: ['-old', '+new'], comparedWith: { path: '/current/a' } })
+  t.end()
+})
+
 t.test('a run with nothing to do leaves its start and its end', (t) => {
   const state = made(t)
-  const handlers = journal(state, '000001')
+  const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   t.strictSame(state.runs(), [])
   handlers.end?.(end)
@@ -71,11 +87,11 @@ t.test('a run with nothing to do leaves its start and its end', (t) => {
   t.end()
 })
 
-t.test('thirty are kept', (t) => {
+t.test('keeps thirty journals', (t) => {
   const state = made(t)
   t.equal(state.nextRun(), '000001')
   for (let n = 0; n < 33; n++) {
-    const handlers = journal(state, state.nextRun())
+    const handlers = journal(state, state.nextRun(), diff)
     handlers.start?.(start)
     handlers.end?.(end)
   }
@@ -89,16 +105,16 @@ t.test('thirty are kept', (t) => {
   t.end()
 })
 
-t.test('a line that a crash has cut short is passed over', (t) => {
+t.test('ignores an incomplete last line', (t) => {
   const state = made(t)
   fs.writeFileSync(`${state.path}/runs/000001.jsonl`, '{"event":"start"}\n{"event":"appl')
   t.strictSame(state.read('000001'), [{ event: 'start' }])
   t.end()
 })
 
-t.test('nobody else may read', (t) => {
+t.test('only this account can read journals', (t) => {
   const state = made(t)
-  const handlers = journal(state, '000001')
+  const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   handlers.end?.(end)
   const mode = (path: string) => fs.statSync(`${state.path}/${path}`).mode & 0o777

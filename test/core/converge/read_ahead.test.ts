@@ -21,7 +21,7 @@ function slow(pause = 10) {
 }
 const names = Array.from({ length: 20 }, (_, index) => `n${index}`)
 
-t.test('reads that take a while go in parallel, up to eight', async (t) => {
+t.test('runs up to eight slow reads in parallel', async (t) => {
   const { thing, seen } = slow()
   const host = new VirtualHost()
   for (const name of names) host.given(`/srv/${name}`, '')
@@ -36,7 +36,7 @@ t.test('reads that take a while go in parallel, up to eight', async (t) => {
   t.strictSame(seen.reads, names, 'each once, in order')
 })
 
-t.test('what was read ahead is forgotten with the first change', async (t) => {
+t.test('drops what was read ahead after the first change', async (t) => {
   const { thing } = slow(1)
   const writer = probe({ apply: (_, __, host) => host.writeFile('/srv/n3', 'drifted by another') }, 'writer')
   const host = new VirtualHost()
@@ -54,7 +54,7 @@ t.test('what was read ahead is forgotten with the first change', async (t) => {
   t.equal(host.readText('/srv/n3'), '')
 })
 
-t.test('nor are more started after it', async (t) => {
+t.test('reads nothing ahead after the first change', async (t) => {
   const { thing, seen } = slow(5)
   const plan = planOf((r) => {
     for (const name of names) thing(r, { name, value: 'x' })
@@ -67,7 +67,7 @@ t.test('nor are more started after it', async (t) => {
     t.equal(seen.reads.filter((one) => one === name).length, 2, 'its turn, and read back')
 })
 
-t.test('a failure counts when its turn comes', async (t) => {
+t.test('a failure of a read ahead counts in its turn', async (t) => {
   const thing = probe({
     readsAhead: true,
     read: async (_, __, name) => {
@@ -84,7 +84,7 @@ t.test('a failure counts when its turn comes', async (t) => {
   t.match(report.counts, { unchanged: 1, failed: 1, notReached: 1 })
 })
 
-t.test('guarded ones and those with references wait for their turn', async (t) => {
+t.test('guarded resources and those with references wait for their turn', async (t) => {
   const { thing, seen } = slow(1)
   const plan = planOf((r) => {
     const a = thing(r, { name: 'a', onlyIf: true })

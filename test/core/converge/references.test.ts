@@ -43,7 +43,7 @@ const dryAndReal = async (plan: ReturnType<typeof planOf>, host = new VirtualHos
   host,
 })
 
-t.test('a value known in the dry run as well', async (t) => {
+t.test('resolves a value that the dry run knows', async (t) => {
   const plan = planOf((r) => {
     const a = thing(r, { name: 'a', value: 'x' })
     file(r, {
@@ -57,7 +57,7 @@ t.test('a value known in the dry run as well', async (t) => {
   t.equal(host.readText('/srv/a.copy'), 'X')
 })
 
-t.test('a value known only later', async (t) => {
+t.test('resolves a value that only the run knows', async (t) => {
   const plan = planOf((r) => {
     const release = numbered(r, {})
     file(r, { path: under(release.path, 'config'), content: 'x' })
@@ -84,7 +84,7 @@ t.test('a value known only later', async (t) => {
   t.match(second, { outcome: 'unchanged', resources: [] })
 })
 
-t.test('the digest of a resource', async (t) => {
+t.test('resolves the digest of a resource', async (t) => {
   const planFor = (value: string) =>
     planOf((r) => {
       const a = thing(r, { name: 'a', value })
@@ -101,7 +101,7 @@ t.test('the digest of a resource', async (t) => {
   t.not(host.readText('/srv/stamp'), first)
 })
 
-t.test('from the state after the run, not the one hoped for', async (t) => {
+t.test('uses the state after the run, not the desired one', async (t) => {
   const plan = planOf((r) => {
     const release = numbered(r, {})
     file(r, { path: '/srv/where', content: release.path })
@@ -113,7 +113,7 @@ t.test('from the state after the run, not the one hoped for', async (t) => {
   t.equal((await run(plan, host)).outcome, 'unchanged', 'so is the digest')
 })
 
-t.test('of one that was skipped', async (t) => {
+t.test('fails for a reference to a skipped resource', async (t) => {
   const { dry, real } = await dryAndReal(
     planOf((r) => {
       const a = thing(r, { name: 'a', onlyIf: false })
@@ -129,7 +129,7 @@ t.test('of one that was skipped', async (t) => {
     })
 })
 
-t.test('of one that failed', async (t) => {
+t.test('fails for a reference to a failed resource', async (t) => {
   const broken = probe({
     apply: () => {
       throw fault()
@@ -145,7 +145,7 @@ t.test('of one that failed', async (t) => {
     t.match(report.resources[1], { outcome: 'failed', failure: { message: 'it refers to probe a, which failed' } })
 })
 
-t.test('of an output that is not there', async (t) => {
+t.test('fails for an unknown output', async (t) => {
   const { dry, real } = await dryAndReal(
     planOf((r) => {
       thing(r, { name: 'a' })
@@ -160,7 +160,7 @@ t.test('of an output that is not there', async (t) => {
     })
 })
 
-t.test('what comes out of a reference is checked as any other property', async (t) => {
+t.test('checks the value of a reference like any other property', async (t) => {
   const { dry, real } = await dryAndReal(
     planOf((r) => {
       const a = thing(r, { name: 'a', value: 'relative' })
@@ -174,7 +174,7 @@ t.test('what comes out of a reference is checked as any other property', async (
     })
 })
 
-t.test('an unknown place that refers to what was skipped', async (t) => {
+t.test('fails for a skipped resource also if another reference is unknown', async (t) => {
   const plan = planOf((r) => {
     const release = numbered(r, {})
     const a = thing(r, { name: 'a', onlyIf: false })

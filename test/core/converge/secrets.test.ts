@@ -30,7 +30,7 @@ function knowing(...values: string[]): Secrets {
   return secrets
 }
 
-t.test('in patches, texts, names, reasons, progress, warnings, errors and their output', async (t) => {
+t.test('masks secrets in patches, texts, names, reasons, progress, warnings, errors and output', async (t) => {
   const talker = probe({
     apply: (count, { progress, warn }) => {
       progress(`using ${secret}`)
@@ -57,7 +57,7 @@ t.test('in patches, texts, names, reasons, progress, warnings, errors and their 
   t.match(told, 'mysql -p********')
 })
 
-t.test('learnt on the way', async (t) => {
+t.test('masks secrets that a resource finds during the run', async (t) => {
   const learner = probe({
     read: (_, context) => {
       context.secret('found-it')
@@ -71,13 +71,13 @@ t.test('learnt on the way', async (t) => {
   t.notMatch(told, 'found-it')
 })
 
-t.test('lines of a key each by themselves; short words not at all', async (t) => {
+t.test('masks each line of a key, and no short words', async (t) => {
   const key = `-----BEGIN KEY-----\n${'b3BlbnNzaC1rZXktdjEA'}\n-----END KEY-----\n`
   const secrets = knowing(key, 'abc')
   t.equal(secrets.mask('line b3BlbnNzaC1rZXktdjEA abc'), 'line ******** abc')
 })
 
-t.test('a sensitive resource shows of its state only what is harmless', async (t) => {
+t.test('displays only the harmless state of a sensitive resource', async (t) => {
   const thing = probe()
   const plan = planOf((r) => {
     thing(r, { name: 'a', value: 'content of a', sensitive: true })

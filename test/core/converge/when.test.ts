@@ -15,7 +15,7 @@ function restarter(when: 'gate' | 'cause', fails: (count: number) => boolean = (
 }
 
 for (const kind of ['gate', 'cause'] as const) {
-  t.test(`${kind}: acts when a cause has changed, and then no more`, async (t) => {
+  t.test(`${kind}: acts once for each change of a cause`, async (t) => {
     const { restart, acted } = restarter(kind)
     let turn = 0
     // A gated resource must find a difference each time its gate is open.
@@ -38,7 +38,7 @@ for (const kind of ['gate', 'cause'] as const) {
     t.equal(acted.length, 3)
   })
 
-  t.test(`${kind}: what is due survives a failure`, async (t) => {
+  t.test(`${kind}: stays due after a failure`, async (t) => {
     const { restart, acted } = restarter(kind, (count) => count <= 2)
     const plan = planOf((r) => {
       const config = file(r, { path: '/srv/config', content: 'x' })
@@ -50,7 +50,7 @@ for (const kind of ['gate', 'cause'] as const) {
     t.equal(acted.length, 1)
   })
 
-  t.test(`${kind}: and one that is ignored`, async (t) => {
+  t.test(`${kind}: stays due after an ignored failure`, async (t) => {
     const { restart, acted } = restarter(kind, (count) => count === 1)
     const plan = planOf((r) => {
       const config = file(r, { path: '/srv/config', content: 'x' })
@@ -62,7 +62,7 @@ for (const kind of ['gate', 'cause'] as const) {
     t.equal(acted.length, 1)
   })
 
-  t.test(`${kind}: and a kill at any change`, async (t) => {
+  t.test(`${kind}: stays due after a kill at any change`, async (t) => {
     for (let at = 1; at <= 4; at++) {
       const { restart, acted } = restarter(kind)
       const plan = planOf((r) => {
@@ -85,7 +85,7 @@ for (const kind of ['gate', 'cause'] as const) {
   })
 }
 
-t.test('an open gate that finds nothing to do is closed', async (t) => {
+t.test('an open gate with nothing to do closes', async (t) => {
   const { restart, acted } = restarter('gate')
   const plan = planOf((r) => {
     const config = file(r, { path: '/srv/config', content: 'x' })
@@ -99,7 +99,7 @@ t.test('an open gate that finds nothing to do is closed', async (t) => {
   t.equal(acted.length, 0)
 })
 
-t.test('a closed gate still gives its outputs', async (t) => {
+t.test('a closed gate still has its outputs', async (t) => {
   const { restart } = restarter('gate')
   const plan = planOf((r) => {
     const config = file(r, { path: '/srv/config', content: 'x' })
@@ -113,7 +113,7 @@ t.test('a closed gate still gives its outputs', async (t) => {
   t.equal(host.readText('/srv/copy'), 'v')
 })
 
-t.test('one that was skipped has not acted', async (t) => {
+t.test('a skipped resource stays due', async (t) => {
   const { restart, acted } = restarter('gate')
   const planFor = (online: boolean) =>
     planOf((r) => {
@@ -126,7 +126,7 @@ t.test('one that was skipped has not acted', async (t) => {
   t.equal(acted.length, 1)
 })
 
-t.test('a cause that fails and is ignored counts as it was found', async (t) => {
+t.test('a cause that fails and is ignored counts as unchanged', async (t) => {
   const { restart, acted } = restarter('cause')
   let broken = false
   const config = probe(
@@ -152,7 +152,7 @@ t.test('a cause that fails and is ignored counts as it was found', async (t) => 
   t.equal(acted.length, 2)
 })
 
-t.test('a cause of several', async (t) => {
+t.test('acts for any of several causes', async (t) => {
   const { restart, acted } = restarter('cause')
   const planFor = (a: string, b: string) =>
     planOf((r) => {

@@ -140,7 +140,7 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
       ...{ action, events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'parallel' },
       ...{
         restartsInTurn: false,
-        batch: { count: 9 },
+        batchSize: { count: 9 },
         parallel: 9,
         maxFailures: { count: 9 },
         rollbackOnFailure: false,
@@ -149,14 +149,14 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
       ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, purge: false, schedule: {} },
     },
     {
-      members: [member('evil', words), member('good', honest)],
+      hosts: [member('evil', words), member('good', honest)],
       selected: new Set(['evil', 'good']),
       documents: (_, _online, deployment) => [{ name: 'node', value: deployment }],
-      known: { online: new Set(['evil', 'good']), behind: new Map(), apps: {} },
-      id: recording.id,
+      recorded: { online: new Set(['evil', 'good']), behind: new Map(), apps: {} },
+      deploymentId: recording.id,
       emit: tell,
       log: (host, event) => recording.log(host, event),
-      health: null,
+      checkHealth: null,
       interruption: () => 'none',
       onInterrupt: () => () => undefined,
       clock: () => Date.now(),
@@ -354,7 +354,7 @@ const asks = fc
 const answers = fc.oneof({ weight: 4, arbitrary: asks }, { weight: 1, arbitrary: garbage })
 const words = fc.record({ run: runs, ask: answers, code: fc.constantFrom(0, 0, 0, 1, 4, 127, 255) })
 
-t.test('any stream of a host', { timeout: 300_000 }, async (t) => {
+t.test('any stream of a host ends in a report', { timeout: 300_000 }, async (t) => {
   const directory = scratch(t)
   let ran = 0
   const action = fc.constantFrom<Action>('configure', 'deploy', 'setup', 'plan', 'status', 'rollback', 'shutdown')
@@ -369,7 +369,7 @@ t.test('any stream of a host', { timeout: 300_000 }, async (t) => {
   t.ok(ran >= 200, `${ran} streams`)
 })
 
-t.test('a host that never stops', async (t) => {
+t.test('limits what it reads of an endless stream', async (t) => {
   const endless = (line: string) => Buffer.from(line.repeat(Math.ceil((34 << 20) / line.length)))
   for (const [name, run] of [
     ['before the run starts', endless('welcome\n')],
@@ -384,7 +384,7 @@ t.test('a host that never stops', async (t) => {
   t.equal(json.split('"event":"warning"').length - 1, 200, 'warnings have a limit')
 })
 
-t.test('a host that accepts commands and answers none is given up, and the other one is not', async (t) => {
+t.test('gives up a host that accepts commands and answers none, and continues with the other one', async (t) => {
   const kinds: Readonly<Record<string, (command: string) => Promise<RemoteProcess> | null>> = {
     'no command at all': () => new Promise(() => undefined),
     'not the lock': (command) => (command.includes('held') ? Promise.resolve(mute()) : null),
@@ -412,7 +412,7 @@ t.test('a host that accepts commands and answers none is given up, and the other
     }
 })
 
-t.test('exit status 0 is a success only with a report of one', async (t) => {
+t.test('exit status 0 is a success only with a report of success', async (t) => {
   const failed = { ...report, outcome: 'failed' }
   const kinds: Readonly<Record<string, readonly unknown[]>> = {
     'no report': [{ event: 'start', mode: 'run', roles: [], events: [], resources: 0 }],

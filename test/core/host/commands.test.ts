@@ -1,4 +1,5 @@
 /** Tests commands that leave processes behind, requests that fail midway, and locks of processes that have exited. */
+import { spawnSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -14,12 +15,12 @@ import t from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
 import { acquireLock, lockHolder } from '../../../core/host/lock.ts'
 import { minutes, seconds } from '../../../core/model/units.ts'
-import { scratch } from '../../support/machine.ts'
+import { needs, scratch } from '../../support/machine.ts'
 
 const host = new LocalHost('/nowhere')
 const none = seconds(0)
 
-t.test('a daemon that keeps the output open does not keep the run', async (t) => {
+t.test('a daemon that keeps the output open does not delay the end of the run', async (t) => {
   for (const command of [
     'echo one; echo two >&2; printf three; sleep 30 &',
     'echo one; echo two >&2; printf three; setsid sleep 30 & exit 3',
@@ -37,13 +38,61 @@ t.test('a daemon that keeps the output open does not keep the run', async (t) =>
   }
 })
 
-t.test('what ends by itself is not waited for', async (t) => {
+t.test('only a missing program is reported as one', async (t) => {
+  const directory = scratch(t)
+  const script = `${directory}/script`
+  writeFileSync(script, '#!/nowhere/interpreter\n', { mode: 0o755 })
+  writeFileSync(`${directory}/data`, '')
+  await t.rejects(host.query(['gone-program']), {
+    code: 'NO_PROGRAM',
+    message: 'cannot run gone-program: no such program',
+  })
+  await t.rejects(host.query([`${directory}/gone`]), { code: 'NO_PROGRAM' })
+  await t.rejects(host.query(['true'], { cwd: `${directory}/gone` }), {
+    code: 'COMMAND_FAILED',
+    message: `cannot run true: no such directory ${directory}/gone`,
+  })
+  await t.rejects(host.query([script]), {
+    code: 'COMMAND_FAILED',
+    message: `cannot run ${script}: ${script} exists, but the system cannot start it; its interpreter or its loader may be missing`,
+  })
+  await t.rejects(host.query([`${directory}/data`]), { code: 'COMMAND_FAILED', message: /EACCES/ })
+  await t.rejects(host.query(['true', 'x'.repeat(4_000_000)]), { code: 'COMMAND_FAILED', message: /E2BIG/ })
+})
+
+t.test('a program that the system cannot start is not reported as missing', async (t) => {
+  if (!needs(t, ['strace', 'git'])) return
+  const program = `
+    import { LocalHost } from './core/host/local.ts'
+    import { gitFailure } from './resources/git/remote.ts'
+    try { await new LocalHost('/nowhere').query(['git', '--version']) }
+    catch (error) { console.log(gitFailure(error, 'git failed').message) }
+  `
+  const path = `${scratch(t)}/program.mts`
+  writeFileSync(path, program.replaceAll("'./", `'${process.cwd()}/`))
+  // The first call of execve starts Node.js itself.
+  for (const error of ['ENOENT', 'ENOMEM', 'EACCES', 'EAGAIN', 'ETXTBSY']) {
+    const inject = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=execve', '-e', `inject=execve:error=${error}:when=2+`]
+    const { stdout } = spawnSync('strace', [...inject, process.execPath, '--import=tsx', path], { encoding: 'utf8' })
+    t.equal(stdout, 'git failed\n', error)
+  }
+})
+
+t.test('reports a record of a command that cannot be removed, and closes it once', async (t) => {
+  const state = scratch(t)
+  const guarding = new LocalHost(state)
+  t.teardown(() => guarding.close())
+  const swap = `cd ${state}/commands && for one in *; do rm "$one" && mkdir "$one"; done`
+  await t.rejects(guarding.run(['sh', '-c', swap]), { code: 'ERR_FS_EISDIR' })
+})
+
+t.test('does not wait for a background process that ends soon', async (t) => {
   const began = performance.now()
   await host.run(['sh', '-c', 'sleep 0.2 & exit 0'])
   t.ok(performance.now() - began < 1900)
 })
 
-t.test('an answer that breaks off', async (t) => {
+t.test('reports an answer that breaks off', async (t) => {
   const server = createServer((socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf')
     setTimeout(() => socket.resetAndDestroy(), 50)
@@ -75,7 +124,7 @@ function claim(directory: string, change: object): void {
   )
 }
 
-t.test('whether the holder of a lock is alive', async (t) => {
+t.test('knows whether the lock holder is alive', async (t) => {
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   const held = await acquireLock(`${scratch(t)}/own`, 'me', none)
   held.release()
@@ -88,7 +137,7 @@ t.test('whether the holder of a lock is alive', async (t) => {
     ['a process of this boot that is gone, whatever the name', { space: me?.space, started: `${boot} 1` }, false],
     ['another container on this kernel', { started: `${boot} 1` }, true],
     ['an earlier boot, the same name', { started: 'b 1', host: me?.host }, false],
-    ['an earlier boot, another name, the same machine', { started: 'b 1', machine: me?.machine }, me?.machine === ''],
+    ['an earlier boot, another name, the same host', { started: 'b 1', machine: me?.machine }, me?.machine === ''],
     ['another machine', { started: 'b 1' }, true],
     ['a claim of an older version', { host: me?.host, machine: undefined, space: undefined }, true],
   ]
@@ -99,7 +148,7 @@ t.test('whether the holder of a lock is alive', async (t) => {
   }
 })
 
-t.test('what waiting for a lock is told', async (t) => {
+t.test('describes the lock holder to a run that waits', async (t) => {
   const directory = scratch(t)
   claim(directory, {})
   await t.rejects(acquireLock(`${directory}/lock`, 'me', none), {
@@ -126,7 +175,7 @@ t.test('what waiting for a lock is told', async (t) => {
   t.equal(readdirSync(`${other}/var/state/locks`).length, 2)
 })
 
-t.test('a lock is never written through a link', async (t) => {
+t.test('never writes a lock through a link', async (t) => {
   const directory = scratch(t)
   writeFileSync(`${directory}/precious`, 'precious')
   const lock = await acquireLock(`${directory}/lock`, 'me', none)

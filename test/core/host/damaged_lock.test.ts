@@ -16,7 +16,7 @@ const content = fc.oneof(
   fc.constantFrom('', '{}', '[]', 'null', '0', '{"pid":1}', '{"pid":"1","started":1}'),
 )
 
-t.test('whatever lies in the directory of a lock, it is taken by one run only', async (t) => {
+t.test('one run only gets the lock, whatever its directory contains', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(name, content), { maxLength: 4 }), async (files) => {
       const path = `${scratch(t)}/lock`
@@ -31,7 +31,7 @@ t.test('whatever lies in the directory of a lock, it is taken by one run only', 
   )
 })
 
-t.test('a directory in the place of a claim', async (t) => {
+t.test('ignores a directory in place of a claim', async (t) => {
   const path = `${scratch(t)}/lock`
   mkdirSync(`${path}.d/5`, { recursive: true })
   const lock = await acquireLock(path, 'converge x', seconds(0))
@@ -39,7 +39,7 @@ t.test('a directory in the place of a claim', async (t) => {
   lock.release()
 })
 
-t.test('a journal with a number above 2^53 is not one of a run', async (t) => {
+t.test('ignores a journal with a number above 2^53', async (t) => {
   const directory = scratch(t)
   mkdirSync(`${directory}/runs`)
   for (const run of ['000041', '9007199254740993']) writeFileSync(`${directory}/runs/${run}.jsonl`, '{}\n')

@@ -4,7 +4,7 @@ import t from 'tap'
 import { makeDirectories } from '../../../core/host/directories.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
-t.test('what is missing is made, what is there is left', async (t) => {
+t.test('creates missing directories, and leaves existing ones unchanged', async (t) => {
   const at = scratch(t)
   makeDirectories(`${at}/a/b/c`, 0o750)
   t.equal(fs.statSync(`${at}/a/b`).mode & 0o777, 0o750)
@@ -15,7 +15,7 @@ t.test('what is missing is made, what is there is left', async (t) => {
   t.ok(fs.existsSync(`${at}/a/d`))
 })
 
-t.test('where it cannot be made', async (t) => {
+t.test('reports a directory that cannot be created', async (t) => {
   const at = scratch(t)
   fs.writeFileSync(`${at}/file`, '')
   fs.symlinkSync(`${at}/nowhere`, `${at}/dangling`)
@@ -24,7 +24,7 @@ t.test('where it cannot be made', async (t) => {
   t.throws(() => makeDirectories(`${at}/dangling/below`, 0o700), { code: 'ENOENT' })
 })
 
-t.test('where a file system refuses any new name', async (t) => {
+t.test('reports a file system that refuses new names', async (t) => {
   if (!needs(t, ['proc'])) return
   t.throws(() => makeDirectories('/proc/nowhere/below', 0o700), { code: 'ENOENT' })
 })

@@ -19,7 +19,7 @@ const says: Readonly<Record<string, RegExp>> = {
   socket: /it is a socket, not a regular file$/,
 }
 
-t.test('pipes, devices and directories are refused', async (t) => {
+t.test('refuses pipes, devices and directories', async (t) => {
   for (const { name, put } of hostileKinds) {
     const message = says[name]
     if (message === undefined) continue
@@ -29,7 +29,7 @@ t.test('pipes, devices and directories are refused', async (t) => {
   }
 })
 
-t.test('a regular file, also through a link, an empty one, and /dev/null', async (t) => {
+t.test('reads a regular file, also through a link, an empty one, and /dev/null', async (t) => {
   const directory = scratch(t)
   fs.writeFileSync(join(directory, 'one'), 'text')
   fs.symlinkSync('one', join(directory, 'link'))
@@ -39,7 +39,7 @@ t.test('a regular file, also through a link, an empty one, and /dev/null', async
   t.equal(readInputFile('/dev/null').length, 0)
 })
 
-t.test('a file that has more than its size says, as one that grows meanwhile', async (t) => {
+t.test('refuses a file that is larger than its reported size', async (t) => {
   t.equal(fs.statSync('/proc/self/maps').size, 0)
   t.throws(() => readInputFile('/proc/self/maps', 10), {
     code: 'FILE_TOO_LARGE',
@@ -47,7 +47,7 @@ t.test('a file that has more than its size says, as one that grows meanwhile', a
   })
 })
 
-t.test('the pipe of the calling shell', async (t) => {
+t.test('reads the pipe of the calling shell', async (t) => {
   const script = `import { readInputFile } from ${JSON.stringify(new URL('../../../core/host/input_file.ts', import.meta.url).href)}
 try { process.stdout.write(readInputFile(process.argv[1]).toString()) } catch (error) { console.log(error.code) }`
   const run = (command: string) =>

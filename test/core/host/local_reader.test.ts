@@ -37,7 +37,7 @@ function refused(t: Test, reader: HostReader, path: string, name: string): void 
   }
 }
 
-t.test('what an account puts in place of its file is refused', (t) => {
+t.test('refuses whatever an account puts in place of its file', (t) => {
   if (!needs(t, ['root', 'nobody'])) return t.end()
   const { own, precious, readers } = site(t)
   const path = `${own}/file`
@@ -51,7 +51,7 @@ t.test('what an account puts in place of its file is refused', (t) => {
   t.end()
 })
 
-t.test('nothing is read through a link of another account that this account may not read', (t) => {
+t.test('reads nothing through a link of another account that this account may not read', (t) => {
   if (!needs(t, ['root', 'nobody'])) return t.end()
   const { base, own, precious, readers } = site(t)
   fs.writeFileSync(`${base}/public`, 'public')
@@ -116,7 +116,7 @@ function withReads(t: Test, before: () => void): { bytes: number } {
   return count
 }
 
-t.test('a file that grows with each read ends at the limit', (t) => {
+t.test('stops at the limit in a file that grows with each read', (t) => {
   const { base, readers } = site(t)
   const path = `${base}/log`
   const more = Buffer.alloc(256 * 1024)
@@ -135,7 +135,7 @@ t.test('a file that grows with each read ends at the limit', (t) => {
   t.end()
 })
 
-t.test('a file that shrinks with each read ends where it ends', (t) => {
+t.test('stops at the new end of a file that shrinks with each read', (t) => {
   const { base, host } = site(t)
   const path = `${base}/log`
   fs.writeFileSync(path, 'a'.repeat(500_000))
@@ -144,7 +144,7 @@ t.test('a file that shrinks with each read ends where it ends', (t) => {
   t.end()
 })
 
-t.test('a file that another account writes without an end', async (t) => {
+t.test('stops at the limit in a file that another account writes without end', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, readers } = site(t)
   const path = `${own}/log`
@@ -179,7 +179,7 @@ while True:
   t.equal(texts + tooLarge, 600)
 })
 
-t.test('the limit counts what is read', (t) => {
+t.test('the limit counts the bytes that were read', (t) => {
   const { base, host } = site(t)
   const path = `${base}/log`
   fs.writeFileSync(path, 'a'.repeat(1000))

@@ -24,7 +24,7 @@ function claimed(path: string, change: Partial<Holder>): void {
   fs.writeFileSync(`${path}.d/7`, JSON.stringify({ ...holder, ...change }))
 }
 
-t.test('free, held, free again', (t) => {
+t.test('takes a lock, refuses another holder, and releases it', (t) => {
   const path = join(scratch(t), 'lock')
   t.equal(lockHolder(path), null)
   t.notOk(fs.existsSync(`${path}.d`), 'to ask writes nothing')
@@ -39,7 +39,7 @@ t.test('free, held, free again', (t) => {
   t.end()
 })
 
-t.test('who holds it is told, with the way out', async (t) => {
+t.test('names the lock holder, and how to continue', async (t) => {
   const path = join(scratch(t), 'lock')
   tryLock(path, 'converge web deploy')
   const error: unknown = await acquireLock(path, 'x', milliseconds(0)).catch((thrown: unknown) => thrown)
@@ -52,7 +52,7 @@ t.test('who holds it is told, with the way out', async (t) => {
   })
 })
 
-t.test('waiting: told once, given up at the end of it, or let in', async (t) => {
+t.test('a waiting run reports once, and gives up at its timeout or gets the lock', async (t) => {
   const path = join(scratch(t), 'lock')
   const first = tryLock(path, 'the first')
   const heard: Holder[] = []
@@ -69,7 +69,7 @@ t.test('waiting: told once, given up at the end of it, or let in', async (t) => 
   lock.release()
 })
 
-t.test('a holder that is no more holds nothing', async (t) => {
+t.test('ignores the lock of an ended process', async (t) => {
   const directory = scratch(t)
   const dead = spawn('true')
   await new Promise((resolve) => dead.once('close', resolve))
@@ -91,7 +91,7 @@ t.test('a holder that is no more holds nothing', async (t) => {
     const path = join(directory, `text ${text}`)
     fs.mkdirSync(`${path}.d`)
     fs.writeFileSync(`${path}.d/3`, text)
-    t.ok('lock' in tryLock(path, 'x'), `a claim cut short: ${text}`)
+    t.ok('lock' in tryLock(path, 'x'), `a truncated claim: ${text}`)
   }
 })
 
@@ -101,7 +101,7 @@ function ticks(): string {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }
 
-t.test('a holder that lives holds it, also one that cannot be seen from here', async (t) => {
+t.test('respects the lock of a running process, also of one that is not visible here', async (t) => {
   const directory = scratch(t)
   const otherBoot = `11111111-2222-3333-4444-555555555555 ${ticks()}`
   const gone = { pid: 999_999_999 }
@@ -111,7 +111,7 @@ t.test('a holder that lives holds it, also one that cannot be seen from here', a
   t.match(tryLock(join(directory, 'renamed'), 'x'), { holder: { pid: process.pid } }, 'the host has got another name')
   for (const [name, change] of Object.entries({
     'in a container': { ...gone, host: 'elsewhere', space: 'pid:[1]' },
-    'on another machine': { ...gone, host: 'elsewhere', machine: 'another', started: otherBoot },
+    'on another host': { ...gone, host: 'elsewhere', machine: 'another', started: otherBoot },
   })) {
     const path = join(directory, name)
     claimed(path, change)
@@ -128,7 +128,7 @@ t.test('a holder that lives holds it, also one that cannot be seen from here', a
   }
 })
 
-t.test('what a process that was killed has left behind goes away', (t) => {
+t.test('removes the files of a killed process', (t) => {
   const path = join(scratch(t), 'lock')
   fs.mkdirSync(`${path}.d`)
   for (const name of ['1', '2', '.4711-3', '.4711-2']) fs.writeFileSync(`${path}.d/${name}`, '')
@@ -137,7 +137,7 @@ t.test('what a process that was killed has left behind goes away', (t) => {
   t.end()
 })
 
-t.test('twenty processes, some of them killed: never two inside', { timeout: 120_000 }, async (t) => {
+t.test('of twenty processes, some of them killed, never two have the lock', { timeout: 120_000 }, async (t) => {
   const directory = scratch(t)
   const at = (name: string) => join(directory, name)
   buildSync({

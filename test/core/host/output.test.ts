@@ -8,7 +8,7 @@ import { excerpt } from '../../../core/model/excerpt.ts'
 
 const numbered = (count: number, word = 'line') => Array.from({ length: count }, (_, index) => `${word} ${index + 1}`)
 
-t.test('an excerpt has the first and the last lines, and names what holds the rest', async (t) => {
+t.test('an excerpt has the first and the last lines, and names the file with the rest', async (t) => {
   const lines = numbered(284)
   const shown = excerpt(lines.join('\n'), '/state/runs/000001.jsonl')?.split('\n') ?? []
   t.equal(shown[0], 'line 1')
@@ -50,7 +50,7 @@ t.test('a log keeps start and end of any output, and counts the lines between', 
   t.ok(log.text().length < 1_000_000, 'a single line too long')
 })
 
-t.test('both streams in the order they came', async (t) => {
+t.test('keeps both streams in the order of arrival', async (t) => {
   const script = 'echo out 1; sleep 0.1; echo err 1 >&2; sleep 0.1; printf "out 2"; exit 3'
   const failure = new LocalHost('/nowhere').run(['sh', '-c', script])
   await t.rejects(failure, { message: /exited with status 3$/, output: 'out 1\nerr 1\nout 2' })
@@ -60,7 +60,7 @@ t.test('both streams in the order they came', async (t) => {
   })
 })
 
-t.test('a stream that always has more leaves time for deadlines and signals', async (t) => {
+t.test('deadlines and signals work during an endless stream', async (t) => {
   let lines = 0
   const endless = new Readable({
     read() {

@@ -31,7 +31,7 @@ function site(t: Test) {
   return { base, own, precious, untouched, host: new LocalHost(`${base}/state`) }
 }
 
-t.test('which directories are root’s alone', async (t) => {
+t.test('recognizes directories that only root can change', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { base, own, untouched } = site(t)
   fs.mkdirSync(`${own}/roots`)
@@ -50,7 +50,7 @@ t.test('which directories are root’s alone', async (t) => {
   untouched()
 })
 
-t.test('all that is done in the directory of another account works as ever', async (t) => {
+t.test('supports every operation in the directory of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, host, untouched } = site(t)
   host.writeFile(`${own}/file`, 'a')
@@ -88,7 +88,7 @@ t.test('all that is done in the directory of another account works as ever', asy
   untouched()
 })
 
-t.test('through a link of another account root does only what that account may do', async (t) => {
+t.test('through a link of another account, root does only what that account may do', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { base, own, precious, host, untouched } = site(t)
   fs.symlinkSync(precious, `${own}/shared`)
@@ -126,7 +126,7 @@ t.test('through a link of another account root does only what that account may d
   untouched()
 })
 
-t.test('links and hard links at the path itself', async (t) => {
+t.test('refuses links and hard links at the path', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, precious, host, untouched } = site(t)
   fs.symlinkSync(precious, `${own}/dir`)
@@ -152,7 +152,7 @@ t.test('links and hard links at the path itself', async (t) => {
   untouched()
 })
 
-t.test('a directory swapped for a link half way', async (t) => {
+t.test('does not follow a link that replaces a directory during an operation', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, precious, host, untouched } = site(t)
   fs.mkdirSync(`${own}/etc`)
@@ -168,7 +168,7 @@ t.test('a directory swapped for a link half way', async (t) => {
   untouched()
 })
 
-t.test('a directory that is swapped for a link all the time', async (t) => {
+t.test('never follows a link if an account swaps directory and link in a loop', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, precious, host, untouched } = site(t)
   fs.mkdirSync(`${own}/etc`)
@@ -207,7 +207,7 @@ t.test('a directory that is swapped for a link all the time', async (t) => {
   untouched()
 })
 
-t.test('a tree is removed without a look through its links', async (t) => {
+t.test('removes a tree without following its links', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, base, precious, host, untouched } = site(t)
   fs.mkdirSync(`${own}/tree/deep`, { recursive: true })
@@ -220,7 +220,7 @@ t.test('a tree is removed without a look through its links', async (t) => {
   untouched()
 })
 
-t.test('root’s rights come back whatever happens', async (t) => {
+t.test('restores the rights of root, whatever happens', async (t) => {
   if (!needs(t, ['root'])) return
   const groups = process.getgroups?.()
   const as = { uid: nobody, gid: nobody, groups: [nobody] }
@@ -237,7 +237,7 @@ t.test('root’s rights come back whatever happens', async (t) => {
   t.strictSame(own(), [0, 0, groups])
 })
 
-t.test('a download into the directory of another account', async (t) => {
+t.test('downloads into the directory of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, host, untouched } = site(t)
   const server = createServer((_, answer) => void answer.end('content')).listen(0, '127.0.0.1')
@@ -251,7 +251,7 @@ t.test('a download into the directory of another account', async (t) => {
   untouched()
 })
 
-t.test('what killed runs have left beside a file goes with its next writing', async (t) => {
+t.test('removes files of killed runs when it writes the file again', async (t) => {
   const base = scratch(t)
   const host = new LocalHost(`${base}/state`)
   for (const name of ['.a.converge-4194305-1', `.a.converge-${process.ppid}-1`, '.b.converge-4194305-1'])
@@ -264,7 +264,7 @@ t.test('what killed runs have left beside a file goes with its next writing', as
   t.notOk(fs.existsSync(`${base}/.c.converge-4194305-2`))
 })
 
-t.test('what was written and is something else by now is not flushed', async (t) => {
+t.test('does not flush a file that something else has replaced', async (t) => {
   const base = scratch(t)
   const host = new LocalHost(`${base}/state`)
   for (const name of ['gone', 'link', 'directory', 'stays']) host.writeFile(`${base}/${name}`, '')
@@ -276,7 +276,7 @@ t.test('what was written and is something else by now is not flushed', async (t)
   t.equal(host.recorded('key'), 'value')
 })
 
-t.test('the state directory is for this account only, what is above for all', async (t) => {
+t.test('only this account can read the state directory, and all can read its parents', async (t) => {
   const base = scratch(t)
   const host = new LocalHost(`${base}/var/lib/converge`)
   host.record('key', 'value')

@@ -23,47 +23,47 @@ const echo = (socket: Socket) =>
     setTimeout(() => socket.end(`${text}ü`), 20)
   })
 
-t.test('all that comes back until the other side closes', async (t) => {
+t.test('reads until the other side closes the socket', async (t) => {
   const socketPath = `${scratch(t)}/socket`
   await server(t, socketPath, echo)
   const port = await server(t, 0, echo)
-  t.equal(await host.ask({ socketPath, text: 'show stat\n' }), 'you said show stat\nü')
-  t.equal(await host.ask({ port, text: 'a' }), 'you said aü')
-  t.equal(await host.tell({ host: 'localhost', port, text: 'b' }), 'you said bü')
+  t.equal(await host.querySocket({ socketPath, text: 'show stat\n' }), 'you said show stat\nü')
+  t.equal(await host.querySocket({ port, text: 'a' }), 'you said aü')
+  t.equal(await host.sendToSocket({ host: 'localhost', port, text: 'b' }), 'you said bü')
 })
 
-t.test('nobody there', async (t) => {
+t.test('reports a missing server', async (t) => {
   const directory = scratch(t)
-  await t.rejects(host.ask({ socketPath: `${directory}/none`, text: 'a' }), { code: 'ENOENT', message: /none/ })
+  await t.rejects(host.querySocket({ socketPath: `${directory}/none`, text: 'a' }), { code: 'ENOENT', message: /none/ })
   writeFileSync(`${directory}/file`, '')
-  await t.rejects(host.ask({ socketPath: `${directory}/file`, text: 'a' }), { code: 'ECONNREFUSED' })
+  await t.rejects(host.querySocket({ socketPath: `${directory}/file`, text: 'a' }), { code: 'ECONNREFUSED' })
   const port = await freePort()
-  await t.rejects(host.tell({ port, text: 'a' }), { code: 'ECONNREFUSED', message: `127.0.0.1:${port}` })
+  await t.rejects(host.sendToSocket({ port, text: 'a' }), { code: 'ECONNREFUSED', message: `127.0.0.1:${port}` })
 })
 
-t.test('one that does not close, and one that closes at once', async (t) => {
+t.test('reports a server that does not close, or closes at once', async (t) => {
   const socketPath = `${scratch(t)}/socket`
   await server(t, socketPath, (socket) => void socket.write('wait'))
-  await t.rejects(host.ask({ socketPath, text: 'a', timeout: milliseconds(100) }), {
+  await t.rejects(host.querySocket({ socketPath, text: 'a', timeout: milliseconds(100) }), {
     code: 'REQUEST_TIMEOUT',
     message: `${socketPath} did not answer within 100 ms`,
   })
   const port = await server(t, 0, (socket) => void socket.end())
-  t.equal(await host.ask({ port, text: 'a' }), '')
+  t.equal(await host.querySocket({ port, text: 'a' }), '')
 })
 
-t.test('what was asked before is asked anew after tell', async (t) => {
+t.test('tell clears cached answers', async (t) => {
   const port = await server(t, 0, echo)
   let asked = 0
   const count = () => host.cached('count', async () => ++asked)
   await count()
-  await host.ask({ port, text: 'a' })
+  await host.querySocket({ port, text: 'a' })
   t.equal(await count(), 1)
-  await host.tell({ port, text: 'a' })
+  await host.sendToSocket({ port, text: 'a' })
   t.equal(await count(), 2)
 })
 
-t.test('and after a wait: what was waited for happens without a change by this run', async (t) => {
+t.test('sleep clears cached answers', async (t) => {
   for (const one of [new LocalHost('/nowhere'), new VirtualHost()]) {
     let asked = 0
     const count = () => one.cached('count', async () => ++asked)
@@ -74,16 +74,16 @@ t.test('and after a wait: what was waited for happens without a change by this r
   }
 })
 
-t.test('in memory: asked of the handler, told as a change, and never told in a dry run', async (t) => {
+t.test('in memory: the handler answers, a tell is a change, and a dry run tells nothing', async (t) => {
   const virtual = new VirtualHost({ exchanges: ({ text, port }) => (port === 1 ? `${text}!` : null) })
-  t.equal(await virtual.ask({ port: 1, text: 'a' }), 'a!')
+  t.equal(await virtual.querySocket({ port: 1, text: 'a' }), 'a!')
   t.strictSame(virtual.changes, [])
-  t.equal(await virtual.tell({ port: 1, text: 'b\n' }), 'b\n!')
+  t.equal(await virtual.sendToSocket({ port: 1, text: 'b\n' }), 'b\n!')
   t.strictSame(virtual.changes, ['tell 127.0.0.1:1 b'])
-  await t.rejects(virtual.ask({ port: 2, text: 'a' }), { code: 'ECONNREFUSED' })
+  await t.rejects(virtual.querySocket({ port: 2, text: 'a' }), { code: 'ECONNREFUSED' })
   const overlay = new VirtualHost({ base: virtual })
-  t.equal(await overlay.ask({ port: 1, text: 'a' }), 'a!')
-  await t.rejects(overlay.tell({ port: 1, text: 'a' }), { code: 'NOT_PREDICTABLE' })
+  t.equal(await overlay.querySocket({ port: 1, text: 'a' }), 'a!')
+  await t.rejects(overlay.sendToSocket({ port: 1, text: 'a' }), { code: 'NOT_PREDICTABLE' })
   t.equal(virtual.changes.length, 1)
   t.notOk(existsSync('/nowhere'))
 })

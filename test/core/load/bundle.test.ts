@@ -50,7 +50,7 @@ async function problems(loading: Promise<unknown>): Promise<readonly ConvergeErr
   throw thrown ?? new Error('it was loaded')
 }
 
-t.test('a module with all that it imports, and the engine itself', async (t) => {
+t.test('loads a module with all its imports, and the engine', async (t) => {
   const { load } = made(t, {
     'recipe.ts': `
       import * as engine from 'converge-engine'
@@ -71,13 +71,13 @@ t.test('a module with all that it imports, and the engine itself', async (t) => 
   t.match(where, /^file:.*\/lib\/one\.ts$/)
 })
 
-t.test('the running engine is given, not a copy', async (t) => {
+t.test('modules get the running engine, not a copy', async (t) => {
   const { load } = made(t, { 'recipe.ts': "import { mark } from 'converge-engine'\nexport default mark" })
   const mark = {}
   t.equal((await load('recipe.ts', { api: { mark } })).default, mark)
 })
 
-t.test('packages beside the recipe', async (t) => {
+t.test('loads packages beside the recipe', async (t) => {
   const { load } = made(t, {
     'recipe.ts': "import word from 'a-package'\nexport default word",
     'node_modules/a-package/package.json': '{"name": "a-package", "main": "index.js"}',
@@ -93,7 +93,7 @@ const two = {
   'text.hbs': 'text',
 }
 
-t.test('what is in the cache is used as long as no file has changed', async (t) => {
+t.test('uses the cache while no file has changed', async (t) => {
   const { load, cached, at } = made(t, two)
   t.equal((await load()).default, 'one text')
   const before = cached()
@@ -103,7 +103,7 @@ t.test('what is in the cache is used as long as no file has changed', async (t) 
   t.strictSame(cached(), before, 'the content counts, not the time')
 })
 
-t.test('a change of any imported file counts, also one of the same length and time', async (t) => {
+t.test('notices a change of any imported file, also with the same length and time', async (t) => {
   const { load, write, at } = made(t, two)
   await load()
   for (const [file, content, expected] of [
@@ -119,7 +119,7 @@ t.test('a change of any imported file counts, also one of the same length and ti
   }
 })
 
-t.test('an imported file that is gone is told of, though the bundle is there', async (t) => {
+t.test('reports a missing imported file in spite of the cached bundle', async (t) => {
   const { load, at } = made(t, two)
   await load()
   fs.rmSync(at('deep/word.ts'))
@@ -130,7 +130,7 @@ t.test('an imported file that is gone is told of, though the bundle is there', a
   })
 })
 
-t.test('another engine or another recipe, another bundle', async (t) => {
+t.test('another engine or another recipe has another bundle', async (t) => {
   const { load, cached, write } = made(t, two)
   await load()
   await load('recipe.ts', { engineVersion: '2' })
@@ -141,7 +141,7 @@ t.test('another engine or another recipe, another bundle', async (t) => {
   t.equal(Object.keys(cached()).length, 9)
 })
 
-t.test('a cache that is broken is made anew', async (t) => {
+t.test('rebuilds a damaged cache', async (t) => {
   const { load, cached, options } = made(t, two)
   await load()
   const names = Object.keys(cached())
@@ -156,7 +156,7 @@ t.test('a cache that is broken is made anew', async (t) => {
     }
 })
 
-t.test('only this account may look into it', async (t) => {
+t.test('only this account can read the cache', async (t) => {
   const { load, options } = made(t, two)
   fs.mkdirSync(dirname(options.cacheDirectory), { recursive: true })
   fs.mkdirSync(options.cacheDirectory, { mode: 0o755 })
@@ -166,7 +166,7 @@ t.test('only this account may look into it', async (t) => {
     t.equal(fs.statSync(join(options.cacheDirectory, name)).mode & 0o777, 0o600)
 })
 
-t.test('what others may write to is not run', async (t) => {
+t.test('does not run a cached bundle that others can write to', async (t) => {
   const place = made(t, { ...two, 'failing.ts': "\nthrow new Error('late')" })
   const { load, options, cached, at } = place
   await load()
@@ -177,10 +177,10 @@ t.test('what others may write to is not run', async (t) => {
   t.equal((await load()).default, 'one text')
   t.strictSame(cached(), before, 'nor written to')
   const [problem] = await problems(load('failing.ts'))
-  t.match(problem?.source, { file: at('failing.ts'), line: 2, column: 7 }, 'and errors are traced all the same')
+  t.match(problem?.source, { file: at('failing.ts'), line: 2, column: 7 }, 'and errors still name their line')
 })
 
-t.test('a cache of another account is not run', async (t) => {
+t.test('does not run the cache of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { load, options } = made(t, two)
   await load()
@@ -192,7 +192,7 @@ t.test('a cache of another account is not run', async (t) => {
   )
 })
 
-t.test('without a place for the cache it works, and errors are traced', async (t) => {
+t.test('works without a cache directory, and errors name their line', async (t) => {
   const { load, at, write } = made(t, { ...two, file: '' })
   // Root can write anywhere, but not below a file.
   for (const cacheDirectory of [at('file'), at('file/below'), '/proc/nowhere']) {
@@ -203,7 +203,7 @@ t.test('without a place for the cache it works, and errors are traced', async (t
   }
 })
 
-t.test('every error of the compiler, with file, line and column', async (t) => {
+t.test('reports every error of the compiler with file, line and column', async (t) => {
   const { load, at } = made(t, {
     'recipe.ts': "import './nope.ts'\nimport 'a-package'\nimport './broken.ts'\n",
     'broken.ts': 'export const a =\n',
@@ -215,7 +215,7 @@ t.test('every error of the compiler, with file, line and column', async (t) => {
   ])
 })
 
-t.test('a recipe or an import that is a pipe or a device is refused at once', { timeout: 20_000 }, async (t) => {
+t.test('refuses a recipe or an import that is a pipe or a device', { timeout: 20_000 }, async (t) => {
   const { load, at } = made(t, { 'recipe.ts': "import x from './more.json'\nexport default x\n" })
   for (const kind of hostileKinds.filter(({ name }) => !/of root$/.test(name)))
     for (const name of ['more.json', 'entry.ts']) {
@@ -226,7 +226,7 @@ t.test('a recipe or an import that is a pipe or a device is refused at once', { 
     }
 })
 
-t.test('what the module itself throws, at its own line, through the files it goes through', async (t) => {
+t.test('an error that a module throws has its line, and those of its callers', async (t) => {
   const { load, at } = made(t, {
     'recipe.ts': "import { check } from './check.ts'\n\ncheck(\n  null,\n)\n",
     'check.ts':

@@ -91,7 +91,7 @@ Module._resolveFilename = function (name, ...rest) {
 }
 `
 
-t.test('packed, moved elsewhere, and run where there is no compiler', async (t) => {
+t.test('runs packed recipes elsewhere, without a compiler', async (t) => {
   const { pack, moved, at } = made(t, recipes)
   const files = await pack(['site/recipes'])
   t.strictSame([...files.keys()].sort(), [
@@ -128,7 +128,7 @@ t.test('packed, moved elsewhere, and run where there is no compiler', async (t) 
   t.notMatch(thrown.stderr, 'scripts/0.cjs')
 })
 
-t.test('the same sources give the same bytes, wherever they are', async (t) => {
+t.test('the same sources give the same bytes in any directory', async (t) => {
   const digests = async () => {
     const files = await made(t, recipes).pack(['site/recipes'])
     return Object.fromEntries([...files].map(([path, content]) => [path, Buffer.from(content).toString('utf8')]))
@@ -136,7 +136,7 @@ t.test('the same sources give the same bytes, wherever they are', async (t) => {
   t.strictSame(await digests(), await digests())
 })
 
-t.test('a configuration travels: its roles, its handlers, the directories it names', async (t) => {
+t.test('packs a configuration with its roles, its handlers and its directories', async (t) => {
   const { pack, moved, at, options } = made(t, {
     ...recipes,
     'site/converge.config.ts': `
@@ -162,7 +162,7 @@ export default {
   t.equal(handlers.length, 1)
 })
 
-t.test('files beside travel only where a recipe asks for its own place', async (t) => {
+t.test('packs files beside a recipe only if it uses its own path', async (t) => {
   const { pack, at } = made(t, recipes)
   fs.rmSync(at('site/recipes/web.ts'))
   const files = await pack(['site/recipes'])
@@ -170,7 +170,7 @@ t.test('files beside travel only where a recipe asks for its own place', async (
   t.strictSame([...(await pack(['site/recipes/other.ts'])).keys()].length, 3)
 })
 
-t.test('links are followed, and one that leads back is not followed for ever', async (t) => {
+t.test('follows links, and ends at a link to a parent', async (t) => {
   const { pack, at } = made(t, { ...recipes, 'elsewhere/shared.hbs': 'shared' })
   fs.symlinkSync(at('elsewhere'), at('site/recipes/shared'))
   fs.symlinkSync('..', at('site/recipes/pages/up'))
@@ -182,7 +182,7 @@ t.test('links are followed, and one that leads back is not followed for ever', a
   t.equal([...files.keys()].filter((path) => path.endsWith('index.html.hbs')).length, 1)
 })
 
-t.test('what cannot be packed is told, with its place', async (t) => {
+t.test('reports with its place what cannot be packed', async (t) => {
   const { pack, at, moved } = made(t, {
     ...recipes,
     'site/lib/word.ts': 'export const word = new URL("word.txt", import.meta.url).href\n',
@@ -205,12 +205,12 @@ t.test('what cannot be packed is told, with its place', async (t) => {
   t.match(await problems(pack(['packed'])), [{ code: 'NOT_PACKABLE', message: /is packed already/ }])
 })
 
-t.test('nothing to pack', async (t) => {
+t.test('returns null if there is nothing to pack', async (t) => {
   const { options } = made(t, {})
   t.equal(await packRecipes([], null, options), null)
 })
 
-t.test('what is not what was packed is not run', async (t) => {
+t.test('does not run packed recipes that have changed', async (t) => {
   const { pack, moved, options } = made(t, recipes)
   const files = await pack(['site/recipes'])
   const load = (directory: string) => problems(loadUserRecipes([directory], null, options))

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { expectedDomain } from '../../../core/model/domain_name.ts'
 
-t.test('names that a web server can serve', (t) => {
+t.test('accepts names that a web server can serve', (t) => {
   const label = 'a'.repeat(63)
   for (const name of [
     'shop.example.com',
@@ -23,7 +23,7 @@ t.test('names that a web server can serve', (t) => {
   t.end()
 })
 
-t.test('names that no request can match', (t) => {
+t.test('refuses names that no request can match', (t) => {
   const cases: [name: string, expected: RegExp][] = [
     ['', /^a host name$/],
     [' ', /^a host name$/],

@@ -184,14 +184,21 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
   ],
   memory: [['FATAL ERROR: Reached heap limit - JavaScript heap out of memory', /memory/, /swap/]],
   locale: [['locale.Error: unsupported locale setting', /locale/, /C\.UTF-8/]],
+  'address of nginx in use': [
+    [
+      'nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)',
+      /worker of an nginx whose master process was killed, listens at 0\.0\.0\.0:80$/,
+      /sport = :80'; end such workers with kill -QUIT PID/,
+    ],
+    ['bind() to unix:/run/x.sock failed (98: Address already in use)', /unix:\/run\/x\.sock$/, /^find it: ss -ltnp;/],
+  ],
   'address in use': [
     ['OSError: [Errno 98] Address already in use', /listens at the same address/, /^find it: ss -ltnp; stop it/],
-    ['nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)', /0\.0\.0\.0:80/, /sport = :80'/],
     ['Error: listen EADDRINUSE: address already in use :::3000', /3000/, /sport = :3000'/],
   ],
 }
 
-t.test('every entry has a case, in which it is the one that is found', async (t) => {
+t.test('finds each known failure in its sample output', async (t) => {
   t.strictSame(Object.keys(cases).sort(), [...knownFailureNames].sort())
   for (const [name, outputs] of Object.entries(cases))
     for (const [output, reason, hint] of outputs) {
@@ -202,7 +209,7 @@ t.test('every entry has a case, in which it is the one that is found', async (t)
     }
 })
 
-t.test('what is not known stays as it is', async (t) => {
+t.test('returns null for unknown output', async (t) => {
   for (const output of [
     '',
     'Error: the data is odd',
@@ -212,13 +219,13 @@ t.test('what is not known stays as it is', async (t) => {
     t.equal(knownFailure({ output, status: 1 }), null, output)
 })
 
-t.test('what the kernel has killed', async (t) => {
+t.test('explains a kill by the kernel', async (t) => {
   t.match(knownFailure({ output: '', signal: 'SIGKILL' }), { reason: /killed.*out of memory/ })
   t.match(knownFailure({ output: 'x', status: 137 }), { hint: /dmesg/ })
   t.equal(knownFailure({ output: '', signal: 'SIGTERM' }), null)
 })
 
-t.test('the failure of a command carries reason and hint', async (t) => {
+t.test('the failure of a command has the reason and the hint', async (t) => {
   const host = new LocalHost('/nowhere')
   const run = async (script: string): Promise<ConvergeError> => {
     try {

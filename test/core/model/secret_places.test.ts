@@ -165,7 +165,7 @@ for (const [kind, lines] of Object.entries(places))
     t.end()
   })
 
-t.test('lines that arrive one by one', (t) => {
+t.test('masks secrets in lines that arrive one by one', (t) => {
   const blocks = [
     ...[
       'password: |\n  §\n  §\nother: 1',
@@ -186,7 +186,7 @@ t.test('lines that arrive one by one', (t) => {
   t.end()
 })
 
-t.test('what is no secret stays', (t) => {
+t.test('leaves text without secrets unchanged', (t) => {
   const lines = [
     ...[
       'http://web1.example.com:8080/@scope/x',
@@ -233,7 +233,7 @@ t.test('what is no secret stays', (t) => {
   t.end()
 })
 
-t.test('names', (t) => {
+t.test('recognizes secret names in any spelling', (t) => {
   const secrets = `MYSQLPASSWORD adminpass dbPass db_pw githubPat PASSWORD_PROD API_KEY_STRIPE TOKEN_PROD GITHUB_TOKEN_CI
     SECRET_FOR_APP PRIVATE_KEY_BASE64 connection_string REDIS_AUTH JWT PEPPER APP_KEY SECRET_KEY_FALLBACKS DB_PASSWORD_LEGACY
     PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON`
@@ -247,7 +247,7 @@ t.test('names', (t) => {
   t.end()
 })
 
-t.test('lines of a secret with several lines', (t) => {
+t.test('masks lines of a secret with several lines', (t) => {
   const secrets = new Secrets()
   secrets.add('-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nab/d=\nxY==\n-----END PRIVATE KEY-----\n')
   secrets.add('{\n  true\n}\nhunter-two\nr2d2\nend\npassword = swordfish\n')

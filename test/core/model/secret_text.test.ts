@@ -4,13 +4,13 @@ import { hasSecretName } from '../../../core/model/secret_names.ts'
 import { secretsInside } from '../../../core/model/secret_text.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 
-t.test('names that sound secret, and names that do not', (t) => {
+t.test('distinguishes secret names from others', (t) => {
   const secret = `DB_PASSWORD smtp_password SECRET_KEY_BASE DJANGO_SECRET_KEY PGPASS PGPASSWORD MYSQL_PWD CREDENTIALS
     AWS_CREDENTIALS ENCRYPTION_KEY COOKIE_SALT GH_PAT github_token dbPassword apiToken SENTRY_DSN api_key apikey
     LDAP_BIND_PASS license_key Authorization
     X-Api-Key api-key DB_PASSWORD_2 db_password1 AUTH_TOKEN_OLD passwords API_KEYS HMAC_KEY WP_NONCE_KEY access.token`
   const open =
-    'PWD OLDPWD PAT path compass bypass TOKEN_FILE password_reset_timeout keyboard assault pattern pass user MAX_TOKENS key public_key token_1_count'
+    'PWD OLDPWD PAT path compass bypass TOKEN_FILE password_reset_timeout keyboard assault pattern pass user MAX_TOKENS NOPASSWD key public_key token_1_count'
   for (const name of secret.split(/\s+/)) t.ok(hasSecretName(name), name)
   for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
   t.ok(hasSecretName('PIN', { secret: ['pin'], open: [] }))
@@ -18,7 +18,7 @@ t.test('names that sound secret, and names that do not', (t) => {
   t.end()
 })
 
-t.test('in foreign text: files of the host, output of commands', (t) => {
+t.test('masks secrets in foreign text: files of the host, output of commands', (t) => {
   const secrets = new Secrets()
   secrets.useNames({ secret: ['door_code'], open: ['PUBLIC_TOKEN'] })
   const hidden = [
@@ -27,6 +27,12 @@ t.test('in foreign text: files of the host, output of commands', (t) => {
     `URL='https://host/?token=x',NEXT_TOKEN=' former-value '`,
     'A_TOKEN="x\\",B="y",C_TOKEN="&amp;former-value"',
     'SMTP_PASSWORD="former-value"',
+    'message: A_KEY=1; message: HEADER=Authorization: Bearer x; message: GH_PAT=\\former-value\\n; message: B=2',
+    "message: ENCRYPTION_KEY=it's-former-value; message: B=2",
+    'said: "message: APP_KEY=x"former-value"x"',
+    'message: API_TOKEN=&amp;former-value; message: B=2',
+    'message: API_TOKEN=x;former-value; message: B=2',
+    'message: API_TOKEN=x,former-value, B=2',
     "  'api_key': 'former-value',",
     '{"clientSecret":"former-value"}',
     'environment=HOME="/x",A_PASSWORD="former-value",B="c"',
@@ -68,6 +74,14 @@ t.test('in foreign text: files of the host, output of commands', (t) => {
     secrets.maskForeign('environment=HOME="/x",A_PASSWORD="former-value",B="c"'),
     'environment=HOME="/x",A_PASSWORD="********",B="c"',
   )
+  t.equal(
+    secrets.maskForeign('Server=h;Pwd=x1;Database=d, token:x2,name:x3, key=x4'),
+    'Server=h;Pwd=********;Database=d, token:********,name:x3, key=x4',
+  )
+  t.equal(
+    secrets.maskForeign(`said "A_TOKEN=x1" and 'B_TOKEN=x2'; done`),
+    `said "A_TOKEN=********" and 'B_TOKEN=********'; done`,
+  )
   const shown = [
     'password_file = /etc/app/password',
     `token: $${'{TOKEN}'}`,
@@ -87,7 +101,7 @@ t.test('in foreign text: files of the host, output of commands', (t) => {
   t.end()
 })
 
-t.test('a private key whose lines arrive one by one, or whose beginning is cut off', (t) => {
+t.test('masks a private key whose lines arrive one by one, or whose beginning is missing', (t) => {
   const key = [
     '-----BEGIN RSA PRIVATE KEY-----',
     '  MIIEpAIBAAKCAQEA',
@@ -102,7 +116,7 @@ t.test('a private key whose lines arrive one by one, or whose beginning is cut o
   t.end()
 })
 
-t.test('inside an attribute whose name says nothing', (t) => {
+t.test('finds secrets inside a value with a neutral name', (t) => {
   t.strictSame(secretsInside('https://user:pass-word@host/x?api_key=abc123'), ['pass-word', 'abc123'])
   t.strictSame(secretsInside("curl --token='a b' -H 'Authorization: Bearer abc.def'"), ['a b', 'abc.def'])
   t.strictSame(secretsInside('tool --password pass-word --secrets list.json'), ['pass-word'])

@@ -50,7 +50,7 @@ const writers: Readonly<Record<string, (text: string) => string>> = {
 const special = [...' %$#;"\'\\{}<>&@:/+=?\n\tä€\u00a0😀', '%(here)s', `$${'{a}'}`]
 const plain = [...'abcXYZ019']
 
-t.test('in base64 for URLs and in hexadecimal', (t) => {
+t.test('masks a secret in URL base64 and hexadecimal', (t) => {
   const secret = 'pa$$w0rd/"x y%1&z<q>\u00ff\u00fe'
   const secrets = new Secrets()
   secrets.add(secret)
@@ -60,7 +60,7 @@ t.test('in base64 for URLs and in hexadecimal', (t) => {
   t.end()
 })
 
-t.test('in the spelling of each writer', (t) => {
+t.test('masks a secret in the spelling of each writer', (t) => {
   const part = fc.oneof(fc.constantFrom(...special), fc.constantFrom(...plain))
   const text = fc.array(part, { minLength: 6, maxLength: 24 }).map((parts) => parts.join('').trim())
   fc.assert(
@@ -79,7 +79,7 @@ t.test('in the spelling of each writer', (t) => {
   t.end()
 })
 
-t.test('without the blanks around it, as a writer may have trimmed it', (t) => {
+t.test('masks a secret without the blanks around it', (t) => {
   const secrets = new Secrets()
   secrets.add('trailing-secret\n')
   secrets.add(' leading-secret')
@@ -88,7 +88,7 @@ t.test('without the blanks around it, as a writer may have trimmed it', (t) => {
   t.end()
 })
 
-t.test('in a header of basic authentication', (t) => {
+t.test('masks a secret in a header of basic authentication', (t) => {
   const secrets = new Secrets()
   secrets.add('pass-word:1')
   for (const user of ['a', 'ab', 'abc', 'admin'])
@@ -100,7 +100,7 @@ t.test('in a header of basic authentication', (t) => {
   t.end()
 })
 
-t.test('a long text takes no longer than it must', (t) => {
+t.test('masks a long text in linear time', (t) => {
   const secrets = new Secrets()
   for (let i = 0; i < 20; i++) secrets.add(`s3cr%t ${'$#\\'.repeat(i)}${'$'.repeat(i)} ${i}`)
   const start = `s3cr%t ${'$#\\\\'.repeat(19)}${'$'.repeat(40)}`

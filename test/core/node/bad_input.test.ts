@@ -4,8 +4,9 @@ import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { ConvergeError, describeLocation, InvalidInput } from '../../../core/model/errors.ts'
 import { environmentLayer } from '../../../core/node/environment.ts'
 import { gatherFacts } from '../../../core/node/facts.ts'
-import { type Layer, parseLayer } from '../../../core/node/layers.ts'
+import type { Layer } from '../../../core/node/layer.ts'
 import { buildNode } from '../../../core/node/node.ts'
+import { parseLayer } from '../../../core/node/parse_layer.ts'
 
 interface Case {
   readonly name: string
@@ -116,8 +117,8 @@ const cases: readonly Case[] = [
     name: 'a Python word',
     text: '{"tmpdir": {"tmpfs": True, "tmpfs_size": None}}',
     errors: [
-      'a.json:1:22: True is no word of JSON: write true (it is read as JSON; comments and trailing commas are fine)',
-      'a.json:1:42: None is no word of JSON: write null (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:22: True is not a JSON literal: write true (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:42: None is not a JSON literal: write null (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
@@ -230,6 +231,23 @@ const cases: readonly Case[] = [
     text: 'newrelic:\n  license: !vault abc\n',
     errors: ['a.yaml:2:12: an unknown tag (remove the tag, or put the text in quotes)'],
   },
+  ...['!!binary aGk=', '!!set {x, y}', '!!omap [{b: 1}]', '!!timestamp 2026-01-01', '!!pairs [[b, c]]'].map(
+    (value) => ({
+      name: `a tag of YAML whose value JSON cannot hold: ${value}`,
+      file: 'a.yaml',
+      text: `a: ${value}\n`,
+      errors: ['a.yaml:1:4: an unknown tag (remove the tag, or put the text in quotes)'],
+    }),
+  ),
+  ...['a.json', 'a.yaml'].map((file) => ({
+    name: `half of a surrogate pair in ${file}`,
+    file,
+    text: '{"port_app": {\n"app_name": "\\ud800", "command": "\\ud83d\\ude00", "\\udc00": 1}}',
+    errors: [
+      `${file}:2:13: port_app.app_name: the text contains half of a surrogate pair (write the character itself, without escapes)`,
+      `${file}:2:50: port_app["\\udc00"]: the key contains half of a surrogate pair (write the character itself, without escapes)`,
+    ],
+  })),
   {
     name: 'an alias without an anchor in YAML',
     file: 'a.yaml',
@@ -650,7 +668,7 @@ for (const { name, file = 'a.json', below, text, errors } of cases)
     t.strictSame(found, errors)
   })
 
-t.test('each value is told of where the layer that set it says so', async (t) => {
+t.test('reports each value at the layer that set it', async (t) => {
   const layer = (file: string, kind: Layer['kind'], value: unknown) =>
     parseLayer({ text: JSON.stringify(value, null, 1), file, kind })
   const found = await errorsOf(async () =>
@@ -672,7 +690,7 @@ t.test('each value is told of where the layer that set it says so', async (t) =>
   )
 })
 
-t.test('variables of the environment that make no sense', async (t) => {
+t.test('reports invalid environment variables', async (t) => {
   const found = await errorsOf(async () =>
     environmentLayer({
       CONVERGE_ATTR_: 'a',
@@ -693,7 +711,7 @@ t.test('variables of the environment that make no sense', async (t) => {
   )
 })
 
-t.test('no error shows a secret', async (t) => {
+t.test('no error prints a secret', async (t) => {
   const found = await errorsOf(async () => {
     const text = app(
       '"scm": {"password": ["hunter2"], "ssh_key": {"k": "hunter2"}, "repository": "https://me:hunter2@x/\\n"}, "environment": {"DB_PASSWORD": {"v": "hunter2"}}',
@@ -714,7 +732,7 @@ t.test('no error shows a secret', async (t) => {
   t.notMatch(found.join('\n'), /hunter2/)
 })
 
-t.test('many keys take no longer than few', { timeout: 20_000 }, async (t) => {
+t.test('the time grows linearly with the number of keys', { timeout: 20_000 }, async (t) => {
   const count = 40_000
   const lines = (line: (index: number) => string) => Array.from({ length: count }, (_, index) => line(index))
   const yaml = await parseLayer({ text: lines((at) => `key${at}: v`).join('\n'), file: 'a.yaml', kind: 'stack' })

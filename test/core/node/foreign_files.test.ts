@@ -9,8 +9,8 @@ import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { loadStack } from '../../../core/fleet/stack/load.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
 import { gatherFacts } from '../../../core/node/facts.ts'
-import { parseAttributes } from '../../../core/node/layers.ts'
 import { buildNode } from '../../../core/node/node.ts'
+import { parseAttributes } from '../../../core/node/parse_layer.ts'
 import { scratch } from '../../support/machine.ts'
 
 interface Case {
@@ -118,7 +118,7 @@ for (const { name, file = 'a.json', value, message, hint } of cases)
     t.match(error, { message: `expected attributes, got ${message}`, hint, usage: true, source: { file } })
   })
 
-t.test('a stack file in place of attributes, and attributes in place of a stack file', async (t) => {
+t.test('recognizes a stack file in place of attributes, and attributes in place of a stack file', async (t) => {
   const directory = scratch(t)
   const stack = join(directory, 'a stack.json')
   writeFileSync(stack, JSON.stringify({ name: 'x', layers: {}, hosts: {} }))
@@ -140,17 +140,17 @@ t.test('a stack file in place of attributes, and attributes in place of a stack 
   t.match(await errorOf(loadStack(template)), { message: 'expected a stack file, got a CloudFormation template' })
 })
 
-t.test('attributes with a run list are attributes', async (t) => {
+t.test('accepts attributes with a run list', async (t) => {
   const value = { run_list: ['recipe[plone_buildout]'], plone_instances: { per_cpu: 3 }, opsworks: {}, deploy: {} }
   t.ok(await parseAttributes({ text: JSON.stringify(value), file: 'a.json', kind: 'stack' }))
 })
 
-t.test('a text that holds JSON', async (t) => {
+t.test('the hint for a text that contains JSON names jq', async (t) => {
   const error = await errorOf(parseAttributes({ text: '"{\\"deploy\\": {}}"', file: 'a.json', kind: 'stack' }))
   t.match(error.hint, /jq -r \./)
 })
 
-t.test('a file with nothing but unknown keys is one warning', async (t) => {
+t.test('warns once about a file with only unknown keys', async (t) => {
   const warningsOf = async (value: object) => {
     const layer = await parseAttributes({ text: JSON.stringify(value), file: 'a.json', kind: 'stack' })
     const node = buildNode({ layers: [layer], facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })

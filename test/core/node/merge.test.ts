@@ -28,7 +28,7 @@ function leaves(value: unknown, path: KeyPath = []): KeyPath[] {
   return Object.entries(value).flatMap(([key, child]) => leaves(child, [...path, key]))
 }
 
-t.test('nothing merged over, or merged over nothing, changes nothing', async () => {
+t.test('a merge with an empty layer changes nothing', async () => {
   fc.assert(fc.property(layer, (one) => sameJson(merge(one, {}), one) && sameJson(merge({}, one), one)))
 })
 
@@ -47,14 +47,14 @@ const { agreed } = fc.letrec<{ agreed: Record<string, unknown> }>((tie) => ({
   ),
 }))
 
-t.test('three layers give the same, whichever two are merged first', async () => {
+t.test('a merge is associative', async () => {
   const associative = fc.property(agreed, agreed, agreed, (low, middle, high) =>
     sameJson(merge(merge(low, middle), high), merge(low, merge(middle, high))),
   )
   fc.assert(associative, { numRuns: 500 })
 })
 
-t.test('what the higher layer says holds', async () => {
+t.test('the value of the higher layer wins', async () => {
   const later = fc.property(layer, layer, (low, high) => {
     const merged = merge(low, high)
     return leaves(high).every(
@@ -64,7 +64,7 @@ t.test('what the higher layer says holds', async () => {
   fc.assert(later, { numRuns: 500 })
 })
 
-t.test('what the higher layer leaves open stays', async () => {
+t.test('keeps what the higher layer does not set', async () => {
   const kept = fc.property(layer, layer, (low, high) => {
     const merged = merge(low, high)
     return leaves(low).every((path) => {
@@ -79,7 +79,7 @@ t.test('what the higher layer leaves open stays', async () => {
   fc.assert(kept, { numRuns: 500 })
 })
 
-t.test('neither layer is changed', async () => {
+t.test('changes neither layer', async () => {
   const unchanged = fc.property(layer, layer, (low, high) => {
     const before = JSON.stringify([low, high])
     merge(low, high)
@@ -104,7 +104,7 @@ for (const { rule, low, high, merged } of rules)
     t.strictSame(merge(low, high), merged)
   })
 
-t.test('keys of prototypes do no harm', async (t) => {
+t.test('prototype keys have no effect', async (t) => {
   const high = JSON.parse(
     '{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}, "a": {"__proto__": {"polluted": 1}}}',
   )
@@ -115,7 +115,7 @@ t.test('keys of prototypes do no harm', async (t) => {
   t.equal((merged.a as Record<string, unknown>).polluted, undefined)
 })
 
-t.test('what only one layer has is not copied', async (t) => {
+t.test('does not copy what only one layer has', async (t) => {
   const [low, high] = [
     { a: { x: { deep: 1 } }, b: {} },
     { c: { y: 1 }, a: { z: 1 } },
@@ -127,7 +127,7 @@ t.test('what only one layer has is not copied', async (t) => {
   t.equal(merge(low, { a: { x: { deep: 1 } } }), low, 'saying the same again gives the very same')
 })
 
-t.test('a large stack merges in no time', async (t) => {
+t.test('merges a large stack in less than a second', async (t) => {
   const hosts = (status: string) =>
     Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`host${i}`, { status, ip: `10.0.0.${i}` }]))
   const [low, high] = [

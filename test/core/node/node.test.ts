@@ -5,8 +5,9 @@ import { type Attributes, attributeSchemas, foreignKeys } from '../../../attribu
 import { environmentLayer } from '../../../core/node/environment.ts'
 import { explain, shownAttributes } from '../../../core/node/explain.ts'
 import { type Facts, gatherFacts } from '../../../core/node/facts.ts'
-import { type Layer, type LayerKind, objectLayer, parseLayer } from '../../../core/node/layers.ts'
+import type { Layer, LayerKind } from '../../../core/node/layer.ts'
 import { buildNode } from '../../../core/node/node.ts'
+import { objectLayer, parseLayer } from '../../../core/node/parse_layer.ts'
 
 const facts: Facts = {
   ...gatherFacts(),
@@ -24,7 +25,7 @@ const build = (...layers: readonly Layer[]) => buildNode({ layers, facts, schema
 const json = (value: unknown, kind: LayerKind = 'stack', file = `${kind}.json`) =>
   parseLayer({ text: JSON.stringify(value, null, 2), file, kind })
 
-t.test('layers count by their kind, then by their order', async (t) => {
+t.test('orders layers by their kind, then by their order', async (t) => {
   const { attributes } = build(
     await json({ plone_instances: { per_cpu: 5, site_id: 'deployment' } }, 'deployment'),
     await json({ plone_instances: { per_cpu: 1, site_id: 'stack', app_name: 'stack', zserver_threads: 2 } }, 'stack'),
@@ -46,7 +47,7 @@ t.test('layers count by their kind, then by their order', async (t) => {
   )
 })
 
-t.test('a plain custom JSON has this host for an instance', async (t) => {
+t.test('a plain custom JSON gets this host as its instance', async (t) => {
   const { attributes } = build(await json({}))
   t.match(attributes.opsworks, {
     stack: { name: 'default' },
@@ -62,12 +63,12 @@ t.test('a plain custom JSON has this host for an instance', async (t) => {
   t.match(attributes, { cpu: { total: 6 }, hostname: 'here', fqdn: 'here.example.com' })
 })
 
-t.test('a host name that the JSON states counts for the instance as well', async (t) => {
+t.test('a host name in the JSON sets the name of the instance', async (t) => {
   const { attributes } = build(await json({ hostname: 'web1' }))
   t.match(attributes.opsworks.instance, { hostname: 'web1', private_dns_name: 'web1', private_ip: '192.0.2.7' })
 })
 
-t.test('an instance that the JSON brings gets nothing of this host', async (t) => {
+t.test('an instance in the JSON gets no facts of this host', async (t) => {
   const { attributes } = build(
     await json({ opsworks: { instance: { hostname: 'plone1' } }, cpu: { total: '2' }, memory: { total: '4053280kB' } }),
   )
@@ -77,7 +78,7 @@ t.test('an instance that the JSON brings gets nothing of this host', async (t) =
   t.equal(build().facts.cpu.total, 6, 'the fact itself stays')
 })
 
-t.test('every node of the golden cases is read without a warning', async (t) => {
+t.test('reads every node of the golden cases without a warning', async (t) => {
   const directory = new URL('../../../fixtures/golden/', import.meta.url)
   const files = readdirSync(directory).filter((file) => file !== 'default-attributes.json')
   t.ok(files.length >= 17)
@@ -91,7 +92,7 @@ t.test('every node of the golden cases is read without a warning', async (t) => 
   }
 })
 
-t.test('what the platform writes is read without a warning', async (t) => {
+t.test('reads what the platform writes without a warning', async (t) => {
   const { warnings } = build(
     await json({
       opsworks: {
@@ -150,7 +151,7 @@ t.test('what the platform writes is read without a warning', async (t) => {
   t.strictSame(warnings, [])
 })
 
-t.test('the node is frozen, all the way down', async (t) => {
+t.test('freezes the whole node', async (t) => {
   const { attributes } = build(
     await json({ deploy: { site: { environment: { A: 'b' } } }, ours: { deep: { list: [{}] } } }),
   )
@@ -165,7 +166,7 @@ t.test('the node is frozen, all the way down', async (t) => {
   t.throws(() => Object.assign(attributes.plone_instances, { per_cpu: 9 }), TypeError)
 })
 
-t.test('unknown keys are kept and told of, with place and nearest name', async (t) => {
+t.test('keeps unknown keys, and reports them with place and nearest name', async (t) => {
   const text =
     '{\n  "plone_instances": {\n    "restart_dellay": 3,\n    "celery_enabled": true\n  },\n  "zeoserver": {"nfs_blobs": true},\n  "haproxy": {"our_own": 1, "stat_url": "/x"},\n  "deploy": {"site": {"keep_release": 3, "environment": {"ANY": "x"}}}\n}'
   const { attributes, warnings } = build(await parseLayer({ text, file: 'custom.json', kind: 'stack' }))
@@ -184,18 +185,21 @@ t.test('unknown keys are kept and told of, with place and nearest name', async (
       ['deploy.site.keep_release', 'did you mean deploy.site.keep_releases?', 8, 23],
     ],
   )
-  t.match(warnings[0]?.message, /^plone_instances\.restart_dellay is no known attribute: it is kept/)
+  t.match(warnings[0]?.message, /^plone_instances\.restart_dellay is not a known attribute: it is kept/)
 })
 
-t.test('of many unknown keys the first are listed', async (t) => {
+t.test('lists the first of many unknown keys', async (t) => {
   const keys = Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`other_${at}`, at]))
   const { warnings } = build(await json({ plone_instances: { ...keys, per_cpus: 1 } }))
   t.equal(warnings.length, 51)
-  t.equal(warnings[0]?.message, 'plone_instances.other_0 is no known attribute: it is kept, but nothing here reads it')
+  t.equal(
+    warnings[0]?.message,
+    'plone_instances.other_0 is not a known attribute: it is kept, but nothing here reads it',
+  )
   t.equal(warnings.at(-1)?.message, '1,951 more unknown keys')
 })
 
-t.test('a text of many megabytes', async (t) => {
+t.test('reads a text of many megabytes', async (t) => {
   const long = 'x"\\'.repeat(5_000_000)
   const { attributes } = build(await json({ plone_instances: { site_id: long } }))
   t.ok(attributes.plone_instances.site_id === long)
@@ -204,7 +208,7 @@ t.test('a text of many megabytes', async (t) => {
   t.match(layer.warnings, [{ code: 'DUPLICATE_KEY', path: 'plone_instances.per_cpu' }])
 })
 
-t.test('JSON with comments, trailing commas and a byte order mark', async (t) => {
+t.test('reads JSON with comments, trailing commas and a byte order mark', async (t) => {
   const text = '\uFEFF// stack\n{\n  /* half */ "plone_instances": {"per_cpu": 0.5,},\n}\n'
   const layer = await parseLayer({ text, file: 'custom.json', kind: 'stack' })
   t.strictSame(layer.value, { plone_instances: { per_cpu: 0.5 } })
@@ -212,7 +216,7 @@ t.test('JSON with comments, trailing commas and a byte order mark', async (t) =>
   t.strictSame(layer.locate(['plone_instances', 'per_cpu'], 'key'), { file: 'custom.json', line: 3, column: 34 })
 })
 
-t.test('YAML, with anchors', async (t) => {
+t.test('reads YAML with anchors', async (t) => {
   const text =
     'defaults: &all\n  environment: {A: x}\ndeploy:\n  site:\n    <<: *all\n    scm:\n      revision: main\n    domains:\n      - www.example.com\n'
   const layer = await parseLayer({ text, file: 'custom.yaml', kind: 'stack' })
@@ -222,7 +226,7 @@ t.test('YAML, with anchors', async (t) => {
   t.strictSame(layer.locate(['deploy', 'site', 'nothing']), { file: 'custom.yaml', line: 5, column: 5 })
 })
 
-t.test('a number where a text is meant is the text of the file', async (t) => {
+t.test('a number in place of text keeps the text of the file', async (t) => {
   const text = `
 base: &base { A: 1.10, B: 0123 }
 deploy:
@@ -249,14 +253,26 @@ converge: { packages: { nginx: 1.180 } }
   t.match(patched.attributes.deploy.site, { scm: { revision: '1.10' }, domains: ['1e3'] })
 })
 
-t.test('a key that stands twice is told of', async (t) => {
+t.test('a number that would change keeps the text of the file, also below an unknown key', async (t) => {
+  const numbers = '[1e999, -1e999, 12345678901234567890, 9007199254740993, 9007199254740992, 1.50, 7]'
+  const kept = ['1e999', '-1e999', '12345678901234567890', '9007199254740993', 9007199254740992, 1.5, 7]
+  for (const file of ['a.json', 'a.yaml']) {
+    const text = `{"own": {"list": ${numbers}}}`
+    const { attributes } = build(await parseLayer({ text, file, kind: 'stack' }))
+    t.strictSame(attributes.own, { list: kept }, file)
+  }
+  const yaml = await parseLayer({ text: 'own: [.inf, -.Inf, .nan, 0o17]', file: 'b.yaml', kind: 'stack' })
+  t.strictSame(build(yaml).attributes.own, ['.inf', '-.Inf', '.nan', 15])
+})
+
+t.test('warns about a duplicate key', async (t) => {
   const text = '{"deploy": {"a": {"user": "x"},\n "b": {"note": "\\"deploy\\": 1"},\n "a": {"user": "y"}}}'
   const { warnings, value } = await parseLayer({ text, file: 'custom.json', kind: 'stack' })
   t.strictSame(value?.deploy, { a: { user: 'y' }, b: { note: '"deploy": 1' } })
   t.match(warnings, [{ code: 'DUPLICATE_KEY', message: 'deploy.a stands 2 times, in lines 1, 3: the last one counts' }])
 })
 
-t.test('a key __proto__ is left out, and told of', async (t) => {
+t.test('omits a key __proto__, and warns', async (t) => {
   for (const [file, text] of [
     ['a.json', '{"a": {"__proto__": {"x": 1}, "b": 1}}'],
     ['b.json', '{"a": {"\\u005f_proto__": {"x": 1}, "b": 1}} // comment'],
@@ -268,7 +284,7 @@ t.test('a key __proto__ is left out, and told of', async (t) => {
   }
 })
 
-t.test('a JSON Patch says what a merge cannot', async (t) => {
+t.test('a JSON Patch expresses what a merge cannot', async (t) => {
   const below = await json({
     deploy: { site: { domains: ['a', 'b'], environment: { A: '1', B: '2' } } },
     plone_instances: { per_cpu: 4 },
@@ -303,7 +319,7 @@ t.test('a JSON Patch says what a merge cannot', async (t) => {
   t.equal(JSON.stringify(below.value), copy, 'the layer below stays as it was')
 })
 
-t.test('a patch of an application leaves what follows from later layers open', async (t) => {
+t.test('a patch of an application does not fix values that later layers determine', async (t) => {
   const patch = await json([{ op: 'add', path: '/deploy/site/environment/A', value: 'x' }], 'host')
   const { attributes } = build(
     await json({ deploy: { site: {} } }),
@@ -313,7 +329,7 @@ t.test('a patch of an application leaves what follows from later layers open', a
   t.match(attributes.deploy.site, { user: 'plone', home: '/home/plone', environment: { A: 'x' } })
 })
 
-t.test('secrets from the environment', async (t) => {
+t.test('reads secrets from environment variables', async (t) => {
   const layer = environmentLayer({
     PATH: '/bin',
     CONVERGE_ATTR_plone_instances__relstorage__db__password: 's3cret pass',
@@ -354,7 +370,7 @@ t.test('secrets from the environment', async (t) => {
   ])
 })
 
-t.test('secrets: by schema, by name, and inside addresses', async (t) => {
+t.test('finds secrets by schema, by name, and inside addresses', async (t) => {
   const { secrets } = build(
     await json({
       deploy: {
@@ -386,7 +402,7 @@ t.test('secrets: by schema, by name, and inside addresses', async (t) => {
   ])
 })
 
-t.test('explain: every layer that says something, highest first', async (t) => {
+t.test('explain lists every layer that sets the value, highest first', async (t) => {
   const node = build(
     await json(
       { plone_instances: { per_cpu: 1 }, deploy: { site: { domains: ['a'], environment: { B: 'x' } } } },
@@ -438,7 +454,7 @@ t.test('explain: every layer that says something, highest first', async (t) => {
   t.throws(() => explain(node, 'plone_instances[['), { code: 'INVALID_KEY_PATH' })
 })
 
-t.test('explain hides what is inside a list, or in an address', async (t) => {
+t.test('explain hides secrets inside a list or an address', async (t) => {
   const node = build(
     await json({
       deploy: {
@@ -452,7 +468,7 @@ t.test('explain hides what is inside a list, or in an address', async (t) => {
   t.match(text, /role zeo-client/)
 })
 
-t.test('attributes as they may be shown', async (t) => {
+t.test('masks secrets in printed attributes', async (t) => {
   const node = build(
     await json({
       haproxy: { stats_password: 'pw' },
@@ -480,7 +496,7 @@ t.test('attributes as they may be shown', async (t) => {
   })
 })
 
-t.test('facts of this host', async (t) => {
+t.test('gathers facts of this host', async (t) => {
   const files: Record<string, string> = {
     '/etc/os-release': 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n',
     '/etc/hosts': '127.0.0.1 localhost\n127.0.1.1 plone1.example.com plone1 # me\n',

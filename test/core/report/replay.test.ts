@@ -44,7 +44,7 @@ function listener() {
   return { heard, handlers }
 }
 
-t.test('there and back', async (t) => {
+t.test('reads what it wrote', async (t) => {
   const lines: string[] = []
   const write = jsonLines((text) => void lines.push(text), { unchanged: false, diff: await loadDiff() })
   write.start?.(start)
@@ -68,7 +68,7 @@ t.test('there and back', async (t) => {
   ])
 })
 
-t.test('a diff that nobody reads is cut', async (t) => {
+t.test('cuts a long diff', async (t) => {
   const lines: string[] = []
   const write = jsonLines((text) => void lines.push(text), { unchanged: false, diff: await loadDiff() })
   write.resource?.({ ...changed, texts: { before: '', after: 'x\n'.repeat(1000) } })
@@ -77,7 +77,7 @@ t.test('a diff that nobody reads is cut', async (t) => {
   t.equal(diff?.at(-1), '@@ 600 more lines @@')
 })
 
-t.test('what a host makes up never gets through half', (t) => {
+t.test('refuses any invalid event of a host as a whole', (t) => {
   const { handlers } = listener()
   fc.assert(
     fc.property(fc.anything(), fc.constantFrom('start', 'resource', 'end', 'warning', 'none'), (value, event) => {

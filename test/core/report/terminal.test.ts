@@ -1,4 +1,5 @@
 /** Tests the exact text of a run's output on a terminal. */
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { describeError, duration } from '../../../core/report/describe.ts'
@@ -38,7 +39,7 @@ async function terminal(options: Partial<TerminalOptions> = {}) {
   }
 }
 
-t.test('the last line', async (t) => {
+t.test('prints the summary', async (t) => {
   const { end } = await terminal()
   t.equal(end('unchanged', { unchanged: 341 }), 'nothing to do: 341 unchanged in 1.8 s\n')
   t.equal(end('changed', { changed: 12, unchanged: 341 }), '12 changed, 341 unchanged in 1.8 s\n')
@@ -58,7 +59,7 @@ t.test('the last line', async (t) => {
   )
 })
 
-t.test('times', (t) => {
+t.test('formats durations', (t) => {
   const times = [0, 12, 999, 1000, 9999, 10_000, 119_400, 120_000, 150_000, 3_599_900]
   t.strictSame(times.map(duration), [
     '0.00 s',
@@ -75,7 +76,7 @@ t.test('times', (t) => {
   t.end()
 })
 
-t.test('changes in a few words', async (t) => {
+t.test('describes changes in a few words', async (t) => {
   const { resource } = await terminal()
   const kind = (value: string) => [{ op: 'replace' as const, path: '/kind', value }]
   t.equal(resource({ patch: kind('file') }), '  + file /a\n')
@@ -83,16 +84,21 @@ t.test('changes in a few words', async (t) => {
   t.equal(
     resource({
       patch: [
-        { op: 'replace', path: '/mode', value: '0600' },
-        { op: 'remove', path: '/owner' },
-        { op: 'replace', path: '/cause', value: 'x' },
+        { op: 'replace', path: '/mode', before: '0644', value: '0600' },
+        { op: 'remove', path: '/owner', before: 'deploy' },
+        { op: 'replace', path: '/cause', before: 'y', value: 'x' },
       ],
     }),
-    '  ~ file /a mode 0600, owner removed\n',
+    '  ~ file /a\n      owner: deploy -> (none)\n      mode:  0644 -> 0600\n',
   )
   t.equal(
-    resource({ patch: [{ op: 'replace', path: '/mode', value: '0600' }], durationMs: 4200 }),
-    '  ~ file /a mode 0600 4.2 s\n',
+    resource({ patch: [{ op: 'replace', path: '/mode', before: '0644', value: '0600' }], durationMs: 4200 }),
+    '  ~ file /a mode: 0644 -> 0600 4.2 s\n',
+  )
+  t.equal(
+    resource({ patch: [{ op: 'replace', path: '/mode', value: '0600' }] }),
+    '  ~ file /a mode: 0600\n',
+    'of an earlier version, which does not report the value before',
   )
   t.equal(
     resource({ outcome: 'unknown', reason: '(known after git_release /r)' }),
@@ -101,7 +107,7 @@ t.test('changes in a few words', async (t) => {
   t.equal(resource({ outcome: 'unchanged' }) + resource({ outcome: 'skipped', reason: 'not if x' }), '')
 })
 
-t.test('a change of text as a diff', async (t) => {
+t.test('prints a change of text as a diff', async (t) => {
   const { resource } = await terminal()
   const patch = [{ op: 'replace' as const, path: '/content', value: '…' }]
   const lines = (change: (n: number) => string) => Array.from({ length: 9 }, (_, n) => `${change(n)}\n`).join('')
@@ -113,13 +119,34 @@ t.test('a change of text as a diff', async (t) => {
       '  ~ file /a\n',
     ),
   )
+  const isNew = [{ op: 'replace' as const, path: '/kind', value: 'file' }]
+  t.equal(
+    resource({ patch: isNew, texts, comparedWith: { path: '/srv/current/a', isSame: false } }),
+    '  + file /a (compared with /srv/current/a)\n       2\n       3\n      -4\n      +four\n       5\n       6\n',
+  )
+  const [name, path] = ['file /srv/www/site/releases/000042-1a2b3c4d/deploy.cfg', '/srv/www/site/current/deploy.cfg']
+  const config = (threads: number) => `[instance]\nrecipe = plone.recipe.zope2instance\nzserver-threads = ${threads}\n`
+  t.match(
+    readFileSync(new URL('../../../docs/how-a-run-works.md', import.meta.url), 'utf8'),
+    resource({
+      name,
+      patch: isNew,
+      texts: { before: config(2), after: config(4) },
+      comparedWith: { path, isSame: false },
+    }),
+    'the lines of the page',
+  )
+  t.equal(
+    resource({ patch: isNew, texts: null, comparedWith: { path: '/srv/current/a', isSame: true } }),
+    '  + file /a (same content as /srv/current/a)\n',
+  )
   const evil = resource({ patch, texts: { before: 'x\n', after: '\x1b]0;title\x07\x1b[31mred\x1b[0m\ttab\r\n' } })
   t.equal(evil, '  ~ file /a\n      -x\n      +\\x1b]0;title\\x07red\ttab\\x0d\n')
   const turned = resource({ patch, diff: ['+a\u202eb\ufeff\x9b'] })
   t.equal(turned, '  ~ file /a\n      +a\\u202eb\\ufeff\\x9b\n', 'a diff that is made already')
 })
 
-t.test('a failure with its place, the end of its output, and a hint', async (t) => {
+t.test('prints a failure with its place, the end of its output, and a hint', async (t) => {
   const { resource } = await terminal({ quiet: true })
   const failure = {
     code: 'COMMAND_FAILED',
@@ -135,16 +162,94 @@ t.test('a failure with its place, the end of its output, and a hint', async (t) 
   t.match(resource({ outcome: 'failed', failure, ignored: true }), /^ {2}! file \/a failed \(ignored\)\n/)
 })
 
-t.test('the name of a script is one line, and not a long one', async (t) => {
+t.test('shortens the name of a script to one line', async (t) => {
   const { resource } = await terminal()
   const name = `execute set -e\n  first\r\n  second ${'x'.repeat(200)}`
-  const [line = '', ...more] = resource({ name, patch: [{ op: 'replace', path: '/runs', value: 1 }] }).split('\n')
-  t.strictSame(more, [''])
-  t.match(line, /^ {2}~ execute set -e first second x+… /)
+  const patch = [{ op: 'replace' as const, path: '/runs', before: 0, value: 1 }]
+  const [line = '', ...more] = resource({ name, patch }).split('\n')
+  t.strictSame(more, ['      runs: 0 -> 1', ''])
+  t.match(line, /^ {2}~ execute set -e first second x+…$/)
   t.ok(line.length < 170)
 })
 
-t.test('quiet and verbose', async (t) => {
+t.test('names role and event before their resources where a run has several', async (t) => {
+  const { shown, text } = await terminal()
+  const report = (role: string, event: string, outcome: 'changed' | 'unchanged' | 'failed' = 'changed') => {
+    const named = { name: 'file /a', type: 'file', key: '/a', role, event, outcome, durationMs: 1 }
+    shown.resource({ ...named, patch: [] })
+  }
+  const run = { id: '1', mode: 'run' as const, started: '', resources: 3 }
+  shown.start({ ...run, roles: ['web', 'db'], events: ['deploy'] })
+  report('web', 'deploy')
+  report('web', 'deploy')
+  report('db', 'setup', 'unchanged')
+  report('db', 'deploy', 'failed')
+  t.equal(text(), 'web: deploy\n  ~ file /a\n  ~ file /a\ndb: deploy\n  ! file /a failed\n')
+  shown.start({ ...run, roles: ['web'], events: ['deploy'] })
+  report('web', 'deploy')
+  t.equal(text(), '  ~ file /a\n', 'a recovery with one event')
+})
+
+t.test('prints the lines of the page about the output', async (t) => {
+  const { shown, text } = await terminal()
+  const run = { id: 'plan', mode: 'plan' as const, roles: ['web'], events: ['setup', 'deploy'], started: '' }
+  const report = (event: string, path: string, type: string, more: Partial<ResourceReport>) =>
+    shown.resource({
+      name: `${type} ${path}`,
+      type,
+      key: path,
+      role: 'web',
+      event,
+      outcome: 'planned',
+      durationMs: 1,
+      ...more,
+    })
+  shown.start({ ...run, resources: 3 })
+  report('setup', '/srv/app', 'directory', { patch: [{ op: 'replace', path: '/mode', before: '0755', value: '0750' }] })
+  report('deploy', '/srv/app/motd', 'file', {
+    patch: [
+      { op: 'replace', path: '/mode', before: null, value: '0644' },
+      { op: 'replace', path: '/kind', before: 'absent', value: 'file' },
+    ],
+    texts: { before: '', after: 'Production\n' },
+  })
+  report('deploy', '/srv/app/key', 'file', {
+    patch: [
+      { op: 'replace', path: '/owner', before: 'root', value: 'deploy' },
+      { op: 'replace', path: '/content', before: '(sensitive)', value: '(sensitive)' },
+    ],
+    texts: null,
+  })
+  const counts = { ...none, planned: 3, unchanged: 12 }
+  shown.end({ ...run, outcome: 'planned', counts, durationMs: 90, resources: [], warnings: [] })
+  t.match(
+    readFileSync(new URL('../../../docs/how-a-run-works.md', import.meta.url), 'utf8'),
+    `\n\`\`\`\n${text()}\`\`\`\n`,
+  )
+})
+
+t.test('prints the commits of a new release as the page does', async (t) => {
+  const { resource } = await terminal()
+  const [from, to] = ['9c0ffee1', '1a2b3c4d'].map((start) => start.padEnd(40, '0')) as [string, string]
+  const commit = (start: string, subject: string, author: string) => ({
+    commit: start.padEnd(40, '0'),
+    subject,
+    author,
+  })
+  const newest = [commit('1a2b3c4d', 'Fix the prices', 'Ann'), commit('5e6f7a8b', 'Add a page for the press', 'Bob')]
+  const text = resource({
+    name: 'git_release /srv/www/site/releases',
+    words: 'new release 000042-1a2b3c4d of main',
+    patch: [{ op: 'replace', path: '/checkedOut', before: false, value: true }],
+    commits: { from, to, added: 2, removed: 0, newest },
+  })
+  t.match(
+    readFileSync(new URL('../../../docs/how-a-run-works.md', import.meta.url), 'utf8'),
+    `\n\`\`\`\n${text}\`\`\`\n`,
+  )
+})
+
+t.test('prints less with --quiet, and more with --verbose', async (t) => {
   const quiet = await terminal({ quiet: true })
   quiet.start()
   t.equal(
@@ -172,7 +277,7 @@ t.test('quiet and verbose', async (t) => {
   t.equal(verbose.text(), '    file /a: half way\n')
 })
 
-t.test('what is under way, on a terminal', async (t) => {
+t.test('displays the current resource on a terminal', async (t) => {
   const { shown, text, start, resource, end } = await terminal({ live: true, width: 40 })
   start()
   shown.applying('execute build')
@@ -200,14 +305,14 @@ t.test('what is under way, on a terminal', async (t) => {
   t.equal(plan.text(), '', 'in a plan nothing is under way')
 })
 
-t.test('colours', async (t) => {
+t.test('prints colors', async (t) => {
   const { resource, end } = await terminal({ color: true })
   t.equal(resource({ patch: [{ op: 'replace', path: '/kind', value: 'file' }] }), '  \x1b[32m+\x1b[39m file /a\n')
   t.match(end('failed', { failed: 1 }), /^\x1b\[31m1 failed/)
   t.match(end('interrupted', {}), /^\x1b\[33minterrupted/)
 })
 
-t.test('errors outside a run, all of them', (t) => {
+t.test('prints all errors outside a run', (t) => {
   const one = new ConvergeError('a comma is missing', {
     code: 'X',
     source: { file: 'a.json', line: 2, column: 7 },
@@ -220,4 +325,11 @@ t.test('errors outside a run, all of them', (t) => {
   )
   t.match(describeError(one, true), /^\x1b\[31merror:\x1b\[39m a\.json/)
   t.end()
+})
+
+t.test('leaves out the middle of a very long message', async (t) => {
+  const message = `unknown key ${'k'.repeat(1_000_000)} in node.json`
+  const text = describeError(new ConvergeError(message, { code: 'X', hint: message }), false)
+  t.ok(text.length < 13_000, `${text.length} characters`)
+  t.match(text, /^error: unknown key … [\d,]+ characters left out … in node\.json\n {2}hint: /)
 })

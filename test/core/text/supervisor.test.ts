@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { supervisorInclude, supervisorValue, supervisorVariable } from '../../../core/text/supervisor.ts'
 import { refusalOf } from '../../../core/text/writer.ts'
-import { anyText, knownTexts } from './texts.ts'
+import { anyText, knownTexts } from './generated_texts.ts'
 
 const space = '[\\t-\\r\\x1c-\\x1f \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
 const strip = (text: string) => text.replace(new RegExp(`^${space}+|${space}+$`, 'g'), '')
@@ -36,7 +36,7 @@ function readVariable(text: string): string {
   return token.replace(/^['"]+|['"]+$/g, '')
 }
 
-t.test('any text arrives as the value of an option and of a variable, or is refused', async (t) => {
+t.test('supervisor reads any text as written, or the writer refuses it', async (t) => {
   const arrives = (text: string) => {
     if (refusalOf(supervisorVariable, text) !== null) {
       assert.match(text, /\r|^['"]|['"]$|".*'|'.*"/s)
@@ -49,12 +49,12 @@ t.test('any text arrives as the value of an option and of a variable, or is refu
   t.pass()
 })
 
-t.test('plain values stay as they are', async (t) => {
+t.test('leaves plain values unchanged', async (t) => {
   t.equal(supervisorValue('/srv/www/site/current/bin/client1 console'), '/srv/www/site/current/bin/client1 console')
   t.equal(supervisorVariable('x y'), '"x y"')
 })
 
-t.test('what is refused is named without the value', async (t) => {
+t.test('a refusal does not contain the value', async (t) => {
   for (const [text, reason] of [
     ['a\rb', /carriage return/],
     ['"secret', /quote at either end/],
@@ -68,7 +68,7 @@ t.test('what is refused is named without the value', async (t) => {
   }
 })
 
-t.test('the files that supervisord includes', async (t) => {
+t.test('resolves the files that supervisord includes', async (t) => {
   const config = '/my site/etc/supervisor/supervisord.conf'
   t.equal(
     supervisorInclude('/etc/supervisor/supervisord.conf', '/etc/supervisor/conf.d'),

@@ -3,7 +3,7 @@ import { commandWords, unitValues } from '../../../core/text/unit_file.ts'
 
 const commands = (...texts: string[]) => unitValues(texts, 'Service', 'ExecStart')
 
-t.test('values of an option', (t) => {
+t.test('reads the values of an option', (t) => {
   t.strictSame(commands('[Unit]\nExecStart=/no\n[Service]\nType=exec\nExecStart=/a b\n'), ['/a b'])
   t.strictSame(commands('[Service]\nExecStart = /a \\\n  -F \\\n  # a comment\n  -b c\nType=exec\n'), ['/a -F -b c'])
   t.strictSame(commands('[Service]\n#ExecStart=/a\n;ExecStart=/b\nExecStart=/c=d\n'), ['/c=d'])
@@ -13,7 +13,7 @@ t.test('values of an option', (t) => {
   t.end()
 })
 
-t.test('a drop-in adds to a list, and an empty value clears it', (t) => {
+t.test('a drop-in extends a list, and an empty value clears it', (t) => {
   const unit = '[Service]\nExecStart=/a\n'
   t.strictSame(commands(unit, '[Service]\nExecStart=\nExecStart=/b\n'), ['/b'])
   t.strictSame(commands(unit, '[Service]\nNice=5\n'), ['/a'])
@@ -21,7 +21,7 @@ t.test('a drop-in adds to a list, and an empty value clears it', (t) => {
   t.end()
 })
 
-t.test('words of a command as they are written', (t) => {
+t.test('reads the words of a command', (t) => {
   const cases: [line: string, words: string[]][] = [
     ['/usr/sbin/x -a  :80\t-F', ['/usr/sbin/x', '-a', ':80', '-F']],
     [`-x "a b" --y='c "d' e\\ f $G`, ['-x', '"a b"', `--y='c "d'`, 'e\\ f', '$G']],

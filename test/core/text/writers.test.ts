@@ -12,11 +12,12 @@ import { logrotatePattern } from '../../../core/text/logrotate.ts'
 import { nginxName, nginxText, nginxWord } from '../../../core/text/nginx.ts'
 import { isPhpFpmExpression, phpFpmValue, phpFpmVariable } from '../../../core/text/php_fpm.ts'
 import { pythonString } from '../../../core/text/python.ts'
+import { redisText } from '../../../core/text/redis_conf.ts'
 import { commandIn, shellWords } from '../../../core/text/shell.ts'
 import { systemdCommand, systemdPath } from '../../../core/text/systemd.ts'
 import { varnishWord } from '../../../core/text/varnish_cli.ts'
 import { refusalOf, type Writer } from '../../../core/text/writer.ts'
-import { anyText, knownTexts } from './texts.ts'
+import { anyText, knownTexts } from './generated_texts.ts'
 
 /** Checks that each text is rejected if `refuses` is true for it, or otherwise is read back unchanged. */
 function arrives(write: Writer, read: (written: string) => string, refuses: (text: string) => boolean): void {
@@ -30,7 +31,7 @@ function arrives(write: Writer, read: (written: string) => string, refuses: (tex
 
 const hasLineBreak = (text: string) => /[\r\n]/.test(text)
 
-t.test('nginx', async (t) => {
+t.test('nginx reads what was written', async (t) => {
   const read = (word: string) => {
     if (!word.startsWith('"')) assert.doesNotMatch(word, /[\s;{}'"\\]/)
     return nginxText(word)
@@ -42,20 +43,20 @@ t.test('nginx', async (t) => {
   t.equal(nginxName('~^w{1,2}$'), '"~^w{1,2}$"')
 })
 
-t.test("Varnish's command line", async (t) => {
+t.test('Varnish reads its command line as written', async (t) => {
   const read = (word: string) => (word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\])/g, '$1') : word)
   arrives(varnishWord, read, hasLineBreak)
   t.equal(varnishWord('/etc/varnish/default.vcl'), '/etc/varnish/default.vcl')
 })
 
-t.test('haproxy', async (t) => {
+t.test('HAProxy reads what was written', async (t) => {
   const read = (word: string) =>
     word.replace(/'([^']*)'|\\(.)/g, (_, inside?: string, one?: string) => inside ?? one ?? '')
   arrives(haproxyWord, read, hasLineBreak)
   t.equal(haproxyWord('10.0.0.1:8081'), '10.0.0.1:8081')
 })
 
-t.test('php-fpm', async (t) => {
+t.test('php-fpm reads what was written', async (t) => {
   const read = (value: string) =>
     value.replace(/'([^']*)'|"([^"]*)"/g, (_, one?: string, two?: string) => one ?? two ?? '')
   arrives(phpFpmValue, read, (text) => text.includes('\n'))
@@ -93,7 +94,7 @@ t.test('php-fpm', async (t) => {
   t.equal(phpFpmValue('/run/php/site.sock'), '/run/php/site.sock')
 })
 
-t.test('cron', async (t) => {
+t.test('cron reads what was written', async (t) => {
   t.equal(cronCommand('date +%F'), 'date +\\%F')
   arrives(cronCommand, (text) => text.replace(/\\([\\%])/g, '$1'), hasLineBreak)
   arrives(
@@ -103,7 +104,7 @@ t.test('cron', async (t) => {
   )
 })
 
-t.test('systemd', async (t) => {
+t.test('systemd reads what was written', async (t) => {
   const escapes: Record<string, string> = { n: '\n', r: '\r', t: '\t' }
   const read = (line: string) => {
     const [, word = ''] = /^\/bin\/x (.*)$/s.exec(line) ?? []
@@ -124,20 +125,20 @@ t.test('systemd', async (t) => {
   t.throws(() => systemdPath('/var/x\\'))
 })
 
-t.test('Python', async (t) => {
+t.test('Python reads what was written', async (t) => {
   const texts = [...knownTexts, ...fc.sample(anyText, 300)]
   const script = `import json, sys\nexec(sys.stdin.read())\nprint(json.dumps(texts))`
   const input = `texts = [${texts.map(pythonString).join(',\n')}]\n`
   t.strictSame(JSON.parse(execFileSync('python3', ['-c', script], { input, encoding: 'utf8' })), texts)
 })
 
-t.test('a shell', async (t) => {
+t.test('a shell reads what was written', async (t) => {
   const texts = [...knownTexts, ...fc.sample(anyText, 300)]
   const answer = execFileSync('/bin/sh', ['-c', `printf '%s\\0' ${shellWords(texts)}`], { encoding: 'utf8' })
   t.strictSame(answer.split('\0').slice(0, -1), texts)
 })
 
-t.test('buildout', async (t) => {
+t.test('buildout reads what was written', async (t) => {
   t.equal(buildoutValue('a$b'), 'a$b')
   t.equal(buildoutValue('a$${b}'), 'a$${b}')
   t.equal(buildoutValueForZope('pa$word'), 'pa$$word')
@@ -147,16 +148,18 @@ t.test('buildout', async (t) => {
   t.match(refusalOf(buildoutValue, 'x\ny')?.message, /a line break/)
 })
 
-t.test('logrotate and apt', async (t) => {
+t.test('logrotate and apt read what was written', async (t) => {
   t.equal(logrotatePattern('/srv/www/site/shared/var/log', '*.log'), '/srv/www/site/shared/var/log/*.log')
   t.equal(logrotatePattern('/my site/log', '*.log'), '"/my site/log/*.log"')
   t.equal(logrotatePattern('/a[b]', '*.log'), '"/a\\[b\\]/*.log"')
   t.throws(() => logrotatePattern('/{a,b}', '*.log'))
   t.equal(aptText('a b'), '"a b"')
   t.throws(() => aptText('a"b'))
+  t.equal(redisText('a "b" \\ c\u0001'), '"a \\"b\\" \\\\ c\\x01"')
+  t.throws(() => redisText('a\nb'))
 })
 
-t.test('a relative command is taken from the directory of the release', async (t) => {
+t.test('resolves a relative command in the directory of the release', async (t) => {
   for (const [line, expected] of [
     ['env/bin/gunicorn --bind 127.0.0.1:%{port} blog:app', '/r/env/bin/gunicorn --bind 127.0.0.1:%{port} blog:app'],
     ['./server x', '/r/server x'],

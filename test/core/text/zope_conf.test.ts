@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { zopeEnvironment } from '../../../core/text/zope_conf.ts'
-import { anyText, knownTexts } from './texts.ts'
+import { anyText, knownTexts } from './generated_texts.ts'
 
 const space = '[\\t-\\r\\x1c-\\x1f \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
 const strip = (text: string) => text.replace(new RegExp(`^${space}+|${space}+$`, 'g'), '')
@@ -54,7 +54,7 @@ function arrives(environment: Readonly<Record<string, string>>): void {
   assert.deepEqual(zconfig(recipe(buildout(lines))), expected)
 }
 
-t.test('any text arrives, or is left to the environment of the process', async (t) => {
+t.test('writes any text, or leaves it to the environment of the process', async (t) => {
   for (const text of knownTexts) {
     arrives({ A: text })
     arrives({ A: 'x', B: text, C: text })
@@ -64,7 +64,7 @@ t.test('any text arrives, or is left to the environment of the process', async (
   t.pass()
 })
 
-t.test('lines that arrive without any escape stay as they are', async (t) => {
+t.test('leaves lines that need no escape unchanged', async (t) => {
   t.strictSame(zopeEnvironment({ A: 'x y', B: '', C: 'a # b' }).lines, ['A x y', 'B', 'C a # b'])
   t.strictSame(zopeEnvironment({ A: '/srv/eggs' }).lines, ['A /srv/eggs'])
   t.strictSame(zopeEnvironment({ A: 'pa$word', B: '${x}' }).lines, ['A pa$$word', 'B $${x}'])

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { supervisorVariable } from '../../../core/text/supervisor.ts'
 import { refusalOf } from '../../../core/text/writer.ts'
-import { knownTexts } from '../../core/text/texts.ts'
+import { knownTexts } from '../../core/text/generated_texts.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
 import { client, pids } from './steps.ts'
 

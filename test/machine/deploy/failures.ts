@@ -77,5 +77,5 @@ export async function takenPort(t: Test, site: DeploySite): Promise<void> {
   const first = (await pageOf(1))?.pid
   await site.done(t, ['deploy'], client)
   const [one] = await shows(t, site, site.latest)
-  t.equal(one?.pid, first, 'it went on with the second client')
+  t.equal(one?.pid, first, 'it continued with the second client')
 }

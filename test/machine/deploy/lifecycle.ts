@@ -114,7 +114,7 @@ export async function newRevision(t: Test, site: DeploySite): Promise<void> {
   const server = site.processes('/zeoserver/current/bin/zeoserver')
   t.equal(server.length, 1)
   await site.done(t, ['deploy'])
-  t.equal((await site.releases('zeoserver')).length, 2, 'the server, too, was deployed anew')
+  t.equal((await site.releases('zeoserver')).length, 2, 'the server, too, was deployed again')
   t.strictSame(site.processes('/zeoserver/current/bin/zeoserver'), server, 'it loads nothing of that, and runs on')
   const [first] = await site.releases('zeoserver')
   t.equal(
@@ -142,7 +142,7 @@ export async function attribute(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['rollback'], client)
   t.equal(site.live(), before)
   t.strictSame(await cacheSizes(), [5000, 5000])
-  t.match((await site.done(t, ['configure'], client)).output, /rolled back/, 'it is not brought back by itself')
+  t.match((await site.done(t, ['configure'], client)).output, /rolled back/, 'configure does not deploy it again')
   t.equal(site.live(), before)
   await site.done(t, ['rollback', '--to', after], client)
   t.equal(site.live(), after)

@@ -35,7 +35,7 @@ for name in cloud-init-local cloud-init cloud-config cloud-final; do
 done
 # By that name cloud-init is ordered before sshd.
 ln -s /lib/systemd/system/ssh.service sshd.service
-# What is installed is there already, and nothing else can be reached.
+# All packages are installed already, and no server is reachable.
 rm -rf "$1/etc/apt/sources.list" "$1/etc/apt/sources.list.d"
 mkdir -p "$1/etc/ssh/sshd_config.d" "$1/etc/apt/sources.list.d"
 `

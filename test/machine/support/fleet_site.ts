@@ -3,15 +3,14 @@
  * packages only. All hosts mount the directory of the blobs; the repositories and the proxy to PyPI are at the
  * operator's end.
  */
-import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { JsonObject } from '../../../core/node/merge.ts'
 import { haveEggs, keepEggs, offeredEggs } from '../../support/eggs.ts'
 import type { Owner } from '../../support/machine.ts'
-import { soon, until } from '../../support/waiting.ts'
+import { until } from '../../support/waiting.ts'
 import { type Figures, visitors } from '../../support/wrk.ts'
-import { script } from './host_network.ts'
+import { git, newRepository, serveGit } from './git_server.ts'
 import { type TestHost, type TestNetwork, testNetwork } from './hosts.ts'
 import { Operator } from './operator.ts'
 import { webProxy } from './web_proxy.ts'
@@ -344,30 +343,4 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
 
 function layerOf(name: string): string {
   return layers[name.replace(/\d+$/, '')] ?? ''
-}
-
-function git(repository: string, ...args: readonly string[]): Promise<string> {
-  const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org']
-  return script('git -C "$@"', repository, ...identity, ...args).then((text) => text.trim())
-}
-
-async function newRepository(directory: string): Promise<void> {
-  await git(directory, 'init', '-q', '-b', 'main')
-  await git(directory, 'add', '.')
-  await git(directory, 'commit', '-q', '-m', 'version 1')
-}
-
-async function serveGit(t: Owner, { directory, gateway }: TestNetwork, ...names: readonly string[]): Promise<void> {
-  const where = [`--listen=${gateway}`, `--base-path=${directory}`, ...names.map((name) => `${directory}/${name}`)]
-  const daemon = spawn('git', ['daemon', '--export-all', '--reuseaddr', ...where], { stdio: 'ignore', detached: true })
-  t.teardown(() => {
-    try {
-      if (daemon.pid) process.kill(-daemon.pid, 'SIGKILL')
-    } catch (error) {
-      // The process has already exited.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
-  })
-  const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/${names[0]}`)
-  await soon(() => asked().then(Boolean, () => false), 'the git server is up')
 }

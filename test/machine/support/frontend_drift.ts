@@ -7,8 +7,8 @@ import type { Test } from 'tap'
 import { Supervisor } from '../../../resources/supervisor/client.ts'
 import { failureOf, patchOf } from '../../support/contract.ts'
 import { until } from '../../support/waiting.ts'
-import { ask } from './ask.ts'
 import type { FrontendSite } from './frontend_site.ts'
+import { ask } from './visitor_request.ts'
 
 interface Drift {
   readonly name: string
@@ -76,10 +76,10 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
     async load() {
       const name = `by_hand_${++byHand.count}`
       const tool = ['varnishadm', '-n', `${prefix}/var/lib/varnish/frontend`]
-      const { status } = await host.query([...tool, 'vcl.load', name, `${prefix}/etc/varnish/default.vcl`], {
-        accept: 'any',
-      })
+      const file = `${prefix}/etc/varnish/default.vcl`
+      const { status, stderr } = await host.query([...tool, 'vcl.load', name, file], { accept: 'any' })
       if (status === 0) await host.query([...tool, 'vcl.use', name])
+      else if (readFileSync(file, 'utf8') !== '') throw new Error(`varnishadm vcl.load failed: ${stderr}`)
     },
     isRight: async () => (await answer(ports.cache))?.status === 200,
   }

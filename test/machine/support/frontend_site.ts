@@ -11,8 +11,8 @@ import { LocalHost } from '../../../core/host/local.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 import { gatherFacts } from '../../../core/node/facts.ts'
-import { objectLayer } from '../../../core/node/layers.ts'
 import { buildNode } from '../../../core/node/node.ts'
+import { objectLayer } from '../../../core/node/parse_layer.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { inspect } from '../../../recipes/frontend/inspect.ts'
 import role from '../../../recipes/frontend/role.ts'
@@ -20,7 +20,7 @@ import { recipeNode, type SiteNode } from '../../../recipes/node.ts'
 import { supervisord } from '../../../resources/supervisor/supervisord.ts'
 import { failureOf, planOf } from '../../support/contract.ts'
 import { freePort, scratch } from '../../support/machine.ts'
-import { ask } from './ask.ts'
+import { ask } from './visitor_request.ts'
 
 type Json = { readonly [key: string]: unknown }
 
@@ -113,12 +113,12 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     },
     converge: { prefix, frontend: { http_port: http, https_port: https, balancer_port: balancer, cache_size: '16m' } },
   }
-  const nodeOf = (events: readonly string[], attributes: Json, on: LocalHost) => {
+  const nodeOf = (events: readonly string[], attributes: Json) => {
     const layers = [objectLayer(base, 'stack.json', 'stack'), objectLayer(attributes, 'custom.json', 'deployment')]
     const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
-    return { node: recipeNode(built, { id: 'test', events, host: on, by: 'tester', options: {} }), secrets }
+    return { node: recipeNode(built, { id: 'test', events, by: 'tester', options: {} }), secrets }
   }
   return {
     prefix,
@@ -129,7 +129,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     host,
     told,
     async converge(attributes = {}, events = ['configure'], mode = 'run', roles = [role]) {
-      const { node, secrets } = nodeOf(events, attributes, host)
+      const { node, secrets } = nodeOf(events, attributes)
       const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
       const report = await converge(compile(roles, events, node), on, {
         id: 'test',
@@ -143,7 +143,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     async inspect() {
       // A new object, since a host object caches answers that may have changed.
       const on = new LocalHost(`${prefix}/state`)
-      return (await inspect(nodeOf([], {}, on).node, on)).apps[0]?.services ?? []
+      return (await inspect(nodeOf([], {}).node, on)).apps[0]?.services ?? []
     },
   }
 }

@@ -104,6 +104,6 @@ frontend sticky
   }
 
   async tell(command: string): Promise<void> {
-    await this.site.host.tell({ socketPath: this.socket, text: `${command}\n` })
+    await this.site.host.sendToSocket({ socketPath: this.socket, text: `${command}\n` })
   }
 }

@@ -127,7 +127,7 @@ ip -o link show | cut -d ' ' -f 2 | cut -d @ -f 1 | tr -d : | grep -E "^$1(-|$)"
   ip link delete $link 2>/dev/null || true
 done
 for name in $(namespaces "$1"); do ip netns delete $name; done
-# What is mounted in another mount goes first.
+# A mount below another one comes first.
 grep -F " $2/" /proc/self/mounts | cut -d ' ' -f 2 | tac | while read -r mount; do umount -l "$mount"; done
 if [ -d "$2/cgroup" ]; then
   unshare --mount --propagation private bash -c '

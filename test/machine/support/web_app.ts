@@ -18,9 +18,9 @@ import { LocalHost } from '../../../core/host/local.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 import { gatherFacts } from '../../../core/node/facts.ts'
-import { objectLayer } from '../../../core/node/layers.ts'
 import type { JsonObject } from '../../../core/node/merge.ts'
 import { buildNode } from '../../../core/node/node.ts'
+import { objectLayer } from '../../../core/node/parse_layer.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { catalogue } from '../../../recipes/catalogue.ts'
 import { recipeNode, type SiteNode } from '../../../recipes/node.ts'
@@ -28,7 +28,7 @@ import { listReleases, type Release } from '../../../resources/releases/releases
 import { Supervisor } from '../../../resources/supervisor/client.ts'
 import { failureOf } from '../../support/contract.ts'
 import { freePort, type Owner, scratch } from '../../support/machine.ts'
-import { type Answer, type AskOptions, ask } from './ask.ts'
+import { type Answer, type AskOptions, ask } from './visitor_request.ts'
 
 const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
 const nodeFixture = 'example-node-app'
@@ -174,7 +174,7 @@ export class WebApp {
     }
     const layers = [own, this.attributes, json].map((one, index) => objectLayer(one, `${index}.json`, 'deployment'))
     const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
-    return recipeNode(built, { id: `run ${this.runs++}`, events, host: this.host, by: 'tester', options })
+    return recipeNode(built, { id: `run ${this.runs++}`, events, by: 'tester', options })
   }
 
   /** Runs events, and fails the test unless the run succeeds. */

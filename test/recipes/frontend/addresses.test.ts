@@ -31,7 +31,7 @@ const clientsOn = (...names: string[]): NodeJson => ({
 })
 
 function nodeWith(...layers: NodeJson[]): SiteNode {
-  const run = { id: 'test', events: [], options: {}, host: null, by: 'tester', roles: ['frontend'] }
+  const run = { id: 'test', events: [], options: {}, by: 'tester', roles: ['frontend'] }
   const addresses = ['127.0.0.1', '10.0.0.5'].map((address) => ({
     interface: 'eth0',
     address,
@@ -42,7 +42,7 @@ function nodeWith(...layers: NodeJson[]): SiteNode {
   return { ...attributes, facts: { ...neutralFacts, addresses }, run } as unknown as SiteNode
 }
 
-t.test('loopback, where everything is on one host', async (t) => {
+t.test('uses the loopback address if everything is on one host', async (t) => {
   const node = nodeWith(clientsOn('web1'))
   t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'])
   t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081'])
@@ -62,7 +62,7 @@ t.test('clients on other hosts reach Varnish by the private address', async (t) 
   t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), elsewhere))), [':6081'], 'an address that this host lacks')
 })
 
-t.test('addresses that are set', async (t) => {
+t.test('uses addresses from attributes', async (t) => {
   const frontend = (more: object) =>
     nodeWith(clientsOn('web1'), { converge: { frontend: more } } as unknown as NodeJson)
   t.strictSame(bound(balancerAt(frontend({ balancer_address: '*' }))), [':8080'])
@@ -74,7 +74,7 @@ t.test('addresses that are set', async (t) => {
     t.notOk(attributeSchemas.converge.safeParse({ frontend: { balancer_address: wrong } }).success, wrong)
 })
 
-t.test('clients that listen at one address', async (t) => {
+t.test('clients may listen on one address', async (t) => {
   const local = { plone_instances: { listen_address: '127.0.0.1', instance_count: 2 } } as unknown as NodeJson
   t.strictSame(
     balancedServers(nodeWith(clientsOn('web1'), local)).map(({ address }) => address),
@@ -86,7 +86,7 @@ t.test('clients that listen at one address', async (t) => {
   })
 })
 
-t.test('a smoke test asks the clients where they listen', async (t) => {
+t.test('a smoke test requests the address of the clients', async (t) => {
   const http = [{ path: '/' }, { path: '/', port: 9000 }, { path: '/', host: '192.0.2.1' }]
   const asked = (more: object) => {
     const site = { instance_count: 1, zeo: { address: '127.0.0.1:8001' }, ...more }

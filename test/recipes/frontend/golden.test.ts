@@ -10,7 +10,7 @@ import { goldenCases, type NodeJson, nodeOf } from '../../support/golden.ts'
 
 /** Makes a node without facts of its host. */
 function nodeWith(attributes: object): SiteNode {
-  const run = { id: 'test', events: [], options: {}, host: null, by: 'tester' }
+  const run = { id: 'test', events: [], options: {}, by: 'tester' }
   return { ...attributes, facts: neutralFacts, run } as unknown as SiteNode
 }
 
@@ -100,7 +100,7 @@ const two = {
   },
 }
 
-t.test('as many servers as clients, on the hosts that are online', async (t) => {
+t.test('lists as many servers as clients, on the hosts that are online', async (t) => {
   t.strictSame(
     serversOf(two, host({ status: 'online', private_dns_name: 'p2' })).slice(-4),
     ['plone1-1', 'plone1-2', 'plone2-1', 'plone2-2', 'plone2-3', 'plone2-4'].slice(-4),
@@ -119,7 +119,7 @@ t.test('as many servers as clients, on the hosts that are online', async (t) => 
   })
 })
 
-t.test('each address that may purge is listed once', (t) => {
+t.test('lists each address that may purge once', (t) => {
   const instances = {
     here: { status: 'online', private_ip: '127.0.0.1', ip: '127.0.0.1' },
     p1: { status: 'online', private_ip: '10.0.0.5', ip: '10.0.0.5' },
@@ -134,7 +134,7 @@ t.test('each address that may purge is listed once', (t) => {
   t.end()
 })
 
-t.test('sticky sessions: a cookie of its own for each server', async (t) => {
+t.test('sticky sessions: each server has a cookie of its own', async (t) => {
   const text = rendered(withSettings(two, { plone_instances: { sticky_sessions: true } }), '/haproxy.cfg')
   const cookies = [...text.matchAll(/^ +server (\S+) .* cookie (\S+) check/gm)].map(([, name, cookie]) => [
     name,
@@ -146,7 +146,7 @@ t.test('sticky sessions: a cookie of its own for each server', async (t) => {
   t.notMatch(rendered(withSettings(two), '/haproxy.cfg'), /cookie/)
 })
 
-t.test('subsites, and what the user adds', async (t) => {
+t.test('renders subsites and additional configuration', async (t) => {
   const text = rendered(
     withSettings({
       plone_instances: {
@@ -174,7 +174,7 @@ t.test('subsites, and what the user adds', async (t) => {
   t.strictSame([count('listen 81;'), count('ssi on;'), count('client_max_body_size 1g;')], [1, 3, 3])
 })
 
-t.test('TLS with the given certificate, for each domain but the short name of the app', async (t) => {
+t.test('TLS uses the given certificate for each domain but the short name of the app', async (t) => {
   const secrets = { ssl_support: true, ssl_certificate: 'CERT', ssl_certificate_key: 'KEY', ssl_certificate_ca: 'CA' }
   const site = { ...secrets, domains: ['www.example.com', 'a.example.com', 'plone_instances'] }
   const node = withSettings({
@@ -194,7 +194,7 @@ t.test('TLS with the given certificate, for each domain but the short name of th
   t.match(warned.warnings, [/ssl_support is true, but there is no TLS/])
 })
 
-t.test('TLS: directives of the default server, and subsites that the domains do not name', async (t) => {
+t.test('TLS renders directives of the default server, and subsites that the domains do not name', async (t) => {
   const tls = { ssl_support: true, ssl_certificate: 'CERT', ssl_certificate_key: 'KEY' }
   const given = {
     plone_instances: {
@@ -223,7 +223,7 @@ t.test('TLS: directives of the default server, and subsites that the domains do 
   }
 })
 
-t.test('certbot: a place for its answers, and TLS once there is a certificate', async (t) => {
+t.test('certbot: serves challenges, and uses TLS once a certificate exists', async (t) => {
   const node = withSettings({ certbot_domains: ['www.example.com'], certbot_email: 'a@example.com' })
   t.match(rendered(node, '/instances'), /acme-challenge\/ \{\s+default_type text\/plain;\s+root \/var\/www\/certbot;/)
   t.notMatch(rendered(withSettings(), '/instances'), 'acme')
@@ -237,7 +237,7 @@ t.test('certbot: a place for its answers, and TLS once there is a certificate', 
   t.match(tls?.options.onlyIf, { description: 'certbot has got a certificate' })
 })
 
-t.test('a password that is not given is made, and the page is there only where it is asked for', async (t) => {
+t.test('creates a missing password, and serves the statistics page only on request', async (t) => {
   const names = (more: NodeJson) => compile([role], ['configure'], withSettings(more)).resources.map(({ type }) => type)
   t.ok(names({ haproxy: { enable_stats: true } }).includes('random_secret'))
   t.notOk(names({ haproxy: { enable_stats: true, stats_password: 'pw' } }).includes('random_secret'))
@@ -250,17 +250,27 @@ t.test('a password that is not given is made, and the page is there only where i
   t.match(quoted, `stats auth 'opsworks:it'\\''s # "x"'`)
 })
 
-t.test('the runtime API over TCP only where it is asked for, and at the inner address', async (t) => {
+t.test('opens the runtime API over TCP only on request, on the inner address', async (t) => {
   const balancer = { converge: { balancer: { port: 9999 } } }
   t.match(rendered(withSettings(balancer), '/haproxy.cfg'), 'stats socket ipv4@10.0.0.11:9999 level admin')
   t.notMatch(rendered(withSettings(), '/haproxy.cfg'), 'ipv4@')
   const nowhere = withSettings(balancer, { opsworks: { instance: { private_ip: null } } })
   t.throws(() => compile([role], ['configure'], nowhere), { message: /opsworks.instance.private_ip is not set/ })
+  const at = (isSet: boolean) => {
+    const settings = withSettings(balancer, { opsworks: { instance: { private_ip: '203.0.113.7' } } })
+    return { ...settings, isGiven: () => isSet }
+  }
+  t.throws(
+    () => compile([role], ['configure'], at(false)),
+    { message: /opsworks.instance.private_ip is not set/ },
+    'a public address that was found on the host does not count',
+  )
+  t.match(rendered(at(true), '/haproxy.cfg'), 'stats socket ipv4@203.0.113.7:9999', 'one that the user sets does')
 })
 
-t.test('what would be something else in a configuration is refused', async (t) => {
+t.test('refuses values that would change the configuration', async (t) => {
   const refused = (more: NodeJson, message: RegExp) =>
     t.throws(() => compile([role], ['configure'], withSettings(two, more)), { message })
-  refused({ plone_instances: { site_id: 'Plone; }' } }, /plone_instances.site_id is no path in Zope/)
-  refused({ plone_instances: { subsites: { 'a b': 'x' } } }, /"a b", which is no host name/)
+  refused({ plone_instances: { site_id: 'Plone; }' } }, /plone_instances.site_id is not a path in Zope/)
+  refused({ plone_instances: { subsites: { 'a b': 'x' } } }, /"a b", which is not a host name/)
 })

@@ -6,7 +6,7 @@ import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
-import type { Reference } from '../../../core/model/reference.ts'
+import type { ReferenceParts } from '../../../core/model/reference.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { inspect } from '../../../recipes/frontend/inspect.ts'
@@ -45,7 +45,7 @@ const attributes = {
 }
 
 function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane' }): SiteNode {
-  const run = { id: 'test', events: [], options: {}, host: null, by: 'tester' }
+  const run = { id: 'test', events: [], options: {}, by: 'tester' }
   return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as SiteNode
 }
 
@@ -89,7 +89,7 @@ const run = (host: VirtualHost, events = ['configure'], node?: SiteNode, mode: '
 const changed = ({ resources }: RunReport) =>
   resources.flatMap(({ name, outcome }) => (outcome === 'changed' ? [name] : []))
 
-t.test('everything is there and runs; a second run has nothing to do', async (t) => {
+t.test('installs and starts everything, and a second run has nothing to do', async (t) => {
   const { host, ran } = machine()
   const dry = await run(new VirtualHost({ base: host }), ['configure'], undefined, 'plan')
   t.strictSame([failureOf(dry), ran], [undefined, []], 'a dry run checks nothing')
@@ -105,35 +105,33 @@ t.test('everything is there and runs; a second run has nothing to do', async (t)
   t.match(apps[0]?.services, [{ up: true }, { up: true }, { up: true }])
 })
 
-t.test('a balancer without a server: no warning at the first setup, one when its last host goes', async (t) => {
+t.test('a balancer without servers: no warning at the first setup, one when its last host goes down', async (t) => {
   const { host } = machine()
   const none = { opsworks: { layers: { plone_instances: { instances: { p1: { status: 'stopped' } } } } } }
   const node = nodeWith(none)
-  const run = { ...node.run, host }
-  t.strictSame(
-    failureOf(await converge(plan(['configure'], { ...node, run }), host, { id: 'test', mode: 'run' })),
-    undefined,
-  )
-  t.strictSame(plan(['configure'], { ...node, run }).warnings, [], 'its clients come later')
-  const full = { ...nodeWith(), run }
-  await converge(plan(['configure'], full), host, { id: 'test', mode: 'run' })
-  t.strictSame(plan(['configure'], { ...node, run }).warnings, [
+  t.strictSame(failureOf(await converge(plan(['configure'], node), host, { id: 'test', mode: 'run' })), undefined)
+  t.strictSame(plan(['configure'], node).bind(host).warnings, [], 'its clients come later')
+  await converge(plan(['configure'], nodeWith()), host, { id: 'test', mode: 'run' })
+  t.strictSame(plan(['configure'], node).bind(host).warnings, [
     'HAProxy has no server, so visitors get HTTP 503 from now on: no host of the layer plone_instances is online any more (start one of p1)',
   ])
-  await converge(plan(['configure'], { ...node, run }), host, { id: 'test', mode: 'run' })
-  t.strictSame(plan(['configure'], { ...node, run }).warnings, [], 'once')
+  await converge(plan(['configure'], node), host, { id: 'test', mode: 'run' })
+  t.strictSame(plan(['configure'], node).bind(host).warnings, [], 'once')
   const empty = nodeOf({ ...attributes, opsworks: { instance: attributes.opsworks.instance } })
-  t.strictSame(plan(['configure'], { ...(empty as unknown as SiteNode), facts: node.facts, run }).warnings, [
-    'HAProxy has no server, so visitors get HTTP 503: the layer plone_instances has no host (run zeo-client on this host too, or describe the hosts of the clients in opsworks.layers.plone_instances.instances)',
-  ])
-  t.match((await inspect({ ...node, run }, host)).apps[0]?.services, [
+  t.strictSame(
+    plan(['configure'], { ...(empty as unknown as SiteNode), facts: node.facts, run: node.run }).bind(host).warnings,
+    [
+      'HAProxy has no server, so visitors get HTTP 503: the layer plone_instances has no host (run zeo-client on this host too, or describe the hosts of the clients in opsworks.layers.plone_instances.instances)',
+    ],
+  )
+  t.match((await inspect(node, host)).apps[0]?.services, [
     { name: 'frontend-haproxy', up: false, detail: 'runs, but has no server: visitors get HTTP 503' },
     { up: true },
     { up: true },
   ])
 })
 
-t.test('what has changed is reloaded, and nothing else', async (t) => {
+t.test('reloads only what has changed', async (t) => {
   const { host } = machine()
   await run(host)
   const reloaded = async (more: NodeJson) => {
@@ -173,17 +171,60 @@ t.test('killed at any change, the next run finishes the work', async (t) => {
   }
 })
 
-t.test('taken away: nginx goes on without the site', async (t) => {
+t.test('undeploy removes the site, and nginx continues', async (t) => {
   const { host } = machine()
   await run(host)
   t.strictSame(failureOf(await run(host, ['undeploy'])), undefined)
   t.strictSame(host.list(confDir), ['nginx.conf'])
   t.strictSame(host.list(`${prefix}/etc/nginx/sites-enabled`), [])
   t.strictSame(failureOf(await run(host, ['undeploy'])), undefined, 'once more')
-  t.ok(changed(await run(host)).includes('service_reload nginx for the front end'), 'and back: nginx is told')
+  t.ok(changed(await run(host)).includes('service_reload nginx for the front end'), 'and back: nginx reloads')
 })
 
-t.test('TLS for a while: nginx is told each time', async (t) => {
+t.test(
+  'the default site of an app at the same port: removed by the front end, and written when that goes',
+  async (t) => {
+    const { host } = machine()
+    const nginx = `${prefix}/etc/nginx`
+    const own = '# Written by converge, changes are overwritten.\n'
+    const shop = `${own}server {\n    listen 8000;\n    server_name shop.test;\n}\n`
+    host.given(`${nginx}/sites-enabled/shop`, shop)
+    // The role of the app ran before the front end was set up.
+    const path = `${nginx}/conf.d/converge-default-8000.conf`
+    host.given(path, `${own}server {\n    listen 8000;\n    server_name _;\n    return 404;\n}\n`)
+    t.strictSame(failureOf(await run(host)), undefined)
+    t.equal(host.lstat(path), null)
+    t.strictSame(patchOf(await run(host)), [])
+    t.strictSame(failureOf(await run(host, ['undeploy'])), undefined)
+    t.match(host.readText(path), /return 404/)
+    t.strictSame(
+      changed(await run(host)).filter((name) => /default/.test(name)),
+      ['nginx_default_sites the front end', 'service_reload nginx for the default sites beside the front end'],
+    )
+  },
+)
+
+t.test('a host that an earlier version has set up: nothing to do', async (t) => {
+  const { host } = machine()
+  await run(host)
+  const record = (name: string) => /default/.test(name)
+  const records = '/var/lib/converge/records'
+  for (const name of host.list(records)) if (record(name)) host.remove(`${records}/${name}`)
+  t.strictSame(patchOf(await run(host)), [])
+})
+
+t.test('status of a site that is closed for maintenance', async (t) => {
+  const { host } = machine()
+  await run(host)
+  const closed = async () => (await inspect(nodeWith(), host)).apps.map(({ closed }) => closed !== null)
+  t.strictSame(await closed(), [false])
+  t.strictSame(failureOf(await run(host, ['maintenance_on'])), undefined)
+  t.strictSame(await closed(), [true])
+  await run(host, ['maintenance_off'])
+  t.strictSame(await closed(), [false])
+})
+
+t.test('reloads nginx each time TLS is turned on or off', async (t) => {
   const { host } = machine()
   const without = nodeWith({ deploy: { plone_instances: { ssl_support: false } } })
   for (const node of [without, undefined, without])
@@ -195,7 +236,7 @@ t.test('TLS for a while: nginx is told each time', async (t) => {
   t.notOk(host.lstat(pem))
 })
 
-t.test('as root on the system itself: packages, units, and Debian’s own site out of the way', (t) => {
+t.test('as root on the system: installs packages and units, and disables the default site of Debian', (t) => {
   for (const [init, path] of [
     ['systemd', '/etc/systemd/system/varnish.service.d/converge.conf'],
     ['other', '/etc/default/varnish'],
@@ -208,7 +249,7 @@ t.test('as root on the system itself: packages, units, and Debian’s own site o
     const names = resources.map(({ name }) => name)
     t.match(names[0], /^package (?=.*haproxy)(?=.*nginx)(?=.*varnish)/)
     t.ok(names.includes('symlink /etc/nginx/sites-enabled/default'))
-    const { content } = (resources.find(({ key }) => key === path)?.props ?? {}) as { content: Reference<string> }
+    const { content } = (resources.find(({ key }) => key === path)?.props ?? {}) as { content: ReferenceParts<string> }
     const packaged = '/usr/sbin/varnishd -F -a :6081 -s malloc,1g'
     t.match(content.transform?.(packaged as never), /-a :6082 .*malloc,256m/)
     t.match(content.provider, 'unit_command varnish.service')

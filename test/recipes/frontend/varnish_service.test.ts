@@ -5,7 +5,7 @@ import { initScript, isOwnInitScript, varnishDefaults, varnishUnit } from '../..
 import type { SiteNode } from '../../../recipes/node.ts'
 import { type NodeJson, nodeOf } from '../../support/golden.ts'
 
-const run = { id: 'test', events: [], options: {}, host: null, by: 'tester', roles: ['frontend'] }
+const run = { id: 'test', events: [], options: {}, by: 'tester', roles: ['frontend'] }
 const frontend = { cache_size: '64m', cache_address: '127.0.0.1' }
 const node = {
   ...nodeOf({ converge: { frontend } } as unknown as NodeJson),
@@ -16,7 +16,7 @@ const node = {
 const rest = '-T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret'
 const vcl = '-f /etc/varnish/default.vcl'
 
-t.test('the command of the unit', (t) => {
+t.test('renders the command of the unit', (t) => {
   const cases: [name: string, packaged: string, command: string][] = [
     [
       'Debian 12, Ubuntu 24.04',
@@ -59,7 +59,7 @@ t.test('the command of the unit', (t) => {
   t.end()
 })
 
-t.test('the options of an init script', (t) => {
+t.test('renders the options of an init script', (t) => {
   const text = (packaged: string) => /^DAEMON_OPTS=(.*)$/m.exec(varnishDefaults(node, packaged))?.[1]
   t.equal(
     text(`/usr/sbin/varnishd -j unix,user=vcache -F -a :6081 ${rest} -s malloc,256m`),
@@ -69,7 +69,7 @@ t.test('the options of an init script', (t) => {
   t.end()
 })
 
-t.test('an init script of ours', (t) => {
+t.test('recognizes its own init script', (t) => {
   t.ok(isOwnInitScript(initScript))
   t.notOk(isOwnInitScript('#!/bin/sh\n### BEGIN INIT INFO\n'))
   t.notOk(isOwnInitScript(''))

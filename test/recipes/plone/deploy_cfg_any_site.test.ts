@@ -26,19 +26,20 @@ const refused: [BuildoutRole, NodeJson, string][] = [
   ['zeo-client', relstorage({ config: evil }), 'plone_instances.relstorage.config'],
   ['zeo-client', relstorage({ db: { dsn: evil } }), 'plone_instances.relstorage.db.dsn'],
   ['zeo-client', relstorage({ db: { name: 'n', password: evil } }), 'plone_instances.relstorage.db.password'],
-  ['zeo-client', relstorage({ cache_servers: evil }), 'plone_instances.relstorage.cache_servers[0]'],
+  ['zeo-client', relstorage({ cache_servers: evil }), 'plone_instances.relstorage.cache_servers'],
   ['zeo-client', relstorage({ enable_pack: true, pack_days: evil }), 'plone_instances.relstorage.pack_days'],
   ['zeo-client', { plone_blobs: { blob_dir: evil } }, 'plone_blobs.blob_dir'],
   ['zeo-client', app({ buildout_extends: ['ok.cfg', evil] }), 'deploy.plone_instances.buildout_extends[1]'],
   ['zeo-client', app({ buildout_extends: 'one.cfg' }), 'deploy.plone_instances.buildout_extends'],
   ['zeo-client', app({ buildout_parts_to_include: [evil] }), 'deploy.plone_instances.buildout_parts_to_include[0]'],
+  ['zeo-client', site({ base_config: '#evil.cfg' }), 'plone_instances.base_config'],
   ['zeo-client', app({ environment: { A: 'evil\r' } }), 'deploy.plone_instances.environment.A'],
   ['zeo-server', { plone_blobs: { blob_dir: evil } }, 'plone_blobs.blob_dir'],
   ['zeo-server', { plone_zeoserver: { syslog_facility: evil } }, 'plone_zeoserver.syslog_facility'],
   ['solr', { opsworks: { instance: { public_dns_name: evil } } }, 'opsworks.instance.public_dns_name'],
 ]
 
-t.test('what would break out of its option is refused', async (t) => {
+t.test('refuses values that would end their option', async (t) => {
   const database = relstorage({ enable_cache: false })
   refused.push(
     ...['host', 'username', 'password'].map((key): [BuildoutRole, NodeJson, string] => [
@@ -48,16 +49,14 @@ t.test('what would break out of its option is refused', async (t) => {
     ]),
   )
   for (const [role, json, key] of refused) {
-    const message = new RegExp(
-      `^${key.replaceAll(/[.[\]]/g, '\\$&')} (contains a line break|cannot be written|has to be)`,
-    )
+    const message = new RegExp(`^${key.replaceAll(/[.[\]]/g, '\\$&')}(: expected| cannot be written)`)
     const error = t.throws(() => deployCfg(stack(json), role), { code: 'INVALID_ATTRIBUTE', usage: true, message }, key)
-    t.notMatch(JSON.stringify(error), 'evil', 'and not shown')
+    if (/password|dsn|environment/.test(key)) t.notMatch(JSON.stringify(error), 'evil', 'and not shown')
   }
   t.throws(
     () =>
       deployCfg(
-        stack(site({ zeo: { address: evil }, base_config: evil }), app({ environment: { A: 'evil\r' } })),
+        stack(site({ zeo: { address: evil }, base_config: evil }), app({ buildout_extends: 'one.cfg' })),
         'zeo-client',
       ),
     { code: 'INVALID_INPUT', problems: { length: 3 } },
@@ -95,7 +94,7 @@ const anySite = fc.record({
     tracing_clients: fc.nat({ max: 4 }),
     syslog_facility: maybe(word),
   }),
-  plone_blobs: fc.record({ blob_dir: maybe(words) }),
+  plone_blobs: fc.record({ blob_dir: maybe(words.map((text) => `/data/x${text.replaceAll('/', '-')}x`)) }),
   deploy: fc.record({
     plone_instances: fc.record({
       environment,
@@ -118,7 +117,7 @@ function facts(cfg: BuildoutCfg): Ini {
   return ini
 }
 
-t.test('the text of any site reads back as its model', async () => {
+t.test('the text of any site parses back to its model', async () => {
   fc.assert(
     fc.property(anySite, (json) => {
       const cfg = deployCfg(stack(json), 'zeo-client')
@@ -127,7 +126,7 @@ t.test('the text of any site reads back as its model', async () => {
   )
 })
 
-t.test('the order of keys in an environment changes nothing', async () => {
+t.test('the order of keys in an environment has no effect', async () => {
   const shuffled = environment.chain((map) =>
     fc.record({
       map: fc.constant(map),

@@ -47,7 +47,7 @@ const cases = [
 ]
 
 for (const { clients, layer, warning, fixed } of cases)
-  t.test(`${layer} without an online host`, async (t) => {
+  t.test(`warns if ${layer} has no online host`, async (t) => {
     const down = stack(layer, 'stopped')
     t.match(await warnings(clients, down), [warning])
     t.match(await warnings(clients, down, 'zeo-client', 'setup,deploy,configure'), [warning], 'once in a run')
@@ -56,7 +56,7 @@ for (const { clients, layer, warning, fixed } of cases)
     t.strictSame((await planned('zeo-client', { ...down, plone_instances: clients })).warnings, [], 'not when rendered')
   })
 
-t.test('stacks that do not name the layer', async (t) => {
+t.test('does not warn if the stack has no such layer', async (t) => {
   t.strictSame(await warnings({}, stack('other', 'stopped')), [], 'the site may know its ZEO server')
   t.strictSame(await warnings({}, stack('zeoserver', 'stopped'), 'zeo-server,zeo-client'), [], 'it is on this host')
   t.equal((await warnings({ enable_celery: true }, stack('other', 'stopped'))).length, 1)

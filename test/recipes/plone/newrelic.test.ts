@@ -29,7 +29,7 @@ async function declared(json: JsonObject, host: Machine | null = null) {
   return { files, warnings }
 }
 
-t.test('its content', async (t) => {
+t.test('renders the file', async (t) => {
   const monitoring = {
     app_name: 'Site 100%',
     browser_monitoring: { auto_instrument: false },
@@ -53,7 +53,7 @@ slow_sql.enabled = true
   t.match(text({}), /^app_name = demo: plone_instances$/m)
 })
 
-t.test('only the app and root read the license', async (t) => {
+t.test('only the app and root can read the license', async (t) => {
   const { files } = await declared(site({ newrelic: { license: 'abc' } }))
   t.match(files, [{ path: '/etc/newrelic/newrelic.ini', mode: '0640', owner: 'root', group: 'www-data' }])
   const elsewhere = { python_agent: { config_file: '/srv/agent/newrelic.ini' } }
@@ -61,7 +61,7 @@ t.test('only the app and root read the license', async (t) => {
   t.strictSame((await declared({ ...site(), plone_instances: {} })).files, [], 'none without tracing')
 })
 
-t.test('a file that somebody else has written stays', async (t) => {
+t.test('keeps a file that somebody else has written', async (t) => {
   const host = new Machine()
   host.given('/etc/newrelic/newrelic.ini', '[newrelic]\nlicense_key = mine\n')
   const { files, warnings } = await declared(site(), host)
@@ -71,7 +71,7 @@ t.test('a file that somebody else has written stays', async (t) => {
   t.equal((await declared(site(), host)).files.length, 1, 'its own is kept up to date')
 })
 
-t.test('what the file cannot hold is refused before anything is declared', async (t) => {
+t.test('refuses values that the file cannot hold before any change', async (t) => {
   const refused = (newrelic: JsonObject) => t.rejects(declared(site({ newrelic })), { code: 'INVALID_ATTRIBUTE' })
   await refused({ application_monitoring: { app_name: 'one;two' } })
   await refused({ license: 'a;c' })

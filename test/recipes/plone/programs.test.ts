@@ -8,7 +8,7 @@ const client = (...json: NodeJson[]) => programs(stack(...json), 'zeo-client')
 const names = (list: ReturnType<typeof programs>) => list.map(({ name }) => name)
 const init = (...buildout_init_commands: unknown[]) => app({ buildout_init_commands })
 
-t.test('clients', async (t) => {
+t.test('declares the clients', async (t) => {
   t.strictSame(
     client(site({ instance_count: 2, restart_delay: 30 }), app({ environment: { B: 1, RUBYOPT: 'x' } })).map(
       ({ delay, ...rest }) => ({ ...rest, delay: delay.ms }),
@@ -46,12 +46,12 @@ t.test('Celery comes last', async (t) => {
   t.equal(list[1]?.delay.ms, 0)
   t.notOk(list[1] && 'port' in list[1])
   t.strictSame(names(client(on)), ['plone_instances-client1'], 'without a broker nothing')
-  const bare = client(site({ enable_celery: true, celery_args: null, broker: { host: 'b' }, instance_count: 1 }))
+  const bare = client(site({ enable_celery: true, celery_args: '', broker: { host: 'b' }, instance_count: 1 }))
   t.equal(bare[1]?.command, '/srv/www/plone_instances/current/bin/celery worker')
   t.equal(bare.length, 2, 'no beat unless asked for')
 })
 
-t.test("the user's commands", async (t) => {
+t.test('declares the commands of the user', async (t) => {
   const one = site({ instance_count: 1 })
   const list = client(
     one,
@@ -87,7 +87,7 @@ t.test("the user's commands", async (t) => {
   )
 })
 
-t.test('event listeners', async (t) => {
+t.test('declares event listeners', async (t) => {
   const kinds: [string, NodeJson, string, string[]][] = [
     [
       'by type',
@@ -133,7 +133,7 @@ t.test('event listeners', async (t) => {
   }
 })
 
-t.test('an environment of its own', async (t) => {
+t.test('a command may have an environment of its own', async (t) => {
   const environment = { B: 'own', A: 1, RUBYOPT: 'x' }
   const [first, second] = client(init({ cmd: 'bin/x', environment }), app({ environment: { B: 'app', C: 'c' } }))
   const egg = ['PYTHON_EGG_CACHE', '/srv/www/plone_instances/shared/eggs']
@@ -144,22 +144,22 @@ t.test('an environment of its own', async (t) => {
   })
 })
 
-t.test('commands no program can be made of', async (t) => {
+t.test('refuses commands that are not programs', async (t) => {
   const key = 'deploy.plone_instances.buildout_init_commands'
   const bad: [NodeJson | NodeJson[], string][] = [
-    [{ name: 'a' }, `${key}[0].cmd is missing`],
-    [{ name: 'a', cmd: '/' }, `${key}[0].cmd is missing`],
-    [{ name: 'a', cmd: ' ' }, `${key}[0].cmd is missing`],
-    [{ name: 'a b', cmd: 'x' }, `${key}[0].name is no name for a program`],
-    [{ name: 'a]\n[x', cmd: 'x' }, `${key}[0].name is no name for a program`],
-    [{ name: 'a', cmd: 'x\ny' }, `${key}[0].cmd contains a line break or a control character`],
-    [{ name: 'a', cmd: 'x', args: 'y\n[program:evil]' }, `${key}[0].args contains a line break or a control character`],
-    [{ name: 'a', cmd: 'x', delay: -1 }, `${key}[0].delay has to be a number from 0 up`],
-    [{ name: 'a', cmd: 'x', delay: 'soon' }, `${key}[0].delay has to be a number from 0 up`],
-    [{ name: 'a', cmd: 'x', type: 'group' }, `${key}[0].type is neither program nor eventlistener`],
+    [{ name: 'a' }, `${key}[0].cmd: expected text, there is none`],
+    [{ name: 'a', cmd: '/' }, `${key}[0].cmd: expected a command`],
+    [{ name: 'a', cmd: ' ' }, `${key}[0].cmd: expected a command`],
+    [{ name: 'a b', cmd: 'x' }, `${key}[0].name is not a valid program name`],
+    [{ name: 'a]\n[x', cmd: 'x' }, `${key}[0].name: expected text on one line`],
+    [{ name: 'a', cmd: 'x\ny' }, `${key}[0].cmd: expected a command on one line`],
+    [{ name: 'a', cmd: 'x', args: 'y\n[program:evil]' }, `${key}[0].args: expected text on one line`],
+    [{ name: 'a', cmd: 'x', delay: -1 }, `${key}[0].delay: expected a number from 0 up`],
+    [{ name: 'a', cmd: 'x', delay: 'soon' }, `${key}[0].delay: expected a number of seconds`],
+    [{ name: 'a', cmd: 'x', type: 'group' }, `${key}[0].type: expected one of "program", "eventlistener"`],
     [{ name: 'a', cmd: 'x', type: 'eventlistener' }, `${key}[0].events is missing`],
     [{ name: 'a', cmd: 'x', type: 'program', events: ['TICK_5'] }, `${key}[0].events is for event listeners`],
-    [{ name: 'a', cmd: 'x', events: 5 }, `${key}[0].events has to be a list`],
+    [{ name: 'a', cmd: 'x', events: 5 }, `${key}[0].events: expected a list`],
     [
       [
         { name: 'a', cmd: 'x' },
@@ -169,15 +169,22 @@ t.test('commands no program can be made of', async (t) => {
     ],
   ]
   for (const [command, message] of bad)
-    t.throws(() => client(init(...[command].flat())), { message, usage: true }, message)
+    t.match(
+      t.throws(() => client(init(...[command].flat()))),
+      { message, usage: true },
+      message,
+    )
   t.throws(() => client(site({ restart_delay: 'x' })), {
-    message: 'plone_instances.restart_delay has to be a number from 0 up',
+    message: /^plone_instances.restart_delay: expected a number/,
   })
   t.throws(() => client(site({ enable_celery: true, celery_args: 'x\ny', broker: { host: 'b' } })), {
-    message: /^plone_instances.celery_args contains a line break/,
+    message: /^plone_instances.celery_args: expected text on one line/,
   })
-  t.throws(() => client(init({ cmd: 'a\nb' }, { name: 'x' }), app({ environment: { A: 'x\ry' } })), {
-    code: 'INVALID_INPUT',
-    problems: { length: 3 },
-  })
+  t.throws(
+    () => client(init({ cmd: 'a', name: 'x y' }, { cmd: 'a', ready: 'tcp' }), app({ environment: { A: 'x\ry' } })),
+    {
+      code: 'INVALID_INPUT',
+      problems: { length: 3 },
+    },
+  )
 })

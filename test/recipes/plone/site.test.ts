@@ -13,7 +13,7 @@ import { hostAddress, onlineInstance, onlineInstances } from '../../../recipes/s
 import { deployDirectory } from '../../../recipes/site/site_attributes.ts'
 import { app, layer, online, site, stack } from '../../support/plone_stack.ts'
 
-t.test('clientCount', async (t) => {
+t.test('computes clientCount', async (t) => {
   const counts: [string, Parameters<typeof stack>, object, number][] = [
     ['backends are eighths of a CPU', [], { backends: 8 }, 2],
     ['rounds up', [site({ per_cpu: 1 })], { backends: 9 }, 2],
@@ -23,22 +23,19 @@ t.test('clientCount', async (t) => {
     ['backends null', [], { backends: null }, 4],
     ['half a client a CPU', [site({ per_cpu: 0.5 }), { cpu: { total: 3 } }], {}, 2],
     ['at least one', [site({ per_cpu: 0 })], { backends: 8 }, 1],
-    ['neither backends nor CPUs known', [{ cpu: null }], {}, 1],
     ['a fixed count wins', [site({ instance_count: 3 })], { backends: 64 }, 3],
-    ['a fixed count of none is still one', [site({ instance_count: 0 })], { backends: 64 }, 1],
   ]
   for (const [name, json, instance, count] of counts) t.equal(clientCount(stack(...json), instance), count, name)
   t.throws(() => clientCount(stack(site({ instance_count: 60_000 })), {}), {
     code: 'INVALID_ATTRIBUTE',
     message: /plone_instances\.instance_count asks for 60000 ZEO clients/,
   })
-  t.throws(() => clientCount(stack(site({ per_cpu: 'many' })), { backends: 8 }), {
-    message: 'plone_instances.per_cpu has to be a number from 0 up',
+  t.throws(() => clientCount(stack(site({ per_cpu: 100_000 })), { backends: 8 }), {
+    message: /plone_instances\.per_cpu asks for 100000 ZEO clients/,
   })
-  t.throws(() => clientCount(stack(), { backends: -8 }), { message: /backends has to be a number/ })
 })
 
-t.test('hostAddress', async (t) => {
+t.test('computes hostAddress', async (t) => {
   const all = {
     public_dns_name: 'a.example.com',
     private_dns_name: 'a.internal',
@@ -54,7 +51,7 @@ t.test('hostAddress', async (t) => {
   t.throws(() => hostAddress({}), { message: 'this host has no address' })
 })
 
-t.test('onlineInstance', async (t) => {
+t.test('finds onlineInstance', async (t) => {
   const find = (self: object, ...hosts: object[]) => {
     const { opsworks } = stack(layer('db', ...hosts.map((host) => host as Record<string, unknown>)))
     return onlineInstances(opsworks.layers, 'db', self).map(({ name }) => name)
@@ -79,7 +76,7 @@ t.test('onlineInstance', async (t) => {
   t.equal(onlineInstance({ db: { instances: {} } }, 'db', {}), undefined, 'a layer without hosts')
 })
 
-t.test('celeryBroker', async (t) => {
+t.test('finds celeryBroker', async (t) => {
   const brokers = layer('celery_broker', online('r1', { status: 'stopped' }), online('r2'))
   t.equal(celeryBroker(stack(brokers)), undefined, 'not enabled')
   t.equal(celeryBroker(stack(site({ enable_celery: true }), brokers)), 'r2.internal')
@@ -87,7 +84,7 @@ t.test('celeryBroker', async (t) => {
   t.equal(celeryBroker(stack(site({ enable_celery: true }))), undefined, 'no broker to be found')
 })
 
-t.test('apps and settings', async (t) => {
+t.test('reads apps and settings', async (t) => {
   t.equal(appName(stack(), 'zeo-client'), 'plone_instances')
   t.equal(appName(stack({ plone_zeoserver: { app_name: 'db' } }), 'zeo-server'), 'db')
   t.equal(appName(stack({ plone_solr: { app_name: 'search' } }), 'solr'), 'search')
@@ -118,11 +115,11 @@ t.test('apps and settings', async (t) => {
   t.equal(before.plone_instances.relstorage.enable_pack, false, 'the attributes given are left alone')
 })
 
-t.test('appEnvironment', async (t) => {
+t.test('computes appEnvironment', async (t) => {
   const environment = {
     Z: 1,
     A: true,
-    EMPTY: null,
+    ABSENT: null,
     RUBYOPT: 'x',
     RAILS_ENV: 'production',
     RACK_ENV: 'x',
@@ -134,7 +131,6 @@ t.test('appEnvironment', async (t) => {
   const got = appEnvironment(stack(app({ environment })), 'zeo-client')
   t.strictSame(Object.entries(got), [
     ['A', 'true'],
-    ['EMPTY', ''],
     ['PATH', '/usr/bin:/bin'],
     ['PYTHON_EGG_CACHE', '/srv/www/plone_instances/shared/eggs'],
     ['TEMP', '/tmp'],
@@ -142,7 +138,7 @@ t.test('appEnvironment', async (t) => {
     ['Z', '1'],
     ['ruby', 'kept'],
   ])
-  t.strictSame(Object.keys(deployCfgEnvironment(got)), ['A', 'EMPTY', 'PATH', 'PYTHON_EGG_CACHE', 'Z', 'ruby'])
+  t.strictSame(Object.keys(deployCfgEnvironment(got)), ['A', 'PATH', 'PYTHON_EGG_CACHE', 'Z', 'ruby'])
   t.strictSame(appEnvironment(stack(), 'solr', '/home/me/srv/solr'), {
     PYTHON_EGG_CACHE: '/home/me/srv/solr/shared/eggs',
   })
@@ -158,21 +154,19 @@ t.test('appEnvironment', async (t) => {
   t.strictSame(Object.keys(untraced), ['PYTHON_EGG_CACHE'], 'tracing is for clients')
 })
 
-t.test('an environment no program can be given', async (t) => {
+t.test('refuses an environment that no program can have', async (t) => {
   const bad = app({
-    environment: { 'A B': 1, '1ST': 1, 'X=Y': 1, SECRET: 'hunter2\rEVIL=1', DEEP: { a: 1 }, GOOD: 'x' },
+    environment: { 'A-B': 1, '1ST': 1, SECRET: 'hunter2\rEVIL=1', GOOD: 'x' },
   })
   const error = t.throws(() => appEnvironment(stack(bad), 'zeo-client'), {
     code: 'INVALID_INPUT',
     problems: [
       { message: 'deploy.plone_instances.environment has a variable named "1ST"' },
-      { message: 'deploy.plone_instances.environment has a variable named "A B"' },
-      { message: 'deploy.plone_instances.environment.DEEP has to be a text or a number' },
+      { message: 'deploy.plone_instances.environment has a variable named "A-B"' },
       {
         message:
           'deploy.plone_instances.environment.SECRET cannot be written: supervisor cannot hold a carriage return',
       },
-      { message: 'deploy.plone_instances.environment has a variable named "X=Y"' },
     ],
   })
   t.notMatch(JSON.stringify(error), 'hunter2', 'values are never shown')

@@ -115,7 +115,7 @@ t.test('others down for a long time: restarts at once without draining, with a w
   t.strictSame(await run({ server: 'b', takes: 1 }), [null])
   t.ok(
     told.includes(
-      `site/b is the only one up at ${places[0]}: restarted without draining, since site/a, site/c are down (start them, so that visitors get no errors at the next restart)`,
+      `site/b is the only one up at ${places[0]}: visitors get errors while it restarts, since site/a, site/c are down (start them before the next restart)`,
     ),
   )
   t.ok(simulation.clock - began < 10)
@@ -137,6 +137,35 @@ t.test('others drained beyond the limit, and enough up: drains its server', asyn
   t.strictSame(await run({ server: 'b' }), [null])
   const took = simulation.clock - began
   t.ok(took > 60 && took < 90, `${took} s`)
+  t.equal(seen.fewest, 1)
+})
+
+t.test('does not wait for a server that is down on a host that the rollout cannot reach', async (t) => {
+  const rules = { absent: new Set(['site/c', 'site/d']) }
+  const { run, set, seen, told, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['c'], rules })
+  set('c', 'drain')
+  const began = simulation.clock
+  t.strictSame(await run({ server: 'a' }, { server: 'b', begins: 1 }), [null, null])
+  t.ok(simulation.clock - began < 60, `${simulation.clock - began} s`)
+  t.strictSame(seen, { fewest: 1, mostOut: 2 })
+  t.ok(told.includes('not waiting for site/c: the rollout cannot reach its host'), told.join('\n'))
+})
+
+t.test('waits for a drained server that is up on a host that the rollout cannot reach', async (t) => {
+  const { run, set, simulation } = worldOf({ servers: ['a', 'b', 'c'], rules: { absent: new Set(['site/c']) } })
+  set('c', 'drain')
+  const began = simulation.clock
+  t.strictSame(await run({ server: 'a' }), [null])
+  t.ok(simulation.clock - began > 60, 'a run of its own host may be about to set it ready')
+})
+
+t.test('the last server that is up waits for a server of a host that the rollout cannot reach', async (t) => {
+  const rules = { absent: new Set(['site/b']) }
+  const { run, set, seen, simulation } = worldOf({ servers: ['a', 'b'], dead: ['b'], rules })
+  set('b', 'drain')
+  const began = simulation.clock
+  t.match(await run({ server: 'a' }), [/was not restarted: site\/b is drained there$/])
+  t.ok(simulation.clock - began >= 180)
   t.equal(seen.fewest, 1)
 })
 

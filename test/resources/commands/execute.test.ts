@@ -161,3 +161,19 @@ t.test('further attempts belong to one run, and the report counts them', async (
   t.match(report.resources, [{ outcome: 'changed', attempts: 3 }])
   t.equal(host.recorded('execute try runs'), '1')
 })
+
+t.test('refuses what no command can be called with', (t) => {
+  for (const [props, property] of [
+    [{ command: [''] }, 'command'],
+    [{ command: ['echo', 'a\0b'] }, 'command.1'],
+    [{ command: 'echo a\0b' }, 'command'],
+    [{ command: ['echo', '\ud800'] }, 'command.1'],
+    [{ command: ['echo'], environment: { A: 'a\0b' } }, 'environment.A'],
+    [{ command: ['echo'], environment: { A: '\udfff' } }, 'environment.A'],
+  ] as const)
+    t.throws(() => planOf((r) => execute(r, props as never)), {
+      code: 'INVALID_PROP',
+      message: new RegExp(`^execute: property ${property}[: ]`),
+    })
+  t.end()
+})

@@ -344,13 +344,31 @@ t.test('checks properties before any change', (t) => {
   t.end()
 })
 
+t.test('a block that was edited is found whole, and its job is not kept a second time', (t) => {
+  const [first = '', line = '', last = ''] = block.split('\n')
+  const texts: Readonly<Record<string, string>> = {
+    [`${first}\n${line}\n${last}\n`]: '',
+    [`  ${first}\n ${line}\n\t${last} \n`]: '',
+    [`${first}\r\n${line}\r\n${last}\r\n`]: '',
+    [`${first}\nMAILTO=ann\n${line}\n${last}\n`]: 'MAILTO=ann\n',
+    [`${first}\n# hers\nPATH = /opt/bin\n"A" = b\n${line}\n5 * * * * hers\n${last}\n`]:
+      '# hers\nPATH = /opt/bin\n"A" = b\n5 * * * * hers\n',
+  }
+  for (const [text, rest] of Object.entries(texts)) {
+    const found = parseCrontab(text, 'tidy')
+    t.equal(found.rest, rest, text)
+    t.not(found.blocks, null)
+  }
+  t.end()
+})
+
 t.test('removes only the blocks from any lines', async () => {
   const line = fc.oneof(
     fc.constantFrom('', '# x', '5 * * * * hers', '# BEGIN converge tidy up'),
     fc.stringMatching(/^[ -~]{0,20}$/),
   )
   const others = fc.array(
-    line.filter((one) => !/^# (BEGIN|END) converge tidy\s*$/.test(one)),
+    line.filter((one) => !/^\s*# (BEGIN|END) converge tidy\s*$/.test(one)),
     { maxLength: 6 },
   )
   fc.assert(

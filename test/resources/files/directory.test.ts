@@ -107,6 +107,12 @@ contract(t, directory, [
     fails: /is a file/,
   },
   {
+    name: 'a socket in the way',
+    props: { path },
+    given: (host) => host.given(path, { other: true }),
+    fails: /is a device, socket or pipe, but a directory was declared/,
+  },
+  {
     name: 'a file in the way',
     props: { path },
     given: (host) => host.given(path, 'x'),

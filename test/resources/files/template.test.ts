@@ -1,7 +1,8 @@
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
-import { prepareTemplates, renderTemplate } from '../../../resources/files/render_template.ts'
+import { directory } from '../../../resources/files/directory.ts'
+import { checkTemplate, prepareTemplates, renderTemplate } from '../../../resources/files/render_template.ts'
 import { template } from '../../../resources/files/template.ts'
 import { contract, planOf, run } from '../../support/contract.ts'
 
@@ -75,7 +76,10 @@ contract(t, template, [
   fails('{{#each rows}}{{nam}}{{/each}}', /"nam" is not among/, { rows: [{ name: 1 }] }),
   fails('a\n{{#if on}}\nb\n', /site\.conf\.hbs:\d+: the template cannot be parsed.*close every/s, { on: true }),
   fails('{{two words', /cannot be parsed/),
-  fails('{{qoute a}}', /no helper qoute.*did you mean quote\?/s, { a: 1 }),
+  fails('{{"a"}}', /a printed value must be .*not a map/, { a: {} }),
+  fails('{{"b"}}', /"b" is not among/, { a: 1 }),
+  fails('{{12}}', /"12" is not among/, { a: 1 }),
+  fails('{{qoute a}}', /unknown helper qoute.*did you mean quote\?/s, { a: 1 }),
   fails('{{a}}', /a printed value must be .*not null/, { a: null }),
   fails('{{a}}', /not a list/, { a: [1] }),
   fails('{{a.b}}', /not a map/, { a: { b: {} } }),
@@ -87,7 +91,7 @@ contract(t, template, [
   fails('{{join a}}', /join must be a string, a number or a boolean, not a map/, { a: [{}] }),
   fails('{{quote a}}', /quote must be .*not null/, { a: null }),
   fails('{{#eachSorted a}}{{/eachSorted}}', /eachSorted takes a map/, { a: 'x' }),
-  fails('{{> part}}', /there is no partial part/),
+  fails('{{> part}}', /unknown partial part/),
 ])
 
 const render = (source: string, variables: Record<string, unknown>) => renderTemplate({ path, source, variables })
@@ -96,6 +100,7 @@ t.test('helpers', async (t) => {
   await prepareTemplates()
   t.equal(render('extends ={{iniList a}}\n', { a: ['x.cfg', 'y.cfg'] }), 'extends =\n    x.cfg\n    y.cfg\n')
   t.equal(render('parts ={{iniList a}}', { a: [] }), 'parts =')
+  t.equal(render('{{"a b"}} {{[a b]}}', { 'a b': 1 }), '1 1')
   t.equal(render('{{join a}} {{join a ", "}}', { a: ['x', 1, true] }), 'x 1 true x, 1, true')
   t.equal(render('{{quote a}}', { a: 'say "hi" \\o/' }), '"say \\"hi\\" \\\\o/"')
   t.equal(render('{{shellQuote a}}', { a: "it's $HOME" }), "'it'\\''s $HOME'")
@@ -127,4 +132,74 @@ t.test('values that are present and empty', async (t) => {
   t.equal(render('[{{a}}][{{b}}][{{c}}]', { a: 0, b: false, c: '' }), '[0][false][]')
   t.throws(() => render('{{a}}', { a: undefined }), ConvergeError)
   t.throws(() => render('{{constructor}}', {}), ConvergeError)
+})
+
+t.test('a missing value inside a block is an error with its line', async (t) => {
+  const source = 'a\n{{#each hosts as |host|}}\n{{host.address.port}}\n{{/each}}\n'
+  t.throws(() => render(source, { hosts: [{ name: 'web1' }] }), {
+    code: 'TEMPLATE_ERROR',
+    message: /:3: the value before "\.port" is undefined$/,
+    hint: /^correct the name/,
+  })
+  t.equal(render(source, { hosts: [{ address: { port: 80 } }] }), 'a\n80\n')
+})
+
+t.test('variables are compared with the template before anything is rendered', async (t) => {
+  const runOf = (source: string, variables: object, more: object = {}) =>
+    run(
+      planOf((r) => {
+        const before = directory(r, { path: '/srv' })
+        template(r, { path, source, name, variables: { ...variables, later: before.digest }, ...more })
+      }),
+      new VirtualHost(),
+    )
+  const failed = async (source: string, variables: object, more?: object) => {
+    const { resources, outcome } = await runOf(source, variables, more)
+    t.equal(outcome, 'failed')
+    return resources.map(({ failure }) => failure?.message).find((message) => message !== undefined)
+  }
+  t.match(await failed('{{later}}\n  {{  cert}}', {}), /:2:7: "cert" is not among/)
+  t.match(await failed('{{#if tls}}{{later}}\ncert={{cert}}{{/if}}', { tls: false }), /:2:8: "cert" is not among/)
+  t.match(await failed('{{later}}\n{{#each a}}{{x}}{{../b}}{{/each}}', { a: [] }), /:2:19: "b" is not among/)
+  t.match(await failed('{{later}}{{@root.c}}', {}), /"c" is not among/)
+  t.match(await failed('{{later}}{{join a "x"}}{{b}}\n{{c}}', { a: [] }), /"b" is .*, and neither is "c" in line 2$/)
+  t.match(await failed('{{later}}{{d}}', {}, { onlyIf: false }), /"d" is not among/, 'a skipped resource too')
+
+  const warned = async (source: string, variables: object) => {
+    const { warnings, outcome } = await runOf(source, variables)
+    t.not(outcome, 'failed', source)
+    return warnings
+  }
+  t.match(await warned('{{later}}', { host: 1, port: 2 }), [
+    new RegExp(`^${name}: the template does not use the variable "host" \\(.*template.test.ts:`),
+    /"port"/,
+  ])
+  t.same(await warned('{{later}}{{#if a}}{{b}}{{else}}{{c}}{{/if}}', { a: true, b: 1, c: 2 }), [])
+  t.same(await warned('{{#each a as |b|}}{{b.c}}{{b}}{{@index}}{{/each}}{{later}}', { a: [] }), [])
+  t.same(
+    await warned('{{#with a}}{{x}}{{/with}}{{#eachSorted m}}{{this}}{{/eachSorted}}{{later}}', { a: { x: 1 }, m: {} }),
+    [],
+  )
+  t.same(await warned('{{#a}}{{b}}{{/a}}{{later}}', { a: false, b: 1 }), [], 'b may be a variable or a member')
+  t.same(await warned('{{json this}}', { a: 1 }), [])
+  t.same(await warned('{{later}}{{#if a}}{{b}}{{/if}}', { a: '', b: undefined }), [])
+})
+
+t.test('who overrides a template does not decide which variables it gets', async (t) => {
+  const plan = planOf((r) => {
+    template(r, { path, source: '{{a}}{{b}}', variables: { a: 1, b: 2 } })
+    r.override(template, path, { source: '{{a}}' })
+  })
+  t.same((await run(plan, new VirtualHost())).warnings, [])
+})
+
+t.test('a template file is checked without variables', async (t) => {
+  await checkTemplate({ path: '/r/a.hbs', text: '{{a}}{{#if b}}{{quote c}}{{/if}}' })
+  await t.rejects(checkTemplate({ path: '/r/a.hbs', text: 'x\n{{#if b}}' }), {
+    message: /^\/r\/a\.hbs:2: the template cannot be parsed/,
+  })
+  await t.rejects(checkTemplate({ path: '/r/a.hbs', text: 'x\n{{quot b}}' }), {
+    message: '/r/a.hbs:2: the template cannot be rendered: unknown helper quot',
+    hint: 'did you mean quote?',
+  })
 })

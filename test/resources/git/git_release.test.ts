@@ -299,7 +299,7 @@ t.test('stores a description beside a release', async (t) => {
   const commit = site.commit({ 'a.txt': '1' })
   await site.deploy({ record: { programs: ['site-client1'] }, by: 'deploy of 1 May' })
   const [release] = site.releases()
-  t.match(release, { commit, revision: 'main', by: 'deploy of 1 May', complete: true, current: true, known: true })
+  t.match(release, { commit, revision: 'main', by: 'deploy of 1 May', complete: true, current: true, isManaged: true })
   t.strictSame(release?.record, { programs: ['site-client1'] })
   t.ok(Math.abs(Date.parse(release?.created ?? '') - Date.now()) < 60_000)
   t.equal(fs.statSync(`${site.current}/.converge/release.json`).mode & 0o777, 0o600)

@@ -149,6 +149,8 @@ class World {
   /** Called whenever supervisord reads its files. */
   beforeReread = () => {}
   killAt = Number.POSITIVE_INFINITY
+  /** The changes that fail because the disk is full, counted from 1. */
+  full = { from: Number.POSITIVE_INFINITY, to: Number.POSITIVE_INFINITY }
   count = 0
   broken = ''
 
@@ -165,6 +167,11 @@ class World {
       commands: () => (this.broken === '' ? {} : { status: 1, stderr: this.broken }),
       beforeChange: (_, what) => {
         if (++this.count >= this.killAt) throw new Error(`killed before ${what}`)
+        if (this.count >= this.full.from && this.count < this.full.to)
+          throw Object.assign(new Error(`ENOSPC: no space left on device, ${what}`), {
+            code: 'ENOSPC',
+            syscall: 'write',
+          })
         if (this.port !== null && !this.answers()) this.gaps.push(what)
       },
     })
@@ -400,6 +407,31 @@ t.test('killed at any change: no visitor notices, and the next run reaches the s
       t.strictSame(world.up(), [`shop-${world.port}`], `killed at ${at}: one process, and visitors are sent to it`)
       t.match(world.host.readText(conf(world.port ?? 0)), `directory=${after.directory}`)
       t.strictSame(world.gaps, [], `killed at ${at}`)
+    }
+})
+
+t.test('a disk that is full at any change: no visitor notices, and the next run reaches the same state', async (t) => {
+  const next = { directory: '/srv/shop/2' }
+  for (const length of [1, 2, Number.POSITIVE_INFINITY])
+    for (let at = 1; ; at++) {
+      const world = new World()
+      await world.run()
+      world.full = { from: at, to: at + length }
+      const failed = await world.run(next)
+      if (failed.outcome !== 'failed') {
+        t.ok(at > 10, `${at} changes that fail`)
+        break
+      }
+      const { message } = failureOf(failed) as { message: string }
+      world.full.from = Number.POSITIVE_INFINITY
+      const where = `${length} changes fail from ${at} on: ${message}`
+      if (!world.answers()) t.fail(`${where}: visitors got nothing`)
+      if (/port 9090 continues to serve/.test(message)) t.equal(world.port, 9090, where)
+      if (/port 9091 is already current/.test(message)) t.match(world.host.readText(upstream), '127.0.0.1:9091', where)
+      t.strictSame(failureOf(await world.run(next)), undefined, where)
+      t.equal((await world.run(next)).outcome, 'unchanged', where)
+      t.strictSame(world.up(), [`shop-${world.port}`], where)
+      t.strictSame(world.gaps, [], where)
     }
 })
 

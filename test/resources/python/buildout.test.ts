@@ -192,7 +192,7 @@ contract(t, buildout, [
     props: { ...props, directory: '/srv/none' },
     given,
     host: { commands: commands() },
-    fails: /no directory \/srv\/none.*git_release/s,
+    fails: /directory \/srv\/none does not exist.*git_release/s,
   },
   {
     name: 'a build that creates a link where converge writes',

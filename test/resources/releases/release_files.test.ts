@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { VirtualHost } from '../../../core/host/virtual.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
 import { release_files } from '../../../resources/releases/release_files.ts'
-import { contract } from '../../support/contract.ts'
+import { contract, planOf, run } from '../../support/contract.ts'
 
 const release = '/srv/site/releases/000001-1a2b3c4d'
 const realm = `${release}/run/etc/realm.properties`
@@ -37,6 +37,28 @@ contract(t, release_files, [
     then: (t, host) => t.equal(host.readText(realm), 'admin: other'),
   },
 ])
+
+t.test('says which files differ from those of the current release', async (t) => {
+  const host = new VirtualHost()
+  given(host)
+  const current = '/srv/site/current'
+  const files = { 'etc/a': '1\n', 'etc/b': '2\n', 'etc/c': '3\n' }
+  host.given('/srv/site/releases/0/etc/a', '1\n').given('/srv/site/releases/0/etc/b', 'old\n')
+  const words = async (host: VirtualHost) => {
+    const report = await run(
+      planOf((r) => void release_files(r, { release, files, current, sensitive: true })),
+      new VirtualHost({ base: host }),
+      'plan',
+    )
+    return report.resources[0]?.words
+  }
+  t.equal(await words(host), 'write etc/a, etc/b, etc/c', 'the first release')
+  host.replaceLink(current, 'releases/0')
+  t.equal(
+    await words(host),
+    'write etc/a (as in the current release), etc/b (differs from the current release), etc/c (not in the current release)',
+  )
+})
 
 for (const path of ['/etc/passwd', '../x', 'run/../../x', '.git/hooks/pre-commit', '.converge/complete', 'a\0b', ''])
   t.throws(() => release_files.definition.props.parse({ release, files: { [path]: '' } }), JSON.stringify(path))

@@ -27,7 +27,7 @@ function release(n: number, more: Partial<Release> = {}): Release {
     by: null,
     complete: true,
     current: false,
-    known: true,
+    isManaged: true,
     previous: false,
     wasCurrent: false,
     failed: null,
@@ -68,7 +68,7 @@ t.test('lists the releases', async (t) => {
     path: `${into}/000002-1a2b3c4d`,
     complete: true,
     current: true,
-    known: true,
+    isManaged: true,
     previous: false,
     wasCurrent: false,
     failed: null,
@@ -90,7 +90,7 @@ t.test('lists the releases', async (t) => {
       id: '20240501123000',
       path: `${into}/20240501123000`,
       current: true,
-      known: false,
+      isManaged: false,
       identity: null,
     })
     t.equal(rest.length, 4)
@@ -147,7 +147,7 @@ t.test('selects the rollback target', async (t) => {
   t.throws(() => target('1a2b'), { code: 'AMBIGUOUS_RELEASE' })
   t.throws(() => target('000004-1a2b3c4e'), { code: 'NO_SUCH_RELEASE', hint: /did you mean 000004-1a2b3c4d/ })
   t.throws(() => rollbackTarget([], '1'), { code: 'NO_SUCH_RELEASE', hint: /^deploy the app first/ })
-  const foreign = { ...release(0), id: '20240501', known: false, current: true }
+  const foreign = { ...release(0), id: '20240501', isManaged: false, current: true }
   t.equal(previousRelease([foreign, release(1)], null), undefined, 'what is older than another tool’s nobody knows')
 })
 
@@ -194,7 +194,7 @@ t.test('selects the release that fits', async (t) => {
   t.equal(fits(overtaken), '000002', 'built ahead')
   t.equal(fits([...overtaken, release(3, { identity: 'y' })]), null, 'the next cleanup takes it away')
   t.equal(
-    fits([{ ...release(0), known: false, current: true, identity: null }, release(1)]),
+    fits([{ ...release(0), isManaged: false, current: true, identity: null }, release(1)]),
     '000001',
     'another tool’s is live',
   )

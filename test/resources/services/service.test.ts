@@ -1,7 +1,10 @@
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
-import { seconds } from '../../../core/model/units.ts'
+import { ConvergeError } from '../../../core/model/errors.ts'
+import { minutes, seconds } from '../../../core/model/units.ts'
+import { file } from '../../../resources/files/file.ts'
+import { symlink } from '../../../resources/files/symlink.ts'
 import { service } from '../../../resources/services/service.ts'
 import { service_restart } from '../../../resources/services/service_restart.ts'
 import { contract, failureOf, planOf, run } from '../../support/contract.ts'
@@ -145,11 +148,24 @@ contract(t, service, [
     fails: /none did not come up: there is no service none on this host.*declare its package/s,
   },
   {
-    name: 'systemd: a masked unit',
+    name: 'systemd: a masked unit, which the plan refuses as well',
     props: { name: 'masked' },
     host,
-    given: booted,
-    fails: /masked did not come up: systemd refused to start it: Unit masked.service is masked.*systemctl unmask/s,
+    given: (host) => {
+      booted(host)
+      host.given('/etc/systemd/system/masked.service', { link: '/dev/null' })
+    },
+    fails: /systemd refuses to start it: masked.service is masked.*systemctl unmask/s,
+  },
+  {
+    name: 'systemd: a masked unit stays stopped',
+    props: { name: 'masked', action: 'stopped' },
+    host,
+    given: (host) => {
+      booted(host)
+      host.given('/etc/systemd/system/masked.service', { link: '/dev/null' })
+    },
+    changes: [],
   },
   {
     name: 'systemd: a unit that counts as running at once is watched for a second',
@@ -261,6 +277,21 @@ contract(t, service, [
     changes: [],
   },
   {
+    name: 'init script: one that waits without end for its process to stop',
+    props: { name: 'stuck', action: 'stopped', deadline: seconds(9) },
+    host: {
+      commands: ([program, , verb], { timeout = minutes(10) }, host) => {
+        if (program !== 'service') return null
+        if (verb === 'status') return {}
+        host.clock += timeout.ms / 1000
+        throw new ConvergeError(`service stuck stop did not end within ${timeout}`, { code: 'COMMAND_TIMEOUT' })
+      },
+    },
+    given: (host) => void host.given('/etc/init.d/stuck', ''),
+    then: (t, host) => t.ok(host.clock < 20, 'the declared limit holds, not a longer one'),
+    fails: 'stuck did not stop within 9 s',
+  },
+  {
     name: 'init script: a missing script',
     props: { name: 'none' },
     ...initScripts({}),
@@ -333,4 +364,27 @@ t.test('enabled is refused for a program of supervisor', async (t) => {
     ).outcome,
     'unchanged',
   )
+})
+
+t.test('a masked unit: the plan refuses what the run refuses, unless it is unmasked before', async (t) => {
+  const path = '/etc/systemd/system/web.service'
+  for (const [state, verb] of [
+    ['active', 'restart'],
+    ['inactive', 'start'],
+  ] as const)
+    for (const unmasks of [false, true]) {
+      const plan = planOf((r) => {
+        if (unmasks) symlink(r, { path, absent: true })
+        const changed = file(r, { path: '/srv/changed', content: '1' })
+        service_restart(r, { services: [{ name: 'web' }], when: [changed] })
+      })
+      const host = new VirtualHost({ commands: systemd({ web: { active: state, enabled: 'masked', masked: true } }) })
+      booted(host)
+      host.given('/srv', null).given(path, { link: '/dev/null' })
+      const message = unmasks ? undefined : `systemd refuses to ${verb} it: web.service is masked`
+      const messageOf = async (mode: 'run' | 'plan', on: VirtualHost) =>
+        (failureOf(await run(plan, on, mode)) as Error | undefined)?.message
+      t.equal(await messageOf('plan', new VirtualHost({ base: host })), message)
+      if (!unmasks) t.equal(await messageOf('run', host), message)
+    }
 })

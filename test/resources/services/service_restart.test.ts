@@ -201,10 +201,10 @@ t.test('a service with its own pause', async (t) => {
 
 t.test('the first failure ends the sequence; the others keep the old process', async (t) => {
   for (const as of ['BACKOFF', 'FATAL', 'EXITED', 'again'] as const) {
-    const bad: Record<string, Behaviour> = { c2: { dies: { after: 2, as }, readyAfter: 1e6 } }
+    const prints = Array.from({ length: 50 }, (_, line) => `line ${line}\n`).join('')
+    const bad: Record<string, Behaviour> = { c2: { dies: { after: 2, as }, readyAfter: 1e6, prints } }
     const fake = fakeOf(bad)
     const { host, roll } = harness(fake)
-    host.given('/var/log/c2.log', Array.from({ length: 50 }, (_, line) => `line ${line}`).join('\n'))
     const before = host.clock
     const report = await roll()
     const failure = failureOf(report)
@@ -444,12 +444,20 @@ t.test('a process that does not stop', async (t) => {
   })
 })
 
-t.test('displays its own log', async (t) => {
-  const { host, roll } = harness(fakeOf({ c1: { dies: { after: 1, as: 'FATAL' } } }))
-  host.given('/srv/var/log/c1.log', 'its own log\n')
-  t.match(failureOf(await roll({ services: [{ ...services[0], log: '/srv/var/log/c1.log' }] })), {
-    output: 'its own log',
-  })
+t.test('quotes what was logged since this start, and no line of earlier ones', async (t) => {
+  const quoted = async (behaviour: Behaviour, service: object, given: Record<string, string> = {}) => {
+    const { host, roll } = harness(fakeOf({ c1: { dies: { after: 1, as: 'FATAL' }, ...behaviour } }))
+    for (const [path, text] of Object.entries(given)) host.given(path, text)
+    return failureOf(await roll({ services: [{ ...services[0], ...service }] }))
+  }
+  const log = '/var/log/c1.log'
+  const old = { [log]: `${'an earlier release\n'.repeat(40)}MemoryError\n` }
+  t.match(await quoted({ prints: 'its own log\n' }, { log }, old), { output: 'its own log' })
+  t.match(await quoted({ prints: 'its own log\n' }, {}, old), { output: 'its own log' }, 'as supervisord has it')
+  const silent = await quoted({}, { log: '/var/log/other.log' }, { '/var/log/other.log': 'MemoryError\n', ...old })
+  t.match(silent, { output: '(/var/log/other.log has no lines since the start)' })
+  t.notMatch(silent, { hint: /memory/ }, 'the cause of an earlier failure is no cause of this one')
+  t.match(await quoted({}, {}), { output: 'line 2, log of c1' }, 'a log that only supervisord can read')
 })
 
 t.test('a page that fails to warm is a warning', async (t) => {

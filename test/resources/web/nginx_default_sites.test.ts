@@ -78,6 +78,29 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
+    name: 'beside the default server of the frontend, a site with names needs no default site',
+    props,
+    given: (host) =>
+      void host
+        .given(at(80), plain)
+        .given(`${enabled}/instances`, site('_').replace('listen 80', 'listen 80 default_server'))
+        .given(`${enabled}/shop`, site('shop.test')),
+    then: (t, host) => t.equal(host.lstat(at(80)), null, 'the earlier one is removed'),
+  },
+  {
+    name: 'a port that another site of this run answers gets no default site, and loses the one it has',
+    props: { ...props, answered: [80] },
+    given: (host) =>
+      void host
+        .given(`${enabled}/shop`, site('shop.test'))
+        .given(`${enabled}/a`, site('a.test', 8080))
+        .given(at(80), plain),
+    then: (t, host) => {
+      t.equal(host.lstat(at(80)), null)
+      t.match(host.readText(at(8080)), /return 404/)
+    },
+  },
+  {
     name: 'a catch-all site of others stays the default',
     props,
     given: (host) =>
@@ -108,6 +131,19 @@ contract(t, nginx_default_sites, [
       t.equal(host.lstat(distribution.link), null)
       t.equal(host.readText(distribution.file), debian, 'the file itself stays')
       t.equal(host.readText(at(80)), plain)
+    },
+  },
+  {
+    name: "Debian's own site, at a port that another site of this run answers",
+    props: { ...props, distribution, answered: [80] },
+    given: (host) => {
+      host.given(confDir, null).given(distribution.file, debian).given(statusFile, status(debian))
+      host.given(`${enabled}/shop`, site('shop.test'))
+      host.given(distribution.link, { link: distribution.file })
+    },
+    then(t, host) {
+      t.equal(host.lstat(distribution.link), null)
+      t.equal(host.lstat(at(80)), null)
     },
   },
   {

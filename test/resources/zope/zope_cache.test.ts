@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { migration } from '../../../resources/commands/migration.ts'
-import { clientScript, removeNamedCache } from '../../../resources/zope/own_cache.ts'
+import { clientScript, removeNamedCache } from '../../../resources/zope/temporary_cache.ts'
 import { zope_cache } from '../../../resources/zope/zope_cache.ts'
 import { contract, failureOf, planOf, run } from '../../support/contract.ts'
 

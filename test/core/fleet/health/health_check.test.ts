@@ -1,4 +1,5 @@
 /** Tests the health gate: the site itself must answer, under its own name, and not a cache in front of it. */
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
@@ -11,6 +12,7 @@ const base: HealthCheck = {
   directory: '/',
   environment: {},
   deadlineSeconds: 1,
+  successes: 1,
 }
 const page = (url: string, more: { readonly host?: string; readonly headers?: Record<string, string> } = {}) => ({
   url,
@@ -45,7 +47,7 @@ const fresh: readonly (readonly [name: string, value: string])[] = [
   ['X-Varnish', '32770'],
 ]
 
-t.test('a page that a cache answers is requested once more, under an address that no cache knows', async (t) => {
+t.test('requests a page that a cache answers once more, with a query that no cache knows', async (t) => {
   for (const [name, value] of cached) {
     const asked: string[] = []
     const at = await site(t, ({ url = '' }, answer) => {
@@ -61,7 +63,7 @@ t.test('a page that a cache answers is requested once more, under an address tha
   }
 })
 
-t.test('a page that the site answers is requested once', async (t) => {
+t.test('requests a page that the site answers once', async (t) => {
   for (const [name, value] of fresh) {
     const asked: string[] = []
     const at = await site(t, ({ url = '' }, answer) => {
@@ -80,7 +82,7 @@ t.test('a cache that ignores the query fails the check', async (t) => {
   t.match(detail, 'a cache answered (X-Cache: hit)')
 })
 
-t.test('the Host and further headers are sent, and caches are asked to revalidate', async (t) => {
+t.test('sends the Host and other headers, and asks caches to revalidate', async (t) => {
   const asked: IncomingMessage['headers'][] = []
   const at = await site(t, ({ headers }, answer) => {
     asked.push(headers)
@@ -96,7 +98,7 @@ t.test('the Host and further headers are sent, and caches are asked to revalidat
   })
 })
 
-t.test('what is asked, for how long and the last answer are reported', async (t) => {
+t.test('reports the check, its duration and the last answer', async (t) => {
   let requests = 0
   const at = await site(t, (_, answer) => {
     requests++
@@ -116,19 +118,55 @@ t.test('what is asked, for how long and the last answer are reported', async (t)
   )
 })
 
-t.test('a site that cannot be reached', async (t) => {
+t.test('a page of a balancer must be right several times in a row', async (t) => {
+  let requests = 0
+  let isBroken = (request: number) => request % 2 === 0
+  const at = await site(t, (_, answer) => {
+    answer.statusCode = isBroken(requests++) ? 500 : 200
+    answer.end()
+  })
+  const check = { ...base, deadlineSeconds: 2, successes: 10, pages: [page(`${at}/`)] }
+  t.match(await checkHealth(check), { ok: false, detail: /status 500/ }, 'one of two servers is broken')
+  requests = 0
+  isBroken = (request) => request === 0
+  t.match(await checkHealth({ ...check, deadlineSeconds: 60 }), { ok: true, detail: 'status 200' })
+  t.equal(requests, 11)
+  requests = 0
+  isBroken = () => false
+  t.match(await checkHealth(check), { ok: true })
+  t.equal(requests, 10)
+})
+
+t.test('a site that answers slowly and right passes at the deadline', async (t) => {
+  const at = await site(t, (_, answer) => void setTimeout(() => answer.end(), 200))
+  const check = { ...base, successes: 1000, pages: [page(`${at}/`)] }
+  t.match(await checkHealth(check), { ok: true, detail: 'status 200' })
+})
+
+t.test('a command that succeeds runs once; one that failed must succeed several times in a row', async (t) => {
+  const directory = t.testdir({})
+  const check = { ...base, directory, deadlineSeconds: 60, successes: 3 }
+  const count = 'echo run >>runs; '
+  t.match(await checkHealth({ ...check, command: `${count} true` }), { ok: true })
+  t.equal(readFileSync(`${directory}/runs`, 'utf8'), 'run\n')
+  const failsFirst = `${count} test "$(wc -l <runs)" -gt 2`
+  t.match(await checkHealth({ ...check, command: failsFirst }), { ok: true })
+  t.equal(readFileSync(`${directory}/runs`, 'utf8'), 'run\n'.repeat(5), 'once, failed once, and three times')
+})
+
+t.test('fails for a site that cannot be reached', async (t) => {
   const health = await checkHealth({ ...base, pages: [page('http://127.0.0.1:1/')] })
   t.match(health, { ok: false, detail: /connect/ })
   t.match(await checkHealth({ ...base, pages: [page('http://no-such-name.invalid/')] }), { ok: false, detail: /\w/ })
 })
 
-t.test('a site that is closed for maintenance does not stop a rollout', async (t) => {
+t.test('a site that is closed for maintenance does not abort a rollout', async (t) => {
   const at = await site(t, (_, answer) => answer.writeHead(503, { 'X-Converge-Maintenance': 'on' }).end('Back soon'))
   const health = await checkHealth({ ...base, pages: [page(`${at}/`)] })
   t.match(health, { ok: true, detail: /closed for maintenance/ })
 })
 
-t.test('commands are asked as well', async (t) => {
+t.test('runs the health command', async (t) => {
   const check = { ...base, directory: '/usr' }
   t.match(await checkHealth({ ...check, command: 'test "$PWD" = /usr' }), { ok: true })
   t.match(await checkHealth({ ...check, command: 'echo no shop >&2; exit 3' }), { ok: false, detail: 'no shop' })
@@ -138,7 +176,7 @@ t.test('commands are asked as well', async (t) => {
   t.match(await checkHealth({ ...check, environment, command }), { detail: 'http://10.0.0.1/ www.example.org 33' })
 })
 
-t.test('nobody is asked again once the answer is not waited for', async (t) => {
+t.test('checks no more after the caller has cancelled', async (t) => {
   const given = new AbortController()
   const check = { ...base, deadlineSeconds: 3600, signal: given.signal }
   const asking = checkHealth({ ...check, command: 'false' })

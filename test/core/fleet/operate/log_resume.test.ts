@@ -35,7 +35,7 @@ const logParts = fc
   .array(fc.nat(15), { minLength: 1, maxLength: 6 })
   .map((counts) => counts.map((count, at) => Array.from({ length: count }, (_, n) => `line ${at}.${n}`)))
 
-t.test('each line once', async (t) => {
+t.test('displays each line once after a reconnection', async (t) => {
   fc.assert(
     fc.property(logParts, (parts) => {
       const all = parts.flatMap((part, at) => [...part, `unheard ${at}`])
@@ -45,7 +45,7 @@ t.test('each line once', async (t) => {
   )
 })
 
-t.test('lines of several logs, the same ones among them', async (t) => {
+t.test('keeps the lines of several logs apart, also equal ones', async (t) => {
   const shown: string[] = []
   const resume = new LogResume(({ file, line }) => shown.push(`${file} ${line}`))
   const add = (file: string, ...lines: readonly string[]) => {
@@ -62,7 +62,7 @@ t.test('lines of several logs, the same ones among them', async (t) => {
   t.strictSame(shown.slice(4), ['a ping', 'b pong', 'new first'])
 })
 
-t.test('a log of equal lines is not shown once more', async (t) => {
+t.test('does not repeat a log of equal lines', async (t) => {
   const shown: string[] = []
   const resume = new LogResume(({ line }) => shown.push(line))
   for (let n = 0; n < 30; n++) resume.add({ program, file: 'a', line: 'ping' })
@@ -72,7 +72,7 @@ t.test('a log of equal lines is not shown once more', async (t) => {
   t.equal(shown.length, 30)
 })
 
-t.test('a log that was rotated', async (t) => {
+t.test('displays all lines of a rotated log', async (t) => {
   for (const known of [0, 1, 3]) {
     const shown: string[] = []
     const resume = new LogResume(({ line }) => shown.push(line))
@@ -85,7 +85,7 @@ t.test('a log that was rotated', async (t) => {
   }
 })
 
-t.test('more lines than are sent again: all of them', async (t) => {
+t.test('displays all lines if there are more than the host sends again', async (t) => {
   const shown: string[] = []
   const resume = new LogResume(({ line }) => shown.push(line))
   resume.skip({ program, file: 'a', line: 'before' })

@@ -18,7 +18,7 @@ function shown(results: readonly CommandResult[]): string {
     .join('')}${summarize(results)}\n`
 }
 
-t.test('hosts with the same result are shown once, failed ones last', async (t) => {
+t.test('groups hosts with the same result, failed ones last', async (t) => {
   const full = { stdout: '/dev/vda1  40G  21G  18G  54% /\n' }
   const failed = result('client6', { status: 1, stderr: 'df: /srv: No such file or directory\n' })
   t.equal(
@@ -32,7 +32,13 @@ t.test('hosts with the same result are shown once, failed ones last', async (t) 
   )
 })
 
-t.test('hosts with the same failure are shown once', async (t) => {
+t.test('names the signal that ended a command', async (t) => {
+  t.match(shown([result('web1', { status: 137 })]), '! web1: ended by SIGKILL (exit status 137)\n')
+  t.match(shown([result('web1', { status: 130 })]), '! web1: ended by SIGINT (exit status 130)\n')
+  t.match(shown([result('web1', { status: 255 })]), '! web1: exit status 255\n')
+})
+
+t.test('groups hosts with the same failure', async (t) => {
   const down = (host: string) => {
     const failure = { code: 'CONNECT_FAILED', message: `cannot connect to ${host}: refused`, hint: 'start sshd' }
     return result(host, { status: null, failure })
@@ -46,14 +52,14 @@ t.test('hosts with the same failure are shown once', async (t) => {
   )
 })
 
-t.test('output cannot steer the terminal, nor look like a line of ours', async (t) => {
+t.test('output cannot control the terminal or imitate a line of converge', async (t) => {
   t.equal(
     shown([result('a', { stdout: '\x1b[2Jx\r\n! b: failed\n' })]),
     'a\n  x\\x0d\n  ! b: failed\n1 host: all succeeded\n',
   )
 })
 
-t.test('ssh gets what the stack file and ssh_config set', async (t) => {
+t.test('passes the settings of the stack file and of ssh_config to ssh', async (t) => {
   const none: UserConfig = {
     home: '/home/ann',
     user: 'ann',

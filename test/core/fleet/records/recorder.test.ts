@@ -3,8 +3,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import t from 'tap'
-import { listDeployments, readDeployment, readLog } from '../../../../core/fleet/records/history.ts'
+import t, { type Test } from 'tap'
+import {
+  listDeployments,
+  readDeployment,
+  readLog,
+  unfinishedDeployment,
+} from '../../../../core/fleet/records/history.ts'
 import { type DeploymentStart, maxLogSize, Recorder } from '../../../../core/fleet/records/recorder.ts'
 import { loadState, updateState } from '../../../../core/fleet/records/stack_state.ts'
 import type { HostReport, RolloutReport } from '../../../../core/fleet/types.ts'
@@ -41,6 +46,18 @@ const report: RolloutReport = {
   warnings: [],
 }
 
+/** Writes to a file until the disk has no space left. */
+function fillDisk(t: Test, directory: string): void {
+  const file = fs.openSync(`${directory}/filler`, 'w')
+  try {
+    for (;;) fs.writeSync(file, Buffer.alloc(4096))
+  } catch (error) {
+    t.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
+  } finally {
+    fs.closeSync(file)
+  }
+}
+
 function recorder(directory: string, secrets = new Secrets()) {
   const warnings: string[] = []
   return { recorder: new Recorder({ directory, secrets, warn: (message) => void warnings.push(message) }), warnings }
@@ -54,7 +71,7 @@ function operator(directory: string, ...args: string[]) {
   })
 }
 
-t.test('a deployment from its start to its end', (t) => {
+t.test('records a deployment from its start to its end', (t) => {
   const directory = `${scratch(t)}/.converge/site`
   const { recorder: one, warnings } = recorder(directory)
   const record = one.begin(start)
@@ -88,7 +105,7 @@ t.test('a deployment from its start to its end', (t) => {
   t.end()
 })
 
-t.test('what is asked for, and is not there', (t) => {
+t.test('reports missing deployments and hosts', (t) => {
   const directory = scratch(t)
   t.throws(() => readDeployment(directory, 'last'), { code: 'NO_SUCH_DEPLOYMENT', message: /there is none yet/ })
   recorder(directory).recorder.begin(start).end(report)
@@ -108,7 +125,7 @@ t.test('what is asked for, and is not there', (t) => {
   t.end()
 })
 
-t.test('no name of a host leads out of the record, and none is lost', (t) => {
+t.test('no host name leads out of the record, and none is lost', (t) => {
   const directory = scratch(t)
   const record = recorder(directory).recorder.begin(start)
   const names = ['../../x', '..', '.', 'a/b', 'report', 'lock.d', '%2E', 'ünïcode', 'a b']
@@ -118,7 +135,7 @@ t.test('no name of a host leads out of the record, and none is lost', (t) => {
   t.end()
 })
 
-t.test('the log of a host that never stops has a limit, and what became of it is still recorded', (t) => {
+t.test('limits the log of a host that never stops, and still records its outcome', (t) => {
   const directory = scratch(t)
   const { recorder: one, warnings } = recorder(directory)
   const record = one.begin(start)
@@ -139,7 +156,7 @@ t.test('the log of a host that never stops has a limit, and what became of it is
   t.end()
 })
 
-t.test('a host cannot write what the rollout writes of it', (t) => {
+t.test('a host cannot write the lines of the rollout', (t) => {
   const directory = scratch(t)
   const record = recorder(directory).recorder.begin(start)
   record.logEvent({ event: 'host', host: 'client1', phase: 'build' })
@@ -155,7 +172,7 @@ t.test('a host cannot write what the rollout writes of it', (t) => {
   t.end()
 })
 
-t.test('secrets are in no record', (t) => {
+t.test('records contain no secrets', (t) => {
   const directory = scratch(t)
   const secrets = new Secrets()
   secrets.add('hunter22')
@@ -168,7 +185,7 @@ t.test('secrets are in no record', (t) => {
   t.end()
 })
 
-t.test('the last hundred are kept, and those under way', (t) => {
+t.test('keeps the last hundred deployments, and those under way', (t) => {
   const directory = scratch(t)
   const first = recorder(directory).recorder.begin(start)
   for (let n = 2; n <= 105; n++) recorder(directory).recorder.begin(start).end(report)
@@ -183,7 +200,7 @@ t.test('the last hundred are kept, and those under way', (t) => {
   t.end()
 })
 
-t.test('an old record that cannot be removed is no reason to begin nothing', (t) => {
+t.test('an old record that cannot be removed does not stop a deployment', (t) => {
   if (!needs(t, ['root', 'tmpfs'])) return t.end()
   const directory = scratch(t)
   recorder(directory).recorder.begin(start).end(report)
@@ -201,7 +218,7 @@ t.test('an old record that cannot be removed is no reason to begin nothing', (t)
   t.end()
 })
 
-t.test('what is no report hides no other one', (t) => {
+t.test('an invalid report does not hide the others', (t) => {
   const directory = scratch(t)
   recorder(directory).recorder.begin(start).end(report)
   const top = `${directory}/deployments`
@@ -230,21 +247,14 @@ t.test('what is no report hides no other one', (t) => {
   t.end()
 })
 
-t.test('the report of many hosts finds room as well', (t) => {
+t.test('reserves space for the report of many hosts', (t) => {
   if (!needs(t, ['root', 'tmpfs'])) return t.end()
   const directory = scratch(t)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
   t.teardown(() => execFileSync('umount', ['--lazy', directory]))
   const names = Array.from({ length: 300 }, (_, at) => `client${at}`)
   const record = recorder(directory).recorder.begin({ ...start, hosts: names })
-  const file = fs.openSync(`${directory}/filler`, 'w')
-  try {
-    for (;;) fs.writeSync(file, Buffer.alloc(4096))
-  } catch (error) {
-    t.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
-  } finally {
-    fs.closeSync(file)
-  }
+  fillDisk(t, directory)
   const failure = { code: 'BROKEN', message: 'it broke', output: 'x'.repeat(900) }
   record.end({
     ...report,
@@ -255,7 +265,7 @@ t.test('the report of many hosts finds room as well', (t) => {
   t.end()
 })
 
-t.test('two operators at once never get the same number', async (t) => {
+t.test('two operators at the same time never get the same number', async (t) => {
   const directory = scratch(t)
   const both = [operator(directory, '40'), operator(directory, '40')]
   const said = await Promise.all(
@@ -271,7 +281,7 @@ t.test('two operators at once never get the same number', async (t) => {
   t.equal(all.at(-1), '000080', 'in sequence')
 })
 
-t.test('an operator that is killed leaves a record that says so', async (t) => {
+t.test('a killed operator leaves a record that says so', async (t) => {
   const directory = scratch(t)
   const child = operator(directory, 'hang')
   await until(() => listDeployments(directory).length === 1 && readLog(directory, '1', 'client2') !== null, 'a record')
@@ -280,6 +290,21 @@ t.test('an operator that is killed leaves a record that says so', async (t) => {
   await new Promise((resolve) => child.on('close', resolve))
   const { outcome, hosts } = readDeployment(directory, '1')
   t.equal(outcome, 'died')
+  const anyHost = report.hosts[0] as HostReport
+  const unfinished = () => unfinishedDeployment(directory, new Set(['client1', 'client2', 'client3']))?.hosts
+  const complete = (action: 'configure' | 'deploy', names: readonly string[]) => {
+    const record = recorder(directory).recorder.begin({ ...start, action, hosts: names })
+    record.end({ ...report, action, outcome: 'changed', hosts: names.map((host) => ({ ...anyHost, host })) })
+  }
+  t.strictSame(unfinished(), ['client1', 'client2', 'client3'])
+  complete('configure', ['client1', 'client2', 'client3'])
+  complete('deploy', ['client1'])
+  t.strictSame(unfinished(), ['client2', 'client3'], 'those that no later deploy completed')
+  complete('deploy', ['client2', 'client3'])
+  t.equal(unfinished(), undefined)
+  const interrupted = recorder(directory).recorder.begin({ ...start, hosts: ['client1'] })
+  interrupted.end({ ...report, outcome: 'interrupted', hosts: [{ ...anyHost, host: 'client1' }] })
+  t.strictSame(unfinished(), ['client1'], 'also after Ctrl-C')
   t.match(hosts, [
     { host: 'client1', outcome: 'changed', phase: 'build' },
     { host: 'client2', outcome: 'lost', phase: 'switch' },
@@ -290,7 +315,7 @@ t.test('an operator that is killed leaves a record that says so', async (t) => {
   t.equal(readLog(directory, '1', 'client1')?.length, 2)
 })
 
-t.test('any lines come back as they were logged', (t) => {
+t.test('reads any lines as they were logged', (t) => {
   const root = scratch(t)
   let run = 0
   fc.assert(
@@ -314,7 +339,7 @@ t.test('any lines come back as they were logged', (t) => {
   t.end()
 })
 
-t.test('a place that cannot be written is told before any host is touched', (t) => {
+t.test('refuses a directory that cannot be written before it touches any host', (t) => {
   const directory = scratch(t)
   fs.writeFileSync(`${directory}/file`, '')
   for (const place of [`${directory}/file`, '/proc/nothing', `${directory}/file/below`])
@@ -330,28 +355,19 @@ t.test('a place that cannot be written is told before any host is touched', (t) 
   t.end()
 })
 
-t.test('a disk without room', async (t) => {
+t.test('a full disk: warns once, and reserved space holds the state and the report', async (t) => {
   if (!needs(t, ['root', 'tmpfs'])) return
   const directory = scratch(t)
   const mount = (...args: string[]) => execFileSync('mount', [...args, directory])
   mount('-t', 'tmpfs', '-o', 'size=192k', 'tmpfs')
   t.teardown(() => execFileSync('umount', ['--lazy', directory]))
-  const fill = () => {
-    const file = fs.openSync(`${directory}/filler`, 'w')
-    try {
-      for (;;) fs.writeSync(file, Buffer.alloc(4096))
-    } catch (error) {
-      t.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
-    } finally {
-      fs.closeSync(file)
-    }
-  }
+  const fill = () => fillDisk(t, directory)
   const { recorder: one, warnings } = recorder(directory)
   const record = one.begin(start)
   record.log('client1', { event: 'progress', line: 'first' })
   fill()
   for (let n = 0; n < 200; n++) record.log('client1', { event: 'progress', line: 'x'.repeat(100) })
-  t.equal(warnings.length, 1, 'told once, and the rollout goes on')
+  t.equal(warnings.length, 1, 'one warning, and the rollout continues')
   const online = { ...loadState(directory), hosts: { client1: { status: 'online' as const } } }
   await t.rejects(
     updateState(directory, () => online),

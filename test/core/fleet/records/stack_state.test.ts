@@ -6,10 +6,11 @@ import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { loadState, updateState } from '../../../../core/fleet/records/stack_state.ts'
+import { loadState, recordStackChanges, updateState } from '../../../../core/fleet/records/stack_state.ts'
+import type { StackChanges } from '../../../../core/fleet/rollout/request.ts'
 import { scratch } from '../../../support/machine.ts'
 
-t.test('read, changed, read again', async (t) => {
+t.test('reads what it wrote', async (t) => {
   const directory = `${scratch(t)}/.converge/site`
   t.strictSame(loadState(directory), { hosts: {}, apps: {} })
   const app = { commit: 'c0ffee', revision: 'main', deployment: '000001' }
@@ -34,7 +35,27 @@ t.test('read, changed, read again', async (t) => {
   )
 })
 
-t.test('what a later version has written stays', async (t) => {
+t.test('the apps that a host missed are recorded until it has them', async (t) => {
+  const directory = scratch(t)
+  const changes = { online: [], stopped: [], outdated: [], missedApps: {}, upToDate: [], receivedApps: {}, apps: {} }
+  let id = 0
+  const record = async (change: Partial<StackChanges>) => {
+    await recordStackChanges(directory, String(++id), { ...changes, ...change })
+    return loadState(directory).hosts.a
+  }
+  const miss = (...apps: string[]) => record({ outdated: ['a'], missedApps: { a: apps } })
+  t.strictSame(await miss('site'), { status: 'new', behind: '1', missedApps: ['site'] })
+  t.strictSame(await miss('shop', 'site'), { status: 'new', behind: '2', missedApps: ['site', 'shop'] })
+  t.strictSame(await record({ receivedApps: { a: ['site', 'x'], b: ['site'] } }), {
+    ...{ status: 'new', behind: '2', missedApps: ['shop'] },
+  })
+  t.notOk(loadState(directory).hosts.b)
+  t.strictSame(await record({ receivedApps: { a: ['shop'] }, upToDate: ['a'] }), { status: 'new' })
+  await updateState(directory, (state) => ({ ...state, hosts: { a: { status: 'online', behind: '1' } } }))
+  t.strictSame(await miss('site'), { status: 'online', behind: '5' }, 'an older record: all of its apps')
+})
+
+t.test('keeps what a later version has written', async (t) => {
   const directory = scratch(t)
   const later = { hosts: { a: { status: 'online', rack: 7 } }, apps: {}, version: 9, zones: ['x'] }
   fs.writeFileSync(`${directory}/state.json`, JSON.stringify(later))
@@ -42,7 +63,7 @@ t.test('what a later version has written stays', async (t) => {
   t.strictSame(JSON.parse(fs.readFileSync(`${directory}/state.json`, 'utf8')), later)
 })
 
-t.test('a broken file is told, and left as it is', async (t) => {
+t.test('reports a damaged file, and leaves it unchanged', async (t) => {
   const directory = scratch(t)
   const path = `${directory}/state.json`
   for (const [text, problem] of [
@@ -62,7 +83,7 @@ t.test('a broken file is told, and left as it is', async (t) => {
   }
 })
 
-t.test('a change that fails lets the next one in', async (t) => {
+t.test('a failed update releases the lock', async (t) => {
   const directory = scratch(t)
   await t.rejects(
     updateState(directory, () => {
@@ -78,7 +99,7 @@ t.test('a change that fails lets the next one in', async (t) => {
   )
 })
 
-t.test('two operators at once lose nothing of each other', async (t) => {
+t.test('two operators at the same time lose no update', async (t) => {
   const directory = scratch(t)
   const program = fileURLToPath(new URL('../../../support/recording.ts', import.meta.url))
   await Promise.all(

@@ -33,7 +33,7 @@ function linkTo(t: Test, state: string, greeting: string, name = 'web1'): HostCo
   return link
 }
 
-t.test('a host is held, whatever its shell says before', async (t) => {
+t.test('locks a host, whatever its shell prints before', async (t) => {
   for (const greeting of greetings.slice(0, 4)) {
     const state = scratch(t)
     const link = linkTo(t, state, greeting)
@@ -51,14 +51,14 @@ t.test('a host is held, whatever its shell says before', async (t) => {
   }
 })
 
-t.test('a shell that never comes to an end is no host', { timeout: 60_000 }, async (t) => {
+t.test('refuses a shell that prints without end', { timeout: 60_000 }, async (t) => {
   await t.rejects(linkTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
     code: 'REMOTE_FAILED',
     message: /^cannot write the lock of the rollout in \/.* on web1: /,
   })
 })
 
-t.test('a host without space for the lock', async (t) => {
+t.test('reports a host without space for the lock', async (t) => {
   const [state, bin] = [scratch(t), scratch(t)]
   writeFileSync(`${bin}/env`, '#!/bin/sh\necho "printf: write error: No space left on device" >&2\nexit 1\n', {
     mode: 0o755,
@@ -70,7 +70,7 @@ t.test('a host without space for the lock', async (t) => {
   })
 })
 
-t.test('two entries of a stack file that lead to one machine', async (t) => {
+t.test('refuses two entries of a stack file that lead to one host', async (t) => {
   const state = scratch(t)
   await linkTo(t, state, '').connect(true)
   await t.rejects(linkTo(t, state, '', 'web2').connect(true), {
@@ -81,7 +81,7 @@ t.test('two entries of a stack file that lead to one machine', async (t) => {
   await linkTo(t, state, '').connect(true)
 })
 
-t.test('what a host is asked, and what a run tells', async (t) => {
+t.test('returns the answer of a command, and the events of a run', async (t) => {
   const at = scratch(t)
   for (const name of ['lib', 'runs', 'there']) mkdirSync(`${at}/${name}`)
   for (const greeting of greetings) {
@@ -105,7 +105,7 @@ t.test('what a host is asked, and what a run tells', async (t) => {
   }
 })
 
-t.test('sudo is asked in English, and what it says when it lets nobody in is told with what to do', async (t) => {
+t.test('asks sudo in English, and reports its refusal with a hint', async (t) => {
   const at = scratch(t)
   const link = (sudo: string) => {
     writeFileSync(`${at}/sudo`, `#!/bin/sh\n${sudo}\n`, { mode: 0o755 })
@@ -140,7 +140,7 @@ t.test('sudo is asked in English, and what it says when it lets nobody in is tol
     })
 })
 
-t.test('a .bashrc that exits is named', async (t) => {
+t.test('names a .bashrc that exits', async (t) => {
   for (const [greeting, status] of [
     ['exit 0', 0],
     ['echo welcome; exit 3', 3],

@@ -9,7 +9,7 @@ const documents = [
   { name: '…', kind: 'deployment', value: { c: 2 } },
 ]
 
-t.test('each document goes to the layer that it belongs to', async (t) => {
+t.test('writes each document to its layer', async (t) => {
   const files = inputFiles(documents, [])
   t.strictSame(
     [...files.keys()],
@@ -34,7 +34,7 @@ t.test('each document goes to the layer that it belongs to', async (t) => {
   t.ok(inputFiles(documents.slice(0, 1), []).has('custom/.stack'), 'files in /etc/converge of the host do not count')
 })
 
-t.test('a host hears of the secrets that stand in its documents, and of no others', async (t) => {
+t.test('a host gets the secrets of its documents, and no others', async (t) => {
   const content = inputFiles(documents, ['good night', 'good evening', 'good', 'good morning']).get(
     'secrets.json',
   )?.content

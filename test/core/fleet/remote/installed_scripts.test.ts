@@ -44,7 +44,7 @@ function made(t: Test) {
   return { lib, state, keep, call }
 }
 
-t.test('what is called is what the last good run has told', async (t) => {
+t.test('runs the stored command of the last successful run', async (t) => {
   const { keep, call, state, lib } = made(t)
   keep('first', 'one')
   t.equal(call(['configure', '--quiet']).stdout, "LIB/engine-one/start.cjs configure --quiet --role it's one")
@@ -55,14 +55,26 @@ t.test('what is called is what the last good run has told', async (t) => {
   t.equal(call(['configure']).stdout, "LIB/engine-three/start.cjs configure --role it's three")
   t.match(call(['apply', '--quiet']).stdout, 'apply --event setup,configure --quiet', 'no deploy')
   t.equal(call(['status'], 'converge').stdout, 'LIB/current/start.cjs status')
+  t.equal(
+    call(['lock', '-m', 'release day']).stdout,
+    `LIB/current/start.cjs lock -m release day --state-dir ${state.replace(/\/fleet$/, '')}`,
+    'a lock takes no roles and no attributes',
+  )
   t.equal(fs.readlinkSync(`${lib}/current`), `${lib}/engine-three`)
   t.equal(fs.realpathSync(`${lib}/../../bin/converge`), fs.realpathSync(`${lib}/converge`))
   keep('stopped', 'four')
-  for (const event of ['configure', 'apply'])
-    t.match(call([event]), { status: 0, stdout: /^this host is left alone: it was shut down/ })
+  for (const event of ['configure', 'apply']) {
+    t.match(call([event, '--quiet']), { status: 0, stdout: /^this host is left alone: it was shut down/, stderr: '' })
+    t.match(call([event]), {
+      status: 1,
+      stdout: '',
+      stderr:
+        'error: nothing was done: it was shut down by converge stack shutdown\n  hint: run converge stack setup to start it again\n',
+    })
+  }
   t.match(call(['shutdown']).stdout, 'engine-three', 'its last words are those of a host that was there')
   keep('same', 'five')
-  t.match(call(['configure']).stdout, /left alone/, 'a configure does not bring it back')
+  t.match(call(['configure', '--quiet']).stdout, /left alone/, 'a configure does not start it again')
   keep('online', 'six')
   t.match(call(['configure']).stdout, 'engine-six')
   t.equal(fs.statSync(`${state}/told`).mode & 0o777, 0o600)
@@ -70,7 +82,7 @@ t.test('what is called is what the last good run has told', async (t) => {
   t.match(call(['configure']), { status: 1, stderr: /has not set this host up yet/ })
 })
 
-t.test('a rollout is left alone, as long as somebody is behind it', async (t) => {
+t.test('leaves the host alone during a rollout whose operator is connected', async (t) => {
   const { keep, call, state } = made(t)
   keep('online', 'one')
   const hold = (pid: number) => {
@@ -78,11 +90,21 @@ t.test('a rollout is left alone, as long as somebody is behind it', async (t) =>
     fs.writeFileSync(`${state}/held/owner`, `${pid}\n000012-deploy\nann at desk\n`)
   }
   hold(process.pid)
-  t.match(call(['configure']), {
+  t.match(call(['configure', '--wait', '60', '--quiet']), {
     status: 0,
-    stdout: 'this host is left alone: a rollout is at work on it: ann at desk',
+    stdout: 'this host is left alone: a rollout has locked this host: ann at desk',
   })
-  t.match(call(['shutdown']).stdout, 'start.cjs shutdown', 'a machine that goes down does not wait')
+  t.match(
+    call(['configure']),
+    {
+      status: 1,
+      stdout: '',
+      stderr:
+        /^error: nothing was done: a rollout has locked this host: ann at desk\n {2}hint: run it again when the rollout has ended; .*\/this-host start starts/,
+    },
+    'a call by hand that does nothing is not green',
+  )
+  t.match(call(['shutdown']).stdout, 'start.cjs shutdown', 'a host that shuts down does not wait')
   const longAgo = new Date(Date.now() - 120_000)
   fs.utimesSync(`${state}/held`, longAgo, longAgo)
   t.match(call(['configure']).stdout, 'start.cjs configure', 'an operator who is not heard of any more')
@@ -98,7 +120,7 @@ t.test('the first boot waits for the rollout', async (t) => {
   const holder = spawn('sleep', ['60'])
   t.teardown(() => holder.kill())
   fs.writeFileSync(`${state}/held/owner`, `${holder.pid}\n000012-setup\nann\n`)
-  const boot = spawn(`${lib}/this-host`, ['apply'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const boot = spawn(`${lib}/this-host`, ['apply', '--quiet'], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   boot.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
@@ -108,11 +130,11 @@ t.test('the first boot waits for the rollout', async (t) => {
   await until(() => waits(), 'it waits')
   t.equal(output, '')
   fs.rmSync(`${state}/held`, { recursive: true })
-  await until(() => output !== '', 'it goes on')
+  await until(() => output !== '', 'it continues')
   t.match(output, 'apply --event setup,configure')
 })
 
-t.test('what nothing has used for a month is cleared away, and nothing else', async (t) => {
+t.test('removes only what no run has used for a month', async (t) => {
   const { keep, lib, state } = made(t)
   keep('online', 'old')
   fs.mkdirSync(`${lib}/recipes-old`)

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import type { PackedFile } from '../../../../core/fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
 import type { RemoteProcess, SshTransport } from '../../../../core/fleet/remote/ssh_transport.ts'
+import { setupRequest } from '../../../support/shell_hosts.ts'
 
 /** Reports its start, and exits when it is interrupted. */
 const engine = `
@@ -44,26 +45,19 @@ function hostOf(prefix: string, before: (command: string) => Promise<void>): Rem
   })
 }
 
-const request = {
-  command: { kind: 'events', events: ['setup'] },
-  roles: [],
-  documents: [{ name: 'n', kind: 'stack', value: {} }],
-  dry: false,
-} as const
-
 const runsIn = (prefix: string) => {
   const runs = `${prefix}/var/lib/converge/fleet/runs`
   return existsSync(runs) ? readdirSync(runs) : []
 }
 
-t.test('while something is brought: nothing is begun', async (t: Test) => {
+t.test('during an upload: starts no run', async (t: Test) => {
   const prefix = t.testdir()
   let interrupted: Promise<void> | undefined
   const host = hostOf(prefix, async (command) => {
     if (command.includes('mktemp -d')) interrupted ??= host.interrupt()
   })
   await t.rejects(
-    host.run(request, () => undefined),
+    host.run(setupRequest, () => undefined),
     { code: 'INTERRUPTED', message: 'ended before anything was begun on the host' },
   )
   await interrupted
@@ -71,7 +65,7 @@ t.test('while something is brought: nothing is begun', async (t: Test) => {
   t.strictSame(runsIn(prefix), [])
 })
 
-t.test('before its process is known: it hears of it when it begins', async (t: Test) => {
+t.test('before the process is known: interrupts the run when it starts', async (t: Test) => {
   const prefix = t.testdir()
   let interrupted: Promise<void> | undefined
   const host = hostOf(prefix, async (command) => {
@@ -81,7 +75,7 @@ t.test('before its process is known: it hears of it when it begins', async (t: T
     await new Promise((resolve) => setTimeout(resolve, 200))
   })
   const heard: string[] = []
-  const { status } = await host.run(request, ({ event }) => void heard.push(event))
+  const { status } = await host.run(setupRequest, ({ event }) => void heard.push(event))
   await interrupted
   t.equal(status, 1)
   t.strictSame(heard, ['start', 'end'])

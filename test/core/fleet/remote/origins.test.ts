@@ -6,8 +6,8 @@ import t, { type Test } from 'tap'
 import { inputFileArguments, inputFiles } from '../../../../core/fleet/remote/host_inputs.ts'
 import { nodeDocuments } from '../../../../core/fleet/stack/documents.ts'
 import { loadStack } from '../../../../core/fleet/stack/load.ts'
-import { parseLayer } from '../../../../core/node/layers.ts'
 import { originsOf, withOrigins } from '../../../../core/node/origins.ts'
+import { parseLayer } from '../../../../core/node/parse_layer.ts'
 import type { KeyPath } from '../../../../core/node/path.ts'
 import { Sandbox } from '../../../support/program.ts'
 
@@ -58,7 +58,7 @@ async function uploaded(t: Test, files: Readonly<Record<string, string>>) {
   return { place, words: inputFileArguments(documents, place.at('inputs')) }
 }
 
-t.test('warnings about attributes', async (t) => {
+t.test('warnings about attributes name their place in the stack file', async (t) => {
   const { place, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
   const { stderr, stdout, status } = await place.converge(['attributes', '--explain', 'port_app', ...words])
   t.equal(status, 0, stderr)
@@ -68,7 +68,7 @@ t.test('warnings about attributes', async (t) => {
   t.match(stdout, /stack\.yaml:20:\d+ "bin\/serve"/)
 })
 
-t.test('mistakes', async (t) => {
+t.test('mistakes name their place in the stack file', async (t) => {
   const wrong = layerFile.replace('"/" }', '5 }')
   const { place, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': wrong })
   const { stderr, status } = await place.converge(['attributes', ...words])
@@ -77,7 +77,7 @@ t.test('mistakes', async (t) => {
   t.notMatch(stderr, 'inputs/')
 })
 
-t.test('a damaged list of places keeps nobody from reading the documents', async (t) => {
+t.test('reads the documents if the list of places is damaged', async (t) => {
   const { place, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
   for (const text of ['', '{', '[1]', '{"node.json": {"files": 1}}']) {
     writeFileSync(place.at('inputs/custom/.stack'), text)
@@ -92,7 +92,7 @@ function paths(value: unknown, path: KeyPath = []): KeyPath[] {
   return [path, ...Object.entries(value).flatMap(([key, child]) => paths(child, [...path, isList ? Number(key) : key]))]
 }
 
-t.test('each key path keeps its place, and unknown ones get that of what is around them', async (t) => {
+t.test('each key path keeps its place, and an unknown one gets that of its parent', async (t) => {
   const key = fc.oneof(fc.constantFrom('a/b', '~1', 'a.b', '0', ''), fc.string({ maxLength: 4 }))
   const { tree } = fc.letrec((tie) => ({
     tree: fc.oneof({ maxDepth: 3 }, fc.integer(), fc.dictionary(key, tie('tree')), fc.array(tie('tree'))),

@@ -5,7 +5,7 @@ import { findRuntime, parseHostFacts } from '../../../../core/fleet/remote/runti
 
 const machine = Object.entries(architectures).find(([, arch]) => arch === process.arch)?.[0]
 
-t.test('no name of any far end is looked up', { skip: process.platform !== 'linux' || !machine }, async (t) => {
+t.test('looks up no name of a remote address', { skip: process.platform !== 'linux' || !machine }, async (t) => {
   // Node's report resolves the name of each open connection, one after the other, and blocks meanwhile.
   const asked = t.capture(process.report, 'getReport')
   const runtimes = { cacheDirectory: t.testdir(), given: {} }

@@ -16,7 +16,7 @@ function hostPrinting(t: Test, ...lines: readonly object[]) {
 const request = { roles: [], documents: [{ name: 'n', kind: 'stack', value: {} }] }
 const error = { event: 'error', code: 'UNKNOWN_REVISION', message: 'no branch nope', hint: 'it has: main' }
 
-t.test('the error of the command is the error of the query', async (t) => {
+t.test('reports the error of the command as the error of the query', async (t) => {
   const warning = { event: 'warning', message: 'unused attribute' }
   const answer = { app: 'site', revision: 'main', commit: 'c'.repeat(40) }
   for (const query of ['revisions', 'releases', 'status', 'hooks'] as const)
@@ -28,7 +28,7 @@ t.test('the error of the command is the error of the query', async (t) => {
     }
 })
 
-t.test('the problems of invalid input are listed', async (t) => {
+t.test('lists the problems of invalid input', async (t) => {
   const problems = [
     { code: 'INVALID', message: 'a is not a number' },
     { code: 'INVALID', message: 'b is unknown' },
@@ -39,7 +39,7 @@ t.test('the problems of invalid input are listed', async (t) => {
   })
 })
 
-t.test('an answer that is no error stays an answer', async (t) => {
+t.test('returns an answer that is not an error', async (t) => {
   for (const answer of [{ apps: [] }, { event: 'error', code: 7 }])
     t.strictSame(await hostPrinting(t, answer).query('status', request), answer)
 })

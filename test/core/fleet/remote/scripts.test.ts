@@ -14,7 +14,7 @@ function stranger(t: Test): ChildProcess {
   return child
 }
 
-t.test('a hold that a restart of the host has left: whoever has its number now is let live', async (t) => {
+t.test('after a reboot, replaces a lock without a signal to the process that has its number now', async (t) => {
   const state = t.testdir({ "it's here": { held: {} } })
   const at = `${state}/it's here`
   const other = stranger(t)
@@ -24,7 +24,7 @@ t.test('a hold that a restart of the host has left: whoever has its number now i
   t.match(readFileSync(`/proc/${other.pid}/stat`, 'utf8'), /\) [SR] /)
 })
 
-t.test('of several that find a dead hold, one gets it', async (t) => {
+t.test('one of several that find an expired lock gets it', async (t) => {
   for (let round = 0; round < 3; round++) {
     const at = t.testdir({ held: { owner: '4194304\nold\nann\n' } })
     utimesSync(`${at}/held`, 0, 0)
@@ -42,7 +42,7 @@ t.test('of several that find a dead hold, one gets it', async (t) => {
   }
 })
 
-t.test('what a run has told is followed to its end', async (t) => {
+t.test('follows the output of a run to its end', async (t) => {
   const runs = t.testdir({ cut: { events: '{"event":"x"}\n', pid: '' }, again: { events: '{"event":"x"}\n' } })
   writeFileSync(`${runs}/again/pid`, `${stranger(t).pid}\n`)
   for (const run of ['cut', 'again'])
@@ -50,7 +50,7 @@ t.test('what a run has told is followed to its end', async (t) => {
   t.equal(sh(followScript, [runs, 'none', '0']).status, 4)
 })
 
-t.test('a run that is killed with the shell around it ends for who follows it', async (t) => {
+t.test('ends when the run and its shell are killed', async (t) => {
   const place = t.testdir({ lib: {}, engine: {} })
   mkdirSync(`${place}/runs`)
   spawnSync('ln', ['-s', process.execPath, `${place}/lib/node`])

@@ -10,7 +10,7 @@ import { elf } from '../../../support/elf.ts'
 const what = { what: 'the engine', secret: false }
 const facts = (machine: string) => parseHostFacts(`kernel=Linux\nmachine=${machine}\nlibc=glibc\n`)
 
-t.test('the same files', async (t) => {
+t.test('packs the same files once', async (t) => {
   let read = 0
   const file: PackedFile = {
     get content() {
@@ -36,7 +36,7 @@ t.test('the same files', async (t) => {
   t.not(await other.archive(), archives[0])
 })
 
-t.test('a runtime', async (t) => {
+t.test('reads a Node program once for all hosts', async (t) => {
   const place = t.testdir({ cache: {} })
   const program = `${place}/program`
   // More than one chunk for any reader, and not a multiple of a chunk.
@@ -63,14 +63,14 @@ t.test('a runtime', async (t) => {
   t.equal(readFileSync(program).length, content.length)
 })
 
-t.test('a runtime that cannot be had is nobody’s', async (t) => {
+t.test('a Node that cannot be used fails only its hosts', async (t) => {
   const place = t.testdir({ cache: {} })
   const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: `${place}/missing` } }
   for (const library of ['/a', '/b'])
     await t.rejects(findRuntime(facts('x86_64'), library, runtimes), { code: 'ENOENT' })
 })
 
-t.test('a runtime that does not fit its host', async (t) => {
+t.test('refuses a Node that does not fit its host', async (t) => {
   const place = t.testdir({ cache: {} })
   const program = `${place}/node`
   writeFileSync(program, elf({ machine: 183, loader: '/lib/ld-linux-aarch64.so.1' }))

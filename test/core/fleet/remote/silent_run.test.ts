@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import t, { type Test } from 'tap'
 import type { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
 import { scratch } from '../../../support/machine.ts'
-import { hostAt, type Shell, shell } from '../../../support/shell_hosts.ts'
+import { hostAt, type Shell, setupRequest, shell } from '../../../support/shell_hosts.ts'
 
 /** Starts, and exits when a file `go` exists. */
 const engine = `
@@ -21,13 +21,6 @@ const timer = setInterval(() => {
   console.log(JSON.stringify({ event: 'end', report: null }))
 }, 20)
 `
-
-const request = {
-  command: { kind: 'events', events: ['setup'] },
-  roles: [],
-  documents: [{ name: 'n', kind: 'stack', value: {} }],
-  dry: false,
-} as const
 
 const isProbe = (command: string) => command.includes('state=ended')
 
@@ -81,27 +74,27 @@ function processes(...words: readonly string[]): number[] {
   })
 }
 
-t.test('a run that works and has nothing to report is waited for', async (t) => {
+t.test('waits for a run that works and reports nothing', async (t) => {
   const { host, prefix, asked, connection } = place(t)
-  const running = host.run(request, () => undefined)
+  const running = host.run(setupRequest, () => undefined)
   await until(() => asked() >= 5)
   writeFileSync(`${prefix}/go`, '')
   t.match(await running, { status: 0 })
   t.strictSame(connection, [])
 })
 
-t.test('a host that refuses to say what the run does is waited for', async (t) => {
+t.test('waits if a host refuses to report the state of the run', async (t) => {
   const { host, prefix, asked } = place(t, { answers: { 'state=ended': '?' } })
-  const running = host.run(request, () => undefined)
+  const running = host.run(setupRequest, () => undefined)
   await until(() => asked() >= 5)
   writeFileSync(`${prefix}/go`, '')
   t.match(await running, { status: 0 })
 })
 
-t.test('where only the sending of events has stopped, the run is followed anew', async (t) => {
+t.test('follows the run again if only the sending of events has stopped', async (t) => {
   const { host, prefix, connection } = place(t)
   const heard: string[] = []
-  const running = host.run(request, ({ event }) => void heard.push(event))
+  const running = host.run(setupRequest, ({ event }) => void heard.push(event))
   await until(() => heard.includes('start'))
   const tails = processes('tail', `${runsOf(prefix)}/`)
   t.equal(tails.length, 1)
@@ -113,10 +106,10 @@ t.test('where only the sending of events has stopped, the run is followed anew',
   t.strictSame(connection, ['lost', 'back'])
 })
 
-t.test('a run that somebody has stopped fails, and names the process', async (t) => {
+t.test('a run that somebody has stopped fails, and the error names the process', async (t) => {
   const { host, prefix } = place(t)
   const heard: string[] = []
-  const running = host.run(request, ({ event }) => void heard.push(event))
+  const running = host.run(setupRequest, ({ event }) => void heard.push(event))
   await until(() => heard.includes('start'))
   const [pid = 0] = processes('start.cjs', prefix)
   process.kill(pid, 'SIGSTOP')
@@ -131,12 +124,12 @@ t.test('a run that somebody has stopped fails, and names the process', async (t)
   }
 })
 
-t.test('a host that answers no more in the middle of a run', async (t) => {
+t.test('reports a host that stops answering in the middle of a run', async (t) => {
   let isMute = false
   const before = () => (isMute ? new Promise<void>(() => undefined) : undefined)
   const { host, prefix } = place(t, { before }, 2)
   const heard: string[] = []
-  const running = host.run(request, ({ event }) => {
+  const running = host.run(setupRequest, ({ event }) => {
     heard.push(event)
     isMute = true
   })

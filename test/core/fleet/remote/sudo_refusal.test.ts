@@ -59,7 +59,7 @@ const reasons: readonly [said: string, hint: RegExp][] = [
   ['sudo: /etc/sudoers is world writable', /repair sudo/],
 ]
 
-t.test('the reason is found among the warnings, before and after it', (t) => {
+t.test('finds the reason among warnings', (t) => {
   for (const [said, hint] of reasons)
     for (const errors of [said, `${warnings}\n${said}\n`, `${said}\n${warnings}`]) {
       const message = `sudo was refused: ${said.replace(/^sudo(-rs)?: /, '')}`
@@ -68,13 +68,13 @@ t.test('the reason is found among the warnings, before and after it', (t) => {
   t.end()
 })
 
-t.test('of two reasons the one that must be repaired first', (t) => {
+t.test('of two reasons, names the one to repair first', (t) => {
   const said = 'sudo: a terminal is required to read the password\nsudo: sorry, you must have a tty to run sudo'
   t.match(sudoRefusal('free', 1, said), { message: /must have a tty/, hint: /!requiretty/ })
   t.end()
 })
 
-t.test('what is not known is shown whole, but for warnings', (t) => {
+t.test('displays an unknown reason as it is, without the warnings', (t) => {
   const said = `${warnings}\nsudo: the moon is full\nsudo: and so is the disk\n`
   t.match(sudoRefusal('free', 1, said), {
     message: 'sudo was refused: the moon is full; sudo: and so is the disk',
@@ -83,7 +83,7 @@ t.test('what is not known is shown whole, but for warnings', (t) => {
   t.end()
 })
 
-t.test('warnings alone are no refusal, and no reason of another failure', (t) => {
+t.test('warnings alone are not a refusal, and not the reason of another failure', (t) => {
   t.equal(sudoRefusal('free', 1, warnings), null)
   t.equal(sudoRefusal('free', 127, `${warnings}\nsh: 1: git: not found`), null, 'it is not sudo that is missing')
   t.equal(sudoRefusal('free', 0, 'sudo: a password is required'), null)
@@ -99,7 +99,7 @@ t.test('warnings alone are no refusal, and no reason of another failure', (t) =>
   t.end()
 })
 
-t.test('a script that has begun fails for reasons of its own, whatever sudo warns of', (t) => {
+t.test('a script that has begun fails for its own reasons, whatever sudo warns of', (t) => {
   const begun = { errors: () => 'sudo: the moon is full\nno space left on device', hasBegun: () => true }
   t.equal(refusalOf('free', 1, begun), null)
   t.end()

@@ -21,7 +21,7 @@ const host =
     ...(phases && { moves: apps.map((app) => ({ app, from: null, to: { release: '1', commit: tip } })) }),
   })
 
-t.test('the estimate: medians by phase, times the batches', (t) => {
+t.test('estimates medians by phase, times the batches', (t) => {
   const runs = [
     run([
       { build: 60_000, switch: 10_000 },
@@ -39,7 +39,7 @@ t.test('the estimate: medians by phase, times the batches', (t) => {
   t.end()
 })
 
-t.test('the estimate: only rollouts that changed the same apps', (t) => {
+t.test('estimates from rollouts that changed the same apps', (t) => {
   const of = (...apps: string[]) => run([], { hosts: [{ build: 5000 }, { build: 5000 }].map(host(...apps)) })
   const earlier = [of(), of('shop'), of('site'), of('shop', 'site')]
   const one = { ...planned, batches: 1 }
@@ -50,7 +50,7 @@ t.test('the estimate: only rollouts that changed the same apps', (t) => {
   t.end()
 })
 
-t.test('any records: a whole number of milliseconds, or none', async (t) => {
+t.test('any records give a whole number of milliseconds, or none', async (t) => {
   const phases = fc.dictionary(fc.constantFrom('connect', 'build', 'switch'), fc.nat(1e7), { maxKeys: 3 })
   const action = fc.constantFrom<Action[]>('deploy', 'setup')
   const any = fc.array(fc.tuple(fc.array(phases, { maxLength: 4 }), action), { maxLength: 15 })
@@ -68,16 +68,16 @@ t.test('any records: a whole number of milliseconds, or none', async (t) => {
   t.end()
 })
 
-t.test('the estimate is told before the build, or that there is none', async (t) => {
+t.test('announces the estimate before the build, or that there is none', async (t) => {
   const at = (fleet: Simulation, phase: string) =>
     fleet.told.findIndex((event) => event.event === 'phase' && event.phase === phase)
   const fleet = new Simulation({ a: {}, b: {} })
-  await fleet.go({}, { earlier: () => [run([{ build: 4000, switch: 1000 }])] })
+  await fleet.go({}, { earlierRollouts: () => [run([{ build: 4000, switch: 1000 }])] })
   const told = fleet.told.findIndex(({ event }) => event === 'estimate')
   t.match(fleet.told[told], { durationMs: 6000, runs: 1, batches: 2 })
   t.ok(told < at(fleet, 'build'))
   const first = new Simulation({ a: {}, b: {} })
-  await first.go({ action: 'rollback', to: 'a' }, { earlier: () => [] })
+  await first.go({ action: 'rollback', to: 'a' }, { earlierRollouts: () => [] })
   t.match(first.told, [{ event: 'start' }, {}, {}])
   t.match(
     first.told.find(({ event }) => event === 'estimate'),
@@ -86,7 +86,7 @@ t.test('the estimate is told before the build, or that there is none', async (t)
   const configure = new Simulation({ a: { restarts: 'restart x' }, b: { restarts: 'restart x' }, c: {} })
   await configure.go(
     { action: 'configure' },
-    { earlier: () => [run([], { action: 'configure', hosts: [host()({ configure: 5000 })] })] },
+    { earlierRollouts: () => [run([], { action: 'configure', hosts: [host()({ configure: 5000 })] })] },
   )
   t.match(
     configure.told.find(({ event }) => event === 'estimate'),
@@ -94,12 +94,12 @@ t.test('the estimate is told before the build, or that there is none', async (t)
   )
 })
 
-t.test('a host that missed a deployment: configure says which commit it gets', async (t) => {
+t.test('configure names the commit that a host with a missing deployment gets', async (t) => {
   const fleet = new Simulation({ a: {}, b: {} })
   const apps = { site: { commit: tip, revision: 'main' } }
   await fleet.go(
     { action: 'configure' },
-    { known: { online: new Set(['a', 'b']), behind: new Map([['b', '000004']]), apps } },
+    { recorded: { online: new Set(['a', 'b']), behind: new Map([['b', '000004']]), apps } },
   )
   t.match(
     fleet.told.filter(({ event }) => event === 'moves'),
@@ -112,14 +112,14 @@ const warnings = (fleet: Simulation) =>
     event.event === 'warning' && / at the same time/.test(event.message) ? event.message : [],
   )
 
-t.test('hosts that restart at the same time are a warning, once', async (t) => {
+t.test('warns once about hosts that restart at the same time', async (t) => {
   const three: Record<string, Behaviour> = { a: {}, b: {}, c: {}, web: { stage: 1, apps: [] } }
   const noticed: readonly (readonly [object, RegExp])[] = [
     [
       { strategy: 'parallel' },
       /^--strategy parallel restarts site on a, b, c .* visitors get errors .*--strategy rolling/,
     ],
-    [{ batch: { percent: 100 } }, /^this --batch restarts site on a, b, c .*smaller --batch/],
+    [{ batchSize: { percent: 100 } }, /^this --batch restarts site on a, b, c .*smaller --batch/],
     [{ action: 'rollback', to: 'a', strategy: 'parallel' }, /--strategy parallel/],
     [{ action: 'run', events: ['restart'], strategy: 'parallel' }, /--strategy parallel/],
     [{ action: 'setup', strategy: 'parallel' }, /--strategy parallel/],
@@ -138,14 +138,14 @@ t.test('hosts that restart at the same time are a warning, once', async (t) => {
   }
 })
 
-t.test('no warning where hosts are left that answer, or nobody is served', async (t) => {
+t.test('does not warn if other hosts answer, or if the app is not in service', async (t) => {
   const three: Record<string, Behaviour> = { a: {}, b: {}, c: {} }
   const none = { online: new Set<string>(), behind: new Map(), apps: {} }
   const cases: readonly (readonly [object, object?, Record<string, Behaviour>?])[] = [
     [{ strategy: 'rolling' }],
     [{ strategy: 'canary' }],
-    [{ batch: { count: 2 } }],
-    [{ action: 'setup', strategy: 'parallel' }, { known: none }],
+    [{ batchSize: { count: 2 } }],
+    [{ action: 'setup', strategy: 'parallel' }, { recorded: none }],
     [{ strategy: 'parallel' }, {}, { a: {}, web: { apps: [] } }],
     [{ action: 'run', events: ['audit'], strategy: 'parallel' }],
     [{ action: 'setup', strategy: 'parallel' }, {}, { a: { history: [tip] }, b: { history: [tip] } }],
@@ -156,4 +156,32 @@ t.test('no warning where hosts are left that answer, or nobody is served', async
     await fleet.go(request, more)
     t.strictSame(warnings(fleet), [], JSON.stringify(request))
   }
+})
+
+t.test('the last host of an app that is up: a warning before it restarts', async (t) => {
+  const warnings = async (hosts: Readonly<Record<string, Behaviour>>, request = {}, only?: readonly string[]) => {
+    const { report } = await new Simulation(hosts).go({ down: 'skip', ...request }, only === undefined ? {} : { only })
+    return report.warnings.filter((text) => /only host/.test(text))
+  }
+  const down = { connects: 'refused' } as const
+  const expected = [
+    'a is the only host of site that is up (not reached: b): visitors get errors while it restarts; start another host first',
+  ]
+  t.strictSame(await warnings({ a: {}, b: down, web: { apps: [] } }), expected)
+  t.strictSame(await warnings({ a: {}, b: down }, {}, ['a']), expected, 'a bystander')
+  const client = { restarts: 'restart site-client1' }
+  t.strictSame(await warnings({ a: client, b: down }, { action: 'configure' }), expected)
+  t.strictSame(await warnings({ a: client, b: down, lb: { apps: [] } }, { apps: ['shop'] }, ['lb']), expected)
+  t.strictSame(await warnings({ a: {}, b: down }, { action: 'configure' }), [], 'nothing restarts')
+  t.strictSame(await warnings({ a: client, b: down }, { action: 'setup' }, ['a']), expected)
+  t.strictSame(await warnings({ a: {}, b: down }, { action: 'run', events: ['restart'] }), expected)
+  t.strictSame(await warnings({ a: {}, b: down }, { action: 'plan', events: ['configure'] }), expected, 'a plan')
+  const history = ['a', 'b'].map((digit) => digit.repeat(40))
+  t.strictSame(await warnings({ a: { history }, b: down }, { action: 'rollback' }), expected)
+  for (const action of ['shutdown', 'undeploy'] as const)
+    t.match(await warnings({ a: {}, b: down }, { action }, ['a']), [/: visitors get errors once it is stopped;/])
+  t.strictSame(await warnings({ a: {}, b: down, c: {} }), [], 'another one serves')
+  t.strictSame(await warnings({ a: { history: [tip] }, b: down }), [], 'it stays on its release')
+  t.strictSame(await warnings({ a: {}, web: { ...down, apps: [] } }), [], 'an app of one host')
+  t.strictSame(await warnings({ a: {}, b: { ...down, apps: ['shop'] } }), [])
 })

@@ -3,12 +3,11 @@ import t from 'tap'
 import {
   chooseMigrators,
   matchHostPatterns,
-  parseHostCount,
-  resolveHostCount,
   type Strategy,
   splitIntoBatches,
   splitIntoTurns,
 } from '../../../../core/fleet/planning/batches.ts'
+import { parseHostCount, resolveHostCount } from '../../../../core/fleet/planning/host_count.ts'
 
 const hosts = fc
   .array(fc.nat(3), { maxLength: 30 })
@@ -23,7 +22,7 @@ const options = fc.record({
   reverse: fc.boolean(),
 })
 
-t.test('every host goes once, with its own stage, in the order of the stages', async () => {
+t.test('every host is in one batch, with its own stage, in the order of the stages', async () => {
   fc.assert(
     fc.property(hosts, options, (hosts, options) => {
       const batches = splitIntoBatches(hosts, options)
@@ -38,7 +37,7 @@ t.test('every host goes once, with its own stage, in the order of the stages', a
   )
 })
 
-t.test('no batch is larger than asked for', async () => {
+t.test('no batch is larger than its limit', async () => {
   fc.assert(
     fc.property(hosts, options, (hosts, options) => {
       if (options.strategy === 'parallel') return true
@@ -53,7 +52,7 @@ t.test('no batch is larger than asked for', async () => {
   )
 })
 
-t.test('who goes first goes alone, and before all others of its stage', async () => {
+t.test('the first host has a batch of its own, before all others of its stage', async () => {
   fc.assert(
     fc.property(hosts, options, (hosts, options) => {
       const batches = splitIntoBatches(hosts, options)
@@ -69,7 +68,7 @@ t.test('who goes first goes alone, and before all others of its stage', async ()
   )
 })
 
-t.test('who migrates is the canary, and one of the first batch', async (t) => {
+t.test('the migrating host is the canary, and in the first batch', async (t) => {
   const names = ['a', 'b', 'c', 'd', 'e']
   const hosts = names.map((name) => ({ name, stage: 0 }))
   const plan = (strategy: Strategy, count: number) =>
@@ -88,7 +87,7 @@ t.test('who migrates is the canary, and one of the first batch', async (t) => {
   )
 })
 
-t.test('each app is migrated by one that is there first', async () => {
+t.test('the migrating host of an app is in the first stage that has the app', async () => {
   const some = fc
     .array(fc.record({ stage: fc.nat(2), migrating: fc.subarray(['site', 'shop', 'mail']) }), { maxLength: 12 })
     .map((all) => all.map((one, at) => ({ name: `h${at}`, ...one })))
@@ -107,17 +106,18 @@ t.test('each app is migrated by one that is there first', async () => {
   )
 })
 
-t.test('amounts as people write them', async (t) => {
-  t.strictSame(parseHostCount('3', 'batch', 1), { count: 3 })
-  t.strictSame(parseHostCount('25%', 'batch', 1), { percent: 25 })
+t.test('parses numbers and percentages of hosts', async (t) => {
+  const percentFrom1 = { min: 1, allowsPercent: true }
+  t.strictSame(parseHostCount('3', 'batch', percentFrom1), { count: 3 })
+  t.strictSame(parseHostCount('25%', 'batch', percentFrom1), { percent: 25 })
   t.equal(resolveHostCount({ percent: 25 }, 5, 1), 1)
   t.equal(resolveHostCount({ percent: 10 }, 5, 1), 1, 'a batch is never empty')
   t.equal(resolveHostCount({ percent: 10 }, 5, 0), 0)
   for (const text of ['', 'x', '0', '-1', '101%', '1.5'])
-    t.throws(() => parseHostCount(text, 'batch', 1), { code: 'USAGE', usage: true, message: /--batch/ })
+    t.throws(() => parseHostCount(text, 'batch', percentFrom1), { code: 'USAGE', usage: true, message: /--batch/ })
 })
 
-t.test('patterns of names', async (t) => {
+t.test('matches patterns of host names', async (t) => {
   const names = ['web1', 'web2', 'db.1', 'dbx1']
   t.strictSame(matchHostPatterns(names, ['web*']), ['web1', 'web2'])
   t.strictSame(matchHostPatterns(names, ['!web1']), ['web2', 'db.1', 'dbx1'])

@@ -5,7 +5,7 @@ import { type Behaviour, Simulation } from './simulated.ts'
 const gone: Behaviour = { does: { configure: 'lost' } }
 const refused: Behaviour = { connects: 'refused' }
 
-t.test('a host that goes down during a rollout is a warning, as if it had been down before', async (t) => {
+t.test('warns about a host that goes down during a rollout as if it had been down before', async (t) => {
   for (const action of ['setup', 'deploy', 'shutdown', 'undeploy'] as const)
     for (const other of [gone, refused]) {
       const fleet = new Simulation({ new: {}, other })
@@ -26,7 +26,7 @@ t.test('a host that goes down during a rollout is a warning, as if it had been d
   t.equal(broken.report.outcome, 'failed', 'a configure that fails is a failure')
 })
 
-t.test('a host that went down gets no follow-up', async (t) => {
+t.test('a host that went down runs no follow-up', async (t) => {
   const followUps = [{ app: 'site', event: 'ban' }]
   const fleet = new Simulation({ a: {}, web: { ...gone, apps: [], followUps } })
   const { report } = await fleet.go({}, { only: ['a'] })
@@ -50,14 +50,14 @@ t.test('only hosts that run an app of the deployment miss it', async (t) => {
   t.match(report.warnings, [/the host missed this deploy/])
 })
 
-t.test('a site that was not in service before is checked only when all hosts are done', async (t) => {
+t.test('checks a site that was not in service only after all hosts', async (t) => {
   const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const health = async () => ({ ok: true, what: 'http://site/', detail: 'status 200' })
   const stack = { zeo: { apps: ['zeo'] }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } }
   const after = async (online: readonly string[], action: 'setup' | 'deploy' = 'setup') => {
     const fleet = new Simulation(stack)
     const known = { online: new Set(online), behind: new Map<string, string>(), apps: {} }
-    await fleet.go({ action, batch: { count: 1 } }, { known, health })
+    await fleet.go({ action, batchSize: { count: 1 } }, { recorded: known, checkHealth: health })
     return healths(fleet).length
   }
   t.equal(await after([]), 1, 'a new stack')

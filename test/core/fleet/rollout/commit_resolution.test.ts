@@ -10,7 +10,7 @@ const stale: Behaviour = { revisions: () => [{ app: 'site', revision: 'main', co
 const eventsOf = (fleet: Simulation, ...names: readonly string[]) =>
   fleet.told.filter(({ event }) => names.includes(event))
 
-t.test('a deploy of a branch whose repository cannot be asked is refused', async (t) => {
+t.test('refuses a deploy of a branch whose repository is unreachable', async (t) => {
   const fleet = new Simulation({ web1: stale, web2: stale })
   for (const revision of [null, 'main']) {
     const { refusal } = await fleet.go({ revision })
@@ -42,7 +42,7 @@ t.test('a setup continues with the commit of the hosts, and warns', async (t) =>
   })
 })
 
-t.test('an error about the revision refuses a deploy, and fails a setup', async (t) => {
+t.test('an invalid revision refuses a deploy, and fails a setup', async (t) => {
   const error = new ConvergeError('git://git.example.com/site.git has no branch, tag or commit nope', {
     code: 'UNKNOWN_REVISION',
     hint: 'it has: main',
@@ -58,7 +58,7 @@ t.test('an error about the revision refuses a deploy, and fails a setup', async 
   t.match(setup.report.hosts, [{ failure: { code: 'UNKNOWN_REVISION', hint: 'it has: main' } }])
 })
 
-t.test('an abbreviated commit is known after the build, and named before the switch', async (t) => {
+t.test('an abbreviated commit is resolved by the build, and displayed before the switch', async (t) => {
   const answers: Behaviour = {
     revisions: (times) => [{ app: 'site', revision: 'c0ffee1', commit: times === 0 ? null : tip }],
   }
@@ -74,10 +74,10 @@ t.test('an abbreviated commit is known after the build, and named before the swi
   t.match(last, { deploy: { site: { scm: { revision: 'c0ffee1', commit: tip } } } })
 })
 
-t.test('the number of a deployment is displayed once its hosts are locked', async (t) => {
+t.test('displays the number of the deployment after it has locked the hosts', async (t) => {
   const locked = new Simulation({ web1: {}, web2: { connects: 'held' } })
-  const { busy } = await locked.go({})
-  t.match(busy, [{ host: 'web2' }])
+  const { lockedHosts } = await locked.go({})
+  t.match(lockedHosts, [{ host: 'web2' }])
   t.match(eventsOf(locked, 'start', 'deployment'), [{ event: 'start', id: null }])
   t.equal(eventsOf(locked, 'deployment').length, 0)
   for (const action of ['setup', 'deploy', 'configure', 'rollback', 'shutdown'] as const) {

@@ -16,7 +16,7 @@ const banned = (fleet: Simulation) =>
   })
 const commit = 'c'.repeat(40)
 
-t.test('a deploy: once, after the last batch has switched and all others are configured', async (t) => {
+t.test('a deploy: runs once, after the last batch and after all others are configured', async (t) => {
   const fleet = new Simulation({ a: {}, b: {}, web })
   const { report } = await fleet.go({}, { only: clients })
   t.equal(report.outcome, 'changed')
@@ -26,14 +26,14 @@ t.test('a deploy: once, after the last batch has switched and all others are con
   t.equal(phases.at(-1), 'follow-up')
 })
 
-t.test('a deploy that changed nothing names the commit alone, for one that was killed before its end', async (t) => {
+t.test('a deploy without a change names only the commit, for one that was killed before its end', async (t) => {
   const unchanged = { does: { deploy: 'unchanged' } } as const
   const fleet = new Simulation({ a: unchanged, b: unchanged, web })
   await fleet.go({}, { only: clients })
   t.strictSame(banned(fleet), [{ host: 'web', deployed: { site: { commit, deployment: null } } }])
 })
 
-t.test('a rollback, by the operator or after a failure', async (t) => {
+t.test('a rollback: runs after one by the operator and after an automatic one', async (t) => {
   const history = ['a'.repeat(40), 'b'.repeat(40)]
   const fleet = new Simulation({ a: { history }, b: { history }, web })
   await fleet.go({ action: 'rollback' }, { only: clients })
@@ -45,7 +45,7 @@ t.test('a rollback, by the operator or after a failure', async (t) => {
   t.match(banned(failing), [{ deployed: { site: { commit: null, deployment: '000001' } } }])
 })
 
-t.test('not while the site is half switched, for another app, or where it cannot be reached', async (t) => {
+t.test('does not run if the rollout aborted, for another app, or on an unreachable host', async (t) => {
   const stopped = new Simulation({ a: {}, b: { does: { deploy: 'fails' } }, web })
   await stopped.go({}, { only: clients })
   t.strictSame(banned(stopped), [])
@@ -60,7 +60,7 @@ t.test('not while the site is half switched, for another app, or where it cannot
   t.strictSame(banned(down), [])
 })
 
-t.test('a host that takes part itself runs it after the last one', async (t) => {
+t.test('a host of the rollout runs it after the last one', async (t) => {
   const both: Behaviour = { followUps: web.followUps ?? [] }
   const fleet = new Simulation({ a: both, b: {} })
   await fleet.go({})
@@ -68,11 +68,11 @@ t.test('a host that takes part itself runs it after the last one', async (t) => 
   t.equal(banned(fleet).length, 1)
 })
 
-t.test('a host that had missed the deployment gets it by configure, then its pages are banned', async (t) => {
+t.test('a host that missed the deployment: configure deploys it, then bans its pages', async (t) => {
   const fleet = new Simulation({ a: {}, web })
   await fleet.go(
     { action: 'configure' },
-    { known: { online: new Set(['a', 'web']), behind: new Map([['a', '3']]), apps: {} } },
+    { recorded: { online: new Set(['a', 'web']), behind: new Map([['a', '3']]), apps: {} } },
   )
   t.equal(fleet.begun.at(-1), 'web ban')
   const nothing = new Simulation({ a: {}, web })

@@ -3,8 +3,9 @@ import t from 'tap'
 import { RolloutProgress } from '../../../../core/fleet/rollout/progress.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
+import { Simulation } from './simulated.ts'
 
-t.test('the same warning of many hosts and runs', (t) => {
+t.test('reports the same warning of many hosts and runs once', (t) => {
   const events: FleetEvent[] = []
   const board = new RolloutProgress(
     ['a', 'b', 'c'],
@@ -25,4 +26,16 @@ t.test('the same warning of many hosts and runs', (t) => {
     'readers of the events get each as it comes',
   )
   t.end()
+})
+
+t.test('what a step waits for is reported with the step', async (t) => {
+  const fleet = new Simulation({ a: { progress: ['', '  x waits until y is back\n'] } })
+  await fleet.go({ action: 'configure' })
+  t.strictSame(
+    fleet.told.filter((event) => event.event === 'host' && event.step !== undefined),
+    [undefined, 'x waits until y is back'].map((detail) => ({
+      ...{ event: 'host', host: 'a', phase: 'configure', step: 'file /x' },
+      ...(detail === undefined ? {} : { detail }),
+    })),
+  )
 })

@@ -12,7 +12,7 @@ const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, B
 const history = ['1', '2'].map((n) => n.repeat(40))
 const never = new Promise<never>(() => undefined)
 
-t.test('while connecting', async (t) => {
+t.test('while it connects to hosts', async (t) => {
   let go: () => void = () => undefined
   const waiting = new Promise<void>((resolve) => {
     go = resolve
@@ -28,7 +28,7 @@ t.test('while connecting', async (t) => {
   t.strictSame(fleet.begun, [])
 })
 
-t.test('before it has begun', async (t) => {
+t.test('before it begins', async (t) => {
   const fleet = new Simulation(five)
   fleet.interrupt('no more hosts')
   const { report } = await fleet.go({})
@@ -36,7 +36,7 @@ t.test('before it has begun', async (t) => {
   t.match(report, { outcome: 'interrupted', stopped: undefined })
 })
 
-t.test('while the site is asked whether it is well', async (t) => {
+t.test('during a health check', async (t) => {
   for (const state of ['no more hosts', 'finish steps', 'leave'] as const) {
     const fleet = new Simulation(five)
     let asked = 0
@@ -44,7 +44,7 @@ t.test('while the site is asked whether it is well', async (t) => {
     const { report } = await fleet.go(
       { strategy: 'canary' },
       {
-        health: (_, watch) => {
+        checkHealth: (_, watch) => {
           if (++asked === 1) return Promise.resolve({ ok: true, what: 'x', detail: '' })
           given = watch?.signal
           setImmediate(() => fleet.interrupt(state))
@@ -58,7 +58,7 @@ t.test('while the site is asked whether it is well', async (t) => {
   }
 })
 
-t.test('a rollback of many at once', async (t) => {
+t.test('during a rollback of many hosts at once', async (t) => {
   const hosts = Object.fromEntries(Object.keys(five).map((name): [string, Behaviour] => [name, { history }]))
   const fleet = new Simulation(hosts)
   fleet.onRun = (host) => {
@@ -72,7 +72,7 @@ t.test('a rollback of many at once', async (t) => {
   t.ok(failing.begun.length <= 3, 'nor where too many have failed')
 })
 
-t.test('while hosts go back after a failure', async (t) => {
+t.test('during an automatic rollback', async (t) => {
   const fleet = new Simulation({ ...five, c: { does: { deploy: 'breaks' } } })
   fleet.onRun = (_, event) => {
     if (event === 'rollback') fleet.interrupt('no more hosts')
@@ -82,7 +82,7 @@ t.test('while hosts go back after a failure', async (t) => {
   t.equal(report.outcome, 'interrupted')
 })
 
-t.test('who ends after the step at hand has not failed by itself, and nobody goes back for that', async (t) => {
+t.test('a host that ends after its current step has not failed, and causes no rollback', async (t) => {
   const fleet = new Simulation({ ...five, b: { does: { deploy: 'ends' } } })
   fleet.onRun = (host, event) => {
     if (host === 'b' && event === 'deploy') fleet.interrupt('finish steps')
@@ -93,7 +93,7 @@ t.test('who ends after the step at hand has not failed by itself, and nobody goe
   t.notOk(fleet.begun.some((text) => text.endsWith(' rollback')))
 })
 
-t.test('nobody is asked any more once all are left', async (t) => {
+t.test('queries no host after the operator has left', async (t) => {
   const fleet = new Simulation(five)
   fleet.onRun = (host, event) => {
     if (host === 'b' && event === 'deploy') fleet.interrupt('leave')
@@ -103,7 +103,7 @@ t.test('nobody is asked any more once all are left', async (t) => {
   t.strictSame(report.hosts[1]?.live, [], 'what it is on is not known')
 })
 
-t.test('a look at the status', async (t) => {
+t.test('during status', async (t) => {
   const fleet = new Simulation({ ...five, a: {} })
   const rollout = fleet.go(
     { action: 'status', parallel: 1 },
@@ -120,46 +120,43 @@ t.test('a look at the status', async (t) => {
   )
 })
 
-t.test(
-  'whenever it comes: nothing begins after it, all that began is waited for, and it is told as what it is',
-  async () => {
-    const actions = ['setup', 'deploy', 'rollback', 'configure', 'shutdown', 'undeploy', 'run', 'plan'] as const
-    const doings = fc.constantFrom('changed', 'unchanged', 'fails', 'breaks', 'lost')
-    await fc.assert(
-      fc.asyncProperty(
-        fc.record({
-          action: fc.constantFrom(...actions),
-          strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
-          parallel: fc.integer({ min: 1, max: 4 }),
-          rollbackOnFailure: fc.boolean(),
-          migrates: fc.boolean(),
-        }),
-        fc.constantFrom<Interruption>('no more hosts', 'finish steps', 'leave'),
-        fc.nat(25),
-        fc.array(fc.record({ deploy: doings, rollback: doings, stage: fc.nat(1) }), { minLength: 1, maxLength: 6 }),
-        async (request, state, when, all) => {
-          const hosts = all.map(({ stage, ...does }, at): [string, Behaviour] => {
-            const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
-            return [`h${at}`, { stage, history, does: odd as Behaviour['does'] & object }]
-          })
-          const fleet = new Simulation(Object.fromEntries(hosts))
-          let events = 0
-          let begunBy: number | null = null
-          const { report } = await fleet.go({ events: ['restart'], ...request } as Partial<RolloutRequest>, {
-            emit: () => {
-              if (events++ !== when) return
-              fleet.interrupt(state)
-              // Includes the host to which this event belongs.
-              begunBy = fleet.begun.filter((text) => !text.endsWith(' interrupted')).length + 1
-            },
-          })
-          const runs = fleet.begun.filter((text) => !text.endsWith(' interrupted'))
-          if (begunBy !== null && runs.length > begunBy) throw new Error(`${runs.length - begunBy} more were begun`)
-          if (runs.length !== fleet.ended.length) throw new Error('not all were waited for')
-          if (begunBy !== null && report.outcome !== 'interrupted' && events - 1 > when) throw new Error(report.outcome)
-          if (fleet.closed.size !== all.length) throw new Error('a connection is left open')
-        },
-      ),
-    )
-  },
-)
+t.test('at any moment: begins nothing more, waits for what has begun, and reports an interruption', async () => {
+  const actions = ['setup', 'deploy', 'rollback', 'configure', 'shutdown', 'undeploy', 'run', 'plan'] as const
+  const doings = fc.constantFrom('changed', 'unchanged', 'fails', 'breaks', 'lost')
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        action: fc.constantFrom(...actions),
+        strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
+        parallel: fc.integer({ min: 1, max: 4 }),
+        rollbackOnFailure: fc.boolean(),
+        migrates: fc.boolean(),
+      }),
+      fc.constantFrom<Interruption>('no more hosts', 'finish steps', 'leave'),
+      fc.nat(25),
+      fc.array(fc.record({ deploy: doings, rollback: doings, stage: fc.nat(1) }), { minLength: 1, maxLength: 6 }),
+      async (request, state, when, all) => {
+        const hosts = all.map(({ stage, ...does }, at): [string, Behaviour] => {
+          const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
+          return [`h${at}`, { stage, history, does: odd as Behaviour['does'] & object }]
+        })
+        const fleet = new Simulation(Object.fromEntries(hosts))
+        let events = 0
+        let begunBy: number | null = null
+        const { report } = await fleet.go({ events: ['restart'], ...request } as Partial<RolloutRequest>, {
+          emit: () => {
+            if (events++ !== when) return
+            fleet.interrupt(state)
+            // Includes the host to which this event belongs.
+            begunBy = fleet.begun.filter((text) => !text.endsWith(' interrupted')).length + 1
+          },
+        })
+        const runs = fleet.begun.filter((text) => !text.endsWith(' interrupted'))
+        if (begunBy !== null && runs.length > begunBy) throw new Error(`${runs.length - begunBy} more were begun`)
+        if (runs.length !== fleet.ended.length) throw new Error('not all were waited for')
+        if (begunBy !== null && report.outcome !== 'interrupted' && events - 1 > when) throw new Error(report.outcome)
+        if (fleet.closed.size !== all.length) throw new Error('a connection is left open')
+      },
+    ),
+  )
+})

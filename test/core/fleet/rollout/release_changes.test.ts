@@ -5,7 +5,7 @@ import { type Behaviour, Simulation } from './simulated.ts'
 const [old, now, tip] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string]
 const host: Behaviour = { history: [old, now] }
 
-t.test('a deploy names the current and the new commit before anything is built', async (t) => {
+t.test('a deploy displays the current and the new commit before any build', async (t) => {
   const fleet = new Simulation({ a: host, b: host, c: { history: [old] } })
   const asked: string[] = []
   const { report } = await fleet.go(
@@ -35,7 +35,7 @@ t.test('a deploy names the current and the new commit before anything is built',
   ])
 })
 
-t.test('a rollback names both releases, and records what it did', async (t) => {
+t.test('a rollback displays both releases, and records the change', async (t) => {
   const fleet = new Simulation({ a: host, b: { history: [now, old, now] } })
   const { report } = await fleet.go({ action: 'rollback' })
   const at = fleet.told.findIndex(({ event }) => event === 'moves')
@@ -52,7 +52,7 @@ t.test('a rollback names both releases, and records what it did', async (t) => {
   ])
 })
 
-t.test('so does the rollback after a failure', async (t) => {
+t.test('an automatic rollback displays both releases, and records the change', async (t) => {
   const fleet = new Simulation({ a: host, b: { ...host, does: { deploy: 'fails' } } })
   const { report } = await fleet.go({ rollbackOnFailure: true })
   const moves = fleet.told.filter(({ event }) => event === 'moves')
@@ -69,7 +69,7 @@ t.test('so does the rollback after a failure', async (t) => {
   ])
 })
 
-t.test('nothing changes, and nothing is recorded', async (t) => {
+t.test('records no change if nothing changes', async (t) => {
   const fleet = new Simulation({ a: { history: [tip], does: { build: 'unchanged', deploy: 'unchanged' } } })
   const { report } = await fleet.go({})
   t.match(report.hosts, [{ outcome: 'unchanged', moves: undefined }])

@@ -13,8 +13,8 @@ const [old, good] = ['0'.repeat(40), 'd'.repeat(40)]
 
 function known(
   apps: Readonly<Record<string, string>>,
-  more: Partial<RolloutPorts['known']> = {},
-): RolloutPorts['known'] {
+  more: Partial<RolloutPorts['recorded']> = {},
+): RolloutPorts['recorded'] {
   const pins = Object.entries(apps).map(([app, commit]) => [app, { commit, revision: 'main' }])
   return { online: new Set(['a', 'b', 'c']), behind: new Map(), apps: Object.fromEntries(pins), ...more }
 }
@@ -28,7 +28,7 @@ function told({ requests }: Simulation): string[] {
   })
 }
 
-t.test('a screen or a log that breaks ends nothing', async (t) => {
+t.test('a failure of the display or the log does not abort a rollout', async (t) => {
   for (const port of ['emit', 'log'] as const) {
     const fleet = new Simulation(three)
     const broken = () => {
@@ -43,7 +43,7 @@ t.test('a screen or a log that breaks ends nothing', async (t) => {
   }
 })
 
-t.test('a clock that is set back', async (t) => {
+t.test('a clock that is set back does not break durations', async (t) => {
   let now = 1_000_000
   const fleet = new Simulation(three)
   const { report } = await fleet.go({}, { clock: () => (now -= 1000) })
@@ -52,7 +52,7 @@ t.test('a clock that is set back', async (t) => {
   for (const event of fleet.told) if (event.event === 'done') t.ok(event.durationMs >= 0)
 })
 
-t.test('what failed first is what is told, also where going back fails as well', async (t) => {
+t.test('reports the first failure, also if the rollback fails', async (t) => {
   const fleet = new Simulation({ ...three, a: { does: { deploy: 'breaks', rollback: 'lost' } } })
   const { report } = await fleet.go({ rollbackOnFailure: true })
   t.match(report.hosts[0], { outcome: 'lost', phase: 'rollback', failedIn: 'switch', failure: { code: 'BROKEN' } })
@@ -60,10 +60,13 @@ t.test('what failed first is what is told, also where going back fails as well',
   t.match(end, { phase: 'rollback', failure: { code: 'HOST_LOST' } })
 })
 
-t.test('what is live is not known of a host that does not say', async (t) => {
+t.test('the current release of a host that does not report it is unknown', async (t) => {
   const history = [old, good]
   const hosts = { a: { history }, b: { history, silent: { releases: 1 } }, c: { history } }
-  const { report, changes } = await new Simulation(hosts).go({ action: 'rollback' }, { known: known({ site: good }) })
+  const { report, changes } = await new Simulation(hosts).go(
+    { action: 'rollback' },
+    { recorded: known({ site: good }) },
+  )
   t.strictSame(
     report.hosts.map(({ live }) => live.map(({ commit }) => commit)),
     [[old], [], [old]],
@@ -77,27 +80,27 @@ t.test('what is live is not known of a host that does not say', async (t) => {
   t.match(report.warnings, [/^b: b says nothing/])
 })
 
-t.test('others that failed to hear of it are behind', async (t) => {
+t.test('other hosts that fail to configure are out of date', async (t) => {
   const fleet = new Simulation({ a: {}, web: { apps: [], does: { configure: 'fails' } } })
   const { report, changes } = await fleet.go({}, { only: ['a'] })
   t.equal(report.outcome, 'failed')
   t.strictSame(changes.outdated, ['web'])
 })
 
-t.test('nobody goes on where migrating has failed, however many may fail', async (t) => {
+t.test('a failed migration aborts, whatever --max-failures is', async (t) => {
   const fleet = new Simulation({ ...three, a: { does: { deploy: 'fails' } } })
-  const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batch: { count: 3 } })
+  const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batchSize: { count: 3 } })
   t.strictSame(deploys(fleet), ['a deploy'])
   t.match(report, { outcome: 'failed', stopped: 'a must succeed before all other hosts, and failed' })
 })
 
-t.test('who migrates is among the first batch, and done before the rest of it begins', async (t) => {
+t.test('the migrating host is in the first batch, and completes before the others begin', async (t) => {
   const order: string[] = []
   const fleet = new Simulation({ ...three, b: {}, a: { migrating: [] } })
   fleet.onRun = (host, event) => {
     if (event === 'deploy') order.push(`${host} after ${fleet.ended.filter((text) => text.endsWith(' deploy')).length}`)
   }
-  await fleet.go({ migrates: true, strategy: 'canary', batch: { count: 2 } })
+  await fleet.go({ migrates: true, strategy: 'canary', batchSize: { count: 2 } })
   t.strictSame(order, ['b after 0', 'a after 1', 'c after 2'])
   const phases = fleet.told.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? [event] : []))
   t.match(phases, [
@@ -106,7 +109,7 @@ t.test('who migrates is among the first batch, and done before the rest of it be
   ])
 })
 
-t.test('an app of two layers is migrated by the layer that goes first', async (t) => {
+t.test('the first layer of an app migrates it', async (t) => {
   const fleet = new Simulation({ web: { stage: 1 }, worker: { stage: 0 } })
   await fleet.go({ migrates: true })
   t.strictSame(
@@ -115,7 +118,7 @@ t.test('an app of two layers is migrated by the layer that goes first', async (t
   )
 })
 
-t.test('only those build that have something to build', async (t) => {
+t.test('only hosts with a build event build', async (t) => {
   const hosts: Readonly<Record<string, Behaviour>> = { a: {}, lb: { stage: 1, apps: [], without: ['build'] } }
   const fleet = new Simulation(hosts)
   await fleet.go({ action: 'setup' })
@@ -128,7 +131,7 @@ t.test('only those build that have something to build', async (t) => {
 
 const two = { apps: ['site', 'shop'], history: { site: ['a'.repeat(40)], shop: ['b'.repeat(40)] } }
 
-t.test('an app that is not asked for stays on its commit', async (t) => {
+t.test('an app that is not selected stays on its commit', async (t) => {
   const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
   const { report } = await fleet.go({ apps: ['site'] })
   t.match(report.hosts[0]?.live, [
@@ -152,7 +155,7 @@ t.test('an app that is not asked for stays on its commit', async (t) => {
   )
 })
 
-t.test('undeploy of one of two apps is refused before anything is touched', async (t) => {
+t.test('refuses undeploy of one of two apps before any change', async (t) => {
   const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
   const { report } = await fleet.go({ action: 'undeploy', apps: ['site'] })
   t.strictSame(fleet.begun, [])
@@ -162,7 +165,7 @@ t.test('undeploy of one of two apps is refused before anything is touched', asyn
   })
 })
 
-t.test('a rollback where a host runs two apps', async (t) => {
+t.test('rolls back two apps on one host', async (t) => {
   const history = { site: ['1', '2', '3'].map((n) => n.repeat(40)), shop: ['7', '8'].map((n) => n.repeat(40)) }
   const live = ({ hosts }: { hosts: readonly { live: readonly { commit: string | null }[] }[] }) =>
     hosts.map(({ live }) => live.map(({ commit }) => commit?.[0]).join(' '))
@@ -175,7 +178,7 @@ t.test('a rollback where a host runs two apps', async (t) => {
   t.match(one.changes.apps, { shop: { commit: /^7/ } })
 })
 
-t.test('what has switched goes back to what it was on, app by app', async (t) => {
+t.test('rolls back each app to the release that it had before', async (t) => {
   const history = { site: ['1', '2'].map((n) => n.repeat(40)), shop: ['7', 'c'].map((n) => n.repeat(40)) }
   const fleet = new Simulation({ a: { ...two, history }, b: { ...two, history, does: { deploy: 'breaks' } } })
   const { report } = await fleet.go({ rollbackOnFailure: true })
@@ -186,7 +189,7 @@ t.test('what has switched goes back to what it was on, app by app', async (t) =>
   )
 })
 
-t.test('a host whose deploy was killed may have switched, and goes back as well', async (t) => {
+t.test('rolls back a host whose deploy was killed, because it may have switched', async (t) => {
   for (const end of ['dies', 'lost'] as const) {
     const fleet = new Simulation({ ...three, b: { does: { deploy: end } } })
     const { report } = await fleet.go({ rollbackOnFailure: true })
@@ -199,14 +202,14 @@ t.test('a host whose deploy was killed may have switched, and goes back as well'
   }
 })
 
-t.test('a site that cannot even be asked is not well', async (t) => {
+t.test('a health check that throws counts as failed', async (t) => {
   let asked = 0
   const fleet = new Simulation(three)
   const health = async () => {
     if (++asked === 1) return { ok: true, what: 'x', detail: '' }
     throw new Error('it cannot be asked')
   }
-  const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
+  const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true }, { checkHealth: health })
   t.match(report, { outcome: 'failed', stopped: /the health check failed: .*the check cannot run/ })
   t.strictSame(
     fleet.begun.filter((text) => !text.endsWith(' build')),
@@ -214,23 +217,23 @@ t.test('a site that cannot even be asked is not well', async (t) => {
   )
 })
 
-t.test('a plan is of what the branch is on now, or of what was asked for', async (t) => {
+t.test('a plan uses the current commit of the branch, or the given revision', async (t) => {
   const fleet = new Simulation({ a: {} })
-  await fleet.go({ action: 'plan' }, { known: known({ site: good }) })
-  await fleet.go({ action: 'plan', apps: ['site'], revision: 'v2' }, { known: known({ site: good }) })
+  await fleet.go({ action: 'plan' }, { recorded: known({ site: good }) })
+  await fleet.go({ action: 'plan', apps: ['site'], revision: 'v2' }, { recorded: known({ site: good }) })
   t.strictSame(
     fleet.requests.map(({ documents }) => documents[0]?.value),
     [{}, { deploy: { site: { scm: { revision: 'v2' } } } }],
   )
 })
 
-t.test('another host that catches up gets what the stack is on, and not what is tried on some', async (t) => {
+t.test('another host that catches up gets the commit of the stack, not the one of this rollout', async (t) => {
   const fleet = new Simulation(three)
-  await fleet.go({}, { only: ['a'], known: known({ site: good }, { behind: new Map([['b', '000007']]) }) })
+  await fleet.go({}, { only: ['a'], recorded: known({ site: good }, { behind: new Map([['b', '000007']]) }) })
   t.strictSame(told(fleet).slice(-2), ['c configure: site d', 'b setup+deploy+configure: site d'])
 })
 
-t.test('a host that has nothing live, or is far behind, keeps nobody from going back', async (t) => {
+t.test('a host without a current release, or far out of date, does not prevent a rollback', async (t) => {
   const history = ['9', '1', '2'].map((n) => n.repeat(40))
   const fleet = new Simulation({ a: { history }, b: { history }, c: { history: ['9'.repeat(40)] }, d: { history: [] } })
   const { report, changes } = await fleet.go({ action: 'rollback' })
@@ -244,7 +247,7 @@ t.test('a host that has nothing live, or is far behind, keeps nobody from going 
   t.match(changes.apps, { site: { commit: /^1/ } })
 })
 
-t.test('all of a batch are waited for, whatever goes wrong with one', async (t) => {
+t.test('waits for all hosts of a batch, whatever fails', async (t) => {
   const slow = new Promise((resolve) => setTimeout(resolve, 30))
   const fleet = new Simulation({ ...three, a: { waits: { deploy: slow } } })
   let calls = 0
@@ -265,7 +268,7 @@ t.test('all of a batch are waited for, whatever goes wrong with one', async (t) 
   t.match(report, { outcome: 'failed', stopped: 'no clock' })
 })
 
-t.test('whatever becomes of any host: nobody is ahead of who migrates, and it is known who is on what', async () => {
+t.test('whatever happens to any host: none passes the migrating host, and the commit of each is known', async () => {
   const apps = fc.subarray(['site', 'shop'])
   const what = fc.constantFrom('changed', 'changed', 'changed', 'unchanged', 'fails', 'breaks', 'dies', 'lost')
   const one = fc.record({
@@ -327,5 +330,20 @@ t.test('whatever becomes of any host: nobody is ahead of who migrates, and it is
       }
     }),
     { numRuns: 400 },
+  )
+})
+
+t.test('runs learn which hosts the rollout could not connect to, and not those that were lost later', async (t) => {
+  const fleet = new Simulation({ ...three, b: { connects: 'refused' }, d: { connects: 'refused' }, e: {} })
+  await fleet.go({ down: 'skip' }, { only: ['a', 'b', 'c'], recorded: known({}, { online: new Set('abcde') }) })
+  const absent = fleet.requests.map(({ host, events, absentHosts }) => `${host} ${events}: ${absentHosts}`)
+  t.ok(absent.includes('a deploy: b,d'), absent.join('\n'))
+  t.ok(absent.includes('e configure: b,d'), absent.join('\n'))
+  const lost = new Simulation({ ...three, a: { does: { deploy: 'lost' } } })
+  await lost.go({ maxFailures: { count: 1 } })
+  t.strictSame(
+    lost.requests.filter(({ absentHosts = [] }) => absentHosts.length > 0),
+    [],
+    'its run may continue, and set its clients ready',
   )
 })

@@ -57,7 +57,7 @@ function ways(all: readonly RollbackHost[], to: string | null = null, apps?: rea
 
 const goal = (...all: readonly string[]) => targetBeforeLastChange(all.map((text) => app(text))).commit?.[0] ?? null
 
-t.test('what most hosts were on before the last change', async (t) => {
+t.test('selects the commit that most hosts had before the last change', async (t) => {
   t.equal(goal('aB', 'aB', 'aB'), 'a')
   t.equal(goal('abC', 'aC', 'aC'), 'a', 'one had a release of its own in between')
   t.equal(goal('abC', 'ab-C'), 'a', 'of two the one that both have')
@@ -70,7 +70,7 @@ t.test('what most hosts were on before the last change', async (t) => {
   t.equal(goal('abA', 'aB'), 'b', 'there and back again')
 })
 
-t.test('each host to its own release of that commit', async (t) => {
+t.test('selects the release of that commit on each host', async (t) => {
   t.strictSame(ways(hosts('xaB', 'aB')), ['--to 2', '--to 1'])
   t.strictSame(ways(hosts('zaB', 'zA')), ['--to 2', '--to 2'], 'who is there already finishes what is left')
   t.strictSame(ways(hosts('aaB', 'aAb')), ['--to 2', '--to 2'], 'and does not go back further')
@@ -85,16 +85,16 @@ t.test('each host to its own release of that commit', async (t) => {
   t.strictSame(ways(hosts('ab', 'aB')), ['no app has a current release to roll back', '--to 1'])
   t.strictSame(ways(hosts({})), [''], 'its recipe knows')
   t.strictSame(ways(hosts({}), commit('a')), [`--to ${commit('a')}`])
-  t.strictSame(ways(hosts({ site: 'aB' }), null, ['own']), ['--to 2'], 'and the one that is told of stays')
+  t.strictSame(ways(hosts({ site: 'aB' }), null, ['own']), ['--to 2'], 'and the named one stays')
 })
 
-t.test('a commit or a release that is named', async (t) => {
+t.test('selects a given commit or release', async (t) => {
   t.strictSame(ways(hosts('abC', 'aB'), commit('a').slice(0, 8)), ['--to 1', '--to 1'])
   t.strictSame(ways(hosts('abC', 'aB'), 'b'), ['--to 2', '--to 2'], 'it is on it already')
   t.strictSame(ways(hosts('aB'), 'ee'), ['site has no release of ee to roll back to'])
 })
 
-t.test('a host with several apps: each to what it was on before', async (t) => {
+t.test('selects the earlier release of each app of a host', async (t) => {
   const both = hosts({ site: 'aB', shop: 'xyZ' }, { site: 'abB', shop: 'yZ' })
   t.strictSame(ways(both), ['--to site=1,shop=2', '--to site=1,shop=1'])
   t.strictSame(ways(both, null, ['shop']), ['--to shop=2', '--to shop=1'], 'the other one stays')
@@ -107,7 +107,7 @@ t.test('a host with several apps: each to what it was on before', async (t) => {
   ])
 })
 
-t.test('whatever was deployed where: all that go are on one commit, which each of them has', async () => {
+t.test('after any deploys, all hosts that roll back get one commit, which each of them has', async () => {
   const history = fc
     .tuple(fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1, maxLength: 5 }), fc.nat(4))
     .map(([letters, at]) => letters.map((one, n) => (n === at % letters.length ? one.toUpperCase() : one)).join(''))
@@ -128,7 +128,7 @@ t.test('whatever was deployed where: all that go are on one commit, which each o
   )
 })
 
-t.test('an app without an earlier release stays, and the others go', async (t) => {
+t.test('an app without an earlier release stays, and the others roll back', async (t) => {
   t.strictSame(ways(hosts({ site: 'aB', zeo: 'A' }, { zeo: 'A' }, 'aB')), [
     '--to site=1',
     'zeo stays unchanged: it has no earlier release',
@@ -138,7 +138,7 @@ t.test('an app without an earlier release stays, and the others go', async (t) =
   t.strictSame(ways(hosts('A')), [''], 'the host says so itself')
 })
 
-t.test('a host that says which release was current before', async (t) => {
+t.test('uses the previous release that a host reports', async (t) => {
   const { name, releases } = app('abC')
   const site = { name, releases: releases.map((one, at) => ({ ...one, previous: at === 0 })) }
   t.strictSame(ways([{ name: 'h0', releases: [site] }]), ['--to 1'], 'b was rolled back from')

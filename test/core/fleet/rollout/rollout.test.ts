@@ -14,7 +14,7 @@ function answering(...answers: readonly boolean[]) {
   }
 }
 
-t.test('everything is built before anything is switched, one commit for all', async (t) => {
+t.test('builds everything before any switch, and uses one commit for all hosts', async (t) => {
   const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } })
   const { report, changes } = await fleet.go({}, { only: ['zeo', 'a', 'b'] })
   t.match(report, { outcome: 'changed', commits: { site: 'c'.repeat(40) } })
@@ -22,17 +22,17 @@ t.test('everything is built before anything is switched, one commit for all', as
   const commits = fleet.requests.map(({ documents }) => JSON.stringify(documents[0]?.value))
   t.ok(
     commits.every((text) => text.includes('c'.repeat(40))),
-    'each was told the commit',
+    'each got the commit',
   )
   t.strictSame(changes.apps, { site: { commit: 'c'.repeat(40), revision: 'main' } })
   t.equal(fleet.closed.size, 4, 'every connection is closed')
 })
 
-t.test('setup: all are prepared at once, brought up by layers, and told of each other at the end', async (t) => {
+t.test('setup prepares all hosts at once, deploys by layers, and configures all at the end', async (t) => {
   const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
   const { report, changes } = await fleet.go(
     { action: 'setup', strategy: 'parallel' },
-    { known: { online: new Set(), behind: new Map(), apps: {} } },
+    { recorded: { online: new Set(), behind: new Map(), apps: {} } },
   )
   t.equal(report.outcome, 'changed')
   t.strictSame(fleet.begun.slice(0, 6).sort(), [
@@ -48,11 +48,11 @@ t.test('setup: all are prepared at once, brought up by layers, and told of each 
   t.strictSame(changes.online, ['zeo', 'a', 'web'])
   t.ok(
     fleet.online.slice(-3).every((online) => online.size === 3),
-    'whoever is set up counts as there',
+    'a host that setup prepares counts as online',
   )
 })
 
-t.test('a build that fails leaves all as it was', async (t) => {
+t.test('a failed build changes nothing on any host', async (t) => {
   const fleet = new Simulation({ ...five, c: { does: { build: 'fails' } } })
   const { report } = await fleet.go({})
   t.match(report, { outcome: 'failed', stopped: 'one host failed, and --max-failures is 0' })
@@ -60,7 +60,7 @@ t.test('a build that fails leaves all as it was', async (t) => {
   t.equal(report.hosts.find(({ host }) => host === 'c')?.outcome, 'failed')
 })
 
-t.test('a canary that fails is the only one that was touched, and goes back', async (t) => {
+t.test('a failed canary is the only changed host, and rolls back', async (t) => {
   const fleet = new Simulation({ ...five, a: { does: { deploy: 'fails' } } })
   const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true })
   t.strictSame(
@@ -71,7 +71,7 @@ t.test('a canary that fails is the only one that was touched, and goes back', as
   t.equal(report.outcome, 'failed')
   const gate = new Simulation(five)
   const health = answering(true, false)
-  const second = await gate.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
+  const second = await gate.go({ strategy: 'canary', rollbackOnFailure: true }, { checkHealth: health })
   t.strictSame(
     gate.begun.filter((text) => !text.endsWith('build')),
     ['a deploy', 'a rollback'],
@@ -91,35 +91,35 @@ t.test('a canary that fails is the only one that was touched, and goes back', as
   t.match(second.report.hosts[0], { host: 'a', outcome: 'rolled back', live: [{ app: 'site', release: '1' }] })
 })
 
-t.test('a site that did not answer before is asked when all is done', async (t) => {
+t.test('checks a site that did not answer before only at the end', async (t) => {
   const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const fresh = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps: {} }
-  const first = await fresh.go({ action: 'setup' }, { known, health: answering(true, false) })
+  const first = await fresh.go({ action: 'setup' }, { recorded: known, checkHealth: answering(true, false) })
   t.match(first.report, { outcome: 'changed', warnings: [] })
-  t.strictSame(healths(fresh), [true], 'the welcome page that a package brings is not the site')
+  t.strictSame(healths(fresh), [true], 'the welcome page of a package is not the site')
   const broken = new Simulation(five)
-  const second = await broken.go({ action: 'rollback' }, { health: answering(false, true) })
+  const second = await broken.go({ action: 'rollback' }, { checkHealth: answering(false, true) })
   t.match(second.report, {
     outcome: 'changed',
     warnings: [/^the health check failed before the first switch: http:..site.: status 500/],
   })
-  t.strictSame(healths(broken), [true], 'what would mend it goes on')
+  t.strictSame(healths(broken), [true], 'the rollout that would repair it continues')
   const still = new Simulation(five)
-  const third = await still.go({}, { health: answering(false) })
+  const third = await still.go({}, { checkHealth: answering(false) })
   t.match(third.report, { outcome: 'failed', stopped: /http:\/\/site\/: status 500/ })
   t.equal(still.begun.filter((text) => text.endsWith('deploy')).length, 5)
 })
 
-t.test('who was only prepared when it stopped is neither there nor up to date', async (t) => {
+t.test('a host that was only prepared when the rollout aborted is neither online nor up to date', async (t) => {
   const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } } })
   const known = { online: new Set(['a', 'b']), behind: new Map([['c', '000007']]), apps: {} }
-  const { changes } = await fleet.go({ action: 'setup' }, { known })
+  const { changes } = await fleet.go({ action: 'setup' }, { recorded: known })
   t.strictSame(changes.online, ['a'])
   t.strictSame(changes.upToDate, ['a'])
 })
 
-t.test('failures up to the limit are gone on from', async (t) => {
+t.test('continues after failures up to --max-failures', async (t) => {
   const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } }, d: { does: { deploy: 'fails' } } })
   const { report } = await fleet.go({ maxFailures: { count: 1 } })
   t.equal(fleet.begun.filter((text) => text.endsWith('deploy')).length, 4)
@@ -127,13 +127,13 @@ t.test('failures up to the limit are gone on from', async (t) => {
   t.notOk(fleet.begun.includes('e deploy'))
 })
 
-t.test('those that fail after the one that was too much are counted as well', async (t) => {
+t.test('counts hosts that fail after the limit is exceeded', async (t) => {
   const fails = { does: { deploy: 'fails' } } as const
   const { report } = await new Simulation({ ...five, b: fails, d: fails }).go({ strategy: 'parallel' })
   t.match(report, { outcome: 'failed', stopped: '2 hosts failed, and --max-failures is 0' })
 })
 
-t.test('migrating is done once, by the first, alone and before all others', async (t) => {
+t.test('the first host migrates, once, alone and before all others', async (t) => {
   const fleet = new Simulation({ ...five, a: { apps: [] } })
   await fleet.go({ migrates: true, strategy: 'parallel' })
   const deploys = fleet.requests.filter(({ events }) => events[0] === 'deploy')
@@ -145,33 +145,30 @@ t.test('migrating is done once, by the first, alone and before all others', asyn
   t.equal(fleet.begun.filter((text) => text.endsWith('deploy'))[0], 'b deploy')
 })
 
-t.test(
-  'who migrates is one that has an app to be migrated, and only for a commit that is new to the stack',
-  async (t) => {
-    const both = { apps: ['site', 'shop'] }
-    const fleet = new Simulation({ zeo: { migrating: [] }, a: {}, b: both, c: { apps: ['shop'] } })
-    const migrating = () =>
-      fleet.requests.splice(0).flatMap(({ host, options }) => (options.includes('--migrate') ? host : []))
-    await fleet.go({ migrates: 'new', strategy: 'parallel' })
-    t.strictSame(migrating(), ['a', 'c'], 'the one that has both does not do the first app again')
-    const commit = 'c'.repeat(40)
-    const apps = { site: { commit, revision: 'main' }, shop: { commit: 'd'.repeat(40), revision: 'main' } }
-    const known = { online: new Set<string>(), behind: new Map<string, string>(), apps }
-    await fleet.go({ migrates: 'new', action: 'setup' }, { known })
-    t.strictSame(migrating(), ['b'], 'the stack is on this commit of the site already')
-    await fleet.go({ migrates: true }, { known })
-    t.strictSame(migrating(), ['a', 'c'], 'unless it is asked for')
-  },
-)
+t.test('a host with an app to migrate migrates, and only for a commit that is new to the stack', async (t) => {
+  const both = { apps: ['site', 'shop'] }
+  const fleet = new Simulation({ zeo: { migrating: [] }, a: {}, b: both, c: { apps: ['shop'] } })
+  const migrating = () =>
+    fleet.requests.splice(0).flatMap(({ host, options }) => (options.includes('--migrate') ? host : []))
+  await fleet.go({ migrates: 'new', strategy: 'parallel' })
+  t.strictSame(migrating(), ['a', 'c'], 'the one that has both does not do the first app again')
+  const commit = 'c'.repeat(40)
+  const apps = { site: { commit, revision: 'main' }, shop: { commit: 'd'.repeat(40), revision: 'main' } }
+  const known = { online: new Set<string>(), behind: new Map<string, string>(), apps }
+  await fleet.go({ migrates: 'new', action: 'setup' }, { recorded: known })
+  t.strictSame(migrating(), ['b'], 'the stack is on this commit of the site already')
+  await fleet.go({ migrates: true }, { recorded: known })
+  t.strictSame(migrating(), ['a', 'c'], 'unless it is asked for')
+})
 
-t.test('hosts that are down', async (t) => {
+t.test('hosts that are down abort the rollout, or --down skip leaves them out of date', async (t) => {
   const hosts = { ...five, c: { connects: 'refused' } as const }
   const refused = new Simulation(hosts)
   const first = await refused.go({})
   t.strictSame(refused.begun, [])
   t.match(first.report, {
     outcome: 'failed',
-    stopped: 'c cannot be used; nothing was changed; add --down skip to continue without them',
+    stopped: 'c cannot be used; nothing was changed; add --down skip to continue without it',
   })
   const skipped = new Simulation(hosts)
   const second = await skipped.go({ down: 'skip' })
@@ -190,13 +187,13 @@ t.test('hosts that are down', async (t) => {
     behind: new Map([['c', '000007']]),
     apps: { site: { commit: 'd'.repeat(40), revision: 'main' } },
   }
-  const third = await late.go({ action: 'configure' }, { known })
+  const third = await late.go({ action: 'configure' }, { recorded: known })
   t.ok(late.begun.includes('c setup+deploy+configure'))
   t.match(JSON.stringify(late.requests.find(({ host }) => host === 'c')?.documents), 'd'.repeat(40))
   t.strictSame(third.changes.upToDate, ['c'])
 })
 
-t.test('who failed where some may fail is behind as well', async (t) => {
+t.test('hosts that fail within --max-failures are out of date', async (t) => {
   const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } }, c: { does: { deploy: 'lost' } } })
   const { changes } = await fleet.go({ maxFailures: { count: 2 } })
   t.strictSame(changes.outdated, ['b', 'c'])
@@ -204,7 +201,7 @@ t.test('who failed where some may fail is behind as well', async (t) => {
 
 const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
 
-t.test('a rollback brings all to one commit, also a host that had a release of its own in between', async (t) => {
+t.test('a rollback switches all hosts to one commit, also one that had another release in between', async (t) => {
   const history = [old, good]
   const fleet = new Simulation({ a: { history: [old, bad, good] }, b: { history }, c: { history } })
   const { report } = await fleet.go({ action: 'rollback' })
@@ -220,45 +217,48 @@ t.test('a rollback brings all to one commit, also a host that had a release of i
   t.equal(back.report.hosts[0]?.live[0]?.commit, old)
 })
 
-t.test('after a rollback, who was down gets what the others went back to', async (t) => {
+t.test('after a rollback, a host that was down gets the commit of the others', async (t) => {
   const history = [old, good]
   const hosts = { a: { history }, b: { connects: 'refused' } as const, c: { history } }
   const apps = { site: { commit: good, revision: 'main' } }
   const known = { online: new Set(['a', 'b', 'c']), behind: new Map<string, string>(), apps }
-  const { changes } = await new Simulation(hosts).go({ action: 'rollback', down: 'skip' }, { known })
+  const { changes } = await new Simulation(hosts).go({ action: 'rollback', down: 'skip' }, { recorded: known })
   t.strictSame(changes.outdated, ['b'])
   t.strictSame(changes.apps, { site: { commit: old, revision: old } })
   const part = await new Simulation({ a: { history }, c: { history } }).go(
     { action: 'rollback' },
-    { known, only: ['a'] },
+    { recorded: known, only: ['a'] },
   )
   t.strictSame(part.changes.apps, {}, 'a rollback of one host changes no commit of the stack')
 })
 
-t.test('one of two apps brings nobody up to date', async (t) => {
+t.test('a deploy of one of two apps does not make a host up to date', async (t) => {
   const fleet = new Simulation({ a: { apps: ['site', 'shop'] }, b: {} })
   const { changes } = await fleet.go({ apps: ['site'] })
   t.strictSame(changes.upToDate, ['b'])
 })
 
-t.test('a host that joins gets what the others are on', async (t) => {
+t.test('a new host gets the commit of the others', async (t) => {
   const fleet = new Simulation({ a: {}, b: {}, new: {} })
   const apps = { site: { commit: good, revision: 'main' } }
   const known = { online: new Set(['a', 'b']), behind: new Map<string, string>(), apps }
-  const { report } = await fleet.go({ action: 'setup' }, { known, only: ['new'] })
+  const { report } = await fleet.go({ action: 'setup' }, { recorded: known, only: ['new'] })
   t.strictSame(report.commits, { site: good })
-  const all = await new Simulation({ a: {}, b: {} }).go({ action: 'setup' }, { known: { ...known, online: new Set() } })
-  t.strictSame(all.report.commits, { site: 'c'.repeat(40) }, 'a stack that is set up anew gets the newest')
+  const all = await new Simulation({ a: {}, b: {} }).go(
+    { action: 'setup' },
+    { recorded: { ...known, online: new Set() } },
+  )
+  t.strictSame(all.report.commits, { site: 'c'.repeat(40) }, 'a stack that is set up again gets the newest')
 })
 
-t.test('others that cannot be told are behind', async (t) => {
+t.test('other hosts that are unreachable are out of date', async (t) => {
   const fleet = new Simulation({ a: {}, web: { apps: [], connects: 'refused' } })
   const { report, changes } = await fleet.go({}, { only: ['a'] })
   t.match(report, { outcome: 'changed', warnings: [/^web: /] })
   t.strictSame(changes.outdated, ['web'])
 })
 
-t.test('shutdown: the others hear of it first', async (t) => {
+t.test('shutdown configures the other hosts first', async (t) => {
   const fleet = new Simulation({ a: {}, b: {}, web: { apps: [], stage: 1 } })
   const { changes } = await fleet.go({ action: 'shutdown' }, { only: ['b'] })
   t.strictSame(fleet.begun, ['a configure', 'web configure', 'b shutdown'])
@@ -266,7 +266,7 @@ t.test('shutdown: the others hear of it first', async (t) => {
   t.strictSame(changes.stopped, ['b'])
 })
 
-t.test('interrupted: no further host, then finish the steps, then leave', async (t) => {
+t.test('Ctrl-C: begins no further host, then finishes the steps, then leaves', async (t) => {
   const fleet = new Simulation(five)
   fleet.onRun = (host, event) => {
     if (host === 'b' && event === 'deploy') fleet.interrupt('no more hosts')
@@ -285,7 +285,7 @@ t.test('interrupted: no further host, then finish the steps, then leave', async 
   t.ok(twice.begun.includes('b interrupted'))
 })
 
-t.test('whatever fails: no more than a batch at once, none after the limit, none lost in the report', async () => {
+t.test('whatever fails: never exceeds the batch, begins none after the limit, reports every host', async () => {
   const behaviour = fc.record({
     deploy: fc.constantFrom('changed', 'unchanged', 'fails', 'lost'),
     build: fc.constantFrom('changed', 'changed', 'unchanged', 'fails'),
@@ -306,7 +306,7 @@ t.test('whatever fails: no more than a batch at once, none after the limit, none
         const fleet = new Simulation(Object.fromEntries(hosts))
         const { report } = await fleet.go({
           strategy,
-          batch: { count },
+          batchSize: { count },
           maxFailures: { count: most },
           rollbackOnFailure,
         })
@@ -330,7 +330,7 @@ t.test('whatever fails: no more than a batch at once, none after the limit, none
   )
 })
 
-t.test('what a host goes by later is what a rollout of all its roles has told it', async (t) => {
+t.test('only a rollout of all roles stores the command that the host runs later', async (t) => {
   const kept = async (request: object) => {
     const simulation = new Simulation({ one: { apps: ['site'] } })
     await simulation.go(request)
@@ -345,14 +345,14 @@ t.test('what a host goes by later is what a rollout of all its roles has told it
   ])
 })
 
-t.test('a plan of a rollback goes where the rollback of the stack goes', async (t) => {
+t.test('a plan of a rollback names the release of the real rollback', async (t) => {
   const [old, good, bad] = ['a', 'b', 'c'].map((digit) => digit.repeat(40)) as [string, string, string]
   const history = [old, good, bad]
   const hosts = { canary: { history }, stays: { history: [old, good] }, later: { history: [good, bad] } }
   const going = async (action: 'plan' | 'rollback') => {
     const fleet = new Simulation(hosts)
     await fleet.go({ action, events: action === 'plan' ? ['rollback'] : [] })
-    t.ok(fleet.requests.every(({ dry }) => dry === (action === 'plan')))
+    t.ok(fleet.requests.every(({ isDryRun }) => isDryRun === (action === 'plan')))
     return fleet.requests.map(({ host, events, options }) => [host, ...events, ...options])
   }
   const planned = await going('plan')
@@ -364,12 +364,12 @@ t.test('a plan of a rollback goes where the rollback of the stack goes', async (
   t.strictSame(planned, await going('rollback'))
 })
 
-t.test('a look at what hooks would change is a plan of each host, with what they are asked for', async (t) => {
+t.test('a dry run of hooks is a plan of each host with its options', async (t) => {
   const simulation = new Simulation({ one: {}, two: {} })
   const { report } = await simulation.go({ action: 'plan', events: ['hooks_install'], schedule: { interval: '5m' } })
   t.equal(report.outcome, 'planned')
   t.strictSame(
-    simulation.requests.map(({ events, dry, options, persist }) => [...events, dry, ...options, persist]),
+    simulation.requests.map(({ events, isDryRun, options, persist }) => [...events, isDryRun, ...options, persist]),
     [1, 2].map(() => ['hooks_install', true, '--interval', '5m', undefined]),
   )
 })

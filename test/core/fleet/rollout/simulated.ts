@@ -35,6 +35,10 @@ export interface Behaviour {
   readonly silent?: Readonly<Record<string, number>>
   /** The restarts that a dry run reports: of configure, or by event. */
   readonly restarts?: string | Readonly<Record<string, string>>
+  /** Events that build another release of the current commit. */
+  readonly builds?: readonly string[]
+  /** Lines of progress of its only step. */
+  readonly progress?: readonly string[]
   /** Packages that the dry run of setup would install. */
   readonly installs?: string
   /** Those of its apps that share a database with other hosts. */
@@ -58,7 +62,13 @@ const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, f
 function reportOf(request: RunRequest, outcome: RunReport['outcome'], changes: boolean): RunReport {
   const id = '000001'
   return {
-    ...{ id, mode: request.dry ? 'plan' : 'run', roles: request.roles, events: eventsOf(request.command), started: '' },
+    ...{
+      id,
+      mode: request.isDryRun ? 'plan' : 'run',
+      roles: request.roles,
+      events: eventsOf(request.command),
+      started: '',
+    },
     ...{ durationMs: 1, outcome, counts: { ...counts, changed: changes && outcome !== 'planned' ? 1 : 0 } },
     ...{ resources: [], warnings: [] },
   }
@@ -112,22 +122,22 @@ export class Simulation {
       {
         ...{ action: 'deploy', events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'rolling' },
         restartsInTurn: false,
-        ...{ batch: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
+        ...{ batchSize: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
         ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, purge: false, schedule: {} },
         ...request,
       },
       {
-        members: Object.entries(this.hosts).map(([name, behaviour]) => this.member(name, behaviour)),
+        hosts: Object.entries(this.hosts).map(([name, behaviour]) => this.member(name, behaviour)),
         selected: new Set(only),
         documents: (_, online, deployment) => {
           this.online.push(online)
           return [{ name: 'node', value: deployment }]
         },
-        known: { online: new Set(Object.keys(this.hosts)), behind: new Map(), apps: {} },
-        id: '000001',
+        recorded: { online: new Set(Object.keys(this.hosts)), behind: new Map(), apps: {} },
+        deploymentId: '000001',
         emit: (event) => this.told.push(event),
         log: () => undefined,
-        health: null,
+        checkHealth: null,
         interruption: () => this.interruption,
         onInterrupt: (listener) => {
           this.listeners.add(listener)
@@ -141,7 +151,7 @@ export class Simulation {
 
   private member(name: string, behaviour: Behaviour): RolloutHost {
     const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing, followUps } = behaviour
-    const all = 'setup build deploy configure rollback shutdown undeploy restart ban'.split(' ')
+    const all = 'setup build deploy configure rollback shutdown undeploy restart rebuild ban'.split(' ')
     return {
       ...{ name, stage, apps, migrating, sharing, followUps, roles: ['role'], address: '192.0.2.1' },
       events: new Set(all.filter((event) => !without.includes(event))),
@@ -149,12 +159,14 @@ export class Simulation {
     }
   }
 
-  private foresee(name: string, request: RunRequest, { restarts: all, installs, does = {} }: Behaviour): RunResult {
+  private foresee(name: string, request: RunRequest, behaviour: Behaviour): RunResult {
+    const { restarts: all, installs, does = {} } = behaviour
     const [event = ''] = eventsOf(request.command)
     const restarts = typeof all === 'object' ? all[event] : event === 'configure' ? all : undefined
     if (event === 'configure') this.foreseen.push(name)
     if (event === 'configure' && does.configure === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
-    const report = reportOf(request, restarts === undefined ? 'unchanged' : 'planned', false)
+    const changes = restarts !== undefined || behaviour.builds?.includes(event)
+    const report = reportOf(request, changes ? 'planned' : 'unchanged', false)
     const resource = {
       ...{ name: 'service_restart x', type: 'service_restart', key: 'x', role: 'role', event: 'configure' },
       ...{ outcome: 'planned' as const, words: restarts, durationMs: 1 },
@@ -166,11 +178,11 @@ export class Simulation {
   }
 
   private host(name: string, apps: readonly string[], behaviour: Behaviour): HostClient {
-    const { does = {}, connects, history = ['a'.repeat(40)], silent = {}, waits = {}, live } = behaviour
+    const { does = {}, connects, history = ['a'.repeat(40)], silent = {}, waits = {}, live: current } = behaviour
     const releases = new Map(
       apps.map((app): [string, Releases] => {
         const commits = [...('length' in history ? (history as readonly string[]) : (history[app] ?? []))]
-        return [app, { commits, live: live ?? commits.length - 1 }]
+        return [app, { commits, live: current ?? commits.length - 1 }]
       }),
     )
     this.releases.set(name, releases)
@@ -185,7 +197,7 @@ export class Simulation {
       },
       run: async (request, hear): Promise<RunResult> => {
         const event = eventsOf(request.command).join('+')
-        if (request.dry && this.foresees.has(event)) return this.foresee(name, request, behaviour)
+        if (request.isDryRun && this.foresees.has(event)) return this.foresee(name, request, behaviour)
         this.begun.push(`${name} ${event}`)
         const { command } = request
         this.requests.push({ ...request, host: name, events: eventsOf(command), options: optionsOf(command) })
@@ -200,13 +212,16 @@ export class Simulation {
         const what = does[event]
         if (what === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
         hear({ event: 'applying', name: 'file /x' })
+        for (const line of behaviour.progress ?? []) hear({ event: 'progress', name: 'file /x', line })
         if (what === 'ends') return { status: 1, report: reportOf(request, 'interrupted', false), failure: null }
-        if (event === 'deploy' && what !== 'unchanged' && what !== 'fails') deploy(releases, request)
+        if (behaviour.builds?.includes(event))
+          for (const one of releases.values()) one.live = one.commits.push(one.commits[one.live] ?? tip) - 1
+        if (event.split('+').includes('deploy') && what !== 'unchanged' && what !== 'fails') deploy(releases, request)
         if (what === 'dies')
           return { status: null, report: null, failure: { code: 'RUN_DIED', message: 'it was killed' } }
         const missing = event === 'rollback' && !goBack(releases, optionsOf(request.command))
         const fails = what === 'fails' || what === 'breaks' || missing
-        const outcome = request.dry ? 'planned' : fails ? 'failed' : what === 'unchanged' ? what : 'changed'
+        const outcome = request.isDryRun ? 'planned' : fails ? 'failed' : what === 'unchanged' ? what : 'changed'
         const failure = fails ? { code: missing ? 'NO_SUCH_RELEASE' : 'BROKEN', message: `${event} broke` } : null
         return {
           status: failure ? 1 : 0,
@@ -224,9 +239,14 @@ export class Simulation {
         if (own !== undefined) return own
         if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: tip }))
         return {
-          apps: [...releases].map(([app, { commits, live }]) => ({
+          apps: [...releases].map(([app, { commits, live: current }]) => ({
             name: app,
-            releases: commits.map((commit, at) => ({ id: `${at + 1}`, commit, current: at === live, complete: true })),
+            releases: commits.map((commit, at) => ({
+              id: `${at + 1}`,
+              commit,
+              current: at === current,
+              complete: true,
+            })),
           })),
         }
       },

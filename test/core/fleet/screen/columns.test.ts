@@ -6,7 +6,7 @@ import { cut, shortNames, widthOf } from '../../../../core/fleet/screen/text.ts'
 
 const cells = (...texts: string[]) => texts.map((text) => ({ text }))
 
-t.test('a column without anything in it is left out; so are spare ones where there is no room', (t) => {
+t.test('omits an empty column, and spare columns if the terminal is narrow', (t) => {
   const rows = [
     cells('HOST', 'ROLES', 'NOTE', 'STATE'),
     cells('client1', 'zeo-client, base', '', 'up'),
@@ -22,7 +22,7 @@ t.test('a column without anything in it is left out; so are spare ones where the
   t.end()
 })
 
-t.test('names that are too wide are told from each other all the same', (t) => {
+t.test('shortens long names so that they differ', (t) => {
   const short = (width: number, ...names: string[]) => names.map(shortNames(names, width))
   t.strictSame(short(12, 'web-01.shop.example.org', 'web-02.shop.example.org', 'db'), [
     'web-01.shop…',
@@ -48,14 +48,14 @@ t.test('names that are too wide are told from each other all the same', (t) => {
   t.end()
 })
 
-t.test('signs that a terminal draws wide', (t) => {
+t.test('measures wide characters', (t) => {
   for (const sign of ['⏩', '⌚', '◽', '長', '✅']) t.equal(widthOf(sign), 2, sign)
   for (const sign of ['…', '→', '⠋', '█', 'é']) t.equal(widthOf(sign), 1, sign)
   t.equal(cut('⏩⏩⏩', 5), '⏩⏩…')
   t.end()
 })
 
-t.test('no line is wider than the terminal, and each row has one', (t) => {
+t.test('no line is wider than the terminal, and each row is one line', (t) => {
   const cell = fc.record({ text: fc.string({ unit: 'grapheme', maxLength: 30 }) })
   const table = fc
     .integer({ min: 1, max: 7 })
@@ -72,7 +72,7 @@ t.test('no line is wider than the terminal, and each row has one', (t) => {
   t.end()
 })
 
-t.test('how long ago', (t) => {
+t.test('prints how long ago', (t) => {
   const now = new Date('2026-11-21T12:00:00Z')
   const before = (minutes: number) => ago(new Date(now.getTime() - minutes * 60_000).toISOString(), now)
   t.strictSame([0, 1, 119, 120, 2879, 2880].map(before), [

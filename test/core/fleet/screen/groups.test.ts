@@ -50,7 +50,7 @@ t.test('the same failure on forty hosts is one paragraph with forty names', (t) 
   t.end()
 })
 
-t.test('keys that nobody knows: one paragraph, and each of the keys', (t) => {
+t.test('unknown host keys are one paragraph with each of the keys', (t) => {
   const unknown = (host: string, key: string) =>
     on(host, {
       code: 'HOST_KEY_UNKNOWN',
@@ -72,7 +72,7 @@ t.test('keys that nobody knows: one paragraph, and each of the keys', (t) => {
   t.end()
 })
 
-t.test('what is not the same stays apart', (t) => {
+t.test('keeps different failures apart', (t) => {
   const apart = (...given: HostFailure[]) => hostsOf(groupFailures(given))
   t.strictSame(apart(on('a', failure('x')), on('b', failure('y')), on('c', failure('x'))), [['a', 'c'], ['b']])
   t.strictSame(apart(on('a', failure('x')), on('b', failure('x', { code: 'Y' }))), [['a'], ['b']])
@@ -88,7 +88,7 @@ t.test('what is not the same stays apart', (t) => {
   t.end()
 })
 
-t.test('where several things are wrong at once, each is told', (t) => {
+t.test('lists each of several problems', (t) => {
   const of = (...problems: readonly string[]) =>
     failure(`${problems.length} problems: the recipes cannot be compiled`, {
       problems: problems.map((message) =>
@@ -116,7 +116,7 @@ t.test('where several things are wrong at once, each is told', (t) => {
   t.end()
 })
 
-t.test('a failure says nothing that is not its own', (t) => {
+t.test('a failure cannot imitate other lines', (t) => {
   const output = `${Array.from({ length: 90 }, (_, n) => `line ${n}`).join('\n')}\n\x1b]0;mine\x07\x1b[31mred\x1b[0m\r\n`
   const [group] = groupFailures([
     on(
@@ -133,7 +133,7 @@ t.test('a failure says nothing that is not its own', (t) => {
   t.end()
 })
 
-t.test('grouping loses no host, and joins only what differs in names, times and amounts', (t) => {
+t.test('loses no host, and joins only failures that differ in names, times and amounts', (t) => {
   const host = fc.constantFrom('a', 'b', 'web', 'web1', 'web11', '10.0.0.1', 'x.y', 'process')
   const message = fc.oneof(
     fc.constantFrom('web1 is down', 'role web', 'x.y', 'took 3 s', 'took 4 s', 'process 7'),
@@ -160,7 +160,7 @@ t.test('grouping loses no host, and joins only what differs in names, times and 
   t.end()
 })
 
-t.test('the same change is shown once, under the names of all that it is made on', (t) => {
+t.test('displays the same change once, with the names of its hosts', (t) => {
   const runs = ['client1', 'client2', 'client3', 'client4', 'db'].map((host) => ({
     host,
     report: runReport([
@@ -186,8 +186,8 @@ t.test('the same change is shown once, under the names of all that it is made on
     '      -one',
     '      +two',
     'client[1-4], db (5 hosts, in the words of client1)',
-    '  ~ file /etc/hosts mode 0600',
-    '  ~ file /etc/client1.conf mode 0644',
+    '  ~ file /etc/hosts mode: 0600',
+    '  ~ file /etc/client1.conf mode: 0644',
     'db',
     '  - file /old removed',
   ])

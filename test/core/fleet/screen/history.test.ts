@@ -20,7 +20,7 @@ t.test('a failed health check does not count the hosts as ok', (t) => {
   t.end()
 })
 
-t.test('the commits of a rollback', (t) => {
+t.test('displays the commits of a rollback', (t) => {
   const paint = picocolors.createColors(false)
   const commit = (digit: string) => digit.repeat(40)
   const to = (digit: string) => ({ app: 'shop', from: null, to: { release: '000001', commit: commit(digit) } })
@@ -33,7 +33,7 @@ t.test('the commits of a rollback', (t) => {
   t.end()
 })
 
-t.test('the warnings of hosts', (t) => {
+t.test('displays the warnings of hosts', (t) => {
   const hostWarnings = [{ message: 'port 80 is taken', hosts: ['a', 'b'] }]
   const one = { ...rolloutReport([hostReport('a'), hostReport('b')]), hostWarnings, id: '000001' }
   const how = { now: new Date(), verbose: false, paint: picocolors.createColors(false), same: '' }

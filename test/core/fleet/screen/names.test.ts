@@ -1,7 +1,7 @@
 /** Tests host names as ranges: short, and unambiguous. */
 import fc from 'fast-check'
 import t from 'tap'
-import { describeNames, ranges } from '../../../../core/fleet/screen/names.ts'
+import { describeNames, ranges } from '../../../../core/fleet/screen/host_name_list.ts'
 
 /** Expands `client[1-3,07]` as a reader would. */
 function expand(text: string): string[] {
@@ -18,7 +18,7 @@ function expand(text: string): string[] {
   })
 }
 
-t.test('a few examples', (t) => {
+t.test('shortens lists of names', (t) => {
   const of = (...names: string[]) => describeNames(names)
   t.equal(of('b', 'a', 'b'), 'b, a')
   t.equal(of('client1', 'client2', 'client3'), 'client1, client2, client3', 'a few are written out')
@@ -32,7 +32,7 @@ t.test('a few examples', (t) => {
   t.end()
 })
 
-t.test('every name can be read back, and only these', (t) => {
+t.test('the names can be read back from the text', (t) => {
   const name = fc.oneof(
     fc.tuple(fc.constantFrom('client', 'web-', 'a.b', '', 'x1y'), fc.nat(130)).map(([head, n]) => `${head}${n}`),
     fc.tuple(fc.constantFrom('c', 'n'), fc.stringMatching(/^\d{1,4}$/)).map(([head, n]) => `${head}${n}`),

@@ -88,14 +88,14 @@ deploy of site (deployment 12) to site c0ffeec0ffee: 2 failed, 1 changed, 1 skip
 
 const warned = theEnd.replace('skipped', 'warning: client1, client2: the disk is nearly full\nskipped')
 
-t.test('in a pipe: one line an event; reasons and warnings once, at the end', (t) => {
+t.test('in a pipe: prints one line for each event, and reasons and warnings once at the end', (t) => {
   t.equal(
     told(deploy),
     `deploy of site (deployment 12), rolling
 commit site: c0ffeec0ffee (main)
 build: client[1-4], db
 client1: build: changed (4.0 s)
-client2: connection lost; its run continues (no answer for 15 s)
+client2: connection lost; if the host is up, its run continues (no answer for 15 s)
 client2: connection restored
 client3: build: failed (3.0 s)
 client4: build: failed (3.0 s)
@@ -118,7 +118,7 @@ const waiting = (elapsedMs: number, detail?: string): FleetEvent => ({
   detail,
 })
 
-t.test('while the health gate waits: what is asked, for how long, and the last answer', (t) => {
+t.test('during a health check: prints the check, its duration and the last answer', (t) => {
   const answers = [waiting(0), waiting(3000, 'status 503'), waiting(4000, 'status 503'), waiting(5000, 'status 404')]
   t.equal(
     told(answers),
@@ -136,7 +136,7 @@ health check of http://site/ for 5 s, deadline 60 s; last answer: status 404
   t.end()
 })
 
-t.test('quiet: what went wrong, and nothing where nothing did', (t) => {
+t.test('--quiet prints failures, and nothing without failures', (t) => {
   t.equal(
     told(deploy, { quiet: true }),
     `client3: build: failed (3.0 s)
@@ -149,13 +149,13 @@ ${warned}`,
   t.end()
 })
 
-t.test('what to look at next is of the same stack', (t) => {
+t.test('the suggested command has the options of the stack', (t) => {
   const lines = told(deploy, { same: ' --environment staging' }).split('\n')
   t.equal(lines.at(-3), 'all that client3 has told: converge stack log 12 client3 --environment staging')
   t.end()
 })
 
-t.test('a host that is skipped is told once, and who is asked at once goes by no strategy', (t) => {
+t.test('reports a skipped host once, and no strategy for actions on all hosts at once', (t) => {
   const reason = 'db (192.0.2.1:22): cannot connect: there is no answer'
   const events: FleetEvent[] = [
     { ...start(), action: 'configure', hosts: ['db'] } as FleetEvent,
@@ -175,7 +175,7 @@ t.test('a host that is skipped is told once, and who is asked at once goes by no
   t.end()
 })
 
-t.test('a host is not named twice on its line', (t) => {
+t.test('names a host once on its line', (t) => {
   const line = (host: string, reason: string) =>
     told([start(), { event: 'done', host, phase: 'connect', outcome: 'skipped', durationMs: 5, reason }], {
       verbose: true,
@@ -187,7 +187,7 @@ t.test('a host is not named twice on its line', (t) => {
   t.end()
 })
 
-t.test('who has the release ready, and was not switched to it, has not changed', (t) => {
+t.test('a host that was built and not switched is unchanged', (t) => {
   const of = (name: string, outcome: HostReport['outcome'], phase: HostReport['phase']) =>
     hostReport(name, { outcome, phase, ...(outcome === 'failed' ? { failure } : {}) })
   const report = rolloutReport(
@@ -205,7 +205,7 @@ t.test('who has the release ready, and was not switched to it, has not changed',
   t.end()
 })
 
-t.test('what will restart is announced: hosts that restart the same together', (t) => {
+t.test('announces restarts, and groups hosts with the same ones', (t) => {
   const client = ['plone_instances-client1, plone_instances-client2']
   const due = [1, 2, 3, 4].map((n) => ({ host: `client${n}`, what: client }))
   const restarts = (hosts: typeof due): FleetEvent => ({ event: 'restarts', phase: 'configure', hosts })
@@ -225,7 +225,7 @@ t.test('what will restart is announced: hosts that restart the same together', (
   t.end()
 })
 
-t.test('what was run is told', (t) => {
+t.test('names the recipe of a run', (t) => {
   const report = rolloutReport([hostReport('db')], { action: 'run', recipe: 'restart', commits: {} })
   const text = told([
     { ...start(), action: 'run', recipe: 'restart', hosts: ['db'] } as FleetEvent,
@@ -238,7 +238,7 @@ t.test('what was run is told', (t) => {
   t.end()
 })
 
-t.test('on a terminal the table makes room for the end', (t) => {
+t.test('on a terminal, the summary replaces the table', (t) => {
   const terminal = new TinyTerminal({ columns: 110, rows: 24 })
   told(deploy, { live: true, color: true, write: terminal.write, size: () => terminal.size })
   t.equal(
@@ -251,7 +251,7 @@ ${warned}`,
   t.end()
 })
 
-t.test('the table is drawn while they are at work, not while something is asked', async (t) => {
+t.test('draws the table while hosts work, but not during a question', async (t) => {
   const terminal = new TinyTerminal({ columns: 60, rows: 12 })
   const { shown } = screenWith({ live: true, write: terminal.write, size: () => terminal.size })
   const wait = async (holds: () => boolean) => {
@@ -273,7 +273,7 @@ t.test('the table is drawn while they are at work, not while something is asked'
   t.strictSame(terminal.text, ['warning: told meanwhile', ''], 'nothing is drawn after the end')
 })
 
-t.test('JSON: every event on a line, the report last', (t) => {
+t.test('--json-output prints each event on a line, the report last', (t) => {
   const lines = told(deploy, { json: true }).trimEnd().split('\n')
   const events = lines.map((line) => JSON.parse(line) as { readonly time: string })
   t.strictSame(
@@ -285,7 +285,7 @@ t.test('JSON: every event on a line, the report last', (t) => {
   t.end()
 })
 
-t.test('a plan: the same change once, with those it is made on, and those with nothing to do', (t) => {
+t.test('a plan prints the same change once with its hosts, and lists the unchanged hosts', (t) => {
   const planned = (host: string, more: Parameters<typeof runReport>[0]): FleetEvent => ({
     event: 'done',
     host,
@@ -323,7 +323,7 @@ plan of site: 4 would change, 1 unchanged in 63 s
   t.end()
 })
 
-t.test('status: a table of the hosts, whatever they say of themselves', (t) => {
+t.test('status prints a table, whatever hosts report', (t) => {
   const seen = {
     roles: ['zeo-client'],
     apps: [
@@ -339,9 +339,10 @@ t.test('status: a table of the hosts, whatever they say of themselves', (t) => {
     ],
     lastRun: { id: '1', started: 'then', outcome: 'failed', roles: [], events: ['deploy'], changed: 1 },
     lock: { by: 'joe@desk', since: 'today', message: 'wait\x1b[2J' },
+    rollout: 'ann@desk since today (deployment 12)\x1b[2J',
   }
   const other = structuredClone(seen)
-  Object.assign(other, { lock: null, lastRun: null })
+  Object.assign(other, { lock: null, lastRun: null, rollout: undefined })
   other.apps[0]!.current.commit = '999999999999'
   other.apps[0]!.services.pop()
   const done = (host: string, status: unknown, behind?: string): FleetEvent => ({
@@ -377,19 +378,20 @@ client3                                           not readable
 client4                                           not readable
 db                                                not reached
 client1: down: zope2
+client1: locked by a rollout: ann@desk since today (deployment 12)
 client1: locked by joe@desk since today: wait
 client2: behind: missed deployment 11
 client3, client4: its status cannot be parsed
 site is on 1a2b3c4d5e6f: client1
 site is on 999999999999: client2
-5 hosts: 4 reached, 1 not, 1 with services down, 1 behind
+5 hosts: 4 reached, 1 not, 1 with services down, 1 with a failed last run, 1 behind
 `,
   )
   t.match(text, /! db failed in connect\n {4}db: connection refused\n {4}hint: is it up\?/)
   t.end()
 })
 
-t.test('status, quiet: nothing while all is well', (t) => {
+t.test('status --quiet prints nothing while all is up', (t) => {
   const service = { name: 'zope1', state: 'RUNNING', up: true, detail: '' }
   const seen = (up: boolean, lock: object | null = null) => ({
     roles: ['zeo-client'],
@@ -415,6 +417,24 @@ t.test('status, quiet: nothing while all is well', (t) => {
   t.match(shown(seen(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
   t.match(shown(seen(true), '000011'), /behind: missed deployment 11/)
   t.match(shown(seen(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
+  const disk = (state: string) => ({ ...seen(true), disk: { state, detail: '/srv has 12 MiB free' } })
+  t.match(shown(disk('full')), /^db: the disk is full: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full disk\n/m)
+  t.match(shown(disk('low')), /^db: the disk is nearly full: \/srv has 12 MiB free\n1 host: 1 reached\n/m)
+  const after = (outcome: string) => ({ ...seen(true), lastRun: { started: '2026-01-01', outcome, events: ['build'] } })
+  t.match(shown(after('failed')), /build failed .*\n1 host: 1 reached, 1 with a failed last run\n/)
+  t.equal(shown(after('interrupted')), '')
+  t.strictSame([disk('full'), disk('low'), after('died'), after('changed')].map(isWell), [false, true, false, true])
+  const closed = {
+    ...seen(true),
+    apps: [{ ...seen(true).apps[0], closed: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }],
+  }
+  t.match(
+    shown(closed),
+    /^db .* site .* closed .*\ndb: site is closed for maintenance by joe@desk, 2026-11-28T21:00:00Z: visitors get HTTP 503\n/m,
+  )
+  t.match(shown(closed), /1 with closed sites/)
+  t.notMatch(shown(closed), /down/)
+  t.equal(isWell(closed), false)
   const app = { ...seen(true).apps[0], stopped: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }
   const stopped = { ...seen(true), apps: [app] }
   t.match(
@@ -428,7 +448,7 @@ t.test('status, quiet: nothing while all is well', (t) => {
   t.end()
 })
 
-t.test('what is not as its type says ends nothing', (t) => {
+t.test('a value of another type does not break the display', (t) => {
   const odd = (value: unknown) => value as never
   const failure = odd({ code: 7, message: { a: 1 } })
   const text = told([
@@ -482,7 +502,7 @@ function neverSteered(t: Test, name: string, options: Partial<ScreenOptions>): v
 neverSteered(t, 'no host steers the terminal', { live: true, color: true })
 neverSteered(t, 'no host steers it through a pipe', { verbose: true })
 
-t.test('the status of a host that cannot be reached has what is known of it', async (t) => {
+t.test('the status of an unreachable host has its last known state', async (t) => {
   const live = [{ app: 'shop', release: '000012-c0ffeec0', commit: 'c0ffeec0ffee1234' }]
   const lastKnown = { deployment: '000014', outcome: 'changed' as const, started: '2026-01-01T10:00:00Z', live }
   const failure = { code: 'CONNECT_FAILED', message: 'refused' }

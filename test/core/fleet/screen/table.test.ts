@@ -2,9 +2,9 @@
 import fc from 'fast-check'
 import picocolors from 'picocolors'
 import t from 'tap'
-import { Block } from '../../../../core/fleet/screen/block.ts'
+import { HostStates } from '../../../../core/fleet/screen/host_states.ts'
+import { RedrawnRows } from '../../../../core/fleet/screen/redrawn_rows.ts'
 import { counts, table } from '../../../../core/fleet/screen/table.ts'
-import { Tally } from '../../../../core/fleet/screen/tally.ts'
 import { widthOf } from '../../../../core/fleet/screen/text.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { anyEvents, TinyTerminal } from '../../../support/screen.ts'
@@ -13,8 +13,8 @@ const paint = picocolors.createColors(false)
 const colourful = picocolors.createColors(true)
 const names = (count: number) => Array.from({ length: count }, (_, n) => `client${n + 1}`)
 
-function tally(hosts: readonly string[], events: readonly FleetEvent[] = []): Tally {
-  const made = new Tally()
+function tally(hosts: readonly string[], events: readonly FleetEvent[] = []): HostStates {
+  const made = new HostStates()
   made.apply({ event: 'start', id: '000012', stack: 'site', action: 'deploy', hosts, strategy: 'rolling' }, 0)
   for (const event of events) made.apply(event, 1000)
   return made
@@ -29,7 +29,7 @@ const hosts = fc.uniqueArray(
   },
 )
 
-t.test('any table fits any terminal, and counts everybody', (t) => {
+t.test('any table fits any terminal, and counts every host', (t) => {
   fc.assert(
     fc.property(
       hosts.chain((some) => fc.tuple(fc.constant(some), anyEvents(some))),
@@ -60,7 +60,7 @@ t.test('any table fits any terminal, and counts everybody', (t) => {
   t.end()
 })
 
-t.test('what is on the terminal is the table, whatever was there before', (t) => {
+t.test('the terminal displays the table, whatever was there before', (t) => {
   const some = names(8)
   fc.assert(
     fc.property(
@@ -69,7 +69,7 @@ t.test('what is on the terminal is the table, whatever was there before', (t) =>
       fc.integer({ min: 10, max: 90 }),
       (events, rows, columns) => {
         const terminal = new TinyTerminal({ rows, columns })
-        const block = new Block(terminal.write)
+        const block = new RedrawnRows(terminal.write)
         const made = tally(some)
         const said: string[] = []
         for (const [n, event] of events.entries()) {
@@ -92,7 +92,7 @@ t.test('what is on the terminal is the table, whatever was there before', (t) =>
   t.end()
 })
 
-t.test('those that failed and those at work come first where there is no room', (t) => {
+t.test('failed and active hosts come first if space is short', (t) => {
   const some = names(100)
   const events: FleetEvent[] = [
     ...some.slice(0, 50).map((host): FleetEvent => ({ event: 'host', host, phase: 'build', step: 'file /etc/motd' })),
@@ -121,7 +121,7 @@ t.test('those that failed and those at work come first where there is no room', 
   t.end()
 })
 
-t.test('long names of hosts are told from each other on a narrow terminal', (t) => {
+t.test('shortens long host names so that they differ', (t) => {
   const some = ['shop-production-eu-web1', 'shop-production-eu-web2', 'shop-production-eu-db']
   const rows = table(tally(some), { columns: 46, rows: 24 }, 0, '⠋', paint)
   t.strictSame(
@@ -131,7 +131,7 @@ t.test('long names of hosts are told from each other on a narrow terminal', (t) 
   t.end()
 })
 
-t.test('while the health gate waits, the time goes on between its answers', (t) => {
+t.test('during a health check, the time advances between answers', (t) => {
   const made = tally(['web'], [{ event: 'phase', phase: 'switch', hosts: ['web'], batch: 1, batches: 1 }])
   const waiting = { event: 'waiting', what: 'http://site/', deadlineMs: 60_000 } as const
   const line = (now: number) => table(made, { columns: 100, rows: 24 }, now, '⠋', paint)[1]
@@ -144,7 +144,7 @@ t.test('while the health gate waits, the time goes on between its answers', (t) 
   t.end()
 })
 
-t.test('where all fit, they stand as they were named; a step that takes long says how long', (t) => {
+t.test('keeps the order of hosts if all fit, and displays the duration of a long step', (t) => {
   const made = tally(
     ['web', 'db'],
     [
@@ -167,8 +167,9 @@ t.test('where all fit, they stand as they were named; a step that takes long say
   )
   t.match(made.stage(22_000), /1 of 1 done/)
   made.apply({ event: 'phase', phase: 'connect', hosts: ['web', 'db'] }, 22_000)
-  t.equal(made.stage(22_000), 'connect', 'nobody tells who is connected')
+  t.equal(made.stage(22_000), 'connect: 0 of 2 done')
   made.apply({ event: 'host', host: 'db', phase: 'connect' }, 22_000)
+  made.apply({ event: 'connection', host: 'db', state: 'open' }, 22_500)
   made.apply({ event: 'phase', phase: 'run', hosts: ['web'], batch: 1, batches: 2 }, 23_000)
   t.match(made.row('db'), { state: 'waiting', phase: null }, 'its turn has not come')
   t.match(table(made, { columns: 70, rows: 24 }, 22_000, '⠋', paint), [/./, /./, /web +skipped +switch +it is down/])

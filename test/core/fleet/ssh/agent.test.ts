@@ -37,7 +37,7 @@ function identities(...keys: readonly (readonly [Buffer, string])[]): Buffer {
 
 const unknown = (type: string) => Buffer.concat([wireString(type), wireString(Buffer.alloc(32)), wireString('ssh:')])
 
-t.test('keys of all kinds', async (t) => {
+t.test('lists keys of all types', async (t) => {
   const pair = ssh2.utils.generateKeyPairSync('ed25519')
   const data = Buffer.from(pair.public.split(' ')[1] ?? '', 'base64')
   const socket = await agent(
@@ -65,10 +65,12 @@ t.test('keys of all kinds', async (t) => {
   ])
 })
 
-t.test('whoever listens there and is no agent', async (t) => {
+t.test('reports a socket that is not an agent', async (t) => {
   await t.rejects(agentKeys(ssh2, '/nonexistent/agent'), { message: /ENOENT/ })
   await t.rejects(agentKeys(ssh2, await agent(t, null)), { message: 'it has closed the connection' })
-  await t.rejects(agentKeys(ssh2, await agent(t, Buffer.from('HTTP/1.1 400\r\n'))), { message: 'it is no agent' })
+  await t.rejects(agentKeys(ssh2, await agent(t, Buffer.from('HTTP/1.1 400\r\n'))), {
+    message: 'it is not an SSH agent',
+  })
   await t.rejects(agentKeys(ssh2, await agent(t, wireString(Buffer.from([5])))), {
     message: 'it does not tell its keys',
   })

@@ -114,7 +114,7 @@ for (const [name, answer] of Object.entries(kinds))
     t.pass(error.message.slice(0, 200))
   })
 
-t.test('what is no SSH server is named as such', async (t) => {
+t.test('names a port that is not an SSH server', async (t) => {
   for (const name of ['an old protocol', 'lines without an end', 'a line without an end'])
     t.match(await refusal(kinds[name] ?? (() => undefined)), {
       message: /^web1 \(127\.0\.0\.1:\d+\): cannot connect: the port does not answer with SSH 2: /,
@@ -122,7 +122,7 @@ t.test('what is no SSH server is named as such', async (t) => {
     })
 })
 
-t.test('any bytes after the greeting', async (t) => {
+t.test('any bytes after the greeting give one error', async (t) => {
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 300 }).map((one) => Buffer.from(one)),
     fc.uint8Array({ minLength: 1, maxLength: 300 }).map((one) => packet(Buffer.from(one))),

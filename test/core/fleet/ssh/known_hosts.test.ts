@@ -22,7 +22,7 @@ const line = (hosts: string, data: Buffer, type = 'ssh-ed25519') => `${hosts} ${
 const lines = (...rows: string[]) => parseKnownHosts(rows.join('\n'), 'known').lines
 const verdict = (rows: string[], names: string[], data = one) => judge(lines(...rows), names, data)
 
-t.test('a host is known by its name, its names with commas, patterns, and its port', async (t) => {
+t.test('finds a host by its name, lists of names, patterns and port', async (t) => {
   t.match(verdict([line('web1', one)], ['web1']), { is: 'known' })
   t.match(verdict([line('web1,10.0.0.1', one)], ['10.0.0.1']), { is: 'known' })
   t.match(verdict([line('*.example.org', one)], ['www.EXAMPLE.org']), { is: 'known' })
@@ -35,7 +35,7 @@ t.test('a host is known by its name, its names with commas, patterns, and its po
   t.match(verdict([line('web1', two)], ['[web1]:2222', 'web1']), { is: 'new' }, 'another sshd of that host')
 })
 
-t.test('another key than the one that is known is a contradiction, whatever its type', async (t) => {
+t.test('a different key is a contradiction, whatever its type', async (t) => {
   const found = verdict(['# a comment', '', line('web1', two), line('web1', three)], ['web1'])
   t.match(found, { is: 'changed', lines: [{ line: 3 }, { line: 4 }] })
   t.match(verdict([line('web1', two), line('web1', one)], ['web1']), { is: 'known' }, 'one of several')
@@ -43,21 +43,21 @@ t.test('another key than the one that is known is a contradiction, whatever its 
   t.match(verdict([line('web1', rsa, 'ssh-rsa')], ['web1']), { is: 'changed' })
 })
 
-t.test('a revoked key is refused, even where it is known as well', async (t) => {
+t.test('refuses a revoked key, also if it is known too', async (t) => {
   const rows = [line('web1', one), `@revoked ${line('*', one)}`]
   t.match(verdict(rows, ['web1']), { is: 'revoked', line: { line: 2 } })
   t.match(verdict(rows, ['web1'], two), { is: 'changed' })
   t.match(verdict([`@revoked ${line('db1', one)}`], ['web1']), { is: 'new' }, 'revoked for another host')
 })
 
-t.test('an authority makes a key certifiable, and is no key of a host itself', async (t) => {
+t.test('an authority makes a key certifiable, and is not a host key', async (t) => {
   const rows = [`@cert-authority ${line('*.example.org', one)}`]
   t.match(verdict(rows, ['a.example.org'], two), { is: 'certifiable', authorities: [{ line: 1 }], lines: [] })
   t.match(verdict(rows, ['a.example.org'], one), { is: 'certifiable' })
   t.match(verdict([...rows, line('a.example.org', two)], ['a.example.org'], two), { is: 'known' })
 })
 
-t.test('lines that make no sense are told of, and harm nobody', async (t) => {
+t.test('reports invalid lines, and uses the others', async (t) => {
   const rows = ['web1', 'web1 ssh-ed25519', 'web1 ssh-rsa AAAA', `@what ${line('web1', one)}`, line('web2', one)]
   const wrongType = `web3 ssh-rsa ${one.toString('base64')}`
   const { lines: good, unreadable } = parseKnownHosts([...rows, wrongType].join('\r\n'), 'f')
@@ -68,7 +68,7 @@ t.test('lines that make no sense are told of, and harm nobody', async (t) => {
   t.match(good, [{ hosts: 'web2', line: 5 }])
 })
 
-t.test('algorithms: types that are known come first, of a name with its port before those without', async (t) => {
+t.test('known key types come first, those for the name with its port before the others', async (t) => {
   const rsa = key('r', 'ssh-rsa')
   const known = lines(line('web1', rsa, 'ssh-rsa'), line('[web1]:22022', one), `@revoked ${line('web1', two)}`)
   t.same(algorithmsFor(typesKnown(known, ['web1'])).slice(0, 3), ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-ed25519'])
@@ -78,7 +78,7 @@ t.test('algorithms: types that are known come first, of a name with its port bef
   t.notOk(algorithmsFor(['ssh-rsa']).includes('ssh-rsa'), 'no SHA-1')
 })
 
-t.test('fingerprints are those of ssh-keygen', async (t) => {
+t.test('prints fingerprints as ssh-keygen does', async (t) => {
   const known = Buffer.from('AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl', 'base64')
   t.equal(fingerprint(known), 'SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU')
 })
@@ -86,7 +86,7 @@ t.test('fingerprints are those of ssh-keygen', async (t) => {
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9.-]{0,20}$/)
 const port = fc.integer({ min: 1, max: 65_535 })
 
-t.test('what was added is found again, and by no other name', async (t) => {
+t.test('finds what it added, and under no other name', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'known-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   let run = 0
@@ -113,7 +113,7 @@ t.test('what was added is found again, and by no other name', async (t) => {
   )
 })
 
-t.test('a hashed name is found by its name alone', async (t) => {
+t.test('finds a hashed name only by that name', async (t) => {
   const salted = '|1|W3hh0D+Ki0AFKFTlOyMKLdsBGXg=|'
   t.notOk(isAbout({ hosts: `${salted}AAAA` }, 'web1'))
   t.notOk(isAbout({ hosts: '|2|a|b' }, 'web1'), 'another way to hash')
@@ -128,7 +128,7 @@ function slowFits(pattern: string, text: string): boolean {
   return (pattern[0] === '?' || pattern[0] === text[0]) && slowFits(pattern.slice(1), text.slice(1))
 }
 
-t.test('patterns fit as they do when they are compared slowly', async () => {
+t.test('patterns match as a slow comparison does', async () => {
   const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*', '?', '[', '+', '\\'), maxLength: 8 })
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '.', '[', '+', '\\'), maxLength: 8 })
   fc.assert(fc.property(pattern, text, (one, other) => fits(one, other) === slowFits(one, other)))
@@ -141,7 +141,7 @@ t.test('patterns fit as they do when they are compared slowly', async () => {
   )
 })
 
-t.test('a file that cannot be read is an error, one that is missing is not', async (t) => {
+t.test('an unreadable file is an error, a missing one is not', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'known-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   t.same(readKnownHosts([join(directory, 'none')]).lines, [])

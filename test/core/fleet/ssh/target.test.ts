@@ -24,7 +24,7 @@ async function resolver(t: Test, config: string, files?: Record<string, string>)
   return { at, target, warnings: read.warnings }
 }
 
-t.test('without a configuration there are the defaults of ssh', async (t) => {
+t.test('without a configuration, uses the defaults of ssh', async (t) => {
   const { at, target } = await resolver(t, '')
   t.same(target({ address: '10.0.0.1' }), {
     name: 'web1',
@@ -53,7 +53,7 @@ t.test('without a configuration there are the defaults of ssh', async (t) => {
   t.match(resolveTarget({ name: 'a', address: 'a' }, nowhere), { port: 22, agent: null })
 })
 
-t.test('what the configuration says of a host is taken, the first word of each kind', async (t) => {
+t.test('uses the first value of each keyword for a host', async (t) => {
   const { at, target } = await resolver(
     t,
     `Host web*
@@ -89,7 +89,7 @@ t.test('what the configuration says of a host is taken, the first word of each k
   t.match(target({ address: 'db1' }), { address: 'db1', port: 99, user: 'nobody', identitiesOnly: false })
 })
 
-t.test('what the stack says comes first', async (t) => {
+t.test('the stack file overrides ssh_config', async (t) => {
   const { at, target } = await resolver(
     t,
     'Host *\n Port 99\n User deploy\n IdentityFile ~/.ssh/own\n ProxyJump bastion',
@@ -104,7 +104,7 @@ t.test('what the stack says comes first', async (t) => {
   t.match(target({ identity: '/k', jump: 'none' }).identities, [{ file: '/k' }, { file: `${at}/.ssh/own` }])
 })
 
-t.test('an own name of the key, and other agents', async (t) => {
+t.test('reads HostKeyAlias and IdentityAgent', async (t) => {
   process.env.OTHER_AGENT_OF_TEST = '/other'
   t.teardown(() => delete process.env.OTHER_AGENT_OF_TEST)
   const { at, target } = await resolver(
@@ -120,7 +120,7 @@ t.test('an own name of the key, and other agents', async (t) => {
   t.equal(target({ address: 'web4' }).agent, '/agent')
 })
 
-t.test('names of files: of the host as it was given, of this machine, of the environment', async (t) => {
+t.test('expands the host, this computer and the environment in file names', async (t) => {
   process.env.KEYS_OF_TEST = '/run/keys'
   t.teardown(() => delete process.env.KEYS_OF_TEST)
   const { at, target } = await resolver(
@@ -141,7 +141,7 @@ t.test('names of files: of the host as it was given, of this machine, of the env
   t.match(target({ address: 'web2' }).knownHosts.own, [`${at}/.ssh/known.d/cluster`])
 })
 
-t.test('the way through other hosts: each with a configuration of its own', async (t) => {
+t.test('jump hosts have a configuration of their own', async (t) => {
   const { target } = await resolver(
     t,
     `Host inner\n ProxyJump gate
@@ -164,7 +164,7 @@ t.test('the way through other hosts: each with a configuration of its own', asyn
   })
 })
 
-t.test('sections of Match, and files that are included where the Include stands', async (t) => {
+t.test('reads Match sections, and included files at the place of the Include', async (t) => {
   const { target, warnings } = await resolver(
     t,
     `Include conf.d/*.conf ~/absent
@@ -199,7 +199,7 @@ t.test('sections of Match, and files that are included where the Include stands'
   t.equal(warnings.size, 1, 'none for sections that say nothing of the connection')
 })
 
-t.test('a mistake is told with its file and line', async (t) => {
+t.test('reports a mistake with its file and line', async (t) => {
   const fails = async (config: string, message: RegExp, line = 2, files?: Record<string, string>) => {
     const { at, target } = await resolver(t, config, files).catch((error) => ({
       at: '',
@@ -216,8 +216,8 @@ t.test('a mistake is told with its file and line', async (t) => {
     `Host *\n IdentityFile \${NO_SUCH_VARIABLE_OF_TEST}/key`,
     /the environment variable NO_SUCH_VARIABLE_OF_TEST is not set/,
   )
-  await fails('Host *\n ProxyJump a:b', /'a:b' is no list of hosts/)
-  await fails('Host *\n ProxyJump "gate"', /'"gate"' is no list of hosts/)
+  await fails('Host *\n ProxyJump a:b', /'a:b' is not a list of jump hosts/)
+  await fails('Host *\n ProxyJump "gate"', /'"gate"' is not a list of jump hosts/)
   await fails('Host *\n Port 22 23', /^port has more than one value: 22 23$/)
   await fails('Host *\n IdentitiesOnly maybe', /^'maybe': expected yes or no$/)
   await fails('Host *\n ConnectTimeout 5x', /^'5x': expected a time/)
@@ -232,7 +232,7 @@ t.test('a mistake is told with its file and line', async (t) => {
   t.throws(() => target({ jump: 'a b@' }), { code: 'BAD_ADDRESS', message: /host web1: jump: 'a b@'/ })
 })
 
-t.test('an Include names files by all patterns of glob, a directory counts as empty', async (t) => {
+t.test('an Include accepts all glob patterns, and ignores a directory', async (t) => {
   const files = {
     '.ssh/conf.d/10-a.conf': 'Host web1\n User deploy\n Port 2201\n',
     '.ssh/conf.d/x.conf': 'Host web2\n Port 1\n',
@@ -250,7 +250,7 @@ t.test('an Include names files by all patterns of glob, a directory counts as em
   t.equal(await port('conf.d/[.]hidden.conf', 'web2'), 22, 'a set does not match a leading dot')
 })
 
-t.test('what changes a connection and is not followed is a warning, for the hosts that it concerns', async (t) => {
+t.test('warns about settings that it does not follow, for the hosts that they concern', async (t) => {
   const { target, warnings } = await resolver(
     t,
     `Host web1\n AddressFamily inet6\n BindAddress 10.0.0.9\n RevokedHostKeys /etc/revoked\n ForwardAgent yes
@@ -264,7 +264,7 @@ t.test('what changes a connection and is not followed is a warning, for the host
   t.equal(warnings.size, 4)
 })
 
-t.test('times, flags, and the first of ProxyJump and ProxyCommand', async (t) => {
+t.test('reads times and flags, and the first of ProxyJump and ProxyCommand', async (t) => {
   const { target } = await resolver(
     t,
     `Host web1\n ConnectTimeout 1m30s\n IdentitiesOnly TRUE\n ProxyCommand none\n ProxyJump gate

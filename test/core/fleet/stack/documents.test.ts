@@ -3,14 +3,14 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { renderedFiles } from '../../../../core/cli/render.ts'
+import { renderedFiles } from '../../../../core/cli/inputs/rendered_files.ts'
 import { compile, defaultEvents } from '../../../../core/compile/compile.ts'
 import { type DocumentOptions, nodeDocuments, rolesOf } from '../../../../core/fleet/stack/documents.ts'
 import { loadStack } from '../../../../core/fleet/stack/load.ts'
 import type { Stack } from '../../../../core/fleet/stack/stack.ts'
 import { neutralFacts } from '../../../../core/node/facts.ts'
-import { type Document, documentLayer } from '../../../../core/node/layers.ts'
 import { buildNode } from '../../../../core/node/node.ts'
+import { type Document, documentLayer } from '../../../../core/node/parse_layer.ts'
 import { catalogue } from '../../../../recipes/catalogue.ts'
 import { scratch } from '../../../support/machine.ts'
 
@@ -32,7 +32,7 @@ async function nodeOf(documents: readonly Document[]) {
 async function files(documents: readonly Document[], names: readonly string[]): Promise<Json> {
   const built = await nodeOf(documents)
   const roles = await Promise.all(names.flatMap((name) => catalogue.roles[name]?.load() ?? []))
-  const run = { id: 'run', events: defaultEvents, host: null, options: {}, by: 'test' }
+  const run = { id: 'run', events: defaultEvents, options: {}, by: 'test' }
   return renderedFiles(compile(roles, defaultEvents, catalogue.node(built, run as never)))
 }
 
@@ -105,7 +105,7 @@ const cases = readdirSync(golden)
 t.ok(cases.length >= 18, 'the cases are there')
 
 for (const [name, one] of cases)
-  t.test(`${name}: recipes see the world that OpsWorks told them of`, async (t) => {
+  t.test(`${name}: recipes see the node that OpsWorks described`, async (t) => {
     const stack = await stackOf(t, stackFile(one))
     const self = one.node.opsworks.instance.hostname
     const roles = rolesOf(stack, self)
@@ -121,7 +121,7 @@ const told = async (host: string, options: DocumentOptions) => {
   return (await nodeOf(nodeDocuments(stack, host, options))).attributes as never
 }
 
-t.test('the node JSON of a host', async (t) => {
+t.test('builds the node JSON of a host', async (t) => {
   const online = new Set(['zeo1', 'plone1', 'web1'])
   const node = await told('plone2', { online, activity: 'deploy', deployment: { plone_instances: { per_cpu: 4 } } })
   t.match(node, {
@@ -158,7 +158,7 @@ t.test('the node JSON of a host', async (t) => {
   })
 })
 
-t.test('what all hosts are given alike is one value', async (t) => {
+t.test('all hosts share equal values', async (t) => {
   const stack = await loadStack(fixture, { variables: { SHOP_TOKEN: 'sesame-open' } })
   const online = new Set(['zeo1'])
   const layersFor = (host: string, all: ReadonlySet<string>) => {
@@ -171,7 +171,7 @@ t.test('what all hosts are given alike is one value', async (t) => {
   t.match(later, { frontend: { instances: { web1: { status: 'online' } } } })
 })
 
-t.test('who has a say, lowest first, each by its place', async (t) => {
+t.test('orders the documents from lowest to highest, each with its place', async (t) => {
   const stack = await stackOf(t, {
     name: 'small',
     layers: {
@@ -205,7 +205,7 @@ t.test('who has a say, lowest first, each by its place', async (t) => {
   t.strictSame(JSON.parse(JSON.stringify(documents[0]?.value)), documents[0]?.value, 'it is plain JSON')
 })
 
-t.test('a mistake is told where the operator made it', async (t) => {
+t.test('finds the place of a value in the file of the operator', async (t) => {
   const stack = await loadStack(fixture, { variables: { SHOP_TOKEN: 'sesame-open' } })
   const [base] = nodeDocuments(stack, 'web1', { online: new Set() })
   const places: readonly (readonly [readonly (string | number)[], string])[] = [

@@ -50,7 +50,7 @@ const running: readonly HostServices[] = [
   { host: 'db1', services: [service('zeo', [8001])] },
 ]
 
-t.test('addresses lead to hosts by any of their names', async (t) => {
+t.test('an address leads to a host by any of its names', async (t) => {
   const arrows = arrowsOf(await stackOf(t, hosts), running)
   t.strictSame(
     arrows.map(
@@ -68,7 +68,7 @@ t.test('addresses lead to hosts by any of their names', async (t) => {
   )
 })
 
-t.test('IPv6 addresses, with brackets and without, and other machines', async (t) => {
+t.test('reads IPv6 addresses, with and without brackets, and addresses outside the stack', async (t) => {
   const stack = await stackOf(t, {
     app: { address: 'fd00::1', layers: ['app'] },
     db: { address: 'fd00::5', layers: ['db'] },
@@ -84,7 +84,7 @@ t.test('IPv6 addresses, with brackets and without, and other machines', async (t
   )
 })
 
-t.test('what nobody answers, and ports that two want', async (t) => {
+t.test('reports addresses that no host answers, and ports that two services use', async (t) => {
   const stack = await stackOf(t, hosts)
   const lost = running.map((one) => (one.host === 'db1' ? { host: 'db1', services: [] } : one))
   const all = new Set(Object.keys(hosts))
@@ -98,7 +98,7 @@ t.test('what nobody answers, and ports that two want', async (t) => {
   t.match(clash, { message: 'port 2 is wanted by one (one-role) and two (two-role)', hosts: ['a'] })
 })
 
-t.test('ports in few words', async (t) => {
+t.test('shortens lists of ports', async (t) => {
   t.strictSame([[], [80], [443, 80], [8081, 8082, 8083, 9000]].map(portsText), [
     '',
     ':80',
@@ -107,7 +107,7 @@ t.test('ports in few words', async (t) => {
   ])
 })
 
-t.test('columns from the visitors inwards, boxes that do not overlap', async (t) => {
+t.test('draws columns from the visitors inwards, and boxes do not overlap', async (t) => {
   const picture = pictureOf(await stackOf(t, hosts), running)
   const x = (title: string) => picture.layers.find((layer) => layer.title === title)?.x ?? Number.NaN
   t.ok((picture.visitors?.x ?? Number.NaN) < x('Web & <more>'))
@@ -131,7 +131,7 @@ t.test('columns from the visitors inwards, boxes that do not overlap', async (t)
     t.ok(x >= 0 && y >= 0 && x + width <= picture.width && y + height <= picture.height)
 })
 
-t.test('many hosts that run the same are drawn as one', async (t) => {
+t.test('draws many hosts with the same services as one', async (t) => {
   const many = Object.fromEntries(
     Array.from({ length: 9 }, (_, n) => [
       `app${n + 1}`,
@@ -155,7 +155,7 @@ t.test('many hosts that run the same are drawn as one', async (t) => {
   )
 })
 
-t.test('an SVG of plain elements, whatever the names are', async (t) => {
+t.test('draws an SVG of plain elements, whatever the names are', async (t) => {
   const svg = graphOf(await stackOf(t, hosts), running)
   t.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 [\d.]+ [\d.]+"/)
   t.match(svg, '<title>pic: who talks to whom</title>')
@@ -173,7 +173,7 @@ t.test('an SVG of plain elements, whatever the names are', async (t) => {
   t.notMatch(svg, /NaN|undefined|Infinity|<script|href/)
 })
 
-t.test('names in other scripts have room, and what XML does not know is not in it', async (t) => {
+t.test('leaves space for wide characters, and removes what XML cannot contain', async (t) => {
   const stack = await stackOf(t, hosts)
   const layers = stack.layers.map((layer, index) => (index === 0 ? { ...layer, title: '前端服务器集群' } : layer))
   const title = '\u001b[31mbell\u0007 \ud800 😀'
@@ -184,7 +184,7 @@ t.test('names in other scripts have room, and what XML does not know is not in i
   t.ok((box?.width ?? 0) >= 7 * 12, `${box?.width}`)
 })
 
-t.test('a hundred hosts that differ in name only are one box, and quickly drawn', async (t) => {
+t.test('draws a hundred hosts that differ only in name as one box, and quickly', async (t) => {
   const many = Object.fromEntries(
     Array.from({ length: 100 }, (_, n) => [`app${n + 1}`, { address: `10.0.2.${n + 1}`, layers: ['app'] }]),
   )

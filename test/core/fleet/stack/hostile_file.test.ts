@@ -23,7 +23,7 @@ async function refusal(file: string): Promise<ConvergeError | null> {
 
 const kinds = hostileKinds.filter(({ name }) => !/of root$/.test(name))
 
-t.test('pipes, devices and endless files are refused', async (t) => {
+t.test('refuses pipes, devices and endless files', async (t) => {
   for (const { name, put } of kinds) {
     const directory = scratch(t)
     const bad = join(directory, 'bad')
@@ -35,13 +35,13 @@ t.test('pipes, devices and endless files are refused', async (t) => {
       { apps: { site: { ssl: { certificate: 'bad', key: 'bad' } } } },
     ]) {
       writeFileSync(file, JSON.stringify({ ...base, ...more }))
-      t.match((await refusal(file))?.message, /cannot be read|no valid stack/, `${name}: ${Object.keys(more)}`)
+      t.match((await refusal(file))?.message, /cannot be read|not a valid stack/, `${name}: ${Object.keys(more)}`)
     }
     t.match((await refusal(bad))?.message, /cannot be read/, `${name} as the stack file`)
   }
 })
 
-t.test('documents that grow, nest or pollute', async (t) => {
+t.test('refuses documents that expand, nest deeply or pollute prototypes', async (t) => {
   const directory = scratch(t)
   const aliases = Array.from(
     { length: 30 },
@@ -62,7 +62,7 @@ t.test('documents that grow, nest or pollute', async (t) => {
   t.equal(({} as Record<string, unknown>).polluted, undefined)
 })
 
-t.test('names that lead elsewhere', async (t) => {
+t.test('refuses names that are paths or options', async (t) => {
   const file = join(scratch(t), 'stack.json')
   for (const name of [
     '../x',
@@ -87,7 +87,20 @@ t.test('names that lead elsewhere', async (t) => {
     }
 })
 
-t.test('accounts and jump hosts that ssh would read as options', async (t) => {
+t.test('refuses a file of attributes whose whole content is a text from elsewhere', async (t) => {
+  const directory = scratch(t)
+  const file = join(directory, 'stack.json')
+  writeFileSync(join(directory, 'text'), 'a: 1\n')
+  writeFileSync(join(directory, 'common.yaml'), '\n{ $file: text }\n')
+  writeFileSync(file, JSON.stringify({ ...base, custom_json: 'common.yaml' }))
+  t.match(await refusal(file), {
+    message: 'common.yaml: expected attributes or a JSON Patch, got the text of a file or a variable',
+    source: { file: 'common.yaml', line: 2, column: 1 },
+    hint: 'name the file itself in the stack file, not a file that refers to it',
+  })
+})
+
+t.test('refuses accounts and jump hosts that ssh would read as options', async (t) => {
   const file = join(scratch(t), 'stack.json')
   const load = async (ssh: object) => {
     writeFileSync(file, JSON.stringify({ ...base, ssh }))
@@ -101,14 +114,14 @@ t.test('accounts and jump hosts that ssh would read as options', async (t) => {
     t.equal(await load(good), null, JSON.stringify(good))
 })
 
-t.test('more hosts than a stack can have', { timeout: 20_000 }, async (t) => {
+t.test('refuses more hosts than a stack can have', { timeout: 20_000 }, async (t) => {
   const file = join(scratch(t), 'stack.json')
   const hosts = Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`h${at}`, base.hosts.one]))
   writeFileSync(file, JSON.stringify({ ...base, hosts }))
   t.equal((await refusal(file))?.message, 'hosts: 100,000 entries, more than the limit of 10,000')
 })
 
-t.test('a directory in place of the file', async (t) => {
+t.test('refuses a directory in place of the file', async (t) => {
   const directory = scratch(t)
   t.match(await refusal(directory), {
     message: `the stack file ${directory} cannot be read: it is a directory, not a regular file`,
@@ -116,7 +129,7 @@ t.test('a directory in place of the file', async (t) => {
   })
 })
 
-t.test('any bytes', async (t) => {
+t.test('any bytes load or give one error', async (t) => {
   const directory = scratch(t)
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 200 }).map((one) => Buffer.from(one)),

@@ -43,7 +43,7 @@ const small = {
   hosts: { one: { address: '10.0.0.1', layers: ['app'] } },
 }
 
-t.test('a whole stack', async (t) => {
+t.test('loads a whole stack', async (t) => {
   const stack = await loadStack(fixture, { variables })
   t.match(stack, { file: fixture, name: 'shop', environment: null, environments: ['staging', 'next'], warnings: [] })
   t.strictSame(
@@ -103,11 +103,12 @@ t.test('a whole stack', async (t) => {
     command: undefined,
     environment: { CONVERGE_HEALTH_URL: 'https://shop.example.com/', CONVERGE_HEALTH_HOST: 'shop.example.com' },
     deadlineSeconds: 30,
+    successes: 24,
   })
   t.ok(stack.secrets.includes('sesame-open'))
 })
 
-t.test('environments are laid over it', async (t) => {
+t.test('merges an environment over the stack', async (t) => {
   const staging = await loadStack(fixture, { variables, environment: 'staging' })
   t.match(staging, { name: 'shop-staging', environment: 'staging', health: null })
   t.strictSame(
@@ -127,7 +128,7 @@ t.test('environments are laid over it', async (t) => {
   ])
 })
 
-t.test('JSON with comments, custom JSON in files, keys in files', async (t) => {
+t.test('reads JSON with comments, custom JSON in files, and keys in files', async (t) => {
   const path = written(t, {
     'stack.jsonc': `{
       // its name
@@ -164,7 +165,7 @@ t.test('JSON with comments, custom JSON in files, keys in files', async (t) => {
   t.ok(stack.secrets.includes('open-sesame'))
 })
 
-t.test('everything wrong is told at once, with its place and what to do', async (t) => {
+t.test('reports all mistakes at once, each with its place and a hint', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: small
 layers:
@@ -186,21 +187,21 @@ recipes: [norecipes]
     `11:9 apps.site has no repository [name the repository of its source: scm: { repository: … }]`,
     `12:47 apps.shop.ssl needs a certificate and its key`,
     `12:59 apps.shop.ssl.key: nokey cannot be read: no such file or directory [it is looked for at ${join(path, '../nokey')}]`,
-    `12:77 apps.shop.layers[0]: there is no layer spar [did you mean spare?]`,
+    `12:77 apps.shop.layers[0]: unknown layer spar [did you mean spare?]`,
     `13:11 recipes[0]: there is no norecipes [it is looked for at ${join(path, '../norecipes')}]`,
-    `3:18 layers.app.roles[0]: there is no role zeo-clint [did you mean zeo-client?]`,
-    `6:38 hosts.one.layers[0]: there is no layer ap [did you mean app?]`,
+    `3:18 layers.app.roles[0]: unknown role zeo-clint [did you mean zeo-client?]`,
+    `6:38 hosts.one.layers[0]: unknown layer ap [did you mean app?]`,
     `7:19 hosts.two and hosts.one have one address, 10.0.0.1 port 22 [give each its own address; if they are one host, write one entry with the layers of both]`,
     `7:54 hosts.two.identity: nokey cannot be read: no such file or directory [it is looked for at ${join(path, '../nokey')}]`,
-    `8:21 hosts.three.address: "admin@10.0.0.300" is no address of a host [the account goes into user: admin]`,
+    `8:21 hosts.three.address: "admin@10.0.0.300" is not a host address [the account goes into user: admin]`,
     `8:47 hosts.three is in no layer [name the layers that it belongs to: layers: [app, spare]]`,
-    `9:20 hosts.four.address: "10.0.0.4:2222" is no address of a host [the port goes into port: 2222]`,
+    `9:20 hosts.four.address: "10.0.0.4:2222" is not a host address [the port goes into port: 2222]`,
     `9:62 hosts.four.private_ip: inner is no IP address [a name goes into private_dns_name]`,
     `9:69 hosts.four.usr: there is no such key [did you mean hosts.four.user?]`,
   ])
 })
 
-t.test('Node programs to bring: beside the file, of an environment, and those that cannot be one', async (t) => {
+t.test('resolves Node programs beside the file and of an environment, and refuses invalid ones', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: small
 layers: { app: {} }
@@ -234,7 +235,7 @@ environments:
     '4:34 runtime.x64: ~/node is a program for arm64, not for x64 [the program bin/node of a download for linux-x64]',
   ])
   program('node', Buffer.from('#!/bin/sh\n'))
-  t.match(await problems(path), [/runtime\.x64: ~\/node is no program for Linux \(ELF\)/])
+  t.match(await problems(path), [/runtime\.x64: ~\/node is not a program for Linux \(ELF\)/])
   program('node', elf({ machine: 62 }), 0o644)
   rmSync(join(place, 'bin/node'))
   t.strictSame((await problems(path)).sort(), [
@@ -246,12 +247,33 @@ environments:
   })
   t.match((await problems(odd)).sort(), [
     /runtime\.amd64: there is no such key/,
-    /runtime\.arm64: \. is no file/,
+    /runtime\.arm64: \. is not a file/,
     /runtime\.x64: 22 cannot be read/,
   ])
 })
 
-t.test('the name of a stack is one of a directory too', async (t) => {
+t.test('lists the keys where an unknown key is near none of them', async (t) => {
+  const path = written(t, {
+    'stack.json': JSON.stringify({
+      ...small,
+      $schema: 'x',
+      firewall: {},
+      'x-anchors': {},
+      health: { url: 'http://10.0.0.1/', colour: 'red' },
+      ssh: { forwarding: true },
+      apps: { site: { scm: { repository: '/srv/x' }, ssl: { curves: 'y' } } },
+    }),
+  })
+  t.match((await problems(path)).sort(), [
+    /firewall: there is no such key \[the keys are: name, region, layers, hosts, apps, .*environments\]$/,
+    /health\.colour: there is no such key \[the keys are: .*\burl\b.*\]$/,
+    /ssh\.forwarding: there is no such key \[the keys are: .*\buser\b.*\]$/,
+    /apps\.site\.ssl needs a certificate/,
+    /apps\.site\.ssl\.curves: there is no such key \[the keys are: certificate, key, chain\]$/,
+  ])
+})
+
+t.test('refuses the name of a stack that cannot name a directory', async (t) => {
   for (const name of ['a/b', '..', '', 'x'.repeat(101)]) {
     const path = written(t, { 'stack.json': JSON.stringify({ ...small, name }) })
     t.match(await problems(path), [/^1:9 name: expected text without slashes, 100 letters at most, got/], name)
@@ -260,7 +282,7 @@ t.test('the name of a stack is one of a directory too', async (t) => {
   t.equal((await loadStack(path)).name, 'Our shop (new)')
 })
 
-t.test('roles are looked for among those there are', async (t) => {
+t.test('looks roles up in the recipes of the stack', async (t) => {
   const path = written(t, { 'stack.json': JSON.stringify({ ...small, recipes: ['.'] }) })
   let asked: readonly string[] = []
   const roles = async (recipes: readonly string[]) => {
@@ -268,12 +290,12 @@ t.test('roles are looked for among those there are', async (t) => {
     return ['zeo-clients', 'web']
   }
   t.match(await problems(path, { roles }), [
-    /layers\.app\.roles\[0\]: there is no role zeo-client \[did you mean zeo-clients/,
+    /layers\.app\.roles\[0\]: unknown role zeo-client \[did you mean zeo-clients/,
   ])
   t.strictSame(asked, [join(path, '..')])
 })
 
-t.test('unknown keys and wrong kinds', async (t) => {
+t.test('refuses unknown keys and wrong types', async (t) => {
   const path = written(t, {
     'stack.json': `{"name": 7, "layer": {}, "layers": {"app": {"role": ["x"]}, "1": {}},
 "hosts": {"one": {"adress": "a", "layers": "app", "port": 99999, "status": "up"}},
@@ -301,7 +323,7 @@ t.test('unknown keys and wrong kinds', async (t) => {
   t.equal(found.length, 11, found.join('\n'))
 })
 
-t.test('what stands elsewhere and is missing is told by its name, without a value', async (t) => {
+t.test('names a missing file or variable, without a value', async (t) => {
   const path = written(t, {
     'stack.json': JSON.stringify({
       ...small,
@@ -325,12 +347,15 @@ t.test('what stands elsewhere and is missing is told by its name, without a valu
     /scm\.password: the environment variable NO_SUCH_VARIABLE is not set \[export NO_SUCH_VARIABLE=/,
   )
   t.match(found.join('\n'), /environment\.A: nofile cannot be read: no such file or directory/)
-  t.match(found.join('\n'), /environment\.B: only \{"\$file": "PATH"\} or/)
+  t.match(
+    found.join('\n'),
+    /environment\.B: invalid reference to a value outside the stack file \[write one of \{"\$file"/,
+  )
   t.match(found.join('\n'), /environment\.C: the environment variable EMPTY is empty/)
   t.notMatch(found.join('\n'), /sesame/)
 })
 
-t.test('a secret in the wrong place is not shown either', async (t) => {
+t.test('an error about a secret in a wrong place does not print it', async (t) => {
   const path = written(t, {
     'stack.json': JSON.stringify({
       ...small,
@@ -343,22 +368,22 @@ t.test('a secret in the wrong place is not shown either', async (t) => {
   })
   const wrong = await problems(path, { variables: { SECRET: 'abracadabra '.repeat(9) } })
   t.match(wrong, [
-    /hosts\.one\.address: "\*{8}" is no address of a host/,
+    /hosts\.one\.address: "\*{8}" is not a host address/,
     /hosts\.one\.port: expected a number, got a text that is not shown$/,
     /hosts\.one\.private_ip: \*{8} is no IP address/,
-    /hosts\.two\.layers\[0\]: there is no layer \*{8} \[there are: app\]$/,
+    /hosts\.two\.layers\[0\]: unknown layer \*{8} \[there are: app\]$/,
   ])
   t.equal(wrong.length, 4)
   const right = JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')) }).replace('"port":{"$env":"SECRET"},', '')
   writeFileSync(path, right)
   const found = (await problems(path, { variables: { SECRET: 'abra cadabra' } })).join('\n')
-  t.match(found, /hosts\.one\.address: .* is no address/)
-  t.match(found, /hosts\.two\.layers\[0\]: there is no layer/)
+  t.match(found, /hosts\.one\.address: .* is not a host address/)
+  t.match(found, /hosts\.two\.layers\[0\]: unknown layer/)
   t.match(found, /hosts\.one\.private_ip: .* is no IP address/)
   t.notMatch(found, /abra|sesame/)
 })
 
-t.test('what everything goes by is no secret, wherever it comes from', async (t) => {
+t.test('values that identify the stack are not secret, whatever their source', async (t) => {
   const path = written(t, {
     'stack.json': JSON.stringify({
       name: { $env: 'NAME' },
@@ -388,7 +413,7 @@ t.test('what everything goes by is no secret, wherever it comes from', async (t)
   t.strictSame([...secrets].sort(), ['good morning', 'https://git.test/shop.git', 'open-sesame'])
 })
 
-t.test('files that are no stacks', async (t) => {
+t.test('refuses files that are not stacks', async (t) => {
   const list = written(t, { 'stack.json': '[]' })
   t.strictSame(await problems(list), [' a stack is an object [write { "name": …, "layers": …, "hosts": … }]'])
   t.match(await problems(written(t, { 'stack.yaml': '- name: small\n' })), [/^ a stack is an object \[/])
@@ -422,7 +447,7 @@ t.test('files that are no stacks', async (t) => {
   ])
 })
 
-t.test('numbers where a text is meant', async (t) => {
+t.test('reads numbers as text, and refuses those that are not valid values', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: 2024
 layers: { app: {} }
@@ -455,12 +480,12 @@ custom_json: { plone_instances: { per_cpu: 2.0 } }
 `,
   })
   t.strictSame((await problems(other)).sort(), [
-    '4:19 hosts.one.address: "12" is no address of a host [an IPv4 or IPv6 address, or a DNS name]',
+    '4:19 hosts.one.address: "12" is not a host address [an IPv4 or IPv6 address, or a DNS name]',
     `4:48 hosts.one.identity: 7 cannot be read: no such file or directory [it is looked for at ${join(other, '../7')}]`,
   ])
 })
 
-t.test('a number where a text is meant is the text of the file', async (t) => {
+t.test('a number in place of text keeps the text of the file', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: small
 layers: { app: { attributes: more.yaml } }
@@ -479,7 +504,7 @@ environments:
     'more.yaml': 'deploy: { shop: { environment: { H: 1.30, I: 0x1F } } }\n',
   })
   const schemas = await catalogue.schemas()
-  const stack = await loadStack(path, { environment: 'production', schemas })
+  const stack = await loadStack(path, { environment: 'production', schemas: () => schemas })
   const [site, shop] = stack.apps
   t.match(stack.hosts, [{ zone: '0123456', port: 22 }])
   t.match(site?.deploy, {
@@ -496,7 +521,7 @@ environments:
   t.match(stack.layers, [{ documents: [{ value: { deploy: { shop: { environment: { H: '1.30', I: '0x1F' } } } } }] }])
 })
 
-t.test('words of YAML, anchors and merge keys, line ends of other systems', async (t) => {
+t.test('reads YAML words, anchors, merge keys and foreign line ends', async (t) => {
   const path = written(t, {
     'stack.yaml': [
       '\ufeffname: small',
@@ -524,7 +549,7 @@ t.test('words of YAML, anchors and merge keys, line ends of other systems', asyn
   ])
 })
 
-t.test('what is of the wrong kind, or missing, keeps nobody from hearing of the rest', async (t) => {
+t.test('a wrong type or a missing value does not hide other mistakes', async (t) => {
   const path = written(t, {
     'stack.yaml': `layers:
   app: { roles: [none], packages: zip }
@@ -549,20 +574,20 @@ custom_json: nofile.json
     '10:29 ssh.identity: nokey cannot be read: no such file or directory',
     '11:10 recipes: expected a list, got "norecipes"',
     '12:14 custom_json: nofile.json cannot be read: no such file or directory',
-    '2:18 layers.app.roles[0]: there is no role none',
+    '2:18 layers.app.roles[0]: unknown role none',
     '2:35 layers.app.packages: expected a list, got "zip"',
-    '3:18 layers.web.roles[0]: there is no role none',
-    '5:43 hosts.one.layers[1]: there is no layer ap',
+    '3:18 layers.web.roles[0]: unknown role none',
+    '5:43 hosts.one.layers[1]: unknown layer ap',
     '5:54 hosts.one.port: expected a number, got "many"',
-    '6:43 hosts.two.layers[1]: there is no layer ap',
+    '6:43 hosts.two.layers[1]: unknown layer ap',
     '7:21 hosts.three.address: the environment variable NONE is not set',
-    '7:46 hosts.three.layers[0]: there is no layer ap',
-    '9:20 apps.site.layers[0]: there is no layer spare',
+    '7:46 hosts.three.layers[0]: unknown layer ap',
+    '9:20 apps.site.layers[0]: unknown layer spare',
     '9:33 apps.site has no repository',
   ])
 })
 
-t.test('keys that stand twice, and a name that no key can have', async (t) => {
+t.test('reports duplicate keys, and a name that no key can have', async (t) => {
   const path = written(t, {
     'stack.json': `{"name": "small", "layers": {"app": {}}, "hosts": {
 "one": {"address": "10.0.0.1", "layers": ["app"]},
@@ -594,7 +619,7 @@ t.test('keys that stand twice, and a name that no key can have', async (t) => {
   }
 })
 
-t.test('environments are looked at as well, and take settings away', async (t) => {
+t.test('checks environments too, and null removes a setting', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: small
 layers: { app: {} }
@@ -616,7 +641,7 @@ environments:
   t.match(await problems(other), [/^1:\d+ environments: expected an object, got a list/])
 })
 
-t.test('addresses and names by which hosts are reached', async (t) => {
+t.test('compares addresses and host names in any spelling', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: small
 layers: { app: {} }
@@ -634,14 +659,14 @@ hosts:
   })
   t.strictSame((await problems(path)).map((one) => one.replace(/\[give each.*/, '')).sort(), [
     '10:44 hosts.h.ip: h is no IP address [a name goes into public_dns_name]',
-    '10:65 hosts.h.private_dns_name: "h i" is no name of a host [an IPv4 or IPv6 address, or a DNS name]',
-    '11:17 hosts.i.address: "ann@corp@gate.test" is no address of a host [the account goes into user: ann@corp]',
-    '11:70 hosts.i.private_dns_name: "a; b" is no name of a host [an IPv4 or IPv6 address, or a DNS name]',
+    '10:65 hosts.h.private_dns_name: "h i" is not a host name [an IPv4 or IPv6 address, or a DNS name]',
+    '11:17 hosts.i.address: "ann@corp@gate.test" is not a host address [the account goes into user: ann@corp]',
+    '11:70 hosts.i.private_dns_name: "a; b" is not a host name [an IPv4 or IPv6 address, or a DNS name]',
     `12:56 hosts.j.prefix: expected an absolute path below /, without '.' or '..' parts, got "/srv/../etc" [Directory all paths are placed below, for a host that is converged as an ordinary user]`,
     '5:17 hosts.b and hosts.a have one address, fd00::1 port 22 ',
     '7:17 hosts.e and hosts["c.d"] have one address, web.example.com port 22 ',
-    '8:17 hosts.f.address: "[fd00::2]:2222" is no address of a host [without the brackets: fd00::2; the port goes into port: 2222]',
-    '9:17 hosts.g.address: "müller.example" is no address of a host [write it as xn--mller-kva.example]',
+    '8:17 hosts.f.address: "[fd00::2]:2222" is not a host address [without the brackets: fd00::2; the port goes into port: 2222]',
+    '9:17 hosts.g.address: "müller.example" is not a host address [write it as xn--mller-kva.example]',
   ])
   const hosts = {
     one: { address: '10.0.0.1', layers: ['app'], prefix: '/home/ann//site/' },
@@ -659,7 +684,7 @@ hosts:
   t.match(stack.hosts, [{ prefix: '/home/ann/site' }, { backends: 24 }])
 })
 
-t.test('what tells the health of a site is known to be askable', async (t) => {
+t.test('refuses health settings that cannot be requested', async (t) => {
   const path = written(t, {
     'stack.json': JSON.stringify({
       ...small,
@@ -667,13 +692,13 @@ t.test('what tells the health of a site is known to be askable', async (t) => {
     }),
   })
   t.match(await problems(path), [
-    / health\.url\[1\]: this is no address of a page/,
-    / health\.url\[2\]: this is no address of a page/,
+    / health\.url\[1\]: this is not the URL of a page/,
+    / health\.url\[2\]: this is not the URL of a page/,
     / health\.status: no status is from 400 up to 200/,
   ])
 })
 
-t.test('the health gate asks by the name of the site', async (t) => {
+t.test('the health check requests the domain of the site', async (t) => {
   const apps = {
     zeoserver: { scm: { repository: '/srv/x' } },
     site: { scm: { repository: '/srv/x' }, domains: ['*.shop.test', 'shop.test', 'www.shop.test'] },
@@ -718,7 +743,7 @@ t.test('the health gate asks by the name of the site', async (t) => {
   ])
 })
 
-t.test('keys: the public one will do, binary ones will not', async (t) => {
+t.test('refuses a binary key, and accepts the path of a public one', async (t) => {
   const path = written(t, {
     'stack.json': JSON.stringify({
       ...small,
@@ -729,17 +754,17 @@ t.test('keys: the public one will do, binary ones will not', async (t) => {
   })
   writeFileSync(join(path, '../der'), Buffer.from([0x30, 0x82, 0xff, 0xfe]))
   t.match(await problems(path), [
-    /apps\.site\.ssl\.certificate: der is no text/,
-    /apps\.site\.ssl\.key: der is no text \[convert a key or certificate in binary form/,
+    /apps\.site\.ssl\.certificate: der is not text/,
+    /apps\.site\.ssl\.key: der is not text \[convert a key or certificate in binary form/,
   ])
 })
 
-t.test('a layer without a host is a warning', async (t) => {
+t.test('warns about a layer without hosts', async (t) => {
   const path = written(t, { 'stack.json': JSON.stringify({ ...small, layers: { ...small.layers, spare: {} } }) })
   t.match((await loadStack(path)).warnings, [{ code: 'EMPTY_LAYER', message: 'no host is in the layer spare' }])
 })
 
-t.test('malformed jump hosts', async (t) => {
+t.test('refuses malformed jump hosts', async (t) => {
   for (const [jump, wrong] of [
     ['gate:0', 'gate:0'],
     ['ann@gate:99999', 'ann@gate:99999'],
@@ -764,7 +789,7 @@ t.test('malformed jump hosts', async (t) => {
     t.strictSame(await problems(written(t, { 'stack.json': JSON.stringify({ ...small, ssh: { jump } }) })), [], jump)
 })
 
-t.test('files that the health command names', async (t) => {
+t.test('resolves files that the health command names', async (t) => {
   const path = written(t, { 'stack.json': '', 'plain.sh': 'true\n', 'run.sh': '#!/bin/sh\n' })
   chmodSync(path.replace('stack.json', 'run.sh'), 0o755)
   const found = async (command: string) => {

@@ -97,7 +97,7 @@ t.test('fastcgi: a worker answers without running a script', async (t) => {
   t.match(await serves('ends', (socket) => void socket.end()), /ends is not a FastCGI server/)
   t.match(await problem({ kind: 'fastcgi', socket: `${at}/none` }), /ENOENT/)
   const forbidden = new VirtualHost()
-  forbidden.ask = () => Promise.reject(new ConvergeError('no', { code: 'EACCES' }))
+  forbidden.querySocket = () => Promise.reject(new ConvergeError('no', { code: 'EACCES' }))
   const asked = { kind: 'fastcgi', socket: '/run/php/app.sock' } as const
   t.equal(await readinessProblem(forbidden, asked, seconds(1)), null, 'an account that may not ask')
 })
@@ -190,16 +190,46 @@ t.test('a program without a port that ends after 1.6 s', async (t) => {
 })
 
 t.test('a fatal line of its log ends the wait', async (t) => {
-  const { findFatalLine, LogPosition } = await import('../../../../resources/services/readiness/fatal_log_lines.ts')
+  const { findFatalLine } = await import('../../../../resources/services/readiness/fatal_log_lines.ts')
+  const { LogPosition } = await import('../../../../resources/services/managers/log_position.ts')
   const at = `${scratch(t)}/log`
   const { appendFileSync } = await import('node:fs')
   appendFileSync(at, 'Failed startup of context old\n')
   const mark = new LogPosition(host(), at)
   const fatal = [{ text: 'Failed startup of context', hints: { LoginService: 'give it a realm' } }]
-  t.equal(findFatalLine(mark.since(), fatal), null)
+  t.equal(findFatalLine(mark.lines(), fatal), null)
   appendFileSync(
     at,
     'WARN Failed startup of context x\njava.lang.IllegalStateException: No LoginService for y\n\tat z\n',
   )
-  t.match(findFatalLine(mark.since(), fatal), { text: /No LoginService/, hint: 'give it a realm' })
+  t.match(findFatalLine(mark.lines(), fatal), { text: /No LoginService/, hint: 'give it a realm' })
+})
+
+t.test('a position in a log outlives a rotation', async (t) => {
+  const { LogPosition } = await import('../../../../resources/services/managers/log_position.ts')
+  const { appendFileSync, copyFileSync, renameSync, truncateSync, writeFileSync } = await import('node:fs')
+  const at = `${scratch(t)}/log`
+  const since = (...steps: readonly (() => void)[]) => {
+    writeFileSync(at, 'line 1\n'.repeat(100))
+    const position = new LogPosition(host(), at)
+    for (const step of steps) step()
+    return position.lines()
+  }
+  const write = (text: string) => () => appendFileSync(at, text)
+  const rename = () => renameSync(at, `${at}.1`)
+  const copyAndTruncate = () => {
+    copyFileSync(at, `${at}.1`)
+    truncateSync(at)
+  }
+  t.strictSame(since(), [])
+  t.strictSame(since(write('é\nb\n')), ['é', 'b'])
+  for (const rotate of [rename, copyAndTruncate]) {
+    t.strictSame(since(write('a\n'), rotate, write('b\n')), ['a', 'b'])
+    t.strictSame(since(rotate, write('other\n'.repeat(200))).length, 200, 'a new log that is longer than the old one')
+    t.strictSame(since(write('a\n'), rotate), ['a'])
+  }
+  const missing = new LogPosition(host(), `${at}.missing`)
+  t.strictSame(missing.lines(), [])
+  writeFileSync(`${at}.missing`, 'new\n')
+  t.strictSame(missing.lines(), ['new'])
 })

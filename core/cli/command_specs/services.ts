@@ -1,0 +1,89 @@
+/** Defines the commands that control services, the maintenance page and balancers. */
+import {
+  eventCommand,
+  formatOptions,
+  inputGroup,
+  inputOptions,
+  maintenanceSwitch,
+  outputOptions,
+  pageTextOption,
+  quietOrVerbose,
+  runGroup,
+  runOptions,
+} from './shared_options.ts'
+import type { CommandSpec } from './types.ts'
+
+export const serviceCommands: readonly CommandSpec[] = [
+  {
+    name: 'maintenance',
+    group: 'Services',
+    description: 'Show visitors a maintenance page instead of the site, or the site again',
+    details:
+      'For work that cannot be done while the site is in use. The web server answers every request with status 503 and the page. Nothing is reloaded or stopped. Maintenance stays on until it is switched off.',
+    argument: maintenanceSwitch,
+    options: {
+      ...inputOptions,
+      ...pageTextOption,
+      page: { group: inputGroup, type: 'string', placeholder: 'FILE', description: 'HTML file of a complete page' },
+      ...runOptions,
+      ...outputOptions,
+    },
+    examples: [
+      ['converge maintenance on --role frontend --node-json stack.json', 'the site is closed'],
+      ["converge maintenance on --role frontend --node-json stack.json -m 'Back at nine.'", 'with your own text'],
+      ['converge maintenance off --role frontend --node-json stack.json', 'the site is open again'],
+    ],
+    kind: 'maintenance',
+    conflicts: [...quietOrVerbose, ['message', 'page']],
+  },
+  eventCommand('start', 'Start the services of the roles that are down', {
+    group: 'Services',
+    details: 'Also starts an app that converge stop has stopped, and removes the record of that stop.',
+    examples: [['converge start --role zeo-client --json site.json', 'running services stay untouched']],
+  }),
+  eventCommand('stop', 'Stop the services of the roles', {
+    group: 'Services',
+    details:
+      'The app stays stopped until converge start, restart, rollback or a deploy: configure, setup and a reboot do not start it. converge status prints who stopped it and when, with exit status 1. A second stop keeps the first record. converge shutdown records nothing: the app starts with the host.',
+    examples: [['converge stop --role zeo-client --json site.json', 'until converge start, or a deploy']],
+  }),
+  eventCommand('restart', 'Restart the services of the roles, one after the other', {
+    group: 'Services',
+    details:
+      'Each service must answer before the next one restarts. The command fails at the first service that does not start.',
+    examples: [['converge restart --role zeo-client --json site.json', 'without an interruption of the site']],
+  }),
+  {
+    name: 'balancer',
+    group: 'Services',
+    description: 'List the servers of the balancers, drain one, or set it ready',
+    details:
+      'A drained server gets no new visitors, and finishes its current requests. It stays drained until converge balancer ready, even if a deploy restarts it. A server that binds visitors by a cookie is put in maintenance instead, because they would still reach it. The balancers are those of the stack, and of converge.balancer.sockets. Exit status 1 when a balancer cannot be queried, or a session is left.',
+    argument: {
+      placeholder: 'list|drain|ready',
+      description: 'Action; default: list',
+      choices: ['list', 'drain', 'ready'],
+    },
+    secondArgument: {
+      placeholder: 'SERVER',
+      description: 'Server to drain or to set ready: its name, or backend/name',
+    },
+    options: {
+      ...inputOptions,
+      wait: {
+        group: runGroup,
+        type: 'number',
+        placeholder: 'SECONDS',
+        description: 'Wait up to this long until a drained server has no session left',
+        default: '60',
+      },
+      ...formatOptions,
+    },
+    examples: [
+      ['converge balancer list --node-json stack.json', 'all servers and their state'],
+      ['converge balancer drain plone1-2 --node-json stack.json', 'before you inspect that client'],
+      ['converge balancer ready plone1-2 --node-json stack.json', 'accept visitors again'],
+    ],
+    kind: 'balancer',
+  },
+]

@@ -1,0 +1,226 @@
+/** Runs `converge balancer`: lists the backend servers of a stack's balancers, drains one, or sets it ready again. */
+
+import picocolors from 'picocolors'
+import { LocalHost } from '../../host/local.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import type { Secrets } from '../../model/secrets.ts'
+import { milliseconds } from '../../model/units.ts'
+import { oneLine } from '../../report/printable.ts'
+import type { BalancedServer, BalancerDesk, Catalogue } from '../catalogue.ts'
+import type { Arguments } from '../command_specs/list.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { warningText } from '../inputs/read_inputs.ts'
+import { loadInputs } from '../inputs/run_inputs.ts'
+import { print, printError, printJson, useColor } from '../print.ts'
+import { usage } from '../usage.ts'
+
+export const balancerActions = ['list', 'drain', 'ready'] as const
+type Action = (typeof balancerActions)[number]
+
+const defaultWait = 60
+const pause = milliseconds(200)
+
+/** One balancer, with its servers or with the reason why it could not be queried. */
+interface BalancerView {
+  readonly desk: BalancerDesk
+  readonly servers: readonly BalancedServer[]
+  readonly problem: ConvergeError | null
+}
+
+export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const action = actionOf(args)
+  const inputs = await loadInputs(args, catalogue, secrets, { needsRole: false })
+  for (const warning of inputs.mergedNode.warnings) printLine(`warning: ${secrets.mask(warningText(warning))}`)
+  const host = new LocalHost(inputs.stateDirectory)
+  const desks = await catalogue.balancers(inputs.buildRecipeNode([]), host)
+  if (desks.length === 0)
+    throw new ConvergeError('no balancer is known', {
+      code: 'NO_BALANCER',
+      hint: 'give the node JSON of a stack with a frontend (--node-json), or name its socket: {"converge": {"balancer": {"sockets": ["/run/haproxy/admin.sock"]}}}',
+      usage: true,
+    })
+  const views = await Promise.all(desks.map(viewOf))
+  const [first] = views
+  if (action !== 'list' && first?.problem && views.every(({ problem }) => problem !== null)) throw first.problem
+  for (const { problem } of views) if (problem) warn(problem)
+  const allAnswered = views.every(({ problem }) => problem === null)
+  if (action === 'list') {
+    if (args.jsonOutput)
+      printValue({ balancers: views.map(({ desk, servers, problem }) => ({ where: desk.label, servers, problem })) })
+    else {
+      const color = args.color ?? useColor(process.stdout)
+      print(listing(views, picocolors.createColors(color)), color)
+    }
+    return allAnswered ? 0 : 1
+  }
+  const name = serverNamed(args.secondArgument, views)
+  const places = views.filter(({ servers }) => servers.some((one) => one.name === name))
+  const isComplete = action === 'drain' ? await drain(name, places, args, host) : await ready(name, places, args)
+  return isComplete && allAnswered ? 0 : 1
+}
+
+function actionOf({ argument = 'list', secondArgument }: Arguments): Action {
+  const action = balancerActions.find((one) => one === argument)
+  if (action === undefined)
+    throw usage(
+      `unknown action "${argument}" of balancer`,
+      nearest(argument, balancerActions) ?? `there are: ${balancerActions.join(', ')}`,
+    )
+  if (action === 'list' && secondArgument !== undefined)
+    throw usage(`balancer list takes no server: ${secondArgument}`, 'leave the name out: the list holds every server')
+  if (action !== 'list' && secondArgument === undefined)
+    throw usage(`missing argument SERVER of balancer ${action}`, 'converge balancer list names them')
+  return action
+}
+
+async function viewOf(desk: BalancerDesk): Promise<BalancerView> {
+  try {
+    return { desk, servers: await desk.servers(), problem: null }
+  } catch (thrown) {
+    const problem = asConvergeError(thrown)
+    if (problem.code === 'INTERNAL') throw thrown
+    return { desk, servers: [], problem }
+  }
+}
+
+/** Resolves the given name, with or without its backend, to the full name of one server. */
+function serverNamed(requested = '', seen: readonly BalancerView[]): string {
+  const names = [...new Set(seen.flatMap(({ servers }) => servers.map(({ name }) => name)))]
+  if (names.includes(requested)) return requested
+  const matches = names.filter((name) => name.endsWith(`/${requested}`))
+  const [match] = matches
+  if (match !== undefined && matches.length === 1) return match
+  if (match !== undefined)
+    throw usage(`${requested} is the name of several: ${matches.join(', ')}`, 'give it with its backend')
+  const short = names.map((name) => name.slice(name.indexOf('/') + 1))
+  throw new ConvergeError(`no balancer has a server ${requested}`, {
+    code: 'UNKNOWN_SERVER',
+    hint: nearest(requested, requested.includes('/') ? names : short) ?? `there are: ${names.join(', ') || 'none'}`,
+    usage: true,
+  })
+}
+
+/** Sends a command to each balancer; warns of those that refuse it, and leaves them out of the result. */
+async function commandEach(
+  places: readonly BalancerView[],
+  command: (place: BalancerView) => Promise<unknown>,
+): Promise<BalancerView[]> {
+  const reached: BalancerView[] = []
+  const problems: ConvergeError[] = []
+  for (const place of places) {
+    try {
+      await command(place)
+      reached.push(place)
+    } catch (thrown) {
+      const problem = asConvergeError(thrown)
+      if (problem.code === 'INTERNAL') throw thrown
+      problems.push(problem)
+    }
+  }
+  const [problem] = problems
+  if (problem !== undefined && reached.length === 0) throw problem
+  problems.forEach(warn)
+  return reached
+}
+
+async function drain(name: string, all: readonly BalancerView[], args: Arguments, host: LocalHost): Promise<boolean> {
+  const places = await commandEach(all, async ({ desk, servers }) => {
+    const server = servers.find((one) => one.name === name)
+    if (server === undefined) return
+    await desk.drain(server)
+    if (!servers.some((one) => one.backend === server.backend && one.name !== name && one.takesVisitors))
+      printLine(`warning: ${desk.label} has no other server for ${server.backend}: its visitors get an error now`)
+  })
+  const end = performance.now() + (args.wait ?? defaultWait) * 1000
+  let now = await serversNow(name, places)
+  while (now.some(({ server }) => server.sessions + server.queue > 0) && performance.now() < end) {
+    await host.sleep(pause)
+    now = await serversNow(name, places)
+  }
+  const left = now.reduce((sum, { server }) => sum + server.sessions + server.queue, 0)
+  if (args.jsonOutput) printValue({ server: name, sessions: left, balancers: now })
+  else
+    for (const { where, server } of now)
+      print(
+        `${name} is drained at ${where}${server.sessions + server.queue > 0 ? `, and still has ${sessions(server)}` : ''}\n`,
+      )
+  if (left === 0 || args.wait === 0) return places.length === all.length
+  printLine(
+    `${name} is not idle after ${args.wait ?? defaultWait} s: it gets no new visitors; give it longer with --wait SECONDS`,
+  )
+  return false
+}
+
+async function ready(name: string, all: readonly BalancerView[], args: Arguments): Promise<boolean> {
+  const places = await commandEach(all, ({ desk }) => desk.ready(name))
+  const now = await serversNow(name, places)
+  if (args.jsonOutput) printValue({ server: name, balancers: now })
+  else
+    for (const { where, server } of now)
+      print(
+        `${name} is ready at ${where}${server.up ? '' : `, and gets visitors once its health check finds it up (${server.check})`}\n`,
+      )
+  return places.length === all.length
+}
+
+async function serversNow(name: string, places: readonly BalancerView[]) {
+  const now = await Promise.all(places.map(async ({ desk }) => ({ where: desk.label, servers: await desk.servers() })))
+  return now.flatMap(({ where, servers }) => {
+    const server = servers.find((one) => one.name === name)
+    return server ? [{ where, server }] : []
+  })
+}
+
+function listing(seen: readonly BalancerView[], paint: ReturnType<typeof picocolors.createColors>): string {
+  const lines: string[] = []
+  for (const { desk, servers, problem } of seen) {
+    lines.push(paint.bold(desk.label))
+    if (problem !== null) lines.push('  (cannot be asked)')
+    else if (servers.length === 0) lines.push('  no servers')
+    else lines.push(...table(servers, paint))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const columns = ['backend', 'server', 'address', 'state', 'sessions', 'queue'] as const
+
+function table(servers: readonly BalancedServer[], paint: ReturnType<typeof picocolors.createColors>): string[] {
+  const rows = servers.map((one) => {
+    const { backend, name, address } = one
+    const cells = [backend, name.slice(backend.length + 1), address, stateOf(one), `${one.sessions}`, `${one.queue}`]
+    return cells.map(oneLine)
+  })
+  const widths = columns.map((title, at) => Math.max(title.length, ...rows.map((row) => (row[at] ?? '').length)))
+  const line = (cells: readonly string[]) =>
+    `  ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd()
+  return [
+    paint.dim(line(columns)),
+    ...rows.map((row, at) => {
+      const one = servers[at]
+      return one?.takesVisitors ? line(row) : one?.admin === 'ready' ? paint.red(line(row)) : paint.yellow(line(row))
+    }),
+  ]
+}
+
+function stateOf({ admin, up, check }: BalancedServer): string {
+  const health = up ? 'up' : `down${check === '' ? '' : ` (${check})`}`
+  return admin === 'ready' ? health : up ? admin : `${admin}, ${health}`
+}
+
+function sessions({ sessions, queue }: BalancedServer): string {
+  const count = sessions + queue
+  return `${count} ${count === 1 ? 'session' : 'sessions'}`
+}
+
+function printValue(value: unknown): void {
+  printJson(value, 2)
+}
+
+function warn({ message, hint }: ConvergeError): void {
+  printLine(`warning: ${message}${hint === undefined ? '' : ` (${hint})`}`)
+}
+
+function printLine(line: string): void {
+  printError(`${line}\n`)
+}

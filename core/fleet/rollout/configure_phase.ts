@@ -1,0 +1,177 @@
+/** Runs configure: at once where nothing restarts, then in batches. Hosts get the deployments that they missed. */
+
+import type { CurrentRelease } from '../types.ts'
+import type { RolloutContext } from './context.ts'
+import type { PhaseTools } from './phase_tools.ts'
+import type { RolloutHost } from './request.ts'
+import { hostNames } from './request.ts'
+import type { HostPrediction } from './restart_batches.ts'
+
+/** Events that a host runs after it missed a deployment. */
+export const catchUpEvents = ['setup', 'deploy', 'configure']
+const phase = 'configure'
+
+export class ConfigurePhase {
+  /** Hosts that had missed an earlier deployment, and now have it. */
+  readonly caughtUp: string[] = []
+  /** Current releases of the hosts that change something, as far as they answered. */
+  private releases: ReadonlyMap<string, readonly CurrentRelease[]> = new Map()
+
+  constructor(
+    private readonly context: RolloutContext,
+    private readonly tools: PhaseTools,
+  ) {}
+
+  /** @param settled hosts whose run ended moments ago: they have nothing to restart */
+  async run(hosts: readonly RolloutHost[], settled: readonly RolloutHost[] = []): Promise<void> {
+    const { due, changing } = await this.predict(hosts.filter((host) => !settled.includes(host)))
+    const restarting = due.map(({ host }) => host)
+    this.tools.restarts.announce(phase, due)
+    this.tools.announcement.warnOfLastHosts(restarting)
+    const others = hosts.filter((host) => !restarting.includes(host))
+    // A host that changes something may build a release, and one that builds a release restarts its programs.
+    this.releases = await this.tools.inspection.currentReleases(changing)
+    await this.tools.announcement.announceCatchUp(
+      restarting.filter(({ name }) => this.context.ports.recorded.behind.has(name)),
+      this.releases,
+    )
+    if (this.isConfigure) {
+      const batches = Math.max(1, this.tools.restarts.batches(restarting).length)
+      this.tools.announcement.announceDuration(hosts, restarting.length > 0, [], batches)
+    }
+    const hasAnswered = await this.answersBefore(hosts, changing)
+    const before = this.countChanges(hosts)
+    let isChecked = false
+    await this.tools.inspection.recordChanges(changing, this.releases, async () => {
+      await this.tools.runner.runPhase(phase, others, (host) => this.configure(host, settled.includes(host)))
+      const onRemaining = (left: readonly RolloutHost[]) => this.skipRemaining(left)
+      const run = (host: RolloutHost) => this.configure(host)
+      isChecked = await this.tools.restarts.runInBatches(phase, restarting, run, { hasAnswered, onRemaining })
+    })
+    if (!isChecked)
+      await this.checkAtEnd(hosts, { answered: hasAnswered, hasChanged: this.countChanges(hosts) > before })
+  }
+
+  private get isConfigure(): boolean {
+    return this.context.request.action === 'configure'
+  }
+
+  /** Decides whether the site answered before. If nothing is to change, it is not asked. */
+  private async answersBefore(hosts: readonly RolloutHost[], changing: readonly RolloutHost[]): Promise<boolean> {
+    if (this.context.abort.isAborted) return false
+    if (this.tools.gate.hasPassed) return this.tools.gate.isInService(hosts)
+    if (changing.length === 0) return false
+    return this.tools.gate.passesBefore(hosts, this.isConfigure ? undefined : 'it is not repeated')
+  }
+
+  /**
+   * Checks the site when all hosts are done. A configure must not end well with a broken site, even if it changed
+   * nothing. After another action the site may be broken on purpose, unless it answered before.
+   */
+  private async checkAtEnd(
+    hosts: readonly RolloutHost[],
+    { answered, hasChanged }: { readonly answered: boolean; readonly hasChanged: boolean },
+  ): Promise<void> {
+    const hasRelease = [...this.releases.values()].flat().some(({ release }) => release !== null)
+    const isDue = this.isConfigure
+      ? this.tools.gate.isInService(hosts) || (hasChanged && hasRelease)
+      : answered && hasChanged
+    if (isDue && !this.context.abort.isAborted) await this.tools.gate.check()
+  }
+
+  /** Counts what the runs on these hosts have changed so far. */
+  private countChanges(hosts: readonly RolloutHost[]): number {
+    return hosts.reduce((sum, { name }) => sum + (this.context.progress.find(name)?.counts.changed ?? 0), 0)
+  }
+
+  /** Predicts what `run` would do, with the deployments that hosts missed. */
+  async plan(hosts: readonly RolloutHost[]): Promise<void> {
+    const late = hosts.filter(({ name }) => this.context.ports.recorded.behind.has(name))
+    this.releases = await this.tools.inspection.currentReleases(late)
+    await this.tools.announcement.announceCatchUp(late, this.releases)
+    await this.tools.runner.runPhase('plan', hosts, (host) => {
+      const missed = this.context.ports.recorded.behind.get(host.name)
+      if (missed === undefined)
+        return this.tools.runner.run(host, 'plan', { kind: 'events', events: [phase] }, { isDryRun: true })
+      return this.catchUp(host, missed, 'plan')
+    })
+  }
+
+  /**
+   * Reports the hosts that missed a deployment, for the plan of a deploy: it updates them, and configures the others.
+   * @param participants hosts that the plan is for
+   */
+  async announceMissed(participants: readonly RolloutHost[], bystanders: readonly RolloutHost[]): Promise<void> {
+    const { behind } = this.context.ports.recorded
+    for (const host of [...participants, ...bystanders]) {
+      const missed = behind.get(host.name)
+      if (missed === undefined) continue
+      this.context.progress.addWarning(
+        `the host missed ${this.describeMissed(host, missed)}; stack deploy updates it`,
+        host.name,
+      )
+    }
+    const late = participants.filter(({ name, apps }) => behind.has(name) && apps.length > 0)
+    const releases = await this.tools.inspection.currentReleases(late)
+    await this.tools.announcement.announceUpdates(late, releases, await this.tools.inspection.requestedCommits(late))
+  }
+
+  /** Runs configure on a host; a host that missed a deployment gets that first. */
+  private async configure(host: RolloutHost, isSettled = false): Promise<void> {
+    const missedDeployment = isSettled ? undefined : this.context.ports.recorded.behind.get(host.name)
+    if (missedDeployment === undefined) return this.tools.runner.run(host, phase, { kind: 'events', events: [phase] })
+    await this.catchUp(host, missedDeployment, phase)
+    if (this.context.progress.succeeded(host.name)) this.caughtUp.push(host.name)
+  }
+
+  private async catchUp(host: RolloutHost, deployment: string, phase: 'plan' | 'configure'): Promise<void> {
+    const isDryRun = phase === 'plan'
+    const missedText = this.describeMissed(host, deployment)
+    this.context.progress.addWarning(
+      isDryRun
+        ? `the host missed ${missedText}, which stack configure deploys`
+        : `the host missed ${missedText}, and gets it now`,
+      host.name,
+    )
+    const apps = this.context.ports.recorded.missedApps?.get(host.name) ?? host.apps
+    const missed = { apps, currentReleases: this.releases.get(host.name) ?? [] }
+    const command = { kind: 'events', events: catchUpEvents, migrate: false } as const
+    await this.tools.runner.run(host, phase, command, { isDryRun, missed })
+  }
+
+  /** Names the apps of a missed deployment, if they are recorded and not all of the host. */
+  private describeMissed({ name, apps }: RolloutHost, deployment: string): string {
+    const missed = this.context.ports.recorded.missedApps?.get(name) ?? []
+    const isPart = missed.length > 0 && !apps.every((app) => missed.includes(app))
+    return `deployment ${deployment}${isPart ? ` of ${missed.join(', ')}` : ''}`
+  }
+
+  private skipRemaining(hosts: readonly RolloutHost[]): void {
+    const reason = 'not restarted, because another host failed'
+    for (const { name } of hosts) this.context.progress.skipHost(name, phase, reason)
+    const names = hostNames(hosts)
+    this.context.progress.addWarning(
+      `${names.join(', ')} ${names.length === 1 ? 'was' : 'were'} ${reason}; repair it, then run converge stack configure`,
+    )
+  }
+
+  /** Finds the hosts that change or restart something; a host that missed a deployment counts, whatever that changes. */
+  private async predict(hosts: readonly RolloutHost[]): Promise<{
+    readonly due: readonly HostPrediction[]
+    readonly changing: readonly RolloutHost[]
+  }> {
+    const { behind } = this.context.ports.recorded
+    const predicted = await this.tools.restarts.predict(
+      hosts.filter(({ name }) => !behind.has(name)),
+      phase,
+    )
+    const predictionByHost = new Map(predicted.restarting.map((prediction) => [prediction.host, prediction]))
+    const due = hosts.flatMap((host) => {
+      const missed = behind.get(host.name)
+      if (missed !== undefined)
+        return [{ host, details: [`all of ${this.describeMissed(host, missed)}, which it missed`] }]
+      return predictionByHost.get(host) ?? []
+    })
+    return { due, changing: [...new Set([...due.map(({ host }) => host), ...predicted.changing])] }
+  }
+}

@@ -1,0 +1,24 @@
+/** Converts values that a host sent to the declared types, so that no host can crash the screen. */
+import type { FleetEvent } from '../types.ts'
+import { sound } from './failures.ts'
+
+export function asTyped(event: FleetEvent): FleetEvent {
+  switch (event.event) {
+    case 'host':
+      return { ...event, step: textOr(event.step), detail: textOr(event.detail) }
+    case 'warning':
+      return typeof event.message === 'string' ? event : { ...event, message: JSON.stringify(event.message) }
+    case 'done':
+      return { ...event, failure: sound(event.failure) }
+    case 'end': {
+      const hosts = event.report.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
+      return { ...event, report: { ...event.report, hosts } }
+    }
+    default:
+      return event
+  }
+}
+
+function textOr(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,148 @@
+/** Builds roles that run one service of a system package: setup installs it, configure writes its files and keeps it running. */
+import type { HostCheck, Inspection } from '../../core/compile/inspection.ts'
+import { type Recipe, type Role, role } from '../../core/compile/role.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { omitUndefined } from '../../core/model/omit_undefined.ts'
+import type { Handle } from '../../core/model/resource.ts'
+import { package_ as packages } from '../../resources/packages/package.ts'
+import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
+import { service } from '../../resources/services/service.ts'
+import { service_restart } from '../../resources/services/service_restart.ts'
+import { viewService } from '../app/service_view.ts'
+import {
+  endStop,
+  readStop,
+  recordStop,
+  removeStopRecord,
+  type StoppableApp,
+  unlessDeployLeavesStopped,
+  unlessStopped,
+} from '../app/stopped.ts'
+import { programCheck } from '../checks/programs.ts'
+import { rightsCheck } from '../checks/rights.ts'
+import type { SiteNode } from '../node.ts'
+
+export interface PackagedService {
+  /** Name of the unit or init script, and of the record of a stop. */
+  readonly name: string
+  /** Package that contains it. */
+  readonly packageName: string
+  /** Program of the package, for `doctor`. */
+  readonly program: string
+  readonly ready: ReadyProps
+  /** Log whose end is displayed after a failed start; default: the log of its manager. */
+  readonly log?: string
+  /** Declares its configuration, and returns the resources whose change restarts it. */
+  readonly files: (r: Recipe<SiteNode>) => readonly Handle[]
+}
+
+const provider = { kind: 'systemd' } as const
+
+/** @param serviceOf describes the service on a host; throws for attributes that do not fit together */
+export function packagedServiceRole(
+  name: string,
+  doc: string,
+  serviceOf: (node: SiteNode) => PackagedService,
+): Role<SiteNode> {
+  const onSystem = (node: SiteNode) => {
+    requireSystem(node, name)
+    return serviceOf(node)
+  }
+  const converged = (r: Recipe<SiteNode>, node: SiteNode) => applyConfiguration(r, node, onSystem(node))
+  const stopped = (r: Recipe<SiteNode>, node: SiteNode) => keepStopped(r, node, onSystem(node))
+  return role<SiteNode>(name, {
+    doc,
+    setup: (r, node) => void packages(r, { names: [onSystem(node).packageName] }),
+    configure: (r, node) =>
+      unlessStopped(r, onSystem(node).name, {
+        stopped: () => stopped(r, node),
+        otherwise: () => converged(r, node),
+      }),
+    deploy: (r, node) =>
+      unlessDeployLeavesStopped(r, node, onSystem(node).name, {
+        stopped: () => stopped(r, node),
+        otherwise: () => converged(r, node),
+      }),
+    start(r, node) {
+      const own = onSystem(node)
+      endStop(r, stoppable(own))
+      run(r, node, own)
+    },
+    stop(r, node) {
+      recordStop(r, node, stoppable(onSystem(node)))
+      stopped(r, node)
+    },
+    shutdown: (r, node) => void service(r, { name: onSystem(node).name, action: 'stopped' }),
+    restart(r, node) {
+      const own = onSystem(node)
+      endStop(r, stoppable(own), () => run(r, node, own))
+      service_restart(r, { provider, services: [restarted(own)], force: node.run.id })
+    },
+    undeploy(r, node) {
+      stopped(r, node)
+      removeStopRecord(r, onSystem(node).name)
+    },
+    inspect: (node, host) => inspect(serviceOf(node), name, host),
+    checks: (node, host) => checks(node, serviceOf(node), host),
+  })
+}
+
+function stoppable({ name }: PackagedService): StoppableApp {
+  return { name, supervisor: null }
+}
+
+/** @throws NEEDS_ROOT without root or below a prefix: the service of a package belongs to the whole system */
+function requireSystem({ facts, converge }: SiteNode, role: string): void {
+  if (facts.uid === 0 && converge.prefix === '/') return
+  throw new ConvergeError(`the role ${role} requires root and the whole system`, {
+    code: 'NEEDS_ROOT',
+    hint: converge.prefix === '/' ? 'run converge as root' : 'run converge as root, without --prefix',
+    usage: true,
+  })
+}
+
+function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode, own: PackagedService): void {
+  const changed = own.files(r)
+  endStop(r, stoppable(own))
+  // It starts the service too, so that the first run does not start it twice.
+  service_restart(r, { provider, services: [restarted(own)], when: changed })
+  run(r, node, own)
+}
+
+function restarted({ name, ready, log }: PackagedService) {
+  return omitUndefined({ name, ready, log })
+}
+
+function run(r: Recipe<SiteNode>, node: SiteNode, own: PackagedService): void {
+  service(r, { ...restarted(own), ...startsWithHost(node, true) })
+}
+
+function keepStopped(r: Recipe<SiteNode>, node: SiteNode, { name }: PackagedService): void {
+  service(r, { name, action: 'stopped', ...startsWithHost(node, false) })
+}
+
+/** Sets whether systemd starts the service with the host; init scripts have no such switch here. */
+function startsWithHost({ facts }: SiteNode, enabled: boolean): { enabled?: boolean } {
+  return facts.init === 'systemd' ? { enabled } : {}
+}
+
+async function inspect({ name, ready }: PackagedService, role: string, host: HostReader): Promise<Inspection> {
+  const view = await viewService(host, { name, provider, ready })
+  return {
+    apps: [
+      {
+        name: role,
+        directory: '/etc',
+        releases: [],
+        unreleased: true,
+        stopped: readStop(host, name),
+        services: [view],
+      },
+    ],
+  }
+}
+
+function checks(node: SiteNode, { program, packageName }: PackagedService, host: HostReader): HostCheck[] {
+  return [rightsCheck(node, host, '/etc'), programCheck(host, program, packageName)]
+}

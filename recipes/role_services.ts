@@ -1,0 +1,139 @@
+/** Computes the services of each host from its roles, and the servers that they use. */
+import type { Service } from '../core/cli/catalogue.ts'
+import { balancerAt, cacheAt, reached } from './frontend/addresses.ts'
+import { balancedServers } from './frontend/haproxy.ts'
+import type { SiteNode } from './node.ts'
+import { databaseKind } from './plone/database_kind.ts'
+import { programs } from './plone/programs.ts'
+import { appName } from './plone/site.ts'
+import type { BuildoutRole } from './plone/types.ts'
+import { isSet } from './site/attribute_writer.ts'
+import { onlineAddresses } from './site/hosts.ts'
+import { appAttributes } from './site/site_attributes.ts'
+
+const zeoPort = 8001
+const solrPort = 8983
+
+/** The services of the built-in roles. */
+const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 'role'>[]>> = {
+  base: () => [],
+  broker: (node) => [plain('redis-server', [node.redis.config.listen_port], [])],
+  memcached: (node) => [plain('memcached', [node.memcached.port], [])],
+  'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
+  solr: (node) => buildout(node, 'solr', [solrPort], []),
+  'zeo-client': clients,
+  // These roles only change attributes of the clients on their host.
+  celerybeat: clients,
+  'relstorage-pack': clients,
+  frontend: (node) => frontend(node),
+  'port-app': (node) => served(node, node.port_app.app_name, node.port_app),
+  'jetty-app': (node) => served(node, node.jetty_app.app_name, node.jetty_app),
+  'php-app': (node) => [
+    ...web(node, node.php_app.app_name, node.php_app, []),
+    { name: 'php-fpm', ports: [], visited: false, asks: databaseOf(node, node.php_app.app_name) },
+  ],
+}
+
+/** Returns the services of a role on a host; null for a user's role. */
+export function servicesOf(node: SiteNode, role: string): readonly Service[] | null {
+  if (!Object.hasOwn(known, role)) return null
+  return known[role]?.(node).map((service) => ({ ...service, role })) ?? null
+}
+
+type Plain = Omit<Service, 'role'>
+
+function plain(name: string, ports: readonly number[], asks: readonly string[]): Plain {
+  return { name, ports, asks, visited: false }
+}
+
+/** Returns the main program of a buildout role, and further programs of the app. */
+function buildout(node: SiteNode, role: BuildoutRole, ports: readonly number[], asks: readonly string[]): Plain[] {
+  return programs(node, role).map(({ name }, index) => plain(name, index === 0 ? ports : [], index === 0 ? asks : []))
+}
+
+function clients(node: SiteNode): Plain[] {
+  const app = appName(node, 'zeo-client')
+  const all = programs(node, 'zeo-client')
+  const ports = all.flatMap(({ port }) => port ?? [])
+  const workers = all.filter(({ port }) => port === undefined)
+  const broker = workers.some(({ name }) => name.endsWith('celery')) ? brokerOf(node) : []
+  return [
+    plain(app, ports, [...storageOf(node, app), ...solrOf(node)]),
+    ...workers.map(({ name }) => plain(name, [], name.includes('celery') ? broker : [])),
+  ]
+}
+
+export function storageOf(node: SiteNode, app: string): string[] {
+  const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
+  if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(first(node, zeo_layer), zeoPort)
+  const { host, port, name, type } = relstorage.db
+  const own = name !== null && isSet(host) ? [withDatabasePort(host, port, type)] : databaseOf(node, app)
+  return [...own, ...(relstorage.enable_cache ? cacheOf(node) : [])]
+}
+
+function cacheOf(node: SiteNode): string[] {
+  const { cache_servers } = node.plone_instances.relstorage
+  if (isSet(cache_servers)) return cache_servers.split(/\s+/).filter(isSet)
+  return onlineAddresses(node, 'memcached').map((address) => `${address}:11211`)
+}
+
+function withDatabasePort(host: string, port: number | null | undefined, type: string | null | undefined): string {
+  const known = port ?? databaseKind(type)?.port
+  return known === undefined ? host : `${host}:${known}`
+}
+
+function databaseOf(node: SiteNode, app: string): string[] {
+  const { host, port, adapter, type } = appAttributes(node, app).database ?? {}
+  if (!isSet(host)) return []
+  return [withDatabasePort(host, port, adapter ?? type)]
+}
+
+function solrOf(node: SiteNode): string[] {
+  const { solr_enabled, solr_host, solr_layer } = node.plone_instances
+  if (!solr_enabled) return []
+  return withPort(isSet(solr_host) ? solr_host : first(node, solr_layer), solrPort)
+}
+
+function brokerOf(node: SiteNode): string[] {
+  const { broker, broker_layer } = node.plone_instances
+  return withPort(isSet(broker.host) ? broker.host : first(node, broker_layer), broker.port)
+}
+
+function first(node: SiteNode, layer: string): string | undefined {
+  return onlineAddresses(node, layer)[0]
+}
+
+function withPort(address: string | undefined, port: number): string[] {
+  return address === undefined ? [] : [`${address}:${port}`]
+}
+
+function frontend(node: SiteNode): Plain[] {
+  const [cache, balancer] = [cacheAt(node), balancerAt(node)]
+  const app = appName(node, 'zeo-client')
+  return [
+    ...web(node, app, node.converge.frontend, [reached(cache)]),
+    plain('varnish', [cache.port], [reached(balancer)]),
+    plain(
+      'haproxy',
+      [balancer.port],
+      balancedServers(node).map(({ address }) => address),
+    ),
+  ]
+}
+
+interface Site {
+  readonly http_port: number
+  readonly https_port: number
+}
+
+/** Returns nginx, which all roles of a host share. */
+function web(node: SiteNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
+  const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
+  return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
+}
+
+/** Returns nginx and a server behind it that uses two ports in turn. */
+function served(node: SiteNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
+  const { ports } = settings
+  return [...web(node, app, settings, [`localhost:${ports[0]}`]), plain(app, ports, databaseOf(node, app))]
+}

@@ -1,0 +1,13 @@
+/** Lists the built-in roles by the names under which recipes import them. The bundle loads each when a recipe uses it. */
+export { default as base } from './base/role.ts'
+export { default as broker } from './broker/role.ts'
+export { default as celerybeat } from './celerybeat/role.ts'
+export { default as frontend } from './frontend/role.ts'
+export { default as jetty_app } from './jetty_app/role.ts'
+export { default as memcached } from './memcached/role.ts'
+export { default as php_app } from './php_app/role.ts'
+export { default as port_app } from './port_app/role.ts'
+export { default as relstorage_pack } from './relstorage_pack/role.ts'
+export { default as solr } from './solr/role.ts'
+export { default as zeo_client } from './zeo_client/role.ts'
+export { default as zeo_server } from './zeo_server/role.ts'

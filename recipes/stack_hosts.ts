@@ -1,0 +1,111 @@
+/** Looks up hosts of the stack for recipes: who is in a layer, who is online, their addresses. */
+import { callerOf } from '../core/compile/source.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { nearest } from '../core/model/nearest.ts'
+import type { SiteNode } from './node.ts'
+import { hostAddress, isThisHost } from './site/hosts.ts'
+
+/** A host of the stack. */
+export interface StackHost {
+  readonly name: string
+  /**
+   * Address at which other hosts of the stack reach it: its public DNS name, else its private DNS name, private IP or public IP.
+   * @throws NO_ADDRESS if the stack gives it none
+   */
+  readonly address: string
+  readonly privateIp: string | null
+  readonly publicIp: string | null
+  /** Short names of its layers. */
+  readonly layers: readonly string[]
+  /** Whether other hosts may use it. This host counts as online. */
+  readonly online: boolean
+  /** State such as `online`, `booting` or `stopped`. */
+  readonly status: string
+  readonly zone: string | null
+  /** Whether it is the host of this run. */
+  readonly isSelf: boolean
+}
+
+export interface HostFilter {
+  /** Short name of a layer; default: all layers. */
+  readonly layer?: string
+  /** Only hosts that are online, or only others; default: all. */
+  readonly online?: boolean
+}
+
+/** The stack to which the host of a run belongs. */
+export interface StackHosts {
+  readonly name: string
+  /** The host of this run; undefined if the stack does not list it. */
+  readonly self: StackHost | undefined
+  /**
+   * Returns the hosts that match, in the order of the stack.
+   * @throws UNKNOWN_LAYER if the layer resembles one of the stack; a layer that the stack does not have is empty
+   */
+  hosts(filter?: HostFilter): readonly StackHost[]
+  /** Returns the first host that matches. */
+  first(filter?: HostFilter): StackHost | undefined
+  /** Returns the addresses of the hosts that match. */
+  addresses(filter?: HostFilter): readonly string[]
+}
+
+/**
+ * Returns the hosts of the stack, as the attributes below `opsworks` list them. It replaces Chef's `search`.
+ *
+ * @param node the node of the recipe
+ * @example
+ * const workers = stack(node).addresses({ layer: 'worker', online: true })
+ * const isFirst = stack(node).first({ layer: 'worker', online: true })?.isSelf === true
+ */
+export function stack({ opsworks }: Pick<SiteNode, 'opsworks'>): StackHosts {
+  const hostsByName = new Map<string, StackHost & { layers: string[] }>()
+  for (const [layer, { instances }] of Object.entries(opsworks.layers))
+    for (const [name, instance] of Object.entries(instances)) {
+      const known = hostsByName.get(name)
+      if (known !== undefined) {
+        known.layers.push(layer)
+        continue
+      }
+      const isSelf = isThisHost(name, instance, opsworks.instance)
+      hostsByName.set(name, {
+        name,
+        get address() {
+          return hostAddress(instance, name)
+        },
+        privateIp: instance.private_ip,
+        publicIp: instance.ip,
+        layers: [layer],
+        online: isSelf || instance.status === 'online',
+        status: instance.status,
+        zone: instance.availability_zone,
+        isSelf,
+      })
+    }
+  const hosts = ({ layer, online }: HostFilter = {}) => {
+    if (layer !== undefined) checkLayer(layer, Object.keys(opsworks.layers))
+    return [...hostsByName.values()].filter(
+      (host) =>
+        (layer === undefined || host.layers.includes(layer)) && (online === undefined || host.online === online),
+    )
+  }
+  return {
+    name: opsworks.stack.name,
+    self: [...hostsByName.values()].find(({ isSelf }) => isSelf),
+    hosts,
+    first: (filter) => hosts(filter)[0],
+    addresses: (filter) => hosts(filter).map(({ address }) => address),
+  }
+}
+
+/** Finds a misspelt layer, whose hosts would silently be none. */
+function checkLayer(layer: string, layers: readonly string[]): void {
+  if (layers.includes(layer)) return
+  const near = nearest(layer, layers)
+  if (near === undefined) return
+  throw new ConvergeError(`the stack has no layer ${layer}`, {
+    code: 'UNKNOWN_LAYER',
+    hint: near,
+    usage: true,
+    source: callerOf(new Error().stack),
+  })
+}

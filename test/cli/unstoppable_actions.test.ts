@@ -1,0 +1,51 @@
+/**
+ * Tests an action that does not stop when it times out: the run reports it, and the lock is released only when its
+ * process exits.
+ */
+import * as fs from 'node:fs'
+import t from 'tap'
+import { lockHolder } from '../../core/host/lock.ts'
+import { Sandbox } from '../support/program.ts'
+
+const recipe = `
+import { defineResource, role, seconds, z } from 'converge-engine'
+import { appendFileSync } from 'node:fs'
+const endless = defineResource(
+  {
+    type: 'endless', doc: 'Never ends.', examples: [{ path: '/x' }], key: ({ path }) => path,
+    props: z.strictObject({ path: z.string() }), state: z.strictObject({ done: z.boolean() }),
+  },
+  {
+    read: () => ({ done: false }),
+    desired: () => ({ done: true }),
+    apply: (host, { path }) => new Promise(() => setInterval(() => appendFileSync(path, '.'), 100)),
+  },
+)
+export default role('site', {
+  setup(r) { endless(r, { path: process.cwd() + '/dots', timeout: seconds(1), ignoreFailure: true, retries: 3 }) },
+})
+`
+
+t.test('the process ends, and ends the work that it gave up', async (t) => {
+  const place = new Sandbox(t)
+  place.write({ 'recipes/site.ts': recipe })
+  const { status, stdout, stderr } = await place.converge([
+    '--role',
+    'site',
+    '--recipes',
+    'recipes',
+    '--event',
+    'setup',
+  ])
+  t.equal(status, 1, stderr)
+  t.match(stdout, /it was not done within 1 s/, 'it is said first')
+  t.match(stdout, /1 failed/)
+  const claims = fs.readdirSync(`${place.state}/lock.d`)
+  t.not(fs.readFileSync(`${place.state}/lock.d/${claims.at(-1)}`, 'utf8'), '', 'the lock was not released')
+  t.equal(lockHolder(`${place.state}/lock`), null, 'and is free, its process being gone')
+  const dots = place.read('dots')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  t.equal(place.read('dots'), dots, 'nothing continues')
+  const [run] = place.journals()
+  t.match(run?.at(-1), { event: 'end' }, 'the journal is whole')
+})

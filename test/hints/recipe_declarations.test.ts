@@ -1,0 +1,200 @@
+/** Proves the hints about declarations in recipes and the end of a run: triggers each, then follows it. */
+import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { z } from 'zod'
+import { compile } from '../../core/compile/compile.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
+import { withDeadline } from '../../core/converge/deadline.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { reference } from '../../core/model/reference.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { milliseconds, seconds } from '../../core/model/units.ts'
+import { objectLayer } from '../../core/node/parse_layer.ts'
+import { file } from '../../resources/files/file.ts'
+import { planOf, run } from '../support/contract.ts'
+import { probe } from '../support/probe.ts'
+import { hintPattern, type Proof, proveCalls } from '../support/proofs.ts'
+
+type Declare = (r: Recipe<unknown>) => void
+
+t.test('the hints about failures of the compilation work', async (t) => {
+  const thing = probe()
+  const keyed = (key: (props: { readonly name: string }) => string) =>
+    defineResource(
+      { type: 'keyed', doc: 'x', examples: [], key, props: z.strictObject({ name: z.string() }), state: z.null() },
+      { read: () => null, desired: () => null, apply: () => undefined },
+    )
+  const site = role('site', { deploy: (r: Recipe<unknown>) => void thing(r, { name: 'a' }) })
+  const endless: Record<string, unknown> = {}
+  endless.itself = endless
+  const call = thing as unknown as (...given: unknown[]) => unknown
+  proveCalls(t, [
+    {
+      source: 'core/compile/call.ts',
+      hint: 'write probe(r, { ... }); converge resources probe lists its properties',
+      broken: () => planOf((r) => call(r, 'a')),
+      repaired: () => planOf((r) => call(r, { name: 'a' })),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'write options such as onlyIf beside the properties: probe(r, { ..., onlyIf: ... })',
+      broken: () => planOf((r) => call(r, { name: 'a' }, { onlyIf: true })),
+      repaired: () => planOf((r) => call(r, { name: 'a', onlyIf: true })),
+    },
+    {
+      source: 'core/compile/props.ts',
+      hint: 'write the character itself, without escapes',
+      broken: () => planOf((r) => thing(r, { name: '\ud83d' })),
+      repaired: () => planOf((r) => thing(r, { name: '😀' })),
+    },
+    {
+      source: 'core/compile/compile.ts',
+      hint: 'they have: deploy',
+      broken: () => compile([site], ['qqqqqqqq'], {}),
+      repaired: () => compile([site], ['deploy'], {}),
+    },
+    {
+      source: 'core/compile/options.ts',
+      hint: 'leave out what is undefined: this run does not declare that resource',
+      broken: () => planOf((r) => thing(r, { name: 'b', when: [thing(r, { name: 'a' }), undefined as never] })),
+      repaired: () => planOf((r) => thing(r, { name: 'b', when: [thing(r, { name: 'a' })] })),
+    },
+    {
+      source: 'core/node/parse_layer.ts',
+      hint: 'declare texts, numbers, lists and objects only',
+      broken: () => objectLayer({ site: { self: endless } } as never, 'the role web', 'stack'),
+      repaired: () => objectLayer({ site: { self: ['x'] } }, 'the role web', 'stack'),
+    },
+    {
+      source: 'core/compile/props.ts',
+      hint: 'give plain data: texts, numbers, lists and objects',
+      broken: () => planOf((r) => thing(r, { name: 'a', list: endless as never })),
+      repaired: () => planOf((r) => thing(r, { name: 'a', list: ['x'] })),
+    },
+    {
+      source: 'core/compile/declaration_problems.ts',
+      hint: 'declare it first: source order is run order',
+      broken: () => planOf((r) => file(r, { path: '/srv/x', content: reference<string>('probe a', 'value') })),
+      repaired: () =>
+        planOf((r) => {
+          thing(r, { name: 'a' })
+          file(r, { path: '/srv/x', content: reference<string>('probe a', 'value') })
+        }),
+    },
+    {
+      source: 'core/compile/declaration_problems.ts',
+      hint: 'return a text that identifies one keyed from the key function of its definition',
+      broken: () => planOf((r) => keyed(() => '')(r, { name: 'a' })),
+      repaired: () => planOf((r) => keyed(({ name }) => name)(r, { name: 'a' })),
+    },
+    {
+      source: 'core/model/resource.ts',
+      hint: 'probe(r, { ... })',
+      broken: () => planOf(() => (thing as unknown as (props: object) => unknown)({ name: 'a' })),
+      repaired: () => planOf((r) => thing(r, { name: 'a' })),
+    },
+  ])
+})
+
+interface RunProof extends Proof {
+  readonly broken: Declare
+  readonly repaired: Declare
+}
+
+function proveRuns(t: Test, proofs: readonly RunProof[]): void {
+  for (const { source, hint, broken, repaired } of proofs)
+    t.test(`${source}: ${hint}`, async (t) => {
+      const failures = async (declare: Declare, mode: 'run' | 'plan' = 'run') => {
+        const { resources } = await run(planOf(declare), new VirtualHost().given('/srv', null), mode)
+        return resources.flatMap(({ failure }) => failure ?? [])
+      }
+      t.match(await failures(broken), [{ hint: hintPattern(hint) }], 'the hint is given')
+      t.strictSame(await failures(repaired), [], 'the run succeeds')
+    })
+}
+
+t.test('the hints about failures during a run work', async (t) => {
+  const thing = probe()
+  const plain = defineResource(
+    { type: 'plain', doc: 'x', examples: [], key: () => 'p', props: z.strictObject({}), state: z.null() },
+    { read: () => null, desired: () => null, apply: () => undefined },
+  )
+  const using = (output: string) => (r: Recipe<unknown>) => {
+    thing(r, { name: 'a', value: 'x' })
+    file(r, { path: '/srv/x', content: reference<string>('probe a', output) })
+  }
+  const usingPlain = (output: string) => (r: Recipe<unknown>) => {
+    plain(r, {})
+    file(r, { path: '/srv/x', content: reference<string>('plain p', output) })
+  }
+  const slow = probe({ apply: () => new Promise((resolve) => setTimeout(resolve, 60)) })
+  proveRuns(t, [
+    {
+      source: 'core/converge/outputs.ts',
+      hint: 'give it the same guard, or let the run stop there',
+      broken: (r) => file(r, { path: '/srv/x', content: thing(r, { name: 'a', onlyIf: false }).value }),
+      repaired: (r) =>
+        file(r, { path: '/srv/x', content: thing(r, { name: 'a', onlyIf: false }).value, onlyIf: false }),
+    },
+    {
+      source: 'core/converge/outputs.ts',
+      hint: 'it has: digest, path, value',
+      broken: using('pth'),
+      repaired: using('path'),
+    },
+    {
+      source: 'core/converge/outputs.ts',
+      hint: 'it has only: digest',
+      broken: usingPlain('pth'),
+      repaired: usingPlain('digest'),
+    },
+    {
+      source: 'core/converge/deadline.ts',
+      hint: 'give it a longer timeout, or find out what it waits for',
+      broken: (r) => slow(r, { name: 'a', timeout: milliseconds(10) }),
+      repaired: (r) => slow(r, { name: 'a', timeout: seconds(30) }),
+    },
+    {
+      source: 'core/converge/step.ts',
+      hint: 'find out what else changes it at the same time, or correct the resource type',
+      broken: (r) => probe({ lies: true })(r, { name: 'a', value: 'x' }),
+      repaired: (r) => probe()(r, { name: 'a', value: 'x' }),
+    },
+    {
+      source: 'core/compile/source.ts',
+      hint: 'correct the code at the line that is named',
+      broken: (r) => wrong('undefined.length')(r, {}),
+      repaired: (r) => wrong('null')(r, {}),
+    },
+  ])
+
+  t.test('work that does not end', async (t) => {
+    const proof = {
+      source: 'core/converge/deadline.ts',
+      hint: 'find out what it waits for, and end it: it did not stop at its deadline',
+    }
+    mock.timers.enable({ apis: ['setTimeout'] })
+    t.teardown(() => mock.timers.reset())
+    let end: () => void = () => undefined
+    const work = () => new Promise<void>((resolve) => (end = resolve))
+    const endless = withDeadline(seconds(1), work)
+    mock.timers.tick(1000)
+    await setImmediate()
+    mock.timers.tick(10_000)
+    await t.rejects(endless, { code: 'STILL_RUNNING', hint: hintPattern(proof.hint) })
+    end()
+    const again = withDeadline(seconds(1), work)
+    end()
+    await t.resolves(again)
+  })
+})
+
+/** Defines a resource type in a user's file, outside of the engine. */
+function wrong(expression: string) {
+  const read = new Function(`return (${expression})\n//# sourceURL=file:///srv/recipes/wrong.js`) as () => null
+  return defineResource(
+    { type: 'wrong', doc: 'x', examples: [], key: () => 'w', props: z.strictObject({}), state: z.null() },
+    { read, desired: () => null, apply: () => undefined },
+  )
+}

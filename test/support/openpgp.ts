@@ -1,0 +1,14 @@
+/** A public key of OpenPGP without any use, as gpg exports it. */
+export const publicKey = {
+  fingerprint: 'F2E2DE37B50C6CD87C76D3ED0BECDE1B4B73D34E',
+  text: `-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawzlgBYJKwYBBAHaRw8BAQdAyD7wS6Q0azjcrh3kjN45t6jP9nY+IJwHUxxU
+5Tg29qi0FFRlc3QgPHRAZXhhbXBsZS5jb20+iJAEExYIADgWIQTy4t43tQxs2Hx2
+0+0L7N4bS3PTTgUCawzlgAIbAwULCQgHAgYVCgkICwIEFgIDAQIeAQIXgAAKCRAL
+7N4bS3PTTohjAP9/7UZO4IOIgtCGpCHWvEObQ0S4bL9l7k/4WGyGjkWxZwEAoO6a
+IaPX/KIqdv962dwDGLpflWSgU1OHyrQOC5FyQQE=
+=a4ge
+-----END PGP PUBLIC KEY BLOCK-----
+`,
+}
