@@ -1,6 +1,7 @@
 /** Lists the roles, resources and attributes of the distribution, and loads each when it is needed. */
 import { fileURLToPath } from 'node:url'
 import type { Catalogue } from '../core/cli/catalogue.ts'
+import { lazy } from '../core/model/lazy.ts'
 import { recipeNode, type SiteNode } from './node.ts'
 import { version } from './version.ts'
 
@@ -11,48 +12,48 @@ export const catalogue: Catalogue<SiteNode> = {
   roles: {
     'zeo-client': {
       doc: 'Zope clients, from a buildout in git',
-      load: async () => (await import('./zeo_client/role.ts')).default,
+      load: lazy(async () => (await import('./zeo_client/role.ts')).default),
     },
     'zeo-server': {
       doc: 'The ZEO server, its packing and backups',
-      load: async () => (await import('./zeo_server/role.ts')).default,
+      load: lazy(async () => (await import('./zeo_server/role.ts')).default),
     },
     solr: { doc: 'The Solr server of a site', load: async () => (await import('./solr/role.ts')).default },
     'relstorage-pack': {
       doc: 'Packs a RelStorage database; beside zeo-client, on one host',
-      load: async () => (await import('./relstorage_pack/role.ts')).default,
+      load: lazy(async () => (await import('./relstorage_pack/role.ts')).default),
     },
     frontend: {
       doc: 'nginx, Varnish and HAProxy before the Zope clients',
-      load: async () => (await import('./frontend/role.ts')).default,
+      load: lazy(async () => (await import('./frontend/role.ts')).default),
     },
     celerybeat: {
       doc: "Schedules Celery's periodic tasks; beside zeo-client, on one host",
-      load: async () => (await import('./celerybeat/role.ts')).default,
+      load: lazy(async () => (await import('./celerybeat/role.ts')).default),
     },
     broker: {
       doc: 'Redis, the broker of Celery',
-      load: async () => (await import('./broker/role.ts')).default,
+      load: lazy(async () => (await import('./broker/role.ts')).default),
     },
     memcached: {
       doc: 'memcached, the cache of RelStorage',
-      load: async () => (await import('./memcached/role.ts')).default,
+      load: lazy(async () => (await import('./memcached/role.ts')).default),
     },
     'port-app': {
       doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
-      load: async () => (await import('./port_app/role.ts')).default,
+      load: lazy(async () => (await import('./port_app/role.ts')).default),
     },
     'jetty-app': {
       doc: 'A Java web application in Jetty, replaced without a gap',
-      load: async () => (await import('./jetty_app/role.ts')).default,
+      load: lazy(async () => (await import('./jetty_app/role.ts')).default),
     },
     base: {
       doc: 'Packages and automatic updates, as the layers of a stack ask for them',
-      load: async () => (await import('./base/role.ts')).default,
+      load: lazy(async () => (await import('./base/role.ts')).default),
     },
     'php-app': {
       doc: 'A PHP application in php-fpm behind nginx, updated hot or cold',
-      load: async () => (await import('./php_app/role.ts')).default,
+      load: lazy(async () => (await import('./php_app/role.ts')).default),
     },
   },
   schemas: async () => (await import('../attributes/index.ts')).attributeSchemas,

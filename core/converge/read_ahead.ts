@@ -1,8 +1,10 @@
 /** Reads resources ahead of their turn, several in parallel, if a read waits for a program or a server. A change discards them. */
 import type { HostReader } from '../host/types.ts'
+import { lazy } from '../model/lazy.ts'
 import type { Context, PlannedResource } from '../model/resource.ts'
 
 const parallelReads = 8
+const loadLimit = lazy(() => import('p-limit'))
 
 export class ReadAhead {
   private readonly reads = new Map<PlannedResource, Promise<unknown>>()
@@ -16,7 +18,7 @@ export class ReadAhead {
   async start(resources: readonly PlannedResource[]): Promise<void> {
     const slow = resources.filter((resource) => resource.definition.readsAhead && isReadyToRead(resource))
     if (slow.length < 2) return
-    const { default: pLimit } = await import('p-limit')
+    const { default: pLimit } = await loadLimit()
     const limit = pLimit(parallelReads)
     this.stop = () => limit.clearQueue()
     for (const resource of slow) {

@@ -1,6 +1,7 @@
 /** The change from one state to another as an RFC 6902 patch, fit to be shown and stored. */
 import { createHash } from 'node:crypto'
 import type { Operation } from 'fast-json-patch'
+import { lazy } from '../model/lazy.ts'
 import { differs, mask, type Secrets } from '../model/secrets.ts'
 import type { StateChange } from '../report/events.ts'
 import { replacedIn } from './former_secrets.ts'
@@ -9,6 +10,9 @@ const maxTextLength = 4096
 const hidden = '(sensitive)'
 /** Paths of a sensitive resource that may be displayed; all others count as its content. */
 const displayablePaths = /^\/(kind|mode|owner|group|exists)$/
+
+// A run without changes does not need it.
+const loadJsonPatch = lazy(() => import('fast-json-patch'))
 
 export class StatePatch {
   private constructor(
@@ -22,8 +26,7 @@ export class StatePatch {
     desired: unknown,
     options: { secrets: Secrets; sensitive: boolean; previous?: string | undefined },
   ): Promise<StatePatch> {
-    // Loaded with the first change: a run without changes does not need it.
-    const { default: jsonPatch } = await import('fast-json-patch')
+    const { default: jsonPatch } = await loadJsonPatch()
     const [before, after] = [asObject(now), asObject(desired)]
     const operations = withBefore(jsonPatch.compare(before, after, true)).map((change) => presentable(change, options))
     return new StatePatch(operations, options.sensitive ? null : texts(before, after, options))

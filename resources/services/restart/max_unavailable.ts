@@ -1,5 +1,8 @@
 /** Limits how many services of a set may be down at once, and runs work for that many at a time. */
 import * as z from 'zod'
+import { lazy } from '../../../core/model/lazy.ts'
+
+const loadLimit = lazy(() => import('p-limit'))
 
 const error = "a count from 1 up, or a share from '1%' to '100%'"
 
@@ -26,6 +29,6 @@ export async function forEachLimited<T>(
   limit: number,
   work: (item: T, index: number) => Promise<void>,
 ): Promise<void> {
-  const { default: pLimit } = await import('p-limit')
+  const { default: pLimit } = await loadLimit()
   await pLimit(limit).map(items, work)
 }
