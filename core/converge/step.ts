@@ -155,8 +155,17 @@ export class Step {
     const exposure = exposureOf(shared.host, resource, props, desired, shared.secrets)
     if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}`)
     if (!sameJson(now, desired)) return this.change({ now, desired }).catch((error) => this.fail(error))
-    this.implementation.settle?.(shared.host, props, now, this.context())
-    this.provideUnchanged(now)
+    const settling = this.implementation.settle?.(shared.host, props, now, this.context())
+    if (settling instanceof Promise)
+      return settling.then(
+        () => this.finishUnchanged(now),
+        (error) => this.fail(error),
+      )
+    this.finishUnchanged(now)
+  }
+
+  private finishUnchanged(state: unknown): void {
+    this.provideUnchanged(state)
     this.closeGate()
     this.finish({ outcome: 'unchanged' })
   }

@@ -75,7 +75,7 @@ export interface ResourceImplementation<P, S, O extends object> {
   /** Makes it so. */
   apply(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void | Promise<void>
   /** Called where there is nothing to do: may write records, such as what a service was found to run, and nothing else. */
-  settle?(host: Host, props: P, state: S, context: Context): void
+  settle?(host: Host, props: P, state: S, context: Context): void | Promise<void>
   /**
    * Stands in for `apply` in a dry run where that runs commands: does to the overlay's files what is known of their effects.
    * Without it `apply` itself is run on the overlay.

@@ -203,7 +203,12 @@ export const port_swap = defineResource(
     read,
     desired,
     apply: (host, props, _, context) => apply(host, props, context),
-    settle: (host, props) => props.reload && loadRecord(host, props).settle(host),
+    async settle(host, props) {
+      const { reload } = props
+      if (reload === undefined) return
+      const { pid } = await serviceReader(host, reload.provider).status(reload.name)
+      loadRecord(host, props).settle(host, mainPid(host, reload, pid))
+    },
     predict: (host, props, { now, desired }, context) => predict(host, props, now, desired, context),
     paths: ({ upstream: { path } }) => [path],
     words: ({ name }, { now, desired }) => {

@@ -288,8 +288,9 @@ export const service_reload = defineResource(
     read,
     desired,
     apply: (host, props, _, context) => apply(host, props, context),
-    settle(host, props, _, context) {
-      loadRecord(host, props, context).settle(host)
+    async settle(host, props, _, context) {
+      const { pid } = await serviceReader(host, props.provider).status(props.name)
+      loadRecord(host, props, context).settle(host, mainPid(host, props, pid))
       if (!dueReload(host, props, context).isDone) recordDone(host, props, context)
     },
     words: ({ name }, { now, desired }) =>

@@ -27,7 +27,7 @@ export function mainPid(host: HostReader, { command, pidFile }: Reloads, pid: nu
 
 export class LoadRecord {
   private readonly key: string
-  private readonly files: FileVersions
+  private files: FileVersions
 
   /**
    * Reads the current versions of the files.
@@ -38,11 +38,16 @@ export class LoadRecord {
   constructor(
     private readonly reader: HostReader,
     name: string,
-    paths: readonly string[],
+    private readonly paths: readonly string[],
     private readonly unmanaged: readonly string[] = [],
   ) {
     this.key = `${name}: loaded`
-    this.files = Object.fromEntries([
+    this.files = this.readVersions()
+  }
+
+  private readVersions(): FileVersions {
+    const { reader, paths, unmanaged } = this
+    return Object.fromEntries([
       ...paths.map((path) => [path, reader.version(path)]),
       ...unmanaged.map((path) => [path, versionWithLinks(reader, path)]),
     ])
@@ -67,11 +72,20 @@ export class LoadRecord {
     this.write(host, { files: this.files, running: pid === null ? null : readProcesses(this.reader, pid) })
   }
 
-  /** Records the current files if no reload is due. */
-  settle(host: Host): void {
+  /**
+   * Records the current files if no reload is due. If they are those of the record, the service has loaded nothing else,
+   * and its current processes are recorded: those of the record may be of before a reload that took its time.
+   * @param pid its main process; null if a reload may keep its processes
+   */
+  settle(host: Host, pid: number | null): void {
     const last = this.last()
+    // Before the files: a service that loads other ones after that counts as reloaded.
+    const running = pid === null ? null : readProcesses(this.reader, pid)
+    this.files = this.readVersions()
     const isOther = Object.entries(this.files).some(([path, version]) => last?.files[path] !== version)
-    if (last === null || isOther) this.write(host, { files: this.files, running: last?.running ?? null })
+    if (last === null || isOther) return this.write(host, { files: this.files, running: last?.running ?? null })
+    const isReloaded = last.running !== null && pid !== null && !hasSameProcesses(this.reader, last.running, pid)
+    if (isReloaded && running !== null) this.write(host, { files: this.files, running })
   }
 
   private hasReplacedFile(last: LoadedState): boolean {

@@ -310,6 +310,22 @@ t.test('a reload by hand alone causes no other one', async (t) => {
   t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
 })
 
+t.test('a reload that takes effect after the run causes no other one, also if a file is touched', async (t) => {
+  const host = new VirtualHost(supervised())
+  runs(host)
+  await run(causedBy('1'), host)
+  const before = signals(host)
+  // The main process executes its program, and replaces its workers.
+  runs(host, { workers: [105], auxv: 'z' })
+  t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+  host.writeFile('/srv/config', '1')
+  t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', 'nothing else was loaded')
+  host.writeFile('/srv/config', '1')
+  runs(host, { workers: [106], auxv: 'y' })
+  t.equal((await run(causedBy('1'), host)).outcome, 'changed', 'the file was changed and loaded')
+  t.equal(signals(host) - before, 1)
+})
+
 t.test('nothing is due after a reload by an earlier version', async (t) => {
   const host = new VirtualHost(supervised())
   await run(causedBy('1'), host)
