@@ -51,7 +51,7 @@ t.test('follows the guide, from an empty host to a rollback', async (t) => {
 
   for (const heading of ['6. Deploy a new commit', '7. Roll back']) {
     const { requests, failed, longestMs } = await underLoad(80, () => follow(heading), {
-      ...{ connections: 4, address: host.address, path: '/@@release' },
+      ...{ connections: 4, address: host.address, path: '/@@release', pauseMs: 50 },
     })
     t.comment(`${heading}: ${requests} requests, ${failed.length} failed, longest ${longestMs.toFixed(0)} ms`)
     t.ok(requests > 20)

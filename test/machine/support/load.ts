@@ -11,8 +11,8 @@ import { once } from 'node:events'
  */
 const program = `
 const http = require('node:http')
-const [port, connections] = process.argv.slice(1, 3).map(Number)
-const [host, path] = process.argv.slice(3)
+const [port, connections, pauseMs] = process.argv.slice(1, 4).map(Number)
+const [host, path] = process.argv.slice(4)
 const seen = { requests: 0, failed: [], longestMs: 0 }
 let going = true
 process.once('SIGTERM', () => { going = false })
@@ -42,6 +42,7 @@ async function visitor(index) {
   while (going) {
     await ask(agent, cookies)
     if (seen.requests === 20) process.stdout.write('begun\\n')
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
   if (agent) agent.destroy()
 }
@@ -59,14 +60,15 @@ export interface Load {
 
 /**
  * Runs the work while visitors request a page.
+ * @param options.pauseMs pause of each visitor before the next request; without it they use all CPUs
  * @returns their results
  */
 export async function underLoad(
   port: number,
   work: () => Promise<unknown>,
-  { connections = 8, address = '127.0.0.1', path = '/' } = {},
+  { connections = 8, address = '127.0.0.1', path = '/', pauseMs = 0 } = {},
 ): Promise<Load> {
-  const child = spawn(process.execPath, ['-e', program, `${port}`, `${connections}`, address, path], {
+  const child = spawn(process.execPath, ['-e', program, `${port}`, `${connections}`, `${pauseMs}`, address, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })
