@@ -1,9 +1,15 @@
 /** Reads the Python and the packages of an environment from its files, without running a process. */
+import { posix } from 'node:path'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 
 /** The file with the Python of a complete environment. Its `python` is null while packages are being installed. */
 export const markFile = '.converge.json'
+
+/** Returns the file beside an environment that exists while converge removes and creates the environment. */
+export function creationNote(path: string): string {
+  return posix.join(posix.dirname(path), `.${posix.basename(path)}.unfinished`)
+}
 
 export function readMark(host: HostReader, path: string): string | null {
   const text = readDisposable(host, `${path}/${markFile}`)

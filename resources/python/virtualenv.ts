@@ -5,13 +5,22 @@ import { basename } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { writeDisposable } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { findProgram } from '../commands/find_program.ts'
 import { fileOwner } from '../files/ownership.ts'
 import { makeEnvironment } from './make_environment.ts'
-import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './venv_files.ts'
+import {
+  creationNote,
+  installedVersions,
+  markFile,
+  packageName,
+  readMark,
+  sameVersion,
+  writeMark,
+} from './venv_files.ts'
 import { versionLimits } from './version_limits.ts'
 
 const version = z.string().regex(/^$|^(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z\d.]+)?$/, {
@@ -61,8 +70,7 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 function read(host: HostReader, { path, python, user, packages }: Props): State {
-  const [kind, madeWith] = readEnvironment(host, path)
-  const found = kind === 'environment' ? installedVersions(host, path) : new Map<string, string>()
+  const { kind, madeWith, found } = readEnvironment(host, path)
   const versions = Object.entries(packages).map(([name, wanted]) => {
     const there = found.get(packageName(name))
     if (there === undefined) return [name, null]
@@ -77,17 +85,30 @@ function read(host: HostReader, { path, python, user, packages }: Props): State 
   }
 }
 
-function readEnvironment(host: HostReader, path: string): [State['kind'], string | null] {
+interface Environment {
+  readonly kind: State['kind']
+  readonly madeWith: string | null
+  /** Versions of the installed packages by normalised name. */
+  readonly found: ReadonlyMap<string, string>
+}
+
+function readEnvironment(host: HostReader, path: string): Environment {
+  const nothing = { madeWith: null, found: new Map<string, string>() }
   const stat = host.stat(path)
-  if (stat === null) return [host.lstat(path) === null ? 'absent' : 'other', null]
-  if (stat.kind !== 'directory') return ['other', null]
+  if (stat === null) return { ...nothing, kind: host.lstat(path) === null ? 'absent' : 'other' }
+  if (stat.kind !== 'directory') return { ...nothing, kind: 'other' }
   // A run that was killed while it wrote the mark left a temporary file with this prefix.
   const names = host.list(path).filter((name) => !name.startsWith(`.${markFile}.`))
-  if (names.length === 0) return ['absent', null]
-  if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return ['other', null]
+  if (names.length === 0) return { ...nothing, kind: 'absent' }
+  if (host.lstat(creationNote(path)) !== null) return { ...nothing, kind: 'unfinished' }
+  if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return { ...nothing, kind: 'other' }
   const madeWith = readMark(host, path)
-  const works = madeWith !== null && names.includes('pyvenv.cfg') && host.stat(`${path}/bin/python`)?.kind === 'file'
-  return [works ? 'environment' : 'unfinished', madeWith]
+  const isComplete = madeWith !== null && names.includes('pyvenv.cfg')
+  if (!isComplete || host.stat(`${path}/bin/python`)?.kind !== 'file')
+    return { ...nothing, kind: 'unfinished', madeWith }
+  const found = installedVersions(host, path)
+  // Both venv and virtualenv install pip. It is missing if somebody has removed or replaced files of the environment.
+  return found.has('pip') ? { kind: 'environment', madeWith, found } : { ...nothing, kind: 'unfinished', madeWith }
 }
 
 /**
@@ -106,9 +127,10 @@ function warnAboutPython(path: string, word: string, { kind, python, chosen }: S
 async function createEnvironment(host: Host, props: Props, python: string): Promise<void> {
   const { path, user, group } = props
   const account = fileOwner(host, { user, group })
+  // The note comes first: whatever of the environment is left after a kill was made by converge and may be removed.
+  writeDisposable(host, creationNote(path), '', { ...account, mode: '0644' })
   host.remove(path)
   host.makeDirectory(path, account)
-  // First of all: an incomplete environment must be known as converge's own to be removed.
   writeMark(host, path, null, account)
   await makeEnvironment(host, props, python)
 }
@@ -165,6 +187,7 @@ export const virtualenv = defineResource(
       // The environment must be on the disk before its mark.
       await host.run(['sync', '-f', path])
       writeMark(host, path, chosen ?? now.python, account)
+      host.remove(creationNote(path))
     },
     predict(host, { path }, { now, desired }, { name }) {
       if (now.kind !== 'environment' || now.python !== desired.python) {

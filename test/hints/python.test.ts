@@ -32,6 +32,7 @@ const commands: CommandHandler = ([program = '', ...args], _, host) => {
   const directory = args.at(-1) ?? ''
   const python = args[1] === 'venv' ? program : args.at(-2)
   host.given(`${directory}/pyvenv.cfg`, '').given(`${directory}/bin/python`, { link: python ?? '' })
+  host.given(`${directory}/lib/python3.11/site-packages/pip-26.3.dist-info/RECORD`, '')
   return {}
 }
 
@@ -90,7 +91,8 @@ t.test('the hints about environments work', async (t) => {
         whole(host)
           .given(`${path}/.converge.json`, '{"python":"/usr/bin/python3.9"}\n')
           .given(`${path}/pyvenv.cfg`, '')
-          .given(`${path}/bin/python`, { link: '/usr/bin/python3.9' }),
+          .given(`${path}/bin/python`, { link: '/usr/bin/python3.9' })
+          .given(`${path}/lib/python3.9/site-packages/pip-26.3.dist-info/RECORD`, ''),
       broken: kept,
       repair: (host) => install(host, '/usr/bin/python3.9'),
     },

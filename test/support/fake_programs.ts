@@ -116,6 +116,7 @@ export function python(program: string, args: readonly string[], working: Workin
     host.given(`${path}/bin/python`, program, '0755', owner)
     step('an environment without pip')
     host.given(`${path}/bin/pip`, '', '0755', owner)
+    install(path, 'pip==26.3', working)
     return {}
   }
   if (args.join(' ') === '-c import venv, ensurepip') return {}

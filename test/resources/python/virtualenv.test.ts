@@ -6,13 +6,13 @@ import { virtualenv } from '../../../resources/python/virtualenv.ts'
 import { contract, failureOf, planOf, run } from '../../support/contract.ts'
 
 const path = '/srv/venv'
+const site = `${path}/lib/python3.11/site-packages`
 const packages = { 'zc.buildout': '6.0.1', Setup_Tools: '' }
 const newest = '84.2.1'
 
 /** Fakes of venv and pip for the in-memory host. */
 const commands: CommandHandler = ([program = '', ...args], _, host) => {
   if (program === 'sync') return {}
-  const site = `${path}/lib/python3.11/site-packages`
   const install = (name: string, version: string) => {
     for (const old of host.list(site))
       if (old.startsWith(`${name}-`)) host.given(`${site}/${old}/RECORD`, { link: '/nowhere' })
@@ -39,10 +39,9 @@ const given = (host: VirtualHost) =>
 const made = (host: VirtualHost, python = '/usr/bin/python3.11') => {
   given(host)
   host.given(`${path}/.converge.json`, `{"python":"${python}"}\n`).given(`${path}/pyvenv.cfg`, '')
-  host.given(`${path}/bin/python`, { link: '/usr/bin/python3.11' })
+  host.given(`${path}/bin/python`, { link: '/usr/bin/python3.11' }).given(`${site}/pip-26.3.dist-info/RECORD`, '')
   return host
 }
-const site = `${path}/lib/python3.11/site-packages`
 const ran = (host: VirtualHost) => host.changes.filter((what) => what.startsWith('run'))
 
 contract(t, virtualenv, [
@@ -126,6 +125,38 @@ contract(t, virtualenv, [
     host: { commands },
     changes: ['replace /packages/supervisor', 'replace /python', 'replace /kind = "environment"'],
     then: (t, host) => t.equal(host.lstat(`${path}/junk`), null),
+  },
+  {
+    name: 'killed while it removed an environment',
+    props: { path },
+    given: (host) => {
+      given(host)
+      host.given('/srv/.venv.unfinished', '').given(`${path}/lib/junk`, '')
+    },
+    host: { commands },
+    changes: ['replace /python', 'replace /kind = "environment"'],
+    then: (t, host) => {
+      t.equal(host.lstat(`${path}/lib/junk`), null)
+      t.equal(host.lstat('/srv/.venv.unfinished'), null)
+    },
+  },
+  {
+    name: 'a killed creation does not count, whatever its mark says',
+    props: { path },
+    given: (host) => void made(host).given('/srv/.venv.unfinished', ''),
+    host: { commands },
+    changes: ['replace /python', 'replace /kind = "environment"'],
+  },
+  {
+    name: 'creates an environment without pip again',
+    props: { path, packages: { supervisor: '4.3.0' } },
+    given: (host) => {
+      made(host)
+      host.given(`${site}/pip-26.3.dist-info/RECORD`, { link: '/nowhere' })
+      host.given(`${site}/supervisor-4.3.0.dist-info/RECORD`, '')
+    },
+    host: { commands },
+    changes: ['replace /packages/supervisor', 'replace /kind = "environment"'],
   },
   {
     name: 'its Python is missing: creates it again',
@@ -271,12 +302,14 @@ t.test('complete only when all is on the disk', async (t) => {
   t.strictSame(
     host.changes.map((what) => what.split(' ').slice(0, 2).join(' ')),
     [
+      'write /srv/.venv.unfinished',
       'mkdir /srv/venv',
       'write /srv/venv/.converge.json',
       'run /usr/bin/python3.11',
       'run /srv/venv/bin/python',
       'run sync',
       'write /srv/venv/.converge.json',
+      'remove /srv/.venv.unfinished',
     ],
   )
 })
