@@ -126,6 +126,14 @@ t.test('imports point from recipes to resources to the core, never back', async 
   }
 })
 
+t.test('the rooms of a rollout import one way: its course, what works on hosts, what they share', async (t) => {
+  const rooms = ['core/fleet/rollout', 'core/fleet/rollout/hosts', 'core/fleet/rollout/state']
+  const roomAt = (path: string) => rooms.indexOf(dirname(path))
+  const within = arrows.filter(({ from, to }) => roomAt(from) >= 0 && roomAt(to) >= 0)
+  t.ok(within.length > 50, 'the imports were found')
+  for (const { from, to } of within) if (roomAt(to) < roomAt(from)) t.fail(`${from} imports ${to}`)
+})
+
 t.test('only the host touches files, processes and sockets of the system', async (t) => {
   const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
   // These modules read files that the user wrote, each where it enters the program; facts are read once.

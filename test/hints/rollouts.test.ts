@@ -1,6 +1,6 @@
 /** Proves the hints of rollouts over several hosts: triggers each with simulated hosts, then follows it. */
 import t, { type Test } from 'tap'
-import type { RolloutRequest } from '../../core/fleet/rollout/request.ts'
+import type { RolloutRequest } from '../../core/fleet/rollout/state/request.ts'
 import { type Behaviour, Simulation } from '../core/fleet/rollout/simulated.ts'
 import { hintPattern, type Proof } from '../support/proofs.ts'
 
@@ -65,7 +65,7 @@ t.test('the hints about hosts that are down or interrupted work', async (t) => {
       repaired: { down: 'skip' },
     },
     {
-      source: 'core/fleet/rollout/host_runner.ts',
+      source: 'core/fleet/rollout/hosts/host_runner.ts',
       hint: 'run it again to finish',
       hosts: { a: { does: { deploy: 'ends' } } },
       broken: {},
@@ -76,7 +76,7 @@ t.test('the hints about hosts that are down or interrupted work', async (t) => {
 
 t.test('the hints about a branch with an unreachable repository work', async (t) => {
   const proof: Proof = {
-    source: 'core/fleet/rollout/commits.ts',
+    source: 'core/fleet/rollout/state/deploy_commits.ts',
     hint: 'make the repository reachable, or name the commit: --app … --revision …',
   }
   const unconfirmed = 'cannot ask git://git.example.com/site.git: fatal: unable to connect'
@@ -103,7 +103,7 @@ t.test('the hints about undeploy work', async (t) => {
 
 t.test('the hints about an unreachable host outside the rollout work', async (t) => {
   const proof: Proof = {
-    source: 'core/fleet/rollout/request.ts',
+    source: 'core/fleet/rollout/state/request.ts',
     hint: 'run converge stack configure when it can be reached',
   }
   const reportOf = async (other: Behaviour) =>

@@ -1,7 +1,7 @@
 /** Runs `converge stack hooks install|remove|show`: has the schedulers of the hosts call their lifecycle events. */
 import pLimit from 'p-limit'
 import { loadState } from '../../fleet/records/stack_state.ts'
-import { recordedOnline } from '../../fleet/rollout/online_hosts.ts'
+import { recordedOnline } from '../../fleet/rollout/state/online_hosts.ts'
 import { oneLine } from '../../fleet/screen/text.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { FleetEvent } from '../../fleet/types.ts'

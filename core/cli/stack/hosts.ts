@@ -3,7 +3,7 @@
 import { engineFiles } from '../../fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
 import type { SshTransport, Sudo } from '../../fleet/remote/ssh_transport.ts'
-import type { RolloutHost } from '../../fleet/rollout/request.ts'
+import type { RolloutHost } from '../../fleet/rollout/state/request.ts'
 import type { Screen } from '../../fleet/screen/screen.ts'
 import { connector } from '../../fleet/ssh/connect.ts'
 import { resolveTarget, type SshTarget } from '../../fleet/ssh/target.ts'

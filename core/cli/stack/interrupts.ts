@@ -1,5 +1,5 @@
 /** Handles Ctrl-C during a rollout: first no further host starts, then hosts finish their steps, then it ends. */
-import type { Interruption } from '../../fleet/rollout/ports.ts'
+import type { Interruption } from '../../fleet/rollout/state/ports.ts'
 import { ConvergeError } from '../../model/errors.ts'
 
 const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']

@@ -1,6 +1,6 @@
 /** Decides which hosts of a stack take part in a rollout, by its request and the recorded state. */
 import type { StackState } from '../../fleet/records/stack_state.ts'
-import { isShutDown } from '../../fleet/rollout/online_hosts.ts'
+import { isShutDown } from '../../fleet/rollout/state/online_hosts.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
 import { ConvergeError } from '../../model/errors.ts'

@@ -1,7 +1,7 @@
 /** Turns the command line of a rollout into its request. */
 import { defaultEvents } from '../../compile/compile.ts'
 import { parseHostCount, resolveHostCount } from '../../fleet/planning/host_count.ts'
-import type { RolloutRequest } from '../../fleet/rollout/request.ts'
+import type { RolloutRequest } from '../../fleet/rollout/state/request.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
 import { ConvergeError } from '../../model/errors.ts'

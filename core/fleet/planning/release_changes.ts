@@ -1,8 +1,8 @@
 /** Computes which release each host changes from and to, and groups hosts with the same change. */
 import { omitUndefined } from '../../model/omit_undefined.ts'
 import type { AppReleases } from '../host_answers.ts'
-import type { RolloutPorts } from '../rollout/ports.ts'
-import type { RolloutHost } from '../rollout/request.ts'
+import type { RolloutPorts } from '../rollout/state/ports.ts'
+import type { RolloutHost } from '../rollout/state/request.ts'
 import type { CurrentRelease, GroupedReleaseChange, Phase, ReleaseChange, ReleaseName } from '../types.ts'
 import type { Targets } from './rollback_targets.ts'
 

@@ -4,7 +4,7 @@ import { makeDirectories } from '../../host/directories.ts'
 import { acquireLock } from '../../host/lock.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { seconds } from '../../model/units.ts'
-import type { StackChanges } from '../rollout/request.ts'
+import type { StackChanges } from '../rollout/state/request.ts'
 import { readFileOrNull, replaceStateFile, unusableDirectory } from './state_files.ts'
 
 /** Keys that a later version writes are kept. */

@@ -3,10 +3,10 @@ import { omitUndefined } from '../../model/omit_undefined.ts'
 import { estimateDuration } from '../planning/estimate.ts'
 import { changesOfDeploy, emitReleaseChanges, type HostReleaseChange, isChange } from '../planning/release_changes.ts'
 import type { CurrentRelease } from '../types.ts'
-import type { RolloutContext } from './context.ts'
-import { hostOrder } from './host_order.ts'
-import type { RolloutHost, RolloutRequest } from './request.ts'
-import { hostNames, includesApp } from './request.ts'
+import { hostOrder } from './hosts/host_order.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { RolloutHost, RolloutRequest } from './state/request.ts'
+import { hostNames, includesApp } from './state/request.ts'
 
 /** Events that stop programs and start them again. */
 const restartingEvents: readonly string[] = ['restart', 'rebuild', 'deploy']

@@ -2,9 +2,9 @@
 
 import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
 import type { Announcement } from './announcement.ts'
-import type { RolloutContext } from './context.ts'
-import type { HostRunner } from './host_runner.ts'
-import type { RolloutHost } from './request.ts'
+import type { HostRunner } from './hosts/host_runner.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { RolloutHost } from './state/request.ts'
 
 /** Errors of `converge revisions` about the revision or its repository. */
 const refusals: readonly string[] = [

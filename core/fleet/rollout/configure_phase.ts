@@ -1,11 +1,11 @@
 /** Runs configure: at once where nothing restarts, then in batches. Hosts get the deployments that they missed. */
 
 import type { CurrentRelease } from '../types.ts'
-import type { RolloutContext } from './context.ts'
+import type { HostPrediction } from './hosts/restart_batches.ts'
 import type { PhaseTools } from './phase_tools.ts'
-import type { RolloutHost } from './request.ts'
-import { hostNames } from './request.ts'
-import type { HostPrediction } from './restart_batches.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { RolloutHost } from './state/request.ts'
+import { hostNames } from './state/request.ts'
 
 /** Events that a host runs after it missed a deployment. */
 export const catchUpEvents = ['setup', 'deploy', 'configure']

@@ -2,9 +2,9 @@
 import { asConvergeError } from '../../model/errors.ts'
 import { isUnreachable } from '../host_client.ts'
 import type { Action } from '../types.ts'
-import type { RolloutContext } from './context.ts'
-import type { HostRunner } from './host_runner.ts'
-import { hostNames, missedHint, type RolloutHost } from './request.ts'
+import type { HostRunner } from './hosts/host_runner.ts'
+import type { RolloutContext } from './state/context.ts'
+import { hostNames, missedHint, type RolloutHost } from './state/request.ts'
 
 /** Actions after which the other hosts must adapt: the set of online hosts or the code changes. */
 const actionsForBystanders: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']

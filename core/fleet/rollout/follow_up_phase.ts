@@ -1,11 +1,11 @@
 /** Runs follow-up events on hosts after a deploy or rollback of an app on other hosts, once all have switched. */
 
 import { currentReleases } from '../host_answers.ts'
-import type { DeployedApps } from './commits.ts'
-import type { RolloutContext } from './context.ts'
-import type { HostRunner } from './host_runner.ts'
-import type { RolloutHost } from './request.ts'
-import { includesApp } from './request.ts'
+import type { HostRunner } from './hosts/host_runner.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { DeployedApps } from './state/deploy_commits.ts'
+import type { RolloutHost } from './state/request.ts'
+import { includesApp } from './state/request.ts'
 
 const phase = 'follow-up'
 

@@ -1,10 +1,10 @@
 /** Defines the tools with which each phase of a rollout works on hosts. */
 import { Announcement } from './announcement.ts'
-import type { RolloutContext } from './context.ts'
-import { HealthGate } from './health_gate.ts'
-import { HostRunner } from './host_runner.ts'
-import { HostInspection } from './inspection.ts'
-import { RestartBatches } from './restart_batches.ts'
+import { HealthGate } from './hosts/health_gate.ts'
+import { HostRunner } from './hosts/host_runner.ts'
+import { HostInspection } from './hosts/inspection.ts'
+import { RestartBatches } from './hosts/restart_batches.ts'
+import type { RolloutContext } from './state/context.ts'
 
 export interface PhaseTools {
   readonly runner: HostRunner

@@ -1,9 +1,9 @@
 /** Computes what a rollout changed about the stack: online hosts, hosts that missed it, and the commit of each app. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { HostOutcome } from '../types.ts'
-import type { RolloutContext } from './context.ts'
-import type { RolloutHost, StackChanges } from './request.ts'
-import { deployActions, hostNames, includesApp, misses } from './request.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { RolloutHost, StackChanges } from './state/request.ts'
+import { deployActions, hostNames, includesApp, misses } from './state/request.ts'
 
 /** @param caughtUp names of hosts that had missed an earlier deployment, and now have it */
 export function stackChanges(context: RolloutContext, caughtUp: readonly string[]): StackChanges {

@@ -5,10 +5,10 @@ import { splitIntoBatches } from '../planning/batches.ts'
 import { changesBetween, changesTo, emitReleaseChanges, type HostReleaseChange } from '../planning/release_changes.ts'
 import { planRollback, toCurrentReleases } from '../planning/rollback_targets.ts'
 import type { CurrentRelease } from '../types.ts'
-import type { RolloutContext } from './context.ts'
 import type { PhaseTools } from './phase_tools.ts'
-import type { RolloutHost } from './request.ts'
-import { includesApp } from './request.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { RolloutHost } from './state/request.ts'
+import { includesApp } from './state/request.ts'
 
 interface RollbackPlan {
   readonly hosts: readonly RolloutHost[]

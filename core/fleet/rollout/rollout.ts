@@ -3,11 +3,11 @@ import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
 import { omitUndefined } from '../../model/omit_undefined.ts'
 import type { RolloutReport } from '../types.ts'
 import { RolloutActions } from './actions.ts'
-import { createContext, type RolloutContext } from './context.ts'
-import type { Interruption, RolloutPorts } from './ports.ts'
-import { rolloutOutcome } from './progress.ts'
-import { hostNames, orderName, type RolloutRequest, type StackChanges } from './request.ts'
 import { stackChanges } from './result.ts'
+import { createContext, type RolloutContext } from './state/context.ts'
+import type { Interruption, RolloutPorts } from './state/ports.ts'
+import { rolloutOutcome } from './state/progress.ts'
+import { hostNames, orderName, type RolloutRequest, type StackChanges } from './state/request.ts'
 
 interface RolloutEnd {
   readonly report: RolloutReport

@@ -1,9 +1,9 @@
 /** Runs the setup events: at once where nothing restarts, and in batches on hosts in service that restart something. */
 
-import type { RolloutContext } from './context.ts'
+import type { HostPrediction } from './hosts/restart_batches.ts'
 import type { PhaseTools } from './phase_tools.ts'
-import type { RolloutHost } from './request.ts'
-import type { HostPrediction } from './restart_batches.ts'
+import type { RolloutContext } from './state/context.ts'
+import type { RolloutHost } from './state/request.ts'
 
 export class SetupPhase {
   constructor(

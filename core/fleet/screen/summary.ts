@@ -1,7 +1,7 @@
 /** Summarizes a rollout at its end: failures, warnings, hosts by outcome, releases, and the next command. */
 import { duration, type Paint } from '../../report/describe.ts'
 import { plain } from '../../report/printable.ts'
-import { deployActions } from '../rollout/request.ts'
+import { deployActions } from '../rollout/state/request.ts'
 import type { CurrentRelease, HostOutcome, HostReport, RolloutReport } from '../types.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
 import { type Addresses, groupSimilar, withoutTimes } from './group_similar.ts'

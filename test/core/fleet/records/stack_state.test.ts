@@ -7,7 +7,7 @@ import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { loadState, recordStackChanges, updateState } from '../../../../core/fleet/records/stack_state.ts'
-import type { StackChanges } from '../../../../core/fleet/rollout/request.ts'
+import type { StackChanges } from '../../../../core/fleet/rollout/state/request.ts'
 import { scratch } from '../../../support/machine.ts'
 
 t.test('reads what it wrote', async (t) => {

@@ -1,6 +1,6 @@
 /** Tests warnings of hosts: the report lists each one once, with the hosts that reported it. */
 import t from 'tap'
-import { RolloutProgress } from '../../../../core/fleet/rollout/progress.ts'
+import { RolloutProgress } from '../../../../core/fleet/rollout/state/progress.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import { Simulation } from './simulated.ts'

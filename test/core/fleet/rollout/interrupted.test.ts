@@ -4,8 +4,8 @@
  */
 import * as fc from 'fast-check'
 import t from 'tap'
-import type { Interruption } from '../../../../core/fleet/rollout/ports.ts'
-import type { RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import type { Interruption } from '../../../../core/fleet/rollout/state/ports.ts'
+import type { RolloutRequest } from '../../../../core/fleet/rollout/state/request.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))

@@ -3,8 +3,8 @@
  */
 import * as fc from 'fast-check'
 import t from 'tap'
-import type { RolloutPorts } from '../../../../core/fleet/rollout/ports.ts'
-import type { RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import type { RolloutPorts } from '../../../../core/fleet/rollout/state/ports.ts'
+import type { RolloutRequest } from '../../../../core/fleet/rollout/state/request.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const three = { a: {}, b: {}, c: {} }

@@ -7,9 +7,9 @@ import {
   type RunResult,
 } from '../../../../core/fleet/host_client.ts'
 import { commandOptions } from '../../../../core/fleet/remote/command_words.ts'
-import type { Interruption, RolloutPorts } from '../../../../core/fleet/rollout/ports.ts'
-import type { RolloutHost, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
 import { rollout } from '../../../../core/fleet/rollout/rollout.ts'
+import type { Interruption, RolloutPorts } from '../../../../core/fleet/rollout/state/ports.ts'
+import type { RolloutHost, RolloutRequest } from '../../../../core/fleet/rollout/state/request.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import type { RunReport } from '../../../../core/report/events.ts'

@@ -1,6 +1,6 @@
 /** Tests the lines about long steps in a pipe, and the progress lines that they are made from. */
 import t from 'tap'
-import { StepDetail } from '../../../../core/fleet/rollout/step_detail.ts'
+import { StepDetail } from '../../../../core/fleet/rollout/hosts/host_runner.ts'
 import { HostStates } from '../../../../core/fleet/screen/host_states.ts'
 import { LongSteps } from '../../../../core/fleet/screen/long_steps.ts'
 

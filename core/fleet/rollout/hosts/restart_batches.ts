@@ -1,12 +1,12 @@
 /** Predicts by dry runs what hosts restart, and restarts them in batches, with a health check after each. */
 
-import { splitIntoBatches } from '../planning/batches.ts'
-import { resolveHostCount } from '../planning/host_count.ts'
-import type { Phase } from '../types.ts'
-import type { RolloutContext } from './context.ts'
+import { splitIntoBatches } from '../../planning/batches.ts'
+import { resolveHostCount } from '../../planning/host_count.ts'
+import type { Phase } from '../../types.ts'
+import type { RolloutContext } from '../state/context.ts'
+import type { RolloutHost } from '../state/request.ts'
 import type { HealthGate } from './health_gate.ts'
 import type { DryRunResult, HostRunner } from './host_runner.ts'
-import type { RolloutHost } from './request.ts'
 
 /** A host that restarts something, or changes packages. */
 export interface HostPrediction {

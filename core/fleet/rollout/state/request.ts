@@ -1,7 +1,7 @@
-import type { HookSchedule, HostClient, HostCommand } from '../host_client.ts'
-import type { OrderedHost, Strategy } from '../planning/batches.ts'
-import type { HostCount } from '../planning/host_count.ts'
-import type { Action } from '../types.ts'
+import type { HookSchedule, HostClient, HostCommand } from '../../host_client.ts'
+import type { OrderedHost, Strategy } from '../../planning/batches.ts'
+import type { HostCount } from '../../planning/host_count.ts'
+import type { Action } from '../../types.ts'
 
 /** A host of the stack file, as a rollout needs it. */
 export interface RolloutHost extends OrderedHost {

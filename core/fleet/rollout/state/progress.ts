@@ -1,8 +1,8 @@
 /** Records the progress of each host of a rollout, and of the rollout as a whole. */
-import type { ConvergeError } from '../../model/errors.ts'
-import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
-import { type AppReleases, currentReleases } from '../host_answers.ts'
-import { changesBetween } from '../planning/release_changes.ts'
+import type { ConvergeError } from '../../../model/errors.ts'
+import type { Counts, FailureReport, RunReport } from '../../../report/events.ts'
+import { type AppReleases, currentReleases } from '../../host_answers.ts'
+import { changesBetween } from '../../planning/release_changes.ts'
 import type {
   CurrentRelease,
   EmitEvent,
@@ -13,7 +13,7 @@ import type {
   Phase,
   ReleaseChange,
   RolloutReport,
-} from '../types.ts'
+} from '../../types.ts'
 import type { Interruption } from './ports.ts'
 
 export interface HostProgress {
@@ -25,7 +25,10 @@ export interface HostProgress {
   currentReleases: readonly CurrentRelease[]
   /** Its releases before the rollout, the current ones among them. */
   releasesBefore: readonly AppReleases[]
-  /** Set by an automatic rollback and by events that build from changed attributes; otherwise the report compares `before` with `live`. */
+  /**
+   * Set by an automatic rollback and by events that build from changed attributes; otherwise the report compares
+   * `releasesBefore` with `currentReleases`.
+   */
   changes: readonly ReleaseChange[] | undefined
   /** The host has switched an app, or may have: after a lost connection nobody knows. */
   hasSwitched: boolean

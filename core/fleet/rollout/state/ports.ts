@@ -1,10 +1,10 @@
 /** Declares what a rollout uses from outside, and keeps failures of its output from ending it. */
 
-import { asConvergeError } from '../../model/errors.ts'
-import type { Health, HealthWait } from '../health/health_check.ts'
-import type { HostDocument, RunEvent } from '../host_client.ts'
-import type { EarlierRun } from '../planning/estimate.ts'
-import type { CommitRange, EmitEvent } from '../types.ts'
+import { asConvergeError } from '../../../model/errors.ts'
+import type { Health, HealthWait } from '../../health/health_check.ts'
+import type { HostDocument, RunEvent } from '../../host_client.ts'
+import type { EarlierRun } from '../../planning/estimate.ts'
+import type { CommitRange, EmitEvent } from '../../types.ts'
 import type { RolloutHost } from './request.ts'
 
 export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
@@ -58,7 +58,7 @@ export interface HealthWatch {
 }
 
 /**
- * Wraps `tell` and `log`: when one of them fails, that output is lost, and the rollout continues.
+ * Wraps `emit` and `log`: when one of them fails, that output is lost, and the rollout continues.
  * @param warn called once for each port that fails
  */
 export function isolateFailures(ports: RolloutPorts, warn: (message: string) => void): RolloutPorts {

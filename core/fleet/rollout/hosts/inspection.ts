@@ -1,12 +1,12 @@
 /** Asks the hosts of a rollout for their releases, their commits and their status. */
 
-import { asConvergeError } from '../../model/errors.ts'
-import { currentReleases, parseReleases, parseRevisions } from '../host_answers.ts'
-import { changesBetween } from '../planning/release_changes.ts'
-import type { CurrentRelease } from '../types.ts'
-import type { RolloutContext } from './context.ts'
+import { asConvergeError } from '../../../model/errors.ts'
+import { currentReleases, parseReleases, parseRevisions } from '../../host_answers.ts'
+import { changesBetween } from '../../planning/release_changes.ts'
+import type { CurrentRelease } from '../../types.ts'
+import type { RolloutContext } from '../state/context.ts'
+import type { RolloutHost } from '../state/request.ts'
 import type { HostRunner } from './host_runner.ts'
-import type { RolloutHost } from './request.ts'
 
 export class HostInspection {
   constructor(

@@ -1,8 +1,8 @@
 /** Runs a phase on several hosts, at most `parallel` at a time, until the rollout aborts. */
 
 import pLimit from 'p-limit'
-import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
-import type { FailureReport, RunReport } from '../../report/events.ts'
+import { asConvergeError, type ConvergeError } from '../../../model/errors.ts'
+import type { FailureReport, RunReport } from '../../../report/events.ts'
 import {
   type HostCommand,
   type HostDocument,
@@ -11,14 +11,13 @@ import {
   type PersistMode,
   type RunRequest,
   type RunResult,
-} from '../host_client.ts'
-import { splitIntoTurns } from '../planning/batches.ts'
-import type { CurrentRelease, Phase } from '../types.ts'
-import type { DeployedApps } from './commits.ts'
-import { absentHosts, type RolloutContext } from './context.ts'
-import type { RolloutHost } from './request.ts'
-import { hostNames, missedHint } from './request.ts'
-import { StepDetail } from './step_detail.ts'
+} from '../../host_client.ts'
+import { splitIntoTurns } from '../../planning/batches.ts'
+import type { CurrentRelease, Phase } from '../../types.ts'
+import { absentHosts, type RolloutContext } from '../state/context.ts'
+import type { DeployedApps } from '../state/deploy_commits.ts'
+import type { RolloutHost } from '../state/request.ts'
+import { hostNames, missedHint } from '../state/request.ts'
 
 /** The state that a host stores after each phase, for its own scheduler; other phases do not change it. */
 const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
@@ -62,6 +61,9 @@ interface PhaseOptions {
   /** Decides whether to start no further host; default: when the rollout aborts. */
   readonly isOver?: () => boolean
 }
+
+/** Milliseconds between two progress lines of a step. */
+const detailPause = 1000
 
 const noHosts: ReadonlySet<string> = new Set()
 
@@ -239,4 +241,34 @@ function failureOf({ status, report, failure }: RunResult): FailureReport | null
   return report?.outcome === 'interrupted'
     ? interrupted
     : { code: 'REMOTE_FAILED', message: `exit status ${status ?? 'none: it was killed'}` }
+}
+
+/** Limits the progress lines of a step: a build prints thousands, and the screen and JSON readers need the last one. */
+export class StepDetail {
+  private timer: NodeJS.Timeout | undefined
+  private latest: string | undefined
+
+  /** @param emit called with the first line at once, then with the latest one, at most once in each interval */
+  constructor(private readonly emit: (line: string) => void) {}
+
+  add(line: string): void {
+    this.latest = line
+    if (this.timer === undefined) this.pass()
+  }
+
+  /** Ends the step: a line that waits is dropped. */
+  end(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    this.latest = undefined
+  }
+
+  private pass(): void {
+    this.timer = undefined
+    if (this.latest === undefined) return
+    this.emit(this.latest)
+    this.latest = undefined
+    this.timer = setTimeout(() => this.pass(), detailPause)
+    this.timer.unref()
+  }
 }

@@ -1,6 +1,6 @@
 /** Decides when a rollout aborts: too many failures, another reason that a part of it gives, or an interrupt by the operator. */
 
-import { resolveHostCount } from '../planning/host_count.ts'
+import { resolveHostCount } from '../../planning/host_count.ts'
 import type { Interruption } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest } from './request.ts'

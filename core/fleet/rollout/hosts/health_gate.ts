@@ -1,9 +1,9 @@
 /** Checks the site before and between the batches of a rollout, and aborts the rollout where it does not answer. */
-import { asConvergeError } from '../../model/errors.ts'
-import type { Health } from '../health/health_check.ts'
-import type { RolloutContext } from './context.ts'
-import type { HealthWatch } from './ports.ts'
-import type { RolloutHost } from './request.ts'
+import { asConvergeError } from '../../../model/errors.ts'
+import type { Health } from '../../health/health_check.ts'
+import type { RolloutContext } from '../state/context.ts'
+import type { HealthWatch } from '../state/ports.ts'
+import type { RolloutHost } from '../state/request.ts'
 
 /** Seconds: the time for a check of whether the site answers now. */
 const quickCheckSeconds = 3

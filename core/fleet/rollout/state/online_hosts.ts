@@ -1,7 +1,7 @@
 /** Decides which hosts of a stack are online: for the node JSON of the other hosts, and for the record of the stack. */
-import type { StackState } from '../records/stack_state.ts'
-import type { Stack } from '../stack/stack.ts'
-import type { Action } from '../types.ts'
+import type { StackState } from '../../records/stack_state.ts'
+import type { Stack } from '../../stack/stack.ts'
+import type { Action } from '../../types.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost } from './request.ts'
 import { deployActions } from './request.ts'

@@ -1,10 +1,10 @@
 /** Computes the batches of a rollout, and which hosts go before all others of their layer. */
 
-import { chooseFounders, chooseMigrators, splitIntoBatches } from '../planning/batches.ts'
-import type { RolloutContext } from './context.ts'
-import type { RolloutPorts } from './ports.ts'
-import type { RolloutHost, RolloutRequest } from './request.ts'
-import { deployActions, includesApp } from './request.ts'
+import { chooseFounders, chooseMigrators, splitIntoBatches } from '../../planning/batches.ts'
+import type { RolloutContext } from '../state/context.ts'
+import type { RolloutPorts } from '../state/ports.ts'
+import type { RolloutHost, RolloutRequest } from '../state/request.ts'
+import { deployActions, includesApp } from '../state/request.ts'
 
 export interface HostOrder {
   readonly batches: readonly (readonly RolloutHost[])[]

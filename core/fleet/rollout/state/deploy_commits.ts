@@ -1,8 +1,8 @@
 /** Resolves the commit of each app for a deployment, and builds the node JSON that pins it on a host. */
-import { ConvergeError } from '../../model/errors.ts'
-import { omitUndefined } from '../../model/omit_undefined.ts'
-import { parseRevisions, type Revision } from '../host_answers.ts'
-import type { CurrentRelease, EmitEvent } from '../types.ts'
+import { ConvergeError } from '../../../model/errors.ts'
+import { omitUndefined } from '../../../model/omit_undefined.ts'
+import { parseRevisions, type Revision } from '../../host_answers.ts'
+import type { CurrentRelease, EmitEvent } from '../../types.ts'
 import type { RolloutPorts } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'
 import type { RolloutHost, RolloutRequest, StackChanges } from './request.ts'

@@ -1,6 +1,6 @@
 /** Defines what the parts of one rollout share: its request, what it uses from outside, and its state so far. */
 import { RolloutAbort } from './abort.ts'
-import { DeployCommits } from './commits.ts'
+import { DeployCommits } from './deploy_commits.ts'
 import { OnlineHosts } from './online_hosts.ts'
 import { isolateFailures, monotonicClock, type RolloutPorts } from './ports.ts'
 import { RolloutProgress } from './progress.ts'
