@@ -3,8 +3,9 @@ import type { Attributes } from '../attributes/index.ts'
 import type { RunFacts } from '../core/cli/catalogue.ts'
 import type { AttributeDefinition, OwnAttributes } from '../core/load/own_attributes.ts'
 import type { Facts } from '../core/node/facts.ts'
-import { isGiven, type Node } from '../core/node/node.ts'
+import type { Node } from '../core/node/node.ts'
 import { parsePath } from '../core/node/path.ts'
+import { isGiven } from '../core/node/setting_layer.ts'
 
 export interface SiteNode extends Attributes {
   readonly facts: Facts

@@ -4,9 +4,10 @@ import { nearest } from '../model/nearest.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { LayerKind } from './layer.ts'
 import { isObject } from './merge.ts'
-import { locateInLayer, type Node, sets } from './node.ts'
+import type { Node } from './node.ts'
 import { isSensitive } from './notes.ts'
 import { childOf, formatPath, type KeyPath, parsePath, valueAt } from './path.ts'
+import { locateInLayer, sets } from './setting_layer.ts'
 import { knownDefaults } from './valid_part.ts'
 
 export interface Origin {

@@ -1,7 +1,8 @@
 /** Gives errors that name an attribute the file and line where it is set. */
 import { ConvergeError, InvalidInput } from '../model/errors.ts'
-import { locateIn, type Node } from './node.ts'
+import type { Node } from './node.ts'
 import { formatPath, type KeyPath } from './path.ts'
+import { locateIn } from './setting_layer.ts'
 
 type Layered = Pick<Node<unknown>, 'layers' | 'states'>
 

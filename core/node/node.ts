@@ -1,18 +1,19 @@
-/** The node: all attributes of one host with their defaults, its facts, and where each value comes from. */
+/** Builds the node of a host from its layers of attributes and its facts, and validates it. */
 import type { ZodType, z } from 'zod'
-import { type ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { type ConvergeError, throwProblems } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
 import { type FactAttributes, factKeys, factLayer, factSchema } from './fact_attributes.ts'
 import type { Facts } from './facts.ts'
-import { isInexact } from './json_text.ts'
 import { type Layer, layerKinds, type NodeWarning } from './layer.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
-import { derivedDefaults, isSensitive, isVerbatim, type Schemas } from './notes.ts'
+import { derivedDefaults, isSensitive, type Schemas } from './notes.ts'
 import { objectLayer } from './parse_layer.ts'
 import { applyPatch, type Patched } from './patch.ts'
-import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
+import { type KeyPath, valueAt } from './path.ts'
+import { isGiven, layerThatSet, locateIn } from './setting_layer.ts'
 import { withoutPaths } from './valid_part.ts'
 import { validate } from './validate.ts'
+import { withVerbatim, writtenAt } from './written_numbers.ts'
 
 export type DeepReadonly<T> = T extends readonly (infer E)[]
   ? readonly DeepReadonly<E>[]
@@ -56,10 +57,10 @@ export interface NodeDraft<A> {
 }
 
 /**
- * Puts layers together, lowest first, and checks the result.
+ * Merges layers, lowest first, and validates the result.
  *
- * Facts that the JSON states itself count before those gathered: `cpu.total` decides how many clients there are even
- * where this host has more. If no layer has `opsworks.instance`, this host is put there.
+ * Facts in the JSON take precedence over gathered ones: `cpu.total` decides how many clients there are, even if the host
+ * has more CPUs. If no layer has `opsworks.instance`, it describes this host.
  *
  * @throws ConvergeError, InvalidInput with all problems at once
  */
@@ -69,14 +70,14 @@ export function buildNode<const S extends Schemas>(input: NodeInput<S>): Node<At
   return node
 }
 
-/** The same where something may be wrong: operations of patches that fail, and values that the schemas refuse, are left out. */
+/** Does the same for invalid input: leaves out operations of patches that fail, and values that the schemas refuse. */
 export function draftNode<const S extends Schemas>({
   layers,
   facts,
-  schemas: given,
+  schemas: inputSchemas,
   foreignKeys,
 }: NodeInput<S>): NodeDraft<AttributesOf<S>> {
-  const schemas = withFacts(given)
+  const schemas = withFacts(inputSchemas)
   const verbatimLayers = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
   const lowest = lowestLayer(verbatimLayers, facts)
   const { sorted, states, problems } = withDerived([lowest, ...verbatimLayers], schemas)
@@ -105,7 +106,7 @@ export function draftNode<const S extends Schemas>({
   return { node, problems: [...problems, ...checked.problems] }
 }
 
-/** A node whose attributes at some paths are as if nobody had set them; where they are set is still known. */
+/** Returns the node with the defaults of some attributes; it still knows where they are set. */
 export function withoutAttributes<A>(node: Node<A>, paths: readonly KeyPath[]): Node<A> {
   const rest = withoutPaths(node.states.at(-1) ?? {}, paths) as JsonObject
   const { value } = validate(rest, { schemas: node.schemas, locate: () => undefined })
@@ -143,7 +144,7 @@ function statesOf(layers: readonly Layer[], schemas: Schemas): Omit<Layered, 'so
   return { states, problems }
 }
 
-/** Files none of whose keys is known: a warning for each file instead of one for each key. */
+/** Finds files without a known key: each gets one warning, instead of one for each key. */
 function unknownFiles(layers: readonly Layer[], schemas: Schemas, foreignKeys: readonly string[]): UnknownFiles {
   const isKnown = (key: string) => Object.hasOwn(schemas, key) || foreignKeys.includes(key)
   const found = layers.filter(({ value }) => {
@@ -176,7 +177,7 @@ function namesIn(attributes: JsonObject): OwnNames {
   return { secret: list('secret_names'), open: list('open_names') }
 }
 
-/** The schemas given and those of the facts; a schema given for one of these keys goes before. Keeps them lazy. */
+/** Adds the schemas of the facts, without evaluating lazy ones; a schema of the input takes precedence. */
 function withFacts(inputSchemas: Schemas): Schemas {
   const all = Object.create(null, Object.getOwnPropertyDescriptors(inputSchemas)) as Record<string, ZodType>
   for (const key of factKeys)
@@ -185,7 +186,7 @@ function withFacts(inputSchemas: Schemas): Schemas {
   return all
 }
 
-/** Top-level keys of a layer that none above it speaks of; patches may speak of any. */
+/** Returns the top-level keys of a layer that no layer above it has; a patch above may have any. */
 function onlyIn({ value }: Layer, above: readonly Layer[]): ReadonlySet<string> {
   const untouched = (key: string) => above.every((layer) => layer.value !== null && !Object.hasOwn(layer.value, key))
   return new Set(Object.keys(value ?? {}).filter(untouched))
@@ -203,32 +204,6 @@ function sortLayers(layers: readonly Layer[]): readonly Layer[] {
   return [...layers].sort((a, b) => layerKinds.indexOf(a.kind) - layerKinds.indexOf(b.kind))
 }
 
-/**
- * The layer with the file's own text for each number where an attribute is a text: 1.10 is not 1.1, and 0123 not 123.
- * The same applies to numbers that JavaScript would change, such as 1e999 and integers beyond 2^53.
- */
-export function withVerbatim(layer: Layer, schemas: Schemas): Layer {
-  const { value, patch, numbers = [] } = layer
-  const kept = numbers.filter(({ path, text }) => isInexact(text) || isVerbatim(schemas, attributeOf(patch, path)))
-  if (kept.length === 0) return layer
-  const copy = structuredClone({ value, operations: [...(patch?.operations ?? [])] })
-  for (const { path, text } of kept) setAt(patch === null ? copy.value : copy.operations, path, text)
-  return { ...layer, value: copy.value, patch: patch && { ...patch, operations: copy.operations } }
-}
-
-/** How a number stands in the file, where its value does not tell. */
-export function writtenAt(layer: Layer | undefined, path: KeyPath): string | undefined {
-  const place = formatPath(path)
-  return layer?.numbers?.find((number) => formatPath(attributeOf(layer.patch, number.path)) === place)?.text
-}
-
-/** The attribute that a path in a layer is about. */
-function attributeOf(patch: Layer['patch'], path: KeyPath): KeyPath {
-  const [index, member, ...rest] = path
-  if (patch === null) return path
-  return member === 'value' ? [...pointerKeys(patch.operations[Number(index)]?.path ?? ''), ...rest] : []
-}
-
 function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas): Patched {
   if (layer.value !== null) return { value: merge(below, layer.value), problems: [] }
   const standard = (key: string, input: unknown): unknown => {
@@ -237,65 +212,4 @@ function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas): Patched 
     return filled?.success ? filled.data : schema?.safeParse(undefined).data
   }
   return applyPatch(below, layer, { standard, isSecret: (path) => isSensitive(schemas, path) })
-}
-
-/** Whether somebody has set a path, rather than a default or a fact. */
-export function isGiven({ layers, states }: Pick<Node, 'layers' | 'states'>, path: KeyPath): boolean {
-  const { kind } = layers[layerThatSet(layers, states, path)] ?? {}
-  return kind !== undefined && kind !== 'facts' && kind !== 'defaults'
-}
-
-/** The number of the highest layer that says something about a path, or -1. */
-export function layerThatSet(layers: readonly Layer[], states: readonly JsonObject[], path: KeyPath): number {
-  for (let i = layers.length - 1; i >= 0; i--) if (sets(layers, states, i, path)) return i
-  return -1
-}
-
-/** Decides whether a layer has a path or, if it is a patch, changes it. */
-export function sets(layers: readonly Layer[], states: readonly JsonObject[], index: number, path: KeyPath): boolean {
-  const layer = layers[index]
-  if (layer?.value != null) return hasPath(layer.value, path)
-  const [before, after] = [states[index - 1], states[index]]
-  if (hasPath(before, path) !== hasPath(after, path)) return true
-  return hasPath(after, path) && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path))
-}
-
-/** Returns the position where a path is set, or else that of its nearest parent that is set. */
-export function locateIn(
-  layers: readonly Layer[],
-  states: readonly JsonObject[],
-  path: KeyPath,
-  part?: 'value' | 'key',
-): SourceLocation | undefined {
-  for (let length = path.length; length > 0; length--) {
-    const parent = path.slice(0, length)
-    const index = layerThatSet(layers, states, parent)
-    const layer = layers[index]
-    if (layer !== undefined) return locateInLayer(layer, states[index], parent, length === path.length ? part : 'value')
-  }
-  return undefined
-}
-
-/** Returns the position of a path in a layer; in a patch, that of the last operation that set the value. */
-export function locateInLayer(
-  layer: Layer,
-  after: JsonObject | undefined,
-  path: KeyPath,
-  part?: 'value' | 'key',
-): SourceLocation {
-  if (layer.patch === null) return layer.locate(path, part)
-  const index = layer.patch.operations.findLastIndex((operation) => {
-    const target = pointerKeys(operation.path)
-    const both = Math.min(target.length, path.length)
-    const here = target.slice(0, both).every((key, i) => key === '-' || key === String(path[i]))
-    if (operation.op === 'test' || !here) return false
-    if (!('value' in operation) || target.length > path.length) return true
-    const rest = path.slice(target.length)
-    // A later operation may have moved an item of a list, so compare the values.
-    return JSON.stringify(valueAt(operation.value, rest)) === JSON.stringify(valueAt(after, path))
-  })
-  if (index === -1) return layer.locate([])
-  const operation = layer.patch.operations[index]
-  const rest = path.slice(pointerKeys(operation?.path ?? '').length)
-  return layer.locate(operation !== undefined && 'value' in operation ? [index, 'value', ...rest] : [index])
 }

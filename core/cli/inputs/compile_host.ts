@@ -6,8 +6,9 @@ import type { Role } from '../../compile/role.ts'
 import { omitUndefined } from '../../model/omit_undefined.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { withLocations } from '../../node/located.ts'
-import { locateIn, type Node } from '../../node/node.ts'
+import type { Node } from '../../node/node.ts'
 import { parsePath } from '../../node/path.ts'
+import { locateIn } from '../../node/setting_layer.ts'
 import type { Catalogue, RunFacts } from '../catalogue.ts'
 
 /** A host to compile, with its roles and its merged attributes. */

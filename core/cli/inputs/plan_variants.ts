@@ -5,8 +5,9 @@ import type { HostReader } from '../../host/types.ts'
 import { describeLocation } from '../../model/errors.ts'
 import type { PlannedResource } from '../../model/resource.ts'
 import { explain } from '../../node/explain.ts'
-import { locateIn, type Node } from '../../node/node.ts'
+import type { Node } from '../../node/node.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
+import { locateIn } from '../../node/setting_layer.ts'
 import { setAttributes, variantsOf } from '../../node/variants.ts'
 
 /**

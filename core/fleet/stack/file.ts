@@ -7,11 +7,12 @@ import { utf8Text } from '../../model/utf8.ts'
 import { foreignFileError } from '../../node/foreign_files.ts'
 import type { Layer, NodeWarning } from '../../node/layer.ts'
 import { isObject, type JsonObject, merge } from '../../node/merge.ts'
-import { layerThatSet, locateIn, writtenAt } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
 import { documentLayer, draftLayer, type LayerDraft } from '../../node/parse_layer.ts'
 import { applyPatch, type Patched } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
+import { layerThatSet, locateIn } from '../../node/setting_layer.ts'
+import { writtenAt } from '../../node/written_numbers.ts'
 import { problemAt, readExternalValues, type Search } from './external_values.ts'
 
 export interface FileOptions {
