@@ -7,24 +7,15 @@ import { excerpt } from '../model/excerpt.ts'
 import { sameJson } from '../model/json.ts'
 import { isReference, NotYetKnown, partsOf, references, resolveReferences, Unknown } from '../model/reference.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
-import { seconds } from '../model/units.ts'
-import { kindOfChange } from '../report/change_rows.ts'
 import type { FailureReport } from '../report/events.ts'
-import type { Unmark } from './change_marks.ts'
-import { changeSources } from './change_sources.ts'
-import { withDeadline } from './deadline.ts'
+import { type Change, ChangeApplication, patchOf } from './apply_change.ts'
+import { explainChange } from './explanation.ts'
 import { exposureOf } from './exposed_secrets.ts'
 import { skippedBy } from './guards.ts'
 import { type PreviousFile, readPreviousFile } from './previous_file.ts'
 import { isReadyToRead } from './read_ahead.ts'
 import type { Ending } from './reporter.ts'
 import { contextOf, type Run } from './run.ts'
-import { StatePatch } from './state_patch.ts'
-
-interface Change {
-  readonly now: unknown
-  readonly desired: unknown
-}
 
 export class Step {
   private readonly began = performance.now()
@@ -34,7 +25,7 @@ export class Step {
   private cause: string | null = null
   /** The state as it was read; null before. */
   private state: unknown = null
-  private attempts = 0
+  private application: ChangeApplication | null = null
 
   constructor(
     private readonly shared: Run,
@@ -185,119 +176,28 @@ export class Step {
     shared.reporter.applying(name)
     shared.former.learn(name, change.now, change.desired)
     const previous = this.previousOf(change)
-    const patch = await this.patchOf(change, previous?.text)
+    const patch = await patchOf(shared, resource, change, previous?.text)
     if (!isPlan) shared.former.remember(name, change.desired)
     // Afterwards it is gone.
     const replaced = this.implementation.replaces?.(shared.host, props, change)
-    const explained = this.explain(change, patch)
+    const { operations } = patch
+    const explained = explainChange(shared, resource, { props, change, operations, context })
     const listCommits = () => this.implementation.commits?.(shared.host, props, change, context) ?? null
     const planned = isPlan ? await listCommits() : null
-    const after = await this.applyMarked(change, context)
+    this.application = new ChangeApplication(shared, resource, props, context)
+    const after = await this.application.apply(change)
     const commits = isPlan ? planned : await listCommits()
     shared.outputs.set(resource, 'changed', props, after)
     this.closeGate()
     const words = replaced ?? this.implementation.words?.(props, change)
     this.finish({
       outcome: isPlan ? 'planned' : 'changed',
-      patch: patch.operations,
+      patch: operations,
       texts: replaced === undefined ? patch.texts : null,
       comparedWith: previous === null ? undefined : { path: previous.path, isSame: previous.isSame },
       words: words === undefined ? undefined : shared.reporter.mask(words),
       ...explained,
       commits: commits === null ? undefined : maskCommits(commits, (text) => shared.secrets.maskForeign(text)),
-    })
-  }
-
-  private explain({ now, desired }: Change, { operations }: StatePatch): Pick<Ending, 'sources' | 'declaredAt'> {
-    const { resource, shared, props } = this
-    const { variants } = shared.options
-    if (variants === undefined) return {}
-    const isNew = kindOfChange(operations) === 'create'
-    const context = this.context()
-    const sources = changeSources({ resource, props, now, desired, operations, isNew, context }, variants, (other) =>
-      this.resolvedVariant(other),
-    )
-    return { sources: shared.secrets.maskDeep(sources), declaredAt: resource.source() }
-  }
-
-  /** Returns the properties with which a variant declares the resource; null if a reference in them is not known. */
-  private resolvedVariant(other: PlannedResource): unknown {
-    if (!other.hasReferences) return other.props
-    try {
-      const props = resolveReferences(other.props, (reference) => this.shared.outputs.lookUp(reference))
-      const parsed = props instanceof Unknown ? { problems: [] } : checkProps(other.definition, props as object)
-      return 'props' in parsed ? parsed.props : null
-    } catch {
-      return null
-    }
-  }
-
-  /** The resources that wait for this one are due as soon as the change starts. If it fails without a change, they are not. */
-  private async applyMarked(change: Change, context: Context): Promise<unknown> {
-    const unmark = this.shared.marks.mark(this.resource, this.props, change.now, change.desired)
-    try {
-      return await this.applyUntilDone(change, context)
-    } catch (thrown) {
-      if (asConvergeError(thrown).code !== 'STILL_RUNNING') await this.unmark(unmark)
-      throw thrown
-    }
-  }
-
-  /** The failure of the change is what the run reports: if the state cannot be read, the mark stays. */
-  private async unmark(unmark: Unmark): Promise<void> {
-    try {
-      unmark(await this.read())
-    } catch {
-      // The waiting resources act once more than needed.
-    }
-  }
-
-  /**
-   * Applies the change, with the retries of the resource.
-   * @returns the state afterwards
-   */
-  private async applyUntilDone(first: Change, context: Context): Promise<unknown> {
-    const { shared, props, implementation } = this
-    const { name, options } = this.resource
-    const retries = shared.options.mode === 'plan' ? 0 : (options.retries ?? 0)
-    let change = first
-    for (let tries = 0; ; tries++) {
-      this.attempts = tries + 1
-      try {
-        const apply = () => this.applyOnce(change, context)
-        return await withDeadline(options.timeout, apply, shared.options.onTimeout)
-      } catch (thrown) {
-        if (tries >= retries || thrown instanceof NotYetKnown || shared.options.interrupted?.()) throw thrown
-        const error = asConvergeError(thrown)
-        if (error.code === 'STILL_RUNNING') throw error
-        shared.reporter.note(`${name}: ${error.message}; retry ${tries + 1} of ${retries}`)
-        await shared.host.sleep(options.retryDelay ?? seconds(2))
-        // The failed attempt may have made a part of the change.
-        const now = await implementation.read(shared.host, props, context)
-        const desired = implementation.desired(props, now, context)
-        if (sameJson(now, desired)) return now
-        change = { now, desired }
-      }
-    }
-  }
-
-  private async applyOnce(change: Change, context: Context): Promise<unknown> {
-    const { implementation, props } = this
-    const { host, options } = this.shared
-    if (options.mode === 'plan' && implementation.predict) {
-      implementation.predict(host, props, change, context)
-      return change.desired
-    }
-    await implementation.apply(host, props, change, context)
-    const now = await implementation.read(host, props, context)
-    const desired = implementation.desired(props, now, context)
-    if (sameJson(now, desired)) return now
-    const { operations } = await this.patchOf({ now, desired })
-    throw new ConvergeError('applied, but the state still differs from what was declared', {
-      code: 'NOT_CONVERGED',
-      attempted: 'read back',
-      output: operations.map((operation) => JSON.stringify(operation)).join('\n'),
-      hint: 'find out what else changes it at the same time, or correct the resource type',
     })
   }
 
@@ -308,11 +208,6 @@ export class Step {
     return readPreviousFile(shared.host, { path, now, desired }, (realPath, state) =>
       shared.former.learn(`${resource.type} ${realPath}`, state, desired),
     )
-  }
-
-  private patchOf({ now, desired }: Change, previous?: string): Promise<StatePatch> {
-    const { secrets } = this.shared
-    return StatePatch.between(now, desired, { secrets, sensitive: this.resource.options.sensitive ?? false, previous })
   }
 
   private resolve(): unknown {
@@ -390,8 +285,9 @@ export class Step {
   }
 
   private finish(ending: Ending): void {
-    const attempts = this.attempts > 1 ? { attempts: this.attempts } : {}
-    this.shared.reporter.finish(this.resource, { ...ending, ...attempts }, performance.now() - this.began)
+    const attempts = this.application?.attempts ?? 0
+    const retried = attempts > 1 ? { attempts } : {}
+    this.shared.reporter.finish(this.resource, { ...ending, ...retried }, performance.now() - this.began)
   }
 
   private context(): Context {
