@@ -1,5 +1,6 @@
 /** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
 import type { FileKind, Host, HostReader, ReadOptions, WriteOptions } from '../host/types.ts'
+import { shellWords } from '../text/shell.ts'
 import { ConvergeError } from './errors.ts'
 
 /** Names the kind of a path in a sentence. */
@@ -15,6 +16,14 @@ export function notAFile(path: string, stat: { readonly mode: number } | null): 
 
 const notAFileMessage = (path: string, stat: { readonly mode: number } | null) =>
   `cannot read ${path}: it is ${kindOf(stat)}, not a regular file`
+
+/** Builds the error for a path at which there is something else than a resource declares; it may contain data. */
+export function inTheWay(message: string, path: string): ConvergeError {
+  return new ConvergeError(message, {
+    code: 'IN_THE_WAY',
+    hint: `check whether it is still needed, then move it away: ${shellWords(['mv', path, `${path}.old`])}`,
+  })
+}
 
 /** For a path that an input of the user names. */
 export function inputNotAFile(path: string, stat: { readonly mode: number }): ConvergeError {

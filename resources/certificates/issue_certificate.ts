@@ -1,7 +1,7 @@
 /** Makes private keys, and certificates with openssl. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { Host } from '../../core/host/types.ts'
-import { isAddress } from './read_certificate.ts'
+import { isAddress } from './parse_certificate.ts'
 
 export const keyTypes = ['ec-256', 'ec-384', 'rsa-2048', 'rsa-4096'] as const
 export type KeyType = (typeof keyTypes)[number]

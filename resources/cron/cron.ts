@@ -1,7 +1,9 @@
 /** Manages one cron job: a file in /etc/cron.d, or for an ordinary user a marked block of the crontab. */
+
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { inTheWay } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -114,11 +116,7 @@ export const cron = defineResource(
 )
 
 function wantedState(props: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
-  if (kind === 'directory')
-    throw new ConvergeError(`${place} is a directory, but a cron job was declared`, {
-      code: 'IN_THE_WAY',
-      hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
-    })
+  if (kind === 'directory') throw inTheWay(`${place} is a directory, but a cron job was declared`, place)
   if (props.absent || stated?.enabled === false) return { place, ...nothing }
   const job = stated === null ? props : { ...props, schedule: stated.schedule, command: stated.command }
   if (place === 'crontab') return { place, kind: 'block', content: blockText(job), mode: null, owner: null }

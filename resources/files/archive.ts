@@ -3,11 +3,10 @@ import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { describeFileKind } from '../../core/model/file_errors.ts'
+import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { shellWords } from '../../core/text/shell.ts'
 import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge_entries.ts'
 import { loginProps, parseSource, requireSha256, sourceProps } from './source_url.ts'
 import { unpack, unpackAccount } from './unpack.ts'
@@ -82,14 +81,13 @@ export const archive = defineResource(
       const source =
         props.purge || props.merge ? digestOf([props.url, props.sha256?.toLowerCase() ?? null, context.cause]) : null
       if (now.kind === 'filled' && now.source === source) return now
-      if (now.kind === 'link' || now.kind === 'file' || now.kind === 'other')
-        throw new ConvergeError(`${props.into} is ${describeFileKind(now.kind)}, but a directory was declared`, {
+      if (now.kind === 'link')
+        throw new ConvergeError(`${props.into} is a link, but a directory was declared`, {
           code: 'IN_THE_WAY',
-          hint:
-            now.kind === 'link'
-              ? 'set into to the directory that the link points to'
-              : `check whether it is still needed, then move it away: ${shellWords(['mv', props.into, `${props.into}.old`])}`,
+          hint: 'set into to the directory that the link points to',
         })
+      if (now.kind === 'file' || now.kind === 'other')
+        throw inTheWay(`${props.into} is ${describeFileKind(now.kind)}, but a directory was declared`, props.into)
       return { kind: 'filled', source }
     },
     async apply(host, props, { desired }, context) {

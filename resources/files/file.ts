@@ -1,7 +1,8 @@
 /** Manages one file with a given content, mode and owner; or its absence. */
+
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
-import { ConvergeError } from '../../core/model/errors.ts'
+import { inTheWay } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import {
@@ -38,11 +39,7 @@ export function readFileState(host: HostReader, props: Target): FileState {
 }
 
 export function wantedFileState(props: Target, content: string, now: FileState): FileState {
-  if (now.kind === 'directory')
-    throw new ConvergeError(`${props.path} is a directory, but a file was declared`, {
-      code: 'IN_THE_WAY',
-      hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
-    })
+  if (now.kind === 'directory') throw inTheWay(`${props.path} is a directory, but a file was declared`, props.path)
   return { kind: 'file', content, ...wantedOwnership(props) }
 }
 

@@ -1,8 +1,7 @@
 /** Generates a secret once and stores it in a file; it is never displayed. */
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
-import { ConvergeError } from '../../core/model/errors.ts'
-import { describeFileKind } from '../../core/model/file_errors.ts'
+import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import { Unknown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -49,12 +48,9 @@ export const random_secret = defineResource(
     },
     desired(props, now): State {
       if (now.kind !== 'absent' && now.kind !== 'file')
-        throw new ConvergeError(
+        throw inTheWay(
           `${props.path} is ${describeFileKind(now.kind)}, but a file with a secret was declared`,
-          {
-            code: 'IN_THE_WAY',
-            hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
-          },
+          props.path,
         )
       return { kind: 'file', value: now.value, ...wantedOwnership(privately(props)) }
     },

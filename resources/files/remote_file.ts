@@ -1,8 +1,10 @@
 /** Keeps one file identical to a URL, or to another file on this host. */
+
 import { dirname } from 'node:path'
 import * as z from 'zod'
 import { type Host, type HostReader, longestFile } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { inTheWay } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -75,11 +77,7 @@ export const remote_file = defineResource(
       return { kind: 'file', content, wanted, ...readOwnership(host, props, stat) }
     },
     desired(props, now): State {
-      if (now.kind === 'directory')
-        throw new ConvergeError(`${props.path} is a directory, but a file was declared`, {
-          code: 'IN_THE_WAY',
-          hint: `check whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
-        })
+      if (now.kind === 'directory') throw inTheWay(`${props.path} is a directory, but a file was declared`, props.path)
       return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(props) }
     },
     async apply(host, props, { now, desired }, context) {

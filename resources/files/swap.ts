@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { describeFileKind } from '../../core/model/file_errors.ts'
+import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, minutes } from '../../core/model/units.ts'
 import { fstabField, parseFstabField } from '../../core/text/fstab.ts'
@@ -104,15 +104,8 @@ function readArea(host: HostReader, { path }: Props): Pick<State, 'size' | 'acce
   const stat = host.lstat(path)
   if (stat === null) return { size: null, access: null }
   if (stat.kind !== 'file')
-    throw new ConvergeError(`${path} is ${describeFileKind(stat.kind)}, but a swap file was declared`, {
-      code: 'IN_THE_WAY',
-      hint: `check whether it is still needed, then move it away: mv ${path} ${path}.old`,
-    })
-  if (!hasSignature(host, path))
-    throw new ConvergeError(`${path} is a file, and no swap area: it may hold data`, {
-      code: 'IN_THE_WAY',
-      hint: `check whether it is still needed, then move it away: mv ${path} ${path}.old`,
-    })
+    throw inTheWay(`${path} is ${describeFileKind(stat.kind)}, but a swap file was declared`, path)
+  if (!hasSignature(host, path)) throw inTheWay(`${path} is a file, and no swap area: it may hold data`, path)
   return { size: stat.size, access: `${stat.mode} ${host.accountById(stat.uid)?.name ?? stat.uid}` }
 }
 

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { describeFileKind } from '../../core/model/file_errors.ts'
+import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { utf8Text } from '../../core/model/utf8.ts'
 import { verifyFile } from './file.ts'
@@ -28,10 +28,7 @@ export function readLines(host: HostReader, path: string): TextLines {
       hint: `declare the path of the file itself, which this shows: readlink -f ${path}`,
     })
   if (stat.kind !== 'file')
-    throw new ConvergeError(`${path} is ${describeFileKind(stat.kind)}, but a text file was declared`, {
-      code: 'IN_THE_WAY',
-      hint: `check whether it is still needed, then move it away: mv ${path} ${path}.old`,
-    })
+    throw inTheWay(`${path} is ${describeFileKind(stat.kind)}, but a text file was declared`, path)
   const text = utf8Text(host.readBytes(path) ?? Buffer.alloc(0), path)
   const lineEnd = /\r\n/.test(text) && !/(^|[^\r])\n/.test(text) ? '\r\n' : '\n'
   const lines = text.split(lineEnd)

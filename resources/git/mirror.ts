@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
+import { inTheWay, readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { irregularEntry, isRemainder } from './irregular_entries.ts'
@@ -125,10 +125,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   host.remove(fresh)
   // The data of someone else.
   if (host.lstat(path) !== null)
-    throw new ConvergeError(`${path} is not a git repository, but the mirror of ${remote.url} belongs there`, {
-      code: 'IN_THE_WAY',
-      hint: `find out what it is, then move it away: mv ${path} ${path}.old`,
-    })
+    throw inTheWay(`${path} is not a git repository, but the mirror of ${remote.url} belongs there`, path)
   const { argv, options } = asWriting(localGit(remote, ['init', '--quiet', '--bare', '--template=', fresh]))
   try {
     await host.run(argv, options)

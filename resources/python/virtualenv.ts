@@ -1,14 +1,14 @@
 /**
  * Keeps a Python environment with packages of exact versions, made with venv and pip, and replaces an incomplete one.
  */
+
 import { basename } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { writeDisposable } from '../../core/model/file_errors.ts'
+import { inTheWay, writeDisposable } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../../core/model/units.ts'
-import { shellWords } from '../../core/text/shell.ts'
 import { findProgram } from '../commands/find_program.ts'
 import { fileOwner } from '../files/ownership.ts'
 import { makeEnvironment } from './make_environment.ts'
@@ -151,11 +151,7 @@ export const virtualenv = defineResource(
   {
     read,
     desired({ path, packages, python: word, newPython }, now, context): State {
-      if (now.kind === 'other')
-        throw new ConvergeError(`${path} exists, but is not a Python environment`, {
-          code: 'IN_THE_WAY',
-          hint: `check whether it is still needed, then move it away: ${shellWords(['mv', path, `${path}.old`])}`,
-        })
+      if (now.kind === 'other') throw inTheWay(`${path} exists, but is not a Python environment`, path)
       const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
       const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
       if (another && newPython === 'keep') warnAboutPython(path, word, now, context)

@@ -28,7 +28,7 @@ t.test('the hints about archives work', async (t) => {
       repaired: declare({ into: '/mnt/eggs' }),
     },
     {
-      source,
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/eggs /srv/eggs.old',
       commands,
       host,

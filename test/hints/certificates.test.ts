@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { certificate } from '../../resources/certificates/certificate.ts'
-import { certificateFacts, parseCertificate } from '../../resources/certificates/read_certificate.ts'
+import { certificateFacts, parseCertificate } from '../../resources/certificates/parse_certificate.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { needs, selfSigned } from '../support/machine.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
@@ -30,14 +30,14 @@ if (needs(t, ['openssl'])) {
   proveResources(t, [
     {
       ...common,
-      source,
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /etc/ssl/shop.crt /etc/ssl/shop.crt.old',
       given: (host) => given(host).given(path, null),
       repair: (host) => host.rename(path, `${path}.old`),
     },
     {
       ...common,
-      source,
+      source: 'resources/certificates/current_certificate.ts',
       hint: 'declare the CA before this: certificate(r, { authority: true, ... }), or correct the paths',
       given: (host) => given(host).given('/etc/ssl/ca.key', pair.key),
       broken: (r) => certificate(r, { ...props, issuer: { certificate: '/etc/ssl/none.crt', key: '/etc/ssl/ca.key' } }),
@@ -49,21 +49,21 @@ if (needs(t, ['openssl'])) {
     },
     {
       ...common,
-      source,
+      source: 'resources/certificates/desired_certificate.ts',
       hint: 'declare the content of the files, which begin with -----BEGIN',
       broken: withContent({ certificate: '/etc/ssl/shop.crt', key: '/etc/ssl/shop.key' }),
       repaired: withContent(pair),
     },
     {
       ...common,
-      source,
+      source: 'resources/certificates/desired_certificate.ts',
       hint: 'declare the key with which the certificate was requested; of a chain, the certificate of this host must come first',
       broken: withContent({ ...pair, key: other.key }),
       repaired: withContent(pair),
     },
     {
       ...common,
-      source,
+      source: 'resources/certificates/desired_certificate.ts',
       hint: 'declare a certificate with these names, or correct names: it has none',
       broken: withContent(pair, ['shop.example.com']),
       repaired: withContent(pair),

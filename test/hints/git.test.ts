@@ -34,8 +34,8 @@ t.test('the hints about revisions work', async (t) => {
 t.test('the hints about files on the host work', async (t) => {
   prove(t, [
     {
-      source: 'resources/git/mirror.ts',
-      hint: 'find out what it is, then move it away: mv … ….old',
+      source: 'core/model/file_errors.ts',
+      hint: 'check whether it is still needed, then move it away: mv … ….old',
       given(site) {
         fs.mkdirSync(`${site.shared}/repo.git`)
         fs.writeFileSync(`${site.shared}/repo.git/notes.txt`, 'of somebody else')

@@ -53,7 +53,7 @@ t.test('the hints about environments work', async (t) => {
     'install it (apt-get install python3.12 python3.12-venv), or set python to the full path of another one'
   proveResources(t, [
     {
-      source,
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/venv /srv/venv.old',
       commands,
       given: (host) => whole(host).given(`${path}/notes.txt`, 'x'),

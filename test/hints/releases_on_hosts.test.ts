@@ -44,7 +44,7 @@ t.test('the hints about links and releases work', async (t) => {
       repair: (host) => host.given('/srv/none', 'A=1'),
     },
     {
-      source: 'resources/files/remote_file.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/a', 'x').given('/srv/f', null),
       commands: () => ({ status: 0, stdout: `${'a'.repeat(64)}  /srv/a\n`, stderr: '' }),

@@ -52,14 +52,14 @@ t.test('the hints about directories work', async (t) => {
 t.test('the hints about files work', async (t) => {
   prove(t, [
     {
-      source: 'resources/files/file.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/f', null),
       broken: (r) => file(r, { path: '/srv/f', content: 'x' }),
       repair: move('/srv/f'),
     },
     {
-      source: 'resources/files/random_secret.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/f', null),
       broken: (r) => random_secret(r, { path: '/srv/f' }),
@@ -106,7 +106,7 @@ t.test('the hints about cron work', async (t) => {
   prove(t, [
     { source, hint: 'install it: apt-get install cron', broken: (r) => cron(r, job), repair: withCron },
     {
-      source,
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /etc/cron.d/job /etc/cron.d/job.old',
       given: (host) => {
         withCron(host)

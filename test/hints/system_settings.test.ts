@@ -62,7 +62,7 @@ t.test('settings of the system', async (t) => {
       repair: (host) => host.writeFile('/etc/fstab', '/swap none swap sw\n'),
     },
     {
-      source: 'resources/files/swap.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /swap /swap.old',
       commands: swapPrograms,
       given: (host) => host.given('/swap', null),

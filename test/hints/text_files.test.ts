@@ -19,7 +19,7 @@ t.test('the hints about lines of files work', async (t) => {
       repaired: (r) => line_in_file(r, { path: '/srv/g', line: 'a = 1', match: '^a' }),
     },
     {
-      source,
+      source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given(path, null),
       broken: (r) => line_in_file(r, { path, line: 'a', create: true }),

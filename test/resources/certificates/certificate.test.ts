@@ -5,7 +5,7 @@ import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { certificate } from '../../../resources/certificates/certificate.ts'
 import { makeKey } from '../../../resources/certificates/issue_certificate.ts'
-import { certificateFacts, parseCertificate } from '../../../resources/certificates/read_certificate.ts'
+import { certificateFacts, parseCertificate } from '../../../resources/certificates/parse_certificate.ts'
 import { contract, failureOf, patchOf, planOf, run } from '../../support/contract.ts'
 import { needs, scratch, selfSigned } from '../../support/machine.ts'
 
