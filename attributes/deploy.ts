@@ -13,7 +13,7 @@ import {
   line,
   links,
   path,
-  platformPath,
+  platformServedDirectory,
   relativePath,
   revision,
   text,
@@ -137,7 +137,7 @@ const surroundings = () => ({
       'name the app in app_name of the role that deploys it: zeo-client, zeo-server or solr for a buildout, port-app for Django and other servers; then remove custom_type',
   }),
   document_root: optional(
-    platformPath(),
+    platformServedDirectory(),
     'Directory in the release that the web server serves, for php-app; `php_app.document_root` goes before.',
   ),
   database: optional(database(), 'Database of the application.'),

@@ -1,7 +1,7 @@
 /** Fields of attributes that describe HTTP requests and their answers. */
 import * as z from 'zod'
 import { field, group, orNull } from './fields.ts'
-import { line } from './texts.ts'
+import { hostHeader, line } from './texts.ts'
 import { integer } from './values.ts'
 
 const status = () => integer(100, 599)
@@ -18,6 +18,13 @@ export const statusRange = () =>
 
 const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'the name of an HTTP header' })
 
+const requestHeaderValues = () =>
+  z.record(headerName, line()).superRefine((headers, context) => {
+    for (const [name, value] of Object.entries(headers))
+      if (name.toLowerCase() === 'host' && !hostHeader().safeParse(value).success)
+        context.addIssue({ code: 'custom', path: [name], message: 'a host name' })
+  })
+
 /** The request of a readiness check, and the status of the answer that it expects. */
 export const readinessRequest = () => ({
   path: field(urlPath(), '/', 'Path that is asked for.'),
@@ -32,12 +39,12 @@ export const readinessRequest = () => ({
 /** Headers of a readiness request. */
 const requestHeaders = () => ({
   host: field(
-    orNull(line()),
+    orNull(hostHeader()),
     null,
     'Host header of that request; null for the first of the domains of the app, where it has one.',
     { mirrors: '' },
   ),
-  headers: field(z.record(headerName, line()), {}, 'Further headers of that request.', { mirrors: '' }),
+  headers: field(requestHeaderValues(), {}, 'Further headers of that request.', { mirrors: '' }),
 })
 
 export const urlPath = () => z.string().regex(/^\/[^\s]*$/, { error: 'the path of a URL, which starts with /' })

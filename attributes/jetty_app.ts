@@ -1,7 +1,7 @@
 /** A Java web application in Jetty, deployed by the role jetty-app. */
-import * as z from 'zod'
-import { field, group, list, optional, orNull, shape } from './fields.ts'
-import { configuredPath, line, path, relativePath, sha256, text } from './texts.ts'
+import { field, group, list, orNull } from './fields.ts'
+import { baseFiles, iniLine } from './jetty_base.ts'
+import { configuredPath, line, path, relativePath, sha256 } from './texts.ts'
 import { health, turns, webSite } from './web_app.ts'
 
 const war = () =>
@@ -12,13 +12,6 @@ const war = () =>
     user: field(orNull(line()), null, 'Account at that server, for basic authentication.'),
     password: field(orNull(line()), null, 'Password of that account.', { sensitive: true }),
     path: field(orNull(relativePath()), null, 'Path of the war in the repository, once it is built.'),
-  })
-
-const baseFile = () =>
-  shape({
-    content: optional(text(), 'Text of the file.', { sensitive: true }),
-    path: optional(relativePath(), 'A file of the release that is copied, once the release is built.'),
-    shared: optional(relativePath(), 'A file below the shared directory of the app that the release links to.'),
   })
 
 export const jetty_app = () =>
@@ -35,12 +28,12 @@ export const jetty_app = () =>
         mirrors: 'start.jar --list-modules',
       }),
       files: field(
-        z.record(relativePath(), baseFile()),
+        baseFiles(),
         {},
         'Files in the base directory of Jetty (jetty.base), by their path in it, such as etc/realm.xml: each has content, path or shared. Other content makes another release.',
       ),
       ini: field(
-        list(line()),
+        list(iniLine()),
         [],
         'Lines for the start.d of Jetty, one each: a module (--module=NAME), an XML file (etc/realm.xml) or a property (NAME=VALUE).',
         { mirrors: 'start.jar --help' },

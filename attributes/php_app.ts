@@ -1,11 +1,21 @@
 /** A PHP application in php-fpm behind nginx, deployed by the role php-app. */
 
-import { field, group, map, orNull } from './fields.ts'
-import { line, pattern, relativePath } from './texts.ts'
+import * as z from 'zod'
+import { expectedPhpSetting } from '../core/text/php_fpm.ts'
+import { field, group, orNull } from './fields.ts'
+import { checkedText, line, pattern, servedDirectory } from './texts.ts'
 import { choice, integer, number } from './values.ts'
 import { health, webSite } from './web_app.ts'
 
 const phpVersion = () => pattern(/^\d+(\.\d+)?$/, 'a version such as 8.2')
+
+const settingName = z.string().regex(/^[\w.-]+$/, { error: 'the name of a setting of PHP, such as memory_limit' })
+
+/** A value as php.ini has it. */
+const phpSetting = () => checkedText('phpSetting', expectedPhpSetting)
+
+/** A page: nginx must read it as one word. */
+const pageName = () => pattern(/^[^\s;{}"'\\#$]+$/, 'the name of a page, such as index.php')
 
 const fpm = () =>
   group('Its pool in php-fpm.', {
@@ -29,9 +39,14 @@ const fpm = () =>
       'How long php-fpm waits for running requests when it reloads; 0 interrupts them.',
       { unit: 'seconds', mirrors: 'php-fpm.conf: process_control_timeout' },
     ),
-    settings: field(map(line()), {}, 'Settings of PHP, by name, that the application cannot change.', {
-      mirrors: 'php-fpm.conf: php_admin_value',
-    }),
+    settings: field(
+      z.record(settingName, phpSetting()),
+      {},
+      'Settings of PHP, by name, that the application cannot change.',
+      {
+        mirrors: 'php-fpm.conf: php_admin_value',
+      },
+    ),
   })
 
 export const php_app = () =>
@@ -45,11 +60,11 @@ export const php_app = () =>
         'hot: a link switches the release, and nothing is reloaded; cold: nginx names the release, and a switch reloads nginx and php-fpm.',
       ),
       document_root: field(
-        orNull(relativePath()),
+        orNull(servedDirectory()),
         null,
         'Directory in the release that nginx serves; null for the release itself.',
       ),
-      index: field(line(), 'index.php', 'Page of a directory, and what is asked where no file is found.'),
+      index: field(pageName(), 'index.php', 'Page of a directory, and what is asked where no file is found.'),
       fpm: fpm(),
       health: health('a new release'),
       ...webSite(),

@@ -72,7 +72,7 @@ export const buildoutFile = () =>
  * Text of one kind.
  * @param expected returns what is expected instead of a text; null for a valid one
  */
-const checkedText = (key: string, expected: (text: string) => string | null) =>
+export const checkedText = (key: string, expected: (text: string) => string | null) =>
   shared(key, () =>
     noted(
       z.preprocess(
@@ -157,6 +157,22 @@ export const relativePath = () =>
       })
       .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" }),
   )
+
+const servedPath = 'a path without $, which begins a variable of nginx'
+
+/** A directory of a release that nginx serves. */
+export const servedDirectory = () =>
+  shared('servedDirectory', () => relativePath().regex(/^[^$]*$/, { error: servedPath }))
+
+/** The same as the platform writes it. */
+export const platformServedDirectory = () =>
+  shared('platformServedDirectory', () =>
+    platformPath().refine((path) => path?.includes('$') !== true, { error: servedPath }),
+  )
+
+/** The name of a host in a request. */
+export const hostHeader = () =>
+  checkedText('hostHeader', (text) => (/^[^$\0-\x1f\x7f-\x9f\u2028\u2029]*$/.test(text) ? null : 'a host name'))
 
 /** A path below another directory as the platform writes it: slashes at its ends are dropped, and null, '' and / mean none. */
 export const platformPath = () =>

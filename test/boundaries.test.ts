@@ -79,7 +79,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/host/replace_file.ts',
   ],
   'core/cli': ['core'],
-  attributes: ['core/model', 'core/node'],
+  attributes: ['core/model', 'core/node', 'core/text'],
   resources: [
     'core/model',
     'core/host/mounts.ts',

@@ -30,6 +30,21 @@ export function phpFpmVariable(text: string): string {
   return phpFpmValue(text)
 }
 
+/** Returns what is expected instead of a value of a setting (php_admin_value); null for a valid one. */
+export function expectedPhpSetting(value: string): string | null {
+  if (/[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]/.test(value)) return 'text on one line'
+  if (!/^("[^"]*"|'[^']*'|[^;"']*)$/.test(value))
+    return 'a value that does not end at a quote or a ; (put the whole value into quotes, as in php.ini)'
+  // PHP reads `\"` as a quote within the text, which would continue on the next line.
+  if (/^"(?:.*[^\\])?\\(?:\\\\)*"$/.test(value))
+    return 'a value without a backslash before its closing quote (put it into single quotes)'
+  if (!isPhpFpmExpression(value))
+    return 'a value without ( ) = | & ^ ~ !, which are operators of php-fpm (put the whole value into quotes)'
+  if (value.includes('${') && !value.startsWith("'"))
+    return 'a value without ${, which php-fpm replaces by a variable (put it into single quotes)'
+  return null
+}
+
 /**
  * Whether php-fpm can read a value that its author wrote for an ini file, such as `E_ALL & ~E_NOTICE`: without quotes some
  * signs are operators, and php-fpm does not start with an expression that has no meaning.

@@ -1,15 +1,13 @@
 /** Defines the paths of a PHP app, and the version of PHP that runs it. */
 import type { Recipe } from '../../core/compile/role.ts'
 import { derived, isReference, type Reference, reference } from '../../core/model/reference.ts'
-import { nginxWord } from '../../core/text/nginx.ts'
-import { isPhpFpmExpression, phpFpmVariable } from '../../core/text/php_fpm.ts'
+import { phpFpmVariable } from '../../core/text/php_fpm.ts'
 import { newestVersionOf, versioned_program } from '../../resources/packages/versioned_program.ts'
 import { type App, appOnHost } from '../app/app.ts'
 import { environmentOf } from '../app/checkout.ts'
 import { hostHeader, hostOf } from '../app/health_request.ts'
 import type { SiteNode } from '../node.ts'
 import { underPrefix } from '../node.ts'
-import { AttributeWriter } from '../site/attribute_writer.ts'
 import { namesOf } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
@@ -54,15 +52,11 @@ export function givenPhpApp(r: Recipe<SiteNode>, node: SiteNode, declare: (php: 
   else r.given(newestVersionOf(fpmProgram), (installed) => declare(phpApp(node, installed)))
 }
 
-/**
- * @param installed newest installed version of PHP; null for none
- * @throws INVALID_ATTRIBUTE for values that nginx or php-fpm cannot express
- */
+/** @param installed newest installed version of PHP; null for none */
 export function phpApp(node: SiteNode, installed: string | null): PhpApp {
   const settings = node.php_app
   // The link that the web server serves is also the link to the current release, so the two cannot differ.
   const app = appOnHost(node, settings.app_name, 'php_app.app_name', 'active')
-  check(settings, app)
   return {
     app,
     nginx: nginxOf(node, app),
@@ -73,34 +67,6 @@ export function phpApp(node: SiteNode, installed: string | null): PhpApp {
     healthHost: hostOf(hostHeader(settings.health, namesOf(app.attributes, settings))),
     preview: `${app.name.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
   }
-}
-
-/** Refuses values that nginx or php-fpm would read as several words or directives. */
-function check({ document_root, index, fpm, health }: SiteNode['php_app'], { name: app, attributes: own }: App): void {
-  const values = new AttributeWriter()
-  values.written('php_app.document_root', document_root, nginxWord)
-  values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
-  values.written('php_app.health.host', health.host, nginxWord)
-  values.written('php_app.health.headers', hostOf(health.headers), nginxWord)
-  if (!/^[^\s;{}"'\\#$]+$/.test(index)) values.refuse('php_app.index', 'is not the name of a page', 'such as index.php')
-  for (const [name, value] of Object.entries(fpm.settings)) {
-    const key = `php_app.fpm.settings.${name}`
-    if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is not the name of a setting', 'such as memory_limit')
-    if (!/^("[^"]*"|'[^']*'|[^;"']*)$/.test(value))
-      values.refuse(key, 'ends at a quote or a ; in php-fpm', 'put the whole value into quotes, as in php.ini')
-    // PHP reads `\"` as a quote within the text, which would continue on the next line.
-    else if (/^"(?:.*[^\\])?\\(?:\\\\)*"$/.test(value))
-      values.refuse(key, 'ends with a backslash before its quote', 'put it into single quotes')
-    else if (!isPhpFpmExpression(value))
-      values.refuse(
-        key,
-        'has signs that php-fpm reads as operators: ( ) = | & ^ ~ !',
-        'put the whole value into quotes',
-      )
-    if (value.includes('${') && !value.startsWith("'"))
-      values.refuse(key, 'contains ${, which php-fpm replaces by a variable', 'put it into single quotes')
-  }
-  values.check()
 }
 
 function fpmOf(node: SiteNode, app: App, installed: string | null): Fpm {

@@ -180,7 +180,7 @@ function destinationKind(host: HostReader, { into, purge, merge }: Props): State
 function checkedSource(host: HostReader, props: Props): string {
   const parent = dirname(props.into)
   if (host.stat(parent)?.kind !== 'directory')
-    throw new ConvergeError(`there is no directory ${parent} to unpack in`, {
+    throw new ConvergeError(`cannot unpack into ${props.into}: the directory ${parent} does not exist`, {
       code: 'NO_DIRECTORY',
       hint: `declare ${parent} with directory() before the archive`,
     })

@@ -96,7 +96,7 @@ export const remote_file = defineResource(
 
 function requireDirectory(host: HostReader, { path }: Props): void {
   if (host.stat(dirname(path))?.kind === 'directory') return
-  throw new ConvergeError(`there is no directory ${dirname(path)} for the file`, {
+  throw new ConvergeError(`cannot write ${path}: the directory ${dirname(path)} does not exist`, {
     code: 'NO_DIRECTORY',
     hint: 'declare it with directory() before this file',
   })

@@ -41,7 +41,7 @@ export async function openContents(host: HostReader, given: GitReleaseProps): Pr
 }
 
 function directoryContents(host: HostReader, directory: string): Contents {
-  if (host.stat(directory)?.kind !== 'directory') throw new Error(`there is no directory ${directory}`)
+  if (host.stat(directory)?.kind !== 'directory') throw new Error(`the directory ${directory} does not exist`)
   return {
     description: `directory ${directory}`,
     file: (path) => Promise.resolve(isInside(path) ? host.readText(`${directory}/${path}`) : null),

@@ -16,7 +16,7 @@ interface Item {
 /** Computes a SHA-256 over path, kind, mode, size and content of all entries of the directory except `.git`. */
 export function directoryDigest(host: HostReader, root: string): string {
   if (host.stat(root)?.kind !== 'directory')
-    throw new ConvergeError(`there is no directory ${root}`, {
+    throw new ConvergeError(`the directory ${root} does not exist`, {
       code: 'NO_SOURCE',
       hint: 'give a directory of this host as repository, or leave out scmType',
     })

@@ -75,7 +75,7 @@ export function sourceDirectory({ repository, into, shared }: GitReleaseProps): 
 export function requireDirectories(host: Host, { into, shared }: GitReleaseProps): void {
   for (const path of [into, shared])
     if (host.stat(path)?.kind !== 'directory')
-      throw new ConvergeError(`there is no directory ${path}`, {
+      throw new ConvergeError(`the directory ${path} does not exist`, {
         code: 'ENOENT',
         hint: 'declare it with directory() before the release',
       })

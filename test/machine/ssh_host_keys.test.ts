@@ -35,7 +35,7 @@ test('refuses an unknown host, or stores its key once', async (t) => {
   t.match(await refusal(person, sshd), {
     code: 'HOST_KEY_UNKNOWN',
     usage: true,
-    message: `web1 (${sshd.name}): nobody knows its host key, ssh-ed25519 ${fingerprint}`,
+    message: `web1 (${sshd.name}): unknown host key ssh-ed25519 ${fingerprint}`,
     hint: new RegExp(
       `ssh_host_ed25519_key.pub.*--accept-new, or add the output of ssh-keyscan -p ${sshd.port} 127.0.0.1`,
     ),
@@ -93,7 +93,7 @@ test('always refuses a changed key', async (t) => {
       usage: true,
       message:
         `web1 (${sshd.name}): its host key is ssh-ed25519 ${fingerprintOf(sshd.hostKey)}, ` +
-        `but known is ssh-ed25519 ${fingerprintOf(old)}`,
+        `but known_hosts has ssh-ed25519 ${fingerprintOf(old)}`,
       source: { file: person.knownHosts, line: 2 },
       hint: /another host intercepts the connection/,
     })

@@ -273,17 +273,23 @@ t.test('Jetty: links files of the app into its base, and adds lines of start.d',
     [{ files: { 'etc//a': { content: '' } } }, /write it as etc\/a/],
     [{ files: { 'etc/a/': { content: '' } } }, /write it as etc\/a/],
     [{ files: { etc: { content: '' } } }, /is a directory of Jetty/],
-    [{ files: { 'start.d/converge.ini': { content: '' } } }, /a file that converge writes.*jetty_app\.ini/],
-    [{ files: { 'start.d/app.ini': { content: '' } } }, /a file that converge writes/],
-    [{ files: { 'webapps/ROOT.xml': { content: '' } } }, /would not be read/],
-    [{ files: { 'x/a': { content: '' }, x: { content: '' } } }, /x\/a lies below the file x/],
-    [{ files: { a: {} } }, /jetty_app\.files\.a has no content/],
-    [{ files: { a: { content: '', path: 'x' } } }, /has several sources/],
+    [{ files: { 'start.d/converge.ini': { content: '' } } }, /converge writes this file.*jetty_app\.ini/],
+    [{ files: { 'start.d/app.ini': { content: '' } } }, /converge writes this file/],
+    [{ files: { 'webapps/ROOT.xml': { content: '' } } }, /not read by Jetty/],
+    [{ files: { 'x/a': { content: '' }, x: { content: '' } } }, /x\/a.*not below the file x/],
+    [{ files: { a: {} } }, /jetty_app\.files\.a: expected exactly one of content/],
+    [{ files: { a: { content: '', path: 'x' } } }, /expected exactly one of content/],
     [{ files: { a: { path: '/etc/passwd' } } }, /relative path/],
     [{ files: { a: { shared: '../x' } } }, /'\.\.'/],
-    [{ files: { a: { shared: 'x' }, b: { shared: 'x' } } }, /links to x, which the release links to already/],
-    [{ ini: ['jetty.http.port=80'] }, /ini\[0\] sets jetty\.http\.port.*jetty_app\.ports/],
-    [{ ini: ['--module=x', ' jetty.base ?= /x'] }, /ini\[1\] sets jetty\.base/],
+    [
+      { files: { a: { shared: 'x' }, b: { shared: 'x' } } },
+      /files\.b\.shared: expected a file that no other entry links to/,
+    ],
+    [
+      { ini: ['jetty.http.port=80'] },
+      /ini\[0\]: expected a line that does not set jetty\.http\.port.*jetty_app\.ports/,
+    ],
+    [{ ini: ['--module=x', ' jetty.base ?= /x'] }, /ini\[1\]: expected a line that does not set jetty\.base/],
     [{ ini: ['a\nb'] }, /text on one line/],
   ]
   for (const [own, says] of refused)
@@ -324,7 +330,7 @@ t.test('PHP: requests the new release with the domain and headers of the health 
     t.strictSame({ ...asked[0]?.headers }, { Host: 'app.next.invalid', ...headers })
   }
   const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })
-  await t.rejects(refused, { message: /php_app\.health\.host cannot be written/ })
+  await t.rejects(refused, { message: /php_app\.health\.host: expected a host name/ })
 })
 
 t.test('PHP: uses the installed version, else the one that setup installs', async (t) => {

@@ -46,7 +46,7 @@ function wireTo(t: Test, host: Shell): SshTransport {
     close: () => undefined,
     async exec(command): Promise<RemoteProcess> {
       await host.before(command)
-      const lost = new ConvergeError('the connection is lost', { code: 'CONNECTION_LOST' })
+      const lost = new ConvergeError('connection lost', { code: 'CONNECTION_LOST' })
       if (host.isDown) {
         lose(lost)
         throw lost

@@ -117,7 +117,7 @@ export class HostLogs {
   private lose(link: HostConnection, { message }: ConvergeError): void {
     link.reset()
     // The name of the host is printed beside it: drop it from the message.
-    this.listener.connection(this.name, 'lost', message.replace(/^.*?: the connection is lost: /, ''))
+    this.listener.connection(this.name, 'lost', message.replace(/^.*?: connection lost: /, ''))
     this.settle()
     this.reader.reset()
     this.resume.resume()

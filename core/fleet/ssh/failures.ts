@@ -9,14 +9,14 @@ export function describeTarget({ name, address, port, jump }: SshTarget): string
 }
 
 const reasons: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  ECONNREFUSED: ['the connection is refused', 'check that sshd runs on the host, and that it listens on this port'],
-  ETIMEDOUT: ['there is no answer', 'check that the host is up, and that firewalls allow this computer'],
-  EHOSTUNREACH: ['no route leads there', 'check that the host is up, and on a network that this computer reaches'],
-  ENETUNREACH: ['no route leads there', 'check that this computer is on a network that reaches the host (VPN)'],
-  ENOTFOUND: ['no such host name', 'correct the address, or give an IP address'],
-  EAI_AGAIN: ['the name cannot be looked up', 'check that this computer reaches its name servers'],
+  ECONNREFUSED: ['connection refused', 'check that sshd runs on the host, and that it listens on this port'],
+  ETIMEDOUT: ['no answer', 'check that the host is up, and that firewalls allow this computer'],
+  EHOSTUNREACH: ['no route to the host', 'check that the host is up, and on a network that this computer reaches'],
+  ENETUNREACH: ['network unreachable', 'check that this computer is on a network that reaches the host (VPN)'],
+  ENOTFOUND: ['unknown host name', 'correct the address, or give an IP address'],
+  EAI_AGAIN: ['the name servers do not answer', 'check that this computer reaches its name servers'],
   ECONNRESET: [
-    'the connection was closed at once',
+    'the host closed the connection immediately',
     'check whether sshd or a firewall refuses this computer (MaxStartups, PerSourcePenalties, the log of sshd)',
   ],
 }
@@ -77,22 +77,22 @@ export function authFailed(target: SshTarget, { tried, taken, notes, methods }: 
   const [why, hint] =
     noKeys && taken.length > 0
       ? [
-          `it takes ${taken[0]}, but asks for more besides: ${others}`,
-          `nothing but a key can be given here: let this account in by its key alone (AuthenticationMethods publickey, after Match User ${user}, in its sshd_config)`,
+          `the host accepts ${taken[0]}, but also requires ${others}`,
+          `converge logs in with a key only: allow that for this account (AuthenticationMethods publickey, after Match User ${user}, in its sshd_config)`,
         ]
       : noKeys
         ? [
-            `it takes no keys, only ${others}`,
-            `nothing but a key can be given here: let keys in (PubkeyAuthentication yes in its sshd_config), and add yours to ~${user}/.ssh/authorized_keys (ssh-copy-id)`,
+            `the host accepts no keys, only ${others}`,
+            `converge logs in with a key only: allow keys (PubkeyAuthentication yes in its sshd_config), and add yours to ~${user}/.ssh/authorized_keys (ssh-copy-id)`,
           ]
         : [
             tried.length > 0
-              ? `it takes none of these keys: ${tried.join(', ')}`
-              : 'it takes nobody without a key, and there is none',
+              ? `the host accepts none of these keys: ${tried.join(', ')}`
+              : 'the host requires a key, and none was found',
             `add the public key to ~${user}/.ssh/authorized_keys on the host (ssh-copy-id), or name another user or key (\`user\`, \`identity\` in the stack file)`,
           ]
-  const besides = notes.length > 0 ? `; besides: ${notes.join('; ')}` : ''
-  return new ConvergeError(`${describeTarget(target)}: ${user} may not log in: ${why}${besides}`, {
+  const details = notes.length > 0 ? `; also: ${notes.join('; ')}` : ''
+  return new ConvergeError(`${describeTarget(target)}: login as ${user} failed: ${why}${details}`, {
     code: 'AUTH_FAILED',
     usage: true,
     hint,
@@ -100,7 +100,7 @@ export function authFailed(target: SshTarget, { tried, taken, notes, methods }: 
 }
 
 export const connectionLost = (target: SshTarget, why: string, cause?: unknown): ConvergeError =>
-  new ConvergeError(`${describeTarget(target)}: the connection is lost: ${why}`, {
+  new ConvergeError(`${describeTarget(target)}: connection lost: ${why}`, {
     code: 'CONNECTION_LOST',
     hint: 'run the same command again: what runs on the host continues there, and the next run finishes the rest',
     cause,

@@ -170,7 +170,7 @@ export class HostKeyCheck {
     const at = jump ? ` (on ${jump.name})` : ''
     const damaged = spoilt.length > 0 ? `; correct the lines that are damaged: ${spoilt.join(', ')}` : ''
     const kind = keyType(key)?.match(/ed25519|ecdsa|rsa/)?.[0] ?? '*'
-    return new ConvergeError(`${this.host()}: nobody knows its host key, ${this.shown(key)}`, {
+    return new ConvergeError(`${this.host()}: unknown host key ${this.shown(key)}`, {
       code: 'HOST_KEY_UNKNOWN',
       usage: true,
       hint: `compare it with the key on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if they match, run again with --accept-new, or add the output of ssh-keyscan -p ${port} ${address}${at} to known_hosts${damaged}`,
@@ -184,12 +184,15 @@ export class HostKeyCheck {
       ...(first ? [this.shown(first.key)] : []),
       ...others.map((line) => `${this.shown(line.key)} at ${describeLocation(line)}`),
     ]
-    return new ConvergeError(`${this.host()}: its host key is ${this.shown(key)}, but known is ${known.join(', ')}`, {
-      code: 'HOST_KEY_CHANGED',
-      usage: true,
-      source: first && { file: first.file, line: first.line },
-      hint: `the host was reinstalled, or another host intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
-    })
+    return new ConvergeError(
+      `${this.host()}: its host key is ${this.shown(key)}, but known_hosts has ${known.join(', ')}`,
+      {
+        code: 'HOST_KEY_CHANGED',
+        usage: true,
+        source: first && { file: first.file, line: first.line },
+        hint: `the host was reinstalled, or another host intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
+      },
+    )
   }
 
   private revoked(line: KnownHostLine, key: Buffer): ConvergeError {
@@ -218,7 +221,7 @@ export class HostKeyCheck {
 
 /** Builds the error for a failed scan. */
 export const scanFailure = (address: string, thrown: unknown): ConvergeError =>
-  new ConvergeError(`${address}: its certificates cannot be asked for: ${asConvergeError(thrown).message}`, {
+  new ConvergeError(`${address}: cannot request its host certificates: ${asConvergeError(thrown).message}`, {
     code: 'HOST_CERTIFICATE_INVALID',
     // An ssh-keyscan that times out is installed.
     hint:

@@ -54,7 +54,7 @@ t.test('unknown host keys are one paragraph with each of the keys', (t) => {
   const unknown = (host: string, key: string) =>
     on(host, {
       code: 'HOST_KEY_UNKNOWN',
-      message: `${host}: nobody knows its host key, ssh-ed25519 SHA256:${key}`,
+      message: `${host}: unknown host key ssh-ed25519 SHA256:${key}`,
       hint: 'look',
     })
   const [group, ...more] = groupFailures([unknown('web1', 'aB+/1'), unknown('web10', 'cD2')])
@@ -62,7 +62,7 @@ t.test('unknown host keys are one paragraph with each of the keys', (t) => {
   t.equal(
     describeFailureGroup(group!, paint),
     `! web1, web10 failed in build (2 hosts)
-    web1: nobody knows its host key, ssh-ed25519 SHA256:aB+/1
+    web1: unknown host key ssh-ed25519 SHA256:aB+/1
     hint: look
     (in the words of web1; each names itself)
       web1   SHA256:aB+/1
