@@ -5,7 +5,7 @@ import type { JsonObject } from '../core/node/merge.ts'
 import { WebApp } from '../test/machine/support/web_app.ts'
 import { failureOf } from '../test/support/contract.ts'
 import { type Need, type Owner, scratch } from '../test/support/machine.ts'
-import { until } from '../test/support/waiting.ts'
+import { until } from '../test/support/wait_until.ts'
 import { type Figures, visitors } from '../test/support/wrk.ts'
 
 interface Scene {

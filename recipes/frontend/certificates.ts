@@ -10,7 +10,7 @@ import { file } from '../../resources/files/file.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import type { SiteNode } from '../node.ts'
 import { isSet } from '../site/attribute_writer.ts'
-import { givenCertificate } from '../web/given_certificate.ts'
+import { appCertificate } from '../web/app_certificate.ts'
 import { type Certificate, certificateFile } from '../web/tls.ts'
 import type { FrontendLayout } from './layout.ts'
 import { domainsOf } from './nginx.ts'
@@ -33,7 +33,7 @@ function pemPath(node: SiteNode, app: FrontendLayout): string | null {
 export function tlsOf(node: SiteNode, app: FrontendLayout): Tls | null {
   const { certbot_domains } = node
   const path = pemPath(node, app)
-  if (givenCertificate(app.attributes) !== null && path !== null)
+  if (appCertificate(app.attributes) !== null && path !== null)
     return { domains: domainsOf(node, app), files: { chain: path, key: path } }
   if (certbot_domains.length === 0) return null
   const chain = `${app.certbot.live}/fullchain.pem`
@@ -46,7 +46,7 @@ export function tlsOf(node: SiteNode, app: FrontendLayout): Tls | null {
 
 /** Writes the file of a given certificate, if there is one. */
 export function certificate(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): Handle[] {
-  const content = givenCertificate(app.attributes)
+  const content = appCertificate(app.attributes)
   const tls = tlsOf(node, app)
   if (app.attributes.ssl_support === true && tls === null)
     reportWithoutTls(r, node, ['deploy', app.name, 'ssl_support'])
@@ -80,7 +80,7 @@ export function certbotCertificate(
   reload: readonly string[],
 ): void {
   const { certbot_domains, certbot_email } = node
-  if (certbot_domains.length === 0 || givenCertificate(app.attributes) !== null) return
+  if (certbot_domains.length === 0 || appCertificate(app.attributes) !== null) return
   const { webroot, directory: own, live } = app.certbot
   const places = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
   const elsewhere = app.system ? [] : places

@@ -25,10 +25,10 @@ import { refuseOverride } from '../checks/overrides.ts'
 import type { SiteNode } from '../node.ts'
 import { clientLayer, givenClients, localBalancer, runtimeSocket } from '../plone/balancing.ts'
 import { isSet } from '../site/attribute_writer.ts'
-import { givenCertificate } from '../web/given_certificate.ts'
+import { appCertificate } from '../web/app_certificate.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
-import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
+import { anyName, claimNames, frontendFiles } from '../web/site_names.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
 import { defaultSites, reloadDefaultSites } from './default_sites.ts'
 import { balancedServers, checkHaproxy, configuredServers, renderHaproxy } from './haproxy.ts'
@@ -97,7 +97,7 @@ function applyFor(r: Recipe<SiteNode>, node: SiteNode): void {
     ready: readyOf(node, 'nginx', app.haproxy.socket),
     when: nginx,
   })
-  if (givenCertificate(app.attributes) === null) noCertificate(r, node, app)
+  if (appCertificate(app.attributes) === null) noCertificate(r, node, app)
   if (certbotSite(r, node, app)) sites.push(defaultSites(r, app, 'the front end with certbot'))
   reloadDefaultSites(r, app, sites)
 }

@@ -4,8 +4,8 @@ import { type App, appOnHost } from '../app/app.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { type VarnishFiles, varnishFiles } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
-import { frontendFiles } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
+import { frontendFiles } from '../web/site_names.ts'
 
 /** The layout of the clients' app, whose files nginx may send, and of the three programs in front of it. */
 export interface FrontendLayout extends App {

@@ -8,8 +8,8 @@ import { environmentOf } from '../app/checkout.ts'
 import { hostHeader, hostOf } from '../app/health_request.ts'
 import type { SiteNode } from '../node.ts'
 import { underPrefix } from '../node.ts'
-import { namesOf } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
+import { namesOf } from '../web/site_names.ts'
 
 /** A text, or a reference to it. */
 type KnownOrReference = string | Reference<string>

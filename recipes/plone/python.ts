@@ -17,8 +17,8 @@ const lastFor: readonly (readonly [python: RegExp, packages: Readonly<Record<str
 ]
 
 /** Returns the Python that builds an app: a command or a path. */
-export function pythonOf({ converge }: Pick<SiteAttributes, 'converge'>, own: AppAttributes): string {
-  return own.python_major_version ? `python${own.python_major_version}` : (converge?.python ?? 'python3')
+export function pythonOf({ converge }: Pick<SiteAttributes, 'converge'>, app: AppAttributes): string {
+  return app.python_major_version ? `python${app.python_major_version}` : (converge?.python ?? 'python3')
 }
 
 /** Decides by its name whether this is a Python 2. */
@@ -45,18 +45,18 @@ export interface Environment {
  * the operator must therefore set `python_major_version` or `converge.python`; until then virtualenv keeps the
  * environment unchanged.
  */
-export function environmentOf(node: SiteNode, app: string, own: AppAttributes): Environment {
-  const python = pythonOf(node, own)
+export function environmentOf(node: SiteNode, name: string, app: AppAttributes): Environment {
+  const python = pythonOf(node, app)
   const last = lastFor.find(([name]) => name.test(basename(python)))?.[1]
-  const version = buildoutSetting(node, app, 'buildout_version')
+  const version = buildoutSetting(node, name, 'buildout_version')
   const packages = {
     'zc.buildout': defaultBuildout,
     ...last,
     ...(version ? { 'zc.buildout': version } : {}),
     ...Object.fromEntries(
-      (own.packages ?? node.deploy_python.packages).map(({ name, version }) => [name, version ?? '']),
+      (app.packages ?? node.deploy_python.packages).map(({ name, version }) => [name, version ?? '']),
     ),
   }
-  const name = `env-${basename(python)}-${digestOf({ python, packages }).slice(0, 8)}`
-  return { name, python, packages }
+  const directory = `env-${basename(python)}-${digestOf({ python, packages }).slice(0, 8)}`
+  return { name: directory, python, packages }
 }

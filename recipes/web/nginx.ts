@@ -16,7 +16,7 @@ import type { App } from '../app/app.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { appName } from '../plone/site.ts'
 import { appAttributes } from '../site/site_attributes.ts'
-import { givenCertificate } from './given_certificate.ts'
+import { appCertificate } from './app_certificate.ts'
 import { maintenanceDirectory } from './maintenance.ts'
 
 export interface Nginx {
@@ -81,8 +81,7 @@ function frontendPorts(node: SiteNode): number[] {
   const { run, converge, certbot_domains } = node
   if (!(run.roles ?? []).includes('frontend') || !run.events.includes('configure')) return []
   const { http_port, https_port } = converge.frontend
-  const hasTls =
-    certbot_domains.length > 0 || givenCertificate(appAttributes(node, appName(node, 'zeo-client'))) !== null
+  const hasTls = certbot_domains.length > 0 || appCertificate(appAttributes(node, appName(node, 'zeo-client'))) !== null
   return hasTls ? [http_port, https_port] : [http_port]
 }
 

@@ -14,10 +14,10 @@ import { nginx_default_sites } from '../../resources/web/nginx_default_sites.ts'
 import type { App } from '../app/app.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import type { SiteNode } from '../node.ts'
-import { givenCertificate } from './given_certificate.ts'
+import { appCertificate } from './app_certificate.ts'
 import { closedDirectives, maintenanceHeaderDirective } from './maintenance.ts'
-import { type Addresses, anyName, claimNames, claimOf, namesOf } from './names.ts'
 import { checkInside, type Nginx } from './nginx.ts'
+import { type Addresses, anyName, claimNames, claimOf, namesOf } from './site_names.ts'
 import { certificateFile, tlsDirectives } from './tls.ts'
 
 export interface SiteSettings extends Addresses {
@@ -72,14 +72,14 @@ function certificatePath({ app, nginx }: Site): string {
 /** Declares the file of the certificate, if the attributes of the app contain one. */
 function certificate(r: Recipe<SiteNode>, site: Site): Handle | null {
   const { app, nginx, settings } = site
-  const content = givenCertificate(app.attributes)
+  const content = appCertificate(app.attributes)
   if (content !== null)
     return certificateFile(r, nginx, { path: certificatePath(site), content, port: settings.https_port })
   return null
 }
 
 function reportWithoutCertificate(r: Recipe<SiteNode>, node: SiteNode, { app }: Site): void {
-  if (app.attributes.ssl_support !== true || givenCertificate(app.attributes) !== null) return
+  if (app.attributes.ssl_support !== true || appCertificate(app.attributes) !== null) return
   const attribute = ['deploy', app.name, 'ssl_support']
   warnOfAttribute(r, node, {
     attribute,
@@ -201,7 +201,7 @@ export function serverBlock(site: Site, body: string): string {
     listen ${http_port}${byDefault};
     server_name ${names.length === 0 ? anyName : names.map(nginxName).join(' ')};
     client_max_body_size ${max_body_megabytes}m;
-${givenCertificate(site.app.attributes) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
+${appCertificate(site.app.attributes) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
 `
 }
 

@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { onTerminal, type Running, Sandbox } from '../support/program.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 
 /** Two steps below the working directory; the first waits for a file `go`, and writes its process id to `pid`. */
 const recipe = `

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 
 /** Appends `start` and `end` to a log with its process number; exits once a file `go` exists. */
 const work = `#!/bin/sh

@@ -15,7 +15,7 @@ import { elf } from '../support/elf.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { type Proof, proveCalls } from '../support/proofs.ts'
 import { cutOff, enginesAt, hostAt, linkTo, type Shell, shell } from '../support/shell_hosts.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 
 /** An engine that succeeds, unless a file in the directory of the test requests otherwise. */
 const engineAt = (place: string) => `

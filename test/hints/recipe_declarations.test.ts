@@ -13,7 +13,7 @@ import { milliseconds, seconds } from '../../core/model/units.ts'
 import { objectLayer } from '../../core/node/parse_layer.ts'
 import { file } from '../../resources/files/file.ts'
 import { planOf, run } from '../support/contract.ts'
-import { probe } from '../support/probe.ts'
+import { probe } from '../support/faulty_resource.ts'
 import { hintPattern, type Proof, proveCalls } from '../support/proofs.ts'
 
 type Declare = (r: Recipe<unknown>) => void

@@ -69,7 +69,7 @@ t.test('the hints about the war of jetty-app work', async (t) => {
 })
 
 t.test('the hints about sites of nginx work', async (t) => {
-  const source = 'recipes/web/names.ts'
+  const source = 'recipes/web/site_names.ts'
   const scm = { repository: 'https://git.example.com/app.git' }
   const site = (php: JsonObject, host: VirtualHost) => () =>
     planned('php-app', { php_app: { app_name: 'app', ...php }, deploy: { app: { scm } } }, { host })

@@ -5,7 +5,7 @@ import { VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { file } from '../../resources/files/file.ts'
 import { failureOf, planOf, run } from '../support/contract.ts'
-import { probe } from '../support/probe.ts'
+import { probe } from '../support/faulty_resource.ts'
 import { proveCalls } from '../support/proofs.ts'
 
 const source = 'core/compile/selection.ts'

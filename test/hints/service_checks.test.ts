@@ -14,7 +14,7 @@ import { deployed } from '../support/fake_host.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { finding, proveFindings } from '../support/resource_proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 
 /** Starts a separate process that listens at a port. */
 async function listener(t: Test, port: number): Promise<ChildProcess> {

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
 import { needs } from '../support/machine.ts'
-import { reservePorts } from '../support/waiting.ts'
+import { reservePorts } from '../support/wait_until.ts'
 import * as machine from './deploy/bad_host.ts'
 import { environment } from './deploy/environment.ts'
 import * as failures from './deploy/failures.ts'

@@ -10,7 +10,7 @@ import type { RunReport } from '../../core/report/events.ts'
 import { service } from '../../resources/services/service.ts'
 import { failureOf, patchOf } from '../support/contract.ts'
 import { freePort, needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { RealBalancer } from './support/haproxy_site.ts'
 import { type Load, underLoad } from './support/load.ts'
 import {

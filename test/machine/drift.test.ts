@@ -13,7 +13,7 @@ import { service_restart } from '../../resources/services/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
 import { failureOf } from '../support/contract.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { planOf, run, siteOf } from './support/supervisor_site.ts'
 
 t.test('repairs a program that was edited and updated by hand', async (t) => {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { hostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
 import { Operator, type Outcome } from './support/operator.ts'
 

@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { hostNeeds, testNetwork } from './support/hosts.ts'
 import { type AtWork, Operator, type Outcome } from './support/operator.ts'
 

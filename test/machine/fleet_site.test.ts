@@ -1,7 +1,7 @@
 /** Tests a real site on many new hosts: the commands of its operator, and their effect on visitors. */
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { FleetSite, type Visits } from './support/fleet_site.ts'
 import { hostNeeds } from './support/hosts.ts'
 import { batches, type Outcome, outcomes } from './support/operator.ts'

@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { Operator, type Outcome } from './support/operator.ts'
 

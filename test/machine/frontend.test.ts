@@ -16,7 +16,7 @@ import { childPids } from '../../resources/services/managers/service_processes.t
 import { service } from '../../resources/services/service.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
-import { reservePorts, until } from '../support/waiting.ts'
+import { reservePorts, until } from '../support/wait_until.ts'
 import { repairsLoadedDrift } from './support/frontend_drift.ts'
 import { frontendSite, visitors } from './support/frontend_site.ts'
 import { ask } from './support/visitor_request.ts'

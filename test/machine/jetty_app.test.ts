@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { seesMoments } from './support/deploy_phases.ts'
 import { WebApp } from './support/web_app.ts'
 

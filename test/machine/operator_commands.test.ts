@@ -1,7 +1,7 @@
 /** Tests an operator's commands on the hosts of a stack (exec, logs and ssh) with real sshd. */
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { hostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { Operator } from './support/operator.ts'
 

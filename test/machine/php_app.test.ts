@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { seesMoments } from './support/deploy_phases.ts'
 import { inOrder, type Step, WebApp, type WebRun } from './support/web_app.ts'
 

@@ -6,7 +6,7 @@ import { childPids, isShuttingDown } from '../../resources/services/managers/ser
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { seesMoments } from './support/deploy_phases.ts'
 import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 

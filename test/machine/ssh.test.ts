@@ -11,7 +11,7 @@ import type { Connection } from '../../core/fleet/ssh/connect.ts'
 import { runSimple } from '../../core/fleet/ssh/simple_command.ts'
 import { wireString } from '../../core/fleet/ssh/wire.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { type OwnSshd, operator, ownSshd } from './support/own_sshd.ts'
 import { certify, newKey } from './support/ssh_keys.ts'
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import { blocksOf, pages } from '../docs/blocks.ts'
 import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
-import { reservePorts } from '../support/waiting.ts'
+import { reservePorts } from '../support/wait_until.ts'
 
 const inside = `set -e
 converge() { node dist/start.cjs "$@" --role zeo-server,zeo-client --json /var/lib/converge-demo/site.json; }

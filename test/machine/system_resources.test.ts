@@ -27,7 +27,7 @@ import { file } from '../../resources/files/file.ts'
 import { package_ } from '../../resources/packages/package.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { needs, sameAs, scratch } from '../support/machine.ts'
-import { dump, hostFor, layOut, planFor, worlds } from '../support/worlds.ts'
+import { dump, hostFor, layOut, planFor, worlds } from '../support/random_hosts.ts'
 
 type Plan = ReturnType<typeof planOf>
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))

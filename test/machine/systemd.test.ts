@@ -6,7 +6,7 @@ import { get } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { type Ended, systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { converge, installProgram } from './support/program_on_host.ts'
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { hostNeeds, newKey, testNetwork } from './support/hosts.ts'
 
 /** Reads which network owns a directory: another test can claim it meanwhile, unless something is mounted below it. */

@@ -6,7 +6,7 @@ import t from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
 import { played, scenes, wholeSite } from '../support/downtime.ts'
 import { needs } from '../support/machine.ts'
-import { reservePorts } from '../support/waiting.ts'
+import { reservePorts } from '../support/wait_until.ts'
 
 t.test('updates a site of three clients without a failed request', async (t) => {
   t.setTimeout(20 * 60_000)

@@ -9,7 +9,7 @@ import { FakeHost } from '../support/fake_host.ts'
 import { nothingToDo, succeeded } from '../support/lifecycle.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { planned } from '../support/role_plans.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 
 const mounted = 'nas:/b /srv/www/site/shared/var/blobstorage nfs4 rw 0 0\n'
 const files = (host: FakeHost) =>

@@ -11,7 +11,7 @@ import { type JsonObject, merge } from '../../core/node/merge.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { type Page, pageOf } from './deploy_pages.ts'
 import { freePort, type Owner, scratch } from './machine.ts'
-import { until } from './waiting.ts'
+import { until } from './wait_until.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
 /** The path of the program that users run, below the project. */

@@ -6,7 +6,7 @@ import { pageOf } from './deploy_pages.ts'
 import type { DeploySite, Ended } from './deploy_site.ts'
 import { keepEggs, offeredEggs } from './eggs.ts'
 import { freePort, type Owner } from './machine.ts'
-import { until } from './waiting.ts'
+import { until } from './wait_until.ts'
 import { type Figures, visitors } from './wrk.ts'
 
 export interface Scene {

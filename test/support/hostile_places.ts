@@ -4,9 +4,9 @@
  */
 import fc from 'fast-check'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { languageOf } from './config_directives.ts'
 import { hostileSituations, type Situation } from './hostile_situations.ts'
 import { configurationOf, type Files } from './rendering.ts'
-import { languageOf } from './skeleton.ts'
 import { type AttributePath, textAttributes } from './text_attributes.ts'
 
 type Json = { [key: string]: unknown }

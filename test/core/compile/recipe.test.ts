@@ -6,7 +6,7 @@ import { derived, under } from '../../../core/model/reference.ts'
 import { seconds } from '../../../core/model/units.ts'
 import { file } from '../../../resources/files/file.ts'
 import { symlink } from '../../../resources/files/symlink.ts'
-import { probe } from '../../support/probe.ts'
+import { probe } from '../../support/faulty_resource.ts'
 
 type R = Recipe<unknown>
 const thing = probe()

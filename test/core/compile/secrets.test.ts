@@ -9,7 +9,7 @@ import { type Recipe, role } from '../../../core/compile/role.ts'
 import { asConvergeError } from '../../../core/model/errors.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 import { shellWords } from '../../../core/text/shell.ts'
-import { probe } from '../../support/probe.ts'
+import { probe } from '../../support/faulty_resource.ts'
 
 const thing = probe()
 

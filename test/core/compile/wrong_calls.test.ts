@@ -8,7 +8,7 @@ import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { reference } from '../../../core/model/reference.ts'
 import { type Declare, defineResource } from '../../../core/model/resource.ts'
 import { definitions } from '../../../resources/definitions.ts'
-import { probe } from '../../support/probe.ts'
+import { probe } from '../../support/faulty_resource.ts'
 
 type R = Recipe<unknown>
 type Call = (r: unknown, ...given: unknown[]) => unknown

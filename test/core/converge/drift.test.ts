@@ -15,7 +15,7 @@ import { service_restart } from '../../../resources/services/service_restart.ts'
 import { supervisor_program } from '../../../resources/supervisor/supervisor_program.ts'
 import { failureOf, run } from '../../support/contract.ts'
 import { FakeSupervisor } from '../../support/fake_supervisor.ts'
-import { probe } from '../../support/probe.ts'
+import { probe } from '../../support/faulty_resource.ts'
 
 const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 const files = ['/srv/a', '/srv/b'] as const

@@ -5,7 +5,7 @@ import type { Check } from '../../../core/model/resource.ts'
 import type { Handlers } from '../../../core/report/events.ts'
 import { file } from '../../../resources/files/file.ts'
 import { failureOf, patchOf, planOf, run } from '../../support/contract.ts'
-import { fault, probe } from '../../support/probe.ts'
+import { fault, probe } from '../../support/faulty_resource.ts'
 
 const exists = (path: string): Check => ({
   description: `${path} exists`,

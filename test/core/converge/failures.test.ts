@@ -3,7 +3,7 @@ import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { milliseconds, seconds } from '../../../core/model/units.ts'
 import { failureOf, patchOf, planOf, run } from '../../support/contract.ts'
-import { fault, probe } from '../../support/probe.ts'
+import { fault, probe } from '../../support/faulty_resource.ts'
 
 t.test('retries: waits between attempts, and reports them', async (t) => {
   const thing = probe({

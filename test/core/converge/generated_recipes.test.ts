@@ -9,7 +9,7 @@ import { VirtualHost } from '../../../core/host/virtual.ts'
 import { references } from '../../../core/model/reference.ts'
 import type { ResourceReport, RunReport } from '../../../core/report/events.ts'
 import { run } from '../../support/contract.ts'
-import { dump, hostFor, planFor, type State, worlds } from '../../support/worlds.ts'
+import { dump, hostFor, planFor, type State, worlds } from '../../support/random_hosts.ts'
 
 const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
-import { fault, probe } from '../../support/probe.ts'
+import { fault, probe } from '../../support/faulty_resource.ts'
 
 /** Makes a type whose reads take a while, and which records how many ran at the same time. */
 function slow(pause = 10) {

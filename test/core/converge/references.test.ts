@@ -8,7 +8,7 @@ import { directory } from '../../../resources/files/directory.ts'
 import { file } from '../../../resources/files/file.ts'
 import { symlink } from '../../../resources/files/symlink.ts'
 import { failureOf, patchOf, planOf, run } from '../../support/contract.ts'
-import { fault, probe } from '../../support/probe.ts'
+import { fault, probe } from '../../support/faulty_resource.ts'
 
 /** Makes a directory whose name is only known during the run. */
 const numbered = defineResource(

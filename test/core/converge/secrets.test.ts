@@ -6,7 +6,7 @@ import type { Handlers } from '../../../core/report/events.ts'
 import { execute } from '../../../resources/commands/execute.ts'
 import { file } from '../../../resources/files/file.ts'
 import { planOf } from '../../support/contract.ts'
-import { fault, probe } from '../../support/probe.ts'
+import { fault, probe } from '../../support/faulty_resource.ts'
 
 const secret = 'hunter2/öäü'
 

@@ -9,7 +9,7 @@ import { defineResource } from '../../../core/model/resource.ts'
 import { file } from '../../../resources/files/file.ts'
 import { symlink } from '../../../resources/files/symlink.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
-import { probe } from '../../support/probe.ts'
+import { probe } from '../../support/faulty_resource.ts'
 
 const select = (plan: Plan, only: string[], skip: string[] = []) =>
   withSelection(plan.bind(new VirtualHost()), { only, skip })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { file } from '../../../resources/files/file.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
-import { type Faults, fault, probe } from '../../support/probe.ts'
+import { type Faults, fault, probe } from '../../support/faulty_resource.ts'
 
 /** Makes a restart of either kind that counts how often it acted. */
 function restarter(when: 'gate' | 'cause', fails: (count: number) => boolean = () => false) {

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { reference } from '../../../recipes/plone/buildout_cfg.ts'
 import { pageOf } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
-import { isTaken, until } from '../../support/waiting.ts'
+import { isTaken, until } from '../../support/wait_until.ts'
 import { client, fails, pids, shows } from './steps.ts'
 
 export async function build(t: Test, site: DeploySite): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import { get, Watch } from '../../support/deploy_pages.ts'
 import { type DeploySite, eventsOf } from '../../support/deploy_site.ts'
-import { until } from '../../support/waiting.ts'
+import { until } from '../../support/wait_until.ts'
 import { client, fails, kept, pids, shows } from './steps.ts'
 
 const applying = (name: string) => new RegExp(`^{"event":"applying","name":"${name}`)

@@ -6,7 +6,7 @@ import type { DeploySite } from '../../support/deploy_site.ts'
 import { keepEggs } from '../../support/eggs.ts'
 import { unpinned } from '../../support/example_pins.ts'
 import { directoryOf, needs } from '../../support/machine.ts'
-import { isTaken } from '../../support/waiting.ts'
+import { isTaken } from '../../support/wait_until.ts'
 import { client, fails, kept, pids, shows, touched } from './steps.ts'
 
 export async function barePlan(t: Test, site: DeploySite): Promise<void> {

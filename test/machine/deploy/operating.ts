@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
 import { needs } from '../../support/machine.ts'
-import { isTaken, until } from '../../support/waiting.ts'
+import { isTaken, until } from '../../support/wait_until.ts'
 import { client, pids, shows } from './steps.ts'
 
 /** A crontab line of another owner. */

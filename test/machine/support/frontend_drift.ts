@@ -6,7 +6,7 @@ import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { Supervisor } from '../../../resources/supervisor/client.ts'
 import { failureOf, patchOf } from '../../support/contract.ts'
-import { until } from '../../support/waiting.ts'
+import { until } from '../../support/wait_until.ts'
 import type { FrontendSite } from './frontend_site.ts'
 import { ask } from './visitor_request.ts'
 

@@ -1,7 +1,7 @@
 /** Serves git repositories to test hosts, which reach only the operator's end of their network. */
 import { spawn } from 'node:child_process'
 import type { Owner } from '../../support/machine.ts'
-import { soon } from '../../support/waiting.ts'
+import { soon } from '../../support/wait_until.ts'
 import { script } from './host_network.ts'
 import type { TestNetwork } from './hosts.ts'
 

@@ -4,7 +4,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { BalancerReader, type BalancerServer } from '../../../resources/balancer/haproxy_runtime.ts'
 import { freePort } from '../../support/machine.ts'
-import { until } from '../../support/waiting.ts'
+import { until } from '../../support/wait_until.ts'
 import { names, type Site } from './supervisor_site.ts'
 
 export class RealBalancer {

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FleetEvent, HostOutcome, RolloutReport } from '../../../core/fleet/types.ts'
-import { soon } from '../../support/waiting.ts'
+import { soon } from '../../support/wait_until.ts'
 import type { TestNetwork } from './hosts.ts'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))

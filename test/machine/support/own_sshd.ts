@@ -8,7 +8,7 @@ import type { NewHost } from '../../../core/fleet/ssh/host_keys.ts'
 import { type HostAddress, resolveTarget, type SshTarget } from '../../../core/fleet/ssh/target.ts'
 import { readUserConfig } from '../../../core/fleet/ssh/user_config.ts'
 import { freePort, type Owner, scratch } from '../../support/machine.ts'
-import { until } from '../../support/waiting.ts'
+import { until } from '../../support/wait_until.ts'
 import { type Key, newKey } from './ssh_keys.ts'
 
 export interface OwnSshd {

@@ -10,7 +10,7 @@ import type { Test } from 'tap'
 import { copyProgram } from '../../support/deploy_site.ts'
 import { offeredEggs } from '../../support/eggs.ts'
 import { freePort, scratch } from '../../support/machine.ts'
-import { until } from '../../support/waiting.ts'
+import { until } from '../../support/wait_until.ts'
 
 const fixture = fileURLToPath(new URL('../../../fixtures/example-buildout', import.meta.url))
 const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }

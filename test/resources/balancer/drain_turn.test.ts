@@ -8,7 +8,7 @@ import { seconds } from '../../../core/model/units.ts'
 import type { DrainRules } from '../../../resources/balancer/drain_turn.ts'
 import { ServerDrainer } from '../../../resources/balancer/draining.ts'
 import { type FakeBalancer, FakeHaproxy } from '../../support/fake_haproxy.ts'
-import { Simulation } from '../../support/simulation.ts'
+import { Simulation } from '../../support/simulated_time.ts'
 
 const places = ['/run/lb1.sock', '/run/lb2.sock']
 

@@ -148,7 +148,10 @@ t.test('paths that block a checkout', async (t) => {
   fs.rmSync(site.current, { recursive: true })
   fs.rmSync(site.into, { recursive: true })
   for (const mode of ['plan', 'run'] as const)
-    t.match((await site.deploy({}, { mode })).failure?.text, /the directory .*releases.* does not exist.*directory\(\)/s)
+    t.match(
+      (await site.deploy({}, { mode })).failure?.text,
+      /the directory .*releases.* does not exist.*directory\(\)/s,
+    )
 })
 
 t.test('packs many fetches together without loss', async (t) => {

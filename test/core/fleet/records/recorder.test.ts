@@ -15,7 +15,7 @@ import { loadState, updateState } from '../../../../core/fleet/records/stack_sta
 import type { HostReport, RolloutReport } from '../../../../core/fleet/types.ts'
 import { Secrets } from '../../../../core/model/secrets.ts'
 import { needs, scratch } from '../../../support/machine.ts'
-import { until } from '../../../support/waiting.ts'
+import { until } from '../../../support/wait_until.ts'
 
 const start: DeploymentStart = {
   stack: 'site',
@@ -65,7 +65,7 @@ function recorder(directory: string, secrets = new Secrets()) {
 
 /** Starts a process that begins records, and that a test can kill meanwhile. */
 function operator(directory: string, ...args: string[]) {
-  const program = fileURLToPath(new URL('../../../support/recording.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../../support/recorder_process.ts', import.meta.url))
   return spawn(process.execPath, ['--import', 'tsx', program, directory, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -101,7 +101,7 @@ t.test('a failed update releases the lock', async (t) => {
 
 t.test('two operators at the same time lose no update', async (t) => {
   const directory = scratch(t)
-  const program = fileURLToPath(new URL('../../../support/recording.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../../support/recorder_process.ts', import.meta.url))
   await Promise.all(
     ['a', 'b'].map(
       (name) =>

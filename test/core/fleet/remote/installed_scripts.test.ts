@@ -7,7 +7,7 @@ import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { persistArguments } from '../../../../core/fleet/remote/installed_scripts.ts'
 import { scratch } from '../../../support/machine.ts'
-import { until } from '../../../support/waiting.ts'
+import { until } from '../../../support/wait_until.ts'
 
 type Keeps = 'online' | 'same' | 'stopped' | 'first'
 

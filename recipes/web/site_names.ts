@@ -7,7 +7,7 @@ import { type NginxFiles, nginxFilesOf } from '../../resources/web/nginx_sites.t
 import type { SiteNode } from '../node.ts'
 import type { AppAttributes } from '../site/site_attributes.ts'
 import { appAttributes } from '../site/site_attributes.ts'
-import { givenCertificate } from './given_certificate.ts'
+import { appCertificate } from './app_certificate.ts'
 import type { Nginx } from './nginx.ts'
 
 export interface Claim {
@@ -26,14 +26,14 @@ export interface Addresses {
 }
 
 /** Returns the site's own names, else those of the app; none means any. */
-export function namesOf(own: AppAttributes, { domains }: Addresses): readonly string[] {
-  return domains.length > 0 ? domains : (own.domains ?? [])
+export function namesOf(app: AppAttributes, { domains }: Addresses): readonly string[] {
+  return domains.length > 0 ? domains : (app.domains ?? [])
 }
 
-export function claimOf(app: string, own: AppAttributes, site: Addresses): Claim {
+export function claimOf(name: string, app: AppAttributes, site: Addresses): Claim {
   const { http_port, https_port } = site
-  const ports = [http_port, ...(givenCertificate(own) === null ? [] : [https_port])]
-  return { files: [app], ports, names: namesOf(own, site) }
+  const ports = [http_port, ...(appCertificate(app) === null ? [] : [https_port])]
+  return { files: [name], ports, names: namesOf(app, site) }
 }
 
 /** The cookbook's names for the files of the frontend's site, without TLS and with it. */
@@ -64,7 +64,7 @@ export function claimNames(r: Recipe<SiteNode>, node: SiteNode, nginx: Nginx, cl
     if (claimedAddresses(claim).some((one) => one.endsWith(` ${anyName}`))) refuseOtherDefault(files, claim)
     refuseTaken(
       claim,
-      served.map(({ name, text }) => ({ file: name, names: asked(node, name) ?? namesIn(text) })),
+      served.map(({ name, text }) => ({ file: name, names: requestedAddresses(node, name) ?? namesIn(text) })),
     )
   })
 }
@@ -82,7 +82,7 @@ function refuseOtherDefault({ enabled, common }: NginxFiles, { files, ports }: C
     if (isOwnFile(text)) continue
     const port = serverBlocks(text).flatMap(({ defaultAt }) => defaultAt.filter((one) => ports.includes(one)))[0]
     if (port === undefined) continue
-    const site = frontendFiles.some((own) => files.includes(own)) ? 'the frontend' : files[0]
+    const site = frontendFiles.some((file) => files.includes(file)) ? 'the frontend' : files[0]
     throw new ConvergeError(`${path} is the default server of nginx at port ${port}, and ${site} must be`, {
       code: 'SITE_TAKEN',
       hint: `remove default_server from ${path}, or give ${site} ${site === 'the frontend' ? '' : 'domains or '}another port`,
@@ -92,7 +92,7 @@ function refuseOtherDefault({ enabled, common }: NginxFiles, { files, ports }: C
 }
 
 /** Returns the names that the attributes give an app of this host, because its site may change in this run. */
-function asked(node: SiteNode, file: string): string[] | null {
+function requestedAddresses(node: SiteNode, file: string): string[] | null {
   const one = [node.port_app, node.jetty_app, node.php_app].find(({ app_name }) => app_name === file)
   return one === undefined ? null : claimedAddresses(claimOf(file, appAttributes(node, file), one))
 }
@@ -100,7 +100,7 @@ function asked(node: SiteNode, file: string): string[] | null {
 function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
   const [port = '', name = ''] = taken.split(' ')
   const what = name === anyName ? 'for every name that no other site has' : `for ${name}`
-  const isFrontend = (name: string) => frontendFiles.some((own) => own === name)
+  const isFrontend = (name: string) => frontendFiles.some((file) => file === name)
   const [one, another] = [file, other].map((name) => (isFrontend(name) ? 'the frontend' : name))
   // The frontend has neither domains nor an undeploy: the app beside it changes.
   const changing = isFrontend(file) ? other : file
