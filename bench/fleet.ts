@@ -31,6 +31,7 @@ const usage = `npm run bench:fleet -- [options]
   --reps N        repetitions; of what takes more than a minute there is one   default: 5
   --hosts N       hosts of the largest stack                                   default: 100
   --slow          also the forms of ansible-core that take minutes
+  --stack-file    only the commands on a large stack file: no hosts, no other tools
   --limit N       seconds after which a run is ended                           default: 600
   --output FILE   where the table goes                                         default: bench/fleet.md`
 
@@ -46,6 +47,7 @@ function options() {
       reps: { type: 'string' },
       hosts: { type: 'string' },
       slow: { type: 'boolean' },
+      'stack-file': { type: 'boolean' },
       limit: { type: 'string' },
       output: { type: 'string' },
       help: { type: 'boolean' },
@@ -56,7 +58,8 @@ function options() {
   const limit = Number(values.limit ?? 600)
   if (!(repetitions > 0 && most >= few && limit > 0)) throw new Error(usage)
   const output = values.output ?? fileURLToPath(new URL('fleet.md', import.meta.url))
-  return { repetitions, most, limit, output, slow: values.slow === true, help: values.help === true }
+  const flags = { slow: values.slow === true, stackFile: values['stack-file'] === true, help: values.help === true }
+  return { repetitions, most, limit, output, ...flags }
 }
 
 const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? ''
@@ -137,6 +140,9 @@ function growthTargets(grown: Results, sizes: readonly number[]): Target[] {
   ]
 }
 
+/** The numbers of hosts of the large stack files. */
+const stackSizes = [10, 100, 1000, 10_000]
+
 /** The targets in seconds and MiB for a command on a stack file, by number of hosts. */
 const compiledLimits = [
   { size: 1000, seconds: 3, peak: 300 },
@@ -209,7 +215,7 @@ const aboutContact =
   'The operator uploads the engine and the recipes, and Node if the host has none (40 MB packed; each host unpacks it). All of it stays on the host.'
 
 async function main(): Promise<void> {
-  const { repetitions, most, limit, slow, output, help } = options()
+  const { repetitions, most, limit, slow, stackFile, output, help } = options()
   if (help) return console.log(usage)
   const directory = realpathSync(mkdtempSync(`${tmpdir()}/converge-bench-`))
   const machine = describeMachine(directory)
@@ -217,22 +223,25 @@ async function main(): Promise<void> {
   await clearing(async (owner) => {
     owner.teardown(() => rmSync(directory, { recursive: true, force: true }))
     owner.teardown(() => endAnsible(directory))
+    const network = await testNetwork(owner)
+    const place: Place = { operator: new Operator(network), directory, repetitions, limit, tell }
+    // Store the results so far, even if the rest fails.
+    const keep = (found: Findings, versions: Readonly<Record<string, string>>) => {
+      const names = Object.entries({ converge: ownVersion(), ...versions }).map((one) => one.join(' '))
+      writeFileSync(output, describe(found, [...machine, names.join(', '), `load ${load()} at the end`]))
+    }
+    if (stackFile) return keep({ sizes: [], compiled: await compiling(place, stackSizes) }, {})
     tell('ansible-core and pyinfra from PyPI')
     const bin = pythonTools(`${process.env.XDG_CACHE_HOME ?? `${homedir()}/.cache`}/converge-bench`)
-    const network = await testNetwork(owner)
     tell('hosts')
     // Only some hosts lack Node, although most real hosts do: a hundred would take 10 GB of memory here.
     const bare = await network.many('bare', Math.min(most, atOnce))
     const own = await network.many('own', most, { node: 'own' })
     // End the programs that use the hosts before the hosts.
     owner.teardown(killAll)
-    const place: Place = { operator: new Operator(network), directory, repetitions, limit, tell }
-    const versions = Object.entries({ converge: ownVersion(), ...pythonVersions(bin) }).map((one) => one.join(' '))
+    const versions = pythonVersions(bin)
     const tools = toolsOf(place, network, bin, bare.slice(0, few)).filter((tool) => slow || !tool.slow)
-    await measureAll(place, { bare, own, tools }, (found) => {
-      // Store the results so far, even if the rest fails.
-      writeFileSync(output, describe(found, [...machine, versions.join(', '), `load ${load()} at the end`]))
-    })
+    await measureAll(place, { bare, own, tools }, (found) => keep(found, versions))
   })
   process.stdout.write(readFileSync(output, 'utf8'))
 }
@@ -279,7 +288,7 @@ async function measureAll(
   await measured(place, stackCommand(operator, 'configure'))
   found.parts = await partsTable(place, own, [1, few])
   found.grown = await growth(place, own, found.sizes)
-  found.compiled = await compiling(place, [10, 100, 1000, 10_000])
+  found.compiled = await compiling(place, stackSizes)
   keep(found)
   found.contact = await firstContact(place, [
     { what: 'their own Node', hosts: own.slice(0, few) },

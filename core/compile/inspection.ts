@@ -43,8 +43,11 @@ export interface ServiceView {
   readonly detail: string
 }
 
-/** `starting`: it runs and may become ready; `not ready`: it runs and does not answer as it should. */
-export type ServiceReadiness = 'up' | 'starting' | 'not ready' | 'down'
+/**
+ * `starting`: it runs and may become ready; `failing`: it ends again and again, and its manager starts it again; `not
+ * ready`: it runs and does not answer as it should.
+ */
+export type ServiceReadiness = 'up' | 'starting' | 'failing' | 'not ready' | 'down'
 
 export interface Need {
   readonly what: string

@@ -4,7 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import { readCommitSubjects } from '../../resources/git/commit_subjects.ts'
 import type { Release } from '../../resources/releases/releases.ts'
-import { toServiceStatus } from '../../resources/services/managers/supervisor.ts'
+import { SupervisorServiceReader, toServiceStatus } from '../../resources/services/managers/supervisor.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import type { ProcessInfo } from '../../resources/supervisor/answers.ts'
 import { isSupervisorDown, SupervisorReader } from '../../resources/supervisor/client.ts'
@@ -53,30 +53,36 @@ export async function servicesOf(
   socket: string,
   programs: readonly ViewedProgram[],
 ): Promise<ServiceView[]> {
-  const processes = await running(host, socket)
+  const rpc = new SupervisorReader(host, socket)
+  const processes = await running(rpc)
+  const reader = new SupervisorServiceReader(host, rpc)
   return Promise.all(
     programs.map(async ({ name, ready }) => {
       const process = processes?.find((info) => info.group === name)
-      if (process) return { name, ...(await viewProcess(host, process, ready)) }
+      if (process) return { name, ...(await viewProcess(host, reader, process, ready)) }
       const detail = processes === null ? `supervisord is not running (${socket})` : 'supervisord does not know it'
       return { name, state: 'absent', up: false, readiness: 'down' as const, detail }
     }),
   )
 }
 
-async function viewProcess(host: HostReader, process: ProcessInfo, ready: ReadyProps | undefined) {
-  const { state, spawnError, pid } = process
+async function viewProcess(
+  host: HostReader,
+  reader: SupervisorServiceReader,
+  process: ProcessInfo,
+  ready: ReadyProps | undefined,
+) {
+  const { name, state, spawnError, pid } = process
   const status = toServiceStatus(process)
-  const [readiness, problem] =
-    status.state === 'running' ? await currentReadiness(host, status, ready) : (['down', null] as const)
+  const [readiness, problem] = await currentReadiness(host, { name, reader, status, ready })
   const detail = problem ?? (spawnError || (pid > 0 ? `pid ${pid}` : ''))
   return { state, up: readiness === 'up', readiness, detail }
 }
 
 /** Returns the running programs; null if no supervisord runs. */
-async function running(host: HostReader, socket: string) {
+async function running(rpc: SupervisorReader) {
   try {
-    return await new SupervisorReader(host, socket).getAllProcessInfo()
+    return await rpc.getAllProcessInfo()
   } catch (error) {
     if (isSupervisorDown(error)) return null
     throw error

@@ -3,7 +3,7 @@ import type { ServiceReadiness, ServiceView } from '../../core/compile/inspectio
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
 import { serviceReader } from '../../resources/services/managers/select_manager.ts'
-import type { Provider, ServiceStatus } from '../../resources/services/managers/types.ts'
+import type { Provider, ServiceReader, ServiceStatus } from '../../resources/services/managers/types.ts'
 import { hasCheck, readinessProblem } from '../../resources/services/readiness/readiness.ts'
 import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/readiness/ready_props.ts'
 
@@ -18,19 +18,41 @@ export interface ViewedService {
 }
 
 export async function viewService(host: HostReader, { name, provider, ready }: ViewedService): Promise<ServiceView> {
-  const status = await serviceReader(host, provider).status(name)
-  const running = status.state === 'running'
-  const [readiness, problem] = running ? await currentReadiness(host, status, ready) : (['down', null] as const)
+  const reader = serviceReader(host, provider)
+  const status = await reader.status(name)
+  const [readiness, problem] = await currentReadiness(host, { name, reader, status, ready })
   const detail = problem ?? (status.detail || (status.pid > 0 ? `pid ${status.pid}` : ''))
   return { name, state: status.state, up: readiness === 'up', readiness, detail }
 }
 
-/** Returns the readiness of a running service, and the reason if it is not ready. */
-export async function currentReadiness(
+interface ReadService {
+  readonly name: string
+  readonly reader: Pick<ServiceReader, 'earlyExits'>
+  readonly status: ServiceStatus
+  readonly ready: ReadyProps | undefined
+}
+
+type Current = readonly [readiness: ServiceReadiness, problem: string | null]
+
+/** Returns the readiness of a service, and the reason if it runs and is not ready. */
+export async function currentReadiness(host: HostReader, service: ReadService): Promise<Current> {
+  const { name, reader, status, ready } = service
+  if (status.state === 'failing') return ['failing', null]
+  if (status.state !== 'running') return ['down', null]
+  const current = await readinessWhileRunning(host, status, ready)
+  if (current[0] !== 'starting') return current
+  const exits = await reader.earlyExits(name, status)
+  return exits < failingExits ? current : ['failing', `it ended ${exits} times within a minute of its start`]
+}
+
+/** The least number of exits in a row that count as failing: a client that loses a race for a new database ends once. */
+const failingExits = 2
+
+async function readinessWhileRunning(
   host: HostReader,
   status: ServiceStatus,
   readyProps: ReadyProps | undefined,
-): Promise<readonly [ServiceReadiness, string | null]> {
+): Promise<Current> {
   const ready = readyProps === undefined ? undefined : readyProp.parse(readyProps)
   const { uptime, starting } = status
   if (!hasCheck(ready)) {

@@ -91,6 +91,17 @@ export class SupervisorReader {
     }
   }
 
+  /** Returns the end of supervisord's own log; empty if there is none, or it cannot be read. */
+  async readMainLog(bytes = 131_072): Promise<string> {
+    try {
+      return String(await this.query('readLog', -bytes, 0))
+    } catch (error) {
+      // It refuses a log that begins within a character, too.
+      if (['SUPERVISOR_NO_FILE', 'SUPERVISOR_FAILED'].includes(errorCode(error) ?? '')) return ''
+      throw error
+    }
+  }
+
   /** Returns the length of a log of a process in bytes; 0 if there is none. */
   async processLogLength(output: ProcessOutput, name: string): Promise<number> {
     const answer = await this.query(`tailProcess${output}Log`, name, 0, 0)

@@ -3,14 +3,17 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import type { ServiceView } from '../../core/compile/inspection.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { milliseconds, seconds } from '../../core/model/units.ts'
+import { servicesOf } from '../../recipes/app/inspect.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
 import { supervisord } from '../../resources/supervisor/supervisord.ts'
 import { failureOf } from '../support/contract.ts'
 import { needs, sameAs, scratch } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
 import { brief, program, run, type Site, servers, siteOf } from './support/supervisor_site.ts'
 
 t.test('starts supervisord, and queries it', async (t) => {
@@ -152,6 +155,34 @@ t.test('an event listener receives events, and reaches the socket', brief, async
   for (let tries = 0; tries < 80 && !/TICK_5.*RUNNING/.test(seen()); tries++) await site.host.sleep(milliseconds(100))
   t.match(seen(), /^PROCESS_STATE_RUNNING processname:c1 .* RUNNING$/m)
   t.match(seen(), /^TICK_5 .* RUNNING$/m)
+})
+
+t.test('reports a program that ends after each start as failing', brief, async (t) => {
+  if (!needs(t, ['supervisord'])) return
+  const { confDir, supervisor, socket, directory } = await siteOf(t)
+  const command = `/bin/sh -c "sleep 3; test -e ${directory}/repaired && exec sleep 600"`
+  writeFileSync(`${confDir}/client1.conf`, `[program:client1]\ncommand=${command}\n`)
+  await supervisor.reloadConfig()
+  await supervisor.addProcessGroup('client1')
+  const ready = { kind: 'uptime', time: seconds(60) } as const
+  const view = async () => {
+    const [service] = await servicesOf(new LocalHost(`${directory}/state`), socket, [{ name: 'client1', ready }])
+    return service
+  }
+  await until(async () => (await supervisor.fetchAllProcessInfo())[0]?.state === 'RUNNING', 'it is up')
+  t.match(await view(), { readiness: 'starting', detail: 'it must stay up for 60 s' })
+  let failing: ServiceView | undefined
+  await until(async () => {
+    failing = await view()
+    return failing?.readiness === 'failing'
+  }, 'it has ended twice')
+  t.match(failing, { up: false, detail: /^it ended \d times within a minute of its start$/ })
+  writeFileSync(`${directory}/repaired`, '')
+  await supervisor.stopProcess('client1')
+  await until(async () => (await supervisor.fetchAllProcessInfo())[0]?.state === 'STOPPED', 'it is stopped')
+  await supervisor.startProcess('client1')
+  await until(async () => (await supervisor.fetchAllProcessInfo())[0]?.state === 'RUNNING', 'it is up again')
+  t.match(await view(), { readiness: 'starting' }, 'exits before a stop by hand do not count')
 })
 
 t.test('stops supervisord with its programs, however long that takes', brief, async (t) => {

@@ -38,6 +38,8 @@ export interface FakeOptions {
   readonly running?: readonly string[]
   readonly stopped?: readonly string[]
   readonly failing?: readonly string[]
+  /** supervisord's own log; default: there is none. */
+  readonly mainLog?: string
   /** Default true. */
   readonly up?: boolean
   /** Programs by name, or a function that is called each time the fake needs them. */
@@ -106,6 +108,7 @@ export class FakeSupervisor {
       running: [],
       stopped: [],
       failing: [],
+      mainLog: '',
       up: true,
       programs: {},
     }
@@ -304,6 +307,8 @@ export class FakeSupervisor {
         return true
       case 'tailProcessStdoutLog':
         return ['', logOf(name, group()).length, false]
+      case 'readLog':
+        return this.options.mainLog || fault(20, 'NO_FILE')
       case 'readProcessStdoutLog':
         return logOf(name, group()).slice(Number(/<int>(-?\d+)<\/int>/.exec(body)?.[1]))
       case 'shutdown':

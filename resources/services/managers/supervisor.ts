@@ -3,6 +3,7 @@ import type { Host, HostReader } from '../../../core/host/types.ts'
 import { milliseconds } from '../../../core/model/units.ts'
 import type { ConfigChanges, ProcessInfo, ProcessOutput } from '../../supervisor/answers.ts'
 import { errorCode, isSupervisorDown, Supervisor, type SupervisorReader } from '../../supervisor/client.ts'
+import { countEarlyExits } from '../../supervisor/early_exits.ts'
 import { LogPosition } from './log_position.ts'
 import {
   absent,
@@ -64,6 +65,10 @@ export class SupervisorServiceReader implements ServiceReader {
 
   async isOutdated(name: string): Promise<boolean> {
     return (await this.rpc.changedGroups()).includes(name)
+  }
+
+  async earlyExits(name: string, { pid }: ServiceStatus): Promise<number> {
+    return pid === 0 ? 0 : countEarlyExits(await this.rpc.readMainLog(), name, pid)
   }
 
   async log(name: string, lines: number): Promise<string> {

@@ -57,6 +57,11 @@ export class SystemdReader implements ServiceReader {
     return pid !== 0 && declared !== null && differsFromDeclared(this.reading, pid, declared)
   }
 
+  /** Returns 0: a unit that ended shows that in its state until systemd starts it again. */
+  earlyExits(): Promise<number> {
+    return Promise.resolve(0)
+  }
+
   log(name: string, lines: number): Promise<string> {
     return this.journal(name, lines, [])
   }
@@ -146,6 +151,11 @@ export class InitScriptsReader implements ServiceReader {
 
   isOutdated(): Promise<boolean> {
     return Promise.resolve(false)
+  }
+
+  /** Returns 0: init scripts start nothing again. */
+  earlyExits(): Promise<number> {
+    return Promise.resolve(0)
   }
 
   /** Returns nothing: init scripts have no common log. */

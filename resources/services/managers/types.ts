@@ -53,6 +53,11 @@ export interface ServiceReader {
   freshStatus(name: string): Promise<ServiceStatus>
   /** Decides whether the configuration in use differs from the files. False if the manager does not know. */
   isOutdated(name: string): Promise<boolean>
+  /**
+   * Returns how many times in a row it ended by itself soon after its start, up to its current start; 0 if the manager
+   * does not record that.
+   */
+  earlyExits(name: string, status: ServiceStatus): Promise<number>
   /** Returns the end of its log; empty if there is none. */
   log(name: string, lines: number): Promise<string>
   /** Marks the end of its log. */
