@@ -14,6 +14,8 @@ import type { Differences } from './release_attributes.ts'
  */
 export type Purpose = 'deploy' | 'configure' | 'rebuild' | 'rollback'
 
+export type BuildMoment = 'before build' | 'after build'
+
 /** A release to activate: an existing one, or one that this run builds. */
 export interface AppRelease {
   readonly path: Input<string>
@@ -67,8 +69,11 @@ export interface AppParts {
   /** Declares what must work before a release is built or activated; returns what a restart depends on. */
   prepare(options: CommonOptions): readonly Handle[]
 
-  /** Checks the host and the attributes before a deploy builds a release. */
+  /** Checks the attributes before a deploy builds a release. */
   checkBeforeBuild?(): void
+
+  /** Requires the programs that the host must have; called before and after each build. */
+  requirePrograms?(moment: BuildMoment): void
 
   /** Checks out, configures and builds a release, without marking it complete. */
   build(source: Source, purpose: Exclude<Purpose, 'rollback'>, options: CommonOptions): BuiltRelease

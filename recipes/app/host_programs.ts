@@ -12,6 +12,7 @@ import type { SiteNode } from '../node.ts'
 import { servicesOf } from '../role_services.ts'
 import { isSet } from '../site/attribute_writer.ts'
 import type { App } from './app.ts'
+import type { BuildMoment } from './app_parts.ts'
 import { environmentOf } from './checkout.ts'
 
 export interface AppCommand {
@@ -63,17 +64,17 @@ export function hostProgram(app: App, { line, attribute, path }: AppCommand): Ho
 }
 
 /**
- * Declares a check of the program, which fails before the build. A build with the rights of the run may install
+ * Declares a check of the program, which fails before the build. A build command with the rights of the run may install
  * programs: then the check follows it.
  */
 export function requireProgram(
   r: Recipe<SiteNode>,
   app: App,
   command: AppCommand,
-  moment: 'before build' | 'after build',
+  { moment, isBuilt }: { readonly moment: BuildMoment; readonly isBuilt: boolean },
 ): void {
   const { user } = app.account
-  const mayInstall = user === undefined || user === 'root'
+  const mayInstall = isBuilt && (user === undefined || user === 'root')
   const found = hostProgram(app, command)
   if (found === null || mayInstall !== (moment === 'after build')) return
   const { program, directories, attribute } = found

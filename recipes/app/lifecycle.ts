@@ -10,7 +10,7 @@ import { deploysOnlyOthers } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
 import { removeReleases } from './account.ts'
 import { type App, hasCurrentRelease } from './app.ts'
-import type { Activation, AppParts, AppRelease, Purpose } from './app_parts.ts'
+import type { Activation, AppParts, AppRelease, BuiltRelease, Purpose } from './app_parts.ts'
 import type { Source } from './checkout.ts'
 import { declareHook, declareMigration } from './deploy_hooks.ts'
 import { type Differences, reportRebuild, warnOfKeptValues, warnOfRestoredValues } from './release_attributes.ts'
@@ -97,7 +97,7 @@ function releaseApp(
   const options = purpose === 'deploy' ? {} : { onlyIf: hasCurrentRelease(app) }
   const prepared = parts.prepare(options)
   parts.checkBeforeBuild?.()
-  const { path, commit, identity } = parts.build(source, purpose, options)
+  const { path, commit, identity } = buildChecked(parts, source, purpose, options)
   const release = { path, commit, identity }
   const target = parts.deployTarget()
   refuseFailedRelease(r, node, target, release, options)
@@ -112,6 +112,14 @@ function releaseApp(
   finishRollback(r, app)
   parts.scheduleJobs?.(release, options)
   cleanUpReleases(r, app, options)
+}
+
+/** Builds a release, and requires the programs that it does not contain. */
+function buildChecked(parts: AppParts, source: Source, purpose: DeployPurpose, options: CommonOptions): BuiltRelease {
+  parts.requirePrograms?.('before build')
+  const release = parts.build(source, purpose, options)
+  parts.requirePrograms?.('after build')
+  return release
 }
 
 /** Activates a release, and runs its smoke test, whose failure rolls a deploy back. */
@@ -166,7 +174,7 @@ export function activateExisting(
 function build(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   const source = parts.findSource()
   if (source === null) return warnOfAttribute(r, node, parts.noSource)
-  const declare = () => void parts.build(source, 'deploy', {})
+  const declare = () => void buildChecked(parts, source, 'deploy', {})
   if (parts.rolledBack === undefined || !deploysOnlyOthers(node, parts.app.name)) return declare()
   parts.rolledBack.given((isKept) => (isKept ? undefined : declare()))
 }

@@ -72,12 +72,14 @@ function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): App
       writeSite(r, node, server)
       return []
     },
-    checkBeforeBuild: () => requireProgram(r, app, commandOf(server), 'before build'),
+    requirePrograms: (moment) => {
+      const isBuilt = kind.build(node, server) !== null
+      requireProgram(r, app, commandOf(server), { moment, isBuilt })
+    },
     build(source) {
       const files = kind.files?.(node) ?? {}
       return checkout(r, node, app, { source, build: kind.build(node, server), files, ...recordAndInputs(program) })
     },
-    checkBuild: () => requireProgram(r, app, commandOf(server), 'after build'),
     deployTarget: () => deployTarget(node, server, kind.role),
     activate({ path, identity, existing }, { purpose, declareHook }) {
       declareHook('before_restart')

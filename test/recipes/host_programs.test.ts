@@ -70,6 +70,16 @@ t.test('a deploy checks the programs before the build', async (t) => {
   t.ok(ownKeys.indexOf('host_program') > ownKeys.lastIndexOf('execute'), 'a build as the run may install programs')
 })
 
+t.test('the build of a rollout checks the program too', async (t) => {
+  const order = async (port_app: object, uid = 0) => {
+    const { resources } = await planned('port-app', json(port_app), { event: 'build', uid })
+    return resources.flatMap(({ type }) => (['host_program', 'git_release'].includes(type) ? [type] : []))
+  }
+  t.strictSame(await order({ build_command: 'npm ci' }), ['host_program', 'git_release'])
+  t.strictSame(await order({ build_command: 'npm ci' }, 1000), ['git_release', 'host_program'])
+  t.strictSame(await order({ build_command: null }, 1000), ['host_program', 'git_release'], 'nothing installs it')
+})
+
 t.test('doctor checks the migration and the smoke test', async (t) => {
   const find = async (host: VirtualHost, environment: JsonObject = {}) => {
     const own = { migrate: true, migrate_command: 'npx migrate', environment }

@@ -381,9 +381,9 @@ t.test('a build creates a release, and changes nothing else', async (t) => {
     [
       'jetty-app',
       { jetty_app: { app_name: 'app', war: { file: '/srv/a.war' } } },
-      ['directory', 'remote_file', 'execute'],
+      ['directory', 'remote_file', 'execute', 'host_program'],
     ],
-    ['jetty-app', { jetty_app: { app_name: 'app', war: { path: 'a.war' } } }, ['execute']],
+    ['jetty-app', { jetty_app: { app_name: 'app', war: { path: 'a.war' } } }, ['execute', 'host_program']],
     ['php-app', { php_app: { app_name: 'app', build_command: 'composer install' } }, ['execute']],
   ]
   const always = app({ migrate: true, migrate_command: 'migrate', always_build_on_deploy: true })
