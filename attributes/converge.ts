@@ -129,6 +129,11 @@ export const converge = () =>
         null,
         'Apps that a deploy is for; null means all. Another app stays stopped if it was stopped on purpose, and keeps its release if its configuration was rolled back. Set by `converge stack deploy --app`.',
       ),
+      reuse_releases: field(
+        flag(),
+        false,
+        'Whether a deploy switches to an older complete release with the requested commit and configuration, instead of building a new one. Set by `converge stack` for a host that catches up: it may have missed a rollback.',
+      ),
       deployed: field(
         map(
           group('The deployed commit of an app.', {

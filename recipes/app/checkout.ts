@@ -65,6 +65,7 @@ export function releaseProps(node: SiteNode, app: App) {
     ...(scm.user ? { username: scm.user } : {}),
     ...(scm.password ? { password: scm.password } : {}),
     submodules: enable_submodules ?? true,
+    ...(node.converge.reuse_releases ? { reuse: 'any' as const } : {}),
     by: node.run.by,
     ...app.account,
   }

@@ -127,7 +127,8 @@ function wantedRelease(
   const live = releases.find((release) => release.current)
   // With `pin: 'current'` the current release is meant, not a later release of the same commit that was rolled back.
   const stays = props.pin === 'current' && !props.always && live?.identity === identity
-  const release = stays ? live : releaseFor(releases, identity, props.always, bootId(host))
+  const { always, reuse } = props
+  const release = stays ? live : releaseFor(releases, { identity, always, reuse }, bootId(host))
   return { release, id: release?.id ?? nextId(host, props.into, commit), commit, identity }
 }
 

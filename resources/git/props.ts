@@ -81,6 +81,12 @@ export const gitReleaseProps = z.strictObject({
     .enum(['remote', 'current'])
     .default('remote')
     .describe('Take the commit from the remote, or that of the live release without asking anybody; default remote'),
+  reuse: z
+    .enum(['newer', 'any'])
+    .default('newer')
+    .describe(
+      'The existing releases to use again: those newer than the current one, or any complete one; default newer',
+    ),
   by: z.string().optional().describe('Name of the person or program that makes the release, for later reports'),
   keepGit: z.boolean().default(true).describe('Keep a small .git in the release, for tools that read it; default true'),
 })

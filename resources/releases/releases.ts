@@ -170,17 +170,23 @@ export function nextId(host: HostReader, into: string, commit: string): string {
   return `${String(counter + 1).padStart(6, '0')}-${commit.slice(0, 8)}`
 }
 
+export interface WantedRelease {
+  readonly identity: string
+  /** Whether every run makes a new one, unless the last is incomplete. */
+  readonly always: boolean
+  /** `any`: also a complete one that is older than the current one. */
+  readonly reuse: 'newer' | 'any'
+}
+
 /**
  * Returns the existing release for an identity: the newest one, if it is current, or newer than the current one (built
  * ahead, incomplete, or rolled back). Null if a new one must be created. An incomplete release must be newer than all
  * complete ones: else the next cleanup would remove it before its deploy.
- * @param always a new one for every run, unless the last is incomplete
  * @param boot the current boot of the host; an incomplete release of an earlier boot is not trusted
  */
 export function releaseFor(
   releases: readonly Release[],
-  identity: string,
-  always: boolean,
+  { identity, always, reuse }: WantedRelease,
   boot: string | null,
 ): Release | null {
   const newestFirst = releases.filter((release) => release.isManaged).reverse()
@@ -195,7 +201,8 @@ export function releaseFor(
   const live = newestFirst.find((release) => release.current)
   const found = newestFirst.find(fits)
   if (found === undefined) return null
-  return found.current || live === undefined || found.id > live.id ? found : null
+  const isUsable = found.current || live === undefined || found.id > live.id || (reuse === 'any' && found.complete)
+  return isUsable ? found : null
 }
 
 /**

@@ -220,6 +220,28 @@ t.test('rolls back two apps to releases of their own, and leaves others unchange
   t.strictSame(current(), ['000001', '000002'])
 })
 
+t.test('a host that missed a rollback switches to its complete release, and builds nothing', async (t) => {
+  for (const reuses of [true, false]) {
+    const host = await deployed()
+    const { attributes } = host
+    set(host, { instance_count: 3 })
+    succeeded(t, await host.run(['deploy']))
+    const newer = host.attributes
+    host.attributes = { ...attributes, converge: { reuse_releases: reuses } }
+    succeeded(t, await host.run(['setup', 'deploy', 'configure']))
+    servedBy(t, host, 2)
+    t.equal(host.releases().length, reuses ? 2 : 3)
+    if (!reuses) continue
+    const again = await host.run(['setup', 'deploy', 'configure'])
+    succeeded(t, again)
+    t.equal(again.counts.changed, 0)
+    host.attributes = newer
+    succeeded(t, await host.run(['deploy']))
+    servedBy(t, host, 3)
+    t.equal(host.releases().length, 2, 'the newer release is used again')
+  }
+})
+
 t.test('of a configuration: a deploy of another app on the host leaves it there', async (t) => {
   const host = await deployed()
   set(host, { instance_count: 3 })

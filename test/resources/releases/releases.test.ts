@@ -181,10 +181,13 @@ t.test('cleanup never removes a needed release', async () => {
 })
 
 t.test('selects the release that fits', async (t) => {
-  const fits = (releases: Release[], always = false) => releaseFor(releases, 'x', always, 'b')?.id.slice(0, 6) ?? null
+  const fits = (releases: Release[], always = false, reuse: 'newer' | 'any' = 'newer') =>
+    releaseFor(releases, { identity: 'x', always, reuse }, 'b')?.id.slice(0, 6) ?? null
   t.equal(fits([]), null)
   t.equal(fits([release(1, { current: true })]), '000001')
   t.equal(fits([release(1), release(2, { current: true, identity: 'y' })]), null, 'older than the live one')
+  t.equal(fits([release(1), release(2, { current: true, identity: 'y' })], false, 'any'), '000001', 'a missed rollback')
+  t.equal(fits([release(1, { complete: false }), release(2, { current: true, identity: 'y' })], false, 'any'), null)
   t.equal(fits([release(1, { current: true, identity: 'y' }), release(2)]), '000002', 'rolled back from')
   t.equal(fits([release(1), release(2)]), '000002', 'the newest, where none is live')
   t.equal(fits([release(1, { complete: false })]), '000001', 'half-finished')

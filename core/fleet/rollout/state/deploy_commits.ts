@@ -135,8 +135,12 @@ export class DeployCommits {
     const pinsOfOthers = this.pinsOf(others, current)
     const pins = isDeployed ? { ...pinsOfOthers, ...this.byApp } : { ...this.byApp, ...this.known, ...pinsOfOthers }
     const scm = { ...Object.fromEntries(requestedRevisions), ...pins }
+    const converge = {
+      ...(others.length > 0 ? { deployed_apps: deployed } : {}),
+      ...(missed === null ? {} : { reuse_releases: true }),
+    }
     return {
-      ...(others.length > 0 ? { converge: { deployed_apps: deployed } } : {}),
+      ...(Object.keys(converge).length > 0 ? { converge } : {}),
       ...(Object.keys(scm).length === 0
         ? {}
         : {

@@ -107,7 +107,7 @@ t.test('a plan of configure shows what a host gets that missed a deployment', as
   t.ok(fleet.requests.every(({ isDryRun }) => isDryRun))
   const { documents } = fleet.requests.find(({ host }) => host === 'a') ?? {}
   t.match(documents?.[0]?.value, {
-    converge: { deployed_apps: ['site'] },
+    converge: { deployed_apps: ['site'], reuse_releases: true },
     deploy: { site: { scm: { commit: 'd'.repeat(40) } }, shop: { scm: { commit: 'b'.repeat(40) } } },
   })
   t.match(
