@@ -13,6 +13,8 @@ export interface AppView extends AppStatus {
   readonly releases: readonly ReleaseView[]
   /** Set for what is not deployed in releases, such as a balancer. */
   readonly unreleased?: true
+  /** The release whose configuration a rollback left: `configure` keeps the current release until the next deploy. */
+  readonly pinnedFrom?: string | null
   readonly services: readonly ServiceView[]
 }
 

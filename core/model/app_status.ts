@@ -25,6 +25,11 @@ export function isUp({ stopped, closed, services }: AppStatus): boolean {
   return !stopped && !closed && services.every(({ up }) => up)
 }
 
+/** Describes an app on the release of a rollback on one line. */
+export function pinText(release: string): string {
+  return `pinned: rolled back from ${release}, until the next deploy`
+}
+
 /** Describes a closed site on one line, e.g. `closed for maintenance by alice@web1, 2026-11-28T21:00:00Z`. */
 export function closedText({ by, at }: ClosedSite): string {
   return by === null ? 'closed for maintenance' : `closed for maintenance by ${by}, ${at}`

@@ -7,6 +7,7 @@ import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
 import { buildoutApp } from './buildout_app.ts'
 import { readinessTest } from './readiness.ts'
+import { readPin } from './rollback_pin.ts'
 import { recordedPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
 import { reachProblem } from './zeo_reach.ts'
@@ -24,6 +25,7 @@ export async function inspect(node: SiteNode, role: BuildoutRole, host: HostRead
     directory: app.deployTo,
     releases: await viewsOf(host, app, releases),
     stopped: readStop(host, app.name),
+    pinnedFrom: readPin(host, app),
     services: withProblem(await servicesOf(host, app.supervisor.socket, programs), reachProblem(node, app, host)),
   }
   return { apps: [view] }

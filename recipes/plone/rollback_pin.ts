@@ -4,6 +4,7 @@
  * bad configuration again with the new addresses.
  */
 import type { Recipe } from '../../core/compile/role.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import { file } from '../../resources/files/file.ts'
 import { textOf } from '../../resources/files/queries.ts'
 import type { Release } from '../../resources/releases/releases.ts'
@@ -37,6 +38,11 @@ export function clearRollbackPin(r: Recipe<SiteNode>, app: BuildoutApp): void {
 
 function pinPath(app: BuildoutApp): string {
   return `${app.releases}/.held`
+}
+
+/** Returns the release whose configuration a rollback has left; null for none. */
+export function readPin(host: HostReader, app: BuildoutApp): string | null {
+  return textOf(pinPath(app)).read(host)?.trim() ?? null
 }
 
 /** Declares what depends on the release whose configuration a rollback has left; null for none. */

@@ -247,6 +247,7 @@ t.test('of a configuration: a deploy of another app on the host leaves it there'
   set(host, { instance_count: 3 })
   succeeded(t, await host.run(['deploy']))
   succeeded(t, await host.run(['rollback']))
+  t.match(await host.inspect(), { apps: [{ name: 'site', pinnedFrom: /^000002-/ }] })
   const { attributes } = host
   host.attributes = { ...attributes, converge: { deployed_apps: ['other'] } }
   for (const events of [['build'], ['deploy'], ['setup', 'deploy', 'configure'], ['configure']]) {
@@ -260,4 +261,5 @@ t.test('of a configuration: a deploy of another app on the host leaves it there'
   host.attributes = { ...attributes, converge: { deployed_apps: ['site'] } }
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host, 3)
+  t.match(await host.inspect(), { apps: [{ pinnedFrom: null }] })
 })

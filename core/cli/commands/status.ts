@@ -4,7 +4,7 @@ import type { AppView, Finding, ReleaseView } from '../../compile/inspection.ts'
 import { describeDeployLock } from '../../host/deploy_lock.ts'
 import { LocalHost } from '../../host/local.ts'
 import { rolloutLock } from '../../host/rollout_lock.ts'
-import { closedText, type IntendedStop, isUp } from '../../model/app_status.ts'
+import { closedText, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import { Secrets } from '../../model/secrets.ts'
 import { optionsOf } from '../../model/selection.ts'
@@ -106,10 +106,11 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
     )
   if (args.quiet) return printProblems(apps, disk, paint, color)
   const lines = [`roles      ${roles.join(', ')}`]
-  for (const { name, directory, releases, services, stopped, closed, unreleased } of apps) {
+  for (const { name, directory, releases, services, stopped, closed, pinnedFrom, unreleased } of apps) {
     const current = releases.find((release) => release.current)
     const release = current ? describeRelease(current) : 'none: converge deploy makes the first one'
     lines.push(`${paint.bold(name)}  ${directory}`, ...(unreleased ? [] : [`  release  ${release}`]))
+    if (pinnedFrom) lines.push(`  ${paint.yellow(pinText(pinnedFrom))}`)
     if (stopped) lines.push(`  ${stopText(stopped, paint)}`)
     if (closed) lines.push(`  ${paint.red(closedText(closed))}: visitors get HTTP 503 until converge maintenance off`)
     for (const service of services)

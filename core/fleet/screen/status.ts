@@ -1,6 +1,6 @@
 /** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
 import * as z from 'zod'
-import { closedText, isUp } from '../../model/app_status.ts'
+import { closedText, isUp, pinText } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import type { LastKnownState } from '../types.ts'
@@ -19,6 +19,7 @@ const seenSchema = z.object({
       unreleased: z.boolean().optional(),
       stopped: z.object({ by: z.string(), at: z.string() }).nullish(),
       closed: z.object({ by: z.string().nullable(), at: z.string().nullable() }).nullish(),
+      pinnedFrom: z.string().nullish(),
       current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
       services: z.array(
         z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
@@ -66,9 +67,9 @@ export function isWell(seen: unknown): boolean {
 
 /** Decides whether a host needs no attention. */
 export function isUnremarkable({ seen, behind, failure }: HostStatus): boolean {
-  return (
-    failure === undefined && behind === undefined && isWell(seen) && parse(seen)?.lock === null && !parse(seen)?.disk
-  )
+  if (failure !== undefined || behind !== undefined || !isWell(seen)) return false
+  const parsed = parse(seen)
+  return parsed?.lock === null && !parsed.disk && parsed.apps.every((app) => !app.pinnedFrom)
 }
 
 function parse(seen: unknown): Seen | null {
@@ -112,6 +113,9 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
     const closed = (parsed?.apps ?? []).flatMap(({ name, closed }) =>
       closed ? [oneLine(`${name} is ${closedText(closed)}: visitors get HTTP 503`)] : [],
     )
+    const pinned = (parsed?.apps ?? []).flatMap(({ name, pinnedFrom }) =>
+      pinnedFrom ? [paint.yellow(oneLine(`${name} is ${pinText(pinnedFrom)}`))] : [],
+    )
     const expected = (parsed?.apps ?? []).filter((app) => !app.stopped)
     const down = expected.flatMap(({ services }) =>
       services.filter(({ up, readiness = 'down' }) => !up && readiness === 'down').map(({ name }) => name),
@@ -125,6 +129,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
       // The failures explain why a host was not reached.
       parsed === null && !failure ? paint.red('its status cannot be parsed') : '',
       ...[...stopped, ...closed].map(paint.red),
+      ...pinned,
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),

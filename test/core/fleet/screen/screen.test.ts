@@ -435,6 +435,12 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   t.match(shown(closed), /1 with closed sites/)
   t.notMatch(shown(closed), /down/)
   t.equal(isWell(closed), false)
+  const pinned = { ...seen(true), apps: [{ ...seen(true).apps[0], pinnedFrom: '000012-c0ffeec0' }] }
+  t.match(
+    shown(pinned),
+    /^db: site is pinned: rolled back from 000012-c0ffeec0, until the next deploy\n1 host: 1 reached$/m,
+  )
+  t.equal(isWell(pinned), true)
   const app = { ...seen(true).apps[0], stopped: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }
   const stopped = { ...seen(true), apps: [app] }
   t.match(
