@@ -1,6 +1,6 @@
 /** Counts in the log of supervisord how often a program ended soon after its start. */
 
-/** The age in milliseconds up to which a process counts as just started. */
+/** The age in milliseconds up to which a process counts as recently started. */
 const earlyMs = 60_000
 /** The longest pause in milliseconds before supervisord starts it again: it waits a second longer before each retry. */
 const pauseMs = 60_000
@@ -15,7 +15,7 @@ interface LogEvent {
 const line = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d),(\d{3}) \w+ (.*)$/
 
 /**
- * Returns how many times in a row a program ended by itself within a minute of its start, up to the start of its current
+ * Returns how many times in a row a program ended without a stop within a minute of its start, up to the start of its current
  * process. A stop by an operator ends the row. 0 if the log does not contain the start of the current process.
  * @param pid of the current process
  */

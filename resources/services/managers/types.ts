@@ -54,7 +54,7 @@ export interface ServiceReader {
   /** Decides whether the configuration in use differs from the files. False if the manager does not know. */
   isOutdated(name: string): Promise<boolean>
   /**
-   * Returns how many times in a row it ended by itself soon after its start, up to its current start; 0 if the manager
+   * Returns how many times in a row it ended without a stop soon after its start, up to its current start; 0 if the manager
    * does not record that.
    */
   earlyExits(name: string, status: ServiceStatus): Promise<number>
