@@ -5,6 +5,7 @@
  */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { isRefusal } from '../../core/model/file_errors.ts'
 import { file } from '../../resources/files/file.ts'
 import { textOf } from '../../resources/files/queries.ts'
 import type { Release } from '../../resources/releases/releases.ts'
@@ -36,14 +37,26 @@ export function clearRollbackPin(r: Recipe<SiteNode>, app: BuildoutApp): void {
   file(r, { path: pinPath(app), absent: true })
 }
 
-function pinPath(app: BuildoutApp): string {
+function pinPath(app: Pick<BuildoutApp, 'releases'>): string {
   return `${app.releases}/.held`
 }
 
-/** Returns the release whose configuration a rollback has left; null for none. */
-export function readPin(host: HostReader, app: BuildoutApp): string | null {
-  return textOf(pinPath(app)).read(host)?.trim() ?? null
+/**
+ * Returns the release whose configuration a rollback has left, for a report; null for none. The account of the app can
+ * replace the file, so other text is not shown: a link may lead to a file of root. A run reports such a file.
+ */
+export function readPin(host: HostReader, app: Pick<BuildoutApp, 'releases'>): string | null {
+  try {
+    const text = host.readText(pinPath(app), { limit: longestId })?.trim() ?? ''
+    return /^\d{6}-[0-9a-f]{8}$/.test(text) ? text : null
+  } catch (error) {
+    if (isRefusal(error)) return null
+    throw error
+  }
 }
+
+/** In bytes. */
+const longestId = 64
 
 /** Declares what depends on the release whose configuration a rollback has left; null for none. */
 export function givenPin(r: Recipe<SiteNode>, app: BuildoutApp, declare: (pinned: string | null) => void): void {
