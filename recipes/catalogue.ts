@@ -65,6 +65,10 @@ export const catalogue: Catalogue<SiteNode> = {
     const { BalancerClient } = await import('../resources/balancer/haproxy_runtime.ts')
     return balancersOf(node, localBalancer(node).read(host)).map((balancer) => new BalancerClient(host, balancer))
   },
+  backups: async (node, host, roles) => {
+    if (!roles.includes('zeo-server')) return []
+    return [(await import('./plone/backups.ts')).backupDesk(node, host)]
+  },
   revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).planRevisions(...given),
   services: async (node, role) => (await import('./role_services.ts')).servicesOf(node, role),
   logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),

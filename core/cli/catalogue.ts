@@ -25,6 +25,8 @@ export interface Catalogue<N> {
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
   /** The balancers that the attributes name; they need not exist. */
   balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>
+  /** The databases of these roles whose backups can be listed and verified. */
+  backups(node: N, host: Host, roles: readonly string[]): Promise<readonly BackupDesk[]>
   /** Finds the commits from which the releases among these resources would be made; writes nothing. */
   revisions(
     resources: readonly PlannedResource[],
@@ -133,6 +135,36 @@ export interface BalancedServer {
   readonly queue: number
   /** Whether visitors are bound to it by a cookie. */
   readonly sticky: boolean
+}
+
+/** The backups of one database. */
+export interface BackupDesk {
+  readonly app: string
+  /** The oldest first. */
+  list(): Promise<readonly ListedBackup[]>
+  /**
+   * Restores a backup into a scratch directory and opens the database there.
+   * @param id default: the newest one
+   * @throws BACKUP_UNUSABLE
+   */
+  verify(id: string | undefined): Promise<VerifiedBackup>
+}
+
+export interface ListedBackup {
+  /** Time of the backup in UTC, such as `2026-11-30-05-52-00`. */
+  readonly id: string
+  readonly full: boolean
+  readonly bytes: number
+  /** Name of the backup of its blobs; null if there is none. */
+  readonly blobs: string | null
+}
+
+export interface VerifiedBackup {
+  readonly id: string
+  readonly objects: number
+  readonly blobs: number
+  /** Size of the restored database, without blobs. */
+  readonly bytes: number
 }
 
 /** Facts about a run that its recipes can read. */

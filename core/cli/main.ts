@@ -79,6 +79,8 @@ async function dispatch<N>(
       const { runCommand } = await import('./commands/run.ts')
       return runCommand(args, [maintenanceEvent(args.argument)], args.dryRun === true, catalogue, secrets, endProcess)
     }
+    case 'backup':
+      return (await import('./commands/backup.ts')).backup(args, catalogue, secrets, endProcess)
     case 'revisions':
       return (await import('./commands/revisions.ts')).revisions(args, catalogue, secrets)
     case 'hooks':

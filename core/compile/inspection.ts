@@ -16,6 +16,16 @@ export interface AppView extends AppStatus {
   /** The release whose configuration a rollback left: `configure` keeps the current release until the next deploy. */
   readonly pinnedFrom?: string | null
   readonly services: readonly ServiceView[]
+  /** Scheduled jobs that have run, or that should have. */
+  readonly jobs?: readonly JobView[]
+}
+
+/** How the last run of a job ended. */
+export interface JobView {
+  readonly name: string
+  /** False if it failed or has not run in time. */
+  readonly ok: boolean
+  readonly detail: string
 }
 
 export interface ReleaseView {

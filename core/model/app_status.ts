@@ -30,6 +30,11 @@ export function pinText(release: string): string {
   return `pinned: rolled back from ${release}, until the next deploy`
 }
 
+/** Decides whether a scheduled job of an app, such as its backup, failed or did not run in time. */
+export function hasFailedJob({ jobs = [] }: { readonly jobs?: readonly { readonly ok: boolean }[] }): boolean {
+  return jobs.some(({ ok }) => !ok)
+}
+
 /** Describes a closed site on one line, e.g. `closed for maintenance by alice@web1, 2026-11-28T21:00:00Z`. */
 export function closedText({ by, at }: ClosedSite): string {
   return by === null ? 'closed for maintenance' : `closed for maintenance by ${by}, ${at}`

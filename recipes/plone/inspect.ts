@@ -6,6 +6,7 @@ import { servicesOf, viewsOf } from '../app/inspect.ts'
 import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
 import { buildoutApp } from './buildout_app.ts'
+import { jobViews } from './job_views.ts'
 import { readinessTest } from './readiness.ts'
 import { readPin } from './rollback_pin.ts'
 import { recordedPrograms } from './supervised_programs.ts'
@@ -26,6 +27,7 @@ export async function inspect(node: SiteNode, role: BuildoutRole, host: HostRead
     releases: await viewsOf(host, app, releases),
     stopped: readStop(host, app.name),
     pinnedFrom: readPin(host, app),
+    jobs: jobViews(node, app, host, releases),
     services: withProblem(await servicesOf(host, app.supervisor.socket, programs), reachProblem(node, app, host)),
   }
   return { apps: [view] }

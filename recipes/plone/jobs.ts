@@ -8,6 +8,7 @@ import { cron } from '../../resources/cron/cron.ts'
 import { release_crontab } from '../../resources/cron/release_crontab.ts'
 import type { SiteNode } from '../node.ts'
 import type { BuildoutApp } from './buildout_app.ts'
+import { jobRunner, upkeepFiles } from './upkeep.ts'
 
 interface Job {
   readonly name: string
@@ -29,6 +30,7 @@ export function scheduleJobs(
   guard: CommonOptions = {},
 ): void {
   const isServer = app.role === 'zeo-server'
+  if (isServer) upkeepFiles(r, node, app, guard)
   if (isServer) for (const one of serverJobs(node)) job(r, app, { ...one, ...(one.on ? { release } : {}) }, guard)
   crontab(r, app, { release, except: isServer ? serverJobs(node).map(({ name }) => partOf(name)) : [] }, guard)
 }
@@ -53,10 +55,11 @@ interface ReleaseJob extends Job {
 function job(r: Recipe<SiteNode>, app: BuildoutApp, wanted: ReleaseJob, guard: CommonOptions): void {
   const { name, on, schedule, program, release } = wanted
   const log = `${app.shared}/var/log/${name}.log`
-  const command = `${shellWord(`${app.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`
+  const runner = jobRunner(app, name)
+  const command = `${runner} ${shellWord(`${app.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`
   // An ordinary user's host may lack cron, which must not fail a deploy.
   const options = app.system ? guard : { ...guard, onlyIf: both(guard.onlyIf, hasCrontab) }
-  const part = release === undefined ? {} : { part: { name: partOf(name), release, current: app.current, log } }
+  const part = release === undefined ? {} : { part: { name: partOf(name), release, current: app.current, log, runner } }
   const what = on ? { schedule, command, ...part } : { absent: true }
   cron(r, { name: `converge-${app.name}-${name}`, ...userOf(app), ...what, ...options })
 }

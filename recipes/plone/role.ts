@@ -30,6 +30,7 @@ import { appName } from './site.ts'
 import { restartAll, startAll, stopAll } from './start_stop.ts'
 import { recordedPrograms, removeOtherPrograms, restartPrograms } from './supervised_programs.ts'
 import type { BuildoutRole } from './types.ts'
+import { upkeepEvents } from './upkeep.ts'
 import { warnOfLoopback } from './zeo_reach.ts'
 
 export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = false } = {}): Role<SiteNode> {
@@ -39,6 +40,7 @@ export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = fal
     sharesData,
     apps: (node) => withRepository(node, appName(node, name)),
     ...appEvents((r, node, declare) => declare(partsOf(r, node))),
+    ...(name === 'zeo-server' ? { events: upkeepEvents() } : {}),
     rebuild: (r, node) => deploy(r, node, partsOf(r, node), 'rebuild'),
     inspect: (node, host) => inspect(node, name, host),
     checks: (node, host, roles) => checks(node, name, host, roles),

@@ -82,6 +82,7 @@ const compilerPackages = [
 function basePackages(node: SiteNode, app: BuildoutApp): string[] {
   const names = ['git', 'python3-venv', 'supervisor', 'logrotate', 'cron', ...compilerPackages]
   const { enable_relstorage, relstorage } = node.plone_instances
+  if (app.role === 'zeo-server' && node.plone_zeoserver.backup.copy_to !== null) return [...names, 'rsync']
   if (app.role !== 'zeo-client' || !enable_relstorage) return names
   const headers = databaseKind(databaseType(node, app.name))?.headers
   return [...names, ...(headers ? [headers] : []), ...(relstorage.enable_cache ? ['libmemcached-dev'] : [])]

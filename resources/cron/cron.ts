@@ -42,6 +42,11 @@ const props = z
         release: absolutePath.describe('Directory of the release'),
         current: absolutePath.describe('Link to the current release; commands of the part start there'),
         log: absolutePath.optional().describe('File that the output of the job is appended to; default: cron mails it'),
+        runner: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('Shell command that gets the command of the part as its last argument; default: cron runs it'),
       })
       .optional()
       .describe(
@@ -124,13 +129,18 @@ function wantedState(props: Props, stated: NonNullable<State['stated']> | null, 
 }
 
 /** Returns the job that a part of the buildout declares; null also if cron would reject its schedule. */
-function declaredByRelease(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
+function declaredByRelease(
+  host: HostReader,
+  { name, log, runner, ...paths }: NonNullable<Props['part']>,
+): State['stated'] {
   const part = cronParts(host, paths).find((job) => job.name === name)
   if (part === undefined || checkSchedule(part.times) !== null) return null
   const { times: schedule, enabled } = part
   // Undo the escapes of crontab(5).
-  const command = part.command.replace(/\\([\\%])/g, '$1')
-  const isLogged = log === undefined || /[|>&;]/.test(command)
+  const own = part.command.replace(/\\([\\%])/g, '$1')
+  const command = runner === undefined ? own : `${runner} ${shellWord(own)}`
+  // A command that redirects its output is left as it is, unless the runner prints something as well.
+  const isLogged = log === undefined || (runner === undefined && /[|>&;]/.test(own))
   return { enabled, schedule, command: isLogged ? command : `${command} >> ${shellWord(log)} 2>&1` }
 }
 

@@ -54,6 +54,41 @@ export const serviceCommands: readonly CommandSpec[] = [
     examples: [['converge restart --role zeo-client --json site.json', 'without an interruption of the site']],
   }),
   {
+    name: 'backup',
+    group: 'Services',
+    description: 'Back up the database of a ZEO server, list, verify or restore its backups',
+    details:
+      'A backup has the database and its blobs. verify restores one into a scratch directory, and opens the database there. restore does that first, refuses while clients are connected, stops the ZEO server, keeps the earlier data in before-restore-TIME, and starts the ZEO server. converge status reports a failed or missing backup, with exit status 1.',
+    argument: {
+      placeholder: 'now|list|verify|restore',
+      description: 'Action',
+      choices: ['now', 'list', 'verify', 'restore'],
+      required: true,
+    },
+    secondArgument: { placeholder: 'BACKUP', description: 'Backup to verify or restore; default: the newest one' },
+    options: {
+      ...inputOptions,
+      full: { group: runGroup, type: 'boolean', description: 'Make a full backup instead of an incremental one' },
+      ...runOptions,
+      ...outputOptions,
+    },
+    examples: [
+      ['converge backup now --role zeo-server --json site.json', 'what changed since the last backup'],
+      ['converge backup now --full --role zeo-server --json site.json', 'the whole database'],
+      ['converge backup list --role zeo-server --json site.json', 'all backups'],
+      ['converge backup verify --role zeo-server --json site.json', 'does the newest backup open?'],
+      ['converge backup restore 2026-11-30-21-00-04 --role zeo-server --json site.json', 'the state of that time'],
+    ],
+    kind: 'backup',
+    conflicts: quietOrVerbose,
+  },
+  eventCommand('pack', 'Pack the database of a ZEO server: remove old revisions of its objects', {
+    group: 'Services',
+    details:
+      'Runs bin/zeopack of the site, while the site is in use. The part zeoserver of its buildout says how many days of history stay (pack-days). converge status reports a failed packing, with exit status 1.',
+    examples: [['converge pack --role zeo-server --json site.json', 'now, and not on Sunday']],
+  }),
+  {
     name: 'balancer',
     group: 'Services',
     description: 'List the servers of the balancers, drain one, or set it ready',

@@ -56,6 +56,7 @@ export interface Arguments {
   readonly verbose?: boolean | undefined
   readonly color?: boolean | undefined
   readonly to?: string | undefined
+  readonly full?: boolean | undefined
   readonly purge?: boolean | undefined
   readonly message?: string | undefined
   readonly migrate?: boolean | undefined
@@ -176,6 +177,7 @@ export interface CommandSpec {
     | 'unlock'
     | 'maintenance'
     | 'balancer'
+    | 'backup'
     | 'stack'
     | 'hooks'
     | 'secrets'

@@ -1,10 +1,10 @@
 /** Runs `converge status` and `converge releases`: reports the state of the apps without changing it. */
 import picocolors from 'picocolors'
-import type { AppView, Finding, ReleaseView } from '../../compile/inspection.ts'
+import type { AppView, Finding, JobView, ReleaseView } from '../../compile/inspection.ts'
 import { describeDeployLock } from '../../host/deploy_lock.ts'
 import { LocalHost } from '../../host/local.ts'
 import { rolloutLock } from '../../host/rollout_lock.ts'
-import { closedText, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
+import { closedText, hasFailedJob, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import { Secrets } from '../../model/secrets.ts'
 import { optionsOf } from '../../model/selection.ts'
@@ -85,7 +85,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const locked = visibleLock(stateDirectory)
   const rollout = rolloutLock(stateDirectory)
   const disk = await findDiskProblem()
-  const bad = !apps.every(isUp) || disk?.state === 'full'
+  const bad = !apps.every(isUp) || apps.some(hasFailedJob) || disk?.state === 'full'
   if (args.jsonOutput)
     return printValue(
       {
@@ -106,7 +106,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
     )
   if (args.quiet) return printProblems(apps, disk, paint, color)
   const lines = [`roles      ${roles.join(', ')}`]
-  for (const { name, directory, releases, services, stopped, closed, pinnedFrom, unreleased } of apps) {
+  for (const { name, directory, releases, services, jobs = [], stopped, closed, pinnedFrom, unreleased } of apps) {
     const current = releases.find((release) => release.current)
     const release = current ? describeRelease(current) : 'none: converge deploy makes the first one'
     lines.push(`${paint.bold(name)}  ${directory}`, ...(unreleased ? [] : [`  release  ${release}`]))
@@ -117,6 +117,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
       lines.push(
         `  ${readinessText(service, paint)}${' '.repeat(Math.max(2, 9 - service.readiness.length))}${service.name}  ${paint.dim(service.detail || service.state)}`,
       )
+    lines.push(...jobs.map((job) => `  ${jobText(job, paint)}`))
   }
   lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
   if (locked !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(locked)}`)
@@ -124,6 +125,10 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   if (disk !== null) lines.push(`${diskText(disk, paint)}       ${oneLineDeep(disk.detail)}`)
   print(`${lines.join('\n')}\n`, color)
   return bad ? 1 : 0
+}
+
+function jobText({ name, ok, detail }: JobView, paint: Paint): string {
+  return `${(ok ? paint.green : paint.red)(name.padEnd(9))}  ${ok ? paint.dim(detail) : detail}`
 }
 
 function stopText({ by, at }: IntendedStop, paint: Paint): string {
@@ -134,11 +139,12 @@ function diskText({ state }: DiskProblem, paint: Paint): string {
   return state === 'full' ? paint.red('disk') : paint.yellow('disk')
 }
 
-/** Prints what needs attention, for --quiet: services that are down, and disks that are nearly full. */
+/** Prints what needs attention, for --quiet: services that are down, jobs that failed, and disks that are nearly full. */
 function printProblems(apps: readonly AppView[], disk: DiskProblem | null, paint: Paint, color: boolean): ExitStatus {
   const lines = apps.flatMap((app) => [
     ...(app.stopped ? [`${app.name}  ${stopText(app.stopped, paint)}\n`] : []),
     ...(app.closed ? [`${app.name}  ${paint.red(closedText(app.closed))}\n`] : []),
+    ...(app.jobs ?? []).filter(({ ok }) => !ok).map((job) => `${app.name}  ${jobText(job, paint)}\n`),
     ...app.services
       .filter(({ up }) => !up)
       .map((one) => `${readinessText(one, paint)}  ${app.name}  ${one.name}  ${paint.dim(one.detail || one.state)}\n`),

@@ -83,6 +83,7 @@ export async function loadInputs<N>(
     options: {
       to: args.to,
       purge: args.purge,
+      full: args.full,
       revision: args.revision,
       migrate: args.migrate,
       retryFailed: args.retryFailed,

@@ -1,6 +1,6 @@
 /** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
 import * as z from 'zod'
-import { closedText, isUp, pinText } from '../../model/app_status.ts'
+import { closedText, hasFailedJob, isUp, pinText } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import type { LastKnownState } from '../types.ts'
@@ -20,6 +20,7 @@ const seenSchema = z.object({
       stopped: z.object({ by: z.string(), at: z.string() }).nullish(),
       closed: z.object({ by: z.string().nullable(), at: z.string().nullable() }).nullish(),
       pinnedFrom: z.string().nullish(),
+      jobs: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })).default([]),
       current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
       services: z.array(
         z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
@@ -62,7 +63,11 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
 /** Decides whether the output of a host is readable, its services are up, its disk has space, and its last run succeeded. */
 export function isWell(seen: unknown): boolean {
   const parsed = parse(seen)
-  return parsed?.apps.every(isUp) === true && parsed.disk?.state !== 'full' && !hasFailed(parsed.lastRun)
+  return (
+    parsed?.apps.every((app) => isUp(app) && !hasFailedJob(app)) === true &&
+    parsed.disk?.state !== 'full' &&
+    !hasFailed(parsed.lastRun)
+  )
 }
 
 /** Decides whether a host needs no attention. */
@@ -116,6 +121,9 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
     const pinned = (parsed?.apps ?? []).flatMap(({ name, pinnedFrom }) =>
       pinnedFrom ? [paint.yellow(oneLine(`${name} is ${pinText(pinnedFrom)}`))] : [],
     )
+    const failedJobs = (parsed?.apps ?? []).flatMap(({ name, jobs }) =>
+      jobs.flatMap((job) => (job.ok ? [] : [oneLine(`${job.name} of ${name} ${job.detail}`)])),
+    )
     const expected = (parsed?.apps ?? []).filter((app) => !app.stopped)
     const down = expected.flatMap(({ services }) =>
       services.filter(({ up, readiness = 'down' }) => !up && readiness === 'down').map(({ name }) => name),
@@ -130,6 +138,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
       parsed === null && !failure ? paint.red('its status cannot be parsed') : '',
       ...[...stopped, ...closed].map(paint.red),
       ...pinned,
+      ...failedJobs.map(paint.red),
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
@@ -219,6 +228,7 @@ function totals(hosts: readonly Read[], paint: Paint): string {
   const down = hosts.filter((host) => apps(host).some(isDown)).length
   const behind = hosts.filter((host) => host.behind !== undefined).length
   const full = hosts.filter(({ parsed }) => parsed?.disk?.state === 'full').length
+  const failedJobs = hosts.filter((host) => apps(host).some(hasFailedJob)).length
   const failed = hosts.filter(({ parsed }) => hasFailed(parsed?.lastRun ?? null)).length
   return [
     `${many(hosts.length, 'host')}: ${reached} reached`,
@@ -227,6 +237,7 @@ function totals(hosts: readonly Read[], paint: Paint): string {
     ...(closed > 0 ? [paint.red(`${closed} with closed sites`)] : []),
     ...(down > 0 ? [paint.red(`${down} with services down`)] : []),
     ...(full > 0 ? [paint.red(`${full} with a full disk`)] : []),
+    ...(failedJobs > 0 ? [paint.red(`${failedJobs} with failed jobs`)] : []),
     ...(failed > 0 ? [paint.red(`${failed} with a failed last run`)] : []),
     ...(behind > 0 ? [paint.yellow(`${behind} behind`)] : []),
   ].join(', ')

@@ -1,0 +1,92 @@
+/**
+ * Declares the program that runs and records the jobs of a ZEO server, and the events that back up, restore and pack its
+ * database.
+ */
+import type { Recipe, RecipeFunction } from '../../core/compile/role.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
+import { minutes } from '../../core/model/units.ts'
+import { shellWord } from '../../core/text/shell.ts'
+import { execute } from '../../resources/commands/execute.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { file } from '../../resources/files/file.ts'
+import { currentReleaseOf } from '../../resources/releases/queries.ts'
+import type { App } from '../app/app.ts'
+import type { SiteNode } from '../node.ts'
+import { type BuildoutApp, buildoutApp } from './buildout_app.ts'
+import { startAll, stopAll } from './start_stop.ts'
+import { upkeepProgram } from './upkeep_program.ts'
+
+/** A backup of a large site with its copy to another host. */
+const longest = minutes(12 * 60)
+
+/** Returns the directory of the program and of its records. */
+export function upkeepDirectory({ shared }: Pick<App, 'shared'>): string {
+  return `${shared}/upkeep`
+}
+
+/** Returns the command of the program. */
+export function upkeepCommand(app: Pick<App, 'shared'>): readonly string[] {
+  return ['python3', `${upkeepDirectory(app)}/upkeep.py`]
+}
+
+/** Returns the shell command that runs and records a job; the command of the job is its last argument. */
+export function jobRunner(app: BuildoutApp, job: string): string {
+  return `${upkeepCommand(app).map(shellWord).join(' ')} run ${job}`
+}
+
+export function upkeepFiles(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, guard: CommonOptions = {}): void {
+  const path = upkeepDirectory(app)
+  const { blobs, copy_to, keep } = node.plone_zeoserver.backup
+  const settings = { current: app.current, blobs, copy_to, keep }
+  r.unlessDeclared('directory', path, () => {
+    directory(r, { path, mode: '0750', ...app.owner, ...guard })
+    file(r, { path: `${path}/upkeep.py`, content: upkeepProgram, mode: '0640', ...app.owner, ...guard })
+    const content = `${JSON.stringify(settings, null, 2)}\n`
+    file(r, { path: `${path}/upkeep.json`, content, mode: '0640', ...app.owner, ...guard })
+  })
+}
+
+type UpkeepEvent = 'backup_now' | 'backup_restore' | 'pack'
+
+/** Returns the events of the role zeo-server. */
+export function upkeepEvents(): Readonly<Record<UpkeepEvent, RecipeFunction<SiteNode>>> {
+  return {
+    backup_now: (r, node) =>
+      givenApp(r, node, 'backup', (app) => {
+        const full = node.run.options.full === true ? ['--full'] : []
+        upkeep(r, app, `backup of ${app.name}`, ['backup', ...full])
+      }),
+    backup_restore: (r, node) =>
+      givenApp(r, node, 'restore', (app) => {
+        const { to } = node.run.options
+        upkeep(r, app, `prepared restore of ${app.name}`, ['prepare', ...(typeof to === 'string' ? [to] : [])])
+        stopAll(r, node, app)
+        upkeep(r, app, `restore of ${app.name}`, ['swap'])
+        startAll(r, node, app)
+      }),
+    pack: (r, node) =>
+      givenApp(r, node, 'pack', (app) => upkeep(r, app, `packing of ${app.name}`, ['run', 'pack', 'bin/zeopack'])),
+  }
+}
+
+function givenApp(r: Recipe<SiteNode>, node: SiteNode, purpose: string, declare: (app: BuildoutApp) => void): void {
+  const app = buildoutApp(node, 'zeo-server')
+  r.given(currentReleaseOf(app), (current) => {
+    if (current === undefined) return r.leaveOut(purpose, noRelease(app))
+    r.takePart(purpose)
+    upkeepFiles(r, node, app)
+    declare(app)
+  })
+}
+
+function noRelease({ name, current }: App): ConvergeError {
+  return new ConvergeError(`${name} has no current release (${current})`, {
+    code: 'NO_SUCH_RELEASE',
+    hint: 'deploy it first: converge deploy --role zeo-server',
+  })
+}
+
+function upkeep(r: Recipe<SiteNode>, app: BuildoutApp, name: string, words: readonly string[]): void {
+  execute(r, { name, command: [...upkeepCommand(app), ...words], cwd: '/', timeout: longest, ...app.account })
+}
