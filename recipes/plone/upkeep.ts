@@ -4,6 +4,7 @@
  */
 import type { Recipe, RecipeFunction } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { anyHost } from '../../core/model/query.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { minutes } from '../../core/model/units.ts'
 import { shellWord } from '../../core/text/shell.ts'
@@ -14,7 +15,7 @@ import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import type { App } from '../app/app.ts'
 import type { SiteNode } from '../node.ts'
 import { type BuildoutApp, buildoutApp } from './buildout_app.ts'
-import { startAll, stopAll } from './start_stop.ts'
+import { restartAll, stopAll } from './start_stop.ts'
 import { upkeepProgram } from './upkeep_program.ts'
 
 /** A backup of a large site with its copy to another host. */
@@ -63,7 +64,7 @@ export function upkeepEvents(): Readonly<Record<UpkeepEvent, RecipeFunction<Site
         upkeep(r, app, `prepared restore of ${app.name}`, ['prepare', ...(typeof to === 'string' ? [to] : [])])
         stopAll(r, node, app)
         upkeep(r, app, `restore of ${app.name}`, ['swap'])
-        startAll(r, node, app)
+        restartAll(r, node, app)
       }),
     pack: (r, node) =>
       givenApp(r, node, 'pack', (app) => upkeep(r, app, `packing of ${app.name}`, ['run', 'pack', 'bin/zeopack'])),
@@ -72,12 +73,15 @@ export function upkeepEvents(): Readonly<Record<UpkeepEvent, RecipeFunction<Site
 
 function givenApp(r: Recipe<SiteNode>, node: SiteNode, purpose: string, declare: (app: BuildoutApp) => void): void {
   const app = buildoutApp(node, 'zeo-server')
-  r.given(currentReleaseOf(app), (current) => {
-    if (current === undefined) return r.leaveOut(purpose, noRelease(app))
-    r.takePart(purpose)
-    upkeepFiles(r, node, app)
-    declare(app)
-  })
+  // Without a host there is no release, which is no mistake.
+  r.given(anyHost, () =>
+    r.given(currentReleaseOf(app), (current) => {
+      if (current === undefined) return r.leaveOut(purpose, noRelease(app))
+      r.takePart(purpose)
+      upkeepFiles(r, node, app)
+      declare(app)
+    }),
+  )
 }
 
 function noRelease({ name, current }: App): ConvergeError {

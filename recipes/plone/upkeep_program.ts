@@ -351,7 +351,7 @@ def full_command(is_full):
     return 'bin/backup -F' if is_full else 'bin/backup'
 
 
-def put_blobs(where, name, target):
+def put_blobs(where, name, target, links):
     source = os.path.join(where['blob_backups'], name)
     if os.path.isfile(source):
         with tarfile.open(source) as archive:
@@ -360,21 +360,20 @@ def put_blobs(where, name, target):
     # collective.recipe.backup puts the directory of the blobs into its backup.
     inner = os.path.join(source or target, os.path.basename(where['blobs']))
     if source is not None:
-        # Links cost no space, and blobs are never written again.
         source = inner if os.path.isdir(inner) else source
-        copy_tree(source, target, source if os.stat(source).st_dev == os.stat(target).st_dev else None)
+        copy_tree(source, target, source if links and os.stat(source).st_dev == os.stat(target).st_dev else None)
     elif os.path.isdir(inner):
         for one in names(inner):
             os.rename(os.path.join(inner, one), os.path.join(target, one))
         os.rmdir(inner)
 
 
-def recover(where, backup, blobs, directory, blob_directory):
-    """Restores a backup into directories, and opens the database there."""
+def recover(where, backup, blobs, directory, blob_directory, links):
+    """Restores a backup into directories, and opens the database there. Links to blobs of the backup cost no space."""
     path = os.path.join(directory, os.path.basename(where['database']))
     with_database('recover', location=where['location'], path=path, id=backup['id'])
     if blobs is not None:
-        put_blobs(where, blobs, blob_directory)
+        put_blobs(where, blobs, blob_directory, links)
     found = json.loads(with_database('check', path=path, blobs=blob_directory if blobs is not None else None))
     if found['objects'] == 0:
         raise Failure('the backup %s has no objects' % backup['id'])
@@ -393,7 +392,7 @@ def verify(wanted):
         try:
             blob_directory = os.path.join(scratch, 'blobs')
             os.mkdir(blob_directory)
-            found = recover(where, backup, blobs, scratch, blob_directory)
+            found = recover(where, backup, blobs, scratch, blob_directory, links=True)
         finally:
             shutil.rmtree(scratch)
         say(json.dumps(found))
@@ -408,8 +407,8 @@ def refuse_clients(where):
         if count == 0:
             return
         time.sleep(0.5)
-    raise Failure('%d clients are connected to the ZEO server at port %d: stop them first, with "converge stop" on '
-                  'their hosts' % (count, where['port']))
+    raise Failure('the ZEO server at port %d has connections of clients (%d): run "converge stop" on their hosts first'
+                  % (where['port'], count))
 
 
 def connections(port):
@@ -437,7 +436,7 @@ def prepare(wanted):
             shutil.rmtree(path, ignore_errors=True)
             os.makedirs(path)
         try:
-            found = recover(where, backup, blobs, scratch[0], scratch[-1] if len(scratch) > 1 else None)
+            found = recover(where, backup, blobs, scratch[0], scratch[-1] if len(scratch) > 1 else None, links=False)
         except BaseException:
             for path in scratch:
                 shutil.rmtree(path, ignore_errors=True)

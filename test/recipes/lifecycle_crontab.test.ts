@@ -9,6 +9,8 @@ import { nothingToDo, succeeded } from '../support/lifecycle.ts'
 
 const releases = '/srv/www/zeo/releases'
 const current = '/srv/www/zeo/current'
+const runner = (job: string) => `python3 /srv/www/zeo/shared/upkeep/upkeep.py run ${job}`
+const logged = (job: string) => `>> /srv/www/zeo/shared/var/log/${job}.log 2>&1`
 const parts = (...lines: string[]) => lines.map((line) => `${line}\n`).join('')
 const packing = parts('packcronjob 30 2 * * 6; bin/zeopack', 'backupcronjob @hourly; bin/backup -q | tail')
 const mail = 'mailcron 5 * * * *; bin/mail --to "a b"'
@@ -57,10 +59,13 @@ t.test('five deploys and two rollbacks leave one entry for each job, and none of
   }
   t.equal(
     jobFile(host, 'pack'),
-    `30 2 * * 6 deploy ${current}/bin/zeopack >> /srv/www/zeo/shared/var/log/pack.log 2>&1`,
+    `30 2 * * 6 deploy ${runner('pack')} ${current}/bin/zeopack ${logged('pack')}`,
     'when the site says',
   )
-  t.equal(jobFile(host, 'backup'), `@hourly deploy ${current}/bin/backup -q | tail`)
+  t.equal(
+    jobFile(host, 'backup'),
+    `@hourly deploy ${runner('backup')} '${current}/bin/backup -q | tail' ${logged('backup')}`,
+  )
   const id = `${current} [mailcron]`
   t.equal(
     crontab(host),
@@ -105,7 +110,7 @@ t.test('removes only what an earlier version left', async (t) => {
 t.test('schedules its own jobs if the site schedules none, and follows a change', async (t) => {
   const host = zeoHost()
   succeeded(t, await host.run())
-  const own = `0 1 * * 7 deploy ${current}/bin/zeopack >> /srv/www/zeo/shared/var/log/pack.log 2>&1`
+  const own = `0 1 * * 7 deploy ${runner('pack')} ${current}/bin/zeopack ${logged('pack')}`
   t.equal(jobFile(host, 'pack'), own)
   t.equal(crontab(host), '')
   await deploy(t, host, { usercrontab: packing })

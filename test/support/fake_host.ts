@@ -46,6 +46,7 @@ export interface RunOptions {
   readonly roles?: readonly string[] | undefined
   readonly mode?: 'run' | 'plan'
   readonly to?: string
+  readonly full?: boolean
   readonly purge?: boolean
   readonly revision?: string
   readonly migrate?: boolean
@@ -63,6 +64,8 @@ export class FakeHost {
   buildFailure: string | null = null
   /** The balancers in front of the clients, if any. */
   balancers: FakeHaproxy | null = null
+  /** The action of the program of the jobs that fails. */
+  failingUpkeep: string | null = null
   /** Behaviour of programs, in addition to what the release defines. */
   programs: Record<string, Behaviour> = {}
   /** Whether Celery workers receive requests through their broker. */
@@ -145,14 +148,14 @@ export class FakeHost {
     const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
-    const { to, purge, revision, migrate, retryFailed } = options
+    const { to, full, purge, revision, migrate, retryFailed } = options
     const run = {
       id: `run ${this.machine.runs}`,
       events,
       by: 'tester@plone1',
       roles: roles.map(({ name }) => name),
     }
-    return [recipeNode(built, { ...run, options: { to, purge, revision, migrate, retryFailed } }), secrets]
+    return [recipeNode(built, { ...run, options: { to, full, purge, revision, migrate, retryFailed } }), secrets]
   }
 
   /** Copies the host with all its files and processes; changes to one do not affect the other. */
@@ -217,6 +220,7 @@ export class FakeHost {
     if (!program.startsWith('/') && ['git', 'crontab'].includes(program) && host.which(program) === null) return null
     if (program === 'git') return remote.git(args, working)
     if (program.endsWith('/bin/buildout')) return this.build(argv, options, working)
+    if (args[0]?.endsWith('/upkeep.py')) return this.upkeep(args.slice(1))
     if (/(^|\/)python[\d.]*$/.test(program)) return python(program, args, working)
     if (program.endsWith('/supervisord')) {
       if (host.lstat(args[1] ?? '') === null) return { status: 2, stderr: 'Error: could not find config file' }
@@ -228,6 +232,12 @@ export class FakeHost {
     if (program === 'systemctl') return this.systemctl(args)
     if (program === '/bin/sh' || /\/deploy\/[^/]+$/.test(program)) return this.appCommand(argv, options, working)
     return systemPrograms[program]?.(args, working, options) ?? null
+  }
+
+  /** Runs the program of the jobs: records its action in `done`, or fails. */
+  private upkeep([action = '', ...words]: readonly string[]): Partial<CommandResult> {
+    this.done.push(`${[action, ...words].join(' ')}${this.isRunning('zeoserver') ? '' : ', server stopped'}`)
+    return action === this.failingUpkeep ? { status: 1, stderr: `${action} failed: disk full` } : {}
   }
 
   private build(

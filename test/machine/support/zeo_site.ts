@@ -7,6 +7,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import type { JsonObject } from '../../../core/node/merge.ts'
 import { copyProgram } from '../../support/deploy_site.ts'
 import { offeredEggs } from '../../support/eggs.ts'
 import { freePort, scratch } from '../../support/machine.ts'
@@ -26,7 +27,11 @@ export class ZeoSite {
   private readonly file: string
   private readonly program: string
 
-  private constructor(readonly root: string) {
+  private constructor(
+    readonly root: string,
+    /** Port of the ZEO server. */
+    readonly port: number,
+  ) {
     this.prefix = join(root, 'prefix')
     this.directory = `${this.prefix}/srv/www/zeoserver`
     this.repository = join(root, 'repository')
@@ -34,28 +39,30 @@ export class ZeoSite {
     this.program = copyProgram(join(root, 'program'))
   }
 
-  static async make(t: Test): Promise<ZeoSite> {
-    const site = new ZeoSite(scratch(t))
+  /** @param attributes in addition to those of the app */
+  static async make(t: Test, attributes: JsonObject = {}): Promise<ZeoSite> {
+    const site = new ZeoSite(scratch(t), await freePort())
     fs.mkdirSync(site.prefix)
     fs.cpSync(fixture, site.repository, { recursive: true })
     const base = `${site.repository}/cfg/base.cfg`
-    const port = await freePort()
+    const { port } = site
     fs.writeFileSync(base, fs.readFileSync(base, 'utf8').replace('127.0.0.1:8001', `127.0.0.1:${port}`))
     site.git('init', '-q', '-b', 'main')
     site.commit('first')
     const scm = { scm_type: 'git', repository: site.repository, revision: 'main' }
-    const json = { ...(await offeredEggs(t)), deploy: { zeoserver: { scm, ...web } } }
+    const json = { ...attributes, ...(await offeredEggs(t)), deploy: { zeoserver: { scm, ...web } } }
     fs.writeFileSync(site.file, JSON.stringify(json))
     const jobs = crontab()
     t.teardown(() => site.end(jobs))
     return site
   }
 
-  /** Ends supervisord with its programs, and restores the crontab of the account. */
+  /** Ends supervisord with its programs, and removes its jobs from cron. */
   private async end(jobs: string): Promise<void> {
     const pid = Number(fs.readFileSync(`${this.prefix}/opt/supervisor/supervisord.pid`, 'utf8'))
     process.kill(pid, 'SIGTERM')
     await until(() => !fs.existsSync(`/proc/${pid}`), 'supervisord has ended')
+    for (const job of ['backup', 'pack']) fs.rmSync(`/etc/cron.d/converge-zeoserver-${job}`, { force: true })
     spawnSync('crontab', ['-u', web.user, ...(jobs === '' ? ['-r'] : ['-'])], { input: jobs })
   }
 

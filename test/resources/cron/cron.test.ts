@@ -55,6 +55,21 @@ contract(t, cron, [
       ),
   },
   {
+    name: 'root: the command of a buildout part as an argument of a runner',
+    props: {
+      ...job,
+      part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current', log: '/log', runner: 'run tidy' },
+    },
+    given: (host) => {
+      withCron(host)
+      const part = 'recipe = z3c.recipe.usercrontab\ntimes = @daily\ncommand = /srv/r/1/bin/x | tail'
+      host.given('/srv/r/1/.installed.cfg', `[tidyjob]\n${part}\n`)
+    },
+    host: root,
+    then: (t, host) =>
+      t.match(host.readText('/etc/cron.d/tidy'), "@daily root run tidy '/srv/current/bin/x | tail' >> /log 2>&1"),
+  },
+  {
     name: 'root: a disabled part',
     props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current' } },
     given: (host) => {
