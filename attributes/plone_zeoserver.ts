@@ -52,7 +52,11 @@ export const plone_zeoserver = () =>
         'cfg/base.cfg',
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),
-      enable_backup: field(flag(), false, 'Adds the parts that make and schedule repozo backups.'),
+      enable_backup: field(
+        flag(),
+        false,
+        'Schedules backups of the database, at 21:00 or as the part `backupcronjob` of the buildout says.',
+      ),
       enable_pack: field(flag(), true, 'Adds the part that packs the database on a schedule.'),
       filestorage_dir: field(
         orNull(path()),

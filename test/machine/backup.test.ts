@@ -61,7 +61,7 @@ async function backupFails(t: Test, site: ZeoSite): Promise<void> {
 t.test('a backup is restored after the database and its blobs were destroyed', async (t) => {
   if (!needs(t, ['root', 'git', 'crontab', 'python3 venv', 'pip registry'])) return
   const site = await ZeoSite.make(t, { plone_zeoserver: { enable_backup: true } })
-  t.equal((await site.run('deploy')).failure, undefined)
+  for (const event of ['setup', 'deploy']) t.equal((await site.run(event)).failure, undefined)
   stored(site, 'first')
   const now = await site.converge(['backup', 'now'])
   t.equal(now.status, 0, now.output)

@@ -12,7 +12,7 @@ import { print, printJson } from '../print.ts'
 import { usage } from '../usage.ts'
 import { runCommand } from './run.ts'
 
-export const backupActions = ['now', 'list', 'verify', 'restore'] as const
+const backupActions = ['now', 'list', 'verify', 'restore'] as const
 type BackupAction = (typeof backupActions)[number]
 
 export async function backup<N>(
@@ -47,8 +47,7 @@ export async function backup<N>(
   return 0
 }
 
-function actionOf({ argument, secondArgument, full }: Arguments): BackupAction {
-  if (argument === undefined) throw usage('missing argument ACTION of backup', `there are: ${backupActions.join(', ')}`)
+function actionOf({ argument = '', secondArgument, full }: Arguments): BackupAction {
   const action = backupActions.find((one) => one === argument)
   if (action === undefined)
     throw usage(

@@ -22,9 +22,10 @@ export async function jobs(t: Test, site: DeploySite): Promise<void> {
   )
   if (!needs(t, ['crontab'])) return
   const table = site.crontab()
-  t.match(table, new RegExp(`^0 1 \\* \\* 7 ${current}/bin/zeopack >> .*/shared/var/log/pack.log`, 'm'))
+  const run = `python3 ${site.directory('zeoserver')}/shared/upkeep/upkeep.py run`
+  t.match(table, new RegExp(`^0 1 \\* \\* 7 ${run} pack ${current}/bin/zeopack >> .*/shared/var/log/pack.log`, 'm'))
   site.setCrontab(`${table}${mine}`)
-  t.match(table, new RegExp(`^0 21 \\* \\* \\* ${current}/bin/backup >> `, 'm'))
+  t.match(table, new RegExp(`^0 21 \\* \\* \\* ${run} backup ${current}/bin/backup >> `, 'm'))
   // The buildout schedules both by z3c.recipe.usercrontab, in each of the releases so far.
   t.equal(table.match(/zeopack/g)?.length, 1)
   t.equal(table.match(/bin\/backup/g)?.length, 1)
