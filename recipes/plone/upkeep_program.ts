@@ -157,10 +157,18 @@ def part(name):
     return dict(parser.items(name)) if parser.has_section(name) else {}
 
 
+def recipe_option(name):
+    """Returns an option that collective.recipe.backup has computed and written into its script."""
+    with open(os.path.join(CURRENT, 'bin', 'backup')) as stream:
+        found = re.search(r"'%s': u?'([^']*)'" % name, stream.read())
+    return found.group(1) if found else ''
+
+
 def layout():
     """Finds the database, its blobs and the directories of their backups, as the current release has them."""
     backup = part('backup')
-    location = backup.get('location', '').strip()
+    own = not backup.get('recipe', '').startswith('collective.recipe.backup')
+    location = backup.get('location', '').strip() if own else recipe_option('backup_location')
     if not location:
         raise Failure('the part backup of the buildout has no option "location"')
     path = os.path.join(CURRENT, 'parts/zeoserver/etc/zeo.conf')
@@ -179,12 +187,11 @@ def layout():
     if database is None:
         raise Failure('%s names no file storage' % path)
     address = re.search(r'(?ms)<zeo>.*?^\s*address\s+(\S+)', conf)
-    own = not backup.get('recipe', '').startswith('collective.recipe.backup')
     location = os.path.realpath(location)
     blobs = option(r'^\s*blob-dir\s+([^\n]+)')
     kept = os.path.join(os.path.dirname(location), 'blobstoragebackups')
     if not own:
-        kept = os.path.realpath(backup.get('blobbackuplocation') or kept)
+        kept = os.path.realpath(recipe_option('blob_backup_location') or kept)
     return dict(location=location, database=database, blobs=blobs, blob_backups=kept, own=own,
                 port=int(address.group(1).rpartition(':')[2]) if address else None)
 
@@ -326,9 +333,10 @@ def copy_elsewhere(where, target):
         raise Failure('the copy to %s failed: rsync ended with status %d: %s' % (target, child.returncode, output))
 
 
-def back_up(command):
+def back_up(usual, is_full=False):
     def work():
         where = layout()
+        command = full_command(where) if is_full else usual
         run(command)
         backups = database_backups(where)
         if not backups:
@@ -343,12 +351,11 @@ def back_up(command):
     recorded('backup', work)
 
 
-def full_command(is_full):
-    """Returns the command of a backup on request; the scripts of the two recipes make a full one differently."""
-    scripts = os.path.join(CURRENT, 'bin')
-    if is_full and os.path.isfile(os.path.join(scripts, 'fullbackup')):
-        return 'bin/fullbackup'
-    return 'bin/backup -F' if is_full else 'bin/backup'
+def full_command(where):
+    """Returns the command of a full backup."""
+    if where['own']:
+        return 'bin/backup -F'
+    raise Failure('collective.recipe.backup decides whether a backup is full: set "full = true" in the part backup')
 
 
 def put_blobs(where, name, target, links):
@@ -507,7 +514,7 @@ def main(action, *args):
     elif action == 'run':
         recorded(args[0], lambda: run(args[1]))
     elif action == 'backup':
-        back_up(full_command('--full' in args))
+        back_up('bin/backup', '--full' in args)
     elif action == 'list':
         show_list()
     else:
