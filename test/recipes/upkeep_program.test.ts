@@ -1,0 +1,143 @@
+/** Tests the program that runs the jobs of a ZEO server, with scripts that imitate those of a buildout. */
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { upkeepProgram } from '../../recipes/plone/upkeep_program.ts'
+import { needs, scratch } from '../support/machine.ts'
+
+interface Settings {
+  readonly keep?: number
+  readonly copyTo?: string
+  readonly recipe?: string
+}
+
+class Site {
+  readonly root: string
+
+  constructor(t: Test, { keep, copyTo, recipe = 'zc.recipe.egg' }: Settings = {}) {
+    this.root = scratch(t)
+    const settings = { current: `${this.root}/current`, blobs: true, keep: keep ?? null, copy_to: copyTo ?? null }
+    const option = recipe === 'zc.recipe.egg' ? `location = ${this.root}/var/backups\n` : ''
+    this.write({
+      'upkeep/upkeep.py': upkeepProgram,
+      'upkeep/upkeep.json': JSON.stringify(settings),
+      'current/.installed.cfg': `[backup]\nrecipe = ${recipe}\n${option}`,
+      'current/bin/backup': `#!/bin/sh\n# 'backup_location': '${this.root}/var/other',\nexit 0\n`,
+      'current/parts/zeoserver/etc/zeo.conf': `%define VAR ${this.root}/var
+<zeo>
+  address 127.0.0.1:8001
+</zeo>
+<filestorage 1>
+  path $VAR/filestorage/Data.fs
+  blob-dir $VAR/blobs
+</filestorage>
+`,
+      'var/filestorage/Data.fs': '',
+      'var/blobs/0x00/one.blob': 'one',
+    })
+    fs.chmodSync(`${this.root}/current/bin/backup`, 0o755)
+  }
+
+  write(files: Readonly<Record<string, string>>): void {
+    for (const [name, text] of Object.entries(files)) {
+      fs.mkdirSync(`${this.root}/${name}`.replace(/\/[^/]*$/, ''), { recursive: true })
+      fs.writeFileSync(`${this.root}/${name}`, text)
+    }
+  }
+
+  /** Runs the job backup, whose command writes these files as repozo would. */
+  backup(...names: readonly string[]) {
+    const paths = names.map((name) => `${this.root}/var/backups/${name}`)
+    return this.run('run', 'backup', `mkdir -p ${this.root}/var/backups && touch ${paths.join(' ')}`)
+  }
+
+  run(...words: readonly string[]) {
+    const { status, stdout, stderr } = spawnSync('python3', [`${this.root}/upkeep/upkeep.py`, ...words], {
+      encoding: 'utf8',
+    })
+    return { status, stdout, stderr }
+  }
+
+  record(job: string) {
+    return JSON.parse(fs.readFileSync(`${this.root}/upkeep/${job}.json`, 'utf8'))
+  }
+
+  list(name: string): string[] {
+    return fs.readdirSync(`${this.root}/var/${name}`)
+  }
+}
+
+const first = '2026-11-28-21-00-04'
+const second = '2026-11-29-21-00-04'
+const third = '2026-11-30-21-00-04'
+
+t.test('records a job that succeeded, and one that failed with its last lines', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  t.match(site.run('run', 'pack', 'echo packed'), { status: 0, stdout: 'packed\n' })
+  t.match(site.record('pack'), { job: 'pack', status: 0, error: '' })
+  t.match(site.run('run', 'pack', 'echo no server; exit 3'), { status: 1, stderr: /ended with status 3/ })
+  t.match(site.record('pack'), { status: 1, error: /no server$/ })
+  t.end()
+})
+
+t.test('a backup has the blobs, and links those that have not changed', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  t.match(site.backup(`${first}.fsz`), { status: 0, stderr: '' })
+  site.write({ 'var/blobs/0x00/two.blob': 'two', 'var/blobs/tmp/part': '', 'var/blobs/before-restore-1/old': '' })
+  t.match(site.backup(`${second}.deltafsz`), { status: 0, stderr: '' })
+  t.match(JSON.parse(site.run('list').stdout), [
+    { id: first, full: true, blobs: `blobstorage.${first}` },
+    { id: second, full: false, blobs: `blobstorage.${second}` },
+  ])
+  const file = (stamp: string, name: string) =>
+    fs.statSync(`${site.root}/var/blobstoragebackups/blobstorage.${stamp}/0x00/${name}`)
+  t.equal(file(first, 'one.blob').ino, file(second, 'one.blob').ino)
+  t.not(file(first, 'one.blob').ino, fs.statSync(`${site.root}/var/blobs/0x00/one.blob`).ino, 'a copy of the live one')
+  t.equal(file(second, 'two.blob').size, 3)
+  t.strictSame(site.list(`blobstoragebackups/blobstorage.${second}`), ['0x00'])
+  t.end()
+})
+
+t.test('keeps full backups with those that depend on them', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t, { keep: 1 })
+  site.backup(`${first}.fsz`, `${first}.dat`)
+  site.backup(`${second}.deltafsz`)
+  t.strictSame(site.list('backups'), [`${first}.dat`, `${first}.fsz`, `${second}.deltafsz`])
+  site.backup(`${third}.fsz`)
+  t.strictSame(site.list('backups'), [`${third}.fsz`])
+  t.strictSame(site.list('blobstoragebackups'), [`blobstorage.${third}`])
+  t.end()
+})
+
+t.test('a backup fails without a result, and without its copy', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  t.match(site.run('backup'), {
+    status: 1,
+    stderr: /bin\/backup succeeded, but there is no backup in .*\/var\/backups/,
+  })
+  const copied = new Site(t, { copyTo: '/proc/nowhere' })
+  t.match(copied.backup(`${first}.fsz`), { status: 1, stderr: /rsync/ })
+  t.match(copied.record('backup'), { status: 1, error: /rsync/ })
+  t.end()
+})
+
+t.test('finds the directories of collective.recipe.backup', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t, { recipe: 'collective.recipe.backup' })
+  site.write({ [`var/other/${first}.fsz`]: '', [`var/blobstoragebackups/blobstorage.${first}/blobs/x`]: '' })
+  t.match(JSON.parse(site.run('list').stdout), [{ id: first, blobs: `blobstorage.${first}` }])
+  t.match(site.run('backup', '--full'), { status: 1, stderr: /set "full = true"/ })
+  t.end()
+})
+
+t.test('refuses a second run of a job', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  const again = `python3 ${site.root}/upkeep/upkeep.py run pack true`
+  t.match(site.run('run', 'pack', again), { status: 1, stdout: /another run of the job pack is under way/ })
+  t.end()
+})
