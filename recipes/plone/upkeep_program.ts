@@ -408,7 +408,7 @@ def verify(wanted):
 
 
 def refuse_clients(where):
-    """Refuses a restore while clients are connected: they would go on with objects that no longer exist."""
+    """Refuses a restore while clients are connected: they would keep objects that no longer exist."""
     for _ in range(6):
         count = connections(where['port']) if where['port'] else 0
         if count == 0:

@@ -424,6 +424,10 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   t.match(shown(after('failed')), /build failed .*\n1 host: 1 reached, 1 with a failed last run\n/)
   t.equal(shown(after('interrupted')), '')
   t.strictSame([disk('full'), disk('low'), after('died'), after('changed')].map(isWell), [false, true, false, true])
+  const job = { name: 'backup', ok: false, detail: 'failed, 2026-11-29T21:00:04+00:00: disk full' }
+  const unsaved = { ...seen(true), apps: [{ ...seen(true).apps[0], jobs: [job] }] }
+  t.match(shown(unsaved), /^db: backup of site failed, .*: disk full\n1 host: 1 reached, 1 with failed jobs\n/m)
+  t.equal(isWell(unsaved), false)
   const closed = {
     ...seen(true),
     apps: [{ ...seen(true).apps[0], closed: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }],
