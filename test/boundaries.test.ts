@@ -64,6 +64,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/host/home_path.ts',
     'core/host/input_file.ts',
     'core/host/replace_file.ts',
+    'core/host/start_failure.ts',
   ],
   'core/fleet': [
     'core/secrets',
@@ -77,6 +78,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/host/input_file.ts',
     'core/host/lock.ts',
     'core/host/replace_file.ts',
+    'core/host/start_failure.ts',
   ],
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node', 'core/text'],

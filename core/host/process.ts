@@ -1,7 +1,5 @@
 /** Runs commands: as another account, with a bare environment, a deadline for the whole process group, and output kept for errors. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import * as fs from 'node:fs'
-import { resolve } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
 import { knownFailure } from '../model/known_failures.ts'
 import { omitUndefined } from '../model/omit_undefined.ts'
@@ -10,6 +8,7 @@ import { minutes } from '../model/units.ts'
 import { shellWords } from '../text/shell.ts'
 import type { GuardedCommand } from './command_guard.ts'
 import { collect, OutputLog } from './output.ts'
+import { type CommandStart, startFailure } from './start_failure.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
 /** The variables of the caller's environment that every command gets: those for network access only. */
@@ -138,13 +137,6 @@ export async function runCommand(
   }
 }
 
-interface CommandStart {
-  readonly program: string
-  readonly cwd: string
-  /** The variable PATH of the command. */
-  readonly searchPath: string
-}
-
 function startChild(start: CommandStart, args: readonly string[], options: SpawnOptions): ChildProcess {
   try {
     return spawn(start.program, args, options)
@@ -154,19 +146,10 @@ function startChild(start: CommandStart, args: readonly string[], options: Spawn
   }
 }
 
-/** The system reports ENOENT for the program, its interpreter and the directory alike. */
-function startError({ program, cwd, searchPath }: CommandStart, error: NodeJS.ErrnoException): ConvergeError {
-  const failed = (reason: string, code = 'COMMAND_FAILED') =>
-    new ConvergeError(`cannot run ${program}: ${reason}`, { code, cause: error })
-  if (error.code !== 'ENOENT') return failed(error.message)
-  if (fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) return failed(`no such directory ${cwd}`)
-  const candidates = program.includes('/')
-    ? [program]
-    : searchPath.split(':').map((part) => `${part || '.'}/${program}`)
-  const found = candidates.find((path) => fs.existsSync(resolve(cwd, path)))
-  return found === undefined
-    ? failed('no such program', 'NO_PROGRAM')
-    : failed(`${found} exists, but the system cannot start it; its interpreter or its loader may be missing`)
+function startError(start: CommandStart, error: NodeJS.ErrnoException): ConvergeError {
+  const { reason, isMissing } = startFailure(start, error)
+  const code = isMissing ? 'NO_PROGRAM' : 'COMMAND_FAILED'
+  return new ConvergeError(`cannot run ${start.program}: ${reason}`, { code, cause: error })
 }
 
 function waitForExit(

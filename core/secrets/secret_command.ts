@@ -1,6 +1,6 @@
 /** Runs the command of a password manager or key store that prints a secret. */
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { type ExecFileException, execFile } from 'node:child_process'
+import { type CommandStart, startFailure } from '../host/start_failure.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { seconds } from '../model/units.ts'
 import { utf8Text } from '../model/utf8.ts'
@@ -23,6 +23,7 @@ const outputLimit = 1 << 20
 export function secretOfCommand(argv: readonly string[], directory: string, environment: Environment): Promise<string> {
   const [program = '', ...words] = argv
   const command = shellWords(argv)
+  const start = { program, cwd: directory, searchPath: environment.PATH ?? '' }
   return new Promise((resolve, reject) => {
     const options = {
       cwd: directory,
@@ -33,7 +34,7 @@ export function secretOfCommand(argv: readonly string[], directory: string, envi
       encoding: 'buffer' as const,
     }
     const child = execFile(program, words, options, (error, stdout, stderr) => {
-      if (error !== null) return reject(commandFailure(error, { command, directory }, stderr))
+      if (error !== null) return reject(commandFailure(error, { command, start }, stderr))
       try {
         const text = utf8Text(stdout, `the output of ${command}`)
         const line = text.replace(/\r?\n$/, '')
@@ -49,14 +50,17 @@ export function secretOfCommand(argv: readonly string[], directory: string, envi
 }
 
 function commandFailure(
-  error: Error & { code?: unknown; killed?: boolean },
-  { command, directory }: { readonly command: string; readonly directory: string },
+  error: ExecFileException,
+  { command, start }: { readonly command: string; readonly start: CommandStart },
   stderr: Buffer,
 ) {
   const output = stderr.toString('utf8').trim().slice(-2000)
   const hint = 'run the command by hand; log in to the password manager first, since the command cannot ask'
-  if (error.code === 'ENOENT' && existsSync(directory))
-    return failure(`cannot run ${command}: no such program`, 'COMMAND_FAILED', 'install it, or name it by its path')
+  if (error.syscall?.startsWith('spawn')) {
+    const { reason, isMissing } = startFailure(start, error as NodeJS.ErrnoException)
+    const remedy = isMissing ? 'install it, or name it by its path' : hint
+    return failure(`cannot run ${command}: ${reason}`, 'COMMAND_FAILED', remedy)
+  }
   if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER')
     return failure(`${command} printed more than ${outputLimit} bytes`, 'COMMAND_FAILED', hint)
   if (error.killed === true)

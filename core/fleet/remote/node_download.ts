@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
+import { startFailure } from '../../host/start_failure.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { type Duration, minutes } from '../../model/units.ts'
 import { type Architecture, incompatibilityOf } from '../program_format.ts'
@@ -51,11 +52,14 @@ export async function downloadNode(
     renameSync(unpacked, program)
     return program
   } catch (error) {
-    throw new ConvergeError(`Node for Linux on ${arch} could not be fetched by npm: ${npmReason(error, limits)}`, {
-      code: 'NO_RUNTIME',
-      hint: `install Node ${leastVersion} or later on the host, or set "runtime": {"${arch}": "/path/to/node"} in the stack file`,
-      cause: error,
-    })
+    throw new ConvergeError(
+      `Node for Linux on ${arch} could not be fetched by npm: ${npmReason(error, workspace, limits)}`,
+      {
+        code: 'NO_RUNTIME',
+        hint: `install Node ${leastVersion} or later on the host, or set "runtime": {"${arch}": "/path/to/node"} in the stack file`,
+        cause: error,
+      },
+    )
   } finally {
     rmSync(workspace, { recursive: true, force: true })
     rmSync(unpacked, { force: true })
@@ -112,15 +116,21 @@ interface Failure extends NodeJS.ErrnoException {
 }
 
 /** Returns the one line that explains a failure, out of the many that npm prints. */
-function npmReason(error: unknown, { duration, size }: DownloadLimits): string {
+function npmReason(error: unknown, workspace: string, { duration, size }: DownloadLimits): string {
   const { code, killed, signal, stderr = '' } = error as Omit<Failure, 'code'> & { readonly code?: unknown }
-  if (code === 'ENOENT' && (error as Failure).syscall?.startsWith('spawn')) return 'there is no /bin/sh here'
-  if (code === 127) return 'there is no npm here'
+  if ((error as Failure).syscall?.startsWith('spawn')) return startReason('/bin/sh', workspace, error)
+  // Of the shell: it did not find npm, or could not start it.
+  if (code === 126 || code === 127) return startReason('npm', workspace, { code: 'ENOENT' })
   if (killed) return `it was not complete after ${duration}`
   if (signal === 'SIGXFSZ' || /\bEFBIG\b/.test(stderr)) return tooLarge(size)
   const line = /^npm (?:error|ERR!) (?!code )(?:(?:notarget|network|404) )?(.+)/
   const lines = stderr.split('\n').flatMap((text) => line.exec(text)?.[1] ?? [])
   return lines[0] ?? asConvergeError(error).message.split('\n')[0] ?? ''
+}
+
+function startReason(program: string, cwd: string, error: unknown): string {
+  const start = { program, cwd, searchPath: process.env.PATH ?? '' }
+  return `cannot run ${program}: ${startFailure(start, error as NodeJS.ErrnoException).reason}`
 }
 
 const tooLarge = (limit: number) => `the registry sent more than ${limit.toLocaleString('en')} bytes`

@@ -188,7 +188,9 @@ t.test('reports a Node that cannot be downloaded', async (t) => {
   )
   t.strictSame(readdirSync(`${place}/cache`), [], 'nothing is kept that does not fit')
   setEnvironment(t, { PATH: `${place}/cache` })
-  await refused('aarch64', /fetched by npm: there is no npm here$/)
+  await refused('aarch64', /fetched by npm: cannot run npm: no such program$/)
+  writeFileSync(`${place}/cache/npm`, '#!/nowhere/node\n', { mode: 0o755 })
+  await refused('aarch64', /fetched by npm: cannot run npm: \S+\/cache\/npm exists, but the system cannot start it/)
 })
 
 t.test('reports a package with the program in another place', async (t) => {
