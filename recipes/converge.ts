@@ -2,14 +2,15 @@
 
 import { main } from '../core/cli/main.ts'
 import { callerOf, recipeFault } from '../core/compile/source.ts'
-import { asConvergeError, describeLocation } from '../core/model/errors.ts'
+import { asConvergeError, describeLocation, failureReason } from '../core/model/errors.ts'
 import { printable } from '../core/report/printable.ts'
 import { catalogue } from './catalogue.ts'
 
-// A reader that has ended (`converge plan | head`, a terminal that hung up) must not interrupt a run.
+// A reader that has ended (`converge plan | head`, a terminal that hung up), or a full disk, must not interrupt a run.
+let outputFailure: NodeJS.ErrnoException | undefined
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') outputFailure ??= error
   })
 
 // The operator may have the umask 077, but other accounts must read what a run builds and installs.
@@ -18,7 +19,9 @@ process.umask(0o022)
 let isOver = false
 /** Reports an exit before main has returned: the user's code may call process.exit() or wait for nothing. */
 process.on('exit', (status) => {
-  if (isOver || status > 0) return
+  if (status > 0) return
+  if (outputFailure !== undefined) return reportLostOutput(outputFailure)
+  if (isOver) return
   // The stack names the caller of process.exit(); without one, the event loop was empty.
   const place = callerOf(new Error().stack)
   const what = place === undefined ? 'something it waited for never came' : 'process.exit() was called'
@@ -26,6 +29,12 @@ process.on('exit', (status) => {
   process.stderr.write(`error: ${where}the program ended before its work was over: ${what}\n`)
   process.exitCode = 1
 })
+function reportLostOutput(failure: NodeJS.ErrnoException): void {
+  const { hint } = asConvergeError(failure)
+  const remedy = hint === undefined ? '' : `\n  hint: ${hint}`
+  process.stderr.write(`error: a part of the output was lost: ${failureReason(failure, '')}${remedy}\n`)
+  process.exitCode = 1
+}
 process.on('unhandledRejection', (reason) => void endFor(reason, 'a promise that nobody waits for was rejected'))
 process.on('uncaughtException', (thrown) => void endFor(thrown, 'a function that ran later threw'))
 

@@ -50,7 +50,7 @@ export class StateDirectory {
       code: 'NO_STATE_DIRECTORY',
       hint: diskErrors.includes(code) ? hint : otherDirectoryHint(),
       // A full or broken disk is nothing that the command line says.
-      usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
+      usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EROFS'].includes(code),
       cause: error,
     })
   }

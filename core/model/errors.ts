@@ -170,11 +170,24 @@ export function asConvergeError(thrown: unknown): ConvergeError {
   const hint = ['EACCES', 'EPERM'].includes(system.code) ? permissionMessage() : systemHints[system.code]
   const path = system.path === undefined ? '' : ` ${system.path}`
   const call = callNames[system.syscall] ?? system.syscall.replace(/^uv_/, '')
-  return new ConvergeError(`${call}${path}: ${systemMessages[system.code] ?? system.reason ?? system.code}`, {
+  return new ConvergeError(`${call}${path}: ${systemReason(system)}`, {
     code: system.code,
     hint,
     cause: thrown,
   })
+}
+
+/** Returns why something failed, without the call and the path, for messages that name both themselves. */
+export function failureReason(thrown: unknown, path: string): string {
+  const system = thrown instanceof Error ? systemErrorOf(thrown) : {}
+  if (system.syscall !== undefined) return systemReason(system)
+  const { message } = asConvergeError(thrown)
+  const start = message.indexOf(`${path}: `)
+  return start < 0 ? message : message.slice(start + path.length + 2)
+}
+
+function systemReason({ code = '', reason }: SystemFailure): string {
+  return systemMessages[code] ?? reason ?? code
 }
 
 interface SystemFailure {
@@ -213,6 +226,7 @@ const systemMessages: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused',
   EMFILE: 'too many open files',
   EIO: 'input/output error',
+  EBADF: 'it is not open for this',
 }
 
 /** Root meets these as well: on NFS, on what is immutable, in a container. */

@@ -15,7 +15,7 @@ export function notAFile(path: string, stat: { readonly mode: number } | null): 
 }
 
 const notAFileMessage = (path: string, stat: { readonly mode: number } | null) =>
-  `cannot read ${path}: it is ${kindOf(stat)}, not a regular file`
+  `cannot read ${path}: it is ${describeFileMode(stat)}, not a regular file`
 
 /** Builds the error for a path at which there is something else than a resource declares; it may contain data. */
 export function inTheWay(message: string, path: string): ConvergeError {
@@ -77,7 +77,8 @@ export function writeDisposable(host: Host, path: string, text: string, options:
   host.writeFile(path, text, options)
 }
 
-function kindOf(stat: { readonly mode: number } | null): string {
+/** Names the kind of a file in a sentence, by its mode as stat(2) returns it. */
+export function describeFileMode(stat: { readonly mode: number } | null): string {
   return kinds.get((stat?.mode ?? 0) & 0o170000) ?? 'a socket or a device'
 }
 

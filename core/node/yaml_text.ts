@@ -40,7 +40,11 @@ export function parseYamlWith(yaml: typeof import('yaml'), text: string): Parsed
   const tab = [...document.errors].sort((one, other) => one.pos[0] - other.pos[0]).find((error) => isTab(error, text))
   const problems: TextProblem[] = (
     tab === undefined
-      ? [...[...document.errors, ...document.warnings].map(explained), ...wrongKeys(yaml, document)]
+      ? [
+          ...[...document.errors, ...document.warnings].map(explained),
+          ...wrongKeys(yaml, document),
+          ...cyclicAliases(yaml, document),
+        ]
       : // All other errors may result from it.
         [explained({ ...tab, code: 'TAB_AS_INDENT' })]
   )
@@ -149,6 +153,30 @@ function isMergeable(yaml: Yaml, document: Document.Parsed, value: unknown): boo
   const isMap = (node: unknown) => node === undefined || yaml.isMap(node)
   const node = resolved(value)
   return yaml.isSeq(node) ? node.items.every((item) => isMap(resolved(item))) : isMap(node)
+}
+
+/** Returns the aliases of a map or list inside of that map or list. */
+function cyclicAliases(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
+  const found: OffsetProblem[] = []
+  // An alias means the last anchor of its name before it. Alias.resolve would search the document each time.
+  const anchored = new Map<string, Node>()
+  yaml.visit(document, {
+    Node(_, node, ancestors) {
+      if (!yaml.isAlias(node)) {
+        if (node.anchor !== undefined) anchored.set(node.anchor, node)
+        return
+      }
+      const target = anchored.get(node.source)
+      if (target !== undefined && ancestors.includes(target))
+        found.push({
+          message: 'an alias that contains itself',
+          hint: 'write the value there without the alias',
+          offset: node.range?.[0] ?? 0,
+          isLocal: false,
+        })
+    },
+  })
+  return found
 }
 
 function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {

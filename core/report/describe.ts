@@ -203,7 +203,7 @@ export function describeError(error: ConvergeError, color: boolean): string {
   const paint = picocolors.createColors(color)
   const problems = error instanceof InvalidInput ? error.problems : [error]
   const heads = problems.map((problem) => {
-    const where = problem.source ? `${plain(describeLocation(problem.source))}: ` : ''
+    const where = problem.source ? `${title(describeLocation(problem.source))}: ` : ''
     const lines = [`${paint.red('error:')} ${where}${plain(withoutMiddle(problem.message))}`]
     for (const line of linesOf(excerpt(problem.output))) lines.push(paint.dim(`  | ${line}`))
     if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${plain(withoutMiddle(problem.hint))}`)

@@ -137,6 +137,9 @@ table('files that are not there, or are something else', {
     says: ['--config-dir a: a part of the path is not a directory', 'give a directory'],
   },
   [`${solr} --prefix a`]: { files: { a: '' }, says: ['--prefix a: is not a directory'] },
+  [`${solr} --json a\nb.json`]: {
+    says: ['--json a\nb.json: no such file or directory', 'looked for in the working directory, @'],
+  },
   [`${solr} --state-dir a`]: { files: { a: '' }, says: ['cannot keep state in @/a'] },
   [`${solr} --state-dir a/b`]: { files: { a: '' }, says: ['cannot keep state in @/a/b'] },
 })

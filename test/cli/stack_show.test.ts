@@ -74,7 +74,7 @@ t.test('--graph writes a picture to a file or to standard output', async (t) => 
   t.match(svg, '>shop.example.com</text>')
   t.equal((await show(place, '--graph', '-')).stdout, svg)
   const nowhere = await show(place, '--graph', 'no/shop.svg')
-  t.match(nowhere, { status: 2, stderr: /--graph no\/shop\.svg: no such file or directory/ })
+  t.match(nowhere, { status: 2, stderr: /cannot write the graph to no\/shop\.svg: no such file or directory/ })
 })
 
 t.test('displays the services that a custom role declares', async (t) => {

@@ -28,7 +28,7 @@ function truncate(path: string, size: number): void {
   fs.truncateSync(path, size)
 }
 
-function makeSocket(path: string): void {
+export function makeSocket(path: string): void {
   // A socket path has at most 107 bytes.
   const name = path.slice(path.lastIndexOf('/') + 1)
   const script = 'import os, socket, sys\nos.chdir(sys.argv[1])\nsocket.socket(socket.AF_UNIX).bind(sys.argv[2])'

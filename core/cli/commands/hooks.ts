@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import { resolve } from 'node:path'
 import { LocalHost } from '../../host/local.ts'
 import { configNames } from '../../load/recipes.ts'
-import { asConvergeError } from '../../model/errors.ts'
+import { failureReason } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { oneLine } from '../../report/printable.ts'
 import type { Catalogue, HookOptions } from '../catalogue.ts'
@@ -91,7 +91,7 @@ function checkProgram(path: string): void {
     if (fs.statSync(path).isFile()) return
   } catch (error) {
     throw usage(
-      `--program ${path}: ${asConvergeError(error).message.replace(/^.*?: /, '')}`,
+      `--program ${path}: ${failureReason(error, path)}`,
       'name a program that exists, or leave --program out to use this one',
     )
   }

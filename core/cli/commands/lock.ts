@@ -27,6 +27,7 @@ export function checkDeployLock(
   by = author(),
 ): string | null {
   if (!events.some((event) => forbiddenEvents.includes(event))) return null
+  new StateDirectory(directory).check()
   const lock = visibleLock(directory)
   if (lock === null) return null
   if (lock.by !== by && !isDryRun) throw lockedBy(lock)

@@ -1,15 +1,14 @@
 /** Runs `converge report`: renders the journal of a run as an HTML page. */
-import { randomUUID } from 'node:crypto'
-import * as fs from 'node:fs'
 import { hostname } from 'node:os'
 import { StateDirectory } from '../../host/state_files.ts'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { ConvergeError } from '../../model/errors.ts'
 import type { ResourceReport, RunReport, RunStart } from '../../report/events.ts'
 import { htmlReport } from '../../report/html_report.ts'
 import { replay } from '../../report/replay.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { stateDirectory } from '../inputs/read_inputs.ts'
+import { writeOutputFile } from '../output_file.ts'
 import { printError } from '../print.ts'
 import { usage } from '../usage.ts'
 
@@ -67,17 +66,9 @@ function contentOf(state: StateDirectory, run: string) {
 
 /** The report shows configuration files, so only this account can read it. */
 function writeReport(path: string, page: string): void {
-  const draft = `${path}.${randomUUID()}`
-  try {
-    fs.writeFileSync(draft, page, { mode: 0o600, flag: 'wx' })
-    fs.renameSync(draft, path)
-  } catch (error) {
-    fs.rmSync(draft, { force: true })
-    throw new ConvergeError(`cannot write the report to ${path}: ${asConvergeError(error).message}`, {
-      code: 'CANNOT_WRITE_REPORT',
-      hint: 'name a file in an existing directory that this account may write to',
-      usage: true,
-      cause: error,
-    })
-  }
+  writeOutputFile(path, page, {
+    failure: `cannot write the report to ${path}`,
+    code: 'CANNOT_WRITE_REPORT',
+    hint: 'name a file in an existing directory that this account may write to',
+  })
 }

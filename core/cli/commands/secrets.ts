@@ -21,6 +21,7 @@ import {
 import { shellWord } from '../../text/shell.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
+import { standardInput } from '../inputs/standard_input.ts'
 import { print, printContent, printError } from '../print.ts'
 
 const defaultFile = 'secrets.age'
@@ -105,9 +106,7 @@ async function newValue(key: string): Promise<string> {
     const silent = { pause: () => undefined, resume: () => undefined }
     return new Prompter(silent).ask(`Value of ${key}: `)
   }
-  const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-  const text = utf8Text(Buffer.concat(chunks), 'standard input')
+  const text = await standardInput()
   const line = text.replace(/\r?\n$/, '')
   if (line !== '') return line.includes('\n') ? text : line
   throw new ConvergeError(`no value for ${key}: standard input is empty`, {

@@ -3,12 +3,18 @@ import * as fs from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { defaultEvents } from '../../compile/compile.ts'
 import type { Role } from '../../compile/role.ts'
-import { inputFileLimit, readInputFile } from '../../host/input_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import type { BundleOptions } from '../../load/bundle.ts'
 import { definitionProblems } from '../../load/own_attributes.ts'
 import { configNames, draftUserRecipes, type UserRecipesDraft } from '../../load/recipes.ts'
-import { asConvergeError, ConvergeError, describeLocation, InvalidInput, problemsOf } from '../../model/errors.ts'
-import { fileTooLarge } from '../../model/file_errors.ts'
+import {
+  asConvergeError,
+  ConvergeError,
+  describeLocation,
+  failureReason,
+  InvalidInput,
+  problemsOf,
+} from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { environmentLayer } from '../../node/environment.ts'
@@ -20,6 +26,7 @@ import { draftAttributes, type LayerDraft, objectLayer } from '../../node/parse_
 import { valueAt } from '../../node/path.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
+import { standardInput } from './standard_input.ts'
 
 /** Returns the account that started the run: behind sudo, the account that called sudo. */
 export function author({ uid, user, hostname }: Facts = gatherFacts()): string {
@@ -133,18 +140,6 @@ export function readInput(file: string, flag: string): string {
   }
 }
 
-/** Reads standard input. readFileSync would fail for a pipe without data yet. */
-async function standardInput(): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of process.stdin) {
-    chunks.push(chunk as Buffer)
-    length += (chunk as Buffer).length
-    if (length > inputFileLimit) throw fileTooLarge('standard input', null, inputFileLimit)
-  }
-  return utf8Text(Buffer.concat(chunks), 'standard input')
-}
-
 /** Lists JSON and YAML files of a directory by name. The default directory may be missing; a given one must exist. */
 function hostFiles(given: string | undefined): string[] {
   const directory = given ?? '/etc/converge'
@@ -161,27 +156,32 @@ function hostFiles(given: string | undefined): string[] {
 }
 
 function unreadable(path: string, flag: string, error: unknown): ConvergeError {
-  const { code, message } = asConvergeError(error)
+  const { code } = asConvergeError(error)
   const hints: Readonly<Record<string, string>> = {
-    ENOENT: isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`,
+    ENOENT: missingHint(path),
     NOT_A_FILE: 'give a file; several by repeating the option',
     ENOTDIR: 'give a directory',
     EACCES: 'run as an account that may read it',
   }
-  // The message of the operating system repeats the call and the path: drop them.
-  const reason = message.replace(/^.*?: /, '')
-  return new ConvergeError(`${flag} ${path}: ${reason}`, {
+  return new ConvergeError(`${flag} ${path}: ${failureReason(error, path)}`, {
     code: 'NO_FILE',
-    hint: hints[code],
+    hint: hints[code] ?? 'check the path (namei -l shows each part of it)',
     usage: true,
     cause: error,
   })
 }
 
+function missingHint(path: string): string {
+  const target = fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? fs.readlinkSync(path) : null
+  if (target !== null) return `it is a link to ${target}, which does not exist: correct or remove the link`
+  return isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`
+}
+
 /** Refuses a prefix that is a file, once, instead of failing for every path below it. */
 export function checkPrefix(prefix: string): void {
   try {
-    if (fs.statSync(prefix, { throwIfNoEntry: false })?.isDirectory() !== false) return
+    const found = fs.statSync(prefix, { throwIfNoEntry: false }) ?? fs.lstatSync(prefix, { throwIfNoEntry: false })
+    if (found === undefined || found.isDirectory()) return
   } catch (error) {
     throw unreadable(prefix, '--prefix', error)
   }

@@ -1,10 +1,9 @@
 /** Reads and writes the file of a saved plan. */
-import { randomUUID } from 'node:crypto'
-import * as fs from 'node:fs'
 import * as z from 'zod'
 import { ConvergeError } from '../../model/errors.ts'
 import { sameJson } from '../../model/json.ts'
 import { readInput } from '../inputs/read_inputs.ts'
+import { writeOutputFile } from '../output_file.ts'
 import type { PlanKey } from './plan_key.ts'
 
 /** Raised when an older converge could misunderstand a plan. */
@@ -77,23 +76,11 @@ export type PlannedChange = SavedPlan['changes'][number]
  */
 export function writePlan(path: string, content: PlanContent, key: PlanKey): void {
   const unsigned = JSON.parse(JSON.stringify({ format: 'converge plan', version: formatVersion, ...content })) as object
-  const draft = `${path}.${randomUUID()}`
-  try {
-    const text = `${JSON.stringify({ ...unsigned, signature: key.digest(unsigned) }, null, 2)}\n`
-    fs.writeFileSync(draft, text, { mode: 0o600, flag: 'wx' })
-    fs.renameSync(draft, path)
-  } catch (error) {
-    fs.rmSync(draft, { force: true })
-    throw new ConvergeError(
-      `cannot write the plan to ${path}: ${(error as Error).message.replace(/^.*?: |,.*$/g, '')}`,
-      {
-        code: 'CANNOT_WRITE_PLAN',
-        hint: 'name a file in a directory that this account may write to',
-        usage: true,
-        cause: error,
-      },
-    )
-  }
+  writeOutputFile(path, `${JSON.stringify({ ...unsigned, signature: key.digest(unsigned) }, null, 2)}\n`, {
+    failure: `cannot write the plan to ${path}`,
+    code: 'CANNOT_WRITE_PLAN',
+    hint: 'name a file in a directory that this account may write to',
+  })
 }
 
 /** @throws ConvergeError NO_FILE, INVALID_PLAN, NEWER_PLAN */

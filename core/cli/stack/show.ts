@@ -1,5 +1,4 @@
 /** Runs `converge stack show`: shows the hosts, layers and services of a stack as tables, JSON, or a picture. */
-import { writeFileSync } from 'node:fs'
 import picocolors from 'picocolors'
 import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { widthOf } from '../../fleet/screen/text.ts'
@@ -8,9 +7,9 @@ import { graphOf } from '../../fleet/stack/graph.ts'
 import { serviceText } from '../../fleet/stack/layout.ts'
 import { arrowsOf, type HostServices } from '../../fleet/stack/services.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { valueAt } from '../../node/path.ts'
 import type { ExitStatus } from '../exit_status.ts'
+import { writeOutputFile } from '../output_file.ts'
 import { print, printContent, printJson, useColor } from '../print.ts'
 import { compileStack } from './compile_stack.ts'
 import { stackInputs } from './inputs.ts'
@@ -34,12 +33,11 @@ export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
 }
 
 function write(file: string, text: string): void {
-  try {
-    writeFileSync(file, text)
-  } catch (error) {
-    const reason = asConvergeError(error).message.replace(/^.*?: /, '')
-    throw new ConvergeError(`--graph ${file}: ${reason}`, { code: 'NO_FILE', usage: true, cause: error })
-  }
+  writeOutputFile(file, text, {
+    failure: `cannot write the graph to ${file}`,
+    code: 'CANNOT_WRITE_GRAPH',
+    hint: 'give --graph a file in an existing directory that this account may write to',
+  })
 }
 
 function tables(

@@ -5,11 +5,11 @@ import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
 import { isHostName, userData } from '../../fleet/stack/user_data.ts'
-import { replaceFile } from '../../host/replace_file.ts'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../text/shell.ts'
 import type { ExitStatus } from '../exit_status.ts'
+import { writeOutputFile } from '../output_file.ts'
 import { printContent, printError } from '../print.ts'
 import { withHome } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
@@ -71,15 +71,10 @@ function isReadByOthers(descriptor: number): boolean {
   return stats.isFile() && (stats.mode & 0o077) !== 0
 }
 
-/** Writes the file atomically, and never readable for others, also if it existed before. */
 function write(file: string, text: string): void {
-  try {
-    replaceFile(file, text)
-  } catch (thrown) {
-    throw new ConvergeError(`${file} cannot be written: ${asConvergeError(thrown).message}`, {
-      code: 'NOT_WRITABLE',
-      hint: 'give --output a file in a directory that exists and that you may write to',
-      usage: true,
-    })
-  }
+  writeOutputFile(file, text, {
+    failure: `cannot write ${file}`,
+    code: 'NOT_WRITABLE',
+    hint: 'give --output a file in a directory that exists and that you may write to',
+  })
 }

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
 import { readInputFile } from '../../host/input_file.ts'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { ConvergeError, failureReason } from '../../model/errors.ts'
 import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
 import type { OfferedKey } from './offered_key.ts'
 import type { Ssh2 } from './ssh2.ts'
@@ -214,8 +214,7 @@ function readKey(path: string): { readonly text: Buffer; readonly others: boolea
     const { mode, uid } = statSync(file)
     return { text: readInputFile(file, longestKey), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
-    // The message of the system repeats the call and the path.
-    throw notReadable(file, asConvergeError(thrown).message.replace(/^.*?: /, ''))
+    throw notReadable(file, failureReason(thrown, file))
   }
 }
 

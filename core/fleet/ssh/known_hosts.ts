@@ -3,7 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { readInputFile } from '../../host/input_file.ts'
-import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { ConvergeError, failureReason, type SourceLocation } from '../../model/errors.ts'
 import { fitsAny } from './patterns.ts'
 import { keyType } from './wire.ts'
 
@@ -158,8 +158,7 @@ export function appendKnownHost(file: string, name: string, key: Buffer, options
 }
 
 const unusable = (file: string, what: string, thrown: unknown) =>
-  // The message of the system repeats the call and the path.
-  new ConvergeError(`${file}: ${what}: ${asConvergeError(thrown).message.replace(/^.*?: /, '')}`, {
+  new ConvergeError(`${file}: ${what}: ${failureReason(thrown, file)}`, {
     code: 'KNOWN_HOSTS_UNUSABLE',
     usage: true,
     hint: 'give your account access to it, or name another file in ~/.ssh/config: UserKnownHostsFile',

@@ -1,6 +1,6 @@
 /** Reads the text that a reference of a stack file stands for: a file, a variable, a command, a file of age or sops. */
 import { readInputFile } from '../../host/input_file.ts'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { ConvergeError, failureReason } from '../../model/errors.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { decryptAge } from '../../secrets/age_file.ts'
 import { type Environment, readIdentities } from '../../secrets/age_identities.ts'
@@ -150,9 +150,8 @@ function fileContent(file: string, directory: string): Buffer {
 }
 
 export function unreadableFile(file: string, directory: string, error: unknown): ConvergeError {
-  // The message of the system repeats the call and the path.
-  const reason = asConvergeError(error).message.replace(/^.*?: /, '')
   const whole = absolutePath(file, directory)
+  const reason = failureReason(error, whole)
   return new ConvergeError(`${file} cannot be read: ${reason}`, {
     code: 'FILE_UNREADABLE',
     hint: whole === file ? 'check the path, and whether this account may read it' : `it is looked for at ${whole}`,

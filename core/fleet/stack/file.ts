@@ -1,7 +1,7 @@
 /** Reads a stack file (JSON, YAML or TypeScript), merges an environment into it, and fetches referenced values. */
 import { dirname, join, resolve } from 'node:path'
 import { readInputFile } from '../../host/input_file.ts'
-import { asConvergeError, ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
+import { asConvergeError, ConvergeError, failureReason, problemsOf, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { foreignFileError } from '../../node/foreign_files.ts'
@@ -181,7 +181,7 @@ function textOf(file: string): string {
     return utf8Text(readInputFile(file), file)
   } catch (error) {
     if (error instanceof ConvergeError && error.code === 'NOT_UTF8') throw error
-    const reason = asConvergeError(error).message.replace(/^.*?: /, '')
+    const reason = failureReason(error, file)
     const hint =
       error instanceof ConvergeError && error.code === 'NOT_A_FILE'
         ? `name the file itself, such as --stack ${join(file, 'stack.yaml')}`

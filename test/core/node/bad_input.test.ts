@@ -293,6 +293,18 @@ const cases: readonly Case[] = [
     errors: ['a.yaml: it is nested too deeply (nest at most 200 levels)'],
   },
   {
+    name: 'an alias inside of its own anchor, in YAML',
+    file: 'a.yaml',
+    text: 'x: &a 1\ndeploy: &a\n  site: {user: b}\n  other: [*a]\n',
+    errors: ['a.yaml:4:11: an alias that contains itself (write the value there without the alias)'],
+  },
+  {
+    name: 'an alias of the map above, in YAML',
+    file: 'a.yaml',
+    text: 'x: &a {user: b}\ndeploy: {site: *a, other: &a {user: c}, third: *a}\n',
+    errors: [],
+  },
+  {
     name: 'yes in YAML',
     file: 'a.yaml',
     text: 'plone_instances:\n  enable_celery: yes\n',
