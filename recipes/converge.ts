@@ -31,8 +31,8 @@ process.on('exit', (status) => {
 })
 function reportLostOutput(failure: NodeJS.ErrnoException): void {
   const { hint } = asConvergeError(failure)
-  const remedy = hint === undefined ? '' : `\n  hint: ${hint}`
-  process.stderr.write(`error: a part of the output was lost: ${failureReason(failure, '')}${remedy}\n`)
+  process.stderr.write(`error: a part of the output was lost: ${failureReason(failure, '')}\n`)
+  if (hint !== undefined) process.stderr.write(`  hint: ${hint}\n`)
   process.exitCode = 1
 }
 process.on('unhandledRejection', (reason) => void endFor(reason, 'a promise that nobody waits for was rejected'))

@@ -85,7 +85,7 @@ const plan = '--role base --prefix p --state-dir state'
 const broken: Readonly<Record<string, { readonly script: string; readonly says: string; readonly status?: number }>> = {
   'standard input is a directory': {
     script: `converge plan ${plan} --json - --config-dir etc < etc`,
-    says: 'error: cannot read standard input: it is a directory\n  hint: give it a file or a pipe that can be read: ',
+    says: 'error: cannot read standard input: it is a directory\n  hint: redirect it from a file or a pipe that can be read\n',
   },
   'standard input is open for writing only': {
     script: `converge plan ${plan} --json - 0> other`,

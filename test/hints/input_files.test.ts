@@ -50,6 +50,7 @@ t.test('the hints about YAML work', async (t) => {
       'site.yaml',
     ),
     file(source, 'write the values without aliases', ['x-a: &a [1]', ...nested].join('\n'), 'deploy: {}', 'site.yaml'),
+    file(source, 'write the value there without the alias', 'deploy: &a {site: *a}', 'deploy: {site: {}}', 'site.yaml'),
     file(source, 'merge maps only, as in <<: *defaults', 'deploy: {<<: 5}', 'deploy: {<<: {}}', 'site.yaml'),
     file(source, 'remove or rename one of the keys', 'deploy: {}\ndeploy: {}', 'deploy: {}', 'site.yaml'),
   ])

@@ -42,6 +42,13 @@ t.test('the hints about finding the stack file work', async (t) => {
       repaired: 'stack check --stack stack.json',
     },
     {
+      source: 'core/cli/stack/show.ts',
+      hint: 'give --graph a file in an existing directory that this account may write to',
+      files,
+      broken: 'stack show --stack stack.json --graph none/graph.svg',
+      repaired: 'stack show --stack stack.json --graph graph.svg',
+    },
+    {
       source: 'core/fleet/stack/file.ts',
       hint: 'name the file itself, such as --stack …',
       files: { 'shop/stack.yaml': text() },

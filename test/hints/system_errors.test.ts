@@ -187,3 +187,27 @@ t.test('the hints about files work', async (t) => {
     },
   ])
 })
+
+t.test('the hints about links and standard input work', async (t) => {
+  const source = 'core/cli/inputs/read_inputs.ts'
+  prove(t, [
+    {
+      source,
+      hint: 'it is a link to …, which does not exist: correct or remove the link',
+      broken: 'ln -s nowhere etc/a.json',
+      repaired: 'rm etc/a.json',
+    },
+    {
+      source,
+      hint: 'check the path (namei -l shows each part of it)',
+      broken: 'ln -s a.json etc/a.json',
+      repaired: 'rm etc/a.json',
+    },
+    {
+      source: 'core/cli/inputs/standard_input.ts',
+      hint: 'redirect it from a file or a pipe that can be read',
+      broken: 'set -- "$@" --json -; exec <etc',
+      repaired: 'set -- "$@" --json -; echo "{}" >input; exec <input',
+    },
+  ])
+})

@@ -158,14 +158,15 @@ function hostFiles(given: string | undefined): string[] {
 function unreadable(path: string, flag: string, error: unknown): ConvergeError {
   const { code } = asConvergeError(error)
   const hints: Readonly<Record<string, string>> = {
-    ENOENT: missingHint(path),
     NOT_A_FILE: 'give a file; several by repeating the option',
     ENOTDIR: 'give a directory',
     EACCES: 'run as an account that may read it',
   }
+  const hint =
+    code === 'ENOENT' ? missingHint(path) : (hints[code] ?? 'check the path (namei -l shows each part of it)')
   return new ConvergeError(`${flag} ${path}: ${failureReason(error, path)}`, {
     code: 'NO_FILE',
-    hint: hints[code] ?? 'check the path (namei -l shows each part of it)',
+    hint,
     usage: true,
     cause: error,
   })

@@ -29,7 +29,7 @@ export async function standardInput(): Promise<string> {
 function unreadable(reason: string, cause?: unknown): ConvergeError {
   return new ConvergeError(`cannot read standard input: ${reason}`, {
     code: 'NO_INPUT',
-    hint: 'give it a file or a pipe that can be read: converge … < FILE',
+    hint: 'redirect it from a file or a pipe that can be read',
     usage: true,
     cause,
   })
