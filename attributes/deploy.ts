@@ -15,6 +15,7 @@ import {
   path,
   platformServedDirectory,
   relativePath,
+  releasePath,
   revision,
   text,
 } from './texts.ts'
@@ -99,7 +100,7 @@ const placement = () => ({
     'Links in the release: directory below `shared` to its name in the release.',
   ),
   purge_before_symlink: optional(
-    list(relativePath()),
+    list(releasePath()),
     'Directories of the repository removed to make room for such links.',
   ),
   create_dirs_before_symlink: optional(list(relativePath()), 'Directories made below `shared`.'),

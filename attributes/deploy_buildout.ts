@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { field, group, list, optional, orNull, required, withoutNulls } from './fields.ts'
 import { urlPath } from './http.ts'
-import { accountName, buildoutName, line, links, pattern, relativePath, sha256, text } from './texts.ts'
+import { accountName, buildoutName, line, links, pattern, relativePath, releasePath, sha256, text } from './texts.ts'
 import { choice, environment, flag, number, port, wordList } from './values.ts'
 
 const cacheArchive = () =>
@@ -61,7 +61,7 @@ export const buildoutFields = () => ({
   cache_archives: field(list(cacheArchive()), [], 'Archives of eggs or downloads that shorten the first build.'),
   buildout_version: field(line(), '', 'Version of zc.buildout; empty for the one that converge is tested with.'),
   bootstrap_params: field(line(), '', 'Further arguments when the build environment is made.'),
-  config: field(relativePath(), 'deploy.cfg', 'Name of the generated configuration, in the release.'),
+  config: field(releasePath(), 'deploy.cfg', 'Name of the generated configuration, in the release.'),
   config_template: field(line(), 'deploy.cfg.erb', 'Template of the configuration.', {
     unused: 'put what the template adds into buildout_additional_config, or into a file that buildout_extends names',
   }),
@@ -125,7 +125,7 @@ export const deploy_buildout = () =>
         { unusedKeys: { parts: 'remove it: each release has parts of its own' } },
       ),
       purge_before_symlink: field(
-        list(relativePath()),
+        list(releasePath()),
         ['var', 'eggs', 'downloads', 'extends', 'parts'],
         'Directories of the repository removed to make room for such links.',
       ),

@@ -1,6 +1,6 @@
 /** The Python environment of an application. */
 import { field, group, list } from './fields.ts'
-import { line, links, relativePath } from './texts.ts'
+import { line, links, relativePath, releasePath } from './texts.ts'
 import { packages } from './values.ts'
 
 export const deploy_python = () =>
@@ -16,7 +16,7 @@ export const deploy_python = () =>
         'Links in the release: directory below `shared` to its name in the release.',
       ),
       purge_before_symlink: field(
-        list(relativePath()),
+        list(releasePath()),
         [],
         'Directories of the repository removed to make room for such links.',
       ),

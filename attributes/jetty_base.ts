@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import * as z from 'zod'
 import { optional, shape } from './fields.ts'
-import { checkedText, line, relativePath, text } from './texts.ts'
+import { checkedText, line, relativePath, releasePath, text } from './texts.ts'
 
 /** The file for the properties that the role sets. */
 export const roleIni = 'start.d/converge.ini'
@@ -40,7 +40,7 @@ const baseFile = () =>
   shape({
     content: optional(text(), 'Text of the file.', { sensitive: true }),
     path: optional(relativePath(), 'A file of the release that is copied, once the release is built.'),
-    shared: optional(relativePath(), 'A file below the shared directory of the app that the release links to.'),
+    shared: optional(releasePath(), 'A file below the shared directory of the app that the release links to.'),
   }).refine(({ content, path, shared }) => [content, path, shared].filter((one) => one !== undefined).length === 1, {
     error:
       'exactly one of content (the text), path (a file of the release) and shared (a file below the shared directory)',

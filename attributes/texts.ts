@@ -123,11 +123,16 @@ export const text = () =>
     noted(z.preprocess(textOf, z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' })), textNotes),
   )
 
+/** File systems refuse a longer name in the middle of a run. */
+const shortParts = /^(?!.*[^/]{256})/
+const expectedShortParts = 'a path whose names have at most 255 characters'
+
 const absolutePath = () =>
   z
     .string()
     .regex(/^\/[^\r\n\0]*$/, { error: 'an absolute path', abort: true })
     .regex(/^(?!.*\/\.{1,2}(\/|$))/, { error: "an absolute path without '.' or '..' parts" })
+    .regex(shortParts, { error: expectedShortParts })
 
 /** An absolute path; slashes at its end are dropped. */
 export const path = () => shared('path', () => z.preprocess(withoutEndSlash, absolutePath()))
@@ -146,16 +151,37 @@ export const configuredPath = () =>
     ),
   )
 
+const pathBelow = () =>
+  z
+    .string()
+    .regex(/^(?!\.?$)[^/\0-\x1f\x7f-\x9f\u2028\u2029-][^\0-\x1f\x7f-\x9f\u2028\u2029]*$/, {
+      error: 'a relative path',
+      abort: true,
+    })
+    .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" })
+    .regex(shortParts, { error: expectedShortParts })
+
+/** Drops empty and `.` parts: `./log//x/` is `log/x`. */
+const withoutEmptyParts = (value: unknown): unknown => {
+  if (typeof value !== 'string' || value.startsWith('/')) return value
+  return value
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')
+}
+
 /** A path below another directory. */
-export const relativePath = () =>
-  shared('relativePath', () =>
-    z
-      .string()
-      .regex(/^[^/\0-\x1f\x7f-\x9f\u2028\u2029-][^\0-\x1f\x7f-\x9f\u2028\u2029]*$/, {
-        error: 'a relative path',
-        abort: true,
-      })
-      .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" }),
+export const relativePath = () => shared('relativePath', () => z.preprocess(withoutEmptyParts, pathBelow()))
+
+/** A path in a release, except the names that git and converge reserve there. */
+export const releasePath = () =>
+  shared('releasePath', () =>
+    z.preprocess(
+      withoutEmptyParts,
+      pathBelow().regex(/^(?!\.(git|converge)(\/|$))/, {
+        error: 'a path in the release other than .git and .converge',
+      }),
+    ),
   )
 
 const servedPath = 'a path without $, which begins a variable of nginx'
@@ -184,7 +210,7 @@ export const platformPath = () =>
   )
 
 /** Links of a release: directory below `shared` to its name in the release. */
-export const links = () => shared('links', () => z.record(relativePath(), relativePath()))
+export const links = () => shared('links', () => z.record(releasePath(), releasePath()))
 
 /** A SHA-256 digest as 64 hexadecimal digits. */
 export const sha256 = () =>
