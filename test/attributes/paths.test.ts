@@ -1,6 +1,6 @@
 /**
  * Tests every attribute that is a path: a value that no release or file system can have is refused by the schema, with
- * its file, line and key, and not by a resource, which would name a line of the recipe or fail in the middle of a run.
+ * its file, line and key. A resource would name a line of the recipe, or fail in the middle of a run.
  */
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
