@@ -59,6 +59,7 @@ export const catalogue: Catalogue<SiteNode> = {
   schemas: async () => (await import('../attributes/index.ts')).attributeSchemas,
   foreignKeys: async () => (await import('../attributes/index.ts')).foreignKeys,
   node: recipeNode,
+  prefix: (node) => node.converge.prefix,
   resources: async () => (await import('../resources/definitions.ts')).definitions,
   balancers: async (node, host) => {
     const { balancersOf, localBalancer } = await import('./plone/balancing.ts')

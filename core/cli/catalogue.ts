@@ -22,6 +22,8 @@ export interface Catalogue<N> {
   foreignKeys(): Promise<readonly string[]>
   /** Builds the node that recipes get. */
   node(mergedNode: Node<unknown>, run: RunFacts): N
+  /** The directory below which the paths of the node are; `/` is the whole system. */
+  prefix(node: N): string
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
   /** The balancers that the attributes name; they need not exist. */
   balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>

@@ -12,6 +12,7 @@ import { type Change, ChangeApplication, patchOf } from './apply_change.ts'
 import { explainChange } from './explanation.ts'
 import { exposureOf } from './exposed_secrets.ts'
 import { skippedBy } from './guards.ts'
+import { refuseOutside } from './prefix.ts'
 import { type PreviousFile, readPreviousFile } from './previous_file.ts'
 import { isReadyToRead } from './read_ahead.ts'
 import type { Ending } from './reporter.ts'
@@ -171,6 +172,7 @@ export class Step {
     const { name } = resource
     const isPlan = shared.options.mode === 'plan'
     const context = this.context()
+    if (shared.options.prefix !== undefined) refuseOutside(shared.options.prefix, resource, props)
     shared.ahead.forget()
     shared.options.onChange?.(resource, change)
     shared.reporter.applying(name)

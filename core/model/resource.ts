@@ -120,6 +120,12 @@ export interface ResourceImplementation<P, S, O extends object> {
   placeholders?(props: P): Partial<O>
 }
 
+/**
+ * What a change reaches: `paths` are the paths of the resource only, `system` is anything on the host. A function returns
+ * further paths, such as the socket of a program that it starts.
+ */
+export type Reach<P> = 'paths' | 'system' | ((props: P) => 'system' | readonly string[])
+
 export interface ResourceDescription<P, I, S> {
   /** snake_case, the word a recipe uses. */
   readonly type: string
@@ -151,6 +157,11 @@ export interface ResourceDescription<P, I, S> {
    * leaves out one of them refuses the later ones, unless the one left out is as declared.
    */
   readonly isBuiltInSteps?: boolean | undefined
+  /**
+   * What a change reaches. Under `--prefix`, root changes nothing outside the prefix. Default: `paths` for a type with
+   * `paths` and without `predict`, because its `apply` runs no commands; else `system`.
+   */
+  readonly reach?: Reach<P> | undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: definitions of all types stand in one list; variance leaves no other word.

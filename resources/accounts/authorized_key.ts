@@ -129,6 +129,7 @@ export const authorized_key = defineResource(
     doc: 'Keeps public keys in ~/.ssh/authorized_keys of an account, with mode 0600 and the owner that sshd requires; or removes them.',
     mirrors: "Ansible's authorized_key; sshd(8)",
     examples,
+    reach: 'system',
     key: ({ user, keys, exclusive }) =>
       exclusive
         ? user

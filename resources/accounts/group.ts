@@ -43,6 +43,7 @@ export const group = defineResource(
       { name: 'www-data', members: ['deploy'] },
       { name: 'site', gid: 4000 },
     ],
+    reach: 'system',
     key: (props) => props.name,
     props,
     state,

@@ -77,6 +77,7 @@ export const sudoers = defineResource(
       { name: 'admins', users: ['%admins'] },
       { name: 'env', content: 'Defaults env_keep += "LANG"\n' },
     ],
+    reach: 'system',
     key: ({ name }) => name,
     props,
     state: fileState,

@@ -70,6 +70,7 @@ export const user = defineResource(
       { name: 'deploy', group: 'www-data', home: '/home/deploy', shell: '/bin/bash' },
       { name: 'solr', system: true, home: '/var/lib/solr' },
     ],
+    reach: 'system',
     key: (props) => props.name,
     props,
     state,

@@ -73,6 +73,7 @@ export const certificate = defineResource(
     doc: 'Keeps a certificate with its private key: self-signed or signed by your own CA, and renewed before its end; or an existing pair, whose match is checked.',
     mirrors: "Chef's openssl_x509_certificate, Ansible's x509_certificate; openssl-req(1), openssl-x509(1)",
     examples,
+    reach: 'paths',
     key: ({ path }) => path,
     props,
     state,

@@ -4,6 +4,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
+import { reachOfAccount } from '../reach.ts'
 import { clientScript } from '../zope/temporary_cache.ts'
 import {
   appCommandProps,
@@ -118,6 +119,7 @@ export const deploy_hook = defineResource(
     examples: [
       { app: 'site', hook: 'before_restart', directory: '/srv/www/site/releases/000042-1a2b3c4d', user: 'deploy' },
     ],
+    reach: reachOfAccount,
     key: ({ app, hook }) => `${app} ${hook}`,
     props,
     state,

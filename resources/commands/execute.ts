@@ -5,6 +5,7 @@ import { noAccount, onlyRoot } from '../../core/model/account_errors.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, systemText } from '../../core/model/units.ts'
+import { reachOfAccount } from '../reach.ts'
 import { commandProp } from './app_command.ts'
 
 const props = z.strictObject({
@@ -24,6 +25,10 @@ const props = z.strictObject({
     .optional()
     .describe('Exit statuses that count as success; default: 0'),
   timeout: duration.optional().describe('How long it may take before it is ended; default: 10 minutes'),
+  contained: z
+    .boolean()
+    .optional()
+    .describe('Whether it changes nothing outside the prefix, so that root may run it with --prefix; default false'),
 })
 type Props = z.output<typeof props>
 
@@ -53,6 +58,7 @@ export const execute = defineResource(
       { command: ['make', 'install'], cwd: '/usr/local/src/tool', creates: '/usr/local/bin/tool' },
       { command: 'nginx -t && nginx -s reload', name: 'reload nginx' },
     ],
+    reach: (props) => (props.contained ? [] : reachOfAccount(props)),
     key: (props) => props.name ?? (typeof props.command === 'string' ? props.command : props.command.join(' ')),
     props,
     state,

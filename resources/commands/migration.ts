@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
+import { reachOfAccount } from '../reach.ts'
 import { withOwnCache } from '../zope/temporary_cache.ts'
 import {
   appCommandProps,
@@ -51,6 +52,7 @@ export const migration = defineResource(
         user: 'deploy',
       },
     ],
+    reach: reachOfAccount,
     key: ({ app }) => app,
     props,
     state,

@@ -12,6 +12,7 @@ import { shellQuoted, shellWord } from '../../core/text/shell.ts'
 import { refusalOf, type Writer } from '../../core/text/writer.ts'
 import { accountName } from '../accounts/account_files.ts'
 import { applyFileState, readFileState } from '../files/file.ts'
+import { reachOfAccount } from '../reach.ts'
 import { checkSchedule } from './cron_schedule.ts'
 import { begin, end, parseCrontab } from './crontab.ts'
 import { cronParts } from './usercrontab.ts'
@@ -93,6 +94,7 @@ export const cron = defineResource(
         environment: { MAILTO: '' },
       },
     ],
+    reach: reachOfAccount,
     key: (props) => props.name,
     props,
     state,

@@ -7,6 +7,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { accountName } from '../accounts/account_files.ts'
+import { reachOfAccount } from '../reach.ts'
 import { readAccountCrontab, writeAccountCrontab } from './crontab.ts'
 import { cronParts, findEntries, partLines } from './usercrontab.ts'
 
@@ -60,6 +61,7 @@ export const release_crontab = defineResource(
         user: 'deploy',
       },
     ],
+    reach: reachOfAccount,
     key: ({ releases }) => releases,
     props,
     state,

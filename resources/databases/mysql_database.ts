@@ -63,6 +63,7 @@ export const mysql_database = defineResource(
       { name: 'shop', characterSet: 'utf8mb4', collation: 'utf8mb4_unicode_ci' },
       { name: 'former', absent: true, withData: true },
     ],
+    reach: 'system',
     key: (props) => `${props.name}${mysqlServerSuffix(props)}`,
     props,
     state,

@@ -82,6 +82,7 @@ export const mysql_user = defineResource(
       { name: 'backup', unixSocket: true, grants: { '*.*': ['SELECT', 'LOCK TABLES', 'SHOW VIEW'] } },
       { name: 'former', host: '%', absent: true },
     ],
+    reach: 'system',
     key: (props) => `${props.name}@${props.host}${mysqlServerSuffix(props)}`,
     props,
     state,

@@ -102,6 +102,7 @@ export const postgresql_database = defineResource(
       { name: 'relstorage', owner: 'plone', encoding: 'UTF8', locale: 'C.UTF-8' },
       { name: 'former', absent: true, withData: true },
     ],
+    reach: 'system',
     key: (props) => `${props.name}${serverSuffix(props)}`,
     props,
     state,

@@ -55,6 +55,7 @@ export const postgresql_extension = defineResource(
       { name: 'pg_trgm', database: 'shop' },
       { name: 'postgis', database: 'maps', schema: 'geo', version: 'latest' },
     ],
+    reach: 'system',
     key: (props) => `${props.name} in ${props.database}${serverSuffix(props)}`,
     props,
     state,

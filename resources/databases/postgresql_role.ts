@@ -124,6 +124,7 @@ export const postgresql_role = defineResource(
       { name: 'reports', login: false, memberOf: ['pg_read_all_data'] },
       { name: 'former', absent: true },
     ],
+    reach: 'system',
     key: (props) => `${props.name}${serverSuffix(props)}`,
     props,
     state,

@@ -66,6 +66,7 @@ export const archive = defineResource(
       { url: '/var/tmp/solr.tgz', into: '/opt/solr', strip: 1, purge: true },
     ],
     // Several archives may add to one directory.
+    reach: 'paths',
     key: ({ into, merge, url }) => (merge ? `${into} ${url.replace(/\/\/[^/]*@/, '//')}` : into),
     props,
     state,

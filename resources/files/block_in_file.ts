@@ -117,6 +117,7 @@ export const block_in_file = defineResource(
       },
       { path: '/srv/www/site.html', name: 'banner', block: '<p>Closed</p>\n', comment: '<!--', commentEnd: '-->' },
     ],
+    reach: 'paths',
     key: ({ path, name }) => `${name} in ${path}`,
     props,
     state,

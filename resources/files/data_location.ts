@@ -103,6 +103,7 @@ export const data_location = defineResource(
         attribute: 'plone_zeoserver.filestorage_dir',
       },
     ],
+    reach: 'paths',
     key: ({ attribute }) => attribute,
     props,
     state,

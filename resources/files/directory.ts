@@ -28,6 +28,7 @@ export const directory = defineResource(
       { path: '/srv/www/site/shared', mode: '0770', owner: 'deploy', group: 'www-data' },
       { path: '/var/cache/site', parents: true },
     ],
+    reach: 'paths',
     key: (props) => props.path,
     props: z.strictObject({
       path: absolutePath.describe(

@@ -130,6 +130,7 @@ export const file = defineResource(
         verify: { command: ['nginx', '-t', '-c', '%{path}'], inside: 'events {}\nhttp { include %{path}; }\n' },
       },
     ],
+    reach: 'paths',
     key: (props) => props.path,
     props,
     state: fileState,

@@ -79,6 +79,7 @@ export const line_in_file = defineResource(
       { path: '/etc/modules', line: 'br_netfilter' },
       { path: '/etc/hosts.allow', line: 'ALL: ALL', absent: true },
     ],
+    reach: 'paths',
     key: ({ path, line, match }) => `${path}: ${match ?? line}`,
     props,
     state,

@@ -62,6 +62,7 @@ export const link_sources = defineResource(
     doc: 'Makes sure that what releases link to below `shared` exists: makes missing directories, and refuses missing files before anything is built.',
     mirrors: "Capistrano's linked_files and linked_dirs",
     examples: [{ app: 'site', shared: '/srv/www/site/shared', files: ['config/.env'], directories: ['uploads'] }],
+    reach: 'paths',
     key: ({ shared }) => shared,
     props,
     state,

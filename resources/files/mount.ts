@@ -104,6 +104,7 @@ export const mount = defineResource(
       { path: '/srv/blobs', device: 'nas1:/export/blobs', type: 'nfs4', options: ['_netdev', 'nofail', 'noatime'] },
       { path: '/srv/data', device: 'UUID=2c0f7c6e', type: 'ext4', options: ['nofail'], pass: 2 },
     ],
+    reach: 'system',
     key: ({ path }) => path,
     props,
     state,

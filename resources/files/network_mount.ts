@@ -18,6 +18,7 @@ export const network_mount = defineResource(
     type: 'network_mount',
     doc: 'Fails unless a directory is on a mounted network file system, such as NFS or GlusterFS; it mounts nothing.',
     examples: [{ attribute: 'plone_instances.nfs_blobs', path: '/srv/blobs' }],
+    reach: 'paths',
     key: ({ attribute }) => attribute,
     props,
     state,

@@ -23,6 +23,7 @@ export const random_secret = defineResource(
     type: 'random_secret',
     doc: 'Keeps a random secret in a file that only its owner may read. It is made once; a file that is there is taken as it is.',
     examples: [{ path: '/etc/haproxy/stats-password' }],
+    reach: 'paths',
     key: ({ path }) => path,
     props: z.strictObject({
       path: absolutePath.describe('Path of the file; its directory must exist'),

@@ -60,6 +60,7 @@ export const remote_file = defineResource(
       },
       { path: '/srv/shop/app.war', url: '/var/tmp/app.war', mode: '0644' },
     ],
+    reach: 'paths',
     key: ({ path }) => path,
     props,
     state,

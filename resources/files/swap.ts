@@ -176,6 +176,7 @@ export const swap = defineResource(
       { path: '/swapfile', size: '2G' },
       { path: '/mnt/swap', size: '512M', priority: 10 },
     ],
+    reach: 'system',
     key: ({ path }) => path,
     props,
     state,

@@ -56,6 +56,7 @@ export const symlink = defineResource(
     doc: 'Keeps a symbolic link at `path` that points to `target`. A change replaces it with rename(2), so that there is no moment without it.',
     mirrors: "Chef's link resource, symlink(7)",
     examples: [{ path: '/srv/site/current', target: '/srv/site/releases/42' }],
+    reach: 'paths',
     key: (props) => props.path,
     props,
     state,

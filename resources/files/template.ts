@@ -29,6 +29,7 @@ export const template = defineResource(
         mode: '0640',
       },
     ],
+    reach: 'paths',
     key: (props) => props.path,
     props: z.strictObject({
       path: absolutePath.describe('Path of the file; its directory must exist'),

@@ -76,6 +76,7 @@ export const firewall = defineResource(
       },
       { absent: true },
     ] as z.input<typeof props>[],
+    reach: 'system',
     key: () => table,
     props,
     state,

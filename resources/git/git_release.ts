@@ -52,6 +52,7 @@ export const git_release = defineResource(
         inputs: { 'deploy.cfg': '[buildout]\nextends = buildout.cfg\n' },
       },
     ],
+    reach: 'paths',
     key: (props) => props.into,
     props: gitReleaseProps,
     state,

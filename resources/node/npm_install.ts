@@ -85,6 +85,7 @@ export const npm_install = defineResource(
       { path: '/srv/www/shop/releases/000042-1a2b3c4d', user: 'deploy' },
       { path: '/srv/tool', user: 'tool', allowScripts: true, production: false },
     ],
+    reach: 'paths',
     key: ({ path }) => path,
     props,
     state,

@@ -242,6 +242,7 @@ export const apt_repository = defineResource(
     mirrors:
       "Chef's apt_repository resource, Ansible's deb822_repository, pyinfra's apt.repo; sources.list(5), apt-get(8)",
     examples,
+    reach: 'system',
     key: ({ name }) => name,
     props,
     state,

@@ -29,6 +29,7 @@ export const host_program = defineResource(
     type: 'host_program',
     doc: 'Fails before a build and a migration if the program of a command is not installed. Changes nothing.',
     examples: [{ program: 'node', attribute: 'port_app.command', packages: 'deploy.shop.os_packages' }],
+    reach: 'paths',
     key: ({ program, attribute }) => `${program} of ${attribute}`,
     props,
     state,

@@ -49,6 +49,7 @@ export const package_ = defineResource(
       { names: { nginx: '1.22.1-9*' } },
       { names: ['apache2'], absent: true },
     ],
+    reach: 'system',
     key: (props) => packageNames(props).join(' '),
     props,
     state,

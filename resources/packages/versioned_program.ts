@@ -20,6 +20,7 @@ export const versioned_program = defineResource(
     type: 'versioned_program',
     doc: 'Finds the newest installed version of a program that has its version at the end of its name. Changes nothing.',
     examples: [{ path: '/usr/sbin/php-fpm' }],
+    reach: 'paths',
     key: ({ path }) => path,
     props,
     state,

@@ -180,6 +180,7 @@ export const port_swap = defineResource(
         stopDeadline: seconds(60),
       },
     ],
+    reach: 'paths',
     key: ({ name }) => name,
     props: portSwapProps,
     state,

@@ -263,6 +263,7 @@ export const buildout = defineResource(
         inputs: { release: '1a2b3c4d' },
       },
     ],
+    reach: 'paths',
     key: ({ directory }) => directory,
     props,
     state,

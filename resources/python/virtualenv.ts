@@ -144,6 +144,7 @@ export const virtualenv = defineResource(
       { path: '/srv/www/site/shared/venv', user: 'deploy', packages: { 'zc.buildout': '6.0.1', setuptools: '84.2.1' } },
       { path: '/opt/supervisor', python: '/usr/bin/python3', packages: { supervisor: '4.3.0' } },
     ],
+    reach: 'paths',
     key: ({ path }) => path,
     props,
     state,

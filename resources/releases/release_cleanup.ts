@@ -16,6 +16,7 @@ export const release_cleanup = defineResource(
     doc: 'Keeps the newest complete releases, the current one, the one before it, and those in which a process works, and removes the others.',
     mirrors: "keep_releases of Chef's deploy resource",
     examples: [{ into: '/srv/www/site/releases', current: '/srv/www/site/current', keep: 5 }],
+    reach: 'paths',
     key: ({ into }) => into,
     props: z.strictObject({
       into: absolutePath.describe('Directory that holds the releases; those of other tools in it are left alone'),

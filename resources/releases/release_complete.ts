@@ -21,6 +21,7 @@ export const release_complete = defineResource(
     type: 'release_complete',
     doc: 'Marks a release complete once all of it is on the disk; without the mark it is never live, nor rolled back to.',
     examples: [{ release: '/srv/www/site/releases/000042-1a2b3c4d', owner: 'deploy' }],
+    reach: 'paths',
     key: ({ release }) => release,
     props,
     state,

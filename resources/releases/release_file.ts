@@ -38,6 +38,7 @@ export const release_file = defineResource(
         },
       },
     ],
+    reach: 'paths',
     key: ({ release, file }) => `${release} ${file}`,
     props,
     state,

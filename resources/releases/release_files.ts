@@ -81,6 +81,7 @@ export const release_files = defineResource(
         group: 'www-data',
       },
     ],
+    reach: 'paths',
     key: ({ release }) => release,
     props,
     state,

@@ -40,6 +40,7 @@ export const release_history = defineResource(
         step: 'after' as const,
       },
     ],
+    reach: 'paths',
     key: ({ into, step }) => `${into} ${step} the switch`,
     props,
     state,

@@ -40,6 +40,7 @@ export const release_trial = defineResource(
         requests: [{ port: 8081, path: '/Plone' }],
       },
     ],
+    reach: 'paths',
     key: ({ app }) => app,
     props,
     state,

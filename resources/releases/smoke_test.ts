@@ -8,6 +8,7 @@ import { type Context, defineResource } from '../../core/model/resource.ts'
 import { isMaintenancePage, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { absolutePath, Duration, duration, seconds } from '../../core/model/units.ts'
 import { appCommandProps, commandProp, deployVariables, refuseRoot, runAppCommand } from '../commands/app_command.ts'
+import { reachOfAccount } from '../reach.ts'
 import { Deadline } from '../services/deadline.ts'
 import { httpReadyProp } from '../services/readiness/ready_props.ts'
 import { markFailed, removeFailedMark } from './failure_mark.ts'
@@ -134,6 +135,7 @@ export const smoke_test = defineResource(
         rollback: true,
       },
     ],
+    reach: reachOfAccount,
     key: ({ app }) => app,
     props,
     state,

@@ -33,6 +33,7 @@ export const maintenance_record = defineResource(
       { app: 'site', by: 'alice@web1' },
       { app: 'site', closed: false },
     ],
+    reach: 'paths',
     key: ({ app, closed }) => (closed ? app : `${app} removed`),
     props,
     state,

@@ -7,6 +7,7 @@ import { drainProps, serverProp } from '../balancer/balancer_props.ts'
 import { balancersStillDraining, predictReady } from '../balancer/drained_servers.ts'
 import { ServerDrainer } from '../balancer/draining.ts'
 import type { BalancerServer } from '../balancer/haproxy_runtime.ts'
+import { reachOfProvider } from '../reach.ts'
 import { currentState, currentStateOf } from './current_state.ts'
 import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
@@ -65,6 +66,7 @@ export const service = defineResource(
         balancers: [{ socket: '/run/haproxy/admin.sock' }],
       },
     ],
+    reach: ({ provider }) => reachOfProvider(provider),
     key: ({ name }) => name,
     props,
     state,

@@ -13,6 +13,7 @@ import {
   stateCommand,
   statesToKeep,
 } from '../balancer/server_addresses.ts'
+import { reachOfProvider } from '../reach.ts'
 import { checkConfiguration, checkProps } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
 import { Deadline } from './deadline.ts'
@@ -278,6 +279,7 @@ export const service_reload = defineResource(
       { name: 'balancer', provider: { kind: 'supervisor' as const }, signal: 'USR2', ready: { port: 8080 } },
       { name: 'varnish', command: ['varnishreload'] },
     ],
+    reach: ({ provider }) => reachOfProvider(provider),
     key: ({ name, purpose }) => (purpose === undefined ? name : `${name} for ${purpose}`),
     props,
     state,

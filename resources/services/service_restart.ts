@@ -10,6 +10,7 @@ import { Duration, seconds } from '../../core/model/units.ts'
 import type { DrainRules } from '../balancer/drain_turn.ts'
 import { balancersStillDraining, balancersWithDrainRecord, predictReady } from '../balancer/drained_servers.ts'
 import { ServerDrainer } from '../balancer/draining.ts'
+import { reachOfProvider } from '../reach.ts'
 import { checkConfiguration } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
 import { refuseMasked } from './managers/masked_unit.ts'
@@ -233,6 +234,7 @@ export const service_restart = defineResource(
         balancers: [{ socket: '/run/haproxy/admin.sock' }, { host: 'lb2.internal', port: 9999 }],
       },
     ],
+    reach: ({ provider }) => reachOfProvider(provider),
     key: ({ services }) => services.map(({ name }) => name).join(' '),
     props: restartProps,
     state,

@@ -43,6 +43,7 @@ export const stop_record = defineResource(
       { app: 'site', stopped: false },
     ],
     // Stop and deploy in one run declare both.
+    reach: 'paths',
     key: ({ app, stopped }) => (stopped ? app : `${app} removed`),
     props,
     state,

@@ -275,6 +275,7 @@ export const systemd_unit = defineResource(
     doc: 'Keeps the file of a unit of systemd in /etc/systemd/system, checked by systemd-analyze and loaded by systemd; enables and starts it if declared. To restart it after a change, list it in `when` of service_restart.',
     mirrors: "Chef's systemd_unit resource, Ansible's systemd; systemd.unit(5), systemctl(1), systemd-analyze(1)",
     examples,
+    reach: 'system',
     key: ({ name }) => name,
     props,
     state,

@@ -36,6 +36,7 @@ export const unit_command = defineResource(
     doc: 'Reads the command (`ExecStart`) of a unit of systemd from its file and drop-ins, for a drop-in that changes only a part of it. Changes nothing.',
     mirrors: 'systemctl cat, systemd.unit(5)',
     examples: [{ unit: 'varnish.service', without: 'converge.conf' }],
+    reach: 'paths',
     key: ({ unit }) => unit,
     props,
     state,

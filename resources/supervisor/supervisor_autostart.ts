@@ -52,6 +52,7 @@ export const supervisor_autostart = defineResource(
       { app: 'site', enabled: true },
     ],
     // Stop and deploy in one run declare both.
+    reach: 'paths',
     key: ({ app, confDir, enabled }) => `${app} ${enabled ? 'on' : 'off'} in ${confDir}`,
     props,
     state,

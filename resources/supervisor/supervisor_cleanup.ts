@@ -37,6 +37,7 @@ export const supervisor_cleanup = defineResource(
     doc: 'Stops and removes programs of an app that the recipe no longer declares; all that was not written for that app stays.',
     mirrors: 'supervisorctl remove',
     examples: [{ app: 'site', keep: ['site-client1', 'site-client2'] }],
+    reach: ({ socket }) => [socket],
     key: ({ app, confDir }) => `${app} in ${confDir}`,
     props,
     state,

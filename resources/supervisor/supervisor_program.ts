@@ -99,6 +99,7 @@ export const supervisor_program = defineResource(
       },
       { name: 'site-client9', absent: true },
     ],
+    reach: 'paths',
     key: ({ name }) => name,
     props,
     state: fileState,

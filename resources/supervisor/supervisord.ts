@@ -61,6 +61,7 @@ export const supervisord = defineResource(
         program: '/home/jane/site/venv/bin/supervisord',
       },
     ],
+    reach: ({ socket }) => [socket],
     key: ({ socket }) => socket,
     props: z.strictObject({
       config: absolutePath.describe('Its configuration; nodaemon must not be set there'),

@@ -35,6 +35,7 @@ export const hostname = defineResource(
     doc: 'Keeps the name of the host, at once and after the next boot. It does not change /etc/hosts: declare the name with hosts_entry too.',
     mirrors: "Chef's hostname resource; hostname(1), hostname(5)",
     examples: [{ name: 'web1' }],
+    reach: 'system',
     key: () => file,
     props,
     state,

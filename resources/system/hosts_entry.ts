@@ -86,6 +86,7 @@ export const hosts_entry = defineResource(
       { address: '10.0.0.5', names: ['db1.example.com', 'db1'] },
       { names: ['old-db'], absent: true },
     ],
+    reach: 'paths',
     key: ({ names, address = '', file }) =>
       `${names.join(' ')}${isIPv6(address) ? ' (IPv6)' : ''}${file === '/etc/hosts' ? '' : ` in ${file}`}`,
     props,

@@ -130,6 +130,7 @@ export const locale = defineResource(
     doc: 'Generates locales with locale-gen, and keeps the default locale in /etc/default/locale. Programs that run already keep the earlier one until they restart.',
     mirrors: "Chef's locale resource, Ansible's locale_gen, pyinfra's server.locale; locale-gen(8), update-locale(8)",
     examples,
+    reach: 'system',
     key: (props) => (Object.keys(declaredVariables(props)).length > 0 ? defaultsFile : namesOf(props).join(' ')),
     props,
     state,

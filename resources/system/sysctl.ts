@@ -80,6 +80,7 @@ export const sysctl = defineResource(
     doc: 'Keeps a setting of the kernel, at once and after the next boot, in a file of its own in /etc/sysctl.d.',
     mirrors: "Chef's sysctl resource; sysctl(8), sysctl.d(5)",
     examples: [{ key: 'vm.swappiness', value: 10 }],
+    reach: 'system',
     key: ({ key }) => key,
     props,
     state,

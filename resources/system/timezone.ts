@@ -42,6 +42,7 @@ export const timezone = defineResource(
     doc: 'Keeps the time zone of the host. Programs that run already, such as cron, keep the earlier one until they restart.',
     mirrors: "Chef's timezone resource; localtime(5)",
     examples: [{ zone: 'Europe/Zurich' }],
+    reach: 'system',
     key: () => link,
     props,
     state,

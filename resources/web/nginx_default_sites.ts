@@ -133,6 +133,7 @@ export const nginx_default_sites = defineResource(
     type: 'nginx_default_sites',
     doc: 'Keeps a site that answers 404 at each port where the sites of converge have names, so that the first of them never answers an unknown host name. If someone has written such a site, converge writes none.',
     examples: [{ app: 'shop', enabled: '/etc/nginx/sites-enabled', confDir: '/etc/nginx/conf.d' }],
+    reach: 'paths',
     key: ({ app }) => app,
     props,
     state,

@@ -80,6 +80,7 @@ export const varnish_ban = defineResource(
     doc: 'Bans the cached pages of an app from the Varnish of this host when what `when` lists has changed, or a rollout deployed the app. Pages of other sites stay cached.',
     mirrors: 'varnishadm ban',
     examples: [{ app: 'site', urls: ['^/VirtualHostBase/[^/]+/[^/]+/Plone/'], config: '/etc/varnish/default.vcl' }],
+    reach: 'paths',
     key: ({ app }) => app,
     props,
     state,

@@ -45,6 +45,7 @@ export const blob_directories = defineResource(
         servers: ['/srv/www/zeoserver/current'],
       },
     ],
+    reach: 'paths',
     key: ({ app }) => app,
     props,
     state,

@@ -17,6 +17,7 @@ export const zeo_address = defineResource(
     type: 'zeo_address',
     doc: 'Warns if the ZEO server of a release listens on the loopback address, and other hosts have clients of it: they could not connect.',
     examples: [{ app: 'zeoserver', server: '/srv/www/zeoserver/releases/000042-1a2b3c4d', clients: ['app1'] }],
+    reach: 'paths',
     key: ({ app }) => app,
     props,
     state,

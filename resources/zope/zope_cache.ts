@@ -9,6 +9,7 @@ export const zope_cache = defineResource(
     type: 'zope_cache',
     doc: 'Gives the Zope configurations of a release back the ZEO caches that a killed migration took out of them.',
     examples: [{ release: '/srv/www/site/releases/000042-1a2b3c4d' }],
+    reach: 'paths',
     key: ({ release }) => release,
     props: z.strictObject({ release: absolutePath.describe('Directory of the release, as git_release gives it') }),
     state: z.strictObject({

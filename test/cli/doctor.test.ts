@@ -299,7 +299,9 @@ t.test('a plan fails for a base configuration that the repository does not have'
   const place = made(t, undefined, { 'cfg/base.cfg': '[buildout]\n' })
   const args = ['plan', '--role', 'zeo-server', '--json', 'site.json', '--json', 'more.json', '--prefix', 'site']
   const run = (base_config: string) => {
-    place.write({ 'more.json': JSON.stringify({ plone_zeoserver: { base_config } }) })
+    // As root, a run below a prefix creates no account.
+    const account = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
+    place.write({ 'more.json': JSON.stringify({ plone_zeoserver: { base_config }, deploy: { zeoserver: account } }) })
     return place.converge(args)
   }
   const wrong = await run('cfg/production.cfg')

@@ -19,7 +19,7 @@ interface Fault {
 
 const type = (functions: string) => `
 const odd = defineResource(
-  { type: 'odd', doc: 'x', examples: [{ n: 'a' }], key: (p) => p.n, props: z.strictObject({ n: z.string() }), state: z.strictObject({ v: z.string() }) },
+  { type: 'odd', doc: 'x', reach: 'paths', examples: [{ n: 'a' }], key: (p) => p.n, props: z.strictObject({ n: z.string() }), state: z.strictObject({ v: z.string() }) },
   { read: () => ({ v: '' }), desired: () => ({ v: '1' }), apply() {}, ${functions} })
 export default role('web', { deploy(r) {
   odd(r, { n: 'q' })

@@ -6,17 +6,47 @@ import { z } from 'zod'
 import { compile } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
+import { refuseOutside } from '../../core/converge/prefix.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { reference } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { milliseconds, seconds } from '../../core/model/units.ts'
 import { objectLayer } from '../../core/node/parse_layer.ts'
+import { group } from '../../resources/accounts/group.ts'
+import { execute } from '../../resources/commands/execute.ts'
 import { file } from '../../resources/files/file.ts'
 import { planOf, run } from '../support/contract.ts'
 import { probe } from '../support/faulty_resource.ts'
 import { hintPattern, type Proof, proveCalls } from '../support/proofs.ts'
 
 type Declare = (r: Recipe<unknown>) => void
+
+t.test('the hints about changes outside the prefix work', async (t) => {
+  const source = 'core/converge/prefix.ts'
+  const below = (declare: Declare) => () => {
+    for (const resource of planOf(declare).resources) refuseOutside('/tmp/try', resource, resource.props)
+  }
+  proveCalls(t, [
+    {
+      source,
+      hint: 'set contained: true if the command changes nothing outside the prefix; else try the role in a copy of the system with converge verify',
+      broken: below((r) => execute(r, { command: ['touch', '/tmp/try/x'] })),
+      repaired: below((r) => execute(r, { command: ['touch', '/tmp/try/x'], contained: true })),
+    },
+    {
+      source,
+      hint: 'run converge verify to try the role in a copy of the system, or leave out --prefix to change this system',
+      broken: below((r) => group(r, { name: 'web' })),
+      repaired: () => planOf((r) => group(r, { name: 'web' })),
+    },
+    {
+      source,
+      hint: 'pass the path through placed(node, path), or try the role in a copy of the system with converge verify',
+      broken: below((r) => file(r, { path: '/etc/motd', content: 'x' })),
+      repaired: below((r) => file(r, { path: '/tmp/try/etc/motd', content: 'x' })),
+    },
+  ])
+})
 
 t.test('the hints about failures of the compilation work', async (t) => {
   const thing = probe()

@@ -85,6 +85,11 @@ t.test('deploys the clients as an ordinary user', async (t) => {
 
 t.test('deploys the clients as root below a prefix', async (t) => {
   const host = new FakeHost({ prefixed: true })
+  // Such a run creates no account.
+  host.machine
+    .given('/etc/passwd', 'root:x:0:0:root:/root:/bin/bash\ndeploy:x:1001:33::/home/deploy:/bin/bash\n')
+    .given('/etc/group', 'root:x:0:\nwww-data:x:33:\n')
+    .given('/home/deploy', null, '0755', 'deploy')
   succeeded(t, await host.run())
   servedBy(t, host)
   t.equal(host.machine.stat(`${host.live()?.path}/deploy.cfg`)?.uid, host.machine.account('deploy')?.uid)

@@ -126,7 +126,8 @@ export class FakeHost {
     const [node, secrets] = this.node(roles, events, options)
     const plan = compile(roles, events, node)
     const host = mode === 'plan' ? new VirtualHost({ base: this.machine }) : this.machine
-    const report = await converge(plan, host, { id: 'test', mode, secrets })
+    const below = this.machine.isRoot && this.root !== '' ? { prefix } : {}
+    const report = await converge(plan, host, { id: 'test', mode, secrets, ...below })
     this.killAt = undefined
     return report
   }

@@ -48,8 +48,7 @@ export const inputOptions = {
     group: inputGroup,
     type: 'string',
     placeholder: 'DIR',
-    description:
-      'Place all paths below this directory, for an ordinary user; commands of recipes still act on the system',
+    description: 'Place all paths below this directory, for an ordinary user; as root, change nothing outside it',
   },
   recipes: {
     group: inputGroup,

@@ -35,6 +35,8 @@ const commandWait = 30
 /** The input that a run and a dry run share. */
 interface PreparedRun {
   readonly host: LocalHost
+  /** See {@link RunOptions.prefix}. */
+  readonly prefix: string | undefined
   readonly output: Handlers
   readonly plan: Plan
   readonly recoveries: readonly Recovery[]
@@ -81,8 +83,11 @@ export async function runCommand<N>(
       const plan =
         builtInRole === undefined ? await compileOrDiagnose(compile, () => inputs.diagnose(events)) : compile()
       const rolesNamed = (name: string) => roles.filter((role) => role.name === name)
+      const prefix = catalogue.prefix(inputs.buildRecipeNode(events))
       const prepared: PreparedRun = {
         host,
+        // An ordinary user cannot change the system anyway, and hooks are a part of it.
+        prefix: host.isRoot && prefix !== '/' && builtInRole === undefined ? prefix : undefined,
         output,
         plan: selectedPlan(plan, args),
         recoveries: isDryRun ? [] : compileRecoveries(plan, (event, role) => inputs.compile([event], rolesNamed(role))),
@@ -123,7 +128,7 @@ function selectedPlan(plan: Plan, args: Arguments): Plan {
 }
 
 async function dryRun<N>(
-  { host, output, plan, handlers, secrets, note, findVariants, printWarnings }: PreparedRun,
+  { host, prefix, output, plan, handlers, secrets, note, findVariants, printWarnings }: PreparedRun,
   planned: (bound: Plan) => PlannedRun<N>,
   {
     saving,
@@ -139,6 +144,7 @@ async function dryRun<N>(
       id: 'plan',
       mode: 'plan',
       variants,
+      prefix,
       handlers: [output, ...(recorder === undefined ? [] : [recorder.handlers]), ...handlers],
       secrets,
       interrupted,
@@ -159,13 +165,14 @@ async function dryRun<N>(
 /** @throws ConvergeError where the run would do something else than the saved plan says */
 async function checkPlan<N>(
   application: PlanApplication,
-  { host, secrets }: PreparedRun,
+  { host, prefix, secrets }: PreparedRun,
   planned: PlannedRun<N>,
 ): Promise<(run: string) => void> {
   const recorder = application.recorder(secrets)
   const report = await converge(planned.plan, new VirtualHost({ base: host }), {
     id: 'plan',
     mode: 'plan',
+    prefix,
     handlers: [recorder.handlers],
     secrets,
     onChange: recorder.onChange,
@@ -177,7 +184,7 @@ async function checkPlan<N>(
 }
 
 async function run(
-  { host, output, plan, recoveries, handlers, secrets, warn, note, printWarnings }: PreparedRun,
+  { host, prefix, output, plan, recoveries, handlers, secrets, warn, note, printWarnings }: PreparedRun,
   state: StateDirectory,
   {
     wait,
@@ -214,6 +221,7 @@ async function run(
         converge(one, host, {
           id,
           mode: 'run',
+          prefix,
           journal: state.journalPath(id),
           handlers: [output, journal(state, id, diff), ...handlers],
           secrets,
