@@ -19,6 +19,7 @@ export { type Check, type CommonOptions, type Context, defineResource, type Hand
 export { absolutePath, Duration, duration, fileMode, milliseconds, minutes, seconds } from '../core/model/units.ts'
 export type { Handlers, ResourceReport, RunReport } from '../core/report/events.ts'
 export type { DeployHook, DeployHookContext } from '../resources/commands/hook_script.ts'
+export { type RecipeDirectory, type RecipeFile, recipeDirectory, recipeFile } from '../resources/files/recipe_files.ts'
 export { readTemplate } from '../resources/files/render_template.ts'
 export * from '../resources/index.ts'
 export { readData } from './data.ts'

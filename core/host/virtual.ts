@@ -50,7 +50,7 @@ export interface VirtualOptions extends Scripts<VirtualHost> {
   readonly downloads?: Readonly<Record<string, string | Buffer>> | undefined
 }
 
-export type Given = string | { readonly link: string } | { readonly other: true } | null
+export type Given = string | Buffer | { readonly link: string } | { readonly other: true } | null
 
 const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bin/bash' }
 export class VirtualHost implements Host {
@@ -87,7 +87,7 @@ export class VirtualHost implements Host {
   }
 
   /**
-   * Sets up a file (text), directory (null), link, or something else such as a pipe for a test, with its directories. Does
+   * Sets up a file (its content), directory (null), link, or something else such as a pipe for a test, with its directories. Does
    * not count as a change.
    */
   given(path: string, content: Given, mode?: string, owner?: string): this {
@@ -96,7 +96,8 @@ export class VirtualHost implements Host {
     const account = owner === undefined ? this.self : (this.account(owner) ?? this.self)
     const ids = [account.uid, account.gid] as const
     if (content === null) this.overlay.put(path, 'directory', mode ?? '0755', '', '', ...ids)
-    else if (typeof content === 'string') this.overlay.put(path, 'file', mode ?? '0644', content, '', ...ids)
+    else if (typeof content === 'string' || Buffer.isBuffer(content))
+      this.overlay.put(path, 'file', mode ?? '0644', content, '', ...ids)
     else if ('other' in content) this.overlay.put(path, 'other', mode ?? '0644', '', '', ...ids)
     else this.overlay.put(path, 'link', '0777', '', content.link, ...ids)
     return this

@@ -14,6 +14,8 @@ import {
   wantedOwnership,
 } from './ownership.ts'
 import { isPackagedOriginal, keepOriginal, originalPath } from './packaged_file.ts'
+import { readRecipeFile, recipeFileProp } from './recipe_files.ts'
+import { textOrDigest } from './sha256.ts'
 import { type Verify, verifyContent, verifyProp } from './verify.ts'
 
 export const fileState = z.strictObject({
@@ -31,11 +33,15 @@ interface Target extends OwnershipProps {
 const nothing = { content: null, mode: null, owner: null, group: null }
 
 /** Returns the state of a file whose content matters. */
-export function readFileState(host: HostReader, props: Target): FileState {
+export function readFileState(
+  host: HostReader,
+  props: Target,
+  contentAt: (path: string) => string | null = (path) => host.readText(path),
+): FileState {
   const stat = host.lstat(props.path)
   if (stat === null) return { kind: 'absent', ...nothing }
   if (stat.kind !== 'file') return { kind: stat.kind, ...nothing }
-  return { kind: 'file', content: host.readText(props.path), ...readOwnership(host, props, stat) }
+  return { kind: 'file', content: contentAt(props.path), ...readOwnership(host, props, stat) }
 }
 
 export function wantedFileState(props: Target, content: string, now: FileState): FileState {
@@ -43,11 +49,18 @@ export function wantedFileState(props: Target, content: string, now: FileState):
   return { kind: 'file', content, ...wantedOwnership(props) }
 }
 
-export function applyFileState(host: Host, props: Target, content: string, now: FileState): void {
+/** @param bytes to write if the content describes them only */
+export function applyFileState(
+  host: Host,
+  props: Target,
+  content: string,
+  now: FileState,
+  bytes: string | Buffer = content,
+): void {
   if (now.kind === 'file' && now.content === content) applyOwnership(host, props.path, now, props)
   else {
     keepOriginal(host, props.path)
-    host.writeFile(props.path, content, props)
+    host.writeFile(props.path, bytes, props)
   }
 }
 
@@ -84,11 +97,12 @@ export function applyVerified(
   content: string,
   now: FileState,
   context: Context,
+  bytes: string | Buffer = content,
 ): Promise<void> | void {
   const { path, verify } = props
-  if (verify === undefined || (now.kind === 'file' && now.content === content))
-    return applyFileState(host, props, content, now)
-  return verifyContent(host, { path, verify }, content, context).then(() => applyFileState(host, props, content, now))
+  const write = () => applyFileState(host, props, content, now, bytes)
+  if (verify === undefined || (now.kind === 'file' && now.content === content)) return write()
+  return verifyContent(host, { path, verify }, bytes, context).then(write)
 }
 
 function removeFile(host: Host, path: string): void {
@@ -99,7 +113,12 @@ function removeFile(host: Host, path: string): void {
 const props = z
   .strictObject({
     path: absolutePath.describe('Path of the file; its directory must exist'),
-    content: z.string().optional().describe('Its whole content, as UTF-8; required unless absent'),
+    content: z.string().optional().describe('Its whole content, as UTF-8; required unless absent, or with source'),
+    source: recipeFileProp
+      .optional()
+      .describe(
+        "File of the recipe in the place of content, also a binary one: recipeFile(import.meta.url, 'logo.png'). For a URL, use remote_file",
+      ),
     absent: z.boolean().optional().describe('Remove the file instead; default false'),
     ...ownershipProps,
     verify: verifyFile,
@@ -110,10 +129,35 @@ const props = z
         'Another file, with the text that was verified last. If that text is the content and this file differs, this file is damaged: the run repairs it first, so that it fails no check of another app',
       ),
   })
-  .refine((props) => props.absent === true || props.content !== undefined, {
+  .refine(({ absent, content, source }) => absent === true || content !== undefined || source !== undefined, {
     error: 'content is required unless absent is true',
     path: ['content'],
   })
+  .refine(({ content, source }) => content === undefined || source === undefined, {
+    error: 'content and source exclude each other',
+    path: ['source'],
+  })
+type Props = z.output<typeof props>
+
+interface Content {
+  /** For reports and comparison: the text, or what describes bytes that are no text. */
+  readonly text: string
+  readonly bytes: string | Buffer
+}
+
+function contentOf({ content = '', source }: Props): Content {
+  if (source === undefined) return { text: content, bytes: content }
+  const bytes = readRecipeFile(source.recipeFile)
+  return { text: textOrDigest(bytes), bytes }
+}
+
+function read(host: HostReader, props: Props): FileState {
+  if (props.source === undefined) return readFileState(host, props)
+  return readFileState(host, props, (path) => {
+    const bytes = host.readBytes(path)
+    return bytes === null ? null : textOrDigest(bytes)
+  })
+}
 
 export const file = defineResource(
   {
@@ -141,19 +185,21 @@ export const file = defineResource(
       const found = host.readText(path)
       return found !== null && found !== content && host.readText(verifiedCopy) === content
     },
-    read: readFileState,
+    read,
     desired(props, now): FileState {
-      if (props.absent !== true) return wantedFileState(props, props.content ?? '', now)
+      if (props.absent !== true) return wantedFileState(props, contentOf(props).text, now)
       if (now.kind === 'directory') wantedFileState(props, '', now)
       return { kind: 'absent', ...nothing }
     },
     apply(host, props, { now }, context) {
-      if (props.absent === true) removeFile(host, props.path)
-      else return applyVerified(host, props, props.content ?? '', now, context)
+      if (props.absent === true) return removeFile(host, props.path)
+      const { text, bytes } = contentOf(props)
+      return applyVerified(host, props, text, now, context, bytes)
     },
     predict(host, props, { now }) {
-      if (props.absent === true) removeFile(host, props.path)
-      else applyFileState(host, props, props.content ?? '', now)
+      if (props.absent === true) return removeFile(host, props.path)
+      const { text, bytes } = contentOf(props)
+      applyFileState(host, props, text, now, bytes)
     },
     previous: (props) => props.previous,
     replaces: replacedOriginal,
@@ -164,7 +210,7 @@ export const file = defineResource(
         : [
             {
               path: props.path,
-              content: props.content ?? '',
+              content: contentOf(props).text,
               mode: props.mode,
               owner: props.owner,
               group: props.group,

@@ -45,7 +45,7 @@ export const template = defineResource(
   {
     prepare: prepareTemplates,
     check: (props) => checkVariables(props),
-    read: readFileState,
+    read: (host, props) => readFileState(host, props),
     desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
     apply: (host, props, { now, desired }, context) => applyVerified(host, props, desired.content ?? '', now, context),
     predict: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),

@@ -43,7 +43,7 @@ interface Checked {
 export async function verifyContent(
   host: Host,
   { path, verify }: Checked,
-  content: string,
+  content: string | Buffer,
   context: Context,
 ): Promise<void> {
   const [program = ''] = verify.command

@@ -1,4 +1,5 @@
 /** Proves the hints of resources on a host in memory: triggers each, then follows it. */
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
 import { group } from '../../resources/accounts/group.ts'
@@ -9,10 +10,13 @@ import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import { network_mount } from '../../resources/files/network_mount.ts'
 import { random_secret } from '../../resources/files/random_secret.ts'
+import { recipeDirectory, recipeFile } from '../../resources/files/recipe_files.ts'
+import { remote_directory } from '../../resources/files/remote_directory.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
 import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
+import { proveCalls } from '../support/proofs.ts'
 import { commands, type Declare, proveResources as prove } from '../support/resource_proofs.ts'
 
 const move = (from: string) => (host: VirtualHost) => {
@@ -45,6 +49,29 @@ t.test('the hints about directories work', async (t) => {
         host.given('/srv/home', null, '0755', 'deploy').given('/srv/home/d', { link: '/srv/o' }).given('/srv/o', null),
       broken: (r) => directory(r, { path: '/srv/home/d' }),
       repaired: (r) => directory(r, { path: '/srv/o' }),
+    },
+  ])
+})
+
+t.test('the hints about files of recipes work', async (t) => {
+  const directory = t.testdir({ shop: { 'a.conf': 'a' } })
+  const recipe = pathToFileURL(`${directory}/web.ts`).href
+  const source = { recipeDirectory: `${directory}/shop`, files: recipeDirectory(recipe, 'shop').files }
+  prove(t, [
+    {
+      source: 'resources/files/remote_directory.ts',
+      hint: 'check whether it is still needed, then move it away: mv /srv/shop/a.conf /srv/shop/a.conf.old',
+      given: (host) => host.given('/srv/shop/a.conf', null),
+      broken: (r) => remote_directory(r, { path: '/srv/shop', source }),
+      repair: move('/srv/shop/a.conf'),
+    },
+  ])
+  proveCalls(t, [
+    {
+      source: 'resources/files/recipe_files.ts',
+      hint: 'put it beside the recipe, or correct its name',
+      broken: () => recipeFile(recipe, 'gone.png'),
+      repaired: () => recipeFile(recipe, 'shop/a.conf'),
     },
   ])
 })

@@ -156,7 +156,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
       ' ',
     ),
   paths:
-    'archive blob_directories block_in_file buildout certificate data_location directory file git_release host_program hosts_entry line_in_file link_sources maintenance_record network_mount nginx_default_sites npm_install port_swap random_secret release_cleanup release_complete release_file release_files release_history release_trial remote_file stop_record supervisor_autostart supervisor_program symlink template unit_command varnish_ban versioned_program virtualenv zeo_address zope_cache'.split(
+    'archive blob_directories block_in_file buildout certificate data_location directory file git_release host_program hosts_entry line_in_file link_sources maintenance_record network_mount nginx_default_sites npm_install port_swap random_secret release_cleanup release_complete release_file release_files release_history release_trial remote_directory remote_file stop_record supervisor_autostart supervisor_program symlink template unit_command varnish_ban versioned_program virtualenv zeo_address zope_cache'.split(
       ' ',
     ),
   account: 'cron deploy_hook execute migration release_crontab smoke_test'.split(' '),

@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { file } from '../../../resources/files/file.ts'
+import { recipeFile } from '../../../resources/files/recipe_files.ts'
 import { symlink } from '../../../resources/files/symlink.ts'
 import { contract, patchOf, planOf, run } from '../../support/contract.ts'
 
@@ -12,7 +15,41 @@ const withDeploy = (host: VirtualHost) => {
 const writes = (host: VirtualHost) => host.changes.filter((change) => change.startsWith('write'))
 const odd = '\uFEFFgrün — 日本語 🙂\r\nzweite Zeile\r\n\ttab\0null'
 
+const recipes = t.testdir({ 'motd.txt': 'hello\n' })
+const png = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 0xff, 0xfe])
+writeFileSync(`${recipes}/logo.png`, png)
+const recipe = pathToFileURL(`${recipes}/web.ts`).href
+const motd = recipeFile(recipe, 'motd.txt')
+const logo = recipeFile(recipe, './logo.png')
+
 contract(t, file, [
+  {
+    name: 'made from a text file of the recipe',
+    props: { path, source: motd, mode: '0640' },
+    changes: ['replace /mode = "0640"', 'replace /content = "hello\\n"', 'replace /kind = "file"'],
+    then: (t, host) => t.match([host.readText(path), host.lstat(path)?.mode], ['hello\n', '0640']),
+  },
+  {
+    name: 'made from a binary file of the recipe, byte for byte',
+    props: { path, source: logo },
+    given: (host) => host.given(path, 'old'),
+    changes: [`replace /content = "binary, 7 bytes, sha256 ${logo.sha256}"`],
+    then: (t, host) => t.strictSame(host.readBytes(path), png),
+  },
+  {
+    name: 'a text file of the recipe that is there already',
+    props: { path, source: motd },
+    given: (host) => host.given(path, 'hello\n'),
+    changes: [],
+  },
+  {
+    name: 'a binary file of the recipe, checked before it replaces another',
+    props: { path, source: logo, verify: { command: ['check', '%{path}'] } },
+    given: (host) => host.given('/usr/bin/check', '', '0755').given(path, 'old'),
+    host: { commands: () => ({ status: 1, stderr: 'no image' }) },
+    fails: /check does not take the new content/,
+    then: (t, host) => t.equal(host.readText(path), 'old'),
+  },
   {
     name: 'made where nothing is',
     props: { path, content: 'hello\n' },
