@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import picocolors from 'picocolors'
 import { describeChange, title } from '../../core/report/describe.ts'
 import type { DiffOf } from '../../core/report/diff.ts'
-import type { ResourceReport } from '../../core/report/events.ts'
+import type { ResourceReport, StateChange } from '../../core/report/events.ts'
 import type { TreeEntry } from './file_tree.ts'
 import { failAssertion } from './host.ts'
 import type { TestRun } from './test_run.ts'
@@ -50,9 +50,7 @@ function resourceLines(name: string, report: ResourceReport | undefined): string
   if (outcome === 'skipped') return [`. ${title(name)} (skipped: ${reason ?? ''})`]
   if (outcome === 'failed') return [`! ${title(name)} (failed: ${failure?.message ?? ''})`]
   const patch = (report.patch ?? []).filter(({ path }) => path !== '/kind' && path !== '/content' && path !== '/cause')
-  const values = patch.map(
-    ({ path, ...rest }) => `    ${path.slice(1)}: ${valueText('value' in rest ? rest.value : null)}`,
-  )
+  const values = patch.map((change) => `    ${change.path.slice(1)}: ${changeText(change)}`)
   return [
     ...describeChange({ ...report, patch: [], words: report.words ?? '' }, plainText).map((line) =>
       line.replace('~', symbolOf(report)),
@@ -66,6 +64,12 @@ function symbolOf({ patch = [] }: ResourceReport): string {
   const kind = patch.find(({ path }) => path === '/kind')
   if (kind === undefined) return '~'
   return 'value' in kind && kind.value === 'absent' ? '-' : '+'
+}
+
+/** A value that did not exist before stands alone. */
+function changeText(change: StateChange): string {
+  const after = valueText('value' in change ? change.value : null)
+  return (change.before ?? null) === null ? after : `${valueText(change.before)} -> ${after}`
 }
 
 function valueText(value: unknown): string {

@@ -148,6 +148,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/port-swap.md > Add a login': attributes(['jetty-app']),
   'docs/port-swap.md > Use it in a recipe': typescript('declare const release: ReturnType<typeof git_release>'),
 
+  'docs/writing-recipes.md > Install files of the recipe': typescript('declare const digest: string'),
   'docs/writing-recipes.md > Check configuration before it is used': typescript('declare const site: string'),
 
   ...Object.fromEntries(

@@ -49,19 +49,19 @@ const password = 'kit-s3cret'
 const expectedSnapshot = `run of shop: setup, deploy
 
 ~ package nginx
-    nginx: "installed"
+    nginx: "absent" -> "installed"
 ~ user shop
     homeDirectory: "present"
-    exists: true
+    exists: false -> true
 + directory /etc/shop
 + file /etc/shop/shop.conf
     owner: "shop"
     mode: "0640"
 ~ execute check
-    runs: 1
+    runs: 0 -> 1
 ~ service nginx
-    enabled: true
-    state: "running"
+    enabled: false -> true
+    state: "stopped" -> "running"
 
 /etc/group: file 0644 root:root
    root:x:0:
