@@ -67,6 +67,7 @@ export class RecipeRun<N> implements Recipe<N> {
         new ConvergeError(`${event} of the role ${role.name} is asynchronous`, {
           code: 'ASYNC_RECIPE',
           hint: 'remove async: a recipe only declares resources; read the host in a check or in a resource',
+          source: role.source?.(),
           usage: true,
         }),
       )

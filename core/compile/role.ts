@@ -1,9 +1,10 @@
 /** Defines roles: their events, options and checks. */
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
 import type { AnyDefinition, Scope } from '../model/resource.ts'
+import { callPosition } from './call_position.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
 
 /** The function of a resource type, such as `template`. */
@@ -84,6 +85,8 @@ export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
 export type Checks<N> = (node: N, host: HostReader, roles: readonly string[]) => readonly HostCheck[]
 
 export interface Role<N = never> {
+  /** Where the recipe of a user defines it; undefined for built-in roles. */
+  readonly source?: () => SourceLocation | undefined
   readonly name: string
   readonly doc: string
   readonly attributes: Readonly<Record<string, unknown>>
@@ -130,6 +133,7 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
   for (const [event, recipe] of Object.entries(definition.events ?? {})) events.set(event, recipe)
   return {
     name,
+    source: callPosition(role),
     doc: definition.doc ?? '',
     attributes: { ...definition.extends?.attributes, ...definition.attributes },
     events,

@@ -1,4 +1,5 @@
 /** Values that are known only when the run gets there: references between resources, and what a dry run cannot know. */
+import { ConvergeError } from './errors.ts'
 import type { DefaultedQuery } from './query.ts'
 import type { Duration } from './units.ts'
 
@@ -55,12 +56,28 @@ type IsOneLiteral<T, All = T> = [T] extends [string]
 export type Properties<P> = { readonly [K in keyof P]: Input<P[K]> }
 
 export function reference<T>(provider: string, output: string): ReferenceParts<T> {
-  return { [referenceMark]: true, provider, output }
+  return withoutText({ [referenceMark]: true, provider, output })
+}
+
+/** Refuses to become a part of a text, which would be "[object Object]" instead of the value. */
+function withoutText<T>(parts: ReferenceParts<T>): ReferenceParts<T> {
+  return Object.defineProperty(parts, Symbol.toPrimitive, {
+    value: () => {
+      throw new ConvergeError(
+        `the ${parts.output} of ${parts.provider} is not known yet, so it cannot be a part of a text`,
+        {
+          code: 'NOT_YET_KNOWN',
+          hint: 'pass a function that makes the text: derived(env.bin, (bin) => `exec ${bin}/tool`)',
+          usage: true,
+        },
+      )
+    },
+  })
 }
 
 /** Returns a reference to the value of a query, for the properties of resources. */
 export function queried<V>(query: DefaultedQuery<V>): ReferenceParts<V> {
-  return { [referenceMark]: true, provider: `query ${query.name}`, output: 'value', query }
+  return withoutText({ [referenceMark]: true, provider: `query ${query.name}`, output: 'value', query })
 }
 
 export function isReference(value: unknown): value is Reference {
@@ -85,7 +102,7 @@ export function derived<T, U>(from: T | Reference<T>, transform: (value: T) => U
     transform: composed,
     ...(query && { query }),
   }
-  return parts
+  return withoutText(parts)
 }
 
 /** The path of something below a directory that may be known only later. */

@@ -8,7 +8,7 @@ import { type Recipe, role } from '../../core/compile/role.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
 import { refuseOutside } from '../../core/converge/prefix.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import { reference } from '../../core/model/reference.ts'
+import { derived, reference } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { milliseconds, seconds } from '../../core/model/units.ts'
 import { objectLayer } from '../../core/node/parse_layer.ts'
@@ -60,6 +60,12 @@ t.test('the hints about failures of the compilation work', async (t) => {
   endless.itself = endless
   const call = thing as unknown as (...given: unknown[]) => unknown
   proveCalls(t, [
+    {
+      source: 'core/model/reference.ts',
+      hint: 'pass a function that makes the text: derived(env.bin, (bin) => `exec ${bin}/tool`)',
+      broken: () => `exec ${reference('virtualenv /srv/env', 'bin')}`,
+      repaired: () => derived(reference<string>('virtualenv /srv/env', 'bin'), (bin) => `exec ${bin}/tool`),
+    },
     {
       source: 'core/compile/call.ts',
       hint: 'write probe(r, { ... }); converge resources probe lists its properties',

@@ -9,7 +9,6 @@ import type { Secrets } from '../../model/secrets.ts'
 import { type Facts, gatherFacts } from '../../node/facts.ts'
 import type { Layer } from '../../node/layer.ts'
 import { draftNode, type Node } from '../../node/node.ts'
-import { objectLayer } from '../../node/parse_layer.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import { compileHost, recipeNode } from './compile_host.ts'
@@ -26,6 +25,7 @@ import {
   userRecipes,
   warningText,
 } from './read_inputs.ts'
+import { roleLayer } from './role_layer.ts'
 
 export interface RunInputs<N> {
   readonly roles: readonly Role<N>[]
@@ -156,9 +156,7 @@ async function readAll<N>(args: Arguments, catalogue: Catalogue<N>, needsRole: b
 }
 
 function roleLayers<N>(roles: readonly Role<N>[]): Layer[] {
-  return roles.flatMap(({ name, attributes }) =>
-    Object.keys(attributes).length > 0 ? [objectLayer(attributes, `role ${name}`, 'role')] : [],
-  )
+  return roles.flatMap((role) => (Object.keys(role.attributes).length > 0 ? [roleLayer(role)] : []))
 }
 
 /**

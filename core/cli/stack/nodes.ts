@@ -10,10 +10,11 @@ import type { Facts } from '../../node/facts.ts'
 import type { Layer } from '../../node/layer.ts'
 import { draftNode, type Node, type NodeDraft } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
-import { documentLayer, objectLayer } from '../../node/parse_layer.ts'
+import { documentLayer } from '../../node/parse_layer.ts'
 import { share } from '../../node/shared_values.ts'
 import { withWarnings } from '../inputs/input_warnings.ts'
 import { warningText } from '../inputs/read_inputs.ts'
+import { roleLayer } from '../inputs/role_layer.ts'
 import type { StackInputs } from './inputs.ts'
 import type { StackCommand } from './stack_command.ts'
 
@@ -96,7 +97,7 @@ export class StackNodes<N> {
   private layerOf(role: Role<N>): Layer {
     const made = this.roleLayers.get(role)
     if (made !== undefined) return made
-    const own = objectLayer(role.attributes, `role ${role.name}`, 'role')
+    const own = roleLayer(role)
     const layer = { ...own, value: share(own.value) }
     this.roleLayers.set(role, layer)
     return layer

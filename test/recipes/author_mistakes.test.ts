@@ -1,0 +1,80 @@
+/** Tests mistakes in recipes: each is caught by the compiler, a plan or a run, at the line of the author. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { mistakes } from '../support/author_mistakes.ts'
+import { scratch } from '../support/machine.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const imports =
+  "import { defineAttributes, defineResource, directory, execute, file, type Handle, type NodeWith, packages, placed, type PloneNode, readTemplate, type Recipe, role, roles, service, stack, symlink, template, virtualenv, z } from 'converge-engine'"
+
+const place = scratch(t)
+const env = { ...process.env, XDG_CACHE_HOME: `${place}/cache`, NO_COLOR: '1' }
+
+/** Runs a program without the module that tap loads into every child process. */
+const run = (...argv: string[]) =>
+  spawnSync('env', ['-u', 'NODE_OPTIONS', ...argv], { encoding: 'utf8', cwd: place, env })
+
+const cases = mistakes.map((mistake, index) => {
+  const directory = `${place}/${index}`
+  const text = `${imports}\n${mistake.recipe}\n`
+  mkdirSync(directory)
+  for (const [name, content] of Object.entries({ 'web.ts': text, ...mistake.files }))
+    writeFileSync(`${directory}/${name}`, content)
+  writeFileSync(`${directory}/site.json`, JSON.stringify(mistake.attributes ?? {}))
+  return { ...mistake, directory, line: text.split('\n').findIndex((line) => line.includes('// here')) + 1 }
+})
+
+writeFileSync(`${place}/package.json`, '{ "type": "module" }')
+const compilerOptions = {
+  paths: { 'converge-engine': [`${root}recipes/api.ts`] },
+  noEmit: true,
+  noUnusedLocals: false,
+  typeRoots: [`${root}node_modules/@types`],
+}
+const files = cases.map(({ directory }) => `${directory}/web.ts`)
+writeFileSync(
+  `${place}/tsconfig.json`,
+  JSON.stringify({ extends: `${root}tsconfig.json`, compilerOptions, include: [], files }),
+)
+const compiled = run(`${root}node_modules/.bin/tsc`, '-p', place, '--pretty', 'false').stdout
+
+for (const [index, { name, compiler, found, says, isWarning = false, directory, line }] of cases.entries())
+  t.test(name, async (t) => {
+    const diagnostics = compiled.split(/^(?=\S+\(\d+,\d+\): error)/m)
+    const own = diagnostics.filter((text) => text.startsWith(`${index}/web.ts(`))
+    if (compiler === undefined) t.strictSame(own, [])
+    else
+      t.ok(
+        own.some((text) => text.startsWith(`${index}/web.ts(${line},`) && compiler.test(text)),
+        'compiler',
+        { own },
+      )
+    const words = [
+      found,
+      '--role',
+      'web',
+      '--recipes',
+      directory,
+      '--json',
+      `${directory}/site.json`,
+      '--config-dir',
+      directory,
+    ]
+    // Below a prefix, root changes nothing else.
+    const event = found === 'plan' ? ['--event', 'deploy'] : ['--prefix', `${directory}/p`]
+    const { status, stdout, stderr } = run(
+      process.execPath,
+      `${root}dist/start.cjs`,
+      ...words,
+      ...event,
+      '--state-dir',
+      `${directory}/state`,
+    )
+    const output = `${stdout}${stderr}`
+    t.equal(status === 0, isWarning, 'exit status', { output })
+    t.match(output, says)
+    t.match(output, new RegExp(`web\\.ts:${line}\\b`), 'the line of the author')
+  })

@@ -1,0 +1,275 @@
+/** Lists mistakes that authors make in recipes: where each is caught, and with which words. */
+
+export interface Mistake {
+  readonly name: string
+  /** Recipe after its imports. The line with `// here` has the mistake. */
+  readonly recipe: string
+  /** What the compiler says on that line; absent: it accepts the recipe. */
+  readonly compiler?: RegExp
+  /** The command that finds the mistake when the recipe is not type-checked. */
+  readonly found: 'plan' | 'deploy'
+  /** What that command says. */
+  readonly says: RegExp
+  /** Whether it is a warning, and the command succeeds. */
+  readonly isWarning?: boolean
+  readonly files?: Readonly<Record<string, string>>
+  readonly attributes?: object
+}
+
+const deploy = (body: string) => `export default role('web', {
+  deploy(r, node) {
+${body
+  .split('\n')
+  .map((line) => `    ${line}`)
+  .join('\n')}
+  },
+})`
+
+export const mistakes: readonly Mistake[] = [
+  {
+    name: 'a misspelt property',
+    recipe: deploy("file(r, { paht: '/srv/a', content: '' }) // here"),
+    compiler: /'paht' does not exist/,
+    found: 'plan',
+    says: /paht/,
+  },
+  {
+    name: 'a missing property',
+    recipe: deploy("symlink(r, { path: '/srv/a' }) // here"),
+    found: 'plan',
+    says: /target/,
+  },
+  {
+    name: 'a text in the place of a list',
+    recipe: deploy("packages(r, { names: 'nginx' }) // here"),
+    compiler: /not assignable/,
+    found: 'plan',
+    says: /names/,
+  },
+  {
+    name: 'a number in the place of a mode',
+    recipe: deploy("file(r, { path: '/srv/a', content: '', mode: 0o644 }) // here"),
+    compiler: /'number' is not assignable/,
+    found: 'plan',
+    says: /mode/,
+  },
+  {
+    name: 'a mode of three digits',
+    recipe: deploy("file(r, { path: '/srv/a', content: '', mode: '644' }) // here"),
+    found: 'plan',
+    says: /mode/,
+  },
+  {
+    name: 'a relative path',
+    recipe: deploy("file(r, { path: 'srv/a', content: '' }) // here"),
+    found: 'plan',
+    says: /path: .*absolute/,
+  },
+  {
+    name: 'a number without a unit',
+    recipe: deploy("execute(r, { command: ['true'], timeout: 60 }) // here"),
+    compiler: /seconds/,
+    found: 'plan',
+    says: /seconds\(60\)/,
+  },
+  {
+    name: 'a value outside the choices',
+    recipe: deploy("service(r, { name: 'nginx', action: 'started' }) // here"),
+    compiler: /"started"/,
+    found: 'plan',
+    says: /action/,
+  },
+  {
+    name: 'an unknown event',
+    recipe: "export default role('web', { depoly(r: Recipe<PloneNode>) { directory(r, { path: '/srv/a' }) } }) // here",
+    compiler: /'depoly' does not exist/,
+    found: 'plan',
+    says: /depoly/,
+  },
+  {
+    name: 'an asynchronous recipe',
+    recipe: "export default role('web', { async deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
+    found: 'plan',
+    says: /synchronous|async|promise/i,
+  },
+  {
+    name: 'a resource without r',
+    recipe: deploy("directory({ path: '/srv/a' } as never, {} as never) // here"),
+    found: 'plan',
+    says: /first argument is the r/,
+  },
+  {
+    name: 'a role that names itself wrongly',
+    recipe: "export default role('Web Server', { // here\n  deploy(r) { directory(r, { path: '/srv/a' }) },\n})",
+    found: 'plan',
+    says: /the name of a role must start/,
+  },
+  {
+    name: 'the same file declared twice',
+    recipe: deploy("file(r, { path: '/srv/a', content: 'x' })\nfile(r, { path: '/srv/a', content: 'y' }) // here"),
+    found: 'plan',
+    says: /\/srv\/a/,
+  },
+  {
+    name: 'a resource after one that is declared later',
+    recipe: deploy(
+      "const later = () => file(r, { path: '/srv/b', content: '' })\nfile(r, { path: '/srv/a', content: '', after: { resource: { type: 'file', key: '/srv/b' } } as never }) // here\nlater()",
+    ),
+    found: 'plan',
+    says: /\/srv\/b/,
+  },
+  {
+    name: 'a list of handles with undefined',
+    recipe: deploy(
+      "const found = ([] as Handle[])[0]\nexecute(r, { command: ['true'], when: [found as Handle] }) // here",
+    ),
+    found: 'plan',
+    says: /when/,
+  },
+  {
+    name: 'an output that a type does not have',
+    recipe: deploy(
+      "const env = virtualenv(r, { path: '/srv/env' })\nfile(r, { path: '/srv/a', content: env.bim }) // here",
+    ),
+    compiler: /'bim' does not exist/,
+    found: 'plan',
+    says: /bim/,
+  },
+  {
+    name: 'a reference in a text',
+    recipe: deploy(
+      "const env = virtualenv(r, { path: '/srv/env' })\nfile(r, { path: '/srv/a', content: `exec ${env.bin}` }) // here",
+    ),
+    found: 'plan',
+    says: /the bin of virtualenv \/srv\/env is not known yet/,
+  },
+  {
+    name: 'a missing template',
+    recipe: deploy(
+      "template(r, { path: '/srv/a', source: readTemplate(import.meta.url, 'gone.hbs'), variables: {} }) // here",
+    ),
+    found: 'plan',
+    says: /gone\.hbs/,
+  },
+  {
+    name: 'a variable that the template does not get',
+    recipe: deploy(
+      "template(r, { path: '/srv/a', source: readTemplate(import.meta.url, 'a.hbs'), variables: { one: 1 } }) // here",
+    ),
+    files: { 'a.hbs': '{{one}} {{two}}\n' },
+    found: 'plan',
+    says: /"two" is not among the variables/,
+  },
+  {
+    name: 'a variable that the template does not use',
+    recipe: deploy(
+      "template(r, { path: '/srv/a', source: readTemplate(import.meta.url, 'a.hbs'), variables: { one: 1, two: 2 } }) // here",
+    ),
+    files: { 'a.hbs': '{{one}}\n' },
+    found: 'plan',
+    says: /does not use the variable "two"/,
+    isWarning: true,
+  },
+  {
+    name: 'an unknown helper in a template',
+    recipe: deploy(
+      "template(r, { path: '/srv/a', source: readTemplate(import.meta.url, 'a.hbs'), variables: { one: 1 } }) // here",
+    ),
+    files: { 'a.hbs': '{{upper one}}\n' },
+    found: 'plan',
+    says: /upper/,
+  },
+  {
+    name: 'an override of nothing',
+    recipe: deploy("r.override(file, '/srv/none', { content: 'x' }) // here"),
+    found: 'plan',
+    says: /\/srv\/none/,
+  },
+  {
+    name: 'two overrides of one resource',
+    recipe: deploy(
+      "file(r, { path: '/srv/a', content: '' })\nr.override(file, '/srv/a', { content: 'x' })\nr.override(file, '/srv/a', { content: 'y' }) // here",
+    ),
+    found: 'plan',
+    says: /\/srv\/a/,
+  },
+  {
+    name: 'include of an event that a role does not have',
+    recipe: deploy("r.include(roles.base, 'tidy') // here"),
+    found: 'plan',
+    says: /tidy/,
+  },
+  {
+    name: 'a misspelt attribute of a role',
+    recipe:
+      "export default role('web', { attributes: { haproxy: { client_timeuot: '120s' } }, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
+    compiler: /client_timeuot/,
+    found: 'plan',
+    says: /client_timeuot/,
+    isWarning: true,
+  },
+  {
+    name: 'a value of a wrong type in the attributes of a role',
+    recipe:
+      "export default role('web', { attributes: { plone_instances: { per_cpu: 'two' } }, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
+    compiler: /is not assignable|no overload/i,
+    found: 'plan',
+    says: /per_cpu/,
+  },
+  {
+    name: 'an own attribute that is built in',
+    recipe:
+      "export const own = defineAttributes('haproxy', z.object({})) // here\nexport default role('web', {\n  deploy(r) { directory(r, { path: '/srv/a' }) },\n})",
+    found: 'plan',
+    says: /haproxy/,
+  },
+  {
+    name: 'a required own attribute that nobody sets',
+    recipe:
+      "export const own = defineAttributes('shop', z.object({ name: z.string() }))\nexport default role<NodeWith<typeof own>>('web', {\n  deploy(r, node) { file(r, { path: '/srv/a', content: node.shop.name }) }, // here\n})",
+    found: 'plan',
+    says: /shop\.name/,
+  },
+  {
+    name: 'a misspelt layer',
+    recipe: deploy(
+      "const [first] = stack(node).addresses({ layer: 'ap' }) // here\nif (first !== undefined) file(r, { path: '/srv/a', content: first })",
+    ),
+    attributes: { opsworks: { layers: { app: { instances: {} } } } },
+    found: 'plan',
+    says: /"?ap"?/,
+  },
+  {
+    name: 'a property of undefined',
+    recipe: deploy(
+      "const site = node.deploy.site as { user: string }\nfile(r, { path: '/srv/a', content: site.user }) // here",
+    ),
+    found: 'plan',
+    says: /TypeError/,
+  },
+  {
+    name: 'a directory that nothing declares',
+    recipe: deploy("file(r, { path: placed(node, '/srv/none/a'), content: '' }) // here"),
+    found: 'deploy',
+    says: /none/,
+  },
+  {
+    name: 'a command that fails',
+    recipe: deploy("execute(r, { command: ['false'], contained: true }) // here"),
+    found: 'deploy',
+    says: /false/,
+  },
+  {
+    name: 'a command that does not create its result',
+    recipe: deploy("execute(r, { command: ['true'], creates: placed(node, '/made'), contained: true }) // here"),
+    found: 'deploy',
+    says: /made/,
+  },
+  {
+    name: 'a type that does not read back what it wrote',
+    recipe:
+      "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], reach: 'paths', key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: () => ({ on: false }), desired: () => ({ on: true }), apply: () => undefined },\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) }, // here\n})",
+    found: 'plan',
+    says: /still differs/,
+  },
+]
