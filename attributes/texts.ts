@@ -188,7 +188,7 @@ const servedPath = 'a path without $, which begins a variable of nginx'
 
 /** A directory of a release that nginx serves. */
 export const servedDirectory = () =>
-  shared('servedDirectory', () => relativePath().regex(/^[^$]*$/, { error: servedPath }))
+  shared('servedDirectory', () => z.preprocess(withoutEmptyParts, pathBelow().regex(/^[^$]*$/, { error: servedPath })))
 
 /** The same as the platform writes it. */
 export const platformServedDirectory = () =>

@@ -13,7 +13,7 @@ import { supervisor_program } from '../../resources/supervisor/supervisor_progra
 import { supervisord } from '../../resources/supervisor/supervisord.ts'
 import { failureOf } from '../support/contract.ts'
 import { needs, sameAs, scratch } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
+import { until } from '../support/wait_until.ts'
 import { brief, program, run, type Site, servers, siteOf } from './support/supervisor_site.ts'
 
 t.test('starts supervisord, and queries it', async (t) => {
