@@ -3,11 +3,11 @@ import { ConvergeError } from '../model/errors.ts'
 import type { AnyDefinition, PlannedResource } from '../model/resource.ts'
 
 /**
- * @param props with their values in the place of references
+ * @param properties with their values in the place of references
  * @throws OUTSIDE_PREFIX for a resource whose change reaches something else than paths below the prefix
  */
-export function refuseOutside(prefix: string, { definition }: PlannedResource, props: unknown): void {
-  const reached = reachOf(definition, props)
+export function refuseOutside(prefix: string, { definition }: PlannedResource, properties: unknown): void {
+  const reached = reachOf(definition, properties)
   if (reached === 'system')
     throw new ConvergeError(`the change acts on the whole system, and not only below the prefix ${prefix}`, {
       code: 'OUTSIDE_PREFIX',

@@ -121,8 +121,8 @@ export interface ResourceImplementation<P, S, O extends object> {
 }
 
 /**
- * What a change reaches: `paths` are the paths of the resource only, `system` is anything on the host. A function returns
- * further paths, such as the socket of a program that it starts.
+ * Says what a change reaches: `paths` are the paths of the resource only, `system` is anything on the host. A function
+ * returns further paths, such as the socket of a program that it starts.
  */
 export type Reach<P> = 'paths' | 'system' | ((props: P) => 'system' | readonly string[])
 
@@ -158,7 +158,7 @@ export interface ResourceDescription<P, I, S> {
    */
   readonly isBuiltInSteps?: boolean | undefined
   /**
-   * What a change reaches. Under `--prefix`, root changes nothing outside the prefix. Default: `paths` for a type with
+   * Says what a change reaches. Under `--prefix`, root changes nothing outside the prefix. Default: `paths` for a type with
    * `paths` and without `predict`, because its `apply` runs no commands; else `system`.
    */
   readonly reach?: Reach<P> | undefined

@@ -26,7 +26,7 @@ const kind = z.enum(['absent', 'file', 'directory', 'link', 'other'])
 const state = z.strictObject({
   directories: z.record(z.string(), z.strictObject({ kind, ...ownershipState })),
   files: z.record(z.string(), z.strictObject({ kind, sha256: z.string().nullable(), ...ownershipState })),
-  /** Files, links and directories that the recipe does not have, if they are to be removed. */
+  /** Files, links and directories that the recipe does not have, if `purge` removes them. */
   surplus: z.array(z.string()),
 })
 type State = z.output<typeof state>

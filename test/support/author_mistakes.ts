@@ -4,11 +4,11 @@ export interface Mistake {
   readonly name: string
   /** Recipe after its imports. The line with `// here` has the mistake. */
   readonly recipe: string
-  /** What the compiler says on that line; absent: it accepts the recipe. */
+  /** The text that the compiler prints for that line; absent: it accepts the recipe. */
   readonly compiler?: RegExp
   /** The command that finds the mistake when the recipe is not type-checked. */
   readonly found: 'plan' | 'deploy'
-  /** What that command says. */
+  /** The text that the command prints. */
   readonly says: RegExp
   /** Whether it is a warning, and the command succeeds. */
   readonly isWarning?: boolean
