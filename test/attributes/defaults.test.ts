@@ -46,6 +46,7 @@ t.test('differs from the cookbook only in the listed attributes', async (t) => {
 
   const own = Object.entries(defaultAttributes()).filter(([key]) => ![...keptOnly, ...unlisted].includes(key))
   t.strictSame(additions(golden, Object.fromEntries(own) as Tree), [
+    'plone_zeoserver.backup',
     'plone_zeoserver.base_config',
     'plone_zeoserver.readiness',
     'plone_instances.listen_address',
@@ -70,7 +71,17 @@ t.test('differs from the cookbook only in the listed attributes', async (t) => {
 
 t.test('has one file for each top-level key', async (t) => {
   const files = readdirSync(new URL('attributes/', root)).map((name) => name.replace(/\.ts$/, ''))
-  const helpers = ['fields', 'http', 'index', 'other_cookbooks', 'schema_notes', 'texts', 'values', 'web_app']
+  const helpers = [
+    'fields',
+    'http',
+    'index',
+    'jetty_base',
+    'other_cookbooks',
+    'schema_notes',
+    'texts',
+    'values',
+    'web_app',
+  ]
   const inOneFile = Object.keys(otherCookbooks).filter((key) => key !== 'deploy_django')
   t.strictSame(
     files.filter((name) => !helpers.includes(name)).sort(),
