@@ -132,7 +132,7 @@ export const converge = () =>
       reuse_releases: field(
         flag(),
         false,
-        'Whether a deploy switches to an older complete release with the requested commit and configuration, instead of building a new one. Set by `converge stack` for a host that catches up: it may have missed a rollback.',
+        'Whether a deploy switches to an older complete release with the same commit and configuration instead of building one. Set by `converge stack` for a host that catches up.',
       ),
       deployed: field(
         map(

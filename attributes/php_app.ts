@@ -15,7 +15,7 @@ const settingName = z.string().regex(/^[\w.-]+$/, { error: 'the name of a settin
 const phpSetting = () => checkedText('phpSetting', expectedPhpSetting)
 
 /** A page: nginx must read it as one word. */
-const pageName = () => pattern(/^[^\s;{}"'\\#$]+$/, 'the name of a page, such as index.php')
+const pageName = () => pattern(/^[^\s\0;{}"'\\#$]+$/, 'the name of a page, such as index.php')
 
 const fpm = () =>
   group('Its pool in php-fpm.', {

@@ -136,7 +136,7 @@ t.test('each attribute has one plain sentence or two, and names what it mirrors'
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
+      !/^(converge|port_app|jetty_app|php_app)(\.|$)|zeoserver\.backup|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
         path,
       )
     )

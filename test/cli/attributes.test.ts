@@ -88,7 +88,7 @@ t.test('the attributes of roles are a layer, also if the attributes name the rol
     'roles.json': '{"converge": {"roles": ["web"]}}',
   })
   const explain = ['attributes', '--recipes', 'recipes', '--explain', 'plone_instances.app_name']
-  const expected = /^plone_instances\.app_name = "web"\n {4}role +role web/
+  const expected = /^plone_instances\.app_name = "web"\n {4}role +\S*recipes\/web\.ts:2:16 "web"/
   t.match((await place.converge([...explain, '--role', 'web'])).stdout, expected)
   t.match((await place.converge([...explain, '--json', 'roles.json'])).stdout, expected)
 })
