@@ -27,9 +27,11 @@ import { plone_zeoserver } from './plone_zeoserver.ts'
 import { port_app } from './port_app.ts'
 import { redis } from './redis.ts'
 import { s3fs_fuse } from './s3fs_fuse.ts'
+import { system } from './system.ts'
 import { tmpdir } from './tmpdir.ts'
 import { varnish } from './varnish.ts'
 import { varnish_plone } from './varnish_plone.ts'
+import { varnish_purge_urls } from './varnish_purge_urls.ts'
 
 const makers = {
   plone_zeoserver,
@@ -41,6 +43,7 @@ const makers = {
   nginx_plone,
   varnish_plone,
   varnish,
+  varnish_purge_urls,
   redis,
   memcached,
   haproxy,
@@ -52,6 +55,7 @@ const makers = {
   newrelic,
   new_relic,
   s3fs_fuse,
+  system,
   deploy,
   port_app,
   jetty_app,

@@ -80,17 +80,6 @@ const certbot = () =>
     },
   )
 
-const system = () =>
-  group(
-    'Settings of the operating system.',
-    { timezone: unimplemented(null, 'Time zone of the host; the times of packing and backups follow it.') },
-    {
-      cookbook: 'plone_buildout',
-      open: true,
-      unused: 'set the time zone with timedatectl set-timezone, then restart cron',
-    },
-  )
-
 const python = () =>
   group(
     'How the cookbook installed Python.',
@@ -138,24 +127,16 @@ const nginx = () =>
     },
   )
 
-const varnish_purge_urls = () =>
-  unimplemented([], 'Regular expressions of the paths that the recipe varnish-purge bans.', {
-    unused: 'ban the pages of the site with: converge --event ban --role frontend',
-    mirrors: "plone_buildout: node['varnish_purge_urls']",
-  })
-
 /** By top-level key. */
 export const otherCookbooks = {
   nfs: orAbsent(nfs),
   glusterfs: orAbsent(glusterfs),
   papertrail: orAbsent(papertrail),
   certbot: orAbsent(certbot),
-  system: orAbsent(system),
   python: orAbsent(python),
   gunicorn: orAbsent(gunicorn),
   supervisor: orAbsent(supervisor),
   logrotate: orAbsent(logrotate),
   nginx: orAbsent(nginx),
-  varnish_purge_urls,
   deploy_django: orAbsent(deploy_django),
 }

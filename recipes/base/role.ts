@@ -10,12 +10,14 @@ import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
 import { AttributeWriter } from '../site/attribute_writer.ts'
+import { systemTimezone } from '../site/timezone.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
 /** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
 const own = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
+  systemTimezone(r, node)
   const { packages, automatic_updates, prefix } = node.converge
   const names = [
     packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',

@@ -20,6 +20,7 @@ import { installSupervisor, requireSupervisor } from '../app/supervisor.ts'
 import type { SiteNode } from '../node.ts'
 import { banPages } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
+import { systemTimezone } from '../site/timezone.ts'
 import { maintenanceEvents } from '../web/maintenance.ts'
 import { noCertificate } from './certificates.ts'
 import { checks } from './checks.ts'
@@ -31,6 +32,7 @@ import { nameOf, owner, type Part, parts, providerOf, stoppable } from './progra
 
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
+  systemTimezone(r, node)
   if (!app.system) return installSupervisor(r, node, app)
   const certbot = node.certbot_domains.length > 0 ? ['certbot'] : []
   packages(r, { names: ['haproxy', 'varnish', 'nginx', 'logrotate', ...certbot] })
@@ -117,7 +119,8 @@ function ban(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   const { deployed } = node.converge
   const own = Object.hasOwn(deployed, app.name) ? deployed[app.name] : undefined
-  banPages(r, node, app, own === undefined ? { force: node.run.id } : { deployed: own })
+  const byHand = { force: node.run.id, urls: node.varnish_purge_urls }
+  banPages(r, node, app, own === undefined ? byHand : { deployed: own })
 }
 
 /** Removes the site from nginx, and stops the programs in front of the clients; the packages stay. */

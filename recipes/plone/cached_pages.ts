@@ -25,14 +25,16 @@ interface Reason extends CommonOptions {
   /** Releases that a rollout has deployed; null without a rollout. */
   readonly deployed?: SiteNode['converge']['deployed'][string] | null
   readonly force?: string
+  /** Regular expressions of the URLs to ban; default: all pages of the site. */
+  readonly urls?: readonly string[]
 }
 
 /** Bans the pages of the site, and with them those of subsites, which are below its path. */
 export function banPages(r: Recipe<SiteNode>, node: SiteNode, { name, system }: CachedApp, reason: Reason): void {
   const { config, directory } = varnishFiles(node, system)
-  const { deployed, ...rest } = reason
+  const { deployed, urls = [], ...rest } = reason
   varnish_ban(r, {
-    ...{ app: name, urls: [urlsOf(node.plone_instances.site_id)], config },
+    ...{ app: name, urls: urls.length > 0 ? [...urls] : [urlsOf(node.plone_instances.site_id)], config },
     ...(directory === null ? {} : { directory }),
     ...(deployed ? { deployed: { ...deployed } } : {}),
     ...rest,

@@ -18,6 +18,7 @@ import { releasesOf } from '../../resources/releases/queries.ts'
 import { declareAccount } from '../app/account.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
+import { systemTimezone } from '../site/timezone.ts'
 import { requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, sharedDirectories } from './buildout_app.ts'
 import { givenDatabaseDirectory, indexDirectory } from './data_places.ts'
@@ -28,6 +29,7 @@ import { databaseType } from './storage.ts'
 
 export function setup(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
   requirePython(r, node, app)
+  systemTimezone(r, node)
   if (app.system) packagesOf(r, node, app)
   declareAccount(r, app)
   if (app.system)

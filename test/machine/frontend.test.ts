@@ -166,6 +166,13 @@ t.test('the front end', async (t) => {
       'by hand, the whole database',
     )
     t.strictSame(await cached(), ['miss', 'miss', 'miss', 'miss'])
+    await cached()
+    t.strictSame(failureOf(await ban({}, { varnish_purge_urls: ['/Plone2/', '/intranet/'] })), undefined)
+    t.strictSame(await cached(), ['hit', 'hit', 'miss', 'miss'], 'by hand, the pages of the attribute only')
+    const other = await ban({ site: { commit: 'beef', deployment: '13' } }, { varnish_purge_urls: ['/none'] })
+    t.strictSame(failureOf(other), undefined)
+    t.strictSame(await cached(), ['miss', 'miss', 'miss', 'hit'], 'a deploy bans all pages of the site anyway')
+    t.match(failureOf(await ban({}, { varnish_purge_urls: '[a-' })), { output: /[Rr]egexp|missing terminating/ })
   })
 
   await t.test('the cache does not answer the health check of a rollout', async (t) => {

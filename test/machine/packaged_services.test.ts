@@ -5,11 +5,17 @@ import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 
 const inside = `ip addr add 10.77.9.1/32 dev lo
-converge() { node --import tsx recipes/converge.ts "$@" --role broker --role memcached --json /tmp/site.json; }
+converge() { node --import tsx recipes/converge.ts "$@" --role base --role broker --role memcached --json /tmp/site.json; }
 redis() { redis-cli -h 10.77.9.1 "$@" 2>/dev/null; }
 export REDISCLI_AUTH='a "quoted" \\ secret'
+service cron start
+before=$(pgrep -x cron)
 echo "== first"
 converge || exit 1
+echo "== zone"
+cat /etc/timezone
+date +%Z
+[ "$(pgrep -x cron)" != "$before" ] && echo "another cron"
 echo "== documented"
 cp /tmp/site.json custom.json
 sudo() { "$@"; }
@@ -62,6 +68,7 @@ const site = {
   },
   redis: { config: { requirepass: 'a "quoted" \\ secret', databases: 16 } },
   memcached: { memory: 64 },
+  system: { timezone: 'Asia/Tokyo' },
 }
 
 t.setTimeout(180_000)
@@ -73,6 +80,7 @@ t.test('runs Redis and memcached for the hosts of the stack', async (t) => {
   const { status, output, part } = await copy.run(inside)
   t.equal(status, 0)
   t.match(part('first'), /service_restart redis-server.*\n(.*\n)*.*service_restart memcached/)
+  t.equal(part('zone').trim(), 'Asia/Tokyo\nJST\nanother cron')
   t.match(part('documented'), /(nothing to do: \d+ unchanged.*\n){2}/, 'the commands of docs/services.md work')
   t.match(part('second'), /nothing to do: \d+ unchanged/)
   t.match(part('data'), /^OK\ndir\n\/redis\nNOAUTH .*\n\nSTORED\r?\nVALUE page 0 5\r?\nhello\r?\nEND/m)

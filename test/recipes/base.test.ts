@@ -64,6 +64,21 @@ t.test('turns automatic updates off, and leaves the package installed', async (t
   t.equal(resources.length, 1)
 })
 
+t.test('sets the time zone, and restarts cron, which reads it when it starts', async (t) => {
+  const { resources } = plan({ system: { timezone: 'Europe/Zurich' } })
+  t.match(resources, [
+    ['package cron tzdata', {}],
+    ['timezone /etc/localtime', { zone: 'Europe/Zurich' }],
+    ['service_restart cron', { services: [{ name: 'cron' }], start: false, adopt: true }],
+  ])
+  const told = [
+    /the time zone stays as it is: a change needs root and the whole system \(run converge as root, or remove/,
+  ]
+  const system = { timezone: 'Etc/UTC' }
+  t.match(plan({ system }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: told })
+  t.throws(() => plan({ system: { timezone: '../etc/passwd' } }), { message: /system\.timezone/ })
+})
+
 t.test('refuses values that apt would read differently', async (t) => {
   const attributes = { converge: { automatic_updates: true }, apt: { unattended_upgrades: { mail: 'a"; x "' } } }
   t.throws(() => plan(attributes), {
