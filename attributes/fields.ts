@@ -62,9 +62,9 @@ export function group<T extends z.ZodRawShape>(
 export function withoutNulls<T extends z.ZodRawShape>(fields: T) {
   return z.preprocess((value: unknown) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-    const kept: Record<string, unknown> = {}
-    for (const [key, one] of Object.entries(value)) if (one !== null || !Object.hasOwn(fields, key)) kept[key] = one
-    return kept
+    const entries: Record<string, unknown> = {}
+    for (const [key, one] of Object.entries(value)) if (one !== null || !Object.hasOwn(fields, key)) entries[key] = one
+    return entries
   }, shape(fields))
 }
 

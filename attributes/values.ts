@@ -120,13 +120,13 @@ const variables = () =>
 
 function environmentOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const given: Record<string, unknown> = {}
+  const entries: Record<string, unknown> = {}
   for (const [name, one] of Object.entries(value)) {
     if (one === null) continue
     const isText = typeof one === 'boolean' || (typeof one === 'number' && !isRounded(one))
-    given[name] = isText ? String(one) : one
+    entries[name] = isText ? String(one) : one
   }
-  return given
+  return entries
 }
 
 /** Above 2^53 a number is no longer the one that was written. */

@@ -67,8 +67,8 @@ export function storageOf(node: SiteNode, app: string): string[] {
   const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
   if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(first(node, zeo_layer), zeoPort)
   const { host, port, name, type } = relstorage.db
-  const own = name !== null && isSet(host) ? [withDatabasePort(host, port, type)] : databaseOf(node, app)
-  return [...own, ...(relstorage.enable_cache ? cacheOf(node) : [])]
+  const databases = name !== null && isSet(host) ? [withDatabasePort(host, port, type)] : databaseOf(node, app)
+  return [...databases, ...(relstorage.enable_cache ? cacheOf(node) : [])]
 }
 
 function cacheOf(node: SiteNode): string[] {

@@ -78,8 +78,8 @@ function countConcerns(clients: readonly Member[], frontends: readonly Member[])
     return !isSet(instance_count) && !isSet(node.opsworks.instance.backends)
   })
   const counts = clients.flatMap((client) => {
-    const own = clientCount(client.node, client.node.opsworks.instance)
-    const others = frontends.filter(({ node }) => clientCount(node, client.node.opsworks.instance) !== own)
+    const count = clientCount(client.node, client.node.opsworks.instance)
+    const others = frontends.filter(({ node }) => clientCount(node, client.node.opsworks.instance) !== count)
     return others.length === 0 || unsaid.includes(client) ? [] : [client]
   })
   return [

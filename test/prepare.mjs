@@ -52,12 +52,12 @@ const wanted = {
   mariadbd: 'mariadb-server',
   nft: 'nftables',
 }
-const there = (program) =>
+const isOnPath = (program) =>
   (process.env.PATH ?? '')
     .concat(':/usr/sbin:/sbin')
     .split(':')
     .some((directory) => existsSync(`${directory}/${program}`))
-const missing = Object.entries(wanted).flatMap(([program, name]) => (there(program) ? [] : [name]))
+const missing = Object.entries(wanted).flatMap(([program, name]) => (isOnPath(program) ? [] : [name]))
 if (spawnSync('/usr/bin/python3', ['-c', 'import venv, ensurepip']).status !== 0) missing.push('python3-venv')
 if (!existsSync('/usr/share/jetty9/start.jar')) missing.push('jetty9')
 if (!readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))) missing.push('php-fpm')
@@ -76,7 +76,7 @@ if (!existsSync('/usr/share/doc/build-essential')) missing.push('build-essential
 if (!existsSync('/usr/share/doc/python3-dev')) missing.push('python3-dev')
 if (!existsSync('/usr/lib/postgresql')) missing.push('postgresql')
 if (missing.length > 0) {
-  if (process.getuid() !== 0 || !there('apt-get'))
+  if (process.getuid() !== 0 || !isOnPath('apt-get'))
     process.stdout.write(
       `not root, so these stay missing and the tests that need them are skipped: ${missing.join(' ')}\n`,
     )

@@ -49,8 +49,8 @@ function isMisspelt({ path }: z.core.$ZodIssue, props: object, issues: readonly 
 /** The defaults of what was not given: the references of other properties have nothing to do with them. */
 function defaultsOf(definition: AnyDefinition, props: object): object {
   const shape = (definition.props as { shape?: Record<string, z.ZodType> }).shape ?? {}
-  const given = new Map(Object.entries(props))
-  const absent = Object.entries(shape).filter(([name]) => given.get(name) === undefined)
+  const values = new Map(Object.entries(props))
+  const absent = Object.entries(shape).filter(([name]) => values.get(name) === undefined)
   const defaults = absent.map(([name, schema]) => [name, schema.safeParse(undefined).data] as const)
   return Object.fromEntries(defaults.filter(([, value]) => value !== undefined))
 }

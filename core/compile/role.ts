@@ -169,17 +169,20 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
         "role('status-page', { ... })",
       ),
     ]
-  const own: Readonly<Record<string, unknown>> = { ...definition }
-  if (!isRole(own.extends) && 'extends' in own)
+  const fields: Readonly<Record<string, unknown>> = { ...definition }
+  if (!isRole(fields.extends) && 'extends' in fields)
     return [
       refuse(
-        `the role ${name} extends ${own.extends === undefined ? 'undefined' : `a ${typeof own.extends}`}, not a role`,
+        `the role ${name} extends ${fields.extends === undefined ? 'undefined' : `a ${typeof fields.extends}`}, not a role`,
         'check the import: the file must export the role under this name, and must not import this file itself',
       ),
     ]
-  const recipes = { ...Object.fromEntries(lifecycleEvents.map((event) => [event, own[event]])), ...Object(own.events) }
+  const recipes = {
+    ...Object.fromEntries(lifecycleEvents.map((event) => [event, fields[event]])),
+    ...Object(fields.events),
+  }
   return [
-    ...Object.keys(own)
+    ...Object.keys(fields)
       .filter((key) => !roleKeys.includes(key))
       .map((key) =>
         refuse(
@@ -187,16 +190,16 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
           nearest(key, roleKeys) ?? `to define an event of your own, write events: { ${key}(r, node) { ... } }`,
         ),
       ),
-    ...(isEmpty(own) ? [refuse(`the role ${name} has no event`, 'deploy(r, node) { ... }')] : []),
+    ...(isEmpty(fields) ? [refuse(`the role ${name} has no event`, 'deploy(r, node) { ... }')] : []),
     ...Object.entries(recipes)
-      .filter(([event, recipe]) => (recipe !== undefined || isNamed(own, event)) && typeof recipe !== 'function')
+      .filter(([event, recipe]) => (recipe !== undefined || isNamed(fields, event)) && typeof recipe !== 'function')
       .map(([event]) => refuse(`the role ${name}: ${event} is not a function`, `${event}(r, node) { ... }`)),
   ]
 }
 
 /** Whether the definition names the event: `deploy: undefined` is the result of a wrong import. */
-function isNamed(own: Readonly<Record<string, unknown>>, event: string): boolean {
-  return event in own || event in Object(own.events)
+function isNamed(fields: Readonly<Record<string, unknown>>, event: string): boolean {
+  return event in fields || event in Object(fields.events)
 }
 
 export function isRole(value: unknown): boolean {

@@ -74,12 +74,12 @@ export function userFault(thrown: unknown, subject: string): unknown {
   // A system error says itself what failed, and where.
   if ('syscall' in thrown) return thrown
   const frames = framesOf(thrown.stack)
-  const own = frames.find(isUsers)
-  if (own === undefined) return thrown
+  const userFrame = frames.find(isUsers)
+  if (userFrame === undefined) return thrown
   const trace = frames.filter(isUsers).map((frame) => `at ${describeLocation(original(frame))}`)
   return new ConvergeError(`${subject} threw ${thrown.name}: ${thrown.message}`, {
     code: 'USER_CODE_FAILED',
-    source: original(own),
+    source: original(userFrame),
     output: trace.join('\n'),
     hint: 'correct the code at the line that is named',
     cause: thrown,

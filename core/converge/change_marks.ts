@@ -66,10 +66,10 @@ export class ChangeMarks {
     const [before, after] = [print(now), print(desired)]
     if (before !== null && before === after) return () => undefined
     const { drift, turns, left } = known ?? noAccount
-    const own = left !== null && left === before
+    const isFromRun = left !== null && left === before
     this.record(name, {
-      drift: own ? drift : digestOf([drift, before]),
-      turns: own ? digestOf([turns, before]) : turns,
+      drift: isFromRun ? drift : digestOf([drift, before]),
+      turns: isFromRun ? digestOf([turns, before]) : turns,
       left: after,
     })
     return (state) => {

@@ -11,16 +11,16 @@ const storedRuns = 30
  * @param diff draws the diffs of texts that change; the whole of a new text is in its patch
  */
 export function journal(state: StateDirectory, run: string, diff: DiffOf): Handlers {
-  const held: string[] = []
+  const pending: string[] = []
   let file: ReturnType<StateDirectory['journal']> | undefined
   const write = (text: string) => {
     if (file) file.write(text)
-    else held.push(text)
+    else pending.push(text)
   }
   const release = () => {
     if (file) return
     file = state.journal(run)
-    file.write(held.join(''))
+    file.write(pending.join(''))
   }
   const lines = jsonLines(write, {
     unchanged: false,

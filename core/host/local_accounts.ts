@@ -29,10 +29,10 @@ export class LocalAccounts {
   /** @param gid the group it acts as; default: its own */
   rightsOf(uid: number, gid?: number): Rights {
     const account = this.account(uid)
-    const own = account?.gid ?? gid ?? nogroup
+    const primaryGid = account?.gid ?? gid ?? nogroup
     const others = account === null ? [] : [...new Set(this.allGroups().values())]
     const groups = others.filter(({ members }) => members.includes(account?.name ?? '')).map((group) => group.gid)
-    return { uid, gid: gid ?? own, groups: [...new Set([own, ...groups])] }
+    return { uid, gid: gid ?? primaryGid, groups: [...new Set([primaryGid, ...groups])] }
   }
 
   /** The numbers of an owner and a group; -1 for what is not given, as chown(2) takes it. */

@@ -63,15 +63,15 @@ export function tryLock(path: string, command: string): LockAttempt {
     const top = highestClaim(directory)
     const holder = top === 0n ? null : readHolder(`${directory}/${top}`)
     if (holder !== null && isHolderAlive(holder)) return { holder }
-    const mine = top + 1n
-    if (!writeClaim(directory, mine, describeSelf(command))) continue
-    if (highestClaim(directory) > mine) {
+    const claimNumber = top + 1n
+    if (!writeClaim(directory, claimNumber, describeSelf(command))) continue
+    if (highestClaim(directory) > claimNumber) {
       // The run with the higher claim may have removed this one already.
-      rmSync(`${directory}/${mine}`, { force: true })
+      rmSync(`${directory}/${claimNumber}`, { force: true })
       continue
     }
-    removeClaimsBelow(directory, mine)
-    return { lock: { release: () => releaseClaim(`${directory}/${mine}`) } }
+    removeClaimsBelow(directory, claimNumber)
+    return { lock: { release: () => releaseClaim(`${directory}/${claimNumber}`) } }
   }
 }
 
@@ -121,19 +121,19 @@ function lockedBy(holder: Holder, directory: string, subject: string | undefined
 }
 
 function writeClaim(directory: string, number: bigint, holder: Holder): boolean {
-  const own = `${directory}/.${process.pid}-${number}`
+  const draft = `${directory}/.${process.pid}-${number}`
   try {
     // Whole before it counts: an unreadable claim counts as free.
     // Never through something that is there already: `wx` follows no link.
-    writeFileSync(own, JSON.stringify(holder), { mode: 0o644, flag: 'wx' })
-    linkSync(own, `${directory}/${number}`)
+    writeFileSync(draft, JSON.stringify(holder), { mode: 0o644, flag: 'wx' })
+    linkSync(draft, `${directory}/${number}`)
     return true
   } catch (error) {
     // Somebody was quicker: the number is taken, or, higher ones being there, what was written has been cleared away.
     if (['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
     throw error
   } finally {
-    rmSync(own, { force: true })
+    rmSync(draft, { force: true })
   }
 }
 

@@ -37,12 +37,13 @@ export function isRootOnly(directory: string): boolean {
   let left = maxLinks
   let at = ''
   const rest = partsOf(directory)
-  let here = fs.lstatSync('/')
+  let entry = fs.lstatSync('/')
   for (;;) {
     // In a sticky directory root's own entries are safe, and everybody may add others.
-    if (here.uid !== 0 || (isWritableByOthers(here) && (rest.length === 0 || (here.mode & 0o1000) === 0))) return false
+    if (entry.uid !== 0 || (isWritableByOthers(entry) && (rest.length === 0 || (entry.mode & 0o1000) === 0)))
+      return false
     const part = rest.shift()
-    if (part === undefined || !here.isDirectory()) return true
+    if (part === undefined || !entry.isDirectory()) return true
     const path = part === '..' ? posix.dirname(at || '/') : `${at}/${part}`
     const stat = fs.lstatSync(path, { throwIfNoEntry: false })
     if (stat === undefined) return true
@@ -53,10 +54,10 @@ export function isRootOnly(directory: string): boolean {
       rest.unshift(...partsOf(target))
       if (!target.startsWith('/')) continue
       at = ''
-      here = fs.lstatSync('/')
+      entry = fs.lstatSync('/')
     } else {
       at = path === '/' ? '' : path
-      here = stat
+      entry = stat
     }
   }
 }
@@ -192,7 +193,7 @@ function partsOf(path: string): string[] {
 
 /** Runs `work`, which must be synchronous, with the rights of another account, and restores those of root. */
 export function withRights<T>({ uid, gid, groups }: Rights, work: () => T): T {
-  const own = process.getgroups?.() ?? []
+  const processGroups = process.getgroups?.() ?? []
   const [ownUid, ownGid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0]
   try {
     process.setgroups?.([...groups])
@@ -202,7 +203,7 @@ export function withRights<T>({ uid, gid, groups }: Rights, work: () => T): T {
   } finally {
     process.seteuid?.(ownUid)
     process.setegid?.(ownGid)
-    process.setgroups?.(own)
+    process.setgroups?.(processGroups)
   }
 }
 
@@ -281,10 +282,10 @@ export class WriteTarget {
     const system = error as NodeJS.ErrnoException & { dest?: string }
     if (this.pinned === null || system.path === undefined) return error
     const directory = this.userPath.slice(0, this.userPath.lastIndexOf('/'))
-    const own = (text: string) => text.replaceAll(`${this.directory}/`, `${directory}/`)
-    system.message = own(system.message)
-    system.path = own(system.path)
-    if (system.dest !== undefined) system.dest = own(system.dest)
+    const asWritten = (text: string) => text.replaceAll(`${this.directory}/`, `${directory}/`)
+    system.message = asWritten(system.message)
+    system.path = asWritten(system.path)
+    if (system.dest !== undefined) system.dest = asWritten(system.dest)
     return error
   }
 

@@ -14,8 +14,8 @@ export function makePrivate(path: string, ...names: readonly string[]): void {
 const diskErrors: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE']
 
 function otherDirectoryHint(): string {
-  const own = 'give --prefix DIR or --state-dir DIR for a directory of your own'
-  return process.getuid?.() === 0 ? own : `run as root, or ${own}`
+  const hint = 'give --prefix DIR or --state-dir DIR for a directory of your own'
+  return process.getuid?.() === 0 ? hint : `run as root, or ${hint}`
 }
 
 export class StateDirectory {

@@ -88,16 +88,16 @@ export class VirtualTree {
   readLink(path: string): string | null {
     const real = this.resolveParent(path)
     if (real === null) return null
-    const own = this.entries.get(real)
-    if (own === undefined) return this.base?.lstat(real)?.kind === 'link' ? (this.base.readLink(real) ?? null) : null
-    return own?.kind === 'link' ? own.target : null
+    const entry = this.entries.get(real)
+    if (entry === undefined) return this.base?.lstat(real)?.kind === 'link' ? (this.base.readLink(real) ?? null) : null
+    return entry?.kind === 'link' ? entry.target : null
   }
 
   version(path: string): string | null {
     const real = this.resolveParent(path)
-    const own = real === null ? null : this.entries.get(real)
-    if (own === undefined) return real === null ? null : (this.base?.version(real) ?? null)
-    return own?.kind === 'file' || own?.kind === 'link' ? `${this.base ? 'planned ' : ''}${own.version}` : null
+    const entry = real === null ? null : this.entries.get(real)
+    if (entry === undefined) return real === null ? null : (this.base?.version(real) ?? null)
+    return entry?.kind === 'file' || entry?.kind === 'link' ? `${this.base ? 'planned ' : ''}${entry.version}` : null
   }
 
   list(path: string): string[] {

@@ -114,8 +114,8 @@ interface FoundRole<N> {
 function configInWorkingDirectory(): string | undefined {
   const path = configNames.map((name) => resolve(name)).find((one) => fs.existsSync(one))
   if (path === undefined) return undefined
-  const own = process.getuid?.() ?? 0
-  const why = reasonNotToTrust(path, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
+  const uid = process.getuid?.() ?? 0
+  const why = reasonNotToTrust(path, [0, uid, Number(process.env.SUDO_UID ?? 0)], uid === 0)
   if (why === null) return path
   throw new ConvergeError(`${path} is not run without being named: ${why}`, {
     code: 'FOREIGN_CONFIG',

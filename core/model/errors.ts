@@ -77,12 +77,12 @@ export class ConvergeError extends Error {
    * @param maskOutput for the output of commands; default: the same
    */
   masked(mask: (text: string) => string, maskOutput = mask): ConvergeError {
-    const own = (text: string | undefined) => (text === undefined ? undefined : mask(text))
+    const maskOptional = (text: string | undefined) => (text === undefined ? undefined : mask(text))
     const { code, attempted, source, attribute, recovery, usage } = this
     return new ConvergeError(mask(this.message), {
       ...{ code, attempted, source, attribute, recovery, usage },
-      resource: own(this.resource),
-      hint: own(this.hint),
+      resource: maskOptional(this.resource),
+      hint: maskOptional(this.hint),
       output: this.output === undefined ? undefined : maskOutput(this.output),
     })
   }

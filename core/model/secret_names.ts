@@ -77,13 +77,13 @@ const mostDecided = 10_000
 /**
  * Decides whether a name marks its value as secret anywhere, such as the environment variable `DB_PASSWORD`.
  * @param name the last key of a path, or the name of a variable
- * @param own names the user added or excluded; default: none
+ * @param ownNames names the user added or excluded; default: none
  */
-export function hasSecretName(name: string, own: OwnNames = noNames): boolean {
-  if (own.open.length + own.secret.length > 0) {
+export function hasSecretName(name: string, ownNames: OwnNames = noNames): boolean {
+  if (ownNames.open.length + ownNames.secret.length > 0) {
     const lowerCased = name.toLowerCase()
-    if (own.open.some((openName) => openName.toLowerCase() === lowerCased)) return false
-    if (own.secret.some((secretName) => secretName.toLowerCase() === lowerCased)) return true
+    if (ownNames.open.some((openName) => openName.toLowerCase() === lowerCased)) return false
+    if (ownNames.secret.some((secretName) => secretName.toLowerCase() === lowerCased)) return true
   }
   if (!secretStem.test(name)) return false
   const known = decided.get(name)
@@ -112,8 +112,8 @@ function soundsSecret(name: string): boolean {
   // The login of npm, as user:password in base64.
   if (name === '_auth') return true
   const split = inWords(name)
-  const once = split.replace(useAtEnd, '')
-  const forms = [split, once, once.replace(useAtEnd, ''), inWords(name, false).replace(useAtEnd, '')]
+  const shortened = split.replace(useAtEnd, '')
+  const forms = [split, shortened, shortened.replace(useAtEnd, ''), inWords(name, false).replace(useAtEnd, '')]
   return forms.some(endsSecret) || hasStrongWord(split)
 }
 

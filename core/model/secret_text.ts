@@ -22,52 +22,52 @@ const harmless = new RegExp(
 )
 
 /** Masks what stands where only a secret stands. */
-export function maskValues(text: string, own: OwnNames = noNames): string {
-  return masked(text, placed(text, placesAnywhere, own))
+export function maskValues(text: string, ownNames: OwnNames = noNames): string {
+  return masked(text, placed(text, placesAnywhere, ownNames))
 }
 
 /**
  * Also masks the values of names that sound secret, and private keys. All are found in the same text: a mask could
  * replace the name of the next value.
  */
-export function maskNamed(text: string, own: OwnNames): string {
-  return masked(text, allSpans(text, own))
+export function maskNamed(text: string, ownNames: OwnNames): string {
+  return masked(text, allSpans(text, ownNames))
 }
 
-function allSpans(text: string, own: OwnNames): readonly Span[] {
-  return [...placed(text, placesAnywhere, own), ...foreignSpans(text, own)]
+function allSpans(text: string, ownNames: OwnNames): readonly Span[] {
+  return [...placed(text, placesAnywhere, ownNames), ...foreignSpans(text, ownNames)]
 }
 
 /** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
-export function secretsInside(value: string, own: OwnNames = noNames): string[] {
-  const values = allSpans(value, own).flatMap(({ start, end }) =>
+export function secretsInside(value: string, ownNames: OwnNames = noNames): string[] {
+  const values = allSpans(value, ownNames).flatMap(({ start, end }) =>
     readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))),
   )
   return [...new Set(values)]
 }
 
-function foreignSpans(text: string, own: OwnNames): readonly Span[] {
+function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
   const keys = text.includes('PRIVATE KEY') ? [...keySpans(text, privateKey), ...keySpans(text, endOfKey)] : []
-  const names = own.secret.map((one) => one.replaceAll(/[^\w]/g, '\\$&'))
+  const names = ownNames.secret.map((one) => one.replaceAll(/[^\w]/g, '\\$&'))
   const candidate = names.length === 0 ? secretStem : new RegExp([secretStem.source, ...names].join('|'), 'i')
-  const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), own)
+  const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), ownNames)
   const values = candidate.test(text) ? namedValues(text, candidate, isSecret) : []
-  return [...keys, ...placed(text, placesInForeignText, own), ...values, ...afterOwnNames(text, names)].filter(
+  return [...keys, ...placed(text, placesInForeignText, ownNames), ...values, ...afterOwnNames(text, names)].filter(
     ({ start, end }) => !isHarmless(text.slice(start, end)),
   )
 }
 
-function placed(text: string, groups: readonly PlaceGroup[], own: OwnNames): readonly Span[] {
+function placed(text: string, groups: readonly PlaceGroup[], ownNames: OwnNames): readonly Span[] {
   const mayBeNamed = secretStem.test(text)
   return groups
     .flatMap(({ hint, places }) => (hint.test(text) ? places : []))
-    .flatMap((place) => (place.name === null || mayBeNamed ? spansOf(text, place, own) : []))
+    .flatMap((place) => (place.name === null || mayBeNamed ? spansOf(text, place, ownNames) : []))
 }
 
-function spansOf(text: string, { pattern, value, name }: Place, own: OwnNames): readonly Span[] {
+function spansOf(text: string, { pattern, value, name }: Place, ownNames: OwnNames): readonly Span[] {
   return [...text.matchAll(pattern)].flatMap((match) => {
     const secret = match[value] ?? ''
-    if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', own))) return []
+    if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', ownNames))) return []
     const start = match.index + (match[1] ?? '').length
     return [withoutQuotes(text, { start, end: start + secret.length })]
   })

@@ -74,8 +74,8 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
   node.layers.forEach((layer, index) => {
     if (!sets(node.layers, node.states, index, path)) return
     const source = locateInLayer(layer, node.states[index], path)
-    const said = layer.value === null ? valueAt(node.states[index], path) : valueAt(layer.value, path)
-    origins.unshift({ kind: layer.kind, from: describeLocation(source), source, value: show(said) })
+    const setting = layer.value === null ? valueAt(node.states[index], path) : valueAt(layer.value, path)
+    origins.unshift({ kind: layer.kind, from: describeLocation(source), source, value: show(setting) })
   })
   const value = valueAt(node.attributes, path)
   const standard = defaultAt(node, path)

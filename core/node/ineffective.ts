@@ -35,13 +35,13 @@ export function ineffectiveAttributes(
   const visit = (at: unknown, schema: Schema | undefined, path: KeyPath, above: Effect, standard: unknown): void => {
     if (schema === undefined ? above === always : above === always && !hasEffects(schema)) return
     const effect = schema === undefined ? above : effectOf(schema, above)
-    const own = schema === undefined ? standard : standardOf(schema, standard)
+    const nestedDefault = schema === undefined ? standard : standardOf(schema, standard)
     if (isObject(at) && !isWhole(schema)) {
       for (const [key, child] of Object.entries(at))
-        visit(child, inner(schema, key), [...path, key], keyEffect(schema, key, effect), childOf(own, key))
+        visit(child, inner(schema, key), [...path, key], keyEffect(schema, key, effect), childOf(nestedDefault, key))
       return
     }
-    if (effect === always || isDefault(at, schema, own)) return
+    if (effect === always || isDefault(at, schema, nestedDefault)) return
     const { unused, needs } = effect
     const off = needs.find((some) => !some.some((one) => isMet(values, one, path)))
     if (unused !== undefined) found.push({ path, message: `${formatPath(path)} has no effect`, hint: unused })
@@ -103,14 +103,14 @@ function hasEffects(schema: Schema): boolean {
   const { schema: plain, notes } = bare(schema)
   const { def } = plain._zod
   const { unused, needs, unusedKeys, unusedRest } = notes
-  const own = [unused, needs, unusedKeys, unusedRest].some((note) => note !== undefined)
+  const hasNote = [unused, needs, unusedKeys, unusedRest].some((note) => note !== undefined)
   const children =
     def.type === 'object'
       ? Object.values(def.shape as Record<string, Schema>)
       : def.type === 'record'
         ? [def.valueType]
         : []
-  const has = own || children.some(hasEffects)
+  const has = hasNote || children.some(hasEffects)
   effects.set(schema, has)
   return has
 }

@@ -37,13 +37,13 @@ export function inspect(
   value: Readonly<Record<string, unknown>>,
   schemas: Schemas,
   foreign: ReadonlySet<string>,
-  own: OwnNames = noNames,
+  ownNames: OwnNames = noNames,
 ): Inspection {
-  const walk = new Walk(own, new Map())
+  const walk = new Walk(ownNames, new Map())
   const names = new Set(Object.keys(schemas))
   for (const [key, child] of Object.entries(value)) {
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    walk.enter(key, child, schema, isDeclared(schema) ? 'declared' : isNamedSecret(key, child, own) && 'named')
+    walk.enter(key, child, schema, isDeclared(schema) ? 'declared' : isNamedSecret(key, child, ownNames) && 'named')
     if (schema === undefined && !foreign.has(key)) walk.add([key], walk.nearOf(key, names))
   }
   return walk.found()
@@ -64,10 +64,10 @@ class Walk {
   private readonly names: string
 
   constructor(
-    private readonly own: OwnNames,
+    private readonly ownNames: OwnNames,
     private readonly near: NearNames,
   ) {
-    this.names = JSON.stringify([own.secret, own.open])
+    this.names = JSON.stringify([ownNames.secret, ownNames.open])
   }
 
   found(): Inspection {
@@ -99,7 +99,7 @@ class Walk {
     const bySchema = ofShared.of(value, `${secret} ${this.names}`, () => new Map<Schema | undefined, Inspection>())
     const known = bySchema.get(schema)
     if (known !== undefined) return known
-    const walk = new Walk(this.own, this.near)
+    const walk = new Walk(this.ownNames, this.near)
     walk.visit(value, schema, secret)
     const found = walk.found()
     bySchema.set(schema, found)
@@ -116,7 +116,7 @@ class Walk {
     if (typeof at !== 'object' || at === null) return this.note(at, secret)
     if (Array.isArray(at)) return at.forEach((item, index) => void this.step(index, item, schema, secret))
     const names = schema === undefined ? undefined : knownKeys(schema)
-    const pair = secretOfPair(at as Readonly<Record<string, unknown>>, this.own)
+    const pair = secretOfPair(at as Readonly<Record<string, unknown>>, this.ownNames)
     if (pair !== undefined) this.note(pair, 'named')
     for (const [key, child] of Object.entries(at)) {
       if (names !== undefined && !names.has(key)) this.tell(key, names, bare(schema!).notes.open === true)
@@ -128,21 +128,21 @@ class Walk {
     const inner = schema === undefined ? undefined : childSchema(schema, key)
     if (isDeclared(inner)) return this.enter(key, child, inner, 'declared')
     const inherited = secret === 'named' && isIdentityName(String(key)) ? false : secret
-    this.enter(key, child, inner, inherited || (isNamedSecret(String(key), child, this.own) && 'named'))
+    this.enter(key, child, inner, inherited || (isNamedSecret(String(key), child, this.ownNames) && 'named'))
   }
 
   private tell(key: string, names: ReadonlySet<string>, open: boolean): void {
-    const meant = this.nearOf(key, names)
+    const suggestion = this.nearOf(key, names)
     // Among keys of others a name counts as a slip only where hardly a letter differs: `id` is not meant for `ip`.
-    const slip = meant !== undefined && key.length > 4 && distance(inOrder(key), inOrder(meant)) <= 2
-    if (slip || !open) this.add([key], meant)
+    const slip = suggestion !== undefined && key.length > 4 && distance(inOrder(key), inOrder(suggestion)) <= 2
+    if (slip || !open) this.add([key], suggestion)
   }
 
   private note(scalar: unknown, secret: Secrecy): void {
     if (secret && (typeof scalar === 'number' || (typeof scalar === 'string' && !/^(true|false)?$/i.test(scalar))))
       this.secrets.add(String(scalar))
     // A URL, a command or a header may hold a secret.
-    if (typeof scalar === 'string') for (const one of secretsInside(scalar, this.own)) this.secrets.add(one)
+    if (typeof scalar === 'string') for (const one of secretsInside(scalar, this.ownNames)) this.secrets.add(one)
   }
 }
 
@@ -151,16 +151,16 @@ function isDeclared(schema: Schema | undefined): boolean {
 }
 
 /** A list below a secret name holds secrets; an object does where the name stands for several, such as `credentials`. */
-function isNamedSecret(key: string, child: unknown, own: OwnNames): boolean {
-  if (!hasSecretName(key, own)) return false
+function isNamedSecret(key: string, child: unknown, ownNames: OwnNames): boolean {
+  if (!hasSecretName(key, ownNames)) return false
   return typeof child !== 'object' || Array.isArray(child) || hasPluralSecretName(key)
 }
 
 /** The value of a pair whose name is secret, as in `{"Key": "DB_PASSWORD", "Value": "…"}`. */
-function secretOfPair(pair: Readonly<Record<string, unknown>>, own: OwnNames): unknown {
+function secretOfPair(pair: Readonly<Record<string, unknown>>, ownNames: OwnNames): unknown {
   const entry = (pattern: RegExp) => Object.entries(pair).find(([key]) => pattern.test(key))?.[1]
   const name = entry(/^(?:key|name|variable)$/i)
-  return typeof name === 'string' && hasSecretName(name, own) ? entry(/^value$/i) : undefined
+  return typeof name === 'string' && hasSecretName(name, ownNames) ? entry(/^value$/i) : undefined
 }
 
 /** The nearest name by letters, in whatever order the words stand, or one that the key is a part of. */
@@ -177,8 +177,8 @@ function nearestBy(
 ): { name: string; distance: number } | undefined {
   let best: { name: string; distance: number } | undefined
   for (const name of names) {
-    const here = distanceTo(name)
-    if (best === undefined || here < best.distance) best = { name, distance: here }
+    const distance = distanceTo(name)
+    if (best === undefined || distance < best.distance) best = { name, distance }
   }
   return best
 }

@@ -235,20 +235,20 @@ export function duplicateKeys(source: string): { path: KeyPath; lines: readonly 
 
 function explainError({ error, offset, length }: ParseError, text: string): TextProblem {
   const name = printParseErrorCode(error)
-  const here = text.slice(offset, offset + length)
+  const word = text.slice(offset, offset + length)
   const position = positionAt(text, offset)
-  if (name === 'InvalidSymbol' && Object.hasOwn(wordsFor, here))
-    return { message: `${here} is not a JSON literal: write ${wordsFor[here]}`, ...position }
+  if (name === 'InvalidSymbol' && Object.hasOwn(wordsFor, word))
+    return { message: `${word} is not a JSON literal: write ${wordsFor[word]}`, ...position }
   if (
     name === 'CommaExpected' &&
     /[^\w.]-?0$/.test(text.slice(Math.max(0, offset - 3), offset)) &&
-    /^[\dxXoObB]/.test(here)
+    /^[\dxXoObB]/.test(word)
   )
     return { message: 'a number that starts with 0: if it is a text, write it in quotes', ...position }
-  if (name === 'InvalidSymbol' && here.startsWith("'"))
+  if (name === 'InvalidSymbol' && word.startsWith("'"))
     return { message: 'single quotes: JSON takes only double ones', ...position }
   // The text may be a password without its quotes, so repeat punctuation only.
-  const near = /^[^\w\s]{1,3}$/.test(here) ? ` at ${here}` : ''
+  const near = /^[^\w\s]{1,3}$/.test(word) ? ` at ${word}` : ''
   return { message: `${messages[name] ?? 'this is not JSON'}${near}`, ...position }
 }
 

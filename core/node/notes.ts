@@ -9,7 +9,7 @@ import { childOf, formatPath, type KeyPath } from './path.ts'
 export const derivedDefaults = Symbol('defaults that depend on other attributes')
 
 export type Schemas = Readonly<Record<string, ZodType>> & {
-  readonly [derivedDefaults]?: (given: JsonObject) => JsonObject | null
+  readonly [derivedDefaults]?: (attributes: JsonObject) => JsonObject | null
 }
 
 export interface SchemaNotes {

@@ -168,13 +168,14 @@ function reach(
     else if (!isObject(at)) fail(`${path} is neither an object nor a list`)
     else if (!Object.hasOwn(at, key) && !(last && mayBeNew)) {
       defaults ??= { value: { [keys[0] ?? '']: standard(keys[0] ?? '', document[keys[0] ?? '']) } }
-      const given = keys.slice(0, index + 1).reduce((value, name) => childOf(value, name), defaults.value)
-      if (given === undefined) {
+      const defaultValue = keys.slice(0, index + 1).reduce((value, name) => childOf(value, name), defaults.value)
+      if (defaultValue === undefined) {
         const names = Object.keys(at)
         fail(`${formatPath(keys.slice(0, index + 1))} does not exist`, nearest(key, names))
       }
       // Parent objects stay empty, so that defaults which depend on other keys are still computed at the end.
-      ;(at as Record<string, unknown>)[key] = isObject(given) && !last ? {} : JSON.parse(JSON.stringify(given))
+      ;(at as Record<string, unknown>)[key] =
+        isObject(defaultValue) && !last ? {} : JSON.parse(JSON.stringify(defaultValue))
     }
     at = childOf(at, key)
   })

@@ -58,8 +58,8 @@ export function locateInLayer(
   const index = layer.patch.operations.findLastIndex((operation) => {
     const target = pointerKeys(operation.path)
     const both = Math.min(target.length, path.length)
-    const here = target.slice(0, both).every((key, i) => key === '-' || key === String(path[i]))
-    if (operation.op === 'test' || !here) return false
+    const isOnPath = target.slice(0, both).every((key, i) => key === '-' || key === String(path[i]))
+    if (operation.op === 'test' || !isOnPath) return false
     if (!('value' in operation) || target.length > path.length) return true
     const rest = path.slice(target.length)
     // A later operation may have moved an item of a list, so compare the values.

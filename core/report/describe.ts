@@ -73,9 +73,9 @@ function row({ name, before, after }: ChangedProperty, width: number, paint: Pai
 export function describeSources({ sources, declaredAt }: ResourceReport, paint: Paint): string[] {
   if (sources === undefined) return []
   const rows = sources.map(({ property, attribute, value, from }) => {
-    const given = value === undefined ? '' : ` = ${shortLine(printableJson(value), 60)}`
+    const valueText = value === undefined ? '' : ` = ${shortLine(printableJson(value), 60)}`
     const name = property === null ? '' : `${plain(property)} `
-    return `    ${paint.cyan(`${name}from`)} ${oneLine(attribute)}${given} ${paint.dim(`(${oneLine(from)})`)}`
+    return `    ${paint.cyan(`${name}from`)} ${oneLine(attribute)}${valueText} ${paint.dim(`(${oneLine(from)})`)}`
   })
   const place =
     declaredAt === undefined ? [] : [`    ${paint.cyan('declared at')} ${plain(describeLocation(declaredAt))}`]

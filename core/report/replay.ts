@@ -114,13 +114,13 @@ export function shortFailure(failure: FailureReport): FailureReport {
 function shortProblem({ code, message, attempted, resource, source, hint, output, recovery }: FailureReport) {
   const short = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
   const texts = { attempted, resource, hint, recovery }
-  const given = Object.entries(texts).flatMap(([key, text]) =>
+  const shortTexts = Object.entries(texts).flatMap(([key, text]) =>
     text === undefined ? [] : [[key, short(text)] as const],
   )
   return {
     code: short(code),
     message: short(message),
-    ...Object.fromEntries(given),
+    ...Object.fromEntries(shortTexts),
     ...omitUndefined({
       source: source && shortSource(source, short),
       // The end of an output says what failed.

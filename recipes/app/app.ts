@@ -50,14 +50,14 @@ export function appOnHost(node: SiteNode, app: string, attribute: string, link =
       hint: 'use at most 100 letters, digits, dots, dashes and underscores, without a dot in front',
       usage: true,
     })
-  const own = appAttributes(node, app)
+  const attributes = appAttributes(node, app)
   const deployTo = underPrefix(node, deployDirectory(node, app))
   const system = node.facts.uid === 0 && node.converge.prefix === '/'
-  const user = own.user ?? 'deploy'
-  const group = own.group ?? 'www-data'
+  const user = attributes.user ?? 'deploy'
+  const group = attributes.group ?? 'www-data'
   return {
     name: app,
-    attributes: own,
+    attributes,
     deployTo,
     releases: `${deployTo}/releases`,
     shared: `${deployTo}/shared`,

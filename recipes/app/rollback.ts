@@ -56,7 +56,7 @@ function reasonToStay({ name: app }: App, current: Release | undefined): Converg
  * Parses --to: one release, or one for each app (`site=000007,shop=000003`).
  * @returns undefined without it; null if it names other apps only
  */
-function requestedRelease({ run, deploy }: SiteNode, own: string): string | null | undefined {
+function requestedRelease({ run, deploy }: SiteNode, appName: string): string | null | undefined {
   const { to } = run.options
   if (typeof to !== 'string') return undefined
   if (!to.includes('=')) return to
@@ -69,7 +69,7 @@ function requestedRelease({ run, deploy }: SiteNode, own: string): string | null
         hint: nearest(app, apps) ?? `there are: ${apps.join(', ') || 'none'}`,
         usage: true,
       })
-  return parts.find(([app]) => app === own)?.[1] ?? null
+  return parts.find(([app]) => app === appName)?.[1] ?? null
 }
 
 /** Returns the path of the record that distinguishes an interrupted rollback from a second one after the switch. */

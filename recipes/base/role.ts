@@ -14,7 +14,7 @@ import { systemTimezone } from '../site/timezone.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
 /** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
-const own = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
+const updatesConfig = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   systemTimezone(r, node)
@@ -49,7 +49,7 @@ function updates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
   if (enabled) package_(r, { names: ['unattended-upgrades'] })
   if (enabled)
     file(r, {
-      path: own,
+      path: updatesConfig,
       content: `${note}${lines([...mailLines, 'Unattended-Upgrade::Package-Blacklist {', ...blacklistLines, '};'])}`,
       mode: '0644',
     })

@@ -7,14 +7,14 @@ import { missing, ok, warning } from './findings.ts'
 
 export function serverChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
   const services = roles.flatMap((role) => servicesOf(node, role) ?? [])
-  const own = new Set(services.flatMap(({ ports }) => ports))
+  const localPorts = new Set(services.flatMap(({ ports }) => ports))
   const servers = new Map<string, string>()
   // Skip balanced clients: they have health checks of their own, and may be offline.
   for (const { name, asks } of services)
     if (name !== 'haproxy') for (const address of asks) if (!servers.has(address)) servers.set(address, name)
   return [...servers].flatMap(([address, service]) => {
     const [name, port] = split(address)
-    if (name === null || (isOwnName(node, name) && own.has(port))) return []
+    if (name === null || (isOwnName(node, name) && localPorts.has(port))) return []
     return [{ what: `server ${address}`, run: () => reachFinding(host, { name, port, service }) }]
   })
 }

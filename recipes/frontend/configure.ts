@@ -141,7 +141,7 @@ function renewedFiles(node: SiteNode, app: FrontendLayout): string[] {
 function places(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
   const { haproxy, varnish, certbot } = app
   const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
-  const own = [
+  const directories = [
     directoryOf(haproxy.config),
     directoryOf(haproxy.state),
     directoryOf(haproxy.socket),
@@ -149,7 +149,7 @@ function places(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void 
     ...(varnish.directory === null ? [] : [directoryOf(varnish.directory)]),
   ]
   const web = [maintenanceDirectory(node), ...(node.certbot_domains.length > 0 ? [certbot.webroot] : [])]
-  for (const path of [...(app.system ? [] : own), ...web]) directory(r, { path, parents: true })
+  for (const path of [...(app.system ? [] : directories), ...web]) directory(r, { path, parents: true })
 }
 
 function haproxyConfig(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): Handle {
@@ -198,7 +198,7 @@ function nginxConfig(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): 
 function claim(r: Recipe<SiteNode>, node: SiteNode, { nginx }: FrontendLayout, tls: Tls | null): void {
   const { http_port, https_port } = node.converge.frontend
   const files = frontendFiles
-  const names = (own: readonly string[]) => [anyName, ...own]
+  const names = (siteNames: readonly string[]) => [anyName, ...siteNames]
   claimNames(r, node, nginx, { files, ports: [http_port], names: names(Object.keys(node.plone_instances.subsites)) })
   if (tls !== null)
     claimNames(r, node, nginx, { files, ports: [https_port], names: names(tlsNames(node, tls.domains)) })

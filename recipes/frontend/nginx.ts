@@ -117,7 +117,7 @@ const crawlers = 'Googlebot|msnbot|Bingbot|BingPreview|Yahoo|Baiduspider'
 
 /** Renders the directives that all virtual hosts share. */
 function shared(node: SiteNode, { name: app }: FrontendLayout): string {
-  const own = `$${variable(app)}`
+  const prefix = `$${variable(app)}`
   return `upstream cache {
   server ${reached(cacheAt(node))} max_fails=0;
   keepalive 32;
@@ -144,30 +144,30 @@ map $http_x_forwarded_proto $final_port {
 }
 
 # Fonts may be used by pages of other sites.
-map $uri ${own}_font {
+map $uri ${prefix}_font {
   default "";
   "~*\\.(eot|otf|ttf|woff2?)$" "*";
 }
 # One address for each page, also in search engines.
-map $http_user_agent ${own}_crawler {
+map $http_user_agent ${prefix}_crawler {
   default 0;
   "~*^(${crawlers})" 1;
 }
-map ${own}_crawler$uri ${own}_slash {
+map ${prefix}_crawler$uri ${prefix}_slash {
   default 0;
   "~^1/.+/$" 1;
 }
 
 # Said only where the site itself says nothing.
-map $upstream_http_x_frame_options ${own}_frames {
+map $upstream_http_x_frame_options ${prefix}_frames {
   default "";
   "" SAMEORIGIN;
 }
-map $upstream_http_x_content_type_options ${own}_types {
+map $upstream_http_x_content_type_options ${prefix}_types {
   default "";
   "" nosniff;
 }
-map $upstream_http_referrer_policy ${own}_referrer {
+map $upstream_http_referrer_policy ${prefix}_referrer {
   default "";
   "" strict-origin-when-cross-origin;
 }

@@ -83,8 +83,8 @@ function stop(r: Recipe<SiteNode>, node: SiteNode): void {
 /** Finishes an interrupted stop. nginx may run again for the sites of other roles. */
 function stayStopped(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
   disableAutostart(r, { ...stoppable(app), programs: [] })
-  const own = parts.filter((part) => part !== 'nginx')
-  stopParts(r, app, own, startsWithHost(node, app, false))
+  const otherParts = parts.filter((part) => part !== 'nginx')
+  stopParts(r, app, otherParts, startsWithHost(node, app, false))
 }
 
 /** Stops the parts from the outside inwards, so that requests under way are answered first. */
@@ -118,9 +118,9 @@ function restart(r: Recipe<SiteNode>, node: SiteNode): void {
 function ban(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   const { deployed } = node.converge
-  const own = Object.hasOwn(deployed, app.name) ? deployed[app.name] : undefined
+  const deployment = Object.hasOwn(deployed, app.name) ? deployed[app.name] : undefined
   const byHand = { force: node.run.id, urls: node.varnish_purge_urls }
-  banPages(r, node, app, own === undefined ? byHand : { deployed: own })
+  banPages(r, node, app, deployment === undefined ? byHand : { deployed: deployment })
 }
 
 /** Removes the site from nginx, and stops the programs in front of the clients; the packages stay. */

@@ -115,13 +115,13 @@ function blobs(node: SiteNode, app: FrontendLayout): string[] {
 }
 
 function proxied(node: SiteNode, app: FrontendLayout, { path }: VirtualHost): string[] {
-  const own = `$${variable(app.name)}`
+  const prefix = `$${variable(app.name)}`
   return [
     'location / {',
     '  if ($closed) {',
     '    return 503;',
     '  }',
-    `  if (${own}_slash) {`,
+    `  if (${prefix}_slash) {`,
     '    rewrite ^/(.+)/$ /$1 permanent;',
     '  }',
     `  rewrite ^/(.*?)/?$ /VirtualHostBase/$final_scheme/$host:$final_port/${path === '' ? '' : `${path}/`}VirtualHostRoot/$1 break;`,
@@ -144,10 +144,10 @@ function proxied(node: SiteNode, app: FrontendLayout, { path }: VirtualHost): st
     '  proxy_buffers 16 256k;',
     '  proxy_busy_buffers_size 512k;',
     ...(node.nginx_plone.enable_ssi ? ['  ssi on;'] : []),
-    `  add_header Access-Control-Allow-Origin ${own}_font;`,
-    `  add_header X-Frame-Options ${own}_frames;`,
-    `  add_header X-Content-Type-Options ${own}_types;`,
-    `  add_header Referrer-Policy ${own}_referrer;`,
+    `  add_header Access-Control-Allow-Origin ${prefix}_font;`,
+    `  add_header X-Frame-Options ${prefix}_frames;`,
+    `  add_header X-Content-Type-Options ${prefix}_types;`,
+    `  add_header Referrer-Policy ${prefix}_referrer;`,
     '}',
   ]
 }

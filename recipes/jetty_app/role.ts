@@ -22,9 +22,9 @@ type WarSource = 'file' | 'url' | 'path'
 
 function server(node: SiteNode): Server {
   const { app_name, java, jvm_options, jetty_home, ...settings } = node.jetty_app
-  const given = appOnHost(node, app_name, 'jetty_app.app_name')
-  const links = { ...given.attributes.symlink_before_migrate, ...baseFiles(node).links }
-  const app: App = { ...given, attributes: { ...given.attributes, symlink_before_migrate: links } }
+  const appWithoutFiles = appOnHost(node, app_name, 'jetty_app.app_name')
+  const links = { ...appWithoutFiles.attributes.symlink_before_migrate, ...baseFiles(node).links }
+  const app: App = { ...appWithoutFiles, attributes: { ...appWithoutFiles.attributes, symlink_before_migrate: links } }
   const jetty = [
     `-jar`,
     `${jetty_home}/start.jar`,
@@ -45,21 +45,21 @@ function server(node: SiteNode): Server {
 
 /** @throws INVALID_ATTRIBUTE for two sources, or an incomplete one */
 function warSource({ jetty_app: { war } }: SiteNode): WarSource | null {
-  const given = (['file', 'url', 'path'] as const).filter((name) => war[name])
+  const sources = (['file', 'url', 'path'] as const).filter((name) => war[name])
   const refuse = (message: string, hint: string) => {
     throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'jetty_app.war', hint, usage: true })
   }
-  if (given.length > 1)
+  if (sources.length > 1)
     refuse(
-      `jetty_app.war has ${given.join(' and ')}`,
-      `keep one of them: ${given.map((name) => `jetty_app.war.${name}`).join(' or ')}`,
+      `jetty_app.war has ${sources.join(' and ')}`,
+      `keep one of them: ${sources.map((name) => `jetty_app.war.${name}`).join(' or ')}`,
     )
   if (war.url && !war.sha256)
     refuse(
       'jetty_app.war.url needs jetty_app.war.sha256',
       'set jetty_app.war.sha256 to what sha256sum prints for the war',
     )
-  return given[0] ?? null
+  return sources[0] ?? null
 }
 
 /** Puts a war from a file or URL into a directory of its own, which is the source of the release. */
@@ -106,7 +106,7 @@ function build(node: SiteNode): string {
 function checks({ jetty_app }: SiteNode, host: HostReader): HostCheck[] {
   const { jetty_home, war } = jetty_app
   const file = war.file
-  const given =
+  const installedWar =
     file === null
       ? []
       : [
@@ -118,7 +118,7 @@ function checks({ jetty_app }: SiteNode, host: HostReader): HostCheck[] {
                 : ok('exists'),
           },
         ]
-  return [fileCheck(host, `${jetty_home}/start.jar`, 'jetty9'), ...given]
+  return [fileCheck(host, `${jetty_home}/start.jar`, 'jetty9'), ...installedWar]
 }
 
 export default role<SiteNode>('jetty-app', {

@@ -65,9 +65,9 @@ export function packagedServiceRole(
         otherwise: () => converged(r, node),
       }),
     start(r, node) {
-      const own = onSystem(node)
-      endStop(r, stoppable(own))
-      run(r, node, own)
+      const unit = onSystem(node)
+      endStop(r, stoppable(unit))
+      run(r, node, unit)
     },
     stop(r, node) {
       recordStop(r, node, stoppable(onSystem(node)))
@@ -75,9 +75,9 @@ export function packagedServiceRole(
     },
     shutdown: (r, node) => void service(r, { name: onSystem(node).name, action: 'stopped' }),
     restart(r, node) {
-      const own = onSystem(node)
-      endStop(r, stoppable(own), () => run(r, node, own))
-      service_restart(r, { provider, services: [restarted(own)], force: node.run.id })
+      const unit = onSystem(node)
+      endStop(r, stoppable(unit), () => run(r, node, unit))
+      service_restart(r, { provider, services: [restarted(unit)], force: node.run.id })
     },
     undeploy(r, node) {
       stopped(r, node)
@@ -102,20 +102,20 @@ function requireSystem({ facts, converge }: SiteNode, role: string): void {
   })
 }
 
-function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode, own: PackagedService): void {
-  const changed = own.files(r)
-  endStop(r, stoppable(own))
+function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode, unit: PackagedService): void {
+  const changed = unit.files(r)
+  endStop(r, stoppable(unit))
   // It starts the service too, so that the first run does not start it twice.
-  service_restart(r, { provider, services: [restarted(own)], when: changed })
-  run(r, node, own)
+  service_restart(r, { provider, services: [restarted(unit)], when: changed })
+  run(r, node, unit)
 }
 
 function restarted({ name, ready, log }: PackagedService) {
   return omitUndefined({ name, ready, log })
 }
 
-function run(r: Recipe<SiteNode>, node: SiteNode, own: PackagedService): void {
-  service(r, { ...restarted(own), ...startsWithHost(node, true) })
+function run(r: Recipe<SiteNode>, node: SiteNode, unit: PackagedService): void {
+  service(r, { ...restarted(unit), ...startsWithHost(node, true) })
 }
 
 function keepStopped(r: Recipe<SiteNode>, node: SiteNode, { name }: PackagedService): void {

@@ -10,7 +10,7 @@ export function poolText({ app, fpm, settings, environment }: PhpApp): string {
   const { pm, max_children, start_servers, min_spare_servers, max_spare_servers, control_timeout_seconds } =
     settings.fpm
   const { user, group } = app.account
-  const own = app.system
+  const globalLines = app.system
     ? []
     : [`pid = ${phpFpmValue(fpm.pidFile)}`, `error_log = ${phpFpmValue(fpm.log)}`, 'daemonize = no']
   const dynamic = [
@@ -20,7 +20,7 @@ export function poolText({ app, fpm, settings, environment }: PhpApp): string {
   ]
   return `; Written by converge, changes are overwritten.
 [global]
-${[...own, `process_control_timeout = ${control_timeout_seconds}s`].join('\n')}
+${[...globalLines, `process_control_timeout = ${control_timeout_seconds}s`].join('\n')}
 
 [${app.name}]
 ${user === undefined ? '' : `user = ${user}\ngroup = ${group}\nlisten.owner = ${user}\nlisten.group = www-data\n`}listen = ${phpFpmValue(fpm.socket)}

@@ -72,8 +72,8 @@ export function phpApp(node: SiteNode, installed: string | null): PhpApp {
 function fpmOf(node: SiteNode, app: App, installed: string | null): Fpm {
   const version = versionOf(node, installed)
   const program = derived(version, (number) => `${fpmProgram}${number}`)
-  const own = `${app.name}-php-fpm`
-  const name = app.system ? derived(version, (number) => `php${number}-fpm`) : own
+  const unprivilegedName = `${app.name}-php-fpm`
+  const name = app.system ? derived(version, (number) => `php${number}-fpm`) : unprivilegedName
   const config = app.system
     ? derived(version, (number) => `/etc/php/${number}/fpm/pool.d/${app.name}.conf`)
     : underPrefix(node, `/etc/php/${app.name}.conf`)
@@ -82,8 +82,8 @@ function fpmOf(node: SiteNode, app: App, installed: string | null): Fpm {
     program,
     config,
     socket: `${underPrefix(node, '/run')}/${app.system ? 'php/' : ''}${app.name}.sock`,
-    log: underPrefix(node, `/var/log/${own}.log`),
-    pidFile: `${underPrefix(node, '/run')}/${own}.pid`,
+    log: underPrefix(node, `/var/log/${unprivilegedName}.log`),
+    pidFile: `${underPrefix(node, '/run')}/${unprivilegedName}.pid`,
     reload: {
       name,
       provider: app.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: app.supervisor.socket },

@@ -73,8 +73,8 @@ function phpParts(r: Recipe<SiteNode>, node: SiteNode, php: PhpApp): AppParts {
 }
 
 function setup(r: Recipe<SiteNode>, node: SiteNode, { app, nginx, fpm }: PhpApp): void {
-  const own = (app.attributes.os_packages ?? []).map(({ name }) => name)
-  if (app.system) packages(r, { names: ['git', packageOf(fpm), ...own] })
+  const appPackages = (app.attributes.os_packages ?? []).map(({ name }) => name)
+  if (app.system) packages(r, { names: ['git', packageOf(fpm), ...appPackages] })
   declareAccount(r, app)
   releaseDirectories(r, app)
   if (!app.system) {

@@ -35,10 +35,10 @@ export function clientHosts(site: ClientSite): NamedInstance[] {
   const listed = onlineInstances(layers, layer, instance)
   const runsClients = site.run?.roles?.includes('zeo-client') || (listed.length === 0 && site.hasClients === true)
   if (!runsClients) return listed
-  const own = ownEntry(site)
-  if (own === undefined) return [...listed, { name: ownName(site), instance: { ...instance, ...onThisHost } }]
-  if (listed.some(({ name }) => name === own.name)) return listed
-  const names = new Set([own.name, ...listed.map(({ name }) => name)])
+  const thisHost = ownEntry(site)
+  if (thisHost === undefined) return [...listed, { name: ownName(site), instance: { ...instance, ...onThisHost } }]
+  if (listed.some(({ name }) => name === thisHost.name)) return listed
+  const names = new Set([thisHost.name, ...listed.map(({ name }) => name)])
   return entriesOf(site).filter(({ name }) => names.has(name))
 }
 
@@ -123,7 +123,7 @@ const formerSocket = '/tmp/haproxy.sock'
 /** Returns the query for the balancer of this host; null where no host is read. */
 export function localBalancer(node: SiteNode): DefaultedQuery<LocalBalancer | null> {
   const former = underPrefix(node, formerSocket)
-  return localBalancerOf({ own: ownSocket(node), former, uid: node.facts.uid })
+  return localBalancerOf({ ownSocket: ownSocket(node), former, uid: node.facts.uid })
 }
 
 /** Returns the socket of the running HAProxy. */
@@ -140,7 +140,7 @@ function ownSocket(node: SiteNode): string {
  * `converge.balancer.port` is set, and those of `converge.balancer.sockets`.
  */
 export function balancersOf(node: SiteNode, local: LocalBalancer | null): Balancer[] {
-  const own = runtimeSocket(node, local)
+  const localSocket = runtimeSocket(node, local)
   const { layers, port, sockets } = node.converge.balancer
   const { instance, layers: stack } = node.opsworks
   const frontends = layers.flatMap((layer) => onlineInstances(stack, layer, instance))
@@ -150,7 +150,7 @@ export function balancersOf(node: SiteNode, local: LocalBalancer | null): Balanc
     frontends.some(isSelf) ||
     // A balancer that no layer lists.
     local?.isThere === true
-  const found: Balancer[] = localBalancers ? [{ socket: own }] : []
+  const found: Balancer[] = localBalancers ? [{ socket: localSocket }] : []
   if (port !== null) for (const one of frontends) if (!isSelf(one)) found.push({ host: runtimeAddress(one), port })
   for (const at of sockets) found.push(at.startsWith('/') ? { socket: underPrefix(node, at) } : remoteAt(at))
   return [...new Map(found.map((one) => [balancerName(one), one])).values()]
@@ -165,8 +165,8 @@ export function uncoordinatedHosts(node: SiteNode, local: LocalBalancer | null):
   // Without a host nothing restarts, and listing the clients for each host of a large stack takes minutes.
   if (local === null || run.options.coordinated === true) return []
   if (!converge.balancer.drain || balancersOf(node, local).length > 0) return []
-  const own = ownHostName(node)
-  return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
+  const hostName = ownHostName(node)
+  return clientHosts(node).flatMap(({ name }) => (name === hostName ? [] : name))
 }
 
 /** Returns the clients, as `backend/name`, of hosts that the rollout of this run cannot reach. */

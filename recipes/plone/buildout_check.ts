@@ -106,13 +106,13 @@ function blobFinding({ texts }: Files, node: SiteNode, roles: readonly string[])
   if (!shared_blobs || enable_relstorage || node.plone_blobs.blob_dir) return null
   const all = [...texts.values()].join('\n')
   if (!/^\s*shared-blob\s*=\s*(on|true|yes|1)\s*$/im.test(all)) return null
-  const own = /^\s*blob-storage\s*=\s*(\$\{buildout:directory\}\/.*|[^/$\s].*)$/m.exec(all)?.[1]
-  if (own === undefined) return null
+  const blobStorage = /^\s*blob-storage\s*=\s*(\$\{buildout:directory\}\/.*|[^/$\s].*)$/m.exec(all)?.[1]
+  if (blobStorage === undefined) return null
   const where = roles.includes('zeo-server')
     ? 'the ZEO server has another directory of that name'
     : 'no other host sees it'
   return missing(
-    `shared-blob is on, and blob-storage = ${own} is inside the app: ${where}, so every upload fails`,
+    `shared-blob is on, and blob-storage = ${blobStorage} is inside the app: ${where}, so every upload fails`,
     'set plone_blobs.blob_dir to one directory for the server and its clients, or plone_instances.shared_blobs to false',
   )
 }

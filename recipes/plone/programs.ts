@@ -73,13 +73,13 @@ export function programs(
 
 /** Returns the user's commands and the role's; of two with the same name, the role's takes precedence. */
 function commands(attributes: SiteAttributes, role: BuildoutRole, app: string): Command[] {
-  const own = roleCommands[role](attributes)
-  const taken = new Set(own.map(({ name }) => name))
+  const roleCommandsOfApp = roleCommands[role](attributes)
+  const taken = new Set(roleCommandsOfApp.map(({ name }) => name))
   const key = `deploy.${app}.buildout_init_commands`
   const users = (appAttributes(attributes, app).buildout_init_commands ?? [])
     .map((command, index): Command => ({ ...command, key: `${key}[${index}]` }))
     .filter(({ name }) => !taken.has(name))
-  return role === 'zeo-client' ? [...users, ...own] : [...own, ...users]
+  return role === 'zeo-client' ? [...users, ...roleCommandsOfApp] : [...roleCommandsOfApp, ...users]
 }
 
 const roleCommands: Readonly<Record<BuildoutRole, (attributes: SiteAttributes) => Command[]>> = {
@@ -146,8 +146,10 @@ function statedReadiness(key: string, command: Command, values: AttributeWriter)
   if (kind === undefined) return {}
   if (kind === 'stay_up') return { ready: { kind, ...omitUndefined({ seconds }) } }
   if (!isSet(port)) values.refuse(`${key}.port`, 'is missing', `name the port that shows that it is ready (${kind})`)
-  const asked = { port: port ?? 0 }
-  return { ready: kind === 'http' ? { kind, ...asked, ...(isSet(path) ? { path } : {}) } : { kind, ...asked } }
+  const portOption = { port: port ?? 0 }
+  return {
+    ready: kind === 'http' ? { kind, ...portOption, ...(isSet(path) ? { path } : {}) } : { kind, ...portOption },
+  }
 }
 
 /** Returns the app's environment, overridden by the command's own. */

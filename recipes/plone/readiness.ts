@@ -72,8 +72,8 @@ function zeoTest(node: SiteNode, app: BuildoutApp): ReadyProps {
 
 function solrTest(node: SiteNode, app: BuildoutApp): ReadyProps {
   const { port, path } = node.plone_solr.readiness
-  const own = port === null ? { config: `${app.current}/parts/solr-instance/etc/jetty.xml` } : { port }
-  return { kind: 'solr', path, ...own }
+  const portSource = port === null ? { config: `${app.current}/parts/solr-instance/etc/jetty.xml` } : { port }
+  return { kind: 'solr', path, ...portSource }
 }
 
 const appOptions = new Set(['-A', '--app', '-b', '--broker', '--config', '--workdir', '--loader', '--result-backend'])

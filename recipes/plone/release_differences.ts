@@ -39,8 +39,10 @@ function differencesOf(node: SiteNode, app: BuildoutApp, text: string | null, pr
   )
   const settings = text === null ? [] : differingOptions(text, configOf(node, app))
   // The environment is in deploy.cfg as well.
-  const own = settings.filter((name) => variables.size === 0 || !/ (environment-vars|zope-conf-additional)$/.test(name))
-  return { variables: [...variables].sort(), settings: own }
+  const otherSettings = settings.filter(
+    (name) => variables.size === 0 || !/ (environment-vars|zope-conf-additional)$/.test(name),
+  )
+  return { variables: [...variables].sort(), settings: otherSettings }
 }
 
 /** Returns the options of two buildout configurations whose lines differ, as `[section] option`. */

@@ -58,9 +58,11 @@ export function buildEnvironment(r: Recipe<SiteNode>, app: BuildoutApp, guard: C
 }
 
 function packagesOf(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
-  const own = app.attributes.os_packages ?? node.deploy_python.os_packages
-  const pinned = own.filter(({ version }) => version)
-  packages(r, { names: [...basePackages(node, app), ...own.filter(({ version }) => !version).map(({ name }) => name)] })
+  const appPackages = app.attributes.os_packages ?? node.deploy_python.os_packages
+  const pinned = appPackages.filter(({ version }) => version)
+  packages(r, {
+    names: [...basePackages(node, app), ...appPackages.filter(({ version }) => !version).map(({ name }) => name)],
+  })
   // Any Java is sufficient, such as one below /opt on the PATH.
   if (app.role === 'solr') packages(r, { names: ['default-jre-headless'], notIf: hasJava })
   if (pinned.length > 0)
@@ -216,10 +218,10 @@ function caches(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
 
 /** Returns the patterns of log files; Solr logs below its own directory in `var`. */
 function logPatterns({ role, shared }: BuildoutApp): string[] {
-  const own = logrotatePattern(`${shared}/var/log`, '*.log')
-  if (role !== 'solr') return [own]
+  const appLogs = logrotatePattern(`${shared}/var/log`, '*.log')
+  if (role !== 'solr') return [appLogs]
   return [
-    own,
+    appLogs,
     ...['solr/*.log', 'solr/log/*.log', 'solr/logs/*.log'].map((name) => logrotatePattern(`${shared}/var`, name)),
   ]
 }

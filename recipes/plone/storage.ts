@@ -74,14 +74,14 @@ interface Database {
 
 /** Returns the app's database if `relstorage.db` has no name; null if it has one, or if the app has no database. */
 function givenDatabase({ plone_instances, deploy }: SiteAttributes, app: string): GivenDatabase | null {
-  const given = Object.hasOwn(deploy, app) ? deploy[app]?.database : undefined
-  return plone_instances.relstorage.db.name === null && isSet(given?.database) ? given : null
+  const database = Object.hasOwn(deploy, app) ? deploy[app]?.database : undefined
+  return plone_instances.relstorage.db.name === null && isSet(database?.database) ? database : null
 }
 
 /** Returns the kind of RelStorage's database as the attributes spell it. */
 export function databaseType(attributes: SiteAttributes, app: string): string | null | undefined {
-  const given = givenDatabase(attributes, app)
-  return given === null ? attributes.plone_instances.relstorage.db.type : (given.adapter ?? given.type)
+  const database = givenDatabase(attributes, app)
+  return database === null ? attributes.plone_instances.relstorage.db.type : (database.adapter ?? database.type)
 }
 
 /** Returns the options of the database: `relstorage.db`, or that of the app; a dsn replaces all other settings. */
@@ -89,11 +89,11 @@ function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorag
   const db = settings.db
   // The options of the site's relstorage.cfg configure RelStorage in zope.conf.
   const forZope = (key: string, value: AttributeValue) => values.written(key, value, buildoutValueForZope)
-  const given = givenDatabase(attributes, app)
+  const database = givenDatabase(attributes, app)
   const key = 'plone_instances.relstorage.db'
   const type = databaseType(attributes, app)
   if (isSet(db.dsn)) {
-    const typeKey = given !== null ? `deploy.${app}.database.adapter` : `${key}.type`
+    const typeKey = database !== null ? `deploy.${app}.database.adapter` : `${key}.type`
     return {
       type,
       options: [
@@ -102,8 +102,8 @@ function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorag
       ],
     }
   }
-  const at = (own: string, theirs: string) => (given !== null ? `deploy.${app}.database.${theirs}` : `${key}.${own}`)
-  const of = given === null ? db : { ...given, name: given.database, user: given.username }
+  const at = (own: string, theirs: string) => (database !== null ? `deploy.${app}.database.${theirs}` : `${key}.${own}`)
+  const of = database === null ? db : { ...database, name: database.database, user: database.username }
   const parts: DsnParts = {
     name: [at('name', 'database'), of.name],
     host: [at('host', 'host'), of.host],

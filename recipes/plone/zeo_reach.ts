@@ -32,6 +32,6 @@ export function reachProblem(node: SiteNode, app: BuildoutApp, host: HostReader)
 /** Returns the other hosts whose clients connect to this ZEO server. */
 function remoteClients(node: SiteNode, { role }: BuildoutApp): string[] {
   if (role !== 'zeo-server' || node.plone_instances.enable_relstorage) return []
-  const own = ownHostName(node)
-  return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
+  const hostName = ownHostName(node)
+  return clientHosts(node).flatMap(({ name }) => (name === hostName ? [] : name))
 }

@@ -56,8 +56,8 @@ function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): App
     noSource: kind.noSource(node),
     links: ['current', ...Object.keys(kind.links)].map((link) => `${app.deployTo}/${link}`),
     setup() {
-      const own = (app.attributes.os_packages ?? []).map(({ name }) => name)
-      if (app.system) packages(r, { names: ['git', 'supervisor', ...kind.packages, ...own] })
+      const appPackages = (app.attributes.os_packages ?? []).map(({ name }) => name)
+      if (app.system) packages(r, { names: ['git', 'supervisor', ...kind.packages, ...appPackages] })
       declareAccount(r, app)
       releaseDirectories(r, app)
       installSupervisor(r, node, app)

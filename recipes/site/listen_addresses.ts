@@ -8,12 +8,12 @@ export const loopback = '127.0.0.1'
 /**
  * Returns the addresses of a service that hosts of the stack use: loopback, and the private address unless this host is the
  * only one.
- * @param own address that the operator has set; null for none
+ * @param ownAddresses address that the operator has set; null for none
  * @param key attribute that sets it, for errors
  * @throws INVALID_ATTRIBUTE if other hosts use it, and the private address is not known
  */
-export function stackAddresses(site: SiteAttributes, own: string | null, key: string): readonly string[] {
-  if (isSet(own)) return own.split(/[\s,]+/).filter(isSet)
+export function stackAddresses(site: SiteAttributes, ownAddresses: string | null, key: string): readonly string[] {
+  if (isSet(ownAddresses)) return ownAddresses.split(/[\s,]+/).filter(isSet)
   if (!hasOtherHosts(site)) return [loopback]
   const { private_ip } = site.opsworks.instance
   if (isSet(private_ip)) return [...new Set([loopback, private_ip])]

@@ -140,10 +140,10 @@ export class TestHost extends VirtualHost {
 
   private giveAccounts(accounts: readonly Account[], groups: Readonly<Record<string, readonly string[]>>): void {
     const lines = accounts.map(({ name, uid, gid, home, shell }) => `${name}:x:${uid}:${gid}::${home}:${shell}`)
-    const own = accounts.map(({ name, gid }) => `${name}:x:${gid}:`)
+    const groupsOfAccounts = accounts.map(({ name, gid }) => `${name}:x:${gid}:`)
     const further = Object.entries(groups).map(([name, members], at) => `${name}:x:${2000 + at}:${members.join(',')}`)
     this.given('/etc/passwd', ['root:x:0:0:root:/root:/bin/bash', ...lines, ''].join('\n'))
-    this.given('/etc/group', ['root:x:0:', ...own, ...further, ''].join('\n'))
+    this.given('/etc/group', ['root:x:0:', ...groupsOfAccounts, ...further, ''].join('\n'))
     for (const { name, home } of accounts) this.given(home, null, '0755', name)
   }
 
@@ -340,8 +340,8 @@ function answer(
 }
 
 function accountsOf({ accounts = [] }: TestHostOptions): Account[] {
-  return accounts.map((given, at) => {
-    const account: GivenAccount = typeof given === 'string' ? { name: given } : given
+  return accounts.map((nameOrAccount, at) => {
+    const account: GivenAccount = typeof nameOrAccount === 'string' ? { name: nameOrAccount } : nameOrAccount
     const { name, uid = 1000 + at, home = `/home/${name}`, shell = '/bin/bash' } = account
     return { name, uid, gid: uid, home, shell }
   })

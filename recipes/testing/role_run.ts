@@ -112,8 +112,8 @@ function hostOf<N>({ host }: RoleTestOptions<N>): TestHost {
   return host instanceof TestHost ? host : new TestHost(host)
 }
 
-async function runRoles<N>(given: Roles<N>, options: RoleTestOptions<N>, mode: 'run' | 'plan'): Promise<TestRun> {
-  const roles = [given].flat() as readonly Role<N>[]
+async function runRoles<N>(oneOrMore: Roles<N>, options: RoleTestOptions<N>, mode: 'run' | 'plan'): Promise<TestRun> {
+  const roles = [oneOrMore].flat() as readonly Role<N>[]
   const host = hostOf(options)
   const secrets = new Secrets()
   const { compiled, warnings } = compileRoles(roles, options, host, secrets)

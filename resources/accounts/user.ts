@@ -81,16 +81,16 @@ export const user = defineResource(
       if (found === undefined) return { exists: false, ...none }
       const groups = readGroups(host)
       const isIn = (name: string) => groups.some((group) => group.name === name && group.members.includes(found.name))
-      const given = <T>(prop: unknown, value: T) => (prop === undefined ? null : value)
+      const ifDeclared = <T>(prop: unknown, value: T) => (prop === undefined ? null : value)
       return {
         exists: true,
-        uid: given(props.uid, found.uid),
-        group: given(props.group, groups.find((group) => group.gid === found.gid)?.name ?? `${found.gid}`),
-        gid: given(props.gid, found.gid),
+        uid: ifDeclared(props.uid, found.uid),
+        group: ifDeclared(props.group, groups.find((group) => group.gid === found.gid)?.name ?? `${found.gid}`),
+        gid: ifDeclared(props.gid, found.gid),
         groups: props.groups === undefined ? null : sorted(props.groups).filter(isIn),
-        home: given(props.home, found.home),
+        home: ifDeclared(props.home, found.home),
         homeDirectory: managesHome(props) ? (host.stat(props.home ?? found.home) ? 'present' : 'absent') : null,
-        shell: given(props.shell, found.shell),
+        shell: ifDeclared(props.shell, found.shell),
       }
     },
     desired(props): State {
@@ -161,11 +161,11 @@ function commandsFor(host: Host, props: Props, now: State): Command[] {
     const all = [...changes, ...moved, ...along, ...joined]
     return all.length === 0 ? [] : [['usermod', ...all, name]]
   }
-  const own = host
+  const hasGroup = host
     .readText('/etc/group')
     ?.split('\n')
     .some((line) => line.startsWith(`${name}:`))
-  const primary = group !== undefined || gid !== undefined ? [] : own ? ['--gid', name] : ['--user-group']
+  const primary = group !== undefined || gid !== undefined ? [] : hasGroup ? ['--gid', name] : ['--user-group']
   return [
     [
       'useradd',
@@ -219,9 +219,9 @@ function predictAccount(host: Host, props: Props): void {
 
 function primaryGroup(host: Host, props: Props, before: number | undefined, uid: number): number {
   const groups = readGroups(host)
-  const asked = props.gid ?? groups.find((group) => group.name === (props.group ?? props.name))?.gid
+  const requestedGid = props.gid ?? groups.find((group) => group.name === (props.group ?? props.name))?.gid
   if (props.group === undefined && props.gid === undefined && before !== undefined) return before
-  if (asked !== undefined) return asked
+  if (requestedGid !== undefined) return requestedGid
   const taken = groups.map((group) => group.gid)
   const gid = taken.includes(uid) ? nextId(taken, props.system === true) : uid
   rewriteLines(host, '/etc/group', (fields) => fields, [props.name, 'x', `${gid}`, ''])
@@ -235,7 +235,7 @@ function predictRemoval(host: Host, props: Props): void {
   rewriteLines(host, '/etc/group', (fields) => {
     const [name = '', password = '', gid = '', members = ''] = fields
     const left = members.split(',').filter((member) => member !== props.name && member !== '')
-    const own = name === props.name && Number(gid) === account?.gid && left.length === 0
-    return own ? null : [name, password, gid, left.join(',')]
+    const isEmptyOwnGroup = name === props.name && Number(gid) === account?.gid && left.length === 0
+    return isEmptyOwnGroup ? null : [name, password, gid, left.join(',')]
   })
 }

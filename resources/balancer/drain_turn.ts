@@ -24,7 +24,7 @@ export interface ServerAtBalancer {
 
 export interface DrainRules {
   /** Servers that this run manages. */
-  readonly own: ReadonlySet<string>
+  readonly ownServers: ReadonlySet<string>
   /** How many servers of a backend may be drained at once: a count, or a share such as `'25%'`. */
   readonly maxUnavailable: number | string
   /** How long to wait while others are drained, and enough are up. */
@@ -118,10 +118,10 @@ export class DrainTurn {
       this.noteStates(places)
       const serversToAwait = places.flatMap((place) => (place.now.admin === 'ready' ? this.serversToAwait(place) : []))
       if (serversToAwait.length === 0) return places
-      const own = [...this.ports.drained.values()]
+      const localDrains = [...this.ports.drained.values()]
       const names = [...new Set(serversToAwait.map(({ name }) => name))].join(', ')
-      this.reportOnce(`${this.server} waits until ${own.length > 0 ? 'another one' : names} is back`)
-      if (own.length > 0) await Promise.race(own)
+      this.reportOnce(`${this.server} waits until ${localDrains.length > 0 ? 'another one' : names} is back`)
+      if (localDrains.length > 0) await Promise.race(localDrains)
       else await this.backOff()
     }
   }
@@ -168,7 +168,7 @@ export class DrainTurn {
   }
 
   private isForeign({ name }: BalancerServer): boolean {
-    return !this.rules.own.has(name)
+    return !this.rules.ownServers.has(name)
   }
 
   private isClaimed(client: BalancerClient, server: BalancerServer): boolean {

@@ -13,7 +13,7 @@ const participles = { restart: 'restarted', stop: 'stopped' } as const
 
 /** The default rules: the server alone, one at a time. */
 const defaultRules: DrainRules = {
-  own: new Set(),
+  ownServers: new Set(),
   maxUnavailable: 1,
   waitLimit: seconds(60),
   restartLimit: seconds(180),

@@ -8,7 +8,7 @@ export interface LocalBalancer {
 }
 
 interface Sockets {
-  readonly own: string
+  readonly ownSocket: string
   /** Socket of earlier versions and the cookbook, in a directory that every account may write to. */
   readonly former: string
   /** Account of the run. */
@@ -16,12 +16,12 @@ interface Sockets {
 }
 
 /** The balancer of this host; its socket is the former one until the first configure with this version. */
-export function localBalancerOf({ own, former, uid }: Sockets): DefaultedQuery<LocalBalancer | null> {
+export function localBalancerOf({ ownSocket, former, uid }: Sockets): DefaultedQuery<LocalBalancer | null> {
   return defineQuery({
-    name: `the socket of HAProxy, ${own}`,
+    name: `the socket of HAProxy, ${ownSocket}`,
     read(host) {
-      const found = host.stat(own) === null ? host.lstat(former) : null
-      const socket = found?.kind === 'other' && [0, uid].includes(found.uid) ? former : own
+      const found = host.stat(ownSocket) === null ? host.lstat(former) : null
+      const socket = found?.kind === 'other' && [0, uid].includes(found.uid) ? former : ownSocket
       return { socket, isThere: host.stat(socket) !== null }
     },
     unread: null,

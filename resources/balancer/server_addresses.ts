@@ -141,8 +141,15 @@ function newRows(table: StateTable, configured: readonly ConfiguredServer[], add
     )
     if (isKept(server) || address === undefined || neighbour === undefined) return []
     const fqdn = isAddress(server.host) ? '-' : server.host
-    const own = { srv_name: name, srv_addr: address, srv_port: `${server.port}`, srv_fqdn: fqdn, srv_id: '0', ...down }
-    const cells = new Map<string, string>(Object.entries(own))
+    const values = {
+      srv_name: name,
+      srv_addr: address,
+      srv_port: `${server.port}`,
+      srv_fqdn: fqdn,
+      srv_id: '0',
+      ...down,
+    }
+    const cells = new Map<string, string>(Object.entries(values))
     return [table.columns.map((column, at) => cells.get(column) ?? neighbour.cells[at] ?? '').join(' ')]
   })
 }

@@ -49,9 +49,9 @@ function recordName({ app, hook }: Props): string {
 
 /** Returns the file of a hook: an executable that has its name, or a script. */
 function findHookFile(host: HostReader, { directory, hook }: Props): string | null {
-  const there = host.list(`${directory}/deploy`).filter((name) => name === hook || name.startsWith(`${hook}.`))
-  const found = there.filter((name) => isExecutable(host, `${directory}/deploy/${name}`) || isScript(name))
-  if (found.length < 2) return found[0] ?? there[0] ?? null
+  const candidates = host.list(`${directory}/deploy`).filter((name) => name === hook || name.startsWith(`${hook}.`))
+  const found = candidates.filter((name) => isExecutable(host, `${directory}/deploy/${name}`) || isScript(name))
+  if (found.length < 2) return found[0] ?? candidates[0] ?? null
   throw new ConvergeError(`${directory}/deploy has several files for ${hook}: ${found.join(', ')}`, {
     code: 'AMBIGUOUS_HOOK',
     hint: 'remove all but one of them from the repository',

@@ -139,10 +139,10 @@ function declaredByRelease(
   if (part === undefined || checkSchedule(part.times) !== null) return null
   const { times: schedule, enabled } = part
   // Undo the escapes of crontab(5).
-  const own = part.command.replace(/\\([\\%])/g, '$1')
-  const command = runner === undefined ? own : `${runner} ${shellWord(own)}`
+  const partCommand = part.command.replace(/\\([\\%])/g, '$1')
+  const command = runner === undefined ? partCommand : `${runner} ${shellWord(partCommand)}`
   // A command that redirects its output is left as it is, unless the runner prints something as well.
-  const isLogged = log === undefined || (runner === undefined && /[|>&;]/.test(own))
+  const isLogged = log === undefined || (runner === undefined && /[|>&;]/.test(partCommand))
   return { enabled, schedule, command: isLogged ? command : `${command} >> ${shellWord(log)} 2>&1` }
 }
 

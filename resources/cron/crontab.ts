@@ -42,8 +42,8 @@ const commentOrVariable = /^\s*(?:#|(["']?)\w+\1\s*=|$)/
 
 /** Returns the lines in a block that others have added: only the first job is converge's. */
 function linesOfOthers(inside: readonly string[]): string[] {
-  const own = inside.findIndex((line) => !commentOrVariable.test(line))
-  return inside.filter((line, index) => index !== own && line.trim() !== '')
+  const jobIndex = inside.findIndex((line) => !commentOrVariable.test(line))
+  return inside.filter((line, index) => index !== jobIndex && line.trim() !== '')
 }
 
 function damagedBlockError(line: string, missing: string, where: 'before' | 'after'): ConvergeError {

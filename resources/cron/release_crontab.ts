@@ -70,7 +70,7 @@ export const release_crontab = defineResource(
     async read(host, props) {
       const text = mayHaveEntries(host, props) ? await readAccountCrontab(host, props.user) : null
       if (text === null) return { entries: [], scheduled: [] }
-      return { entries: [...findOwnEntries(host, props, text).own], scheduled: scheduledLines(host, props) }
+      return { entries: [...findOwnEntries(host, props, text).ownLines], scheduled: scheduledLines(host, props) }
     },
     desired: (_, { scheduled }) => ({ entries: scheduled, scheduled }),
     async apply(host: Host, props, { desired }) {

@@ -56,8 +56,12 @@ export function dataPlacesOf({
       const kind = host.lstat(link)?.kind
       const target = kind === 'link' ? host.readLink(link) : null
       const linked = others.find((other) => other === target && !isInPlace && holdsData(host, other, file)) ?? null
-      const own = kind === 'directory' ? 'directory' : 'nothing'
-      return { linked, inPlaceOfLink: own === 'directory' && holdsData(host, link) ? 'data' : own, isInPlace }
+      const kindOfLink = kind === 'directory' ? 'directory' : 'nothing'
+      return {
+        linked,
+        inPlaceOfLink: kindOfLink === 'directory' && holdsData(host, link) ? 'data' : kindOfLink,
+        isInPlace,
+      }
     },
     unread: { linked: null, inPlaceOfLink: 'nothing', isInPlace: false },
   })
@@ -65,8 +69,8 @@ export function dataPlacesOf({
 
 function findElsewhere(host: HostReader, { path, others, file, link }: Props): string | null {
   if (link !== undefined && resolvedPath(host, link) === resolvedPath(host, path)) return null
-  const here = resolvedPath(host, path)
-  return others.find((other) => resolvedPath(host, other) !== here && holdsData(host, other, file)) ?? null
+  const ownPath = resolvedPath(host, path)
+  return others.find((other) => resolvedPath(host, other) !== ownPath && holdsData(host, other, file)) ?? null
 }
 
 function refuseLocation(host: HostReader, { what, path, file, attribute }: Props, other: string): never {

@@ -45,14 +45,14 @@ export const directory = defineResource(
   },
   {
     read(host, props): State {
-      const own = host.lstat(props.path)
+      const entry = host.lstat(props.path)
       // A directory that a killed run has renamed but not removed must still be removed.
-      const left = own === null && props.absent ? host.lstat(asidePath(props.path)) : null
+      const left = entry === null && props.absent ? host.lstat(asidePath(props.path)) : null
       if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
-      if (own === null) return { kind: 'absent', ...noOwnership }
-      const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
+      if (entry === null) return { kind: 'absent', ...noOwnership }
+      const stat = entry.kind === 'link' && !props.absent ? (host.stat(props.path) ?? entry) : entry
       if (stat.kind !== 'directory') return { kind: stat.kind, ...noOwnership }
-      if (own.kind === 'link' && !props.absent) refuseForeign(host, props.path)
+      if (entry.kind === 'link' && !props.absent) refuseForeign(host, props.path)
       // Through a link, only its target has a mode; the owner of the link does not matter.
       return { kind: 'directory', ...readOwnership(host, props, stat) }
     },

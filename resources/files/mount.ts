@@ -143,8 +143,8 @@ export const mount = defineResource(
       writeFstab(host, props)
       const others = (host.readText(table) ?? '').split('\n').filter((line) => line !== '')
       const kept = others.filter((line) => parseFstabField(line.split(' ')[1] ?? '') !== props.path)
-      const own = `${fstabField(props.device ?? 'none')} ${fstabField(props.path)} ${props.type} ${desired.flags.join(',')} 0 0`
-      host.writeFile(table, `${[...kept, ...(props.absent ? [] : [own])].join('\n')}\n`)
+      const line = `${fstabField(props.device ?? 'none')} ${fstabField(props.path)} ${props.type} ${desired.flags.join(',')} 0 0`
+      host.writeFile(table, `${[...kept, ...(props.absent ? [] : [line])].join('\n')}\n`)
       if (!now.mounted && !props.absent) host.unknown(props.path, context.name)
       noteOldMount(props, now, context)
     },

@@ -117,9 +117,9 @@ function apply(host: Host, props: Props, { now, desired }: { readonly now: State
   }
   for (const [name, file] of Object.entries(desired.files)) {
     const [path, found] = [placeOf(props, name), now.files[name]]
-    const own = fileProps(props, name)
-    if (found?.kind === 'file' && found.sha256 === file.sha256) applyOwnership(host, path, found, own)
-    else host.writeFile(path, readRecipeFile(`${props.source.recipeDirectory}/${name}`), own)
+    const ownership = fileProps(props, name)
+    if (found?.kind === 'file' && found.sha256 === file.sha256) applyOwnership(host, path, found, ownership)
+    else host.writeFile(path, readRecipeFile(`${props.source.recipeDirectory}/${name}`), ownership)
   }
   for (const name of now.surplus) host.remove(placeOf(props, name))
 }

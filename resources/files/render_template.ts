@@ -67,13 +67,13 @@ export function checkVariables(properties: Partial<Record<keyof TemplateProps, u
   const { path, source, name, variables } = properties
   if (engine === undefined || typeof source !== 'string' || !isPlainObject(variables)) return []
   const template = { source, name: nameOf(source, name, path) }
-  const given = Object.keys(variables)
-  const found = variablesIn(template, given)
-  const missing = found.read.filter((use) => !given.includes(use.name))
-  if (missing.length > 0) throw missingVariables(template.name, missing, given)
+  const names = Object.keys(variables)
+  const found = variablesIn(template, names)
+  const missing = found.read.filter((use) => !names.includes(use.name))
+  if (missing.length > 0) throw missingVariables(template.name, missing, names)
   if (found.readsAll) return []
   const read = [...found.read.map((use) => use.name), ...found.perhaps]
-  return given
+  return names
     .filter((variable) => !read.includes(variable))
     .map((variable) => `${template.name}: the template does not use the variable "${variable}"`)
 }
@@ -92,7 +92,7 @@ export async function checkTemplate(file: { readonly path: string; readonly text
   }
 }
 
-function variablesIn(template: Template, given: readonly string[]): TemplateVariables {
+function variablesIn(template: Template, names: readonly string[]): TemplateVariables {
   const known = analysed.get(template.source)
   if (known !== undefined) return known
   try {
@@ -100,23 +100,23 @@ function variablesIn(template: Template, given: readonly string[]): TemplateVari
     analysed.set(template.source, found)
     return found
   } catch (error) {
-    throw templateError(error, template, given)
+    throw templateError(error, template, names)
   }
 }
 
-function missingVariables(template: string, missing: readonly VariableUse[], given: readonly string[]): ConvergeError {
+function missingVariables(template: string, missing: readonly VariableUse[], names: readonly string[]): ConvergeError {
   const [first, ...more] = missing as readonly [VariableUse, ...VariableUse[]]
   const others = more.map(({ name, line }) => `"${name}" in line ${line}`)
   const rest = others.length === 0 ? '' : `, and neither is ${others.join(' or ')}`
   const message = `"${first.name}" is not among the variables of the template${rest}`
   return new ConvergeError(`${template}:${first.line}:${first.column}: ${message}`, {
     code: 'TEMPLATE_ERROR',
-    hint: gets(given),
+    hint: gets(names),
   })
 }
 
-const gets = (given: readonly string[]): string =>
-  `it gets: ${given.length > 0 ? [...given].sort().join(', ') : 'none'}`
+const gets = (names: readonly string[]): string =>
+  `it gets: ${names.length > 0 ? [...names].sort().join(', ') : 'none'}`
 
 const nameOf = (source: string, name: unknown, path: unknown): string =>
   typeof name === 'string' ? name : (files.get(source) ?? `inline template of ${String(path)}`)

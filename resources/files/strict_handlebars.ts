@@ -31,10 +31,10 @@ export interface TemplateEngine {
  * for an unknown helper would lack its line.
  */
 export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
-  const own = handlebars.create()
+  const engine = handlebars.create()
   const names = [...Object.keys(helpers), ...builtIn, printed]
-  for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, withLine(helper))
-  own.registerHelper(printed, print)
+  for (const [name, helper] of Object.entries(helpers)) engine.registerHelper(name, withLine(helper))
+  engine.registerHelper(printed, print)
   class Stricter extends handlebars.Visitor {
     override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
       // `{{"name"}}` prints the variable of that name.
@@ -70,13 +70,13 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
   }
   return {
     compile(source) {
-      const program = own.parse(source)
+      const program = engine.parse(source)
       new Stricter().accept(program)
-      return own.compile(program, { strict: true, noEscape: true, preventIndent: true })
+      return engine.compile(program, { strict: true, noEscape: true, preventIndent: true })
     },
     variables(source) {
-      const found = variablesOf(own.parse(source), names)
-      new Stricter().accept(own.parse(source))
+      const found = variablesOf(engine.parse(source), names)
+      new Stricter().accept(engine.parse(source))
       return found
     },
   }

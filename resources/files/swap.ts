@@ -229,8 +229,8 @@ export const swap = defineResource(
       const header = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority'
       const [, ...lines] = (host.readText(table) ?? header).trim().split('\n')
       const others = lines.filter((line) => parseFstabField(line.split(/\s+/)[0] ?? '') !== real)
-      const own = `${fstabField(real)} file ${(desired.size ?? 0) / 1024} 0 ${props.priority ?? -2}`
-      host.writeFile(table, `${[header, ...others, ...(props.absent ? [] : [own])].join('\n')}\n`)
+      const line = `${fstabField(real)} file ${(desired.size ?? 0) / 1024} 0 ${props.priority ?? -2}`
+      host.writeFile(table, `${[header, ...others, ...(props.absent ? [] : [line])].join('\n')}\n`)
       if (props.absent) host.remove(props.path)
       else if (now.size !== desired.size) host.unknown(props.path, context.name)
     },

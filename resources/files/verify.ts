@@ -69,8 +69,8 @@ export async function verifyContent(
     const command = verify.command.map((word) => word.replaceAll(mark, checked))
     const { status, stdout, stderr } = await host.query(command, { accept: 'any', timeout: limit })
     if (status === 0) return
-    const said = [stdout, stderr].map((text) => text.trimEnd()).filter((text) => text !== '')
-    const output = said.join('\n').replaceAll(around, `(around ${path})`).replaceAll(own, path)
+    const outputs = [stdout, stderr].map((text) => text.trimEnd()).filter((text) => text !== '')
+    const output = outputs.join('\n').replaceAll(around, `(around ${path})`).replaceAll(own, path)
     throw new ConvergeError(`${program} does not take the new content of ${path}: exit status ${status}`, {
       code: 'CHECK_FAILED',
       output: context.sensitive ? '(what it says is not shown: the content is sensitive)' : output,

@@ -20,10 +20,10 @@ export interface Contents {
  * Returns a reader of the files that the next deploy would use.
  * @throws as git_release does if the repository cannot be reached, or has no such revision
  */
-export async function openContents(host: HostReader, given: GitReleaseProps): Promise<Contents> {
+export async function openContents(host: HostReader, declared: GitReleaseProps): Promise<Contents> {
   // Before setup the account does not exist yet: the account of the run reads the repository instead.
-  const absent = given.user !== undefined && host.account(given.user) === null
-  const props = absent ? { ...given, user: undefined, group: undefined } : given
+  const absent = declared.user !== undefined && host.account(declared.user) === null
+  const props = absent ? { ...declared, user: undefined, group: undefined } : declared
   if (props.scmType === 'directory') return directoryContents(host, sourceDirectory(props))
   const warnings: string[] = []
   const context = queryContext({ warn: (text) => void warnings.push(text) })

@@ -190,8 +190,13 @@ export async function fetchAll(
   context: Context,
   refs: readonly string[] = [],
 ): Promise<void> {
-  const own = refs.filter((ref) => !/^refs\/(heads|tags)\//.test(ref)).map((ref) => `+${ref}:${ref}`)
-  await fetchRefs(host, mirror, context, ['--prune', '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', ...own])
+  const refspecs = refs.filter((ref) => !/^refs\/(heads|tags)\//.test(ref)).map((ref) => `+${ref}:${ref}`)
+  await fetchRefs(host, mirror, context, [
+    '--prune',
+    '+refs/heads/*:refs/heads/*',
+    '+refs/tags/*:refs/tags/*',
+    ...refspecs,
+  ])
   const notes = readNotes(host, mirror)
   if (notes.fetched !== mirror.remote.url) writeNotes(host, mirror, { ...notes, fetched: mirror.remote.url })
   await packTogether(host, mirror, context)

@@ -47,12 +47,12 @@ function plannedProps({ props, name }: PlannedResource): GitReleaseProps {
   })
 }
 
-async function planRevision(host: HostReader, given: GitReleaseProps, context: Context): Promise<AppRevision> {
-  const app = given.app ?? given.into.split('/').at(-2) ?? given.into
-  if (given.scmType === 'directory') return { app, revision: null, commit: null }
+async function planRevision(host: HostReader, declared: GitReleaseProps, context: Context): Promise<AppRevision> {
+  const app = declared.app ?? declared.into.split('/').at(-2) ?? declared.into
+  if (declared.scmType === 'directory') return { app, revision: null, commit: null }
   // Before setup the account does not exist: the account of the run queries instead.
-  const nobody = given.user !== undefined && host.account(given.user) === null
-  const props = nobody ? { ...given, user: undefined, group: undefined } : given
+  const isMissing = declared.user !== undefined && host.account(declared.user) === null
+  const props = isMissing ? { ...declared, user: undefined, group: undefined } : declared
   const releases = listReleases(host, props.into, props.current)
   const { commit, unconfirmed } = await wantedCommit(host, props, releases, context)
   return { app, revision: props.revision, commit, ...omitUndefined({ unconfirmed }) }

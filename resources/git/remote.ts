@@ -53,10 +53,10 @@ export function createRemote(props: RemoteProps, secret: (value: string) => void
 
 /** Returns the remote of a submodule: with the same key, and the same login on the same server. */
 export function submoduleRemote(main: Remote, url: string, secret: (value: string) => void): Remote {
-  const own = createRemote({ repository: resolveUrl(main.url, url) }, secret)
-  const origin = /^https?:\/\/[^/]+/i.exec(own.url)?.[0]
-  const login = own.login ?? (main.login?.origin === origin ? main.login : null)
-  return { ...main, url: own.url, local: own.local, login }
+  const submodule = createRemote({ repository: resolveUrl(main.url, url) }, secret)
+  const origin = /^https?:\/\/[^/]+/i.exec(submodule.url)?.[0]
+  const login = submodule.login ?? (main.login?.origin === origin ? main.login : null)
+  return { ...main, url: submodule.url, local: submodule.local, login }
 }
 
 /**
@@ -234,8 +234,8 @@ export function gitFailure(error: unknown, message: string): unknown {
   if (error.code === 'NO_PROGRAM')
     return new ConvergeError('git is not installed', { code: error.code, hint: 'apt-get install git', cause: error })
   if (error.code !== 'COMMAND_FAILED' && error.code !== 'COMMAND_TIMEOUT') return error
-  const said = (error.output ?? '').split('\n').filter((line) => !commonplace.test(line))
-  const output = said.join('\n')
+  const lines = (error.output ?? '').split('\n').filter((line) => !commonplace.test(line))
+  const output = lines.join('\n')
   const hint =
     error.code === 'COMMAND_TIMEOUT'
       ? hints.network

@@ -40,9 +40,9 @@ const loadingPrefix = 'telling '
 
 /** Returns the port of the web server's last reload, if the file of its program exists. */
 export function loadedPort(host: HostReader, props: PortSwapProps): number | null {
-  const told = host.recorded(loadedRecordName(props))?.replace(loadingPrefix, '')
-  const isTold = (port: number) => told === digestOf(upstreamText(props.upstream, port))
-  return props.ports.find((port) => isTold(port) && host.lstat(portProgramPath(props, port)) !== null) ?? null
+  const record = host.recorded(loadedRecordName(props))?.replace(loadingPrefix, '')
+  const isRecorded = (port: number) => record === digestOf(upstreamText(props.upstream, port))
+  return props.ports.find((port) => isRecorded(port) && host.lstat(portProgramPath(props, port)) !== null) ?? null
 }
 
 /**

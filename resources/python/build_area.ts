@@ -125,8 +125,8 @@ function readNotedNames(host: HostReader, area: BuildArea): string[] | null {
     if (typeof note === 'object' && note !== null && 'before' in note && Array.isArray(note.before)) {
       const before = note.before.map(String)
       // The killed build ran in another directory: it made nothing in this one.
-      const own = 'directory' in note && note.directory === area.directory
-      return own
+      const isSameDirectory = 'directory' in note && note.directory === area.directory
+      return isSameDirectory
         ? before
         : [
             ...before,

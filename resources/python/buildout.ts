@@ -190,8 +190,8 @@ async function removeSchedule(host: Host, { directory, user }: Props): Promise<v
   const text = await readAccountCrontab(host, user)
   if (text === null) return
   const paths = { releases: directory, current: directory, release: directory }
-  const { own, rest } = findEntries(host, text, paths)
-  if (own.length > 0) await writeAccountCrontab(host, user, rest.map((line) => `${line}\n`).join(''))
+  const { ownLines, rest } = findEntries(host, text, paths)
+  if (ownLines.length > 0) await writeAccountCrontab(host, user, rest.map((line) => `${line}\n`).join(''))
 }
 
 function pythonTag({ eggsByPython }: Props): readonly string[] {

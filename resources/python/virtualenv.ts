@@ -72,10 +72,10 @@ type State = z.output<typeof state>
 function read(host: HostReader, { path, python, user, packages }: Props): State {
   const { kind, madeWith, found } = readEnvironment(host, path)
   const versions = Object.entries(packages).map(([name, wanted]) => {
-    const there = found.get(packageName(name))
-    if (there === undefined) return [name, null]
+    const installed = found.get(packageName(name))
+    if (installed === undefined) return [name, null]
     if (wanted === '') return [name, 'any']
-    return [name, sameVersion(there, wanted) ? wanted : there]
+    return [name, sameVersion(installed, wanted) ? wanted : installed]
   })
   return {
     kind,

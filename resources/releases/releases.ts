@@ -238,7 +238,7 @@ export function releaseBefore(releases: readonly Release[]): Release | undefined
  */
 export function rollbackTarget(releases: readonly Release[], to: string): Release {
   const complete = releases.filter((release) => release.isManaged && release.complete)
-  const there =
+  const hint =
     complete.length === 0
       ? 'deploy the app first: it has no complete release'
       : `choose one that is complete: ${listNames(complete)}`
@@ -254,7 +254,7 @@ export function rollbackTarget(releases: readonly Release[], to: string): Releas
         nearest(
           to,
           complete.map((release) => release.id),
-        ) ?? there,
+        ) ?? hint,
       usage: true,
     })
   if (fitting.length > 1)
@@ -266,7 +266,7 @@ export function rollbackTarget(releases: readonly Release[], to: string): Releas
   if (!target.complete)
     throw new ConvergeError(`the release ${target.id} was never finished`, {
       code: 'NOT_COMPLETE',
-      hint: there,
+      hint,
       usage: true,
     })
   return target

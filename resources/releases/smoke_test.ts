@@ -88,8 +88,8 @@ async function responseProblem(host: Host, request: Request, left: number, conte
   try {
     const timeout = new Duration(Math.max(1000, Math.min(left, 10_000)))
     const sent = { ...uncachedHeaders, ...ownHeader, ...headers }
-    const asked = { host: at, port, headers: sent, timeout, enough: enoughOfPage }
-    const { answer, cached } = await askPastCaches(path, (path) => host.request({ ...asked, path }))
+    const requestOptions = { host: at, port, headers: sent, timeout, enough: enoughOfPage }
+    const { answer, cached } = await askPastCaches(path, (path) => host.request({ ...requestOptions, path }))
     if (cached !== null) return cachedProblem(cached)
     const { status, body } = answer
     // The web server of another host does not accept the header of this host.

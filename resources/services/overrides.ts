@@ -27,14 +27,14 @@ export function poolOverride(host: HostReader, config: string, pool: string): Ov
 const unitDirectories = ['/etc/systemd/system', '/run/systemd/system']
 
 /** Finds a drop-in that sets the command of a unit after ours: systemd reads drop-ins in the order of their names. */
-export function dropInOverride(host: HostReader, unit: string, own: string): Override | null {
+export function dropInOverride(host: HostReader, unit: string, ownPath: string): Override | null {
   for (const directory of unitDirectories.map((one) => `${one}/${unit}.d`))
     for (const name of host.list(directory)) {
       const path = `${directory}/${name}`
-      if (!name.endsWith('.conf') || name <= own || host.stat(path)?.kind !== 'file') continue
+      if (!name.endsWith('.conf') || name <= ownPath || host.stat(path)?.kind !== 'file') continue
       if (!/^\s*ExecStart\s*=/m.test(host.readText(path) ?? '')) continue
       return {
-        message: `${path} sets ExecStart of ${unit} again, after ${unitDirectories[0]}/${unit}.d/${own}`,
+        message: `${path} sets ExecStart of ${unit} again, after ${unitDirectories[0]}/${unit}.d/${ownPath}`,
         hint: `remove ExecStart from ${path}: systemd would run its command`,
       }
     }
@@ -50,6 +50,6 @@ export function poolOverrideOf(config: string, pool: string): Query<Override | n
 }
 
 /** A drop-in that sets the command of a unit after ours. */
-export function dropInOverrideOf(unit: string, own: string): Query<Override | null> {
-  return defineQuery({ name: `the drop-ins of ${unit}`, read: (host) => dropInOverride(host, unit, own) })
+export function dropInOverrideOf(unit: string, ownPath: string): Query<Override | null> {
+  return defineQuery({ name: `the drop-ins of ${unit}`, read: (host) => dropInOverride(host, unit, ownPath) })
 }

@@ -81,9 +81,9 @@ export const service = defineResource(
       const left = (server: BalancerServer) => action === 'running' || (server.checked && status.state !== 'running')
       const drained = server === undefined ? [] : await balancersStillDraining(host, balancers, server, context, left)
       // A drained service is checked when it is set ready.
-      const asked = action === 'running' && drained.length === 0
+      const needsReadiness = action === 'running' && drained.length === 0
       return {
-        state: asked ? await currentStateOf(host, status, { ready, deadline }) : status.state,
+        state: needsReadiness ? await currentStateOf(host, status, { ready, deadline }) : status.state,
         enabled: enabled === undefined ? null : status.enabled,
         drained,
       }

@@ -153,8 +153,8 @@ async function read(host: HostReader, props: Props, context: Context): Promise<S
   if (isDue && (state === 'running' ? props.command === undefined : props.start))
     refuseMasked(host, props.name, status, state === 'running' ? 'reload' : 'start')
   // A service with a due reload is checked after it.
-  const asked = props.ready !== undefined && !isDue
-  return asked ? { ...current, state: await currentStateOf(host, status, props) } : current
+  const checksReadiness = props.ready !== undefined && !isDue
+  return checksReadiness ? { ...current, state: await currentStateOf(host, status, props) } : current
 }
 
 function desired(props: Props, now: State, context: Context): State {

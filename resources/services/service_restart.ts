@@ -185,9 +185,9 @@ function coordinationWarning(neighbours: readonly string[]): string {
 
 /** Returns the rules for draining: another host may drain and restart its server for as long as this one may. */
 function drainRules({ services, maxUnavailable, drainDeadline, deadline, absent }: RestartProps): DrainRules {
-  const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
+  const ownServers = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
   const restart = new Duration(drainDeadline.ms + deadline.ms)
-  return { own, maxUnavailable, waitLimit: drainDeadline, restartLimit: restart, absent: new Set(absent) }
+  return { ownServers, maxUnavailable, waitLimit: drainDeadline, restartLimit: restart, absent: new Set(absent) }
 }
 
 /** Returns the balancers to contact: without draining, only those where a server is still drained. */

@@ -23,18 +23,18 @@ export async function verifyUnit(host: Host, name: string, content: string, cont
     host.writeFile(path, content, { mode: '0600' })
     const command = ['systemd-analyze', 'verify', '--man=no', path]
     const { stdout, stderr } = await host.query(command, { accept: 'any', timeout: minutes(1) })
-    const own = `${stdout}\n${stderr}`.split('\n').flatMap((line) => {
+    const problems = `${stdout}\n${stderr}`.split('\n').flatMap((line) => {
       if (line.startsWith(`${path}:`)) return [`${name}${line.slice(path.length)}`]
       return line.startsWith(`${name}: `) || line.startsWith(`Unit ${name} `) ? [line] : []
     })
-    const refused = own.filter((line) => unused.test(line))
+    const refused = problems.filter((line) => unused.test(line))
     if (refused.length > 0)
       throw new ConvergeError(`systemd would not use all lines of ${name}`, {
         code: 'CHECK_FAILED',
         output: context.sensitive ? '(the lines are not shown: the content is sensitive)' : refused.join('\n'),
         hint: 'correct the lines; if only a later version of systemd knows them, set verify to false',
       })
-    const advice = own.filter((line) => line.startsWith(`${name}:`) && /^:\d+: /.test(line.slice(name.length)))
+    const advice = problems.filter((line) => line.startsWith(`${name}:`) && /^:\d+: /.test(line.slice(name.length)))
     for (const line of context.sensitive ? [] : advice) context.warn(`systemd warns of ${line}`)
   } finally {
     host.remove(directory)

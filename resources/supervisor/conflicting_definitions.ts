@@ -24,15 +24,15 @@ export function refuseConflict(host: HostReader, program: OwnProgram): void {
 
 /** Returns another definition of a program; null if there is none. */
 export function findConflict(host: HostReader, { name, confDir }: OwnProgram): Conflict | null {
-  const own = `${confDir}/${name}.conf`
-  const ownText = host.readText(own)
+  const ownPath = `${confDir}/${name}.conf`
+  const ownText = host.readText(ownPath)
   for (const path of includedFiles(host, confDir)) {
-    if (path === own) continue
+    if (path === ownPath) continue
     const text = readOrEmpty(host, path)
     // A link to the same file defines the same.
     if (!text.includes(name) || text === ownText) continue
     for (const section of parseSections(text)) {
-      const shadow = conflictInFile(section, { name, own, path })
+      const shadow = conflictInFile(section, { name, own: ownPath, path })
       if (shadow !== null) return shadow
     }
   }
@@ -41,18 +41,18 @@ export function findConflict(host: HostReader, { name, confDir }: OwnProgram): C
 
 function conflictInFile(
   section: Section,
-  { name, own, path }: { readonly name: string; readonly own: string; readonly path: string },
+  { name, own: ownPath, path }: { readonly name: string; readonly own: string; readonly path: string },
 ): Conflict | null {
   const title = `[${section.type}:${section.name}]`
   const defines = [...programTypes, 'group'].includes(section.type) && section.name === name
   if (defines)
     return {
-      message: `supervisor program ${name} is defined twice: in ${own}, and as ${title} in ${path}`,
+      message: `supervisor program ${name} is defined twice: in ${ownPath}, and as ${title} in ${path}`,
       hint: `remove ${title} from ${path}: supervisord merges both, and the last file wins`,
     }
   if (section.type !== 'group' || !groupPrograms(section).includes(name)) return null
   return {
-    message: `supervisor program ${name}, defined in ${own}, is taken into a group by ${title} in ${path}`,
+    message: `supervisor program ${name}, defined in ${ownPath}, is taken into a group by ${title} in ${path}`,
     hint: `remove ${name} from programs of ${title} in ${path}: supervisord would know it as ${section.name}:${name} only`,
   }
 }

@@ -114,8 +114,8 @@ function writeDefaults(host: Host, props: Props): void {
   const { lines } = readLines(host, path)
   const wanted = declaredVariables(props)
   const others = lines.filter((line) => !((assignment.exec(line)?.[1] ?? '') in wanted))
-  const own = Object.entries(wanted).map(([name, value]) => `${name}=${value}`)
-  host.writeFile(path, [...others, ...own].map((line) => `${line}\n`).join(''), { mode: '0644' })
+  const assignments = Object.entries(wanted).map(([name, value]) => `${name}=${value}`)
+  host.writeFile(path, [...others, ...assignments].map((line) => `${line}\n`).join(''), { mode: '0644' })
 }
 
 const hasVariables = ({ variables }: State, desired: State) =>

@@ -46,7 +46,7 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 interface Site {
-  readonly own: boolean
+  readonly isOwn: boolean
   readonly servers: readonly ServerBlock[]
 }
 
@@ -75,14 +75,14 @@ function readSites(host: HostReader, props: Props): Site[] {
   return paths.flatMap((path) => {
     if (path === enabledLink) return []
     const text = readOrEmpty(host, path)
-    return [{ own: isOwnFile(text), servers: serverBlocks(text) }]
+    return [{ isOwn: isOwnFile(text), servers: serverBlocks(text) }]
   })
 }
 
 /** Returns the ports at which a site of converge has names and leaves all other names to the default server. */
 function portsWithNames(sites: readonly Site[]): number[] {
-  const ports = sites.flatMap(({ own, servers }) => {
-    if (!own) return []
+  const ports = sites.flatMap(({ isOwn, servers }) => {
+    if (!isOwn) return []
     const answersAny = servers.flatMap(({ defaultAt }) => defaultAt)
     return servers.flatMap(({ ports }) => ports).filter((port) => !answersAny.includes(port))
   })
@@ -94,9 +94,9 @@ function portsWithNames(sites: readonly Site[]): number[] {
  * server of converge, such as the frontend.
  */
 function hasOtherDefault(sites: readonly Site[], port: number): boolean {
-  return sites.some(({ own, servers }) =>
+  return sites.some(({ isOwn, servers }) =>
     servers.some((server) =>
-      own ? server.defaultAt.includes(port) : server.ports.includes(port) && answersAnyName(server),
+      isOwn ? server.defaultAt.includes(port) : server.ports.includes(port) && answersAnyName(server),
     ),
   )
 }
@@ -107,7 +107,7 @@ function hasOtherDefault(sites: readonly Site[], port: number): boolean {
  */
 function render(port: number, sites: readonly Site[]): string {
   const tls = sites
-    .flatMap(({ own, servers }) => (own ? servers : []))
+    .flatMap(({ isOwn, servers }) => (isOwn ? servers : []))
     .find(({ tlsAt, text }) => tlsAt.includes(port) && /\sssl_certificate\s/.test(text))
   const directives = tls === undefined ? [] : (tls.text.match(tlsDirective) ?? []).map((line) => line.trim())
   return `# Written by converge, changes are overwritten.

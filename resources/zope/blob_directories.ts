@@ -80,11 +80,11 @@ function difference(host: HostReader, props: Props, context: Context): State['di
     }
     const stored = server.directories.get(client.storage)
     if (stored === undefined) continue
-    const theirs = posix.resolve(server.release, stored)
-    if (resolvedPath(host, directory) === resolvedPath(host, theirs)) continue
+    const serverDirectory = posix.resolve(server.release, stored)
+    if (resolvedPath(host, directory) === resolvedPath(host, serverDirectory)) continue
     return {
       client: { directory: resolvedPath(host, directory), file },
-      server: { directory: resolvedPath(host, theirs), file: `${server.release}/${serverConfig}` },
+      server: { directory: resolvedPath(host, serverDirectory), file: `${server.release}/${serverConfig}` },
     }
   }
   return null

@@ -9,8 +9,8 @@ export function isThisHost(host: HostReader, name: string): boolean {
   const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase()
   if (/^(|localhost(\..*)?|127(\.\d+){3}|0\.0\.0\.0|\*|::1?)$/.test(bare)) return true
   if (/^\d+(\.\d+){3}$/.test(bare)) return ipv4Addresses(host).includes(bare)
-  const own = (host.readText('/etc/hostname') ?? '').trim().toLowerCase()
-  return own !== '' && (bare === own || bare.split('.')[0] === own)
+  const hostName = (host.readText('/etc/hostname') ?? '').trim().toLowerCase()
+  return hostName !== '' && (bare === hostName || bare.split('.')[0] === hostName)
 }
 
 function ipv4Addresses(host: HostReader): string[] {

@@ -132,8 +132,8 @@ t.test('the hints about sudo work', async (t) => {
 
 t.test('the hints about missing programs on a host work', async (t) => {
   const source = 'core/fleet/remote/runtime.ts'
-  const bring = (host: Shell, place: string, given: object = {}) => {
-    const runtimes = { cacheDirectory: join(place, 'cache'), given }
+  const bring = (host: Shell, place: string, programs: object = {}) => {
+    const runtimes = { cacheDirectory: join(place, 'cache'), programs }
     const options = { library: join(place, 'lib'), state: join(place, 'state'), runtimes, step: () => undefined }
     return new Uploader(linkTo(t, host, place), options).uploadMissing(['node'], [])
   }
@@ -157,7 +157,7 @@ t.test('the hints about missing programs on a host work', async (t) => {
   writeFileSync(fitting, elf({ machine: 62 }))
   const fetched = parseHostFacts('kernel=Linux\nmachine=aarch64\nlibc=glibc\n')
   const known = parseHostFacts('kernel=Linux\nmachine=x86_64\nlibc=glibc\n')
-  const runtimes = (given: object) => ({ cacheDirectory: join(place, 'cache'), given })
+  const runtimes = (programs: object) => ({ cacheDirectory: join(place, 'cache'), programs })
   const unfit = 'set "runtime" in the stack file to a Node … or later for this kind of host, or install one on the host'
   proveCalls(t, [
     {

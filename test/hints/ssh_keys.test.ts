@@ -130,7 +130,7 @@ t.test('the hints about keys of hosts that do not exist yet work', async (t) => 
         mkdirSync(known)
         return readKnownHosts([known])
       },
-      repaired: async () => readKnownHosts((await targetIn(home, 'UserKnownHostsFile ~/.ssh/other')).knownHosts.own),
+      repaired: async () => readKnownHosts((await targetIn(home, 'UserKnownHostsFile ~/.ssh/other')).knownHosts.user),
     },
   ])
 })

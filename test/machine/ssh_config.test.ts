@@ -96,7 +96,7 @@ async function byConverge(home: string, host: string): Promise<Own> {
 function readingOf(target: SshTarget, settings: HostSettings, home: string): Reading {
   const raw = (keyword: string) => settings.get(keyword)?.map(({ values }) => values.join(' ')) ?? []
   const [jump, command] = [raw('proxyjump')[0], raw('proxycommand')[0]]
-  const files = target.knownHosts.own.map((file) => file.replace(`${home}/`, '~/')).join(' ')
+  const files = target.knownHosts.user.map((file) => file.replace(`${home}/`, '~/')).join(' ')
   return {
     hostname: target.address,
     port: String(target.port),

@@ -101,7 +101,7 @@ export function hostAt(
     ...{ name: 'web1', prefix, rollout: 'deploy-1', by: 'ann', sudo: 'none', recipes: null, secrets: [], patience: 1 },
     open: () => open(t, host),
     engine: new Map([['start.cjs', { content: Buffer.from(engine) }]]),
-    runtimes: { cacheDirectory: `${prefix}/cache`, given: {} },
+    runtimes: { cacheDirectory: `${prefix}/cache`, programs: {} },
     step: () => undefined,
     connection: () => undefined,
     ...change,

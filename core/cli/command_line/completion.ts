@@ -70,16 +70,16 @@ interface Words {
 
 async function values<N>(option: string, { current, before }: Words, catalogue: Catalogue<N>) {
   // `zeo-server,zeo-c`: each candidate starts with the text before the comma.
-  const given = current.slice(0, current.lastIndexOf(',') + 1)
-  if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${given}${name}`)
-  if (option === 'event') return lifecycleEvents.map((name) => `${given}${name}`)
+  const listBefore = current.slice(0, current.lastIndexOf(',') + 1)
+  if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${listBefore}${name}`)
+  if (option === 'event') return lifecycleEvents.map((name) => `${listBefore}${name}`)
   if (option === 'explain') return Object.keys(await catalogue.schemas())
   if (option === 'to' && before.includes('rollback') && !before.includes('stack'))
-    return (await releasesFor(before, catalogue)).map((name) => `${given}${name}`)
+    return (await releasesFor(before, catalogue)).map((name) => `${listBefore}${name}`)
   const choices = allOptions.get(option)?.choices
   if (choices !== undefined || !before.includes('stack')) return choices ?? []
   const { stackNames } = await import('../stack/completion.ts')
-  return (await stackNames(option, before)).map((name) => `${given}${name}`)
+  return (await stackNames(option, before)).map((name) => `${listBefore}${name}`)
 }
 
 /** Lists releases; none if the words name no roles or the files cannot be read: completion reports no errors. */

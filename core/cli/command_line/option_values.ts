@@ -26,11 +26,11 @@ export function checkedValue(name: string, option: OptionSpec, value: unknown): 
 }
 
 /** Returns whether an option without a value is given, or the problem of a value that somebody gave it. */
-function switchOf(name: string, given: readonly unknown[]): boolean | ConvergeError {
-  const value = given.find((one) => typeof one === 'string' && one !== '')
+function switchOf(name: string, values: readonly unknown[]): boolean | ConvergeError {
+  const value = values.find((one) => typeof one === 'string' && one !== '')
   if (value !== undefined)
     return usage(`--${name} takes no value here: ${JSON.stringify(value)}`, 'remove the word after it')
-  return given.at(-1) === true || given.at(-1) === ''
+  return values.at(-1) === true || values.at(-1) === ''
 }
 
 /** Checks a value that must be one of `choices`, a number of hosts or one line. */

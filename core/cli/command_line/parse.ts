@@ -40,11 +40,11 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   if (spec.command) values.command = command
   if (spec.command?.required && command.length === 0 && rest.length === 0)
     problems.push(usage(`${spec.name} takes a command after --`, spec.examples[0]?.[0] ?? ''))
-  for (const [written, given] of Object.entries(words)) {
+  for (const [written, argument] of Object.entries(words)) {
     if (written === '_') continue
     const name = Object.keys(spec.options).find((one) => spec.options[one]?.alias === written) ?? written
     const option = spec.options[name]
-    const value = option === undefined ? undefined : checkedValue(name, option, valueless.has(name) ? [] : given)
+    const value = option === undefined ? undefined : checkedValue(name, option, valueless.has(name) ? [] : argument)
     if (option === undefined) problems.push(unknownOption(name, spec))
     else if (value instanceof ConvergeError) problems.push(value)
     else values[camelCase(name)] = value
@@ -64,9 +64,9 @@ export type HelpSubject = CommandSpec | CommandFamily | 'overview'
 
 /** Decides whether the command line requests help, and about which command. */
 export function requestedHelp(argv: readonly string[]): HelpSubject | null {
-  const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
-  if (!own.includes('--help') && !own.includes('-h')) return null
-  const [first = '', second = ''] = parseWords(own.filter((word) => word !== '--help' && word !== '-h'))._.map(String)
+  const words = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
+  if (!words.includes('--help') && !words.includes('-h')) return null
+  const [first = '', second = ''] = parseWords(words.filter((word) => word !== '--help' && word !== '-h'))._.map(String)
   return commandNamed(first) ?? commandNamed(`${first} ${second}`) ?? familyNamed(first) ?? 'overview'
 }
 
@@ -147,8 +147,8 @@ function withDashes(argv: readonly string[]): string[] {
 
 /** Refuses values of booleans such as `--dry-run=maybe`, which must not count as no dry run. */
 function booleanProblems(argv: readonly string[]): ConvergeError[] {
-  const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
-  return own.flatMap((word) => {
+  const words = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
+  return words.flatMap((word) => {
     const [, written = '', value = ''] = /^--?([\w-]+)=(.*)$/s.exec(word) ?? []
     const [name, option] = [...allOptions].find(([name, { alias }]) => name === written || alias === written) ?? []
     if (option?.type !== 'boolean' || /^(true|false)$/.test(value)) return []
@@ -158,11 +158,11 @@ function booleanProblems(argv: readonly string[]): ConvergeError[] {
 
 /** Returns the options with a list of values that have none in one place: the parser adds nothing to the list then. */
 function listsWithoutValue(argv: readonly string[]): ReadonlySet<string> {
-  const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
-  const names = own.flatMap((word, at) => {
+  const words = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
+  const names = words.flatMap((word, at) => {
     const [, written = '', sign = ''] = /^--?([\w-]+)(=?)$/.exec(word) ?? []
     const [name, option] = [...allOptions].find(([name, { alias }]) => name === written || alias === written) ?? []
-    const next = sign === '=' ? '' : (own[at + 1] ?? '')
+    const next = sign === '=' ? '' : (words[at + 1] ?? '')
     return option?.repeatable && (next === '' || /^--?[a-z]/i.test(next)) ? [name as string] : []
   })
   return new Set(names)
@@ -180,8 +180,10 @@ function positionalProblems(spec: CommandSpec, rest: readonly string[]): Converg
   if (spec.command)
     return [usage(message, `write -- before the command: converge ${spec.name} [OPTION ...] -- ${extra.join(' ')}`)]
   if (command === undefined) {
-    const given = `--host ${extra.join(',')}`
-    return [usage(message, 'host' in spec.options ? `hosts are chosen by ${given}, --layer or --app` : seeHelp(spec))]
+    const hostOption = `--host ${extra.join(',')}`
+    return [
+      usage(message, 'host' in spec.options ? `hosts are chosen by ${hostOption}, --layer or --app` : seeHelp(spec)),
+    ]
   }
   if ('event' in spec.options && commandNamed(word)?.events)
     return [usage(message, `did you mean converge ${spec.name === 'apply' ? '' : `${spec.name} `}--event ${word}?`)]

@@ -18,9 +18,9 @@ export async function applyPlan<N>(
   secrets: Secrets,
   endProcess: () => void,
 ): Promise<ExitStatus> {
-  const given = [...planOptionNames, 'event' as const, 'by' as const].find((name) => args[name] !== undefined)
-  if (given !== undefined) {
-    const option = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const conflicting = [...planOptionNames, 'event' as const, 'by' as const].find((name) => args[name] !== undefined)
+  if (conflicting !== undefined) {
+    const option = `--${conflicting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     throw usage(
       `apply ${path} takes no ${option}: the plan has its own options`,
       `leave out ${option}, or save another plan`,

@@ -52,8 +52,8 @@ export async function mistakesOf<N>(
       const { plan, problems } = draftPlan(roles, events, node(mergedNode, events), { mask })
       const files = await draftFiles(plan)
       // Where another run has failed, roles that do not match in this one have the same cause: do not report it again.
-      const own = found.length === 0 ? problems : problems.filter(({ code }) => !mismatches.includes(code))
-      found.push(...own, ...files.problems)
+      const newProblems = found.length === 0 ? problems : problems.filter(({ code }) => !mismatches.includes(code))
+      found.push(...newProblems, ...files.problems)
     } catch (thrown) {
       // Other errors depend on the host, not on the input, such as a rollback without an earlier release.
       if (!(thrown instanceof ConvergeError)) throw thrown

@@ -71,8 +71,8 @@ export async function bundleOptions<N>(catalogue: Catalogue<N>): Promise<BundleO
 }
 
 export function cacheDirectory(): string {
-  const own = process.env.XDG_CACHE_HOME
-  if (own !== undefined && isAbsolute(own)) return `${own}/converge`
+  const userCache = process.env.XDG_CACHE_HOME
+  if (userCache !== undefined && isAbsolute(userCache)) return `${userCache}/converge`
   return process.getuid?.() === 0 ? '/var/cache/converge' : `${process.env.HOME ?? '/tmp'}/.cache/converge`
 }
 
@@ -141,8 +141,8 @@ export function readInput(file: string, flag: string): string {
 }
 
 /** Lists JSON and YAML files of a directory by name. The default directory may be missing; a given one must exist. */
-function hostFiles(given: string | undefined): string[] {
-  const directory = given ?? '/etc/converge'
+function hostFiles(configDirectory: string | undefined): string[] {
+  const directory = configDirectory ?? '/etc/converge'
   try {
     return fs
       .readdirSync(directory)
@@ -150,7 +150,7 @@ function hostFiles(given: string | undefined): string[] {
       .sort()
       .map((name) => `${directory}/${name}`)
   } catch (error) {
-    if (given === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (configDirectory === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw unreadable(directory, '--config-dir', error)
   }
 }
@@ -212,8 +212,8 @@ export async function draftRoles<N>(
   { user, problems: wrong }: UserRecipesDraft<N>,
   catalogue: Catalogue<N>,
 ): Promise<RoleDraft<N>> {
-  const own = new Map(user.roles.map((role) => [role.name, role]))
-  const known = [...new Set([...own.keys(), ...Object.keys(catalogue.roles)])].sort()
+  const userRoles = new Map(user.roles.map((role) => [role.name, role]))
+  const known = [...new Set([...userRoles.keys(), ...Object.keys(catalogue.roles)])].sort()
   const refuse = (message: string, code: string, hint: string) =>
     new ConvergeError(message, { code, hint, usage: true })
   if (names.length === 0) {
@@ -224,7 +224,7 @@ export async function draftRoles<N>(
   const problems: ConvergeError[] = []
   for (const name of new Set(names)) {
     const found =
-      own.get(name) ?? (Object.hasOwn(catalogue.roles, name) ? await catalogue.roles[name]?.load() : undefined)
+      userRoles.get(name) ?? (Object.hasOwn(catalogue.roles, name) ? await catalogue.roles[name]?.load() : undefined)
     if (found) roles.push(found)
     else {
       const near = nearest(name, known)

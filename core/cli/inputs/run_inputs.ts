@@ -144,15 +144,15 @@ interface ReadInput<N> {
 
 /** Reads recipes and attributes; a mistake in one does not hide mistakes in others. */
 async function readAll<N>(args: Arguments, catalogue: Catalogue<N>, needsRole: boolean): Promise<ReadInput<N>> {
-  const own = await userRecipes(args, catalogue)
+  const recipes = await userRecipes(args, catalogue)
   const { layers, problems: unreadable } = await readLayers(args)
   const named = args.role ?? rolesOf(layers)
   const isComplete = unreadable.length === 0
   // Without a name, draftRoles reports that a role is required; but an unreadable file may name the roles.
   const shouldFindRoles = named.length > 0 || (needsRole && isComplete)
-  const found = shouldFindRoles ? await draftRoles(named, own, catalogue) : { roles: [], problems: [] }
-  const problems = [...own.problems, ...unreadable, ...found.problems]
-  return { user: own.user, roles: found.roles, layers, problems, isComplete }
+  const found = shouldFindRoles ? await draftRoles(named, recipes, catalogue) : { roles: [], problems: [] }
+  const problems = [...recipes.problems, ...unreadable, ...found.problems]
+  return { user: recipes.user, roles: found.roles, layers, problems, isComplete }
 }
 
 function roleLayers<N>(roles: readonly Role<N>[]): Layer[] {

@@ -31,8 +31,8 @@ export async function check<N>(call: StackCommand<N>): Promise<ExitStatus> {
   )
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack
-    const told = { stack: name, environment, hosts: hosts.map((host) => host.name), warnings: all }
-    printJson(secrets.maskDeep(told), 2)
+    const output = { stack: name, environment, hosts: hosts.map((host) => host.name), warnings: all }
+    printJson(secrets.maskDeep(output), 2)
     return 0
   }
   const isColored = args.color ?? useColor(process.stderr)

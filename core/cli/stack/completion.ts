@@ -25,8 +25,8 @@ export async function stackNames(option: string, words: readonly string[]): Prom
   const part = parts[option]
   if (part === undefined && option !== 'to') return []
   const at = words.findLastIndex((word) => word === '--stack' || word === '-s')
-  const given = words.find((word) => word.startsWith('--stack='))?.slice('--stack='.length)
-  const named = given ?? (at < 0 ? undefined : words[at + 1])
+  const attachedValue = words.find((word) => word.startsWith('--stack='))?.slice('--stack='.length)
+  const named = attachedValue ?? (at < 0 ? undefined : words[at + 1])
   for (const file of (named === undefined ? fileNames : [named]).filter((name) => !name.endsWith('.ts'))) {
     const stack = await keysIn(file)
     if (stack === null) continue

@@ -79,8 +79,8 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const seen = await limit.map(members, async ({ name, roles, client }): Promise<HostHooks> => {
     try {
       await client.connect(false)
-      const said = await client.query('hooks', { roles, documents: nodeDocuments(stack, name, { online }) })
-      return { host: name, hooks: hooksIn(said) }
+      const answer = await client.query('hooks', { roles, documents: nodeDocuments(stack, name, { online }) })
+      return { host: name, hooks: hooksIn(answer) }
     } catch (thrown) {
       return { host: name, error: asConvergeError(thrown) }
     } finally {

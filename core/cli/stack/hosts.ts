@@ -42,9 +42,9 @@ export async function fleetHosts<N>(
   const note = (message: string) => tell({ event: 'note', message })
   const reached = await reachableHosts(call, stack, { hosts, warn, note, screen })
   const engine = engineFiles(catalogue.engineDirectory())
-  const own = await packed()
-  const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
-  const runtimes = { cacheDirectory: cacheDirectory(), given: stack.runtimes }
+  const packedRecipes = await packed()
+  const recipes = packedRecipes && new Map([...packedRecipes].map(([name, content]) => [name, { content }]))
+  const runtimes = { cacheDirectory: cacheDirectory(), programs: stack.runtimes }
   return reached.map(({ selectable, host, open, sudo }): RolloutHost => {
     const { name } = selectable
     const remote = new RemoteHost({

@@ -56,7 +56,7 @@ export async function draftInputs<N>(
 ): Promise<DraftInputs<N>> {
   const { file } = source
   let user: UserRecipesDraft<N> = { user: { roles: [], handlers: [] }, problems: [] }
-  let own: readonly string[] = args.recipes ?? []
+  let recipePaths: readonly string[] = args.recipes ?? []
   const builtIn = await catalogue.schemas()
   const draft = await draftStack(source, {
     environment,
@@ -67,9 +67,9 @@ export async function draftInputs<N>(
       if (args.stack === undefined) await trustCode(file, [file])
     },
     roles: async (recipes, problems) => {
-      own = [...own, ...recipes]
+      recipePaths = [...recipePaths, ...recipes]
       if (args.stack === undefined) await trustCode(file, recipes)
-      user = await userRecipes({ ...args, recipes: own }, catalogue)
+      user = await userRecipes({ ...args, recipes: recipePaths }, catalogue)
       problems.push(...user.problems)
       return [...Object.keys(catalogue.roles), ...user.user.roles.map(({ name }) => name)]
     },
@@ -87,7 +87,7 @@ export async function draftInputs<N>(
       // Recipes that cannot be loaded cannot be packed either.
       if (user.problems.length > 0 || (roles.length === 0 && handlers.length === 0)) return null
       const { packRecipes } = await import('../../load/pack.ts')
-      return (await packRecipes(own, args.config ?? null, () => bundleOptions(catalogue)))?.files ?? null
+      return (await packRecipes(recipePaths, args.config ?? null, () => bundleOptions(catalogue)))?.files ?? null
     },
   }
   return { inputs, draft }
@@ -120,9 +120,9 @@ async function fileInWorkingDirectory(): Promise<string> {
 async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
   if (code.length === 0) return
   const { reasonNotToTrust: distrust } = await import('../../load/trusted_files.ts')
-  const own = process.getuid?.() ?? 0
+  const uid = process.getuid?.() ?? 0
   for (const one of [file, ...code]) {
-    const why = distrust(one, [0, own, Number(process.env.SUDO_UID ?? 0)], alone && own === 0)
+    const why = distrust(one, [0, uid, Number(process.env.SUDO_UID ?? 0)], alone && uid === 0)
     if (why === null) continue
     throw new ConvergeError(`${file} is not run without being named: ${why}`, {
       code: 'NO_FILE',

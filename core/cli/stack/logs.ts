@@ -86,9 +86,9 @@ async function loggedHosts<N>(call: StackCommand<N>, inputs: StackInputs<N>): Pr
   )
 }
 
-function matches(program: string, given: string | undefined): boolean {
-  if (given === undefined) return true
-  return given.split(',').some((pattern) => {
+function matches(program: string, patterns: string | undefined): boolean {
+  if (patterns === undefined) return true
+  return patterns.split(',').some((pattern) => {
     const source = pattern
       .trim()
       .replace(/[.+?^${}()|[\]\\]/g, '\\$&')

@@ -195,8 +195,8 @@ export class RecordedRollout<N> {
     return { ...event, lastKnown: this.records.get(event.host) }
   }
 
-  private readonly tell = (given: FleetEvent): void => {
-    const event = this.withLastKnown(given)
+  private readonly tell = (rawEvent: FleetEvent): void => {
+    const event = this.withLastKnown(rawEvent)
     const shown = this.call.secrets.maskDeep(withRecipe(event, this.input.recipe))
     if (event.event === 'done' && event.phase === 'status')
       this.hasProblem ||= event.behind !== undefined || !isWell(event.status)

@@ -31,10 +31,10 @@ export async function deployments<N>(call: StackCommand<N>): Promise<ExitStatus>
 }
 
 function limitOf({ limit }: Arguments): number {
-  const given = limit?.at(-1)
-  if (given === undefined) return Number.POSITIVE_INFINITY
-  if (/^[1-9]\d*$/.test(given)) return Number(given)
-  throw new ConvergeError(`invalid --limit "${given}": expected a whole number of deployments`, {
+  const text = limit?.at(-1)
+  if (text === undefined) return Number.POSITIVE_INFINITY
+  if (/^[1-9]\d*$/.test(text)) return Number(text)
+  throw new ConvergeError(`invalid --limit "${text}": expected a whole number of deployments`, {
     code: 'USAGE',
     hint: 'converge stack deployments --limit 10',
     usage: true,

@@ -47,8 +47,8 @@ export function selectableHosts(
 export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: Arguments): ConvergeError[] {
   const hosts = namesOf(stack.hosts)
   const stopped = namesOf(stack.hosts.filter(({ status }) => status !== 'online'))
-  const unknown = (option: string, given: readonly string[] = [], all: readonly string[]) =>
-    given
+  const unknown = (option: string, requested: readonly string[] = [], all: readonly string[]) =>
+    requested
       .filter((one) => !all.includes(one))
       .map((one) => usage(`the stack ${stack.name} has no ${option} ${one}`, nearest(one, all) ?? thereAre(all)))
   const apps = namesOf(stack.apps)

@@ -13,8 +13,8 @@ type Prompt = (question: string) => Promise<string>
 export function sudoPassword(prompt: Prompt | null, known: (password: string) => void): () => Promise<string> {
   let answer: Promise<string> | undefined
   const get = async () => {
-    const given = process.env[passwordVariable]
-    if (given) return given
+    const password = process.env[passwordVariable]
+    if (password) return password
     if (prompt) return prompt('Password for sudo on the hosts: ')
     throw new ConvergeError('sudo on the hosts requires a password, and standard input is not a terminal', {
       code: 'SUDO_REFUSED',

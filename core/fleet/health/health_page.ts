@@ -28,12 +28,12 @@ interface Answer {
 export async function checkPage(
   page: HealthPage,
   range: StatusRange,
-  given?: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<{ readonly ok: boolean; readonly detail: string; readonly isFinal?: boolean }> {
   try {
     const url = new URL(page.url)
-    let answer = await request(url, page, given)
-    if (cacheEvidence(answer.headers) !== null) answer = await request(uncachedUrl(url), page, given)
+    let answer = await request(url, page, signal)
+    if (cacheEvidence(answer.headers) !== null) answer = await request(uncachedUrl(url), page, signal)
     const cached = cacheEvidence(answer.headers)
     if (cached !== null) return { ok: false, detail: `a cache answered (${cached}), and not the site: ${cacheHint}` }
     const ok = answer.status >= range.min && answer.status <= range.max
@@ -63,9 +63,9 @@ function withoutPath(url: URL): URL {
 }
 
 /** Requests a page. Node's fetch can neither send another Host nor take a name and password from the URL. */
-function request(url: URL, { host, headers }: HealthPage, given?: AbortSignal): Promise<Answer> {
+function request(url: URL, { host, headers }: HealthPage, callerSignal?: AbortSignal): Promise<Answer> {
   const limit = AbortSignal.timeout(requestTimeoutMs)
-  const signal = given === undefined ? limit : AbortSignal.any([limit, given])
+  const signal = callerSignal === undefined ? limit : AbortSignal.any([limit, callerSignal])
   const sent = { Accept: '*/*', 'User-Agent': 'converge', ...uncachedHeaders, ...headers, ...hostHeader(url, host) }
   const options = { agent: false, signal, headers: sent, ...serverName(url, host) }
   return new Promise((resolve, reject) => {

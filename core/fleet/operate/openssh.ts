@@ -29,7 +29,7 @@ export function sshArguments(host: HostAddress, target: SshTarget, request: SshR
     ...['-p', String(port), '-l', user],
     ...identities.flatMap(({ file, from }) => (from === 'default' ? [] : ['-i', file])),
     ...(host.jump === undefined ? [] : ['-J', host.jump]),
-    ...(knownHosts.own.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.own.map(quoted).join(' '))),
+    ...(knownHosts.user.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.user.map(quoted).join(' '))),
     ...(acceptNew ? option('StrictHostKeyChecking', 'accept-new') : []),
     ...(command.length > 0 && terminal ? ['-t'] : []),
     ...['--', host.address],

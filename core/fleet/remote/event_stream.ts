@@ -50,10 +50,10 @@ export class RunEventStream {
    * @returns the missing items, where the run was not started; undefined at the end
    */
   async readStream(process: RemoteProcess, onAnswer = () => {}): Promise<string[] | undefined> {
-    const own = this.stream
+    const stream = this.stream
     for await (const chunk of process.stdout) {
       // Another stream has replaced this one.
-      if (own !== this.stream) return undefined
+      if (stream !== this.stream) return undefined
       onAnswer()
       for (const readLine of this.splitLines(Buffer.from(chunk as Uint8Array), process)) {
         const missing = this.line(readLine.toString('utf8'), readLine.length + 1)
@@ -126,15 +126,17 @@ export function parseJsonLine(line: string): Record<string, unknown> | null {
  * Parses the output of the ask script: the missing items, or the output of the command. Output of the account's login
  * shell may come first.
  */
-export function parseQueryOutput(output: string): { readonly missing: readonly string[] } | { readonly said: string } {
+export function parseQueryOutput(
+  output: string,
+): { readonly missing: readonly string[] } | { readonly answer: string } {
   let at = 0
   for (const line of output.split('\n')) {
     at += line.length + 1
     const event = parseJsonLine(line)
     if (Array.isArray(event?.missing)) return { missing: onlyStrings(event.missing) }
-    if (event?.asked === true) return { said: output.slice(at) }
+    if (event?.asked === true) return { answer: output.slice(at) }
   }
-  return { said: output }
+  return { answer: output }
 }
 
 /** Parses the output of a read-only command: one JSON document, or JSON lines. */

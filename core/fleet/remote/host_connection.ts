@@ -190,8 +190,8 @@ export class HostConnection {
     const { process } = started
     process.stdin.on('error', () => undefined)
     // Output of the account's shell may come before.
-    const said = await withDeadline(this.limits.first, () => readUntil(process, (text) => lockAnswer.test(text)))
-    const answer = lockAnswer.exec(said)
+    const output = await withDeadline(this.limits.first, () => readUntil(process, (text) => lockAnswer.test(text)))
+    const answer = lockAnswer.exec(output)
     const holder = answer?.groups?.holder
     if (answer !== null && holder === undefined) {
       const timer = setInterval(() => process.stdin.write('\n'), heartbeatMs)

@@ -100,12 +100,12 @@ export interface PersistedRun {
  * @returns the arguments of the start script that make the host store a run; empty ones for null, where it stores
  * nothing
  */
-export function persistArguments(kept: PersistedRun | null): string[] {
-  if (kept === null) return ['', '', '', '']
-  const { mode, engine, required, program, inputs } = kept
+export function persistArguments(persistedRun: PersistedRun | null): string[] {
+  if (persistedRun === null) return ['', '', '', '']
+  const { mode, engine, required, program, inputs } = persistedRun
   const touch = `touch -c ${shellWords(required.map(({ directory }) => directory))}`
-  const told = `${touch}\nexec ${shellWords(program)} "$@" ${shellWords(inputs)}`
-  return [persistScript, mode, engine.directory, told]
+  const script = `${touch}\nexec ${shellWords(program)} "$@" ${shellWords(inputs)}`
+  return [persistScript, mode, engine.directory, script]
 }
 
 /**

@@ -88,9 +88,9 @@ export class RemoteHost implements HostClient {
     const { run } = running
     const inputs = this.inputsOf(request)
     const requiredDirectories = this.needs(inputs)
-    const heard = new RunEventStream(hear)
+    const events = new RunEventStream(hear)
     const { patience, connection } = this.options
-    const follower = new RunFollower(this.connection, heard, { runs: `${this.state}/runs`, run, patience, connection })
+    const follower = new RunFollower(this.connection, events, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
       ...this.commandLine(commandWords(request.command, request.isDryRun), request, inputs),
       // The host's own scheduler may be running: its run may take this many seconds to finish.
@@ -106,7 +106,7 @@ export class RemoteHost implements HostClient {
         ...persistArguments(this.persistedRun(request, inputs, requiredDirectories)),
         ...call,
       ])
-    const mayRepeat = () => !heard.isStarted && !running.isInterrupted && !this.connection.closed
+    const mayRepeat = () => !events.isStarted && !running.isInterrupted && !this.connection.closed
     await withReconnects({ patience, connection, mayRepeat }, async (connected) => {
       for (let uploaded = false; ; uploaded = true) {
         if (running.isInterrupted) throw interruptedBeforeStart()
@@ -119,13 +119,13 @@ export class RemoteHost implements HostClient {
         await this.uploader.uploadMissing(missing, requiredDirectories, () => running.isInterrupted)
       }
     })
-    return this.resultOf(run, heard)
+    return this.resultOf(run, events)
   }
 
   async query(query: HostQuery, request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown> {
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
-    for (let brought = false; ; brought = true) {
+    for (let hasUploaded = false; ; hasUploaded = true) {
       const started = await this.connection.runScript(queryScript, [
         this.library,
         needs.map(({ directory }) => directory).join('\n'),
@@ -133,24 +133,24 @@ export class RemoteHost implements HostClient {
         '--json-output',
       ])
       const { output, code } = await readOutput(started.process, this.connection.limits)
-      const asked = parseQueryOutput(output)
-      if ('missing' in asked) {
-        if (brought) throw uploadsDisappeared(asked.missing)
-        await this.uploader.uploadMissing(asked.missing, needs)
+      const parsed = parseQueryOutput(output)
+      if ('missing' in parsed) {
+        if (hasUploaded) throw uploadsDisappeared(parsed.missing)
+        await this.uploader.uploadMissing(parsed.missing, needs)
         continue
       }
-      const { said } = asked
-      const value = parseQueryAnswer(said)
+      const { answer } = parsed
+      const value = parseQueryAnswer(answer)
       const error = reportedError(value)
       if (error !== null) throw error
       if (value !== undefined) return value
       // JSON lines, without any.
-      if (code === 0 && said === '') return []
+      if (code === 0 && answer === '') return []
       throw (
         this.connection.sudoFailure(code, started) ??
         new ConvergeError(`converge ${queryWords(query).join(' ')} gave no answer on the host`, {
           code: 'REMOTE_FAILED',
-          output: lastLines(started.errors() || said),
+          output: lastLines(started.errors() || answer),
           hint:
             code === 0
               ? 'remove what your recipes print to standard output, or print it to standard error: console.error'
@@ -178,14 +178,14 @@ export class RemoteHost implements HostClient {
     this.connection.close()
   }
 
-  private async resultOf(run: string, heard: RunEventStream): Promise<RunResult> {
-    const { status, report, error } = heard
+  private async resultOf(run: string, events: RunEventStream): Promise<RunResult> {
+    const { status, report, error } = events
     if (status === undefined) {
-      const said = await this.connection.runForOutput(errorsScript, [`${this.state}/runs`, run]).catch(() => '')
-      return { status: null, report: null, failure: runDied('the run was killed, or its host was', said) }
+      const errorOutput = await this.connection.runForOutput(errorsScript, [`${this.state}/runs`, run]).catch(() => '')
+      return { status: null, report: null, failure: runDied('the run was killed, or its host was', errorOutput) }
     }
     if (status === 0 && (report === null || isFailed(report)))
-      return { status, report, failure: error ?? (heard.hasEvents ? contradictoryEnd(report) : noOutput) }
+      return { status, report, failure: error ?? (events.hasEvents ? contradictoryEnd(report) : noOutput) }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
     const failure =
       (failed && shortFailure(failed)) ??
@@ -195,10 +195,14 @@ export class RemoteHost implements HostClient {
   }
 
   private async unexplainedFailure(run: string, status: number): Promise<FailureReport> {
-    const said = await this.connection.runForOutput(errorsScript, [`${this.state}/runs`, run])
+    const errorOutput = await this.connection.runForOutput(errorsScript, [`${this.state}/runs`, run])
     // A shell adds 128 to the signal; out of memory, the kernel sends signal 9.
-    if (status > 128) return runDied(`the run was killed by signal ${status - 128}`, said)
-    return { code: 'REMOTE_FAILED', message: `converge ended with exit status ${status}`, output: lastLines(said) }
+    if (status > 128) return runDied(`the run was killed by signal ${status - 128}`, errorOutput)
+    return {
+      code: 'REMOTE_FAILED',
+      message: `converge ended with exit status ${status}`,
+      output: lastLines(errorOutput),
+    }
   }
 
   private inputsOf({ documents }: Pick<RunRequest, 'documents'>): PackedDirectory {

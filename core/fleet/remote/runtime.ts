@@ -59,7 +59,7 @@ export interface Runtimes {
   /** Where archives are kept between runs. */
   readonly cacheDirectory: string
   /** Absolute paths of the Node programs that the stack file names. */
-  readonly given: Readonly<Partial<Record<Architecture, string>>>
+  readonly programs: Readonly<Partial<Record<Architecture, string>>>
   /** Limits of the download by npm. */
   readonly limits?: DownloadLimits
 }
@@ -80,25 +80,25 @@ const packedPrograms = new WeakMap<Runtimes, Map<string, Promise<PackedProgram>>
  * @throws HOST_UNSUPPORTED, NO_RUNTIME
  */
 export async function findRuntime(facts: HostFacts, library: string, runtimes: Runtimes): Promise<PackedDirectory> {
-  const { cacheDirectory, given } = runtimes
+  const { cacheDirectory, programs } = runtimes
   const arch = (architectures as Readonly<Record<string, Architecture>>)[facts.machine]
   if (facts.kernel !== 'Linux' || arch === undefined)
     throw new ConvergeError(`${facts.kernel || 'this system'} on ${facts.machine || 'this machine'} is not supported`, {
       code: 'HOST_UNSUPPORTED',
       hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
     })
-  const own = given[arch] ?? (findPortableNode(arch, facts.libc) ? process.execPath : undefined)
-  if (own === undefined && facts.libc === 'musl')
+  const program = programs[arch] ?? (findPortableNode(arch, facts.libc) ? process.execPath : undefined)
+  if (program === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
       hint: `install Node ${leastVersion} or later on the host (apk add nodejs)`,
     })
-  if (given[arch] !== undefined) checkGiven(given[arch], arch, facts.libc)
+  if (programs[arch] !== undefined) checkGiven(programs[arch], arch, facts.libc)
   const all = packedPrograms.get(runtimes) ?? new Map<string, Promise<PackedProgram>>()
   packedPrograms.set(runtimes, all)
-  const key = own ?? `fetched for ${arch}`
+  const key = program ?? `fetched for ${arch}`
   const known =
-    all.get(key) ?? cachedProgram(own ?? downloadNode(arch, cacheDirectory, runtimes.limits), cacheDirectory)
+    all.get(key) ?? cachedProgram(program ?? downloadNode(arch, cacheDirectory, runtimes.limits), cacheDirectory)
   all.set(key, known)
   const { identity, archive } = await known
   return { directory: `${library}/runtime-${identity}`, what: 'Node', secret: false, archive }

@@ -62,9 +62,9 @@ function collectErrors({ stderr }: RemoteProcess, begun: boolean): Pick<StartedS
   let hasBegun = begun
   stderr.setEncoding('utf8').on('data', (text: string) => {
     errors += text
-    const own = hasBegun ? null : textAfterAnnouncement(errors)
-    hasBegun ||= own !== null
-    errors = (own ?? errors).slice(-maxErrorLength)
+    const errorsOfCommand = hasBegun ? null : textAfterAnnouncement(errors)
+    hasBegun ||= errorsOfCommand !== null
+    errors = (errorsOfCommand ?? errors).slice(-maxErrorLength)
   })
   return { errors: () => errors, hasBegun: () => hasBegun }
 }
@@ -101,7 +101,7 @@ async function startWithPassword(
     sudoCommand(['-k', '-S', '-p', `${passwordPrompt}\n`], withAnnouncement(script), args),
   )
   let errors = ''
-  let asked = 0
+  let promptCount = 0
   let begun = false
   return new Promise((resolve, reject) => {
     const refuse = (why: string) => {
@@ -110,20 +110,20 @@ async function startWithPassword(
     }
     process.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors = (errors + text).slice(-maxErrorLength)
-      const own = textAfterAnnouncement(errors)
-      if (begun || own !== null) {
+      const errorsOfCommand = textAfterAnnouncement(errors)
+      if (begun || errorsOfCommand !== null) {
         begun = true
-        errors = own ?? errors
+        errors = errorsOfCommand ?? errors
         resolve({ process, errors: () => errors, hasBegun: () => true })
-      } else if (errors.split(passwordPrompt).length - 1 > asked) {
-        asked++
-        if (asked > 1) refuse('the password is wrong')
+      } else if (errors.split(passwordPrompt).length - 1 > promptCount) {
+        promptCount++
+        if (promptCount > 1) refuse('the password is wrong')
         else sudo.password().then((password) => process.stdin.write(`${password}\n`), reject)
       }
     })
     process.ended.then(() => {
-      const said = errors.replaceAll(passwordPrompt, '')
-      refuse(findRefusal(said) ?? (withoutNoise(said).join('; ') || 'it ended without a word'))
+      const refusalText = errors.replaceAll(passwordPrompt, '')
+      refuse(findRefusal(refusalText) ?? (withoutNoise(refusalText).join('; ') || 'it ended without a word'))
     }, reject)
   })
 }

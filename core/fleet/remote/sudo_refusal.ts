@@ -64,13 +64,13 @@ export function withoutNoise(text: string): string[] {
 /** Returns the line in which sudo refuses, else all lines of sudo without warnings; null where sudo printed neither. */
 export function findRefusal(text: string): string | null {
   const lines = linesOf(text).filter((line) => !noise.some((pattern) => pattern.test(line)))
-  const own = lines.filter((line) => isSudoLine(line))
+  const sudoLines = lines.filter((line) => isSudoLine(line))
   for (const [pattern] of refusals) {
-    const line = own.find((one) => pattern.test(one))
+    const line = sudoLines.find((one) => pattern.test(one))
     if (line !== undefined) return line.trim()
   }
-  const said = own.filter((line) => /^(sudo|sudo-rs): /.test(line))
-  return said.length > 0 ? said.map((line) => line.trim()).join('; ') : null
+  const messages = sudoLines.filter((line) => /^(sudo|sudo-rs): /.test(line))
+  return messages.length > 0 ? messages.map((line) => line.trim()).join('; ') : null
 }
 
 /** Decides whether a line is from sudo; some of its refusals do not begin with its name. */

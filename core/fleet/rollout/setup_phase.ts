@@ -16,8 +16,8 @@ export class SetupPhase {
     const phase = 'setup'
     const { strategy, restartsInTurn } = this.context.request
     const isParallel = strategy === 'parallel' && !restartsInTurn
-    const asked = isParallel || this.context.abort.isAborted ? [] : await this.hostsInService(hosts)
-    const { restarting, packaging } = await this.tools.restarts.predict(asked, phase)
+    const queriedHosts = isParallel || this.context.abort.isAborted ? [] : await this.hostsInService(hosts)
+    const { restarting, packaging } = await this.tools.restarts.predict(queriedHosts, phase)
     this.tools.restarts.announce(phase, restarting)
     const membersOf = (due: readonly HostPrediction[]) => due.map(({ host }) => host)
     this.tools.announcement.warnOfLastHosts(membersOf(restarting))

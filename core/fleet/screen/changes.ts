@@ -20,11 +20,11 @@ export interface HostRun {
 
 /** Groups the changes by the set of hosts on which they are made. */
 export function groupChanges(runs: readonly HostRun[], addresses: Addresses = {}): ChangeGroup[] {
-  const said = runs.flatMap(({ host, report }) =>
+  const changes = runs.flatMap(({ host, report }) =>
     report.resources.filter(isChange).map((resource) => ({ host, resource, text: textOf(resource) })),
   )
   const groups = new Map<string, { hosts: string[]; resources: ResourceReport[]; varies: boolean }>()
-  for (const change of groupSimilar(said, addresses, withoutNumbers).flatMap(evenly)) {
+  for (const change of groupSimilar(changes, addresses, withoutNumbers).flatMap(evenly)) {
     const [first] = change
     const hosts = [...new Set(change.map(({ host }) => host))]
     const key = JSON.stringify([...hosts].sort())
@@ -36,18 +36,18 @@ export function groupChanges(runs: readonly HostRun[], addresses: Addresses = {}
   return [...groups.values()]
 }
 
-interface SaidChange {
+interface HostChange {
   readonly host: string
   readonly resource: ResourceReport
   readonly text: string
 }
 
 /** Separates hosts that make the same change a different number of times, so that each count stays right. */
-function evenly(change: readonly SaidChange[]): SaidChange[][] {
-  const byCount = new Map<number, SaidChange[]>()
+function evenly(change: readonly HostChange[]): HostChange[][] {
+  const byCount = new Map<number, HostChange[]>()
   for (const host of new Set(change.map((one) => one.host))) {
-    const own = change.filter((one) => one.host === host)
-    byCount.set(own.length, [...(byCount.get(own.length) ?? []), ...own])
+    const changesOfHost = change.filter((one) => one.host === host)
+    byCount.set(changesOfHost.length, [...(byCount.get(changesOfHost.length) ?? []), ...changesOfHost])
   }
   return [...byCount.values()]
 }

@@ -40,13 +40,13 @@ export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
   )
 }
 
-export function groupFailures(given: readonly HostFailure[], addresses: Addresses = {}): FailureGroup[] {
-  const said = given.map((one) => {
+export function groupFailures(failures: readonly HostFailure[], addresses: Addresses = {}): FailureGroup[] {
+  const comparable = failures.map((one) => {
     const { code, resource = '', problems = [] } = one.failure
     const message = code === unknownKey ? one.failure.message.replace(fingerprint, '<key>') : one.failure.message
     return { ...one, text: JSON.stringify([code, message, resource, ...problems.map((problem) => problem.message)]) }
   })
-  return groupSimilar(said, addresses, withoutTimes).flatMap((group) => {
+  return groupSimilar(comparable, addresses, withoutTimes).flatMap((group) => {
     const [first] = group
     if (first === undefined) return []
     return {

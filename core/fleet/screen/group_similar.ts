@@ -14,11 +14,11 @@ export interface HostText {
  * @returns in the order of the first members
  */
 export function groupSimilar<T extends HostText>(
-  given: readonly T[],
+  texts: readonly T[],
   addresses: Addresses,
   leaveOut: (text: string) => string = String,
 ): T[][] {
-  const same = [...grouped(given, ({ text }) => leaveOut(text)).values()]
+  const same = [...grouped(texts, ({ text }) => leaveOut(text)).values()]
   const merged = grouped(same, ([first, ...more]) => {
     if (first === undefined) return ''
     // When several hosts give the same text, a name in it does not belong to one of them.
@@ -27,9 +27,9 @@ export function groupSimilar<T extends HostText>(
   return [...merged.values()].map((groups) => groups.flat())
 }
 
-function grouped<T>(given: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+function grouped<T>(texts: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()
-  for (const one of given) {
+  for (const one of texts) {
     const key = keyOf(one)
     const group = groups.get(key)
     if (group) group.push(one)

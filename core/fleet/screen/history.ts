@@ -149,7 +149,7 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
   }).prepare()
   const around = new Around(options)
   for (const line of lines) {
-    if (isObject(line) && line.event === 'resource' && line.outcome === 'failed') around.told = true
+    if (isObject(line) && line.event === 'resource' && line.outcome === 'failed') around.hasReportedFailure = true
     if (!replay(line, terminal) && isObject(line)) write(around.describe(line))
   }
   return text
@@ -158,7 +158,7 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
 /** Formats log entries around the runs: phases, connections, and output that is no event. */
 class Around {
   /** Whether the failure of this phase has been displayed with its resource. */
-  told = false
+  hasReportedFailure = false
 
   constructor(private readonly options: LogOptions) {}
 
@@ -167,7 +167,7 @@ class Around {
     const { event, phase, outcome, durationMs, state, detail, text, reason, time } = line
     switch (event) {
       case 'host':
-        this.told = false
+        this.hasReportedFailure = false
         return `${paint.bold(word(phase))} ${paint.dim(word(time))}\n`
       case 'done': {
         const took = typeof durationMs === 'number' ? ` in ${duration(durationMs)}` : ''
@@ -186,8 +186,8 @@ class Around {
   }
 
   private failure(failure: unknown): string {
-    if (!isFailure(failure) || this.told) return ''
-    this.told = true
+    if (!isFailure(failure) || this.hasReportedFailure) return ''
+    this.hasReportedFailure = true
     return `${describeFailure(failure, this.options.paint)}\n`
   }
 }

@@ -83,8 +83,8 @@ class TextScreen implements Screen {
     this.block = new RedrawnRows(options.write)
   }
 
-  readonly tell = (given: FleetEvent): void => {
-    const event = asTyped(given)
+  readonly tell = (rawEvent: FleetEvent): void => {
+    const event = asTyped(rawEvent)
     this.tally.apply(event, performance.now())
     switch (event.event) {
       case 'start':

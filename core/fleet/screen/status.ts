@@ -111,7 +111,7 @@ function numberOf(id: string | undefined): string {
 }
 
 function notes(hosts: readonly Read[], paint: Paint): string[] {
-  const said = hosts.flatMap(({ host, failure, parsed, behind }) => {
+  const lines = hosts.flatMap(({ host, failure, parsed, behind }) => {
     const stopped = (parsed?.apps ?? []).flatMap(({ name, stopped }) =>
       stopped ? [oneLine(`${name} was stopped on purpose by ${stopped.by}, ${stopped.at}`)] : [],
     )
@@ -148,7 +148,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
     ]
     return texts.flatMap((text) => (text === '' ? [] : { host, text }))
   })
-  return groupSimilar(said, {}, withoutTimes).map(
+  return groupSimilar(lines, {}, withoutTimes).map(
     (group) => `${describeNames(group.map(({ host }) => host))}: ${group[0]?.text ?? ''}`,
   )
 }

@@ -71,8 +71,8 @@ export function warningLines({
   addresses,
   paint,
 }: Pick<SummaryOptions, 'warnings' | 'addresses' | 'paint'>): string[] {
-  const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
-  return groupSimilar(said, addresses, withoutTimes).map((group) => `${paint.yellow('warning:')} ${namedLine(group)}`)
+  const texts = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
+  return groupSimilar(texts, addresses, withoutTimes).map((group) => `${paint.yellow('warning:')} ${namedLine(group)}`)
 }
 
 /** Formats hosts with their common text. A single host that the text names already is not named twice. */
@@ -89,8 +89,8 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
   const isTold = ({ host, reason }: HostReport) =>
     reason !== undefined && warnings.some((one) => one.host === host && one.message.startsWith(reason))
   const skipped = hosts.filter((host) => host.outcome === 'skipped' && !isTold(host))
-  const said = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
-  return groupSimilar(said, addresses, withoutTimes).map((group) => {
+  const texts = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
+  return groupSimilar(texts, addresses, withoutTimes).map((group) => {
     return `${paint.yellow('skipped:')} ${namedLine(group)}`
   })
 }

@@ -71,7 +71,7 @@ function keysIn(answer: Buffer): { readonly data: Buffer; readonly comment: stri
 /** @returns the message without its length field */
 function answerTo(socket: string, request: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    let heard = Buffer.alloc(0)
+    let received = Buffer.alloc(0)
     const stream = connect(socket)
     const fail = (why: string) => {
       reject(new Error(why))
@@ -82,12 +82,12 @@ function answerTo(socket: string, request: number): Promise<Buffer> {
     stream.on('close', () => reject(new Error('it has closed the connection')))
     stream.on('connect', () => stream.write(Buffer.from([0, 0, 0, 1, request])))
     stream.on('data', (chunk: Buffer) => {
-      heard = Buffer.concat([heard, chunk])
-      if (heard.length < 4) return
-      const length = heard.readUInt32BE(0)
+      received = Buffer.concat([received, chunk])
+      if (received.length < 4) return
+      const length = received.readUInt32BE(0)
       if (length > longest) return fail('it is not an SSH agent')
-      if (heard.length < 4 + length) return
-      resolve(heard.subarray(4, 4 + length))
+      if (received.length < 4 + length) return
+      resolve(received.subarray(4, 4 + length))
       stream.destroy()
     })
   })

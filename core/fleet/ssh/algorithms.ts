@@ -2,7 +2,7 @@
 import { invalid } from './config_error.ts'
 import { fits } from './patterns.ts'
 import type { ssh2Algorithms } from './ssh2.ts'
-import type { Said } from './user_config.ts'
+import type { Setting } from './user_config.ts'
 
 export type AlgorithmKind = 'kex' | 'serverHostKey' | 'cipher' | 'hmac' | 'compress'
 
@@ -10,7 +10,7 @@ export type AlgorithmKind = 'kex' | 'serverHostKey' | 'cipher' | 'hmac' | 'compr
 export type Algorithms = Readonly<Record<AlgorithmKind, readonly string[]>>
 
 /** The settings of ssh_config; a kind that it does not mention is absent. */
-export type AlgorithmChoices = Readonly<Partial<Record<AlgorithmKind, Said>>>
+export type AlgorithmChoices = Readonly<Partial<Record<AlgorithmKind, Setting>>>
 
 /** The keyword of each kind in ssh_config and, for all but compression, in sshd_config. */
 export const algorithmKeywords: Readonly<Record<AlgorithmKind, string>> = {
@@ -73,13 +73,13 @@ export function offeredAlgorithms(
 /** Applies a list of ssh_config: it replaces the default, or `+` appends, `-` removes and `^` puts names first. */
 function choose(
   kind: AlgorithmKind,
-  said: Said | undefined,
+  setting: Setting | undefined,
   usual: readonly string[],
   supported: readonly string[],
 ): readonly string[] {
-  const value = said?.values[0]
-  if (!said || value === undefined) return usual
-  const list = kind === 'compress' ? compression(value, said) : value
+  const value = setting?.values[0]
+  if (!setting || value === undefined) return usual
+  const list = kind === 'compress' ? compression(value, setting) : value
   const [, operator = '', names = ''] = /^([-+^]?)(.*)$/.exec(list) ?? []
   const patterns = names.split(',').filter((pattern) => pattern !== '')
   const named = patterns.flatMap((pattern) => supported.filter((name) => fits(pattern, name)))
@@ -93,14 +93,14 @@ function choose(
   const isAddition = operator === '+' || operator === '^'
   if (chosen.length === 0 || (isAddition && named.length === 0))
     throw invalid(
-      said.source,
+      setting.source,
       `${algorithmKeywords[kind]} ${value}: converge supports none of these`,
       `name at least one of ${supported.join(',')}`,
     )
   return chosen
 }
 
-function compression(value: string, { source }: Said): string {
+function compression(value: string, { source }: Setting): string {
   if (/^(yes|true)$/i.test(value)) return 'zlib@openssh.com,zlib,none'
   if (/^(no|false)$/i.test(value)) return 'none,zlib@openssh.com,zlib'
   throw invalid(source, `Compression ${value}: expected yes or no`)

@@ -38,11 +38,11 @@ export type Scan = () => Promise<readonly HostCertificate[]>
 export class KnownHostFiles {
   private readonly files = new Map<string, ReturnType<typeof readKnownHosts>>()
 
-  linesFor({ knownHosts: { own, system } }: SshTarget): {
+  linesFor({ knownHosts: { user: userFiles, system } }: SshTarget): {
     lines: readonly KnownHostLine[]
     unreadable: readonly SourceLocation[]
   } {
-    const all = [...own, ...system].map((file) => {
+    const all = [...userFiles, ...system].map((file) => {
       const known = this.files.get(file) ?? readKnownHosts([file])
       this.files.set(file, known)
       return known
@@ -51,8 +51,8 @@ export class KnownHostFiles {
   }
 
   /** @returns the file in which the key is stored; null: the operator's configuration names none */
-  add({ knownHosts: { own, hash }, knownAs: [name] }: SshTarget, key: Buffer): string | null {
-    const [file] = own
+  add({ knownHosts: { user: userFiles, hash }, knownAs: [name] }: SshTarget, key: Buffer): string | null {
+    const [file] = userFiles
     if (file === undefined) return null
     appendKnownHost(file, name, key, { hash })
     this.files.delete(file)

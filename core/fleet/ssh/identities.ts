@@ -60,7 +60,7 @@ export class KeyRing {
     const fileOf = ({ key }: OfferedKey) => [...named, ...others].find(({ key: other }) => same(key, other))
     const first = ofAgent.flatMap((offer) => orByFile(offer, fileOf(offer)) ?? [])
     const rest = identitiesOnly ? [] : ofAgent.filter((offer) => fileOf(offer) === undefined)
-    const own = (files: readonly KeyFile[]) =>
+    const keysOnDisk = (files: readonly KeyFile[]) =>
       files.filter((file) => {
         if (ofAgent.some(({ key }) => same(key, file.key))) return false
         if (file.open) return true
@@ -69,7 +69,7 @@ export class KeyRing {
         notes.push(failure.message)
         return false
       })
-    return { offers: [...first, ...own(named), ...rest, ...own(others)], notes }
+    return { offers: [...first, ...keysOnDisk(named), ...rest, ...keysOnDisk(others)], notes }
   }
 
   private async agent(socket: string, notes: string[]): Promise<readonly OfferedKey[]> {

@@ -84,8 +84,8 @@ const nouns: Readonly<Record<AlgorithmKind, string>> = {
 const isAuthenticated = (cipher: string) => /gcm|poly1305/.test(cipher)
 
 /** Returns the kinds for which the host and converge have no algorithm in common. */
-export function kindsInDispute(own: Algorithms, host: Algorithms): readonly AlgorithmKind[] {
-  const common = (kind: AlgorithmKind) => own[kind].find((name) => host[kind].includes(name))
+export function kindsInDispute(local: Algorithms, host: Algorithms): readonly AlgorithmKind[] {
+  const common = (kind: AlgorithmKind) => local[kind].find((name) => host[kind].includes(name))
   const cipher = common('cipher')
   // Without a common cipher no MAC is missing: the cipher in the hint needs none.
   const needsMac = cipher !== undefined && !isAuthenticated(cipher)
@@ -93,7 +93,7 @@ export function kindsInDispute(own: Algorithms, host: Algorithms): readonly Algo
 }
 
 export interface Negotiation {
-  readonly own: Algorithms
+  readonly local: Algorithms
   readonly host: Algorithms
   /** All algorithms that ssh_config could enable. */
   readonly supported: Algorithms
@@ -101,14 +101,14 @@ export interface Negotiation {
 
 /** @returns null where the lists do not explain the failure */
 export function noCommonAlgorithm(target: SshTarget, negotiation: Negotiation, cause: unknown): ConvergeError | null {
-  const { own, host } = negotiation
-  const kinds = kindsInDispute(own, host)
+  const { local, host } = negotiation
+  const kinds = kindsInDispute(local, host)
   if (kinds.length === 0) return null
   const reasons = kinds.map((kind) => {
-    const said = target.algorithms[kind]
-    const allowed = said && ` (${algorithmKeywords[kind]} at ${describeLocation(said.source)})`
+    const choice = target.algorithms[kind]
+    const allowed = choice && ` (${algorithmKeywords[kind]} at ${describeLocation(choice.source)})`
     const offered = host[kind].join(',') || 'none'
-    return `no common ${nouns[kind]}: the host offers ${offered}; converge offers ${own[kind].join(',')}${allowed ?? ''}`
+    return `no common ${nouns[kind]}: the host offers ${offered}; converge offers ${local[kind].join(',')}${allowed ?? ''}`
   })
   return new ConvergeError(`${describeTarget(target)}: cannot connect: ${reasons.join('. ')}`, {
     code: 'NO_COMMON_ALGORITHM',
@@ -119,45 +119,51 @@ export function noCommonAlgorithm(target: SshTarget, negotiation: Negotiation, c
   })
 }
 
-function repairs(target: SshTarget, kinds: readonly AlgorithmKind[], { own, host, supported }: Negotiation): string[] {
-  const lines = kinds.flatMap((kind) => sshdLines(kind, own[kind], host[kind])).map((line) => `"${line}"`)
-  const keys = kinds.includes('serverHostKey') && !hasUsableKey(host.serverHostKey, own.serverHostKey)
+function repairs(
+  target: SshTarget,
+  kinds: readonly AlgorithmKind[],
+  { local, host, supported }: Negotiation,
+): string[] {
+  const lines = kinds.flatMap((kind) => sshdLines(kind, local[kind], host[kind])).map((line) => `"${line}"`)
+  const keys = kinds.includes('serverHostKey') && !hasUsableKey(host.serverHostKey, local.serverHostKey)
   const onHost =
     `put ${lines.join(' and ')} at the top of /etc/ssh/sshd_config on the host, where the first line of a keyword counts` +
     `${keys ? ', run ssh-keygen -A' : ''}, and reload sshd (systemctl reload ssh)`
-  const here = kinds.map((kind) =>
+  const configLines = kinds.map((kind) =>
     sshLine(
       kind,
       target,
       host[kind].find((name) => supported[kind].includes(name)),
     ),
   )
-  if (here.includes(null)) return [onHost]
+  if (configLines.includes(null)) return [onHost]
   const isOurs = kinds.every((kind) => target.algorithms[kind] !== undefined)
-  return isOurs ? [here.join(' and ')] : [onHost, `or accept what is off by default: ${here.join(' and ')}`]
+  return isOurs
+    ? [configLines.join(' and ')]
+    : [onHost, `or accept what is off by default: ${configLines.join(' and ')}`]
 }
 
 /** Returns the lines of sshd_config that add one of converge's algorithms to those that the host offers. */
-function sshdLines(kind: AlgorithmKind, own: readonly string[], host: readonly string[]): string[] {
+function sshdLines(kind: AlgorithmKind, local: readonly string[], host: readonly string[]): string[] {
   if (kind === 'compress') return ['Compression no']
-  if (kind !== 'serverHostKey') return [`${algorithmKeywords[kind]} ${[...host, preferred(kind, own)].join(',')}`]
-  const usable = host.map(keyAlgorithm).find((name) => own.includes(name))
+  if (kind !== 'serverHostKey') return [`${algorithmKeywords[kind]} ${[...host, preferred(kind, local)].join(',')}`]
+  const usable = host.map(keyAlgorithm).find((name) => local.includes(name))
   const added = usable ?? 'ssh-ed25519'
   const key = usable === undefined ? ['HostKey /etc/ssh/ssh_host_ed25519_key'] : []
   return [...key, `HostKeyAlgorithms ${[...host, added].join(',')}`]
 }
 
 /** Decides whether the host has a key that converge supports; the algorithms of its offer reveal the keys. */
-const hasUsableKey = (host: readonly string[], own: readonly string[]) =>
-  host.map(keyAlgorithm).some((name) => own.includes(name))
+const hasUsableKey = (host: readonly string[], local: readonly string[]) =>
+  host.map(keyAlgorithm).some((name) => local.includes(name))
 
 /** Returns the change of ssh_config that enables an algorithm of the host; null where ssh2 does not support it. */
 function sshLine(kind: AlgorithmKind, target: SshTarget, name: string | undefined): string | null {
   if (name === undefined) return null
-  const said = target.algorithms[kind]
+  const choice = target.algorithms[kind]
   if (kind === 'compress') return null
-  return said
-    ? `add ${name} to ${algorithmKeywords[kind]} at ${describeLocation(said.source)}`
+  return choice
+    ? `add ${name} to ${algorithmKeywords[kind]} at ${describeLocation(choice.source)}`
     : `"${algorithmKeywords[kind]} +${name}" below "Host ${target.configuredAs}" in ~/.ssh/config`
 }
 
@@ -173,6 +179,6 @@ const recommended: Readonly<Partial<Record<AlgorithmKind, readonly string[]>>> =
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256'],
 }
 
-function preferred(kind: AlgorithmKind, own: readonly string[]): string {
-  return recommended[kind]?.find((name) => own.includes(name)) ?? own[0] ?? ''
+function preferred(kind: AlgorithmKind, local: readonly string[]): string {
+  return recommended[kind]?.find((name) => local.includes(name)) ?? local[0] ?? ''
 }

@@ -64,8 +64,8 @@ export async function publicKeysIn(file: string): Promise<string[]> {
  * @throws HOST_KEY_KNOWN
  */
 export function refuseKnown(target: SshTarget): void {
-  const { own, system } = target.knownHosts
-  const known = readKnownHosts([...own, ...system]).lines.find(
+  const { user: userFiles, system } = target.knownHosts
+  const known = readKnownHosts([...userFiles, ...system]).lines.find(
     (line) => line.marker === null && target.knownAs.some((name) => isAbout(line, name)),
   )
   if (known === undefined) return
@@ -93,7 +93,7 @@ export async function newHostKey(comment: string): Promise<HostKeyPair> {
  * @throws KNOWN_HOSTS_UNUSABLE
  */
 export function noteHostKey(target: SshTarget, key: HostKeyPair): string {
-  const [file] = target.knownHosts.own
+  const [file] = target.knownHosts.user
   if (file === undefined)
     throw new ConvergeError('there is no file of known hosts', {
       code: 'KNOWN_HOSTS_UNUSABLE',

@@ -81,8 +81,11 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       // The message of ssh2 where the host has closed the connection.
       if (error.message === 'Connection lost before handshake') return fail(connectFailed(target, closedEarly))
       if (!denied) return fail(disputed(options, host.offer, error) ?? connectFailed(target, error))
-      const said = error.level ? [] : [`the host says "${error.message}"`]
-      fail(passphrase ?? authFailed(target, { tried, taken, methods, notes: [...unsigned, ...offers.notes, ...said] }))
+      const hostMessage = error.level ? [] : [`the host says "${error.message}"`]
+      fail(
+        passphrase ??
+          authFailed(target, { tried, taken, methods, notes: [...unsigned, ...offers.notes, ...hostMessage] }),
+      )
     })
     client.once('close', () => fail(connectFailed(target, proved ? closedAtLogin : closedEarly)))
     const readOffer = (chunk: Buffer) => host.add(chunk)
@@ -136,8 +139,8 @@ const namedAsSsh2 = (algorithms: Algorithms) =>
   Object.fromEntries(Object.entries(algorithms).map(([kind, names]) => [kind, [...names]])) as never
 
 function disputed(options: HandshakeOptions, host: Algorithms | null, error: Error): ConvergeError | null {
-  const { target, algorithms: own, supported } = options
-  return host && noCommonAlgorithm(target, { own, host, supported }, error)
+  const { target, algorithms: local, supported } = options
+  return host && noCommonAlgorithm(target, { local, host, supported }, error)
 }
 
 /** Pauses the deadline while the operator types a passphrase. */

@@ -6,7 +6,7 @@ import { ConvergeError } from '../../model/errors.ts'
 import { type AlgorithmChoices, algorithmKeywords, algorithmKinds } from './algorithms.ts'
 import { invalid } from './config_error.ts'
 import { jumpHint, parseJump } from './jump.ts'
-import type { HostSettings, Said, UserConfig } from './user_config.ts'
+import type { HostSettings, Setting, UserConfig } from './user_config.ts'
 
 /** The connection settings of a host in the stack file. */
 export interface HostAddress {
@@ -52,7 +52,7 @@ export interface SshTarget {
   /** The jump host; null: a direct connection. */
   readonly jump: SshTarget | null
   /** Files of known hosts; a new key is stored in the operator's first one. */
-  readonly knownHosts: { readonly own: readonly string[]; readonly system: readonly string[]; readonly hash: boolean }
+  readonly knownHosts: { readonly user: readonly string[]; readonly system: readonly string[]; readonly hash: boolean }
   /** Seconds; null: not set. */
   readonly connectTimeout: number | null
   readonly algorithms: AlgorithmChoices
@@ -90,15 +90,15 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
       L: hostname().split('.')[0] ?? '',
     },
   }
-  const path = (said: Said | undefined, value?: string) => {
-    const expanded = expandTokens(said, tokens, value)
-    if (said === undefined || expanded === undefined) return undefined
-    if (/^~[^/]/.test(expanded)) throw invalid(said.source, `${expanded}: converge expands ~/ only`)
-    return expandHome(withVariables(expanded, said), config.home)
+  const path = (setting: Setting | undefined, value?: string) => {
+    const expanded = expandTokens(setting, tokens, value)
+    if (setting === undefined || expanded === undefined) return undefined
+    if (/^~[^/]/.test(expanded)) throw invalid(setting.source, `${expanded}: converge expands ~/ only`)
+    return expandHome(withVariables(expanded, setting), config.home)
   }
   const files = (keyword: string, usual: readonly string[]) => {
-    const said = first(keyword)
-    const named = said?.values.flatMap((value) => value.split(/\s+/)).map((value) => path(said, value) ?? value)
+    const setting = first(keyword)
+    const named = setting?.values.flatMap((value) => value.split(/\s+/)).map((value) => path(setting, value) ?? value)
     return (named ?? usual).filter((file) => file !== 'none')
   }
   const withPort = port === 22 ? [] : [`[${address}]:${port}`]
@@ -114,7 +114,10 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
     agent: agentOf(agent, () => path(first('identityagent')), config),
     jump: jumpOf(host, settings, tokens, config, before),
     knownHosts: {
-      own: files('userknownhostsfile', [join(config.home, '.ssh/known_hosts'), join(config.home, '.ssh/known_hosts2')]),
+      user: files('userknownhostsfile', [
+        join(config.home, '.ssh/known_hosts'),
+        join(config.home, '.ssh/known_hosts2'),
+      ]),
       system: files('globalknownhostsfile', ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2']),
       hash: flag(first('hashknownhosts')),
     },
@@ -126,8 +129,8 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
 function algorithmsOf(settings: HostSettings): AlgorithmChoices {
   return Object.fromEntries(
     algorithmKinds.flatMap((kind) => {
-      const said = settings.get(algorithmKeywords[kind].toLowerCase())?.[0]
-      return said ? [[kind, said]] : []
+      const setting = settings.get(algorithmKeywords[kind].toLowerCase())?.[0]
+      return setting ? [[kind, setting]] : []
     }),
   )
 }
@@ -136,21 +139,21 @@ function identitiesOf(
   { identity }: HostAddress,
   settings: HostSettings,
   config: UserConfig,
-  path: (said: Said | undefined) => string | undefined,
+  path: (setting: Setting | undefined) => string | undefined,
 ): Identity[] {
-  const own: Identity[] = identity ? [{ file: resolve(expandHome(identity, config.home)), from: 'stack' }] : []
-  const said = settings.get('identityfile')?.flatMap((line) => path(line) ?? [])
-  const named = said?.filter((file) => file !== 'none').map((file) => ({ file, from: 'config' as const }))
+  const fromStack: Identity[] = identity ? [{ file: resolve(expandHome(identity, config.home)), from: 'stack' }] : []
+  const configured = settings.get('identityfile')?.flatMap((line) => path(line) ?? [])
+  const named = configured?.filter((file) => file !== 'none').map((file) => ({ file, from: 'config' as const }))
   const usual = usualKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
   const rest = named ?? (identity ? [] : usual)
-  return [...own, ...rest.filter(({ file }) => file !== own[0]?.file)]
+  return [...fromStack, ...rest.filter(({ file }) => file !== fromStack[0]?.file)]
 }
 
 /** Resolves IdentityAgent: `none`, SSH_AUTH_SOCK, the name of another variable after `$`, or a path. */
-function agentOf(said: string | undefined, path: () => string | undefined, config: UserConfig): string | null {
-  if (said === 'none') return null
-  if (said === undefined || said === 'SSH_AUTH_SOCK') return config.agent
-  const [, name] = /^\$\{?(\w+)\}?$/.exec(said) ?? []
+function agentOf(setting: string | undefined, path: () => string | undefined, config: UserConfig): string | null {
+  if (setting === 'none') return null
+  if (setting === undefined || setting === 'SSH_AUTH_SOCK') return config.agent
+  const [, name] = /^\$\{?(\w+)\}?$/.exec(setting) ?? []
   return (name === undefined ? path() : process.env[name]) ?? null
 }
 
@@ -161,8 +164,8 @@ function jumpOf(
   config: UserConfig,
   before: readonly string[],
 ): SshTarget | null {
-  const said = settings.get('proxyjump')?.[0]
-  const configured = expandTokens(said, tokens)
+  const setting = settings.get('proxyjump')?.[0]
+  const configured = expandTokens(setting, tokens)
   const chain = host.jump ?? (configured?.toLowerCase() === 'none' ? undefined : configured)
   const command = settings.get('proxycommand')?.[0]
   if (chain === undefined && command && command.values[0]?.toLowerCase() !== 'none')
@@ -172,8 +175,8 @@ function jumpOf(
     )
   if (chain === undefined || chain.toLowerCase() === 'none') return null
   const fail = (why: string) =>
-    host.jump === undefined && said
-      ? invalid(said.source, why)
+    host.jump === undefined && setting
+      ? invalid(setting.source, why)
       : new ConvergeError(`host ${host.name}: jump: ${why}`, { code: 'BAD_ADDRESS', usage: true, hint: jumpHint })
   const way = parseJump(chain)
   if (way === null) throw fail(`'${chain}' is not a list of jump hosts`)
@@ -187,28 +190,28 @@ function jumpOf(
   return targetOf(jump, config, [...before, last])
 }
 
-function portOf(said: Said | undefined): number | undefined {
-  if (!said) return undefined
-  const [value = ''] = said.values
+function portOf(setting: Setting | undefined): number | undefined {
+  if (!setting) return undefined
+  const [value = ''] = setting.values
   if (/^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535) return Number(value)
-  throw invalid(said.source, `Port ${value}: expected a number from 1 to 65535`)
+  throw invalid(setting.source, `Port ${value}: expected a number from 1 to 65535`)
 }
 
-function flag(said: Said | undefined): boolean {
-  const [value = 'no'] = said?.values ?? []
+function flag(setting: Setting | undefined): boolean {
+  const [value = 'no'] = setting?.values ?? []
   if (/^(yes|true)$/i.test(value)) return true
-  if (said === undefined || /^(no|false)$/i.test(value)) return false
-  throw invalid(said.source, `'${value}': expected yes or no`)
+  if (setting === undefined || /^(no|false)$/i.test(value)) return false
+  throw invalid(setting.source, `'${value}': expected yes or no`)
 }
 
 const secondsOf: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
 /** Parses a time such as `90`, `5s` or `2h30m`; null for `none` and for 0. */
-function seconds(said: Said | undefined): number | null {
-  const value = said?.values[0]
-  if (said === undefined || value === undefined || value === 'none') return null
+function seconds(setting: Setting | undefined): number | null {
+  const value = setting?.values[0]
+  if (setting === undefined || value === undefined || value === 'none') return null
   if (!/^(\d+[smhdw]?)+$/i.test(value))
-    throw invalid(said.source, `'${value}': expected a time such as 30, 5s or 1m30s, or none`)
+    throw invalid(setting.source, `'${value}': expected a time such as 30, 5s or 1m30s, or none`)
   let total = 0
   for (const [, count, unit = ''] of value.matchAll(/(\d+)([smhdw]?)/gi))
     total += Number(count) * (secondsOf[unit.toLowerCase()] ?? 1)
@@ -218,21 +221,21 @@ function seconds(said: Said | undefined): number | null {
 
 /** Expands `%h` and the other tokens. */
 function expandTokens(
-  said: Said | undefined,
+  setting: Setting | undefined,
   tokens: Readonly<Record<string, string>>,
-  value = said?.values[0],
+  value = setting?.values[0],
 ): string | undefined {
-  if (!said || value === undefined) return undefined
+  if (!setting || value === undefined) return undefined
   return value.replace(/%(.?)/g, (_all, letter: string) => {
     const put = letter === '%' ? '%' : tokens[letter]
     const known = Object.keys(tokens).map((one) => `%${one}`)
-    if (put === undefined) throw invalid(said.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
+    if (put === undefined) throw invalid(setting.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
     return put
   })
 }
 
 /** Expands `${NAME}` in the name of a file. */
-function withVariables(path: string, { source }: Said): string {
+function withVariables(path: string, { source }: Setting): string {
   return path.replace(/\$\{(\w+)\}/g, (_all, name: string) => {
     const value = process.env[name]
     if (value === undefined) throw invalid(source, `the environment variable ${name} is not set`)

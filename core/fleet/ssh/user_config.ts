@@ -5,13 +5,13 @@ import { describeLocation, type SourceLocation } from '../../model/errors.ts'
 import { invalid } from './config_error.ts'
 import { type ConfigLine, type Context, readConfigFiles, type Section } from './config_file.ts'
 
-export interface Said {
+export interface Setting {
   readonly values: readonly string[]
   readonly source: SourceLocation
 }
 
 /** By keyword in lower case: the first value counts, except that all keys (IdentityFile) are tried. */
-export type HostSettings = ReadonlyMap<string, readonly Said[]>
+export type HostSettings = ReadonlyMap<string, readonly Setting[]>
 
 export interface UserConfig {
   readonly home: string
@@ -76,7 +76,7 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
       const collector = new Collector(host, user, givenUser, warnings)
       collector.collect(sections, { host, final: false })
       if (hasFinal) collector.collect(sections, { host: collector.hostname().toLowerCase(), final: true })
-      return collector.said
+      return collector.settings
     },
   }
 }
@@ -93,7 +93,7 @@ function check(sections: readonly Section[]): void {
 
 /** Collects the settings of one host from the sections. */
 class Collector {
-  readonly said = new Map<string, Said[]>()
+  readonly settings = new Map<string, Setting[]>()
   private readonly original: string
   private readonly localUser: string
   private readonly givenUser: string | undefined
@@ -107,13 +107,13 @@ class Collector {
   }
 
   hostname(): string {
-    const said = this.said.get('hostname')?.[0]?.values[0]
-    return said?.replace(/%([%h])/g, (_, token) => (token === 'h' ? this.original : '%')) ?? this.original
+    const configured = this.settings.get('hostname')?.[0]?.values[0]
+    return configured?.replace(/%([%h])/g, (_, token) => (token === 'h' ? this.original : '%')) ?? this.original
   }
 
   collect(sections: readonly Section[], pass: Pick<Context, 'host' | 'final'>): void {
     for (const { when, lines, unsupported } of sections) {
-      const user = this.givenUser ?? this.said.get('user')?.[0]?.values[0] ?? this.localUser
+      const user = this.givenUser ?? this.settings.get('user')?.[0]?.values[0] ?? this.localUser
       const { original, localUser } = this
       if (!when({ original, localUser, hostname: this.hostname(), user, ...pass })) continue
       if (unsupported) this.warnOfSection(unsupported, lines)
@@ -128,10 +128,10 @@ class Collector {
     if (keyword === 'hostname' && pass.final) return
     // For ssh, `none` leaves the setting to later lines.
     if (keyword === 'connecttimeout' && values[0] === 'none') return
-    const before = this.said.get(keyword) ?? []
+    const before = this.settings.get(keyword) ?? []
     if (keyword !== 'identityfile' && (before.length > 0 || this.hasOtherProxy(keyword))) return
-    if (before.some((said) => said.values[0] === values[0])) return
-    this.said.set(keyword, [...before, { values, source }])
+    if (before.some((setting) => setting.values[0] === values[0])) return
+    this.settings.set(keyword, [...before, { values, source }])
     const harmless = notFollowed[keyword]
     if (harmless && !harmless.includes(values[0]?.toLowerCase() ?? ''))
       this.warnings.add(`${describeLocation(source)}: ${keyword} ${values.join(' ')} is not followed`)
@@ -139,8 +139,8 @@ class Collector {
 
   /** Decides whether the other proxy keyword came first; `ProxyJump none` allows a later ProxyCommand. */
   private hasOtherProxy(keyword: string): boolean {
-    if (keyword === 'proxyjump') return this.said.has('proxycommand')
-    const jump = this.said.get('proxyjump')?.[0]?.values[0]
+    if (keyword === 'proxyjump') return this.settings.has('proxycommand')
+    const jump = this.settings.get('proxyjump')?.[0]?.values[0]
     return keyword === 'proxycommand' && jump !== undefined && jump.toLowerCase() !== 'none'
   }
 

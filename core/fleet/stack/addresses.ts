@@ -26,14 +26,14 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
   if (!isPlace(address) && !isLost([...path, 'address'], where))
     problems.push(refuse('address', `${JSON.stringify(address)} is not a host address`, hintFor(address)))
   for (const key of ['private_ip', 'ip'] as const) {
-    const given = host[key]
-    if (given !== undefined && isIP(given) === 0)
-      problems.push(refuse(key, `${given} is no IP address`, `a name goes into ${names[key]}`))
+    const ip = host[key]
+    if (ip !== undefined && isIP(ip) === 0)
+      problems.push(refuse(key, `${ip} is no IP address`, `a name goes into ${names[key]}`))
   }
   for (const key of ['private_dns_name', 'public_dns_name'] as const) {
-    const given = host[key]
-    if (given !== undefined && !isPlace(given))
-      problems.push(refuse(key, `${JSON.stringify(given)} is not a host name`, hintFor(given)))
+    const name = host[key]
+    if (name !== undefined && !isPlace(name))
+      problems.push(refuse(key, `${JSON.stringify(name)} is not a host name`, hintFor(name)))
   }
   return problems
 }

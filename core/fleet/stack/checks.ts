@@ -45,14 +45,14 @@ export interface KnownNames {
 export function layerProblems(
   { layers, apps = {} }: StackContent,
   roles: KnownNames | null,
-  given: GivenNames,
+  names: GivenNames,
   where: Where,
 ): ConvergeError[] {
   const problems: ConvergeError[] = []
   for (const [name, layer] of Object.entries(layers))
     problems.push(...unknownNames(layer.roles ?? [], ['layers', name, 'roles'], 'role', roles, where))
   for (const [name, app] of Object.entries(apps)) {
-    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', whole(given.layers), where))
+    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', whole(names.layers), where))
     problems.push(...appProblems(name, app, where))
   }
   return problems
@@ -103,13 +103,13 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
 
 /**
  * Checks the hosts, their layers, keys and jump hosts.
- * @param given names in the file
+ * @param names names in the file
  */
-export function hostProblems(content: StackContent, given: GivenNames, where: Where): ConvergeError[] {
+export function hostProblems(content: StackContent, names: GivenNames, where: Where): ConvergeError[] {
   const { hosts, ssh } = content
-  const known = given.layers
+  const known = names.layers
   const problems: ConvergeError[] = []
-  if (given.hosts?.length === 0)
+  if (names.hosts?.length === 0)
     problems.push(problemAt('there is no host', where.locate(['hosts'], 'key'), 'hosts: { web1: { address: … } }'))
   if (known?.length === 0)
     problems.push(problemAt('there is no layer', where.locate(['layers'], 'key'), 'layers: { app: { roles: […] } }'))

@@ -18,7 +18,7 @@ import { type StackContent, stackShape } from './schema.ts'
 export function contentOf(
   read: JsonObject,
   search: Search,
-): { readonly content: StackContent; readonly given: GivenNames } {
+): { readonly content: StackContent; readonly names: GivenNames } {
   const value = asWritten(read, isText, search)
   reportUnknownKeys(value, search)
   const content: Record<string, unknown> = {}
@@ -32,7 +32,7 @@ export function contentOf(
   const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)
   // Missing keys have been reported.
   const whole = { name: 'stack', layers: {}, hosts: {}, ...content } as unknown as StackContent
-  return { content: whole, given: { layers: names('layers'), hosts: names('hosts') } }
+  return { content: whole, names: { layers: names('layers'), hosts: names('hosts') } }
 }
 
 /** Adds an address and layers to a host where these are unusable, so that its other keys can be checked. */
@@ -92,10 +92,10 @@ function reportUnknownKeys(value: JsonObject, search: Search): void {
     if (path.length === 1 && String(path[0]).startsWith('x-')) continue
     // Unknown keys of an app are reported with the attributes.
     if (path[0] === 'apps' && path.length === 3) continue
-    const meant = near === undefined ? undefined : [...path.slice(0, -1), near]
-    const hint = meant === undefined ? keyList(keysBeside(path)) : `did you mean ${formatPath(meant)}?`
+    const suggestion = near === undefined ? undefined : [...path.slice(0, -1), near]
+    const hint = suggestion === undefined ? keyList(keysBeside(path)) : `did you mean ${formatPath(suggestion)}?`
     search.problems.push(problemAt(`${formatPath(path)}: there is no such key`, search.locate(path, 'key'), hint))
-    if (meant !== undefined && !hasPath(value, meant)) search.lost.push(meant)
+    if (suggestion !== undefined && !hasPath(value, suggestion)) search.lost.push(suggestion)
   }
   if (more > 0) search.problems.push(problemAt(moreUnknownMessage(more), search.locate([])))
   for (const one of secrets) search.secrets.add(one)

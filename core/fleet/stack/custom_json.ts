@@ -73,9 +73,9 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
     const { layer, problems } = await draftAttributes({ text, file: name, kind })
     search.problems.push(...problems)
     search.warnings.push(...layer.warnings)
-    const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
-    const own = { ...search, directory: dirname(whole), locate: layer.locate, lost: [] }
-    const value = await readExternalValues(given, [], own)
+    const unresolved = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
+    const nestedSearch = { ...search, directory: dirname(whole), locate: layer.locate, lost: [] }
+    const value = await readExternalValues(unresolved, [], nestedSearch)
     if (!isObject(value) && !Array.isArray(value)) {
       const message = `${name}: expected attributes or a JSON Patch, got the text of a file or a variable`
       search.problems.push(

@@ -48,9 +48,9 @@ function layersOf(stack: Stack, host: StackHost): readonly StackLayer[] {
 export function nodeDocuments(stack: Stack, name: string, options: DocumentOptions): readonly Document[] {
   const host = hostNamed(stack, name)
   const { deployment } = options
-  const told = { name: stack.file, kind: 'stack', value: nodeJson(stack, host, options) } as const
+  const document = { name: stack.file, kind: 'stack', value: nodeJson(stack, host, options) } as const
   return [
-    { ...told, locate: (path, what) => placeInStack(stack, host, path, what) },
+    { ...document, locate: (path, what) => placeInStack(stack, host, path, what) },
     ...stack.documents,
     ...layersOf(stack, host).flatMap(({ documents }) => documents),
     ...host.documents,

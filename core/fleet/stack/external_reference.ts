@@ -180,16 +180,16 @@ function variable(name: string, environment: Environment): string {
 }
 
 async function ageSecret(file: string, key: SecretKey | undefined, context: ReferenceContext): Promise<string> {
-  const text = await once(context, `$age ${file}`, async () => {
+  const text = await readOnce(context, `$age ${file}`, async () => {
     const content = fileContent(file, context.directory)
     return utf8Text(Buffer.from(await decryptAge(content, file, readIdentities(context.environment))), file)
   })
   if (key === undefined) return withoutLineEnd(text)
-  return secretAt(await once(context, `$age values ${file}`, () => parseSecrets(text, file)), key, file)
+  return secretAt(await readOnce(context, `$age values ${file}`, () => parseSecrets(text, file)), key, file)
 }
 
 async function sopsSecret(file: string, key: SecretKey | undefined, context: ReferenceContext): Promise<string> {
-  const content = await once(context, `$sops ${file}`, async () => {
+  const content = await readOnce(context, `$sops ${file}`, async () => {
     const text = utf8Text(fileContent(file, context.directory), file)
     return decryptSops(text, file, readIdentities(context.environment))
   })
@@ -210,11 +210,11 @@ function isBinaryFormat(content: SecretMap): boolean {
 
 async function commandSecret(argv: readonly string[], context: ReferenceContext): Promise<string> {
   const { directory, environment } = context
-  await once(context, 'commands are allowed', context.allowCommands)
-  return once(context, `$command ${JSON.stringify(argv)}`, () => secretOfCommand(argv, directory, environment))
+  await readOnce(context, 'commands are allowed', context.allowCommands)
+  return readOnce(context, `$command ${JSON.stringify(argv)}`, () => secretOfCommand(argv, directory, environment))
 }
 
-function once<T>({ directory, results }: ReferenceContext, name: string, read: () => Promise<T>): Promise<T> {
+function readOnce<T>({ directory, results }: ReferenceContext, name: string, read: () => Promise<T>): Promise<T> {
   const key = `${directory}\0${name}`
   const known = results.get(key) as Promise<T> | undefined
   if (known !== undefined) return known

@@ -79,9 +79,9 @@ export interface ReadFile {
 /** @throws ConvergeError where the environment does not exist, or the file has too many entries */
 export async function readStackFile(source: StackSource, options: FileOptions): Promise<ReadFile> {
   const { file, layer } = source
-  const given = layer.value ?? {}
-  const { environments, ...rest } = given
-  const overlay = await overlayOf(environmentsIn(given), layer, options)
+  const written = layer.value ?? {}
+  const { environments, ...rest } = written
+  const overlay = await overlayOf(environmentsIn(written), layer, options)
   const layers = [{ ...layer, value: withoutNulls(rest) }, ...overlay.layers]
   const problems = [...layer.warnings.map(lostKey), ...source.problems, ...overlay.problems]
   const states = [layers[0]?.value ?? {}]
@@ -229,7 +229,7 @@ async function overlayOf(environments: JsonObject, layer: Layer, { environment }
 
 function laidOver(below: JsonObject, overlay: Layer): Patched {
   if (overlay.value !== null) return { value: merge(below, overlay.value), problems: [] }
-  return applyPatch(below, overlay, { standard: (_, said) => said, isSecret: () => true })
+  return applyPatch(below, overlay, { standard: (_, value) => value, isSecret: () => true })
 }
 
 const maps = ['layers', 'hosts', 'apps']

@@ -64,7 +64,7 @@ function environmentOf(
   apps: readonly StackApp[],
 ): Record<string, string> {
   const site = siteOf(apps)
-  const own = page ?? (site && { url: `${site.scheme}://${site.domain}/`, host })
-  if (own === undefined || !URL.canParse(own.url)) return omitUndefined({ CONVERGE_HEALTH_HOST: host })
-  return { CONVERGE_HEALTH_URL: own.url, CONVERGE_HEALTH_HOST: own.host ?? new URL(own.url).host }
+  const target = page ?? (site && { url: `${site.scheme}://${site.domain}/`, host })
+  if (target === undefined || !URL.canParse(target.url)) return omitUndefined({ CONVERGE_HEALTH_HOST: host })
+  return { CONVERGE_HEALTH_URL: target.url, CONVERGE_HEALTH_HOST: target.host ?? new URL(target.url).host }
 }

@@ -68,10 +68,14 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
 function translated(json: JsonSchema): JsonSchema {
   const { sensitive, open, customJson, ...rest } = json
   const { description, ...type } = rest
-  const told = omitUndefined({ description })
-  if (customJson === true) return { ...told, ...definition('customJson') }
+  const annotations = omitUndefined({ description })
+  if (customJson === true) return { ...annotations, ...definition('customJson') }
   if (type.type === 'string' && type.enum === undefined)
-    return { ...told, ...(sensitive === true ? { 'x-sensitive': true } : {}), anyOf: [type, definition('elsewhere')] }
+    return {
+      ...annotations,
+      ...(sensitive === true ? { 'x-sensitive': true } : {}),
+      anyOf: [type, definition('elsewhere')],
+    }
   const result: JsonSchema = { ...rest }
   if (isObject(rest.properties)) {
     result.properties = Object.fromEntries(
@@ -91,10 +95,10 @@ function orElsewhere(value: unknown): unknown {
   const inner = Object.fromEntries(Object.entries(value).map(([key, child]) => [key, orElsewhere(child)]))
   if (![value.type].flat().includes('string')) return inner
   const { description, default: standard, ...type } = inner
-  const told = {
+  const annotations = {
     ...omitUndefined({ description, default: standard }),
   }
-  return { ...told, anyOf: [type, definition('elsewhere')] }
+  return { ...annotations, anyOf: [type, definition('elsewhere')] }
 }
 
 /** Removes `required`: an environment only contains the differences. */

@@ -140,8 +140,8 @@ export function pictureOf(stack: Stack, services: readonly HostServices[]): Pict
 function groupsOf({ layers, hosts }: Stack, services: readonly HostServices[]): Group[] {
   const running = new Map(services.map((one) => [one.host, one.services]))
   return layers.flatMap(({ name, title, roles }) => {
-    const own = hosts.filter((host) => host.layers[0] === name)
-    const members = own.map((host): Member => {
+    const layerHosts = hosts.filter((host) => host.layers[0] === name)
+    const members = layerHosts.map((host): Member => {
       const more = host.layers.slice(1)
       const also = more.length === 0 ? '' : ` + ${more.join(', ')}`
       const stopped = host.status === 'stopped'

@@ -63,12 +63,12 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
   const { file } = source
   const { value, search } = await readStackFile(source, options)
   const findings = new Findings()
-  const { content, given } = contentOf(value, search)
+  const { content, names } = contentOf(value, search)
   findings.add(search.problems.splice(0))
   const recipes = recipeProblems(content, search)
   const runtimes = runtimeProblems(content, search)
   const known = await knownRoles(recipes, content.recipes ?? [], options, search)
-  search.problems.push(...layerProblems(content, known, given, search), ...hostProblems(content, given, search))
+  search.problems.push(...layerProblems(content, known, names, search), ...hostProblems(content, names, search))
   search.problems.push(...healthProblems(content, search))
   const stack = await stackOf(content, file, search)
   findings.add(search.problems)
@@ -122,7 +122,7 @@ function masked(problems: readonly ConvergeError[], { secrets }: Search): Conver
 
 async function knownRoles(
   recipes: readonly string[],
-  given: readonly string[],
+  listed: readonly string[],
   { roles }: StackOptions,
   { problems }: Search,
 ): Promise<KnownNames | null> {
@@ -131,7 +131,7 @@ async function knownRoles(
     const wrong: ConvergeError[] = []
     const names = await roles(recipes, wrong)
     problems.push(...wrong)
-    return { names, isComplete: wrong.length === 0 && recipes.length === given.length }
+    return { names, isComplete: wrong.length === 0 && recipes.length === listed.length }
   } catch (error) {
     problems.push(...problemsOf(error))
     return null

@@ -44,10 +44,10 @@ export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] 
     services.flatMap((service) =>
       service.asks.map((address): Arrow => {
         const { name, port } = partsOf(address, places)
-        const there = name === 'localhost' || name === '127.0.0.1' ? host : places.get(name)
-        if (there === undefined) return { from: { host, service }, to: { outside: address } }
-        const found = servicesAt.get(there)?.find(({ ports }) => ports.includes(port)) ?? null
-        return { from: { host, service }, to: { host: there, service: found } }
+        const target = name === 'localhost' || name === '127.0.0.1' ? host : places.get(name)
+        if (target === undefined) return { from: { host, service }, to: { outside: address } }
+        const found = servicesAt.get(target)?.find(({ ports }) => ports.includes(port)) ?? null
+        return { from: { host, service }, to: { host: target, service: found } }
       }),
     ),
   )
@@ -68,8 +68,8 @@ function sameWay(one: Arrow, other: Arrow): boolean {
 }
 
 function keyOf({ from, to }: Arrow): string {
-  const there = 'outside' in to ? [to.outside] : [to.host, to.service?.role, to.service?.name]
-  return JSON.stringify([from.host, from.service.role, from.service.name, ...there])
+  const target = 'outside' in to ? [to.outside] : [to.host, to.service?.role, to.service?.name]
+  return JSON.stringify([from.host, from.service.role, from.service.name, ...target])
 }
 
 /** @param places known names and addresses */

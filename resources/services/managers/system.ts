@@ -232,10 +232,10 @@ function parseUnitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
   if (field('LoadState') === 'not-found') return absent
   const restarting = field('SubState').startsWith('auto-restart')
   const state = unitStates[field('ActiveState')] ?? 'stopped'
-  const asked = (state === 'stopped' || state === 'failed') && Number(field('Job')) > 0
+  const isRequested = (state === 'stopped' || state === 'failed') && Number(field('Job')) > 0
   return {
-    state: restarting ? 'failing' : asked ? 'running' : state,
-    starting: asked || field('ActiveState') === 'activating',
+    state: restarting ? 'failing' : isRequested ? 'running' : state,
+    starting: isRequested || field('ActiveState') === 'activating',
     unproven: provesNothing.has(field('Type')),
     uptime: null,
     stopping: field('ActiveState') === 'deactivating',

@@ -22,8 +22,8 @@ function isListening(line: string, port: number, address: string): boolean {
   const [, local = '', , state] = line.trim().split(/\s+/)
   const [where = '', at = ''] = local.split(':')
   if (state !== listenState || Number.parseInt(at, 16) !== port) return false
-  const own = hexAddress(address)
-  return anyAddress.test(where) || own === null || where.endsWith(own)
+  const wantedAddress = hexAddress(address)
+  return anyAddress.test(where) || wantedAddress === null || where.endsWith(wantedAddress)
 }
 
 /** Returns an IPv4 address as the kernel shows it, also at the end of one mapped into IPv6; null for names. */

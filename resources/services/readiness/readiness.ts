@@ -112,8 +112,8 @@ async function commandProblem(
   const account = host.isRoot ? { user, group } : {}
   const { status, stdout, stderr } = await host.query(command, { cwd, ...account, environment, timeout, accept: 'any' })
   if (status === 0) return null
-  const said = lastLines(`${stdout}\n${stderr}`.trim(), 1)
-  return `${commandTitle(ready)} ended with exit status ${status}${said === '' ? '' : `: ${said}`}`
+  const output = lastLines(`${stdout}\n${stderr}`.trim(), 1)
+  return `${commandTitle(ready)} ended with exit status ${status}${output === '' ? '' : `: ${output}`}`
 }
 
 function commandTitle({ title, command }: Extract<CheckedReadiness, { kind: 'command' }>): string {

@@ -14,7 +14,7 @@ interface LoggingService {
 
 interface Marked {
   readonly action: 'start' | 'reload'
-  readonly own: LogPosition | null
+  readonly position: LogPosition | null
   readonly managed: LogMark
 }
 
@@ -30,24 +30,24 @@ export class ServiceLog {
   /** Leaves out everything logged up to now. */
   async mark(action: Marked['action']): Promise<void> {
     const { name, log } = this.service
-    const own = log === undefined ? null : new LogPosition(this.host, log)
+    const position = log === undefined ? null : new LogPosition(this.host, log)
     // A log that cannot be read must not keep the service from its start; `end` reports the error.
     const managed = await this.manager
       .markLog(name)
       .catch((error: unknown): LogMark => ({ linesSince: () => Promise.reject(asConvergeError(error)) }))
-    this.marked = { action, own, managed }
+    this.marked = { action, position, managed }
   }
 
   /** Returns the lines of the program's own log after the mark. */
   ownLines(): readonly string[] {
-    return this.marked?.own?.lines() ?? []
+    return this.marked?.position?.lines() ?? []
   }
 
   /** Returns the last lines after the mark, or of the whole log if there is no mark. */
   async end(): Promise<string> {
     const { name, log } = this.service
-    const own = this.marked === null ? this.wholeOwn() : lastLines(this.ownLines().join('\n'), quotedLines)
-    if (own !== '') return own
+    const logText = this.marked === null ? this.wholeOwn() : lastLines(this.ownLines().join('\n'), quotedLines)
+    if (logText !== '') return logText
     try {
       if (this.marked === null) return await this.manager.log(name, quotedLines)
       const lines = await this.marked.managed.linesSince(quotedLines)

@@ -29,25 +29,39 @@ export interface SshdOptions {
 }
 
 export async function ownSshd(t: Owner, { hostKeys, authorized, lines = [] }: SshdOptions): Promise<OwnSshd> {
-  const at = scratch(t)
+  const directory = scratch(t)
   const port = await freePort()
-  const keys = hostKeys ?? [await newKey(join(at, 'host_key'))]
+  const keys = hostKeys ?? [await newKey(join(directory, 'host_key'))]
   const [hostKey] = keys
   if (!hostKey) throw new Error('an sshd needs a key')
   // sshd requires the directory, though it uses it only for other accounts.
   mkdirSync('/run/sshd', { recursive: true })
-  writeFileSync(join(at, 'authorized'), authorized.map(({ line }) => `${line}\n`).join(''))
-  const own = ['PidFile none', 'UsePAM no', 'StrictModes no', 'ListenAddress 127.0.0.1', `Port ${port}`]
-  const config = [...own, `AuthorizedKeysFile ${at}/authorized`, ...keys.map(({ file }) => `HostKey ${file}`), ...lines]
-  writeFileSync(join(at, 'config'), `${config.join('\n')}\n`)
-  const args = ['-u', 'NODE_OPTIONS', '/usr/sbin/sshd', '-D', '-f', join(at, 'config'), '-E', join(at, 'log')]
+  writeFileSync(join(directory, 'authorized'), authorized.map(({ line }) => `${line}\n`).join(''))
+  const fixedLines = ['PidFile none', 'UsePAM no', 'StrictModes no', 'ListenAddress 127.0.0.1', `Port ${port}`]
+  const config = [
+    ...fixedLines,
+    `AuthorizedKeysFile ${directory}/authorized`,
+    ...keys.map(({ file }) => `HostKey ${file}`),
+    ...lines,
+  ]
+  writeFileSync(join(directory, 'config'), `${config.join('\n')}\n`)
+  const args = [
+    '-u',
+    'NODE_OPTIONS',
+    '/usr/sbin/sshd',
+    '-D',
+    '-f',
+    join(directory, 'config'),
+    '-E',
+    join(directory, 'log'),
+  ]
   const sshd = spawn('env', args, { stdio: 'ignore' })
   t.teardown(() => sshd.kill('SIGKILL'))
   await until(() => answers(port), `an sshd on port ${port}`, 20)
   const sessions = () => readFileSync(`/proc/${sshd.pid}/task/${sshd.pid}/children`, 'utf8').split(' ').filter(Boolean)
   return {
     ...{ port, name: `[127.0.0.1]:${port}`, hostKey },
-    log: () => readFileSync(join(at, 'log'), 'utf8'),
+    log: () => readFileSync(join(directory, 'log'), 'utf8'),
     sessions: () => sessions().map(Number),
   }
 }

@@ -56,8 +56,8 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
   const at = places.slice(0, balancers).map((socket) => ({ socket }))
   const restart = async ({ server, begins = 0, takes = 10, succeeds = true }: Restart) => {
     await simulation.after(begins)
-    const own = new Set([`site/${server}`])
-    const given = { own, maxUnavailable: 1, waitLimit: seconds(60), restartLimit: seconds(180), ...rules }
+    const ownServers = new Set([`site/${server}`])
+    const given = { ownServers, maxUnavailable: 1, waitLimit: seconds(60), restartLimit: seconds(180), ...rules }
     const tell = { progress: (text: string) => void told.push(text), warn: (text: string) => void told.push(text) }
     const draining = new ServerDrainer(hostOf(), at, seconds(60), tell, 'restart', given)
     const work = async () => {

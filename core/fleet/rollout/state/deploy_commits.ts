@@ -42,11 +42,11 @@ export class DeployCommits {
   /** Returns the hosts to ask for commits, each with the apps that it is the first host to deploy. */
   queries(hosts: readonly RolloutHost[]): ReadonlyMap<RolloutHost, readonly string[]> {
     const questions = new Map<RolloutHost, string[]>()
-    const asked = new Set<string>()
+    const queriedApps = new Set<string>()
     for (const host of hosts)
       for (const app of host.apps) {
-        if (!includesApp(this.request, app) || asked.has(app)) continue
-        asked.add(app)
+        if (!includesApp(this.request, app) || queriedApps.has(app)) continue
+        queriedApps.add(app)
         if (!this.pinToBystanders(app)) questions.set(host, [...(questions.get(host) ?? []), app])
       }
     return questions

@@ -39,7 +39,7 @@ function hostOf(prefix: string, before: (command: string) => Promise<void>): Rem
     ...{ name: 'here', prefix, rollout: 'test', by: 'somebody', sudo: 'none', recipes: null, secrets: [], patience: 1 },
     open: async () => localWire(before),
     engine: new Map([['start.cjs', file]]),
-    runtimes: { cacheDirectory: `${prefix}/cache`, given: {} },
+    runtimes: { cacheDirectory: `${prefix}/cache`, programs: {} },
     step: () => undefined,
     connection: () => undefined,
   })

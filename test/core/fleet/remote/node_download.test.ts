@@ -108,7 +108,7 @@ async function registry(
     no_proxy: '127.0.0.1',
     TMPDIR: place,
   })
-  const runtimes = (): Runtimes => ({ cacheDirectory: `${place}/cache`, given: {} })
+  const runtimes = (): Runtimes => ({ cacheDirectory: `${place}/cache`, programs: {} })
   return { place, asked, runtimes }
 }
 

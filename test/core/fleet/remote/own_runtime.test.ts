@@ -8,7 +8,7 @@ const machine = Object.entries(architectures).find(([, arch]) => arch === proces
 t.test('looks up no name of a remote address', { skip: process.platform !== 'linux' || !machine }, async (t) => {
   // Node's report resolves the name of each open connection, one after the other, and blocks meanwhile.
   const asked = t.capture(process.report, 'getReport')
-  const runtimes = { cacheDirectory: t.testdir(), given: {} }
+  const runtimes = { cacheDirectory: t.testdir(), programs: {} }
   const items = await Promise.all(
     ['glibc', 'musl'].map((libc) =>
       findRuntime(parseHostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes).catch(

@@ -43,7 +43,7 @@ t.test('reads a Node program once for all hosts', async (t) => {
   const head = elf({ machine: 62 })
   const content = Buffer.concat([head, randomBytes(1_234_567 - head.length)])
   writeFileSync(program, content)
-  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program } }
+  const runtimes = { cacheDirectory: `${place}/cache`, programs: { x64: program } }
   const items = await Promise.all(['/a', '/b'].map((library) => findRuntime(facts('x86_64'), library, runtimes)))
   const archives = await Promise.all(items.map((item) => item.archive()))
   t.equal(archives[0], archives[1], 'one archive in memory for all hosts')
@@ -65,7 +65,7 @@ t.test('reads a Node program once for all hosts', async (t) => {
 
 t.test('a Node that cannot be used fails only its hosts', async (t) => {
   const place = t.testdir({ cache: {} })
-  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: `${place}/missing` } }
+  const runtimes = { cacheDirectory: `${place}/cache`, programs: { x64: `${place}/missing` } }
   for (const library of ['/a', '/b'])
     await t.rejects(findRuntime(facts('x86_64'), library, runtimes), { code: 'ENOENT' })
 })
@@ -74,7 +74,7 @@ t.test('refuses a Node that does not fit its host', async (t) => {
   const place = t.testdir({ cache: {} })
   const program = `${place}/node`
   writeFileSync(program, elf({ machine: 183, loader: '/lib/ld-linux-aarch64.so.1' }))
-  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program, arm64: program } }
+  const runtimes = { cacheDirectory: `${place}/cache`, programs: { x64: program, arm64: program } }
   const refused = (machine: string, libc: string) =>
     findRuntime(parseHostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes)
   const hint = /^set "runtime" in the stack file to a Node 20\.11 or later/

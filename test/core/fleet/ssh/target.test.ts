@@ -42,7 +42,7 @@ t.test('without a configuration, uses the defaults of ssh', async (t) => {
     agent: '/agent',
     jump: null,
     knownHosts: {
-      own: [`${at}/.ssh/known_hosts`, `${at}/.ssh/known_hosts2`],
+      user: [`${at}/.ssh/known_hosts`, `${at}/.ssh/known_hosts2`],
       system: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
       hash: false,
     },
@@ -83,7 +83,7 @@ t.test('uses the first value of each keyword for a host', async (t) => {
       { file: `${at}/last`, from: 'config' },
     ],
     identitiesOnly: true,
-    knownHosts: { own: [`${at}/known`, '/dev/null'], system: [], hash: true },
+    knownHosts: { user: [`${at}/known`, '/dev/null'], system: [], hash: true },
     connectTimeout: 7,
   })
   t.match(target({ address: 'db1' }), { address: 'db1', port: 99, user: 'nobody', identitiesOnly: false })
@@ -134,11 +134,11 @@ t.test('expands the host, this computer and the environment in file names', asyn
   )
   const [short = ''] = hostname().split('.')
   t.match(target(), {
-    knownHosts: { own: [`${at}/.ssh/known.d/web1`, `${at}/.ssh/known_hosts`] },
+    knownHosts: { user: [`${at}/.ssh/known.d/web1`, `${at}/.ssh/known_hosts`] },
     identities: [{ file: `/run/keys/${process.getuid?.()}-${short}` }],
     agent: '/run/keys/agent',
   })
-  t.match(target({ address: 'web2' }).knownHosts.own, [`${at}/.ssh/known.d/cluster`])
+  t.match(target({ address: 'web2' }).knownHosts.user, [`${at}/.ssh/known.d/cluster`])
 })
 
 t.test('jump hosts have a configuration of their own', async (t) => {
