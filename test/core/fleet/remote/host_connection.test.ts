@@ -93,7 +93,7 @@ t.test('returns the answer of a command, and the events of a run', async (t) => 
     }
     t.strictSame(await ask(`${at}/none`, 'true'), { missing: ['node', `${at}/none`] }, greeting)
     symlinkSync(process.execPath, `${at}/lib/node`)
-    t.strictSame(await ask(`${at}/there`, 'echo', '{"a":1}'), { said: '{"a":1}\n' }, greeting)
+    t.strictSame(await ask(`${at}/there`, 'echo', '{"a":1}'), { answer: '{"a":1}\n' }, greeting)
     const told: unknown[] = []
     const heard = new RunEventStream((event) => told.push(event))
     const words = [`${at}/lib`, `${at}/runs`, `run-${greetings.indexOf(greeting)}`, `${at}/there`, '', '', '', '']
