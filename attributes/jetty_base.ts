@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import * as z from 'zod'
 import { optional, shape } from './fields.ts'
-import { checkedText, line, relativePath, releasePath, text } from './texts.ts'
+import { checkedText, line, pathBelow, relativePath, releasePath, text } from './texts.ts'
 
 /** The file for the properties that the role sets. */
 export const roleIni = 'start.d/converge.ini'
@@ -31,7 +31,7 @@ function expectedFileName(name: string): string | null {
   return null
 }
 
-const fileName = relativePath().superRefine((name, context) => {
+const fileName = pathBelow().superRefine((name, context) => {
   const message = expectedFileName(name)
   if (message !== null) context.addIssue({ code: 'custom', message })
 })

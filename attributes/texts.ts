@@ -151,7 +151,8 @@ export const configuredPath = () =>
     ),
   )
 
-const pathBelow = () =>
+/** A path below another directory, as it is written. */
+export const pathBelow = () =>
   z
     .string()
     .regex(/^(?!\.?$)[^/\0-\x1f\x7f-\x9f\u2028\u2029-][^\0-\x1f\x7f-\x9f\u2028\u2029]*$/, {
@@ -173,15 +174,13 @@ const withoutEmptyParts = (value: unknown): unknown => {
 /** A path below another directory. */
 export const relativePath = () => shared('relativePath', () => z.preprocess(withoutEmptyParts, pathBelow()))
 
+const expectedReleasePath = 'a path in the release other than .git and .converge'
+const releasePathPattern = /^(?!\.(git|converge)(\/|$))/
+
 /** A path in a release, except the names that git and converge reserve there. */
 export const releasePath = () =>
   shared('releasePath', () =>
-    z.preprocess(
-      withoutEmptyParts,
-      pathBelow().regex(/^(?!\.(git|converge)(\/|$))/, {
-        error: 'a path in the release other than .git and .converge',
-      }),
-    ),
+    z.preprocess(withoutEmptyParts, pathBelow().regex(releasePathPattern, { error: expectedReleasePath })),
   )
 
 const servedPath = 'a path without $, which begins a variable of nginx'
@@ -209,8 +208,20 @@ export const platformPath = () =>
     }, relativePath().optional()),
   )
 
+/** Refuses two spellings of one path as keys of a map: one would replace the other. */
+const refuseEqualPaths = (value: unknown, context: z.RefinementCtx): unknown => {
+  const keys = new Map<unknown, string>()
+  for (const key of Object.keys(value instanceof Object ? value : {})) {
+    const other = keys.get(withoutEmptyParts(key))
+    if (other !== undefined)
+      context.addIssue({ code: 'custom', path: [key], message: `another path than ${JSON.stringify(other)}` })
+    keys.set(withoutEmptyParts(key), key)
+  }
+  return value
+}
+
 /** Links of a release: directory below `shared` to its name in the release. */
-export const links = () => shared('links', () => z.record(releasePath(), releasePath()))
+export const links = () => shared('links', () => z.preprocess(refuseEqualPaths, z.record(releasePath(), releasePath())))
 
 /** A SHA-256 digest as 64 hexadecimal digits. */
 export const sha256 = () =>
