@@ -1,8 +1,7 @@
 /** Reads files and directories beside a recipe, whose content resources install on the host. */
-import * as fs from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
+import { inputFilesBelow } from '../../core/host/input_directory.ts'
 import { readInputFile } from '../../core/host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { digestOfBytes } from './sha256.ts'
@@ -62,8 +61,17 @@ export function recipeFile(from: string, name: string): RecipeFile {
  * remote_directory(r, { path: '/etc/shop.d', source: recipeDirectory(import.meta.url, 'files/shop.d'), purge: true })
  */
 export function recipeDirectory(from: string, name: string): RecipeDirectory {
-  const path = fileURLToPath(new URL(name, from)).replace(/\/$/, '')
-  return { recipeDirectory: path, files: Object.fromEntries(filesBelow(path, '', [])) }
+  const directory = fileURLToPath(new URL(name, from)).replace(/\/$/, '')
+  const files = readable(directory, 'the directory', () => inputFilesBelow(directory))
+  return {
+    recipeDirectory: directory,
+    files: Object.fromEntries(
+      files.map(({ name, path, isExecutable }) => [
+        name,
+        { sha256: digestOfBytes(readRecipeFile(path)), executable: isExecutable },
+      ]),
+    ),
+  }
 }
 
 /**
@@ -71,50 +79,23 @@ export function recipeDirectory(from: string, name: string): RecipeDirectory {
  * @throws NO_FILE, FILE_TOO_LARGE, NOT_A_FILE
  */
 export function readRecipeFile(path: string): Buffer {
-  try {
-    return readInputFile(path, fileLimit)
-  } catch (error) {
-    throw unreadable(error, `the file ${path}`)
-  }
+  return readable(path, 'the file', () => readInputFile(path, fileLimit))
 }
 
-function filesBelow(
-  directory: string,
-  below: string,
-  open: readonly string[],
-): (readonly [string, RecipeDirectory['files'][string]])[] {
-  const real = realPath(directory)
-  // A link to a directory above it.
-  if (open.includes(real)) return []
-  return fs
-    .readdirSync(directory)
-    .sort()
-    .flatMap((name) => {
-      const [path, relative] = [join(directory, name), `${below}${name}`]
-      const stat = fs.statSync(path)
-      if (stat.isDirectory()) return filesBelow(path, `${relative}/`, [...open, real])
-      const file = { sha256: digestOfBytes(readRecipeFile(path)), executable: (stat.mode & 0o100) !== 0 }
-      return [[relative, file] as const]
+/** Names what cannot be read: the path itself, or the file below it where the read failed. */
+function readable<T>(path: string, what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof ConvergeError) throw error
+    const { code, message } = asConvergeError(error)
+    const failed = (error as NodeJS.ErrnoException).path ?? path
+    const named = failed === path ? `${what} ${path}` : failed
+    throw new ConvergeError(`cannot read ${named} of the recipe: ${message.replace(/^.*: /, '')}`, {
+      code: 'NO_FILE',
+      hint: code === 'ENOENT' ? 'put it beside the recipe, or correct its name' : undefined,
+      usage: true,
+      cause: error,
     })
-}
-
-function realPath(directory: string): string {
-  try {
-    const real = fs.realpathSync(directory)
-    fs.readdirSync(real)
-    return real
-  } catch (error) {
-    throw unreadable(error, `the directory ${directory}`)
   }
-}
-
-function unreadable(error: unknown, what: string): ConvergeError {
-  if (error instanceof ConvergeError) return error
-  const { code, message } = asConvergeError(error)
-  return new ConvergeError(`cannot read ${what} of the recipe: ${message.replace(/^.*: /, '')}`, {
-    code: 'NO_FILE',
-    hint: code === 'ENOENT' ? 'put it beside the recipe, or correct its name' : undefined,
-    usage: true,
-    cause: error,
-  })
 }
