@@ -61,7 +61,8 @@ function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
 }
 
 function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue, mask: Mask): ConvergeError {
-  const names = Object.keys((definition.props as { shape?: object }).shape ?? {})
+  const { shape = {} } = definition.props as { shape?: Record<string, z.ZodType> }
+  const names = Object.keys(shape)
   if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
     const unknown = issue.keys[0] ?? ''
     return new ConvergeError(`${definition.type} has no property ${issue.keys.join(', ')}`, {
@@ -70,6 +71,7 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
       usage: true,
     })
   }
+  const [property] = issue.path
   const path = pathText(issue.path)
   const value = valueAt(props, issue.path)
   const isAbsent = issue.code === 'invalid_type' || issue.code === 'invalid_union'
@@ -77,9 +79,15 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   const wrong = `property ${path}: ${withoutZodPrefix(issue.message)} (got ${displayText(value, mask)})`
   return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
-    hint: `converge resources ${definition.type} shows its properties`,
+    hint: hintOf(shape[String(property)]) ?? `converge resources ${definition.type} shows its properties`,
     usage: true,
   })
+}
+
+/** The advice that the schema of a property has for a wrong value: `.meta({ hint })`. */
+function hintOf(schema: z.ZodType | undefined): string | undefined {
+  const hint = schema?.meta()?.hint
+  return typeof hint === 'string' ? hint : undefined
 }
 
 /** Whether a problem is that a property has no value. */

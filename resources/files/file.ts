@@ -114,11 +114,11 @@ const props = z
   .strictObject({
     path: absolutePath.describe('Path of the file; its directory must exist'),
     content: z.string().optional().describe('Its whole content, as UTF-8; required unless absent, or with source'),
-    source: recipeFileProp
-      .optional()
-      .describe(
+    source: recipeFileProp.optional().meta({
+      description:
         "File of the recipe in the place of content, also a binary one: recipeFile(import.meta.url, 'logo.png'). For a URL, use remote_file",
-      ),
+      hint: "for a URL, use remote_file(r, { path, url, sha256 }); for a file of the recipe, source: recipeFile(import.meta.url, 'NAME')",
+    }),
     absent: z.boolean().optional().describe('Remove the file instead; default false'),
     ...ownershipProps,
     verify: verifyFile,

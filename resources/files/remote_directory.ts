@@ -12,7 +12,10 @@ import { digestOfBytes } from './sha256.ts'
 
 const props = z.strictObject({
   path: absolutePath.describe('Path of the directory; its parent must exist'),
-  source: recipeDirectoryProp.describe("Directory of the recipe: recipeDirectory(import.meta.url, 'files/shop.d')"),
+  source: recipeDirectoryProp.meta({
+    description: "Directory of the recipe: recipeDirectory(import.meta.url, 'files/shop.d')",
+    hint: "write source: recipeDirectory(import.meta.url, 'NAME'); for an archive at a URL, use archive(r, { url, into })",
+  }),
   purge: z.boolean().default(false).describe('Remove what is below the path and not in the source; default false'),
   mode: fileMode.optional().describe('Mode of the files; default: 0755 for executable files of the recipe, else 0644'),
   directoryMode: fileMode.default('0755').describe('Mode of the directories; default 0755'),

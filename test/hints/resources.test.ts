@@ -6,14 +6,17 @@ import { group } from '../../resources/accounts/group.ts'
 import { user } from '../../resources/accounts/user.ts'
 import { execute } from '../../resources/commands/execute.ts'
 import { cron } from '../../resources/cron/cron.ts'
+import { archive } from '../../resources/files/archive.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import { network_mount } from '../../resources/files/network_mount.ts'
 import { random_secret } from '../../resources/files/random_secret.ts'
 import { recipeDirectory, recipeFile } from '../../resources/files/recipe_files.ts'
 import { remote_directory } from '../../resources/files/remote_directory.ts'
+import { remote_file } from '../../resources/files/remote_file.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
+import { planOf } from '../support/contract.ts'
 import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { proveCalls } from '../support/proofs.ts'
@@ -72,6 +75,31 @@ t.test('the hints about files of recipes work', async (t) => {
       hint: 'put it beside the recipe, or correct its name',
       broken: () => recipeFile(recipe, 'gone.png'),
       repaired: () => recipeFile(recipe, 'shop/a.conf'),
+    },
+    {
+      source: 'resources/files/file.ts',
+      hint: "for a URL, use remote_file(r, { path, url, sha256 }); for a file of the recipe, source: recipeFile(import.meta.url, 'NAME')",
+      broken: () => planOf((r) => file(r, { path: '/srv/a', source: 'https://builds.example.com/a' as never })),
+      repaired: () => planOf((r) => remote_file(r, { path: '/srv/a', url: 'https://builds.example.com/a' })),
+    },
+    {
+      source: 'resources/files/file.ts',
+      hint: "for a URL, use remote_file(r, { path, url, sha256 }); for a file of the recipe, source: recipeFile(import.meta.url, 'NAME')",
+      broken: () => planOf((r) => file(r, { path: '/srv/a', source: 'shop/a.conf' as never })),
+      repaired: () => planOf((r) => file(r, { path: '/srv/a', source: recipeFile(recipe, 'shop/a.conf') })),
+    },
+    {
+      source: 'resources/files/remote_directory.ts',
+      hint: "write source: recipeDirectory(import.meta.url, 'NAME'); for an archive at a URL, use archive(r, { url, into })",
+      broken: () => planOf((r) => remote_directory(r, { path: '/srv/a', source: 'shop' as never })),
+      repaired: () => planOf((r) => remote_directory(r, { path: '/srv/a', source: recipeDirectory(recipe, 'shop') })),
+    },
+    {
+      source: 'resources/files/remote_directory.ts',
+      hint: "write source: recipeDirectory(import.meta.url, 'NAME'); for an archive at a URL, use archive(r, { url, into })",
+      broken: () =>
+        planOf((r) => remote_directory(r, { path: '/srv/a', source: 'https://example.com/a.tgz' as never })),
+      repaired: () => planOf((r) => archive(r, { into: '/srv/a', url: 'https://example.com/a.tgz' })),
     },
   ])
 })
