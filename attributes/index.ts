@@ -85,10 +85,13 @@ type Written<I, O> = unknown extends I
       ? { readonly [K in keyof I]: Written<I[K], K extends keyof O ? O[K] : unknown> }
       : I
 
+/** Units of times in milliseconds. The compiler accepts them for every number; the schema does not. */
+type TimeUnit = 'ms' | 's' | 'm' | 'h' | 'd'
+
 type Spelled<O> = O extends boolean
   ? boolean | 'true' | 'false'
   : O extends number
-    ? number | string
+    ? number | `${number}${'' | TimeUnit}`
     : O extends string
       ? string extends O
         ? string | number | readonly string[]

@@ -195,6 +195,114 @@ export default role('mine', {
   for (const { message } of found.slice(1)) t.match(message, /seconds\(60\)/)
 })
 
+t.test('the editor shows the comments of own attributes', async (t) => {
+  const { hover, completion, errors } = editor(
+    t,
+    `import { defineAttributes, type NodeWith, role, secret, z } from 'converge-engine'
+export const myApp = defineAttributes('my_app', z.object({
+  /** TCP port of the app. */
+  port: z.number().default(8080),
+  /** Mail server of the app. */
+  mail: z.object({
+    /** Name of its host. */
+    host: z.string(),
+    /** Account at the server. */
+    user: secret(z.string().nullable().optional()),
+  }).optional(),
+  /** Worker processes. */
+  workers: z.object({
+    /** Number of them. */
+    count: z.number().default(2),
+  }).prefault({}),
+  tags: z.array(z.string()).default([]),
+}))
+export default role<NodeWith<typeof myApp>>('mine', {
+  attributes: { my_app: { /*settable*/port: 80, workers: { /*inside*/count: 3 } } },
+  deploy(r, { my_app }) {
+    const port: number = my_app./*port*/port
+    const host: string | undefined = my_app./*mail*/mail?./*host*/host
+    const user: string | null | undefined = my_app.mail?./*user*/user
+    const count: number = my_app.workers./*count*/count
+    const tags: readonly string[] = my_app.tags
+    // @ts-expect-error it can be absent
+    my_app.mail.host
+    // @ts-expect-error no such attribute
+    my_app.workers.number
+    // @ts-expect-error attributes cannot be changed
+    my_app.workers.count = 3
+    return [port, host, user, count, tags, my_app./*members*/port]
+  },
+})
+`,
+  )
+  t.strictSame(errors(), [])
+  const comments = {
+    port: 'TCP port of the app.',
+    settable: 'TCP port of the app.',
+    mail: 'Mail server of the app.',
+    host: 'Name of its host.',
+    user: 'Account at the server.',
+    count: 'Number of them.',
+    inside: 'Number of them.',
+  }
+  for (const [mark, comment] of Object.entries(comments)) t.equal(hover(mark), comment, mark)
+  t.equal(completion('members', 'workers'), 'Worker processes.')
+})
+
+t.test('the compiler requires what a resource needs unless it is absent', async (t) => {
+  const place = project(t, {
+    'recipe.ts': `import { block_in_file, cron, file, hosts_entry, mount, recipeFile, role, supervisor_program, swap, symlink, sysctl, systemd_unit } from 'converge-engine'
+export default role('mine', {
+  deploy(r, node) {
+    const isGone = node.haproxy.balance === ''
+    // @ts-expect-error no target
+    symlink(r, { path: '/srv/a' })
+    // @ts-expect-error no command
+    cron(r, { name: 'a', schedule: '@daily' })
+    // @ts-expect-error no content
+    file(r, { path: '/srv/a', mode: '0644' })
+    // @ts-expect-error no address
+    hosts_entry(r, { names: ['a'] })
+    // @ts-expect-error no type
+    mount(r, { path: '/srv/a', device: 'tmpfs' })
+    // @ts-expect-error no command
+    supervisor_program(r, { name: 'a' })
+    // @ts-expect-error no size
+    swap(r, { path: '/swap' })
+    // @ts-expect-error no value
+    sysctl(r, { key: 'vm.swappiness' })
+    // @ts-expect-error no content
+    systemd_unit(r, { name: 'a.service' })
+    // @ts-expect-error no block
+    block_in_file(r, { path: '/srv/a', name: 'a' })
+    symlink(r, { path: '/srv/a', target: 'b' })
+    symlink(r, { path: '/srv/a', absent: true })
+    symlink(r, { path: '/srv/a', target: 'b', absent: isGone })
+    cron(r, { name: 'a', ...(isGone ? { absent: true } : { schedule: '@daily', command: 'true' }) })
+    file(r, { path: '/srv/a', absent: isGone })
+    file(r, { path: '/srv/a', source: recipeFile(import.meta.url, 'a') })
+    r.override(file, '/srv/a', { mode: '0600' })
+    r.override(symlink, '/srv/a', { target: 'c' })
+  },
+})
+`,
+  })
+  const { status, stdout } = tsc('-p', place)
+  t.equal(status, 0, stdout)
+})
+
+t.test('the compiler refuses a text that is no number for an attribute', async (t) => {
+  const place = project(t, {
+    'recipe.ts': `import { role } from 'converge-engine'
+export const one = role('one', { attributes: { plone_instances: { per_cpu: '1.5' }, haproxy: { check_interval: '5s' } } })
+// @ts-expect-error no number
+export const two = role('two', { attributes: { plone_instances: { per_cpu: 'two' } } })
+`,
+  })
+  const { status, stdout } = tsc('-p', place)
+  t.equal(status, 0, stdout)
+})
+
 t.test('all TypeScript of the documentation compiles', async (t) => {
   const modules = documentedModules()
   const files = Object.fromEntries(modules.map(({ text }, index) => [`example${index}.ts`, text]))

@@ -14,8 +14,25 @@ export interface AttributeDefinition<K extends string = string, S extends z.ZodT
 
 /** The part of a node that attribute definitions add: `OwnAttributes<typeof myApp>` is `{ my_app: … }`. */
 export type OwnAttributes<D extends AttributeDefinition> = {
-  readonly [K in D['key']]: DeepReadonly<z.output<Extract<D, { readonly key: K }>['schema']>>
+  readonly [K in D['key']]: Attributes<Extract<D, { readonly key: K }>['schema']>
 }
+
+type Attributes<S extends z.ZodType> = DeepReadonly<z.output<S>> & Commented<S>
+
+/**
+ * The names of the attributes, with the comments that the author wrote in the schema: the types of zod lose them, and an
+ * editor shows those of any part of an intersection.
+ */
+type Commented<S> =
+  S extends z.ZodObject<infer Shape>
+    ? { readonly [K in keyof Shape]?: Commented<Shape[K]> }
+    : S extends z.ZodDefault<infer Inner> | z.ZodPrefault<infer Inner> | z.ZodReadonly<infer Inner>
+      ? Commented<Inner>
+      : S extends z.ZodOptional<infer Inner>
+        ? Commented<Inner> | undefined
+        : S extends z.ZodNullable<infer Inner>
+          ? Commented<Inner> | null
+          : unknown
 
 interface Registered extends AttributeDefinition {
   readonly source: SourceLocation | undefined

@@ -135,7 +135,7 @@ export interface ResourceDescription<P, I, S> {
   readonly doc: string
   /** The cookbook resource or manual page that it mirrors. */
   readonly mirrors?: string | undefined
-  readonly examples: readonly I[]
+  readonly examples: readonly NoInfer<I>[]
   /** Identity: two resources of one type with one key are the same resource. */
   readonly key: (props: P) => string
   readonly props: ZodType<P, I>

@@ -8,6 +8,10 @@ const commit = '4b825dc642cb6eb9a060e54bf8d69288fbee4904'
 /** By name, or by the last names of a path where the name alone has several meanings. */
 const examples: Readonly<Record<string, unknown>> = {
   'apt_repository.architectures': ['amd64'],
+  'file.source': {
+    recipeFile: '/srv/recipes/files/logo.png',
+    sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  },
   'service_restart.absent': ['shop/web2'],
   activity: 'configure',
   adapter: 'postgresql',
@@ -160,6 +164,7 @@ const examples: Readonly<Record<string, unknown>> = {
   purge_before_symlink: ['public/uploads'],
   purpose: 'certificates',
   python_major_version: '3.11',
+  recipeFile: '/srv/recipes/files/logo.png',
   region: 'eu-central-1',
   release: '/srv/www/shop/releases/20240501120000',
   repository: 'https://git.example.com/shop.git',

@@ -7,6 +7,7 @@ import { inTheWay } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { cronCommand, cronVariable } from '../../core/text/cron.ts'
 import { shellQuoted, shellWord } from '../../core/text/shell.ts'
 import { refusalOf, type Writer } from '../../core/text/writer.ts'
@@ -19,8 +20,8 @@ import { cronParts } from './usercrontab.ts'
 
 const oneLine = (name: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${name} on one line` })
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     name: oneLine('a name')
       .regex(/^\S.*\S$|^\S$/, { error: 'a name without spaces around it' })
       .describe('Name of the job, and of its file in /etc/cron.d'),
@@ -58,11 +59,10 @@ const props = z
       .optional()
       .describe('Variables of the command; MAILTO, SHELL and others that cron reads itself only for root'),
     absent: z.boolean().optional().describe('Keep the job away instead; default false'),
-  })
-  .refine((props) => props.absent === true || (props.schedule !== undefined && props.command !== undefined), {
-    error: 'schedule and command are required unless absent is true',
-    path: ['schedule'],
-  })
+  }),
+  'schedule',
+  'command',
+)
 type Props = z.output<typeof props>
 
 const state = z.strictObject({

@@ -4,6 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { noOwnership, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
 import {
   applyLines,
@@ -18,8 +19,8 @@ import {
   type TextLines,
 } from './text_lines.ts'
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     path: absolutePath.describe('Path of the file'),
     name: oneLine
       .regex(/^\S(.*\S)?$/, { error: 'a name without spaces around it' })
@@ -33,12 +34,10 @@ const props = z
     commentEnd: oneLine.default('').describe('The end of a comment, such as -->; default: the end of the line'),
     absent: z.boolean().optional().describe('Remove the block with its markers instead; default false'),
     ...editedFileProps,
-  })
+  }),
+  'block',
+)
   .refine(isOnePlace, severalPlaces)
-  .refine(({ absent, block }) => absent === true || block !== undefined, {
-    error: 'block is required unless absent is true',
-    path: ['block'],
-  })
   .refine((props) => !blockLines(props).some((line) => Object.values(markersOf(props)).includes(line)), {
     error: 'a block without its own marker lines',
     path: ['block'],

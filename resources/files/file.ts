@@ -5,6 +5,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { inTheWay } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import type { UnlessAbsent } from '../../core/model/unless_absent.ts'
 import {
   applyOwnership,
   type OwnershipProps,
@@ -110,7 +111,7 @@ function removeFile(host: Host, path: string): void {
   host.remove(path)
 }
 
-const props = z
+const schema = z
   .strictObject({
     path: absolutePath.describe('Path of the file; its directory must exist'),
     content: z.string().optional().describe('Its whole content, as UTF-8; required unless absent, or with source'),
@@ -137,7 +138,9 @@ const props = z
     error: 'content and source exclude each other',
     path: ['source'],
   })
-type Props = z.output<typeof props>
+type Props = z.output<typeof schema>
+type Input = z.input<typeof schema>
+const props: z.ZodType<Props, UnlessAbsent<Input, 'content'> | UnlessAbsent<Input, 'source'>> = schema as never
 
 interface Content {
   /** For reports and comparison: the text, or what describes bytes that are no text. */

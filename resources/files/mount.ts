@@ -4,6 +4,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { fstabField, parseFstabField } from '../../core/text/fstab.ts'
 import { requireRoot } from '../accounts/account_files.ts'
 import { readMounts } from './mounts.ts'
@@ -17,8 +18,8 @@ const flagNames = ['ro', 'noexec', 'nosuid', 'nodev', 'noatime', 'sync']
 
 const field = z.string().regex(/^[^\n\r\0]+$/, { error: 'a text on one line' })
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     path: absolutePath
       .refine((path) => path === '/' || !path.endsWith('/'), { error: 'a path without a slash at its end' })
       .describe('The directory; it is created if it is missing'),
@@ -39,11 +40,10 @@ const props = z
       ),
     pass: z.int().min(0).max(2).default(0).describe('Order of the check at boot, as in fstab(5); default 0, no check'),
     absent: z.boolean().optional().describe('Unmount it and remove the line instead; default false'),
-  })
-  .refine(({ absent, device, type }) => absent === true || (device !== undefined && type !== undefined), {
-    error: 'device and type are required unless absent is true',
-    path: ['device'],
-  })
+  }),
+  'device',
+  'type',
+)
 type Props = z.output<typeof props>
 
 const state = z.strictObject({

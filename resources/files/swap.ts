@@ -7,6 +7,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, minutes } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { fstabField, parseFstabField } from '../../core/text/fstab.ts'
 import { requireRoot } from '../accounts/account_files.ts'
 import { numbers, predictLines, readLines } from './text_lines.ts'
@@ -17,8 +18,8 @@ const mebibyte = 1024 * 1024
 
 const size = z.string().regex(/^[1-9]\d*\s?[MG](iB)?$/, { error: 'a size in MiB or GiB, such as 512M or 2G' })
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     path: absolutePath.describe('Path of the swap file; its directory must exist'),
     size: size.optional().describe('Size of the file in MiB or GiB, such as 512M or 2G; required unless absent'),
     priority: z
@@ -28,11 +29,9 @@ const props = z
       .optional()
       .describe('Priority among several swap areas, a higher one is used first; default: the kernel chooses'),
     absent: z.boolean().optional().describe('Stop its use and remove file and line instead; default false'),
-  })
-  .refine(({ absent, size }) => absent === true || size !== undefined, {
-    error: 'size is required unless absent is true',
-    path: ['size'],
-  })
+  }),
+  'size',
+)
 type Props = z.output<typeof props>
 
 const state = z.strictObject({

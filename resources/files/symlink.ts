@@ -4,10 +4,11 @@ import * as z from 'zod'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath, systemText } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { shellWords } from '../../core/text/shell.ts'
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     path: absolutePath.describe('Path of the link; its directory must exist'),
     target: systemText
       .min(1)
@@ -24,11 +25,9 @@ const props = z
       .min(1)
       .optional()
       .describe('Group that owns the link when it is made; default: the group of the run'),
-  })
-  .refine((props) => props.absent === true || props.target !== undefined, {
-    error: 'target is required unless absent is true',
-    path: ['target'],
-  })
+  }),
+  'target',
+)
 
 const state = z.strictObject({
   kind: z.enum(['absent', 'link', 'file', 'directory', 'other']),

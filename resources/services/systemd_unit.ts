@@ -6,6 +6,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { sameJson } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { duration, seconds } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { unitText, unitValues } from '../../core/text/unit_file.ts'
 import { requireRoot } from '../accounts/account_files.ts'
 import { applyFileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
@@ -37,8 +38,8 @@ const sections = z.record(
 /** A template such as shop@.service has no state: only its instances have one. */
 const isTemplate = (name: string) => name.includes('@.')
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     name: z
       .string()
       .regex(/^[\w.@:-]+\.(service|socket|timer|path|mount|target)$/, {
@@ -65,16 +66,13 @@ const props = z
       .default(true)
       .describe('Check a new file with systemd-analyze, and refuse lines that systemd would ignore; default true'),
     absent: z.boolean().optional().describe('Stop and disable it, and remove the file instead; default false'),
-  })
-  .refine(({ absent, content }) => absent === true || content !== undefined, {
-    error: 'content is required unless absent is true',
-    path: ['content'],
-  })
-  .refine(({ name, enabled, action }) => !isTemplate(name) || (enabled === undefined && action === undefined), {
-    error:
-      'enabled and action are for instances of a template: declare service(r, { name: "x@instance", enabled: true })',
-    path: ['name'],
-  })
+  }),
+  'content',
+).refine(({ name, enabled, action }) => !isTemplate(name) || (enabled === undefined && action === undefined), {
+  error:
+    'enabled and action are for instances of a template: declare service(r, { name: "x@instance", enabled: true })',
+  path: ['name'],
+})
 type Props = z.output<typeof props>
 
 const examples: z.input<typeof props>[] = [

@@ -4,6 +4,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { under } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { fileMode, seconds } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
 import { Supervisor } from './client.ts'
 import { refuseConflict } from './conflicting_definitions.ts'
@@ -13,8 +14,8 @@ import { line, programEnvironment, programName, programProps } from './program_p
 import { removeProgram } from './remove_program.ts'
 import { isReadable } from './sections.ts'
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     name: programName.describe('Name of the program, and of its file'),
     command: line
       .regex(/\S/)
@@ -43,15 +44,12 @@ const props = z
     owner: z.string().min(1).optional().describe('Account that owns the file; default: unchanged'),
     group: z.string().min(1).optional().describe('Group that owns the file; default: unchanged'),
     absent: z.boolean().default(false).describe('Stop the program and remove its file; default false'),
-  })
-  .refine((props) => props.absent || props.command !== undefined, {
-    error: 'command is required unless absent is true',
-    path: ['command'],
-  })
-  .refine((props) => (props.type === 'eventlistener') === props.events.length > 0 || props.absent, {
-    error: 'an eventlistener needs events, and nothing else takes them',
-    path: ['events'],
-  })
+  }),
+  'command',
+).refine((props) => (props.type === 'eventlistener') === props.events.length > 0 || props.absent, {
+  error: 'an eventlistener needs events, and nothing else takes them',
+  path: ['events'],
+})
 type Props = z.output<typeof props>
 
 function target(props: Props) {

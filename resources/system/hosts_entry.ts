@@ -4,6 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { predictLines, readLines } from '../files/text_lines.ts'
 
 const hostName = z
@@ -11,8 +12,8 @@ const hostName = z
   .max(253)
   .regex(/^[A-Za-z0-9_]([\w-]*\w)?(\.[A-Za-z0-9_]([\w-]*\w)?)*$/, { error: 'a host name, such as db1.example.com' })
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     names: z.array(hostName).min(1).describe('The names that resolve to the address, the canonical name first'),
     address: z
       .union([z.ipv4(), z.ipv6()], { error: 'an IPv4 or IPv6 address' })
@@ -20,11 +21,9 @@ const props = z
       .describe('Their address. Other addresses of the same family are removed; required unless absent'),
     absent: z.boolean().optional().describe('Remove the names with all their addresses instead; default false'),
     file: absolutePath.default('/etc/hosts').describe('Path of the file; default /etc/hosts'),
-  })
-  .refine(({ absent, address }) => absent === true || address !== undefined, {
-    error: 'address is required unless absent is true',
-    path: ['address'],
-  })
+  }),
+  'address',
+)
 type Props = z.output<typeof props>
 
 /** By name: its addresses of the declared family, in the order of the file. */

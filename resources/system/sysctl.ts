@@ -3,10 +3,11 @@ import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
+import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { requireRoot } from '../accounts/account_files.ts'
 
-const props = z
-  .strictObject({
+const props = requiredUnlessAbsent(
+  z.strictObject({
     key: z
       .string()
       .regex(/^[a-z][\w-]*([./][\w@:-]+)+$/, { error: 'a key such as vm.swappiness' })
@@ -19,11 +20,9 @@ const props = z
       .boolean()
       .optional()
       .describe('Remove the file of this setting instead; the running value stays until the next boot. Default false'),
-  })
-  .refine(({ absent, value }) => absent === true || value !== undefined, {
-    error: 'value is required unless absent is true',
-    path: ['value'],
-  })
+  }),
+  'value',
+)
 type Props = z.output<typeof props>
 
 const state = z.strictObject({

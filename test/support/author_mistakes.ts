@@ -36,6 +36,7 @@ export const mistakes: readonly Mistake[] = [
   {
     name: 'a missing property',
     recipe: deploy("symlink(r, { path: '/srv/a' }) // here"),
+    compiler: /'target' is missing/,
     found: 'plan',
     says: /target/,
   },
@@ -212,6 +213,7 @@ export const mistakes: readonly Mistake[] = [
     name: 'a value of a wrong type in the attributes of a role',
     recipe:
       "export default role('web', { attributes: { plone_instances: { per_cpu: 'two' } }, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
+    compiler: /'"two"' is not assignable/,
     found: 'plan',
     says: /per_cpu/,
   },

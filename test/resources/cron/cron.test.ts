@@ -354,7 +354,7 @@ t.test('checks properties before any change', (t) => {
   }
   t.match(problem({ ...job, schedule: '61 * * * *' }), /property schedule: the minute takes 0 to 59.*got "61/)
   t.match(problem({ ...job, command: 'a\nb' }), /property command: a command on one line/)
-  t.match(problem({ name: 'tidy' }), 'required unless absent')
+  t.match(problem({ name: 'tidy' } as never), 'required unless absent')
   t.match(problem({ ...job, environment: { 'A-B': '1' } }), 'environment')
   t.end()
 })

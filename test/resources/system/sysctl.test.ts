@@ -107,5 +107,5 @@ t.test('refuses what is no setting', async (t) => {
     { value: '#x' },
     { value: undefined },
   ])
-    t.throws(() => planOf((r) => sysctl(r, { ...props, ...wrong })), JSON.stringify(wrong))
+    t.throws(() => planOf((r) => sysctl(r, { ...props, ...wrong } as never)), JSON.stringify(wrong))
 })
