@@ -4,7 +4,7 @@ import { expectedRepository } from '../core/model/git_source.ts'
 import { buildoutFields } from './deploy_buildout.ts'
 import { djangoFields } from './deploy_django.ts'
 import { field, group, keyed, list, optional, orNull, withoutNulls } from './fields.ts'
-import { statusRange, urlPath } from './http.ts'
+import { requestHeaderValues, statusRange, urlPath } from './http.ts'
 import {
   accountName,
   commit,
@@ -72,7 +72,7 @@ const smokeRequest = () =>
     host: field(line(), '127.0.0.1', 'Address that is asked.'),
     status: field(statusRange(), { min: 200, max: 399 }, 'Status that is expected: {min, max}, or one number.'),
     contains: field(orNull(line()), null, 'Text that the answer must contain.'),
-    headers: field(z.record(z.string(), line()), {}, 'Headers of the request, such as Host.'),
+    headers: field(requestHeaderValues(), {}, 'Headers of the request, such as Host.'),
   })
 
 const database = () =>
@@ -225,7 +225,9 @@ function withDefaults(app: GivenApplication, name: string) {
 const applicationName = () =>
   z
     .string()
-    .regex(/^(?!\.{1,2}$)[^/\s\0]([^/\r\n\0]*[^/\s\0])?$/, { error: "an application's name: text without slashes" })
+    .regex(/^(?!\.{1,2}$)[^/\s\0-\x1f\x7f-\x9f]([^/\0-\x1f\x7f-\x9f]*[^/\s\0-\x1f\x7f-\x9f])?$/, {
+      error: "an application's name: text without slashes",
+    })
 
 export const deploy = () => {
   const schema = keyed(applicationName(), application(), withDefaults).prefault({})

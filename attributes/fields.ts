@@ -4,8 +4,13 @@ import { type GroupNotes, type Notes, noted } from './schema_notes.ts'
 
 export const list = <S extends z.ZodType>(item: S) => z.array(item)
 
+/** A key of a map: it can become the name of a file, or a part of a line in a configuration file. */
+export const mapKey = z
+  .string()
+  .regex(/^[^\0-\x1f\x7f-\x9f\u2028\u2029]+$/, { error: 'a name without control characters' })
+
 /** A map whose keys are the user's own, e.g. host names. */
-export const map = <S extends z.ZodType>(value: S) => z.record(z.string(), value)
+export const map = <S extends z.ZodType>(value: S) => z.record(mapKey, value)
 
 const nullables = new WeakMap<z.ZodType, z.ZodType>()
 

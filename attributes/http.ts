@@ -18,7 +18,8 @@ export const statusRange = () =>
 
 const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'the name of an HTTP header' })
 
-const requestHeaderValues = () =>
+/** Headers of a request by name. */
+export const requestHeaderValues = () =>
   z.record(headerName, line()).superRefine((headers, context) => {
     for (const [name, value] of Object.entries(headers))
       if (name.toLowerCase() === 'host' && !hostHeader().safeParse(value).success)

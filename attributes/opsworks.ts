@@ -1,6 +1,6 @@
 /** Schema of the stack as OpsWorks described it to each host: this host, the layers and their hosts. */
 import * as z from 'zod'
-import { field, group, keyed, list, orNull, shape } from './fields.ts'
+import { field, group, keyed, list, map, mapKey, orNull, shape } from './fields.ts'
 import { line } from './texts.ts'
 import { flag, number } from './values.ts'
 
@@ -48,7 +48,7 @@ const layerInstance = () => {
 }
 
 const layer = () => {
-  const instances = keyed(z.string(), layerInstance(), (host, name) => ({ ...host, hostname: host.hostname || name }))
+  const instances = keyed(mapKey, layerInstance(), (host, name) => ({ ...host, hostname: host.hostname || name }))
   z.globalRegistry.add(instances, { description: 'The hosts of the layer, by name.' })
   const schema = shape({ instances: instances.prefault({}) })
   return z.globalRegistry.add(schema, { open: true }) && schema
@@ -69,7 +69,7 @@ export const opsworks = () =>
     {
       stack: group('The stack itself.', { name: field(line(), 'default', 'Name of the stack.') }, { open: true }),
       instance: instance(),
-      layers: field(z.record(z.string(), layer()), {}, 'The layers of the stack, by short name.'),
+      layers: field(map(layer()), {}, 'The layers of the stack, by short name.'),
       applications: field(list(application()), [], 'The applications of the stack.'),
       activity: field(orNull(line()), null, 'Lifecycle event the platform ran.'),
       valid_client_activities: field(list(line()), [], 'Lifecycle events the platform knows.'),

@@ -113,7 +113,7 @@ export const variableList = () =>
 
 const variables = () =>
   z.record(
-    z.string().regex(/^[^=\s\0]+$/, { error: 'the name of an environment variable' }),
+    z.string().regex(/^[^=\s\0-\x1f\x7f-\x9f]+$/, { error: 'the name of an environment variable' }),
     // A number is text here, as it is written: 1.10 is not 1.1.
     noted(z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' }), { verbatim: true }),
   )

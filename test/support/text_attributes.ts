@@ -1,4 +1,4 @@
-/** Lists every attribute that can be a text, by the paths at which its schema allows one. */
+/** Lists every attribute that can be a text, and every map, by the paths at which its schema allows one. */
 import { attributeSchemas } from '../../attributes/index.ts'
 import { attributesJsonSchema } from '../../core/node/schema.ts'
 
@@ -21,11 +21,22 @@ interface Schema {
  * test.
  */
 export function textAttributes(): readonly AttributePath[] {
+  return attributePaths((schema) => {
+    const isText = [schema.type].flat().includes('string') && schema.enum === undefined
+    return isText && !isNarrow(schema.pattern)
+  })
+}
+
+/** Returns the paths of all objects whose keys the user chooses. */
+export function mapAttributes(): readonly AttributePath[] {
+  return attributePaths((schema) => typeof schema.additionalProperties === 'object')
+}
+
+function attributePaths(accepts: (schema: Schema) => boolean): readonly AttributePath[] {
   const found = new Map<string, AttributePath>()
   const walk = (schema: Schema, path: AttributePath) => {
     for (const one of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) walk(one, path)
-    const isText = [schema.type].flat().includes('string') && schema.enum === undefined
-    if (isText && !isNarrow(schema.pattern)) found.set(path.join('.'), path)
+    if (accepts(schema)) found.set(path.join('.'), path)
     for (const [key, one] of Object.entries(schema.properties ?? {})) walk(one, [...path, key])
     if (typeof schema.additionalProperties === 'object') walk(schema.additionalProperties, [...path, '*'])
     if (schema.items !== undefined) walk(schema.items, [...path, '#'])
