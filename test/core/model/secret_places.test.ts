@@ -247,6 +247,13 @@ t.test('recognizes secret names in any spelling', (t) => {
   t.end()
 })
 
+t.test('leaves a secret of fewer than four characters alone', (t) => {
+  const secrets = new Secrets()
+  for (const secret of ['q7', 'q7Z', 'q7Zx']) secrets.add(secret)
+  t.equal(secrets.mask('q7 q7Z q7Zx'), 'q7 q7Z ********')
+  t.end()
+})
+
 t.test('masks lines of a secret with several lines', (t) => {
   const secrets = new Secrets()
   secrets.add('-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nab/d=\nxY==\n-----END PRIVATE KEY-----\n')

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { extname } from 'node:path'
 import t from 'tap'
 import { ConvergeError } from '../../../core/model/errors.ts'
-import { createRemote, gitFailure, resolveUrl } from '../../../resources/git/remote.ts'
+import { createRemote, gitFailure, localGit, resolveUrl } from '../../../resources/git/remote.ts'
 import { GitSite } from '../../support/git_site.ts'
 
 const key = `-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0IGtleSBvZiB0aGUgdGVzdHM=\n-----END OPENSSH PRIVATE KEY-----\n`
@@ -45,6 +45,11 @@ done
 exec sh -c "$1"
 `
   fs.writeFileSync(`${site.root}/bin/ssh`, ssh, { mode: 0o755 })
+  const git = site.read(`${site.root}/bin/git`)
+  const noted = `for word; do case $word in ls-remote|fetch|clone|cat-file|rev-parse|checkout|read-tree|config|init)
+  if [ -n "$CONVERGE_SSH_KEY" ]; then echo "$word" >> ${site.root}/git-with-key; fi; break;; esac; done
+exec `
+  fs.writeFileSync(`${site.root}/bin/git`, git.replace(/^exec /m, noted), { mode: 0o755 })
   const shm = () => fs.readdirSync('/dev/shm').filter((name) => name.startsWith('.converge'))
   const before = shm()
   const repository = `deploy@git.example.com:${site.repository}`
@@ -56,11 +61,18 @@ exec sh -c "$1"
   const { failure, ...rest } = await site.deploy(props)
   t.equal(failure, undefined)
   t.equal(site.read(`${site.current}/a.txt`), '1')
+  const withKey = site.read(`${site.root}/git-with-key`).trim().split('\n')
+  t.strictSame(
+    [...new Set(withKey)].sort(),
+    ['fetch', 'ls-remote'],
+    'only commands that contact the server get the key',
+  )
   t.equal(site.read(`${site.root}/key`), key, 'as ssh wants it, whatever line ends the JSON had')
   t.equal(site.read(`${site.root}/key-mode`), `600 ${process.getuid?.()}\n`)
   t.equal(site.read(`${site.root}/known-hosts`), 'git.example.com ssh-ed25519 AAAA\n')
   const calls = site.read(`${site.root}/ssh-calls`)
   t.match(calls, /StrictHostKeyChecking=yes/)
+  t.match(calls, /BatchMode=yes/, 'ssh never asks a question')
   t.match(calls, /GlobalKnownHostsFile=\/dev\/null/)
   t.match(calls, /IdentitiesOnly=yes/)
   t.match(calls, /deploy@git\.example\.com/)
@@ -120,6 +132,39 @@ t.test('over https: only its server gets the login', async (t) => {
   t.notMatch(
     everything(site, one.report, two.report, wrong.report, refused.report, refused.failure ?? {}),
     /pa(\/|%2F)ss|wr0ng-word/,
+  )
+})
+
+t.test('a server to which the repository redirects does not get the login', async (t) => {
+  const site = new GitSite(t)
+  const logins: string[] = []
+  let asked = 0
+  const other = createServer((request, response) => {
+    asked++
+    if (request.headers.authorization !== undefined) logins.push(request.headers.authorization)
+    response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="other"' }).end()
+  })
+  const portOf = async (server: typeof other) => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => server.close())
+    return (server.address() as AddressInfo).port
+  }
+  const otherPort = await portOf(other)
+  const named = createServer(({ url }, response) => {
+    response.writeHead(302, { Location: `http://127.0.0.1:${otherPort}${url}` }).end()
+  })
+  const repository = `http://127.0.0.1:${await portOf(named)}/site.git`
+  const { failure } = await site.deploy({ repository, username: 'deploy', password: 'pa/ss@word' })
+  t.match(failure?.text, /the login/)
+  t.ok(asked > 0, 'git follows the redirect')
+  t.strictSame(logins, [])
+})
+
+t.test("git reads the host's own configuration, which has certificates and proxies", async (t) => {
+  const { environment } = localGit({ user: undefined, group: undefined }, ['version']).options
+  t.strictSame(
+    Object.keys(environment ?? {}).filter((name) => /^GIT_CONFIG_(NO)?SYSTEM$/.test(name)),
+    [],
   )
 })
 
