@@ -10,7 +10,7 @@ import { failureOf } from '../support/contract.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import type { NodeJson } from '../support/golden.ts'
 import { secret } from '../support/hostile.ts'
-import { forged, plantVirtual, precious, virtualKinds, watch } from '../support/hostile_reads.ts'
+import { forged, giveWebServer, plantVirtual, precious, virtualKinds, watch } from '../support/hostile_reads.ts'
 
 /** Each kind for each command that reads a path, instead of for one of them, and a third of the kinds for what is only looked at. */
 const all = process.env.CONVERGE_TEST_HOSTILE === 'all'
@@ -63,17 +63,6 @@ const situations: Readonly<Record<string, Situation>> = {
   'port-app': { attributes: { port_app: { app_name: 'site', command: '/usr/bin/node serve %{port}' } } },
   'jetty-app': { like: 'port-app', attributes: { jetty_app: { app_name: 'site', war: { path: 'a.war' } } } },
   'php-app': { attributes: { php_app: { app_name: 'site' } }, fails: 'SERVICE_DOWN' },
-}
-
-const programs = ['nginx', 'php-fpm8.2', 'service'].map((name) => `/usr/sbin/${name}`)
-const directories = ['sites-available', 'sites-enabled', 'conf.d'].map((name) => `/etc/nginx/${name}`)
-
-/** Gives the host a web server that accepts each configuration, and servers that come up at each port. */
-function giveWebServer(host: FakeHost): void {
-  for (const path of [...programs, '/usr/bin/node', '/usr/bin/java', '/etc/init.d/nginx', '/etc/init.d/php8.2-fpm'])
-    host.machine.given(path, '', '0755')
-  for (const path of [...directories, '/var/log/nginx', '/etc/php/8.2/fpm/pool.d']) host.machine.given(path, null)
-  for (const port of [9090, 9091]) host.programs[`site-${port}`] = { port, fault: undefined }
 }
 
 /** Makes a host with two releases. */

@@ -86,6 +86,8 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     return {}
   },
   '/usr/sbin/nginx': () => ({}),
+  '/usr/sbin/haproxy': () => ({}),
+  '/usr/sbin/varnishd': () => ({}),
   '/usr/sbin/php-fpm8.2': () => ({}),
   service: () => ({}),
   touch([path = ''], { host, owner }) {

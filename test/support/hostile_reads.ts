@@ -2,6 +2,7 @@
  * Records what a run reads on a host in memory, and puts hostile objects there, which answer as on a real host.
  */
 import { posix } from 'node:path'
+import type { VirtualHost } from '../../core/host/virtual.ts'
 import { fileTooLarge, notAFile, notReadable } from '../../core/model/file_errors.ts'
 import type { FakeHost } from './fake_host.ts'
 import type { Machine } from './fake_machine.ts'
@@ -92,13 +93,17 @@ function behindLinks(machine: Machine, path: string): string {
   return path
 }
 
+interface Watched {
+  readonly machine: VirtualHost
+}
+
 const reading = ['readBytes', 'readLink', 'list', 'stat', 'lstat', 'version', 'writable'] as const
 
 /**
  * Makes the host answer like a real one for hostile objects, and calls `read` for each path that root reads.
  * @returns ends both
  */
-export function watch(host: FakeHost, read: (path: string, how: (typeof reading)[number]) => void): () => void {
+export function watch(host: Watched, read: (path: string, how: (typeof reading)[number]) => void): () => void {
   const { machine } = host
   const depth = quiet(host)
   for (const how of reading) {
@@ -120,7 +125,7 @@ export function watch(host: FakeHost, read: (path: string, how: (typeof reading)
   return () => void depth.inside++
 }
 
-function guarded(machine: Machine, path: string, own: () => unknown): unknown {
+function guarded(machine: VirtualHost, path: string, own: () => unknown): unknown {
   let found: unknown
   try {
     found = own()
@@ -140,7 +145,7 @@ function fail(error: Error): never {
 }
 
 /** Files that programs of the host read do not count, and their faults are failures of the commands. */
-function quiet(host: FakeHost): { inside: number } {
+function quiet(host: Watched): { inside: number } {
   const depth = { inside: 0 }
   const options = Reflect.get(host.machine, 'options') as Record<string, (...args: unknown[]) => unknown>
   for (const name of ['commands', 'requests', 'exchanges']) {
@@ -159,4 +164,15 @@ function quiet(host: FakeHost): { inside: number } {
     }
   }
   return depth
+}
+
+const programs = ['nginx', 'php-fpm8.2', 'service'].map((name) => `/usr/sbin/${name}`)
+const directories = ['sites-available', 'sites-enabled', 'conf.d'].map((name) => `/etc/nginx/${name}`)
+
+/** Gives the host a web server that accepts each configuration, and servers that come up at each port. */
+export function giveWebServer(host: FakeHost): void {
+  for (const path of [...programs, '/usr/bin/node', '/usr/bin/java', '/etc/init.d/nginx', '/etc/init.d/php8.2-fpm'])
+    host.machine.given(path, '', '0755')
+  for (const path of [...directories, '/var/log/nginx', '/etc/php/8.2/fpm/pool.d']) host.machine.given(path, null)
+  for (const port of [9090, 9091]) host.programs[`site-${port}`] = { port, fault: undefined }
 }
