@@ -223,11 +223,9 @@ function withDefaults(app: GivenApplication, name: string) {
 }
 
 const applicationName = () =>
-  z
-    .string()
-    .regex(/^(?!\.{1,2}$)[^/\s\0-\x1f\x7f-\x9f]([^/\0-\x1f\x7f-\x9f]*[^/\s\0-\x1f\x7f-\x9f])?$/, {
-      error: "an application's name: text without slashes",
-    })
+  z.string().regex(/^(?!\.{1,2}$)[^/\s\0-\x1f\x7f-\x9f]([^/\0-\x1f\x7f-\x9f]*[^/\s\0-\x1f\x7f-\x9f])?$/, {
+    error: "an application's name: text without slashes",
+  })
 
 export const deploy = () => {
   const schema = keyed(applicationName(), application(), withDefaults).prefault({})
