@@ -164,7 +164,7 @@ t.test('gives the files to another account, and follows no links of that account
   t.strictSame(listed(precious), { a: '0600' })
 })
 
-t.test('an ordinary user cannot give files to another account, and is reported so', async (t) => {
+t.test('an ordinary user cannot give files to another account, and gets an error', async (t) => {
   if (isRoot) return t.pass('skipped', { skip: 'root can' })
   const base = scratch(t)
   const plan = planOf(
