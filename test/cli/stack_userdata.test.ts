@@ -131,7 +131,7 @@ t.test('refuses invalid arguments', async (t) => {
     [['web1', '--authorized-key', place.at('empty')], /there is no public key in it/],
     [['web1', '--authorized-key', place.at('stack.json')], /key 1 is not a public key/],
     [['web1', '--authorized-key', place.at('nowhere')], /no such file or directory/],
-    [['web1', '--output', place.at('nowhere/file')], /cannot be written/],
+    [['web1', '--output', place.at('nowhere/file')], /cannot write/],
   ]
   for (const [words, says] of refused) t.match(await run(...words), { status: 2, stderr: says }, words.join(' '))
 })
