@@ -67,8 +67,8 @@ export class Reader extends Sandbox {
     const opsworks = { stack: { name: 'shop' }, instance: { hostname: 'plone1' }, layers }
     const node = `${JSON.stringify({ opsworks, converge: { balancer: { port: 8099 } }, ...JSON.parse(site) })}\n`
     const roles = `${JSON.stringify({ converge: { roles: ['zeo-server', 'zeo-client'] }, ...JSON.parse(site) })}\n`
-    // Dry runs have no host on which setup has created the account.
-    const own = { user: 'nobody', group: 'nogroup' }
+    // Dry runs have no host on which setup has created the account, and root changes no account below a prefix.
+    const own = { user: 'daemon', group: 'daemon', home: '/usr/sbin', shell: '/usr/sbin/nologin' }
     const accounts = JSON.stringify({ deploy: { zeoserver: own, plone_instances: own, shop: own } })
     this.write({
       'site.json': site,
