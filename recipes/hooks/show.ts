@@ -25,7 +25,10 @@ export async function show(host: HostReader, { options, system }: Where): Promis
   const exists = (name: string) => host.stat(`${unitDirectory}/${name}`) !== null
   const state = await statesOf(host, [configureTimer, configureUnit, shutdownUnit])
   const last = state(configureUnit, 'ExecMainExitTimestamp')
-  const outcome = last === '' ? 'has not run yet' : `last run ${last}: ${state(configureUnit, 'Result')}`
+  // While the unit runs, systemd has no time of its last end.
+  const runsNow = !['', 'inactive', 'failed'].includes(state(configureUnit, 'ActiveState'))
+  const ended = last === '' ? 'has not run yet' : `last run ${last}: ${state(configureUnit, 'Result')}`
+  const outcome = runsNow ? 'runs now' : ended
   return [
     { name: setupUnit, installed: exists(setupUnit), detail: first },
     {

@@ -149,8 +149,11 @@ t.test('the front end', async (t) => {
       const answers = await Promise.all(all.map((path) => ask(path === '/new' ? http : cache, path)))
       return answers.map(({ headers }) => headers['x-cache'])
     }
-    const ban = async (deployed: object, more = {}) =>
-      site.converge({ varnish_plone: { ban_on_deploy: true }, converge: { deployed }, ...more }, ['ban'])
+    let runs = 0
+    const ban = async (deployed: object, more = {}) => {
+      const attributes = { varnish_plone: { ban_on_deploy: true }, converge: { deployed }, ...more }
+      return site.converge(attributes, ['ban'], 'run', undefined, `ban ${++runs}`)
+    }
     await cached()
     t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
     const first = await ban({ site: { commit: 'c0ffee', deployment: '12' } })

@@ -36,6 +36,8 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
     { name: 'converge-configure.timer', installed: true, detail: /^active, has not run yet/ },
     { name: 'converge-shutdown.service', installed: true, detail: 'active' },
   ])
+  machine.active.add('converge-configure.service')
+  t.match((await machine.run('show')).seen?.[1], { detail: 'active, runs now' })
 })
 
 t.test('a unit calls the command whatever its words are', async (t) => {

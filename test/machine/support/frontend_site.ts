@@ -72,6 +72,7 @@ export interface FrontendSite {
     events?: readonly string[],
     mode?: 'run' | 'plan',
     roles?: readonly Role<SiteNode>[],
+    id?: string,
   ): Promise<RunReport>
   /** Returns what `status` displays. */
   inspect(): Promise<readonly ServiceView[]>
@@ -113,12 +114,12 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     },
     converge: { prefix, frontend: { http_port: http, https_port: https, balancer_port: balancer, cache_size: '16m' } },
   }
-  const nodeOf = (events: readonly string[], attributes: Json) => {
+  const nodeOf = (events: readonly string[], attributes: Json, id = 'test') => {
     const layers = [objectLayer(base, 'stack.json', 'stack'), objectLayer(attributes, 'custom.json', 'deployment')]
     const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
-    return { node: recipeNode(built, { id: 'test', events, by: 'tester', options: {} }), secrets }
+    return { node: recipeNode(built, { id, events, by: 'tester', options: {} }), secrets }
   }
   return {
     prefix,
@@ -128,11 +129,11 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     socket: `${prefix}/var/run/haproxy.sock`,
     host,
     told,
-    async converge(attributes = {}, events = ['configure'], mode = 'run', roles = [role]) {
-      const { node, secrets } = nodeOf(events, attributes)
+    async converge(attributes = {}, events = ['configure'], mode = 'run', roles = [role], id = 'test') {
+      const { node, secrets } = nodeOf(events, attributes, id)
       const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
       const report = await converge(compile(roles, events, node), on, {
-        id: 'test',
+        id,
         mode,
         secrets,
         handlers: [{ progress: (name, line) => void told.push(`${name}: ${line}`) }],
