@@ -63,7 +63,7 @@ t.test('deploys a ZEO server and two clients of the account deploy', async (t) =
   const [seen, left] = [part('as it is'), part('left')]
   t.match(seen, /^\/srv\/www\/plone_instances\/releases\/000001-[0-9a-f]{8}$/m)
   t.match(seen, /^deploy:www-data 600\ndeploy:www-data 770$/m)
-  t.match(seen, /^0 1 \* \* 7 deploy \/srv\/www\/zeoserver\/current\/bin\/zeopack /m)
+  t.match(seen, /^0 1 \* \* 7 deploy python3 \S+\/upkeep\.py run pack \/srv\/www\/zeoserver\/current\/bin\/zeopack /m)
   t.match(seen, /converge-plone_instances.*plone_instances-client1\.conf plone_instances-client2\.conf/s)
   t.match(seen, /up .*zeoserver.*up .*plone_instances-client1.*up .*plone_instances-client2/s)
   const session = comparable(part('a deploy and a rollback'))

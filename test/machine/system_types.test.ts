@@ -97,7 +97,8 @@ server.listen(8443, () => {
 })
 END
 node /tmp/tls.mjs
-apt-get install -qy own-package 2>&1 | grep 'Setting up'
+apt-get install -qy own-package > /tmp/apt.log 2>&1
+grep 'Setting up' /tmp/apt.log || cat /tmp/apt.log
 su robot -c 'cd /srv/app && node -p "require(\\"dep\\")"'
 stat -c '%U %n' /srv/app/node_modules/dep
 ls /srv/app
