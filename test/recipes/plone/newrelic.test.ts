@@ -21,8 +21,8 @@ const text = (newrelic: JsonObject) => newRelicIni(roleNode(site({ newrelic })))
 async function declared(json: JsonObject, host: Machine | null = null) {
   const { resources, warnings } = await planned('zeo-client', json, { host })
   const files = resources.flatMap(({ props }) => {
-    const { path } = props as { path?: string }
-    return String(path).endsWith('newrelic.ini')
+    const { path } = props as { path?: unknown }
+    return typeof path === 'string' && path.endsWith('newrelic.ini')
       ? [props as { path: string; mode: string; owner: string; group: string }]
       : []
   })

@@ -205,7 +205,7 @@ contract(t, archive, [
     name: 'no directory around it',
     props: { url, into: '/srv/a/b' },
     host,
-    fails: /no directory \/srv\/a.*directory\(\)/s,
+    fails: /directory \/srv\/a does not exist.*directory\(\)/s,
   },
 ])
 

@@ -99,7 +99,7 @@ contract(t, git_release, [
     name: 'a missing directory',
     props: { ...base, repository: '/home/me/site', scmType: 'directory' },
     given: site,
-    fails: /no directory \/home\/me\/site/,
+    fails: /directory \/home\/me\/site does not exist/,
   },
   {
     name: 'a directory that contains its own releases',
@@ -112,7 +112,7 @@ contract(t, git_release, [
     props: base,
     given: (host) => host.given('/srv/site/shared', null),
     host: { commands: git },
-    fails: /no directory \/srv\/site\/releases.*directory\(\)/s,
+    fails: /directory \/srv\/site\/releases does not exist.*directory\(\)/s,
   },
   {
     name: 'no git',
