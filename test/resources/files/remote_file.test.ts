@@ -69,7 +69,12 @@ contract(t, remote_file, [
     host,
     fails: /is a directory.*mv/,
   },
-  { name: 'no directory for it', props: { path: '/none/app.war', url, sha256 }, host, fails: /directory \/none does not exist/ },
+  {
+    name: 'no directory for it',
+    props: { path: '/none/app.war', url, sha256 },
+    host,
+    fails: /directory \/none does not exist/,
+  },
 ])
 
 t.test('a copy follows its source', async (t) => {
