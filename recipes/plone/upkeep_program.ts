@@ -3,61 +3,7 @@
  * backups. cron and converge call it. It requires Python 3; the database is opened with the Python of the site.
  */
 
-/** Runs with the Python of the site, 2.7 or 3, and with the packages of its scripts. */
-const databaseProgram = String.raw`
-import json, os, re, sys
-scripts, action, args = json.loads(sys.argv[1])
-repozo = None
-for script in scripts:
-    if not os.path.isfile(script):
-        continue
-    with open(script) as stream:
-        text = stream.read()
-    paths = re.search(r'sys\.path\[0:0\] *= *\[[^\]]*\]', text)
-    if not paths:
-        continue
-    saved = list(sys.path)
-    try:
-        exec(compile(text[:paths.end()], script, 'exec'), {'__name__': 'converge', '__file__': script})
-        from ZODB.scripts import repozo
-        break
-    except ImportError:
-        sys.path[:] = saved
-if repozo is None:
-    sys.exit('no script of the release can import ZODB: ' + ', '.join(scripts))
-import logging
-logging.basicConfig(level=logging.ERROR)
-if action == 'recover':
-    repozo.main(['-R', '-r', args['location'], '-o', args['path'], '-D', args['id']])
-else:
-    from ZODB.blob import is_blob_record
-    from ZODB.FileStorage import FileStorage
-    from ZODB.DB import DB
-    from ZODB.utils import u64, z64
-    options = {'read_only': True}
-    if args['blobs']:
-        options['blob_dir'] = args['blobs']
-    storage = FileStorage(args['path'], **options)
-    found = {'objects': 0, 'blobs': 0, 'missing': []}
-    position = None
-    while len(storage) > 0:
-        oid, tid, data, position = storage.record_iternext(position)
-        found['objects'] += 1
-        if data and is_blob_record(data):
-            found['blobs'] += 1
-            name = storage.fshelper.getBlobFilename(oid, tid) if args['blobs'] else None
-            if name is None or not os.path.isfile(name):
-                found['missing'].append('0x%x' % u64(oid))
-        if position is None:
-            break
-    if found['objects'] > 0:
-        database = DB(storage)
-        database.open().root().keys()
-        database.close()
-    found['lost'] = len(found['missing'])
-    found['missing'] = found['missing'][:3]
-    print(json.dumps(found))
-`
+import { databaseProgram } from './database_program.ts'
 
 export const upkeepProgram = String.raw`#!/usr/bin/env python3
 """Written by converge, changes are overwritten. Runs the jobs of a ZEO server and records how each ended."""
@@ -111,6 +57,11 @@ def recorded(job, work):
     except (Failure, OSError, tarfile.TarError) as error:
         record(job, started, 1, str(error))
         sys.exit('%s failed: %s' % (job, error))
+    except Exception as error:
+        # Whatever ends a job early is a failure that status reports; the earlier record says that it succeeded.
+        reason = '%s: %s' % (type(error).__name__, error)
+        record(job, started, 1, reason)
+        sys.exit('%s failed: %s' % (job, reason))
     record(job, started, 0, '', **more)
     handle.close()
 

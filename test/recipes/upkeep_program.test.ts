@@ -141,3 +141,17 @@ t.test('refuses a second run of a job', (t) => {
   t.match(site.run('run', 'pack', again), { status: 1, stdout: /another run of the job pack is under way/ })
   t.end()
 })
+
+t.test('records a failure that the program does not expect', async (t) => {
+  if (!needs(t, ['python3'])) return
+  const site = new Site(t)
+  t.equal(site.backup('2026-11-30-21-00-04.fsz').status, 0)
+  site.write({ 'current/.installed.cfg': 'not a configuration\n' })
+  const failed = site.backup('2026-11-30-21-10-04.fsz')
+  t.equal(failed.status, 1)
+  t.match(failed.stderr, /backup failed: MissingSectionHeaderError: .*no section headers/)
+  t.match(JSON.parse(fs.readFileSync(`${site.root}/upkeep/backup.json`, 'utf8')), {
+    status: 1,
+    error: /^MissingSectionHeaderError: /,
+  })
+})
