@@ -39,7 +39,7 @@ async function wantedContent(host: HostReader, props: Props): Promise<string> {
   const { path: local, url } = parseSource(props)
   if (local === null) return digestOf(url)
   if (host.stat(local)?.kind !== 'file')
-    throw new ConvergeError(`there is no file ${local} on this host`, {
+    throw new ConvergeError(`the file ${local} does not exist on this host`, {
       code: 'NO_FILE',
       hint: `put the file at ${local} on the host, or correct the property url`,
     })

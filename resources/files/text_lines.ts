@@ -155,7 +155,7 @@ export function numbers(indices: readonly number[]): string {
 /** @throws NO_FILE for a file that is missing and that the resource does not create */
 export function requireFile(exists: boolean, path: string): void {
   if (!exists)
-    throw new ConvergeError(`there is no file ${path}`, {
+    throw new ConvergeError(`the file ${path} does not exist`, {
       code: 'NO_FILE',
       hint: 'set create to true, or declare what creates the file before this',
     })

@@ -96,11 +96,11 @@ const examples: z.input<typeof props>[] = [
     },
   },
   {
-    name: 'backports',
-    uris: ['http://deb.debian.org/debian'],
-    suites: ['bookworm-backports'],
+    name: 'tools',
+    uris: ['https://packages.example.com/debian'],
+    suites: ['stable'],
     components: ['main'],
-    signedBy: '/usr/share/keyrings/debian-archive-keyring.gpg',
+    signedBy: '/usr/share/keyrings/example-archive-keyring.gpg',
   },
 ]
 

@@ -1,5 +1,4 @@
 /** Tests values of attributes that contain syntax of a configuration language. */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'

@@ -1,5 +1,4 @@
 /** Tests how attribute values are written into files: unchanged, or rejected with key, file and line. */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
 

@@ -17,7 +17,6 @@ const verbatim =
 /** Several words of a directive, or several names separated by blanks. */
 const wordy = /^(haproxy\.balance|certbot_domains)$/
 
-/** biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are texts of other languages */
 export const certain = ['a; evil on', 'a;}\nevil {', '"', '"; evil; "', '#evil', 'a\\', '${evil}', 'a ; evil']
 export const hostile = [
   ...certain,
@@ -26,7 +25,6 @@ export const hostile = [
   ...['\u2028evil', '\u0085evil', 'a\x0bevil', 'a\x0cevil', 'a\'b"c', '<evil>', 'a=b', '~', '*', '{"', '"}'],
 ]
 const piece = fc.constantFrom(...'ab;{}"\'\\#$%()[] \t\n\r=<>`,:|&~*'.split(''), '${', '%(', '\nevil')
-/** biome-ignore-end lint/suspicious/noTemplateCurlyInString: these are texts of other languages */
 export const texts = fc
   .oneof(fc.constantFrom(...hostile), fc.string({ unit: piece, minLength: 1, maxLength: 8 }))
   .filter((text) => text.trim() !== '')

@@ -1,5 +1,4 @@
 /** Generates texts with every character that some configuration language treats as special. */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import fc from 'fast-check'
 
 const signs = [

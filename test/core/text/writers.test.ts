@@ -1,5 +1,4 @@
 /** Tests texts for other languages with their real parsers or models of them: they read back the original text. */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'

@@ -1,5 +1,4 @@
 /** Tests the environment of a Zope client with models of buildout, plone.recipe.zope2instance and ZConfig. */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

@@ -60,7 +60,7 @@ contract(t, block_in_file, [
     ...becomes('<!-- BEGIN converge: sftp -->\none\ntwo\n<!-- END converge: sftp -->\n'),
   },
   { name: 'creates the file', props: { ...props, create: true }, ...becomes(marked('one\ntwo\n')) },
-  { name: 'no file', props, fails: /there is no file/ },
+  { name: 'no file', props, fails: /the file \/\S+ does not exist/ },
   { name: 'no end', props, ...holds('# BEGIN converge: sftp\na\n'), fails: /damaged: line 1.*keep one line/ },
   { name: 'two blocks', props, ...holds(`${marked('a\n')}${marked('b\n')}`), fails: /damaged: line 1, 3, 4, 6/ },
   {

@@ -93,7 +93,7 @@ contract(t, line_in_file, [
     ...holds('a\n'),
     fails: /no line of .*correct "insertBefore"/,
   },
-  { name: 'no file', props: root, fails: /there is no file \/etc\/app\.conf.*set create to true/ },
+  { name: 'no file', props: root, fails: /the file \/etc\/app\.conf does not exist.*set create to true/ },
   { name: 'a directory', props: root, given: (host) => void host.given(path, null), fails: /is a directory/ },
   { name: 'a link', props: root, given: (host) => void host.given(path, { link: '/etc/passwd' }), fails: /is a link/ },
 ])

@@ -60,7 +60,7 @@ contract(t, remote_file, [
     name: 'a missing source',
     props: { path, url: '/var/tmp/app.war' },
     host,
-    fails: /there is no file \/var\/tmp\/app\.war/,
+    fails: /the file \/var\/tmp\/app\.war does not exist/,
   },
   {
     name: 'a directory in the way',
