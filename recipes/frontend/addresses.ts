@@ -1,6 +1,6 @@
 /** Computes the addresses on which HAProxy and Varnish listen, and those at which other programs reach them. */
 import type { SiteNode } from '../node.ts'
-import { clientHosts, ownHostName } from '../plone/balancing.ts'
+import { otherClientHosts } from '../plone/balancing.ts'
 import { isSet } from '../site/attribute_writer.ts'
 import { localAddress, loopback } from '../site/listen_addresses.ts'
 
@@ -21,7 +21,7 @@ export function cacheAt(node: SiteNode): Listening {
 }
 
 function cacheAddresses(node: SiteNode): readonly string[] {
-  if (clientHosts(node).every(({ name }) => name === ownHostName(node))) return [loopback]
+  if (otherClientHosts(node).length === 0) return [loopback]
   const { private_ip } = node.opsworks.instance
   const isOwn = node.facts.addresses.some(({ address }) => address === private_ip)
   return isSet(private_ip) && isOwn ? [...new Set([loopback, private_ip])] : ['*']

@@ -10,6 +10,7 @@ import {
   clientAddress,
   clientHosts,
   isLocalOnly,
+  otherClientHosts,
   ownHostName,
   serverName,
 } from '../plone/balancing.ts'
@@ -28,9 +29,9 @@ export interface BalancedServer {
 
 /** Returns every ZEO client of the online hosts, in the order of the JSON. */
 export function balancedServers(attributes: ClientSite): BalancedServer[] {
+  const localName = isLocalOnly(attributes.plone_instances) ? ownHostName(attributes) : null
   return clientHosts(attributes).flatMap(({ name, instance }) => {
-    const isLocal = isLocalOnly(attributes.plone_instances) && name === ownHostName(attributes)
-    const host = isLocal ? clientAddress(attributes.plone_instances) : innerAddress({ name, instance })
+    const host = name === localName ? clientAddress(attributes.plone_instances) : innerAddress({ name, instance })
     return Array.from({ length: clientCount(attributes, instance) }, (_, index) => ({
       name: serverName(name, index + 1),
       address: `${host}:${clientPort(index + 1)}`,
@@ -54,11 +55,11 @@ export function checkHaproxy(node: SiteNode): void {
       'is not set, and converge.balancer.port is',
       'set it: the runtime API has no password, so HAProxy opens it at this address only',
     )
-  const others = clientHosts(node).filter(({ name }) => name !== ownHostName(node))
+  const others = otherClientHosts(node)
   if (isLocalOnly(plone_instances) && others.length > 0)
     values.refuse(
       'plone_instances.listen_address',
-      `is ${plone_instances.listen_address}, and HAProxy must reach clients of ${others.map(({ name }) => name).join(', ')}`,
+      `is ${plone_instances.listen_address}, and HAProxy must reach clients of ${others.join(', ')}`,
       'leave it out, or set it for each host to its address in the private network',
     )
   values.check()

@@ -6,7 +6,7 @@ import type { Reference } from '../../core/model/reference.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { loopbackProblem, zeo_address } from '../../resources/zope/zeo_address.ts'
 import type { SiteNode } from '../node.ts'
-import { clientHosts, ownHostName } from './balancing.ts'
+import { otherClientHosts } from './balancing.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 
 /** Warns if the build made a ZEO server that the clients of other hosts cannot reach. */
@@ -32,6 +32,5 @@ export function reachProblem(node: SiteNode, app: BuildoutApp, host: HostReader)
 /** Returns the other hosts whose clients connect to this ZEO server. */
 function remoteClients(node: SiteNode, { role }: BuildoutApp): string[] {
   if (role !== 'zeo-server' || node.plone_instances.enable_relstorage) return []
-  const hostName = ownHostName(node)
-  return clientHosts(node).flatMap(({ name }) => (name === hostName ? [] : name))
+  return otherClientHosts(node)
 }

@@ -41,9 +41,13 @@ export async function stackHostInput<N>(
   return { catalogue, secrets, roles, mergedNode, run: operatorRun(), memory: nodes.memory }
 }
 
+let operator: string | undefined
+
 /** Returns the facts of a run on the operator's computer: recipes must not read that as if it were the host. */
 function operatorRun(): HostInput<never>['run'] {
-  return { options: {}, by: author() }
+  // Finding the account reads files of the system: once for a stack, not for each of its hosts.
+  operator ??= author()
+  return { options: {}, by: operator }
 }
 
 export async function compileStackHost<N>(
