@@ -30,17 +30,17 @@ const scm = () =>
       choice(['git', 'directory'], {}, refusedTypes),
       'Kind of source; `directory` is a plain directory of this host, for development.',
     ),
-    repository: optional(line(), 'Where the source is: a URL, an scp-like address, a path.'),
+    repository: optional(line(), 'Address of the source: a URL, an scp-like address, a path.'),
     revision: optional(revision(), 'Branch, tag or commit; the default branch where there is none.'),
     commit: optional(
       commit(),
-      'The commit, in full, that `revision` is taken to be: nobody asks the repository then; `--revision` goes before it.',
+      'Full commit to deploy for `revision`, without a query of the repository. `--revision` takes precedence.',
       { mirrors: '' },
     ),
     ssh_key: optional(text(), 'Private key that may read the repository, its submodules and checkouts of the build.', {
       sensitive: true,
     }),
-    known_hosts: optional(text(), "Lines of known_hosts(5) that the servers' keys are checked against.", {
+    known_hosts: optional(text(), 'Lines of known_hosts(5) with the keys of the servers.', {
       mirrors: '',
     }),
     user: optional(line(), 'Account for sources fetched through HTTP.'),
@@ -103,13 +103,16 @@ const placement = () => ({
     list(releasePath()),
     'Directories of the repository removed to make room for such links.',
   ),
-  create_dirs_before_symlink: optional(list(relativePath()), 'Directories made below `shared`.'),
+  create_dirs_before_symlink: optional(list(relativePath()), 'Directories created below `shared`.'),
 })
 
 const checkout = () => ({
   scm: optional(scm(), 'Where the source comes from.'),
-  enable_submodules: optional(flag(), 'Checks submodules out as well, at any depth; default true.'),
-  shallow_clone: optional(flag(), 'Fetches only the commit itself, without its history; default false.'),
+  enable_submodules: optional(flag(), 'Checks out submodules too, at any depth; default true.'),
+  shallow_clone: optional(
+    flag(),
+    'Accepted for compatibility, without effect: converge fetches the history once, and later only new commits.',
+  ),
   delete_cached_copy: optional(flag(), 'Drops the local copy of the repository before each deploy; default true.', {
     unused: 'remove it: converge keeps its copy of the repository, and repairs it where it is damaged',
     usual: true,
@@ -127,32 +130,32 @@ const checkout = () => ({
 const surroundings = () => ({
   environment: optional(
     environment(),
-    'Environment variables of the build and of the programs; numbers, true and false become text, null takes one away.',
+    'Environment variables of the build and of the programs. Numbers, true and false become text; null removes a variable.',
   ),
   environment_variables: optional(
     variableList(),
-    'Variables of the console, as a map or as a list of {Key, Value, Secure}; one that `environment` names too is taken from there.',
+    'Variables of the console, as a map or as a list of {Key, Value, Secure}. `environment` takes precedence.',
   ),
   custom_type: optional(line(), 'Kind of application: buildout, django or python.', {
     unused:
-      'name the app in app_name of the role that deploys it: zeo-client, zeo-server or solr for a buildout, port-app for Django and other servers; then remove custom_type',
+      'remove it, and name the app in app_name of its role: zeo-client, zeo-server or solr for a buildout, port-app for Django and other servers',
   }),
   document_root: optional(
     platformServedDirectory(),
-    'Directory in the release that the web server serves, for php-app; `php_app.document_root` goes before.',
+    'Directory in the release that the web server serves, for php-app. `php_app.document_root` takes precedence.',
   ),
   database: optional(database(), 'Database of the application.'),
   domains: optional(list(domainName()), 'Host names the application answers for.'),
   ssl_support: optional(flag(), 'Answers with TLS as well; default false.'),
   ssl_certificate: optional(text(), 'Certificate, as PEM text.'),
   ssl_certificate_key: optional(text(), 'Private key of the certificate, as PEM text.', { sensitive: true }),
-  ssl_certificate_ca: optional(text(), 'Certificates of the authorities between, as PEM text.'),
+  ssl_certificate_ca: optional(text(), 'Intermediate certificates, as PEM text.'),
   os_packages: optional(packages(), 'Packages of the distribution to install; names, [name, version] pairs or a map.'),
   packages: optional(packages(), 'Python packages for the virtualenv; names, [name, version] pairs or a map.'),
   ruby_gems: optional(packages(), 'Ruby gems to install.', {
     unused: 'install what the gems are for with os_packages',
   }),
-  venv_options: optional(line(), 'Arguments for making the virtualenv.', {
+  venv_options: optional(line(), 'Arguments for creating the virtualenv.', {
     unused: 'remove it: converge makes each virtualenv with venv, without packages of the system',
   }),
   python_major_version: optional(line(), 'Python to build with, as major.minor in quotes: "3.11".'),
@@ -192,7 +195,7 @@ const application = () => {
     ...checkout(),
     ...surroundings(),
     ...prefixed(),
-    buildout_version: optional(line(), 'Version of zc.buildout; goes before `buildout_buildout_version`.'),
+    buildout_version: optional(line(), 'Version of zc.buildout; takes precedence over `buildout_buildout_version`.'),
     buildout_allow_root: optional(flag(), 'Builds as root where the account is root; default `converge.allow_root`.', {
       mirrors: '',
     }),

@@ -114,7 +114,7 @@ function ofAppsOnly() {
 
 export const deploy_buildout = () =>
   group(
-    'How buildouts are run, for all applications; `deploy.<app>.buildout_<name>` goes before.',
+    'How buildouts are run, for all applications; `deploy.<app>.buildout_<name>` takes precedence.',
     {
       ...buildoutFields(),
       ...ofAppsOnly(),

@@ -13,8 +13,8 @@ const gunicorn = () =>
     'Whether gunicorn serves the app, and its options.',
     {
       enabled: unimplemented(false, 'Runs gunicorn.'),
-      host: unimplemented('0.0.0.0', 'Address that it listens at.'),
-      port: unimplemented(8080, 'Port that it listens at.'),
+      host: unimplemented('0.0.0.0', 'Address that it listens on.'),
+      port: unimplemented(8080, 'Port that it listens on.'),
       backlog: unimplemented(2048, 'Connections that may wait.'),
       workers: unimplemented(null, 'Worker processes; null for four for each CPU, eight at most.'),
       worker_class: unimplemented('sync', 'Kind of worker.'),
@@ -91,7 +91,7 @@ const fields = () => ({
 })
 
 export const deploy_django = () =>
-  group('Settings of all Django apps; `deploy.<app>.django_<name>` goes before.', fields(), {
+  group('Settings of all Django apps; `deploy.<app>.django_<name>` takes precedence.', fields(), {
     cookbook: 'opsworks_deploy_python',
     open: true,
     ...noRole,

@@ -5,7 +5,7 @@ import { packages } from './values.ts'
 
 export const deploy_python = () =>
   group(
-    'The Python environment, for all applications; `deploy.<app>` goes before, links and directories are added up.',
+    'The Python environment, for all applications. `deploy.<app>` takes precedence; links and directories of both are combined.',
     {
       custom_type: field(line(), 'python', 'Kind of application.', {
         unused: 'give the host the role for the app: zeo-client, zeo-server, solr or port-app',

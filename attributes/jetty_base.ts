@@ -13,8 +13,8 @@ export const appIni = 'start.d/app.ini'
 const roleProperties: Readonly<Record<string, string>> = {
   'jetty.home': 'set jetty_app.jetty_home',
   'jetty.base': 'remove the line: converge sets the base of each release',
-  'jetty.http.port': 'set jetty_app.ports; visitors come through nginx, which listens at jetty_app.http_port',
-  'jetty.http.host': 'remove the line: Jetty listens at the loopback address, and visitors come through nginx',
+  'jetty.http.port': 'set jetty_app.ports; visitors come through nginx, which listens on jetty_app.http_port',
+  'jetty.http.host': 'remove the line: Jetty listens on the loopback address, and visitors come through nginx',
   'jetty.deploy.monitoredDir': 'remove the line; jetty_app.war and jetty_app.context decide what is deployed',
   'jetty.deploy.scanInterval': 'remove the line: a release never changes, a deploy starts another process',
 }

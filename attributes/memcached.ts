@@ -8,7 +8,7 @@ export const memcached = orAbsent(() =>
     'The memcached server of the role memcached.',
     {
       memory: field(integer(1), 512, 'Memory for what it stores.', { unit: 'megabytes' }),
-      port: field(port(), 11_211, 'Port it listens at. RelStorage takes 11211 of the layer memcached.'),
+      port: field(port(), 11_211, 'Port it listens on. RelStorage takes 11211 of the layer memcached.'),
       user: field(
         accountName(),
         'memcache',
@@ -18,7 +18,7 @@ export const memcached = orAbsent(() =>
       listen_addr: field(
         orNull(listenAddresses()),
         null,
-        'Addresses it listens at, with spaces between them; null: loopback, and the private address of the host if the stack has other hosts.',
+        'Addresses it listens on, with spaces between them. Null for loopback, and also the private address of the host if the stack has other hosts.',
         { mirrors: 'memcached(1): -l' },
       ),
     },

@@ -30,7 +30,7 @@ export const nginx_plone = () =>
       log_retention_days: field(integer(1), 14, 'How long logs are kept.', { unit: 'days' }),
       force_reload: field(flag(), false, 'Reloads nginx in each run, whether its configuration changed or not.', {
         unused:
-          'remove it: converge reloads nginx whenever it runs with another configuration or certificate than its files have; nginx -s reload reloads it by hand',
+          'remove it: converge reloads nginx when its configuration or certificate has changed; to reload it by hand, run nginx -s reload',
       }),
       client_max_body_size: field(
         nginxSize(),

@@ -15,7 +15,7 @@ const relstorage = () =>
           'postgres',
           'Kind of database: postgres, mysql or oracle. Selects the egg of the driver: psycopg2, mysqlclient (MySQL-python for Python 2) or cx_Oracle.',
         ),
-        dsn: field(orNull(line()), null, 'Complete connection string; goes before the single values.', {
+        dsn: field(orNull(line()), null, 'Complete connection string; takes precedence over the single values.', {
           sensitive: true,
         }),
         name: field(orNull(line()), null, 'Name of the database.'),
@@ -152,7 +152,7 @@ export const plone_instances = () =>
       listen_address: field(
         orNull(z.ipv4({ error: 'an IPv4 address of the host, or null' })),
         null,
-        "Address that the clients of a host listen at, such as 127.0.0.1 where the front end is on the same host; null leaves it to the site's buildout.",
+        'Address that the clients of a host listen on, such as 127.0.0.1 if the front end is on the same host. Null leaves it to the buildout of the site.',
       ),
       instance_count: field(
         orNull(integer(1)),

@@ -15,13 +15,13 @@ export const redis = () =>
           listen_addr: field(
             orNull(listenAddresses()),
             null,
-            'Addresses Redis listens at, with spaces between them; null: loopback, and the private address of the host if the stack has other hosts.',
+            'Addresses Redis listens on, with spaces between them. Null for loopback, and also the private address of the host if the stack has other hosts.',
           ),
-          listen_port: field(port(), 6379, 'Port Redis listens at. The clients take `plone_instances.broker.port`.'),
+          listen_port: field(port(), 6379, 'Port Redis listens on. The clients take `plone_instances.broker.port`.'),
           requirepass: field(
             orNull(line()),
             null,
-            'Password that clients must send. Required if Redis listens at other addresses than loopback; "" for none.',
+            'Password that clients must send. Required if Redis listens on other addresses than loopback; "" for none.',
             { sensitive: true, mirrors: 'redis.conf: requirepass' },
           ),
           dir: field(configuredPath(), '/redis', 'Directory Redis keeps its data in.'),

@@ -57,7 +57,7 @@ export const haproxyWords = () =>
 export const buildoutName = () =>
   notation('buildoutName', /^(?![#;])[^\0-\x08\n-\x1f\x7f]*$/, 'a name on one line without # or ; at its start')
 
-/** Addresses that a server listens at, with spaces between them. */
+/** Addresses that a server listens on, with spaces between them. */
 export const listenAddresses = () =>
   notation('listenAddresses', /^[\w.:*-]+([ ,]+[\w.:*-]+)*$/, 'IP addresses or host names with spaces between them')
 

@@ -13,7 +13,7 @@ export const varnish_plone = () =>
       ban_on_deploy: field(
         flag(),
         false,
-        'Bans the cached pages of the site after a deploy or rollback has switched its clients to another release; in a stack once, after the last host. Pages of other sites stay cached.',
+        'Bans the cached pages of the site after a deploy or rollback has switched its clients to another release. A stack bans once, after the last host. Pages of other sites stay cached.',
         { mirrors: 'varnishadm ban' },
       ),
     },

@@ -18,7 +18,7 @@ export const webSite = () => ({
     [],
     'Host names it answers for; empty for `deploy.<app>.domains`, and any where there are none.',
   ),
-  http_port: field(port(), 80, 'TCP port that nginx listens at.'),
+  http_port: field(port(), 80, 'TCP port that nginx listens on.'),
   https_port: field(port(), 443, 'TCP port of TLS, where `deploy.<app>.ssl_support` and a certificate are given.'),
   max_body_megabytes: field(integer(0), 100, 'Largest request body that is taken; 0 for any size.', { unit: 'MB' }),
   additional_config: field(

@@ -136,8 +136,8 @@ converge [--role ROLE[,ROLE]] [--event EVENT] [options]
 converge COMMAND [options]
 \`\`\`
 
-Exit status: 0 nothing to do or all done, 1 failed (for \`status\` a service is down, for \`doctor\` something is missing or unknown), 2 wrong usage or
-invalid input, 3 something changed (with \`--detailed-exit-code\`).
+Exit status: 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 something changed (with \`--detailed-exit-code\`).
+\`status\` exits with 1 if a service is down, and \`doctor\` if something is missing or unknown.
 `,
   ]
   for (const spec of commands) parts.push(commandSection(spec))

@@ -51,7 +51,7 @@ function requirePassword(addresses: readonly string[], password: string | null):
   const values = new AttributeWriter()
   values.refuse(
     'redis.config.requirepass',
-    `is not set, and Redis would listen at ${addresses.join(', ')} without a password`,
+    `is not set, and Redis would listen on ${addresses.join(', ')} without a password`,
     'set it to a secret; with "" every host that reaches the port can read and change all tasks',
   )
   values.check()

@@ -72,7 +72,7 @@ function clash(port: number, wanted: readonly WantedPort[]): Finding | null {
   const names = [...new Set(wanted.map(({ service }) => service))]
   if (names.length < 2) return null
   return missing(
-    `${names.join(' and ')} both listen at port ${port}`,
+    `${names.join(' and ')} both listen on port ${port}`,
     'give one of them another port in the attributes',
   )
 }

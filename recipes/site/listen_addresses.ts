@@ -32,7 +32,7 @@ export function isLoopbackOnly(addresses: readonly string[]): boolean {
   return addresses.every((address) => /^-?(127(\.\d{1,3}){3}|::1|localhost)$/.test(address))
 }
 
-/** Returns the address at which programs of this host reach a service that listens at these addresses. */
+/** Returns the address at which programs of this host reach a service that listens on these addresses. */
 export function localAddress([first = loopback]: readonly string[]): string {
   const address = first.replace(/^-/, '')
   if (address === '*' || address === '0.0.0.0') return loopback

@@ -60,7 +60,7 @@ export interface TestHostOptions {
    * match answers. `{}` is success without output.
    */
   readonly commands?: Readonly<Record<string, CommandScript>> | undefined
-  /** Answers an HTTP request; null where nothing listens. Default: nothing listens at any port. */
+  /** Answers an HTTP request; null where nothing listens. Default: nothing listens on any port. */
   readonly requests?: ((request: RequestOptions, host: TestHost) => Response | null) | undefined
   /** Contents of downloads, by URL. */
   readonly downloads?: Readonly<Record<string, string | Buffer>> | undefined

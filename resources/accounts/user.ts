@@ -37,7 +37,7 @@ const props = z
       .boolean()
       .optional()
       .describe(
-        'Make the home directory where it is missing, move it with `home`, remove it with the account; default: make it unless `system`, and never remove it',
+        'Create the home directory if it is missing, move it with `home`, remove it with the account. Default: create it unless `system`, and never remove it',
       ),
     absent: z.boolean().optional().describe('Remove the account instead; default false'),
   })

@@ -24,7 +24,7 @@ export const drainProps = {
     .array(balancerProp)
     .default([])
     .describe(
-      'Runtime sockets of the HAProxy processes that send it visitors: `{ socket }`, or `{ host, port }` on another host; a service with a `server` is drained there before it stops',
+      'Runtime sockets of the HAProxy processes that send it visitors: `{ socket }`, or `{ host, port }` on another host. A service with a `server` is drained there before it stops',
     ),
   drainDeadline: duration
     .default(() => seconds(60))

@@ -70,7 +70,7 @@ async function issue(host: Host, props: Props, now: State, { name, progress }: C
 export const certificate = defineResource(
   {
     type: 'certificate',
-    doc: 'Keeps a certificate with its private key: self-signed or signed by your own CA, and renewed before its end; or an existing pair, whose match is checked.',
+    doc: 'Keeps a certificate with its private key, self-signed or signed by your own CA, and renews it before its end. Or installs an existing pair, after a check that they match.',
     mirrors: "Chef's openssl_x509_certificate, Ansible's x509_certificate; openssl-req(1), openssl-x509(1)",
     examples,
     reach: 'paths',

@@ -19,13 +19,13 @@ export const appCommandProps = {
     .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), systemText)
     .default({})
     .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
-  timeout: duration.default(() => minutes(30)).describe('Time limit of the build; default 30 minutes'),
+  timeout: duration.default(() => minutes(30)).describe('Time limit of the command; default 30 minutes'),
 }
 
 /** The property of resources that prepare a release before the switch to it. */
 export const currentProp = absolutePath
   .optional()
-  .describe('Link to the live release: where it points to this one already, nothing is left to do')
+  .describe('Link to the current release; if it points to this release, the command does not run')
 
 export function isCurrentRelease(host: HostReader, current: string | undefined, release: string): boolean {
   return current !== undefined && host.lstat(current)?.kind === 'link' && host.readLink(current) === release

@@ -114,7 +114,7 @@ function reasonNotToRun(host: HostReader, { directory, hook }: Props, file: stri
 export const deploy_hook = defineResource(
   {
     type: 'deploy_hook',
-    doc: 'Runs a hook of the app from `deploy/` of its release, where it has one: once for each release, and for each time that what `when` lists has changed.',
+    doc: 'Runs a hook of the app from `deploy/` of its release, if there is one. It runs once for each release, and again when a resource in `when` has changed.',
     mirrors: "Chef's deploy resource: before_migrate, before_symlink, before_restart, after_restart",
     examples: [
       { app: 'site', hook: 'before_restart', directory: '/srv/www/site/releases/000042-1a2b3c4d', user: 'deploy' },

@@ -57,7 +57,7 @@ const fullName = (name: string) => name.replace(/^utf8(?=_|$)/, 'utf8mb3')
 export const mysql_database = defineResource(
   {
     type: 'mysql_database',
-    doc: 'Keeps a database of a MariaDB server on this host with the declared character set; or removes it, with its data only if told.',
+    doc: 'Keeps a database of a MariaDB server on this host with the declared character set, or removes it. Data is removed only if `withData` is set.',
     mirrors: "Ansible's mysql_db, pyinfra's mysql.database; CREATE DATABASE",
     examples: [
       { name: 'shop', characterSet: 'utf8mb4', collation: 'utf8mb4_unicode_ci' },

@@ -95,7 +95,7 @@ const plannedDatabase = (name: string, server: Server) => `postgresql_database $
 export const postgresql_database = defineResource(
   {
     type: 'postgresql_database',
-    doc: 'Keeps a database of a PostgreSQL server on this host with the declared owner; or removes it, with its data only if told.',
+    doc: 'Keeps a database of a PostgreSQL server on this host with the declared owner, or removes it. Data is removed only if `withData` is set.',
     mirrors: "Chef's postgresql_database, Ansible's postgresql_db, pyinfra's postgresql.database; CREATE DATABASE",
     examples: [
       { name: 'shop', owner: 'shop' },

@@ -23,13 +23,13 @@ const props = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Empty the directory and unpack again when url, sha256 or a resource in `when` has changed; default false: a directory with content stays as it is. With `merge`, only entries of the archive are replaced',
+      'Empty the directory and unpack again when url, sha256 or a resource in `when` has changed. Default false: a directory with content stays as it is. With `merge`, only entries of the archive are replaced',
     ),
   merge: z
     .boolean()
     .optional()
     .describe(
-      'Add to a directory that is in use: what the archive has at its top is moved there where it is missing or empty; default false',
+      'Add to a directory that is in use: entries at the top of the archive are moved there if they are missing or empty. Default false',
     ),
   except: z
     .array(z.string().regex(/^[^/\0]+$/))

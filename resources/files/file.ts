@@ -84,7 +84,7 @@ export const verifyFile = verifyProp
 export const previousFile = absolutePath
   .optional()
   .describe(
-    'File whose place a new file takes, such as the same file of the current release: reports show the new file as a diff of it',
+    'File that a new file replaces, such as the same file of the current release. Reports show the new file as a diff of it',
   )
 
 interface Verified extends Target {
@@ -127,7 +127,7 @@ const schema = z
     verifiedCopy: absolutePath
       .optional()
       .describe(
-        'Another file, with the text that was verified last. If that text is the content and this file differs, this file is damaged: the run repairs it first, so that it fails no check of another app',
+        'Another file, with the text that was verified last. If that text is the content and this file differs, this file is damaged. The run repairs it first, so that it fails no check of another app',
       ),
   })
   .refine(({ absent, content, source }) => absent === true || content !== undefined || source !== undefined, {

@@ -29,7 +29,7 @@ const props = z.strictObject({
     .array(rule)
     .default([])
     .describe(
-      'Incoming connections that are accepted: ports (numbers and ranges such as 8000-8010) and services, by protocol tcp (default) or udp, from addresses and networks; default: from anywhere. A rule with only `from` accepts all of it',
+      'Incoming connections that are accepted: ports (numbers and ranges such as 8000-8010) and services. The protocol is tcp (default) or udp; `from` has addresses and networks, by default any. A rule with only `from` accepts all of it',
     ),
   blocked: z.array(source).optional().describe('Addresses and networks whose packets are dropped; default: none'),
   ping: z.boolean().default(true).describe('Whether the host answers pings; default true'),

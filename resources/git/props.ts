@@ -36,8 +36,12 @@ export const gitReleaseProps = z.strictObject({
     .string()
     .regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/i, { error: 'a commit in full: 40 hexadecimal digits' })
     .optional()
-    .describe('The full commit to use for `revision`; the repository is not asked then'),
-  app: z.string().min(1).optional().describe('Name of the app, for commands that list releases to be; no part of it'),
+    .describe('The full commit to use for `revision`; the repository is then not queried'),
+  app: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Name of the app, for commands that list the next releases; not part of its identity'),
   scmType: z
     .enum(['git', 'directory'])
     .default('git')
@@ -65,7 +69,7 @@ export const gitReleaseProps = z.strictObject({
   shallow: z
     .boolean()
     .optional()
-    .describe('Accepted and without effect: the history is fetched once, into the mirror, and never again'),
+    .describe('Accepted, without effect: the history is fetched once into the mirror, and later only new commits'),
   links: z
     .record(relativePathProp, relativePathProp)
     .default({})
@@ -80,7 +84,7 @@ export const gitReleaseProps = z.strictObject({
   pin: z
     .enum(['remote', 'current'])
     .default('remote')
-    .describe('Take the commit from the remote, or that of the live release without asking anybody; default remote'),
+    .describe('Take the commit from the remote, or that of the current release without a query; default remote'),
   reuse: z
     .enum(['newer', 'any'])
     .default('newer')

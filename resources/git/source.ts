@@ -54,7 +54,7 @@ function currentCommit(releases: readonly Release[], link: string): string {
   throw new ConvergeError(
     live === undefined
       ? `no current release at ${link} whose commit could be used`
-      : `the live release ${live.path} says nothing of its commit: it was not made by converge`,
+      : `the current release ${live.path} has no record of its commit: converge did not create it`,
     { code: 'NO_CURRENT', hint: 'run a deploy first' },
   )
 }

@@ -79,7 +79,7 @@ async function install(host: Host, props: Props, wanted: string, { name, progres
 export const npm_install = defineResource(
   {
     type: 'npm_install',
-    doc: 'Installs the packages of an app with npm ci: exactly those of its lock file, and again when that, package.json or Node.js changes, or somebody has changed the packages with npm. npm removes node_modules first, so declare it for a new release.',
+    doc: 'Installs the packages of an app with npm ci: exactly those of its lock file. Installs again when that, package.json or Node.js changes, or somebody has changed the packages with npm. npm removes node_modules first, so declare it for a new release.',
     mirrors: "Ansible's npm, pyinfra's npm.packages; npm-ci(1)",
     examples: [
       { path: '/srv/www/shop/releases/000042-1a2b3c4d', user: 'deploy' },

@@ -42,7 +42,7 @@ const props = z.strictObject({
     .enum(['renew', 'keep'])
     .default('renew')
     .describe(
-      "Action if `python` is another program than the one that created it: 'renew' (default) creates it again; 'keep' leaves it unchanged for the programs that were built with it, and fails if its Python is missing",
+      "Action if `python` is another program than the one that created it. 'renew' (default) creates it again. 'keep' leaves it to the programs that were built with it, and fails if its Python is missing",
     ),
   user: z
     .string()

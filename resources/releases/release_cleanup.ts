@@ -20,11 +20,11 @@ export const release_cleanup = defineResource(
     key: ({ into }) => into,
     props: z.strictObject({
       into: absolutePath.describe('Directory that holds the releases; those of other tools in it are left alone'),
-      current: absolutePath.describe('The link to the live release'),
+      current: absolutePath.describe('The link to the current release'),
       keep: z
         .number()
         .int()
-        .min(2, { error: '2 or more: the live release and the one to roll back to' })
+        .min(2, { error: '2 or more: the current release and the one to roll back to' })
         .default(5)
         .describe('How many complete releases stay; default 5'),
     }),

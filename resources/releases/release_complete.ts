@@ -19,7 +19,7 @@ const state = z.strictObject({ complete: z.boolean() })
 export const release_complete = defineResource(
   {
     type: 'release_complete',
-    doc: 'Marks a release complete once all of it is on the disk; without the mark it is never live, nor rolled back to.',
+    doc: 'Marks a release complete once all of it is on the disk. Without the mark it never becomes current, and is no target of a rollback.',
     examples: [{ release: '/srv/www/site/releases/000042-1a2b3c4d', owner: 'deploy' }],
     reach: 'paths',
     key: ({ release }) => release,

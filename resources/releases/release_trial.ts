@@ -31,7 +31,7 @@ function readSameFailure(host: HostReader, props: Props): z.output<typeof state>
 export const release_trial = defineResource(
   {
     type: 'release_trial',
-    doc: 'Refuses a release that has failed its smoke test and is no longer current: visitors do not get it again until the release or the test changes.',
+    doc: 'Refuses a release that has failed its smoke test and is no longer current. Visitors do not get it again until the release or the test changes.',
     examples: [
       {
         app: 'site',

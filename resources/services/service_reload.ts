@@ -61,7 +61,7 @@ const props = z.strictObject({
   ready: readyProp
     .optional()
     .describe(
-      'Check that it is ready, which every run makes, also without a change; default: it is running, and stays up for 5 s after a start',
+      'Check that it is ready, which every run makes, also without a change. Default: it is running, and stays up for 5 s after a start',
     ),
   pidFile: absolutePath
     .optional()

@@ -131,7 +131,7 @@ function neededFiles(host: HostReader, props: Props): Record<string, string> {
 export const nginx_default_sites = defineResource(
   {
     type: 'nginx_default_sites',
-    doc: 'Keeps a site that answers 404 at each port where the sites of converge have names, so that the first of them never answers an unknown host name. If someone has written such a site, converge writes none.',
+    doc: 'Keeps a site that answers 404 at each port where the sites of converge have names. Without it, the first of them would answer unknown host names. If someone has written such a site, converge writes none.',
     examples: [{ app: 'shop', enabled: '/etc/nginx/sites-enabled', confDir: '/etc/nginx/conf.d' }],
     reach: 'paths',
     key: ({ app }) => app,
@@ -152,7 +152,7 @@ export const nginx_default_sites = defineResource(
     desired: ({ confDir, answered }, { needed, distribution }): State => ({
       files: needed,
       needed,
-      // The distribution's site listens at port 80 only. The site that answers there removes it as well.
+      // The distribution's site listens on port 80 only. The site that answers there removes it as well.
       distribution: distribution && needed[pathOf(confDir, 80)] === undefined && !answered.includes(80),
     }),
     apply(host, props, { now, desired }) {

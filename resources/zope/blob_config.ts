@@ -16,7 +16,7 @@ export interface ClientBlobs {
   readonly storage: string
 }
 
-/** The blob directories of a ZEO server by storage, and the address it listens at. */
+/** The blob directories of a ZEO server by storage, and the address it listens on. */
 export interface ServerBlobs {
   readonly address: string
   readonly directories: ReadonlyMap<string, string>

@@ -37,7 +37,7 @@ interface Server extends ServerBlobs {
 export const blob_directories = defineResource(
   {
     type: 'blob_directories',
-    doc: 'Refuses a release whose clients share the blob directory of a ZEO server on this host, but have another directory in their configuration: every upload would fail.',
+    doc: 'Refuses a release whose clients share the blob directory of a ZEO server on this host, but have another directory in their configuration. With it, every upload would fail.',
     examples: [
       {
         app: 'plone_instances',
@@ -109,7 +109,7 @@ function isLocal(host: HostReader, address: string): boolean {
   return address.startsWith('/') || isThisHost(host, splitAddress(address).name)
 }
 
-/** Decides whether a client that connects to one address reaches the server that listens at the other. */
+/** Decides whether a client that connects to one address reaches the server that listens on the other. */
 function reaches(host: HostReader, to: string, at: string): boolean {
   if (to.startsWith('/') || at.startsWith('/')) return resolvedPath(host, to) === resolvedPath(host, at)
   return splitAddress(to).port === splitAddress(at).port && isLocal(host, to)

@@ -15,7 +15,7 @@ interface Site {
   readonly balancer: (...words: string[]) => ReturnType<Sandbox['converge']>
 }
 
-/** Starts balancers that listen at sockets, by name; those in `dead` do not listen. */
+/** Starts balancers that listen on sockets, by name; those in `dead` do not listen. */
 async function site(
   t: Test,
   balancers: Readonly<Record<string, Partial<FakeBalancer>>>,

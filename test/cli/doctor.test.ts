@@ -190,7 +190,7 @@ t.test('reports a port that another program uses, and one that two roles use', a
   )
   t.match(
     found.find(({ what }) => what === 'port 9091'),
-    { status: 'missing', detail: 'port_app and jetty_app both listen at port 9091' },
+    { status: 'missing', detail: 'port_app and jetty_app both listen on port 9091' },
   )
 })
 

@@ -16,7 +16,7 @@ import { finding, proveFindings } from '../support/resource_proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
 import { until } from '../support/wait_until.ts'
 
-/** Starts a separate process that listens at a port. */
+/** Starts a separate process that listens on a port. */
 async function listener(t: Test, port: number): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['-e', `require('node:net').createServer().listen(${port}, '127.0.0.1')`])
   t.teardown(() => child.kill())

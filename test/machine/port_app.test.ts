@@ -251,7 +251,7 @@ async function sick(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
   app.commit({ VERSION: 'sick' })
   const soon = { json: { port_app: { health: { deadline_seconds: 2 } } } }
-  await app.fails(t, ['deploy'], /HTTP status 500.*continues to serve.*sick listens at/s, soon)
+  await app.fails(t, ['deploy'], /HTTP status 500.*continues to serve.*sick listens on/s, soon)
   app.commit({ VERSION: 'dies' })
   await app.fails(t, ['deploy'], /continues to serve.*no database: giving up/s)
   app.commit({ VERSION: '' })

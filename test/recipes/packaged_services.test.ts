@@ -59,7 +59,7 @@ t.test('an empty password opens it on purpose', async (t) => {
 t.test('refuses a broker without a password that others reach', async (t) => {
   await t.rejects(redis(others), {
     code: 'INVALID_ATTRIBUTE',
-    message: 'redis.config.requirepass is not set, and Redis would listen at 127.0.0.1, 10.0.0.1 without a password',
+    message: 'redis.config.requirepass is not set, and Redis would listen on 127.0.0.1, 10.0.0.1 without a password',
   })
   await t.rejects(redis({ ...alone, redis: { config: { listen_addr: '0.0.0.0' } } }), { code: 'INVALID_ATTRIBUTE' })
 })
@@ -72,7 +72,7 @@ t.test('a name that only begins like a loopback address is not one', async (t) =
 })
 
 t.test(
-  'memcached listens at all addresses without a sign that the shell of its start script would replace',
+  'memcached listens on all addresses without a sign that the shell of its start script would replace',
   async (t) => {
     t.match(await memcached({ memcached: { listen_addr: '*' } }), /^-l 0\.0\.0\.0\n-P/m)
   },

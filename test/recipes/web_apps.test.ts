@@ -422,7 +422,7 @@ t.test('on a host with a current release, configure adds nothing to the deploy',
   for (const [role, json] of Object.entries(own)) {
     const names = async (event: string) =>
       (await planned(role, { ...json, ...app() }, { event, host })).resources.map(({ name }) => name)
-    t.ok((await names('configure')).length > 0, `${role}: there is a live release`)
+    t.ok((await names('configure')).length > 0, `${role}: there is a current release`)
     t.strictSame(await names('setup,deploy,configure'), await names('setup,deploy'), role)
   }
 })

@@ -81,7 +81,7 @@ export const scenes: readonly Scene[] = [
     name: 'a host comes to the stack: HAProxy is reloaded',
     async work(site) {
       const { opsworks } = site.json as { opsworks: { instance: object } }
-      // Nothing listens at this address yet.
+      // Nothing listens on this address yet.
       const there = { ...here, hostname: 'there', private_ip: '127.0.0.9', private_dns_name: '127.0.0.9' }
       const layers = { plone_instances: { instances: { here, there } }, lb: { instances: { here } } }
       site.json = { ...site.json, opsworks: { ...opsworks, layers } as never }

@@ -51,7 +51,7 @@ export function servedBy(t: Checks, host: FakeHost, count = 2, more: Partial<Exp
 export function settled(t: Checks, host: FakeHost, { app = 'site', programs, commit }: Expected): void {
   const live = host.live(app)
   t.equal(live?.commit, commit ?? host.remote.tip(), `${app}: the commit`)
-  t.equal(live?.complete, true, `${app}: the live release is complete`)
+  t.equal(live?.complete, true, `${app}: the current release is complete`)
   const version = host.remote.files(live?.commit ?? '').VERSION
   t.equal(host.machine.readText(`${live?.path}/VERSION`), version, `${app}: its files are those of the commit`)
   const hidden = host.machine.list(`${host.root}/srv/www/${app}/releases`).filter((name) => name.startsWith('.0'))

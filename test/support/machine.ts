@@ -166,7 +166,7 @@ export function directoryOf(parent: string, name: string, owner?: string): strin
   return path
 }
 
-/** Returns a TCP port on which nothing listens at this moment. */
+/** Returns a TCP port on which nothing listens on this moment. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

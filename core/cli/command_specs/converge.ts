@@ -23,7 +23,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     argument: { placeholder: 'FILE', description: 'Saved plan to apply' },
     description: 'Converge this host to the state that its roles declare; the default command',
     details:
-      'Without --event it runs setup, deploy and configure. With FILE it makes the changes of a plan that converge plan --out has saved, or refuses if this host or the inputs have changed since; the options of that plan apply. A second run finds nothing to do. Ctrl-C ends the run after the current step; a second Ctrl-C ends it at once, and the next run finishes the work.',
+      'Without --event it runs setup, deploy and configure. With FILE it makes the changes of a plan that converge plan --out has saved, with the options of that plan. It refuses if this host or the inputs have changed since. A second run finds nothing to do. Ctrl-C ends the run after the current step; a second Ctrl-C ends it at once, and the next run finishes the work.',
     options: {
       ...inputOptions,
       ...eventOption,
@@ -109,7 +109,7 @@ export const convergeCommands: readonly CommandSpec[] = [
         group: runGroup,
         type: 'boolean',
         description:
-          'Use the network of this system, such as for packages; servers in the copy then listen at its ports',
+          'Use the network of this system, such as for packages; servers in the copy then listen on its ports',
       },
       ...outputOptions,
     },

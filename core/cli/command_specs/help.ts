@@ -20,7 +20,7 @@ export const helpCommands: readonly CommandSpec[] = [
     group: 'Help',
     description: 'Print the completion script for bash or zsh',
     details:
-      'It completes commands, options, roles, events, resource types and files; hosts, layers, apps and environments of the stack file in the working directory, or of --stack.',
+      'It completes commands, options, roles, events, resource types and files. From the stack file in the working directory, or that of --stack, it completes hosts, layers, apps and environments.',
     argument: { placeholder: 'SHELL', description: 'bash or zsh; default: that of $SHELL' },
     options: {},
     examples: [

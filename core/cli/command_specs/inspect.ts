@@ -8,7 +8,7 @@ export const inspectCommands: readonly CommandSpec[] = [
     group: 'Inspect',
     description: 'Show roles, current release, state of services, last run',
     details:
-      'Exit status 1 when a service is down, a scheduled backup or packing failed or is missing, an app was stopped on purpose by converge stop, a site is closed by converge maintenance on, or the disk is full.',
+      'Exit status 1 when a service is down, a scheduled backup or packing failed or is missing, or the disk is full. Also when an app was stopped by converge stop, or a site was closed by converge maintenance on.',
     options: { ...inputOptions, ...quietOption, ...formatOptions },
     examples: [
       ['converge status --role zeo-client --json site.json', 'state of this host'],

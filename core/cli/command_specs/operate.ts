@@ -115,7 +115,7 @@ export const operateCommands: readonly CommandSpec[] = [
     group,
     description: 'Prevent deploys by other operators on hosts, with a reason',
     details:
-      'Like converge lock on each host: until converge stack unlock, a build, deploy, rollback or undeploy by another operator fails on these hosts, also without converge stack. Your own commands continue with a warning. A host that another operator has locked fails, and the others are locked.',
+      'Like converge lock on each host. Until converge stack unlock, builds, deploys, rollbacks and undeploys of other operators fail on these hosts, also without converge stack. Your own commands continue with a warning. A host that another operator has locked fails, and the others are locked.',
     options: {
       ...stackOptions,
       ...selectionOptions,
@@ -142,7 +142,7 @@ export const operateCommands: readonly CommandSpec[] = [
     group,
     description: 'Show or follow the logs of the programs on hosts',
     details:
-      'The logs are those of the programs that the roles of a host declare: files of supervisord, journals of systemd units, and the log files of Zope, nginx, HAProxy and php-fpm. Each line begins with its host and program. --follow survives log rotation, and connects again where a connection is lost; Ctrl-C ends it, also on the hosts.',
+      'The logs are those of the programs that the roles of a host declare. Sources are supervisord, the journal of systemd, and the log files of Zope, nginx, HAProxy and php-fpm. Each line begins with its host and program. --follow survives log rotation, and connects again where a connection is lost; Ctrl-C ends it, also on the hosts.',
     options: {
       ...stackOptions,
       ...selectionOptions,

@@ -75,7 +75,7 @@ const layer = () =>
       automatic_updates: z
         .boolean()
         .optional()
-        .describe('Whether its hosts install security updates by themselves; default: left as it is.'),
+        .describe('Whether its hosts install security updates automatically; default: unchanged.'),
     },
     'A layer: hosts that do the same.',
   )
@@ -88,19 +88,21 @@ const host = () =>
       layers: z.array(line()).describe('Short names of its layers.'),
       cpus: count(1)
         .optional()
-        .describe('CPUs it has; without it the host counts its own, and the others cannot know.'),
+        .describe(
+          'Number of its CPUs. Without it, the host counts its own, and the other hosts do not know the number.',
+        ),
       backends: z
         .number()
         .min(0)
         .optional()
-        .describe('Compute units, eight to a CPU; goes before cpus where clients are counted.'),
+        .describe('Compute units, eight to a CPU; takes precedence over cpus for the number of clients.'),
       region: line().optional().describe('Region of the provider; default: that of the stack.'),
       zone: line().optional().describe('Data centre it is in.'),
       private_ip: line().optional().describe('Address inside the network; default: address, where that is an IP.'),
       private_dns_name: line()
         .optional()
         .describe('Name inside the network, by which the others reach it; default: private_ip, else address.'),
-      public_dns_name: line().optional().describe('Public name; the others use it first, where it is given.'),
+      public_dns_name: line().optional().describe('Public name; if it is set, the other hosts use it first.'),
       ip: line().optional().describe('Public address.'),
       attributes: customJson().optional().describe('Attributes of this host alone.'),
       prefix: text(
@@ -108,11 +110,11 @@ const host = () =>
         "an absolute path below /, without '.' or '..' parts",
       )
         .optional()
-        .describe('Directory all paths are placed below, for a host that is converged as an ordinary user.'),
+        .describe('Directory that all paths are placed below, for a host that is converged as an ordinary user.'),
       status: z
         .enum(['online', 'stopped'])
         .optional()
-        .describe('stopped: it keeps its place here, and nothing is done with it. Default: online.'),
+        .describe('stopped: it stays in this file, and converge leaves it alone. Default: online.'),
     },
     'A host.',
   )
@@ -126,7 +128,7 @@ const scm = () =>
           description: 'git, or directory for a plain directory of the host. Default: git.',
           enum: ['git', 'directory'],
         }),
-      repository: line().optional().describe('Where the source is: a URL, an scp-like address, a path.'),
+      repository: line().optional().describe('Address of the source: a URL, an scp-like address, a path.'),
       revision: line().optional().describe('Branch, tag or commit; default: the default branch.'),
       ssh_key: lines()
         .optional()
@@ -144,7 +146,7 @@ const ssl = () =>
     {
       certificate: lines().optional().describe('Certificate: its PEM text, or the path of its file.'),
       key: lines().optional().describe('Private key of the certificate: its PEM text, or the path of its file.'),
-      chain: lines().optional().describe('Certificates between: their PEM text, or the path of their file.'),
+      chain: lines().optional().describe('Intermediate certificates: their PEM text, or the path of their file.'),
     },
     'TLS: certificate and key.',
   )
@@ -183,7 +185,7 @@ const health = () =>
       host: text(/^[\w.:[\]-]+$/, 'a host name')
         .optional()
         .describe(
-          'Host header of the requests; default: the host of the URL, or the first domain of the apps if that is an address of the stack.',
+          'Host header of the requests. Default: the host of the URL, or the first domain of the apps if that is an address of the stack.',
         ),
       headers: z
         .record(headerName(), headerValue())
@@ -194,7 +196,7 @@ const health = () =>
           error: 'a status, or {min, max}',
         })
         .optional()
-        .describe('Status that is expected; default: {min: 200, max: 399}.'),
+        .describe('Expected status; default: {min: 200, max: 399}.'),
       command: lines()
         .optional()
         .describe(
@@ -207,7 +209,7 @@ const health = () =>
         .max(1000)
         .optional()
         .describe(
-          'How often in a row each URL must answer as expected, and a command that failed must succeed; default: 4 for each host, from 10 to 100.',
+          'How often in a row each URL must answer as expected, and a command that failed must succeed. Default: 4 for each host, from 10 to 100.',
         ),
     },
     'The health check of the site between the batches of a rollout.',

@@ -138,7 +138,7 @@ export const systemFailures: readonly Pattern[] = [
       const port = /\d+$/.exec(address)?.[0]
       const list = port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`
       return {
-        reason: `another program, or a worker of an nginx whose master process was killed, listens at ${address}`,
+        reason: `another program, or a worker of an nginx whose master process was killed, listens on ${address}`,
         hint: `find it: ${list}; end such workers with kill -QUIT PID, stop any other program, or set another port in the attributes`,
       }
     },
@@ -151,7 +151,7 @@ export const systemFailures: readonly Pattern[] = [
       const port = /\d+$/.exec(address ?? '')?.[0]
       const list = port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`
       return {
-        reason: `another program listens at ${address ?? 'the same address'}`,
+        reason: `another program listens on ${address ?? 'the same address'}`,
         hint: `find it: ${list}; stop it, or set another port in the attributes`,
       }
     },

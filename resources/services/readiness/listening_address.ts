@@ -1,4 +1,4 @@
-/** Finds the address that a server listens at, in the configuration that its build wrote. */
+/** Finds the address that a server listens on, in the configuration that its build wrote. */
 import type { Endpoint, HostReader } from '../../../core/host/types.ts'
 import { isRefusal } from '../../../core/model/file_errors.ts'
 
@@ -92,7 +92,7 @@ function parseEndpoint(address: string, fallback: Fallback): Endpoint {
   return number === '' ? fallback : { host: connectAddress(name), port: Number(number) }
 }
 
-/** Returns an address to connect to, for an address to listen at. */
+/** Returns an address to connect to, for an address to listen on. */
 function connectAddress(address: string): string {
   const bare = address.replace(/^\[(.*)\]$/, '$1')
   if (bare === '' || bare === '*' || bare === '0.0.0.0') return '127.0.0.1'

@@ -7,7 +7,7 @@ import type { HostReader } from '../../../core/host/types.ts'
 const listenState = '0A'
 const anyAddress = /^0+$/
 
-/** Decides whether some process listens at the port in a way that prevents another one from listening at `address`. */
+/** Decides whether some process listens on the port in a way that prevents another one from listening on `address`. */
 export async function isPortTaken(host: HostReader, port: number, address: string): Promise<boolean> {
   const tables = ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => host.readText(path))
   if (tables[0] === null) return host.listening(port, address)

@@ -92,7 +92,7 @@ async function greetingProblem(
   const { endpoint, tls } = zeoAddress(host, ready)
   if (tls) return connectionProblem(host, endpoint)
   const text = await host.querySocket({ ...endpoint, text: '', enough: bannerLength, timeout })
-  return zeoBanner.test(text) ? null : `what listens at ${endpointName(endpoint)} is no ZEO server`
+  return zeoBanner.test(text) ? null : `what listens on ${endpointName(endpoint)} is no ZEO server`
 }
 
 async function connectionProblem(
@@ -100,7 +100,7 @@ async function connectionProblem(
   { socketPath, host: address, port = 0 }: Endpoint,
 ): Promise<string | null> {
   if (socketPath !== undefined) return host.stat(socketPath) === null ? `there is no socket ${socketPath}` : null
-  return (await host.listening(port, address)) ? null : `nothing listens at ${endpointName({ host: address, port })}`
+  return (await host.listening(port, address)) ? null : `nothing listens on ${endpointName({ host: address, port })}`
 }
 
 async function commandProblem(

@@ -46,13 +46,13 @@ const zeo = z.strictObject({
   kind: z.literal('zeo').describe('A ZEO server sends the version of its protocol to who connects'),
   program: absolutePath.optional().describe('Its script, which names its zeo.conf'),
   config: absolutePath.optional().describe('zeo.conf that says its address; where it says none, host and port apply'),
-  port: port.default(8001).describe('Port it listens at; default 8001'),
+  port: port.default(8001).describe('Port it listens on; default 8001'),
   host: address,
 })
 
 const tcp = z.strictObject({
   kind: z.literal('tcp').describe('It accepts connections'),
-  port: port.describe('Port it listens at'),
+  port: port.describe('Port it listens on'),
   host: address,
 })
 
@@ -64,13 +64,13 @@ const fastcgi = z.strictObject({
 const haproxy = z.strictObject({
   kind: z.literal('haproxy').describe('HAProxy answers at its runtime socket, and its port is open'),
   socket: absolutePath.describe('Its runtime socket'),
-  port: port.describe('Port it listens at'),
+  port: port.describe('Port it listens on'),
   host: address,
 })
 
 const varnish = z.strictObject({
   kind: z.literal('varnish').describe('Varnish answers a request, without its backend'),
-  port: port.describe('Port it listens at'),
+  port: port.describe('Port it listens on'),
   host: address,
 })
 

@@ -53,12 +53,12 @@ export const restartProps = z
       .array(serverProp)
       .default([])
       .describe(
-        'Servers of `balancers` on hosts that the rollout cannot reach: while one is down, only the last server that is up waits for it; default: none',
+        'Servers of `balancers` on hosts that the rollout cannot reach. While one is down, only the last server that is up waits for it. Default: none',
       ),
     maxUnavailable: maxUnavailableProp
       .default(1)
       .describe(
-        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); of the services here, and of all servers of a backend, also those of other hosts; default 1",
+        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1). It applies to the services here, and to all servers of a backend, also of other hosts. Default 1",
       ),
     adopt: z
       .boolean()

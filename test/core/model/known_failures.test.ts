@@ -187,13 +187,13 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
   'address of nginx in use': [
     [
       'nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)',
-      /worker of an nginx whose master process was killed, listens at 0\.0\.0\.0:80$/,
+      /worker of an nginx whose master process was killed, listens on 0\.0\.0\.0:80$/,
       /sport = :80'; end such workers with kill -QUIT PID/,
     ],
     ['bind() to unix:/run/x.sock failed (98: Address already in use)', /unix:\/run\/x\.sock$/, /^find it: ss -ltnp;/],
   ],
   'address in use': [
-    ['OSError: [Errno 98] Address already in use', /listens at the same address/, /^find it: ss -ltnp; stop it/],
+    ['OSError: [Errno 98] Address already in use', /listens on the same address/, /^find it: ss -ltnp; stop it/],
     ['Error: listen EADDRINUSE: address already in use :::3000', /3000/, /sport = :3000'/],
   ],
 }

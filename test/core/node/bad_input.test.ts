@@ -457,14 +457,14 @@ const cases: readonly Case[] = [
     name: 'a name that no environment variable has',
     text: app('"environment": {"A B": "x"}'),
     errors: [
-      'a.json:1:38: deploy.site.environment["A B"]: "A B" is not the name of an environment variable (Environment variables of the build and of the programs; numbers, true and false become text, null takes one away)',
+      'a.json:1:38: deploy.site.environment["A B"]: "A B" is not the name of an environment variable (Environment variables of the build and of the programs. Numbers, true and false become text; null removes a variable)',
     ],
   },
   {
     name: 'an object for an environment variable',
     text: app('"environment": {"A": {"b": 1}}'),
     errors: [
-      'a.json:1:43: deploy.site.environment.A: expected text, got an object (Environment variables of the build and of the programs; numbers, true and false become text, null takes one away)',
+      'a.json:1:43: deploy.site.environment.A: expected text, got an object (Environment variables of the build and of the programs. Numbers, true and false become text; null removes a variable)',
     ],
   },
   {

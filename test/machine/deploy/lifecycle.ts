@@ -37,7 +37,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
   await shows(t, site, '1')
   t.equal((await site.releases()).length, 1)
-  t.ok(site.isComplete(site.live() ?? ''), 'the live release is complete')
+  t.ok(site.isComplete(site.live() ?? ''), 'the current release is complete')
   t.strictSame(await site.status(), {
     status: 0,
     up: ['zeoserver', 'plone_instances-client1', 'plone_instances-client2'],

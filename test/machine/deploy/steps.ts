@@ -14,7 +14,7 @@ export async function alive(t: Test, site: DeploySite): Promise<void> {
   for (const n of [1, 2])
     for (const [key, value] of Object.entries(kept))
       t.equal(await get(n, key), value, `client${n} still has the ${key}`)
-  for (const page of await site.pages()) t.equal(page?.release, site.live(), 'the live release answers')
+  for (const page of await site.pages()) t.equal(page?.release, site.live(), 'the current release answers')
 }
 
 /** Checks that both clients show the version and the current release. */

@@ -143,7 +143,7 @@ contract(t, buildout, [
     },
     host: { commands: commands() },
     then: (t, host) => {
-      t.ok(host.lstat(`${eggs}/old-1.egg/x`), 'an egg that live releases use')
+      t.ok(host.lstat(`${eggs}/old-1.egg/x`), 'an egg that current releases use')
       t.ok(host.lstat(`${shared}/downloads/dist/old.whl`))
       t.ok(host.lstat(`${directory}/src/mine`))
       t.equal(host.lstat(`${shared}/.converge-building.json`), null)

@@ -662,7 +662,7 @@ hosts:
     '10:65 hosts.h.private_dns_name: "h i" is not a host name [an IPv4 or IPv6 address, or a DNS name]',
     '11:17 hosts.i.address: "ann@corp@gate.test" is not a host address [the account goes into user: ann@corp]',
     '11:70 hosts.i.private_dns_name: "a; b" is not a host name [an IPv4 or IPv6 address, or a DNS name]',
-    `12:56 hosts.j.prefix: expected an absolute path below /, without '.' or '..' parts, got "/srv/../etc" [Directory all paths are placed below, for a host that is converged as an ordinary user]`,
+    `12:56 hosts.j.prefix: expected an absolute path below /, without '.' or '..' parts, got "/srv/../etc" [Directory that all paths are placed below, for a host that is converged as an ordinary user]`,
     '5:17 hosts.b and hosts.a have one address, fd00::1 port 22 ',
     '7:17 hosts.e and hosts["c.d"] have one address, web.example.com port 22 ',
     '8:17 hosts.f.address: "[fd00::2]:2222" is not a host address [without the brackets: fd00::2; the port goes into port: 2222]',

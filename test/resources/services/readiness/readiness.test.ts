@@ -113,7 +113,7 @@ t.test('haproxy: its port, and its runtime socket', async (t) => {
   t.match(await asked('hangs', null), /hangs did not answer within 1 s/)
   t.match(await asked('other', '* OK\n'), /other is not HAProxy/)
   t.match(await problem({ kind: 'haproxy', port, socket: `${at}/none` }), /ENOENT/)
-  t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens at 127.0.0.1:1/)
+  t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens on 127.0.0.1:1/)
 })
 
 t.test('varnish: requires its own header in the answer', async (t) => {
