@@ -77,14 +77,14 @@ const jetty: App = {
   async tabled(owner, tabled) {
     const place = scratch(owner)
     const file = `${place}/app.war`
-    const bring = (version: string) => {
+    const publish = (version: string) => {
       const pages = `${place}/${version}`
       mkdirSync(pages)
       writeFileSync(`${pages}/index.html`, `${version}\n`)
       rmSync(file, { force: true })
       execFileSync('zip', ['-q', '-r', file, '.'], { cwd: pages })
     }
-    bring('one')
+    publish('one')
     const app = await WebApp.make(owner, 'jetty-app', {
       jetty_app: { jvm_options: '-XX:TieredStopAtLevel=1 -Xmx64m', war: { file }, health: { deadline_seconds: 60 } },
     })
@@ -94,7 +94,7 @@ const jetty: App = {
       {
         name: 'deploy of a new war',
         work() {
-          bring('two')
+          publish('two')
           return done(app, ['deploy'])
         },
       },

@@ -75,16 +75,19 @@ export async function growth(place: Place, hosts: readonly TestHost[], sizes: re
 }
 
 /** Milliseconds since the start of the program, with the event at that time. */
-type Told = readonly [number, FleetEvent]
+type Reported = readonly [number, FleetEvent]
 
-async function told({ argv, cwd, environment }: Command, home: string): Promise<{ all: Told[]; whole: number }> {
+async function reported(
+  { argv, cwd, environment }: Command,
+  home: string,
+): Promise<{ all: Reported[]; whole: number }> {
   const begun = performance.now()
   const child = spawn(argv[0] ?? '', argv.slice(1), {
     cwd,
     env: { ...baseEnvironment(home), ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const all: Told[] = []
+  const all: Reported[] = []
   let rest = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     const lines = `${rest}${text}`.split('\n')
@@ -106,7 +109,7 @@ const partNames = {
 
 type Parts = Record<keyof typeof partNames | 'whole', number>
 
-function partsOf({ all, whole }: Awaited<ReturnType<typeof told>>): Parts {
+function partsOf({ all, whole }: Awaited<ReturnType<typeof reported>>): Parts {
   const at = (name: FleetEvent['event']) => all.findLast(([, event]) => event.event === name)?.[0] ?? Number.NaN
   const done = all.flatMap(([, event]) => (event.event === 'done' ? [event] : []))
   const runs = done.filter(({ phase }) => phase === 'configure')
@@ -131,7 +134,7 @@ export async function partsTable(place: Place, hosts: readonly TestHost[], sizes
     writeStack(operator, hosts.slice(0, size))
     const samples: Parts[] = []
     for (let repetition = 0; repetition < repetitions; repetition++)
-      samples.push(partsOf(await told(stackCommand(operator, 'configure', '--json-output'), directory)))
+      samples.push(partsOf(await reported(stackCommand(operator, 'configure', '--json-output'), directory)))
     columns.push(samples)
   }
   const row = (name: string, part: keyof Parts) => [

@@ -11,13 +11,13 @@ function directory(path, mode) {
 }
 
 function file({ path, ...variables }, mode) {
-  const wanted = template.replace(/@(\w+)@/g, (_, name) => variables[name])
+  const expected = template.replace(/@(\w+)@/g, (_, name) => variables[name])
   const stat = found(path)
-  if (stat && fs.readFileSync(path, 'utf8') === wanted) {
+  if (stat && fs.readFileSync(path, 'utf8') === expected) {
     if ((stat.mode & 0o7777) !== mode) fs.chmodSync(path, mode)
     return
   }
-  fs.writeFileSync(`${path}.new`, wanted, { mode })
+  fs.writeFileSync(`${path}.new`, expected, { mode })
   fs.chmodSync(`${path}.new`, mode)
   fs.renameSync(`${path}.new`, path)
 }

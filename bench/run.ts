@@ -95,8 +95,8 @@ async function main(): Promise<void> {
 }
 
 /** Runs a part; if it fails, its sections are missing from the report, but not those of other parts. */
-async function part<T>(wanted: boolean, measure: () => Promise<T>): Promise<T | undefined> {
-  if (!wanted) return undefined
+async function part<T>(isSelected: boolean, measure: () => Promise<T>): Promise<T | undefined> {
+  if (!isSelected) return undefined
   try {
     return await measure()
   } catch (error) {

@@ -13,8 +13,8 @@ export function verify({ root, directories, files, links }: State): void {
   check(root, () => mode(root) === 0o755)
   for (const path of directories) check(path, () => fs.lstatSync(path).isDirectory() && mode(path) === 0o750)
   for (const { path, svc, port, workers } of files) {
-    const wanted = text.replaceAll('@svc@', svc).replaceAll('@port@', `${port}`).replaceAll('@workers@', `${workers}`)
-    check(path, () => mode(path) === 0o640 && fs.readFileSync(path, 'utf8') === wanted)
+    const desired = text.replaceAll('@svc@', svc).replaceAll('@port@', `${port}`).replaceAll('@workers@', `${workers}`)
+    check(path, () => mode(path) === 0o640 && fs.readFileSync(path, 'utf8') === desired)
   }
   for (const { path, target } of links) check(path, () => fs.readlinkSync(path) === target)
   if (wrong.length > 0) throw new Error(`${wrong.length} differ from the declaration; the first: ${wrong[0]}`)

@@ -9,7 +9,7 @@ execFileSync(process.execPath, ['build.mjs'], { stdio: 'inherit' })
 // former ones as well.
 execFileSync('npx', ['--no-install', 'tap', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] })
 
-const wanted = {
+const required = {
   git: 'git',
   'git-lfs': 'git-lfs',
   jq: 'jq',
@@ -57,7 +57,7 @@ const isOnPath = (program) =>
     .concat(':/usr/sbin:/sbin')
     .split(':')
     .some((directory) => existsSync(`${directory}/${program}`))
-const missing = Object.entries(wanted).flatMap(([program, name]) => (isOnPath(program) ? [] : [name]))
+const missing = Object.entries(required).flatMap(([program, name]) => (isOnPath(program) ? [] : [name]))
 if (spawnSync('/usr/bin/python3', ['-c', 'import venv, ensurepip']).status !== 0) missing.push('python3-venv')
 if (!existsSync('/usr/share/jetty9/start.jar')) missing.push('jetty9')
 if (!readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))) missing.push('php-fpm')

@@ -53,8 +53,8 @@ t.test('the bill of materials lists each bundled package with its digest', async
   const { name, version } = JSON.parse(text('package.json')) as { readonly name: string; readonly version: string }
   t.match(bom, { bomFormat: 'CycloneDX', specVersion: /^1\.\d$/, metadata: { component: { name, version } } })
   const listed = new Set(bom.components.map((one) => `${one.name}@${one.version}`))
-  const wanted = new Set(locked.filter(([, { dev }]) => !dev).map(([path, one]) => `${nameOf(path)}@${one.version}`))
-  t.strictSame([...listed].sort(), [...wanted].sort())
+  const expected = new Set(locked.filter(([, { dev }]) => !dev).map(([path, one]) => `${nameOf(path)}@${one.version}`))
+  t.strictSame([...listed].sort(), [...expected].sort())
   for (const { purl, hashes } of bom.components) {
     t.match(purl, /^pkg:npm\//)
     t.match(hashes, [{ alg: 'SHA-512', content: /^[0-9a-f]{128}$/ }])

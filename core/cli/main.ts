@@ -26,8 +26,8 @@ export async function main<N>(
       return say((await complete(argv.slice(1), catalogue)).map((word) => `${word}\n`).join(''))
     }
     const { requestedHelp, parseArguments } = await import('./command_line/parse.ts')
-    const wanted = requestedHelp(argv)
-    if (wanted !== null) return await help(wanted, catalogue)
+    const requested = requestedHelp(argv)
+    if (requested !== null) return await help(requested, catalogue)
     return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), argv, catalogue, secrets, endProcess)
   } catch (thrown) {
     const error = asConvergeError(thrown).masked(
@@ -134,12 +134,12 @@ function maintenanceEvent(word: string | undefined): string {
   )
 }
 
-async function help<N>(wanted: HelpSubject, catalogue: Catalogue<N>): Promise<ExitStatus> {
+async function help<N>(requested: HelpSubject, catalogue: Catalogue<N>): Promise<ExitStatus> {
   const { commandHelp, familyHelp, overview } = await import('./command_line/help.ts')
   const width = Math.min(110, process.stdout.columns || 100)
   const roles = new Map(Object.entries(catalogue.roles).map(([name, { doc }]) => [name, doc]))
-  if (wanted === 'overview') return say(overview(roles, width))
-  return say('kind' in wanted ? commandHelp(wanted, width) : familyHelp(wanted, width))
+  if (requested === 'overview') return say(overview(roles, width))
+  return say('kind' in requested ? commandHelp(requested, width) : familyHelp(requested, width))
 }
 
 function say(text: string): ExitStatus {

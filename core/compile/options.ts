@@ -15,28 +15,28 @@ const isGuard = (value: unknown): boolean =>
 
 interface Rule {
   readonly fits: (value: unknown) => boolean
-  readonly wanted: string
+  readonly expectation: string
 }
 
-const flag: Rule = { fits: (value) => typeof value === 'boolean', wanted: 'true or false' }
-const time: Rule = { fits: (value) => value instanceof Duration, wanted: 'a duration, such as seconds(60)' }
+const flag: Rule = { fits: (value) => typeof value === 'boolean', expectation: 'true or false' }
+const time: Rule = { fits: (value) => value instanceof Duration, expectation: 'a duration, such as seconds(60)' }
 const guard: Rule = {
   fits: isGuard,
-  wanted: "true or false, or a check: { description: 'words', check: (host) => true or false }",
+  expectation: "true or false, or a check: { description: 'words', check: (host) => true or false }",
 }
 
 const rules: { readonly [K in keyof CommonOptions]-?: Rule } = {
   when: {
     fits: (value) => Array.isArray(value) && value.length > 0 && value.every(isHandle),
-    wanted: 'a list of what declaring resources has given: when: [config]',
+    expectation: 'a list of what declaring resources has given: when: [config]',
   },
   after: {
     fits: (value) => (Array.isArray(value) ? value.every(isHandle) : isHandle(value)),
-    wanted: 'what declaring a resource has given, or a list of such',
+    expectation: 'what declaring a resource has given, or a list of such',
   },
   onlyIf: guard,
   notIf: guard,
-  retries: { fits: (value) => Number.isInteger(value) && Number(value) >= 0, wanted: 'a whole number from 0 up' },
+  retries: { fits: (value) => Number.isInteger(value) && Number(value) >= 0, expectation: 'a whole number from 0 up' },
   retryDelay: time,
   timeout: time,
   ignoreFailure: flag,
@@ -68,7 +68,7 @@ export function optionProblems(type: string, options: CommonOptions): ConvergeEr
   return Object.entries(options).flatMap(([name, value]) => {
     const rule = rules[name as keyof CommonOptions]
     if (rule.fits(value)) return []
-    return new ConvergeError(`${type}: ${name}: expected ${rule.wanted}`, {
+    return new ConvergeError(`${type}: ${name}: expected ${rule.expectation}`, {
       code: 'INVALID_OPTION',
       hint:
         Array.isArray(value) && value.includes(undefined)

@@ -46,7 +46,7 @@ export function recipeFault(thrown: unknown, subject: string, file?: SourceLocat
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
   if (thrown instanceof Inexpressible)
     return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })
-  // All of it happened in the engine: its own mistake, told with the whole trace.
+  // Every frame is in the engine: a mistake of the engine itself, reported with the whole trace.
   if (trace !== undefined && source === undefined) return thrown
   const words = wordsOf(thrown)
   return new ConvergeError(`${subject}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })

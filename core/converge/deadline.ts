@@ -7,7 +7,7 @@ const gracePeriod = seconds(10)
 
 /**
  * @param end called when the time is over, to end what it runs
- * @throws ConvergeError TIMEOUT, or STILL_RUNNING where it did not end when told to: then it must not be started again
+ * @throws ConvergeError TIMEOUT, or STILL_RUNNING if it continues after the request to end: then it must not be started again
  */
 export async function withDeadline<T>(
   limit: Duration | undefined,

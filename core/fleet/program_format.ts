@@ -29,10 +29,10 @@ interface ProgramTarget {
  * Explains why a program cannot run on such a host; null where nothing prevents it.
  * @param libc that of the host; undefined: any
  */
-export function incompatibilityOf(program: string, wanted: Architecture, libc?: Libc): string | null {
+export function incompatibilityOf(program: string, expected: Architecture, libc?: Libc): string | null {
   const made = readProgramTarget(program)
   if (made === null) return 'is not a program for Linux (ELF)'
-  if (made.machine !== wanted) return `is a program for ${made.machine}, not for ${wanted}`
+  if (made.machine !== expected) return `is a program for ${made.machine}, not for ${expected}`
   if (libc === undefined || made.libc === null || made.libc === libc) return null
   return `is a program for ${made.libc}, and the host has ${libc}`
 }

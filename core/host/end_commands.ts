@@ -61,7 +61,7 @@ now() { # sets time: whole seconds since the boot
 end_command() { # FILE
   load "$1"
   if [ "$kind" != end ]; then return; fi
-  told=" " looks=0
+  signalled=" " looks=0
   now
   kill=$((time + ${killAfter})) give_up=$((time + ${giveUpAfter}))
   while [ $time -le $give_up ]; do
@@ -70,9 +70,9 @@ end_command() { # FILE
     # Looked for twice: a process may have been about to start.
     if [ "$found" = " " ] && [ $looks -gt 1 ]; then rm -f -- "$1"; return; fi
     for pid in $found; do
-      case $told in
+      case $signalled in
         *" $pid "*) [ $time -lt $kill ] || kill -KILL "$pid";;
-        *) kill -TERM "$pid"; told="$told$pid ";;
+        *) kill -TERM "$pid"; signalled="$signalled$pid ";;
       esac
     done 2>/dev/null
     sleep 0.1

@@ -73,8 +73,8 @@ export function copiedMounts(mountinfo: string): readonly string[] {
   const unescaped = points.map((point) =>
     point.replace(/\\(\d{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))),
   )
-  const wanted = unescaped.filter((point) => point.startsWith('/') && point !== '/' && !ownDirectories.test(point))
-  return [...new Set(wanted)].sort()
+  const selected = unescaped.filter((point) => point.startsWith('/') && point !== '/' && !ownDirectories.test(point))
+  return [...new Set(selected)].sort()
 }
 
 /** Capabilities that act on the whole system in spite of the namespaces: clock, modules, devices, restart, log of the kernel. */

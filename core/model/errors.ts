@@ -56,7 +56,7 @@ export class ConvergeError extends Error {
     this.usage = details.usage ?? false
   }
 
-  /** The same error, told with the resource and the place it happened at; what is known already is kept. */
+  /** Adds the resource, and the place where the error happened, unless the error has them already. */
   at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): ConvergeError {
     return new ConvergeError(this.message, {
       code: this.code,

@@ -34,17 +34,17 @@ export function problemOf(
   const notes = notesAlong(schemas, path)
   const issue: Issue = raw.code === 'invalid_value' ? { ...raw, values: notes.choices ?? raw.values } : raw
   if (issue.code === 'invalid_key') {
-    const wanted = issue.issues[0]?.message ?? 'another name'
-    const message = `${formatPath(path)}: ${JSON.stringify(path.at(-1))} is not ${wanted}`
+    const requested = issue.issues[0]?.message ?? 'another name'
+    const message = `${formatPath(path)}: ${JSON.stringify(path.at(-1))} is not ${requested}`
     return { path, message, hint: notes.description, part: 'key' }
   }
   if (issue.code === 'unrecognized_keys') return unknownKeys(issue.keys, path, schemas)
   const sensitive = isSensitive(schemas, path)
-  const wanted = expectation(issue) + (notes.unit !== undefined && isNumeric(issue) ? ` of ${notes.unit}` : '')
+  const requested = expectation(issue) + (notes.unit !== undefined && isNumeric(issue) ? ` of ${notes.unit}` : '')
   const number = typeof found === 'number' && !sensitive ? (written(path) ?? String(found)) : undefined
   const got = found === undefined ? 'there is none' : `got ${number ?? displayText(found, sensitive)}`
   const hint = (sensitive ? undefined : repair(issue, found, notes.standard, number)) ?? notes.description
-  return { path, message: `${formatPath(path)}: expected ${wanted}, ${got}`, hint, part: 'value' }
+  return { path, message: `${formatPath(path)}: expected ${requested}, ${got}`, hint, part: 'value' }
 }
 
 /** Keys that a strict object does not have, e.g. of attributes that a recipe defines. */

@@ -8,7 +8,7 @@ import { deployDirectory } from '../site/site_attributes.ts'
 import { asRoot, missing, ok, warning } from './findings.ts'
 import { type Listener, listenersAt } from './listeners.ts'
 
-interface WantedPort {
+interface DeclaredPort {
   readonly port: number
   /** Service that listens on the port, for messages. */
   readonly service: string
@@ -28,16 +28,16 @@ const processNames: Readonly<Record<string, readonly string[]>> = {
 }
 
 export function portChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
-  const byPort = new Map<number, WantedPort[]>()
-  for (const one of roles.flatMap((role) => wantedBy(node, role)))
+  const byPort = new Map<number, DeclaredPort[]>()
+  for (const one of roles.flatMap((role) => portsOf(node, role)))
     byPort.set(one.port, [...(byPort.get(one.port) ?? []), one])
-  return [...byPort].map(([port, wanted]) => ({
+  return [...byPort].map(([port, declared]) => ({
     what: `port ${port}`,
-    run: () => clash(port, wanted) ?? portFinding(host, port, wanted),
+    run: () => clash(port, declared) ?? portFinding(host, port, declared),
   }))
 }
 
-function wantedBy(node: SiteNode, role: string): WantedPort[] {
+function portsOf(node: SiteNode, role: string): DeclaredPort[] {
   const services = servicesOf(node, role) ?? []
   const app = appOf(node, role)
   const directory = app === null ? null : underPrefix(node, deployDirectory(node, app))
@@ -68,8 +68,8 @@ function appOf(node: SiteNode, role: string): string | null {
 }
 
 /** Reports two services of this host with the same port. */
-function clash(port: number, wanted: readonly WantedPort[]): Finding | null {
-  const names = [...new Set(wanted.map(({ service }) => service))]
+function clash(port: number, declared: readonly DeclaredPort[]): Finding | null {
+  const names = [...new Set(declared.map(({ service }) => service))]
   if (names.length < 2) return null
   return missing(
     `${names.join(' and ')} both listen on port ${port}`,
@@ -77,12 +77,12 @@ function clash(port: number, wanted: readonly WantedPort[]): Finding | null {
   )
 }
 
-function portFinding(host: HostReader, port: number, wanted: readonly WantedPort[]): Finding {
-  const [first] = wanted
+function portFinding(host: HostReader, port: number, declared: readonly DeclaredPort[]): Finding {
+  const [first] = declared
   const service = first?.service ?? ''
   const listeners = listenersAt(host, port)
   if (listeners.length === 0) return ok(`free for ${service}`)
-  const foreign = listeners.find((listener) => !wanted.some((want) => isOwn(listener, want)))
+  const foreign = listeners.find((listener) => !declared.some((one) => isOwn(listener, one)))
   if (foreign === undefined) {
     const where = listeners.some(({ anywhere }) => anywhere) ? ', at all addresses of this host' : ''
     return ok(`${service} listens there${where}`)
@@ -100,7 +100,7 @@ function portFinding(host: HostReader, port: number, wanted: readonly WantedPort
   )
 }
 
-function isOwn({ name, directory, command }: Listener, wanted: WantedPort): boolean {
-  if (wanted.directory === null) return wanted.processes.includes(name)
-  return directory.startsWith(`${wanted.directory}/`) || command.includes(`${wanted.directory}/`)
+function isOwn({ name, directory, command }: Listener, declared: DeclaredPort): boolean {
+  if (declared.directory === null) return declared.processes.includes(name)
+  return directory.startsWith(`${declared.directory}/`) || command.includes(`${declared.directory}/`)
 }

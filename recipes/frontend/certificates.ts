@@ -85,7 +85,7 @@ export function certbotCertificate(
   const places = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
   const elsewhere = app.system ? [] : places
   directory(r, { path: own, parents: true })
-  const wanted = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
+  const domainList = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
   execute(r, {
     // The name leaves out the domains: a return to earlier domains is a change as well.
     name: `certificate for the site of ${app.name}`,
@@ -109,7 +109,7 @@ export function certbotCertificate(
     creates: `${live}/fullchain.pem`,
     // DNS may not point to this host yet: until then, the site is served without TLS.
     ignoreFailure: true,
-    when: [wanted],
+    when: [domainList],
   })
   // The package renews certificates in its own directory automatically.
   if (!app.system)

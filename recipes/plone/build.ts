@@ -147,6 +147,6 @@ function buildOf(node: SiteNode, app: BuildoutApp) {
  * Returns the inputs of a release beside its commit and deploy.cfg. A missing input would change the current release in
  * place, and a rollback could not undo it.
  */
-function inputsOf(build: object, wanted: readonly Program[]): Record<string, string> {
-  return { build: canonicalJson(build), programs: canonicalJson(wanted.map(programRecord)) }
+function inputsOf(build: object, declared: readonly Program[]): Record<string, string> {
+  return { build: canonicalJson(build), programs: canonicalJson(declared.map(programRecord)) }
 }

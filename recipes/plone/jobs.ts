@@ -52,8 +52,8 @@ interface ReleaseJob extends Job {
   readonly release?: string | Reference<string>
 }
 
-function job(r: Recipe<SiteNode>, app: BuildoutApp, wanted: ReleaseJob, guard: CommonOptions): void {
-  const { name, on, schedule, program, release } = wanted
+function job(r: Recipe<SiteNode>, app: BuildoutApp, declared: ReleaseJob, guard: CommonOptions): void {
+  const { name, on, schedule, program, release } = declared
   const log = `${app.shared}/var/log/${name}.log`
   const runner = jobRunner(app, name)
   const command = `${runner} ${shellWord(`${app.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`

@@ -25,7 +25,7 @@ export function restartPrograms(
   r: Recipe<SiteNode>,
   node: SiteNode,
   app: BuildoutApp,
-  wanted: readonly Program[],
+  desired: readonly Program[],
   options: CommonOptions & { readonly force?: string },
 ): void {
   const { when, force, ...guard } = options
@@ -34,7 +34,7 @@ export function restartPrograms(
   // Start supervisord after a crash, or if nothing starts it with the host.
   requireSupervisor(r, node, app)
   const waits = waitsForMount(node, app)
-  const declared = wanted.map((one) => {
+  const declared = desired.map((one) => {
     const { name, command, directory, environment, type, events } = one
     const user = app.account.user === undefined ? undefined : (one.user ?? app.account.user)
     const program = supervisor_program(r, {
@@ -57,7 +57,7 @@ export function restartPrograms(
     })
     return { one, program }
   })
-  const names = wanted.map(({ name }) => name)
+  const names = desired.map(({ name }) => name)
   mountWaiter(r, node, app, names, guard)
   removeOtherPrograms(r, app, waits ? [...names, waiterOf(app)] : names, guard)
   const { drain, max_unavailable } = node.converge.balancer

@@ -194,13 +194,13 @@ export class TestHost extends VirtualHost {
    */
   assertFile(path: string, expected: string | RegExp | ExpectedFile = {}): void {
     this.assertKind(path, 'file')
-    const wanted = typeof expected === 'string' || expected instanceof RegExp ? { content: expected } : expected
+    const expectation = typeof expected === 'string' || expected instanceof RegExp ? { content: expected } : expected
     const text = this.readText(path) ?? ''
-    if (wanted.content instanceof RegExp && !wanted.content.test(text))
-      failAssertion(`${path} does not match ${wanted.content}`, text, wanted.content)
-    if (typeof wanted.content === 'string' && wanted.content !== text)
-      failAssertion(`${path} has another content`, text, wanted.content)
-    this.assertOwnership(path, wanted)
+    if (expectation.content instanceof RegExp && !expectation.content.test(text))
+      failAssertion(`${path} does not match ${expectation.content}`, text, expectation.content)
+    if (typeof expectation.content === 'string' && expectation.content !== text)
+      failAssertion(`${path} has another content`, text, expectation.content)
+    this.assertOwnership(path, expectation)
   }
 
   /**

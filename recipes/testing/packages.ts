@@ -42,15 +42,15 @@ export function aptGet(
   if (verb === 'update') host.given(lists, '')
   if (verb === 'remove') for (const name of words) givePackage(host, name, '', 'deinstall ok config-files')
   if (verb !== 'install') return {}
-  const wanted = words.map((word) => {
+  const expected = words.map((word) => {
     const [name = '', version] = word.split('=')
     const content = Object.hasOwn(contents, name) ? contents[name] : undefined
     return { name, version, offered: content?.version ?? version?.replace(/\*$/, '') ?? '1.0', content }
   })
-  for (const { name, version, offered } of wanted)
+  for (const { name, version, offered } of expected)
     if (version !== undefined && !matches(offered, version))
       return { status: 100, stderr: `E: Version '${version}' for '${name}' was not found` }
-  for (const { name, offered, content } of wanted) {
+  for (const { name, offered, content } of expected) {
     for (const [path, text] of Object.entries(content?.files ?? {}))
       if (host.lstat(path) === null) host.given(path, text, text === null || /bin\//.test(path) ? '0755' : '0644')
     givePackage(host, name, offered)
@@ -59,6 +59,6 @@ export function aptGet(
   return {}
 }
 
-function matches(version: string, wanted: string): boolean {
-  return wanted.endsWith('*') ? version.startsWith(wanted.slice(0, -1)) : version === wanted
+function matches(version: string, expected: string): boolean {
+  return expected.endsWith('*') ? version.startsWith(expected.slice(0, -1)) : version === expected
 }

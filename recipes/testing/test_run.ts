@@ -81,13 +81,13 @@ export class TestRun {
    * @example run.resource(file, '/etc/motd').outcome
    */
   resource<P>(type: ResourceName<P>, key: string): TestedResource {
-    const wanted = `${nameOf(type)} ${key}`
-    const found = this.resources.find(({ name }) => name === wanted)
+    const expected = `${nameOf(type)} ${key}`
+    const found = this.resources.find(({ name }) => name === expected)
     if (found !== undefined) return found
     const names = this.resources.map(({ name }) => name)
-    const near = nearestName(wanted, names)
+    const near = nearestName(expected, names)
     const others = near === undefined ? `it declares: ${names.join(', ') || 'nothing'}` : `the nearest is ${near}`
-    return failAssertion(`the role does not declare ${wanted}; ${others}`, names, wanted)
+    return failAssertion(`the role does not declare ${expected}; ${others}`, names, expected)
   }
 
   /**

@@ -70,17 +70,17 @@ function declaredLines(props: Props): string[] {
 }
 
 function changedLines(lines: readonly string[], props: Props): string[] {
-  const wanted = new Map(props.absent ? [] : declaredLines(props).map((line) => [blobOf(line), line]))
+  const target = new Map(props.absent ? [] : declaredLines(props).map((line) => [blobOf(line), line]))
   const declared = new Set(props.keys.map(blobOf))
   const others = lines.flatMap((line) => {
     const blob = blobOf(line)
     if (blob === '') return [line]
     if (!declared.has(blob)) return props.exclusive ? [] : [line]
-    const replacement = wanted.get(blob)
-    wanted.delete(blob)
+    const replacement = target.get(blob)
+    target.delete(blob)
     return replacement === undefined ? [] : [replacement]
   })
-  return [...others, ...wanted.values()]
+  return [...others, ...target.values()]
 }
 
 function requireAccount(host: HostReader, user: string): Account {
@@ -156,11 +156,11 @@ export const authorized_key = defineResource(
       if (props.absent && now.file === null) return now
       const places = { file: `0600 ${props.user}`, directory: `0700 ${props.user}` }
       if (props.absent) return { keys: [], others, ...places }
-      const wanted = declaredLines(props)
+      const target = declaredLines(props)
       // The order does not matter: keys that are there keep their places.
       const first = now.keys.map(blobOf).filter((blob, index, all) => all.indexOf(blob) === index)
       const rank = (line: string) => (first.includes(blobOf(line)) ? first.indexOf(blobOf(line)) : first.length)
-      return { keys: [...wanted].sort((a, b) => rank(a) - rank(b)), others, ...places }
+      return { keys: [...target].sort((a, b) => rank(a) - rank(b)), others, ...places }
     },
     apply: write,
     predict: write,

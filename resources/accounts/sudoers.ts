@@ -4,7 +4,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { sudoersCommand } from '../../core/text/sudoers.ts'
 import { refusalOf } from '../../core/text/writer.ts'
-import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
+import { applyFileState, desiredFileState, type FileState, fileState, readFileState } from '../files/file.ts'
 import { verifyContent } from '../files/verify.ts'
 
 const directory = '/etc/sudoers.d'
@@ -85,8 +85,8 @@ export const sudoers = defineResource(
   {
     read: (host, props) => readFileState(host, target(props)),
     desired(props, now): FileState {
-      if (!props.absent) return wantedFileState(target(props), contentOf(props), now)
-      if (now.kind === 'directory') wantedFileState(target(props), '', now)
+      if (!props.absent) return desiredFileState(target(props), contentOf(props), now)
+      if (now.kind === 'directory') desiredFileState(target(props), '', now)
       return { kind: 'absent', content: null, mode: null, owner: null, group: null }
     },
     async apply(host, props, { now }, context) {

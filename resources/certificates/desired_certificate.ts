@@ -3,7 +3,7 @@
 import { ConvergeError } from '../../core/model/errors.ts'
 import { inTheWay } from '../../core/model/file_errors.ts'
 import { sameJson } from '../../core/model/json.ts'
-import { noOwnership, wantedOwnership } from '../files/ownership.ts'
+import { desiredOwnership, noOwnership } from '../files/ownership.ts'
 import { accessOf, commonNameOf, digestOfPair, noCertificate, type Props, type State } from './certificate_schema.ts'
 import { canonicalName, certificateFacts, isSignedBy, parseCertificate, parsePrivateKey } from './parse_certificate.ts'
 
@@ -40,8 +40,8 @@ function desiredPair(props: Props, { certificate: text, key }: NonNullable<Props
     isDue: false,
     serial,
     content: digestOfPair(text, key),
-    certificateAccess: wantedOwnership(accessOf.certificate(props)),
-    keyAccess: wantedOwnership(accessOf.key(props)),
+    certificateAccess: desiredOwnership(accessOf.certificate(props)),
+    keyAccess: desiredOwnership(accessOf.key(props)),
   }
 }
 
@@ -73,8 +73,8 @@ export function desiredState(props: Props, now: State): State {
     isDue: false,
     serial: now.serial,
     content: null,
-    certificateAccess: wantedOwnership(accessOf.certificate(props)),
-    keyAccess: wantedOwnership(accessOf.key(props)),
+    certificateAccess: desiredOwnership(accessOf.certificate(props)),
+    keyAccess: desiredOwnership(accessOf.key(props)),
   }
   return isReissued(now, declared) ? { ...declared, serial: '' } : declared
 }

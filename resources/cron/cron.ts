@@ -107,8 +107,8 @@ export const cron = defineResource(
       return props.part === undefined ? found : { ...found, stated: declaredByRelease(host, props.part) }
     },
     desired(props, { stated, ...now }): State {
-      const wanted = wantedState(props, stated ?? null, now)
-      return stated === undefined ? wanted : { ...wanted, stated }
+      const target = desiredState(props, stated ?? null, now)
+      return stated === undefined ? target : { ...target, stated }
     },
     async apply(host, props, change) {
       if (host.isRoot) return applyFile(host, change)
@@ -122,7 +122,7 @@ export const cron = defineResource(
   },
 )
 
-function wantedState(props: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
+function desiredState(props: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
   if (kind === 'directory') throw inTheWay(`${place} is a directory, but a cron job was declared`, place)
   if (props.absent || stated?.enabled === false) return { place, ...nothing }
   const job = stated === null ? props : { ...props, schedule: stated.schedule, command: stated.command }

@@ -5,7 +5,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
-import { noOwnership, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { desiredOwnership, noOwnership, ownershipState, readOwnership } from './ownership.ts'
 import {
   applyLines,
   editedFileProps,
@@ -130,9 +130,9 @@ export const block_in_file = defineResource(
       return { exists: file.exists, content, ...(stat ? readOwnership(host, props, stat) : noOwnership) }
     },
     desired(props, now): State {
-      if (props.absent) return { ...now, content: null, ...(now.exists ? wantedOwnership(props) : noOwnership) }
+      if (props.absent) return { ...now, content: null, ...(now.exists ? desiredOwnership(props) : noOwnership) }
       if (!props.create) requireFile(now.exists, props.path)
-      return { exists: true, content: contentOf(blockLines(props)), ...wantedOwnership(props) }
+      return { exists: true, content: contentOf(blockLines(props)), ...desiredOwnership(props) }
     },
     apply: (host, props, { now }, context) => applyLines(host, props, change(host, props, now), context),
     predict: (host, props, { now }) => predictLines(host, props, change(host, props, now)),

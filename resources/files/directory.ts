@@ -8,12 +8,12 @@ import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import {
   applyOwnership,
+  desiredOwnership,
   noOwnership,
   type OwnershipProps,
   ownershipProps,
   ownershipState,
   readOwnership,
-  wantedOwnership,
 } from './ownership.ts'
 
 const state = z.strictObject({ kind: z.enum(['absent', 'directory', 'file', 'link', 'other']), ...ownershipState })
@@ -70,7 +70,7 @@ export const directory = defineResource(
                   : 'it is a link that points nowhere: remove it, or make what it points to',
           },
         )
-      return props.absent ? { kind: 'absent', ...noOwnership } : { kind: 'directory', ...wantedOwnership(props) }
+      return props.absent ? { kind: 'absent', ...noOwnership } : { kind: 'directory', ...desiredOwnership(props) }
     },
     paths: (props) => [props.path],
     apply(host, props, { now }) {

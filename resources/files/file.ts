@@ -8,11 +8,11 @@ import { absolutePath } from '../../core/model/units.ts'
 import type { UnlessAbsent } from '../../core/model/unless_absent.ts'
 import {
   applyOwnership,
+  desiredOwnership,
   type OwnershipProps,
   ownershipProps,
   ownershipState,
   readOwnership,
-  wantedOwnership,
 } from './ownership.ts'
 import { isPackagedOriginal, keepOriginal, originalPath } from './packaged_file.ts'
 import { readRecipeFile, recipeFileProp } from './recipe_files.ts'
@@ -45,9 +45,9 @@ export function readFileState(
   return { kind: 'file', content: contentAt(props.path), ...readOwnership(host, props, stat) }
 }
 
-export function wantedFileState(props: Target, content: string, now: FileState): FileState {
+export function desiredFileState(props: Target, content: string, now: FileState): FileState {
   if (now.kind === 'directory') throw inTheWay(`${props.path} is a directory, but a file was declared`, props.path)
-  return { kind: 'file', content, ...wantedOwnership(props) }
+  return { kind: 'file', content, ...desiredOwnership(props) }
 }
 
 /** @param bytes to write if the content describes them only */
@@ -190,8 +190,8 @@ export const file = defineResource(
     },
     read,
     desired(props, now): FileState {
-      if (props.absent !== true) return wantedFileState(props, contentOf(props).text, now)
-      if (now.kind === 'directory') wantedFileState(props, '', now)
+      if (props.absent !== true) return desiredFileState(props, contentOf(props).text, now)
+      if (now.kind === 'directory') desiredFileState(props, '', now)
       return { kind: 'absent', ...nothing }
     },
     apply(host, props, { now }, context) {

@@ -4,7 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { noOwnership, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { desiredOwnership, noOwnership, ownershipState, readOwnership } from './ownership.ts'
 import {
   applyLines,
   editedFileProps,
@@ -98,12 +98,12 @@ export const line_in_file = defineResource(
       return { exists: file.exists, lines, ...(stat ? readOwnership(host, props, stat) : noOwnership) }
     },
     desired(props, now): State {
-      if (props.absent) return { ...now, lines: [], ...(now.exists ? wantedOwnership(props) : noOwnership) }
+      if (props.absent) return { ...now, lines: [], ...(now.exists ? desiredOwnership(props) : noOwnership) }
       if (!props.create) requireFile(now.exists, props.path)
       return {
         exists: true,
         lines: now.lines.length > 0 ? now.lines.map(() => props.line) : [props.line],
-        ...wantedOwnership(props),
+        ...desiredOwnership(props),
       }
     },
     apply: (host, props, { now }, context) => applyLines(host, props, change(host, props, now), context),

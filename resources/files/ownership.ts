@@ -61,7 +61,7 @@ export function readOwnership(host: HostReader, props: OwnershipProps, stat: Fil
   }
 }
 
-export function wantedOwnership(props: OwnershipProps): OwnershipState {
+export function desiredOwnership(props: OwnershipProps): OwnershipState {
   return { mode: props.mode ?? null, owner: props.owner ?? null, group: props.group ?? null }
 }
 

@@ -5,7 +5,7 @@ import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import { Unknown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { applyOwnership, desiredOwnership, ownershipProps, ownershipState, readOwnership } from './ownership.ts'
 
 const state = z.strictObject({
   kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
@@ -53,7 +53,7 @@ export const random_secret = defineResource(
           `${props.path} is ${describeFileKind(now.kind)}, but a file with a secret was declared`,
           props.path,
         )
-      return { kind: 'file', value: now.value, ...wantedOwnership(privately(props)) }
+      return { kind: 'file', value: now.value, ...desiredOwnership(privately(props)) }
     },
     apply(host, props, { now }) {
       if (now.value !== '') return applyOwnership(host, props.path, now, privately(props))

@@ -6,7 +6,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { describeFileKind } from '../../core/model/file_errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath, fileMode } from '../../core/model/units.ts'
-import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { applyOwnership, desiredOwnership, ownershipProps, ownershipState, readOwnership } from './ownership.ts'
 import { readRecipeFile, recipeDirectoryProp } from './recipe_files.ts'
 import { digestOfBytes } from './sha256.ts'
 
@@ -92,13 +92,13 @@ function desired(props: Props, now: State): State {
       throw inTheWay(placeOf(props, name), found.kind, 'directory')
   for (const [name, found] of Object.entries(now.files))
     if (found.kind === 'directory' || found.kind === 'other') throw inTheWay(placeOf(props, name), found.kind, 'file')
-  const directory = { kind: 'directory', ...wantedOwnership(directoryProps(props)) } as const
+  const directory = { kind: 'directory', ...desiredOwnership(directoryProps(props)) } as const
   return {
     directories: Object.fromEntries(directoriesOf(props).map((name) => [name, directory])),
     files: Object.fromEntries(
       Object.entries(props.source.files).map(([name, { sha256 }]) => [
         name,
-        { kind: 'file', sha256, ...wantedOwnership(fileProps(props, name)) },
+        { kind: 'file', sha256, ...desiredOwnership(fileProps(props, name)) },
       ]),
     ),
     surplus: [],

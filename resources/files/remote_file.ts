@@ -8,7 +8,7 @@ import { inTheWay } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { applyOwnership, desiredOwnership, ownershipProps, ownershipState, readOwnership } from './ownership.ts'
 import { keepOriginal } from './packaged_file.ts'
 import { loginProps, parseSource, requireSha256, sha256OfFile, sourceProps } from './source_url.ts'
 
@@ -27,14 +27,14 @@ const state = z.strictObject({
   kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
   /** Digest of the content, or of its source. */
   content: z.string().nullable(),
-  /** The wanted digest; for a file on the host, only the host can compute it. */
+  /** The desired digest; for a file on the host, only the host can compute it. */
   wanted: z.string(),
   ...ownershipState,
 })
 type State = z.output<typeof state>
 
-/** Returns the wanted digest of the content if it is known, else of the source. */
-async function wantedContent(host: HostReader, props: Props): Promise<string> {
+/** Returns the desired digest of the content if it is known, else of the source. */
+async function desiredContent(host: HostReader, props: Props): Promise<string> {
   if (props.sha256 !== undefined) return props.sha256.toLowerCase()
   const { path: local, url } = parseSource(props)
   if (local === null) return digestOf(url)
@@ -69,17 +69,17 @@ export const remote_file = defineResource(
   {
     async read(host, props, context): Promise<State> {
       for (const secret of [props.password, parseSource(props).password]) if (secret) context.secret(secret)
-      const wanted = await wantedContent(host, props)
+      const target = await desiredContent(host, props)
       const stat = host.lstat(props.path)
       if (stat === null || stat.kind !== 'file')
-        return { kind: stat?.kind ?? 'absent', content: null, wanted, mode: null, owner: null, group: null }
+        return { kind: stat?.kind ?? 'absent', content: null, wanted: target, mode: null, owner: null, group: null }
       const byUrl = props.sha256 === undefined && parseSource(props).path === null
       const content = byUrl ? host.recorded(context.name) : await sha256OfFile(host, props.path)
-      return { kind: 'file', content, wanted, ...readOwnership(host, props, stat) }
+      return { kind: 'file', content, wanted: target, ...readOwnership(host, props, stat) }
     },
     desired(props, now): State {
       if (now.kind === 'directory') throw inTheWay(`${props.path} is a directory, but a file was declared`, props.path)
-      return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(props) }
+      return { kind: 'file', content: now.wanted, wanted: now.wanted, ...desiredOwnership(props) }
     },
     async apply(host, props, { now, desired }, context) {
       if (now.content === desired.content && now.kind === 'file') return applyOwnership(host, props.path, now, props)

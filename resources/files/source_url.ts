@@ -67,10 +67,10 @@ export async function sha256OfFile(host: HostReader, path: string): Promise<stri
  * Requires that a file has a digest.
  * @throws CHECKSUM_MISMATCH
  */
-export async function requireSha256(host: HostReader, path: string, wanted: string): Promise<void> {
+export async function requireSha256(host: HostReader, path: string, expected: string): Promise<void> {
   const found = await sha256OfFile(host, path)
-  if (found === wanted) return
-  throw new ConvergeError(`${path} has the sha256 ${found}, not ${wanted}`, {
+  if (found === expected) return
+  throw new ConvergeError(`${path} has the sha256 ${found}, not ${expected}`, {
     code: 'CHECKSUM_MISMATCH',
     hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
   })

@@ -5,12 +5,12 @@ import { absolutePath } from '../../core/model/units.ts'
 import {
   applyFileState,
   applyVerified,
+  desiredFileState,
   fileState,
   previousFile,
   readFileState,
   replacedOriginal,
   verifyFile,
-  wantedFileState,
 } from './file.ts'
 import { ownershipProps } from './ownership.ts'
 import { checkVariables, prepareTemplates, renderTemplate } from './render_template.ts'
@@ -46,7 +46,7 @@ export const template = defineResource(
     prepare: prepareTemplates,
     check: (props) => checkVariables(props),
     read: (host, props) => readFileState(host, props),
-    desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
+    desired: (props, now) => desiredFileState(props, renderTemplate(props), now),
     apply: (host, props, { now, desired }, context) => applyVerified(host, props, desired.content ?? '', now, context),
     predict: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
     previous: (props) => props.previous,

@@ -21,7 +21,7 @@ import type { GitReleaseProps } from './props.ts'
 import { createRemote } from './remote.ts'
 import { withMirror } from './repair_mirror.ts'
 import { resolveShort } from './resolve_revision.ts'
-import { createMirror, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
+import { createMirror, type DesiredRelease, requireDirectories, sourceDirectory } from './source.ts'
 
 interface CreatedRelease {
   readonly id: string
@@ -30,7 +30,7 @@ interface CreatedRelease {
 }
 
 /**
- * Creates the wanted release.
+ * Creates the desired release.
  * @param asked whether the remote itself named the commit, which is then recorded for a time when the remote cannot be
  * reached
  * @param settle computes the release for a commit that only a fetch can determine
@@ -38,18 +38,18 @@ interface CreatedRelease {
 export async function buildRelease(
   host: Host,
   props: GitReleaseProps,
-  wanted: Wanted & { readonly asked: boolean },
-  settle: (commit: string) => Wanted,
+  desired: DesiredRelease & { readonly asked: boolean },
+  settle: (commit: string) => DesiredRelease,
   context: Context,
 ): Promise<void> {
   requireDirectories(host, props)
   if (props.scmType === 'directory')
-    return build(host, props, completeDescription(wanted), context, (to) =>
-      copySource(host, props, completeDescription(wanted), to),
+    return build(host, props, completeDescription(desired), context, (to) =>
+      copySource(host, props, completeDescription(desired), to),
     )
   const mirror = createMirror(host, props, context)
   await withMirror(host, mirror, { mayFetch: props.pin === 'remote' }, context, () =>
-    buildFromMirror(host, mirror, props, wanted, settle, context),
+    buildFromMirror(host, mirror, props, desired, settle, context),
   )
 }
 
@@ -57,16 +57,16 @@ async function buildFromMirror(
   host: Host,
   mirror: Mirror,
   props: GitReleaseProps,
-  wanted: Wanted & { readonly asked: boolean },
-  settle: (commit: string) => Wanted,
+  desired: DesiredRelease & { readonly asked: boolean },
+  settle: (commit: string) => DesiredRelease,
   context: Context,
 ): Promise<void> {
   const release = completeDescription(
-    wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted,
+    desired.commit === null ? settle(await fetchShort(host, mirror, props, context)) : desired,
   )
   const exists = host.lstat(`${props.into}/${release.id}`) !== null
   if (!exists) await fetchCommit(host, mirror, release.commit, props, context)
-  if (wanted.asked && notedCommit(host, mirror, props.revision) !== release.commit)
+  if (desired.asked && notedCommit(host, mirror, props.revision) !== release.commit)
     noteCommit(host, mirror, props.revision, release.commit)
   if (exists) return
   await build(host, props, release, context, async (directory) => {
@@ -94,9 +94,9 @@ export function predictRelease(host: Host, props: GitReleaseProps, release: Crea
   addReleaseFiles(host, props, release, directory)
 }
 
-function completeDescription({ id, commit, identity }: Wanted): CreatedRelease {
+function completeDescription({ id, commit, identity }: DesiredRelease): CreatedRelease {
   if (id !== null && commit !== null && identity !== null) return { id, commit, identity }
-  throw new ConvergeError('it is not known which commit is wanted', { code: 'INTERNAL' })
+  throw new ConvergeError('the commit of the desired release is unknown', { code: 'INTERNAL' })
 }
 
 async function fetchShort(

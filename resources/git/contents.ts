@@ -7,7 +7,7 @@ import { hasCommit, type Mirror } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { queryContext } from './query_context.ts'
 import { localGit, remoteGit } from './remote.ts'
-import { createMirror, sourceDirectory, wantedCommit } from './source.ts'
+import { createMirror, desiredCommit, sourceDirectory } from './source.ts'
 
 export interface Contents {
   /** The source of the files: a revision with its commit, or a directory. */
@@ -27,7 +27,7 @@ export async function openContents(host: HostReader, declared: GitReleaseProps):
   if (props.scmType === 'directory') return directoryContents(host, sourceDirectory(props))
   const warnings: string[] = []
   const context = queryContext({ warn: (text) => void warnings.push(text) })
-  const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
+  const { commit } = await desiredCommit(host, props, listReleases(host, props.into, props.current), context)
   const description = commit === null ? props.revision : `${props.revision} is ${commit.slice(0, 12)}`
   const mirror = createMirror(host, props, context)
   const reader = commit === null ? null : await mirrorReader(host, mirror, commit)

@@ -8,7 +8,7 @@ import { bootId, listReleases, nextId, type Release, releaseFor } from '../relea
 import { buildRelease, predictRelease } from './build_release.ts'
 import { commitsBetween } from './commits_between.ts'
 import { type GitReleaseProps, gitReleaseProps } from './props.ts'
-import { createMirror, type Wanted, wantedCommit } from './source.ts'
+import { createMirror, type DesiredRelease, desiredCommit } from './source.ts'
 
 const state = z.strictObject({
   release: z.string().nullable(),
@@ -62,24 +62,24 @@ export const git_release = defineResource(
   {
     async read(host, props, context): Promise<GitReleaseState> {
       const releases = listReleases(host, props.into, props.current)
-      const { commit, noted, asked } = await wantedCommit(host, props, releases, context)
-      const { release, ...wanted } = wantedRelease(host, props, releases, commit)
+      const { commit, noted, asked } = await desiredCommit(host, props, releases, context)
+      const { release, ...target } = desiredRelease(host, props, releases, commit)
       return {
         release: release?.id ?? null,
         commit: release?.commit ?? null,
         identity: release?.identity ?? null,
         checkedOut: release !== null,
         noted,
-        wanted: { ...wanted, asked },
+        wanted: { ...target, asked },
       }
     },
-    desired(_, { noted, wanted }): GitReleaseState {
-      const { id, commit, identity, asked } = wanted
-      return { release: id, commit, identity, checkedOut: true, noted: asked ? commit : noted, wanted }
+    desired(_, { noted, wanted: target }): GitReleaseState {
+      const { id, commit, identity, asked } = target
+      return { release: id, commit, identity, checkedOut: true, noted: asked ? commit : noted, wanted: target }
     },
     async apply(host, props, { desired }, context) {
       const settle = (commit: string) =>
-        wantedRelease(host, props, listReleases(host, props.into, props.current), commit)
+        desiredRelease(host, props, listReleases(host, props.into, props.current), commit)
       await buildRelease(host, props, desired.wanted, settle, context)
     },
     predict(host, props, { now, desired }) {
@@ -116,12 +116,12 @@ export const git_release = defineResource(
 )
 
 /** Returns the release for a commit: an existing one, or the one to create. */
-function wantedRelease(
+function desiredRelease(
   host: HostReader,
   props: GitReleaseProps,
   releases: readonly Release[],
   commit: string | null,
-): Wanted & { readonly release: Release | null } {
+): DesiredRelease & { readonly release: Release | null } {
   if (commit === null) return { release: null, id: null, commit, identity: null }
   const { inputs, links, purge, submodules } = props
   const identity = digestOf({ commit, inputs, links, purge, submodules })

@@ -7,7 +7,7 @@ import type { Context, PlannedResource } from '../../core/model/resource.ts'
 import { listReleases } from '../releases/releases.ts'
 import { type GitReleaseProps, gitReleaseProps } from './props.ts'
 import { queryContext } from './query_context.ts'
-import { wantedCommit } from './source.ts'
+import { desiredCommit } from './source.ts'
 
 /** The source of an app's next release. */
 interface AppRevision {
@@ -54,6 +54,6 @@ async function planRevision(host: HostReader, declared: GitReleaseProps, context
   const isMissing = declared.user !== undefined && host.account(declared.user) === null
   const props = isMissing ? { ...declared, user: undefined, group: undefined } : declared
   const releases = listReleases(host, props.into, props.current)
-  const { commit, unconfirmed } = await wantedCommit(host, props, releases, context)
+  const { commit, unconfirmed } = await desiredCommit(host, props, releases, context)
   return { app, revision: props.revision, commit, ...omitUndefined({ unconfirmed }) }
 }

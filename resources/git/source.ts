@@ -1,4 +1,4 @@
-/** Determines where the code of a release comes from, and which commit is wanted. */
+/** Determines where the code of a release comes from, and which commit to check out. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -10,14 +10,14 @@ import type { GitReleaseProps } from './props.ts'
 import { createRemote } from './remote.ts'
 import { isMovableName, type Resolution, resolveRevision } from './resolve_revision.ts'
 
-/** The wanted release; all fields are null if only a fetch can determine it. */
-export interface Wanted {
+/** The desired release; all fields are null if only a fetch can determine it. */
+export interface DesiredRelease {
   readonly id: string | null
   readonly commit: string | null
   readonly identity: string | null
 }
 
-export interface WantedCommit {
+export interface DesiredCommit {
   readonly commit: string | null
   readonly asked: boolean
   readonly noted: string | null
@@ -30,12 +30,12 @@ export function createMirror(host: HostReader, props: GitReleaseProps, context: 
   return { path: `${props.shared}/repo.git`, remote, owner: fileOwner(host, props) }
 }
 
-export async function wantedCommit(
+export async function desiredCommit(
   host: HostReader,
   props: GitReleaseProps,
   releases: readonly Release[],
   context: Context,
-): Promise<WantedCommit> {
+): Promise<DesiredCommit> {
   const unasked = { asked: false, noted: null }
   if (props.pin === 'current') return { ...unasked, commit: currentCommit(releases, props.current) }
   if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }

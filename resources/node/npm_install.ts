@@ -58,12 +58,12 @@ async function read(host: HostReader, props: Props, { name }: Context): Promise<
   const { production, allowScripts } = props
   const { stdout } = await host.cached('node --version', () => host.query(['node', '--version']))
   const manifest = readFile(host, `${props.path}/package.json`)
-  const wanted = digestOf([lock, manifest, production, allowScripts, stdout.trim()])
+  const target = digestOf([lock, manifest, production, allowScripts, stdout.trim()])
   const [installed = null, packages] = (host.recorded(name) ?? '').split(' ')
-  return { wanted, installed: packages === digestOf(installedPackages(host, props)) ? installed : null }
+  return { wanted: target, installed: packages === digestOf(installedPackages(host, props)) ? installed : null }
 }
 
-async function install(host: Host, props: Props, wanted: string, { name, progress }: Context): Promise<void> {
+async function install(host: Host, props: Props, target: string, { name, progress }: Context): Promise<void> {
   const { path, user, group, environment, timeout, production, allowScripts } = props
   refuseRoot(host, { ...props, directory: path }, 'npm')
   const options = ['--no-audit', '--no-fund', '--no-update-notifier']
@@ -73,7 +73,7 @@ async function install(host: Host, props: Props, wanted: string, { name, progres
     allowScripts ? '--no-ignore-scripts' : '--ignore-scripts',
   ]
   await host.run(command, { cwd: path, user, group, environment, timeout, onLine: progress })
-  host.record(name, `${wanted} ${digestOf(installedPackages(host, props))}`)
+  host.record(name, `${target} ${digestOf(installedPackages(host, props))}`)
 }
 
 export const npm_install = defineResource(
@@ -93,13 +93,13 @@ export const npm_install = defineResource(
   },
   {
     read,
-    desired({ path }, { wanted }): State {
-      if (wanted === '')
+    desired({ path }, { wanted: target }): State {
+      if (target === '')
         throw new ConvergeError(`${path} has no package-lock.json, so the versions of its packages are unknown`, {
           code: 'NO_LOCK_FILE',
           hint: 'make it with npm install --package-lock-only, and commit it',
         })
-      return { wanted, installed: wanted }
+      return { wanted: target, installed: target }
     },
     apply: (host, props, { desired }, context) => install(host, props, desired.wanted, context),
     predict(host, props, { desired }, context) {

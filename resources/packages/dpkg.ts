@@ -11,7 +11,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 
 export interface InstalledPackage {
   readonly name: string
-  /** For example `install ok installed`: the wanted action, its health, and its progress. */
+  /** For example `install ok installed`: the requested action, its health, and its progress. */
   readonly status: string
   readonly version: string
   readonly provides: string
@@ -103,10 +103,10 @@ export function isPackagedFile(host: HostReader, path: string): boolean {
 }
 
 /** Writes into the status file of a dry run what apt-get would write. */
-export function predictStatus(host: Host, wanted: Readonly<Record<string, string | null>>): void {
+export function predictStatus(host: Host, desired: Readonly<Record<string, string | null>>): void {
   const stanzas = (host.readBytes(statusFile, { limit: longestDatabase })?.toString('latin1') ?? '').split('\n\n')
-  const kept = stanzas.filter((stanza) => stanza.trim() !== '' && !(field(stanza, 'Package') in wanted))
-  for (const [name, version] of Object.entries(wanted))
+  const kept = stanzas.filter((stanza) => stanza.trim() !== '' && !(field(stanza, 'Package') in desired))
+  for (const [name, version] of Object.entries(desired))
     if (version !== null) kept.push(`Package: ${name}\nStatus: install ok installed\nVersion: ${version}`)
   host.writeFile(statusFile, Buffer.from(`${kept.join('\n\n')}\n\n`, 'latin1'))
 }

@@ -32,7 +32,7 @@ const props = z.strictObject({
 })
 type Props = z.output<typeof props>
 
-/** By name: the installed version, or `absent`, `half-installed`, `installed` (as wanted in any version). */
+/** By name: the installed version, or `absent`, `half-installed`, `installed` (if any version is accepted). */
 const state = z.record(z.string(), z.string())
 type State = z.output<typeof state>
 
@@ -62,7 +62,7 @@ export const package_ = defineResource(
       )
     },
     desired(props, now): State {
-      return Object.fromEntries(Object.entries(now).map(([name, found]) => [name, wantedState(props, name, found)]))
+      return Object.fromEntries(Object.entries(now).map(([name, found]) => [name, desiredState(props, name, found)]))
     },
     async apply(host, props, { now, desired }, context) {
       const names = changedNames(now, desired)
@@ -103,7 +103,7 @@ function packageState(
   return installed.version + (isHeld(installed) ? heldSuffix : '')
 }
 
-function wantedState(props: Props, name: string, installed: string): string {
+function desiredState(props: Props, name: string, installed: string): string {
   const version = declaredVersion(props, name)
   // Another package provides it: it is present, and cannot be removed under this name.
   if (installed.startsWith('by ')) return installed

@@ -12,6 +12,7 @@ import { isPortTaken } from '../services/readiness/port_in_use.ts'
 import { mainPid } from '../services/restart/load_record.ts'
 import { refuseConflict } from '../supervisor/conflicting_definitions.ts'
 import {
+  desiredDigest,
   hasAutostart,
   isDamaged,
   isUnreadable,
@@ -20,7 +21,6 @@ import {
   programText,
   repairedText,
   startedDigest,
-  wantedDigest,
   withoutAutostart,
   writePlaceholders,
 } from './programs.ts'
@@ -51,22 +51,22 @@ async function read(host: HostReader, props: PortSwapProps, context: Context): P
   const statuses = await Promise.all(props.ports.map((port) => reader.status(portProgramName(props, port))))
   const text = host.readText(props.upstream.path)
   const live = parsePort(text, props.ports) ?? loadedPort(host, props)
-  const wanted = wantedDigest(props, context.cause)
-  const digests = props.ports.map((port) => startedDigest(host, props, port, wanted))
+  const target = desiredDigest(props, context.cause)
+  const digests = props.ports.map((port) => startedDigest(host, props, port, target))
   const upAt = (port: number, status: ServiceStatus) =>
     port === live ? status.state === 'running' : !isStopped(status) || hasAutostart(host, props, port)
   const digest = live === null ? null : (digests[props.ports.indexOf(live)] ?? null)
   // A file that someone changed, loaded and restored looks unchanged, but supervisord knows.
   const isOutdated = (port: number) =>
     statuses[props.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(portProgramName(props, port))
-  const isTold =
+  const isReloaded =
     live !== null &&
     text === upstreamText(props.upstream, live) &&
     host.recorded(loadedRecordName(props)) === digestOf(text)
   const current = {
     live,
-    runs: digest === wanted && live !== null && (await isOutdated(live)) ? null : digest,
-    told: isTold && !(await mayHaveLoadedAnother(host, props)),
+    runs: digest === target && live !== null && (await isOutdated(live)) ? null : digest,
+    told: isReloaded && !(await mayHaveLoadedAnother(host, props)),
     up: props.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
     damaged: props.ports.filter(
       (port) => port !== live && isDamaged(props, port, host.readText(portProgramPath(props, port))),
@@ -97,7 +97,7 @@ function forcedRecordName({ name }: PortSwapProps): string {
 
 /** Decides whether the current process must be replaced. */
 function isSwapDue(props: PortSwapProps, now: State, { cause }: Context): boolean {
-  return now.live === null || now.runs !== wantedDigest(props, cause) || now.forced !== (props.force ?? null)
+  return now.live === null || now.runs !== desiredDigest(props, cause) || now.forced !== (props.force ?? null)
 }
 
 /** Returns the port that is current at the end. */
@@ -121,7 +121,7 @@ function desired(props: PortSwapProps, now: State, context: Context): State {
       hint: `find the process with ss -ltnp 'sport = :${now.stranger}' and end it, or give ${props.name} other ports; nothing was changed`,
     })
   const live = nextPort(props, now, context)
-  const runs = wantedDigest(props, context.cause)
+  const runs = desiredDigest(props, context.cause)
   return { live, runs, told: true, up: [live], damaged: [], stranger: null, forced: props.force ?? null }
 }
 
@@ -129,8 +129,8 @@ async function apply(host: Host, props: PortSwapProps, context: Context): Promis
   const swap = new Swap(host, props, context)
   // Read again: an earlier attempt may have done a part of the work.
   const now = await read(host, props, context)
-  const wanted = desired(props, now, context)
-  const { live } = wanted
+  const target = desired(props, now, context)
+  const { live } = target
   // An interrupted run left visitors at the port that this run uses next.
   if (now.live !== null && !now.told) await swap.switchTo(now.live)
   if (live !== null && isSwapDue(props, now, context)) await swap.replaceProcess(live, now.live)
@@ -144,7 +144,7 @@ async function apply(host: Host, props: PortSwapProps, context: Context): Promis
 function predict(host: Host, props: PortSwapProps, now: State, { live }: State, context: Context): void {
   if (live === null) return
   if (isSwapDue(props, now, context))
-    host.writeFile(portProgramPath(props, live), programText(props, live, wantedDigest(props, context.cause)), {
+    host.writeFile(portProgramPath(props, live), programText(props, live, desiredDigest(props, context.cause)), {
       mode: '0600',
     })
   for (const port of props.ports) {

@@ -35,24 +35,24 @@ export function programText(props: PortSwapProps, port: number, runs: string): s
   return `${text}; ${runs}\n`
 }
 
-/** Returns the digest of the wanted process: any change of it requires another process. */
-export function wantedDigest(props: PortSwapProps, cause: string | null): string {
+/** Returns the digest of the desired process: any change of it requires another process. */
+export function desiredDigest(props: PortSwapProps, cause: string | null): string {
   const { release = null } = props
   return digestOf([programText(props, 0, ''), release, cause]).slice(0, 32)
 }
 
 /**
- * Returns the digest of the program that a port was last started with. It is the wanted digest if the program file is
- * exactly the wanted one.
+ * Returns the digest of the program that a port was last started with. It is the desired digest if the program file is
+ * exactly the desired one.
  */
-export function startedDigest(host: HostReader, props: PortSwapProps, port: number, wanted: string): string | null {
+export function startedDigest(host: HostReader, props: PortSwapProps, port: number, desired: string): string | null {
   const path = portProgramPath(props, port)
   const text = host.readText(path)
-  const wantedText = programText(props, port, wanted)
-  refuseForeignFile(host, path, text, wantedText)
+  const desiredText = programText(props, port, desired)
+  refuseForeignFile(host, path, text, desiredText)
   refuseConflict(host, { name: portProgramName(props, port), confDir: props.confDir })
   if (text === null) return null
-  return text === wantedText ? wanted : digestOf(text).slice(0, 32)
+  return text === desiredText ? desired : digestOf(text).slice(0, 32)
 }
 
 const autostartLine = /^autostart=true$/m

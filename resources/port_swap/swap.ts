@@ -13,12 +13,12 @@ import { Supervisor } from '../supervisor/client.ts'
 import { recordWritten } from '../supervisor/managed_files.ts'
 import { countConnections } from './connections.ts'
 import {
+  desiredDigest,
   isDamaged,
   portProgramName,
   portProgramPath,
   programText,
   repairedText,
-  wantedDigest,
   withoutAutostart,
 } from './programs.ts'
 import type { PortSwapProps } from './props.ts'
@@ -103,7 +103,7 @@ export class Swap {
     recordWritten(this.host, portProgramPath(props, port), props.app)
     this.host.writeFile(
       portProgramPath(props, port),
-      programText(props, port, wantedDigest(props, context.cause)),
+      programText(props, port, desiredDigest(props, context.cause)),
       programFile,
     )
     context.progress(`starting ${portProgramName(props, port)}`)

@@ -71,11 +71,11 @@ type State = z.output<typeof state>
 
 function read(host: HostReader, { path, python, user, packages }: Props): State {
   const { kind, madeWith, found } = readEnvironment(host, path)
-  const versions = Object.entries(packages).map(([name, wanted]) => {
+  const versions = Object.entries(packages).map(([name, target]) => {
     const installed = found.get(packageName(name))
     if (installed === undefined) return [name, null]
-    if (wanted === '') return [name, 'any']
-    return [name, sameVersion(installed, wanted) ? wanted : installed]
+    if (target === '') return [name, 'any']
+    return [name, sameVersion(installed, target) ? target : installed]
   })
   return {
     kind,
@@ -153,7 +153,7 @@ export const virtualenv = defineResource(
     read,
     desired({ path, packages, python: word, newPython }, now, context): State {
       if (now.kind === 'other') throw inTheWay(`${path} exists, but is not a Python environment`, path)
-      const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
+      const versions = Object.entries(packages).map(([name, target]) => [name, target === '' ? 'any' : target])
       const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
       if (another && newPython === 'keep') warnAboutPython(path, word, now, context)
       // A Python that is missing (yet) is no reason to remove an environment that works.
@@ -175,11 +175,11 @@ export const virtualenv = defineResource(
         await createEnvironment(host, props, chosen)
       } else writeMark(host, path, null, account)
       // All packages, not only those that differ: else the requirements of one might change another.
-      const wanted = [
+      const target = [
         ...Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`)),
         ...versionLimits(packages),
       ]
-      const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...wanted]
+      const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...target]
       if (Object.keys(packages).length > 0) await host.run(pip, { user, group, timeout })
       // The environment must be on the disk before its mark.
       await host.run(['sync', '-f', path])

@@ -170,7 +170,7 @@ export function nextId(host: HostReader, into: string, commit: string): string {
   return `${String(counter + 1).padStart(6, '0')}-${commit.slice(0, 8)}`
 }
 
-export interface WantedRelease {
+export interface ReleaseRequest {
   readonly identity: string
   /** Whether every run makes a new one, unless the last is incomplete. */
   readonly always: boolean
@@ -186,7 +186,7 @@ export interface WantedRelease {
  */
 export function releaseFor(
   releases: readonly Release[],
-  { identity, always, reuse }: WantedRelease,
+  { identity, always, reuse }: ReleaseRequest,
   boot: string | null,
 ): Release | null {
   const newestFirst = releases.filter((release) => release.isManaged).reverse()

@@ -92,7 +92,7 @@ export const service = defineResource(
       const down = now.state === 'absent' || now.state === 'failed'
       return {
         state: action === 'stopped' && down ? now.state : action,
-        // If it cannot be set, no value is wanted; for a service that does not exist yet it is unknown.
+        // If it cannot be set, no value is declared; for a service that does not exist yet it is unknown.
         enabled: now.enabled === null ? null : (enabled ?? null),
         drained: [],
       }

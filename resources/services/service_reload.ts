@@ -167,8 +167,8 @@ function desired(props: Props, now: State, context: Context): State {
 }
 
 /** Decides whether there is more to do than to wait until the service is ready. */
-function isReloadDue(now: State, wanted: State): boolean {
-  return !isUp(now.state) || !sameJson({ ...now, state: 'running' }, { ...wanted, state: 'running' })
+function isReloadDue(now: State, target: State): boolean {
+  return !isUp(now.state) || !sameJson({ ...now, state: 'running' }, { ...target, state: 'running' })
 }
 
 /**

@@ -68,9 +68,9 @@ function desired(props: RestartProps, now: State, context: Context): State {
 type Action = 'restart' | 'start' | 'wait for' | 'set ready'
 
 /** Decides what to do with a service: if only a balancer differs, it is only set ready there. */
-function chooseAction(now: State[string] | undefined, wanted: State[string] | undefined): Action {
+function chooseAction(now: State[string] | undefined, target: State[string] | undefined): Action {
   if (!isUp(now?.state)) return 'start'
-  if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
+  if (now?.restartedFor !== target?.restartedFor) return 'restart'
   return now?.state === 'running' ? 'set ready' : 'wait for'
 }
 
@@ -93,8 +93,8 @@ async function restartAll(host: Host, props: RestartProps, context: Context): Pr
   await manager.refresh()
   // Read again: in a further attempt some of the services are done.
   const now = await read(host, props, context)
-  const wanted = desired(props, now, context)
-  const changed = props.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
+  const target = desired(props, now, context)
+  const changed = props.services.filter(({ name }) => !sameJson(now[name], target[name]))
   // Services without visitors come first: then another one is up while the rest restarts.
   const isOut = ({ name }: RestartedService) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
   const due = [...changed.filter(isOut), ...changed.filter((service) => !isOut(service))]
@@ -145,7 +145,7 @@ async function restartAll(host: Host, props: RestartProps, context: Context): Pr
     }
   }
   const work = async (service: RestartedService, index: number): Promise<boolean> => {
-    const action = chooseAction(now[service.name], wanted[service.name])
+    const action = chooseAction(now[service.name], target[service.name])
     if (hasCheck(service.ready)) await settle()
     if (action === 'restart' && restarts++ > 0) await pauseBefore(host, props, service, context)
     if (stopped()) return false

@@ -9,7 +9,7 @@ import { duration, seconds } from '../../core/model/units.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { unitText, unitValues } from '../../core/text/unit_file.ts'
 import { requireRoot } from '../accounts/account_files.ts'
-import { applyFileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
+import { applyFileState, desiredFileState, fileState, readFileState } from '../files/file.ts'
 import { runsSystemd, Systemd, SystemdReader } from './managers/system.ts'
 import { serviceStates } from './managers/types.ts'
 import { ServiceRestarter } from './restart/service_restarter.ts'
@@ -183,7 +183,7 @@ async function read(host: HostReader, props: Props): Promise<State> {
 
 function desired(props: Props, now: State): State {
   const { name, enabled, action, absent } = props
-  const file = wantedFileState(target(props), contentOf(props), now)
+  const file = desiredFileState(target(props), contentOf(props), now)
   if (absent === true) {
     const noFile = { kind: 'absent' as const, content: null, mode: null, owner: null, group: null }
     return { ...noFile, links: now.links && [], isOutdated: false, state: now.state && 'absent' }

@@ -7,11 +7,11 @@ import { isReadable, parseSections, programTypes } from './sections.ts'
 /**
  * Refuses a file that converge did not write. A file of converge is rewritten in any state: empty, truncated, without
  * its first line, or with garbage.
- * @param wanted the text to write
+ * @param desired the text to write
  * @throws IN_THE_WAY
  */
-export function refuseForeignFile(host: HostReader, path: string, text: string | null, wanted: string): void {
-  if (text === null || isWrittenByUs(text, wanted) || wasWritten(host, path)) return
+export function refuseForeignFile(host: HostReader, path: string, text: string | null, desired: string): void {
+  if (text === null || isWrittenByUs(text, desired) || wasWritten(host, path)) return
   throw new ConvergeError(`${path} is there, and was not written by converge`, {
     code: 'IN_THE_WAY',
     hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
@@ -74,16 +74,16 @@ function wasWritten(host: HostReader, path: string): boolean {
 
 /**
  * Decides whether converge wrote a text, if there is no record, as from earlier versions. It did if the text has the
- * first line of converge, contains most of the wanted lines, or defines nothing.
+ * first line of converge, contains most of the desired lines, or defines nothing.
  */
-function isWrittenByUs(text: string, wanted: string): boolean {
+function isWrittenByUs(text: string, desired: string): boolean {
   if (headerPattern.test(text) || definesNothing(text)) return true
   const lines = new Set(text.split('\n'))
-  const ours = wanted.split('\n').filter((line) => line !== '' && !headerPattern.test(line))
+  const ours = desired.split('\n').filter((line) => line !== '' && !headerPattern.test(line))
   return ours.filter((line) => lines.has(line)).length * 2 > ours.length
 }
 
-/** Decides whether converge may have written a file whose wanted text is not known yet. */
+/** Decides whether converge may have written a file whose desired text is not known yet. */
 function mayBeWrittenByUs(host: HostReader, path: string, text: string): boolean {
   return wasWritten(host, path) || headerPattern.test(text) || definesNothing(text)
 }

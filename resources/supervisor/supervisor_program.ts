@@ -5,7 +5,7 @@ import { under } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { fileMode, seconds } from '../../core/model/units.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
-import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
+import { applyFileState, desiredFileState, type FileState, fileState, readFileState } from '../files/file.ts'
 import { Supervisor } from './client.ts'
 import { refuseConflict } from './conflicting_definitions.ts'
 import { recordRemoved, recordWritten, refuseForeignFile, writePlaceholder } from './managed_files.ts'
@@ -115,8 +115,8 @@ export const supervisor_program = defineResource(
     },
     read,
     desired(props, now): FileState {
-      const wanted = wantedFileState(target(props), props.absent ? '' : renderProgram(props), now)
-      return props.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
+      const declared = desiredFileState(target(props), props.absent ? '' : renderProgram(props), now)
+      return props.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : declared
     },
     async apply(host, props, { now }) {
       // The file is removed last: while it exists, the next run knows that the removal is incomplete.

@@ -106,8 +106,8 @@ export const supervisord = defineResource(
       const supervisor = new Supervisor(host, socket)
       const limit = new Deadline(host, deadline)
       const written = log === undefined ? undefined : new LogPosition(host, log)
-      const wait = async (wanted: string | null) => {
-        while ((await supervisor.getState()) !== wanted)
+      const wait = async (target: string | null) => {
+        while ((await supervisor.getState()) !== target)
           if (!(await limit.pause()))
             throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
               code: 'SUPERVISOR_DOWN',

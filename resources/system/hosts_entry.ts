@@ -57,17 +57,17 @@ const isNamed = (name: string, names: readonly string[]) =>
 /** Returns the lines with the names only where they are declared. A line that needs no change stays as it is. */
 function changedLines(lines: readonly string[], props: Props): string[] {
   const { address, names, absent } = props
-  const wanted = [...new Set(names)]
+  const target = [...new Set(names)]
   const others = lines.flatMap((line) => {
     const entry = parseEntry(line)
-    if (!competes(entry, props) || !entry.names.some((name) => isNamed(name, wanted))) return [line]
+    if (!competes(entry, props) || !entry.names.some((name) => isNamed(name, target))) return [line]
     if (!absent && entry.address === address) return [line]
-    const others = entry.names.filter((name) => !isNamed(name, wanted))
+    const others = entry.names.filter((name) => !isNamed(name, target))
     return others.length === 0 ? [] : [`${entry.address}\t${others.join(' ')}${entry.comment}`]
   })
   if (absent || address === undefined) return others
   const present = others.map(parseEntry).filter((entry) => entry.address === address)
-  const missing = wanted.filter((name) => !present.some((entry) => isNamed(name, entry.names)))
+  const missing = target.filter((name) => !present.some((entry) => isNamed(name, entry.names)))
   return missing.length === 0 ? others : [...others, `${address}\t${missing.join(' ')}`]
 }
 

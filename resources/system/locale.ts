@@ -101,9 +101,9 @@ function writeList(host: Host, missing: readonly string[]): void {
   const changed = [...lines]
   for (const name of missing) {
     if (changed.some((line) => isLineOf(line, name))) continue
-    const wanted = supported.get(normalized(name)) ?? ''
-    const comment = changed.findIndex((line) => line.replace(/^#\s*/, '').trim() === wanted)
-    changed.splice(comment < 0 ? changed.length : comment, comment < 0 ? 0 : 1, wanted)
+    const target = supported.get(normalized(name)) ?? ''
+    const comment = changed.findIndex((line) => line.replace(/^#\s*/, '').trim() === target)
+    changed.splice(comment < 0 ? changed.length : comment, comment < 0 ? 0 : 1, target)
   }
   if (changed.join('\n') !== lines.join('\n'))
     host.writeFile(listFile, changed.map((line) => `${line}\n`).join(''), { mode: '0644' })
@@ -112,9 +112,9 @@ function writeList(host: Host, missing: readonly string[]): void {
 function writeDefaults(host: Host, props: Props): void {
   const path = resolvedPath(host, defaultsFile)
   const { lines } = readLines(host, path)
-  const wanted = declaredVariables(props)
-  const others = lines.filter((line) => !((assignment.exec(line)?.[1] ?? '') in wanted))
-  const assignments = Object.entries(wanted).map(([name, value]) => `${name}=${value}`)
+  const target = declaredVariables(props)
+  const others = lines.filter((line) => !((assignment.exec(line)?.[1] ?? '') in target))
+  const assignments = Object.entries(target).map(([name, value]) => `${name}=${value}`)
   host.writeFile(path, [...others, ...assignments].map((line) => `${line}\n`).join(''), { mode: '0644' })
 }
 

@@ -51,18 +51,18 @@ function recordedBan(host: HostReader, props: Props): Banned {
 }
 
 /** Returns the state that the pages must be banned for; a null value has no effect. */
-function wantedBan({ deployed, force }: Props, cause: string | null): Banned {
+function desiredBan({ deployed, force }: Props, cause: string | null): Banned {
   return { cause, force: force ?? null, commit: deployed?.commit ?? null, deployment: deployed?.deployment ?? null }
 }
 
-function isOutdated(banned: Banned, wanted: Banned): boolean {
+function isOutdated(banned: Banned, target: Banned): boolean {
   const keys: readonly (keyof Banned)[] = ['cause', 'force', 'commit', 'deployment']
-  return keys.some((key) => wanted[key] !== null && wanted[key] !== banned[key])
+  return keys.some((key) => target[key] !== null && target[key] !== banned[key])
 }
 
 function recordBan(host: Host, props: Props, { cause }: Context): void {
-  const wanted = Object.entries(wantedBan(props, cause)).filter(([, value]) => value !== null)
-  host.record(recordKey(props), JSON.stringify({ ...recordedBan(host, props), ...Object.fromEntries(wanted) }))
+  const target = Object.entries(desiredBan(props, cause)).filter(([, value]) => value !== null)
+  host.record(recordKey(props), JSON.stringify({ ...recordedBan(host, props), ...Object.fromEntries(target) }))
 }
 
 async function ban(host: Host, props: Props, context: Context): Promise<void> {
@@ -87,7 +87,7 @@ export const varnish_ban = defineResource(
     when: 'cause',
   },
   {
-    read: (host, props, { cause }) => ({ outdated: isOutdated(recordedBan(host, props), wantedBan(props, cause)) }),
+    read: (host, props, { cause }) => ({ outdated: isOutdated(recordedBan(host, props), desiredBan(props, cause)) }),
     desired: () => ({ outdated: false }),
     async apply(host, props, _, context) {
       await ban(host, props, context)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { measureSections, type Section } from '../../bench/sections.ts'
 
 t.test('reports sections that are skipped, that fail, and that work', async (t) => {
-  const told: string[] = []
+  const reported: string[] = []
   const kept: string[][] = []
   const section = (title: string, more: Partial<Section>): Section => ({
     title,
@@ -22,11 +22,11 @@ t.test('reports sections that are skipped, that fail, and that work', async (t) 
       section('php', { measure: () => Promise.reject(new Error('setup: php-fpm did not start')) }),
       section('node', {}),
     ],
-    { tell: (text) => told.push(text), keep: (texts) => kept.push([...texts]) },
+    { tell: (text) => reported.push(text), keep: (texts) => kept.push([...texts]) },
   )
   t.equal(complete, false)
   t.equal(
-    told[0],
+    reported[0],
     'cannot measure "jetty": jetty9 is not installed (apt install jetty9)',
     'before anything is measured',
   )

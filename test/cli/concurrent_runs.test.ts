@@ -105,7 +105,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   t.test(`${signal}: finishes the step, and begins no other`, async (t) => {
     const { place, run } = await underWay(t)
     run.child.kill(signal)
-    await until(() => run.stderr !== '', 'it has heard')
+    await until(() => run.stderr !== '', 'it has reacted')
     t.equal(run.stderr, `\n${signal}: finishing what is under way; once more to end it at once\n`)
     place.write({ go: '' })
     const { status, stdout } = await run.finished
@@ -125,7 +125,7 @@ t.test('a second signal ends the run at once, with its command', async (t) => {
   const command = Number(place.read('pid'))
   t.ok(lives(command))
   run.child.kill('SIGINT')
-  await until(() => run.stderr !== '', 'it has heard')
+  await until(() => run.stderr !== '', 'it has reacted')
   run.child.kill('SIGINT')
   const { signal, stderr } = await run.finished
   t.equal(signal, 'SIGINT')

@@ -32,7 +32,7 @@ function gitRepository(place: Sandbox, files: Readonly<Record<string, string>>):
   return at
 }
 
-interface Told {
+interface Reported {
   readonly what: string
   readonly status: string
   readonly met: boolean
@@ -40,16 +40,17 @@ interface Told {
   readonly remedy?: string
 }
 
-async function told(place: Sandbox, args: readonly string[], options: RunOptions = {}): Promise<Told[]> {
+async function reported(place: Sandbox, args: readonly string[], options: RunOptions = {}): Promise<Reported[]> {
   const { stdout, stderr } = await place.converge([...args, '--json-output'], options)
   if (!stdout.startsWith('{')) throw new Error(`${stdout}${stderr}`)
-  return (JSON.parse(stdout) as { needs: Told[] }).needs
+  return (JSON.parse(stdout) as { needs: Reported[] }).needs
 }
 
 /** Matches the ports of a site that may run on the tester's system; these tests ignore them. */
 const isUsualPort = (what: string) => /^port (8001|80[89]\d)$/.test(what)
 
-const bad = (all: readonly Told[]) => all.filter(({ met, what }) => !met && !isUsualPort(what)).map(({ what }) => what)
+const bad = (all: readonly Reported[]) =>
+  all.filter(({ met, what }) => !met && !isUsualPort(what)).map(({ what }) => what)
 
 /** Runs a test as the present account and, if that is root, also as an ordinary user. */
 function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<void>): void {
@@ -67,7 +68,7 @@ asEach('reports that a host meets all requirements', async (t, options) => {
   t.equal(stderr, '')
   for (const what of ['rights', 'git', 'python3', 'python venv', 'crontab', 'deploy.zeoserver.scm.repository'])
     t.match(stdout, new RegExp(`^ok {7}${what.replaceAll('.', '\\.')}: `, 'm'))
-  const found = await told(place, ['doctor', ...both], options)
+  const found = await reported(place, ['doctor', ...both], options)
   t.strictSame(bad(found), [])
   const complete = found.every(({ met }) => met)
   t.equal(status, complete ? 0 : 1)
@@ -92,7 +93,7 @@ asEach('reports what is missing, and how to fix it', async (t, options) => {
   t.notMatch(stdout, /has what its roles need/)
   const machine = await place.converge([...args, '--json-output'], options)
   t.equal(machine.status, 1)
-  t.strictSame(bad(await told(place, args, options)), [
+  t.strictSame(bad(await reported(place, args, options)), [
     'deploy.plone_instances.scm.repository',
     'python9.9',
     'python venv',
@@ -133,7 +134,7 @@ t.test('reports what an ordinary user may not do', async (t) => {
     below.stdout,
   )
   for (const command of commands) spawnSync('sh', ['-c', command])
-  t.strictSame(bad(await told(place, ['doctor', ...both], { account: 'nobody' })), [], 'the remedy helps')
+  t.strictSame(bad(await reported(place, ['doctor', ...both], { account: 'nobody' })), [], 'the remedy helps')
 })
 
 t.test('an ordinary user where root runs supervisord: reports everything but the programs', async (t) => {
@@ -144,7 +145,7 @@ t.test('an ordinary user where root runs supervisord: reports everything but the
   await listen(t, (server) => server.listen(socket))
   fs.chmodSync(socket, 0o700)
   fs.chmodSync(place.at('site'), 0o777)
-  const found = await told(place, ['doctor', ...both], { account: 'nobody' })
+  const found = await reported(place, ['doctor', ...both], { account: 'nobody' })
   t.strictSame(bad(found), ['running supervisord'])
   t.match(
     found.find(({ what }) => what === 'running supervisord'),
@@ -160,7 +161,7 @@ t.test('an ordinary user where root runs supervisord: reports everything but the
 t.test('attributes that one role refuses: checks the other roles too', async (t) => {
   const place = made(t, { jetty_app: { war: { file: '/nowhere/a.war', path: 'b.war' } } })
   const args = ['doctor', '--role', 'jetty-app,zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const found = await told(place, args)
+  const found = await reported(place, args)
   t.match(
     found.find(({ what }) => what === 'attributes of jetty-app'),
     {
@@ -179,7 +180,7 @@ t.test('reports a port that another program uses, and one that two roles use', a
   await listen(t, (server) => server.listen(port, '127.0.0.1'))
   const place = made(t, { port_app: { ports: [port, 9091] }, jetty_app: { ports: [9092, 9091] } })
   const args = ['doctor', '--role', 'port-app,jetty-app', '--json', 'site.json', '--prefix', 'site']
-  const found = await told(place, args)
+  const found = await reported(place, args)
   t.match(
     found.find(({ what }) => what === `port ${port}`),
     {
@@ -198,7 +199,7 @@ t.test('reports a balancer without backends, and a ZEO server whose name does no
   const zeo = { address: 'zeo.nowhere.invalid:8001' }
   const place = made(t, { plone_instances: { instance_count: 1, zeo } })
   const args = ['doctor', '--role', 'zeo-client,frontend', '--json', 'site.json', '--prefix', 'site']
-  const found = await told(place, args)
+  const found = await reported(place, args)
   t.match(
     found.find(({ what }) => what === 'server zeo.nowhere.invalid:8001'),
     { status: 'missing', detail: /no address is known for that name/ },
@@ -220,9 +221,9 @@ blob-storage = \${buildout:directory}/var/blobstorage
     const site = JSON.parse(fs.readFileSync(place.at('site.json'), 'utf8'))
     const run = (more: object) => {
       place.write({ 'more.json': JSON.stringify(more) })
-      return told(place, ['doctor', ...both, '--json', 'more.json'])
+      return reported(place, ['doctor', ...both, '--json', 'more.json'])
     }
-    const one = (all: readonly Told[], what: string) => all.find((found) => found.what === what)
+    const one = (all: readonly Reported[], what: string) => all.find((found) => found.what === what)
     const found = await run({})
     t.match(one(found, 'plone_zeoserver.base_config'), { status: 'ok' })
     t.match(one(found, 'zc.buildout of zeoserver'), {
@@ -251,7 +252,7 @@ t.test('a missing Python 2.7: doctor, plan and a run report it before any change
   const scm = { repository: place.at('site.git') }
   place.write({ 'site.json': JSON.stringify({ deploy: { zeoserver: { python_major_version: '2.99', scm } } }) })
   const args = ['--role', 'zeo-server', '--json', 'site.json', '--prefix', 'site']
-  const found = await told(place, ['doctor', ...args])
+  const found = await reported(place, ['doctor', ...args])
   t.match(
     found.find(({ what }) => what === 'python2.99'),
     { status: 'missing', detail: /python_major_version asks for it \(site\.json:1:\d+\)/ },
@@ -271,7 +272,7 @@ t.test('checks every role within a few seconds', async (t) => {
   const place = made(t)
   const all = 'base,zeo-server,zeo-client,solr,celerybeat,relstorage-pack,frontend,port-app,jetty-app,php-app'
   const start = process.hrtime.bigint()
-  const found = await told(place, ['doctor', '--role', all, '--json', 'site.json', '--prefix', 'site'])
+  const found = await reported(place, ['doctor', '--role', all, '--json', 'site.json', '--prefix', 'site'])
   t.comment(`${(process.hrtime.bigint() - start) / 1_000_000n} ms`)
   for (const what of [
     'git',

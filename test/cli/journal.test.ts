@@ -35,9 +35,11 @@ t.test('writes JSON lines that only this account can read', async (t) => {
   t.equal(mode(place.state), '700')
   t.equal(mode(`${place.state}/runs`), '700')
   t.equal(mode(`${place.state}/runs/000001.jsonl`), '600')
-  const told = linesOf(run.stdout)
-  t.ok(told.some(({ diff }) => diff !== undefined))
-  const kept: unknown = JSON.parse(JSON.stringify(told, (key, value: unknown) => (key === 'diff' ? undefined : value)))
+  const reported = linesOf(run.stdout)
+  t.ok(reported.some(({ diff }) => diff !== undefined))
+  const kept: unknown = JSON.parse(
+    JSON.stringify(reported, (key, value: unknown) => (key === 'diff' ? undefined : value)),
+  )
   t.strictSame(place.journals()[0], kept, 'the same as --json-output, without the diffs, which follow from the patches')
   await place.converge(args)
   t.strictSame(

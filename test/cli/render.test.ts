@@ -63,11 +63,15 @@ for (const [name, golden] of cases)
   })
 
 /** Compares every section exactly, except [buildout], which may have additional options. */
-function compareDeployCfg(t: Test, got: ReturnType<typeof parseIni>, wanted: Golden['expected']['deploy_cfg']): void {
+function compareDeployCfg(
+  t: Test,
+  got: ReturnType<typeof parseIni>,
+  requested: Golden['expected']['deploy_cfg'],
+): void {
   const buildout = Object.fromEntries(
-    Object.entries(got.buildout ?? {}).filter(([option]) => option in (wanted.buildout ?? {})),
+    Object.entries(got.buildout ?? {}).filter(([option]) => option in (requested.buildout ?? {})),
   )
-  t.strictSame({ ...got, buildout }, wanted)
+  t.strictSame({ ...got, buildout }, requested)
 }
 
 /** Checks that exactly the expected programs exist, each with its command, directory and whole environment. */
@@ -80,12 +84,12 @@ function comparePrograms(t: Test, files: Readonly<Record<string, Rendered>>, { r
     attributes[key]?.app_name ?? (role === 'zeo-client' ? 'plone_instances' : role === 'solr' ? 'solr' : 'zeoserver')
   const root = `${attributes.deploy?.[app]?.deploy_to ?? `/srv/www/${app}`}/current`
   const got = Object.fromEntries(Object.values(files).flatMap(({ content }) => programsIn(content)))
-  const wanted = expected.init_commands.map(({ name, cmd, args }) => [
+  const requested = expected.init_commands.map(({ name, cmd, args }) => [
     name === app ? app : `${app}-${name}`,
     { command: `${root}/${cmd} ${args ?? ''}`.trim(), directory: root },
   ])
-  t.match(got, Object.fromEntries(wanted))
-  t.strictSame(Object.keys(got).sort(), wanted.map(([name]) => name).sort(), 'and no other')
+  t.match(got, Object.fromEntries(requested))
+  t.strictSame(Object.keys(got).sort(), requested.map(([name]) => name).sort(), 'and no other')
   for (const { environment = '' } of Object.values(got))
     for (const [name, value] of Object.entries(expected.environment))
       t.ok(environment.includes(`${name}="${value.replaceAll('%', '%%')}"`), `${name} in ${environment}`)

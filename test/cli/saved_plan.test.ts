@@ -65,7 +65,7 @@ t.test('applies a plan once', async (t) => {
 })
 
 t.test('refuses a plan after anything has changed, and changes nothing', async (t) => {
-  for (const [name, change, told] of [
+  for (const [name, change, expected] of [
     [
       'attribute',
       (place: Sandbox) => place.write({ 'site.json': site('blue') }),
@@ -93,7 +93,7 @@ t.test('refuses a plan after anything has changed, and changes nothing', async (
     const { status, stdout, stderr } = await place.converge(['apply', 'plan.json'], bare)
     t.equal(status, 2, name)
     t.match(stderr, /^error: plan.json no longer holds, so nothing was changed: /, name)
-    t.match(stderr, told, name)
+    t.match(stderr, expected, name)
     t.notMatch(stderr + stdout, secret)
     t.strictSame(place.snapshot(place.at('out')), before)
     t.strictSame(place.journals(), [])
@@ -105,7 +105,7 @@ t.test('refuses a file that is not a plan of this host', async (t) => {
   const text = place.read('plan.json')
   const value = JSON.parse(text) as Record<string, unknown>
   const edited = (change: object) => JSON.stringify({ ...value, ...change })
-  for (const [content, told] of [
+  for (const [content, expected] of [
     [text.replace('"planned"', '"unknown"'), /was edited, or saved on another host: its signature does not match/],
     [edited({ host: 'web9' }), `is a plan for web9, and this host is ${hostname()}`],
     [edited({ account: 4711 }), 'was saved by the account 4711, and this is'],
@@ -117,7 +117,7 @@ t.test('refuses a file that is not a plan of this host', async (t) => {
     place.write({ 'plan.json': content })
     const { status, stderr } = await place.converge(['apply', 'plan.json'], bare)
     t.equal(status, 2)
-    t.match(stderr, told)
+    t.match(stderr, expected)
   }
   t.match((await place.converge(['apply', 'none.json'], bare)).stderr, /^error: apply none\.json: no such file/)
   t.match((await place.converge(['apply', 'plan.json', '--role', 'site'], bare)).stderr, 'takes no --role')

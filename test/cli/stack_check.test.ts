@@ -38,7 +38,7 @@ async function check(t: Test, content: Json, files: Readonly<Record<string, stri
 
 t.test('accepts a whole stack and its environments', async (t) => {
   const place = new Sandbox(t)
-  for (const [args, told] of [
+  for (const [args, expectation] of [
     [[], 'shop: 6 hosts, 3 layers, 2 apps: nothing wrong\n'],
     [['-E', 'staging'], 'shop-staging (staging): 3 hosts, 3 layers, 2 apps: nothing wrong\n'],
   ] as const) {
@@ -47,7 +47,7 @@ t.test('accepts a whole stack and its environments', async (t) => {
       env,
     })
     t.equal(stderr, '')
-    t.equal(stdout, told)
+    t.equal(stdout, expectation)
     t.equal(status, 0)
   }
   const { status, stderr } = await place.converge(['stack', 'check', '-s', fixture], { bare: true })
@@ -150,7 +150,7 @@ t.test('warns about suspicious settings', async (t) => {
           jetty_app: { war: { path: 'x.war' } },
         },
       },
-      /port 9090 is wanted by port_app \(port-app\) and jetty_app \(jetty-app\) \(both1\)/,
+      /port 9090 is used by both port_app \(port-app\) and jetty_app \(jetty-app\) \(both1\)/,
     ],
     [
       'a ZEO server elsewhere than it is looked for',

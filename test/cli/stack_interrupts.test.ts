@@ -36,22 +36,22 @@ t.test('each Ctrl-C raises the level once, and a repeated signal does not', (t) 
     (text) => said.push(text),
     () => now,
   )
-  const heard: string[] = []
-  const off = interrupts.on((state) => heard.push(state))
-  const hear = (at: number, signal: NodeJS.Signals) => {
+  const received: string[] = []
+  const off = interrupts.on((state) => received.push(state))
+  const onEvent = (at: number, signal: NodeJS.Signals) => {
     now = at
     interrupts.receive(signal)
     return interrupts.state
   }
   t.equal(interrupts.state, 'none')
-  t.equal(hear(0, 'SIGHUP'), 'no more hosts')
-  t.equal(hear(10, 'SIGHUP'), 'no more hosts', 'the terminal and its shell')
-  t.equal(hear(60_000, 'SIGHUP'), 'no more hosts')
-  t.equal(hear(61_000, 'SIGINT'), 'finish steps')
-  t.equal(hear(61_050, 'SIGINT'), 'finish steps', 'passed on by what it was started by')
-  t.equal(hear(61_500, 'SIGINT'), 'leave')
-  t.equal(hear(62_000, 'SIGTERM'), 'leave')
-  t.strictSame(heard, ['no more hosts', 'finish steps', 'leave', 'leave'])
+  t.equal(onEvent(0, 'SIGHUP'), 'no more hosts')
+  t.equal(onEvent(10, 'SIGHUP'), 'no more hosts', 'the terminal and its shell')
+  t.equal(onEvent(60_000, 'SIGHUP'), 'no more hosts')
+  t.equal(onEvent(61_000, 'SIGINT'), 'finish steps')
+  t.equal(onEvent(61_050, 'SIGINT'), 'finish steps', 'passed on by what it was started by')
+  t.equal(onEvent(61_500, 'SIGINT'), 'leave')
+  t.equal(onEvent(62_000, 'SIGTERM'), 'leave')
+  t.strictSame(received, ['no more hosts', 'finish steps', 'leave', 'leave'])
   t.match(said[0], /^SIGHUP: no further host is started/)
   off()
   interrupts.close()

@@ -127,7 +127,7 @@ t.test('prints one deployment', async (t) => {
     hint: look at buildout.cfg
 warning: client1, client2: no room
 skipped: client2: it is down
-all that client1 has told: converge stack log 1 client1
+complete log of client1: converge stack log 1 client1
 deploy of site (deployment 1) to site c0ffeec0ffee: 1 failed, 1 skipped in 63 s
 `),
     stdout,
@@ -165,13 +165,13 @@ build: failed in 4.0 s
 
 t.test('reports missing deployments and hosts', async (t) => {
   const { look } = made(t)
-  for (const [args, status, told] of [
+  for (const [args, status, expectation] of [
     [['7'], 2, /no deployment 7: there are 1 to 3\n {2}hint: converge stack deployments/],
     [['1', 'clint1'], 2, /deployment 1 has no host clint1\n {2}hint: did you mean client1\?/],
     [['1', 'client2'], 1, /deployment 1 has no log of client2: skipped\n {2}hint: it is down/],
   ] as const) {
     const ended = await look('log', ...args)
-    t.match(ended.stderr, told)
+    t.match(ended.stderr, expectation)
     t.equal(ended.status, status)
     t.equal(ended.stdout, '')
   }
@@ -185,7 +185,7 @@ t.test('prints a deployment that is under way', async (t) => {
   fourth.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
   t.match((await look('deployments', '--limit', '1')).stdout, /^4 .* under way +1 at work, 1 not done$/m)
   const { stdout } = await look('log')
-  t.match(stdout, /\nunder way: below is what the hosts have told so far\nnot begun: client2\nat work: client1\n$/)
+  t.match(stdout, /\nunder way: below is what the hosts have reported so far\nnot begun: client2\nat work: client1\n$/)
   fourth.end(rolloutReport([hostReport('client1')]))
 })
 

@@ -45,8 +45,8 @@ t.test('prints an environment', async (t) => {
 
 t.test('--json-output prints the stack as JSON', async (t) => {
   const { stdout } = await show(new Sandbox(t), '--json-output')
-  const told = JSON.parse(stdout)
-  t.match(told, {
+  const reported = JSON.parse(stdout)
+  t.match(reported, {
     stack: 'shop',
     environment: null,
     layers: [{ name: 'zeoserver', title: 'ZEO server', roles: ['zeo-server'], hosts: ['zeo1'] }],
@@ -57,7 +57,7 @@ t.test('--json-output prints the stack as JSON', async (t) => {
     apps: [{ name: 'plone_instances', title: 'Shop', revision: 'main', domains: ['shop.example.com'] }],
   })
   t.ok(
-    told.arrows.some(
+    reported.arrows.some(
       ({ from, to }: { from: { host: string }; to: { host: string } }) => from.host === 'web2' && to.host === 'plone3',
     ),
   )

@@ -8,7 +8,7 @@ t.test('prints the help of commands of two words, and reports mistakes', async (
   t.match(stdout, /^Find mistakes in a stack/)
   t.match(stdout, '\nUsage:\n  converge stack check [OPTION ...]\n')
   t.equal((await place.converge(['help', 'stack', 'check'])).stdout, stdout)
-  for (const [args, told] of [
+  for (const [args, expected] of [
     [['stack'], /^error: converge stack takes a command after it\n {2}hint: there are: .*\bcheck, show, schema\b/],
     [['stack', 'chek'], /^error: unknown command stack chek\n {2}hint: did you mean check\?/],
     [['stak'], /^error: unknown command stak\n {2}hint: did you mean stack\?/],
@@ -52,7 +52,7 @@ t.test('prints the help of commands of two words, and reports mistakes', async (
   ] as const) {
     const { status, stderr } = await place.converge(args, { bare: true })
     t.equal(status, 2)
-    t.match(stderr, told)
+    t.match(stderr, expected)
   }
 })
 

@@ -215,7 +215,7 @@ function convergeStandIn(reader: Reader): string {
       .map(({ name }) => name)
       .join('|')
   return `#!/bin/bash
-has() { local wanted=$1 word; shift; for word; do case "$word" in "$wanted"|"$wanted="*) return 0;; esac; done; return 1; }
+has() { local option=$1 word; shift; for word; do case "$word" in "$option"|"$option="*) return 0;; esac; done; return 1; }
 takes() { case "|$1|" in *"|$command|"*) return 0;; esac; return 1; }
 command=apply
 case "\${1:-}" in --version|--help|-*|'') ;; stack|hooks|balancer) command="$1 \${2:-}";; *) command="$1";; esac

@@ -132,7 +132,7 @@ t.test('the hints about sudo work', async (t) => {
 
 t.test('the hints about missing programs on a host work', async (t) => {
   const source = 'core/fleet/remote/runtime.ts'
-  const bring = (host: Shell, place: string, programs: object = {}) => {
+  const publish = (host: Shell, place: string, programs: object = {}) => {
     const runtimes = { cacheDirectory: join(place, 'cache'), programs }
     const options = { library: join(place, 'lib'), state: join(place, 'state'), runtimes, step: () => undefined }
     return new Uploader(linkTo(t, host, place), options).uploadMissing(['node'], [])
@@ -163,28 +163,28 @@ t.test('the hints about missing programs on a host work', async (t) => {
     {
       source: 'core/fleet/remote/upload.ts',
       hint: 'install coreutils, tar, gzip and util-linux on the host',
-      broken: () => bring(bare, place),
+      broken: () => publish(bare, place),
       repaired: () => {
         link('gzip')
-        return bring(bare, place)
+        return publish(bare, place)
       },
     },
     {
       source,
       hint: 'install Node … or later on the host; only hosts with Linux get one, on …',
-      broken: () => bring(kinds, place),
+      broken: () => publish(kinds, place),
       repaired: () => {
         kinds.answers = { 'uname -s': `${rare}\n${own}` }
-        return bring(kinds, place)
+        return publish(kinds, place)
       },
     },
     {
       source,
       hint: 'install Node … or later on the host (apk add nodejs)',
-      broken: () => bring(libcs, place),
+      broken: () => publish(libcs, place),
       repaired: () => {
         libcs.answers = { 'uname -s': `${musl}\n${own}` }
-        return bring(libcs, place)
+        return publish(libcs, place)
       },
     },
     {
@@ -196,8 +196,8 @@ t.test('the hints about missing programs on a host work', async (t) => {
     {
       source,
       hint: unfit,
-      broken: () => bring(probed(`${rare.replace('riscv64', 'x86_64')}`), place, { x64: foreign }),
-      repaired: () => bring(probed(`${rare.replace('riscv64', 'x86_64')}\n${own}`), place, { x64: foreign }),
+      broken: () => publish(probed(`${rare.replace('riscv64', 'x86_64')}`), place, { x64: foreign }),
+      repaired: () => publish(probed(`${rare.replace('riscv64', 'x86_64')}\n${own}`), place, { x64: foreign }),
     },
     {
       source: 'core/fleet/remote/node_download.ts',
@@ -228,7 +228,7 @@ t.test('the hints about runs on a host work', async (t) => {
   const revisions = async ({ place }: { readonly place: string }) =>
     parseRevisions(await hostAt(t, shell(), place, engineAt(place)).query('revisions', request))
   const interrupted = shell()
-  const told = at()
+  const reported = at()
   const printing = 'remove what your recipes print to standard output, or print it to standard error: console.error'
   proveCalls(t, [
     {
@@ -289,13 +289,13 @@ t.test('the hints about runs on a host work', async (t) => {
       source: 'core/fleet/remote/run_failures.ts',
       hint: 'run it again to finish',
       broken: async () => {
-        const host = hostAt(t, interrupted, told.place, engineAt(told.place))
+        const host = hostAt(t, interrupted, reported.place, engineAt(reported.place))
         interrupted.before = (command) => {
           if (command.includes('mktemp -d')) void host.interrupt()
         }
         await runOn(host)
       },
-      repaired: () => told.run(),
+      repaired: () => reported.run(),
     },
     {
       source: 'core/fleet/remote/run_failures.ts',

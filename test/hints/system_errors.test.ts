@@ -30,12 +30,12 @@ export default role('web', {
 const usual = 'deploy --quiet --role web --recipes @/recipes --prefix @'
 
 function prove(t: Test, proofs: readonly SystemProof[]): void {
-  for (const { source, hint, needs: wanted = [], account, broken, repaired, words = usual } of proofs)
+  for (const { source, hint, needs: expected = [], account, broken, repaired, words = usual } of proofs)
     t.test(`${source}: ${hint}`, async (t) => {
-      if (!needs(t, wanted)) return
+      if (!needs(t, expected)) return
       const place = new Sandbox(t)
       place.write({ 'recipes/web.ts': recipe, 'srv/old': '' })
-      const alone = wanted.includes('tmpfs') ? ['unshare', '--mount', '--propagation', 'private'] : []
+      const alone = expected.includes('tmpfs') ? ['unshare', '--mount', '--propagation', 'private'] : []
       const run = (line: string, script: string) =>
         place.converge(line.replaceAll('@', place.directory).split(' '), {
           account,

@@ -9,18 +9,18 @@ mkdir -p /var/lib/dpkg
 printf '%s\\n' 'Package: unattended-upgrades' 'Status: install ok installed' 'Version: 2.9' 'Architecture: all' \\
   'Maintainer: nobody' 'Description: none' '' >> /var/lib/dpkg/status
 converge() { node --import tsx recipes/converge.ts "$@" --role base; }
-told() { apt-config dump | grep -E '^(APT::Periodic|Unattended-Upgrade)::(Update-Package|Unattended|Mail|Package-Blacklist::)' ; }
+settings() { apt-config dump | grep -E '^(APT::Periodic|Unattended-Upgrade)::(Update-Package|Unattended|Mail|Package-Blacklist::)' ; }
 echo "== on"
 converge setup --json /tmp/on.json || exit 1
-told
+settings
 echo "== again"
 converge setup --json /tmp/on.json
 echo "== off"
 converge setup --json /tmp/off.json || exit 1
-told
+settings
 echo "== left alone"
 converge setup --json /tmp/none.json
-told
+settings
 `
 
 t.test('turns automatic updates on and off', async (t) => {

@@ -132,8 +132,8 @@ function planOf(site: Site, directory: string, more: object = {}) {
   return compile([role<unknown>('t', { deploy: (r) => void buildout(r, props) })], ['deploy'], {})
 }
 
-function run(site: Site, directory: string, more: object = {}, told: string[] = []) {
-  const handlers = [{ progress: (_: string, line: string) => void told.push(line) }]
+function run(site: Site, directory: string, more: object = {}, reported: string[] = []) {
+  const handlers = [{ progress: (_: string, line: string) => void reported.push(line) }]
   return converge(planOf(site, directory, more), site.host, { id: 't', mode: 'run', handlers })
 }
 
@@ -184,11 +184,11 @@ t.test('buildout', async (t) => {
     const site = await siteOf(t)
     const text = `${config('odd py')}[py]\nrecipe = zc.recipe.egg\neggs = tiny\ninterpreter = py\n`
     const directory = release(site, '1', 'build', text)
-    const told: string[] = []
-    t.strictSame(failureOf(await run(site, directory, { environment: { GREETING: 'hi' } }, told)), undefined)
-    t.ok(told.some((line) => /^mode build hi \d+$/.test(line)))
+    const reported: string[] = []
+    t.strictSame(failureOf(await run(site, directory, { environment: { GREETING: 'hi' } }, reported)), undefined)
+    t.ok(reported.some((line) => /^mode build hi \d+$/.test(line)))
     t.notOk(
-      told.some((line) => /^mode build hi 0$/.test(line)),
+      reported.some((line) => /^mode build hi 0$/.test(line)),
       'not as root',
     )
     t.equal(
@@ -264,9 +264,9 @@ t.test('buildout', async (t) => {
       ['dist/cut-1.0.whl', 'half-1.0.egg', 'tmpq1w2e3r4'],
     )
     release(site, '1', 'build')
-    const told: string[] = []
-    t.strictSame(failureOf(await run(site, directory, {}, told)), undefined)
-    t.match(told[0], /an earlier build was killed/)
+    const reported: string[] = []
+    t.strictSame(failureOf(await run(site, directory, {}, reported)), undefined)
+    t.match(reported[0], /an earlier build was killed/)
     t.strictSame(shared(site), kept)
     t.ok(existsSync(`${directory}/bin/made`))
     t.ok(existsSync(`${before}/bin/made`), 'the other release is as it was')

@@ -35,23 +35,23 @@ interface World {
   readonly balancer: RealBalancer
   /** Runs the restarts that a new cause or changed environments require. */
   readonly roll: (environments?: Environments, options?: object) => Promise<RunReport>
-  readonly told: string[]
+  readonly reported: string[]
 }
 
 async function worldOf(t: Test): Promise<World> {
   const site = await siteOf(t)
-  const told: string[] = []
+  const reported: string[] = []
   let cause = 0
   const balancer = await RealBalancer.of(t, site)
   const roll = (environments: Environments = {}, options: object = {}) => {
-    told.length = 0
+    reported.length = 0
     cause++
     const given = { backend: 'site', balancers: [{ socket: balancer.socket }], ...options }
-    return run(site, servers(site, busy(environments), `${cause}`, given), told)
+    return run(site, servers(site, busy(environments), `${cause}`, given), reported)
   }
   t.strictSame(failureOf(await roll({}, { balancers: [] })), undefined, 'the servers start')
   await balancer.start()
-  return { site, balancer, roll, told }
+  return { site, balancer, roll, reported }
 }
 
 function noneFailed(t: Test, { requests, failed }: Load, what: string): void {
@@ -64,7 +64,7 @@ const allReady = 'ready ready ready'
 t.test('behind a balancer', async (t) => {
   if (!needs(t, ['supervisord', 'haproxy', 'python3'])) return
   const world = await worldOf(t)
-  const { site, balancer, roll, told } = world
+  const { site, balancer, roll, reported } = world
   /** Runs a rolling restart under requests. */
   const visited = async (environments?: Environments, options?: object, port = balancer.port) => {
     let report: RunReport | undefined
@@ -89,7 +89,7 @@ t.test('behind a balancer', async (t) => {
     noneFailed(t, load, 'a rolling restart')
     t.equal(await balancer.states(), allReady)
     t.ok((await answers(site)).every((one, index) => one !== before[index]))
-    t.equal(told.filter((line) => line.startsWith('draining site/')).length, 3)
+    t.equal(reported.filter((line) => line.startsWith('draining site/')).length, 3)
   })
 
   await t.test('two at once: no request fails', async (t) => {
@@ -154,9 +154,9 @@ t.test('behind a balancer', async (t) => {
       noneFailed(t, load, what)
       t.equal(await balancer.states(), 'ready drain ready')
       t.equal((await site.host.request({ port: site.ports[2] ?? 0 })).body, old[2])
-      const mended = await visited()
-      t.strictSame(failureOf(mended.report), undefined)
-      noneFailed(t, mended.load, 'the run that repairs it')
+      const repaired = await visited()
+      t.strictSame(failureOf(repaired.report), undefined)
+      noneFailed(t, repaired.load, 'the run that repairs it')
       t.equal(await balancer.states(), allReady)
     })
 
@@ -263,7 +263,7 @@ t.test('behind a balancer', async (t) => {
       const [, signal] = await over
       t.equal(signal, 'SIGKILL', 'it was under way')
       t.match(await balancer.states(), 'drain', 'and has left one drained')
-      const report = await run(site, servers(site, environments, cause, options), told)
+      const report = await run(site, servers(site, environments, cause, options), reported)
       t.strictSame(failureOf(report), undefined)
       t.ok(patchOf(report).some((line) => line.includes(`/${name}/drained`)))
     })

@@ -258,7 +258,7 @@ t.test('the hosts of a stack', async (t) => {
     await twice.until((event) => event.event === 'warning' && /the hosts end after/.test(event.message), 'and again')
     await until(
       async () => (await one.run("grep -c 'SIGINT' /var/lib/converge/fleet/runs/*/errors")).stdout.includes(':1'),
-      'the host has heard',
+      'the host has reacted',
     )
     release(one)
     t.match(await twice.ended, { status: 1 })

@@ -197,7 +197,7 @@ t.test('the front end', async (t) => {
     t.equal((await ask(http, '/balancer/stats')).status, 401)
     const headers = { Authorization: `Basic ${Buffer.from(`opsworks:${password}`).toString('base64')}` }
     t.match(await ask(http, '/balancer/stats', { headers }), { status: 200, body: /b3-1/ })
-    t.notOk(site.told.join('\n').includes(password), 'it is shown nowhere')
+    t.notOk(site.reported.join('\n').includes(password), 'it is shown nowhere')
   })
 
   await t.test(
@@ -301,7 +301,7 @@ t.test('the front end', async (t) => {
     t.strictSame(failureOf(await site.converge(attributes)), undefined)
     const pem = `${site.prefix}/etc/nginx/ssl/www.example.com.pem`
     t.equal(statSync(pem).mode & 0o777, 0o600)
-    t.notOk(site.told.join('\n').includes(made.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
+    t.notOk(site.reported.join('\n').includes(made.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
     const get = (path: string, host: string, more = {}) =>
       ask(https, path, { tls: { servername: host }, headers: { Host: host, ...more } })
     await until(async () => (await get('/', 'www.example.com').catch(() => null))?.status === 200, 'TLS answers')

@@ -26,9 +26,9 @@ function war(t: Test, pages: Readonly<Record<string, string>>): Buffer {
 t.test('deploys a war file', async (t) => {
   if (!needs(t, ['git', 'nginx', 'java', 'jetty9', 'zip', 'python3 venv', 'pip registry'])) return
   const file = `${scratch(t)}/app.war`
-  const bring = (version: string, health: object = { 'health.html': 'fine' }) =>
+  const publish = (version: string, health: object = { 'health.html': 'fine' }) =>
     fs.writeFileSync(file, war(t, { 'index.html': `${version} page`, ...health }))
-  bring('one')
+  publish('one')
   const app = await WebApp.make(t, 'jetty-app', {
     jetty_app: { ...jvm, war: { file }, health: { path: '/health.html', status: 200, deadline_seconds: 30 } },
     deploy: { app: { keep_releases: 2 } },
@@ -44,9 +44,9 @@ t.test('deploys a war file', async (t) => {
   await t.test('deploys releases while visitors make requests', async (t) => {
     const visitors = app.visitors(t)
     await until(() => visitors.count > 50, 'visitors are there')
-    bring('two')
+    publish('two')
     await app.done(t, ['deploy'])
-    bring('sick', {})
+    publish('sick', {})
     const soon = { json: { jetty_app: { health: { deadline_seconds: 3 } } } }
     await app.fails(t, ['deploy'], /HTTP status 404.*continues to serve.*Started ServerConnector/s, soon)
     t.equal((await app.up()).length, 2, 'one JVM, and nginx')
@@ -54,7 +54,7 @@ t.test('deploys a war file', async (t) => {
     await app.fails(t, ['deploy'], /continues to serve.*NoSuchOption/s, bad)
     await app.done(t, ['rollback'])
     t.match(await app.page(), { body: 'one page' })
-    bring('three')
+    publish('three')
     await app.done(t, ['deploy'])
     await app.done(t, ['restart'])
     await visitors.content(t)
@@ -95,7 +95,7 @@ t.test('deploys a war from a server, and one that a build creates', async (t) =>
   t.match(await app.page('/shop/'), { status: 200, body: 'built page' })
   t.equal((await app.run(['deploy'], { json })).report.outcome, 'unchanged')
   await seesMoments(t, app, {
-    bring: (version, files) => app.commit({ 'index.html': `${version} page`, ...files }),
+    publish: (version, files) => app.commit({ 'index.html': `${version} page`, ...files }),
     file: 'index.html',
     path: '/shop/',
     json,

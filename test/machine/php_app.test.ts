@@ -74,8 +74,8 @@ async function first(t: Test, app: WebApp): Promise<void> {
 }
 
 async function moments(t: Test, app: WebApp): Promise<void> {
-  const bring = (version: string, files: object) => app.commit({ ...release(version), ...files })
-  await seesMoments(t, app, { bring, file: 'public/hello.txt' })
+  const publish = (version: string, files: object) => app.commit({ ...release(version), ...files })
+  await seesMoments(t, app, { publish, file: 'public/hello.txt' })
 }
 
 async function drift(t: Test, app: WebApp): Promise<void> {
@@ -103,14 +103,14 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   ] as const
   await app.done(t, ['deploy'])
   for (const [path, edit, load, isLoaded] of cases)
-    for (const isPutBack of [false, true]) {
+    for (const isRestored of [false, true]) {
       const file = `${app.prefix}${path}`
       const text = fs.readFileSync(file, 'utf8')
       fs.writeFileSync(file, edit(text))
       await load()
       await until(isLoaded, `${path} is loaded`)
-      if (isPutBack) fs.writeFileSync(file, text)
-      const event = isPutBack ? 'configure' : 'deploy'
+      if (isRestored) fs.writeFileSync(file, text)
+      const event = isRestored ? 'configure' : 'deploy'
       const planned = await app.run([event], { mode: 'plan' })
       const { report } = await app.done(t, [event])
       const names = ({ resources }: typeof report) => resources.map(({ name }) => name)
@@ -118,7 +118,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
       t.match(names(report).join(), /service_re(start|load) app-php-fpm/)
       const tested = report.resources.filter(({ type, outcome }) => type === 'smoke_test' && outcome !== 'skipped')
       t.strictSame(tested, [], 'what is live is not tested before it goes live')
-      if (isPutBack) t.equal(report.resources.length, 1, names(report).join())
+      if (isRestored) t.equal(report.resources.length, 1, names(report).join())
       t.equal(fs.readFileSync(file, 'utf8'), text)
       await until(async () => !(await isLoaded()), `${path} is right again`)
       t.equal((await app.run([event])).report.outcome, 'unchanged')

@@ -28,7 +28,7 @@ const steps: readonly Step[] = [
   ['hooks, a migration, and a smoke test that sends it back', moments],
   ['a site that is only checked leaves nginx what it needs', onlyChecked],
   ['drift that nginx and supervisord have loaded is put right in both', drift],
-  ['drift that was loaded, and then put back by hand', putBack],
+  ['drift that was loaded, and then put back by hand', restore],
   ['damaged files are repaired before nginx is asked to check them', damaged],
   ['another file with the same program is refused', shadowed],
   ['TLS with the certificate of the attributes', tls],
@@ -48,7 +48,7 @@ async function first(t: Test, app: WebApp): Promise<void> {
 }
 
 async function moments(t: Test, app: WebApp): Promise<void> {
-  await seesMoments(t, app, { bring: (VERSION, files) => app.commit({ VERSION, ...files }), file: 'VERSION' })
+  await seesMoments(t, app, { publish: (VERSION, files) => app.commit({ VERSION, ...files }), file: 'VERSION' })
 }
 
 async function onlyChecked(t: Test, app: WebApp): Promise<void> {
@@ -112,7 +112,7 @@ function workers(app: WebApp): number[] {
  * Restores files while nginx has loaded an edited one: the files are as declared, and only the loaded configuration
  * differs.
  */
-async function putBack(t: Test, app: WebApp): Promise<void> {
+async function restore(t: Test, app: WebApp): Promise<void> {
   const nginx = `${app.prefix}/etc/nginx`
   const upstream = `${nginx}/conf.d/app-upstream.conf`
   const port = /:(\d+);/.exec(fs.readFileSync(upstream, 'utf8'))?.[1] ?? ''

@@ -83,7 +83,7 @@ function copyOfNames(from: string, to: string): void {
 }
 
 /** Restores entries of an exchange that another rename or the end of the renamer has interrupted. */
-function putBack(directory: string): void {
+function restore(directory: string): void {
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
     const place = path.replace(/(\.away)+$/, '')
@@ -92,7 +92,7 @@ function putBack(directory: string): void {
       if (fs.lstatSync(place, { throwIfNoEntry: false })) fs.rmSync(path, { recursive: true })
       else fs.renameSync(path, place)
     }
-    if (fs.lstatSync(place, { throwIfNoEntry: false })?.isDirectory()) putBack(place)
+    if (fs.lstatSync(place, { throwIfNoEntry: false })?.isDirectory()) restore(place)
   }
 }
 
@@ -147,7 +147,7 @@ async function race(t: Test, target: Target, rounds: number): Promise<void> {
   t.ok(count > 100, `${count} links put in place`)
   t.comment(`${role}: ${rounds} runs (${JSON.stringify([...outcomes])}), ${count} links put in place`)
 
-  putBack(directory)
+  restore(directory)
   target.commit('last')
   const { failure } = await target.run('deploy')
   t.strictSame(failure, undefined, 'afterwards the next deploy succeeds')

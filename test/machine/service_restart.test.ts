@@ -47,18 +47,18 @@ t.test('restarts one at a time, in order, each ready before the next', async (t)
       await site.host.sleep(milliseconds(20))
     }
   })()
-  const told: string[] = []
-  const report = await run(site, plan, told)
+  const reported: string[] = []
+  const report = await run(site, plan, reported)
   watching = false
   await watch
   t.strictSame(failureOf(report), undefined)
   t.strictSame(patchOf(planned), patchOf(report), 'what was planned was done')
   t.strictSame(down, [], 'never two of them down at once')
   t.strictSame(
-    told.filter((line) => /\d of \d/.test(line)),
+    reported.filter((line) => /\d of \d/.test(line)),
     names.map((name, index) => `restarting ${name} (${index + 1} of 3)`),
   )
-  t.equal(told.filter((line) => line.startsWith('waiting 1 s before')).length, 2)
+  t.equal(reported.filter((line) => line.startsWith('waiting 1 s before')).length, 2)
   // Before and after it, the run checks the readiness of all servers.
   const asked = seen().filter((line) => / \/(warm)?$/.test(line))
   t.strictSame(
@@ -86,9 +86,9 @@ t.test('restarts one at a time, in order, each ready before the next', async (t)
     const all = await answers(site)
     await site.supervisor.stopProcess('c3')
     await site.host.sleep(seconds(1))
-    const told: string[] = []
-    t.strictSame(failureOf(await run(site, slowly({ ...slow, c2: { GREETING: 'hello' } }, 'two'), told)), undefined)
-    t.equal(told[0], 'starting c3 (1 of 1)')
+    const reported: string[] = []
+    t.strictSame(failureOf(await run(site, slowly({ ...slow, c2: { GREETING: 'hello' } }, 'two'), reported)), undefined)
+    t.equal(reported[0], 'starting c3 (1 of 1)')
     t.strictSame((await answers(site)).slice(0, 2), all.slice(0, 2))
   })
 
@@ -151,13 +151,16 @@ t.test(
     )
     t.equal(c3, before[2])
 
-    const told: string[] = []
-    t.strictSame(failureOf(await run(site, servers(site, { c2: { GREETING: 'mended' } }, 'two'), told)), undefined)
+    const reported: string[] = []
+    t.strictSame(
+      failureOf(await run(site, servers(site, { c2: { GREETING: 'repaired' } }, 'two'), reported)),
+      undefined,
+    )
     t.match(
-      told.filter((line) => /\d of \d/.test(line)),
+      reported.filter((line) => /\d of \d/.test(line)),
       [/^(starting|restarting) c2 \(1 of 2\)/, /^restarting c3 \(2 of 2\)/],
     )
-    t.match(await answers(site), [/^c1 /, /^c2 mended /, /^c3 /])
+    t.match(await answers(site), [/^c1 /, /^c2 repaired /, /^c3 /])
   },
 )
 
@@ -209,9 +212,9 @@ t.test('waits for a port that a child of the old process uses', brief, async (t)
   const site = await siteOf(t)
   const clinging = { c1: { CLINGS: '1.5' } }
   await run(site, servers(site, clinging))
-  const told: string[] = []
-  t.strictSame(failureOf(await run(site, servers(site, clinging, 'two'), told)), undefined)
-  t.ok(told.includes(`waiting until port ${site.ports[0]} is free for c1`))
+  const reported: string[] = []
+  t.strictSame(failureOf(await run(site, servers(site, clinging, 'two'), reported)), undefined)
+  t.ok(reported.includes(`waiting until port ${site.ports[0]} is free for c1`))
   const longer = { c1: { CLINGS: '4' } }
   await run(site, servers(site, longer, 'three'))
   t.match(failureOf(await run(site, servers(site, longer, 'four', { deadline: seconds(2) }))), {

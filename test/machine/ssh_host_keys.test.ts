@@ -49,7 +49,7 @@ test('refuses an unknown host, or stores its key once', async (t) => {
   t.equal(statSync(person.knownHosts).mode & 0o777, 0o600)
   t.equal(await refusal(person, sshd), null, 'known now')
   t.equal(await refusal(person, sshd, acceptNew), null)
-  t.equal(person.newHosts.length, 1, 'and told of once')
+  t.equal(person.newHosts.length, 1, 'and reported once')
 })
 
 test('hashes names if ssh_config says so, and stores nothing without a file', async (t) => {

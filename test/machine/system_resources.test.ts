@@ -43,7 +43,7 @@ async function keepsItsWord(t: Test, plan: Plan, host: LocalHost): Promise<void>
   const dry = await dryRun(plan, host)
   const real = await run(plan, host)
   t.strictSame(failureOf(real), undefined)
-  t.strictSame(patchOf(dry), patchOf(real), 'the dry run told the patch')
+  t.strictSame(patchOf(dry), patchOf(real), 'the dry run predicted the patch')
   t.match(await run(plan, host), { outcome: 'unchanged', resources: [] }, 'a second run finds nothing')
 }
 

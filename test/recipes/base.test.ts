@@ -71,11 +71,11 @@ t.test('sets the time zone, and restarts cron, which reads it when it starts', a
     ['timezone /etc/localtime', { zone: 'Europe/Zurich' }],
     ['service_restart cron', { services: [{ name: 'cron' }], start: false, adopt: true }],
   ])
-  const told = [
+  const reported = [
     /the time zone stays as it is: a change needs root and the whole system \(run converge as root, or remove/,
   ]
   const system = { timezone: 'Etc/UTC' }
-  t.match(plan({ system }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: told })
+  t.match(plan({ system }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: reported })
   t.throws(() => plan({ system: { timezone: '../etc/passwd' } }), { message: /system\.timezone/ })
 })
 
@@ -88,9 +88,9 @@ t.test('refuses values that apt would read differently', async (t) => {
 
 t.test('warns an ordinary user, or a run with a prefix', async (t) => {
   const converge = { packages: ['zip'], automatic_updates: true }
-  const told = [/^packages \(zip\) and automatic updates are left out: they need root and the whole system \(/]
-  t.match(plan({ converge }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: told })
-  t.match(plan({ converge: { ...converge, prefix: '/home/me' } }), { resources: [], warnings: told })
+  const reported = [/^packages \(zip\) and automatic updates are left out: they need root and the whole system \(/]
+  t.match(plan({ converge }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: reported })
+  t.match(plan({ converge: { ...converge, prefix: '/home/me' } }), { resources: [], warnings: reported })
 })
 
 t.test('takes part in setup, and declares nothing in other events', async (t) => {

@@ -28,7 +28,7 @@ async function balanced(): Promise<FakeHost> {
 const states = ({ balancers, machine }: FakeHost) =>
   ['1', '2'].map((n) => balancers?.state(machine, socket, `plone_instances/plone1-${n}`))
 
-const told = ({ machine }: FakeHost, from = 0) =>
+const reported = ({ machine }: FakeHost, from = 0) =>
   machine.changes
     .slice(from)
     .flatMap((what) => (what.startsWith('tell ') ? [...what.matchAll(/set server (\S+ \w+ \w+)/g)] : []))
@@ -41,7 +41,7 @@ t.test('a deploy drains one client after the other', async (t) => {
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
   t.strictSame(
-    told(host, before),
+    reported(host, before),
     ['plone1-1', 'plone1-2'].flatMap((name) =>
       ['state drain', 'health up', 'state ready'].map((what) => `plone_instances/${name} ${what}`),
     ),
@@ -57,13 +57,13 @@ t.test('with drain off, clients restart without draining', async (t) => {
   host.attributes = { ...host.attributes, converge: { balancer: { drain: false } } }
   host.remote.push({ VERSION: '2\n' })
   succeeded(t, await host.run(['deploy']))
-  t.strictSame(told(host), [])
+  t.strictSame(reported(host), [])
 })
 
 t.test('converge restart drains too', async (t) => {
   const host = await balanced()
   succeeded(t, await host.run(['restart']))
-  t.equal(told(host).filter((what) => what.endsWith('state drain')).length, 2)
+  t.equal(reported(host).filter((what) => what.endsWith('state drain')).length, 2)
 })
 
 t.test('killed anywhere, the next run leaves no client drained', async (t) => {
@@ -110,7 +110,7 @@ t.test('a stop drains first, and a start sets the server ready', async (t) => {
     succeeded(t, await host.run([event]))
     const steps = ['state drain', 'health down', 'state ready', 'health down']
     t.strictSame(
-      told(host),
+      reported(host),
       ['plone1-2', 'plone1-1'].flatMap((name) => steps.map((what) => `plone_instances/${name} ${what}`)),
       event,
     )
@@ -124,7 +124,7 @@ t.test('a stop drains first, and a start sets the server ready', async (t) => {
   const host = await balanced()
   host.attributes = { ...host.attributes, converge: { balancer: { drain: false } } }
   succeeded(t, await host.run(['stop']))
-  t.strictSame(told(host), [], 'not where that is switched off')
+  t.strictSame(reported(host), [], 'not where that is switched off')
 })
 
 t.test('after a stop that was killed anywhere, a start sets all servers ready', async (t) => {
@@ -148,5 +148,5 @@ t.test('a program without a port is not a server of the balancer', async (t) => 
   set(host, {}, { buildout_init_commands: [{ name: 'worker', cmd: 'bin/client1', args: 'run x' }] })
   host.attributes = { ...host.attributes, ...inStack }
   succeeded(t, await host.run(['deploy']))
-  t.notOk(told(host).some((what) => what.includes('worker')))
+  t.notOk(reported(host).some((what) => what.includes('worker')))
 })

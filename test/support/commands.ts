@@ -69,8 +69,8 @@ export const aptPrograms: Readonly<Record<string, Program>> = {
   },
 }
 
-function matches(version: string, wanted: string): boolean {
-  return wanted.endsWith('*') ? version.startsWith(wanted.slice(0, -1)) : version === wanted
+function matches(version: string, expected: string): boolean {
+  return expected.endsWith('*') ? version.startsWith(expected.slice(0, -1)) : version === expected
 }
 
 function fetchLists(host: VirtualHost): Answer {

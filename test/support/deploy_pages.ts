@@ -50,13 +50,13 @@ function ask(client: number, path: string): Promise<Answer | null> {
 export async function pageOf(client: number): Promise<Page | null> {
   const answer = await ask(client, '/')
   if (answer?.status !== 200) return null
-  const told = new Map(answer.body.split('\n').map((line) => line.split(': ') as [string, string]))
+  const reported = new Map(answer.body.split('\n').map((line) => line.split(': ') as [string, string]))
   return {
-    release: told.get('release')?.split('/').at(-1) ?? '',
-    version: told.get('version') ?? '',
-    client: told.get('client') ?? '',
-    pid: Number(told.get('pid')),
-    cacheSize: Number(told.get('zodb-cache-size')),
+    release: reported.get('release')?.split('/').at(-1) ?? '',
+    version: reported.get('version') ?? '',
+    client: reported.get('client') ?? '',
+    pid: Number(reported.get('pid')),
+    cacheSize: Number(reported.get('zodb-cache-size')),
   }
 }
 

@@ -31,7 +31,7 @@ export function killedEverywhere(scenario: Scenario): void {
     const undisturbed = start.clone()
     succeeded(t, await undisturbed.run(events))
     served(t, undisturbed)
-    const [all, wanted] = [undisturbed.events, stateOf(undisturbed)]
+    const [all, expected] = [undisturbed.events, stateOf(undisturbed)]
     await nothingToDo(t, undisturbed, after)
     t.ok(all > 5, `${all} occasions to be killed at`)
     for (let at = 1; at <= all; at += scenario.each ?? 1) {
@@ -39,7 +39,7 @@ export function killedEverywhere(scenario: Scenario): void {
       await killed(host, at, scenario)
       if (host.killedBefore === null) t.fail(`occasion ${at} did not come`)
       if (scenario.twice) await killed(host, 1 + ((at * 7) % all), scenario)
-      await mended(t, host, { scenario, wanted })
+      await repaired(t, host, { scenario, expected })
     }
   })
 }
@@ -62,23 +62,23 @@ async function killed(host: FakeHost, killAt: number, { name, events, up }: Scen
 }
 
 /** Checks that the next run finishes the work, and that the run after it changes nothing. */
-async function mended(
+async function repaired(
   t: Test,
   host: FakeHost,
-  { scenario, wanted }: { readonly scenario: Scenario; readonly wanted: Record<string, unknown> },
+  { scenario, expected }: { readonly scenario: Scenario; readonly expected: Record<string, unknown> },
 ): Promise<void> {
   const { events, after = events, served } = scenario
   const what = host.killedBefore
   // The second run may have ended before the moment of its kill.
   if (what !== null) succeeded(t, await host.run(events), `killed before ${what}, the next run`)
   const found = stateOf(host)
-  const differing = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter(
-    (key) => JSON.stringify(wanted[key]) !== JSON.stringify(found[key]),
+  const differing = [...new Set([...Object.keys(expected), ...Object.keys(found)])].filter(
+    (key) => JSON.stringify(expected[key]) !== JSON.stringify(found[key]),
   )
   if (differing.length > 0) {
     t.match(
       pick(found, differing),
-      pick(wanted, differing),
+      pick(expected, differing),
       `killed before ${what}, the next run ends as an undisturbed one`,
     )
     served(t, host)

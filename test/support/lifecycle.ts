@@ -11,16 +11,16 @@ export type Checks = Pick<Test, 'equal' | 'strictSame'>
 
 /** Checks that throw. */
 export const throwing: Checks = {
-  equal<T>(found: unknown, wanted: T, ...[what]: readonly unknown[]): found is T {
+  equal<T>(found: unknown, requested: T, ...[what]: readonly unknown[]): found is T {
     assert.equal(
       found,
-      wanted,
-      typeof what === 'string' ? `${what}: ${String(found)}, not ${String(wanted)}` : undefined,
+      requested,
+      typeof what === 'string' ? `${what}: ${String(found)}, not ${String(requested)}` : undefined,
     )
     return true
   },
-  strictSame<T>(found: unknown, wanted: T): found is T {
-    assert.deepEqual(found, wanted)
+  strictSame<T>(found: unknown, requested: T): found is T {
+    assert.deepEqual(found, requested)
     return true
   },
 }

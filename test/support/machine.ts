@@ -116,8 +116,8 @@ export type Need = keyof typeof probes
 const answers = new Map<Need, string | null>()
 
 /** Returns the missing requirements, as messages that name the package to install. */
-export function missingOf(wanted: readonly Need[]): string[] {
-  return wanted.flatMap((need) => {
+export function missingOf(expected: readonly Need[]): string[] {
+  return expected.flatMap((need) => {
     if (!answers.has(need)) answers.set(need, probes[need]())
     return answers.get(need) ?? []
   })
@@ -129,8 +129,8 @@ export function missingOf(wanted: readonly Need[]): string[] {
  *
  *     if (!needs(t, ['root', 'supervisord'])) return
  */
-export function needs(t: Test, wanted: readonly Need[]): boolean {
-  const missing = missingOf(wanted)
+export function needs(t: Test, expected: readonly Need[]): boolean {
+  const missing = missingOf(expected)
   if (missing.length === 0) return true
   if (process.env.CI) t.fail(`this computer lacks requirements of the test: ${missing.join('; ')}`)
   else t.pass('skipped', { skip: missing.join('; ') })

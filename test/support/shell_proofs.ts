@@ -35,9 +35,9 @@ eval "$repair"
 const copyOfEtc = 'mount -t tmpfs none /mnt && cp -a /etc /mnt/etc && mount --bind /mnt/etc /etc && exec "$0" "$@"'
 
 export function proveShell(t: Test, proofs: readonly ShellProof[]): void {
-  for (const { source, hint, needs: wanted = [], alone, given = '', fails, repair, succeeds = fails } of proofs)
+  for (const { source, hint, needs: expected = [], alone, given = '', fails, repair, succeeds = fails } of proofs)
     t.test(`${source}: ${hint}`, async (t) => {
-      if (!needs(t, ['bash', ...wanted, ...(alone ? (['root', 'overlay'] as const) : [])])) return
+      if (!needs(t, ['bash', ...expected, ...(alone ? (['root', 'overlay'] as const) : [])])) return
       const directory = scratch(t)
       const own = alone ? ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', copyOfEtc] : []
       const [program = '', ...args] = [...own, 'bash', '-c', script, 'proof', directory]

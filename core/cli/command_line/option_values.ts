@@ -48,10 +48,10 @@ function problemOf(
   }
   if (singleLine && /[\p{Cc}\u2028\u2029]/u.test(text))
     return usage(`--${name} takes one line of text, not ${JSON.stringify(text)}`, 'remove the control characters')
-  const wanted = expected?.(text) ?? null
-  if (wanted !== null)
+  const expectation = expected?.(text) ?? null
+  if (expectation !== null)
     return usage(
-      `invalid --${name} ${JSON.stringify(text)}: expected ${wanted}`,
+      `invalid --${name} ${JSON.stringify(text)}: expected ${expectation}`,
       `give the name as the repository has it, for example --${name} main`,
     )
   if (hostCount === undefined) return undefined

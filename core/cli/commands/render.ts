@@ -33,17 +33,17 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
     printJson({ files }, 2)
     return 0
   }
-  const wanted = args.path
-  const matches = Object.keys(files).filter((path) => path === wanted || path.endsWith(`/${wanted}`))
+  const requested = args.path
+  const matches = Object.keys(files).filter((path) => path === requested || path.endsWith(`/${requested}`))
   const [match] = matches
   if (match === undefined || matches.length > 1)
     throw new ConvergeError(
       match === undefined
-        ? `no rendered file is or ends in ${wanted}`
-        : `${wanted} is the end of several: ${matches.join(', ')}`,
+        ? `no rendered file is or ends in ${requested}`
+        : `${requested} is the end of several: ${matches.join(', ')}`,
       {
         code: 'NO_SUCH_FILE',
-        hint: nearest(wanted, Object.keys(files)) ?? `there are: ${Object.keys(files).join(', ')}`,
+        hint: nearest(requested, Object.keys(files)) ?? `there are: ${Object.keys(files).join(', ')}`,
         usage: true,
       },
     )

@@ -25,7 +25,7 @@ export function report(args: Arguments): ExitStatus {
   return 0
 }
 
-function runOf(state: StateDirectory, wanted: string | undefined): string {
+function runOf(state: StateDirectory, requested: string | undefined): string {
   const runs = state.runs()
   const last = runs.at(-1)
   if (last === undefined)
@@ -34,8 +34,9 @@ function runOf(state: StateDirectory, wanted: string | undefined): string {
       hint: 'apply a role first, or name the state directory with --state-dir or --prefix',
       usage: true,
     })
-  const found = wanted === undefined ? last : runs.find((run) => Number(run) === Number(wanted))
-  if (found === undefined) throw usage(`there is no journal of run ${wanted}`, `the journals are ${runs[0]} to ${last}`)
+  const found = requested === undefined ? last : runs.find((run) => Number(run) === Number(requested))
+  if (found === undefined)
+    throw usage(`there is no journal of run ${requested}`, `the journals are ${runs[0]} to ${last}`)
   return found
 }
 

@@ -81,11 +81,11 @@ async function deployedOn<N>(
   warn(mergedNode.warnings.map(warningText))
   const events = new Set(roles.flatMap((role) => [...role.events.keys()]))
   // Only the host has the releases, so only it can find the target of a rollback.
-  const wanted = requestedEvents.filter((event) => events.has(event) && event !== 'rollback')
-  const isDeploy = wanted.includes('deploy')
-  const compiled = compileHost(input, isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
+  const request = requestedEvents.filter((event) => events.has(event) && event !== 'rollback')
+  const isDeploy = request.includes('deploy')
+  const compiled = compileHost(input, isDeploy ? [...new Set(['deploy', ...request])] : ['deploy'])
   // Compile other events as a run of their own: a restart declares different resources than a deploy.
-  if (!isDeploy && wanted.length > 0) compileHost(input, wanted)
+  if (!isDeploy && request.length > 0) compileHost(input, request)
   const apps = appsOn(stack, host, { roles, mergedNode, ...compiled })
   return {
     apps,

@@ -81,7 +81,7 @@ export async function draftInputs<N>(
   const inputs: StackInputs<N> = {
     stack,
     user: user.user,
-    roles: async (wanted) => (await draftRoles(wanted, user, catalogue)).roles,
+    roles: async (selected) => (await draftRoles(selected, user, catalogue)).roles,
     roleNames: [...Object.keys(catalogue.roles), ...roles.map(({ name }) => name)],
     packed: async () => {
       // Recipes that cannot be loaded cannot be packed either.

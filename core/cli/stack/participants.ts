@@ -28,8 +28,8 @@ export function withApps(
   names: ReadonlySet<string>,
 ): ReadonlySet<string> {
   if (action !== 'deploy' && action !== 'rollback' && action !== 'undeploy') return names
-  const wanted = hosts.filter(({ name, apps }) => names.has(name) && apps.some((one) => app?.includes(one) ?? true))
-  if (wanted.length > 0) return new Set(wanted.map(({ name }) => name))
+  const selected = hosts.filter(({ name, apps }) => names.has(name) && apps.some((one) => app?.includes(one) ?? true))
+  if (selected.length > 0) return new Set(selected.map(({ name }) => name))
   throw new ConvergeError('none of these hosts has an app', {
     code: 'NO_HOSTS',
     hint: 'give one of their layers a role that deploys an app of the stack file; converge stack check prints what is missing',

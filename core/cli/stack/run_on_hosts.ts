@@ -157,10 +157,10 @@ class Progress {
 
   constructor(
     private readonly names: readonly string[],
-    isWanted: boolean,
+    isRequested: boolean,
   ) {
     this.left = new Set(names)
-    const isOn = isWanted && process.stderr.isTTY === true && process.env.TERM !== 'dumb'
+    const isOn = isRequested && process.stderr.isTTY === true && process.env.TERM !== 'dumb'
     this.timer = isOn ? setInterval(() => this.draw(), 1000) : null
   }
 

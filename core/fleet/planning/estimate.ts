@@ -39,12 +39,12 @@ const simultaneousPhases: readonly Phase[] = ['connect', 'look', 'setup', 'build
  * @returns null where no earlier rollout of the same action and the same apps succeeded
  */
 export function estimateDuration(earlierRuns: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
-  const wantedOutcome = planned.changes ? 'changed' : 'unchanged'
+  const expectedOutcome = planned.changes ? 'changed' : 'unchanged'
   const runs = earlierRuns
-    .filter(({ action, outcome }) => action === planned.action && outcome === wantedOutcome)
+    .filter(({ action, outcome }) => action === planned.action && outcome === expectedOutcome)
     .filter((run) => !planned.changes || isSameSet(changedApps(run), planned.apps))
     .slice(0, maxRuns)
-    .map(({ hosts }) => hosts.filter((host) => host.outcome === wantedOutcome).map(phaseDurations))
+    .map(({ hosts }) => hosts.filter((host) => host.outcome === expectedOutcome).map(phaseDurations))
     .filter((hosts) => hosts.length > 0)
   if (runs.length === 0) return null
   const durations = new Map<string, number[]>()

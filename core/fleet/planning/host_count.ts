@@ -31,6 +31,6 @@ export function parseHostCount(text: string, option: string, { min, allowsPercen
 
 /** Returns the number of hosts. Percentages are rounded down: 25% of five hosts is one. */
 export function resolveHostCount(hostCount: HostCount, total: number, min: number): number {
-  const wanted = 'count' in hostCount ? hostCount.count : Math.floor((total * hostCount.percent) / 100)
-  return Math.max(min, Math.min(wanted, total))
+  const requested = 'count' in hostCount ? hostCount.count : Math.floor((total * hostCount.percent) / 100)
+  return Math.max(min, Math.min(requested, total))
 }

@@ -76,17 +76,21 @@ function planHostRollback(
   const staying: string[] = []
   for (const app of current) {
     const appTarget = appTargets.get(app.name)
-    const wanted = to ?? appTarget?.commit ?? null
+    const request = to ?? appTarget?.commit ?? null
     const isUnchanged = to === null && appTarget !== undefined && !appTarget.changed.has(app)
     const release =
-      wanted === null ? releaseBefore(app)?.id : isUnchanged ? unchangedRelease(app, wanted) : findRelease(app, wanted)
+      request === null
+        ? releaseBefore(app)?.id
+        : isUnchanged
+          ? unchangedRelease(app, request)
+          : findRelease(app, request)
     if (release !== undefined) targets.set(app.name, release)
-    else if (isUnchanged && wanted !== null)
-      withoutRelease.push(`${app.name} has no release of ${wanted.slice(0, 12)} on the host`)
-    else if (wanted === null && othersRollBack) staying.push(`${app.name} stays unchanged: it has no earlier release`)
+    else if (isUnchanged && request !== null)
+      withoutRelease.push(`${app.name} has no release of ${request.slice(0, 12)} on the host`)
+    else if (request === null && othersRollBack) staying.push(`${app.name} stays unchanged: it has no earlier release`)
     // The host reports this failure itself, with the releases that it has.
-    else if (wanted === null && releases.length === 1) return { to: null, targets }
-    else return { error: noSuchRelease(app.name, wanted) }
+    else if (request === null && releases.length === 1) return { to: null, targets }
+    else return { error: noSuchRelease(app.name, request) }
   }
   if (targets.size > 0) return { to: rollbackTo(releases, targets), targets }
   return withoutRelease.length === 0
@@ -165,11 +169,11 @@ function newestCommits(hosts: readonly AppReleases[]): ReadonlySet<string> {
  * Finds a release of a host by its id or its commit, or the beginning of one of them. Of several releases of one commit
  * it returns the newest before the current one, else the newest. It returns the current one where no other matches.
  */
-function findRelease(app: AppReleases, wanted: string): string | undefined {
+function findRelease(app: AppReleases, request: string): string | undefined {
   const { releases } = app
   const fits = releases.filter(
     ({ id, commit, complete, current }) =>
-      (complete || current) && (id.startsWith(wanted) || commit.startsWith(wanted)),
+      (complete || current) && (id.startsWith(request) || commit.startsWith(request)),
   )
   const others = fits.filter(({ current }) => !current)
   const currentRelease = currentOf(app)
@@ -179,9 +183,9 @@ function findRelease(app: AppReleases, wanted: string): string | undefined {
 }
 
 /** Finds the release for a host without a part in the last change: the current one, where it has the commit. */
-function unchangedRelease(app: AppReleases, wanted: string): string | undefined {
+function unchangedRelease(app: AppReleases, request: string): string | undefined {
   const current = currentOf(app)
-  return current?.commit === wanted ? current.id : findRelease(app, wanted)
+  return current?.commit === request ? current.id : findRelease(app, request)
 }
 
 function currentOf({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
@@ -200,8 +204,8 @@ function isCommit(text: string): boolean {
   return /^[0-9a-f]{7,}$/i.test(text)
 }
 
-function noSuchRelease(app: string, wanted: string | null): ConvergeError {
-  const which = wanted === null ? 'before the current one' : `of ${wanted.slice(0, 12)}`
+function noSuchRelease(app: string, request: string | null): ConvergeError {
+  const which = request === null ? 'before the current one' : `of ${request.slice(0, 12)}`
   return new ConvergeError(`${app} has no release ${which} to roll back to`, {
     code: 'NO_SUCH_RELEASE',
     hint: `name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows the releases of each host`,

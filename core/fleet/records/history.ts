@@ -94,21 +94,21 @@ export function unfinishedDeployment(
 }
 
 /**
- * @param wanted the number, with or without leading zeros, or `last`
+ * @param requested the number, with or without leading zeros, or `last`
  * @throws NO_SUCH_DEPLOYMENT
  */
-export function readDeployment(directory: string, wanted: string): Deployment {
+export function readDeployment(directory: string, requested: string): Deployment {
   const top = `${directory}/deployments`
-  return readRecord(top, findId(top, wanted))
+  return readRecord(top, findId(top, requested))
 }
 
 /**
  * Reads the log of a host: its lines, parsed. A last line that a crash left incomplete is dropped. Null without a log.
  * @throws NO_SUCH_DEPLOYMENT
  */
-export function readLog(directory: string, wanted: string, host: string): object[] | null {
+export function readLog(directory: string, requested: string, host: string): object[] | null {
   const top = `${directory}/deployments`
-  return readLogLines(`${top}/${findId(top, wanted)}`, host)
+  return readLogLines(`${top}/${findId(top, requested)}`, host)
 }
 
 function readLogLines(record: string, host: string): object[] | null {
@@ -123,12 +123,13 @@ function isJson(text: string): boolean {
   return text.startsWith('{') && !('text' in parseLogLine(text))
 }
 
-function findId(top: string, wanted: string): string {
+function findId(top: string, requested: string): string {
   const all = deploymentIds(top)
-  const found = wanted === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(wanted) && Number(id) === Number(wanted))
+  const found =
+    requested === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(requested) && Number(id) === Number(requested))
   if (found !== undefined) return found
   const kept = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
-  throw new ConvergeError(`no deployment ${wanted}: ${kept}`, {
+  throw new ConvergeError(`no deployment ${requested}: ${kept}`, {
     code: 'NO_SUCH_DEPLOYMENT',
     hint: 'converge stack deployments lists them; the last 100 are kept',
     usage: true,

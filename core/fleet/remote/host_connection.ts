@@ -36,7 +36,7 @@ const beginMarker = 'converge: begins'
 /** The answer of the hold script. */
 const lockAnswer = /^(?:held|busy\n(?<holder>.*))\n/m
 
-interface HeldLock {
+interface LockSession {
   readonly transport: SshTransport
   readonly process: RemoteProcess
   readonly timer: NodeJS.Timeout
@@ -47,7 +47,7 @@ export class HostConnection {
   private connecting: Promise<SshTransport> | null = null
   /** A connection without the lock so far: close() must end it too, because the lock script may hang. */
   private unlockedTransport: SshTransport | null = null
-  private lock: HeldLock | null = null
+  private lock: LockSession | null = null
   private isLocking = false
   private isClosed = false
 

@@ -18,7 +18,7 @@ import { type Architecture, incompatibilityOf } from '../program_format.ts'
 export const minimumVersion = [20, 11] as const
 export const leastVersion = minimumVersion.join('.')
 /** The registry has no version later than 20 for the rarer architectures. */
-const wantedVersion = `^22 || ^${leastVersion}`
+const acceptedVersions = `^22 || ^${leastVersion}`
 
 export interface DownloadLimits {
   /** For npm as a whole: its own limits never end a download that receives a byte now and then. */
@@ -44,7 +44,7 @@ export async function downloadNode(
   const workspace = mkdtempSync(`${tmpdir()}/converge-node-`)
   const unpacked = `${program}.${process.pid}`
   try {
-    const archive = await packPackage(`node-linux-${arch}@${wantedVersion}`, workspace, limits)
+    const archive = await packPackage(`node-linux-${arch}@${acceptedVersions}`, workspace, limits)
     makeDirectories(cacheDirectory, 0o700)
     await unpackMember({ archive, member: 'package/bin/node', to: unpacked, limit: limits.size })
     const why = incompatibilityOf(unpacked, arch)
@@ -67,10 +67,10 @@ export async function downloadNode(
 }
 
 /** Returns the path of the package that npm has downloaded. */
-async function packPackage(wanted: string, workspace: string, { duration, size }: DownloadLimits): Promise<string> {
+async function packPackage(requested: string, workspace: string, { duration, size }: DownloadLimits): Promise<string> {
   // `ulimit -f` counts blocks of 512 bytes.
   const script = 'ulimit -f "$1" 2>/dev/null; shift; exec npm "$@"'
-  const npm = ['pack', '--json', '--loglevel=error', '--', wanted]
+  const npm = ['pack', '--json', '--loglevel=error', '--', requested]
   const blocks = `${Math.ceil(size / 512)}`
   const options = { cwd: workspace, timeout: duration.ms, killSignal: 'SIGKILL' } as const
   const running = promisify(execFile)('/bin/sh', ['-c', script, 'npm', blocks, ...npm], options)
@@ -144,16 +144,16 @@ interface Member {
 }
 
 /** Streams the member into a file, because the program has 100 MB. */
-async function unpackMember({ archive, member: wanted, to, limit }: Member): Promise<void> {
+async function unpackMember({ archive, member: requested, to, limit }: Member): Promise<void> {
   const members = extract()
   const find = async () => {
     let found = false
     for await (const member of members) {
-      if (member.header.name === wanted) await pipeline(member, createWriteStream(to, { mode: 0o755, flush: true }))
+      if (member.header.name === requested) await pipeline(member, createWriteStream(to, { mode: 0o755, flush: true }))
       else member.resume()
-      found ||= member.header.name === wanted
+      found ||= member.header.name === requested
     }
-    if (!found) throw new Error(`${wanted} is not in the package`)
+    if (!found) throw new Error(`${requested} is not in the package`)
   }
   const counted = async function* (source: AsyncIterable<Buffer>) {
     let length = 0

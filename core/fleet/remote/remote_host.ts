@@ -65,14 +65,14 @@ export class RemoteHost implements HostClient {
     await this.connection.connect(hold)
   }
 
-  async run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
+  async run(request: RunRequest, onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const run = `${this.options.rollout}-${randomBytes(4).toString('hex')}`
     const running = new ActiveRun(run)
     this.running = running
     try {
       return await this.runUnder(running, request, (event) => {
         if (event.event === 'start') running.markBegun()
-        hear(event)
+        onEvent(event)
       })
     } finally {
       this.running = null
@@ -84,11 +84,15 @@ export class RemoteHost implements HostClient {
    * Runs the request. After a lost connection, the run is followed again; if it has not begun, what comes before it is
    * repeated. The script starts a run of this name only once.
    */
-  private async runUnder(running: ActiveRun, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
+  private async runUnder(
+    running: ActiveRun,
+    request: RunRequest,
+    onEvent: (event: RunEvent) => void,
+  ): Promise<RunResult> {
     const { run } = running
     const inputs = this.inputsOf(request)
     const requiredDirectories = this.needs(inputs)
-    const events = new RunEventStream(hear)
+    const events = new RunEventStream(onEvent)
     const { patience, connection } = this.options
     const follower = new RunFollower(this.connection, events, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [

@@ -64,7 +64,7 @@ function hostsOf({ hosts, outcome }: Recorded): string {
   if (outcome === 'not readable') return ''
   const working = hosts.filter((host) => isAtWork(host, outcome)).length
   const ok = hosts.filter((host) => ['unchanged', 'changed', 'planned'].includes(host.outcome)).length
-  const count = (wanted: string) => hosts.filter((host) => host.outcome === wanted).length
+  const count = (expected: string) => hosts.filter((host) => host.outcome === expected).length
   const [failed, lost] = [count('failed'), count('lost') - working]
   const rest = hosts.length - ok - failed - lost - working
   const isUnhealthy = outcome === 'failed' && failed + lost === 0
@@ -118,8 +118,8 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
   return [
     ...head,
     outcome === 'died'
-      ? paint.red('died: its operator was killed before the end; below is what the hosts had told by then')
-      : paint.yellow('under way: below is what the hosts have told so far'),
+      ? paint.red('died: its operator was killed before the end; below is what the hosts had reported by then')
+      : paint.yellow('under way: below is what the hosts have reported so far'),
     ...shown.slice(0, -1),
     ...(names === '' ? [] : [`${paint.dim('at work:')} ${names}`]),
   ]

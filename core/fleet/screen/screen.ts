@@ -76,7 +76,7 @@ class TextScreen implements Screen {
   private paused = false
   private held: string[] = []
   private readonly longSteps = new LongSteps()
-  private waitTold: { readonly at: number; readonly answer: string | undefined } = { at: 0, answer: undefined }
+  private printedWait: { readonly at: number; readonly answer: string | undefined } = { at: 0, answer: undefined }
 
   constructor(private readonly options: ScreenOptions) {
     this.paint = picocolors.createColors(options.color)
@@ -128,7 +128,7 @@ class TextScreen implements Screen {
         this.connection(event)
         break
       case 'waiting':
-        if (event.detail === undefined) this.waitTold = { at: performance.now(), answer: undefined }
+        if (event.detail === undefined) this.printedWait = { at: performance.now(), answer: undefined }
         else this.tellWait(event.detail)
         break
       case 'health': {
@@ -185,9 +185,9 @@ class TextScreen implements Screen {
     const now = performance.now()
     const text = this.tally.waiting(now)
     if (this.options.live || text === null) return
-    const { at, answer: before } = this.waitTold
+    const { at, answer: before } = this.printedWait
     if ((answer ?? before) === before && now - at < longStepMs) return
-    this.waitTold = { at: now, answer: answer ?? before }
+    this.printedWait = { at: now, answer: answer ?? before }
     this.line(this.paint.dim(text))
   }
 

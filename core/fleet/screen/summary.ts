@@ -86,9 +86,9 @@ function namedLine(group: readonly { readonly host: string; readonly text: strin
 }
 
 function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings }: SummaryOptions): string[] {
-  const isTold = ({ host, reason }: HostReport) =>
+  const isReported = ({ host, reason }: HostReport) =>
     reason !== undefined && warnings.some((one) => one.host === host && one.message.startsWith(reason))
-  const skipped = hosts.filter((host) => host.outcome === 'skipped' && !isTold(host))
+  const skipped = hosts.filter((host) => host.outcome === 'skipped' && !isReported(host))
   const texts = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
   return groupSimilar(texts, addresses, withoutTimes).map((group) => {
     return `${paint.yellow('skipped:')} ${namedLine(group)}`
@@ -99,9 +99,9 @@ function whoLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet
   return fates.flatMap(([outcome, words, always]) => {
     const names = hosts.filter((host) => fateOf(host) === outcome).map(({ host }) => host)
     // A plan lists the changes of each host, so it must also name the hosts without changes.
-    const wanted = all || always || (action === 'plan' && outcome === 'unchanged' && !quiet)
+    const isShown = all || always || (action === 'plan' && outcome === 'unchanged' && !quiet)
     // The lines above name failed and skipped hosts.
-    if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !wanted) return []
+    if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !isShown) return []
     const note = outcome === 'lost' ? ' (what became of them is not known)' : ''
     return `${paint.dim(`${words}${note}:`)} ${describeNames(names)}`
   })
@@ -157,5 +157,5 @@ function nextLines({ id, hosts }: RolloutReport, { paint, same }: SummaryOptions
   const first = hosts.find(({ failure, phase, failedIn = phase }) => failure && failedIn !== 'connect')?.host
   if (id === null || first === undefined) return []
   const name = oneLine(first)
-  return [paint.dim(`all that ${name} has told: converge stack log ${shortId(id)} ${name}${plain(same)}`)]
+  return [paint.dim(`complete log of ${name}: converge stack log ${shortId(id)} ${name}${plain(same)}`)]
 }

@@ -40,14 +40,17 @@ export function whatKind(type: string | null): string {
   return `of a kind that is not supported here (${type ?? 'unknown'})`
 }
 
-interface Wanted {
+interface SignatureRequest {
   readonly key: ParsedKey
   readonly name: string
   readonly text: Buffer
   readonly hash: 'sha1' | 'sha256' | 'sha512' | undefined
 }
 
-function signature(agent: InstanceType<Ssh2['OpenSSHAgent']>, { key, name, text, hash }: Wanted): Promise<Buffer> {
+function signature(
+  agent: InstanceType<Ssh2['OpenSSHAgent']>,
+  { key, name, text, hash }: SignatureRequest,
+): Promise<Buffer> {
   return new Promise((signed, refused) => {
     agent.sign(key, text, hash ? { hash } : {}, (failure, given) =>
       given ? signed(given) : refused(new Error(`${name} did not sign (${failure?.message ?? 'no answer'})`)),

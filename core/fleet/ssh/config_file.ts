@@ -96,20 +96,20 @@ class Reader {
     for (let index = 0; index < values.length; index++) {
       const [, not, word = ''] = values[index]?.match(/^(!?)(.*)$/s) ?? []
       const criterion = word.toLowerCase()
-      const isWanted = not !== '!'
+      const isExpected = not !== '!'
       if (criterion === 'all') {
         const others = values.slice(0, index).filter((value) => !/^!?(final|canonical)$/i.test(value))
         if (others.length > 0 || index < values.length - 1)
           throw invalid(source, `'all' cannot be combined with other Match attributes`)
-        if (!isWanted) conditions.push(() => false)
+        if (!isExpected) conditions.push(() => false)
       } else if (criterion === 'final' || criterion === 'canonical') {
         this.hasFinal ||= criterion === 'final'
-        conditions.push(({ final }) => final === isWanted)
+        conditions.push(({ final }) => final === isExpected)
       } else {
         const value = values[++index]
         if (value === undefined) throw invalid(source, `Match ${word} has no value`)
         const holds = criteria[criterion]
-        if (holds) conditions.push((context) => holds(context, value.split(',')) === isWanted)
+        if (holds) conditions.push((context) => holds(context, value.split(',')) === isExpected)
         else unsupported ??= { criterion: word, source }
       }
     }

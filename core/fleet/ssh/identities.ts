@@ -169,7 +169,7 @@ const same = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(oth
 export function asAgent(
   ssh2: Ssh2,
   offers: readonly OfferedKey[],
-  hear: { readonly signed: (name: string) => void; readonly failed: (error: unknown) => void },
+  onEvent: { readonly signed: (name: string) => void; readonly failed: (error: unknown) => void },
 ): BaseAgent<ParsedKey> {
   const { BaseAgent } = ssh2
   class Offering extends BaseAgent<ParsedKey> {
@@ -186,11 +186,11 @@ export function asAgent(
       const offer = offers.find((other) => same(other.key, key))
       Promise.resolve(offer?.sign(data, hash)).then(
         (signature) => {
-          if (offer) hear.signed(offer.name)
+          if (offer) onEvent.signed(offer.name)
           answer(null, signature)
         },
         (thrown: Error) => {
-          hear.failed(thrown)
+          onEvent.failed(thrown)
           answer(thrown)
         },
       )

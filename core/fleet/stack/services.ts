@@ -106,7 +106,7 @@ export function portClashes(hosts: readonly HostServices[]): Concern[] {
   })
   const messages = found.map(({ host, port, names: [one, other] }) => ({
     host,
-    message: `port ${port} is wanted by ${one?.name} (${one?.role}) and ${other?.name} (${other?.role})`,
+    message: `port ${port} is used by both ${one?.name} (${one?.role}) and ${other?.name} (${other?.role})`,
   }))
   return gathered(messages, 'give one of them other ports, or move it to another host')
 }

@@ -15,11 +15,11 @@ export const maxUnavailableProp = z.union(
 
 /**
  * Computes how many services may be down at once.
- * @param wanted a count, or a share such as `'25%'`, which is rounded down
+ * @param declared a count, or a share such as `'25%'`, which is rounded down
  * @returns at least 1; never all of several, since the others must answer meanwhile
  */
-export function countUnavailable(wanted: number | string, total: number): number {
-  const count = typeof wanted === 'number' ? wanted : Math.floor((total * Number.parseInt(wanted, 10)) / 100)
+export function countUnavailable(declared: number | string, total: number): number {
+  const count = typeof declared === 'number' ? declared : Math.floor((total * Number.parseInt(declared, 10)) / 100)
   return Math.max(1, Math.min(count, total - 1))
 }
 

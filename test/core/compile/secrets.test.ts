@@ -29,9 +29,9 @@ t.test('masks values before it quotes or cuts them', (t) => {
   const long = 'long-secret-'.repeat(8)
   for (const secret of [quoted, long]) secrets.add(secret)
   for (const value of [{ a: quoted }, { a: [long] }, { a: `password=${long}` }, 7]) {
-    const told = complaint(secrets, (r) => void thing(r, { name: 'x', value: value as unknown as string }))
-    t.match(told, /property value: expected string/)
-    t.notMatch(told, /s3|cr'|with|long-sec/)
+    const reported = complaint(secrets, (r) => void thing(r, { name: 'x', value: value as unknown as string }))
+    t.match(reported, /property value: expected string/)
+    t.notMatch(reported, /s3|cr'|with|long-sec/)
   }
   t.match(
     complaint(secrets, (r) => void thing(r, { name: 'x', value: { a: 'open' } as unknown as string })),
@@ -41,11 +41,11 @@ t.test('masks values before it quotes or cuts them', (t) => {
 })
 
 t.test('displays no value of a sensitive resource, known as a secret or not', (t) => {
-  const told = complaint(new Secrets(), (r) => {
+  const reported = complaint(new Secrets(), (r) => {
     thing(r, { name: 'x', value: { key: 'open' } as unknown as string, sensitive: true })
   })
-  t.match(told, /got \{\\"key\\":\\"\*+\\"/)
-  t.notMatch(told, 'open')
+  t.match(reported, /got \{\\"key\\":\\"\*+\\"/)
+  t.notMatch(reported, 'open')
   t.end()
 })
 

@@ -123,31 +123,31 @@ t.test('an error of JavaScript in a resource type names its line', async (t) => 
 })
 
 t.test('an interrupt finishes the current resource, and begins no other', async (t) => {
-  let told = false
+  let isInterrupted = false
   const thing = probe({
     apply: (count) => {
-      told = count === 2
+      isInterrupted = count === 2
     },
   })
   const plan = planOf((r) => {
     for (const name of ['a', 'b', 'c']) thing(r, { name })
   })
   const host = new VirtualHost()
-  const report = await converge(plan, host, { id: 'i', mode: 'run', interrupted: () => told })
+  const report = await converge(plan, host, { id: 'i', mode: 'run', interrupted: () => isInterrupted })
   t.match(report, { outcome: 'interrupted', counts: { changed: 2, notReached: 1 } })
   t.equal(host.readText('/srv/b'), '')
   t.match(await run(plan, host), { outcome: 'changed', counts: { unchanged: 2, changed: 1 } })
 })
 
 t.test('calls handlers in order', async (t) => {
-  const heard: string[] = []
+  const received: string[] = []
   const handler: Handlers = {
-    start: ({ id, mode, resources }) => heard.push(`start ${id} ${mode} ${resources}`),
-    applying: (name) => heard.push(`applying ${name}`),
-    progress: (name, line) => heard.push(`progress ${name}: ${line}`),
-    resource: ({ name, outcome }) => heard.push(`${outcome} ${name}`),
-    warn: (message) => heard.push(`warn ${message}`),
-    end: ({ outcome }) => heard.push(`end ${outcome}`),
+    start: ({ id, mode, resources }) => received.push(`start ${id} ${mode} ${resources}`),
+    applying: (name) => received.push(`applying ${name}`),
+    progress: (name, line) => received.push(`progress ${name}: ${line}`),
+    resource: ({ name, outcome }) => received.push(`${outcome} ${name}`),
+    warn: (message) => received.push(`warn ${message}`),
+    end: ({ outcome }) => received.push(`end ${outcome}`),
   }
   const thing = probe({
     apply: (_, { progress, warn }) => {
@@ -165,9 +165,9 @@ t.test('calls handlers in order', async (t) => {
   const report = await converge(plan, new VirtualHost(), {
     id: '7',
     mode: 'run',
-    handlers: [handler, { end: () => heard.push('second') }],
+    handlers: [handler, { end: () => received.push('second') }],
   })
-  t.strictSame(heard, [
+  t.strictSame(received, [
     'start 7 run 3',
     'warn of the recipe',
     'applying probe a',

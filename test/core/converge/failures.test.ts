@@ -59,17 +59,17 @@ t.test('retries: counts the changes of a failed attempt', async (t) => {
 })
 
 t.test('retries: not after Ctrl-C', async (t) => {
-  let told = false
+  let isInterrupted = false
   const thing = probe({
     apply: (count) => {
-      told = true
+      isInterrupted = true
       throw fault(`try ${count}`)
     },
   })
   const plan = planOf((r) => {
     thing(r, { name: 'a', retries: 5 })
   })
-  const report = await converge(plan, new VirtualHost(), { id: 'x', mode: 'run', interrupted: () => told })
+  const report = await converge(plan, new VirtualHost(), { id: 'x', mode: 'run', interrupted: () => isInterrupted })
   t.match(failureOf(report), { message: 'try 1' })
 })
 

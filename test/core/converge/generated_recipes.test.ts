@@ -24,15 +24,15 @@ function resultOf(
 }
 
 /** Compares each resource that both runs reached; one that the plan cannot predict may have any outcome. */
-function assertToldTheTruth(plan: Plan, dry: RunReport, real: RunReport): void {
+function assertPredicted(plan: Plan, dry: RunReport, real: RunReport): void {
   // Names that contain references are the same in both.
   const reached = Math.min(...[dry, real].map(({ counts }) => plan.resources.length - counts.notReached))
   for (const { name } of plan.resources.slice(0, reached)) {
-    const told = resultOf(dry, name)
-    if (told.outcome === 'unknown') continue
+    const predicted = resultOf(dry, name)
+    if (predicted.outcome === 'unknown') continue
     const done = resultOf(real, name)
-    if (JSON.stringify(told) !== JSON.stringify(done))
-      throw new Error(`${name}: the plan said ${JSON.stringify(told)}, the run did ${JSON.stringify(done)}`)
+    if (JSON.stringify(predicted) !== JSON.stringify(done))
+      throw new Error(`${name}: the plan said ${JSON.stringify(predicted)}, the run did ${JSON.stringify(done)}`)
   }
   const unknown = dry.resources.some(({ outcome }) => outcome === 'unknown')
   if (!unknown && dry.counts.notReached !== real.counts.notReached) throw new Error('they ended at different resources')
@@ -74,7 +74,7 @@ t.test('a plan predicts the run, and a second plan is empty', async (t) => {
       const host = hostFor(state)
       const dry = await dryRun(plan, host)
       const real = await run(plan, host)
-      assertToldTheTruth(plan, dry, real)
+      assertPredicted(plan, dry, real)
       if (real.counts.failed > 0) return
       assertAtRest(plan, await dryRun(plan, host))
       if (plan.resources.some(({ options }) => typeof options.onlyIf === 'object')) return

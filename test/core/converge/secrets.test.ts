@@ -11,18 +11,25 @@ import { fault, probe } from '../../support/faulty_resource.ts'
 const secret = 'hunter2/öäü'
 
 /** Returns everything that a run passes to its handlers, and its report. */
-async function toldBy(
+async function outputOf(
   plan: ReturnType<typeof planOf>,
   host = new VirtualHost(),
   secrets = new Secrets(),
 ): Promise<string> {
-  const told: unknown[] = []
-  const hear = (...heard: unknown[]) => {
-    told.push(heard)
+  const reported: unknown[] = []
+  const onEvent = (...received: unknown[]) => {
+    reported.push(received)
   }
-  const handler: Handlers = { start: hear, applying: hear, progress: hear, resource: hear, warn: hear, end: hear }
+  const handler: Handlers = {
+    start: onEvent,
+    applying: onEvent,
+    progress: onEvent,
+    resource: onEvent,
+    warn: onEvent,
+    end: onEvent,
+  }
   const report = await converge(plan, host, { id: 'x', mode: 'run', handlers: [handler], secrets })
-  return JSON.stringify([told, report])
+  return JSON.stringify([reported, report])
 }
 function knowing(...values: string[]): Secrets {
   const secrets = new Secrets()
@@ -50,11 +57,11 @@ t.test('masks secrets in patches, texts, names, reasons, progress, warnings, err
   })
   const host = new VirtualHost()
   host.given('/srv/config', `password = old-${secret}\n`)
-  const told = await toldBy(plan, host, knowing(secret))
-  t.notMatch(told, secret)
-  t.notMatch(told, encodeURIComponent(secret))
-  t.match(told, 'password = ********')
-  t.match(told, 'mysql -p********')
+  const reported = await outputOf(plan, host, knowing(secret))
+  t.notMatch(reported, secret)
+  t.notMatch(reported, encodeURIComponent(secret))
+  t.match(reported, 'password = ********')
+  t.match(reported, 'mysql -p********')
 })
 
 t.test('masks secrets that a resource finds during the run', async (t) => {
@@ -63,12 +70,12 @@ t.test('masks secrets that a resource finds during the run', async (t) => {
       context.secret('found-it')
     },
   })
-  const told = await toldBy(
+  const reported = await outputOf(
     planOf((r) => {
       learner(r, { name: 'a', value: 'found-it' })
     }),
   )
-  t.notMatch(told, 'found-it')
+  t.notMatch(reported, 'found-it')
 })
 
 t.test('masks each line of a key, and no short words', async (t) => {
@@ -83,12 +90,12 @@ t.test('displays only the harmless state of a sensitive resource', async (t) => 
     thing(r, { name: 'a', value: 'content of a', sensitive: true })
     file(r, { path: '/srv/b', content: 'content of b', mode: '0600', sensitive: true })
   })
-  const told = await toldBy(plan)
-  t.notMatch(told, 'content of')
-  t.match(told, '"value":"0600"')
+  const reported = await outputOf(plan)
+  t.notMatch(reported, 'content of')
+  t.match(reported, '"value":"0600"')
   const liar = probe({ lies: true })
   t.notMatch(
-    await toldBy(
+    await outputOf(
       planOf((r) => {
         liar(r, { name: 'a', value: 'content of a', sensitive: true })
       }),

@@ -7,9 +7,9 @@ import { elf } from '../../support/elf.ts'
 
 const file = `${t.testdir()}/program`
 
-function of(content: Uint8Array, wanted: Architecture, libc?: 'glibc' | 'musl'): string | null {
+function of(content: Uint8Array, expected: Architecture, libc?: 'glibc' | 'musl'): string | null {
   writeFileSync(file, content)
-  return incompatibilityOf(file, wanted, libc)
+  return incompatibilityOf(file, expected, libc)
 }
 
 t.test('compares the architecture', async (t) => {

@@ -23,7 +23,7 @@ t.test('one run only gets the lock, whatever its directory contains', async (t) 
       mkdirSync(`${path}.d`)
       for (const [file, text] of files) if (!['', '.', '..'].includes(file)) writeFileSync(`${path}.d/${file}`, text)
       const lock = await acquireLock(path, 'converge x', seconds(0))
-      if (lockHolder(path)?.pid !== process.pid) throw new Error('it is not held')
+      if (lockHolder(path)?.pid !== process.pid) throw new Error('it is not locked')
       await t.rejects(acquireLock(path, 'converge y', seconds(0)), { code: 'LOCKED' })
       lock.release()
     }),

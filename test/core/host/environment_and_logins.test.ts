@@ -33,9 +33,9 @@ t.test('commands get variables for network access only, and what they are given'
   const isOfTap = (name: string) => name === 'NODE_OPTIONS' || name.startsWith('_TAPJS_')
   const all = stdout.split('\n').flatMap((line) => /^([A-Za-z_]\w*)=/.exec(line)?.[1] ?? [])
   const names = all.filter((name) => !isOfTap(name))
-  const wanted = Object.keys(given).filter((name) => !/^(AWS|CONVERGE|LD|PYTHON|GIT_SSH)_?/.test(name))
+  const expected = Object.keys(given).filter((name) => !/^(AWS|CONVERGE|LD|PYTHON|GIT_SSH)_?/.test(name))
   const always = ['HOME', 'LANG', 'LOGNAME', 'OWN', 'PATH', 'USER']
-  t.strictSame(names.sort(), [...new Set([...always, ...wanted, ...passed])].sort())
+  t.strictSame(names.sort(), [...new Set([...always, ...expected, ...passed])].sort())
 })
 
 t.test('a download sends its login to the named server, and to none that it redirects to', async (t) => {

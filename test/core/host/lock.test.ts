@@ -55,14 +55,14 @@ t.test('names the lock holder, and how to continue', async (t) => {
 t.test('a waiting run reports once, and gives up at its timeout or gets the lock', async (t) => {
   const path = join(scratch(t), 'lock')
   const first = tryLock(path, 'the first')
-  const heard: Holder[] = []
+  const received: Holder[] = []
   const began = performance.now()
   await t.rejects(
-    acquireLock(path, 'x', milliseconds(400), (holder) => heard.push(holder)),
+    acquireLock(path, 'x', milliseconds(400), (holder) => received.push(holder)),
     { code: 'LOCKED' },
   )
   t.ok(performance.now() - began >= 400)
-  t.equal(heard.length, 1)
+  t.equal(received.length, 1)
   setTimeout(() => 'lock' in first && first.lock.release(), 200)
   const lock = await acquireLock(path, 'x', seconds(30))
   t.match(lockHolder(path), { command: 'x' })

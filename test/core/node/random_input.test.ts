@@ -23,7 +23,7 @@ async function problemsOf(work: () => Promise<unknown>): Promise<readonly Conver
   }
 }
 
-const wellTold = ({ message, source, code }: ConvergeError) =>
+const isComplete = ({ message, source, code }: ConvergeError) =>
   message.length > 0 &&
   !/undefined|\[object|Invalid input|NaN/.test(message) &&
   source?.file !== undefined &&
@@ -46,7 +46,7 @@ t.test('any JSON below known keys loads or gives errors with a place', async () 
       })
       for (const key of Object.keys(node.attributes)) explain(node, [key])
     })
-    return problems.every((problem) => wellTold(problem) && problem.source?.line !== undefined)
+    return problems.every((problem) => isComplete(problem) && problem.source?.line !== undefined)
   })
   await fc.assert(property, { numRuns: 300 })
 })
@@ -96,7 +96,7 @@ t.test('nearly valid attributes load or give errors with a place', async (t) => 
       JSON.stringify(node.attributes)
       built++
     })
-    return problems.every(wellTold)
+    return problems.every(isComplete)
   })
   await fc.assert(property, { numRuns: 300 })
   t.ok(built > 20, 'some of them are right')
@@ -140,7 +140,7 @@ for (const file of ['a.json', 'a.yaml'])
   t.test(`any text as ${file} loads or gives errors with a place`, async () => {
     const property = fc.asyncProperty(fc.oneof(jsonLike, fc.string()), async (text) => {
       const problems = await problemsOf(() => parseLayer({ text, file, kind: 'stack' }))
-      return problems.every(wellTold)
+      return problems.every(isComplete)
     })
     await fc.assert(property, { numRuns: 500 })
   })
@@ -174,7 +174,7 @@ t.test('any patch loads or gives errors with a place', async () => {
       buildNode({ layers: [below, patch], facts, schemas: attributeSchemas })
     })
     const clean = ({} as Record<string, unknown>).x === undefined && !('x' in Object)
-    return clean && problems.every(wellTold) && JSON.stringify(below.value) === before
+    return clean && problems.every(isComplete) && JSON.stringify(below.value) === before
   })
   await fc.assert(property, { numRuns: 400 })
 })

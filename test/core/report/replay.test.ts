@@ -32,16 +32,16 @@ const report: RunReport = {
 
 /** Collects the events in a list. */
 function listener() {
-  const heard: unknown[] = []
+  const received: unknown[] = []
   const handlers: Handlers = {
-    start: (run) => void heard.push(['start', run]),
-    applying: (name) => void heard.push(['applying', name]),
-    progress: (name, line) => void heard.push(['progress', name, line]),
-    resource: (one) => void heard.push(['resource', one]),
-    warn: (message) => void heard.push(['warn', message]),
-    end: (one) => void heard.push(['end', one]),
+    start: (run) => void received.push(['start', run]),
+    applying: (name) => void received.push(['applying', name]),
+    progress: (name, line) => void received.push(['progress', name, line]),
+    resource: (one) => void received.push(['resource', one]),
+    warn: (message) => void received.push(['warn', message]),
+    end: (one) => void received.push(['end', one]),
   }
-  return { heard, handlers }
+  return { received, handlers }
 }
 
 t.test('reads what it wrote', async (t) => {
@@ -54,10 +54,10 @@ t.test('reads what it wrote', async (t) => {
   write.resource?.(failed)
   write.warn?.('careful')
   write.end?.(report)
-  const { heard, handlers } = listener()
+  const { received, handlers } = listener()
   for (const line of lines) t.ok(replay(JSON.parse(line), handlers), line)
   const diff = ['-one', '+two']
-  t.strictSame(heard, [
+  t.strictSame(received, [
     ['start', start],
     ['applying', 'file /a'],
     ['progress', 'file /a', 'half'],

@@ -117,8 +117,8 @@ export async function realDirectory(t: Test, site: DeploySite): Promise<void> {
 export async function clock(t: Test, site: DeploySite): Promise<void> {
   const before = site.live() ?? ''
   const file = `${site.directory()}/releases/${before}/.converge/release.json`
-  const told = JSON.parse(fs.readFileSync(file, 'utf8')) as object
-  fs.writeFileSync(file, JSON.stringify({ ...told, created: '2099-01-01T00:00:00.000Z' }))
+  const reported = JSON.parse(fs.readFileSync(file, 'utf8')) as object
+  fs.writeFileSync(file, JSON.stringify({ ...reported, created: '2099-01-01T00:00:00.000Z' }))
   site.commit()
   await site.done(t, ['deploy'], client)
   const after = site.live() ?? ''

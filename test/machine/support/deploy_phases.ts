@@ -9,8 +9,8 @@ const hooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_rest
 
 export interface Moments {
   /** Commits a version that its page displays, with additional files. */
-  readonly bring: (version: string, files: Readonly<Record<string, string>>) => void
-  /** A file of the release that begins with the first argument of `bring`. */
+  readonly publish: (version: string, files: Readonly<Record<string, string>>) => void
+  /** A file of the release that begins with the first argument of `publish`. */
   readonly file: string
   /** Path of the page; default: / */
   readonly path?: string
@@ -20,7 +20,7 @@ export interface Moments {
 export async function seesMoments(
   t: Test,
   app: WebApp,
-  { bring, file, path = '/', json = {} }: Moments,
+  { publish, file, path = '/', json = {} }: Moments,
 ): Promise<void> {
   const notes = `${app.directory}/shared/moments`
   const note = (what: string) => `echo "${what} $(cut -d ' ' -f 1 ${file})" >> '${notes}'`
@@ -33,11 +33,11 @@ export async function seesMoments(
   const smoke_test = { http: [{ path, contains: 'moments' }], command: note('smoke'), rollback_on_failure: true }
   const own = { migrate: true, migrate_command: note('migration'), smoke_test: { ...smoke_test, deadline_seconds: 20 } }
   const given = { json: { ...json, deploy: { app: own } } }
-  bring('moments', Object.fromEntries(hooks.map((hook) => [`deploy/${hook}`, `#!/bin/sh\n${note(hook)}\n`])))
+  publish('moments', Object.fromEntries(hooks.map((hook) => [`deploy/${hook}`, `#!/bin/sh\n${note(hook)}\n`])))
   await app.done(t, ['deploy'], given)
   t.strictSame(done(), [...of('moments'), 'smoke moments'])
   t.equal((await app.run(['deploy'], given)).report.outcome, 'unchanged', 'all of it once')
-  bring('worse', {})
+  publish('worse', {})
   const soon = { json: { ...json, deploy: { app: { ...own, smoke_test: { ...smoke_test, deadline_seconds: 1 } } } } }
   const failure = failureOf((await app.run(['deploy'], soon)).report)
   t.match(failure, { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })

@@ -281,8 +281,8 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   async ask(frontend: string, path = ''): Promise<Answer | null> {
     const text = await this.page(frontend, path)
     if (text === null) return null
-    const told = new Map(text.split('\n').map((line) => line.split(': ') as [string, string]))
-    const get = (key: string) => told.get(key) ?? ''
+    const reported = new Map(text.split('\n').map((line) => line.split(': ') as [string, string]))
+    const get = (key: string) => reported.get(key) ?? ''
     return { host: get('host'), version: get('version'), release: get('release') }
   }
 
@@ -300,13 +300,13 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
 
   /** Waits until each frontend has returned answers of all these hosts, of this version, and of no other one. */
   async served(hosts: readonly string[], version = this.latest): Promise<void> {
-    const wanted = hosts.map((host) => `${host} ${version}`).join()
+    const requested = hosts.map((host) => `${host} ${version}`).join()
     for (const frontend of this.frontends)
       await until(async () => {
         const answers = await Promise.all(Array.from({ length: hosts.length * 4 }, () => this.ask(frontend)))
         const seen = new Set(answers.map((answer) => (answer ? `${answer.host} ${answer.version}` : 'nothing')))
-        return [...seen].sort().join() === wanted
-      }, `${frontend} has answers of ${wanted}`)
+        return [...seen].sort().join() === requested
+      }, `${frontend} has answers of ${requested}`)
   }
 
   /** Measures the requests to all frontends while some work runs. */

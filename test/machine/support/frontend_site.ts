@@ -66,7 +66,7 @@ export interface FrontendSite {
   readonly socket: string
   readonly host: LocalHost
   /** All output of runs, including reports. */
-  readonly told: string[]
+  readonly reported: string[]
   converge(
     attributes?: Json,
     events?: readonly string[],
@@ -93,7 +93,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     const failure = failureOf(await converge(plan, host, { id: 'test', mode: 'run' }))
     if (failure !== undefined) throw new Error(`something may be left running: ${JSON.stringify(failure)}`)
   })
-  const told: string[] = []
+  const reported: string[] = []
   const base = {
     opsworks: {
       instance: { hostname: 'lb1', private_ip: '127.0.0.1', layers: ['lb'] },
@@ -128,7 +128,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     statuses,
     socket: `${prefix}/var/run/haproxy.sock`,
     host,
-    told,
+    reported,
     async converge(attributes = {}, events = ['configure'], mode = 'run', roles = [role], id = 'test') {
       const { node, secrets } = nodeOf(events, attributes, id)
       const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
@@ -136,9 +136,9 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
         id,
         mode,
         secrets,
-        handlers: [{ progress: (name, line) => void told.push(`${name}: ${line}`) }],
+        handlers: [{ progress: (name, line) => void reported.push(`${name}: ${line}`) }],
       })
-      told.push(JSON.stringify(report))
+      reported.push(JSON.stringify(report))
       return report
     },
     async inspect() {

@@ -123,8 +123,8 @@ export class TestHost {
       put(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
     } else await makeCloudImage(this.root, userData)
     if (!this.place.systemd) return
-    const wanted = ['ssh', ...enabled].map((unit) => (unit.includes('.') ? unit : `${unit}.service`))
-    await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...wanted)
+    const expected = ['ssh', ...enabled].map((unit) => (unit.includes('.') ? unit : `${unit}.service`))
+    await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...expected)
   }
 
   /** The host name before cloud-init sets one. */

@@ -90,12 +90,12 @@ export function planOf(declare: (r: Recipe<unknown>) => unknown): Plan {
 export function run(
   site: Pick<Site, 'host'>,
   declare: (r: Recipe<unknown>) => unknown,
-  told: string[] = [],
+  reported: string[] = [],
 ): Promise<RunReport> {
   return converge(planOf(declare), site.host, {
     id: 't',
     mode: 'run',
-    handlers: [{ progress: (_, line) => void told.push(line) }],
+    handlers: [{ progress: (_, line) => void reported.push(line) }],
   })
 }
 

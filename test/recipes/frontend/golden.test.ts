@@ -45,9 +45,9 @@ const lines = (text: string) => text.split('\n').map((line) => line.trim())
 
 const cases = goldenCases(['frontend'])
 t.ok(cases.length >= 2, 'the cases are there')
-for (const { file, attributes, expected: told } of cases)
+for (const { file, attributes, expected: recorded } of cases)
   t.test(file, async (t) => {
-    const expected = told as unknown as Expected
+    const expected = recorded as unknown as Expected
     const node = nodeWith(attributes)
     const haproxy = lines(rendered(node, '/haproxy.cfg'))
     const servers = haproxy.flatMap((line) => {
@@ -58,7 +58,7 @@ for (const { file, attributes, expected: told } of cases)
     })
     t.strictSame(servers, expected.haproxy.servers, 'servers')
     const { timeout, stats, bind, balance, httpchk, default_backend } = expected.haproxy
-    const wanted = [
+    const requested = [
       ...Object.entries(timeout).map(([name, value]) => `timeout ${name} ${value}`),
       ...stats.map((line) => `stats ${line}`),
       // converge binds the port to the loopback address for nginx on the same host; the cookbook opens it to every
@@ -69,7 +69,7 @@ for (const { file, attributes, expected: told } of cases)
       ...(default_backend === null ? [] : [`default_backend ${default_backend}`]),
     ]
     t.strictSame(
-      wanted.filter((line) => !haproxy.includes(line)),
+      requested.filter((line) => !haproxy.includes(line)),
       [],
       'haproxy.cfg',
     )

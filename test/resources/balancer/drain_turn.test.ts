@@ -50,7 +50,7 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
       seen.mostOut = Math.max(seen.mostOut, states.filter((state) => state.startsWith('drain')).length)
     }
   })
-  const told: string[] = []
+  const reported: string[] = []
   const hostOf = () => simulation.host({ exchanges: haproxy.exchanges })
   const first = hostOf()
   const at = places.slice(0, balancers).map((socket) => ({ socket }))
@@ -58,7 +58,10 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
     await simulation.after(begins)
     const ownServers = new Set([`site/${server}`])
     const given = { ownServers, maxUnavailable: 1, waitLimit: seconds(60), restartLimit: seconds(180), ...rules }
-    const tell = { progress: (text: string) => void told.push(text), warn: (text: string) => void told.push(text) }
+    const tell = {
+      progress: (text: string) => void reported.push(text),
+      warn: (text: string) => void reported.push(text),
+    }
     const draining = new ServerDrainer(hostOf(), at, seconds(60), tell, 'restart', given)
     const work = async () => {
       down.add(server)
@@ -78,22 +81,22 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
   const tell = (text: string) => {
     for (const { at } of haproxy.balancers) haproxy.exchanges({ socketPath: at, text }, first)
   }
-  return { run, seen, told, states, set, tell, simulation, first }
+  return { run, seen, reported, states, set, tell, simulation, first }
 }
 
 t.test('two hosts at the same moment drain one after the other', async (t) => {
-  const { run, seen, told, states } = worldOf({ servers: ['a', 'b'] })
+  const { run, seen, reported, states } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
   t.strictSame(seen, { fewest: 1, mostOut: 1 })
-  t.ok(told.includes('site/b waits until site/a is back'), told.join('\n'))
+  t.ok(reported.includes('site/b waits until site/a is back'), reported.join('\n'))
   t.strictSame(states(), ['ready ready', 'ready ready'])
 })
 
 t.test('waits while another server starts, for longer than the drain limit', async (t) => {
-  const { run, seen, told } = worldOf({ servers: ['a', 'b'] })
+  const { run, seen, reported } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'b', takes: 150 }, { server: 'a', begins: 5 }), [null, null])
   t.strictSame(seen, { fewest: 1, mostOut: 1 })
-  t.notOk(told.some((line) => line.includes('without draining')))
+  t.notOk(reported.some((line) => line.includes('without draining')))
 })
 
 t.test('a restart that failed on another host: the last server that is up does not restart', async (t) => {
@@ -110,11 +113,11 @@ t.test('a restart that failed on another host: the last server that is up does n
 })
 
 t.test('others down for a long time: restarts at once without draining, with a warning', async (t) => {
-  const { run, told, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['a', 'c'], balancers: 1 })
+  const { run, reported, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['a', 'c'], balancers: 1 })
   const began = simulation.clock
   t.strictSame(await run({ server: 'b', takes: 1 }), [null])
   t.ok(
-    told.includes(
+    reported.includes(
       `site/b is the only one up at ${places[0]}: visitors get errors while it restarts, since site/a, site/c are down (start them before the next restart)`,
     ),
   )
@@ -142,13 +145,13 @@ t.test('others drained beyond the limit, and enough up: drains its server', asyn
 
 t.test('does not wait for a server that is down on a host that the rollout cannot reach', async (t) => {
   const rules = { absent: new Set(['site/c', 'site/d']) }
-  const { run, set, seen, told, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['c'], rules })
+  const { run, set, seen, reported, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['c'], rules })
   set('c', 'drain')
   const began = simulation.clock
   t.strictSame(await run({ server: 'a' }, { server: 'b', begins: 1 }), [null, null])
   t.ok(simulation.clock - began < 60, `${simulation.clock - began} s`)
   t.strictSame(seen, { fewest: 1, mostOut: 2 })
-  t.ok(told.includes('not waiting for site/c: the rollout cannot reach its host'), told.join('\n'))
+  t.ok(reported.includes('not waiting for site/c: the rollout cannot reach its host'), reported.join('\n'))
 })
 
 t.test('waits for a drained server that is up on a host that the rollout cannot reach', async (t) => {
@@ -186,9 +189,9 @@ t.test('the claim of a killed run expires', async (t) => {
 })
 
 t.test('servers without health checks: both drain, and one returns', async (t) => {
-  const { run, told, states } = worldOf({ servers: ['a', 'b'], more: { tracking: true } })
+  const { run, reported, states } = worldOf({ servers: ['a', 'b'], more: { tracking: true } })
   t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
-  t.notOk(told.some((line) => line.includes('without draining')))
+  t.notOk(reported.some((line) => line.includes('without draining')))
   t.strictSame(states(), ['ready ready', 'ready ready'])
 })
 
@@ -215,14 +218,14 @@ t.test('one server always takes visitors, in any order of restarts', async (t) =
       const servers = names.slice(0, count)
       const world = worldOf({ servers, balancers, latency, rules: { maxUnavailable } })
       if (claimed !== null && servers.includes(claimed)) world.tell(`disable health site/${claimed}\n`)
-      const wanted = servers.map((server, index) => ({ server, ...restarts[index] }))
-      const errors = await world.run(...wanted)
+      const expected = servers.map((server, index) => ({ server, ...restarts[index] }))
+      const errors = await world.run(...expected)
       if (world.seen.fewest < 1) throw new Error('no server took visitors')
-      const allSucceed = wanted.every(({ succeeds }) => succeeds)
+      const allSucceed = expected.every(({ succeeds }) => succeeds)
       if (allSucceed && errors.some((error) => error !== null)) throw new Error(errors.join('; '))
       const most = maxUnavailable === 1 ? 1 : maxUnavailable === 2 ? 2 : Math.max(1, Math.floor(count / 2))
       if (allSucceed && world.seen.mostOut > most) throw new Error(`${world.seen.mostOut} were out`)
-      for (const [index, { server, succeeds }] of wanted.entries())
+      for (const [index, { server, succeeds }] of expected.entries())
         if (succeeds && errors[index] !== null && !/was not restarted/.test(errors[index] ?? ''))
           throw new Error(`${server}: ${errors[index]}`)
       const left = world.states().join(' ')

@@ -28,7 +28,7 @@ t.test('the new configuration overrides the address that HAProxy uses', (t) => {
     ['10.0.0.9', ['10.0.0.9']],
   ])
   const drained = { admin: 8 }
-  const table: [what: string, running: Running, wanted: ReturnType<typeof server>, kept: string | null][] = [
+  const table: [what: string, running: Running, desired: ReturnType<typeof server>, kept: string | null][] = [
     [
       'the same address',
       { name: 'a', address: '10.0.0.1', ...drained },
@@ -68,11 +68,11 @@ t.test('the new configuration overrides the address that HAProxy uses', (t) => {
       '10.0.0.7 2 8 gone.test 8081',
     ],
   ]
-  for (const [what, running, wanted, kept] of table) {
+  for (const [what, running, expected, kept] of table) {
     const answer = states([running])
-    t.strictSame(outdatedServers(answer, [wanted], names), kept === null ? ['plone/a'] : [], what)
+    t.strictSame(outdatedServers(answer, [expected], names), kept === null ? ['plone/a'] : [], what)
     const rows = kept === null ? '' : `3 plone 1 a ${kept}\n`
-    t.equal(statesToKeep(answer, [wanted], names), `${head}${rows}`, what)
+    t.equal(statesToKeep(answer, [expected], names), `${head}${rows}`, what)
   }
   t.strictSame(outdatedServers(head, [server('new', '10.0.0.1')], names), ['plone/new'], 'one that it lacks')
   t.equal(statesToKeep(states([{ name: 'old', address: '10.0.0.1' }]), [], names), head, 'one that is not configured')
@@ -86,15 +86,15 @@ t.test('a new server counts as down until a health check has passed', (t) => {
   const answer = (...rows: readonly string[]) => `${['1', `# be_id srv_id ${columns}`, ...rows].join('\n')}\n`
   const addresses = new Map(['10.0.0.1', '10.0.0.2'].map((one) => [one, [one]]))
   addresses.set('p3.test', ['10.0.0.3'])
-  const wanted = [server('a', '10.0.0.1'), server('b', '10.0.0.2', 8082), server('c', 'p3.test')]
+  const expected = [server('a', '10.0.0.1'), server('b', '10.0.0.2', 8082), server('c', 'p3.test')]
   const up = '3 1 plone a 10.0.0.1 2 0 3 4 6 - 8081'
   t.equal(
-    statesToKeep(answer(up), wanted, addresses),
+    statesToKeep(answer(up), expected, addresses),
     answer(up, '3 0 plone b 10.0.0.2 0 0 2 0 6 - 8082', '3 0 plone c 10.0.0.3 0 0 2 0 6 p3.test 8081'),
   )
   const moved = '3 2 plone b 10.0.0.9 2 8 3 4 6 - 8082'
   t.equal(
-    statesToKeep(answer(up, moved), wanted.slice(0, 2), addresses),
+    statesToKeep(answer(up, moved), expected.slice(0, 2), addresses),
     answer(up, '3 0 plone b 10.0.0.2 0 0 2 0 6 - 8082'),
     'at another address it is another one',
   )
@@ -103,9 +103,9 @@ t.test('a new server counts as down until a health check has passed', (t) => {
     ['the other one is drained', '3 1 plone a 10.0.0.1 2 8 3 4 6 - 8081'],
     ['there are no checks', '3 1 plone a 10.0.0.1 2 0 0 0 0 - 8081'],
   ] as const)
-    t.equal(statesToKeep(answer(row), wanted, addresses), answer(row), `${what}: it takes visitors at once`)
+    t.equal(statesToKeep(answer(row), expected, addresses), answer(row), `${what}: it takes visitors at once`)
   const gone = '3 1 plone a 10.0.0.7 2 0 3 4 6 - 8081'
-  t.equal(statesToKeep(answer(gone), wanted, addresses), answer(), 'the other one has another address')
+  t.equal(statesToKeep(answer(gone), expected, addresses), answer(), 'the other one has another address')
   t.end()
 })
 
@@ -117,17 +117,17 @@ t.test('keeps no state of another address, and loses none of the same address', 
   const servers = fc.uniqueArray(one, { selector: ({ name }) => name })
   fc.assert(
     fc.property(servers, servers, (before, after) => {
-      const wanted = after.map(({ name, address, port }) => server(name, address, port))
-      const addresses = new Map(wanted.map(({ host }) => [host, [host]]))
+      const expected = after.map(({ name, address, port }) => server(name, address, port))
+      const addresses = new Map(expected.map(({ host }) => [host, [host]]))
       const same = before.filter((old) =>
         after.some((one) => one.name === old.name && one.address === old.address && one.port === old.port),
       )
-      const kept = statesToKeep(states(before), wanted, addresses).split('\n').slice(2, -1)
+      const kept = statesToKeep(states(before), expected, addresses).split('\n').slice(2, -1)
       t.strictSame(
         kept.map((line) => line.split(' ').slice(3)),
         same.map((one) => [one.name, one.address, '2', `${one.admin}`, '-', `${one.port}`]),
       )
-      t.equal(outdatedServers(states(before), wanted, addresses).length, after.length - same.length)
+      t.equal(outdatedServers(states(before), expected, addresses).length, after.length - same.length)
     }),
     { numRuns: 200 },
   )

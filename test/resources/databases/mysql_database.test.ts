@@ -49,7 +49,7 @@ contract(t, mysql_database, [
     fails: /not empty.*\(3\).*withData: true/,
   },
   {
-    name: 'removes one with data if told',
+    name: 'removes one with data if withData is set',
     props: { name: 'shop', absent: true, withData: true },
     host,
     given: (host) => giveMariadb(host, { databases: { shop: { ...shop, objects: 3 } } }),

@@ -51,7 +51,7 @@ contract(t, postgresql_database, [
     changes: ['replace /objects = null', 'replace /exists = false'],
   },
   {
-    name: 'removes one with data if told',
+    name: 'removes one with data if withData is set',
     props: { name: 'shop', absent: true, withData: true },
     host,
     given: (host) => givePostgresql(host, { databases: { shop: { objects: 2 } } }),

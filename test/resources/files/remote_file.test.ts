@@ -91,11 +91,11 @@ t.test('a copy follows its source', async (t) => {
 })
 
 t.test('hides the login in a URL', async (t) => {
-  const told: string[] = []
+  const reported: string[] = []
   const plan = planOf((r) => void remote_file(r, { path, url, sha256, password: 's3cret' }))
   const { converge } = await import('../../../core/converge/engine.ts')
-  const handlers = [{ progress: (_: string, line: string) => void told.push(line) }]
+  const handlers = [{ progress: (_: string, line: string) => void reported.push(line) }]
   const report = await converge(plan, new VirtualHost(host), { id: 't', mode: 'run', handlers })
   t.strictSame(failureOf(report), undefined)
-  t.strictSame(told, ['fetching https://builds.example.com/app.war'])
+  t.strictSame(reported, ['fetching https://builds.example.com/app.war'])
 })

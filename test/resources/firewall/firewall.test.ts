@@ -21,7 +21,7 @@ contract(t, firewall, [
     then: (t, host) => void t.match(host.readText(file), 'tcp dport { 80 } accept'),
   },
   { name: 'nothing to remove', props: { absent: true }, host, given: giveNft, changes: [] },
-  { name: 'closes SSH if told', props: { allow: [], allowLockout: true }, host, given: giveNft },
+  { name: 'closes SSH with allowLockout', props: { allow: [], allowLockout: true }, host, given: giveNft },
   { name: 'accepts everything', props: { policy: 'accept', ping: false }, host, given: giveNft },
   { name: 'the client by its network', props: { allow: [{ ...ssh, from: ['203.0.113.0/24'] }] }, host, given: giveNft },
   { name: 'everything of a network', props: { allow: [{ from: ['203.0.113.7'] }] }, host, given: giveNft },

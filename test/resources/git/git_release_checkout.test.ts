@@ -41,7 +41,7 @@ t.test('submodules, two levels deep', async (t) => {
     t.equal(at('deep/in side/i.txt'), 'inner 2')
     fs.renameSync(`${site.root}/away`, `${site.root}/lib`)
   })
-  await t.test('not wanted', async (t) => {
+  await t.test('not requested', async (t) => {
     const { failure } = await site.deploy({ submodules: false })
     t.equal(failure, undefined)
     t.strictSame(fs.readdirSync(`${site.current}/src/outer`), [])

@@ -141,7 +141,7 @@ contract(t, port_swap, [
 class World {
   readonly host: VirtualHost
   readonly fake: FakeSupervisor
-  readonly told: string[] = []
+  readonly reported: string[] = []
   /** The port to which the web server sends visitors. */
   port: number | null = null
   /** Changes before which no server answered at that port. */
@@ -192,7 +192,7 @@ class World {
   async run(more: object = {}, cause = 'one'): Promise<RunReport> {
     this.count = 0
     const plan = this.plan(more, cause)
-    const handlers = [{ progress: (_: string, line: string) => void this.told.push(line) }]
+    const handlers = [{ progress: (_: string, line: string) => void this.reported.push(line) }]
     return converge(plan, this.host, { id: 'test', mode: 'run', handlers })
   }
 
@@ -205,9 +205,9 @@ class World {
 t.test('reports its steps in order', async (t) => {
   const world = new World()
   await world.run()
-  world.told.length = 0
+  world.reported.length = 0
   t.equal((await world.run({ directory: '/srv/shop/2' })).outcome, 'changed')
-  t.strictSame(world.told, [
+  t.strictSame(world.reported, [
     'starting shop-9091',
     'waiting for http://127.0.0.1:9091/',
     'port 9091 is current',
@@ -400,8 +400,8 @@ t.test('killed at any change: no visitor notices, and the next run reaches the s
       }
       world.killAt = Number.POSITIVE_INFINITY
       if (!world.answers()) t.fail(`killed at ${at}: visitors got nothing`)
-      const mended = await world.run(after)
-      t.strictSame(failureOf(mended), undefined, `killed at ${at}`)
+      const repaired = await world.run(after)
+      t.strictSame(failureOf(repaired), undefined, `killed at ${at}`)
       const again = await world.run(after)
       if (again.outcome !== 'unchanged') t.fail(`killed at ${at}: there is still something to do`)
       t.strictSame(world.up(), [`shop-${world.port}`], `killed at ${at}: one process, and visitors are sent to it`)

@@ -285,10 +285,14 @@ t.test('reports leftovers that cannot be removed with the failure, and retries',
 
 t.test('progress displays its output', async (t) => {
   const { converge } = await import('../../../core/converge/engine.ts')
-  const told: string[] = []
+  const reported: string[] = []
   const host = prepared(() => ({ lines: ['Getting distribution for x.', 'Got x 1.'] }))
-  await converge(plan(), host, { id: 't', mode: 'run', handlers: [{ progress: (_, line) => void told.push(line) }] })
-  t.strictSame(told, ['Getting distribution for x.', 'Got x 1.'])
+  await converge(plan(), host, {
+    id: 't',
+    mode: 'run',
+    handlers: [{ progress: (_, line) => void reported.push(line) }],
+  })
+  t.strictSame(reported, ['Getting distribution for x.', 'Got x 1.'])
 })
 
 t.test('splits words as a shell does', async (t) => {

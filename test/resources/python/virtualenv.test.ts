@@ -24,8 +24,8 @@ const commands: CommandHandler = ([program = '', ...args], _, host) => {
     return {}
   }
   if (args[1] !== 'pip' || host.stat(program) === null) return null
-  for (const wanted of args.slice(5)) {
-    const [name = '', version = newest] = wanted.split('==')
+  for (const expected of args.slice(5)) {
+    const [name = '', version = newest] = expected.split('==')
     install(name.replaceAll('.', '_').toLowerCase(), version)
   }
   return {}

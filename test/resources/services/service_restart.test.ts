@@ -122,7 +122,7 @@ function harness(
 ) {
   const virtual = new VirtualHost({ requests: fake.requests, ...host })
   conf()(virtual)
-  const told: string[] = []
+  const reported: string[] = []
   const roll = (more: object = {}, when = 'one') =>
     converge(
       planOf((r) => {
@@ -130,13 +130,13 @@ function harness(
         service_restart(r, { services, provider, when: [cause], ...more } as never)
       }),
       virtual,
-      { id: 'test', mode: 'run', handlers: [{ progress: (_, line) => void told.push(line) }] },
+      { id: 'test', mode: 'run', handlers: [{ progress: (_, line) => void reported.push(line) }] },
     )
-  return { host: virtual, told, roll }
+  return { host: virtual, reported, roll }
 }
 
 t.test('reports its steps in order', async (t) => {
-  const { told, roll } = harness(fakeOf({ c1: { stopAfter: 0 } }))
+  const { reported, roll } = harness(fakeOf({ c1: { stopAfter: 0 } }))
   await roll({
     delay: seconds(7),
     services: [
@@ -144,7 +144,7 @@ t.test('reports its steps in order', async (t) => {
       { ...services[1], ready: undefined },
     ],
   })
-  t.strictSame(told, [
+  t.strictSame(reported, [
     'restarting c1 (1 of 2)',
     'waiting until port 8081 is free for c1',
     'waiting for http://127.0.0.1:8081/',
@@ -179,22 +179,22 @@ t.test('pauses only between restarts of running services', async (t) => {
     [['c3'], 0],
     [[], 0],
   ] as const) {
-    const { told, roll } = harness(
+    const { reported, roll } = harness(
       fakeOf({}, [...running], { stopped: names.filter((name) => !running.includes(name as never)) }),
     )
     await roll({ delay: seconds(60) })
-    t.equal(told.filter((line) => line.startsWith('waiting 60 s')).length, pauses, `${running.join(' ')}`)
+    t.equal(reported.filter((line) => line.startsWith('waiting 60 s')).length, pauses, `${running.join(' ')}`)
   }
 })
 
 t.test('a service with its own pause', async (t) => {
-  const { told, roll } = harness(fakeOf())
+  const { reported, roll } = harness(fakeOf())
   await roll({
     delay: seconds(60),
     services: [services[0], { ...services[1], delay: seconds(0) }, { ...services[2], delay: seconds(3) }],
   })
   t.strictSame(
-    told.filter((line) => / before /.test(line)),
+    reported.filter((line) => / before /.test(line)),
     ['waiting 3 s before c3'],
   )
 })
@@ -273,7 +273,7 @@ t.test('gives up a service that keeps ending', async (t) => {
 t.test('a run continues where the last one stopped', async (t) => {
   let broken = true
   const fake = fakeOf()
-  const { host, told, roll } = harness(fake, {
+  const { host, reported, roll } = harness(fake, {
     beforeChange: (_, what) => {
       if (broken && /startProcess.*<string>c2</.test(what)) throw new Error('killed')
     },
@@ -287,7 +287,7 @@ t.test('a run continues where the last one stopped', async (t) => {
     ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c2/state'],
   )
   t.strictSame(
-    told.filter((line) => /\d of \d/.test(line)),
+    reported.filter((line) => /\d of \d/.test(line)),
     ['restarting c1 (1 of 3)', 'restarting c2 (2 of 3)', 'starting c2 (1 of 2)', 'restarting c3 (2 of 2)'],
   )
   t.equal((await roll()).outcome, 'unchanged')
@@ -297,17 +297,17 @@ t.test('a run continues where the last one stopped', async (t) => {
 t.test('a rollback after a failed restart restarts the services that run since', async (t) => {
   const [good, bad] = [fakeOf(), fakeOf({ c1: { dies: { after: 2, as: 'again' }, readyAfter: 1e6 } })]
   let fake = good
-  const { host, told, roll } = harness(good, { requests: (...asked) => fake.requests(...asked) })
+  const { host, reported, roll } = harness(good, { requests: (...asked) => fake.requests(...asked) })
   await roll({}, 'one')
   fake = bad
   t.match(failureOf(await roll({}, 'two')), { message: /^c1 did not come up.* and was started again/ })
   fake = good
   t.equal(good.states(host).c1, 'RUNNING', 'supervisord has started it again')
   const mark = started(host).length
-  told.length = 0
+  reported.length = 0
   t.match(failureOf(await roll({}, 'one')), undefined)
   t.strictSame(started(host).slice(mark), ['c1'], 'the others were never on it')
-  t.match(told, ['restarting c1 (1 of 1)'])
+  t.match(reported, ['restarting c1 (1 of 1)'])
   t.equal((await roll({}, 'one')).outcome, 'unchanged')
 })
 
@@ -408,7 +408,7 @@ t.test('uses systemd or init scripts by default', (t) => {
 
 t.test('starts a service that was stopped by hand', async (t) => {
   const fake = fakeOf()
-  const { host, told, roll } = harness(fake)
+  const { host, reported, roll } = harness(fake)
   await roll()
   fake.requests(
     {
@@ -420,11 +420,11 @@ t.test('starts a service that was stopped by hand', async (t) => {
     host,
   )
   host.clock += 100
-  told.length = 0
+  reported.length = 0
   await host.sleep(seconds(1))
   host.record('x', 'y')
   await roll()
-  t.strictSame(told, ['starting c2 (1 of 1)', 'waiting for http://127.0.0.1:8082/'])
+  t.strictSame(reported, ['starting c2 (1 of 1)', 'waiting for http://127.0.0.1:8082/'])
 })
 
 t.test('a port that another process uses', async (t) => {

@@ -74,7 +74,7 @@ const allReady = Object.fromEntries(places.map((at) => [at, 'ready, ready, ready
 
 function harness(options: Options = {}, kill?: (what: string) => boolean) {
   const all = fakes(options)
-  const told: string[] = []
+  const printed: string[] = []
   let dead = false
   const host = new VirtualHost(
     hostOf(all, (_, what) => {
@@ -84,19 +84,19 @@ function harness(options: Options = {}, kill?: (what: string) => boolean) {
   )
   conf(host)
   const roll = async (more: object = {}, when = 'one', mode: 'run' | 'plan' = 'run') => {
-    told.length = 0
+    printed.length = 0
     const plan = planOf((r) => {
       const cause = file(r, { path: '/srv/cause', content: when })
       service_restart(r, { services, provider, balancers: both, when: [cause], ...more } as never)
     })
     const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
-    return converge(plan, on, { id: 'test', mode, handlers: [{ progress: (_, line) => void told.push(line) }] })
+    return converge(plan, on, { id: 'test', mode, handlers: [{ progress: (_, line) => void printed.push(line) }] })
   }
   const revive = () => {
     dead = false
     kill = undefined
   }
-  return { ...all, host, told, roll, revive, states: () => statesOf(all, host) }
+  return { ...all, host, printed, roll, revive, states: () => statesOf(all, host) }
 }
 
 /** Shortens the description of a change. */
@@ -152,7 +152,7 @@ contract(t, service_restart, [
 ])
 
 t.test('drains, restarts and sets ready, in this order', async (t) => {
-  const { host, told, roll, states } = harness({ balancers: [{}] })
+  const { host, printed, roll, states } = harness({ balancers: [{}] })
   const report = await roll({ balancers: [{ socket }], services: services.slice(0, 2) })
   t.strictSame(failureOf(report), undefined)
   t.strictSame(report.warnings, [])
@@ -170,7 +170,7 @@ t.test('drains, restarts and sets ready, in this order', async (t) => {
   ]
   const before = ['record changes of file /srv/cause', 'write /srv/cause', 'reloadConfig']
   t.strictSame(host.changes.map(short), [...before, ...steps('c1'), ...steps('c2')])
-  t.strictSame(told, [
+  t.strictSame(printed, [
     'restarting c1 (1 of 2)',
     `draining site/c1 at ${socket}`,
     'waiting for http://127.0.0.1:8081/',
@@ -229,15 +229,15 @@ t.test('no service stops with visitors, and enough services stay up', async (t) 
 })
 
 t.test('several restarts wait for each other if the rest is down', async (t) => {
-  const { told, roll, states } = harness({ balancers: [{ backends: { site: ['c1', 'c2'] } }] })
+  const { printed, roll, states } = harness({ balancers: [{ backends: { site: ['c1', 'c2'] } }] })
   const report = await roll({
     balancers: [{ socket }],
     services: [...services.slice(0, 2), { name: 'c3' }],
     maxUnavailable: 2,
   })
   t.strictSame(failureOf(report), undefined)
-  t.ok(told.includes('site/c2 waits until another one is back'))
-  t.notOk(told.some((line) => line.includes('without draining')))
+  t.ok(printed.includes('site/c2 waits until another one is back'))
+  t.notOk(printed.some((line) => line.includes('without draining')))
   t.match(states()[socket], /^ready, ready/)
 })
 
@@ -255,7 +255,8 @@ t.test('computes how many restart at once', (t) => {
     [1, 1, 1],
     ['100%', 1, 1],
   ]
-  for (const [wanted, all, count] of cases) t.equal(countUnavailable(wanted, all), count, `${wanted} of ${all}`)
+  for (const [requested, all, count] of cases)
+    t.equal(countUnavailable(requested, all), count, `${requested} of ${all}`)
   t.end()
 })
 
@@ -283,7 +284,7 @@ t.test(
   'a service that does not come up stays drained, the rest stays up, and the next successful run sets it ready',
   async (t) => {
     const programs: Record<string, Behaviour> = { c2: { dies: { after: 1, as: 'FATAL' } } }
-    const { told, roll, states, supervisor, host } = harness({ programs })
+    const { printed, roll, states, supervisor, host } = harness({ programs })
     const failure = failureOf(await roll())
     t.match(failure, {
       code: 'SERVICE_DOWN',
@@ -295,7 +296,7 @@ t.test(
     t.strictSame(states(), stays)
     t.equal(supervisor.states(host).c3, 'RUNNING')
     t.match(failureOf(await roll()), { message: /^c2 did not come up/ }, 'still')
-    t.equal(told[0], 'starting c2 (1 of 2)')
+    t.equal(printed[0], 'starting c2 (1 of 2)')
     t.strictSame(states(), stays)
     delete programs.c2
     t.strictSame(failureOf(await roll()), undefined)
@@ -304,15 +305,15 @@ t.test(
 )
 
 async function killedThen(t: Test, at: string, expected: readonly RegExp[]): Promise<void> {
-  const { roll, revive, states, told } = harness({}, (what) => what === at)
+  const { roll, revive, states, printed } = harness({}, (what) => what === at)
   t.match(failureOf(await roll()), { message: 'killed' }, `killed at ${at}`)
   revive()
   t.strictSame(failureOf(await roll()), undefined)
   t.strictSame(states(), allReady)
   for (const line of expected)
     t.ok(
-      told.some((one) => line.test(one)),
-      `${line}: ${told.join('; ')}`,
+      printed.some((one) => line.test(one)),
+      `${line}: ${printed.join('; ')}`,
     )
   t.equal((await roll()).outcome, 'unchanged')
 }
@@ -324,7 +325,7 @@ t.test('killed between restart and ready: the next run sets it ready without a r
 })
 
 t.test('a service must be ready before its server is set ready', async (t) => {
-  const { roll, revive, states, host, told } = harness(
+  const { roll, revive, states, host, printed } = harness(
     { programs: { c1: { readyAfter: 3 } } },
     (what) => what === `tell ${socket} c1 health up`,
   )
@@ -342,7 +343,7 @@ t.test('a service must be ready before its server is set ready', async (t) => {
     ['remove /c1/drained/1', 'remove /c1/drained/0'],
   )
   t.strictSame(failureOf(await roll()), undefined)
-  t.ok(told.includes('waiting for http://127.0.0.1:8081/'))
+  t.ok(printed.includes('waiting for http://127.0.0.1:8081/'))
   t.strictSame(states(), allReady)
 })
 
@@ -428,20 +429,20 @@ t.test('a socket level that must not drain, and a server unknown to the balancer
 })
 
 t.test('a server that an operator drained or put in maintenance stays so', async (t) => {
-  const { roll, host, haproxy, states, told } = harness({ balancers: [{}] })
+  const { roll, host, haproxy, states, printed } = harness({ balancers: [{}] })
   haproxy.set(host, socket, 'site/c2', 'drain')
   haproxy.set(host, socket, 'site/c3', 'maint')
   const before = host.changes.length
   t.strictSame(failureOf(await roll({ balancers: [{ socket }] })), undefined)
   t.equal(states()[socket], 'ready, drain, maint')
   t.notOk(host.changes.slice(before).some((what) => /tell .* c[23] /.test(short(what))))
-  t.ok(told.includes(`site/c2 is in drain at ${socket} already, and stays in it`))
+  t.ok(printed.includes(`site/c2 is in drain at ${socket} already, and stays in it`))
 })
 
 t.test('the only server that is up is not drained', async (t) => {
-  const { roll, host, states, told } = harness({ balancers: [{ backends: { site: ['c1'], other: ['x', 'y'] } }] })
+  const { roll, host, states, printed } = harness({ balancers: [{ backends: { site: ['c1'], other: ['x', 'y'] } }] })
   t.strictSame(failureOf(await roll({ balancers: [{ socket }], services: services.slice(0, 1) })), undefined)
-  t.ok(told.includes(`site/c1 is the only one up at ${socket}: restarted without draining`))
+  t.ok(printed.includes(`site/c1 is the only one up at ${socket}: restarted without draining`))
   t.notOk(host.changes.some((what) => /state (drain|maint)/.test(what)))
   t.match(states()[socket], /^ready/)
 })

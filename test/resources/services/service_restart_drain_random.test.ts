@@ -81,14 +81,14 @@ t.test('killed anywhere, with any balancers', async (t) => {
       calm = true
       host.record('time goes by', '')
       const planned = await run(plan(), new VirtualHost({ base: host }), 'plan')
-      const mended = await run(plan(), host)
-      if (failureOf(mended) !== undefined) throw new Error(JSON.stringify(failureOf(mended)))
-      if (patchOf(planned).join() !== patchOf(mended).join()) throw new Error('the dry run said otherwise')
+      const repaired = await run(plan(), host)
+      if (failureOf(repaired) !== undefined) throw new Error(JSON.stringify(failureOf(repaired)))
+      if (patchOf(planned).join() !== patchOf(repaired).join()) throw new Error('the dry run said otherwise')
       const wrong = balancers.flatMap(({ knows }, index) =>
         knows.flatMap((name) => {
-          const wanted = operators.find(([place, server]) => place === at(index) && server === `site/${name}`)?.[2]
+          const expected = operators.find(([place, server]) => place === at(index) && server === `site/${name}`)?.[2]
           const found = haproxy.state(host, at(index), `site/${name}`)
-          return found === (wanted ?? 'ready') ? [] : [`${name} at ${index}: ${found}, not ${wanted ?? 'ready'}`]
+          return found === (expected ?? 'ready') ? [] : [`${name} at ${index}: ${found}, not ${expected ?? 'ready'}`]
         }),
       )
       if (wrong.length > 0) throw new Error(wrong.join('; '))

@@ -37,7 +37,7 @@ interface Options {
 /** @param base the real directory of the app */
 function site(base = app) {
   const fake = new FakeSupervisor({ programs: { zeo: { startsecs: 1 } } })
-  const told: string[] = []
+  const reported: string[] = []
   const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
   const release = (id: string, changed: (release: string) => Files = () => ({})) => {
     const path = `${base}/releases/${id}`
@@ -55,13 +55,13 @@ function site(base = app) {
         service_restart(r, { services: [service], provider: { kind: 'supervisor' }, when: [current] })
       }),
       host,
-      { id: 'test', mode: 'run', handlers: [{ progress: (_, line) => void told.push(line) }] },
+      { id: 'test', mode: 'run', handlers: [{ progress: (_, line) => void reported.push(line) }] },
     )
     t.strictSame(failureOf(report), undefined)
     return started() - before
   }
   const started = () => host.changes.filter((change) => change.includes('startProcess')).length
-  return { host, release, deploy, told }
+  return { host, release, deploy, reported }
 }
 
 t.test('the first start, and a release with the same files', async (t) => {
@@ -88,13 +88,13 @@ t.test('a change of any loaded file restarts it, and the progress names the file
     'parts/zeoserver/etc/more.conf': () => ({ 'parts/zeoserver/etc/more.conf': 'new\n' }),
   }
   for (const [path, change] of Object.entries(changes)) {
-    const { release, deploy, told } = site()
+    const { release, deploy, reported } = site()
     await deploy(t, release('1'))
     t.equal(await deploy(t, release('2', change)), 1, path)
     t.ok(
-      told.some((line) => line === `restarting zeo (1 of 1): ${path} differs`),
+      reported.some((line) => line === `restarting zeo (1 of 1): ${path} differs`),
       path,
-      { told },
+      { reported },
     )
     t.equal(await deploy(t, release('3', change)), 0, `${path}: the same again`)
   }

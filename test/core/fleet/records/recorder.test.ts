@@ -109,8 +109,8 @@ t.test('reports missing deployments and hosts', (t) => {
   const directory = scratch(t)
   t.throws(() => readDeployment(directory, 'last'), { code: 'NO_SUCH_DEPLOYMENT', message: /there is none yet/ })
   recorder(directory).recorder.begin(start).end(report)
-  for (const wanted of ['2', '0', '', 'x', '1x', '../1', '1e0'])
-    t.throws(() => readDeployment(directory, wanted), { code: 'NO_SUCH_DEPLOYMENT' }, JSON.stringify(wanted))
+  for (const expected of ['2', '0', '', 'x', '1x', '../1', '1e0'])
+    t.throws(() => readDeployment(directory, expected), { code: 'NO_SUCH_DEPLOYMENT' }, JSON.stringify(expected))
   fs.mkdirSync(`${directory}/deployments/000002`)
   t.equal(readDeployment(directory, '2').outcome, 'not readable')
   fs.writeFileSync(`${directory}/deployments/000002/report.json`, '{"id": "000')
@@ -327,9 +327,9 @@ t.test('reads any lines as they were logged', (t) => {
         for (const [host, line] of lines) record.log(host, JSON.stringify(line))
         record.end(report)
         for (const host of ['a', 'b', 'c']) {
-          const wanted = lines.filter(([name]) => name === host).map(([, line]) => JSON.parse(JSON.stringify(line)))
+          const expected = lines.filter(([name]) => name === host).map(([, line]) => JSON.parse(JSON.stringify(line)))
           const found = readLog(directory, 'last', host) ?? []
-          if (JSON.stringify(found) !== JSON.stringify(wanted)) return false
+          if (JSON.stringify(found) !== JSON.stringify(expected)) return false
         }
         return true
       },

@@ -74,10 +74,10 @@ t.test('before the process is known: interrupts the run when it starts', async (
     interrupted ??= host.interrupt()
     await new Promise((resolve) => setTimeout(resolve, 200))
   })
-  const heard: string[] = []
-  const { status } = await host.run(setupRequest, ({ event }) => void heard.push(event))
+  const received: string[] = []
+  const { status } = await host.run(setupRequest, ({ event }) => void received.push(event))
   await interrupted
   t.equal(status, 1)
-  t.strictSame(heard, ['start', 'end'])
+  t.strictSame(received, ['start', 'end'])
   t.equal(runsIn(prefix).length, 1)
 })

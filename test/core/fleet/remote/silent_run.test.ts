@@ -93,24 +93,24 @@ t.test('waits if a host refuses to report the state of the run', async (t) => {
 
 t.test('follows the run again if only the sending of events has stopped', async (t) => {
   const { host, prefix, connection } = place(t)
-  const heard: string[] = []
-  const running = host.run(setupRequest, ({ event }) => void heard.push(event))
-  await until(() => heard.includes('start'))
+  const received: string[] = []
+  const running = host.run(setupRequest, ({ event }) => void received.push(event))
+  await until(() => received.includes('start'))
   const tails = processes('tail', `${runsOf(prefix)}/`)
   t.equal(tails.length, 1)
   for (const pid of tails) process.kill(pid, 'SIGSTOP')
   writeFileSync(`${prefix}/go`, '')
   t.match(await running, { status: 0 })
   for (const pid of tails) execFileSync('kill', ['-KILL', String(pid)], { stdio: 'ignore' })
-  t.strictSame(heard, ['start', 'end'])
+  t.strictSame(received, ['start', 'end'])
   t.strictSame(connection, ['lost', 'back'])
 })
 
 t.test('a run that somebody has stopped fails, and the error names the process', async (t) => {
   const { host, prefix } = place(t)
-  const heard: string[] = []
-  const running = host.run(setupRequest, ({ event }) => void heard.push(event))
-  await until(() => heard.includes('start'))
+  const received: string[] = []
+  const running = host.run(setupRequest, ({ event }) => void received.push(event))
+  await until(() => received.includes('start'))
   const [pid = 0] = processes('start.cjs', prefix)
   process.kill(pid, 'SIGSTOP')
   try {
@@ -128,9 +128,9 @@ t.test('reports a host that stops answering in the middle of a run', async (t) =
   let isMute = false
   const before = () => (isMute ? new Promise<void>(() => undefined) : undefined)
   const { host, prefix } = place(t, { before }, 2)
-  const heard: string[] = []
+  const received: string[] = []
   const running = host.run(setupRequest, ({ event }) => {
-    heard.push(event)
+    received.push(event)
     isMute = true
   })
   await t.rejects(running, {

@@ -70,17 +70,17 @@ t.test('any records give a whole number of milliseconds, or none', async (t) => 
 
 t.test('announces the estimate before the build, or that there is none', async (t) => {
   const at = (fleet: Simulation, phase: string) =>
-    fleet.told.findIndex((event) => event.event === 'phase' && event.phase === phase)
+    fleet.emitted.findIndex((event) => event.event === 'phase' && event.phase === phase)
   const fleet = new Simulation({ a: {}, b: {} })
   await fleet.go({}, { earlierRollouts: () => [run([{ build: 4000, switch: 1000 }])] })
-  const told = fleet.told.findIndex(({ event }) => event === 'estimate')
-  t.match(fleet.told[told], { durationMs: 6000, runs: 1, batches: 2 })
-  t.ok(told < at(fleet, 'build'))
+  const reported = fleet.emitted.findIndex(({ event }) => event === 'estimate')
+  t.match(fleet.emitted[reported], { durationMs: 6000, runs: 1, batches: 2 })
+  t.ok(reported < at(fleet, 'build'))
   const first = new Simulation({ a: {}, b: {} })
   await first.go({ action: 'rollback', to: 'a' }, { earlierRollouts: () => [] })
-  t.match(first.told, [{ event: 'start' }, {}, {}])
+  t.match(first.emitted, [{ event: 'start' }, {}, {}])
   t.match(
-    first.told.find(({ event }) => event === 'estimate'),
+    first.emitted.find(({ event }) => event === 'estimate'),
     { durationMs: null, runs: 0 },
   )
   const configure = new Simulation({ a: { restarts: 'restart x' }, b: { restarts: 'restart x' }, c: {} })
@@ -89,7 +89,7 @@ t.test('announces the estimate before the build, or that there is none', async (
     { earlierRollouts: () => [run([], { action: 'configure', hosts: [host()({ configure: 5000 })] })] },
   )
   t.match(
-    configure.told.find(({ event }) => event === 'estimate'),
+    configure.emitted.find(({ event }) => event === 'estimate'),
     { durationMs: 10_000, batches: 2 },
   )
 })
@@ -102,13 +102,13 @@ t.test('configure names the commit that a host with a missing deployment gets', 
     { recorded: { online: new Set(['a', 'b']), behind: new Map([['b', '000004']]), apps } },
   )
   t.match(
-    fleet.told.filter(({ event }) => event === 'moves'),
+    fleet.emitted.filter(({ event }) => event === 'moves'),
     [{ phase: 'configure', moves: [{ hosts: ['b'], from: { commit: 'a'.repeat(40) }, to: { commit: tip } }] }],
   )
 })
 
 const warnings = (fleet: Simulation) =>
-  fleet.told.flatMap((event) =>
+  fleet.emitted.flatMap((event) =>
     event.event === 'warning' && / at the same time/.test(event.message) ? event.message : [],
   )
 
@@ -131,9 +131,11 @@ t.test('warns once about hosts that restart at the same time', async (t) => {
     t.match(warnings(fleet), [text], JSON.stringify(request))
     t.equal(warnings(fleet).length, 1)
     t.match(report.warnings, [text], 'recorded')
-    const at = fleet.told.findIndex(({ event }) => event === 'warning')
+    const at = fleet.emitted.findIndex(({ event }) => event === 'warning')
     t.notOk(
-      fleet.told.slice(0, at).some((event) => event.event === 'phase' && !['connect', 'setup'].includes(event.phase)),
+      fleet.emitted
+        .slice(0, at)
+        .some((event) => event.event === 'phase' && !['connect', 'setup'].includes(event.phase)),
     )
   }
 })

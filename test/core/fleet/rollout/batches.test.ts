@@ -92,12 +92,12 @@ t.test('the migrating host of an app is in the first stage that has the app', as
     .array(fc.record({ stage: fc.nat(2), migrating: fc.subarray(['site', 'shop', 'mail']) }), { maxLength: 12 })
     .map((all) => all.map((one, at) => ({ name: `h${at}`, ...one })))
   fc.assert(
-    fc.property(some, fc.subarray(['site', 'shop', 'mail']), options, (hosts, wanted, { strategy, size }) => {
-      const first = chooseMigrators(hosts, (app) => wanted.includes(app))
+    fc.property(some, fc.subarray(['site', 'shop', 'mail']), options, (hosts, expected, { strategy, size }) => {
+      const first = chooseMigrators(hosts, (app) => expected.includes(app))
       const order = splitIntoBatches(hosts, { strategy, size, first, reverse: false }).flatMap((batch) =>
         splitIntoTurns(batch, first),
       )
-      return wanted.every((app) => {
+      return expected.every((app) => {
         const turns = order.map((turn) => turn.filter(({ migrating }) => migrating.includes(app)))
         const opening = turns.find((turn) => turn.length > 0)
         return opening === undefined || (opening.length === 1 && opening.every(({ name }) => first.has(name)))

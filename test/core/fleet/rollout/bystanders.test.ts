@@ -51,7 +51,7 @@ t.test('only hosts that run an app of the deployment miss it', async (t) => {
 })
 
 t.test('checks a site that was not in service only after all hosts', async (t) => {
-  const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
+  const healths = (fleet: Simulation) => fleet.emitted.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const health = async () => ({ ok: true, what: 'http://site/', detail: 'status 200' })
   const stack = { zeo: { apps: ['zeo'] }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } }
   const after = async (online: readonly string[], action: 'setup' | 'deploy' = 'setup') => {

@@ -8,7 +8,7 @@ const reason = 'cannot ask git://git.example.com/site.git for its branches and t
 const stale: Behaviour = { revisions: () => [{ app: 'site', revision: 'main', commit: old, unconfirmed: reason }] }
 
 const eventsOf = (fleet: Simulation, ...names: readonly string[]) =>
-  fleet.told.filter(({ event }) => names.includes(event))
+  fleet.emitted.filter(({ event }) => names.includes(event))
 
 t.test('refuses a deploy of a branch whose repository is unreachable', async (t) => {
   const fleet = new Simulation({ web1: stale, web2: stale })

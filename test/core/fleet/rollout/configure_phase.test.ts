@@ -12,9 +12,10 @@ const stack: Readonly<Record<string, Behaviour>> = {
   web: { stage: 2, apps: [] },
 }
 
-const batches = ({ told }: Simulation) =>
-  told.flatMap((event) => (event.event === 'phase' && event.phase === 'configure' ? event.hosts.join(' ') : []))
-const announced = ({ told }: Simulation) => told.flatMap((event) => (event.event === 'restarts' ? event.hosts : []))
+const batches = ({ emitted: reported }: Simulation) =>
+  reported.flatMap((event) => (event.event === 'phase' && event.phase === 'configure' ? event.hosts.join(' ') : []))
+const announced = ({ emitted: reported }: Simulation) =>
+  reported.flatMap((event) => (event.event === 'restarts' ? event.hosts : []))
 
 t.test('configures hosts without a restart at once, then the others one after the other, by layers', async (t) => {
   const fleet = new Simulation(stack)
@@ -26,7 +27,7 @@ t.test('configures hosts without a restart at once, then the others one after th
     { host: 'zeo', what: ['zeo'] },
     ...['a', 'b', 'c'].map((host) => ({ host, what: ['site-client1'] })),
   ])
-  const order = fleet.told.map(({ event }) => event)
+  const order = fleet.emitted.map(({ event }) => event)
   t.ok(order.indexOf('restarts') < order.lastIndexOf('phase'), 'beforehand')
   const two = new Simulation(stack)
   await two.go({ action: 'configure', batchSize: { count: 2 } })
@@ -77,7 +78,7 @@ t.test('a host that missed a deployment of one app: its other apps stay on their
     t.strictSame(changes.upToDate, ['a'])
     const { documents } = fleet.requests.find(({ host }) => host === 'a') ?? {}
     const { converge } = (documents?.[0]?.value ?? {}) as { converge?: { deployed_apps: string[] } }
-    const moves = fleet.told.flatMap((event) => (event.event === 'moves' ? event.moves.map(({ app }) => app) : []))
+    const moves = fleet.emitted.flatMap((event) => (event.event === 'moves' ? event.moves.map(({ app }) => app) : []))
     return {
       ...{ site: fleet.live('a', 'site')?.[0], shop: fleet.live('a', 'shop')?.[0] },
       ...{ deployed: converge?.deployed_apps, moves, banned: fleet.begun.includes('web ban') },
@@ -111,7 +112,7 @@ t.test('a plan of configure shows what a host gets that missed a deployment', as
     deploy: { site: { scm: { commit: 'd'.repeat(40) } }, shop: { scm: { commit: 'b'.repeat(40) } } },
   })
   t.match(
-    fleet.told.flatMap((event) => (event.event === 'moves' ? event.moves : [])),
+    fleet.emitted.flatMap((event) => (event.event === 'moves' ? event.moves : [])),
     [{ app: 'site', hosts: ['a'], to: { commit: 'd'.repeat(40) } }],
   )
   t.strictSame(changes.upToDate, [])
@@ -208,7 +209,7 @@ t.test('a plan of a deploy shows which hosts missed a deployment, and what they 
       { message: 'the host missed deployment 000007; stack deploy updates it', hosts: ['a', 'web'] },
     ])
     t.match(
-      fleet.told.flatMap((event) => (event.event === 'moves' ? event.moves : [])),
+      fleet.emitted.flatMap((event) => (event.event === 'moves' ? event.moves : [])),
       [{ app: 'site', hosts: ['a'], from: { commit: 'a'.repeat(40) }, to: { commit: 'c'.repeat(40) } }],
     )
     t.ok(fleet.requests.every(({ isDryRun, documents }) => isDryRun && !JSON.stringify(documents).includes('commit')))
@@ -272,8 +273,8 @@ t.test('a host whose dry run fails is configured in its turn', async (t) => {
 t.test('deploys the first client of a new database alone', async (t) => {
   const sharing = { sharing: ['site'], stage: 1 }
   const clients = { zeo: { apps: ['zeo'] }, a: sharing, b: sharing, c: sharing, shop: { apps: ['shop'], stage: 1 } }
-  const deploys = ({ told }: Simulation) =>
-    told.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? event.hosts.join(' ') : []))
+  const deploys = ({ emitted: reported }: Simulation) =>
+    reported.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? event.hosts.join(' ') : []))
   const nothing = { online: new Set<string>(), behind: new Map<string, string>(), apps: {} }
   const fresh = new Simulation(clients)
   const { report } = await fresh.go({ action: 'setup', strategy: 'parallel' }, { recorded: nothing })
@@ -298,6 +299,6 @@ t.test('deploys the first client of a new database alone', async (t) => {
 t.test('a dry run that fails: the announcement of the restarts has the reason', async (t) => {
   const fleet = new Simulation({ a: { restarts: 'restart site' }, b: { does: { configure: 'lost' } } })
   await fleet.go({ action: 'configure' })
-  const restarts = fleet.told.find(({ event }) => event === 'restarts')
+  const restarts = fleet.emitted.find(({ event }) => event === 'restarts')
   t.match(restarts, { hosts: [{ host: 'a' }, { host: 'b', what: ['not known, since its dry run failed: gone'] }] })
 })

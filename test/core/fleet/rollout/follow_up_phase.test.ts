@@ -22,7 +22,7 @@ t.test('a deploy: runs once, after the last batch and after all others are confi
   t.equal(report.outcome, 'changed')
   t.strictSame(banned(fleet), [{ host: 'web', deployed: { site: { commit, deployment: '000001' } } }])
   t.equal(fleet.begun.at(-1), 'web ban')
-  const phases = fleet.told.flatMap((event) => (event.event === 'phase' ? event.phase : []))
+  const phases = fleet.emitted.flatMap((event) => (event.event === 'phase' ? event.phase : []))
   t.equal(phases.at(-1), 'follow-up')
 })
 

@@ -32,7 +32,7 @@ t.test('what a step waits for is reported with the step', async (t) => {
   const fleet = new Simulation({ a: { progress: ['', '  x waits until y is back\n'] } })
   await fleet.go({ action: 'configure' })
   t.strictSame(
-    fleet.told.filter((event) => event.event === 'host' && event.step !== undefined),
+    fleet.emitted.filter((event) => event.event === 'host' && event.step !== undefined),
     [undefined, 'x waits until y is back'].map((detail) => ({
       ...{ event: 'host', host: 'a', phase: 'configure', step: 'file /x' },
       ...(detail === undefined ? {} : { detail }),

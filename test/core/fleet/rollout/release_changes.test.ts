@@ -17,16 +17,16 @@ t.test('a deploy displays the current and the new commit before any build', asyn
       },
     },
   )
-  const at = fleet.told.findIndex(({ event }) => event === 'moves')
-  t.ok(at >= 0 && at < fleet.told.findIndex((event) => event.event === 'phase' && event.phase === 'build'))
-  t.match(fleet.told[at], {
+  const at = fleet.emitted.findIndex(({ event }) => event === 'moves')
+  t.ok(at >= 0 && at < fleet.emitted.findIndex((event) => event.event === 'phase' && event.phase === 'build'))
+  t.match(fleet.emitted[at], {
     phase: 'switch',
     moves: [
       { app: 'site', hosts: ['a', 'b'], from: { release: '2', commit: now }, to: { release: null, commit: tip } },
       { app: 'site', hosts: ['c'], from: { release: '1', commit: old }, to: { release: null, commit: tip } },
     ],
   })
-  t.match(fleet.told[at], { moves: [{ commits: { subjects: ['Fix the prices'] } }, { commits: undefined }] })
+  t.match(fleet.emitted[at], { moves: [{ commits: { subjects: ['Fix the prices'] } }, { commits: undefined }] })
   t.strictSame(asked, ['bc', 'ac'], 'once for each change')
   t.match(report.hosts, [
     { host: 'a', moves: [{ app: 'site', from: { commit: now }, to: { release: '3', commit: tip } }] },
@@ -38,9 +38,9 @@ t.test('a deploy displays the current and the new commit before any build', asyn
 t.test('a rollback displays both releases, and records the change', async (t) => {
   const fleet = new Simulation({ a: host, b: { history: [now, old, now] } })
   const { report } = await fleet.go({ action: 'rollback' })
-  const at = fleet.told.findIndex(({ event }) => event === 'moves')
-  t.ok(at >= 0 && at < fleet.told.findIndex((event) => event.event === 'phase' && event.phase === 'rollback'))
-  t.match(fleet.told[at], {
+  const at = fleet.emitted.findIndex(({ event }) => event === 'moves')
+  t.ok(at >= 0 && at < fleet.emitted.findIndex((event) => event.event === 'phase' && event.phase === 'rollback'))
+  t.match(fleet.emitted[at], {
     moves: [
       { hosts: ['a'], from: { release: '2', commit: now }, to: { release: '1', commit: old } },
       { hosts: ['b'], from: { release: '3', commit: now }, to: { release: '2', commit: old } },
@@ -55,7 +55,7 @@ t.test('a rollback displays both releases, and records the change', async (t) =>
 t.test('an automatic rollback displays both releases, and records the change', async (t) => {
   const fleet = new Simulation({ a: host, b: { ...host, does: { deploy: 'fails' } } })
   const { report } = await fleet.go({ rollbackOnFailure: true })
-  const moves = fleet.told.filter(({ event }) => event === 'moves')
+  const moves = fleet.emitted.filter(({ event }) => event === 'moves')
   t.match(moves, [
     { phase: 'switch' },
     {

@@ -20,7 +20,7 @@ function known(
 }
 
 /** Returns the commits that each run received: `host event: app commit, …`. */
-function told({ requests }: Simulation): string[] {
+function requestsOf({ requests }: Simulation): string[] {
   return requests.map(({ host, events, documents }) => {
     const { deploy = {} } = (documents[0]?.value ?? {}) as { deploy?: Record<string, { scm: { commit?: string } }> }
     const commits = Object.entries(deploy).map(([app, { scm }]) => `${app} ${scm.commit?.[0] ?? '-'}`)
@@ -38,7 +38,7 @@ t.test('a failure of the display or the log does not abort a rollout', async (t)
     t.strictSame(deploys(fleet), ['a deploy', 'b deploy', 'c deploy'])
     t.equal(report.outcome, 'changed')
     t.match(report.warnings, [/: it broke$/])
-    t.equal(report.warnings.length, 1, 'told once')
+    t.equal(report.warnings.length, 1, 'reported once')
     t.strictSame(changes.online, ['a', 'b', 'c'])
   }
 })
@@ -49,14 +49,14 @@ t.test('a clock that is set back does not break durations', async (t) => {
   const { report } = await fleet.go({}, { clock: () => (now -= 1000) })
   t.ok(report.durationMs >= 0)
   t.ok(report.hosts.every(({ durationMs }) => durationMs >= 0))
-  for (const event of fleet.told) if (event.event === 'done') t.ok(event.durationMs >= 0)
+  for (const event of fleet.emitted) if (event.event === 'done') t.ok(event.durationMs >= 0)
 })
 
 t.test('reports the first failure, also if the rollback fails', async (t) => {
   const fleet = new Simulation({ ...three, a: { does: { deploy: 'breaks', rollback: 'lost' } } })
   const { report } = await fleet.go({ rollbackOnFailure: true })
   t.match(report.hosts[0], { outcome: 'lost', phase: 'rollback', failedIn: 'switch', failure: { code: 'BROKEN' } })
-  const end = fleet.told.findLast((event) => event.event === 'done' && event.host === 'a')
+  const end = fleet.emitted.findLast((event) => event.event === 'done' && event.host === 'a')
   t.match(end, { phase: 'rollback', failure: { code: 'HOST_LOST' } })
 })
 
@@ -102,7 +102,7 @@ t.test('the migrating host is in the first batch, and completes before the other
   }
   await fleet.go({ migrates: true, strategy: 'canary', batchSize: { count: 2 } })
   t.strictSame(order, ['b after 0', 'a after 1', 'c after 2'])
-  const phases = fleet.told.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? [event] : []))
+  const phases = fleet.emitted.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? [event] : []))
   t.match(phases, [
     { hosts: ['b', 'a'], batch: 1, batches: 2 },
     { hosts: ['c'], batch: 2, batches: 2 },
@@ -122,7 +122,7 @@ t.test('only hosts with a build event build', async (t) => {
   const hosts: Readonly<Record<string, Behaviour>> = { a: {}, lb: { stage: 1, apps: [], without: ['build'] } }
   const fleet = new Simulation(hosts)
   await fleet.go({ action: 'setup' })
-  const phases = fleet.told.flatMap((event) =>
+  const phases = fleet.emitted.flatMap((event) =>
     event.event === 'phase' && event.phase === 'build' ? [event.hosts] : [],
   )
   t.strictSame(phases, [['a']])
@@ -138,7 +138,7 @@ t.test('an app that is not selected stays on its commit', async (t) => {
     { app: 'site', commit: 'c'.repeat(40) },
     { app: 'shop', commit: 'b'.repeat(40) },
   ])
-  t.strictSame(told(fleet), [
+  t.strictSame(requestsOf(fleet), [
     'a build: shop b, site c',
     'b build: site c',
     'a deploy: shop b, site c',
@@ -230,7 +230,7 @@ t.test('a plan uses the current commit of the branch, or the given revision', as
 t.test('another host that catches up gets the commit of the stack, not the one of this rollout', async (t) => {
   const fleet = new Simulation(three)
   await fleet.go({}, { only: ['a'], recorded: known({ site: good }, { behind: new Map([['b', '000007']]) }) })
-  t.strictSame(told(fleet).slice(-2), ['c configure: site d', 'b setup+deploy+configure: site d'])
+  t.strictSame(requestsOf(fleet).slice(-2), ['c configure: site d', 'b setup+deploy+configure: site d'])
 })
 
 t.test('a host without a current release, or far out of date, does not prevent a rollback', async (t) => {

@@ -80,7 +80,7 @@ t.test('a failed canary is the only changed host, and rolls back', async (t) => 
   const sick = new Simulation({ ...five, a: { does: { deploy: 'breaks' } } })
   const third = await sick.go({ strategy: 'canary', rollbackOnFailure: true })
   t.match(third.report.hosts[0], { outcome: 'rolled back', phase: 'rollback', failedIn: 'switch' })
-  const ends = sick.told.flatMap((event) => (event.event === 'done' && event.host === 'a' ? [event] : []))
+  const ends = sick.emitted.flatMap((event) => (event.event === 'done' && event.host === 'a' ? [event] : []))
   t.match(
     ends.filter(({ phase }) => phase === 'switch' || phase === 'rollback'),
     [
@@ -92,7 +92,7 @@ t.test('a failed canary is the only changed host, and rolls back', async (t) => 
 })
 
 t.test('checks a site that did not answer before only at the end', async (t) => {
-  const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
+  const healths = (fleet: Simulation) => fleet.emitted.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const fresh = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps: {} }
   const first = await fresh.go({ action: 'setup' }, { recorded: known, checkHealth: answering(true, false) })

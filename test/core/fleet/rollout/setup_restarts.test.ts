@@ -9,10 +9,10 @@ const known = (...online: readonly string[]) => ({
   behind: new Map<string, string>(),
   apps: { site: { commit: 'c'.repeat(40), revision: 'main' } },
 })
-const batches = ({ told }: Simulation, phase: Phase) =>
-  told.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
-const announced = ({ told }: Simulation, phase: Phase) =>
-  told.flatMap((event) => (event.event === 'restarts' && event.phase === phase ? event.hosts : []))
+const batches = ({ emitted: events }: Simulation, phase: Phase) =>
+  events.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
+const announced = ({ emitted: events }: Simulation, phase: Phase) =>
+  events.flatMap((event) => (event.event === 'restarts' && event.phase === phase ? event.hosts : []))
 const client = { stage: 1, restarts: { deploy: 'restart site-client1' } }
 const clients = { a: client, b: client, c: client }
 
@@ -27,7 +27,7 @@ t.test('new hosts and those without a restart deploy at once, then the others in
     announced(fleet, 'switch'),
     ['a', 'b', 'c'].map((host) => ({ host, what: ['site-client1'] })),
   )
-  const order = fleet.told.map((event) => (event.event === 'phase' ? event.phase : event.event))
+  const order = fleet.emitted.map((event) => (event.event === 'phase' ? event.phase : event.event))
   t.ok(order.indexOf('restarts') < order.indexOf('build'), 'announced before anything is built')
   const two = new Simulation(hosts)
   await two.go({ ...setup, batchSize: { count: 2 } }, { recorded: known('zeo', 'a', 'b', 'c', 'calm') })
@@ -68,7 +68,7 @@ t.test('hosts with a current release take turns also without a record', async (t
   const { report } = await fleet.go(setup, { recorded: { ...known(), apps: {} } })
   t.strictSame(batches(fleet, 'switch'), ['lb', 'fresh', 'a', 'b', 'c'])
   t.equal(report.strategy, 'restarts in turn')
-  t.match(fleet.told[0], { event: 'start', strategy: 'restarts in turn' })
+  t.match(fleet.emitted[0], { event: 'start', strategy: 'restarts in turn' })
 })
 
 t.test('hosts in service install packages at once, with a warning, or in batches if requested', async (t) => {

@@ -87,7 +87,7 @@ export class Simulation {
   /** Hosts that received a dry run of configure. */
   readonly foreseen: string[] = []
   readonly connected: string[] = []
-  readonly told: FleetEvent[] = []
+  readonly emitted: FleetEvent[] = []
   readonly requests: SimulatedRequest[] = []
   /** The highest number of hosts that worked at the same time, by event. */
   readonly atOnce = new Map<string, number>()
@@ -135,7 +135,7 @@ export class Simulation {
         },
         recorded: { online: new Set(Object.keys(this.hosts)), behind: new Map(), apps: {} },
         deploymentId: '000001',
-        emit: (event) => this.told.push(event),
+        emit: (event) => this.emitted.push(event),
         log: () => undefined,
         checkHealth: null,
         interruption: () => this.interruption,
@@ -195,7 +195,7 @@ export class Simulation {
         const codes = { refused: 'CONNECT_FAILED', 'wrong key': 'HOST_KEY_CHANGED', held: 'HOST_HELD' }
         if (connects !== undefined) throw new ConvergeError(`${name}: ${connects}`, { code: codes[connects] })
       },
-      run: async (request, hear): Promise<RunResult> => {
+      run: async (request, onEvent): Promise<RunResult> => {
         const event = eventsOf(request.command).join('+')
         if (request.isDryRun && this.foresees.has(event)) return this.foresee(name, request, behaviour)
         this.begun.push(`${name} ${event}`)
@@ -211,8 +211,8 @@ export class Simulation {
         this.ended.push(`${name} ${event}`)
         const what = does[event]
         if (what === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
-        hear({ event: 'applying', name: 'file /x' })
-        for (const line of behaviour.progress ?? []) hear({ event: 'progress', name: 'file /x', line })
+        onEvent({ event: 'applying', name: 'file /x' })
+        for (const line of behaviour.progress ?? []) onEvent({ event: 'progress', name: 'file /x', line })
         if (what === 'ends') return { status: 1, report: reportOf(request, 'interrupted', false), failure: null }
         if (behaviour.builds?.includes(event))
           for (const one of releases.values()) one.live = one.commits.push(one.commits[one.live] ?? tip) - 1
@@ -269,9 +269,9 @@ const tip = 'c'.repeat(40)
 
 /** Deploys all apps as the roles of a host do: to the commit in the node JSON, or else to the branch's latest one. */
 function deploy(releases: ReadonlyMap<string, Releases>, { documents }: RunRequest): void {
-  const told = documents[0]?.value as { deploy?: Record<string, { scm?: { commit?: string } }> } | undefined
+  const reported = documents[0]?.value as { deploy?: Record<string, { scm?: { commit?: string } }> } | undefined
   for (const [app, one] of releases) {
-    const commit = told?.deploy?.[app]?.scm?.commit ?? tip
+    const commit = reported?.deploy?.[app]?.scm?.commit ?? tip
     if (one.commits[one.live] !== commit) one.live = one.commits.push(commit) - 1
   }
 }

@@ -152,7 +152,8 @@ t.test('loses no host, and joins only failures that differ in names, times and a
           if (groups.filter(({ hosts, failure }) => failure.message === text && hosts.includes(name)).length > 1)
             throw new Error(`${name} is in two groups with ${text}`)
         // The same message is never displayed twice.
-        if (new Set(groups.map((group) => group.failure.message)).size !== groups.length) throw new Error('told twice')
+        if (new Set(groups.map((group) => group.failure.message)).size !== groups.length)
+          throw new Error('reported twice')
       },
     ),
     { numRuns: 500 },

@@ -72,10 +72,10 @@ t.test('a failed deploy names the way back', (t) => {
 })
 
 t.test('displays the estimate', (t) => {
-  const told = (durationMs: number | null, runs: number, batches: number) =>
+  const reported = (durationMs: number | null, runs: number, batches: number) =>
     describeEstimate({ event: 'estimate', durationMs, runs, batches }, paint)
-  t.equal(told(200_000, 4, 4), 'estimated duration: about 3 min 20 s (4 earlier runs, 4 batches)')
-  t.equal(told(12, 1, 1), 'estimated duration: about 1.0 s (1 earlier run, 1 batch)')
-  t.equal(told(null, 0, 3), 'estimated duration: unknown, no earlier run to estimate from')
+  t.equal(reported(200_000, 4, 4), 'estimated duration: about 3 min 20 s (4 earlier runs, 4 batches)')
+  t.equal(reported(12, 1, 1), 'estimated duration: about 1.0 s (1 earlier run, 1 batch)')
+  t.equal(reported(null, 0, 3), 'estimated duration: unknown, no earlier run to estimate from')
   t.end()
 })

@@ -65,7 +65,7 @@ const deploy: readonly FleetEvent[] = [
   },
 ]
 
-function told(events: readonly FleetEvent[], options: Partial<ScreenOptions> = {}): string {
+function reported(events: readonly FleetEvent[], options: Partial<ScreenOptions> = {}): string {
   const { shown, text } = screenWith(options)
   for (const event of events) shown.tell(event)
   shown.close()
@@ -82,7 +82,7 @@ changed: client1
 not begun: client2
 site is on c0ffeec0ffee: client1
 site is on badbadbadbad: client2
-all that client3 has told: converge stack log 12 client3
+complete log of client3: converge stack log 12 client3
 deploy of site (deployment 12) to site c0ffeec0ffee: 2 failed, 1 changed, 1 skipped, 1 not begun in 63 s
 `
 
@@ -90,7 +90,7 @@ const warned = theEnd.replace('skipped', 'warning: client1, client2: the disk is
 
 t.test('in a pipe: prints one line for each event, and reasons and warnings once at the end', (t) => {
   t.equal(
-    told(deploy),
+    reported(deploy),
     `deploy of site (deployment 12), rolling
 commit site: c0ffeec0ffee (main)
 build: client[1-4], db
@@ -104,7 +104,7 @@ health not ok: http://site/ status 502
 warning: the stack has no balancer
 ${warned}`,
   )
-  const all = told(deploy, { verbose: true })
+  const all = reported(deploy, { verbose: true })
   for (const line of ['client1: build: git_release /srv/site', 'client2: build: unchanged (0.90 s)'])
     t.ok(all.includes(`${line}\n`), line)
   t.end()
@@ -121,37 +121,37 @@ const waiting = (elapsedMs: number, detail?: string): FleetEvent => ({
 t.test('during a health check: prints the check, its duration and the last answer', (t) => {
   const answers = [waiting(0), waiting(3000, 'status 503'), waiting(4000, 'status 503'), waiting(5000, 'status 404')]
   t.equal(
-    told(answers),
+    reported(answers),
     `health check of http://site/ for 3 s, deadline 60 s; last answer: status 503
 health check of http://site/ for 5 s, deadline 60 s; last answer: status 404
 `,
     'in a pipe each new answer',
   )
-  t.equal(told(answers, { quiet: true }), '')
+  t.equal(reported(answers, { quiet: true }), '')
   t.equal(
-    told([waiting(0), { event: 'health', what: 'http://site/', ok: true, detail: '' }]),
+    reported([waiting(0), { event: 'health', what: 'http://site/', ok: true, detail: '' }]),
     'health ok: http://site/\n',
   )
-  t.match(told([waiting(3000, 'status 503')], { json: true }), /"event":"waiting".*"elapsedMs":3000.*"status 503"/)
+  t.match(reported([waiting(3000, 'status 503')], { json: true }), /"event":"waiting".*"elapsedMs":3000.*"status 503"/)
   t.end()
 })
 
 t.test('--quiet prints failures, and nothing without failures', (t) => {
   t.equal(
-    told(deploy, { quiet: true }),
+    reported(deploy, { quiet: true }),
     `client3: build: failed (3.0 s)
 client4: build: failed (3.0 s)
 health not ok: http://site/ status 502
 warning: the stack has no balancer
 ${warned}`,
   )
-  t.equal(told([start(), { event: 'end', report: rolloutReport([hostReport('db')]) }], { quiet: true }), '')
+  t.equal(reported([start(), { event: 'end', report: rolloutReport([hostReport('db')]) }], { quiet: true }), '')
   t.end()
 })
 
 t.test('the suggested command has the options of the stack', (t) => {
-  const lines = told(deploy, { same: ' --environment staging' }).split('\n')
-  t.equal(lines.at(-3), 'all that client3 has told: converge stack log 12 client3 --environment staging')
+  const lines = reported(deploy, { same: ' --environment staging' }).split('\n')
+  t.equal(lines.at(-3), 'complete log of client3: converge stack log 12 client3 --environment staging')
   t.end()
 })
 
@@ -166,18 +166,22 @@ t.test('reports a skipped host once, and no strategy for actions on all hosts at
       }),
     },
   ]
-  t.match(told(events), /\nconfigure of site \(deployment 12\): 1 skipped in/, 'that is not the same as nothing to do')
-  t.match(told(events), /^configure of site \(deployment 12\)\n/)
+  t.match(
+    reported(events),
+    /\nconfigure of site \(deployment 12\): 1 skipped in/,
+    'that is not the same as nothing to do',
+  )
+  t.match(reported(events), /^configure of site \(deployment 12\)\n/)
   const done: FleetEvent = { event: 'done', host: 'db', phase: 'connect', outcome: 'skipped', durationMs: 5, reason }
-  t.equal(told([...events.slice(0, 1), done, ...events.slice(1)]), told(events))
-  t.equal(told(events, { live: true }).match(/no answer/g)?.length, 1)
-  t.equal(told(events).match(/^skipped: db \(192\.0\.2\.1:22\): cannot connect: no answer$/gm)?.length, 1)
+  t.equal(reported([...events.slice(0, 1), done, ...events.slice(1)]), reported(events))
+  t.equal(reported(events, { live: true }).match(/no answer/g)?.length, 1)
+  t.equal(reported(events).match(/^skipped: db \(192\.0\.2\.1:22\): cannot connect: no answer$/gm)?.length, 1)
   t.end()
 })
 
 t.test('names a host once on its line', (t) => {
   const line = (host: string, reason: string) =>
-    told([start(), { event: 'done', host, phase: 'connect', outcome: 'skipped', durationMs: 5, reason }], {
+    reported([start(), { event: 'done', host, phase: 'connect', outcome: 'skipped', durationMs: 5, reason }], {
       verbose: true,
     }).split('\n')[1]
   t.equal(line('db', 'db (192.0.2.1:22): cannot connect'), 'db: connect: skipped: cannot connect (0.01 s)')
@@ -196,7 +200,7 @@ t.test('a host that was built and not switched is unchanged', (t) => {
       stopped: 'one host failed, and --max-failures is 0',
     },
   )
-  const lines = told([start(), { event: 'end', report }])
+  const lines = reported([start(), { event: 'end', report }])
     .trimEnd()
     .split('\n')
   t.ok(lines.includes('built only: b, c'), lines.join('\n'))
@@ -210,7 +214,7 @@ t.test('announces restarts, and groups hosts with the same ones', (t) => {
   const due = [1, 2, 3, 4].map((n) => ({ host: `client${n}`, what: client }))
   const restarts = (hosts: typeof due): FleetEvent => ({ event: 'restarts', phase: 'configure', hosts })
   t.equal(
-    told([restarts([{ host: 'zeo', what: ['zeoserver'] }, ...due])]),
+    reported([restarts([{ host: 'zeo', what: ['zeoserver'] }, ...due])]),
     [
       'restarts in configure, one batch of hosts after the other:',
       '  zeo: zeoserver',
@@ -219,7 +223,7 @@ t.test('announces restarts, and groups hosts with the same ones', (t) => {
     ].join('\n'),
   )
   t.equal(
-    told([restarts([{ host: 'zeo', what: ['zeo\u001b[2Jserver', 'x'] }])]),
+    reported([restarts([{ host: 'zeo', what: ['zeo\u001b[2Jserver', 'x'] }])]),
     'restarts in configure:\n  zeo: zeoserver, x\n',
   )
   t.end()
@@ -227,7 +231,7 @@ t.test('announces restarts, and groups hosts with the same ones', (t) => {
 
 t.test('names the recipe of a run', (t) => {
   const report = rolloutReport([hostReport('db')], { action: 'run', recipe: 'restart', commits: {} })
-  const text = told([
+  const text = reported([
     { ...start(), action: 'run', recipe: 'restart', hosts: ['db'] } as FleetEvent,
     { event: 'end', report },
   ])
@@ -240,7 +244,7 @@ t.test('names the recipe of a run', (t) => {
 
 t.test('on a terminal, the summary replaces the table', (t) => {
   const terminal = new TinyTerminal({ columns: 110, rows: 24 })
-  told(deploy, { live: true, color: true, write: terminal.write, size: () => terminal.size })
+  reported(deploy, { live: true, color: true, write: terminal.write, size: () => terminal.size })
   t.equal(
     terminal.text.join('\n'),
     `commit site: c0ffeec0ffee (main)
@@ -261,20 +265,20 @@ t.test('draws the table while hosts work, but not during a question', async (t) 
   await wait(() => terminal.text.some((line) => /deploy of site/.test(line)))
   shown.pause()
   t.strictSame(terminal.text, [''], 'there is room for a question')
-  shown.tell({ event: 'warning', message: 'told meanwhile' })
+  shown.tell({ event: 'warning', message: 'reported meanwhile' })
   await new Promise((resolve) => setTimeout(resolve, 250))
   t.strictSame(terminal.text, [''])
   shown.resume()
-  t.strictSame(terminal.text, ['warning: told meanwhile', ''])
+  t.strictSame(terminal.text, ['warning: reported meanwhile', ''])
   await wait(() => terminal.text.some((line) => /5 waiting/.test(line)))
   shown.close()
-  t.strictSame(terminal.text, ['warning: told meanwhile', ''])
+  t.strictSame(terminal.text, ['warning: reported meanwhile', ''])
   await new Promise((resolve) => setTimeout(resolve, 250))
-  t.strictSame(terminal.text, ['warning: told meanwhile', ''], 'nothing is drawn after the end')
+  t.strictSame(terminal.text, ['warning: reported meanwhile', ''], 'nothing is drawn after the end')
 })
 
 t.test('--json-output prints each event on a line, the report last', (t) => {
-  const lines = told(deploy, { json: true }).trimEnd().split('\n')
+  const lines = reported(deploy, { json: true }).trimEnd().split('\n')
   const events = lines.map((line) => JSON.parse(line) as { readonly time: string })
   t.strictSame(
     events.map(({ time: _, ...event }) => event),
@@ -311,7 +315,7 @@ t.test('a plan prints the same change once with its hosts, and lists the unchang
     },
   ]
   t.match(
-    told(events, { live: true }),
+    reported(events, { live: true }),
     `client[1-4] (4 hosts)
   ~ file /etc/motd
       -a
@@ -350,7 +354,7 @@ t.test('status prints a table, whatever hosts report', (t) => {
     ...{ status, behind },
   })
   const down = { code: 'CONNECT_FAILED', message: 'db: connection refused', hint: 'is it up?' }
-  const text = told([
+  const text = reported([
     start('status'),
     done('client1', seen),
     done('client2', other, '000011'),
@@ -400,7 +404,7 @@ t.test('status --quiet prints nothing while all is up', (t) => {
     lock,
   })
   const shown = (status: unknown, behind?: string) =>
-    told(
+    reported(
       [
         start('status'),
         { event: 'done', host: 'db', phase: 'status', outcome: 'unchanged', durationMs: 5, status, behind },
@@ -461,7 +465,7 @@ t.test('status --quiet prints nothing while all is up', (t) => {
 t.test('a value of another type does not break the display', (t) => {
   const odd = (value: unknown) => value as never
   const failure = odd({ code: 7, message: { a: 1 } })
-  const text = told([
+  const text = reported([
     start(),
     { event: 'host', host: 'client1', phase: 'build', step: odd(7) },
     { event: 'warning', host: 'client1', message: odd(['x']) },

@@ -48,7 +48,7 @@ t.test('any table fits any terminal, and counts every host', (t) => {
         if (hidden !== undefined && terminal.columns > 60) {
           const left = [...hidden.matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
           const shown = rows.length - 3 - (made.stage(now) === '' ? 0 : 1)
-          if (left + shown !== some.length) throw new Error(`${shown} shown, ${left} told, of ${some.length}`)
+          if (left + shown !== some.length) throw new Error(`${shown} shown, ${left} counted, of ${some.length}`)
         }
         // Colour codes take no space.
         const bare = table(made, terminal, now, '⠋', colourful).map((row) => row.replace(/\x1b\[\d+m/g, ''))
@@ -79,8 +79,8 @@ t.test('the terminal displays the table, whatever was there before', (t) => {
             block.above(`said ${n}\n`)
           }
           block.draw(table(made, terminal.size, n * 700, '⠋', colourful), terminal.size)
-          const wanted = table(made, terminal.size, n * 700, '⠋', paint).map((row) => row.trimEnd())
-          const all = [...said, ...wanted]
+          const expected = table(made, terminal.size, n * 700, '⠋', paint).map((row) => row.trimEnd())
+          const all = [...said, ...expected]
           if (JSON.stringify(terminal.text) !== JSON.stringify(all))
             throw new Error(`${JSON.stringify(terminal.text)} instead of ${JSON.stringify(all)}`)
         }

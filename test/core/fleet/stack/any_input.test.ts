@@ -76,10 +76,10 @@ t.test('any value at any place loads or gives one error', async (t) => {
         taken++
       } catch (error) {
         if (!(error instanceof ConvergeError && error.usage)) throw error
-        const told = JSON.stringify(error.toJSON())
+        const reported = JSON.stringify(error.toJSON())
         // An error may quote a value that the file itself contains, unless its place makes it a secret.
-        if (!JSON.stringify(all).includes(secret) && told.includes(secret))
-          throw new Error(`it shows a secret: ${told}`)
+        if (!JSON.stringify(all).includes(secret) && reported.includes(secret))
+          throw new Error(`it shows a secret: ${reported}`)
       }
     }),
     { numRuns: 500 },

@@ -111,19 +111,19 @@ for (const [name, one] of cases)
     const roles = rolesOf(stack, self)
     t.strictSame(roles.slice(1), one.relstorage_pack_layer ? [one.role, 'relstorage-pack'] : [one.role])
     const documents = nodeDocuments(stack, self, { online: onlineIn(one) })
-    const told = await files([{ name, kind: 'stack', value: one.node as unknown as Json }], roles)
-    t.ok(Object.keys(told).length > 0)
-    t.strictSame(await files(documents, roles), told)
+    const reported = await files([{ name, kind: 'stack', value: one.node as unknown as Json }], roles)
+    t.ok(Object.keys(reported).length > 0)
+    t.strictSame(await files(documents, roles), reported)
   })
 
-const told = async (host: string, options: DocumentOptions) => {
+const reported = async (host: string, options: DocumentOptions) => {
   const stack = await loadStack(fixture, { variables: { SHOP_TOKEN: 'sesame-open' } })
   return (await nodeOf(nodeDocuments(stack, host, options))).attributes as never
 }
 
 t.test('builds the node JSON of a host', async (t) => {
   const online = new Set(['zeo1', 'plone1', 'web1'])
-  const node = await told('plone2', { online, activity: 'deploy', deployment: { plone_instances: { per_cpu: 4 } } })
+  const node = await reported('plone2', { online, activity: 'deploy', deployment: { plone_instances: { per_cpu: 4 } } })
   t.match(node, {
     cpu: { total: 2 },
     opsworks: {

@@ -95,7 +95,7 @@ t.test('reports addresses that no host answers, and ports that two services use'
   const [clash] = portClashes([
     { host: 'a', services: [service('one', [1, 2]), service('one', [2]), service('two', [2, 3])] },
   ])
-  t.match(clash, { message: 'port 2 is wanted by one (one-role) and two (two-role)', hosts: ['a'] })
+  t.match(clash, { message: 'port 2 is used by both one (one-role) and two (two-role)', hosts: ['a'] })
 })
 
 t.test('shortens lists of ports', async (t) => {

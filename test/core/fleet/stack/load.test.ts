@@ -565,10 +565,10 @@ recipes: norecipes
 custom_json: nofile.json
 `,
   })
-  const told = (await problems(path, { roles: async () => ['zeo-client'], variables: {} })).map((one) =>
+  const printed = (await problems(path, { roles: async () => ['zeo-client'], variables: {} })).map((one) =>
     one.replace(/ \[.*/s, ''),
   )
-  t.strictSame(told.sort(), [
+  t.strictSame(printed.sort(), [
     ' name: expected text, there is none',
     '10:14 ssh.sudo: expected true, false or \'password\', got "yes"',
     '10:29 ssh.identity: nokey cannot be read: no such file or directory',
