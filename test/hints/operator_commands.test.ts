@@ -79,7 +79,7 @@ t.test('the hints about words work', async (t) => {
       reaches: 'lb1',
     },
     {
-      source: 'core/cli/stack/ssh.ts',
+      source: 'core/cli/stack/requested_host.ts',
       hint: 'there are: web1, lb1',
       files,
       broken: 'stack ssh database',

@@ -115,7 +115,7 @@ t.test('the hints about hosts, layers and apps work', async (t) => {
       reaches,
     },
     {
-      source: 'core/cli/stack/userdata.ts',
+      source: 'core/cli/stack/requested_host.ts',
       hint: 'there are: web1, old1',
       files: { ...files, 'key.pub': key },
       broken: 'stack userdata',

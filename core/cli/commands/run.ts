@@ -25,6 +25,7 @@ import { withWarnings } from '../inputs/input_warnings.ts'
 import { eventsOf, warningText } from '../inputs/read_inputs.ts'
 import { compileOrDiagnose, loadInputs } from '../inputs/run_inputs.ts'
 import { useColor } from '../print.ts'
+import { interruptible } from './interruptible.ts'
 import { checkDeployLock } from './lock.ts'
 import { compileRecoveries, type Recovery, recoveryOf } from './recovery.ts'
 import { type PlanApplication, type PlannedRun, PlanSaving } from './saved_plan.ts'
@@ -246,39 +247,6 @@ async function run(
     if (stillRunning) killRunning('SIGKILL')
     else lock.release()
     await host.close()
-  }
-}
-
-const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
-
-/**
- * Handles SIGINT, SIGTERM and a terminal that hangs up. At the first signal, the run finishes the current resource.
- * At the second, it ends its commands and this process: the lock is freed, and the next run finishes the work.
- */
-async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>): Promise<T> {
-  let isInterrupted = false
-  const removeHandlers = () => {
-    for (const signal of signals) process.off(signal, onSignal)
-  }
-  const onSignal = (signal: NodeJS.Signals) => {
-    // Ignore SIGHUP without a terminal: nohup or a scheduler started the process.
-    if (signal === 'SIGHUP' && !process.stdout.isTTY) return
-    if (!isInterrupted) {
-      isInterrupted = true
-      process.stderr.write(`\n${signal}: finishing what is under way; once more to end it at once\n`)
-      return
-    }
-    removeHandlers()
-    killRunning('SIGKILL')
-    process.stderr.write('\nended; the next run finishes the work\n')
-    // The handlers are removed: the signal has its default effect on this process.
-    process.kill(process.pid, signal)
-  }
-  for (const signal of signals) process.on(signal, onSignal)
-  try {
-    return await work(() => isInterrupted)
-  } finally {
-    removeHandlers()
   }
 }
 

@@ -5,30 +5,19 @@ import { constants, homedir, userInfo } from 'node:os'
 import { sshArguments } from '../../fleet/operate/openssh.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
-import { hostNamed } from '../../fleet/stack/documents.ts'
 import { ConvergeError } from '../../model/errors.ts'
-import { nearest } from '../../model/nearest.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { withHome } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
+import { requestedHost } from './requested_host.ts'
 import type { StackCommand } from './stack_command.ts'
 
 export async function ssh<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args } = call
   const { stack } = await stackInputs(call)
-  const names = stack.hosts.map(({ name }) => name)
-  const { argument: name, command = [], acceptNew = false } = args
-  if (name === undefined || !names.includes(name))
-    throw new ConvergeError(
-      name === undefined ? 'missing argument HOST' : `the stack ${stack.name} has no host ${name}`,
-      {
-        code: 'USAGE',
-        hint: (name === undefined ? undefined : nearest(name, names)) ?? `there are: ${names.join(', ') || 'none'}`,
-        usage: true,
-      },
-    )
+  const { argument, command = [], acceptNew = false } = args
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true
-  const host = withHome(hostNamed(stack, name))
+  const host = withHome(requestedHost(stack, argument))
   const target = resolveTarget(host, await readUserConfig())
   return runSsh(sshArguments(host, target, { command, terminal, acceptNew, config: ownConfig() }))
 }

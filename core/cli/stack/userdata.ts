@@ -3,33 +3,21 @@ import { fstatSync } from 'node:fs'
 import { newHostKey, noteHostKey, publicKeysFor, publicKeysIn, refuseKnown } from '../../fleet/ssh/new_host.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
-import { hostNamed } from '../../fleet/stack/documents.ts'
 import { isHostName, userData } from '../../fleet/stack/user_data.ts'
-import { ConvergeError } from '../../model/errors.ts'
-import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../text/shell.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { writeOutputFile } from '../output_file.ts'
 import { printContent, printError } from '../print.ts'
 import { withHome } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
+import { requestedHost } from './requested_host.ts'
 import type { StackCommand } from './stack_command.ts'
 
 export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args } = call
   const { stack } = await stackInputs(call)
-  const names = stack.hosts.map(({ name }) => name)
-  const { argument: name } = args
-  if (name === undefined || !names.includes(name))
-    throw new ConvergeError(
-      name === undefined ? 'missing argument HOST' : `the stack ${stack.name} has no host ${name}`,
-      {
-        code: 'USAGE',
-        hint: (name === undefined ? undefined : nearest(name, names)) ?? `there are: ${names.join(', ') || 'none'}`,
-        usage: true,
-      },
-    )
-  const host = hostNamed(stack, name)
+  const host = requestedHost(stack, args.argument)
+  const { name } = host
   const config = await readUserConfig()
   const target = resolveTarget(withHome(host), config)
   for (const message of config.warnings) say(`warning: ${message}`)
