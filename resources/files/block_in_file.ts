@@ -1,18 +1,17 @@
 /** Manages a marked block of lines in a text file that others edit too. */
 import * as z from 'zod'
-import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
-import { desiredOwnership, noOwnership, ownershipState, readOwnership } from './ownership.ts'
+import { desiredOwnership, noOwnership, ownershipState } from './ownership.ts'
 import {
-  applyLines,
   editedFileProps,
+  fileOwnership,
   insertionIndex,
   isOnePlace,
+  lineEditor,
   oneLine,
-  predictLines,
   readLines,
   requireFile,
   severalPlaces,
@@ -95,11 +94,6 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
-function change(host: HostReader, props: Props, ownership: State) {
-  const before = readLines(host, props.path)
-  return { before, lines: changedLines(before, props), ownership }
-}
-
 const contentOf = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('')
 
 export const block_in_file = defineResource(
@@ -126,16 +120,13 @@ export const block_in_file = defineResource(
       const file = readLines(host, props.path)
       const found = findBlock(file, props)
       const content = found ? contentOf(file.lines.slice(found.begin + 1, found.end)) : null
-      const stat = file.exists ? host.lstat(props.path) : null
-      return { exists: file.exists, content, ...(stat ? readOwnership(host, props, stat) : noOwnership) }
+      return { exists: file.exists, content, ...fileOwnership(host, props, file.exists) }
     },
     desired(props, now): State {
       if (props.absent) return { ...now, content: null, ...(now.exists ? desiredOwnership(props) : noOwnership) }
       if (!props.create) requireFile(now.exists, props.path)
       return { exists: true, content: contentOf(blockLines(props)), ...desiredOwnership(props) }
     },
-    apply: (host, props, { now }, context) => applyLines(host, props, change(host, props, now), context),
-    predict: (host, props, { now }) => predictLines(host, props, change(host, props, now)),
-    paths: ({ path }) => [path],
+    ...lineEditor<Props, State>(changedLines),
   },
 )

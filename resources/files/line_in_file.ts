@@ -1,20 +1,19 @@
 /** Manages one line of a text file that others edit too. */
 import * as z from 'zod'
-import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { desiredOwnership, noOwnership, ownershipState, readOwnership } from './ownership.ts'
+import { desiredOwnership, noOwnership, ownershipState } from './ownership.ts'
 import {
-  applyLines,
   editedFileProps,
+  fileOwnership,
   insertionIndex,
   isOnePlace,
+  lineEditor,
   linePattern,
   matchingLines,
   numbers,
   oneLine,
-  predictLines,
   readLines,
   requireFile,
   severalPlaces,
@@ -59,11 +58,6 @@ function changedLines(file: TextLines, props: Props): string[] {
   return [...lines.slice(0, at), props.line, ...lines.slice(at)]
 }
 
-function change(host: HostReader, props: Props, ownership: State) {
-  const before = readLines(host, props.path)
-  return { before, lines: changedLines(before, props), ownership }
-}
-
 export const line_in_file = defineResource(
   {
     type: 'line_in_file',
@@ -94,8 +88,7 @@ export const line_in_file = defineResource(
           code: 'AMBIGUOUS',
           hint: 'extend "match" until it matches one line only, or remove the other lines',
         })
-      const stat = file.exists ? host.lstat(props.path) : null
-      return { exists: file.exists, lines, ...(stat ? readOwnership(host, props, stat) : noOwnership) }
+      return { exists: file.exists, lines, ...fileOwnership(host, props, file.exists) }
     },
     desired(props, now): State {
       if (props.absent) return { ...now, lines: [], ...(now.exists ? desiredOwnership(props) : noOwnership) }
@@ -106,8 +99,6 @@ export const line_in_file = defineResource(
         ...desiredOwnership(props),
       }
     },
-    apply: (host, props, { now }, context) => applyLines(host, props, change(host, props, now), context),
-    predict: (host, props, { now }) => predictLines(host, props, change(host, props, now)),
-    paths: ({ path }) => [path],
+    ...lineEditor<Props, State>(changedLines),
   },
 )

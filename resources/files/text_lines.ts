@@ -6,7 +6,14 @@ import { describeFileKind, inTheWay } from '../../core/model/file_errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { utf8Text } from '../../core/model/utf8.ts'
 import { verifyFile } from './file.ts'
-import { applyOwnership, type OwnershipProps, type OwnershipState, ownershipProps } from './ownership.ts'
+import {
+  applyOwnership,
+  noOwnership,
+  type OwnershipProps,
+  type OwnershipState,
+  ownershipProps,
+  readOwnership,
+} from './ownership.ts'
 import { keepOriginal } from './packaged_file.ts'
 import { type Verify, verifyContent } from './verify.ts'
 
@@ -42,7 +49,7 @@ interface Target extends OwnershipProps {
 }
 
 /** Writes the lines if they differ, and applies mode and owner. A check, if there is one, comes first. */
-export async function applyLines(
+async function applyLines(
   host: Host,
   props: Target,
   change: { readonly before: TextLines; readonly lines: readonly string[]; readonly ownership: OwnershipState },
@@ -64,6 +71,32 @@ export function predictLines(
   if (text === null) return applyOwnership(host, props.path, change.ownership, props)
   keepOriginal(host, props.path)
   host.writeFile(props.path, text, props)
+}
+
+/**
+ * Returns the parts that the resources share which edit lines of a file.
+ * @param changedLines returns all lines of the file after the change
+ */
+export function lineEditor<P extends Target, S extends OwnershipState>(
+  changedLines: (file: TextLines, props: P) => readonly string[],
+) {
+  const change = (host: HostReader, props: P, ownership: OwnershipState) => {
+    const before = readLines(host, props.path)
+    return { before, lines: changedLines(before, props), ownership }
+  }
+  return {
+    apply: (host: Host, props: P, { now }: { readonly now: S }, context: Context) =>
+      applyLines(host, props, change(host, props, now), context),
+    predict: (host: Host, props: P, { now }: { readonly now: S }) =>
+      predictLines(host, props, change(host, props, now)),
+    paths: ({ path }: P) => [path],
+  }
+}
+
+/** Returns the owner and mode of a file whose lines a resource reads. */
+export function fileOwnership(host: HostReader, props: Target, exists: boolean): OwnershipState {
+  const stat = exists ? host.lstat(props.path) : null
+  return stat ? readOwnership(host, props, stat) : noOwnership
 }
 
 function changedText(change: { readonly before: TextLines; readonly lines: readonly string[] }): string | null {
