@@ -1,22 +1,12 @@
 /** Reloads the changed configuration of a service without interrupting it; a reload stays due until it succeeds. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
-import { asConvergeError } from '../../core/model/errors.ts'
 import { digestOf, sameJson } from '../../core/model/json.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
-import {
-  addressesOf,
-  type ConfiguredServer,
-  configuredServerProp,
-  outdatedServers,
-  stateCommand,
-  statesToKeep,
-} from '../balancer/server_addresses.ts'
 import { reachOfProvider } from '../reach.ts'
 import { checkConfiguration, checkProps } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
-import { Deadline } from './deadline.ts'
 import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
 import { nameProp, type ServiceStatus } from './managers/types.ts'
@@ -25,6 +15,13 @@ import { reloadProps } from './reload_props.ts'
 import { DueRecord, dueRecordName, serviceId } from './restart/due_record.ts'
 import { LoadRecord, mainPid } from './restart/load_record.ts'
 import { ServiceRestarter } from './restart/service_restarter.ts'
+import {
+  discardRuntimeState,
+  findOutdatedServers,
+  runtimeStateProps,
+  storeRuntimeState,
+  waitForNewAddresses,
+} from './runtime_state.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
@@ -37,27 +34,7 @@ const props = z.strictObject({
     ),
   ...reloadProps,
   ...checkProps,
-  keep: z
-    .strictObject({
-      socket: absolutePath.describe('Its runtime socket'),
-      ask: z.string().min(1).describe('Command to send there'),
-      file: absolutePath.describe('File that it reads the answer from when it starts'),
-      blank: z.string().default('').describe('Content of the file after the start; default: empty'),
-    })
-    .optional()
-    .describe(
-      'State that a reload would lose, such as the states of servers: stored before the reload, and read by the next process',
-    ),
-  balances: z
-    .strictObject({
-      socket: absolutePath.describe('Its runtime socket'),
-      file: absolutePath.describe('The `server-state-file` of its configuration'),
-      servers: z.array(configuredServerProp).describe('Its servers as the configuration has them'),
-    })
-    .optional()
-    .describe(
-      'For HAProxy: also reload it if it uses another address of a server than the configuration has. A reload keeps the states, such as drain, of servers whose address stays the same',
-    ),
+  ...runtimeStateProps,
   ready: readyProp
     .optional()
     .describe(
@@ -171,36 +148,6 @@ function isReloadDue(now: State, target: State): boolean {
   return !isUp(now.state) || !sameJson({ ...now, state: 'running' }, { ...target, state: 'running' })
 }
 
-/**
- * Returns the outdated servers. A balancer that cannot be reached reports none: that is no reason to reload it.
- * @param asking asks again each time, or returns a cached answer
- */
-async function findOutdatedServers(
-  host: HostReader,
-  { balances }: Props,
-  asking: HostReader['cached'] = (_, ask) => ask(),
-): Promise<string[]> {
-  if (balances === undefined || balances.servers.length === 0) return []
-  const { socket, servers } = balances
-  try {
-    const answer = await asking(`server states at ${socket}`, () => queryServerStates(host, socket))
-    return outdatedServers(answer, servers, await addressesFor(host, servers))
-  } catch (error) {
-    if (asConvergeError(error).code === 'INTERNAL') throw error
-    return []
-  }
-}
-
-function queryServerStates(host: HostReader, socketPath: string): Promise<string> {
-  return host.querySocket({ socketPath, text: `${stateCommand}\n` })
-}
-
-const addressesFor = (host: HostReader, servers: readonly ConfiguredServer[]) =>
-  addressesOf(
-    host,
-    servers.map((server) => server.host),
-  )
-
 async function apply(host: Host, props: Props, context: Context): Promise<void> {
   const { name, provider, signal, command, deadline } = props
   const manager = serviceManager(host, provider)
@@ -221,52 +168,13 @@ async function apply(host: Host, props: Props, context: Context): Promise<void> 
       else await host.run(command, { timeout: deadline, outlivesRun: true })
     })
     await waitForNewAddresses(host, props)
-    // After a later crash of the service, the stored state would be outdated.
-    if (props.keep !== undefined) host.writeFile(props.keep.file, props.keep.blank)
-    if (props.balances !== undefined) host.writeFile(props.balances.file, noStates)
+    discardRuntimeState(host, props)
   } else if (props.start) {
     context.progress(`starting ${name}`)
     await roll.restart(props)
   }
   load.record(host, mainPid(host, props, (await manager.freshStatus(name)).pid))
   recordDone(host, props, context)
-}
-
-/** A state file of HAProxy without servers: only the version of its format. */
-const noStates = '1\n'
-
-/** Waits until the new process answers: the old one may still answer at the socket for a moment. */
-async function waitForNewAddresses(host: Host, props: Props): Promise<void> {
-  const deadline = new Deadline(host, props.deadline)
-  while ((await findOutdatedServers(host, props)).length > 0) if (!(await deadline.pause())) return
-}
-
-/**
- * Stores the run-time state for the new process. If the service does not answer, there is no state to store, and the
- * reload continues.
- */
-async function storeRuntimeState(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
-  // Each reload writes the file.
-  const file = balances?.file ?? keep?.file
-  const isFirst = file !== undefined && host.stat(file) === null
-  try {
-    if (keep !== undefined)
-      host.writeFile(keep.file, await host.querySocket({ socketPath: keep.socket, text: `${keep.ask}\n` }))
-    if (balances !== undefined) {
-      const { socket, file, servers } = balances
-      const answer = await queryServerStates(host, socket)
-      host.writeFile(file, statesToKeep(answer, servers, await addressesFor(host, servers)))
-    }
-  } catch (error) {
-    const { code, message } = asConvergeError(error)
-    if (code === 'INTERNAL') throw error
-    // A file that an interrupted run left would restore outdated addresses.
-    if (balances !== undefined) host.writeFile(balances.file, noStates)
-    // Before the first reload the service has the distribution's configuration, without this socket: nothing is lost.
-    const socket = balances?.socket ?? keep?.socket
-    if (isFirst && socket !== undefined && host.stat(socket) === null) return
-    warn(`${name} is reloaded without what was set at run time: ${message} (check its socket)`)
-  }
 }
 
 export const service_reload = defineResource(
