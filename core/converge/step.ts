@@ -47,7 +47,8 @@ export class Step {
       const place = source === undefined ? '' : ` (${describeLocation(source)})`
       for (const warning of warnings) shared.reporter.warn(`${warning}${place}`)
     } catch (error) {
-      this.fail(error)
+      // If its failure is ignored, the resource fails when the run reaches it.
+      if (resource.options.ignoreFailure !== true) this.fail(error)
     }
   }
 

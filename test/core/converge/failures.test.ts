@@ -2,6 +2,7 @@ import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { milliseconds, seconds } from '../../../core/model/units.ts'
+import { template } from '../../../resources/files/template.ts'
 import { failureOf, patchOf, planOf, run } from '../../support/contract.ts'
 import { fault, probe } from '../../support/faulty_resource.ts'
 
@@ -140,6 +141,22 @@ t.test('ignoreFailure: continues, and reports the failure', async (t) => {
     { outcome: 'changed' },
   ])
   t.match(report, { outcome: 'changed', counts: { failed: 1, changed: 1, notReached: 0 } })
+})
+
+t.test('ignoreFailure: reports and counts a mistake of a template once', async (t) => {
+  const thing = probe({
+    apply: (count) => {
+      if (count === 1) throw fault('the second resource')
+    },
+  })
+  const plan = planOf((r) => {
+    template(r, { path: '/etc/a', source: '{{typo}}', variables: {}, ignoreFailure: true })
+    thing(r, { name: 'b', value: 'x' })
+    thing(r, { name: 'c', value: 'x' })
+  })
+  const report = await run(plan, new VirtualHost())
+  t.match(report.counts, { failed: 2, notReached: 1 })
+  t.equal(report.resources.filter(({ name }) => name === 'template /etc/a').length, 1)
 })
 
 t.test('ignoreFailure: also for a read or a guard', async (t) => {
