@@ -6,19 +6,19 @@ import { configuredPath, line } from './texts.ts'
 import { flag, integer, number, packages, port } from './values.ts'
 
 const readiness = () =>
-  group('When a client that was restarted counts as up, so that the next one may go.', {
+  group('When a restarted client counts as up, so that the next one may restart.', {
     ...readinessRequest(),
     stay_up_seconds: field(
       number(0),
       5,
-      'How long a program that cannot be asked must stay up before it counts as started.',
+      'How long a program without a readiness check must stay up before it counts as started.',
       { unit: 'seconds' },
     ),
     deadline_seconds: field(number(1), 120, 'How long a client may take to come up.', { unit: 'seconds' }),
     warm_paths: field(
       list(urlPath()),
       [],
-      'Paths asked for once it is up and before the next one goes, to fill its caches.',
+      'Paths that are requested when it is up, before the next client restarts, to fill its caches.',
     ),
   })
 
@@ -30,7 +30,7 @@ const supervisor = () =>
     config: field(configuredPath(), '/etc/supervisor/supervisord.conf', 'Its own configuration.', {
       mirrors: 'supervisord -c',
     }),
-    socket: field(configuredPath(), '/var/run/supervisor.sock', 'Socket it takes commands at.', {
+    socket: field(configuredPath(), '/var/run/supervisor.sock', 'Socket that accepts its commands.', {
       mirrors: 'supervisord.conf: [unix_http_server] file',
     }),
     log_dir: field(configuredPath(), '/var/log/supervisor', 'Directory for its log and those of the programs.', {
@@ -53,7 +53,7 @@ const balancer = () =>
     drain: field(
       flag(),
       true,
-      'Takes a client out of its balancers before it restarts or stops; off, it does only that.',
+      'Drains a client in its balancers before it restarts or stops. If false, it restarts or stops without draining.',
     ),
     drain_deadline_seconds: field(
       number(0),
@@ -80,26 +80,26 @@ const balancer = () =>
     sockets: field(
       list(endpoint()),
       [],
-      'Runtime APIs that the layers do not tell of: paths of sockets, or `host:port`.',
+      'Further runtime APIs, beside those of the layers: paths of sockets, or `host:port`.',
       { mirrors: 'haproxy.cfg: stats socket' },
     ),
   })
 
 const frontend = () =>
   group('Where the programs of the role frontend listen, and what they are given.', {
-    http_port: field(port(), 80, 'Port that nginx answers HTTP at.'),
-    https_port: field(port(), 443, 'Port that nginx answers HTTPS at.'),
-    balancer_port: field(port(), 8080, 'Port that HAProxy takes requests at.', { mirrors: 'haproxy.cfg: bind' }),
+    http_port: field(port(), 80, 'Port that nginx answers HTTP on.'),
+    https_port: field(port(), 443, 'Port that nginx answers HTTPS on.'),
+    balancer_port: field(port(), 8080, 'Port that HAProxy accepts requests on.', { mirrors: 'haproxy.cfg: bind' }),
     balancer_address: field(
       listenAddress(),
       '127.0.0.1',
-      'Address that HAProxy takes requests at, past nginx and its TLS; * for all addresses of the host.',
+      'Address that HAProxy accepts requests on, without nginx and its TLS; * for all addresses of the host.',
       { mirrors: 'haproxy.cfg: bind' },
     ),
     cache_address: field(
       orNull(listenAddress()),
       null,
-      'Address that Varnish takes requests at, past nginx and its TLS; * for all addresses. Null: loopback; where clients on other hosts send PURGE, the private address too.',
+      'Address that Varnish accepts requests on, without nginx and its TLS; * for all addresses. Null for loopback, and the private address if clients on other hosts send PURGE.',
       { mirrors: 'varnishd: -a' },
     ),
     cache_size: field(

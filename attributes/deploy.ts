@@ -67,10 +67,10 @@ const smokeTest = () =>
 
 const smokeRequest = () =>
   group('One request.', {
-    path: field(urlPath(), '/', 'Path that is asked for.'),
-    port: field(orNull(port()), null, 'Port that is asked; null for that of each client.'),
-    host: field(line(), '127.0.0.1', 'Address that is asked.'),
-    status: field(statusRange(), { min: 200, max: 399 }, 'Status that is expected: {min, max}, or one number.'),
+    path: field(urlPath(), '/', 'Path of the request.'),
+    port: field(orNull(port()), null, 'Port of the request; null for that of each client.'),
+    host: field(line(), '127.0.0.1', 'Address that the request goes to.'),
+    status: field(statusRange(), { min: 200, max: 399 }, 'Expected status: {min, max}, or one number.'),
     contains: field(orNull(line()), null, 'Text that the answer must contain.'),
     headers: field(requestHeaderValues(), {}, 'Headers of the request, such as Host.'),
   })

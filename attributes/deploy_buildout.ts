@@ -47,7 +47,7 @@ const initCommand = () =>
       { mirrors: '' },
     ),
     port: optional(port(), 'Local TCP port it is asked at.', { mirrors: '' }),
-    path: optional(urlPath(), 'Path that is asked for; default that of `converge.readiness.path`.', { mirrors: '' }),
+    path: optional(urlPath(), 'Path of the request; default: that of `converge.readiness.path`.', { mirrors: '' }),
     stay_up_seconds: optional(
       number(0),
       'How long it must stay up, where nothing else is asked; default `converge.readiness.stay_up_seconds`.',

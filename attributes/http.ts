@@ -28,7 +28,7 @@ export const requestHeaderValues = () =>
 
 /** The request of a readiness check, and the status of the answer that it expects. */
 export const readinessRequest = () => ({
-  path: field(urlPath(), '/', 'Path that is asked for.'),
+  path: field(urlPath(), '/', 'Path of the request.'),
   status: field(
     statusRange(),
     { min: 200, max: 399 },

@@ -21,8 +21,8 @@ export const plone_solr = () =>
       readiness: group(
         'When Solr counts as up.',
         {
-          port: field(orNull(port()), null, 'Port that is asked; null for that of its jetty.xml, else 8983.'),
-          path: field(urlPath(), '/solr/', 'Path that is asked for.'),
+          port: field(orNull(port()), null, 'Port of the request; null for that of its jetty.xml, else 8983.'),
+          path: field(urlPath(), '/solr/', 'Path of the request.'),
         },
         { cookbook: null },
       ),

@@ -70,7 +70,7 @@ export const plone_zeoserver = () =>
           address: field(
             orNull(address()),
             null,
-            'Port, or `host:port`, that is asked; null for that of its zeo.conf, else 8001.',
+            'Port, or `host:port`, of the readiness check; null for that of its zeo.conf, else 8001.',
           ),
         },
         { cookbook: null },

@@ -8,7 +8,7 @@ import { integer, number, port } from './values.ts'
 export const health = (subject: string) =>
   group(`The check that ${subject} must pass before it gets requests.`, {
     ...readinessRequest(),
-    deadline_seconds: field(number(1), 120, 'How long it may take to answer so.', { unit: 'seconds' }),
+    deadline_seconds: field(number(1), 120, 'How long it may take to answer with that status.', { unit: 'seconds' }),
   })
 
 /** The site of the web server in front. */

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { isPrivateAddress } from '../text/private_address.ts'
 import type { Address, Facts } from './facts.ts'
 
-/** Facts that attributes may state as well, as the node JSON of Chef does: what is stated there counts. */
+/** Facts that attributes may state as well, as the node JSON of Chef does: a stated value takes precedence. */
 export interface FactAttributes {
   readonly cpu: { readonly total: number }
   readonly memory: { readonly total: number }
@@ -35,7 +35,7 @@ const makers = {
       {
         total: noted(
           z.preprocess(numberOf, z.int().min(1)).optional(),
-          'CPUs of the host; counted where it is not given.',
+          'CPUs of the host; default: those that the system has.',
         ),
       },
       'Processors of the host.',
@@ -45,7 +45,7 @@ const makers = {
       {
         total: noted(
           z.preprocess(bytesOf, z.number().min(0)).optional(),
-          'Memory of the host; asked of the kernel where it is not given.',
+          'Memory of the host; default: that of the system.',
           {
             unit: 'bytes',
           },
@@ -53,8 +53,8 @@ const makers = {
       },
       'Memory of the host.',
     ),
-  hostname: () => noted(z.string().min(1), 'Short name of the host; asked of the kernel where it is not given.'),
-  fqdn: () => noted(z.nullable(z.string()), 'Full name of the host; null where it is not known.'),
+  hostname: () => noted(z.string().min(1), 'Short name of the host; default: that of the system.'),
+  fqdn: () => noted(z.nullable(z.string()), 'Full name of the host; null if it is unknown.'),
 }
 
 const schemas = new Map<string, z.ZodType>()

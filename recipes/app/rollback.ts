@@ -64,11 +64,14 @@ function requestedRelease({ run, deploy }: SiteNode, appName: string): string | 
   const apps = Object.keys(deploy)
   for (const [app, release] of parts)
     if (!apps.includes(app) || !release)
-      throw new ConvergeError(release ? `--to: there is no app ${app}` : `--to ${to}: of each app, as APP=ID`, {
-        code: 'NO_SUCH_APP',
-        hint: nearest(app, apps) ?? `there are: ${apps.join(', ') || 'none'}`,
-        usage: true,
-      })
+      throw new ConvergeError(
+        release ? `--to: there is no app ${app}` : `invalid --to ${to}: expected one release, or APP=ID for each app`,
+        {
+          code: 'NO_SUCH_APP',
+          hint: nearest(app, apps) ?? `there are: ${apps.join(', ') || 'none'}`,
+          usage: true,
+        },
+      )
   return parts.find(([app]) => app === appName)?.[1] ?? null
 }
 

@@ -32,6 +32,7 @@ import { anyName, claimNames, frontendFiles } from '../web/site_names.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
 import { defaultSites, reloadDefaultSites } from './default_sites.ts'
 import { balancedServers, checkHaproxy, configuredServers, renderHaproxy } from './haproxy.ts'
+import { warnOfIneffectiveSettings } from './ineffective_settings.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite, tlsNames } from './nginx.ts'
 import { loadVcl, nameOf, parts, programs, providerOf, readyOf, stoppable, supervised } from './programs.ts'
@@ -44,7 +45,6 @@ import {
   varnishInitScript,
   varnishUnit,
 } from './varnish_service.ts'
-import { reportWithoutEffect } from './without_effect.ts'
 
 /** Applies everything except packages, which setup must have installed. */
 export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
@@ -174,7 +174,7 @@ function nginxConfig(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): 
   const { nginx } = app
   const tls = tlsOf(node, app)
   claim(r, node, app, tls)
-  reportWithoutEffect(r, node, tls)
+  warnOfIneffectiveSettings(r, node, tls)
   const changed = [
     ...certificate(r, node, app),
     file(r, {

@@ -10,7 +10,7 @@ import { tlsNames } from './nginx.ts'
 /** The default of `haproxy.retries`. */
 const usualRetries = 3
 
-export function reportWithoutEffect(r: Recipe<SiteNode>, node: SiteNode, tls: Tls | null): void {
+export function warnOfIneffectiveSettings(r: Recipe<SiteNode>, node: SiteNode, tls: Tls | null): void {
   const { haproxy, plone_instances } = node
   const names = tlsNames(node, tls?.domains ?? [])
   for (const name of Object.keys(plone_instances.subsite_config))

@@ -1,4 +1,4 @@
-/** Computes what PostgreSQL stores of a password, so that no password travels to the server, and compares a password with it. */
+/** Computes what PostgreSQL stores of a password, so that no password is sent to the server, and compares a password with it. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
 
 const iterations = 4096

@@ -35,7 +35,7 @@ const proofs: readonly WarningProof[] = [
     repaired: () => given({ plone_instances: {} }),
   },
   {
-    source: 'recipes/frontend/without_effect.ts',
+    source: 'recipes/frontend/ineffective_settings.ts',
     hint: 'add news.example.com to plone_instances.subsites',
     broken: () => frontend({ plone_instances: { subsite_config: { 'news.example.com': '# x' } } }),
     repaired: () =>
@@ -47,7 +47,7 @@ const proofs: readonly WarningProof[] = [
       }),
   },
   {
-    source: 'recipes/frontend/without_effect.ts',
+    source: 'recipes/frontend/ineffective_settings.ts',
     hint: 'HAProxy gets …, so that a request passes all clients; set it to 0 for none',
     broken: () => frontend({ opsworks, haproxy: { retries: 1 } }),
     repaired: () => frontend({ opsworks, haproxy: { retries: 0 } }),

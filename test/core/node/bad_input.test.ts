@@ -514,14 +514,14 @@ const cases: readonly Case[] = [
     name: 'no CPU at all',
     text: '{"cpu": {"total": 0}}',
     errors: [
-      'a.json:1:19: cpu.total: expected a number from 1 up, got 0 (CPUs of the host; counted where it is not given)',
+      'a.json:1:19: cpu.total: expected a number from 1 up, got 0 (CPUs of the host; default: those that the system has)',
     ],
   },
   {
     name: 'memory in other units',
     text: '{"memory": {"total": "4 GB"}}',
     errors: [
-      'a.json:1:22: memory.total: expected a number of bytes, got "4 GB" (Memory of the host; asked of the kernel where it is not given)',
+      'a.json:1:22: memory.total: expected a number of bytes, got "4 GB" (Memory of the host; default: that of the system)',
     ],
   },
   {
