@@ -77,8 +77,10 @@ table('flags', {
   '--role solr,,zeo-client': { says: ['there is an empty name in "solr,,zeo-client"'] },
   'plan --explain site.json': { says: ['--explain takes no value here: "site.json"', 'remove the word after it'] },
   '--no-role': { says: ['unknown option --no-role', '--role takes a value: leave it out'] },
-  [`${solr} --wait abc`]: { says: ['--wait takes a number of seconds from 0 up, not abc', 'for example --wait 60'] },
-  [`${solr} --wait -5`]: { says: ['--wait takes a number of seconds from 0 up, not -5'] },
+  [`${solr} --wait abc`]: {
+    says: ['invalid --wait "abc": expected a number of seconds from 0 up', 'for example --wait 60'],
+  },
+  [`${solr} --wait -5`]: { says: ['invalid --wait "-5": expected a number of seconds from 0 up'] },
   [`${solr} --wait`]: { says: ['--wait needs a value'] },
   [`${solr} --dry-run=maybe`]: { says: ['--dry-run takes no value: --dry-run=maybe'] },
   [`${solr} --quiet --verbose`]: { says: ['--quiet and --verbose contradict each other'] },

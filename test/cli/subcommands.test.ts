@@ -63,7 +63,7 @@ t.test('reports all invalid options of a rollout at once', async (t) => {
   t.equal(status, 2)
   t.equal(
     stderr,
-    `error: --strategy is parallel, rolling or canary, and not roling
+    `error: invalid --strategy "roling": expected parallel, rolling or canary
   hint: did you mean rolling?
 error: --batch takes a number of hosts from 1 up, or a share of them, not 0
   hint: for example --batch 2 or --batch 25%
@@ -71,9 +71,9 @@ error: --parallel takes a number of hosts from 1 up, not 1e2
   hint: for example --parallel 10
 error: --max-failures takes a number of hosts from 0 up, or a share of them, not 101%
   hint: for example --max-failures 2 or --max-failures 25%
-error: --down is fail or skip, and not ignore
+error: invalid --down "ignore": expected fail or skip
   hint: for example --down fail
-error: --reconnect takes a number of seconds from 0 up, not soon
+error: invalid --reconnect "soon": expected a number of seconds from 0 up
   hint: for example --reconnect 60
 error: unknown option --batchs
   hint: did you mean --batch?

@@ -24,7 +24,7 @@ t.test('the hints about words work', async (t) => {
   proveCommands(t, [
     {
       source: 'core/cli/command_line/option_values.ts',
-      hint: 'write --wait=10m; without a value, put it behind all other words',
+      hint: 'write --wait=10m; without a value, put it after all other words',
       files,
       broken: 'stack configure --wait=soon',
       repaired: 'stack configure --wait=10m',

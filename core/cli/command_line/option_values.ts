@@ -42,7 +42,7 @@ function problemOf(
   if (choices && !choices.includes(text)) {
     const all = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
     return usage(
-      `--${name} is ${all}, and not ${text}`,
+      `invalid --${name} ${JSON.stringify(text)}: expected ${all}`,
       nearest(text, choices) ?? `for example --${name} ${choices[0]}`,
     )
   }
@@ -66,7 +66,10 @@ function problemOf(
 function secondsOf(name: string, text: string): number | ConvergeError {
   const number = Number(text)
   if (/^\d+(\.\d+)?$/.test(text) && Number.isFinite(number)) return number
-  return usage(`--${name} takes a number of seconds from 0 up, not ${text}`, `for example --${name} 60`)
+  return usage(
+    `invalid --${name} ${JSON.stringify(text)}: expected a number of seconds from 0 up`,
+    `for example --${name} 60`,
+  )
 }
 
 /** Seconds of each unit of a time such as 90s. */
@@ -78,7 +81,7 @@ function optionalSeconds(name: string, text: string): number | ConvergeError {
   const [, digits, unit = 's'] = /^(\d{1,6})([smhd]?)$/.exec(text) ?? []
   if (digits !== undefined) return Number(digits) * (unitSeconds[unit] ?? 1)
   return usage(
-    `--${name} takes a time such as 90s, 10m or 1h, and not ${text}`,
-    `write --${name}=10m; without a value, put it behind all other words`,
+    `invalid --${name} ${JSON.stringify(text)}: expected a time such as 90s, 10m or 1h`,
+    `write --${name}=10m; without a value, put it after all other words`,
   )
 }

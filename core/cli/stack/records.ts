@@ -4,7 +4,7 @@ import picocolors from 'picocolors'
 import { listDeployments, readDeployment, readLog } from '../../fleet/records/history.ts'
 import type { Deployment } from '../../fleet/records/recorder.ts'
 import { namesIn } from '../../fleet/records/state_files.ts'
-import { sound } from '../../fleet/screen/failures.ts'
+import { validFailure } from '../../fleet/screen/failures.ts'
 import { deploymentsTable, describeDeployment, describeLog } from '../../fleet/screen/history.ts'
 import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
@@ -97,7 +97,7 @@ function noLog(
       hint: nearest(name, names) ?? `its hosts: ${describeNames(names) || 'none'}`,
       usage: true,
     })
-  const why = sound(host.failure)?.message ?? host.reason
+  const why = validFailure(host.failure)?.message ?? host.reason
   return new ConvergeError(`deployment ${id} has no log of ${name}: ${host.outcome}`, {
     code: 'NO_LOG',
     hint: why ?? `converge stack log ${id}${sameStack(args)} shows the outcome of the others`,

@@ -28,7 +28,7 @@ const unknownKey = 'HOST_KEY_UNKNOWN'
 const fingerprint = /SHA256:[\w+/=]+/
 
 /** Replaces a failure of unknown form: the host decides what it sends, and the failure must be displayed anyway. */
-export function sound(failure: FailureReport | undefined): FailureReport | undefined {
+export function validFailure(failure: FailureReport | undefined): FailureReport | undefined {
   if (failure === undefined || isFailure(failure)) return failure
   return { code: 'NOT_READABLE', message: 'what it says of its failure cannot be read' }
 }

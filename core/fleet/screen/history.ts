@@ -4,7 +4,7 @@ import { isFailure, replay } from '../../report/replay.ts'
 import { Terminal } from '../../report/terminal.ts'
 import type { RolloutReport } from '../types.ts'
 import { ago, columns } from './columns.ts'
-import { sound } from './failures.ts'
+import { validFailure } from './failures.ts'
 import { describeNames } from './host_name_list.ts'
 import { describeAction, describeStrategy, shortId } from './host_states.ts'
 import { summary } from './summary.ts'
@@ -109,7 +109,7 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
     ...(one.hostWarnings ?? []).flatMap(({ message, hosts }) => hosts.map((host) => ({ host, message }))),
   ]
   const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, same }
-  const hosts = one.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
+  const hosts = one.hosts.map((host) => ({ ...host, failure: validFailure(host.failure) }))
   if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
   const working = hosts.filter((host) => isAtWork(host, outcome))
   const ended = hosts.filter((host) => !working.includes(host))

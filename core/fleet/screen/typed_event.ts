@@ -1,6 +1,6 @@
 /** Converts values that a host sent to the declared types, so that no host can crash the screen. */
 import type { FleetEvent } from '../types.ts'
-import { sound } from './failures.ts'
+import { validFailure } from './failures.ts'
 
 export function asTyped(event: FleetEvent): FleetEvent {
   switch (event.event) {
@@ -9,9 +9,9 @@ export function asTyped(event: FleetEvent): FleetEvent {
     case 'warning':
       return typeof event.message === 'string' ? event : { ...event, message: JSON.stringify(event.message) }
     case 'done':
-      return { ...event, failure: sound(event.failure) }
+      return { ...event, failure: validFailure(event.failure) }
     case 'end': {
-      const hosts = event.report.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
+      const hosts = event.report.hosts.map((host) => ({ ...host, failure: validFailure(host.failure) }))
       return { ...event, report: { ...event.report, hosts } }
     }
     default:
