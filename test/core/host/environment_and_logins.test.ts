@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
-import { scratch } from '../../support/machine.ts'
+import { securePath } from '../../../core/model/secure_path.ts'
+import { needs, scratch } from '../../support/machine.ts'
 
 const host = new LocalHost('/nowhere')
 
@@ -36,6 +37,18 @@ t.test('commands get variables for network access only, and what they are given'
   const expected = Object.keys(given).filter((name) => !/^(AWS|CONVERGE|LD|PYTHON|GIT_SSH)_?/.test(name))
   const always = ['HOME', 'LANG', 'LOGNAME', 'OWN', 'PATH', 'USER']
   t.strictSame(names.sort(), [...new Set([...always, ...expected, ...passed])].sort())
+})
+
+t.test('a command of another account gets the PATH of the system, not that of the caller', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const before = process.env.PATH
+  t.teardown(() => {
+    process.env.PATH = before
+  })
+  process.env.PATH = `/nowhere/bin:${before}`
+  const pathOf = async (user?: string) => (await host.run(['sh', '-c', 'echo "$PATH"'], { user })).stdout.trim()
+  t.equal(await pathOf('nobody'), securePath)
+  t.equal(await pathOf(), `/nowhere/bin:${before}`, 'a command of the own account')
 })
 
 t.test('a download sends its login to the named server, and to none that it redirects to', async (t) => {

@@ -3,6 +3,7 @@ import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import t, { type Test } from 'tap'
 import { reasonNotToTrust } from '../../../core/load/trusted_files.ts'
+import { needs } from '../../support/machine.ts'
 
 const self = process.getuid?.() ?? 0
 
@@ -39,6 +40,23 @@ t.test('as root, trusts no file in a directory that others can write to', (t) =>
       t.equal(reasonNotToTrust(file, trusted, false), null)
       fs.chmodSync(path, before & 0o7777)
     }
+  t.end()
+})
+
+t.test('as root, trusts no file that another group can write to', (t) => {
+  if (!needs(t, ['root'])) return t.end()
+  const file = place(t)
+  const trusted = owners(file)
+  for (const path of [file, dirname(file)]) {
+    const before = fs.statSync(path).mode
+    fs.chmodSync(path, 0o775)
+    fs.chownSync(path, -1, 65534)
+    t.equal(reasonNotToTrust(file, trusted, true), `its group (gid 65534) may write to ${path}`)
+    t.equal(reasonNotToTrust(file, trusted, false), null)
+    fs.chownSync(path, -1, 0)
+    t.equal(reasonNotToTrust(file, trusted, true)?.includes('its group') ?? false, false, 'the group of root may')
+    fs.chmodSync(path, before & 0o7777)
+  }
   t.end()
 })
 

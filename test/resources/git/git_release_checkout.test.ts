@@ -221,6 +221,26 @@ t.test("ignores the account's configuration and hooks", async (t) => {
   t.notOk(fs.existsSync(`${site.root}/hooked`))
 })
 
+t.test('runs no hooks that the account puts into the mirror or a release', async (t) => {
+  const site = new GitSite(t)
+  site.commit({ 'a.txt': '1' })
+  t.equal((await site.deploy()).failure, undefined)
+  const hooked = `${site.root}/hooked`
+  const mirror = `${site.shared}/repo.git`
+  const hooks = [`${mirror}/hooks`, `${fs.realpathSync(site.current)}/.git/hooks`]
+  for (const path of hooks) {
+    fs.mkdirSync(path, { recursive: true })
+    for (const name of ['post-checkout', 'reference-transaction', 'post-index-change', 'pre-auto-gc'])
+      fs.writeFileSync(`${path}/${name}`, `#!/bin/sh\necho ran >> ${hooked}\n`, { mode: 0o755 })
+  }
+  site.commit({ 'a.txt': '2' })
+  t.equal((await site.deploy()).failure, undefined)
+  t.equal(site.read(`${site.current}/a.txt`), '2')
+  t.notOk(fs.existsSync(hooked), 'converge runs none of them')
+  site.git(mirror, 'update-ref', 'refs/heads/other', site.git(site.repository, 'rev-parse', 'HEAD'))
+  t.ok(fs.existsSync(hooked), 'git itself would run them')
+})
+
 t.test('10,000 files', async (t) => {
   const site = new GitSite(t)
   const files = Array.from(
