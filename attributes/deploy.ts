@@ -89,7 +89,10 @@ const database = () =>
   })
 
 const placement = () => ({
-  deploy_to: optional(configuredPath(), 'Directory of the application; default /srv/www/<app>.'),
+  deploy_to: optional(
+    configuredPath().refine((path) => path !== '/', { error: 'a directory below /' }),
+    'Directory of the application; default /srv/www/<app>.',
+  ),
   user: optional(accountName(), 'Account that owns and builds it; default deploy.'),
   group: optional(accountName(), 'Group of its files; default www-data.'),
   home: optional(path(), 'Home directory of that account; default /home/<user>.'),

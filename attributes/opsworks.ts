@@ -1,18 +1,18 @@
 /** Schema of the stack as OpsWorks described it to each host: this host, the layers and their hosts. */
 import * as z from 'zod'
 import { field, group, keyed, list, map, mapKey, orNull, shape } from './fields.ts'
-import { line } from './texts.ts'
+import { hostAddress, line } from './texts.ts'
 import { flag, number } from './values.ts'
 
 const hostFields = () => ({
-  private_ip: field(orNull(line()), null, 'Address inside the network.'),
+  private_ip: field(orNull(hostAddress()), null, 'Address inside the network.'),
   private_dns_name: field(orNull(line()), null, 'Name inside the network; used if there is no public name.'),
   public_dns_name: field(
     orNull(line()),
     null,
     'Public name. If it is set, most other hosts use it as the address of this host.',
   ),
-  ip: field(orNull(line()), null, 'Public address.'),
+  ip: field(orNull(hostAddress()), null, 'Public address.'),
   availability_zone: field(orNull(line()), null, 'Data centre the host is in.'),
   instance_type: field(orNull(line()), null, 'Size of the host, as its provider names it.'),
   status: field(line(), 'online', 'State of the host. Other hosts use only hosts that are `online`.'),

@@ -61,6 +61,9 @@ export const buildoutName = () =>
 export const listenAddresses = () =>
   notation('listenAddresses', /^[\w.:*-]+([ ,]+[\w.:*-]+)*$/, 'IP addresses or host names with spaces between them')
 
+/** The address of a host, which stands in configuration files as it is; an empty one means none. */
+export const hostAddress = () => notation('hostAddress', /^(?!-)[\w.:%-]*$/, 'an IP address or a host name')
+
 export const buildoutFile = () =>
   notation(
     'buildoutFile',

@@ -1,11 +1,14 @@
 /** Collects what is wrong with the recipes of a run. */
-import type { ConvergeError } from '../model/errors.ts'
+import { ConvergeError } from '../model/errors.ts'
 
 interface Fault {
   readonly problem: ConvergeError
   /** Roles whose declarations do not fit together; none for a mistake at one place. */
   readonly roles: readonly string[]
 }
+
+/** Mistakes that are collected; a loop in a recipe may make any number of them. */
+const mostFaults = 200
 
 export class Faults {
   private readonly faults: Fault[] = []
@@ -34,6 +37,19 @@ export class Faults {
   invalid(...problems: readonly ConvergeError[]): string {
     for (const problem of problems) this.add(problem)
     return `invalid ${this.faults.length}`
+  }
+
+  /**
+   * Ends a recipe that has too many mistakes.
+   * @throws TOO_MANY_MISTAKES
+   */
+  requireRoom(): void {
+    if (this.faults.length < mostFaults) return
+    throw new ConvergeError(`there are at least ${mostFaults} mistakes: the rest of the recipes is not checked`, {
+      code: 'TOO_MANY_MISTAKES',
+      hint: 'correct the reported ones, then run again',
+      usage: true,
+    })
   }
 
   /** All but those that may follow from an event that failed. */

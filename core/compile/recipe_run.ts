@@ -210,6 +210,7 @@ export class RecipeRun<N> implements Recipe<N> {
     // Properties without references are the same for every host: check them once.
     let checked: PlannedResource | null = null
     return this.call(() => {
+      this.collected.faults.requireRoom()
       const resource = checked ?? this.checkedCall(source, definition, args)
       if (!('name' in resource)) return { type: definition.type, key: this.collected.faults.invalid(...resource) }
       const [props] = args as readonly [Readonly<Record<string, unknown>>]

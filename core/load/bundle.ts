@@ -157,11 +157,16 @@ function isBuildFailure(error: unknown): error is BuildFailure {
   return error instanceof Error && 'errors' in error && Array.isArray(error.errors)
 }
 
-function compilerProblem({ text, location }: Message, entry: string): ConvergeError {
+function compilerProblem({ text, location, detail }: Message, entry: string): ConvergeError {
   const place = location
     ? { file: resolve(dirname(entry), location.file), line: location.line, column: location.column + 1 }
     : { file: entry }
-  return new ConvergeError(text, { code: 'RECIPE_SYNTAX', source: place, hint: compilerHint(text), usage: true })
+  return new ConvergeError(text, {
+    code: 'RECIPE_SYNTAX',
+    source: place,
+    hint: typeof detail === 'string' ? detail : compilerHint(text),
+    usage: true,
+  })
 }
 
 function compilerHint(text: string): string | undefined {
@@ -176,9 +181,11 @@ function compilerHint(text: string): string | undefined {
 }
 
 /** The compiler would name a line of its own code for what is thrown. */
-function readProblem({ message, source }: ConvergeError, path: string) {
-  if (source?.line === undefined) return { text: message }
-  return { text: message, location: { file: path, line: source.line, column: (source.column ?? 1) - 1 } }
+function readProblem(error: ConvergeError, path: string) {
+  const { message: text, source, hint: detail } = error
+  const problem = { text, detail }
+  if (source?.line === undefined) return problem
+  return { ...problem, location: { file: path, line: source.line, column: (source.column ?? 1) - 1 } }
 }
 
 /** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */

@@ -28,10 +28,16 @@ export const duration: z.ZodType<Duration, Duration> = z.instanceof(Duration, {
   error: 'a duration, such as seconds(60) or minutes(5)',
 })
 
+/** Decides whether Linux accepts the lengths of a path and its names. */
+function isShortPath(path: string): boolean {
+  return Buffer.byteLength(path) <= 4095 && path.split('/').every((name) => Buffer.byteLength(name) <= 255)
+}
+
 /** A property that takes an absolute path without `.` or `..` parts. */
 export const absolutePath = z
   .string()
   .refine((path) => path.startsWith('/') && !path.includes('\0'), { error: 'an absolute path' })
+  .refine(isShortPath, { error: 'an absolute path of at most 4095 bytes, whose names have at most 255', abort: true })
   .refine((path) => !/(^|\/)\.{1,2}(\/|$)/.test(path), { error: "an absolute path without '.' or '..' parts" })
 
 /** A property that takes a text without NUL characters, which end texts in arguments, variables and links. */

@@ -1,6 +1,7 @@
 /** Walks what the layers say beside its schemas: keys nobody knows, and values that must not be shown. */
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
+import { isComparable } from '../model/nearest.ts'
 import { hasPluralSecretName, hasSecretName, isIdentityName, noNames, type OwnNames } from '../model/secret_names.ts'
 import { secretsInside } from '../model/secret_text.ts'
 import { bare, childSchema, knownKeys, type Schemas } from './notes.ts'
@@ -165,6 +166,7 @@ function secretOfPair(pair: Readonly<Record<string, unknown>>, ownNames: OwnName
 
 /** The nearest name by letters, in whatever order the words stand, or one that the key is a part of. */
 function nearName(key: string, names: readonly string[]): string | undefined {
+  if (!isComparable(key)) return undefined
   const near = nearestBy(names, (name) => Math.min(distance(key, name), distance(inOrder(key), inOrder(name))))
   if (near !== undefined && near.distance <= Math.max(2, Math.floor(key.length / 3))) return near.name
   const part = names.find((name) => name.includes('_') && `_${name}_`.includes(`_${key}_`))

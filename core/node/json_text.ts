@@ -31,6 +31,19 @@ export interface ParsedText {
   readonly locate: Locate
 }
 
+/** Errors of syntax that are read: a damaged text may have one for each of its characters. */
+const mostErrors = 100
+
+class TooManyErrors extends Error {}
+
+/** The errors of a text; the parser ends when the list is full. */
+class LimitedErrors extends Array<ParseError> {
+  override push(...errors: ParseError[]): number {
+    if (this.length >= mostErrors) throw new TooManyErrors()
+    return super.push(...errors)
+  }
+}
+
 const syntax = { allowTrailingComma: true, disallowComments: false }
 
 /**
@@ -56,10 +69,17 @@ export function parseJson(source: string): ParsedText {
   } catch {
     // It has comments, or it is invalid: the second parser finds out.
   }
-  const errors: ParseError[] = []
-  tree = parseTree(text, errors, syntax)
+  const errors = new LimitedErrors()
+  try {
+    tree = parseTree(text, errors, syntax)
+  } catch (error) {
+    if (!(error instanceof TooManyErrors)) throw error
+  }
   // A text of blanks and comments alone is not an error of syntax.
-  const empty = tree === undefined && errors.every(({ error }) => printParseErrorCode(error) === 'ValueExpected')
+  const empty =
+    tree === undefined &&
+    errors.length < mostErrors &&
+    errors.every(({ error }) => printParseErrorCode(error) === 'ValueExpected')
   const problems = empty ? [] : firstOfEach(errors, text).map((error) => explainError(error, text))
   return {
     value: tree === undefined ? undefined : treeValue(tree),

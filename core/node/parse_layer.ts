@@ -131,7 +131,21 @@ function plainCopy(value: JsonObject, file: string): JsonObject {
   }
 }
 
+/** Bytes of YAML; its parser needs a second for 2 MiB, ten times as long as for JSON. */
+const maxYamlSize = 8 << 20
+
+function tooLargeYaml(file: string, length: number): ConvergeError {
+  const size = length.toLocaleString('en')
+  return invalid(
+    'INVALID_LAYER',
+    `${size} characters of YAML, more than the limit of ${maxYamlSize >> 20} MiB`,
+    { file },
+    'write it as JSON, or divide it',
+  )
+}
+
 async function parseText(text: string, file: string, isYaml: boolean): Promise<ParsedText> {
+  if (isYaml && text.length > maxYamlSize) throw tooLargeYaml(file, text.length)
   try {
     return isYaml ? await parseYaml(text) : parseJson(text)
   } catch (thrown) {

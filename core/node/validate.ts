@@ -5,7 +5,7 @@ import type { OwnNames } from '../model/secret_names.ts'
 import { ineffectiveAttributes } from './ineffective.ts'
 import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
 import type { NodeWarning } from './layer.ts'
-import type { JsonObject } from './merge.ts'
+import { isObject, type JsonObject } from './merge.ts'
 import type { Schemas } from './notes.ts'
 import { parseSharedOnce } from './parsed_once.ts'
 import { formatPath, type KeyPath } from './path.ts'
@@ -41,6 +41,12 @@ export interface ValidateOptions {
 
 const none: ReadonlySet<string> = new Set()
 
+/** Entries of one attribute; with more, each later step would take minutes. */
+const mostEntries = 10_000
+
+/** Problems of one attribute that are reported. */
+const mostProblems = 200
+
 /** Checks the merged layers. Unknown keys are kept, and reported as warnings. */
 export function validate(
   merged: JsonObject,
@@ -64,6 +70,12 @@ export function validate(
       defineFrozen(value, key, attribute)
       continue
     }
+    const count = isObject(attribute) ? Object.keys(attribute).length : 0
+    if (count > mostEntries) {
+      problems.push(attributeProblem(tooManyEntries(key, count), locate))
+      defineLazily(value, key, () => schemas[key], undefined)
+      continue
+    }
     // Compiling a parser pays off from some hundred calls on; here each schema is used once.
     const schema = schemas[key]
     if (schema !== undefined) parseSharedOnce(schema, attribute)
@@ -71,7 +83,9 @@ export function validate(
     if (result?.success) defineFrozen(value, key, result.data)
     else if (schema !== undefined && result !== undefined) {
       const { issues } = result.error
-      problems.push(...issues.map((issue) => attributeProblem(problemOf(issue, key, merged, schemas, written), locate)))
+      const reported = issues.slice(0, mostProblems).map((issue) => problemOf(issue, key, merged, schemas, written))
+      if (issues.length > mostProblems) reported.push(moreProblems(key, issues.length - mostProblems))
+      problems.push(...reported.map((problem) => attributeProblem(problem, locate)))
       const sound = validPart(schema, attribute)
       if (sound === undefined) defineLazily(value, key, () => schema, undefined)
       else defineFrozen(value, key, sound)
@@ -95,6 +109,20 @@ export function validate(
     if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
   return { value: Object.freeze(value), problems, warnings, secrets }
 }
+
+const tooManyEntries = (key: string, count: number): Problem => ({
+  path: [key],
+  message: `${key}: ${count.toLocaleString('en')} entries, more than the limit of ${mostEntries.toLocaleString('en')}`,
+  hint: 'remove entries that this host does not need',
+  part: 'key',
+})
+
+const moreProblems = (key: string, count: number): Problem => ({
+  path: [key],
+  message: `${key}: ${count.toLocaleString('en')} more mistakes, which are not listed`,
+  hint: 'correct the listed ones, then run again',
+  part: 'key',
+})
 
 function attributeProblem({ path, message, hint, part }: Problem, locate: ValidateOptions['locate']): ConvergeError {
   const details = { code: 'INVALID_ATTRIBUTE', attribute: formatPath(path), hint, usage: true }

@@ -6,7 +6,7 @@ import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import type { Release } from '../../resources/releases/releases.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import type { AppAttributes } from '../site/site_attributes.ts'
-import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
+import { appAttributes, deployDirectory, isAppName } from '../site/site_attributes.ts'
 
 export interface App {
   readonly name: string
@@ -43,7 +43,7 @@ export interface SupervisorLayout {
  * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
  */
 export function appOnHost(node: SiteNode, app: string, attribute: string, link = 'current'): App {
-  if (!/^[\w-][\w.-]{0,99}$/.test(app))
+  if (!isAppName(app))
     throw new ConvergeError(`${JSON.stringify(app.slice(0, 100))} cannot be the name of an app (app_name)`, {
       code: 'INVALID_ATTRIBUTE',
       attribute,

@@ -4,7 +4,13 @@ import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { appVariables, tidyVariables, type Variables, variablesAt } from '../app/environment.ts'
 import { type AttributeValue, AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { onlineAddresses } from '../site/hosts.ts'
-import { appAttributes, deployDirectory, type Instance, type SiteAttributes } from '../site/site_attributes.ts'
+import {
+  appAttributes,
+  deployDirectory,
+  type Instance,
+  isAppName,
+  type SiteAttributes,
+} from '../site/site_attributes.ts'
 import type { BuildoutRole, BuildoutSetting, BuildoutSettings } from './types.ts'
 
 /** The port below that of the first ZEO client. */
@@ -58,7 +64,7 @@ const appNames: Record<BuildoutRole, readonly ['plone_instances' | 'plone_zeoser
 export function appName(attributes: SiteAttributes, role: BuildoutRole): string {
   const [key, fallback] = appNames[role]
   const name = attributes[key].app_name
-  if (/^[\w-][\w.-]{0,99}$/.test(name)) return name
+  if (isAppName(name)) return name
   throw new ConvergeError(`${key}.app_name must be the name of an app below deploy`, {
     code: 'INVALID_ATTRIBUTE',
     attribute: `${key}.app_name`,

@@ -43,3 +43,8 @@ export function deployDirectory(attributes: SiteAttributes, app: string): string
   const directory = appAttributes(attributes, app).deploy_to
   return isSet(directory) ? directory : `/srv/www/${app}`
 }
+
+/** Decides whether a name can be a part of a path, and a key below `deploy`. */
+export function isAppName(name: string): boolean {
+  return /^[\w-][\w.-]{0,99}$/.test(name) && name !== '__proto__'
+}

@@ -23,7 +23,10 @@ t.test('refuses text that is not UTF-8, and names the file and the byte', async 
     [['stack', 'check', '--stack', 'stack.yaml'], /stack\.yaml:1:8.*byte 0xfc/s],
     [['attributes', '--secrets', 'secrets.json'], /secrets\.json is not UTF-8/],
     [[...words, 'utf16.json'], /encoded as UTF-16LE/],
-    [['plan', '--role', 'x', '--recipes', 'recipe.ts'], /recipe\.ts.*is not UTF-8/s],
+    [
+      ['plan', '--role', 'x', '--recipes', 'recipe.ts'],
+      /recipe\.ts.*is not UTF-8.*hint: convert it, for example from Latin-1: iconv/s,
+    ],
   ]
   for (const [args, expected] of cases) {
     const { status, stderr } = await place.converge(args, { bare: args[0] === 'stack' })

@@ -100,6 +100,19 @@ const supervisor = (text: string) => {
   return cut ? [...lines, 'a comment within a value'] : lines
 }
 
+/** Returns the words of each line; the start script of Debian's package lets a shell expand them. */
+function memcached(text: string): Skeleton {
+  return text.split('\n').map((line) => `${line.split(/\s+/).length}${/[`$;&|<>()]/.test(line) ? ' expands' : ''}`)
+}
+
+function redis(text: string): Skeleton {
+  const word = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\S+/g
+  return text.split('\n').map((line) => {
+    const words = line.match(word) ?? []
+    return line.startsWith('#') ? 'comment' : `${words[0] ?? ''} ${words.length}`
+  })
+}
+
 const linesOf = (text: string): Skeleton => text.split('\n').map((_, at) => String(at))
 
 const languages: readonly Language[] = [
@@ -113,6 +126,8 @@ const languages: readonly Language[] = [
   { name: 'logrotate', path: /\/logrotate\.d\//, read: nginx },
   { name: 'buildout', path: /\.cfg$/, read: buildout },
   { name: 'newrelic.ini', path: /\.ini$/, read: (text) => ini(text, () => false) },
+  { name: 'memcached', path: /\/memcached\.conf$/, read: memcached },
+  { name: 'redis', path: /\/redis\.conf$/, read: redis },
   { name: 'lines', path: /./, read: linesOf },
 ]
 

@@ -15,7 +15,7 @@ type Json = { [key: string]: unknown }
 const verbatim =
   /(^|\.)(additional_(config|servers|ssl_config)|default_(ssl_)?config|buildout_additional_config|subsite_config\.\*)$|^jetty_app\.(files|ini)/
 /** Several words of a directive, or several names separated by blanks. */
-const wordy = /^(haproxy\.balance|certbot_domains)$/
+const wordy = /^(haproxy\.balance|certbot_domains|memcached\.listen_addr|redis\.config\.listen_addr)$/
 
 export const certain = ['a; evil on', 'a;}\nevil {', '"', '"; evil; "', '#evil', 'a\\', '${evil}', 'a ; evil']
 export const hostile = [

@@ -18,6 +18,8 @@ const opsworks = {
   instance: { ...web1, layers: ['plone_instances'] },
   layers: Object.fromEntries(layers.map((layer) => [layer, { instances: { web1 } }])),
 }
+const web2 = { ...web1, hostname: 'web2', private_ip: '10.0.0.6', private_dns_name: 'web2.example.com' }
+const withOtherHost = { ...opsworks, layers: { plone_instances: { instances: { web1, web2 } } } }
 const domains = ['a.example.com']
 const environment = { A: 'b' }
 const zeo = { address: '10.0.0.5:8001' }
@@ -96,6 +98,18 @@ export const hostileSituations: readonly Situation[] = [
       apt: { unattended_upgrades: { enable: true, mail: 'a@example.com', package_blacklist: ['a'] } },
       tmpdir: { tmpfs: true },
       opsworks,
+    },
+  },
+  // Other hosts use these services, so they listen at the private address.
+  { role: 'memcached', json: { opsworks: withOtherHost } },
+  { role: 'broker', json: { redis: { config: { requirepass: 'hunter22' } }, opsworks: withOtherHost } },
+  {
+    role: 'frontend',
+    json: {
+      converge: { balancer: { port: 1999 } },
+      deploy: { plone_instances: { scm, domains } },
+      plone_instances: { site_id: 'Plone' },
+      opsworks: withOtherHost,
     },
   },
 ]

@@ -137,11 +137,14 @@ function lineAt(text: string, source: SourceLocation): ReturnType<typeof splitLi
   }
 }
 
+/** Bytes; each line takes a while to parse. */
+const maxConfigSize = 4 << 20
+
 function readLines(file: string): string[] {
   try {
     // ssh reads a directory that Include names as an empty file.
     if (statSync(file).isDirectory()) return []
-    return readInputFile(file).toString('utf8').split('\n')
+    return readInputFile(file, maxConfigSize).toString('utf8').split('\n')
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return []

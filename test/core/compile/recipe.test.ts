@@ -294,3 +294,35 @@ t.test('has finds declared resources, warn collects warnings, and the plan is fr
   t.throws(() => (plan.resources as unknown[]).push(1), TypeError)
   t.end()
 })
+
+t.test('ends a recipe that makes any number of mistakes', (t) => {
+  let declared = 0
+  const found = problems((r) => {
+    for (; declared < 1_000_000; declared++) file(r, { path: `/${declared}`, content: declared as never })
+  })
+  t.equal(found.length, 201)
+  t.equal(declared, 200)
+  t.match(found.at(-1), {
+    message: /^there are at least 200 mistakes: the rest of the recipes is not checked$/,
+    hint: 'correct the reported ones, then run again',
+  })
+  t.end()
+})
+
+t.test('refuses paths that are longer than the system accepts', (t) => {
+  for (const path of [
+    `/${'a'.repeat(256)}`,
+    '/a'.repeat(3000),
+    `/${'\u00e4'.repeat(128)}`,
+    `/${'a'.repeat(20_000_000)}`,
+  ])
+    t.match(
+      problems((r) => file(r, { path, content: '' })),
+      [{ message: /at most 4095 bytes/ }],
+    )
+  t.strictSame(
+    problems((r) => file(r, { path: `/${'a'.repeat(255)}`, content: '' })),
+    [],
+  )
+  t.end()
+})

@@ -751,6 +751,39 @@ t.test('the time grows linearly with the number of keys', { timeout: 20_000 }, a
   t.equal(yaml.locate([`key${count - 1}`]).line, count)
   const text = `{"deploy": {"site": {"environment": {\n${lines((at) => `"A B${at}": "x"`).join(',\n')}\n}}}}`
   const found = await errorsOf(async () => build(await parseLayer({ text, file: 'a.json', kind: 'stack' })))
-  t.equal(found.length, count)
-  t.match(found.at(-1), `a.json:${count + 1}:`)
+  t.match(found[199], 'a.json:201:')
+  t.match(found[200], 'a.json:1:2: deploy: 39,800 more mistakes, which are not listed')
+  t.equal(found.length, 201)
+})
+
+t.test('refuses texts with millions of mistakes, entries or letters at once', { timeout: 20_000 }, async (t) => {
+  const apps = Array.from({ length: 10_001 }, (_, at) => `"a${at}": {"scm": 1}`)
+  const large: readonly (readonly [file: string, text: string, says: string])[] = [
+    ['a.json', `{${','.repeat(20_000_000)}`, 'a.json:1:2: a value is expected at ,'],
+    ['a.json', `{"deploy": {${apps.join()}}}`, 'a.json:1:2: deploy: 10,001 entries, more than the limit of 10,000'],
+    ['a.yaml', 'a\n'.repeat(10_000_000), 'a.yaml: 20,000,000 characters of YAML, more than the limit of 8 MiB'],
+  ]
+  for (const [file, text, says] of large) {
+    const found = await errorsOf(async () => build(await parseLayer({ text, file, kind: 'stack' })))
+    t.equal(found.length, 1)
+    t.match(found[0], says)
+  }
+  const unknown = `{"${'k'.repeat(20_000_000)}": 1}`
+  t.strictSame(
+    await errorsOf(async () => build(await parseLayer({ text: unknown, file: 'a.json', kind: 'stack' }))),
+    [],
+  )
+})
+
+t.test('refuses addresses, names and directories that no host has', async (t) => {
+  const place = (text: string) => errorsOf(async () => build(await parseLayer({ text, file: 'a.json', kind: 'stack' })))
+  for (const key of ['private_ip', 'ip'])
+    for (const value of ['10.0.0.5 -x $(id)', '10.0.0.5\\tx', '-l', '10.0.0.5;', '$(id)'])
+      t.match(await place(`{"opsworks": {"instance": {"${key}": "${value}"}}}`), [
+        new RegExp(`^a\\.json:1:\\d+: opsworks\\.instance\\.${key}: expected an IP address or a host name`),
+      ])
+  for (const value of ['10.0.0.5', 'fe80::1%eth0', '', 'web1.example.com'])
+    t.strictSame(await place(`{"opsworks": {"instance": {"private_ip": "${value}"}}}`), [], value)
+  for (const value of ['/', '//'])
+    t.match(await place(app(`"deploy_to": "${value}"`)), [/deploy\.site\.deploy_to: expected a directory below \//])
 })

@@ -24,6 +24,13 @@ async function resolver(t: Test, config: string, files?: Record<string, string>)
   return { at, target, warnings: read.warnings }
 }
 
+t.test('refuses a configuration of millions of lines', async (t) => {
+  await t.rejects(resolver(t, 'Host x\n'.repeat(3_000_000)), {
+    code: 'FILE_TOO_LARGE',
+    message: /\/\.ssh\/config: it has 21,000,000 bytes, more than the limit of 4 MiB$/,
+  })
+})
+
 t.test('without a configuration, uses the defaults of ssh', async (t) => {
   const { at, target } = await resolver(t, '')
   t.same(target({ address: '10.0.0.1' }), {

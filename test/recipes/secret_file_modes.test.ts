@@ -1,0 +1,68 @@
+/** Tests that no other account can read the files in which a role stores secrets, below a prefix too. */
+import t from 'tap'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { merge } from '../../core/node/merge.ts'
+import { FakeHost, type FakeHostOptions } from '../support/fake_host.ts'
+import { giveWebServer } from '../support/hostile_reads.ts'
+
+const secret = 'planted-hunter22'
+const site = { app_name: 'site' }
+const environment = { environment: { API_TOKEN: secret } }
+
+interface Situation {
+  readonly attributes?: JsonObject
+  /** Files with the secret, as patterns of their paths. */
+  readonly files: readonly RegExp[]
+  readonly needsSystem?: true
+}
+
+const release = /\/releases\/[^/]+\/\.converge\/release\.json$/
+const program = /\/supervisor\/conf\.d\/[^/]+\.conf$/
+const situations: Readonly<Record<string, Situation>> = {
+  'zeo-client': { files: [release, /\/releases\/[^/]+\/deploy\.cfg$/] },
+  'port-app': {
+    attributes: { port_app: { ...site, command: '/usr/bin/node serve %{port}' } },
+    files: [release, program],
+  },
+  'jetty-app': { attributes: { jetty_app: { ...site, war: { path: 'a.war' } } }, files: [release, program] },
+  'php-app': { attributes: { php_app: site }, files: [/\/(fpm\/pool\.d|php)\/site\.conf$/] },
+  broker: { attributes: { redis: { config: { requirepass: secret } } }, files: [/\/redis\.conf$/], needsSystem: true },
+}
+
+const accounts: readonly Required<Pick<FakeHostOptions, 'user' | 'prefixed'>>[] = [
+  { user: 'root', prefixed: false },
+  { user: 'jane', prefixed: true },
+]
+
+for (const [role, { attributes = {}, files, needsSystem }] of Object.entries(situations))
+  for (const options of accounts.filter(({ prefixed }) => !(needsSystem && prefixed)))
+    t.test(`${role} as ${options.user}`, async (t) => {
+      const host = madeHost(role, options, attributes)
+      await host.run()
+      const tree = host.tree()
+      const found = Object.keys(tree).filter((path) => tree[path]?.content.includes(secret))
+      for (const pattern of files)
+        t.ok(
+          found.some((path) => pattern.test(path)),
+          `${pattern} has the secret`,
+        )
+      for (const path of found) {
+        // The group of Redis has no other member.
+        const expected = /\/redis\.conf$/.test(path) ? '0640' : '0600'
+        t.equal(tree[path]?.mode, expected, path)
+      }
+    })
+
+function madeHost(role: string, options: FakeHostOptions, attributes: JsonObject): FakeHost {
+  const host = new FakeHost({ ...options, roles: [role] })
+  giveWebServer(host)
+  host.machine.given('/etc/init.d/redis-server', '', '0755').given('/etc/redis', null)
+  if (role === 'broker')
+    host.machine
+      .given('/etc/passwd', 'root:x:0:0:root:/root:/bin/bash\nredis:x:101:101::/var/lib/redis:/bin/false\n')
+      .given('/etc/group', 'root:x:0:\nredis:x:101:\n')
+  host.programs = { ...host.programs, nginx: { fault: undefined } }
+  host.attributes = merge(merge(host.attributes, attributes), { deploy: { site: environment } })
+  host.remote.push({ 'a.war': 'a', 'index.php': 'a' })
+  return host
+}
