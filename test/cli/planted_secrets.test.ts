@@ -38,6 +38,16 @@ const commands = [
   'attributes',
 ]
 
+/** The commands for a database, which the other roles refuse. */
+const databaseCommands = [
+  'backup now',
+  'backup list',
+  'backup list --json-output',
+  'backup verify',
+  'backup restore',
+  'pack',
+]
+
 function open(t: Test): Sandbox {
   const place = new Sandbox(t)
   if (account !== undefined) execFileSync('chown', ['-R', account, place.directory])
@@ -66,7 +76,10 @@ t.test('every command for every role hides secrets', async (t) => {
   place.write({ 'site.json': JSON.stringify(plantedAttributes(secrets, repository(place, account))) })
   const words = (role: string) => ['--role', role, '--json', 'site.json', '--prefix', place.at('root')]
   t.ok(secrets.count >= 60, `${secrets.count} secrets`)
-  const lines = roles.flatMap((role) => commands.map((command) => [...command.split(' '), ...words(role)]))
+  const lines = [
+    ...roles.flatMap((role) => commands.map((command) => [...command.split(' '), ...words(role)])),
+    ...databaseCommands.map((command) => [...command.split(' '), ...words('zeo-server')]),
+  ]
   while (lines.length > 0)
     await Promise.all(
       lines.splice(0, 4).map(async (line) => {
@@ -183,6 +196,99 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
     }
   t.comment(`${secrets.count} secrets, ${runs} runs`)
   none(t, unique(leaks), 'nothing is printed, stored, passed as an argument or readable by others')
+})
+
+t.test('saved plans, reports, verify and doctor hide secrets', async (t) => {
+  if (!needs(t, ['strace', 'root', 'overlay'])) return
+  const secrets = new PlantedSecrets()
+  const place = new Sandbox(t)
+  const listed = [secrets.make('--secrets', '%@"')]
+  const attributes = (app: string, failing: string) =>
+    JSON.stringify({
+      hidden: listed.join('\n'),
+      work: place.directory,
+      converge: { secret_names: ['LOGIN_PIN', 'UNLOCK_CODE'] },
+      deploy: { shop: { environment: plantedEnvironment(secrets, app), scm: {}, failing } },
+    })
+  place.write({
+    'planted.ts': plantedRecipe,
+    'site.json': attributes('first', 'nowhere'),
+    'root/etc/foreign.conf': plantedForeignFile(secrets, 'foreign.conf'),
+    'foreign.log': plantedForeignFile(secrets, 'foreign.log'),
+    'secrets.json': JSON.stringify(listed),
+  })
+  fs.chmodSync(place.at('root/etc/foreign.conf'), 0o600)
+  const words = ['--role', 'planted', '--recipes', 'planted.ts', '--json', 'site.json', '--secrets', 'secrets.json']
+  const prefix = ['--prefix', place.at('root')]
+  const run = ['--event', 'configure', ...words, ...prefix, '--state-dir', place.state]
+  const applied = ['apply', 'plan.json', '--verbose']
+  const leaks: Leak[] = []
+  let runs = 0
+  const check = async (line: readonly string[]) => {
+    const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
+    const { status, stdout, stderr } = await place.converge(line, { through, bare: true })
+    runs++
+    const command = line.slice(0, 3).join(' ')
+    if (process.env.SHOW) console.error(`== ${status} ${command}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
+    leaks.push(...secrets.leaks(command, stdout + stderr))
+    leaks.push(...secrets.leaks(`processes of ${command}`, place.read('calls')))
+    leaks.push(...secrets.leaksBelow(place.state))
+    for (const file of ['plan.json', 'report.html'])
+      if (fs.existsSync(place.at(file))) leaks.push(...secrets.leaks(file, place.read(file)))
+    return status
+  }
+  t.equal(await check(['plan', ...run, '--out', 'plan.json']), 0)
+  t.equal(await check([...applied, '--dry-run']), 0)
+  t.equal(await check([...applied, '--json-output']), 0)
+  t.equal(await check(applied), 2, 'it is applied')
+  place.write({ 'site.json': attributes('second', 'foreign.log') })
+  t.equal(await check(applied), 2, 'another value of a secret')
+  t.equal(await check(['plan', ...run, '--explain', '--out', 'plan.json']), 0)
+  place.write({ 'root/etc/foreign.conf': plantedForeignFile(secrets, 'changed foreign.conf') })
+  t.equal(await check(applied), 2, 'the host has changed')
+  t.equal(await check(['plan', ...run, '--out', 'plan.json', '--json-output']), 0)
+  t.equal(await check([...applied, '--json-output']), 1, 'a command fails')
+  for (const out of [[], ['--out', 'report.html']])
+    t.equal(await check(['report', '--state-dir', place.state, ...out]), 0)
+  await check(['doctor', ...words, ...prefix, '--state-dir', place.state])
+  for (const output of [[], ['--json-output']]) await check(['verify', '--event', 'configure', ...words, ...output])
+  t.comment(`${secrets.count} secrets, ${runs} runs`)
+  none(t, unique(leaks), 'nothing is printed, stored or passed as an argument')
+})
+
+t.test('files of secrets hide their values', async (t) => {
+  if (!needs(t, ['strace'])) return
+  const secrets = new PlantedSecrets()
+  const place = new Sandbox(t)
+  const leaks: Leak[] = []
+  // The variable itself is printed, so the text is in a file.
+  const editor = (text: string, status = 0) => {
+    const file = place.at(`editor-${secrets.count}`)
+    fs.writeFileSync(file, `#!/bin/sh\ncat >> "$1" << 'end'\n${text}\nend\nexit ${status}\n`, { mode: 0o700 })
+    return { EDITOR: file }
+  }
+  const steps: readonly (readonly [command: string, input?: string, env?: Readonly<Record<string, string>>])[] = [
+    ['secrets init'],
+    ['secrets set database.password', secrets.make('set', ' "@#')],
+    ['secrets set key', `${secrets.make('first line')}\n${secrets.make('second line')}\n`],
+    ['secrets set key.below', secrets.make('refused value')],
+    ['secrets set a..b', secrets.make('wrong key')],
+    ['secrets edit', '', editor(`token: ${secrets.make('edited')}`)],
+    ['secrets edit', '', editor(`token: [${secrets.make('refused text')}`)],
+    ['secrets edit', '', editor(`- ${secrets.make('refused list')}`, 3)],
+    ['secrets rekey'],
+    ['secrets show nowhere'],
+    ['secrets show database.password.below'],
+  ]
+  for (const [command, input = '', env = {}] of steps) {
+    const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
+    const { status, stdout, stderr } = await place.converge(command.split(' '), { through, bare: true, input, env })
+    if (process.env.SHOW) console.error(`== ${status} ${command}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
+    leaks.push(...secrets.leaks(command, stdout + stderr))
+    leaks.push(...secrets.leaks(`processes of ${command}`, place.read('calls')))
+    leaks.push(...secrets.leaksBelow(place.directory, (path) => !path.includes('/editor-')))
+  }
+  none(t, unique(leaks), 'nothing is printed, left or passed as an argument')
 })
 
 t.test('commands of a stack with an unreachable host hide secrets', async (t) => {

@@ -45,6 +45,11 @@ t.test('creates a file, and sets, displays, edits and encrypts its values', asyn
 
   t.match(call(['secrets', 'init']), { status: 2, stderr: /secrets\.age exists already/ })
   t.match(call(['secrets', 'set', 'key.below'], { input: 'x' }), { status: 2, stderr: /key is a value, not an object/ })
+  for (const key of ['a..b', '.a', 'a.'])
+    t.match(call(['secrets', 'set', key], { input: 'x' }), {
+      status: 2,
+      stderr: /invalid key ".*": a part of it is empty/,
+    })
   t.match(call(['secrets', 'set', 'other']), { status: 2, stderr: /standard input is empty/ })
   t.equal(readFileSync(`${directory}/secrets.age`, 'utf8'), encrypted, 'nothing was written')
 
@@ -54,6 +59,8 @@ t.test('creates a file, and sets, displays, edits and encrypts its values', asyn
   t.equal(passes(['secrets', 'edit'], { env: { EDITOR: 'true' } }), 'secrets.age is unchanged\n')
   const breaks = call(['secrets', 'edit'], { env: { EDITOR: `sh -c 'echo "token: [" > "$1"' editor` } })
   t.match(breaks, { status: 2, stderr: /edit it again[\s\S]*error: secrets\.age:2: invalid YAML/ })
+  const appends = call(['secrets', 'edit'], { env: { EDITOR: `sh -c 'echo "token: [" >> "$1"' editor` } })
+  t.equal(appends.status, 2, 'an editor that changes the text each time')
   t.match(call(['secrets', 'edit'], { env: { EDITOR: 'false' } }), { status: 2, stderr: /the editor "false" ended/ })
   t.equal(passes(['secrets', 'show', 'token']), 't-1\n', 'the refused text was not saved')
   t.strictSame(

@@ -46,6 +46,7 @@ for (const [role, { attributes = {}, files, needsSystem }] of Object.entries(sit
           found.some((path) => pattern.test(path)),
           `${pattern} has the secret`,
         )
+      if (role !== 'broker') t.equal(tree[`${host.root}/srv/www/site/shared`]?.mode, '0770', 'the shared directory')
       for (const path of found) {
         // The group of Redis has no other member.
         const expected = /\/redis\.conf$/.test(path) ? '0640' : '0600'

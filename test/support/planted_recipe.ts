@@ -37,8 +37,8 @@ export default role('planted', {
     })
     file(r, { path: at('/etc/foreign.conf'), content: '# managed\\n', mode: '0600' })
     supervisor_program(r, { name: 'shop', command: '/bin/sleep 9', confDir: at('/etc'), environment })
-    execute(r, { name: 'print all', command: 'env; env >&2; cat ' + at('/etc') + '/settings.*', environment })
-    execute(r, { name: 'print foreign', command: 'cat foreign.log; test ! -e ' + failing, cwd: node.work, environment })
+    execute(r, { name: 'print all', command: 'env; env >&2; cat ' + at('/etc') + '/settings.*', environment, contained: true })
+    execute(r, { name: 'print foreign', command: 'cat foreign.log; test ! -e ' + failing, cwd: node.work, environment, contained: true })
     if (node.thrown) throw new Error('cannot use ' + JSON.stringify(environment))
     if (node.wrong) file(r, { path: at('/etc/wrong'), content: 'x', mode: Object.values(environment).join(' ') })
   },

@@ -23,6 +23,7 @@ import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { standardInput } from '../inputs/standard_input.ts'
 import { print, printContent, printError } from '../print.ts'
+import { usage } from '../usage.ts'
 
 const defaultFile = 'secrets.age'
 
@@ -76,6 +77,8 @@ async function ownRecipients(): Promise<{ readonly keys: readonly string[]; read
 async function setSecret(path: string, key: string): Promise<ExitStatus> {
   const file = await openSecretsFile(path, process.env)
   const parts = keyParts(key)
+  if (parts.includes(''))
+    throw usage(`invalid key "${key}": a part of it is empty`, 'name it such as database.password')
   checkParents(await parseSecrets(file.text, path), parts, path)
   const { parseDocument } = await import('yaml')
   const document = parseDocument(file.text)
@@ -146,14 +149,14 @@ async function editedText({ path, text }: SecretsFile): Promise<string> {
   for (const signal of signals) process.on(signal, wait)
   try {
     fs.writeFileSync(draft, text, { mode: 0o600 })
-    for (let before = text; ; ) {
+    for (let [attempt, before] = [1, text]; ; attempt++) {
       runEditor(draft)
       const after = utf8Text(fs.readFileSync(draft), path)
       try {
         if (after !== text) await parseSecrets(after, path)
         return after
       } catch (error) {
-        if (after === before || !(error instanceof ConvergeError)) throw error
+        if (after === before || attempt === mostAttempts || !(error instanceof ConvergeError)) throw error
         printError(`${error.message}: edit it again, or close the editor without a change to give up\n`)
         before = after
       }
@@ -163,6 +166,9 @@ async function editedText({ path, text }: SecretsFile): Promise<string> {
     for (const signal of signals) process.off(signal, wait)
   }
 }
+
+/** Calls of the editor with a refused text: one that needs no terminal could change it each time. */
+const mostAttempts = 10
 
 /** A directory in memory where the system has one: the draft is not encrypted. */
 function privateDirectory(): string {

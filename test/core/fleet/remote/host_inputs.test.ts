@@ -40,3 +40,9 @@ t.test('a host gets the secrets of its documents, and no others', async (t) => {
   )?.content
   t.strictSame(JSON.parse(Buffer.from(content ?? '').toString()), ['good morning', 'good evening'])
 })
+
+t.test('only the account of the run can read the files', async (t) => {
+  const files = inputFiles([{ name: 'site.json', kind: 'deployment', value: { api_token: 'hunter22' } }], ['hunter22'])
+  t.ok(files.size >= 3)
+  for (const [path, { mode }] of files) t.equal(mode, 0o600, path)
+})
