@@ -64,7 +64,7 @@ t.test('revisions of a rollout', async (t) => {
   const again = await operator.run(['setup'])
   t.match(again, {
     status: 0,
-    stdout: /warning: h1: cannot ask .*; mine gets commit \w+, and main may have a newer one/,
+    stdout: /warning: h1: cannot ask .*; mine keeps commit \w+, and main may have a newer one/,
   })
   await host.run('mv /srv/away /srv/site')
 

@@ -68,7 +68,7 @@ export class DeployCommits {
         unresolved.map(({ app }) => app),
       )
     for (const { app, revision, commit, unconfirmed } of revisions)
-      if (commit !== null) this.addCommit(app, { commit, revision }, unconfirmed)
+      if (commit !== null) this.addCommit(app, this.keptPin(app, unconfirmed) ?? { commit, revision }, unconfirmed)
   }
 
   /** Returns the hosts to ask again when they have fetched: each with its apps whose commit was abbreviated. */
@@ -78,7 +78,8 @@ export class DeployCommits {
 
   /**
    * Refuses a branch of a repository that the host cannot ask: it may have a newer commit, and the deploy is for that.
-   * A setup without --revision is about the hosts, so it continues with a warning.
+   * A setup without --revision is about the hosts, so it continues with a warning, and keeps the commit of the stack:
+   * the one that the host fetched last may be that of a deployment that failed.
    */
   private requireConfirmed({ name }: RolloutHost, { app, revision, commit, unconfirmed }: Revision): void {
     if (unconfirmed === undefined || commit === null) return
@@ -90,9 +91,15 @@ export class DeployCommits {
           hint: `make the repository reachable, or name the commit: --app ${app} --revision ${commit}`,
         },
       )
+    const kept = this.keptPin(app, unconfirmed)
     this.progress.addWarning(
-      `${name}: ${unconfirmed}; ${app} gets commit ${commit}, and ${revision} may have a newer one (make the repository reachable, then run converge stack deploy)`,
+      `${name}: ${unconfirmed}; ${app} ${kept === null ? `gets commit ${commit}` : `keeps commit ${kept.commit}`}, and ${revision} may have a newer one (make the repository reachable, then run converge stack deploy)`,
     )
+  }
+
+  /** Returns what the stack runs, where the repository has not confirmed a commit; null where nothing is recorded. */
+  private keptPin(app: string, unconfirmed: string | undefined): StackChanges['apps'][string] | null {
+    return unconfirmed === undefined || this.request.revision !== null ? null : (this.known[app] ?? null)
   }
 
   /** Pins an app to the commit of the other hosts, for a host that joins them; the branch may have moved since. */

@@ -42,6 +42,21 @@ t.test('a setup continues with the commit of the hosts, and warns', async (t) =>
   })
 })
 
+t.test('a setup keeps the commit that the stack runs, not one that was only fetched', async (t) => {
+  const fetched: Behaviour = { revisions: () => [{ app: 'site', revision: 'main', commit: tip, unconfirmed: reason }] }
+  const fleet = new Simulation({ web1: fetched, web2: fetched })
+  const recorded = {
+    online: new Set(['web1', 'web2']),
+    behind: new Map(),
+    apps: { site: { commit: old, revision: 'v1' } },
+  }
+  const { report } = await fleet.go({ action: 'setup' }, { recorded })
+  t.match(report.commits, { site: old })
+  t.match(report.warnings, [/^web1: cannot ask git:.*; site keeps commit a{40}, and main may have a newer one \(/])
+  t.match(eventsOf(fleet, 'commit'), [{ commit: old, revision: 'v1', unconfirmed: reason }])
+  for (const host of ['web1', 'web2']) t.equal(fleet.live(host, 'site'), old)
+})
+
 t.test('an invalid revision refuses a deploy, and fails a setup', async (t) => {
   const error = new ConvergeError('git://git.example.com/site.git has no branch, tag or commit nope', {
     code: 'UNKNOWN_REVISION',
