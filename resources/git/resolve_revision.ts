@@ -59,7 +59,7 @@ export async function resolveRevision(
     if (!isGitFailure(error)) throw error
     const commit = await lastKnown(host, mirror, revision)
     if (commit === null) throw error
-    const reason = `${error.message}: ${lastLine(error)}`
+    const reason = `${error.message}: ${reasonIn(error)}`
     context.warn(
       `${reason}; using ${commit}, the last known commit of ${revision} (make the repository reachable, and run again for newer commits)`,
     )
@@ -190,7 +190,11 @@ function isGitFailure(error: unknown): error is ConvergeError {
   return error instanceof ConvergeError && error.code === 'GIT_FAILED'
 }
 
-function lastLine(error: ConvergeError): string {
+/** Returns the line with the reason; git continues in the next line after a colon. */
+function reasonIn(error: ConvergeError): string {
   const lines = (error.output ?? '').split('\n').filter((line) => line.trim() !== '')
-  return lines.find((line) => /^(fatal|ssh|error)/.test(line)) ?? lines.at(-1) ?? 'no answer'
+  const first = lines.findIndex((line) => /^(fatal|ssh|error)/.test(line))
+  const line = lines.at(first) ?? 'no answer'
+  const next = first === -1 ? undefined : lines[first + 1]
+  return line.endsWith(':') && next !== undefined ? `${line} ${next.trim()}` : line
 }

@@ -118,6 +118,24 @@ t.test('an unreachable repository: prints the last known commit, and why it may 
   t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])
 })
 
+t.test('an unreachable git server: prints its reason in full', async (t) => {
+  if (!needs(t, ['git'])) return
+  const { site, second } = repository(t)
+  const place = new Sandbox(t)
+  const shared = 'site/srv/plone_instances/shared'
+  const url = 'git://127.0.0.1:1/site'
+  const scm = { scm_type: 'git', repository: url, revision: 'main' }
+  place.write({ [`${shared}/.keep`]: '' })
+  site.git(site.root, 'clone', '-q', '--mirror', site.repository, place.at(`${shared}/repo.git`))
+  place.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify({ url, revisions: {}, fetched: url }) })
+  const { lines } = await asked(
+    place,
+    { deploy: { plone_instances: { scm, deploy_to: '/srv/plone_instances' } } },
+    ...['--role', 'zeo-client'],
+  )
+  t.match(lines, [{ commit: second, unconfirmed: /: fatal: unable to connect to 127\.0\.0\.1: .*Connection refused$/ }])
+})
+
 t.test('resolves the revision of a custom recipe', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)

@@ -1,4 +1,5 @@
 /** Failures of what builds an app: buildout, pip, compilers, npm. */
+import { systemFailures } from './system.ts'
 import type { KnownFailure, Pattern } from './types.ts'
 
 /** Packages of Debian that contain a header, by its name or by its directory. */
@@ -25,6 +26,9 @@ function needsPackages(what: string, packages: string): KnownFailure {
 /** For either of the two modules that zc.buildout imports. */
 const oldSetuptools =
   'pin setuptools 79.0.1 in the environment: ["setuptools", "79.0.1"] in deploy.<app>.packages, or packages: { setuptools: "79.0.1" } of virtualenv()'
+
+const indexSettings =
+  'a proxy, certificate or index of your own belongs into /etc/pip.conf of the host, and a proxy for buildout into https_proxy in deploy.<app>.environment'
 
 const commitLockFile = 'run npm install where the code is written, and commit package-lock.json'
 
@@ -95,6 +99,22 @@ export const buildFailures: readonly Pattern[] = [
       reason: 'pip installs nothing into the Python of the distribution',
       hint: 'make a virtualenv first, and call its own pip: python3 -m venv env && env/bin/pip install ...',
     }),
+  },
+  {
+    // pip and buildout continue without the index, and then report that it lacks the package.
+    name: 'unreachable package index',
+    pattern:
+      /(?:connection broken by '|Could not fetch URL |Download error on |Can't download |Not found or error downloading )(.{0,1000})[\s\S]{0,8192}?(?:\(from versions: none\)|Couldn't find a distribution)/,
+    explain(trouble = '') {
+      const known = systemFailures.find(({ pattern }) => pattern.test(trouble))
+      const cause = known?.explain(...(known.pattern.exec(trouble) ?? []).slice(1))
+      const errno = /\[Errno -?\d+\] ([\w ]+)|timed out/.exec(trouble)
+      const reason = cause?.reason ?? errno?.[1] ?? errno?.[0]
+      return {
+        reason: `the package index cannot be reached${reason === undefined ? '' : `: ${reason}`}`,
+        hint: `${cause === undefined ? '' : `${cause.hint}; `}${indexSettings}`,
+      }
+    },
   },
   {
     name: 'no matching version',

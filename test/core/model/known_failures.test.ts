@@ -67,7 +67,35 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
       /python3 -m venv/,
     ],
   ],
+  'unreachable package index': [
+    [
+      "WARNING: Retrying (Retry(total=4, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7efc83308690>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/zc-buildout/\nERROR: Could not find a version that satisfies the requirement zc.buildout==6.0.1 (from versions: none)\nERROR: No matching distribution found for zc.buildout==6.0.1",
+      /^the package index cannot be reached: a host name cannot be resolved$/,
+      /resolv\.conf; a proxy, .* \/etc\/pip\.conf .* https_proxy in deploy\.<app>\.environment$/,
+    ],
+    [
+      "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1029)'))': /simple/zc-buildout/\nERROR: Could not find a version that satisfies the requirement zc.buildout==6.0.1 (from versions: none)\nERROR: No matching distribution found for zc.buildout==6.0.1",
+      /^the package index cannot be reached: this host does not know who issued the certificate/,
+      /update-ca-certificates; a proxy/,
+    ],
+    [
+      "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')': /simple/x/\nERROR: Could not find a version that satisfies the requirement x==1 (from versions: none)\nERROR: No matching distribution found for x==1",
+      /^the package index cannot be reached: Connection refused$/,
+      /^a proxy, certificate or index/,
+    ],
+    [
+      "root: Download error on https://pypi.org/simple/zc.recipe.egg/: [Errno -3] Temporary failure in name resolution -- Some packages may not be found!\nroot: Couldn't find index page for 'zc.recipe.egg' (maybe misspelled?)\nGetting distribution for 'zc.recipe.egg>=2.0.6'.\nError: Couldn't find a distribution for 'zc.recipe.egg>=2.0.6'.",
+      /^the package index cannot be reached: a host name cannot be resolved$/,
+      /https_proxy in deploy/,
+    ],
+  ],
   'no matching version': [
+    [
+      // One source of several is unreachable, and the index has answered.
+      "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': [Errno 111] Connection refused')': /links/\nERROR: Could not find a version that satisfies the requirement x==9 (from versions: 1, 2)\nERROR: No matching distribution found for x==9",
+      /no x==9 for this Python/,
+      /compare/,
+    ],
     [
       'ERROR: No matching distribution found for zc.buildout==99.1',
       /no zc\.buildout==99\.1 for this Python/,
