@@ -128,6 +128,8 @@ export interface BalancedServer {
   readonly admin: 'ready' | 'drain' | 'maint'
   /** Whether its health checks succeed. */
   readonly up: boolean
+  /** Whether it has health checks of its own. */
+  readonly checked: boolean
   readonly takesVisitors: boolean
   /** Result of the last health check; may be empty. */
   readonly check: string

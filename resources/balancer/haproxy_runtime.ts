@@ -87,10 +87,13 @@ export class BalancerClient extends BalancerReader {
   drain({
     name,
     sticky,
+    checked,
     claimed = false,
-  }: Pick<BalancerServer, 'name' | 'sticky'> & { readonly claimed?: boolean }): Promise<void> {
+  }: Pick<BalancerServer, 'name' | 'sticky' | 'checked'> & { readonly claimed?: boolean }): Promise<void> {
     const drain = `set server ${name} state ${sticky ? 'maint' : 'drain'}`
-    return this.send(name, claimed ? [drain, `enable health ${name}`] : [drain])
+    // From 3.0 on, a drain alone does not restart `srv_time_since_last_change`, by which other runs see that it is new.
+    const date = checked && !sticky ? [`set server ${name} health stopping`] : []
+    return this.send(name, [drain, ...date, ...(claimed ? [`enable health ${name}`] : [])])
   }
 
   /**

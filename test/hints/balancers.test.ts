@@ -24,7 +24,7 @@ t.test('the hints about balancers work', async (t) => {
       exchanges: new FakeHaproxy([{ at: socket, backends, level, listening: () => listening }]).exchanges,
     })
   const drain = (host: VirtualHost, name = 'site/c1') =>
-    new BalancerClient(host, { socket }).drain({ name, sticky: false })
+    new BalancerClient(host, { socket }).drain({ name, sticky: false, checked: true })
   const list = (host: VirtualHost, at = socket) => new BalancerReader(host, { socket: at }).servers()
   const asAccount = (uid: number) =>
     new VirtualHost({

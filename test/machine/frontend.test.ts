@@ -204,7 +204,7 @@ t.test('the front end', async (t) => {
     'reloads a changed configuration without a lost request, and drained servers stay drained',
     async (t) => {
       const runtime = new BalancerClient(site.host, { socket: site.socket })
-      await runtime.drain({ name: 'plone_instances/b2-1', sticky: false })
+      await runtime.drain({ name: 'plone_instances/b2-1', sticky: false, checked: true })
       const coming = visitors(http, 6)
       const changed = {
         // A host whose name does not resolve yet.

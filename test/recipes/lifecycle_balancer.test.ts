@@ -43,7 +43,7 @@ t.test('a deploy drains one client after the other', async (t) => {
   t.strictSame(
     reported(host, before),
     ['plone1-1', 'plone1-2'].flatMap((name) =>
-      ['state drain', 'health up', 'state ready'].map((what) => `plone_instances/${name} ${what}`),
+      ['state drain', 'health stopping', 'health up', 'state ready'].map((what) => `plone_instances/${name} ${what}`),
     ),
   )
   t.strictSame(states(host), ['ready', 'ready'])
@@ -108,7 +108,7 @@ t.test('a stop drains first, and a start sets the server ready', async (t) => {
   for (const event of ['stop', 'shutdown', 'undeploy']) {
     const host = await balanced()
     succeeded(t, await host.run([event]))
-    const steps = ['state drain', 'health down', 'state ready', 'health down']
+    const steps = ['state drain', 'health stopping', 'health down', 'state ready', 'health down']
     t.strictSame(
       reported(host),
       ['plone1-2', 'plone1-1'].flatMap((name) => steps.map((what) => `plone_instances/${name} ${what}`)),

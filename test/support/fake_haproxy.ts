@@ -19,6 +19,8 @@ export interface FakeBalancer {
   readonly healthy?: (server: string, host: VirtualHost) => boolean
   /** Whether its servers track those of another backend and cannot be set manually; default false. */
   readonly tracking?: boolean
+  /** What counts as a change of a server: in HAProxy 2.6 also a drain (default), in 3.0 only its health. */
+  readonly dates?: 'drains' | 'health'
   /** Whether the socket accepts connections; default: yes. */
   readonly listening?: (host: VirtualHost) => boolean
 }
@@ -122,10 +124,12 @@ export class FakeHaproxy {
     if (kind === 'health' && balancer.tracking) return 'cannot change health on a tracking server.'
     if (kind === 'health') {
       found.setUp = value === 'up'
+      found.changed = host.clock
       return ''
     }
     const admin = admins[value] ?? 0
-    if (found.admin !== admin) found.changed = host.clock
+    const isDated = balancer.dates !== 'health' || admin === admins.maint || found.admin === admins.maint
+    if (found.admin !== admin && isDated) found.changed = host.clock
     Object.assign(found, { admin, outSince: admin === 0 ? null : (found.outSince ?? host.clock) })
     if (admin !== 0) found.setUp = false
     return ''

@@ -92,6 +92,14 @@ t.test('two hosts at the same moment drain one after the other', async (t) => {
   t.strictSame(states(), ['ready ready', 'ready ready'])
 })
 
+t.test('hosts at the same moment wait for each other where a drain does not count as a change', async (t) => {
+  const { run, seen, states } = worldOf({ servers: ['a', 'b', 'c', 'd'], more: { dates: 'health' } })
+  const restarts = ['a', 'b', 'c', 'd'].map((server) => ({ server }))
+  t.strictSame(await run(...restarts), [null, null, null, null])
+  t.strictSame(seen, { fewest: 3, mostOut: 1 })
+  t.strictSame(states(), ['ready ready ready ready', 'ready ready ready ready'])
+})
+
 t.test('waits while another server starts, for longer than the drain limit', async (t) => {
   const { run, seen, reported } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'b', takes: 150 }, { server: 'a', begins: 5 }), [null, null])

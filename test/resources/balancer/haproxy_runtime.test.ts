@@ -17,8 +17,8 @@ t.test('parses servers with their states', async (t) => {
   ])
   const host = new VirtualHost({ exchanges: fake.exchanges })
   const client = new BalancerClient(host, at)
-  await client.drain({ name: 'plone/a-1', sticky: false })
-  await client.drain({ name: 'other/a-1', sticky: true })
+  await client.drain({ name: 'plone/a-1', sticky: false, checked: true })
+  await client.drain({ name: 'other/a-1', sticky: true, checked: true })
   t.match(await client.servers(), [
     {
       name: 'plone/a-1',
@@ -50,7 +50,7 @@ t.test('parses servers with their states', async (t) => {
     { name: 'plone/b-1', sticky: true, takesVisitors: true },
   ])
   t.strictSame(host.changes, [
-    'tell /run/haproxy.sock set server plone/a-1 state drain',
+    'tell /run/haproxy.sock set server plone/a-1 state drain; set server plone/a-1 health stopping',
     'tell /run/haproxy.sock set server other/a-1 state maint',
     'tell /run/haproxy.sock set server plone/a-2 health up',
   ])
@@ -126,16 +126,28 @@ t.test('invalid output', async (t) => {
   ])
   const host = new VirtualHost({ exchanges: fake.exchanges })
   for (const name of ['plone/x', 'nowhere/a-1'])
-    await t.rejects(new BalancerClient(host, at).drain({ name, sticky: false }), { code: 'NO_SERVER', message: name })
-  await t.rejects(new BalancerClient(host, { socket: '/low' }).drain({ name: 'plone/a-1', sticky: false }), {
-    code: 'BALANCER_DENIED',
-    hint: /level admin/,
-  })
-  await t.rejects(new BalancerClient(says('You are not serious.\n'), at).drain({ name: 'plone/a-1', sticky: false }), {
-    code: 'BALANCER_REFUSED',
-    message: /You are not serious/,
-  })
-  await t.rejects(new BalancerClient(new VirtualHost({ base: host }), at).drain({ name: 'plone/a-1', sticky: false }), {
-    code: 'NOT_PREDICTABLE',
-  })
+    await t.rejects(new BalancerClient(host, at).drain({ name, sticky: false, checked: true }), {
+      code: 'NO_SERVER',
+      message: name,
+    })
+  await t.rejects(
+    new BalancerClient(host, { socket: '/low' }).drain({ name: 'plone/a-1', sticky: false, checked: true }),
+    {
+      code: 'BALANCER_DENIED',
+      hint: /level admin/,
+    },
+  )
+  await t.rejects(
+    new BalancerClient(says('You are not serious.\n'), at).drain({ name: 'plone/a-1', sticky: false, checked: true }),
+    {
+      code: 'BALANCER_REFUSED',
+      message: /You are not serious/,
+    },
+  )
+  await t.rejects(
+    new BalancerClient(new VirtualHost({ base: host }), at).drain({ name: 'plone/a-1', sticky: false, checked: true }),
+    {
+      code: 'NOT_PREDICTABLE',
+    },
+  )
 })

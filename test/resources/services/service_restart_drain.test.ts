@@ -159,7 +159,7 @@ t.test('drains, restarts and sets ready, in this order', async (t) => {
   const steps = (name: string) => [
     `record drained site/${name} in ${socket}`,
     `tell ${socket} disable health site/${name}`,
-    `tell ${socket} ${name} state drain; enable health site/${name}`,
+    `tell ${socket} ${name} state drain; set server site/${name} health stopping; enable health site/${name}`,
     `record restart ${name}`,
     `stopProcess ${name}`,
     `startProcess ${name}`,
