@@ -50,6 +50,12 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     if (t.passing()) await t.test(name, { timeout: 10 * 60_000 }, play)
   }
 
+  /** Checks that no balancer runs with a host that is offline or no longer in the stack file. */
+  const balances = async (t: Test, hosts: readonly string[]) => {
+    for (const frontend of frontends)
+      t.strictSame(await site.balancedHosts(frontend), hosts, `the hosts in HAProxy of ${frontend}`)
+  }
+
   const setupRestarts = (kind: string, settings: Parameters<FleetSite['change']>[0]) =>
     scene(`setup restarts the clients, ${kind}`, async (t) => {
       const before = await Promise.all(clients.map((name) => site.process(name)))
@@ -225,16 +231,19 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     nobodyNotices(t, await site.visited(() => stack(t, 0, 'setup', '--host', 'plone4')))
     await site.served([...clients, 'plone4'])
     t.strictSame(site.migrated('plone4'), [])
+    await balances(t, [...clients, 'plone4'])
   })
 
   await scene('a client less', async (t) => {
     const visits = await site.visited(async () => {
       await stack(t, 0, 'shutdown', '--host', 'plone4')
+      await balances(t, clients)
       site.forget('plone4')
       await stack(t, 0, 'configure')
     })
     nobodyNotices(t, visits)
     await site.served(clients)
+    await balances(t, clients)
   })
 
   await scene('a client host that is down comes back while the others restart', async (t) => {

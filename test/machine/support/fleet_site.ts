@@ -309,6 +309,15 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
       }, `${frontend} has answers of ${requested}`)
   }
 
+  /** Returns the hosts with a client in the configuration that HAProxy of a frontend runs, by its own statistics. */
+  async balancedHosts(frontend: string): Promise<readonly string[]> {
+    const program =
+      'import socket; s = socket.socket(socket.AF_UNIX); s.connect("/var/lib/haproxy/stats"); s.sendall(b"show stat -1 4 -1\\n"); print(s.makefile().read())'
+    const { status, stdout, stderr } = await this.host(frontend).run(`python3 -c '${program}'`)
+    if (status !== 0) throw new Error(`HAProxy of ${frontend} does not answer: ${stderr}`)
+    return [...stdout.matchAll(/^plone_instances,(\w+)-\d+,/gm)].flatMap(([, name]) => name ?? []).sort()
+  }
+
   /** Measures the requests to all frontends while some work runs. */
   async visited(work: () => Promise<unknown>): Promise<Visits> {
     const crowds = this.frontends.map((name) => {
