@@ -70,7 +70,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     const nobody = failureOf(await as('asked', ['setup']))
     t.match(nobody, { code: 'SUDO_REFUSED', hint: /CONVERGE_SUDO_PASSWORD/ })
     const wrong = failureOf(await as('asked', ['setup'], { CONVERGE_SUDO_PASSWORD: 'open, please' }))
-    t.match(wrong, { code: 'SUDO_REFUSED', message: /the password is wrong/ })
+    t.match(wrong, { code: 'SUDO_REFUSED', message: /the password is wrong/, hint: /correct CONVERGE_SUDO_PASSWORD/ })
     t.strictSame(events(host), [])
     t.notOk(host.exists('/usr/local/lib/converge'))
   })

@@ -1,9 +1,11 @@
 /** Lets one rollout follow another: finds the one that uses the hosts, and waits until it has ended. */
+
+import { shortId } from '../../fleet/records/deployment_number.ts'
 import { readDeployment, runningDeployments } from '../../fleet/records/history.ts'
 import type { Deployment } from '../../fleet/records/recorder.ts'
 import type { BusyHost } from '../../fleet/rollout/rollout.ts'
 import { describeNames } from '../../fleet/screen/host_name_list.ts'
-import { describeOther, shortId } from '../../fleet/screen/host_states.ts'
+import { describeOther } from '../../fleet/screen/host_states.ts'
 import type { Action, EmitEvent, OtherDeployment } from '../../fleet/types.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 

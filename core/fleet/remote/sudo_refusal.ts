@@ -14,8 +14,8 @@ const refusals: readonly (readonly [RegExp, hint: string])[] = [
   [/is not in the sudoers file|is not allowed to (run|execute)|may not run sudo/i, allowAccount],
   [/I'm afraid I can't do that|sorry, you are not allowed to/i, allowAccount],
   [
-    /incorrect (password|authentication) attempt|authentication fail|maximum \d+ incorrect/i,
-    'give the password of the account, which sudo asks for',
+    /the password is wrong|incorrect (password|authentication) attempt|authentication fail|maximum \d+ incorrect/i,
+    'give the password of the account, which sudo asks for, or correct CONVERGE_SUDO_PASSWORD',
   ],
   [
     /a password (is|was) required|password required|no password was provided|no tty present and no askpass|terminal is required|timed out|interactive authentication is required/i,

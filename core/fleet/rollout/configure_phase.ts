@@ -1,5 +1,6 @@
 /** Runs configure: at once where nothing restarts, then in batches. Hosts get the deployments that they missed. */
 
+import { shortId } from '../records/deployment_number.ts'
 import type { CurrentRelease } from '../types.ts'
 import type { HostPrediction } from './hosts/restart_batches.ts'
 import type { PhaseTools } from './phase_tools.ts'
@@ -143,7 +144,7 @@ export class ConfigurePhase {
   private describeMissed({ name, apps }: RolloutHost, deployment: string): string {
     const missed = this.context.ports.recorded.missedApps?.get(name) ?? []
     const isPart = missed.length > 0 && !apps.every((app) => missed.includes(app))
-    return `deployment ${deployment}${isPart ? ` of ${missed.join(', ')}` : ''}`
+    return `deployment ${shortId(deployment)}${isPart ? ` of ${missed.join(', ')}` : ''}`
   }
 
   private skipRemaining(hosts: readonly RolloutHost[]): void {

@@ -2,11 +2,12 @@
 import { describeFailure, duration, type Paint } from '../../report/describe.ts'
 import { isFailure, replay } from '../../report/replay.ts'
 import { Terminal } from '../../report/terminal.ts'
+import { shortId } from '../records/deployment_number.ts'
 import type { RolloutReport } from '../types.ts'
 import { ago, columns } from './columns.ts'
 import { validFailure } from './failures.ts'
 import { describeNames } from './host_name_list.ts'
-import { describeAction, describeStrategy, shortId } from './host_states.ts'
+import { describeAction, describeStrategy } from './host_states.ts'
 import { summary } from './summary.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 

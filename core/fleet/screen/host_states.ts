@@ -1,5 +1,7 @@
 /** Tracks the state of each host of a rollout from its events. */
+
 import type { FailureReport } from '../../report/events.ts'
+import { shortId } from '../records/deployment_number.ts'
 import type { Action, FleetEvent, HostOutcome, OtherDeployment, Phase } from '../types.ts'
 import { describeNames } from './host_name_list.ts'
 import { elapsed, oneLine } from './text.ts'
@@ -200,11 +202,6 @@ export function describeOther(other: OtherDeployment): string {
 /** `service_restart site: site/b waits until site/a is back` */
 export function describeStep({ step, detail }: Pick<HostRow, 'step' | 'detail'>): string {
   return detail === '' ? step : `${step}: ${detail}`
-}
-
-/** Removes the leading zeros, which only serve to sort. */
-export function shortId(id: string): string {
-  return id.replace(/^0+(?=\d)/, '')
 }
 
 export function describeGroup(event: FleetEvent & { event: 'phase' }): string {

@@ -1,8 +1,10 @@
 /** Displays a rollout: a live table on a terminal, lines in a pipe, or JSON for programs, with a summary at the end. */
+
 import picocolors from 'picocolors'
 import { duration, type Paint } from '../../report/describe.ts'
 import { printableJson } from '../../report/printable.ts'
 import { isRunReport } from '../../report/replay.ts'
+import { shortId } from '../records/deployment_number.ts'
 import type { EmitEvent, FleetEvent, RolloutReport } from '../types.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
 import type { Addresses } from './group_similar.ts'
@@ -14,7 +16,6 @@ import {
   describeRestarts,
   describeStart,
   HostStates,
-  shortId,
 } from './host_states.ts'
 import { LongSteps, longStepMs } from './long_steps.ts'
 import { RedrawnRows } from './redrawn_rows.ts'

@@ -3,11 +3,11 @@ import * as z from 'zod'
 import { closedText, hasFailedJob, isUp, pinText } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
+import { shortId } from '../records/deployment_number.ts'
 import type { LastKnownState } from '../types.ts'
 import { ago, type Cell, columns } from './columns.ts'
 import { groupSimilar, withoutTimes } from './group_similar.ts'
 import { describeNames } from './host_name_list.ts'
-import { shortId } from './host_states.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 /** The expected output: the host decides what it sends, and other output is reported as unreadable. */

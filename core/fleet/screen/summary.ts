@@ -1,12 +1,13 @@
 /** Summarizes a rollout at its end: failures, warnings, hosts by outcome, releases, and the next command. */
 import { duration, type Paint } from '../../report/describe.ts'
 import { plain } from '../../report/printable.ts'
+import { shortId } from '../records/deployment_number.ts'
 import { deployActions } from '../rollout/state/request.ts'
 import type { CurrentRelease, HostOutcome, HostReport, RolloutReport } from '../types.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
 import { type Addresses, groupSimilar, withoutTimes } from './group_similar.ts'
 import { describeNames } from './host_name_list.ts'
-import { describeAction, shortId } from './host_states.ts'
+import { describeAction } from './host_states.ts'
 import { releaseChangeLines } from './release_changes.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
