@@ -19,7 +19,7 @@ export interface FakeBalancer {
   readonly healthy?: (server: string, host: VirtualHost) => boolean
   /** Whether its servers track those of another backend and cannot be set manually; default false. */
   readonly tracking?: boolean
-  /** What counts as a change of a server: in HAProxy 2.6 also a drain (default), in 3.0 only its health. */
+  /** Which changes count for the time since the last change: HAProxy 2.6 includes a drain (default), 3.0 does not. */
   readonly dates?: 'drains' | 'health'
   /** Whether the socket accepts connections; default: yes. */
   readonly listening?: (host: VirtualHost) => boolean
