@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { inTheWay, writeDisposable } from '../../core/model/file_errors.ts'
+import { inTheWay, readDisposable, writeDisposable } from '../../core/model/file_errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../../core/model/units.ts'
 import { findProgram } from '../commands/find_program.ts'
@@ -56,10 +56,10 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   /**
-   * `unfinished`: possibly incomplete, or its Python is missing; it is replaced. `other`: something else is at the
-   * path.
+   * `unfinished`: possibly incomplete; it is replaced. `orphaned`: the Python that made it is missing, too. `other`:
+   * something else is at the path.
    */
-  kind: z.enum(['absent', 'environment', 'unfinished', 'other']),
+  kind: z.enum(['absent', 'environment', 'unfinished', 'orphaned', 'other']),
   /** The program that it was made with, links followed. */
   python: z.string().nullable(),
   /** The program that `python` resolves to now. */
@@ -94,21 +94,27 @@ interface Environment {
 
 function readEnvironment(host: HostReader, path: string): Environment {
   const nothing = { madeWith: null, found: new Map<string, string>() }
+  const incomplete = (madeWith: string | null): Environment => {
+    const isOrphaned = madeWith !== null && host.stat(madeWith)?.kind !== 'file'
+    return { ...nothing, kind: isOrphaned ? 'orphaned' : 'unfinished', madeWith }
+  }
+  // A run that was killed while it replaced the environment by one with the same Python noted that Python.
+  const noted = readDisposable(host, creationNote(path))
+  if (noted?.startsWith('/') === true) return incomplete(noted)
   const stat = host.stat(path)
   if (stat === null) return { ...nothing, kind: host.lstat(path) === null ? 'absent' : 'other' }
   if (stat.kind !== 'directory') return { ...nothing, kind: 'other' }
   // A run that was killed while it wrote the mark left a temporary file with this prefix.
   const names = host.list(path).filter((name) => !name.startsWith(`.${markFile}.`))
   if (names.length === 0) return { ...nothing, kind: 'absent' }
-  if (host.lstat(creationNote(path)) !== null) return { ...nothing, kind: 'unfinished' }
+  if (host.lstat(creationNote(path)) !== null) return incomplete(null)
   if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return { ...nothing, kind: 'other' }
   const madeWith = readMark(host, path)
   const isComplete = madeWith !== null && names.includes('pyvenv.cfg')
-  if (!isComplete || host.stat(`${path}/bin/python`)?.kind !== 'file')
-    return { ...nothing, kind: 'unfinished', madeWith }
+  if (!isComplete || host.stat(`${path}/bin/python`)?.kind !== 'file') return incomplete(madeWith)
   const found = installedVersions(host, path)
   // Both venv and virtualenv install pip. It is missing if somebody has removed or replaced files of the environment.
-  return found.has('pip') ? { kind: 'environment', madeWith, found } : { ...nothing, kind: 'unfinished', madeWith }
+  return found.has('pip') ? { kind: 'environment', madeWith, found } : incomplete(madeWith)
 }
 
 /**
@@ -117,18 +123,19 @@ function readEnvironment(host: HostReader, path: string): Environment {
  */
 function warnAboutPython(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
   const hint = `set converge.python to ${basename(chosen ?? '')}, or python_major_version of the app to its version: the next deploy makes another environment with it`
-  if (kind === 'environment') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
+  if (kind !== 'orphaned') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
   throw new ConvergeError(
     `${path} was made with ${python}, which is gone, and what was built with that does not run with ${chosen}`,
     { code: 'PYTHON_CHANGED', hint: `install ${python} again; or ${hint}` },
   )
 }
 
-async function createEnvironment(host: Host, props: Props, python: string): Promise<void> {
+/** @param isKept whether it is the Python of the environment before, although another one was chosen */
+async function createEnvironment(host: Host, props: Props, python: string, isKept: boolean): Promise<void> {
   const { path, user, group } = props
   const account = fileOwner(host, { user, group })
   // The note comes first: whatever of the environment is left after a kill was made by converge and may be removed.
-  writeDisposable(host, creationNote(path), '', { ...account, mode: '0644' })
+  writeDisposable(host, creationNote(path), isKept ? python : '', { ...account, mode: '0644' })
   host.remove(path)
   host.makeDirectory(path, account)
   writeMark(host, path, null, account)
@@ -172,7 +179,7 @@ export const virtualenv = defineResource(
               ? 'install that Python, or correct the path of python'
               : `install it (apt-get install ${python} ${python}-venv), or set python to the full path of another one`,
           })
-        await createEnvironment(host, props, chosen)
+        await createEnvironment(host, props, desired.python ?? chosen, desired.python !== chosen)
       } else writeMark(host, path, null, account)
       // All packages, not only those that differ: else the requirements of one might change another.
       const target = [
@@ -183,7 +190,7 @@ export const virtualenv = defineResource(
       if (Object.keys(packages).length > 0) await host.run(pip, { user, group, timeout })
       // The environment must be on the disk before its mark.
       await host.run(['sync', '-f', path])
-      writeMark(host, path, chosen ?? now.python, account)
+      writeMark(host, path, desired.python ?? chosen, account)
       host.remove(creationNote(path))
     },
     predict(host, { path }, { now, desired }, { name }) {

@@ -189,6 +189,20 @@ contract(t, virtualenv, [
     fails: /was made with \/usr\/bin\/python3\.9, which is gone.*converge.python to python3\.11/s,
   },
   {
+    name: 'keep, pip is missing, and another Python was chosen: creates it again with its own',
+    props: { path, newPython: 'keep' as const },
+    given: (host) => {
+      made(host).given('/usr/bin/python3.13', 'ELF', '0755').given('/usr/bin/python3', { link: 'python3.13' })
+      host.given(`${site}/pip-26.3.dist-info/RECORD`, { link: '/nowhere' })
+    },
+    host: { commands },
+    changes: ['replace /kind = "environment"'],
+    then: (t, host) => {
+      t.match(host.readText(`${path}/.converge.json`), 'python3.11')
+      t.equal(host.readLink(`${path}/bin/python`), '/usr/bin/python3.11')
+    },
+  },
+  {
     name: 'keep, and incomplete: creates it again',
     props: { path, newPython: 'keep' as const },
     given: (host) => void made(host).given(`${path}/.converge.json`, '{"python":null}\n'),
