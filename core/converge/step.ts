@@ -173,7 +173,9 @@ export class Step {
     const { name } = resource
     const isPlan = shared.options.mode === 'plan'
     const context = this.context()
-    if (shared.options.prefix !== undefined) refuseOutside(shared.options.prefix, resource, props)
+    const { prefix } = shared.options
+    if (prefix !== undefined)
+      await refuseOutside(prefix, { resource, props, patch: () => patchOf(shared, resource, change) })
     shared.ahead.forget()
     shared.options.onChange?.(resource, change)
     shared.reporter.applying(name)

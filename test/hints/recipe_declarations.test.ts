@@ -7,9 +7,11 @@ import { compile } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
 import { refuseOutside } from '../../core/converge/prefix.ts'
+import { StatePatch } from '../../core/converge/state_patch.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { derived, reference } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
+import { Secrets } from '../../core/model/secrets.ts'
 import { milliseconds, seconds } from '../../core/model/units.ts'
 import { objectLayer } from '../../core/node/parse_layer.ts'
 import { group } from '../../resources/accounts/group.ts'
@@ -23,8 +25,10 @@ type Declare = (r: Recipe<unknown>) => void
 
 t.test('the hints about changes outside the prefix work', async (t) => {
   const source = 'core/converge/prefix.ts'
-  const below = (declare: Declare) => () => {
-    for (const resource of planOf(declare).resources) refuseOutside('/tmp/try', resource, resource.props)
+  const patch = () => StatePatch.between({}, {}, { secrets: new Secrets(), sensitive: false })
+  const below = (declare: Declare) => async () => {
+    for (const resource of planOf(declare).resources)
+      await refuseOutside('/tmp/try', { resource, props: resource.props, patch })
   }
   proveCalls(t, [
     {

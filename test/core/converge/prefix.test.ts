@@ -32,12 +32,16 @@ const withDeploy = (host: VirtualHost) =>
     .given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1001:1001::/home/deploy:/bin/sh\n')
     .given('/etc/group', 'root:x:0:\ndeploy:x:1001:\n')
 
-const wholeSystem = { code: 'OUTSIDE_PREFIX', message: /acts on the whole system/, hint: /converge verify/ }
+const wholeSystem = {
+  code: 'OUTSIDE_PREFIX',
+  message: /^it would change the system outside the prefix \/tmp\/try: /,
+  hint: /converge verify/,
+}
 
 t.test('a command of root is refused in the dry run and in the run, and does not start', async (t) => {
   const { commands, dry, real } = await run((r) => execute(r, { command: ['touch', '/etc/x'] }))
   t.match([dry, real], [wholeSystem, wholeSystem])
-  t.match(real, { hint: /contained: true/ })
+  t.match(real, { hint: /contained: true/, message: /: it runs touch \/etc\/x/ })
   t.strictSame(commands, [])
 })
 
@@ -64,7 +68,16 @@ t.test('a kernel setting is refused if it differs', async (t) => {
   const declare = (r: Scope) => sysctl(r, { key: 'vm.swappiness', value: 10 })
   const { commands, dry, real } = await run(declare, settings('60'))
   t.match([dry, real], [wholeSystem, wholeSystem])
+  t.match(real, { message: /: boot: \(none\) -> 10, running: 60 -> 10$/ })
   t.strictSame(commands, [])
+})
+
+t.test('the message names the place of the declaration, and no secret', async (t) => {
+  const declare = (r: Scope) =>
+    execute(r, { name: 'log in', command: ['login', 'hunter2'], sensitive: true, contained: false })
+  const { real } = await run(declare)
+  t.match(real, { source: { file: /prefix\.test\.ts$/, line: 73 } })
+  t.notMatch(JSON.stringify(real), 'hunter2')
 })
 
 t.test('a group that exists as declared is no change', async (t) => {
