@@ -6,8 +6,9 @@ import type { Account, CommandOptions, CommandResult, RequestOptions, Response }
 import { type Given, VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
-import { accountPrograms } from './account_programs.ts'
-import { aptGet, givePackage, type PackageContent } from './packages.ts'
+import { accountPrograms, type Program } from './account_programs.ts'
+import { debianPrograms, giveDebian, type PackageContent, packagedPrograms } from './debian.ts'
+import { aptGet, givePackage } from './packages.ts'
 import { type GivenService, type ServiceState, Units } from './units.ts'
 
 /** Answers a command of a test. */
@@ -51,7 +52,10 @@ export interface TestHostOptions {
   readonly groups?: Readonly<Record<string, readonly string[]>> | undefined
   /** Installed packages: names, or versions by name. */
   readonly packages?: readonly string[] | Readonly<Record<string, string>> | undefined
-  /** Files and services that packages install. A package without an entry installs one stopped service of its name. */
+  /**
+   * Files and services that packages install. A package without an entry installs one stopped service of its name; cron,
+   * sudo and tzdata also install the files that resource types require.
+   */
   readonly packageContents?: Readonly<Record<string, PackageContent>> | undefined
   /** Services of systemd by name: their state, or state and whether they start with the host. */
   readonly services?: Readonly<Record<string, ServiceState | GivenService>> | undefined
@@ -86,7 +90,7 @@ export type BeforeChange = (count: number, what: string) => void
 /**
  * A Debian host in memory. Nothing of it reaches the disk, and it starts no process.
  *
- * It imitates apt-get, useradd and the like, and systemctl. Other programs must be scripted in `commands`.
+ * It imitates apt-get, useradd and the like, systemctl, sysctl and hostname. Other programs must be scripted in `commands`.
  *
  * @example
  * const host = new TestHost({
@@ -127,8 +131,8 @@ export class TestHost extends VirtualHost {
       commands: (argv, given, host) => answer(argv, given, host as TestHost, commands, programs),
     })
     this.units = units
+    giveDebian(this)
     this.giveAccounts(accounts, options.groups ?? {})
-    this.given('/run/systemd/system', null).given('/etc/systemd/system', null)
     for (const line of [...Object.keys(programs), ...Object.keys(commands)]) this.giveProgram(line.split(' ')[0] ?? '')
     const { packages = [] } = options
     const versions = Array.isArray(packages) ? packages.map((name: string) => [name, '1.0']) : Object.entries(packages)
@@ -300,17 +304,13 @@ export class TestHost extends VirtualHost {
 /** The library, if it is bundled. */
 const ownFile = fileURLToPath(import.meta.url)
 
-type ImitatedProgram = (args: readonly string[], host: VirtualHost, input: string) => Partial<CommandResult>
-
-function imitated(
-  units: Units,
-  contents: Readonly<Record<string, PackageContent>>,
-): Readonly<Record<string, ImitatedProgram>> {
+function imitated(units: Units, contents: Readonly<Record<string, PackageContent>>): Readonly<Record<string, Program>> {
   const addServices = (names: readonly string[]) => {
     for (const name of names) if (!units.has(name)) units.add(name, { state: 'stopped', enabled: false })
   }
   return {
     ...accountPrograms,
+    ...debianPrograms,
     'apt-get': (args, host) => aptGet(args, host, contents, addServices),
     systemctl: (args, host) => units.systemctl(args, host),
     'apt-cache': () => ({}),
@@ -323,7 +323,7 @@ function answer(
   options: CommandOptions,
   host: TestHost,
   scripts: Readonly<Record<string, CommandScript>>,
-  programs: Readonly<Record<string, ImitatedProgram>>,
+  programs: Readonly<Record<string, Program>>,
 ): Partial<CommandResult> {
   const line = argv.join(' ')
   const script = Object.keys(scripts)
@@ -332,11 +332,18 @@ function answer(
     .map((start) => scripts[start])[0]
   if (script !== undefined) return typeof script === 'function' ? script(argv, host, options) : script
   const [program = '', ...args] = argv
-  if (Object.hasOwn(programs, program)) return programs[program]?.(args, host, options.input ?? '') ?? {}
+  const own = Object.hasOwn(programs, program) ? programs[program] : packagedProgram(program, host)
+  if (own !== undefined) return own(args, host, options.input ?? '')
   throw new ConvergeError(`the test host has no program ${program}, which runs as: ${line}`, {
     code: 'NO_PROGRAM',
     hint: `script its answer: new TestHost({ commands: { '${program}': {} } })`,
   })
+}
+
+function packagedProgram(program: string, host: TestHost): Program | undefined {
+  return Object.hasOwn(packagedPrograms, program) && host.which(program) !== null
+    ? packagedPrograms[program]
+    : undefined
 }
 
 function accountsOf({ accounts = [] }: TestHostOptions): Account[] {

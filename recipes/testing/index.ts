@@ -1,5 +1,6 @@
 /** Exports the test kit of recipes: `converge-engine/testing`. */
 
+export type { PackageContent } from './debian.ts'
 export {
   type CommandScript,
   type ExpectedFile,
@@ -8,7 +9,6 @@ export {
   TestHost,
   type TestHostOptions,
 } from './host.ts'
-export type { PackageContent } from './packages.ts'
 export { type ContractCase, type ContractTest, resourceContract } from './resource_contract.ts'
 export { converge, plan, type RoleTestOptions, verify } from './role_run.ts'
 export { assertSnapshot } from './snapshot.ts'

@@ -1,18 +1,9 @@
 /** Imitates dpkg and apt-get on a host in memory: the installed packages, and those that can be installed. */
 import type { CommandResult } from '../../core/host/types.ts'
 import type { VirtualHost } from '../../core/host/virtual.ts'
+import { debianPackage, type PackageContent } from './debian.ts'
 
 type Answer = Partial<CommandResult>
-
-/** The content of a package that a test installs. */
-export interface PackageContent {
-  /** Version; default `1.0`. */
-  readonly version?: string | undefined
-  /** Files of the package by path: text, or `null` for a directory. Existing files stay. Default: none. */
-  readonly files?: Readonly<Record<string, string | null>> | undefined
-  /** Services of the package, stopped and disabled at first. Default: one with the name of the package. */
-  readonly services?: readonly string[] | undefined
-}
 
 const status = '/var/lib/dpkg/status'
 
@@ -44,7 +35,7 @@ export function aptGet(
   if (verb !== 'install') return {}
   const expected = words.map((word) => {
     const [name = '', version] = word.split('=')
-    const content = Object.hasOwn(contents, name) ? contents[name] : undefined
+    const content = Object.hasOwn(contents, name) ? contents[name] : debianPackage(name)
     return { name, version, offered: content?.version ?? version?.replace(/\*$/, '') ?? '1.0', content }
   })
   for (const { name, version, offered } of expected)

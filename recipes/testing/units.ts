@@ -1,6 +1,7 @@
 /** Imitates systemctl on a host in memory: units that run or not, and that start with the host or not. */
 import type { CommandResult } from '../../core/host/types.ts'
 import type { VirtualHost } from '../../core/host/virtual.ts'
+import { unitValues } from '../../core/text/unit_file.ts'
 import { unitName } from '../../resources/services/managers/masked_unit.ts'
 
 type Answer = Partial<CommandResult>
@@ -19,6 +20,8 @@ export interface GivenService {
 interface Unit {
   state: ServiceState
   enabled: boolean
+  /** Whether it has had a file of its own. It ends to exist with that file. */
+  hasFile: boolean
   /** Grows with each start, so that a restart is another process. */
   pid: number
 }
@@ -35,7 +38,7 @@ export class Units {
   private lastPid = 100
 
   add(name: string, { state = 'running', enabled = true }: GivenService): void {
-    this.units.set(unitName(name), { state, enabled, pid: state === 'running' ? this.lastPid++ : 0 })
+    this.units.set(unitName(name), { state, enabled, hasFile: false, pid: state === 'running' ? this.lastPid++ : 0 })
   }
 
   has(name: string): boolean {
@@ -58,6 +61,7 @@ export class Units {
       const unit = this.find(unitName(word), host)
       if (unit === undefined)
         return { status: 5, stderr: `Failed to ${verb} ${unitName(word)}: Unit ${unitName(word)} not found.` }
+      if (verb === 'enable' || verb === 'disable') link(unitName(word), verb, host)
       this.act(verb, unit, args.includes('--now'))
     }
     return {}
@@ -78,10 +82,15 @@ export class Units {
 
   /** A unit file that a recipe wrote is a unit too. */
   private find(name: string, host: VirtualHost): Unit | undefined {
+    const hasFile = fileOf(name, host) !== null
     const known = this.units.get(name)
-    if (known !== undefined || !unitDirectories.some((directory) => host.stat(`${directory}/${name}`) !== null))
-      return known
-    const unit: Unit = { state: 'stopped', enabled: false, pid: 0 }
+    if (known !== undefined && !hasFile && known.hasFile && known.state !== 'running') {
+      this.units.delete(name)
+      return undefined
+    }
+    if (known === undefined && !hasFile) return undefined
+    const unit: Unit = known ?? { state: 'stopped', enabled: false, hasFile, pid: 0 }
+    if (hasFile) unit.hasFile = true
     this.units.set(name, unit)
     return unit
   }
@@ -92,6 +101,28 @@ export class Units {
     )
     return names.map((name) => block(name, this.find(name, host))).join('\n\n')
   }
+}
+
+/** Returns the path of a unit file; null if the unit has none. */
+function fileOf(name: string, host: VirtualHost): string | null {
+  return unitDirectories.map((directory) => `${directory}/${name}`).find((path) => host.stat(path) !== null) ?? null
+}
+
+/** Makes or removes the links that the section [Install] declares. */
+function link(name: string, verb: 'enable' | 'disable', host: VirtualHost): void {
+  const file = fileOf(name, host)
+  const units = '/etc/systemd/system'
+  const text = file === null ? '' : (host.readText(file) ?? '')
+  const words = (option: string) => unitValues([text], 'Install', option).flatMap((value) => value.split(/\s+/))
+  const links = [
+    ...words('WantedBy').map((target) => `${units}/${target}.wants/${name}`),
+    ...words('RequiredBy').map((target) => `${units}/${target}.requires/${name}`),
+    ...words('UpheldBy').map((target) => `${units}/${target}.upholds/${name}`),
+    ...words('Alias').map((alias) => `${units}/${alias}`),
+  ]
+  for (const path of links)
+    if (verb === 'disable') host.remove(path)
+    else if (file !== null && host.lstat(path) === null) host.given(path, { link: file })
 }
 
 function block(name: string, unit: Unit | undefined): string {

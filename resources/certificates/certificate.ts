@@ -45,7 +45,7 @@ async function issue(host: Host, props: Props, now: State, { name, progress }: C
   if (host.which('openssl') === null)
     throw new ConvergeError('cannot make a certificate: there is no program openssl on this host', {
       code: 'NO_PROGRAM',
-      hint: "declare it before this: package(r, { names: ['openssl'] })",
+      hint: "declare it before this: packages(r, { names: ['openssl'] })",
     })
   progress(`making the certificate ${props.path}`)
   if (now.key === 'absent') host.writeFile(props.key, makeKey(props.keyType), accessOf.key(props))

@@ -155,7 +155,7 @@ function requireCron(host: HostReader, { user }: Props): void {
   if (host.which('crontab') === null)
     throw new ConvergeError('there is no cron on this host: the program crontab is missing', {
       code: 'NO_CRON',
-      hint: 'install it: apt-get install cron',
+      hint: "declare it before this: packages(r, { names: ['cron'] })",
     })
 }
 

@@ -81,7 +81,7 @@ if (needs(t, ['openssl'])) {
     {
       ...common,
       source,
-      hint: "declare it before this: package(r, { names: ['openssl'] })",
+      hint: "declare it before this: packages(r, { names: ['openssl'] })",
       given: (host) => {
         given(host)
         host.remove('/usr/bin/openssl')

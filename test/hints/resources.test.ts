@@ -159,7 +159,12 @@ t.test('the hints about cron work', async (t) => {
     host.given('/usr/bin/crontab', '', '0755').given('/etc/cron.d', null)
   }
   prove(t, [
-    { source, hint: 'install it: apt-get install cron', broken: (r) => cron(r, job), repair: withCron },
+    {
+      source,
+      hint: "declare it before this: packages(r, { names: ['cron'] })",
+      broken: (r) => cron(r, job),
+      repair: withCron,
+    },
     {
       source: 'core/model/file_errors.ts',
       hint: 'check whether it is still needed, then move it away: mv /etc/cron.d/job /etc/cron.d/job.old',

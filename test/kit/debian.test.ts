@@ -1,0 +1,83 @@
+/** Tests what the host of the test kit imitates of Debian: directories, units, kernel settings and some packages. */
+import {
+  cron,
+  hostname,
+  packages,
+  type Recipe,
+  role,
+  sudoers,
+  symlink,
+  sysctl,
+  systemd_unit,
+  timezone,
+} from 'converge-engine'
+import { converge, plan, TestHost, verify } from 'converge-engine/testing'
+import t from 'tap'
+
+const declaring = (setup: (r: Recipe<unknown>) => unknown) => role('site', { setup: (r) => void setup(r) })
+
+const worker = { Service: { ExecStart: '/bin/worker' }, Install: { WantedBy: 'multi-user.target', Alias: 'w.service' } }
+const link = '/etc/systemd/system/multi-user.target.wants/worker.service'
+
+t.test('a unit is enabled by the links of its section [Install], disabled, and removed', async (t) => {
+  const declare = (more: object) =>
+    declaring((r) => systemd_unit(r, { name: 'worker.service', content: worker, ...more }))
+  const { host } = await verify(declare({ enabled: true, action: 'running' }))
+  host.assertService('worker', 'running', true)
+  host.assertLink(link, '/etc/systemd/system/worker.service')
+  host.assertLink('/etc/systemd/system/w.service')
+  await verify(declare({ enabled: false, action: 'stopped' }), { host })
+  host.assertService('worker', 'stopped', false)
+  host.assertAbsent(link)
+  await verify(declare({ enabled: true }), { host })
+  await verify(
+    declaring((r) => systemd_unit(r, { name: 'worker.service', absent: true })),
+    { host },
+  )
+  host.assertAbsent(link)
+  t.equal(host.serviceState('worker'), null)
+})
+
+const types: Readonly<Record<string, ReturnType<typeof declaring>>> = {
+  cron: declaring((r) => {
+    packages(r, { names: ['cron'] })
+    cron(r, { name: 'tidy', schedule: '@daily', command: 'true' })
+  }),
+  sudoers: declaring((r) => {
+    packages(r, { names: ['sudo'] })
+    sudoers(r, { name: 'deploy', users: ['root'] })
+  }),
+  timezone: declaring((r) => {
+    packages(r, { names: ['tzdata'] })
+    timezone(r, { zone: 'Europe/Zurich' })
+  }),
+  sysctl: declaring((r) => sysctl(r, { key: 'vm.swappiness', value: 10 })),
+  hostname: declaring((r) => hostname(r, { name: 'web1' })),
+  symlink: declaring((r) => symlink(r, { path: '/opt/site', target: '/srv' })),
+}
+
+for (const [type, declared] of Object.entries(types))
+  t.test(`${type} works on a new host`, async (t) => {
+    await verify(declared)
+    t.pass()
+  })
+
+t.test('cron and sudo are missing without their packages', async (t) => {
+  const job = declaring((r) => cron(r, { name: 'tidy', schedule: '@daily', command: 'true' }))
+  await t.rejects(plan(job), /packages\(r, \{ names: \['cron'\] \}\)/)
+  const rule = declaring((r) => sudoers(r, { name: 'deploy', users: ['root'] }))
+  await t.rejects(converge(rule), /packages\(r, \{ names: \['sudo'\] \}\)/)
+})
+
+t.test('an ordinary user has a crontab', async (t) => {
+  const host = new TestHost({
+    accounts: ['jane'],
+    user: 'jane',
+    files: { '/usr/bin/crontab': { content: '', mode: '0755' } },
+  })
+  const job = (command: string) => declaring((r) => cron(r, { name: 'tidy', schedule: '@daily', command }))
+  await verify(job('one'), { host })
+  await verify(job('two'), { host })
+  host.assertFile('/var/spool/cron/crontabs/jane', /@daily two/)
+  t.notMatch(host.readText('/var/spool/cron/crontabs/jane'), 'one')
+})
