@@ -1,5 +1,6 @@
 /** Checks how a recipe calls the function of a resource: esbuild removes the types without checking them. */
 import { ConvergeError } from '../model/errors.ts'
+import type { Query } from '../model/query.ts'
 import { isPlainObject, isReference, partsOf } from '../model/reference.ts'
 import { displayText, type Mask } from './props.ts'
 
@@ -37,4 +38,25 @@ function kindOf(value: unknown, mask: Mask): string {
   if (value instanceof Promise) return 'a promise'
   const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
   return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object of a class'
+}
+
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof Object(value).then === 'function'
+}
+
+/** Describes a query whose value would come too late for the declarations that depend on it. */
+export function asynchronousQuery({ name }: Query<unknown>): ConvergeError {
+  return new ConvergeError(`the query "${name}" is asynchronous: its read returns a promise`, {
+    code: 'ASYNC_QUERY',
+    hint: 'remove async from read; host.readText, host.list and host.stat return their values at once',
+    usage: true,
+  })
+}
+
+export function invalidMessage(name: string, message: unknown): ConvergeError {
+  return new ConvergeError(`${name}: expected a text, got ${message === null ? 'null' : typeof message}`, {
+    code: 'INVALID_CALL',
+    hint: `write r.${name}('...') with the message`,
+    usage: true,
+  })
 }

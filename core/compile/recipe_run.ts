@@ -9,7 +9,7 @@ import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.ts'
-import { callProblem } from './call.ts'
+import { asynchronousQuery, callProblem, invalidMessage, isPromise } from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
 import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
@@ -121,9 +121,14 @@ export class RecipeRun<N> implements Recipe<N> {
 
   given<V, T>(query: DefaultedQuery<V>, declare: (value: V) => T): T
   given<V>(query: Query<V>, declare: (value: V) => void): void
-  given<V>({ read, ...query }: Query<V>, declare: (value: V) => unknown): unknown {
+  given<V>(query: Query<V>, declare: (value: V) => unknown): unknown {
+    const source = this.memory === null ? callPosition(this.given) : noPosition
     return this.call(() => {
-      if (this.host !== null) return this.inside(declare, read(this.host))
+      if (this.host !== null) {
+        const value = query.read(this.host)
+        if (isPromise(value)) throw asynchronousQuery(query).at({ source: source() })
+        return this.inside(declare, value)
+      }
       if ('unread' in query) return this.inside(declare, query.unread as V)
       this.collected.isComplete = false
       return undefined
@@ -155,7 +160,14 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   warn(message: string): void {
-    this.call(() => this.addWarning(message))
+    if (this.isText('warn', message, this.warn)) this.call(() => this.addWarning(message))
+  }
+
+  /** Reports a message that is no text as a mistake. */
+  private isText(name: string, message: unknown, call: (message: string) => void): message is string {
+    if (typeof message === 'string') return true
+    this.collected.faults.add(invalidMessage(name, message).at({ source: callPosition(call)() }))
+    return false
   }
 
   private addWarning(message: string): void {
@@ -163,6 +175,7 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   note(message: string): void {
+    if (!this.isText('note', message, this.note)) return
     this.call(() => {
       if (!this.collected.noted.includes(message)) this.collected.noted.push(message)
     })
@@ -265,12 +278,15 @@ export class RecipeRun<N> implements Recipe<N> {
     const checked = this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
     if (!checked.hasReferences || !references(props).some(({ query }) => query !== undefined)) return checked
     const { host } = this
+    const problems: ConvergeError[] = []
     const bound = resolveReferences(props, (reference) => {
       const { query, transform } = reference
       if (query === undefined) return reference
       const value = host === null ? query.unread : query.read(host)
-      return transform ? transform(value as never) : value
+      if (isPromise(value)) problems.push(asynchronousQuery(query))
+      return transform && problems.length === 0 ? transform(value as never) : value
     })
+    if (problems.length > 0) return { problems, hasReferences: true }
     return checkProps(definition, bound as object, mask)
   }
 

@@ -191,7 +191,8 @@ function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
     if (first === undefined) return []
     return new ConvergeError(`the role ${role.name} is defined twice: in ${first.file} and again in ${file}`, {
       code: 'ROLE_TWICE',
-      source: { file },
+      // The file of the error says which directory of recipes has it.
+      source: { ...role.source?.(), file },
       hint: 'give one of them another name',
       usage: true,
     })

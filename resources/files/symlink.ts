@@ -27,7 +27,7 @@ const props = requiredUnlessAbsent(
       .describe('Group that owns the link when it is made; default: the group of the run'),
   }),
   'target',
-)
+).refine(({ path, target }) => path !== target, { error: 'the link would point to itself', path: ['target'] })
 
 const state = z.strictObject({
   kind: z.enum(['absent', 'link', 'file', 'directory', 'other']),

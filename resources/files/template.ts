@@ -33,7 +33,12 @@ export const template = defineResource(
     key: (props) => props.path,
     props: z.strictObject({
       path: absolutePath.describe('Path of the file; its directory must exist'),
-      source: z.string().describe('Text of the template, such as readTemplate(import.meta.url, "name.hbs")'),
+      source: z
+        .string()
+        .regex(/^(?!\S+\.hbs$)/, {
+          error: 'the text of a template, and not its name: readTemplate(import.meta.url, "name.hbs")',
+        })
+        .describe('Text of the template, such as readTemplate(import.meta.url, "name.hbs")'),
       name: z.string().optional().describe('Name of the template in errors; default: the path of the file'),
       variables: z.record(z.string(), z.unknown()).describe('Values that the template can use'),
       ...ownershipProps,

@@ -9,6 +9,7 @@ import { withDeadline } from '../../core/converge/deadline.ts'
 import { refuseOutside } from '../../core/converge/prefix.ts'
 import { StatePatch } from '../../core/converge/state_patch.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import { defineQuery } from '../../core/model/query.ts'
 import { derived, reference } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { Secrets } from '../../core/model/secrets.ts'
@@ -63,12 +64,26 @@ t.test('the hints about failures of the compilation work', async (t) => {
   const endless: Record<string, unknown> = {}
   endless.itself = endless
   const call = thing as unknown as (...given: unknown[]) => unknown
+  const later = defineQuery({ name: 'later', read: async () => '', unread: '' as never })
+  const now = defineQuery({ name: 'now', read: () => '', unread: '' })
   proveCalls(t, [
     {
       source: 'core/model/reference.ts',
       hint: 'pass a function that makes the text: derived(env.bin, (bin) => `exec ${bin}/tool`)',
       broken: () => `exec ${reference('virtualenv /srv/env', 'bin')}`,
       repaired: () => derived(reference<string>('virtualenv /srv/env', 'bin'), (bin) => `exec ${bin}/tool`),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'remove async from read; host.readText, host.list and host.stat return their values at once',
+      broken: () => planOf((r) => r.given(later, () => undefined)).bind(new VirtualHost({})),
+      repaired: () => planOf((r) => r.given(now, () => undefined)).bind(new VirtualHost({})),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: "write r.note('...') with the message",
+      broken: () => planOf((r) => r.note(undefined as never)),
+      repaired: () => planOf((r) => r.note('done')),
     },
     {
       source: 'core/compile/call.ts',

@@ -8,7 +8,7 @@ import { scratch } from '../support/machine.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const imports =
-  "import { defineAttributes, defineResource, directory, execute, file, type Handle, type NodeWith, packages, placed, type PloneNode, readTemplate, type Recipe, role, roles, service, stack, symlink, template, virtualenv, z } from 'converge-engine'"
+  "import { cron, defineAttributes, defineQuery, defineResource, directory, execute, file, type Handle, type NodeWith, packages, placed, type PloneNode, queried, readTemplate, type Recipe, recipeFile, role, roles, service, stack, symlink, systemd_unit, template, virtualenv, z } from 'converge-engine'"
 
 const place = scratch(t)
 const env = { ...process.env, XDG_CACHE_HOME: `${place}/cache`, NO_COLOR: '1' }

@@ -273,4 +273,114 @@ export const mistakes: readonly Mistake[] = [
     found: 'plan',
     says: /still differs/,
   },
+  {
+    name: 'an assignment to the node',
+    recipe: deploy("file(r, { path: '/srv/a', content: '' })\nObject(node.haproxy).client_timeout = '1s' // here"),
+    found: 'plan',
+    says: /Cannot assign to read only property 'client_timeout'/,
+  },
+  {
+    name: 'an asynchronous query',
+    recipe: `const motd = defineQuery({ name: 'the motd', read: async () => '', unread: '' as never })\n${deploy(
+      "r.given(motd, (text) => { // here\n  file(r, { path: '/srv/a', content: `${text}` })\n})",
+    )}`,
+    found: 'plan',
+    says: /the query "the motd" is asynchronous/,
+  },
+  {
+    name: 'an asynchronous query in a property',
+    recipe: `const motd = defineQuery({ name: 'the motd', read: async () => '', unread: '' as never })\n${deploy(
+      "file(r, { path: '/srv/a', content: queried(motd) as never }) // here",
+    )}`,
+    found: 'plan',
+    says: /the query "the motd" is asynchronous/,
+  },
+  {
+    name: 'a warning without a text',
+    recipe: deploy('r.warn(node.facts.fqdn === null ? undefined : undefined) // here'),
+    compiler: /'undefined' is not assignable/,
+    found: 'plan',
+    says: /warn: expected a text, got undefined/,
+  },
+  {
+    name: 'the name of a template in the place of its text',
+    recipe: deploy("template(r, { path: '/srv/a', source: 'a.hbs', variables: {} }) // here"),
+    files: { 'a.hbs': '' },
+    found: 'plan',
+    says: /source.*the text of a template, and not its name/,
+  },
+  {
+    name: 'a link to itself',
+    recipe: deploy("symlink(r, { path: '/srv/a', target: '/srv/a' }) // here"),
+    found: 'plan',
+    says: /target: .*to itself/,
+  },
+  {
+    name: 'a schedule with six fields',
+    recipe: deploy("cron(r, { name: 'tidy', schedule: '0 0 * * * *', command: 'true' }) // here"),
+    found: 'plan',
+    says: /schedule/,
+  },
+  {
+    name: 'an enabled unit without a section [Install]',
+    recipe: deploy(
+      "systemd_unit(r, { name: 'a.service', content: { Service: { ExecStart: '/bin/true' } }, enabled: true }) // here",
+    ),
+    found: 'plan',
+    says: /nothing in its section \[Install\]/,
+  },
+  {
+    name: 'a text in the place of a handle',
+    recipe: deploy("execute(r, { command: ['true'], when: ['file /srv/a'] as never }) // here"),
+    found: 'plan',
+    says: /when/,
+  },
+  {
+    name: 'a role that extends nothing',
+    recipe:
+      "export default role('web', { extends: Object(roles).zeo_clint, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
+    found: 'plan',
+    says: /extends/,
+  },
+  {
+    name: 'a role that includes itself',
+    recipe:
+      "const web = role('web', { deploy(r: Recipe<PloneNode>) { r.include(web, 'deploy') } }) // here\nexport default web",
+    found: 'plan',
+    says: /web/,
+  },
+  {
+    name: 'a declaration after the recipe has returned',
+    recipe: deploy("Promise.resolve().then(() => file(r, { path: '/srv/a', content: '' })) // here"),
+    found: 'plan',
+    says: /file/,
+  },
+  {
+    name: 'an override of an unknown property',
+    recipe: deploy(
+      "file(r, { path: '/srv/a', content: '' })\nr.override(file, '/srv/a', { contnt: 'x' } as never) // here",
+    ),
+    found: 'plan',
+    says: /contnt/,
+  },
+  {
+    name: 'a file of the recipe that does not exist',
+    recipe: deploy("file(r, { path: '/srv/a', source: recipeFile(import.meta.url, 'gone.png') }) // here"),
+    found: 'plan',
+    says: /gone\.png/,
+  },
+  {
+    name: 'a guard that throws',
+    recipe: deploy(
+      "file(r, { path: '/srv/a', content: '', onlyIf: { description: 'x', check: () => { throw new Error('boom') } } }) // here",
+    ),
+    found: 'plan',
+    says: /boom/,
+  },
+  {
+    name: 'an attribute that no schema has',
+    recipe: deploy("file(r, { path: '/srv/a', content: Object(node).shop.name }) // here"),
+    found: 'plan',
+    says: /TypeError|shop/,
+  },
 ]

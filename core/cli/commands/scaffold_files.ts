@@ -83,13 +83,15 @@ Roles for [converge](node_modules/converge-engine/README.md).
 | \`converge.config.ts\` | where converge finds the roles |
 
 \`\`\`sh
-npm install                      # once, for the editor and the type check
-npx converge test                # runs the tests
-npx tsc --noEmit                 # checks the types
-npx converge plan --role motd    # shows what the role would change on this computer
-npx converge new role NAME       # adds a role with a template and a test
-npx converge new resource NAME   # adds a resource type with a test
+npm install                                        # once, for the editor and the type check
+npx converge test                                  # runs the tests
+npx tsc --noEmit                                   # checks the types
+npx converge plan --role motd --prefix /tmp/try    # shows what the role would change below /tmp/try
+npx converge new role NAME                         # adds a role with a template and a test
+npx converge new resource NAME                     # adds a resource type with a test
 \`\`\`
+
+As root, \`npx converge plan --role motd\` shows what the role would change on this computer.
 
 The guides are [write recipes](node_modules/converge-engine/docs/writing-recipes.md) and
 [test recipes](node_modules/converge-engine/docs/testing-recipes.md).
@@ -100,7 +102,7 @@ export function roleFiles(role: string): Readonly<Record<string, string>> {
   const key = role.replaceAll('-', '_')
   return {
     [`recipes/${key}.ts`]: `/** Defines the role ${role}. This example writes one file; change it to what your role declares. */
-import { defineAttributes, type NodeWith, placed, readTemplate, role, template, z } from 'converge-engine'
+import { defineAttributes, directory, type NodeWith, placed, readTemplate, role, template, z } from 'converge-engine'
 
 /** Attributes that users set as {"${key}": {"greeting": "..."}}. */
 export const attributes = defineAttributes(
@@ -113,6 +115,7 @@ export const attributes = defineAttributes(
 export default role<NodeWith<typeof attributes>>('${role}', {
   doc: 'Writes /etc/${role}',
   configure(r, node) {
+    directory(r, { path: placed(node, '/etc'), parents: true })
     template(r, {
       path: placed(node, '/etc/${role}'),
       source: readTemplate(import.meta.url, '${key}.hbs'),
