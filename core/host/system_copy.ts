@@ -37,9 +37,14 @@ export async function inSystemCopy({ script, sharesNetwork }: SystemCopyOptions)
   }
 }
 
-function noCopy(errors: string): ConvergeError {
-  const reason = errors.trim().split('\n').at(-1) ?? ''
-  return new ConvergeError(`cannot copy the system: ${reason === '' ? 'the copy ended early' : reason}`, {
+/** @param errors what unshare and the script that sets the copy up printed */
+export function noCopy(errors: string): ConvergeError {
+  const [, missing] = /^spawn (\S+) ENOENT$/m.exec(errors) ?? /^(?:sh: \d+: )?(\w+): not found$/m.exec(errors) ?? []
+  const lines = errors.split('\n').map((line) => line.trim())
+  // mount adds this line to what it could not do.
+  const reason = lines.filter((line) => line !== '' && !line.startsWith('dmesg(1)')).at(-1) ?? 'the copy ended early'
+  const why = missing === undefined ? reason : `there is no program ${missing}`
+  return new ConvergeError(`cannot copy the system: ${why}`, {
     code: 'NO_COPY',
     hint: 'run it as root on a host or virtual machine, or in a container with --privileged; unshare, setpriv and overlay mounts are required',
     output: errors,
