@@ -345,7 +345,7 @@ recipes({
       'recipes/a.ts': `${imports}export default role('x', { deploy() {} })`,
       'recipes/b.ts': `${imports}export default role('x', { deploy() {} })`,
     },
-    says: ['recipes/b.ts: the role x is defined twice: in recipes/a.ts and again in recipes/b.ts'],
+    says: ['recipes/b.ts:', 'the role x is defined twice: in recipes/a.ts and again in recipes/b.ts'],
   },
   'a directory without recipes': { files: { 'recipes/README.md': '' }, says: ['there is no role in recipes'] },
   'a directory that is not there': { says: ['--recipes recipes: there is no such file or directory'] },
