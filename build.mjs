@@ -100,6 +100,8 @@ const { metafile } = await build({
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href" },
   plugins: [
     lazyExports(),
+    // It has a bundle of its own, for Node 22.
+    { name: 'console', setup: ({ onResolve }) => onResolve({ filter: /\/console\/main\.ts$/ }, () => ({ path: './console.cjs', external: true })) },
     // converge prints English messages only. The messages of zod in sixty languages are a third of the bundle.
     replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
     // converge uses only the parser of yargs; the file that exports it imports half of the rest.
@@ -111,6 +113,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 requireAscii('converge.cjs')
+await buildConsole()
 // The modules that recipes and their tests import outside a run. In a run, recipes get the engine itself.
 await build({
   entryPoints: ['recipes/testing/library.ts'],
@@ -134,6 +137,38 @@ writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'
 writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses(Object.keys(metafile.inputs)))
 writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
+
+/** Bundles the console apart: hosts and most commands never load it. */
+async function buildConsole() {
+  await build({
+    entryPoints: ['core/console/main.ts'],
+    outfile: 'dist/console.cjs',
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node22',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'external',
+    absWorkingDir: root,
+    plugins: [replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales)],
+    logLevel: 'warning',
+  })
+  await build({
+    entryPoints: [{ in: 'core/console/browser/main.tsx', out: 'app' }, 'core/console/browser/app.css'],
+    outdir: 'dist/console',
+    bundle: true,
+    platform: 'browser',
+    format: 'iife',
+    target: ['chrome120', 'firefox120', 'safari17'],
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    minify: true,
+    absWorkingDir: root,
+    logLevel: 'warning',
+  })
+  for (const file of ['index.html', 'icon.svg']) copyFileSync(`${root}core/console/browser/${file}`, `${dist}/console/${file}`)
+}
 
 /** Fails for a character that start.cjs, which reads latin1, would display as two others. */
 function requireAscii(file) {

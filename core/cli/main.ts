@@ -92,6 +92,8 @@ async function dispatch<N>(
       })
     case 'secrets':
       return (await import('./commands/secrets.ts')).secretsCommand(spec.name.replace('secrets ', ''), args)
+    case 'console':
+      return (await import('./commands/console.ts')).consoleCommand(args, catalogue)
     case 'lock':
     case 'unlock': {
       const { lock, unlock } = await import('./commands/lock.ts')

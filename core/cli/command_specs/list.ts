@@ -1,4 +1,5 @@
 /** Lists the commands and options as data, from which parsing, help, completion and the reference pages are made. */
+import { consoleCommands } from './console.ts'
 import { convergeCommands } from './converge.ts'
 import { helpCommands } from './help.ts'
 import { hookCommands, hooksFamily } from './hooks.ts'
@@ -27,6 +28,7 @@ export const commands: readonly CommandSpec[] = [
   ...operateCommands,
   ...recordCommands,
   ...secretsCommands,
+  ...consoleCommands,
   ...helpCommands,
 ]
 

@@ -102,6 +102,8 @@ export interface Arguments {
   readonly out?: string | undefined
   readonly journal?: string | undefined
   readonly last?: boolean | undefined
+  readonly listen?: string | undefined
+  readonly url?: string | undefined
   readonly updateSnapshots?: boolean | undefined
   /** The words after `--`. */
   readonly command?: readonly string[] | undefined
@@ -181,6 +183,7 @@ export interface CommandSpec {
     | 'stack'
     | 'hooks'
     | 'secrets'
+    | 'console'
     | 'test'
     | 'verify'
     | 'new'

@@ -98,7 +98,7 @@ function moduleLoader<N>(catalogue: StackCommand<N>['catalogue']) {
 }
 
 /** @throws if there is no stack file, or several */
-async function fileInWorkingDirectory(): Promise<string> {
+export async function fileInWorkingDirectory(): Promise<string> {
   const [file, other] = fileNames.filter((name) => existsSync(name))
   const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
   if (file === undefined)

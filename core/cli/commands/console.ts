@@ -1,0 +1,106 @@
+/** Runs `converge console`: checks Node and the options, reads the names of the stacks, and starts the console. */
+import { execFile } from 'node:child_process'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { ConvergeError } from '../../model/errors.ts'
+import type { Catalogue } from '../catalogue.ts'
+import type { Arguments } from '../command_specs/list.ts'
+import type { ExitStatus } from '../exit_status.ts'
+import { print } from '../print.ts'
+import { fileInWorkingDirectory } from '../stack/inputs.ts'
+
+/** The first version with `node:sqlite` that needs no flag. */
+const oldestNode = [22, 13] as const
+
+export async function consoleCommand<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  checkNode(process.versions.node)
+  const { startConsole, inviteAdministrator, backupDatabase } = await import('../../console/main.ts')
+  const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
+  const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
+  const url = args.url === undefined ? null : publicUrl(args.url)
+  switch (args.argument) {
+    case undefined:
+      break
+    case 'invite':
+      print(`${url ?? `http://${host}:${port}`}/#/invitation/${inviteAdministrator(directory)}\n`)
+      return 0
+    case 'backup':
+      if (args.secondArgument === undefined)
+        throw usage('missing argument FILE', 'name the new file: converge console backup FILE')
+      backupDatabase(directory, resolve(args.secondArgument))
+      return 0
+    default:
+      throw usage(`unknown argument ${args.argument}: expected invite or backup`, 'converge console --help explains both')
+  }
+  const program = [process.execPath, join(catalogue.engineDirectory(), 'start.cjs')]
+  const files = args.stack?.split(',') ?? [await fileInWorkingDirectory()]
+  const stacks = await Promise.all(files.map((file) => stackSource(program, resolve(file))))
+  const names = stacks.map(({ name }) => name)
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice !== undefined) throw usage(`two stack files have the name ${twice}`, 'change "name" in one of them')
+  const running = await startConsole({
+    ...{ directory, stacks, program, host, port, url, version: catalogue.version },
+    pages: join(catalogue.engineDirectory(), 'console'),
+    print: (line) => print(`${line}\n`),
+  })
+  await new Promise<void>((end) => {
+    process.once('SIGINT', end)
+    process.once('SIGTERM', end)
+  })
+  await running.stop()
+  return 0
+}
+
+/** @throws NODE_TOO_OLD */
+function checkNode(version: string): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [oldestMajor, oldestMinor] = oldestNode
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return
+  throw new ConvergeError(`converge console requires Node ${oldestNode.join('.')} or later, and this is ${version}`, {
+    code: 'NODE_TOO_OLD',
+    hint: 'install Node 22 from nodejs.org, or with npm: npm install --prefix ~/node22 node@22; PATH=~/node22/node_modules/.bin:$PATH converge console',
+    usage: true,
+  })
+}
+
+/** Reads the name of a stack. @throws with what `converge stack show` says about a wrong file */
+async function stackSource(program: readonly string[], file: string) {
+  const options = ['--stack', file]
+  const [node = '', ...start] = program
+  const words = [...start, 'stack', 'show', ...options, '--json-output']
+  try {
+    const { stdout } = await promisify(execFile)(node, words, { cwd: dirname(file), maxBuffer: 1 << 30 })
+    return { name: (JSON.parse(stdout) as { readonly stack: string }).stack, directory: dirname(file), options }
+  } catch (cause) {
+    const { stderr = '', message } = cause as { readonly stderr?: string; readonly message: string }
+    throw new ConvergeError(`cannot read the stack file ${file}: ${stderr.trim() || message}`, {
+      code: 'STACK_UNREADABLE',
+      hint: `converge stack check --stack ${file} shows all mistakes`,
+      usage: true,
+    })
+  }
+}
+
+function listenAddress(text: string): { readonly host: string; readonly port: number } {
+  const [, host = '', digits = ''] = /^\[?([^\]]*)\]?:(\d{1,5})$/.exec(text) ?? []
+  if (host === '' || Number(digits) > 65535)
+    throw usage(`invalid --listen ${text}: expected ADDRESS:PORT`, 'for example --listen 127.0.0.1:8484')
+  return { host, port: Number(digits) }
+}
+
+function publicUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.hash !== '')
+    throw usage(`invalid --url ${text}: expected a scheme and a host`, 'for example --url https://deploy.example.com')
+  return url.origin
+}
+
+function defaultDirectory(): string {
+  if (process.getuid?.() === 0) return '/var/lib/converge/console'
+  return join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'converge/console')
+}
+
+function usage(message: string, hint: string): ConvergeError {
+  return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
+}

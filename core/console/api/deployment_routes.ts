@@ -1,0 +1,128 @@
+/** Routes to plan, start, follow and end deployments. */
+import * as z from 'zod'
+import type { Audit } from '../access/audit.ts'
+import type { Runner } from '../deployments/runner.ts'
+import { type ConsoleDeployment, requestSchema } from '../deployments/states.ts'
+import type { DeploymentStore } from '../deployments/store.ts'
+import { answerOf, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
+import { eventStream } from './event_stream.ts'
+import { Problem } from './problem.ts'
+import { accountOf, idSchema, type Route, route } from './route.ts'
+
+export interface DeploymentServices {
+  readonly store: DeploymentStore
+  readonly runner: Runner
+  readonly audit: Audit
+}
+
+const deploymentPath = { deployment: idSchema }
+
+export function deploymentRoutes({ store, runner, audit }: DeploymentServices): readonly Route[] {
+  const record = (
+    request: Parameters<typeof accountOf>[0] & { readonly address: string },
+    action: string,
+    { id, stack, plan }: ConsoleDeployment,
+    detail: object = {},
+  ) => {
+    const { account, via } = accountOf(request)
+    const entry = { deployment: id, ...(plan && { plan: plan.digest }), ...detail }
+    audit.add({ actor: account, via, address: request.address, action, stack, detail: entry })
+  }
+  const changed = (result: ConsoleDeployment | string) => {
+    if (typeof result === 'string') throw new Problem(409, 'WRONG_STATE', result)
+    return result
+  }
+  return [
+    route({
+      method: 'get',
+      path: '/api/stacks/{stack}/deployments',
+      access: 'show',
+      summary: 'List the deployments of the console for a stack, newest first, without their plans',
+      params: { stack: z.string() },
+      query: { before: idSchema.optional(), limit: z.coerce.number().int().min(1).max(200).default(50) },
+      answer: z.array(deploymentAnswer),
+      handle: ({ params, query }) => store.list(params.stack, query.limit, query.before).map(withoutPlan),
+    }),
+    route({
+      method: 'post',
+      path: '/api/stacks/{stack}/deployments',
+      access: 'deploy',
+      summary: 'Plan a deployment. It then waits for a confirmation, unless it is automatic',
+      params: { stack: z.string() },
+      body: requestSchema,
+      status: 201,
+      answer: deploymentAnswer,
+      handle: (request) => {
+        const { params, body } = request
+        const { account } = accountOf(request)
+        const deployment = store.create(params.stack, body, account)
+        record(request, 'deployment requested', deployment, { request: body })
+        return answerOf(deployment)
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/deployments/{deployment}',
+      access: 'show',
+      summary: 'Show a deployment with its plan',
+      params: deploymentPath,
+      answer: deploymentAnswer,
+      handle: ({ params }) => answerOf(store.get(params.deployment)),
+    }),
+    route({
+      method: 'post',
+      path: '/api/deployments/{deployment}/confirm',
+      access: 'deploy',
+      summary: 'Confirm the plan: the run refuses if the plan has changed since',
+      params: deploymentPath,
+      body: z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/, 'expected the digest of the plan') }),
+      answer: deploymentAnswer,
+      handle: (request) => {
+        const { account } = accountOf(request)
+        const confirmed = changed(runner.confirm(request.params.deployment, request.body.digest, account))
+        record(request, 'plan confirmed', confirmed)
+        return answerOf(confirmed)
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/api/deployments/{deployment}/approve',
+      access: 'deploy',
+      summary: 'Approve a confirmed deployment as a second person',
+      params: deploymentPath,
+      answer: deploymentAnswer,
+      handle: (request) => {
+        const approved = changed(runner.approve(request.params.deployment, accountOf(request).account))
+        record(request, 'approved', approved)
+        return answerOf(approved)
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/api/deployments/{deployment}/cancel',
+      access: 'deploy',
+      summary: 'Cancel a deployment; one that runs is aborted: no further host starts',
+      params: deploymentPath,
+      answer: deploymentAnswer,
+      handle: (request) => {
+        const cancelled = changed(runner.cancel(request.params.deployment, accountOf(request).account))
+        record(request, cancelled.state === 'cancelled' ? 'cancelled' : 'aborted', cancelled)
+        return answerOf(cancelled)
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/deployments/{deployment}/events',
+      access: 'show',
+      summary: 'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset',
+      params: deploymentPath,
+      query: { from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional() },
+      answer: z.unknown(),
+      handle: ({ params, query, header }) => {
+        const last = header('last-event-id')
+        const from = last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : (query.from ?? 0)
+        return eventStream({ store, runner, id: params.deployment, from })
+      },
+    }),
+  ]
+}

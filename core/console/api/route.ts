@@ -1,0 +1,62 @@
+/** Describes routes as data: what each needs, takes and answers. One description gives validation, access and OpenAPI. */
+import * as z from 'zod'
+import type { Actor } from '../access/sessions.ts'
+import type { Access } from './access.ts'
+
+type Shape = Readonly<Record<string, z.ZodType>>
+type Values<S extends Shape> = { readonly [K in keyof S]: z.output<S[K]> }
+
+export interface RouteRequest<P extends Shape, Q extends Shape, B> {
+  readonly params: Values<P>
+  readonly query: Values<Q>
+  readonly body: B
+  /** Null on public routes without a session. */
+  readonly actor: Actor | null
+  /** Address of the client. */
+  readonly address: string
+  /** The value of the cookie of the session. */
+  readonly session: string | undefined
+  /** Returns a header of the request, by its name in lower case. */
+  header(name: string): string | undefined
+  /** Sets the cookie of the session; null removes it. */
+  setSession(value: string | null): void
+}
+
+export interface Route<P extends Shape = Shape, Q extends Shape = Shape, B = unknown, A = unknown> {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** Such as `/api/stacks/{stack}`. */
+  readonly path: string
+  readonly access: Access
+  /** First line of its description. */
+  readonly summary: string
+  readonly params: P
+  readonly query: Q
+  readonly body: z.ZodType<B> | null
+  readonly answer: z.ZodType<A>
+  /** Default 200. */
+  readonly status?: 200 | 201
+  handle(request: RouteRequest<P, Q, B>): Promise<A> | A
+}
+
+type Definition<P extends Shape, Q extends Shape, B, A> = Omit<Route<P, Q, B, A>, 'params' | 'query' | 'body'> & {
+  readonly params?: P
+  readonly query?: Q
+  readonly body?: z.ZodType<B>
+}
+
+/** Defines a route; what it does not name, it does not take. */
+export function route<P extends Shape = {}, Q extends Shape = {}, B = undefined, A = unknown>(
+  definition: Definition<P, Q, B, A>,
+): Route {
+  const { params = {}, query = {}, body = null } = definition
+  return { ...definition, params, query, body } as unknown as Route
+}
+
+/** Returns the account of a route that requires one. */
+export function accountOf({ actor }: { readonly actor: Actor | null }): Actor {
+  if (actor === null) throw new Error('the route does not require an account')
+  return actor
+}
+
+/** A number in a path or a query. */
+export const idSchema = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)

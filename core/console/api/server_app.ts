@@ -1,0 +1,114 @@
+/** Serves the routes over HTTP: access, validation, limits, security headers, and errors as JSON. */
+import { Hono, type Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import * as z from 'zod'
+import { asConvergeError } from '../../model/errors.ts'
+import { sessionHours } from '../access/sessions.ts'
+import { type AccessOptions, checkAccess } from './access.ts'
+import { type FieldProblem, Problem } from './problem.ts'
+import type { Route } from './route.ts'
+
+const maxBody = 1024 * 1024
+/** Browsers accept it only over TLS or from the own computer, without a domain, and for all paths. */
+const sessionCookie = '__Host-converge'
+
+export interface ServerOptions extends AccessOptions {
+  readonly routes: readonly Route[]
+  /** Returns the address of the client of a request. */
+  readonly addressOf: (c: Context) => string
+  /** Called for each fault of the console itself. */
+  readonly reportFault: (error: unknown) => void
+}
+
+export function serverApp(options: ServerOptions): Hono {
+  const app = new Hono()
+  app.use(securityHeaders)
+  app.use('/api/*', bodyLimit({ maxSize: maxBody, onError: () => tooLarge() }))
+  for (const route of options.routes)
+    app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => respond(c, route, options))
+  app.notFound((c) => c.json(new Problem(404, 'NOT_FOUND', `there is nothing at ${c.req.path}`).body(), 404))
+  app.onError((thrown, c) => {
+    if (thrown instanceof Problem) return c.json(thrown.body(), thrown.status)
+    const error = asConvergeError(thrown)
+    if (error.code === 'STACK_UNREADABLE')
+      return c.json(new Problem(502, error.code, error.message, { hint: error.hint ?? '' }).body(), 502)
+    options.reportFault(thrown)
+    return c.json(new Problem(500, 'FAULT', 'the console has a fault; its log says more').body(), 500)
+  })
+  return app
+}
+
+async function respond(c: Context, route: Route, options: ServerOptions): Promise<Response> {
+  const { access, params, query, body, status = 200 } = route
+  const session = getCookie(c, sessionCookie)
+  const actor = checkAccess(
+    access,
+    {
+      ...{ method: c.req.method, host: c.req.header('host') ?? '', params: c.req.param() },
+      ...{ origin: c.req.header('origin'), authorization: c.req.header('authorization'), cookie: session },
+    },
+    options,
+  )
+  const problems: FieldProblem[] = []
+  const parse = (schema: z.ZodType, value: unknown, place: string) => {
+    const { success, data, error } = schema.safeParse(value)
+    if (success) return data
+    for (const { path, message } of error.issues) problems.push({ path: [place, ...path].join('.'), message })
+  }
+  const parsed = {
+    params: parse(z.object(params), c.req.param(), 'path'),
+    query: parse(z.strictObject(query), c.req.query(), 'query'),
+    body: body === null ? undefined : parse(body, await jsonBody(c), 'body'),
+  }
+  if (problems.length > 0) {
+    const message = problems.map(({ path, message }) => `${path}: ${message}`).join('; ')
+    throw new Problem(400, 'INVALID_REQUEST', message, { fields: problems })
+  }
+  const answer = await route.handle({
+    ...(parsed as Pick<Parameters<Route['handle']>[0], 'params' | 'query' | 'body'>),
+    actor,
+    address: options.addressOf(c),
+    session,
+    header: (name) => c.req.header(name),
+    setSession: (value) => {
+      const cookie = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+      if (value === null) deleteCookie(c, sessionCookie, { path: '/', secure: true })
+      else setCookie(c, sessionCookie, value, { ...cookie, maxAge: sessionHours * 60 * 60 })
+    },
+  })
+  if (answer instanceof Response) return answer
+  return c.json(answer as object, status)
+}
+
+/** A form of another site can send text, and no JSON with this type. */
+async function jsonBody(c: Context): Promise<unknown> {
+  if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
+    throw new Problem(415, 'NOT_JSON', 'the body must be JSON, with the header Content-Type: application/json')
+  try {
+    return await c.req.json()
+  } catch (cause) {
+    throw new Problem(400, 'INVALID_JSON', `the body is not valid JSON: ${(cause as Error).message}`)
+  }
+}
+
+function tooLarge(): Response {
+  const body = new Problem(413, 'TOO_LARGE', `the body is larger than ${maxBody} bytes`).body()
+  return Response.json(body, { status: 413 })
+}
+
+const policy = [
+  "default-src 'none'",
+  ...["script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'", "manifest-src 'self'"],
+  ...["base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"],
+].join('; ')
+
+async function securityHeaders(c: Context, next: () => Promise<void>): Promise<void> {
+  await next()
+  c.header('Content-Security-Policy', policy)
+  c.header('X-Content-Type-Options', 'nosniff')
+  c.header('Referrer-Policy', 'no-referrer')
+  c.header('Cross-Origin-Opener-Policy', 'same-origin')
+  c.header('Cross-Origin-Resource-Policy', 'same-origin')
+  if (c.req.path.startsWith('/api/')) c.header('Cache-Control', 'no-store')
+}

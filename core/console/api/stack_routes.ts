@@ -1,0 +1,115 @@
+/** Routes that show the stacks of the console. */
+import * as z from 'zod'
+import type { Audit } from '../access/audit.ts'
+import { levels } from '../access/levels.ts'
+import type { StackReader } from '../deployments/stack_reader.ts'
+import type { StackSource } from '../deployments/runner.ts'
+import type { DeploymentStore } from '../deployments/store.ts'
+import type { StackSettings } from '../deployments/stack_settings.ts'
+import { deploymentAnswer, withoutPlan } from './deployment_answer.ts'
+import { Problem } from './problem.ts'
+import { accountOf, type Route, route } from './route.ts'
+
+export interface StackServices {
+  readonly stacks: ReadonlyMap<string, StackSource>
+  readonly reader: StackReader
+  readonly store: DeploymentStore
+  readonly settings: StackSettings
+  readonly audit: Audit
+}
+
+const stackPath = { stack: z.string() }
+
+export function stackRoutes({ stacks, reader, store, settings, audit }: StackServices): readonly Route[] {
+  const source = (name: string) => {
+    const found = stacks.get(name)
+    if (found === undefined) throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')
+    return found
+  }
+  return [
+    route({
+      method: 'get',
+      path: '/api/stacks',
+      access: 'account',
+      summary: 'List the stacks that you may see, each with its last deployments',
+      answer: z.array(
+        z.object({ name: z.string(), level: z.enum(levels), deployments: z.array(deploymentAnswer) }),
+      ),
+      handle: (request) => {
+        const { levelOf } = accountOf(request)
+        return [...stacks.keys()]
+          .map((name) => ({ name, level: levelOf(name), deployments: store.list(name, 5).map(withoutPlan) }))
+          .filter(({ level }) => level !== 'deny')
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/stacks/{stack}',
+      access: 'show',
+      summary: 'Show layers, hosts and apps of a stack',
+      params: stackPath,
+      answer: z.object({
+        name: z.string(),
+        level: z.enum(levels),
+        secondPerson: z.boolean(),
+        layers: z.array(
+          z.looseObject({ name: z.string(), title: z.string(), roles: z.array(z.string()), hosts: z.array(z.string()) }),
+        ),
+        hosts: z.array(
+          z.looseObject({
+            name: z.string(),
+            address: z.string(),
+            layers: z.array(z.string()),
+            roles: z.array(z.string()),
+            status: z.string(),
+          }),
+        ),
+        apps: z.array(z.looseObject({ name: z.string() })),
+      }),
+      handle: async (request) => {
+        const { stack: name } = request.params
+        const { layers, hosts, apps } = await reader.show(source(name))
+        const level = accountOf(request).levelOf(name)
+        return { name, level, secondPerson: settings.needsSecondPerson(name), ...mutable({ layers, hosts, apps }) }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/stacks/{stack}/records',
+      access: 'show',
+      summary: 'List the recorded deployments of a stack, also those from a command line, newest first',
+      params: stackPath,
+      query: { limit: z.coerce.number().int().min(1).max(100).default(20) },
+      answer: z.array(z.looseObject({})),
+      handle: async ({ params, query }) => {
+        const records = await reader.records(source(params.stack), query.limit)
+        return records as Record<string, unknown>[]
+      },
+    }),
+    route({
+      method: 'patch',
+      path: '/api/stacks/{stack}',
+      access: 'manage',
+      summary: 'Change the settings of a stack',
+      params: stackPath,
+      body: z.strictObject({ secondPerson: z.boolean() }),
+      answer: z.object({ secondPerson: z.boolean() }),
+      handle: (request) => {
+        const { stack } = request.params
+        source(stack)
+        settings.setSecondPerson(stack, request.body.secondPerson)
+        const { account, via } = accountOf(request)
+        const entry = { action: 'settings changed', stack, detail: request.body }
+        audit.add({ actor: account, via, address: request.address, ...entry })
+        return request.body
+      },
+    }),
+  ]
+}
+
+/** Copies a value that was read from JSON, without `readonly`. */
+function mutable<T>(value: T): Mutable<T> {
+  return value as Mutable<T>
+}
+
+type Mutable<T> = T extends readonly (infer E)[] ? Mutable<E>[] : T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T

@@ -1,0 +1,208 @@
+/** The page of one deployment: its plan, what it does on each host, its log, and what its reader may do with it. */
+import { useEffect, useState } from 'preact/hooks'
+import { apiPath, call, type Deployment, get, type Plan, type Session } from './api.ts'
+import { describe } from './deployment_table.tsx'
+import { type LiveDeployment, useLiveDeployment } from './live_events.ts'
+import { ActionForm, Badge, duration, Time, useLoaded } from './parts.tsx'
+import { PlanView } from './plan_view.tsx'
+import type { HostRow, LogLine } from './rollout_model.ts'
+
+export function DeploymentPage({ id, session }: { readonly id: number; readonly session: Session }) {
+  const live = useLiveDeployment(id)
+  const { deployment } = live
+  // The plan does not change once it is there.
+  const key = `${id} ${deployment?.state !== 'queued' && deployment?.state !== 'planning'}`
+  const { value: full } = useLoaded(() => get<Deployment>(apiPath`/api/deployments/${id}`), key)
+  if (deployment === null) return live.isLost ? <p class="failure">There is no such deployment.</p> : <p>Loading…</p>
+  const mayDeploy = ['deploy', 'manage'].includes(session.levels[deployment.stack] ?? 'deny')
+  return (
+    <>
+      <div class="title">
+        <h1>
+          Deployment {id} <span class="quiet">of</span>{' '}
+          <a href={`#/stack/${encodeURIComponent(deployment.stack)}`}>{deployment.stack}</a>
+        </h1>
+        <span role="status">
+          <Badge state={deployment.state} />
+        </span>
+      </div>
+      <p>
+        {describe(deployment)}
+        {deployment.request.comment && `: ${deployment.request.comment}`}. Requested by {deployment.by},{' '}
+        <Time at={deployment.created} />
+        {deployment.approvedBy && `, approved by ${deployment.approvedBy}`}
+        {deployment.record && <span class="quiet"> (record {deployment.record})</span>}
+      </p>
+      {deployment.reason && <p class={deployment.state === 'succeeded' ? '' : 'warning'}>{deployment.reason}</p>}
+      {live.isLost && <p class="warning">The connection to the console is lost. Trying again.</p>}
+      {mayDeploy && <Actions deployment={deployment} plan={full?.plan ?? null} session={session} />}
+      {['running', 'interrupted', 'failed', 'rolled back', 'succeeded'].includes(deployment.state) && (
+        <Progress live={live} deployment={deployment} />
+      )}
+      {full?.plan && <PlanView plan={full.plan} />}
+    </>
+  )
+}
+
+interface ActionsProps {
+  readonly deployment: Deployment
+  readonly plan: Plan | null
+  readonly session: Session
+}
+
+function Actions({ deployment, plan, session }: ActionsProps) {
+  const { id, state, confirmedBy, by } = deployment
+  const path = apiPath`/api/deployments/${id}`
+  const act = async (action: string, body?: unknown) => {
+    await call('POST', `${path}/${action}`, body)
+  }
+  const isOwn = [confirmedBy, by].some((one) => one?.toLowerCase() === session.account.toLowerCase())
+  return (
+    <div class="actions">
+      {state === 'waiting for approval' && confirmedBy === null && plan && (
+        <ActionForm label="Deploy this plan" onSubmit={() => act('confirm', { digest: plan.digest })} />
+      )}
+      {state === 'waiting for approval' && confirmedBy !== null && !isOwn && (
+        <ActionForm label="Approve" onSubmit={() => act('approve')} />
+      )}
+      {state === 'waiting for approval' && confirmedBy !== null && isOwn && <p>A second person must approve it.</p>}
+      {['queued', 'planning', 'waiting for approval'].includes(state) && (
+        <ActionForm label="Cancel" kind="plain" onSubmit={() => act('cancel')} />
+      )}
+      {state === 'running' && <ActionForm label="Abort" kind="danger" onSubmit={() => act('cancel')} />}
+      {['succeeded', 'failed', 'interrupted'].includes(state) && deployment.request.action === 'deploy' && (
+        <ActionForm
+          label="Roll back"
+          kind="plain"
+          onSubmit={async () => {
+            const { apps = [], hosts = [], layers = [] } = deployment.request
+            const request = { action: 'rollback', apps, hosts, layers, comment: `roll back deployment ${id}` }
+            const { stack } = deployment
+            const made = await call<Deployment>('POST', `${apiPath`/api/stacks/${stack}`}/deployments`, request)
+            location.hash = `#/deployment/${made.id}`
+          }}
+        />
+      )}
+    </div>
+  )
+}
+
+function Progress({ live, deployment }: { readonly live: LiveDeployment; readonly deployment: Deployment }) {
+  const { view } = live
+  const [host, setHost] = useState<string | null>(null)
+  const now = useNow(deployment.state === 'running')
+  const end = deployment.ended === null ? now : Date.parse(deployment.ended)
+  return (
+    <section aria-label="Progress">
+      <h2>
+        Progress{' '}
+        <span class="quiet">
+          {[view.phase, view.batch].filter(Boolean).join(', ')}
+          {deployment.started && ` ${duration(Date.parse(deployment.started), end)}`}
+        </span>
+      </h2>
+      {view.waiting && <p>Waiting for {view.waiting}</p>}
+      {view.hosts.size > 0 && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Hosts">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Host</th>
+                <th scope="col">Outcome</th>
+                <th scope="col">Phase</th>
+                <th scope="col">Step</th>
+                <th scope="col">Took</th>
+              </tr>
+            </thead>
+            <tbody>
+              {[...view.hosts.values()].map((row) => (
+                <HostLine key={row.name} row={row} isChosen={row.name === host} onChoose={setHost} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      <Log lines={view.lines} host={host} onAll={() => setHost(null)} />
+    </section>
+  )
+}
+
+interface HostLineProps {
+  readonly row: HostRow
+  readonly isChosen: boolean
+  readonly onChoose: (host: string | null) => void
+}
+
+function HostLine({ row, isChosen, onChoose }: HostLineProps) {
+  return (
+    <tr>
+      <td>
+        <button type="button" class="link" aria-pressed={isChosen} onClick={() => onChoose(isChosen ? null : row.name)}>
+          {row.name}
+        </button>
+      </td>
+      <td>
+        <span class={`badge ${(row.outcome ?? 'running').replaceAll(' ', '-')}`}>
+          {row.outcome ?? (row.phase === '' ? 'waiting' : 'working')}
+        </span>
+      </td>
+      <td>{row.phase}</td>
+      <td class="step">{row.failure ?? [row.step, row.detail].filter(Boolean).join(' ')}</td>
+      <td>{row.durationMs > 0 ? duration(0, row.durationMs) : '–'}</td>
+    </tr>
+  )
+}
+
+/** Lines that the page shows at once: more would make a browser slow. */
+const pageSize = 500
+
+interface LogProps {
+  readonly lines: readonly LogLine[]
+  readonly host: string | null
+  readonly onAll: () => void
+}
+
+function Log({ lines, host, onAll }: LogProps) {
+  const [pages, setPages] = useState(1)
+  const chosen = host === null ? lines : lines.filter((line) => line.host === host)
+  const shown = chosen.slice(-pages * pageSize)
+  return (
+    <>
+      <h3>
+        Log {host !== null && <>of {host} </>}
+        <span class="quiet">{chosen.length.toLocaleString()} lines</span>{' '}
+        {host !== null && (
+          <button type="button" class="link" onClick={onAll}>
+            all hosts
+          </button>
+        )}
+      </h3>
+      {shown.length < chosen.length && (
+        <button type="button" class="plain" onClick={() => setPages(pages + 1)}>
+          Show earlier lines
+        </button>
+      )}
+      <pre class="log" tabIndex={0} role="log" aria-label="Log">
+        {shown.map((line, index) => (
+          // Lines have no other identity than their position.
+          <span key={chosen.length - shown.length + index} class={line.kind}>
+            {line.host !== undefined && host === null && <b>{line.host} </b>}
+            {line.text}
+            {'\n'}
+          </span>
+        ))}
+      </pre>
+    </>
+  )
+}
+
+/** The current time, each second while something runs. */
+function useNow(isRunning: boolean): number {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    if (!isRunning) return
+    const timer = setInterval(() => setNow(Date.now()), 1000)
+    return () => clearInterval(timer)
+  }, [isRunning])
+  return now
+}

@@ -1,0 +1,65 @@
+/** A table of deployments. */
+import type { Deployment } from './api.ts'
+import { Badge, duration, Time } from './parts.tsx'
+
+interface TableProps {
+  readonly deployments: readonly Deployment[]
+  readonly caption: string
+}
+
+export function DeploymentTable({ deployments, caption }: TableProps) {
+  if (deployments.length === 0) return <p class="quiet">No deployment from this console yet.</p>
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+      <table>
+        <caption class="hidden">{caption}</caption>
+        <thead>
+          <tr>
+            <th scope="col">Deployment</th>
+            <th scope="col">State</th>
+            <th scope="col">What</th>
+            <th scope="col">By</th>
+            <th scope="col">When</th>
+            <th scope="col">Took</th>
+          </tr>
+        </thead>
+        <tbody>
+          {deployments.map((one) => (
+            <tr key={one.id}>
+              <td>
+                <a href={`#/deployment/${one.id}`}>{one.id}</a>
+              </td>
+              <td>
+                <Badge state={one.state} />
+              </td>
+              <td>
+                {describe(one)}
+                {one.request.comment !== '' && <span class="quiet"> {one.request.comment}</span>}
+              </td>
+              <td>{one.by}</td>
+              <td>
+                <Time at={one.created} />
+              </td>
+              <td>{one.started && one.ended ? duration(Date.parse(one.started), Date.parse(one.ended)) : '–'}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+/** Says what a deployment does, such as `deploy shop at v2.1 on web1`. */
+export function describe({ request }: Deployment): string {
+  const { action, apps = [], hosts = [], layers = [], revision, to } = request
+  const where = [...hosts, ...layers.map((layer) => `layer ${layer}`)]
+  return [
+    action,
+    apps.join(', ') || 'all apps',
+    revision === undefined ? '' : `at ${revision}`,
+    to === undefined ? '' : `to ${to}`,
+    where.length === 0 ? '' : `on ${where.join(', ')}`,
+  ]
+    .filter(Boolean)
+    .join(' ')
+}

@@ -1,0 +1,70 @@
+/** Follows the events of a deployment, and passes them on in groups. */
+import { useEffect, useState } from 'preact/hooks'
+import { apiPath, type Deployment } from './api.ts'
+import { addEvents, emptyView, type RolloutEvent, type RolloutView } from './rollout_model.ts'
+
+export interface LiveDeployment {
+  readonly deployment: Deployment | null
+  readonly view: RolloutView
+  /** Whether the connection is lost; the browser connects again by itself, and continues at the same byte. */
+  readonly isLost: boolean
+}
+
+/** Time between two updates of the page, in milliseconds: events may arrive much faster. */
+const updateMs = 100
+
+export function useLiveDeployment(id: number): LiveDeployment {
+  const [live, setLive] = useState<LiveDeployment>({ deployment: null, view: emptyView, isLost: false })
+  useEffect(() => {
+    const source = new EventSource(apiPath`/api/deployments/${id}/events`)
+    let pending: RolloutEvent[] = []
+    let deployment: Deployment | null = null
+    let isLost = false
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let view = emptyView
+    const update = () => {
+      timer = undefined
+      view = addEvents(view, pending)
+      pending = []
+      setLive({ deployment, view, isLost })
+    }
+    const later = () => {
+      timer ??= setTimeout(update, updateMs)
+    }
+    source.onmessage = ({ data }) => {
+      const event = parse(data)
+      if (event !== null) pending.push(event)
+      later()
+    }
+    source.addEventListener('state', ({ data }) => {
+      deployment = JSON.parse(data)
+      later()
+    })
+    source.addEventListener('end', () => {
+      source.close()
+      later()
+    })
+    source.onopen = () => {
+      isLost = false
+      later()
+    }
+    source.onerror = () => {
+      isLost = source.readyState !== EventSource.CLOSED
+      later()
+    }
+    return () => {
+      source.close()
+      clearTimeout(timer)
+    }
+  }, [id])
+  return live
+}
+
+function parse(data: string): RolloutEvent | null {
+  try {
+    return JSON.parse(data) as RolloutEvent
+  } catch {
+    // Text that a program printed between the events.
+    return { event: 'note', message: data }
+  }
+}

@@ -1,0 +1,100 @@
+/** Starts the pages: finds out who is logged in, and shows the page that the address names. */
+import { render } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { AccountsPage } from './accounts_page.tsx'
+import { ApiError, call, get, type Session } from './api.ts'
+import { AuditPage } from './audit_page.tsx'
+import { DeployPage } from './deploy_page.tsx'
+import { DeploymentPage } from './deployment_page.tsx'
+import { InvitationPage, LoginPage } from './login_page.tsx'
+import { OverviewPage } from './overview_page.tsx'
+import { Failure } from './parts.tsx'
+import { StackPage } from './stack_page.tsx'
+
+/** The parts of the address after `#/`. */
+function useRoute(): readonly string[] {
+  const [hash, setHash] = useState(location.hash)
+  useEffect(() => {
+    const follow = () => setHash(location.hash)
+    addEventListener('hashchange', follow)
+    return () => removeEventListener('hashchange', follow)
+  }, [])
+  return hash
+    .replace(/^#\/?/, '')
+    .split('/')
+    .map(decodeURIComponent)
+}
+
+function Console() {
+  const [first = '', second = '', third = ''] = useRoute()
+  const [session, setSession] = useState<Session | null | undefined>(undefined)
+  const [error, setError] = useState<unknown>(null)
+  useEffect(() => {
+    get<Session>('/api/session').then(setSession, (thrown) => {
+      if (thrown instanceof ApiError && thrown.status === 401) setSession(null)
+      else setError(thrown)
+    })
+  }, [])
+  if (error !== null) return <Failure error={error} />
+  if (session === undefined) return null
+  if (first === 'invitation')
+    return (
+      <InvitationPage
+        invitation={second}
+        onDone={(made) => {
+          location.hash = '#/'
+          setSession(made)
+        }}
+      />
+    )
+  if (session === null) return <LoginPage onDone={setSession} />
+  const logOut = async () => {
+    await call('DELETE', '/api/session')
+    setSession(null)
+  }
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <header>
+        <nav aria-label="Console">
+          <a href="#/" class="brand">
+            converge
+          </a>
+          <a href="#/audit">Audit</a>
+          {session.isAdmin && <a href="#/accounts">Accounts</a>}
+        </nav>
+        <div class="who">
+          <span>{session.account}</span>
+          <button type="button" class="plain" onClick={logOut}>
+            Log out
+          </button>
+        </div>
+      </header>
+      <main id="main" tabIndex={-1}>
+        <Page first={first} second={second} third={third} session={session} />
+      </main>
+    </>
+  )
+}
+
+function Page({ first, second, third, session }: Record<'first' | 'second' | 'third', string> & { session: Session }) {
+  switch (first) {
+    case '':
+      return <OverviewPage />
+    case 'stack':
+      return third === 'deploy' ? <DeployPage stack={second} /> : <StackPage stack={second} />
+    case 'deployment':
+      return <DeploymentPage id={Number(second)} session={session} />
+    case 'audit':
+      return <AuditPage />
+    case 'accounts':
+      return <AccountsPage stacks={Object.keys(session.levels)} />
+    default:
+      return <p>There is no such page.</p>
+  }
+}
+
+const root = document.getElementById('app')
+if (root !== null) render(<Console />, root)

@@ -1,0 +1,97 @@
+/** Small parts that several pages use. */
+import type { ComponentChildren } from 'preact'
+import { useCallback, useEffect, useState } from 'preact/hooks'
+import { ApiError, type State } from './api.ts'
+
+export function Badge({ state }: { readonly state: State }) {
+  return <span class={`badge ${state.replaceAll(' ', '-')}`}>{state}</span>
+}
+
+/** A time in the zone of the reader, with the exact time as its title. */
+export function Time({ at }: { readonly at: string | null }) {
+  if (at === null) return <span>–</span>
+  const date = new Date(at)
+  return (
+    <time dateTime={at} title={at}>
+      {date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })}
+    </time>
+  )
+}
+
+export function duration(fromMs: number, toMs: number): string {
+  const seconds = Math.max(0, Math.round((toMs - fromMs) / 1000))
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+export function Failure({ error }: { readonly error: unknown }) {
+  if (error === null || error === undefined) return null
+  const hint = error instanceof ApiError ? error.hint : null
+  return (
+    <p class="failure" role="alert">
+      {error instanceof Error ? error.message : String(error)}
+      {hint && <small>{hint}</small>}
+    </p>
+  )
+}
+
+/** Loads a value when the page opens, and again when `reload` is called. */
+export function useLoaded<T>(load: () => Promise<T>, key: string) {
+  const [value, setValue] = useState<T | null>(null)
+  const [error, setError] = useState<unknown>(null)
+  // The key says which value it is; the function is another one at each rendering.
+  const reload = useCallback(() => {
+    let isCurrent = true
+    load().then(
+      (loaded) => {
+        if (!isCurrent) return
+        setValue(loaded)
+        setError(null)
+      },
+      (thrown) => isCurrent && setError(thrown),
+    )
+    return () => {
+      isCurrent = false
+    }
+  }, [key])
+  useEffect(() => {
+    setValue(null)
+    return reload()
+  }, [reload])
+  return { value, error, reload }
+}
+
+/** A form whose submission may fail; its button is disabled meanwhile. */
+export function ActionForm({
+  label,
+  onSubmit,
+  children,
+  kind = 'primary',
+}: {
+  readonly label: string
+  readonly onSubmit: () => Promise<void>
+  readonly children?: ComponentChildren
+  readonly kind?: 'primary' | 'danger' | 'plain'
+}) {
+  const [error, setError] = useState<unknown>(null)
+  const [isBusy, setBusy] = useState(false)
+  const submit = async (event: Event) => {
+    event.preventDefault()
+    setBusy(true)
+    setError(null)
+    try {
+      await onSubmit()
+    } catch (thrown) {
+      setError(thrown)
+    }
+    setBusy(false)
+  }
+  return (
+    <form onSubmit={submit}>
+      {children}
+      <button type="submit" class={kind} disabled={isBusy}>
+        {label}
+      </button>
+      <Failure error={error} />
+    </form>
+  )
+}

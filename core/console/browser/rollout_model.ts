@@ -1,0 +1,118 @@
+/** Builds what a page shows of a rollout from its events: the state of each host, and a log. */
+
+export interface HostRow {
+  readonly name: string
+  readonly phase: string
+  readonly step: string
+  readonly detail: string
+  /** Undefined while it works. */
+  readonly outcome?: string
+  readonly failure?: string
+  /** Milliseconds of all phases that have ended. */
+  readonly durationMs: number
+}
+
+export interface LogLine {
+  /** Undefined for a line of the rollout itself. */
+  readonly host?: string
+  readonly text: string
+  readonly kind: 'plain' | 'warning' | 'failure' | 'good'
+}
+
+export interface RolloutView {
+  readonly hosts: ReadonlyMap<string, HostRow>
+  readonly lines: readonly LogLine[]
+  readonly phase: string
+  readonly batch: string
+  /** What the health gate waits for; empty while it does not. */
+  readonly waiting: string
+}
+
+export const emptyView: RolloutView = { hosts: new Map(), lines: [], phase: '', batch: '', waiting: '' }
+
+/** An event of `converge stack … --json-output`. */
+export type RolloutEvent = Readonly<Record<string, unknown>> & { readonly event?: unknown }
+
+/** Adds several events at once: thousands may arrive together. */
+export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): RolloutView {
+  const hosts = new Map(view.hosts)
+  const lines = [...view.lines]
+  let { phase, batch, waiting } = view
+  const say = (text: string, kind: LogLine['kind'] = 'plain', host?: string) =>
+    lines.push({ text, kind, ...(host === undefined ? {} : { host }) })
+  const row = (name: string): HostRow =>
+    hosts.get(name) ?? { name, phase: '', step: '', detail: '', durationMs: 0 }
+  for (const event of events)
+    switch (event.event) {
+      case 'start':
+        for (const name of list(event.hosts)) hosts.set(name, row(name))
+        say(`${text(event.action)} of ${text(event.stack)}, ${text(event.strategy)}`)
+        break
+      case 'phase': {
+        phase = text(event.phase)
+        batch = event.batches === undefined ? '' : `batch ${event.batch} of ${event.batches}`
+        waiting = ''
+        say(`${[phase, batch].filter(Boolean).join(', ')}: ${list(event.hosts).join(', ')}`)
+        break
+      }
+      case 'host': {
+        const name = text(event.host)
+        const { outcome, failure, ...rest } = row(name)
+        hosts.set(name, { ...rest, phase: text(event.phase), step: text(event.step), detail: text(event.detail) })
+        if (event.step !== undefined) say(`${text(event.step)} ${text(event.detail)}`.trim(), 'plain', name)
+        break
+      }
+      case 'done': {
+        const name = text(event.host)
+        const failure = messageOf(event.failure)
+        const before = row(name)
+        hosts.set(name, {
+          ...{ name, phase: text(event.phase), step: '', detail: text(event.reason), outcome: text(event.outcome) },
+          ...(failure === '' ? {} : { failure }),
+          durationMs: before.durationMs + Number(event.durationMs ?? 0),
+        })
+        const kind = failure === '' ? 'good' : 'failure'
+        say(`${text(event.phase)}: ${[text(event.outcome), text(event.reason), failure].filter(Boolean).join(', ')}`, kind, name)
+        break
+      }
+      case 'connection':
+        say(`connection ${text(event.state)} ${text(event.detail)}`.trim(), 'plain', text(event.host))
+        break
+      case 'waiting':
+        waiting = `${text(event.what)} ${text(event.detail)}`.trim()
+        break
+      case 'health':
+        waiting = ''
+        say(`health check ${text(event.what)}: ${text(event.detail)}`, event.ok === true ? 'good' : 'failure')
+        break
+      case 'warning':
+        say(text(event.message), 'warning', event.host === undefined ? undefined : text(event.host))
+        break
+      case 'note':
+        say(text(event.message))
+        break
+      case 'queued':
+        waiting = `another rollout that uses ${list(event.hosts).join(', ')}`
+        break
+      case 'turn':
+        waiting = ''
+        break
+      case 'error':
+        say(text(event.message), 'failure')
+        break
+      default:
+    }
+  return { hosts, lines, phase, batch, waiting }
+}
+
+function text(value: unknown): string {
+  return value === undefined || value === null ? '' : String(value)
+}
+
+function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : []
+}
+
+function messageOf(failure: unknown): string {
+  return typeof failure === 'object' && failure !== null && 'message' in failure ? text(failure.message) : ''
+}

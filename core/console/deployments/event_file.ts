@@ -1,0 +1,72 @@
+/** Reads the events of a process by their byte offsets in its file, so that a reader resumes where it stopped. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+export interface EventLine {
+  readonly text: string
+  /** Byte after the line: where reading continues. */
+  readonly end: number
+}
+
+const newline = 10
+const chunkSize = 256 * 1024
+/** Longest line that is read; the rollout limits those of hosts. */
+const maxLine = 16 * 1024 * 1024
+
+/**
+ * Reads whole lines from an offset; the rest of a line that is being written follows later.
+ * @param limit bytes to read before the lines so far are returned; default 256 KiB
+ */
+export function readLines(path: string, from: number, limit = chunkSize): readonly EventLine[] {
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+  try {
+    const { size } = fstatSync(file)
+    for (let wanted = limit; ; wanted *= 4) {
+      const buffer = Buffer.alloc(Math.max(0, Math.min(wanted, size - from)))
+      const text = buffer.subarray(0, readSync(file, buffer, 0, buffer.length, from))
+      const lines = [...split(text, from)]
+      // A line longer than the chunk needs a larger one.
+      if (lines.length > 0 || from + text.length >= size || wanted >= maxLine) return lines
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function* split(bytes: Buffer, from: number): Generator<EventLine> {
+  let start = 0
+  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, start)) {
+    yield { text: bytes.toString('utf8', start, at), end: from + at + 1 }
+    start = at + 1
+  }
+}
+
+/** Reads all events of a file, one after the other; text that is no JSON object is left out. */
+export function* readEvents(path: string): Generator<Readonly<Record<string, unknown>>> {
+  for (let from = 0; ; ) {
+    const lines = readLines(path, from)
+    if (lines.length === 0) return
+    for (const { text } of lines) {
+      const event = parseEvent(text)
+      if (event !== null) yield event
+    }
+    from = lines.at(-1)?.end ?? from
+  }
+}
+
+export function parseEvent(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Readonly<Record<string, unknown>>)
+      : null
+  } catch {
+    // Output that is no event.
+    return null
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * Takes deployments through their states: plan, wait for approval, run. It holds nothing in memory that it could not find
+ * again: after a crash, the next console continues from the database and the files of the processes.
+ */
+import type { FleetEvent } from '../../fleet/types.ts'
+import { asConvergeError } from '../../model/errors.ts'
+import type { Audit } from '../access/audit.ts'
+import { planWords, rolloutWords } from './command_words.ts'
+import { interruptProcess, processFiles, processState, startProcess } from './command_process.ts'
+import { readEvents } from './event_file.ts'
+import { summarizePlan } from './plan_summary.ts'
+import { ResultReader } from './result.ts'
+import { type ConsoleDeployment, hasEnded, type State } from './states.ts'
+import type { DeploymentChange, DeploymentStore } from './store.ts'
+
+/** How a stack is reached. */
+export interface StackSource {
+  /** The name in its stack file. */
+  readonly name: string
+  /** Its directory, in which commands run. */
+  readonly directory: string
+  /** Options of `converge stack` that select it. */
+  readonly options: readonly string[]
+}
+
+export interface RunnerOptions {
+  readonly store: DeploymentStore
+  readonly audit: Audit
+  readonly stacks: ReadonlyMap<string, StackSource>
+  /** Words that start converge: Node and the program. */
+  readonly program: readonly string[]
+  /** Directory with one directory for each deployment. */
+  readonly directory: string
+  readonly now: () => Date
+  /** Whether the stack requires the approval of a second person. */
+  readonly needsSecondPerson: (stack: string) => boolean
+}
+
+const minute = 60_000
+/** Deadlines of the states, in milliseconds. An expired wait is cancelled, an expired process is interrupted. */
+const deadlines: Readonly<Partial<Record<State, number>>> = {
+  queued: 24 * 60 * minute,
+  planning: 30 * minute,
+  'waiting for approval': 24 * 60 * minute,
+  running: 6 * 60 * minute,
+}
+/** Plans that are made at once. Each is a process that compiles a stack. */
+const maxPlans = 2
+const pollMs = 250
+
+/** Processes of a deployment, in their order: the plan that people see, the same plan again, the rollout. */
+type Part = 'plan' | 'check' | 'rollout'
+
+export class Runner {
+  private timer: NodeJS.Timeout | undefined
+  private readonly listeners = new Set<(deployment: ConsoleDeployment) => void>()
+
+  constructor(private readonly options: RunnerOptions) {}
+
+  /** Continues what an earlier console has begun, and watches the processes. */
+  start(): void {
+    const tick = async () => {
+      await this.tick()
+      if (this.timer !== undefined) this.timer = setTimeout(tick, pollMs)
+    }
+    this.timer = setTimeout(tick, 0)
+  }
+
+  /** Stops watching. The processes continue. */
+  stop(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
+  /** Calls the listener with each deployment that changes. @returns a function that ends that */
+  onChange(listener: (deployment: ConsoleDeployment) => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  /** Returns the file with the events of a part. */
+  eventsOf(id: number, part: Part): string {
+    return `${this.directoryOf(id, part)}/${processFiles.events}`
+  }
+
+  /**
+   * Confirms the plan that somebody has seen.
+   * @returns the deployment; or why it was refused
+   */
+  confirm(id: number, digest: string, by: string): ConsoleDeployment | string {
+    const deployment = this.options.store.get(id)
+    if (deployment.state !== 'waiting for approval' || deployment.confirmedBy !== null)
+      return `deployment ${id} does not wait for a confirmation: it is ${deployment.state}`
+    if (deployment.plan?.digest !== digest) return `the plan of deployment ${id} is another one: look at it again`
+    return this.afterConfirmation(deployment, by) ?? `deployment ${id} has changed in the meantime`
+  }
+
+  /**
+   * Approves a confirmed deployment as a second person.
+   * @returns the deployment; or why it was refused
+   */
+  approve(id: number, by: string): ConsoleDeployment | string {
+    const deployment = this.options.store.get(id)
+    const { state, confirmedBy } = deployment
+    if (state !== 'waiting for approval' || confirmedBy === null)
+      return `deployment ${id} does not wait for an approval: it is ${state}`
+    if (sameAccount(confirmedBy, by) || sameAccount(deployment.by, by))
+      return `${by} has asked for deployment ${id}: somebody else must approve it`
+    const change = { state: 'queued', approvedBy: by } as const
+    return this.change(deployment, change) ?? `deployment ${id} has changed in the meantime`
+  }
+
+  /**
+   * Cancels a deployment that does not run yet. Interrupts one that runs, as Ctrl-C does: once, and no further host starts;
+   * twice, and the hosts end after their current step.
+   * @returns the deployment; or why it was refused
+   */
+  cancel(id: number, by: string): ConsoleDeployment | string {
+    const deployment = this.options.store.get(id)
+    const { state } = deployment
+    if (hasEnded(state)) return `deployment ${id} has ended: it is ${state}`
+    if (state === 'running') {
+      interruptProcess(this.directoryOf(id, this.partOf(deployment)))
+      return this.change(deployment, { reason: `aborted by ${by}` }) ?? this.options.store.get(id)
+    }
+    if (state === 'planning') interruptProcess(this.directoryOf(id, 'plan'))
+    const change = { state: 'cancelled', reason: `cancelled by ${by}` } as const
+    return this.change(deployment, change) ?? `deployment ${id} has changed in the meantime`
+  }
+
+  private async tick(): Promise<void> {
+    const active = this.options.store.active()
+    for (const deployment of active)
+      try {
+        await this.advance(deployment, active)
+      } catch (thrown) {
+        this.change(deployment, { state: 'failed', reason: asConvergeError(thrown).message })
+      }
+  }
+
+  private async advance(deployment: ConsoleDeployment, active: readonly ConsoleDeployment[]): Promise<void> {
+    const { id, state, deadline, stack } = deployment
+    if (!this.options.stacks.has(stack)) {
+      const reason = `the console no longer has the stack ${stack}`
+      this.change(deployment, { state: state === 'running' ? 'interrupted' : 'cancelled', reason })
+      return
+    }
+    const isLate = deadline !== null && Date.parse(deadline) < this.options.now().getTime()
+    switch (state) {
+      case 'queued':
+        if (isLate) this.change(deployment, { state: 'cancelled', reason: 'it waited for more than a day' })
+        else await this.leaveQueue(deployment, active)
+        break
+      case 'planning':
+        if (isLate) interruptProcess(this.directoryOf(id, 'plan'))
+        this.finishPlan(deployment)
+        break
+      case 'waiting for approval':
+        if (isLate) this.change(deployment, { state: 'cancelled', reason: 'nobody approved it within a day' })
+        break
+      case 'running':
+        if (isLate) interruptProcess(this.directoryOf(id, this.partOf(deployment)))
+        await this.followRun(deployment)
+        break
+      default:
+    }
+  }
+
+  /** Starts the plan of a new deployment, or the rollout of a confirmed one. */
+  private async leaveQueue(deployment: ConsoleDeployment, active: readonly ConsoleDeployment[]): Promise<void> {
+    const current = active.map(({ id }) => this.options.store.get(id))
+    if (deployment.confirmedBy === null) {
+      if (current.filter(({ state }) => state === 'planning').length >= maxPlans) return
+      const planning = this.change(deployment, { state: 'planning' })
+      if (planning !== undefined) await this.startPart(planning, 'plan')
+      return
+    }
+    // One rollout at a time changes a stack; the others keep their places.
+    if (current.some(({ state, stack }) => state === 'running' && stack === deployment.stack)) return
+    const running = this.change(deployment, { state: 'running', started: this.options.now().toISOString() })
+    if (running !== undefined) await this.startPart(running, 'check')
+  }
+
+  private finishPlan(deployment: ConsoleDeployment): void {
+    const { id } = deployment
+    const process = processState(this.directoryOf(id, 'plan'))
+    if (process.kind === 'running') return
+    if (process.kind === 'not started') {
+      // The console was killed before it could start the process.
+      void this.startPart(deployment, 'plan')
+      return
+    }
+    const reader = this.readResult(id, 'plan')
+    const { state, reason } = reader.result(process.kind === 'ended' ? process.status : null)
+    if (state !== 'succeeded') {
+      this.change(deployment, { state: 'failed', reason: `the plan failed: ${reason}` })
+      return
+    }
+    const plan = summarizePlan(this.readFleetEvents(id, 'plan'))
+    const waiting = this.change(deployment, { state: 'waiting for approval', plan })
+    if (waiting?.request.automatic) this.afterConfirmation(waiting, waiting.by)
+  }
+
+  private async followRun(deployment: ConsoleDeployment): Promise<void> {
+    const { id, plan } = deployment
+    const part = this.partOf(deployment)
+    const process = processState(this.directoryOf(id, part))
+    if (process.kind === 'not started') return this.startPart(deployment, part)
+    if (process.kind === 'running') {
+      if (part === 'rollout' && deployment.record === null) this.findRecord(deployment)
+      return
+    }
+    const reader = this.readResult(id, part)
+    const result = reader.result(process.kind === 'ended' ? process.status : null)
+    if (part === 'rollout') {
+      const aborted = deployment.reason?.startsWith('aborted by ') ? `${deployment.reason}: ` : ''
+      this.change(deployment, { ...result, reason: aborted + (result.reason ?? '') || null, record: reader.record })
+      return
+    }
+    if (deployment.reason !== null) {
+      this.change(deployment, { state: 'cancelled' })
+      return
+    }
+    if (result.state !== 'succeeded') {
+      this.change(deployment, { state: 'failed', reason: `the plan failed: ${result.reason}` })
+      return
+    }
+    if (summarizePlan(this.readFleetEvents(id, 'check')).digest !== plan?.digest) {
+      const reason = 'refused: the plan has changed since it was confirmed. Start the deployment again to see the new plan'
+      this.change(deployment, { state: 'failed', reason })
+      return
+    }
+    await this.startPart(deployment, 'rollout')
+  }
+
+  /** Returns the part of a running deployment that was started last. */
+  private partOf({ id }: ConsoleDeployment): 'check' | 'rollout' {
+    return processState(this.directoryOf(id, 'rollout')).kind === 'not started' ? 'check' : 'rollout'
+  }
+
+  private findRecord(deployment: ConsoleDeployment): void {
+    for (const event of this.readFleetEvents(deployment.id, 'rollout'))
+      if (event.event === 'deployment') {
+        this.change(deployment, { record: event.id })
+        return
+      }
+  }
+
+  private afterConfirmation(deployment: ConsoleDeployment, by: string): ConsoleDeployment | undefined {
+    const state = this.options.needsSecondPerson(deployment.stack) ? 'waiting for approval' : 'queued'
+    return this.change(deployment, { state, confirmedBy: by })
+  }
+
+  private async startPart(deployment: ConsoleDeployment, part: Part): Promise<void> {
+    const { id, stack, request } = deployment
+    const source = this.options.stacks.get(stack)
+    if (source === undefined) return
+    const words = part === 'rollout' ? rolloutWords(source.options, deployment) : planWords(source.options, request)
+    await startProcess([...this.options.program, ...words], {
+      directory: this.directoryOf(id, part),
+      cwd: source.directory,
+    })
+  }
+
+  private readResult(id: number, part: Part): ResultReader {
+    const reader = new ResultReader()
+    for (const event of this.readFleetEvents(id, part)) reader.add(event)
+    return reader
+  }
+
+  private *readFleetEvents(id: number, part: Part): Generator<FleetEvent> {
+    for (const event of readEvents(this.eventsOf(id, part)))
+      if (typeof event.event === 'string') yield event as unknown as FleetEvent
+  }
+
+  /** Changes a deployment that is still in the state that was seen, and tells the listeners. */
+  private change(deployment: ConsoleDeployment, change: DeploymentChange): ConsoleDeployment | undefined {
+    const { id, state, stack } = deployment
+    const next = change.state ?? state
+    const now = this.options.now()
+    const limit = deadlines[next]
+    const changed = this.options.store.change(id, state, {
+      ...change,
+      ...(hasEnded(next) ? { ended: now.toISOString(), deadline: null } : {}),
+      ...(next !== state && limit !== undefined
+        ? { deadline: new Date(now.getTime() + limit).toISOString() }
+        : {}),
+    })
+    if (changed === undefined) return undefined
+    if (hasEnded(next)) {
+      const detail = { deployment: id, result: next, reason: changed.reason }
+      this.options.audit.add({ actor: changed.by, via: 'console', address: '', action: 'deployment ended', stack, detail })
+    }
+    for (const listener of this.listeners) listener(changed)
+    return changed
+  }
+
+  private directoryOf(id: number, part: Part): string {
+    return `${this.options.directory}/${id}/${part}`
+  }
+}
+
+function sameAccount(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase()
+}

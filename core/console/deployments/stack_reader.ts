@@ -1,0 +1,76 @@
+/** Reads what `converge stack` says about a stack, in a process of its own: the console never sees the secrets of a stack file. */
+import { execFile } from 'node:child_process'
+import { ConvergeError } from '../../model/errors.ts'
+import type { StackSource } from './runner.ts'
+
+export interface StackLayer {
+  readonly name: string
+  readonly title: string
+  readonly roles: readonly string[]
+  readonly hosts: readonly string[]
+}
+
+export interface StackHostView {
+  readonly name: string
+  readonly address: string
+  readonly layers: readonly string[]
+  readonly roles: readonly string[]
+  readonly status: string
+}
+
+export interface StackView {
+  readonly stack: string
+  readonly environment: string | null
+  readonly layers: readonly StackLayer[]
+  readonly hosts: readonly StackHostView[]
+  readonly apps: readonly { readonly name: string }[]
+}
+
+/** Seconds for one command. */
+const timeout = 120
+const maxOutput = 256 * 1024 * 1024
+/** How long an answer is used again. A stack file may read other files, so its time alone does not tell. */
+const freshMs = 10_000
+
+export class StackReader {
+  private readonly views = new Map<string, { readonly time: number; readonly view: Promise<StackView> }>()
+
+  /** @param program words that start converge */
+  constructor(private readonly program: readonly string[]) {}
+
+  /** Returns layers, hosts and apps. @throws STACK_UNREADABLE with the message of the command */
+  show(source: StackSource): Promise<StackView> {
+    const key = JSON.stringify([source.directory, source.options])
+    const known = this.views.get(key)
+    if (known !== undefined && Date.now() - known.time < freshMs) return known.view
+    const view = this.read(source, ['stack', 'show', ...source.options, '--json-output']) as Promise<StackView>
+    this.views.set(key, { time: Date.now(), view })
+    // The next request tries again.
+    view.catch(() => this.views.delete(key))
+    return view
+  }
+
+  /** Returns the recorded deployments of the stack, also those from a command line, newest first. */
+  records(source: StackSource, limit: number): Promise<unknown> {
+    const words = ['stack', 'deployments', ...source.options, '--limit', String(limit), '--json-output']
+    return this.read(source, words)
+  }
+
+  private read(source: StackSource, words: readonly string[]): Promise<unknown> {
+    const [program = '', ...start] = this.program
+    const options = { cwd: source.directory, timeout: timeout * 1000, maxBuffer: maxOutput, killSignal: 'SIGKILL' } as const
+    return new Promise((resolve, reject) => {
+      execFile(program, [...start, ...words], options, (error, stdout, stderr) => {
+        if (error === null) return resolve(JSON.parse(stdout))
+        const reason = error.killed ? `no answer within ${timeout} s` : stderr.trim() || error.message
+        reject(
+          new ConvergeError(`the stack cannot be read: ${reason}`, {
+            code: 'STACK_UNREADABLE',
+            hint: `run converge stack check ${source.options.join(' ')} in ${source.directory}`,
+            usage: true,
+          }),
+        )
+      })
+    })
+  }
+}

@@ -1,0 +1,106 @@
+/** Defines the states of a deployment, and what a deployment is. */
+import * as z from 'zod'
+
+/** From `succeeded` on, a deployment has ended and never changes again. */
+export const states = [
+  'queued',
+  'planning',
+  'waiting for approval',
+  'running',
+  'succeeded',
+  'failed',
+  'rolled back',
+  'interrupted',
+  'cancelled',
+] as const
+export type State = (typeof states)[number]
+
+export function hasEnded(state: State): boolean {
+  return states.indexOf(state) >= states.indexOf('succeeded')
+}
+
+/** A name in a stack file. A leading hyphen would be an option of the command. */
+const stackName = z.string().min(1).max(200).regex(/^[^-\p{Cc}][^\p{Cc}]*$/u, 'expected a name')
+const nameList = z.array(stackName).max(1000).default([])
+
+/** What a person or a pipeline asks for. */
+export const requestSchema = z
+  .strictObject({
+    action: z.enum(['deploy', 'rollback', 'configure', 'setup']).default('deploy'),
+    apps: nameList,
+    layers: nameList,
+    hosts: nameList,
+    revision: stackName.optional(),
+    to: stackName.optional(),
+    strategy: z.enum(['rolling', 'canary', 'parallel']).default('rolling'),
+    batch: z
+      .string()
+      .regex(/^[1-9]\d{0,4}%?$/, 'expected a number of hosts such as 2, or a percentage such as 25%')
+      .optional(),
+    maxFailures: z
+      .string()
+      .regex(/^\d{1,5}%?$/, 'expected a number of hosts such as 1, or a percentage such as 10%')
+      .optional(),
+    rollbackOnFailure: z.boolean().default(false),
+    comment: z
+      .string()
+      .max(500)
+      .regex(/^\P{Cc}*$/u, 'expected one line')
+      .default(''),
+    /** Whether to continue after the plan without a person, as a pipeline does. */
+    automatic: z.boolean().default(false),
+  })
+  .superRefine(({ action, revision, to, rollbackOnFailure }, context) => {
+    const deploys = action === 'deploy' || action === 'setup'
+    if (rollbackOnFailure && !deploys)
+      context.addIssue({ code: 'custom', path: ['rollbackOnFailure'], message: `${action} cannot roll back` })
+    if (revision !== undefined && !deploys)
+      context.addIssue({ code: 'custom', path: ['revision'], message: `${action} takes no revision` })
+    if (to !== undefined && action !== 'rollback')
+      context.addIssue({ code: 'custom', path: ['to'], message: `only a rollback takes the commit to return to` })
+  })
+export type DeploymentRequest = z.output<typeof requestSchema>
+
+/** What a deployment would change. */
+export interface PlanSummary {
+  /** SHA-256 of the plan: the run refuses if it has changed since. */
+  readonly digest: string
+  /** Hosts with the same changes, once. */
+  readonly groups: readonly PlanGroup[]
+  /** The changes of releases, as printed before a rollout. */
+  readonly releases: readonly unknown[]
+  readonly warnings: readonly string[]
+}
+
+export interface PlanGroup {
+  readonly hosts: readonly string[]
+  readonly changes: readonly PlannedChange[]
+}
+
+export interface PlannedChange {
+  readonly resource: string
+  readonly outcome: string
+  readonly summary: string | null
+  readonly diff: readonly string[]
+}
+
+export interface ConsoleDeployment {
+  readonly id: number
+  readonly stack: string
+  readonly state: State
+  /** Why it is in this state, where the state alone does not say. */
+  readonly reason: string | null
+  readonly request: DeploymentRequest
+  readonly by: string
+  /** ISO times. */
+  readonly created: string
+  readonly started: string | null
+  readonly ended: string | null
+  /** When the current state ends by itself. */
+  readonly deadline: string | null
+  readonly plan: PlanSummary | null
+  readonly confirmedBy: string | null
+  readonly approvedBy: string | null
+  /** The number of the record, as `converge stack log` takes it. */
+  readonly record: string | null
+}

@@ -1,0 +1,115 @@
+/** Stores the deployments of the console. */
+import type { Database } from '../storage/database.ts'
+import { type ConsoleDeployment, type DeploymentRequest, hasEnded, type State, states } from './states.ts'
+
+interface DeploymentRow {
+  readonly id: number
+  readonly stack: string
+  readonly state: State
+  readonly reason: string | null
+  readonly request: string
+  readonly by: string
+  readonly created: string
+  readonly deadline: string | null
+  readonly plan: string | null
+  readonly confirmed_by: string | null
+  readonly approved_by: string | null
+  readonly record: string | null
+  readonly started: string | null
+  readonly ended: string | null
+}
+
+/** The fields that change while a deployment goes on. */
+export type DeploymentChange = Partial<
+  Pick<
+    ConsoleDeployment,
+    'state' | 'reason' | 'plan' | 'confirmedBy' | 'approvedBy' | 'record' | 'started' | 'ended' | 'deadline'
+  >
+>
+
+const columns: Readonly<Record<keyof DeploymentChange, string>> = {
+  state: 'state',
+  reason: 'reason',
+  plan: 'plan',
+  confirmedBy: 'confirmed_by',
+  approvedBy: 'approved_by',
+  record: 'record',
+  started: 'started',
+  ended: 'ended',
+  deadline: 'deadline',
+}
+
+const endedStates = JSON.stringify(states.filter(hasEnded))
+
+export class DeploymentStore {
+  constructor(
+    private readonly database: Database,
+    private readonly now: () => Date,
+  ) {}
+
+  create(stack: string, request: DeploymentRequest, by: string): ConsoleDeployment {
+    const id = this.database.insert(
+      "INSERT INTO deployments (stack, state, request, by, created) VALUES (?, 'queued', ?, ?, ?)",
+      ...[stack, JSON.stringify(request), by, this.now().toISOString()],
+    )
+    return this.get(id)
+  }
+
+  find(id: number): ConsoleDeployment | undefined {
+    const row = this.database.one<DeploymentRow>('SELECT * FROM deployments WHERE id = ?', id)
+    return row && deploymentOf(row)
+  }
+
+  get(id: number): ConsoleDeployment {
+    const found = this.find(id)
+    if (found === undefined) throw new Error(`no deployment ${id}`)
+    return found
+  }
+
+  /**
+   * Lists deployments of a stack, newest first.
+   * @param before only deployments older than this one
+   */
+  list(stack: string, limit: number, before = Number.MAX_SAFE_INTEGER): ConsoleDeployment[] {
+    return this.database
+      .all<DeploymentRow>(
+        'SELECT * FROM deployments WHERE stack = ? AND id < ? ORDER BY id DESC LIMIT ?',
+        ...[stack, before, limit],
+      )
+      .map(deploymentOf)
+  }
+
+  /** Lists the deployments of all stacks that have not ended, oldest first. */
+  active(): ConsoleDeployment[] {
+    return this.database
+      .all<DeploymentRow>(
+        'SELECT * FROM deployments WHERE state NOT IN (SELECT value FROM json_each(?)) ORDER BY id',
+        endedStates,
+      )
+      .map(deploymentOf)
+  }
+
+  /**
+   * Changes a deployment, if it is still in the state that the caller has seen.
+   * @returns the changed deployment; undefined if somebody else has changed its state
+   */
+  change(id: number, from: State, change: DeploymentChange): ConsoleDeployment | undefined {
+    const entries = Object.entries(change) as [keyof DeploymentChange, unknown][]
+    const assignments = entries.map(([key]) => `${columns[key]} = ?`).join(', ')
+    const values = entries.map(([key, value]) =>
+      key === 'plan' && value !== null ? JSON.stringify(value) : (value as string | null),
+    )
+    const sql = `UPDATE deployments SET ${assignments} WHERE id = ? AND state = ?`
+    return this.database.run(sql, ...values, id, from) > 0 ? this.get(id) : undefined
+  }
+}
+
+function deploymentOf({ request, plan, confirmed_by, approved_by, ...rest }: DeploymentRow): ConsoleDeployment {
+  return {
+    ...rest,
+    request: JSON.parse(request),
+    plan: plan === null ? null : JSON.parse(plan),
+    confirmedBy: confirmed_by,
+    approvedBy: approved_by,
+  }
+}

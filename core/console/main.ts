@@ -1,0 +1,165 @@
+/** Starts the console: opens its database, continues the deployments of an earlier one, and serves the API and the pages. */
+import { mkdirSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { getConnInfo } from '@hono/node-server/conninfo'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Context } from 'hono'
+import { tryLock } from '../host/lock.ts'
+import { ConvergeError } from '../model/errors.ts'
+import { Accounts } from './access/accounts.ts'
+import { Audit } from './access/audit.ts'
+import { LoginLimit } from './access/login_limit.ts'
+import { Sessions } from './access/sessions.ts'
+import { accountRoutes } from './api/account_routes.ts'
+import { deploymentRoutes } from './api/deployment_routes.ts'
+import { documentRoutes } from './api/document_routes.ts'
+import type { Route } from './api/route.ts'
+import { serverApp } from './api/server_app.ts'
+import { sessionRoutes } from './api/session_routes.ts'
+import { stackRoutes } from './api/stack_routes.ts'
+import { Runner, type StackSource } from './deployments/runner.ts'
+import { StackReader } from './deployments/stack_reader.ts'
+import { StackSettings } from './deployments/stack_settings.ts'
+import { DeploymentStore } from './deployments/store.ts'
+import { servePages } from './pages.ts'
+import { Database } from './storage/database.ts'
+
+export interface ConsoleOptions {
+  /** Directory of the database and of the files of deployments; created with mode 0700. */
+  readonly directory: string
+  /** Each with the name in its file. */
+  readonly stacks: readonly StackSource[]
+  /** Words that start converge: Node and the program. */
+  readonly program: readonly string[]
+  readonly version: string
+  readonly host: string
+  /** 0: a free one. */
+  readonly port: number
+  /** Address under which browsers reach it, such as `https://deploy.example.com`; null: that of each request. */
+  readonly url: string | null
+  /** Directory of the browser's files. */
+  readonly pages: string
+  /** Prints a line for the operator. */
+  readonly print: (line: string) => void
+}
+
+export interface RunningConsole {
+  /** Such as `http://127.0.0.1:8484`. */
+  readonly address: string
+  readonly routes: readonly Route[]
+  /** Ends the server. Rollouts continue in their own processes. */
+  stop(): Promise<void>
+}
+
+/**
+ * @throws CONSOLE_RUNS if another console uses the directory
+ * @throws CONSOLE_DATABASE, CANNOT_LISTEN
+ */
+export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
+  const { directory, version, print } = options
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const attempt = tryLock(`${directory}/lock`, 'converge console')
+  if ('holder' in attempt)
+    throw new ConvergeError(`a console already uses ${directory}: process ${attempt.holder.pid}`, {
+      code: 'CONSOLE_RUNS',
+      hint: 'end it first, or name another directory with --state-dir',
+      usage: true,
+    })
+  const now = () => new Date()
+  const database = new Database(databaseFile(directory))
+  const accounts = new Accounts(database, now)
+  const sessions = new Sessions(database, accounts, now)
+  const audit = new Audit(database, now)
+  const settings = new StackSettings(database)
+  const store = new DeploymentStore(database, now)
+  const stacks = new Map(options.stacks.map((one) => [one.name, one]))
+  const names = [...stacks.keys()]
+  const runner = new Runner({
+    ...{ store, audit, stacks, now, program: options.program, directory: `${directory}/deployments` },
+    needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
+  })
+  const reader = new StackReader(options.program)
+  const limit = new LoginLimit(now)
+  const routes = [
+    ...sessionRoutes({ accounts, sessions, limit, audit, stacks: names }),
+    ...accountRoutes({ accounts, sessions, audit, stacks: names, now }),
+    ...stackRoutes({ stacks, reader, store, settings, audit }),
+    ...deploymentRoutes({ store, runner, audit }),
+  ]
+  const all = [...routes, ...documentRoutes(routes, version)]
+  const app = serverApp({
+    ...{ routes: all, sessions, origin: options.url },
+    stackOfDeployment: (id) => (Number.isSafeInteger(id) ? store.find(id)?.stack : undefined),
+    addressOf: (c) => clientAddress(c),
+    reportFault: (error) => print(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+  })
+  servePages(app, options.pages)
+  const server = createAdaptorServer({ fetch: app.fetch })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new ConvergeError(`cannot listen on ${options.host}:${options.port}: ${cause.message}`, {
+          code: 'CANNOT_LISTEN',
+          hint: 'choose another address with --listen',
+          cause,
+          usage: true,
+        }),
+      ),
+    )
+    server.listen(options.port, options.host, resolve)
+  })
+  const { address, port } = server.address() as AddressInfo
+  const own = `http://${address.includes(':') ? `[${address}]` : address}:${port}`
+  if (accounts.isEmpty()) {
+    const key = accounts.invite({ isAdmin: true, levels: {} })
+    print(`make the first account within a day: ${options.url ?? own}/#/invitation/${key}`)
+  }
+  print(`console for ${names.join(', ')}: ${options.url ?? own}`)
+  runner.start()
+  return {
+    address: own,
+    routes: all,
+    stop: async () => {
+      runner.stop()
+      await new Promise((resolve) => {
+        server.close(resolve)
+        // Browsers keep their connections for events open.
+        if ('closeAllConnections' in server) server.closeAllConnections()
+      })
+      database.close()
+      attempt.lock.release()
+    },
+  }
+}
+
+export function databaseFile(directory: string): string {
+  return `${directory}/console.sqlite`
+}
+
+/** Makes an invitation for an administrator, also while the console runs. */
+export function inviteAdministrator(directory: string): string {
+  const database = new Database(databaseFile(directory))
+  try {
+    return new Accounts(database, () => new Date()).invite({ isAdmin: true, levels: {} })
+  } finally {
+    database.close()
+  }
+}
+
+/** Writes a copy of the database, also while the console runs. */
+export function backupDatabase(directory: string, path: string): void {
+  const database = new Database(databaseFile(directory))
+  try {
+    database.backup(path)
+  } finally {
+    database.close()
+  }
+}
+
+/** Returns the address of the client: behind a proxy on this computer, the one that the proxy has added last. */
+function clientAddress(c: Context): string {
+  const { address = '' } = getConnInfo(c).remote
+  const isLocal = address === '::1' || /^(::ffff:)?127\./.test(address)
+  const forwarded = c.req.header('x-forwarded-for')?.split(',').at(-1)?.trim()
+  return isLocal && forwarded !== undefined ? forwarded : address
+}

@@ -1,0 +1,101 @@
+/** Opens the database of the console: one SQLite file that survives a crash at any moment. */
+import { chmodSync, closeSync, openSync } from 'node:fs'
+import { type DatabaseSync, openSqlite, type SqlValue, type StatementSync } from './sqlite.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import { migrations } from './migrations.ts'
+
+export type Row = Readonly<Record<string, SqlValue>>
+
+export class Database {
+  private readonly connection: DatabaseSync
+  private readonly statements = new Map<string, StatementSync>()
+
+  /**
+   * Opens the file, or creates it with mode 0600, and brings its tables to this version.
+   * @throws CONSOLE_DATABASE if it cannot be opened, is no database, or belongs to a later version
+   */
+  constructor(private readonly path: string) {
+    try {
+      // SQLite would create it with the mode that the umask leaves.
+      closeSync(openSync(path, 'a', 0o600))
+      chmodSync(path, 0o600)
+      this.connection = openSqlite(path)
+      // FULL: what was answered is on the disk, also after a power cut.
+      this.connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
+      this.connection.exec('PRAGMA busy_timeout = 5000')
+    } catch (cause) {
+      throw this.unusable((cause as Error).message, cause)
+    }
+    this.migrate()
+  }
+
+  all<T>(sql: string, ...values: SqlValue[]): T[] {
+    return this.statement(sql).all(...values) as T[]
+  }
+
+  /** Returns the first row; undefined for none. */
+  one<T>(sql: string, ...values: SqlValue[]): T | undefined {
+    return this.statement(sql).get(...values) as T | undefined
+  }
+
+  /** Returns the number of rows that changed. */
+  run(sql: string, ...values: SqlValue[]): number {
+    return Number(this.statement(sql).run(...values).changes)
+  }
+
+  /** Runs an INSERT, and returns the number of the new row. */
+  insert(sql: string, ...values: SqlValue[]): number {
+    return Number(this.statement(sql).run(...values).lastInsertRowid)
+  }
+
+  /** Does all of the work or none of it. */
+  transaction<T>(work: () => T): T {
+    this.connection.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.connection.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.connection.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  /** Writes a consistent copy to a new file while the console works. */
+  backup(path: string): void {
+    this.run('VACUUM INTO ?', path)
+    chmodSync(path, 0o600)
+  }
+
+  close(): void {
+    this.statements.clear()
+    this.connection.close()
+  }
+
+  private statement(sql: string): StatementSync {
+    const known = this.statements.get(sql) ?? this.connection.prepare(sql)
+    this.statements.set(sql, known)
+    return known
+  }
+
+  private migrate(): void {
+    const version = Number(this.one<{ user_version: number }>('PRAGMA user_version')?.user_version)
+    if (version > migrations.length)
+      throw this.unusable(`it has the format ${version}, and this version of converge knows up to ${migrations.length}`)
+    for (const [index, sql] of migrations.entries())
+      if (index >= version)
+        this.transaction(() => {
+          this.connection.exec(sql)
+          this.connection.exec(`PRAGMA user_version = ${index + 1}`)
+        })
+  }
+
+  private unusable(reason: string, cause?: unknown): ConvergeError {
+    return new ConvergeError(`cannot use the database ${this.path}: ${reason}`, {
+      code: 'CONSOLE_DATABASE',
+      hint: 'check its directory and free disk space; restore a backup if it is damaged; update converge if it is newer',
+      cause,
+      usage: true,
+    })
+  }
+}

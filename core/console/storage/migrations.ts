@@ -1,0 +1,73 @@
+/** Defines the tables of the console's database. Each entry leads from one format to the next; none is ever changed. */
+
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE accounts (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    password TEXT NOT NULL,
+    is_admin INTEGER NOT NULL DEFAULT 0,
+    created TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE levels (
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    stack TEXT NOT NULL,
+    level TEXT NOT NULL,
+    PRIMARY KEY (account, stack)
+  ) STRICT;
+  CREATE TABLE sessions (
+    digest TEXT PRIMARY KEY,
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    created TEXT NOT NULL,
+    expires TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    stack TEXT NOT NULL,
+    level TEXT NOT NULL,
+    created TEXT NOT NULL,
+    expires TEXT NOT NULL,
+    last_used TEXT
+  ) STRICT;
+  CREATE TABLE invitations (
+    digest TEXT PRIMARY KEY,
+    is_admin INTEGER NOT NULL,
+    levels TEXT NOT NULL,
+    expires TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE stack_settings (
+    stack TEXT PRIMARY KEY,
+    second_person INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE deployments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stack TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    request TEXT NOT NULL,
+    by TEXT NOT NULL,
+    created TEXT NOT NULL,
+    deadline TEXT,
+    plan TEXT,
+    confirmed_by TEXT,
+    approved_by TEXT,
+    record TEXT,
+    started TEXT,
+    ended TEXT
+  ) STRICT;
+  CREATE INDEX deployments_by_stack ON deployments (stack, id);
+  CREATE INDEX deployments_by_state ON deployments (state);
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    via TEXT NOT NULL,
+    address TEXT NOT NULL,
+    action TEXT NOT NULL,
+    stack TEXT,
+    detail TEXT NOT NULL
+  ) STRICT;
+  `,
+]

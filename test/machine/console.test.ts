@@ -1,0 +1,195 @@
+/** Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { needs } from '../support/machine.ts'
+import { node22 } from '../support/node22.ts'
+import { soon } from '../support/wait_until.ts'
+import { Client, ConsoleProcess } from './support/console.ts'
+import { hostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
+import { Operator } from './support/operator.ts'
+
+const recipe = `import { directory, execute, git_release, role, symlink } from 'converge-engine'
+export default role('probe', {
+  setup(r) { for (const path of ['/srv/mine', '/srv/mine/releases', '/srv/mine/shared']) directory(r, { path }) },
+  deploy(r) {
+    const { revision = 'main', commit } = r.node.deploy?.mine?.scm ?? {}
+    execute(r, { command: 'until [ ! -e /srv/wait ]; do sleep 0.05; done', notIf: { description: 'nothing to wait for', check: (host) => host.lstat('/srv/wait') === null } })
+    const { path: target } = git_release(r, { app: 'mine', into: '/srv/mine/releases', shared: '/srv/mine/shared',
+      current: '/srv/mine/current', repository: '/srv/site', revision, commit, inputs: {} })
+    symlink(r, { path: '/srv/mine/current', target })
+  },
+})
+`
+const port = 18484
+
+t.test('the console', async (t) => {
+  if (!needs(t, [...hostNeeds, 'git', 'npm registry'])) return
+  const node = await node22()
+  const network = await testNetwork(t)
+  const hosts = await network.many('h', 2)
+  const [one, two] = hosts as [TestHost, TestHost]
+  const commit = async (text: string) => {
+    const script = `cd /srv/site && echo ${text} >VERSION && git add . && GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z git -c user.name=a -c user.email=a@b commit -qm ${text}`
+    for (const host of hosts) await host.run(script)
+  }
+  for (const host of hosts) await host.run('git init -q -b main /srv/site')
+  await commit('one')
+  const version = async (host: TestHost) => (await host.run('cat /srv/mine/current/VERSION')).stdout.trim()
+  const operator = new Operator(network)
+  operator.write({
+    'recipes/probe.ts': recipe,
+    'stack.json': {
+      name: 'probe',
+      layers: { all: { roles: ['probe'] } },
+      recipes: ['recipes'],
+      apps: { mine: { layers: ['all'], scm: { repository: '/srv/site', revision: 'main' } } },
+      ssh: { user: 'root' },
+      hosts: Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
+    },
+  })
+  const setup = await operator.run(['setup'])
+  t.equal(setup.status, 0, setup.stdout + setup.stderr)
+  if (!t.passing()) return
+
+  let running = await ConsoleProcess.start(operator, node, port)
+  t.teardown(() => running.end('SIGKILL'))
+  const url = () => running.url
+  const ann = new Client(url)
+  const made = await ann.send('POST', '/api/invitations/accept', {
+    ...{ invitation: running.invitation, name: 'ann', password: 'correct horse battery' },
+  })
+  t.match(made, { status: 200, body: { account: 'ann', isAdmin: true, levels: { probe: 'manage' } } })
+  if (!t.passing()) return t.comment(running.text)
+
+  const request = async (client: Client, body: object = {}) =>
+    (await client.send('POST', '/api/stacks/probe/deployments', body)).body.id as number
+  const get = async (id: number) => (await ann.send('GET', `/api/deployments/${id}`)).body
+  const inState = async (id: number, ...states: string[]) => {
+    await soon(async () => states.includes((await get(id)).state), `deployment ${id} is ${states.join(' or ')}`, 120)
+    return get(id)
+  }
+  const confirm = async (id: number) => {
+    const { plan } = await inState(id, 'waiting for approval', 'failed')
+    return ann.send('POST', `/api/deployments/${id}/confirm`, { digest: plan?.digest })
+  }
+
+  await t.test('shows a plan first, runs it when it is confirmed, and streams its events', async (t) => {
+    await commit('two')
+    const id = await request(ann, { comment: 'second' })
+    const planned = await inState(id, 'waiting for approval', 'failed')
+    t.match(planned, { state: 'waiting for approval', reason: null, by: 'ann' })
+    t.match(planned.plan.groups, [{ hosts: ['h1', 'h2'] }])
+    t.equal(await version(one), 'one', 'nothing has changed yet')
+    const other = await ann.send('POST', `/api/deployments/${id}/confirm`, { digest: '0'.repeat(64) })
+    t.match(other, { status: 409, body: { error: { code: 'WRONG_STATE', message: /another one/ } } })
+    t.equal((await confirm(id)).status, 200)
+    t.match(await inState(id, 'succeeded', 'failed'), { state: 'succeeded', record: '000002' })
+    t.strictSame([await version(one), await version(two)], ['two', 'two'])
+
+    const events = await ann.events(id, 0)
+    const file = readFileSync(`${operator.directory}/console/deployments/${id}/rollout/events.jsonl`, 'utf8')
+    t.equal(events.map(({ data }) => `${data}\n`).join(''), file, 'each line once')
+    const middle = events[Math.floor(events.length / 2)]?.id ?? 0
+    t.equal((await ann.events(id, middle)).map(({ data }) => `${data}\n`).join(''), file.slice(middle))
+    t.match(await operator.run(['log', 'last']), { stdout: /second \(ann, console 1\)/ })
+  })
+
+  await t.test('refuses a plan that has changed since', async (t) => {
+    await commit('three')
+    const id = await request(ann)
+    await inState(id, 'waiting for approval')
+    await commit('four')
+    await confirm(id)
+    t.match(await inState(id, 'failed', 'succeeded'), { state: 'failed', reason: /^refused: the plan has changed/ })
+    t.equal(await version(one), 'two')
+  })
+
+  await t.test('a rollout survives the console, which then follows it', async (t) => {
+    const cancelled = await request(ann)
+    await inState(cancelled, 'waiting for approval')
+    t.match(await ann.send('POST', `/api/deployments/${cancelled}/cancel`), { status: 200, body: { state: 'cancelled' } })
+    for (const host of hosts) host.write('/srv/wait', '')
+    const second = await request(ann)
+    t.equal((await confirm(second)).status, 200)
+    await soon(async () => (await get(second)).record !== null, 'the rollout works', 60)
+    await running.end('SIGKILL')
+    running = await ConsoleProcess.start(operator, node, port)
+    t.equal(running.invitation, '', 'there is an account')
+    t.match(await get(second), { state: 'running' })
+    for (const host of hosts) await host.run('rm /srv/wait')
+    t.match(await inState(second, 'succeeded', 'failed', 'interrupted'), { state: 'succeeded' })
+    t.strictSame([await version(one), await version(two)], ['four', 'four'])
+  })
+
+  await t.test('a rollout that was killed with the console is interrupted, and says where', async (t) => {
+    await commit('five')
+    for (const host of hosts) host.write('/srv/wait', '')
+    const id = await request(ann)
+    await confirm(id)
+    await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
+    await running.end('SIGKILL')
+    const [, stat = ''] = readFileSync(`${operator.directory}/console/deployments/${id}/rollout/process`, 'utf8').split('\n')
+    process.kill(-Number(stat.split(' ')[0]), 'SIGKILL')
+    running = await ConsoleProcess.start(operator, node, port)
+    t.match(await inState(id, 'succeeded', 'failed', 'interrupted'), {
+      state: 'interrupted',
+      reason: /^the rollout was killed: h[12] at /,
+    })
+    for (const host of hosts) await host.run('rm -f /srv/wait')
+  })
+
+  await t.test('a second person approves; an account without the level is refused', async (t) => {
+    await commit('six')
+    t.equal((await ann.send('PATCH', '/api/stacks/probe', { secondPerson: true })).status, 200)
+    const invite = async (name: string, level: string) => {
+      const client = new Client(url)
+      const { body } = await ann.send('POST', '/api/invitations', { levels: { probe: level } })
+      const account = { invitation: body.invitation, name, password: 'another long password' }
+      t.match(await client.send('POST', '/api/invitations/accept', account), { status: 200 })
+      return client
+    }
+    const bob = await invite('bob', 'deploy')
+    const eve = await invite('eve', 'show')
+    const id = await request(ann)
+    await confirm(id)
+    t.match(await ann.send('POST', `/api/deployments/${id}/approve`), { status: 409 })
+    t.match(await eve.send('POST', `/api/deployments/${id}/approve`), { status: 403 })
+    t.match(await eve.send('POST', '/api/stacks/probe/deployments', {}), { status: 403 })
+    t.match(await bob.send('POST', `/api/deployments/${id}/approve`), { status: 200, body: { state: 'queued' } })
+    t.match(await inState(id, 'succeeded', 'failed'), { state: 'succeeded', approvedBy: 'bob' })
+    t.equal(await version(two), 'six')
+    t.equal((await ann.send('PATCH', '/api/stacks/probe', { secondPerson: false })).status, 200)
+  })
+
+  await t.test('a pipeline deploys with a token', async (t) => {
+    await commit('seven')
+    const { body } = await ann.send('POST', '/api/stacks/probe/tokens', { name: 'ci', level: 'deploy' })
+    const pipeline = new Client(url, body.token)
+    const id = await request(pipeline, { automatic: true })
+    t.match(await inState(id, 'succeeded', 'failed', 'waiting for approval'), { state: 'succeeded' })
+    t.equal(await version(one), 'seven')
+    t.match(await pipeline.send('GET', '/api/accounts'), { status: 403 })
+  })
+
+  await t.test('an abort ends the rollout, and the host continues', async (t) => {
+    await commit('eight')
+    for (const host of hosts) host.write('/srv/wait', '')
+    const id = await request(ann)
+    await confirm(id)
+    await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
+    t.match(await ann.send('POST', `/api/deployments/${id}/cancel`), { status: 200, body: { reason: 'aborted by ann' } })
+    for (const host of hosts) await host.run('rm -f /srv/wait')
+    const ended = await inState(id, 'interrupted', 'succeeded', 'failed')
+    t.match(ended, { state: 'interrupted', reason: /^aborted by ann/ })
+  })
+
+  await t.test('a backup of the database opens', async (t) => {
+    const copy = `${operator.directory}/copy.sqlite`
+    const args = [operator.program, 'console', 'backup', copy, '--state-dir', `${operator.directory}/console`]
+    execFileSync(node, args, { env: { PATH: process.env.PATH, HOME: operator.home } })
+    const script = `const { DatabaseSync } = require('node:sqlite')
+      console.log(new DatabaseSync(process.argv[1]).prepare('SELECT count(*) AS n FROM deployments').get().n)`
+    t.match(execFileSync(node, ['-e', script, copy], { encoding: 'utf8' }), /^[6-9]\n/)
+  })
+})
