@@ -101,7 +101,11 @@ const { metafile } = await build({
   plugins: [
     lazyExports(),
     // It has a bundle of its own, for Node 22.
-    { name: 'console', setup: ({ onResolve }) => onResolve({ filter: /\/console\/main\.ts$/ }, () => ({ path: './console.cjs', external: true })) },
+    {
+      name: 'console',
+      setup: ({ onResolve }) =>
+        onResolve({ filter: /\/console\/main\.ts$/ }, () => ({ path: './console.cjs', external: true })),
+    },
     // converge prints English messages only. The messages of zod in sixty languages are a third of the bundle.
     replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
     // converge uses only the parser of yargs; the file that exports it imports half of the rest.
@@ -167,7 +171,8 @@ async function buildConsole() {
     absWorkingDir: root,
     logLevel: 'warning',
   })
-  for (const file of ['index.html', 'icon.svg']) copyFileSync(`${root}core/console/browser/${file}`, `${dist}/console/${file}`)
+  for (const file of ['index.html', 'icon.svg'])
+    copyFileSync(`${root}core/console/browser/${file}`, `${dist}/console/${file}`)
 }
 
 /** Fails for a character that start.cjs, which reads latin1, would display as two others. */

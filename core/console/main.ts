@@ -1,8 +1,8 @@
 /** Starts the console: opens its database, continues the deployments of an earlier one, and serves the API and the pages. */
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { getConnInfo } from '@hono/node-server/conninfo'
 import { createAdaptorServer } from '@hono/node-server'
+import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context } from 'hono'
 import { tryLock } from '../host/lock.ts'
 import { ConvergeError } from '../model/errors.ts'

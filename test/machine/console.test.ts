@@ -108,7 +108,10 @@ t.test('the console', async (t) => {
   await t.test('a rollout survives the console, which then follows it', async (t) => {
     const cancelled = await request(ann)
     await inState(cancelled, 'waiting for approval')
-    t.match(await ann.send('POST', `/api/deployments/${cancelled}/cancel`), { status: 200, body: { state: 'cancelled' } })
+    t.match(await ann.send('POST', `/api/deployments/${cancelled}/cancel`), {
+      status: 200,
+      body: { state: 'cancelled' },
+    })
     for (const host of hosts) host.write('/srv/wait', '')
     const second = await request(ann)
     t.equal((await confirm(second)).status, 200)
@@ -129,7 +132,9 @@ t.test('the console', async (t) => {
     await confirm(id)
     await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
     await running.end('SIGKILL')
-    const [, stat = ''] = readFileSync(`${operator.directory}/console/deployments/${id}/rollout/process`, 'utf8').split('\n')
+    const [, stat = ''] = readFileSync(`${operator.directory}/console/deployments/${id}/rollout/process`, 'utf8').split(
+      '\n',
+    )
     process.kill(-Number(stat.split(' ')[0]), 'SIGKILL')
     running = await ConsoleProcess.start(operator, node, port)
     t.match(await inState(id, 'succeeded', 'failed', 'interrupted'), {
@@ -178,7 +183,10 @@ t.test('the console', async (t) => {
     const id = await request(ann)
     await confirm(id)
     await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
-    t.match(await ann.send('POST', `/api/deployments/${id}/cancel`), { status: 200, body: { reason: 'aborted by ann' } })
+    t.match(await ann.send('POST', `/api/deployments/${id}/cancel`), {
+      status: 200,
+      body: { reason: 'aborted by ann' },
+    })
     for (const host of hosts) await host.run('rm -f /srv/wait')
     const ended = await inState(id, 'interrupted', 'succeeded', 'failed')
     t.match(ended, { state: 'interrupted', reason: /^aborted by ann/ })

@@ -32,7 +32,8 @@ export const consoleCommands: readonly CommandSpec[] = [
         group: inputGroup,
         type: 'string',
         placeholder: 'DIR',
-        description: 'Directory of its database; default: /var/lib/converge/console, or ~/.local/state/converge/console',
+        description:
+          'Directory of its database; default: /var/lib/converge/console, or ~/.local/state/converge/console',
       },
     },
     argument: { placeholder: 'ACTION', description: 'invite or backup; default: serve', choices: ['invite', 'backup'] },

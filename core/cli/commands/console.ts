@@ -31,7 +31,10 @@ export async function consoleCommand<N>(args: Arguments, catalogue: Catalogue<N>
       backupDatabase(directory, resolve(args.secondArgument))
       return 0
     default:
-      throw usage(`unknown argument ${args.argument}: expected invite or backup`, 'converge console --help explains both')
+      throw usage(
+        `unknown argument ${args.argument}: expected invite or backup`,
+        'converge console --help explains both',
+      )
   }
   const program = [process.execPath, join(catalogue.engineDirectory(), 'start.cjs')]
   const files = args.stack?.split(',') ?? [await fileInWorkingDirectory()]

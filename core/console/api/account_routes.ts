@@ -135,7 +135,11 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       summary: 'Make a token for a pipeline; it is shown once',
       params: { stack: z.string() },
       body: z.strictObject({
-        name: z.string().min(1).max(100).regex(/^\P{Cc}*$/u, 'expected one line'),
+        name: z
+          .string()
+          .min(1)
+          .max(100)
+          .regex(/^\P{Cc}*$/u, 'expected one line'),
         level: z.enum(['show', 'deploy', 'manage']),
         days: z.number().int().min(1).max(366).default(90),
       }),

@@ -114,7 +114,8 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
       method: 'get',
       path: '/api/deployments/{deployment}/events',
       access: 'show',
-      summary: 'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset',
+      summary:
+        'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset',
       params: deploymentPath,
       query: { from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional() },
       answer: z.unknown(),

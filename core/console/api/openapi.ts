@@ -6,8 +6,7 @@ import type { Route } from './route.ts'
 export function openApi(routes: readonly Route[], version: string): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const route of routes) {
-    const operations = (paths[route.path] ??= {})
-    operations[route.method] = operation(route)
+    paths[route.path] = { ...paths[route.path], [route.method]: operation(route) }
   }
   return {
     openapi: '3.1.0',

@@ -4,6 +4,7 @@ import type { Actor } from '../access/sessions.ts'
 import type { Access } from './access.ts'
 
 type Shape = Readonly<Record<string, z.ZodType>>
+type NoShape = Readonly<Record<never, z.ZodType>>
 type Values<S extends Shape> = { readonly [K in keyof S]: z.output<S[K]> }
 
 export interface RouteRequest<P extends Shape, Q extends Shape, B> {
@@ -45,7 +46,7 @@ type Definition<P extends Shape, Q extends Shape, B, A> = Omit<Route<P, Q, B, A>
 }
 
 /** Defines a route; what it does not name, it does not take. */
-export function route<P extends Shape = {}, Q extends Shape = {}, B = undefined, A = unknown>(
+export function route<P extends Shape = NoShape, Q extends Shape = NoShape, B = undefined, A = unknown>(
   definition: Definition<P, Q, B, A>,
 ): Route {
   const { params = {}, query = {}, body = null } = definition

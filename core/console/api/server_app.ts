@@ -1,5 +1,5 @@
 /** Serves the routes over HTTP: access, validation, limits, security headers, and errors as JSON. */
-import { Hono, type Context } from 'hono'
+import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import * as z from 'zod'

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Accounts } from '../access/accounts.ts'
 import type { Audit } from '../access/audit.ts'
 import { type Level, levels } from '../access/levels.ts'
-import type { LoginLimit } from '../access/login_limit.ts'
+import type { LimitKey, LoginLimit } from '../access/login_limit.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
 import { Problem } from './problem.ts'
 import { accountOf, type Route, route } from './route.ts'
@@ -21,6 +21,9 @@ export const accountName = z
   .string()
   .regex(/^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$/, 'expected letters, digits and . _ @ -, at most 64')
 export const newPassword = z.string().min(12, 'expected at least 12 characters').max(1000)
+
+const accountKey = (value: string): LimitKey => ({ kind: 'account', value })
+const addressKey = (value: string): LimitKey => ({ kind: 'address', value })
 
 const sessionAnswer = z.object({
   account: z.string(),
@@ -59,7 +62,7 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
       body: z.strictObject({ name: z.string().max(64), password: z.string().max(1000) }),
       answer: sessionAnswer,
       handle: async ({ body: { name, password }, address, session, setSession }) => {
-        const keys = [`account ${name.toLowerCase()}`, `address ${address}`]
+        const keys = [accountKey(name), addressKey(address)]
         const seconds = limit.secondsToWait(...keys)
         if (seconds > 0)
           throw new Problem(429, 'TOO_MANY_LOGINS', 'too many failed logins', { hint: `try again in ${seconds} s` })
@@ -70,7 +73,7 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
           audit.add({ actor: name, via: 'session', address, action: 'login failed', stack: null, detail: {} })
           throw new Problem(401, 'WRONG_LOGIN', 'the name or the password is wrong')
         }
-        for (const key of keys) limit.forget(key)
+        limit.forget(accountKey(name))
         // A session from before the login might be known to somebody else.
         if (session !== undefined) sessions.end(session)
         audit.add({ actor: account.name, via: 'session', address, action: 'login', stack: null, detail: {} })
@@ -97,7 +100,7 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
       body: z.strictObject({ invitation: z.string().max(100), name: accountName, password: newPassword }),
       answer: sessionAnswer,
       handle: async ({ body: { invitation, name, password }, address, setSession }) => {
-        const key = `address ${address}`
+        const key = addressKey(address)
         const seconds = limit.secondsToWait(key)
         if (seconds > 0)
           throw new Problem(429, 'TOO_MANY_LOGINS', 'too many attempts', { hint: `try again in ${seconds} s` })
@@ -123,7 +126,7 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
       handle: async (request) => {
         const { account, via } = accountOf(request)
         if (via !== 'session') throw new Problem(403, 'FORBIDDEN', 'a token cannot change a password')
-        const keys = [`account ${account.toLowerCase()}`]
+        const keys = [accountKey(account)]
         const seconds = limit.secondsToWait(...keys)
         if (seconds > 0)
           throw new Problem(429, 'TOO_MANY_LOGINS', 'too many failed logins', { hint: `try again in ${seconds} s` })

@@ -2,10 +2,10 @@
 import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
 import { levels } from '../access/levels.ts'
-import type { StackReader } from '../deployments/stack_reader.ts'
 import type { StackSource } from '../deployments/runner.ts'
-import type { DeploymentStore } from '../deployments/store.ts'
+import type { StackReader } from '../deployments/stack_reader.ts'
 import type { StackSettings } from '../deployments/stack_settings.ts'
+import type { DeploymentStore } from '../deployments/store.ts'
 import { deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { Problem } from './problem.ts'
 import { accountOf, type Route, route } from './route.ts'
@@ -32,9 +32,7 @@ export function stackRoutes({ stacks, reader, store, settings, audit }: StackSer
       path: '/api/stacks',
       access: 'account',
       summary: 'List the stacks that you may see, each with its last deployments',
-      answer: z.array(
-        z.object({ name: z.string(), level: z.enum(levels), deployments: z.array(deploymentAnswer) }),
-      ),
+      answer: z.array(z.object({ name: z.string(), level: z.enum(levels), deployments: z.array(deploymentAnswer) })),
       handle: (request) => {
         const { levelOf } = accountOf(request)
         return [...stacks.keys()]
@@ -53,7 +51,12 @@ export function stackRoutes({ stacks, reader, store, settings, audit }: StackSer
         level: z.enum(levels),
         secondPerson: z.boolean(),
         layers: z.array(
-          z.looseObject({ name: z.string(), title: z.string(), roles: z.array(z.string()), hosts: z.array(z.string()) }),
+          z.looseObject({
+            name: z.string(),
+            title: z.string(),
+            roles: z.array(z.string()),
+            hosts: z.array(z.string()),
+          }),
         ),
         hosts: z.array(
           z.looseObject({
@@ -112,4 +115,8 @@ function mutable<T>(value: T): Mutable<T> {
   return value as Mutable<T>
 }
 
-type Mutable<T> = T extends readonly (infer E)[] ? Mutable<E>[] : T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T
+type Mutable<T> = T extends readonly (infer E)[]
+  ? Mutable<E>[]
+  : T extends object
+    ? { -readonly [K in keyof T]: Mutable<T[K]> }
+    : T

@@ -10,7 +10,7 @@ export function AuditPage() {
       <Failure error={error} />
       {entries?.length === 0 && <p class="quiet">Nothing that you may see.</p>}
       {entries && entries.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Audit">
+        <section class="scroll" tabIndex={0} aria-label="Audit">
           <table>
             <thead>
               <tr>
@@ -41,7 +41,7 @@ export function AuditPage() {
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
     </>
   )

@@ -40,7 +40,9 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
     const request: DeploymentRequest = {
       ...{ action, apps, hosts, comment, strategy },
       rollbackOnFailure: action === 'deploy' && rollbackOnFailure,
-      ...(revision === '' || !['deploy', 'rollback'].includes(action) ? {} : { [action === 'rollback' ? 'to' : 'revision']: revision }),
+      ...(revision === '' || !['deploy', 'rollback'].includes(action)
+        ? {}
+        : { [action === 'rollback' ? 'to' : 'revision']: revision }),
     }
     const { id } = await call<Deployment>('POST', `${apiPath`/api/stacks/${stack.name}`}/deployments`, request)
     location.hash = `#/deployment/${id}`
@@ -62,7 +64,12 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
         ))}
       </fieldset>
       <Choices legend="Apps (none: all)" names={stack.apps.map((one) => one.name)} chosen={apps} onChange={setApps} />
-      <Choices legend="Hosts (none: all)" names={stack.hosts.map((one) => one.name)} chosen={hosts} onChange={setHosts} />
+      <Choices
+        legend="Hosts (none: all)"
+        names={stack.hosts.map((one) => one.name)}
+        chosen={hosts}
+        onChange={setHosts}
+      />
       {(action === 'deploy' || action === 'rollback') && (
         <label>
           {action === 'deploy'

@@ -103,7 +103,7 @@ function Progress({ live, deployment }: { readonly live: LiveDeployment; readonl
       </h2>
       {view.waiting && <p>Waiting for {view.waiting}</p>}
       {view.hosts.size > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Hosts">
+        <section class="scroll" tabIndex={0} aria-label="Hosts">
           <table>
             <thead>
               <tr>
@@ -120,7 +120,7 @@ function Progress({ live, deployment }: { readonly live: LiveDeployment; readonl
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
       <Log lines={view.lines} host={host} onAll={() => setHost(null)} />
     </section>

@@ -10,7 +10,7 @@ interface TableProps {
 export function DeploymentTable({ deployments, caption }: TableProps) {
   if (deployments.length === 0) return <p class="quiet">No deployment from this console yet.</p>
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+    <section class="scroll" tabIndex={0} aria-label={caption}>
       <table>
         <caption class="hidden">{caption}</caption>
         <thead>
@@ -45,7 +45,7 @@ export function DeploymentTable({ deployments, caption }: TableProps) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   )
 }
 

@@ -15,7 +15,12 @@ export function LoginPage({ onDone }: { readonly onDone: (session: Session) => v
       >
         <label>
           Name
-          <input value={name} onInput={(event) => setName(event.currentTarget.value)} autocomplete="username" required />
+          <input
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+            autocomplete="username"
+            required
+          />
         </label>
         <label>
           Password
@@ -51,7 +56,12 @@ export function InvitationPage({ invitation, onDone }: InvitationProps) {
       >
         <label>
           Name
-          <input value={name} onInput={(event) => setName(event.currentTarget.value)} autocomplete="username" required />
+          <input
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+            autocomplete="username"
+            required
+          />
         </label>
         <label>
           Password, at least 12 characters

@@ -19,10 +19,7 @@ function useRoute(): readonly string[] {
     addEventListener('hashchange', follow)
     return () => removeEventListener('hashchange', follow)
   }, [])
-  return hash
-    .replace(/^#\/?/, '')
-    .split('/')
-    .map(decodeURIComponent)
+  return hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
 }
 
 function Console() {

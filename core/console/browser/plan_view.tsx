@@ -18,7 +18,8 @@ export function PlanView({ plan }: { readonly plan: Plan }) {
       {plan.groups.map(({ hosts, changes }) => (
         <div key={hosts.join()} class="card">
           <h3>
-            {hosts.join(', ')} <span class="quiet">{hosts.length > 1 ? `${hosts.length} hosts, the same changes` : ''}</span>
+            {hosts.join(', ')}{' '}
+            <span class="quiet">{hosts.length > 1 ? `${hosts.length} hosts, the same changes` : ''}</span>
           </h3>
           {changes.map((change) => (
             <Change key={change.resource} change={change} />

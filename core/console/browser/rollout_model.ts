@@ -40,8 +40,7 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
   let { phase, batch, waiting } = view
   const say = (text: string, kind: LogLine['kind'] = 'plain', host?: string) =>
     lines.push({ text, kind, ...(host === undefined ? {} : { host }) })
-  const row = (name: string): HostRow =>
-    hosts.get(name) ?? { name, phase: '', step: '', detail: '', durationMs: 0 }
+  const row = (name: string): HostRow => hosts.get(name) ?? { name, phase: '', step: '', detail: '', durationMs: 0 }
   for (const event of events)
     switch (event.event) {
       case 'start':
@@ -72,7 +71,11 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
           durationMs: before.durationMs + Number(event.durationMs ?? 0),
         })
         const kind = failure === '' ? 'good' : 'failure'
-        say(`${text(event.phase)}: ${[text(event.outcome), text(event.reason), failure].filter(Boolean).join(', ')}`, kind, name)
+        say(
+          `${text(event.phase)}: ${[text(event.outcome), text(event.reason), failure].filter(Boolean).join(', ')}`,
+          kind,
+          name,
+        )
         break
       }
       case 'connection':

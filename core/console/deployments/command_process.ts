@@ -17,12 +17,12 @@ export const processFiles = { events: 'events.jsonl', errors: 'errors.txt' } as 
  */
 const script = `cd "$1" || exit 1; shift; directory=$1; shift
 umask 077
+trap : INT TERM
 cat /proc/sys/kernel/random/boot_id "/proc/$$/stat" > "$directory/process.$$" || exit 1
 ln "$directory/process.$$" "$directory/process" 2>/dev/null
 started=$?
 rm -f "$directory/process.$$"
 [ "$started" = 0 ] || exit 0
-trap : INT TERM
 "$@" > "$directory/events.jsonl" 2> "$directory/errors.txt" < /dev/null
 echo $? > "$directory/status.new" && mv "$directory/status.new" "$directory/status"`
 

@@ -5,8 +5,8 @@
 import type { FleetEvent } from '../../fleet/types.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Audit } from '../access/audit.ts'
-import { planWords, rolloutWords } from './command_words.ts'
 import { interruptProcess, processFiles, processState, startProcess } from './command_process.ts'
+import { planWords, rolloutWords } from './command_words.ts'
 import { readEvents } from './event_file.ts'
 import { summarizePlan } from './plan_summary.ts'
 import { ResultReader } from './result.ts'
@@ -226,7 +226,8 @@ export class Runner {
       return
     }
     if (summarizePlan(this.readFleetEvents(id, 'check')).digest !== plan?.digest) {
-      const reason = 'refused: the plan has changed since it was confirmed. Start the deployment again to see the new plan'
+      const reason =
+        'refused: the plan has changed since it was confirmed. Start the deployment again to see the new plan'
       this.change(deployment, { state: 'failed', reason })
       return
     }
@@ -282,14 +283,19 @@ export class Runner {
     const changed = this.options.store.change(id, state, {
       ...change,
       ...(hasEnded(next) ? { ended: now.toISOString(), deadline: null } : {}),
-      ...(next !== state && limit !== undefined
-        ? { deadline: new Date(now.getTime() + limit).toISOString() }
-        : {}),
+      ...(next !== state && limit !== undefined ? { deadline: new Date(now.getTime() + limit).toISOString() } : {}),
     })
     if (changed === undefined) return undefined
     if (hasEnded(next)) {
       const detail = { deployment: id, result: next, reason: changed.reason }
-      this.options.audit.add({ actor: changed.by, via: 'console', address: '', action: 'deployment ended', stack, detail })
+      this.options.audit.add({
+        actor: changed.by,
+        via: 'console',
+        address: '',
+        action: 'deployment ended',
+        stack,
+        detail,
+      })
     }
     for (const listener of this.listeners) listener(changed)
     return changed

@@ -58,7 +58,12 @@ export class StackReader {
 
   private read(source: StackSource, words: readonly string[]): Promise<unknown> {
     const [program = '', ...start] = this.program
-    const options = { cwd: source.directory, timeout: timeout * 1000, maxBuffer: maxOutput, killSignal: 'SIGKILL' } as const
+    const options = {
+      cwd: source.directory,
+      timeout: timeout * 1000,
+      maxBuffer: maxOutput,
+      killSignal: 'SIGKILL',
+    } as const
     return new Promise((resolve, reject) => {
       execFile(program, [...start, ...words], options, (error, stdout, stderr) => {
         if (error === null) return resolve(JSON.parse(stdout))

@@ -20,7 +20,11 @@ export function hasEnded(state: State): boolean {
 }
 
 /** A name in a stack file. A leading hyphen would be an option of the command. */
-const stackName = z.string().min(1).max(200).regex(/^[^-\p{Cc}][^\p{Cc}]*$/u, 'expected a name')
+const stackName = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^-\p{Cc}][^\p{Cc}]*$/u, 'expected a name')
 const nameList = z.array(stackName).max(1000).default([])
 
 /** What a person or a pipeline asks for. */

@@ -1,10 +1,8 @@
 /** Opens the database of the console: one SQLite file that survives a crash at any moment. */
 import { chmodSync, closeSync, openSync } from 'node:fs'
-import { type DatabaseSync, openSqlite, type SqlValue, type StatementSync } from './sqlite.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { migrations } from './migrations.ts'
-
-export type Row = Readonly<Record<string, SqlValue>>
+import { type DatabaseSync, openSqlite, type SqlValue, type StatementSync } from './sqlite.ts'
 
 export class Database {
   private readonly connection: DatabaseSync
