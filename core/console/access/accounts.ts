@@ -113,7 +113,7 @@ export class Accounts {
     const stored = await hashPassword(password)
     this.database.transaction(() => {
       this.database.run('UPDATE accounts SET password = ? WHERE name = ?', stored, name)
-      // Whoever knew the old password is logged out.
+      // Everybody who knew the old password is logged out.
       this.database.run('DELETE FROM sessions WHERE account = ?', name)
     })
   }

@@ -2,9 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 
 export interface RandomKey {
-  /** What its owner gets, once. */
+  /** Its owner gets it once. */
   readonly key: string
-  /** What the database stores. */
+  /** The database stores this. */
   readonly digest: string
 }
 

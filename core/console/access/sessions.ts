@@ -4,7 +4,7 @@ import type { Accounts } from './accounts.ts'
 import { type Level, lowerLevel, storedLevel } from './levels.ts'
 import { digestOf, randomKey } from './random_keys.ts'
 
-/** Who sends a request, and what they may do. */
+/** The sender of a request, with its permissions. */
 export interface Actor {
   readonly account: string
   readonly isAdmin: boolean

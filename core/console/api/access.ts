@@ -5,8 +5,8 @@ import type { Actor, Sessions } from '../access/sessions.ts'
 import { Problem } from './problem.ts'
 
 /**
- * What a route needs: nothing, any account, an administrator, or a level for the stack in its path. A route of a deployment
- * needs the level for the stack of that deployment.
+ * The requirement of a route: nothing, any account, an administrator, or a level for the stack in its path. A route of a deployment
+ * requires the level for the stack of that deployment.
  */
 export type Access = 'public' | 'account' | 'admin' | Exclude<Level, 'deny'>
 
@@ -18,7 +18,7 @@ export interface AccessOptions {
   readonly stackOfDeployment: (id: number) => string | undefined
 }
 
-/** What of a request decides about access. */
+/** The parts of a request that decide about access. */
 export interface Credentials {
   readonly method: string
   /** The header Host. */
@@ -49,7 +49,7 @@ export function checkAccess(access: Access, request: Credentials, options: Acces
   }
   const { deployment, stack = deployment && options.stackOfDeployment(Number(deployment)) } = request.params
   const level = stack === undefined ? 'deny' : actor.levelOf(stack)
-  // Who may not see a stack does not learn whether it exists.
+  // An account that may not see a stack does not learn whether it exists.
   if (level === 'deny') throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')
   if (!includesLevel(level, access))
     throw new Problem(403, 'FORBIDDEN', `this needs the level ${access} for ${stack}; you have ${level}`, {

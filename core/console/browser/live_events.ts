@@ -6,7 +6,7 @@ import { addEvents, emptyView, type RolloutEvent, type RolloutView } from './rol
 export interface LiveDeployment {
   readonly deployment: Deployment | null
   readonly view: RolloutView
-  /** Whether the connection is lost; the browser connects again by itself, and continues at the same byte. */
+  /** Whether the connection is lost; the browser connects again automatically, and continues at the same byte. */
   readonly isLost: boolean
 }
 

@@ -24,7 +24,7 @@ export interface RolloutView {
   readonly lines: readonly LogLine[]
   readonly phase: string
   readonly batch: string
-  /** What the health gate waits for; empty while it does not. */
+  /** The page for which the health gate waits; empty while it does not wait. */
   readonly waiting: string
 }
 

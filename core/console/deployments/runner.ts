@@ -53,7 +53,6 @@ type Part = 'plan' | 'check' | 'rollout'
 
 export class Runner {
   private timer: NodeJS.Timeout | undefined
-  private readonly listeners = new Set<(deployment: ConsoleDeployment) => void>()
 
   constructor(private readonly options: RunnerOptions) {}
 
@@ -70,12 +69,6 @@ export class Runner {
   stop(): void {
     clearTimeout(this.timer)
     this.timer = undefined
-  }
-
-  /** Calls the listener with each deployment that changes. @returns a function that ends that */
-  onChange(listener: (deployment: ConsoleDeployment) => void): () => void {
-    this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
   }
 
   /** Returns the file with the events of a part. */
@@ -274,7 +267,7 @@ export class Runner {
       if (typeof event.event === 'string') yield event as unknown as FleetEvent
   }
 
-  /** Changes a deployment that is still in the state that was seen, and tells the listeners. */
+  /** Changes a deployment that is still in the state that was seen. */
   private change(deployment: ConsoleDeployment, change: DeploymentChange): ConsoleDeployment | undefined {
     const { id, state, stack } = deployment
     const next = change.state ?? state
@@ -297,7 +290,6 @@ export class Runner {
         detail,
       })
     }
-    for (const listener of this.listeners) listener(changed)
     return changed
   }
 

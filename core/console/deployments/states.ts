@@ -27,7 +27,7 @@ const stackName = z
   .regex(/^[^-\p{Cc}][^\p{Cc}]*$/u, 'expected a name')
 const nameList = z.array(stackName).max(1000).default([])
 
-/** What a person or a pipeline asks for. */
+/** The request of a person or a pipeline. */
 export const requestSchema = z
   .strictObject({
     action: z.enum(['deploy', 'rollback', 'configure', 'setup']).default('deploy'),
@@ -65,7 +65,7 @@ export const requestSchema = z
   })
 export type DeploymentRequest = z.output<typeof requestSchema>
 
-/** What a deployment would change. */
+/** The changes that a deployment would make. */
 export interface PlanSummary {
   /** SHA-256 of the plan: the run refuses if it has changed since. */
   readonly digest: string
@@ -100,7 +100,7 @@ export interface ConsoleDeployment {
   readonly created: string
   readonly started: string | null
   readonly ended: string | null
-  /** When the current state ends by itself. */
+  /** The current state ends automatically at this time. */
   readonly deadline: string | null
   readonly plan: PlanSummary | null
   readonly confirmedBy: string | null

@@ -19,7 +19,7 @@ interface DeploymentRow {
   readonly ended: string | null
 }
 
-/** The fields that change while a deployment goes on. */
+/** The fields that change during a deployment. */
 export type DeploymentChange = Partial<
   Pick<
     ConsoleDeployment,

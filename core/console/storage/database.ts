@@ -9,7 +9,7 @@ export class Database {
   private readonly statements = new Map<string, StatementSync>()
 
   /**
-   * Opens the file, or creates it with mode 0600, and brings its tables to this version.
+   * Opens the file, or creates it with mode 0600, and migrates its tables to this version.
    * @throws CONSOLE_DATABASE if it cannot be opened, is no database, or belongs to a later version
    */
   constructor(private readonly path: string) {

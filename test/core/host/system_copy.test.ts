@@ -1,4 +1,4 @@
-/** Tests the message if the system permits no copy of itself. */
+/** Tests the message where the system cannot be copied. */
 import t from 'tap'
 import { noCopy } from '../../../core/host/system_copy.ts'
 
