@@ -6,7 +6,7 @@ import { needs } from '../support/machine.ts'
 import { allBlocks, type Block, project, where } from './blocks.ts'
 import { examples, proofOf } from './examples.ts'
 import type { Proof } from './kinds.ts'
-import { Reader } from './reader.ts'
+import { Reader, systemAccounts } from './reader.ts'
 
 const blocks = allBlocks()
 const ofKind = <K extends Proof['kind']>(kind: K) =>
@@ -40,15 +40,24 @@ t.test('attributes in examples are valid', async (t) => {
     reader.write({
       [`${directory}/below.json`]: reader.local(JSON.stringify(proof.below ?? {})),
       [`${directory}/example.json`]: reader.local(block.text),
+      [`${directory}/accounts.json`]: systemAccounts([...appsIn(proof.below), ...appsIn(JSON.parse(block.text))]),
     })
     const given = ['--node-json', `${directory}/below.json`, '--json', `${directory}/example.json`]
     const command =
       roles.length > 0 ? ['plan', '--role', roles.join(), '--prefix', reader.at(directory)] : ['attributes']
-    const { status, stdout, stderr } = await reader.converge([...command, ...given])
+    const accounts = roles.length > 0 ? ['--json', `${directory}/accounts.json`] : []
+    const { status, stdout, stderr } = await reader.converge([...command, ...given, ...accounts])
     t.equal(status, 0, `${where(block)}: ${stderr}${status === 0 ? '' : stdout.slice(-2000)}`)
     t.equal(stderr, '', where(block))
   }
 })
+
+/** Returns the apps that attributes name, below `deploy` or as the app of a role. */
+function appsIn(json: unknown): string[] {
+  const { deploy = {}, ...roles } = (json ?? {}) as Readonly<Record<string, object>>
+  const named = Object.values(roles).flatMap((role) => ('app_name' in role ? String(role.app_name) : []))
+  return [...Object.keys(deploy), ...named]
+}
 
 t.test('commands in examples work', async (t) => {
   for (const { block } of ofKind('commands')) {

@@ -128,6 +128,7 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/php.md > PHP, hot and cold': attributes(['php-app']),
 
+  'docs/console.md > Start the console > 2': elsewhere('test/machine/console.test.ts'),
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
 

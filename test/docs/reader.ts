@@ -19,6 +19,15 @@ export interface Outcome {
   readonly output: string
 }
 
+/**
+ * Returns attributes with which the apps use an account that each system has. Dry runs have no host on which setup has
+ * created another one, and root changes no account below a prefix.
+ */
+export function systemAccounts(apps: readonly string[]): string {
+  const account = { user: 'daemon', group: 'daemon', home: '/usr/sbin', shell: '/usr/sbin/nologin' }
+  return JSON.stringify({ deploy: Object.fromEntries(apps.map((app) => [app, account])) })
+}
+
 export class Reader extends Sandbox {
   private readonly bin: string
   private hosts = 0
@@ -67,9 +76,7 @@ export class Reader extends Sandbox {
     const opsworks = { stack: { name: 'shop' }, instance: { hostname: 'plone1' }, layers }
     const node = `${JSON.stringify({ opsworks, converge: { balancer: { port: 8099 } }, ...JSON.parse(site) })}\n`
     const roles = `${JSON.stringify({ converge: { roles: ['zeo-server', 'zeo-client'] }, ...JSON.parse(site) })}\n`
-    // Dry runs have no host on which setup has created the account, and root changes no account below a prefix.
-    const own = { user: 'daemon', group: 'daemon', home: '/usr/sbin', shell: '/usr/sbin/nologin' }
-    const accounts = JSON.stringify({ deploy: { zeoserver: own, plone_instances: own, shop: own } })
+    const accounts = systemAccounts(['zeoserver', 'plone_instances', 'shop'])
     this.write({
       'site.json': site,
       'shop.json': block('docs/port-swap.md > port-app'),

@@ -1,4 +1,7 @@
-/** Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. */
+/**
+ * Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. docs/console.md
+ * has what its first start prints.
+ */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -56,6 +59,7 @@ t.test('the console', async (t) => {
   t.teardown(() => running.end('SIGKILL'))
   const url = () => running.url
   const ann = new Client(url)
+  t.match(running.text, /^make the first account within a day: .*\nconsole for probe: /)
   const made = await ann.send('POST', '/api/invitations/accept', {
     ...{ invitation: running.invitation, name: 'ann', password: 'correct horse battery' },
   })

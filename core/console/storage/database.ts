@@ -91,7 +91,7 @@ export class Database {
   private unusable(reason: string, cause?: unknown): ConvergeError {
     return new ConvergeError(`cannot use the database ${this.path}: ${reason}`, {
       code: 'CONSOLE_DATABASE',
-      hint: 'check its directory and free disk space; restore a backup if it is damaged; update converge if it is newer',
+      hint: 'check its directory and free disk space; restore a backup if it is damaged, or install the version that wrote it',
       cause,
       usage: true,
     })

@@ -92,8 +92,9 @@ export class DeployCommits {
         },
       )
     const kept = this.keptPin(app, unconfirmed)
+    const outcome = kept === null ? `gets commit ${commit}` : `keeps commit ${kept.commit}`
     this.progress.addWarning(
-      `${name}: ${unconfirmed}; ${app} ${kept === null ? `gets commit ${commit}` : `keeps commit ${kept.commit}`}, and ${revision} may have a newer one (make the repository reachable, then run converge stack deploy)`,
+      `${name}: ${unconfirmed}; ${app} ${outcome}, and ${revision} may have a newer one (make the repository reachable, then run converge stack deploy)`,
     )
   }
 
