@@ -32,6 +32,8 @@ import {
 const zeo = ['zeo-server', 'zeo-client']
 const kitExamples = 'test/docs/testing_recipes.test.ts'
 const verifyTest = 'test/hints/verify.test.ts'
+/** It requires a later Node than the other commands. */
+const consoleTest = 'test/machine/console.test.ts'
 const plone6 = 'test/machine/plone6_site.test.ts'
 const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', repository: '/srv/site.git' } } } })
 
@@ -128,7 +130,10 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/php.md > PHP, hot and cold': attributes(['php-app']),
 
-  'docs/console.md > Start the console > 2': elsewhere('test/machine/console.test.ts'),
+  'docs/console.md > Start the console': elsewhere(consoleTest),
+  'docs/console.md > Start the console > 2': elsewhere(consoleTest),
+  'docs/console.md > Deploy from a pipeline': elsewhere(consoleTest),
+  'docs/console.md > Files and backup': elsewhere(consoleTest),
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
 
@@ -182,6 +187,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/testing-recipes.md > Review a snapshot > 2': elsewhere(kitExamples),
   'docs/testing-recipes.md > Verify a role on a real system': elsewhere(verifyTest),
   'docs/reference/commands.md > verify': elsewhere(verifyTest),
+  'docs/reference/commands.md > console [ACTION] [FILE]': elsewhere(consoleTest),
   'docs/testing-recipes.md > Test a resource type': elsewhere(kitExamples),
 
   'docs/troubleshooting.md > Troubleshooting > 2': compared(journalOfFailure),

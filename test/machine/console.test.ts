@@ -1,6 +1,6 @@
 /**
  * Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. docs/console.md
- * has what its first start prints.
+ * and docs/reference/commands.md describe it.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
