@@ -51,6 +51,7 @@ const required = {
   'cloud-init': 'cloud-init',
   mariadbd: 'mariadb-server',
   nft: 'nftables',
+  chromium: 'chromium',
 }
 const isOnPath = (program) =>
   (process.env.PATH ?? '')

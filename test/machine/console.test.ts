@@ -9,51 +9,15 @@ import { needs } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
 import { soon } from '../support/wait_until.ts'
 import { Client, ConsoleProcess } from './support/console.ts'
-import { hostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
-import { Operator } from './support/operator.ts'
+import { consoleStack, stackNeeds } from './support/console_stack.ts'
 
-const recipe = `import { directory, execute, git_release, role, symlink } from 'converge-engine'
-export default role('probe', {
-  setup(r) { for (const path of ['/srv/mine', '/srv/mine/releases', '/srv/mine/shared']) directory(r, { path }) },
-  deploy(r) {
-    const { revision = 'main', commit } = r.node.deploy?.mine?.scm ?? {}
-    execute(r, { command: 'until [ ! -e /srv/wait ]; do sleep 0.05; done', notIf: { description: 'nothing to wait for', check: (host) => host.lstat('/srv/wait') === null } })
-    const { path: target } = git_release(r, { app: 'mine', into: '/srv/mine/releases', shared: '/srv/mine/shared',
-      current: '/srv/mine/current', repository: '/srv/site', revision, commit, inputs: {} })
-    symlink(r, { path: '/srv/mine/current', target })
-  },
-})
-`
 const port = 18484
 
 t.test('the console', async (t) => {
-  if (!needs(t, [...hostNeeds, 'git', 'npm registry'])) return
+  if (!needs(t, stackNeeds)) return
   const node = await node22()
-  const network = await testNetwork(t)
-  const hosts = await network.many('h', 2)
-  const [one, two] = hosts as [TestHost, TestHost]
-  const commit = async (text: string) => {
-    const script = `cd /srv/site && echo ${text} >VERSION && git add . && GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z git -c user.name=a -c user.email=a@b commit -qm ${text}`
-    for (const host of hosts) await host.run(script)
-  }
-  for (const host of hosts) await host.run('git init -q -b main /srv/site')
-  await commit('one')
-  const version = async (host: TestHost) => (await host.run('cat /srv/mine/current/VERSION')).stdout.trim()
-  const operator = new Operator(network)
-  operator.write({
-    'recipes/probe.ts': recipe,
-    'stack.json': {
-      name: 'probe',
-      layers: { all: { roles: ['probe'] } },
-      recipes: ['recipes'],
-      apps: { mine: { layers: ['all'], scm: { repository: '/srv/site', revision: 'main' } } },
-      ssh: { user: 'root' },
-      hosts: Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
-    },
-  })
-  const setup = await operator.run(['setup'])
-  t.equal(setup.status, 0, setup.stdout + setup.stderr)
-  if (!t.passing()) return
+  const { operator, hosts, commit, version, hold, release } = await consoleStack(t)
+  const [one, two] = hosts
 
   let running = await ConsoleProcess.start(operator, node, port)
   t.teardown(() => running.end('SIGKILL'))
@@ -116,7 +80,7 @@ t.test('the console', async (t) => {
       status: 200,
       body: { state: 'cancelled' },
     })
-    for (const host of hosts) host.write('/srv/wait', '')
+    hold()
     const second = await request(ann)
     t.equal((await confirm(second)).status, 200)
     await soon(async () => (await get(second)).record !== null, 'the rollout works', 60)
@@ -124,14 +88,14 @@ t.test('the console', async (t) => {
     running = await ConsoleProcess.start(operator, node, port)
     t.equal(running.invitation, '', 'there is an account')
     t.match(await get(second), { state: 'running' })
-    for (const host of hosts) await host.run('rm /srv/wait')
+    await release()
     t.match(await inState(second, 'succeeded', 'failed', 'interrupted'), { state: 'succeeded' })
     t.strictSame([await version(one), await version(two)], ['four', 'four'])
   })
 
   await t.test('a rollout that was killed with the console is interrupted, and says where', async (t) => {
     await commit('five')
-    for (const host of hosts) host.write('/srv/wait', '')
+    hold()
     const id = await request(ann)
     await confirm(id)
     await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
@@ -145,7 +109,7 @@ t.test('the console', async (t) => {
       state: 'interrupted',
       reason: /^the rollout was killed: h[12] at /,
     })
-    for (const host of hosts) await host.run('rm -f /srv/wait')
+    await release()
   })
 
   await t.test('a second person approves; an account without the level is refused', async (t) => {
@@ -183,7 +147,7 @@ t.test('the console', async (t) => {
 
   await t.test('an abort ends the rollout, and the host continues', async (t) => {
     await commit('eight')
-    for (const host of hosts) host.write('/srv/wait', '')
+    hold()
     const id = await request(ann)
     await confirm(id)
     await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
@@ -191,7 +155,7 @@ t.test('the console', async (t) => {
       status: 200,
       body: { reason: 'aborted by ann' },
     })
-    for (const host of hosts) await host.run('rm -f /srv/wait')
+    await release()
     const ended = await inState(id, 'interrupted', 'succeeded', 'failed')
     t.match(ended, { state: 'interrupted', reason: /^aborted by ann/ })
   })

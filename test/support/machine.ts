@@ -27,6 +27,7 @@ const probes = {
   git: program('git'),
   'git-lfs': program('git-lfs'),
   jq: program('jq'),
+  chromium: program('chromium'),
   'ssh-keygen': program('ssh-keygen', 'openssh-client'),
   nginx: program('nginx'),
   java: program('java', 'default-jre-headless'),

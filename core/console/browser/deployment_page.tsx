@@ -97,8 +97,9 @@ function Progress({ live, deployment }: { readonly live: LiveDeployment; readonl
       <h2>
         Progress{' '}
         <span class="quiet">
-          {[view.phase, view.batch].filter(Boolean).join(', ')}
-          {deployment.started && ` ${duration(Date.parse(deployment.started), end)}`}
+          {[view.phase, view.batch, deployment.started && duration(Date.parse(deployment.started), end)]
+            .filter(Boolean)
+            .join(', ')}
         </span>
       </h2>
       {view.waiting && <p>Waiting for {view.waiting}</p>}

@@ -100,12 +100,25 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
       case 'turn':
         waiting = ''
         break
+      case 'end':
+        waiting = ''
+        for (const report of reports(event.report)) hosts.set(report.name, { ...row(report.name), ...report })
+        break
       case 'error':
         say(text(event.message), 'failure')
         break
       default:
     }
   return { hosts, lines, phase, batch, waiting }
+}
+
+/** Returns the final outcome of each host; one that took no part in a phase has no event of its own. */
+function reports(report: unknown): (Pick<HostRow, 'name'> & Partial<HostRow>)[] {
+  const hosts = (report as { readonly hosts?: readonly RolloutEvent[] } | undefined)?.hosts ?? []
+  return hosts.map(({ host, outcome, failure }) => {
+    const message = messageOf(failure)
+    return { name: text(host), outcome: text(outcome), step: '', ...(message === '' ? {} : { failure: message }) }
+  })
 }
 
 function text(value: unknown): string {

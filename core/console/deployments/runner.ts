@@ -145,18 +145,25 @@ export class Runner {
         else await this.leaveQueue(deployment, active)
         break
       case 'planning':
-        if (isLate) interruptProcess(this.directoryOf(id, 'plan'))
-        this.finishPlan(deployment)
+        if (isLate) this.interruptLate(deployment, 'plan')
+        this.finishPlan(this.options.store.get(id))
         break
       case 'waiting for approval':
         if (isLate) this.change(deployment, { state: 'cancelled', reason: 'nobody approved it within a day' })
         break
       case 'running':
-        if (isLate) interruptProcess(this.directoryOf(id, this.partOf(deployment)))
-        await this.followRun(deployment)
+        if (isLate) this.interruptLate(deployment, this.partOf(deployment))
+        await this.followRun(this.options.store.get(id))
         break
       default:
     }
+  }
+
+  /** Interrupts a process after its deadline, and again if it has not ended some time later: each time is a Ctrl-C. */
+  private interruptLate(deployment: ConsoleDeployment, part: Part): void {
+    interruptProcess(this.directoryOf(deployment.id, part))
+    const deadline = new Date(this.options.now().getTime() + 5 * minute).toISOString()
+    this.change(deployment, { reason: 'aborted by its deadline', deadline })
   }
 
   /** Starts the plan of a new deployment, or the rollout of a confirmed one. */

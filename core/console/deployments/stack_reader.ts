@@ -1,5 +1,6 @@
 /** Reads what `converge stack` says about a stack, in a process of its own: the console never sees the secrets of a stack file. */
 import { execFile } from 'node:child_process'
+import pLimit from 'p-limit'
 import { ConvergeError } from '../../model/errors.ts'
 import type { StackSource } from './runner.ts'
 
@@ -38,6 +39,9 @@ export class StackReader {
   /** @param program words that start converge */
   constructor(private readonly program: readonly string[]) {}
 
+  /** Each reading is a process that compiles a stack. */
+  private readonly limited = pLimit(2)
+
   /** Returns layers, hosts and apps. @throws STACK_UNREADABLE with the message of the command */
   show(source: StackSource): Promise<StackView> {
     const key = JSON.stringify([source.directory, source.options])
@@ -64,7 +68,7 @@ export class StackReader {
       maxBuffer: maxOutput,
       killSignal: 'SIGKILL',
     } as const
-    return new Promise((resolve, reject) => {
+    const run = (resolve: (value: unknown) => void, reject: (error: unknown) => void) =>
       execFile(program, [...start, ...words], options, (error, stdout, stderr) => {
         if (error === null) return resolve(JSON.parse(stdout))
         const reason = error.killed ? `no answer within ${timeout} s` : stderr.trim() || error.message
@@ -76,6 +80,6 @@ export class StackReader {
           }),
         )
       })
-    })
+    return this.limited(() => new Promise(run))
   }
 }

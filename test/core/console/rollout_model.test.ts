@@ -42,6 +42,17 @@ t.test('a failure stands beside its host, until the host works again', async (t)
   t.notOk(again.hosts.get('web1')?.outcome)
 })
 
+t.test('a host that took no part has its outcome at the end', async (t) => {
+  const hosts = [
+    { host: 'web1', outcome: 'failed', failure: { message: 'exit status 1' } },
+    { host: 'web2', outcome: 'untouched' },
+  ]
+  const view = addEvents(emptyView, [...events, { event: 'end', report: { hosts } }])
+  t.match(view.hosts.get('web2'), { outcome: 'untouched', step: '' })
+  t.match(view.hosts.get('web1'), { outcome: 'failed', failure: 'exit status 1', durationMs: 1500 })
+  t.equal(view.waiting, '')
+})
+
 t.test('loses no line of 100,000', async (t) => {
   const many = Array.from({ length: 100_000 }, (_, index) => ({ event: 'note', message: `line ${index}` }))
   let view = emptyView
