@@ -1,5 +1,5 @@
 /** Starts the console: opens its database, continues the deployments of an earlier one, and serves the API and the pages. */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { getConnInfo } from '@hono/node-server/conninfo'
@@ -17,12 +17,14 @@ import type { Route } from './api/route.ts'
 import { serverApp } from './api/server_app.ts'
 import { sessionRoutes } from './api/session_routes.ts'
 import { stackRoutes } from './api/stack_routes.ts'
+import { webhookRoutes } from './api/webhook_routes.ts'
 import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackReader } from './deployments/stack_reader.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
 import { servePages } from './pages.ts'
 import { Database } from './storage/database.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
 
 export interface ConsoleOptions {
   /** Directory of the database and of the files of deployments; created with mode 0700. */
@@ -85,6 +87,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...accountRoutes({ accounts, sessions, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, store, settings, audit }),
     ...deploymentRoutes({ store, runner, audit }),
+    ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]
   const all = [...routes, ...documentRoutes(routes, version)]
   const app = serverApp({
@@ -132,13 +135,13 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   }
 }
 
-export function databaseFile(directory: string): string {
+function databaseFile(directory: string): string {
   return `${directory}/console.sqlite`
 }
 
-/** Makes an invitation for an administrator, also while the console runs. */
+/** Makes an invitation for an administrator, also while the console runs. @throws NO_CONSOLE */
 export function inviteAdministrator(directory: string): string {
-  const database = new Database(databaseFile(directory))
+  const database = existingDatabase(directory)
   try {
     return new Accounts(database, () => new Date()).invite({ isAdmin: true, levels: {} })
   } finally {
@@ -146,14 +149,23 @@ export function inviteAdministrator(directory: string): string {
   }
 }
 
-/** Writes a copy of the database, also while the console runs. */
+/** Writes a copy of the database, also while the console runs. @throws NO_CONSOLE, CANNOT_COPY */
 export function backupDatabase(directory: string, path: string): void {
-  const database = new Database(databaseFile(directory))
+  const database = existingDatabase(directory)
   try {
     database.backup(path)
   } finally {
     database.close()
   }
+}
+
+function existingDatabase(directory: string): Database {
+  if (existsSync(databaseFile(directory))) return new Database(databaseFile(directory))
+  throw new ConvergeError(`there is no console in ${directory}`, {
+    code: 'NO_CONSOLE',
+    hint: 'name its directory with --state-dir, or start the console first',
+    usage: true,
+  })
 }
 
 /** Returns the address of the client: behind a proxy on this computer, the one that the proxy has added last. */

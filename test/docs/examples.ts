@@ -133,6 +133,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/console.md > Start the console': elsewhere(consoleTest),
   'docs/console.md > Start the console > 2': elsewhere(consoleTest),
   'docs/console.md > Deploy from a pipeline': elsewhere(consoleTest),
+  'docs/console.md > Deploy after a push: webhooks': elsewhere(consoleTest),
   'docs/console.md > Files and backup': elsewhere(consoleTest),
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),

@@ -3,7 +3,7 @@
  * and docs/reference/commands.md describe it.
  */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
@@ -143,6 +143,38 @@ t.test('the console', async (t) => {
     t.match(await inState(id, 'succeeded', 'failed', 'waiting for approval'), { state: 'succeeded' })
     t.equal(await version(one), 'seven')
     t.match(await pipeline.send('GET', '/api/accounts'), { status: 403 })
+  })
+
+  await t.test('a push to a git server deploys by a webhook', async (t) => {
+    const { body } = await ann.send('POST', '/api/stacks/probe/webhooks', {
+      ...{ name: 'main', sender: 'generic', branch: 'main', trigger: 'push', request: {} },
+    })
+    const server = `${operator.directory}/server.git`
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: operator.directory, encoding: 'utf8' })
+    git('init', '-q', '--bare', '-b', 'main', server)
+    // A git server signs the body, and sends it after the push.
+    const hook = `#!/bin/sh
+read -r _ commit ref
+body="{\\"branch\\":\\"$ref\\",\\"commit\\":\\"$commit\\"}"
+id=push-$commit at=$(date +%s) key=$(printf %s '${body.secret.slice('whsec_'.length)}' | base64 -d | od -An -tx1 -v | tr -d ' \\n')
+signature=$(printf %s "$id.$at.$body" | openssl dgst -sha256 -mac HMAC -macopt hexkey:$key -binary | base64)
+exec curl -sS -o "${operator.directory}/answer" -H "webhook-id: $id" -H "webhook-timestamp: $at" -H "webhook-signature: v1,$signature" -d "$body" ${url()}${body.path}
+`
+    writeFileSync(`${server}/hooks/post-receive`, hook, { mode: 0o755 })
+    await commit('pushed')
+    // The clone of the developer has the same commits as the repository of the hosts.
+    cpSync(`${one.root}/srv/site`, `${operator.directory}/clone`, { recursive: true })
+    const push = (...more: string[]) =>
+      git('-c', 'safe.directory=*', '-C', 'clone', 'push', '-q', ...more, server, 'main')
+    push()
+    const { result, deployment } = JSON.parse(readFileSync(`${operator.directory}/answer`, 'utf8'))
+    t.equal(result, 'deployed')
+    t.match(await inState(deployment, 'succeeded', 'failed'), { state: 'succeeded', by: 'ann' })
+    t.strictSame([await version(one), await version(two)], ['pushed', 'pushed'])
+    const [entry] = (await ann.send('GET', '/api/audit?limit=2')).body.filter(
+      ({ action }: { action: string }) => action === 'deployment requested',
+    )
+    t.match(entry, { via: 'webhook main', detail: { branch: 'main' } })
   })
 
   await t.test('an abort ends the rollout, and the host continues', async (t) => {

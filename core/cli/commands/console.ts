@@ -15,6 +15,21 @@ const oldestNode = [22, 13] as const
 
 export async function consoleCommand<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
   checkNode(process.versions.node)
+  try {
+    return await withNode22(args, catalogue)
+  } catch (thrown) {
+    throw ownError(thrown)
+  }
+}
+
+/** The bundle of the console has its own copy of the class of errors. */
+function ownError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown.name !== 'ConvergeError') return thrown
+  const { message, code, hint, usage, cause } = thrown as ConvergeError
+  return new ConvergeError(message, { code, usage, cause, ...(hint === undefined ? {} : { hint }) })
+}
+
+async function withNode22<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
   const { startConsole, inviteAdministrator, backupDatabase } = await import('../../console/main.ts')
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
   const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')

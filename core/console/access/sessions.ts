@@ -112,6 +112,11 @@ export class Sessions {
     }
   }
 
+  /** Returns what an account may do, for something that acts for it. */
+  actorOfAccount(name: string): Actor | undefined {
+    return this.actor(name, 'account')
+  }
+
   private actor(name: string, via: string): Actor | undefined {
     const account = this.accounts.find(name)
     if (account === undefined) return undefined

@@ -6,9 +6,9 @@ import { Problem } from './problem.ts'
 
 /**
  * The requirement of a route: nothing, any account, an administrator, or a level for the stack in its path. A route of a deployment
- * requires the level for the stack of that deployment.
+ * requires the level for the stack of that deployment. `signed`: the route checks a signature over the body.
  */
-export type Access = 'public' | 'account' | 'admin' | Exclude<Level, 'deny'>
+export type Access = 'public' | 'signed' | 'account' | 'admin' | Exclude<Level, 'deny'>
 
 export interface AccessOptions {
   readonly sessions: Sessions
@@ -36,6 +36,7 @@ const safeMethods: readonly string[] = ['GET', 'HEAD']
  * @throws Problem if it is not permitted
  */
 export function checkAccess(access: Access, request: Credentials, options: AccessOptions): Actor | null {
+  if (access === 'signed') return null
   const actor = actorOf(request, options)
   if (access === 'public') return actor ?? null
   if (actor === undefined)

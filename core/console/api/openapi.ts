@@ -42,8 +42,8 @@ function operation({ summary, access, params, query, body, answer, status = 200 
   ])
   return {
     summary,
-    description: `Needs: ${access === 'public' ? 'nothing' : access}.`,
-    ...(access === 'public' ? {} : { security: [{ session: [] }, { token: [] }] }),
+    description: `Needs: ${access === 'public' ? 'nothing' : access === 'signed' ? 'a signature' : access}.`,
+    ...(access === 'public' || access === 'signed' ? {} : { security: [{ session: [] }, { token: [] }] }),
     parameters,
     ...(body === null ? {} : { requestBody: { required: true, content: json(schemaOf(body, 'input')) } }),
     responses: {

@@ -17,6 +17,8 @@ export interface RouteRequest<P extends Shape, Q extends Shape, B> {
   readonly address: string
   /** The value of the cookie of the session. */
   readonly session: string | undefined
+  /** Reads the body as it arrived; for routes without a description of their body. */
+  bytes(): Promise<Uint8Array>
   /** Returns a header of the request, by its name in lower case. */
   header(name: string): string | undefined
   /** Sets the cookie of the session; null removes it. */

@@ -24,7 +24,7 @@ export interface ServerOptions extends AccessOptions {
 export function serverApp(options: ServerOptions): Hono {
   const app = new Hono()
   app.use(securityHeaders)
-  app.use('/api/*', bodyLimit({ maxSize: maxBody, onError: () => tooLarge() }))
+  app.use(bodyLimit({ maxSize: maxBody, onError: () => tooLarge() }))
   for (const route of options.routes)
     app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => respond(c, route, options))
   app.notFound((c) => c.json(new Problem(404, 'NOT_FOUND', `there is nothing at ${c.req.path}`).body(), 404))
@@ -71,6 +71,7 @@ async function respond(c: Context, route: Route, options: ServerOptions): Promis
     address: options.addressOf(c),
     session,
     header: (name) => c.req.header(name),
+    bytes: async () => new Uint8Array(await c.req.arrayBuffer()),
     setSession: (value) => {
       const cookie = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
       if (value === null) deleteCookie(c, sessionCookie, { path: '/', secure: true })

@@ -21,10 +21,12 @@ export function summarizePlan(events: Iterable<FleetEvent>): PlanSummary {
   const commits: string[] = []
   const warnings = new Set<string>()
   let addresses: Readonly<Record<string, string>> = {}
+  let order: readonly string[] = []
   for (const event of events)
     switch (event.event) {
       case 'start':
         addresses = event.addresses ?? {}
+        order = event.hosts
         break
       case 'done':
         if (event.report?.mode === 'plan') runs.push({ host: event.host, report: event.report })
@@ -40,6 +42,8 @@ export function summarizePlan(events: Iterable<FleetEvent>): PlanSummary {
         break
       default:
     }
+  // Hosts answer in any order.
+  runs.sort((one, other) => order.indexOf(one.host) - order.indexOf(other.host))
   const groups = groupChanges(runs, addresses).map(({ hosts, resources }) => ({
     hosts,
     changes: resources.map((resource) => ({

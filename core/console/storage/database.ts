@@ -59,10 +59,20 @@ export class Database {
     }
   }
 
-  /** Writes a consistent copy to a new file while the console works. */
+  /** Writes a consistent copy to a new file while the console works. @throws CANNOT_COPY */
   backup(path: string): void {
-    this.run('VACUUM INTO ?', path)
-    chmodSync(path, 0o600)
+    try {
+      // SQLite would create it with the mode that the umask leaves.
+      closeSync(openSync(path, 'wx', 0o600))
+      this.run('VACUUM INTO ?', path)
+    } catch (cause) {
+      throw new ConvergeError(`cannot copy the database to ${path}: ${(cause as Error).message}`, {
+        code: 'CANNOT_COPY',
+        hint: 'name a file that does not exist yet, in a directory with enough free space',
+        cause,
+        usage: true,
+      })
+    }
   }
 
   close(): void {

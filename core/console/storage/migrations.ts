@@ -70,4 +70,24 @@ export const migrations: readonly string[] = [
     detail TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    stack TEXT NOT NULL,
+    name TEXT NOT NULL,
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    sender TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    trigger TEXT NOT NULL,
+    request TEXT NOT NULL,
+    created TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE deliveries (
+    webhook TEXT NOT NULL REFERENCES webhooks(id) ON DELETE CASCADE,
+    delivery TEXT NOT NULL,
+    time TEXT NOT NULL,
+    PRIMARY KEY (webhook, delivery)
+  ) STRICT;
+  `,
 ]

@@ -1,6 +1,6 @@
 /**
  * Tests that a console which is killed at any moment loses no deployment, and starts no rollout twice. The program that it
- * starts is a small one; test/machine/console.test.ts has the real one.
+ * starts is a small one; the tests with real hosts have the real one.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
