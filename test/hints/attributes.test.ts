@@ -1,6 +1,7 @@
 /** Proves the hints about attributes and the files they are in: triggers each, then follows it. */
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
+import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import { environmentLayer } from '../../core/node/environment.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
 import { buildNode } from '../../core/node/node.ts'
@@ -34,6 +35,36 @@ t.test('the hints about values work', async (t) => {
     ),
     file(source, 'put it in brackets: ["base"]', { converge: { roles: 'base' } }, { converge: { roles: ['base'] } }),
   ])
+})
+
+t.test('the hints about attributes with too many entries or mistakes work', async (t) => {
+  const source = 'core/node/validate.ts'
+  const apps = (count: number, app: object) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`site${at}`, app]))
+  proveCommands(t, [
+    file(source, 'remove entries that this host does not need', { deploy: apps(10_001, {}) }, { deploy: apps(2, {}) }),
+  ])
+
+  t.test('mistakes that are not listed', async (t) => {
+    const proof = { source, hint: 'correct the listed ones, then run again' }
+    const deploy = apps(201, { scm: 1 })
+    const run = async () => {
+      const layer = await parseAttributes({ text: JSON.stringify({ deploy }), file: 'site.json', kind: 'host' })
+      return buildNode({ layers: [layer], facts: neutralFacts, schemas: attributeSchemas, foreignKeys })
+    }
+    const correctListed = async () => {
+      const failure = await run().catch((thrown: unknown) => thrown)
+      const problems = failure instanceof InvalidInput ? failure.problems : [asConvergeError(failure)]
+      for (const { attribute } of problems) {
+        const [, app] = /^deploy\.(\w+)\.scm$/.exec(attribute ?? '') ?? []
+        if (app !== undefined) deploy[app] = {}
+      }
+      return problems
+    }
+    t.match((await correctListed()).at(-1), { hint: hintPattern(proof.hint) }, 'the hint is given')
+    t.match(await correctListed(), [{ attribute: 'deploy.site200.scm' }], 'the next run lists the rest')
+    await t.resolves(run(), 'the run succeeds')
+  })
 })
 
 t.test('the hint about half a character works', async (t) => {

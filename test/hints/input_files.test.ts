@@ -27,6 +27,27 @@ t.test('the hints about layers work', async (t) => {
   ])
 })
 
+t.test('the hint about large files of YAML works', async (t) => {
+  const proof = { source: 'core/node/parse_layer.ts', hint: 'write it as JSON, or divide it' }
+  const text = 'text '.repeat(1 << 20)
+  const [one, two] = [`x-one: "${text}"`, `x-two: "${text}"`]
+  const large = { broken: broken.replace('site.json', 'site.yaml'), files: { 'site.yaml': `${one}\n${two}` } }
+  proveCommands(t, [
+    {
+      ...proof,
+      ...large,
+      repaired: broken,
+      changed: { 'site.json': JSON.stringify({ 'x-one': text, 'x-two': text }) },
+    },
+    {
+      ...proof,
+      ...large,
+      repaired: `${broken.replace('site.json', 'one.yaml')} --json @/two.yaml`,
+      changed: { 'one.yaml': one, 'two.yaml': two },
+    },
+  ])
+})
+
 t.test('the hints about YAML work', async (t) => {
   const source = 'core/node/yaml_text.ts'
   const site = (revision: string) => `deploy: {site: {scm: {revision: ${revision}}}}`

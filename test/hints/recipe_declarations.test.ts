@@ -61,6 +61,10 @@ t.test('the hints about failures of the compilation work', async (t) => {
       { read: () => null, desired: () => null, apply: () => undefined },
     )
   const site = role('site', { deploy: (r: Recipe<unknown>) => void thing(r, { name: 'a' }) })
+  const files = (content: string) => (r: Recipe<unknown>) => {
+    for (let at = 0; at < 200; at++) file(r, { path: `/srv/${at}`, content })
+    thing(r, { name: 'a' })
+  }
   const endless: Record<string, unknown> = {}
   endless.itself = endless
   const call = thing as unknown as (...given: unknown[]) => unknown
@@ -108,6 +112,12 @@ t.test('the hints about failures of the compilation work', async (t) => {
       hint: 'they have: deploy',
       broken: () => compile([site], ['qqqqqqqq'], {}),
       repaired: () => compile([site], ['deploy'], {}),
+    },
+    {
+      source: 'core/compile/faults.ts',
+      hint: 'correct the reported ones, then run again',
+      broken: () => planOf(files(5 as never)),
+      repaired: () => planOf(files('5')),
     },
     {
       source: 'core/compile/options.ts',

@@ -226,6 +226,12 @@ t.test('the hints of converge secrets work', async (t) => {
     },
     {
       source,
+      hint: 'name it such as database.password',
+      broken: () => secrets('set database..password', 'x'),
+      repaired: () => secrets('set database.password', 'x'),
+    },
+    {
+      source,
       hint: 'choose another key, or change the file with converge secrets edit',
       broken: () => secrets('set text.below', 'x'),
       repaired: () => secrets('set other.below', 'x'),
