@@ -71,7 +71,7 @@ class Place {
 
 interface CommandProof extends Proof {
   readonly words: readonly string[]
-  /** What makes it fail; returns what ends that. */
+  /** Makes it fail; returns a function that ends that. */
   readonly prepare?: (place: Place) => Promise<() => Promise<void>> | (() => Promise<void>)
   readonly repaired: readonly string[]
   /** Status of the repaired command; default: it listens. */
