@@ -1,6 +1,6 @@
 /** Tests the pages of the console in Chromium, with real hosts. CONSOLE_SCREENSHOTS=DIR stores pictures of each page. */
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdirSync } from 'node:fs'
+import axe from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
@@ -9,7 +9,6 @@ import { ConsoleProcess } from './support/console.ts'
 import { consoleStack, stackNeeds } from './support/console_stack.ts'
 
 const port = 18485
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const pictures = process.env.CONSOLE_SCREENSHOTS
 
 interface Finding {
@@ -21,7 +20,7 @@ interface Finding {
 /** Returns what axe-core finds on a page. */
 async function findings(page: Page): Promise<string[]> {
   // The page permits no script of others; this one runs outside its policy.
-  await page.evaluate(axe)
+  await page.evaluate(axe.source)
   const { violations } = (await page.evaluate('axe.run()')) as { readonly violations: readonly Finding[] }
   return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html}`)
 }
