@@ -15,6 +15,7 @@ import { jetty_app } from './jetty_app.ts'
 import { memcached } from './memcached.ts'
 import { new_relic } from './new_relic.ts'
 import { newrelic } from './newrelic.ts'
+import { nfs } from './nfs.ts'
 import { nginx_plone } from './nginx_plone.ts'
 import { opsworks } from './opsworks.ts'
 import { opsworks_initial_setup, platformDefaults } from './opsworks_initial_setup.ts'
@@ -54,6 +55,7 @@ const makers = {
   apt,
   newrelic,
   new_relic,
+  nfs,
   s3fs_fuse,
   system,
   deploy,

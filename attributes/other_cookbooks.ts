@@ -2,32 +2,6 @@
 import { deploy_django } from './deploy_django.ts'
 import { group, orAbsent, unimplemented } from './fields.ts'
 
-const nfs = () =>
-  group(
-    'The kernel NFS server and its ports.',
-    {
-      port: group(
-        'Fixed ports of its daemons, for firewalls.',
-        {
-          statd: unimplemented(32_765, 'Port of rpc.statd.'),
-          statd_out: unimplemented(32_766, 'Port that rpc.statd sends from.'),
-          mountd: unimplemented(32_767, 'Port of rpc.mountd.'),
-          lockd: unimplemented(32_768, 'Port of the lock manager.'),
-        },
-        { open: true },
-      ),
-      threads: unimplemented(8, 'Threads of the server.'),
-      v2: unimplemented(null, 'Whether it speaks version 2.'),
-      v3: unimplemented(null, 'Whether it speaks version 3.'),
-      v4: unimplemented(null, 'Whether it speaks version 4.'),
-    },
-    {
-      cookbook: 'nfs',
-      open: true,
-      unused: 'install nfs-kernel-server with converge.packages and the role base, and set it up in /etc/nfs.conf',
-    },
-  )
-
 const glusterfs = () =>
   group(
     'The GlusterFS server.',
@@ -35,7 +9,7 @@ const glusterfs = () =>
     {
       cookbook: 'glusterfs',
       open: true,
-      unused: 'install glusterfs-server with converge.packages and the role base, and set up the volume with gluster',
+      unused: 'set plone_blobs, which the role gluster-server reads, or set the option with gluster volume set',
     },
   )
 
@@ -129,7 +103,6 @@ const nginx = () =>
 
 /** By top-level key. */
 export const otherCookbooks = {
-  nfs: orAbsent(nfs),
   glusterfs: orAbsent(glusterfs),
   papertrail: orAbsent(papertrail),
   certbot: orAbsent(certbot),

@@ -1,25 +1,41 @@
 /** Where blobs are kept when several hosts share them. */
+import * as z from 'zod'
 import { field, group, orNull } from './fields.ts'
-import { line, path } from './texts.ts'
-import { flag, wordList } from './values.ts'
+import { noted } from './schema_notes.ts'
+import { configuredPath, line, path, pattern } from './texts.ts'
+import { flag } from './values.ts'
 
-/** converge exports and mounts nothing. */
-const byHand = {
-  unused:
-    'export and mount the blobs with /etc/exports and /etc/fstab, and name the mounted directory in plone_blobs.blob_dir',
-}
+/** Clients as exports(5) writes them, without options: only converge decides about those. */
+const networks = () =>
+  pattern(
+    /^[\w.:*?@/-]+([ ,]+[\w.:*?@/-]+)*$/,
+    'networks, addresses or host names with spaces between them, such as 10.0.0.0/8',
+  )
+
+const server = () => pattern(/^[\w.:-]+$/, 'a host name or an address')
+
+const servers = () =>
+  noted(
+    z.preprocess(
+      (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter((word) => word !== '') : value),
+      z.array(server()),
+    ),
+    { accepts: 'text or list', verbatim: true },
+  )
+
+const mountOptions = () => pattern(/^[^\s,#\\"]+(,[^\s,#\\"]+)*$/, 'options with commas between them')
 
 /** The network file systems that a role requires at the blob directory. */
 export const blobMounts = () => ({
   nfs_blobs: field(
     flag(),
     false,
-    'States that the blob directory is on an NFS mount: a run fails where none is mounted. converge mounts nothing.',
+    'Mounts the blobs by NFS from `plone_blobs.host` or the layer `plone_blobs.layer`; no program of the app starts without the mount.',
   ),
   gluster_blobs: field(
     flag(),
     false,
-    'States that the blob directory is on a mounted GlusterFS volume: a run fails where none is mounted. converge mounts nothing.',
+    'Mounts the GlusterFS volume of `plone_blobs` for the blobs; no program of the app starts without the mount.',
   ),
 })
 
@@ -27,45 +43,43 @@ export const plone_blobs = () =>
   group(
     'Blob storage that the ZEO server and its clients share.',
     {
-      layer: field(line(), 'shared_blobs', 'Short name of the layer whose hosts export the blobs.', byHand),
-      nfs_export_dir: field(path(), '/srv/exports', 'Directory an NFS server exports.', byHand),
-      gluster_export_dir: field(path(), '/gluster-exports', 'Directory a GlusterFS server keeps its brick in.', byHand),
+      layer: field(line(), 'shared_blobs', 'Short name of the layer whose hosts export the blobs.'),
+      nfs_export_dir: field(configuredPath(), '/srv/exports', 'Directory an NFS server exports.'),
+      gluster_export_dir: field(
+        configuredPath(),
+        '/gluster-exports',
+        'Directory a GlusterFS server keeps its brick in.',
+      ),
       network: field(
-        orNull(line()),
+        orNull(networks()),
         null,
-        'Network that may mount the export, as 10.0.0.0/8; null takes the /8 this host is in.',
-        byHand,
+        'Networks that may mount the export, as 10.0.0.0/8; null: the private addresses of the hosts of the stack. The cookbook takes the /8 of this host.',
       ),
-      host: field(
-        orNull(line()),
-        null,
-        'Fixed host to mount from; null picks one of the layer that is online.',
-        byHand,
-      ),
+      host: field(orNull(server()), null, 'Fixed host to mount from; null picks one of the layer that is online.'),
       servers: field(
-        orNull(wordList()),
+        orNull(servers()),
         null,
         'Fixed GlusterFS servers, the first one to mount from; null takes those of the layer.',
-        byHand,
       ),
-      gluster_volume: field(line(), 'blobs', 'Name of the GlusterFS volume.', byHand),
+      gluster_volume: field(
+        pattern(/^[\w-]{1,64}$/, 'a name of letters, digits, - and _'),
+        'blobs',
+        'Name of the GlusterFS volume.',
+      ),
       nfs_mount_options: field(
-        line(),
+        mountOptions(),
         'auto,rw,noatime,nodiratime',
-        'Options of the NFS mount, as in fstab(5).',
-        byHand,
+        'Options of the NFS mount, as in fstab(5); converge adds `_netdev` and `nofail`.',
       ),
       gluster_mount_options: field(
-        line(),
+        mountOptions(),
         'auto,rw,direct-io-mode=disable',
-        'Options of the GlusterFS mount, as in fstab(5).',
-        byHand,
+        'Options of the GlusterFS mount, as in fstab(5); converge adds `_netdev` and `nofail`.',
       ),
       gluster_store_config_in_exports: field(
         flag(),
         false,
         'Keeps the configuration of glusterd on the exported volume, so that it outlives the host.',
-        byHand,
       ),
       blob_dir: field(
         orNull(path()),

@@ -39,6 +39,18 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'memcached, the cache of RelStorage',
       load: lazy(async () => (await import('./memcached/role.ts')).default),
     },
+    'nfs-server': {
+      doc: 'Shared blobs, exported by NFS',
+      load: lazy(async () => (await import('./nfs_server/role.ts')).default),
+    },
+    'gluster-server': {
+      doc: 'A brick of the GlusterFS volume of shared blobs',
+      load: lazy(async () => (await import('./gluster_server/role.ts')).default),
+    },
+    s3fs: {
+      doc: 'Buckets of S3, mounted as directories',
+      load: lazy(async () => (await import('./s3fs/role.ts')).default),
+    },
     'port-app': {
       doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
       load: lazy(async () => (await import('./port_app/role.ts')).default),

@@ -3,6 +3,7 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { SiteNode } from '../node.ts'
 import { servicesOf } from '../role_services.ts'
+import { isOwnAddress } from '../site/own_address.ts'
 import { missing, ok, warning } from './findings.ts'
 
 export function serverChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
@@ -14,7 +15,7 @@ export function serverChecks(node: SiteNode, host: HostReader, roles: readonly s
     if (name !== 'haproxy') for (const address of asks) if (!servers.has(address)) servers.set(address, name)
   return [...servers].flatMap(([address, service]) => {
     const [name, port] = split(address)
-    if (name === null || (isOwnName(node, name) && localPorts.has(port))) return []
+    if (name === null || (isOwnAddress(node, name) && localPorts.has(port))) return []
     return [{ what: `server ${address}`, run: () => reachFinding(host, { name, port, service }) }]
   })
 }
@@ -50,19 +51,4 @@ function split(address: string): [name: string | null, port: number] {
 
 function isNumeric(name: string): boolean {
   return /^[\d.]+$/.test(name) || name.includes(':')
-}
-
-function isOwnName({ opsworks, facts }: SiteNode, name: string): boolean {
-  const { hostname, private_dns_name, private_ip, public_dns_name, ip } = opsworks.instance
-  return [
-    'localhost',
-    '127.0.0.1',
-    '::1',
-    facts.hostname,
-    hostname,
-    private_dns_name,
-    private_ip,
-    public_dns_name,
-    ip,
-  ].includes(name)
 }

@@ -2,13 +2,13 @@
 import type { HostCheck, Inspection } from '../../core/compile/inspection.ts'
 import { type Recipe, type Role, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { ConvergeError } from '../../core/model/errors.ts'
 import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import { service } from '../../resources/services/service.ts'
 import { service_restart } from '../../resources/services/service_restart.ts'
+import { requireSystem } from '../app/require_system.ts'
 import { viewService } from '../app/service_view.ts'
 import {
   endStop,
@@ -35,6 +35,10 @@ export interface PackagedService {
   readonly log?: string
   /** Declares its configuration, and returns the resources whose change restarts it. */
   readonly files: (r: Recipe<SiteNode>) => readonly Handle[]
+  /** Declares what requires the running service. */
+  readonly afterStart?: (r: Recipe<SiteNode>) => void
+  /** Declares what undeploy removes beside the service. */
+  readonly remove?: (r: Recipe<SiteNode>) => void
 }
 
 const provider = { kind: 'systemd' } as const
@@ -81,7 +85,9 @@ export function packagedServiceRole(
     },
     undeploy(r, node) {
       stopped(r, node)
-      removeStopRecord(r, onSystem(node).name)
+      const { name, remove } = onSystem(node)
+      remove?.(r)
+      removeStopRecord(r, name)
     },
     inspect: (node, host) => inspect(serviceOf(node), name, host),
     checks: (node, host) => checks(node, serviceOf(node), host),
@@ -92,22 +98,13 @@ function stoppable({ name }: PackagedService): StoppableApp {
   return { name, supervisor: null }
 }
 
-/** @throws NEEDS_ROOT without root or below a prefix: the service of a package belongs to the whole system */
-function requireSystem({ facts, converge }: SiteNode, role: string): void {
-  if (facts.uid === 0 && converge.prefix === '/') return
-  throw new ConvergeError(`the role ${role} requires root and the whole system`, {
-    code: 'NEEDS_ROOT',
-    hint: converge.prefix === '/' ? 'run converge as root' : 'run converge as root, without --prefix',
-    usage: true,
-  })
-}
-
 function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode, unit: PackagedService): void {
   const changed = unit.files(r)
   endStop(r, stoppable(unit))
   // It starts the service too, so that the first run does not start it twice.
-  service_restart(r, { provider, services: [restarted(unit)], when: changed })
+  if (changed.length > 0) service_restart(r, { provider, services: [restarted(unit)], when: changed })
   run(r, node, unit)
+  unit.afterStart?.(r)
 }
 
 function restarted({ name, ready, log }: PackagedService) {

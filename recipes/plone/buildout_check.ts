@@ -102,8 +102,8 @@ function pinFinding({ texts }: Files, { name: app, build }: BuildoutApp): Findin
 
 /** Checks that clients with shared blobs write them to the directory of the ZEO server. */
 function blobFinding({ texts }: Files, node: SiteNode, roles: readonly string[]): Finding | null {
-  const { shared_blobs, enable_relstorage } = node.plone_instances
-  if (!shared_blobs || enable_relstorage || node.plone_blobs.blob_dir) return null
+  const { shared_blobs, enable_relstorage, nfs_blobs, gluster_blobs } = node.plone_instances
+  if (!shared_blobs || nfs_blobs || gluster_blobs || enable_relstorage || node.plone_blobs.blob_dir) return null
   const all = [...texts.values()].join('\n')
   if (!/^\s*shared-blob\s*=\s*(on|true|yes|1)\s*$/im.test(all)) return null
   const blobStorage = /^\s*blob-storage\s*=\s*(\$\{buildout:directory\}\/.*|[^/$\s].*)$/m.exec(all)?.[1]

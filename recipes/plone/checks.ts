@@ -33,8 +33,8 @@ export function checks(
     ...buildoutChecks(node, role, host, app, roles),
     {
       what: 'mounted blobs',
-      run() {
-        const problem = blobMountProblem(node, app, host)
+      async run() {
+        const problem = await blobMountProblem(node, app, host)
         return problem === null ? null : missing(...problem)
       },
     },

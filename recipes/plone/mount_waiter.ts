@@ -6,7 +6,7 @@ import { networkFileSystems } from '../../resources/files/mounts.ts'
 import { service } from '../../resources/services/service.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
 import type { SiteNode } from '../node.ts'
-import { mountOf } from './blob_mounts.ts'
+import { type BlobMount, mountOf } from './blob_mounts.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 
 /** Returns the name of the waiter's program, which differs from the app's own programs. */
@@ -36,7 +36,7 @@ export function mountWaiter(
   supervisor_program(r, {
     name: waiterOf(app),
     app: app.name,
-    command: shellWords(['/bin/sh', '-c', script(app, mount.path, names)]),
+    command: shellWords(['/bin/sh', '-c', script(app, mount, names)]),
     directory: '/',
     environment: {},
     autorestart: false,
@@ -57,10 +57,12 @@ export function stopWaiter(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp
   service(r, { name: waiterOf(app), action: 'stopped', provider })
 }
 
-function script(app: BuildoutApp, path: string, names: readonly string[]): string {
+/** systemd mounts once at boot: it does not try again when a server comes later. */
+function script(app: BuildoutApp, { path, point }: BlobMount, names: readonly string[]): string {
   const { config, environment } = app.supervisor
   const control = app.system ? '/usr/bin/supervisorctl' : `${environment}/bin/supervisorctl`
   const type = `findmnt -n -o FSTYPE -T "$(readlink -m ${shellWords([path])})"`
   const isMounted = `${type} | grep -qxE ${shellWords([networkFileSystems])}`
-  return `until ${isMounted}; do sleep 5; done; ${shellWords([control, '-c', config, 'start', ...names])}; exit 0`
+  const attempt = point === null ? '' : `timeout -k 5 120 mount ${shellWords([point])} 2>/dev/null; `
+  return `until ${isMounted}; do ${attempt}sleep 5; done; ${shellWords([control, '-c', config, 'start', ...names])}; exit 0`
 }

@@ -12,7 +12,7 @@ import { switchCurrent } from '../app/switch.ts'
 import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
 import { withRepository } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
-import { requireBlobMount, requireSameBlobDirectory } from './blob_mounts.ts'
+import { linkMountedBlobs, requireBlobMount, requireSameBlobDirectory } from './blob_mounts.ts'
 import { buildRelease } from './build.ts'
 import { type BuildoutApp, buildoutApp, sectionOf } from './buildout_app.ts'
 import { banAfterSwitch } from './cached_pages.ts'
@@ -64,6 +64,7 @@ function buildoutParts(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): A
     },
     prepare(options) {
       requireBlobMount(r, node, app, options)
+      linkMountedBlobs(r, node, app, options)
       return []
     },
     checkBeforeBuild: () => reportMissingHosts(r, node, app),

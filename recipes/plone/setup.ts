@@ -19,7 +19,7 @@ import { declareAccount } from '../app/account.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { systemTimezone } from '../site/timezone.ts'
-import { requireBlobMount } from './blob_mounts.ts'
+import { mountOf, requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, sharedDirectories } from './buildout_app.ts'
 import { givenDatabaseDirectory, indexDirectory } from './data_places.ts'
 import { databaseKind } from './database_kind.ts'
@@ -128,19 +128,23 @@ function dataTargets(node: SiteNode, app: BuildoutApp) {
     const path = underPrefix(node, target)
     return path === `${app.shared}/${name}` ? null : path
   }
+  const found = mountOf(node, app)
+  const mounted = found !== null && found.managed !== null ? found : null
   const usesBlobs = app.role === 'zeo-server' || (app.role === 'zeo-client' && node.plone_instances.shared_blobs)
   return {
     database: runsZeo(app) ? outside('var/filestorage', node.plone_zeoserver.filestorage_dir) : null,
-    blobs: usesBlobs ? outside('var/blobstorage', node.plone_blobs.blob_dir) : null,
+    blobs: mounted ? mounted.path : usesBlobs ? outside('var/blobstorage', node.plone_blobs.blob_dir) : null,
+    /** Nothing is created there: the server of the mount has done so, or the mount itself. */
+    areBlobsMounted: mounted !== null,
     tmp: app.role === 'zeo-client' && node.tmpdir.global_tmp ? '/tmp' : null,
   }
 }
 
 /** Declares directories of database, blobs and temporary files, which may be on another disk or a shared mount. */
 function dataDirectories(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
-  const { database, blobs, tmp } = dataTargets(node, app)
+  const { database, blobs, tmp, areBlobsMounted } = dataTargets(node, app)
   const linkTo = (name: string, target: string, mode: string) => {
-    directory(r, { path: target, parents: true, mode, ...app.owner })
+    if (!(areBlobsMounted && target === blobs)) directory(r, { path: target, parents: true, mode, ...app.owner })
     symlink(r, { path: `${app.shared}/${name}`, target, ...app.owner })
   }
   const linkBlobs = () => {
@@ -150,7 +154,7 @@ function dataDirectories(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp):
     givenDatabaseDirectory(r, node, app, (found) => {
       if (database) linkTo('var/filestorage', found ?? database, '0700')
       linkBlobs()
-      if (node.plone_blobs.blob_dir) emptyDatabase(r, app, found)
+      if (node.plone_blobs.blob_dir || areBlobsMounted) emptyDatabase(r, app, found)
     })
   else linkBlobs()
   if (tmp) symlink(r, { path: `${app.shared}/var/tmp`, target: tmp, ...app.owner })

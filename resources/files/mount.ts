@@ -7,7 +7,7 @@ import { absolutePath } from '../../core/model/units.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { fstabField, parseFstabField } from '../../core/text/fstab.ts'
 import { requireRoot } from '../accounts/account_files.ts'
-import { readMounts } from './mounts.ts'
+import { mountAnswer, readMounts } from './mounts.ts'
 import { numbers, predictLines, readLines } from './text_lines.ts'
 
 const table = '/proc/self/mounts'
@@ -39,6 +39,12 @@ const props = requiredUnlessAbsent(
         'Options of mount(8); default: defaults. Use nofail unless the host must not boot without it, and _netdev for a server',
       ),
     pass: z.int().min(0).max(2).default(0).describe('Order of the check at boot, as in fstab(5); default 0, no check'),
+    sealed: z
+      .boolean()
+      .optional()
+      .describe(
+        'Let no program write below the directory while it is not mounted, and refuse to hide files there; default false',
+      ),
     absent: z.boolean().optional().describe('Unmount it and remove the line instead; default false'),
   }),
   'device',
@@ -50,6 +56,8 @@ const state = z.strictObject({
   /** The line of /etc/fstab, with single blanks; null without one. */
   fstab: z.string().nullable(),
   mounted: z.boolean(),
+  /** False if the program behind a FUSE mount has ended. */
+  connected: z.boolean(),
   flags: z.array(z.string()),
 })
 type State = z.output<typeof state>
@@ -110,20 +118,21 @@ export const mount = defineResource(
     state,
   },
   {
-    read(host, { path }): State {
+    async read(host, { path }): Promise<State> {
       const { lines } = readLines(host, fstab)
       const index = lineOf(lines, path)
       const mounted = readMounts(host).findLast(({ at }) => at === path)
       return {
         fstab: index < 0 ? null : normalizedLine(lines[index] ?? ''),
         mounted: mounted !== undefined,
+        connected: mounted === undefined || (await mountAnswer(host, path)) !== 'disconnected',
         flags: flagNames.filter((flag) => mounted?.options.includes(flag)),
       }
     },
     desired(props): State {
-      if (props.absent) return { fstab: null, mounted: false, flags: [] }
+      if (props.absent) return { fstab: null, mounted: false, connected: true, flags: [] }
       const flags = flagNames.filter((flag) => props.options.includes(flag))
-      return { fstab: declaredLine(props), mounted: true, flags }
+      return { fstab: declaredLine(props), mounted: true, connected: true, flags }
     },
     async apply(host, props, { now, desired }, context) {
       requireRights(host, props)
@@ -131,15 +140,18 @@ export const mount = defineResource(
         if (now.mounted) await unmount(host, props.path)
         return writeFstab(host, props)
       }
-      makeDirectories(host, props.path)
+      if (!now.connected) await host.run(['umount', '-l', props.path])
+      else if (!now.mounted) makeDirectories(host, props.path)
       writeFstab(host, props)
-      if (!now.mounted) await host.run(['mount', props.path])
-      else if (now.flags.join() !== desired.flags.join()) await host.run(['mount', '-o', 'remount', props.path])
+      if (!now.mounted || !now.connected) {
+        if (props.sealed) await seal(host, props.path)
+        await host.run(['mount', props.path])
+      } else if (now.flags.join() !== desired.flags.join()) await host.run(['mount', '-o', 'remount', props.path])
       noteOldMount(props, now, context)
     },
     predict(host, props, { now, desired }, context) {
       requireRights(host, props)
-      if (!props.absent) makeDirectories(host, props.path)
+      if (!props.absent && !now.mounted) makeDirectories(host, props.path)
       writeFstab(host, props)
       const others = (host.readText(table) ?? '').split('\n').filter((line) => line !== '')
       const kept = others.filter((line) => parseFstabField(line.split(' ')[1] ?? '') !== props.path)
@@ -151,6 +163,34 @@ export const mount = defineResource(
     paths: () => [fstab],
   },
 )
+
+/**
+ * Closes a directory that nothing is mounted on: without it, a program that starts before the mount writes to the disk of
+ * the host, and the mount hides what it wrote.
+ */
+async function seal(host: Host, path: string): Promise<void> {
+  // Some file systems have no such flag; the owner and the mode then keep out every account but root.
+  await host.run(['chattr', '-i', path], { accept: 'any' })
+  const file = firstFile(host, path)
+  if (file !== null)
+    throw new ConvergeError(`${path} is not mounted, and has files that a mount would hide, such as ${file}`, {
+      code: 'IN_THE_WAY',
+      hint: `move them away, run converge again, and copy them into the mount: mv ${path} ${path}.before`,
+    })
+  for (const name of host.list(path)) host.remove(`${path}/${name}`)
+  host.setOwner(path, 'root', 'root')
+  host.setMode(path, '0555')
+  await host.run(['chattr', '+i', path], { accept: 'any' })
+}
+
+function firstFile(host: HostReader, path: string): string | null {
+  for (const name of host.list(path)) {
+    const below = `${path}/${name}`
+    const found = host.lstat(below)?.kind === 'directory' ? firstFile(host, below) : below
+    if (found !== null) return found
+  }
+  return null
+}
 
 async function unmount(host: Host, path: string): Promise<void> {
   const { status, stdout, stderr } = await host.run(['umount', path], { accept: 'any' })

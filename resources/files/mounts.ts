@@ -19,6 +19,26 @@ export function isOnNetworkMount(host: HostReader, path: string): boolean {
   return networkFileSystem.test(fileSystemType(host, resolvedPath(host, path)) ?? '')
 }
 
+/**
+ * - silent: the server does not answer, and every program that reads the path waits for it.
+ * - disconnected: the program behind a FUSE mount has ended.
+ */
+type MountAnswer = 'answers' | 'silent' | 'disconnected' | 'missing'
+
+/** Seconds until a file system that does not answer counts as silent. */
+export const silentAfter = 20
+
+/** Reads a path in a process of its own, since a server that is gone blocks the reader, and would block the run. */
+export async function mountAnswer(host: HostReader, path: string): Promise<MountAnswer> {
+  if (!readMounts(host).some(({ type }) => networkFileSystem.test(type))) return 'answers'
+  // In the foreground: it would end itself with the signal otherwise.
+  const probe = ['timeout', '--foreground', '--signal=KILL', String(silentAfter), 'stat', '--dereference', '--format=%u', path]
+  const { status, stderr } = await host.query(probe, { accept: 'any', environment: { LC_ALL: 'C' } })
+  if (status === 0) return 'answers'
+  if (status === 124 || status === 137) return 'silent'
+  return /endpoint is not connected|Stale file handle/.test(stderr) ? 'disconnected' : 'missing'
+}
+
 /** Returns the type of a path's file system. */
 function fileSystemType(host: HostReader, path: string): string | undefined {
   const above = readMounts(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))

@@ -1,0 +1,192 @@
+/** Tests the storage of blobs as root on disposable copies of the system: GlusterFS, S3 and NFS with their programs. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { needs } from '../support/machine.ts'
+import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
+
+t.setTimeout(400_000)
+
+const helpers = `converge() { node --import tsx recipes/converge.ts "$@"; }
+client() { node --import tsx test/machine/support/blob_client.ts "$@"; }
+useradd -m -g www-data deploy 2>/dev/null
+as() { runuser -u deploy -- "$@"; }
+`
+
+/** moto, a stand-in for S3, from PyPI: installed once, outside of /tmp, which a copy of the system does not see. */
+function motoDirectory(): string {
+  const place = `/var/tmp/converge-test-moto-${process.getuid?.() ?? 0}`
+  if (existsSync(place)) return place
+  const scratch = `${place}.${process.pid}`
+  execFileSync('/usr/bin/python3', ['-m', 'pip', 'install', '-q', '--target', scratch, 'moto[s3,server]==5.2.5'])
+  renameSync(scratch, place)
+  return place
+}
+
+const buckets = (moto: string) => `${helpers}export PYTHONPATH=${moto}
+serve() { python3 -m moto.server -H 127.0.0.1 -p 5555 >/tmp/moto.log 2>&1 & server=$!
+  for _ in $(seq 100); do curl -s -o /dev/null http://127.0.0.1:5555/ && return; sleep 0.2; done; }
+serve
+curl -s -X PUT http://127.0.0.1:5555/blobs
+role() { converge "$@" --role s3fs --json /tmp/site.json; }
+echo "== before"
+client /tmp/site.json
+ls -A /srv/s3 2>&1
+echo "== first"
+role setup || exit 1
+client /tmp/site.json
+grep s3fs /etc/fstab
+stat -c '%a %U' /etc/passwd-s3fs /srv/s3 /srv/s3/blobstorage /var/cache/s3fs
+echo "== second"
+role setup
+client /tmp/site.json
+echo "== data"
+as sh -c 'cd /srv/s3/blobstorage && echo kept > new && mv new blob && cat blob'
+as touch /srv/s3/other 2>&1
+echo "== killed"
+kill -9 $(pgrep -x s3fs)
+until grep -q s3fs /proc/mounts && ! stat /srv/s3 >/dev/null 2>&1; do sleep 0.1; done
+client /tmp/site.json
+role start || exit 1
+client /tmp/site.json
+as cat /srv/s3/blobstorage/blob
+echo "== silent"
+kill -STOP $(pgrep -x s3fs)
+SECONDS=0
+client /tmp/site.json
+[ $SECONDS -lt 60 ] && echo "did not hang"
+kill -CONT $(pgrep -x s3fs)
+client /tmp/site.json
+echo "== unmounted"
+umount /srv/s3
+as mkdir /srv/s3/blobstorage 2>&1
+mkdir /srv/s3/blobstorage 2>&1
+lsattr -d /srv/s3
+client /tmp/site.json
+role || exit 1
+as cat /srv/s3/blobstorage/blob
+echo "== hidden"
+umount /srv/s3
+chattr -i /srv/s3
+mkdir /srv/s3/blobstorage && echo local > /srv/s3/blobstorage/blob
+role configure
+cat /srv/s3/blobstorage/blob
+rm -r /srv/s3/blobstorage
+echo "== undeployed"
+role configure || exit 1
+role undeploy || exit 1
+grep -c s3fs /etc/fstab /proc/mounts
+ls /etc/passwd-s3fs 2>&1
+client /tmp/site.json
+kill $server
+`
+
+t.test('S3 by s3fs: mounted, guarded and undone', async (t) => {
+  if (!needs(t, [...systemCopyNeeds, 's3fs', 'pip registry'])) return
+  const copy = systemCopy(t)
+  const mounts = [{ bucket: 'blobs', path: '/srv/s3' }]
+  const s3fs_fuse = { s3_key: 'AKIAPLANTED', s3_secret: 'planted-secret', s3_url: 'http://127.0.0.1:5555', mounts }
+  const site = { s3fs_fuse, plone_blobs: { blob_dir: '/srv/s3/blobstorage' } }
+  writeFileSync(`${copy.given}/site.json`, JSON.stringify(site))
+  const { status, output, part } = await copy.run(buckets(motoDirectory()))
+  t.equal(status, 0)
+  const refused = /NOT_MOUNTED: s3fs_fuse\.mounts is set, but no network file system is mounted at \/srv\/s3\/blobstorage/
+  t.match(part('before'), refused)
+  t.match(part('first'), /\nblobs \/srv\/s3 fuse\.s3fs rw,_netdev,nofail,.*\n600 root\n755 root\n700 deploy\n700 root\n/)
+  t.match(part('second'), /nothing to do: \d+ unchanged.*\nunchanged\n/s)
+  t.match(part('data'), /\nkept\ntouch: .*Permission denied/)
+  t.match(part('killed'), /MOUNT_UNREACHABLE: .*mounted at \/srv\/s3\/blobstorage is not connected(.*\n)*unchanged\nkept\n/)
+  t.match(part('silent'), /MOUNT_UNREACHABLE: .*has not answered within 20 seconds(.*\n)*did not hang\nunchanged\n/)
+  t.match(part('unmounted'), /mkdir: .*\nmkdir: .*not permitted\n----i.*\/srv\/s3\n/, 'nobody writes below it')
+  t.match(part('unmounted'), new RegExp(`${refused.source}(.*\\n)*kept\\n`))
+  t.match(part('hidden'), /\/srv\/s3 is not mounted, and has files that a mount would hide(.*\n)*local\n/)
+  t.match(part('undeployed'), /\/etc\/fstab:0\n\/proc\/mounts:0\nls: .*No such file/)
+  t.match(part('undeployed'), refused)
+  t.notOk(output.includes('planted-secret'), 'the secret is displayed nowhere')
+  if (!t.passing()) t.comment(output)
+})
+
+/** Hosts in namespaces of their own, with one disk, one package database and one process table. */
+const gluster = `${helpers}
+mount -t tmpfs tmpfs /srv
+cat > /etc/init.d/glusterd <<'END'
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides: glusterd
+### END INIT INFO
+case $1 in
+start) glusterd ;;
+stop) kill $(cat /run/glusterd.pid) ;;
+status) kill -0 $(cat /run/glusterd.pid) 2>/dev/null ;;
+esac
+END
+chmod 755 /etc/init.d/glusterd
+ip link add hosts type bridge; ip addr add 10.77.8.1/24 dev hosts; ip link set hosts up
+host() { ip netns add $1; ip link add v$1 type veth peer name eth0 netns $1; ip link set v$1 master hosts up
+  ip -n $1 link set lo up; ip -n $1 addr add $2/24 dev eth0; ip -n $1 link set eth0 up
+  mkdir -p /srv/$1/{lib,log,run,state,srv,mnt}
+  nsenter --net=/run/netns/$1 unshare --mount --propagation private bash -c "
+    mount --bind /srv/$1/lib /var/lib/glusterd; mount --bind /srv/$1/log /var/log/glusterfs
+    mount --bind /srv/$1/state /var/lib/converge; mount --bind /srv/$1/mnt /mnt
+    cp /etc/fstab /srv/$1/fstab; mount --bind /srv/$1/fstab /etc/fstab
+    mount --bind /srv/$1/run /run; mount --bind /srv/$1/srv /srv; echo \\$\\$ > /run/host.pid; exec sleep 600" & 
+  until [ -s /srv/$1/run/host.pid ]; do sleep 0.1; done; }
+on() { nsenter -t $(cat /srv/$1/run/host.pid) --mount --net bash -c "$(declare -f converge client as); cd $PWD; $2"; }
+mkdir -p /var/lib/glusterd /var/log/glusterfs /var/lib/converge
+host one 10.77.8.11; host two 10.77.8.12; host app 10.77.8.13
+server() { on $1 "converge $2 --role gluster-server --json /tmp/$1.json"; }
+echo "== first alone"
+server one || exit 1
+on app "client /tmp/app.json"
+on app "as sh -c 'echo early > /mnt/shared/blobs/blobstorage/early'; stat -c '%a %U %G' /mnt/shared/blobs/blobstorage; cat /etc/fstab | grep glusterfs"
+on one "gluster volume info blobs | grep -E 'Type|auth.allow|Brick1'"
+echo "== second"
+server one
+on app "client /tmp/app.json"
+echo "== joined"
+server two || exit 1
+server one configure || exit 1
+on one "gluster volume info blobs | grep -E 'Type|Brick'"
+for _ in $(seq 100); do [ -e /srv/two/srv/gluster/brick/blobstorage/early ] && break; sleep 0.2; done
+cat /srv/two/srv/gluster/brick/blobstorage/early
+on app "as sh -c 'echo late > /mnt/shared/blobs/blobstorage/late'"
+cat /srv/one/srv/gluster/brick/blobstorage/late /srv/two/srv/gluster/brick/blobstorage/late
+echo "== unchanged"
+server one configure
+server two configure
+echo "== one away"
+on one "pkill -x glusterd -F /run/glusterd.pid; kill $(pgrep -f 'glusterfsd.*10.77.8.11')"
+on app "as sh -c 'echo alone > /mnt/shared/blobs/blobstorage/alone; cat /mnt/shared/blobs/blobstorage/late'"
+on app "client /tmp/app.json"
+echo "== both away"
+kill $(pgrep -x glusterfsd)
+sleep 1
+on app "as sh -c 'timeout 60 cat /mnt/shared/blobs/blobstorage/late'" 2>&1
+on app "client /tmp/app.json"
+ls -A /srv/app/mnt/shared/blobs
+echo "== back"
+server two restart || exit 1
+server one start || exit 1
+for _ in $(seq 300); do on app "as cat /mnt/shared/blobs/blobstorage/alone" 2>/dev/null && break; sleep 0.2; done
+on app "client /tmp/app.json"
+echo "== end"
+kill -9 $(pgrep -x 'gluster.*')
+`
+
+t.test('GlusterFS: a volume that grows with its servers, and a client whose servers go away', async (t) => {
+  if (!needs(t, [...systemCopyNeeds, 'glusterd', 'network namespaces'])) return
+  const copy = systemCopy(t)
+  const plone_blobs = { gluster_export_dir: '/srv/gluster' }
+  const address = { one: '10.77.8.11', two: '10.77.8.12', app: '10.77.8.13' }
+  const at = (host: keyof typeof address) => ({ private_ip: address[host], status: 'online' })
+  const shared_blobs = { instances: { one: at('one'), two: at('two') } }
+  for (const host of ['one', 'two', 'app'] as const) {
+    const instance = { hostname: host, private_ip: address[host] }
+    const layers = { shared_blobs, plone_instances: { instances: { app: at('app') } } }
+    const json = { opsworks: { instance, layers }, plone_blobs, plone_instances: { gluster_blobs: true } }
+    writeFileSync(`${copy.given}/${host}.json`, JSON.stringify(json))
+  }
+  const { status, output, part } = await copy.run(gluster)
+  t.equal(status, 0)
+  t.comment(output)
+})
