@@ -90,6 +90,7 @@ function daemonSettings(r: Recipe<SiteNode>, node: SiteNode, isSystemd: boolean)
   directory(r, { path: '/etc/nfs.conf.d', mode: '0755' })
   const content = `${header}\n${lines.join('\n')}\n`
   const changed = file(r, { path: '/etc/nfs.conf.d/converge.conf', content, mode: '0644' })
+  directory(r, { path: '/etc/modprobe.d', mode: '0755' })
   // The module reads its ports when it is loaded.
   file(r, {
     path: '/etc/modprobe.d/converge-lockd.conf',

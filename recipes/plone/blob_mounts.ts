@@ -23,7 +23,7 @@ export interface BlobMount {
   readonly hint: string
   /** Directory of /etc/fstab that mounts it; null if it is not known. */
   readonly point: string | null
-  /** What converge mounts for it; null: the operator or another role does. */
+  /** The mount that converge declares for it; null: the operator or another role mounts. */
   readonly managed: ManagedMount | null
 }
 
@@ -45,24 +45,14 @@ export function mountOf(node: SiteNode, app: BuildoutApp): BlobMount | null {
   const attribute = `${section}.${key}`
   const { blob_dir } = node.plone_blobs
   const managed = blob_dir || !app.system ? null : managedMount(node, key)
-  if (managed !== null)
-    return {
-      attribute,
-      path: `${managed.point}/blobstorage`,
-      hint: `see why it is not mounted: mount ${managed.point}; or set ${attribute} to false`,
-      point: managed.point,
-      managed,
-    }
-  const instead = blob_dir
-    ? ''
-    : 'set plone_blobs.host to its server, set plone_blobs.blob_dir to a mounted directory, '
-  return {
-    attribute,
-    path: blob_dir ? underPrefix(node, blob_dir) : `${app.shared}/var/blobstorage`,
-    hint: `mount it and add it to /etc/fstab, ${instead}or set ${attribute} to false`,
-    point: null,
-    managed: null,
-  }
+  const instead =
+    blob_dir || managed !== null
+      ? ''
+      : 'set plone_blobs.host to its server, set plone_blobs.blob_dir to a mounted directory, '
+  const hint = `mount it and add it to /etc/fstab, ${instead}or set ${attribute} to false`
+  if (managed !== null) return { attribute, path: `${managed.point}/blobstorage`, hint, point: managed.point, managed }
+  const path = blob_dir ? underPrefix(node, blob_dir) : `${app.shared}/var/blobstorage`
+  return { attribute, path, hint, point: null, managed: null }
 }
 
 /** Returns the bucket of `s3fs_fuse.mounts` that contains `plone_blobs.blob_dir`, which the role s3fs mounts. */

@@ -125,7 +125,7 @@ export const mount = defineResource(
       return {
         fstab: index < 0 ? null : normalizedLine(lines[index] ?? ''),
         mounted: mounted !== undefined,
-        connected: mounted === undefined || (await mountAnswer(host, path)) !== 'disconnected',
+        connected: mounted === undefined || (await isConnected(host, path, mounted.type)),
         flags: flagNames.filter((flag) => mounted?.options.includes(flag)),
       }
     },
@@ -163,6 +163,17 @@ export const mount = defineResource(
     paths: () => [fstab],
   },
 )
+
+/**
+ * The client of GlusterFS answers like one that has ended while no server is there, but connects again alone. Another
+ * mount in its place would leave the running programs on the former one.
+ */
+async function isConnected(host: HostReader, path: string, type: string): Promise<boolean> {
+  if ((await mountAnswer(host, path)) !== 'disconnected') return true
+  if (type !== 'fuse.glusterfs') return false
+  const { status, stdout } = await host.query(['pgrep', '-a', '-x', 'glusterfs'], { accept: 'any' })
+  return status === 0 && stdout.split('\n').some((line) => line.endsWith(` ${path}`))
+}
 
 /**
  * Closes a directory that nothing is mounted on: without it, a program that starts before the mount writes to the disk of

@@ -32,7 +32,16 @@ export const silentAfter = 20
 export async function mountAnswer(host: HostReader, path: string): Promise<MountAnswer> {
   if (!readMounts(host).some(({ type }) => networkFileSystem.test(type))) return 'answers'
   // In the foreground: it would end itself with the signal otherwise.
-  const probe = ['timeout', '--foreground', '--signal=KILL', String(silentAfter), 'stat', '--dereference', '--format=%u', path]
+  const probe = [
+    'timeout',
+    '--foreground',
+    '--signal=KILL',
+    String(silentAfter),
+    'stat',
+    '--dereference',
+    '--format=%u',
+    path,
+  ]
   const { status, stderr } = await host.query(probe, { accept: 'any', environment: { LC_ALL: 'C' } })
   if (status === 0) return 'answers'
   if (status === 124 || status === 137) return 'silent'

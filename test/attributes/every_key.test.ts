@@ -28,10 +28,17 @@ t.equal(all.length, 158, 'the attributes of the cookbook')
 
 const host = (name: string) => ({ private_dns_name: `${name}.internal`, private_ip: '10.0.0.9', status: 'online' })
 const layers = Object.fromEntries(
-  ['plone_instances', 'zeoserver', 'zeo2', 'celery_broker', 'broker2', 'solr', 'solr2', 'memcached'].map((name) => [
-    name,
-    { instances: { [name]: host(name) } },
-  ]),
+  [
+    'plone_instances',
+    'zeoserver',
+    'zeo2',
+    'celery_broker',
+    'broker2',
+    'solr',
+    'solr2',
+    'memcached',
+    'shared_blobs',
+  ].map((name) => [name, { instances: { [name]: host(name) } }]),
 )
 
 /** A stack in which every role declares resources and reports no warning. */
@@ -59,6 +66,9 @@ const rolesOf: Readonly<Record<string, readonly string[]>> = {
   apt: ['base'],
   redis: ['broker'],
   plone_instances: ['zeo-client', 'frontend'],
+  plone_blobs: ['zeo-client', 'zeo-server', 'nfs-server', 'gluster-server'],
+  nfs: ['nfs-server'],
+  s3fs_fuse: ['s3fs'],
 }
 
 /** Values for attributes whose default does not show the accepted type. */
@@ -77,6 +87,7 @@ const values: Readonly<Record<string, unknown>> = {
   'plone_blobs.blob_dir': '/mnt/blobs',
   'plone_zeoserver.filestorage_dir': '/mnt/zodb',
   'plone_blobs.servers': ['a'],
+  'plone_blobs.network': '10.0.0.0/8',
   'haproxy.stats_socket_level': 'operator',
   'haproxy.stats_socket_path': '/run/h.sock',
   'haproxy.balance': 'roundrobin',
@@ -96,6 +107,16 @@ const values: Readonly<Record<string, unknown>> = {
   'redis.config.appendonly': 'yes',
   'redis.config.appendfsync': 'always',
   'redis.config.rdbcompression': 'no',
+}
+
+/** Settings that attributes of a mount require. */
+const mounted: Readonly<Record<string, JsonObject>> = {
+  'plone_blobs.nfs_mount_options': { plone_instances: { nfs_blobs: true } },
+  'plone_blobs.gluster_mount_options': { plone_instances: { gluster_blobs: true } },
+  'plone_blobs.host': { plone_instances: { nfs_blobs: true } },
+  'plone_blobs.layer': { plone_instances: { nfs_blobs: true } },
+  'plone_blobs.servers': { plone_instances: { gluster_blobs: true } },
+  'plone_blobs.gluster_volume': { plone_instances: { gluster_blobs: true } },
 }
 
 /** Returns the attribute's line in the reference; the keys of a map share one. */
@@ -144,7 +165,7 @@ function shown(value: unknown): unknown {
 
 for (const path of all)
   t.test(path.join('.'), async (t) => {
-    const given = structuredClone(stack)
+    const given = merge(structuredClone(stack), mounted[path.join('.')] ?? {})
     const change = path.reduceRight<unknown>((inside, key) => ({ [key]: inside }), changed(path)) as JsonObject
     const before = await nodeOf(given)
     t.strictSame(before.warnings, [], 'nothing is reported about defaults')

@@ -242,7 +242,7 @@ blob-storage = \${buildout:directory}/var/blobstorage
     t.match(one(other, 'plone_zeoserver.base_config'), { status: 'missing', detail: 'the repository has no other.cfg' })
     t.match(one(other, 'mounted blobs'), {
       status: 'missing',
-      detail: /nfs_blobs is true, but no network file system is mounted/,
+      detail: /nfs_blobs is set, but no network file system is mounted/,
     })
   },
 )

@@ -87,7 +87,7 @@ export const problems: Compare = async (t, block, reader) => {
 export const withoutEffect: Compare = async (t, block, reader) => {
   const places = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
   const text = placed([
-    { before: '{"nfs": {"threads":', value: '16', at: places[0] ?? '' },
+    { before: '{"papertrail": {"queue_size":', value: '16', at: places[0] ?? '' },
     { before: '}, "plone_instances": {"celerybeat":', value: 'true', at: places[1] ?? '' },
   ])
   reader.write({ 'ineffective/custom.json': `${text}}}\n`, 'ineffective/none/README': '' })

@@ -1,7 +1,7 @@
 /** Proves the hints of resources on a host in memory: triggers each, then follows it. */
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
-import type { VirtualHost } from '../../core/host/virtual.ts'
+import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { group } from '../../resources/accounts/group.ts'
 import { user } from '../../resources/accounts/user.ts'
 import { execute } from '../../resources/commands/execute.ts'
@@ -9,6 +9,8 @@ import { cron } from '../../resources/cron/cron.ts'
 import { archive } from '../../resources/files/archive.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { gluster_volume } from '../../resources/files/gluster_volume.ts'
+import { mount } from '../../resources/files/mount.ts'
 import { network_mount } from '../../resources/files/network_mount.ts'
 import { random_secret } from '../../resources/files/random_secret.ts'
 import { recipeDirectory, recipeFile } from '../../resources/files/recipe_files.ts'
@@ -178,6 +180,18 @@ t.test('the hints about cron work', async (t) => {
   ])
 })
 
+const nfs = 'nas:/b /srv/blobs nfs4 rw 0 0\n'
+
+/** The probe of a mount, mount and gluster. */
+const storage: CommandHandler = (argv, _, host) => {
+  const path = argv.at(-1) ?? ''
+  if (argv[0] === 'timeout') return { status: host.stat('/silent') ? 137 : host.stat(path) ? 0 : 1 }
+  if (argv[0] === 'mount') host.given('/proc/self/mounts', nfs)
+  if (argv[0] !== 'gluster') return {}
+  if (host.stat('/no-daemon')) return { status: 1, stderr: 'Connection failed.' }
+  return { stdout: 'Status: Started\nBrick1: a:/srv/brick\n' }
+}
+
 t.test('the hints about accounts, commands and mounts work', async (t) => {
   prove(t, [
     {
@@ -235,6 +249,51 @@ t.test('the hints about accounts, commands and mounts work', async (t) => {
       given: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\n').given('/srv/blobs', null),
       broken: (r) => network_mount(r, { path: '/srv/blobs', attribute: 'plone_blobs.nfs' }),
       repair: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\nnfs:/b /srv/blobs nfs4 rw 0 0\n'),
+      commands: storage,
+    },
+    {
+      source: 'resources/files/network_mount.ts',
+      hint: 'start the server of the mount, or unmount its directory in /etc/fstab (umount -l) and run converge again',
+      given: (host) => host.given('/proc/self/mounts', nfs).given('/srv/blobs', null).given('/silent', ''),
+      broken: (r) => network_mount(r, { path: '/srv/blobs', attribute: 'plone_blobs.nfs' }),
+      repair: (host) => host.remove('/silent'),
+      commands: storage,
+    },
+    {
+      source: 'resources/files/network_mount.ts',
+      hint: 'create it on the server of the mount, owned by the account root',
+      given: (host) => host.given('/proc/self/mounts', nfs).given('/srv/blobs', null),
+      broken: (r) => network_mount(r, { path: '/srv/blobs/one', account: 'root', attribute: 'plone_blobs.nfs' }),
+      repair: (host) => host.given('/srv/blobs/one', null),
+      commands: storage,
+    },
+    {
+      source: 'resources/files/network_mount.ts',
+      hint: 'give web the same number on all hosts, which this shows: id -u web; then chown the directory on the server',
+      given: (host) =>
+        host
+          .given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\nweb:x:1001:1001::/:/bin/sh\n')
+          .given('/proc/self/mounts', nfs)
+          .given('/srv/blobs', null),
+      broken: (r) => network_mount(r, { path: '/srv/blobs', account: 'web', attribute: 'plone_blobs.nfs' }),
+      repair: (host) => host.setOwner('/srv/blobs', 'web', undefined),
+      commands: storage,
+    },
+    {
+      source: 'resources/files/mount.ts',
+      hint: 'move them away, run converge again, and copy them into the mount: mv /srv/blobs /srv/blobs.before',
+      given: (host) => host.given('/etc/fstab', '').given('/proc/self/mounts', '').given('/srv/blobs/one', 'kept'),
+      broken: (r) => mount(r, { path: '/srv/blobs', device: 'nas:/b', type: 'nfs', sealed: true }),
+      repair: (host) => host.rename('/srv/blobs', '/srv/blobs.before'),
+      commands: storage,
+    },
+    {
+      source: 'resources/files/gluster_volume.ts',
+      hint: "start the daemon before this: service(r, { name: 'glusterd' })",
+      given: (host) => host.given('/no-daemon', ''),
+      broken: (r) => gluster_volume(r, { name: 'blobs', self: 'a', servers: ['a'], brick: '/srv/brick' }),
+      repair: (host) => host.remove('/no-daemon'),
+      commands: storage,
     },
   ])
 })

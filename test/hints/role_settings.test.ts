@@ -26,7 +26,7 @@ t.test('the hints about Redis and memcached work', async (t) => {
     return () =>
       planned('broker', { opsworks, redis: { config: { requirepass: 'planted' } } }, { event: 'configure', ...options })
   }
-  const system = 'recipes/packaged_service/role.ts'
+  const system = 'recipes/app/require_system.ts'
   proveCalls(t, [
     {
       source: system,

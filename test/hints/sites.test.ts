@@ -114,6 +114,10 @@ t.test('the hints about requirements of a site work', async (t) => {
   const nfs = { plone_instances: { nfs_blobs: true } }
   const mount = (directory: string) => (host: FakeHost) =>
     void host.machine.given('/proc/self/mounts', `nas:/b ${directory} nfs4 rw 0 0\n`)
+  const bucket = (blob_dir: string) => ({
+    s3fs_fuse: { mounts: [{ bucket: 'blobs', path: '/srv/s3' }] },
+    plone_blobs: { blob_dir },
+  })
   const python = { converge: { python: 'python2.7' } }
   const noPython =
     'install it where the account of the app finds it (/usr/local/bin/python2.7); or name it by its full path in converge.python, without python_major_version; or list its package in os_packages of the app'
@@ -128,14 +132,28 @@ t.test('the hints about requirements of a site work', async (t) => {
   proveSites(t, [
     {
       source: 'recipes/plone/blob_mounts.ts',
-      hint: 'mount it and add it to /etc/fstab, set plone_blobs.blob_dir to a mounted directory, or set plone_instances.nfs_blobs to false',
+      hint: 'set plone_blobs.blob_dir to a directory in it, such as /srv/s3/blobstorage, and move the blobs there',
+      given: mount('/srv/s3'),
+      broken: bucket('/srv/s3'),
+      repaired: bucket('/srv/s3/blobstorage'),
+    },
+    {
+      source: 'recipes/plone/blob_mounts.ts',
+      hint: 'run the role s3fs before this one; then see why it is not mounted: mount /srv/s3',
+      broken: bucket('/srv/s3/blobstorage'),
+      repair: mount('/srv/s3'),
+      repaired: bucket('/srv/s3/blobstorage'),
+    },
+    {
+      source: 'recipes/plone/blob_mounts.ts',
+      hint: 'mount it and add it to /etc/fstab, set plone_blobs.host to its server, set plone_blobs.blob_dir to a mounted directory, or set plone_instances.nfs_blobs to false',
       broken: nfs,
       repair: mount('/srv/www/site/shared/var/blobstorage'),
       repaired: nfs,
     },
     {
       source: 'recipes/plone/blob_mounts.ts',
-      hint: 'mount it and add it to /etc/fstab, set plone_blobs.blob_dir to a mounted directory, or set plone_instances.nfs_blobs to false',
+      hint: 'mount it and add it to /etc/fstab, set plone_blobs.host to its server, set plone_blobs.blob_dir to a mounted directory, or set plone_instances.nfs_blobs to false',
       given: mount('/mnt/blobs'),
       broken: nfs,
       repaired: { ...nfs, plone_blobs: { blob_dir: '/mnt/blobs' } },

@@ -13,7 +13,7 @@ useradd -m -g www-data deploy 2>/dev/null
 as() { runuser -u deploy -- "$@"; }
 `
 
-/** moto, a stand-in for S3, from PyPI: installed once, outside of /tmp, which a copy of the system does not see. */
+/** moto, a stand-in for S3, from PyPI: installed once, outside of /tmp, which a copy of the system hides. */
 function motoDirectory(): string {
   const place = `/var/tmp/converge-test-moto-${process.getuid?.() ?? 0}`
   if (existsSync(place)) return place
@@ -90,12 +90,19 @@ t.test('S3 by s3fs: mounted, guarded and undone', async (t) => {
   writeFileSync(`${copy.given}/site.json`, JSON.stringify(site))
   const { status, output, part } = await copy.run(buckets(motoDirectory()))
   t.equal(status, 0)
-  const refused = /NOT_MOUNTED: s3fs_fuse\.mounts is set, but no network file system is mounted at \/srv\/s3\/blobstorage/
+  const refused =
+    /NOT_MOUNTED: s3fs_fuse\.mounts is set, but no network file system is mounted at \/srv\/s3\/blobstorage/
   t.match(part('before'), refused)
-  t.match(part('first'), /\nblobs \/srv\/s3 fuse\.s3fs rw,_netdev,nofail,.*\n600 root\n755 root\n700 deploy\n700 root\n/)
+  t.match(
+    part('first'),
+    /\nblobs \/srv\/s3 fuse\.s3fs rw,_netdev,nofail,.*\n600 root\n755 root\n700 deploy\n700 root\n/,
+  )
   t.match(part('second'), /nothing to do: \d+ unchanged.*\nunchanged\n/s)
   t.match(part('data'), /\nkept\ntouch: .*Permission denied/)
-  t.match(part('killed'), /MOUNT_UNREACHABLE: .*mounted at \/srv\/s3\/blobstorage is not connected(.*\n)*unchanged\nkept\n/)
+  t.match(
+    part('killed'),
+    /MOUNT_UNREACHABLE: .*mounted at \/srv\/s3\/blobstorage is not connected(.*\n)*unchanged\nkept\n/,
+  )
   t.match(part('silent'), /MOUNT_UNREACHABLE: .*has not answered within 20 seconds(.*\n)*did not hang\nunchanged\n/)
   t.match(part('unmounted'), /mkdir: .*\nmkdir: .*not permitted\n----i.*\/srv\/s3\n/, 'nobody writes below it')
   t.match(part('unmounted'), new RegExp(`${refused.source}(.*\\n)*kept\\n`))
@@ -115,7 +122,7 @@ cat > /etc/init.d/glusterd <<'END'
 # Provides: glusterd
 ### END INIT INFO
 case $1 in
-start) glusterd ;;
+start) glusterd -p /run/glusterd.pid ;;
 stop) kill $(cat /run/glusterd.pid) ;;
 status) kill -0 $(cat /run/glusterd.pid) 2>/dev/null ;;
 esac
@@ -128,10 +135,9 @@ host() { ip netns add $1; ip link add v$1 type veth peer name eth0 netns $1; ip 
   nsenter --net=/run/netns/$1 unshare --mount --propagation private bash -c "
     mount --bind /srv/$1/lib /var/lib/glusterd; mount --bind /srv/$1/log /var/log/glusterfs
     mount --bind /srv/$1/state /var/lib/converge; mount --bind /srv/$1/mnt /mnt
-    cp /etc/fstab /srv/$1/fstab; mount --bind /srv/$1/fstab /etc/fstab
     mount --bind /srv/$1/run /run; mount --bind /srv/$1/srv /srv; echo \\$\\$ > /run/host.pid; exec sleep 600" & 
   until [ -s /srv/$1/run/host.pid ]; do sleep 0.1; done; }
-on() { nsenter -t $(cat /srv/$1/run/host.pid) --mount --net bash -c "$(declare -f converge client as); cd $PWD; $2"; }
+on() { nsenter -t $(cat /srv/$1/run/host.pid) --mount --net --root --wd bash -c "$(declare -f converge client as); cd $PWD; $2"; }
 mkdir -p /var/lib/glusterd /var/log/glusterfs /var/lib/converge
 host one 10.77.8.11; host two 10.77.8.12; host app 10.77.8.13
 server() { on $1 "converge $2 --role gluster-server --json /tmp/$1.json"; }
@@ -188,5 +194,107 @@ t.test('GlusterFS: a volume that grows with its servers, and a client whose serv
   }
   const { status, output, part } = await copy.run(gluster)
   t.equal(status, 0)
-  t.comment(output)
+  t.match(part('first alone'), /10\.77\.8\.12 do not answer at port 24007, and have no copy of blobs yet/)
+  t.match(
+    part('first alone'),
+    /\nchanged\n750 deploy www-data\n10\.77\.8\.11:\/blobs \/mnt\/shared\/blobs glusterfs auto,rw,/,
+  )
+  t.match(part('first alone'), /_netdev,nofail,backup-volfile-servers=10\.77\.8\.12 0 0\nType: Distribute\n/)
+  t.match(part('first alone'), 'auth.allow: 127.0.0.1,10.77.8.11,10.77.8.12,10.77.8.13\n')
+  t.match(part('second'), /nothing to do: \d+ unchanged.*\nunchanged\n/)
+  t.match(part('joined'), /Type: Replicate\nNumber of Bricks: 1 x 2 = 2\n(.*\n)*early\nlate\nlate\n/)
+  t.match(part('unchanged'), /nothing to do.*\nnothing to do/)
+  t.match(part('one away'), /\nlate\nunchanged\n/, 'the other server has all blobs')
+  t.match(part('both away'), /cat: .*not connected\nMOUNT_UNREACHABLE: .*is not connected to its server/)
+  t.match(part('back'), /\nalone\nunchanged\n/, 'clients continue without another mount')
+  if (!t.passing()) t.comment(output)
+})
+
+const nfs = `${helpers}
+role() { converge "$@" --role nfs-server --json /tmp/site.json; }
+printf 'nodev\\ttmpfs\\n' > /tmp/without
+(cat /tmp/without; printf 'nodev\\tnfsd\\n') > /tmp/with
+mount --bind /tmp/without /proc/filesystems
+echo "== kernel"
+role
+echo "status $?"
+umount /proc/filesystems
+mount --bind /tmp/with /proc/filesystems
+cat > /etc/init.d/nfs-kernel-server <<'END'
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides: nfs-kernel-server
+### END INIT INFO
+case $1 in
+start) python3 -m http.server 2049 >/dev/null 2>&1 & echo $! > /run/nfsd.pid ;;
+stop) kill $(cat /run/nfsd.pid) ;;
+status) kill -0 $(cat /run/nfsd.pid) 2>/dev/null ;;
+esac
+END
+echo "== first"
+role || exit 1
+cat /var/lib/nfs/etab
+stat -c '%a %U %G %n' /srv/exports /srv/exports/blobstorage /srv/exports/tmp
+for key in "nfsd threads" "mountd port" "statd port" "statd outgoing-port" "lockd port"; do nfsconf --get $key; done
+modprobe -c 2>/dev/null | grep nlm_ || cat /etc/modprobe.d/converge-lockd.conf
+echo "== second"
+role
+echo "== changed"
+pid=$(cat /run/nfsd.pid)
+role configure --json /tmp/more.json
+cat /var/lib/nfs/etab
+[ $pid = $(cat /run/nfsd.pid) ] && echo "not restarted"
+role configure --json /tmp/threads.json
+nfsconf --get nfsd threads
+[ $pid != $(cat /run/nfsd.pid) ] && echo "restarted"
+echo "== client"
+SECONDS=0
+client /tmp/client.json
+[ $SECONDS -lt 60 ] && echo "did not hang"
+grep exports /etc/fstab
+as mkdir /mnt/shared/blobs/blobstorage 2>&1
+echo "== undeployed"
+role undeploy || exit 1
+cat /var/lib/nfs/etab
+ls /etc/exports.d
+kill $(cat /run/nfsd.pid) 2>/dev/null || echo stopped
+`
+
+t.test('NFS: the programs of the server read what the role writes', async (t) => {
+  if (!needs(t, [...systemCopyNeeds, 'exportfs'])) return
+  const copy = systemCopy(t)
+  const at = (private_ip: string) => ({ private_ip, status: 'online' })
+  const shared_blobs = { instances: { nfs: at('10.77.8.11') } }
+  const stack = (clients: object) => ({
+    opsworks: {
+      instance: { hostname: 'nfs', private_ip: '10.77.8.11' },
+      layers: { shared_blobs, plone_instances: { instances: clients } },
+    },
+  })
+  const write = (name: string, json: object) => writeFileSync(`${copy.given}/${name}.json`, JSON.stringify(json))
+  write('site', stack({ app: at('10.77.8.13') }))
+  write('more', stack({ app: at('10.77.8.13'), app2: at('10.77.8.14') }))
+  write('threads', { ...stack({ app: at('10.77.8.13') }), nfs: { threads: 4 } })
+  write('client', { ...stack({}), plone_instances: { nfs_blobs: true }, plone_blobs: { host: '127.0.0.1' } })
+  const { status, output, part } = await copy.run(nfs)
+  t.equal(status, 0)
+  t.match(part('kernel'), /this kernel has no NFS server \(nfsd\)(.*\n)*status 1\n/)
+  const exported = /^\/srv\/exports\t10\.77\.8\.1[13]\(rw,sync,.*root_squash,no_all_squash,no_subtree_check/m
+  t.match(part('first'), exported)
+  t.notMatch(output, 'no_root_squash')
+  t.match(
+    part('first'),
+    '\n755 root root /srv/exports\n750 deploy www-data /srv/exports/blobstorage\n1777 root root /srv/exports/tmp\n',
+  )
+  t.match(part('first'), /\n8\n32767\n32765\n32766\n32768\n(.*\n)*options lockd nlm_udpport=32768 nlm_tcpport=32768\n/)
+  t.match(part('second'), /nothing to do: \d+ unchanged/)
+  t.match(part('changed'), /10\.77\.8\.14\(rw(.*\n)*not restarted\n(.*\n)*4\nrestarted\n/)
+  t.match(
+    part('client'),
+    /failed\ndid not hang\n127\.0\.0\.1:\/srv\/exports \/mnt\/shared\/blobs nfs auto,rw,noatime,nodiratime,_netdev,nofail,retry=0 0 0\n/,
+  )
+  t.match(part('client'), /mkdir: .*(not permitted|Permission denied)/)
+  t.match(part('undeployed'), /(\n|^)stopped\n/)
+  t.notMatch(part('undeployed'), /10\.77\.8/)
+  if (!t.passing()) t.comment(output)
 })

@@ -63,7 +63,7 @@ t.test('nfs_blobs without a mount fails before any change to the app', async (t)
       const app = role === 'zeo-client' ? 'site' : 'zeo'
       const host = new FakeHost({ roles: [role] })
       withAttributes(host, { [section]: { ...(host.attributes[section] as object), [key]: true } })
-      const expected = { code: 'NOT_MOUNTED', message: new RegExp(`${section}.${key} is true, but no network`) }
+      const expected = { code: 'NOT_MOUNTED', message: new RegExp(`${section}.${key} is set, but no network`) }
       t.match(failureOf(await host.run(undefined, { mode: 'plan' })), expected)
       const report = await host.run()
       t.match(failureOf(report), expected)
@@ -90,4 +90,61 @@ t.test('nfs_blobs without a mount fails before any change to the app', async (t)
       t.match(failureOf(await host.run(['rollback'])), expected)
       t.equal(host.live(app)?.id, second)
     }
+})
+
+const withServer = {
+  opsworks: {
+    layers: { shared_blobs: { instances: { nas: { private_ip: '10.0.0.7', status: 'online' } } } },
+  },
+}
+
+for (const [key, type] of [
+  ['nfs_blobs', 'nfs'],
+  ['gluster_blobs', 'glusterfs'],
+] as const)
+  t.test(`${key} mounts the blobs of the layer, also if its server comes later`, async (t) => {
+    const host = new FakeHost({ roles: ['zeo-client'] })
+    withAttributes(host, siteWith(host, { [key]: true }))
+    t.match(failureOf(await host.run()), { code: 'NOT_MOUNTED', hint: /set plone_blobs\.host/ }, 'no server is known')
+    withAttributes(host, withServer)
+    succeeded(t, await host.run())
+    t.match(
+      host.machine.readText('/etc/fstab'),
+      new RegExp(`^10\\.0\\.0\\.7:\\S+ /mnt/shared/blobs ${type} .*,_netdev,nofail`),
+    )
+    t.equal(host.machine.readLink('/srv/www/site/shared/var/blobstorage'), '/mnt/shared/blobs/blobstorage')
+    t.match(host.machine.readText('/etc/supervisor/conf.d/converge-mount-site.conf'), / mount \/mnt\/shared\/blobs /)
+    await nothingToDo(t, host)
+    t.equal((await host.run(undefined, { mode: 'plan' })).outcome, 'unchanged')
+    host.machine.given('/proc/self/mounts', '')
+    succeeded(t, await host.run(['restart']), 'a run mounts it again')
+    t.match(host.machine.readText('/proc/self/mounts'), '/mnt/shared/blobs')
+  })
+
+t.test('a dry run of the first deploy knows that the mount comes', async (t) => {
+  const host = new FakeHost({ roles: ['zeo-client'] })
+  withAttributes(host, { ...withServer, ...siteWith(host, { nfs_blobs: true }) })
+  host.machine.given('/proc/self/mounts', '')
+  t.not((await host.run(undefined, { mode: 'plan' })).outcome, 'failed')
+  t.equal(host.machine.readText('/etc/fstab'), null, 'nothing has changed')
+})
+
+t.test('refuses blobs that belong to another account of the server', async (t) => {
+  const host = new FakeHost({ roles: ['zeo-client'] })
+  withAttributes(host, { ...withServer, ...siteWith(host, { nfs_blobs: true }) })
+  succeeded(t, await host.run())
+  host.machine.given('/mnt/shared/blobs/blobstorage', null, '0750', 'root')
+  t.match(failureOf(await host.run(['restart'])), { code: 'WRONG_OWNER', message: /belongs to root, not to deploy/ })
+})
+
+t.test('blobs in a bucket need the mount of the role s3fs', async (t) => {
+  const host = new FakeHost({ roles: ['zeo-client'] })
+  const s3fs_fuse = { mounts: [{ bucket: 'blobs', path: '/srv/s3' }] }
+  withAttributes(host, { s3fs_fuse, plone_blobs: { blob_dir: '/srv/s3/blobs' } })
+  t.match(failureOf(await host.run()), { code: 'NOT_MOUNTED', hint: /run the role s3fs before this one/ })
+  host.machine.given('/proc/self/mounts', 's3fs /srv/s3 fuse.s3fs rw 0 0\n')
+  succeeded(t, await host.run())
+  t.match(host.machine.readText('/etc/supervisor/conf.d/converge-mount-site.conf'), / mount \/srv\/s3 /)
+  withAttributes(host, { plone_blobs: { blob_dir: '/srv/s3' } })
+  await t.rejects(host.run(), { code: 'INVALID_ATTRIBUTE', hint: /\/srv\/s3\/blobstorage/ })
 })

@@ -18,6 +18,7 @@ interface Situation {
 
 const shared = (app: string) => [`/srv/www/${app}/shared/var/log`]
 const site = { app_name: 'site' }
+const stack = { opsworks: { instance: { hostname: 'plone1', private_ip: '10.0.0.1' } } }
 
 const situations: Readonly<Record<string, Situation>> = {
   'zeo-client': { directories: shared('site') },
@@ -31,6 +32,9 @@ const situations: Readonly<Record<string, Situation>> = {
   frontend: { fails: /^(file|service_).*(haproxy|varnish)/ },
   broker: { needsSystem: true, fails: /^service_/ },
   memcached: { needsSystem: true, fails: /^service_/ },
+  'nfs-server': { attributes: stack, needsSystem: true, fails: /^(execute|service)/ },
+  'gluster-server': { attributes: stack, needsSystem: true, fails: /^service_?/ },
+  s3fs: { needsSystem: true },
   base: {},
 }
 

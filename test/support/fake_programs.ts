@@ -29,6 +29,22 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
   ...plain(aptPrograms),
   ...plain(archivePrograms),
   ...plain(crontabPrograms),
+  /** `stat` of the probe of a mount. */
+  timeout: (args, { host }) => ({ status: host.stat(args.at(-1) ?? '') === null ? 1 : 0 }),
+  chattr: () => ({}),
+  mount(args, { host, step }) {
+    step('mounted')
+    const line = (host.readText('/etc/fstab') ?? '').split('\n').find((one) => one.split(' ')[1] === args.at(-1)) ?? ''
+    const [device, path, type] = line.split(' ')
+    const at = type === 'nfs' ? 'nfs4' : `fuse.${type}`
+    host.given(
+      '/proc/self/mounts',
+      `${host.readText('/proc/self/mounts') ?? ''}${device} ${path} ${at} rw${line.includes('noatime') ? ',noatime' : ''} 0 0\n`,
+    )
+    // The directory that the server exports appears with the mount.
+    if (type === 'nfs') host.given(`${path}/blobstorage`, null, '0750', 'deploy')
+    return {}
+  },
   useradd(args, { host, step }) {
     const answer = accountPrograms.useradd?.(
       args.map((arg) => (arg === '--create-home' ? '--no-create-home' : arg)),

@@ -12,9 +12,14 @@ const line = 'nas:/blobs /srv/blobs nfs _netdev,nofail,noatime 0 0\n'
 const mounted = 'nas:/blobs /srv/blobs nfs4 rw,noatime,vers=4.2 0 0\n'
 const props = { path: '/srv/blobs', device: 'nas:/blobs', type: 'nfs', options: ['_netdev', 'nofail', 'noatime'] }
 
-/** Fakes of mount and umount: they change the table of the kernel by what /etc/fstab says. */
+/** Fakes of mount, umount and the probe of a mount: they change the table of the kernel by what /etc/fstab says. */
 const commands: CommandHandler = (argv, _, host) => {
   const path = argv.at(-1) ?? ''
+  if (argv[0] === 'timeout')
+    return host.stat('/dead') ? { status: 1, stderr: 'Transport endpoint is not connected' } : {}
+  if (argv[0] === 'chattr') return {}
+  if (argv[0] === 'pgrep') return { stdout: host.readText('/clients') ?? '' }
+  if (argv[0] === 'umount' && argv[1] === '-l') host.remove('/dead')
   const lines = (text: string | null) => (text ?? '').split('\n').filter(Boolean)
   const others = lines(host.readText(table)).filter((one) => one.split(' ')[1] !== path)
   const own = lines(host.readText(fstab)).find((one) => one.split(/\s+/)[1] === path)
@@ -96,6 +101,60 @@ contract(t, mount, [
       host.given('/busy', '')
     },
     fails: /cannot unmount.*fuser -vm.*is busy/s,
+  },
+  {
+    name: 'mounts again what is not connected',
+    props,
+    host,
+    given(host) {
+      given(line, mounted)(host)
+      host.given('/dead', '')
+    },
+    changes: ['replace /connected = true'],
+  },
+  {
+    name: 'leaves a GlusterFS mount to its client',
+    props: { ...props, type: 'glusterfs' },
+    host,
+    given(host) {
+      given(line.replace(' nfs ', ' glusterfs '), mounted.replace('nfs4', 'fuse.glusterfs'))(host)
+      host.given('/dead', '').given('/clients', '7 /usr/sbin/glusterfs --volfile-id=/blobs /srv/blobs\n')
+    },
+    changes: [],
+  },
+  {
+    name: 'mounts GlusterFS again if its client has ended',
+    props: { ...props, type: 'glusterfs' },
+    host,
+    given(host) {
+      given(line.replace(' nfs ', ' glusterfs '), mounted.replace('nfs4', 'fuse.glusterfs'))(host)
+      host.given('/dead', '').given('/clients', '8 /usr/sbin/glusterfs --volfile-id=/other /srv/other\n')
+    },
+    changes: ['replace /connected = true'],
+  },
+  {
+    name: 'seals the directory, which has empty ones only',
+    props: { ...props, sealed: true },
+    host,
+    given(host) {
+      given(line)(host)
+      host.given('/srv/blobs/blobstorage/tmp', null)
+    },
+    changes: ['add /flags/0', 'replace /mounted'],
+    then(t, host) {
+      t.strictSame(host.list('/srv/blobs'), [])
+      t.match(host.stat('/srv/blobs'), { mode: '0555', uid: 0 })
+    },
+  },
+  {
+    name: 'refuses to hide files',
+    props: { ...props, sealed: true },
+    host,
+    given(host) {
+      given(line)(host)
+      host.given('/srv/blobs/blobstorage/blob', 'kept')
+    },
+    fails: /has files that a mount would hide, such as \/srv\/blobs\/blobstorage\/blob.*move them away/,
   },
   {
     name: 'two lines',

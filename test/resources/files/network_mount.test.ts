@@ -1,10 +1,20 @@
 import t from 'tap'
+import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { network_mount } from '../../../resources/files/network_mount.ts'
 import { contract } from '../../support/contract.ts'
 
 const props = { attribute: 'plone_instances.nfs_blobs', path: '/srv/blobs' }
 const disk = '/dev/sda / ext4 rw 0 0\n'
-const refused = /plone_instances\.nfs_blobs is true, but no network file system is mounted at \/srv\/blobs.*mount it/
+const mounted = `${disk}nas:/b /srv/blobs nfs4 rw 0 0\n`
+const withMount = (host: VirtualHost) => host.given('/proc/self/mounts', mounted)
+
+/** Answers the probe of the mount. */
+const probe =
+  (status: number, stderr = ''): CommandHandler =>
+  (argv) =>
+    argv[0] === 'timeout' ? { status, stderr } : null
+const answering = { commands: probe(0) }
+const refused = /plone_instances\.nfs_blobs is set, but no network file system is mounted at \/srv\/blobs.*mount it/
 
 contract(t, network_mount, [
   { name: 'nothing is mounted', props, given: (host) => void host.given('/proc/self/mounts', disk), fails: refused },
@@ -18,12 +28,14 @@ contract(t, network_mount, [
   {
     name: 'another directory is mounted',
     props,
+    host: answering,
     given: (host) => void host.given('/proc/self/mounts', `${disk}nas:/b /srv/blobs2 nfs4 rw 0 0\n`),
     fails: refused,
   },
   ...['nfs', 'nfs4', 'fuse.glusterfs', 'cifs'].map((type) => ({
     name: type,
     props,
+    host: answering,
     given: (host: { given(path: string, content: string): unknown }) =>
       void host.given('/proc/self/mounts', `${disk}nas:/b /srv/blobs ${type} rw 0 0\n`),
     changes: [],
@@ -31,11 +43,47 @@ contract(t, network_mount, [
   {
     name: 'a link to a directory on a mount with a blank',
     props,
+    host: answering,
     given: (host) =>
       void host
         .given('/mnt/the nas/blobs', null)
         .given('/srv/blobs', { link: '/mnt/the nas/blobs' })
         .given('/proc/self/mounts', `${disk}nas:/b /mnt/the\\040nas nfs4 rw 0 0\n`),
     changes: [],
+  },
+  {
+    name: 'a server that does not answer',
+    props,
+    host: { commands: probe(137) },
+    given: (host) => void withMount(host),
+    fails: /MOUNT_UNREACHABLE|mounted at \/srv\/blobs has not answered within 20 seconds.*start the server/,
+  },
+  {
+    name: 'a mount whose program has ended',
+    props,
+    host: { commands: probe(1, 'stat: cannot statx: Transport endpoint is not connected') },
+    given: (host) => void withMount(host),
+    fails: /mounted at \/srv\/blobs is not connected to its server.*start the server/,
+  },
+  {
+    name: 'the account owns the directory',
+    props: { ...props, account: 'root' },
+    host: answering,
+    given: (host) => void withMount(host).given('/srv/blobs', null),
+    changes: [],
+  },
+  {
+    name: 'another account owns the directory',
+    props: { ...props, account: 'deploy' },
+    host: answering,
+    given: (host) => void withMount(host).given('/srv/blobs', null),
+    fails: /\/srv\/blobs on the mounted file system belongs to root, not to deploy.*id -u deploy/,
+  },
+  {
+    name: 'the server has no such directory',
+    props: { ...props, account: 'deploy' },
+    host: { commands: probe(1) },
+    given: (host) => void withMount(host),
+    fails: /there is no directory \/srv\/blobs on the mounted file system.*create it on the server/,
   },
 ])
