@@ -136,8 +136,9 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/console.md > Deploy after a push: webhooks': elsewhere(consoleTest),
   'docs/console.md > Files and backup': elsewhere(consoleTest),
 
-  'docs/shared-blobs.md > NFS': attributes(['zeo-client', 'zeo-server']),
-  'docs/shared-blobs.md > S3': attributes(['zeo-client', 's3fs']),
+  'docs/shared-blobs.md > NFS': attributes([]),
+  'docs/shared-blobs.md > S3': attributes([]),
+
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
 

@@ -1,6 +1,7 @@
 /** Tests the storage of blobs as root on disposable copies of the system: GlusterFS, S3 and NFS with their programs. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
@@ -8,7 +9,7 @@ import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 t.setTimeout(400_000)
 
 const helpers = `converge() { node --import tsx recipes/converge.ts "$@"; }
-client() { node --import tsx test/machine/support/blob_client.ts "$@"; }
+client() { node --import tsx ${fileURLToPath(new URL('support/blob_client.ts', import.meta.url))} "$@"; }
 useradd -m -g www-data deploy 2>/dev/null
 as() { runuser -u deploy -- "$@"; }
 `
