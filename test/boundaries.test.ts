@@ -93,6 +93,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   resources: [
     'core/model',
     'core/host/mounts.ts',
+    'core/host/network_mounts.ts',
     'core/host/resolved_path.ts',
     'core/text',
     'core/host/types.ts',
@@ -111,6 +112,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     // The functions that a stack.ts file uses.
     'core/fleet/stack/define.ts',
     'core/fleet/stack/schema.ts',
+    'core/host/network_mounts.ts',
     'core/host/types.ts',
     'core/node',
     'core/load/own_attributes.ts',

@@ -11,8 +11,10 @@ import { LocalReader } from './local_reader.ts'
 import { LocalTree } from './local_tree.ts'
 import { acquireLock } from './lock.ts'
 import { memoize } from './memoize.ts'
+import { readMounts } from './network_mounts.ts'
 import { type Identity, runCommand } from './process.ts'
 import { listening, request } from './request.ts'
+import { SilentMounts } from './silent_mounts.ts'
 import { exchange } from './socket_exchange.ts'
 import { makePrivate } from './state_files.ts'
 import type {
@@ -33,6 +35,7 @@ import type {
 export class LocalHost implements Host {
   readonly self: Account
   readonly isRoot: boolean
+  readonly silentMounts = new SilentMounts(() => readMounts({ readText: (path) => fs.readFileSync(path, 'utf8') }))
   private readonly accounts = new LocalAccounts()
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
@@ -56,22 +59,26 @@ export class LocalHost implements Host {
   }
 
   lstat(path: string): FileStat | null {
+    this.requireAnswer(path, 'kept')
     return fileStatOf(unlessMissing(() => fs.lstatSync(path, undefinedIfMissing)))
   }
 
   stat(path: string): FileStat | null {
+    this.requireAnswer(path)
     return fileStatOf(unlessMissing(() => fs.statSync(path, undefinedIfMissing)))
   }
 
   readText(path: string, options?: ReadOptions): string | null {
-    return this.reader.bytes(path, options)?.toString('utf8') ?? null
+    return this.readBytes(path, options)?.toString('utf8') ?? null
   }
 
   readBytes(path: string, options?: ReadOptions): Buffer | null {
+    this.requireAnswer(path)
     return this.reader.bytes(path, options)
   }
 
   readLink(path: string): string | null {
+    this.requireAnswer(path, 'kept')
     try {
       return unlessMissing(() => fs.readlinkSync(path)) ?? null
     } catch (error) {
@@ -81,16 +88,19 @@ export class LocalHost implements Host {
   }
 
   version(path: string): string | null {
+    this.requireAnswer(path, 'kept')
     const stat = unlessMissing(() => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
     // Not the inode: on some file systems it differs after a boot.
     return stat?.isFile() || stat?.isSymbolicLink() ? `${stat.ctimeNs}` : null
   }
 
   list(path: string, options?: Pick<ReadOptions, 'origin'>): string[] {
+    this.requireAnswer(path)
     return this.reader.names(path, options)
   }
 
   writable(path: string): boolean {
+    this.requireAnswer(path)
     try {
       fs.accessSync(path, fs.constants.W_OK)
       return true
@@ -122,7 +132,8 @@ export class LocalHost implements Host {
     return null
   }
 
-  query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    this.requireAnswer(options.cwd ?? '/')
     return runCommand(argv, this.identity(options), options)
   }
 
@@ -167,41 +178,49 @@ export class LocalHost implements Host {
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
+    this.requireAnswer(path, 'kept')
     this.invalidateAnswers()
     this.tree.writeFile(path, content, options)
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
+    this.requireAnswer(path, 'kept')
     this.invalidateCaches()
     this.tree.makeDirectory(path, options)
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
+    this.requireAnswer(path, 'kept')
     this.invalidateCaches()
     this.tree.replaceLink(path, target, options)
   }
 
   rename(from: string, to: string): void {
+    for (const path of [from, to]) this.requireAnswer(path, 'kept')
     this.invalidateCaches()
     this.tree.rename(from, to)
   }
 
   remove(path: string): void {
+    this.requireAnswer(path, 'kept')
     this.invalidateCaches()
     this.tree.remove(path)
   }
 
   setMode(path: string, mode: string): void {
+    this.requireAnswer(path)
     this.invalidateCaches()
     this.tree.setMode(path, mode)
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
+    this.requireAnswer(path, 'kept')
     this.invalidateCaches()
     this.tree.setOwner(path, owner, group)
   }
 
   async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
+    this.requireAnswer(path, 'kept')
     this.invalidateCaches()
     try {
       await this.tree.download(url, path, options)
@@ -215,6 +234,7 @@ export class LocalHost implements Host {
   }
 
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    this.requireAnswer(options.cwd ?? '/')
     const identity = this.identity(options)
     this.invalidateCaches()
     const guarded = this.guard.begin(options.outlivesRun === true)
@@ -307,6 +327,11 @@ export class LocalHost implements Host {
     if (this.answers.size > 0) this.answers = new Map()
   }
 
+  /** @throws MOUNT_UNREACHABLE */
+  private requireAnswer(path: string, last?: 'followed' | 'kept'): void {
+    this.silentMounts.refuse(path, linkTarget, last)
+  }
+
   private recordPath(key: string): string {
     return `${this.stateDirectory}/records/${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`
   }
@@ -323,6 +348,7 @@ export class LocalHost implements Host {
   }
 
   private executable(path: string): boolean {
+    this.requireAnswer(path)
     try {
       fs.accessSync(path, fs.constants.X_OK)
       return fs.statSync(path).isFile()
@@ -332,5 +358,14 @@ export class LocalHost implements Host {
       if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(code)) return false
       throw error
     }
+  }
+}
+
+function linkTarget(path: string): string | null {
+  try {
+    return fs.readlinkSync(path)
+  } catch {
+    // No link, or one that the read itself reports.
+    return null
   }
 }

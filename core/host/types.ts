@@ -116,6 +116,16 @@ export interface Response {
   readonly body: string
 }
 
+/** The mounted file systems whose servers do not answer. */
+export interface SilentMountList {
+  add(mountPoint: string): void
+  /**
+   * Returns the one of them that a path leads to or through; null for none.
+   * @param readLink returns the target of a link, and null for anything else
+   */
+  find(path: string, readLink: (path: string) => string | null): string | null
+}
+
 /** Looks, and changes nothing. Local files are read synchronously: measured, it costs a tenth of the promises. */
 export interface HostReader {
   /** The account that runs converge. */
@@ -164,6 +174,8 @@ export interface HostReader {
   recorded(key: string): string | null
   /** Seconds since 1970 by the host's clock. */
   now(): number
+  /** The mounts that do not answer: what would wait for one is refused with MOUNT_UNREACHABLE. */
+  readonly silentMounts: SilentMountList
 }
 
 export interface WriteOptions {

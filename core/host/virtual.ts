@@ -9,6 +9,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
 import { memoize } from './memoize.ts'
+import { readMounts } from './network_mounts.ts'
 import { endpointName } from './request.ts'
 import {
   ScriptedAnswers,
@@ -17,6 +18,7 @@ import {
   type ScriptedRequest,
   type Scripts,
 } from './scripted_answers.ts'
+import { SilentMounts } from './silent_mounts.ts'
 import type {
   Account,
   CommandOptions,
@@ -30,6 +32,7 @@ import type {
   ReadOptions,
   RequestOptions,
   Response,
+  SilentMountList,
   WriteOptions,
 } from './types.ts'
 import { VirtualAccounts } from './virtual_accounts.ts'
@@ -46,6 +49,8 @@ export interface VirtualOptions extends Scripts<VirtualHost> {
   readonly self?: Account | undefined
   /** Called before each change with its number from 1; throwing there is a kill. */
   readonly beforeChange?: ((count: number, change: string) => void) | undefined
+  /** Called with each path before it is read, without links; throwing there is a read that fails. */
+  readonly beforeRead?: ((path: string) => void) | undefined
   /** Content served to `download`, by URL. */
   readonly downloads?: Readonly<Record<string, string | Buffer>> | undefined
 }
@@ -56,6 +61,7 @@ const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bi
 export class VirtualHost implements Host {
   readonly self: Account
   readonly isRoot: boolean
+  readonly silentMounts: SilentMountList
   /** The changed paths, in order; for tests. */
   readonly changes: string[] = []
   /** Seconds since 1970. */
@@ -67,14 +73,19 @@ export class VirtualHost implements Host {
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly base: HostReader | undefined
+  /** Without a host below. */
+  private readonly own: SilentMounts | undefined
   /** The resource after which further programs may be on the PATH. */
   private installs: string | undefined
 
   constructor(private readonly options: VirtualOptions = {}) {
     this.base = options.base
+    const own = new SilentMounts(() => readMounts(this))
+    this.own = options.base === undefined ? own : undefined
+    this.silentMounts = options.base?.silentMounts ?? own
     this.self = options.self ?? options.base?.self ?? root
     this.isRoot = this.self.uid === 0
-    this.overlay = new VirtualTree(this.base, this.self)
+    this.overlay = new VirtualTree(this.base, this.self, (path) => this.beforeRead(path))
     this.accounts = new VirtualAccounts(this.base, this.overlay, this.self)
     this.scripted = new ScriptedAnswers<VirtualHost>(options, this)
     if (this.base) return
@@ -332,6 +343,12 @@ export class VirtualHost implements Host {
 
   mayInstall(after: string): void {
     this.installs = after
+  }
+
+  private beforeRead(path: string): void {
+    // The host below refuses its own paths. To refuse one, this reads the list of the mounts.
+    if (!'/proc/self/mounts'.startsWith(path)) this.own?.refuse(path)
+    this.options.beforeRead?.(path)
   }
 
   private change(description: string): void {

@@ -51,10 +51,14 @@ export class VirtualTree {
   /** The resource after which there may be more on the system than there is. */
   private later: string | undefined
 
-  /** @param self owns what is made without a word about its owner */
+  /**
+   * @param self owns what is made without a word about its owner
+   * @param beforeRead called with each real path before it is read
+   */
   constructor(
     private readonly base: HostReader | undefined,
     private readonly self: Account,
+    private readonly beforeRead: (real: string) => void = () => undefined,
   ) {}
 
   lstat(path: string): FileStat | null {
@@ -235,6 +239,7 @@ export class VirtualTree {
   }
 
   describe(real: string): FileStat | null {
+    this.beforeRead(real)
     const entry = this.entries.get(real)
     if (entry === undefined) {
       if (this.unknowns.size > 0) this.refuseUnknown(real)

@@ -1,8 +1,9 @@
 /** Checks free space and inodes of the file systems that a run writes to. */
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
+import { readMounts } from '../../core/host/network_mounts.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { seconds } from '../../core/model/units.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
-import { readMounts } from '../../resources/files/mounts.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
@@ -34,7 +35,11 @@ export function diskCheck(host: HostReader, paths: readonly string[]): HostCheck
     async run() {
       const existing = [...new Set(paths.map((path) => nearestExisting(host, path)))]
       const columns = '--output=avail,iavail,itotal,target'
-      const { stdout } = await host.query(['df', '-k', columns, '--', ...existing], { environment: { LC_ALL: 'C' } })
+      const { stdout } = await host.query(['df', '-k', columns, '--', ...existing], {
+        environment: { LC_ALL: 'C' },
+        // It asks every mount for its device if none of them is that of the path.
+        timeout: seconds(20),
+      })
       const found = fileSystems(stdout)
       if (found.length === 0) throw new Error(`df printed ${JSON.stringify(stdout)}`)
       const findings = found.map((one) => readOnly(host, one) ?? inodes(one) ?? space(one))

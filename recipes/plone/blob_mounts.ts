@@ -1,12 +1,13 @@
 /** Mounts the blobs that several hosts share, and lets no program of an app start without them. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { mountAnswer, unreachableHint } from '../../core/host/network_mounts.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { mount } from '../../resources/files/mount.ts'
-import { isOnNetworkMount, mountAnswer } from '../../resources/files/mounts.ts'
+import { isOnNetworkMount } from '../../resources/files/mounts.ts'
 import { network_mount } from '../../resources/files/network_mount.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
@@ -164,7 +165,7 @@ export async function blobMountProblem(
   const { attribute, path, hint } = found
   const answer = await mountAnswer(host, path)
   if (answer === 'silent' || answer === 'disconnected')
-    return [`${attribute} is set, but the file system mounted at ${path} does not answer`, hint]
+    return [`${attribute} is set, but the file system mounted at ${path} does not answer`, unreachableHint]
   if (isOnNetworkMount(host, path)) return null
   return [`${attribute} is set, but no network file system is mounted at ${path}`, hint]
 }

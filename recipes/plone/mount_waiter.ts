@@ -1,8 +1,8 @@
 /** Starts the programs of an app after a reboot when its blobs are mounted: supervisord does not wait for mounts. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { networkFileSystems } from '../../core/host/network_mounts.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { networkFileSystems } from '../../resources/files/mounts.ts'
 import { service } from '../../resources/services/service.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
 import type { SiteNode } from '../node.ts'

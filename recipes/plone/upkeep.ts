@@ -14,6 +14,7 @@ import { file } from '../../resources/files/file.ts'
 import { currentReleaseOf } from '../../resources/releases/queries.ts'
 import type { App } from '../app/app.ts'
 import type { SiteNode } from '../node.ts'
+import { requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, buildoutApp } from './buildout_app.ts'
 import { restartAll, stopAll } from './start_stop.ts'
 import { upkeepProgram } from './upkeep_program.ts'
@@ -78,6 +79,7 @@ function givenApp(r: Recipe<SiteNode>, node: SiteNode, purpose: string, declare:
     r.given(currentReleaseOf(app), (current) => {
       if (current === undefined) return r.leaveOut(purpose, noRelease(app))
       r.takePart(purpose)
+      requireBlobMount(r, node, app)
       upkeepFiles(r, node, app)
       declare(app)
     }),

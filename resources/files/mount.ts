@@ -1,5 +1,6 @@
 /** Manages a line of /etc/fstab, and that its file system is mounted. */
 import * as z from 'zod'
+import { mountAnswer, readMounts, silentAfter, unreachableMount } from '../../core/host/network_mounts.ts'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
@@ -7,7 +8,6 @@ import { absolutePath } from '../../core/model/units.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
 import { fstabField, parseFstabField } from '../../core/text/fstab.ts'
 import { requireRoot } from '../accounts/account_files.ts'
-import { mountAnswer, readMounts } from './mounts.ts'
 import { numbers, predictLines, readLines } from './text_lines.ts'
 
 const table = '/proc/self/mounts'
@@ -136,6 +136,11 @@ export const mount = defineResource(
     },
     async apply(host, props, { now, desired }, context) {
       requireRights(host, props)
+      // Commands that remount or unmount it would wait for the server.
+      if (now.mounted && (await mountAnswer(host, props.path)) === 'silent')
+        throw unreachableMount(
+          `the file system mounted at ${props.path} has not answered within ${silentAfter} seconds`,
+        )
       if (props.absent) {
         if (now.mounted) await unmount(host, props.path)
         return writeFstab(host, props)
@@ -186,7 +191,7 @@ async function seal(host: Host, path: string): Promise<void> {
   if (file !== null)
     throw new ConvergeError(`${path} is not mounted, and has files that a mount would hide, such as ${file}`, {
       code: 'IN_THE_WAY',
-      hint: `move them away, run converge again, and copy them into the mount: mv ${path} ${path}.before`,
+      hint: `move them away, run again, and copy them into the mount: mv ${path} ${path}.before`,
     })
   for (const name of host.list(path)) host.remove(`${path}/${name}`)
   host.setOwner(path, 'root', 'root')

@@ -1,10 +1,11 @@
 /** Requires that a directory is on a network file system that answers, as an attribute declares. */
 import * as z from 'zod'
+import { mountAnswer, silentAfter, unreachableMount } from '../../core/host/network_mounts.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { isOnNetworkMount, mountAnswer, silentAfter } from './mounts.ts'
+import { isOnNetworkMount } from './mounts.ts'
 
 const props = z.strictObject({
   attribute: z.string().min(1).describe('The attribute that says so'),
@@ -83,8 +84,5 @@ function notMounted({ attribute, path, hint }: Props): ConvergeError {
 function unreachable({ attribute, path }: Props, answer: 'silent' | 'disconnected'): ConvergeError {
   const reason =
     answer === 'silent' ? `has not answered within ${silentAfter} seconds` : 'is not connected to its server'
-  return new ConvergeError(`${attribute} is set, but the file system mounted at ${path} ${reason}`, {
-    code: 'MOUNT_UNREACHABLE',
-    hint: 'start the server of the mount, or unmount its directory in /etc/fstab (umount -l) and run converge again',
-  })
+  return unreachableMount(`${attribute} is set, but the file system mounted at ${path} ${reason}`)
 }

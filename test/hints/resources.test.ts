@@ -252,8 +252,8 @@ t.test('the hints about accounts, commands and mounts work', async (t) => {
       commands: storage,
     },
     {
-      source: 'resources/files/network_mount.ts',
-      hint: 'start the server of the mount, or unmount its directory in /etc/fstab (umount -l) and run converge again',
+      source: 'core/host/network_mounts.ts',
+      hint: 'start the server of the mount, or unmount its directory in /etc/fstab (umount -l), then run again',
       given: (host) => host.given('/proc/self/mounts', nfs).given('/srv/blobs', null).given('/silent', ''),
       broken: (r) => network_mount(r, { path: '/srv/blobs', attribute: 'plone_blobs.nfs' }),
       repair: (host) => host.remove('/silent'),
@@ -281,7 +281,7 @@ t.test('the hints about accounts, commands and mounts work', async (t) => {
     },
     {
       source: 'resources/files/mount.ts',
-      hint: 'move them away, run converge again, and copy them into the mount: mv /srv/blobs /srv/blobs.before',
+      hint: 'move them away, run again, and copy them into the mount: mv /srv/blobs /srv/blobs.before',
       given: (host) => host.given('/etc/fstab', '').given('/proc/self/mounts', '').given('/srv/blobs/one', 'kept'),
       broken: (r) => mount(r, { path: '/srv/blobs', device: 'nas:/b', type: 'nfs', sealed: true }),
       repair: (host) => host.rename('/srv/blobs', '/srv/blobs.before'),

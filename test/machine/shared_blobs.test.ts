@@ -6,7 +6,7 @@ import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 
-t.setTimeout(400_000)
+t.setTimeout(800_000)
 
 const helpers = `converge() { node --import tsx recipes/converge.ts "$@"; }
 client() { node --import tsx ${fileURLToPath(new URL('support/blob_client.ts', import.meta.url))} "$@"; }
@@ -54,9 +54,27 @@ as cat /srv/s3/blobstorage/blob
 echo "== silent"
 kill -STOP $(pgrep -x s3fs)
 SECONDS=0
-client /tmp/site.json
+plone() { converge "$@" --role zeo-client --json /tmp/site.json 2>&1; }
+client /tmp/site.json > /tmp/client & first=$!
+plone doctor > /tmp/doctor & second=$!
+plone status > /tmp/status & third=$!
+plone plan --event setup > /tmp/plan & fourth=$!
+role undeploy > /tmp/undeploy 2>&1 & fifth=$!
+wait $first $second $third $fourth $fifth
+cat /tmp/client
 [ $SECONDS -lt 60 ] && echo "did not hang"
 kill -CONT $(pgrep -x s3fs)
+client /tmp/site.json
+for name in doctor status plan undeploy; do echo "== silent $name"; cat /tmp/$name; done
+echo "== silent storage"
+kill -9 $(pgrep -x s3fs)
+until grep -q s3fs /proc/mounts && ! stat /srv/s3 >/dev/null 2>&1; do sleep 0.1; done
+role start || exit 1
+kill -STOP $server
+SECONDS=0
+client /tmp/site.json
+[ $SECONDS -lt 60 ] && echo "did not hang"
+kill -CONT $server
 client /tmp/site.json
 echo "== unmounted"
 umount /srv/s3
@@ -104,7 +122,13 @@ t.test('S3 by s3fs: mounted, guarded and undone', async (t) => {
     part('killed'),
     /MOUNT_UNREACHABLE: .*mounted at \/srv\/s3\/blobstorage is not connected(.*\n)*unchanged\nkept\n/,
   )
-  t.match(part('silent'), /MOUNT_UNREACHABLE: .*has not answered within 20 seconds(.*\n)*did not hang\nunchanged\n/)
+  const unanswered = /MOUNT_UNREACHABLE: .*has not answered within 20 seconds(.*\n)*did not hang\nunchanged\n/
+  t.match(part('silent'), unanswered)
+  t.match(part('silent doctor'), /missing +mounted blobs: .*does not answer\n +fix: start the server of the mount/)
+  t.match(part('silent status'), /\nlast run /)
+  for (const name of ['plan', 'undeploy'])
+    t.match(part(`silent ${name}`), /file system mounted at \/srv\/s3.* has not answered within 20 seconds/)
+  t.match(part('silent storage'), unanswered, 's3fs itself waits, and SIGKILL does not end the probe')
   t.match(part('unmounted'), /mkdir: .*\nmkdir: .*not permitted\n----i.*\/srv\/s3\n/, 'nobody writes below it')
   t.match(part('unmounted'), new RegExp(`${refused.source}(.*\\n)*kept\\n`))
   t.match(part('hidden'), /\/srv\/s3 is not mounted, and has files that a mount would hide(.*\n)*local\n/)

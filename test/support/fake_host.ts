@@ -5,11 +5,13 @@
 
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { compile, defaultEvents } from '../../core/compile/compile.ts'
-import type { Inspection } from '../../core/compile/inspection.ts'
+import type { Finding, HostCheck, Inspection } from '../../core/compile/inspection.ts'
 import type { Role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
+import { refuseSilentMounts } from '../../core/host/network_mounts.ts'
 import type { CommandOptions, CommandResult } from '../../core/host/types.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
+import { asConvergeError } from '../../core/model/errors.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import type { Facts } from '../../core/node/facts.ts'
 import { buildNode } from '../../core/node/node.ts'
@@ -68,6 +70,10 @@ export class FakeHost {
   failingUpkeep: string | null = null
   /** Behaviour of programs, in addition to what the release defines. */
   programs: Record<string, Behaviour> = {}
+  /** A mount point whose server does not answer; null: all answer. */
+  silentMount: string | null = null
+  /** Paths at and below it that were read, which blocks the reader for ever. */
+  readonly blockedReads: string[] = []
   /** Whether Celery workers receive requests through their broker. */
   hasBroker = true
   /** The number of changes and half effects in the last run. */
@@ -111,6 +117,7 @@ export class FakeHost {
       requests: (options, host) => this.supervisor.requests(options, host),
       exchanges: (options, host) => this.balancers?.exchanges(options, host) ?? this.zeoBanner(options.port),
       beforeChange: (_, what) => this.happens(what),
+      beforeRead: (path) => this.readable(path),
     }
   }
 
@@ -125,6 +132,7 @@ export class FakeHost {
     const roles = await loadRoles(options.roles ?? this.options.roles ?? ['zeo-client'])
     const [node, secrets] = this.node(roles, events, options)
     const plan = compile(roles, events, node)
+    await refuseSilentMounts(this.machine)
     const host = mode === 'plan' ? new VirtualHost({ base: this.machine }) : this.machine
     const below = this.machine.isRoot && this.root !== '' ? { prefix } : {}
     const report = await converge(plan, host, { id: 'test', mode, secrets, ...below })
@@ -134,7 +142,8 @@ export class FakeHost {
 
   /** Returns what `status`, `releases` and `doctor` display about the first role. */
   async inspect(): Promise<Inspection> {
-    const [role] = await loadRoles(this.options.roles ?? ['zeo-client'])
+    await refuseSilentMounts(this.machine)
+    const role = (await loadRoles(this.options.roles ?? ['zeo-client'])).find(({ inspect }) => inspect !== undefined)
     const seen = role && (await role.inspect?.(this.node([role], [], {})[0], this.machine))
     if (seen === undefined) throw new Error('the role shows nothing')
     return seen
@@ -172,6 +181,38 @@ export class FakeHost {
   /** Lists everything on the host by path. */
   tree(below?: string): Record<string, TreeEntry> {
     return this.machine.tree(below)
+  }
+
+  /** Returns what `doctor` reports about the roles and the host, by check; the message of a check that throws. */
+  async doctor(): Promise<Record<string, Finding | string | null>> {
+    await refuseSilentMounts(this.machine)
+    const names = this.options.roles ?? ['zeo-client']
+    const roles = await loadRoles(names)
+    const [node] = this.node(roles, [], {})
+    const ofRoles = await Promise.all(roles.map((role) => role.checks?.(node, this.machine, names) ?? []))
+    const checks = [...ofRoles.flat(), ...(await catalogue.checks(node, this.machine, names))]
+    const finding = async ({ run }: HostCheck) => run()
+    const failure = (thrown: unknown) => asConvergeError(thrown).message
+    const findings = checks.map(async (check) => [check.what, await finding(check).catch(failure)] as const)
+    return Object.fromEntries(await Promise.all(findings))
+  }
+
+  /** Whether a program that reads a path waits for the server of a mount. */
+  private waits(path: string): boolean {
+    const before = this.blockedReads.length
+    try {
+      this.machine.stat(path)
+    } catch (error) {
+      if (this.blockedReads.length === before) throw error
+    }
+    return this.blockedReads.splice(before).length > 0
+  }
+
+  private readable(path: string): void {
+    const { silentMount } = this
+    if (silentMount === null || !(path === silentMount || path.startsWith(`${silentMount}/`))) return
+    this.blockedReads.push(path)
+    throw new Error(`nothing answers a read of ${path}`)
   }
 
   private happens(what: string): void {
@@ -220,6 +261,7 @@ export class FakeHost {
     }
     if (!program.startsWith('/') && ['git', 'crontab'].includes(program) && host.which(program) === null) return null
     if (program === 'git') return remote.git(args, working)
+    if (program === 'timeout' && this.waits(args.at(-1) ?? '')) return { status: 137 }
     if (program.endsWith('/bin/buildout')) return this.build(argv, options, working)
     if (args[0]?.endsWith('/upkeep.py')) return this.upkeep(args.slice(1))
     if (/(^|\/)python[\d.]*$/.test(program)) return python(program, args, working)

@@ -36,7 +36,7 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     step('mounted')
     const line = (host.readText('/etc/fstab') ?? '').split('\n').find((one) => one.split(' ')[1] === args.at(-1)) ?? ''
     const [device, path, type] = line.split(' ')
-    const at = type === 'nfs' ? 'nfs4' : `fuse.${type}`
+    const at = type === 'nfs' ? 'nfs4' : type?.startsWith('fuse.') ? type : `fuse.${type}`
     host.given(
       '/proc/self/mounts',
       `${host.readText('/proc/self/mounts') ?? ''}${device} ${path} ${at} rw${line.includes('noatime') ? ',noatime' : ''} 0 0\n`,

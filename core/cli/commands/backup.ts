@@ -1,5 +1,5 @@
 /** Runs `converge backup list` and `converge backup verify`; the other actions are events of the roles. */
-import { LocalHost } from '../../host/local.ts'
+import { openHost } from '../../host/open_host.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { Secrets } from '../../model/secrets.ts'
@@ -27,7 +27,7 @@ export async function backup<N>(
     return runCommand(request, [`backup_${action}`], args.dryRun === true, catalogue, secrets, endProcess)
   }
   const inputs = await loadInputs(args, catalogue, secrets)
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const roles = inputs.roles.map(({ name }) => name)
   const desks = await catalogue.backups(inputs.buildRecipeNode([]), host, roles)
   const [desk] = desks

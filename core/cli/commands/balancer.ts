@@ -1,7 +1,8 @@
 /** Runs `converge balancer`: lists the backend servers of a stack's balancers, drains one, or sets it ready again. */
 
 import picocolors from 'picocolors'
-import { LocalHost } from '../../host/local.ts'
+import type { LocalHost } from '../../host/local.ts'
+import { openHost } from '../../host/open_host.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { Secrets } from '../../model/secrets.ts'
@@ -32,7 +33,7 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
   const action = actionOf(args)
   const inputs = await loadInputs(args, catalogue, secrets, { needsRole: false })
   for (const warning of inputs.mergedNode.warnings) printLine(`warning: ${secrets.mask(warningText(warning))}`)
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const desks = await catalogue.balancers(inputs.buildRecipeNode([]), host)
   if (desks.length === 0)
     throw new ConvergeError('no balancer is known', {

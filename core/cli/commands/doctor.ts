@@ -4,7 +4,8 @@ import picocolors from 'picocolors'
 import { compile, defaultEvents } from '../../compile/compile.ts'
 import type { Finding, HostCheck } from '../../compile/inspection.ts'
 import type { Role } from '../../compile/role.ts'
-import { LocalHost } from '../../host/local.ts'
+import type { LocalHost } from '../../host/local.ts'
+import { openHost } from '../../host/open_host.ts'
 import { asConvergeError, type ConvergeError, describeLocation, InvalidInput } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { plain } from '../../report/printable.ts'
@@ -33,7 +34,7 @@ const warningResult = { what: 'attributes', status: 'warning' } as const
 
 export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await loadInputs(args, catalogue, secrets)
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const node = inputs.buildRecipeNode([...defaultEvents])
   const limit = pLimit(parallel)
   const checks = await checksOf(inputs, node, host, catalogue)

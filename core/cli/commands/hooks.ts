@@ -2,7 +2,7 @@
 
 import * as fs from 'node:fs'
 import { resolve } from 'node:path'
-import { LocalHost } from '../../host/local.ts'
+import { openHost } from '../../host/open_host.ts'
 import { configNames } from '../../load/recipes.ts'
 import { failureReason } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
@@ -42,7 +42,7 @@ export async function hooksCommand<N>(word: string, call: HooksCall<N>): Promise
 
 async function show<N>({ args, catalogue, secrets }: HooksCall<N>, options: HookOptions): Promise<ExitStatus> {
   const inputs = await loadInputs(args, catalogue, secrets, { needsRole: false })
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const { show: showHooks } = await catalogue.hooks(options)
   const views = await showHooks(inputs.buildRecipeNode([]), host)
   const text = views.map(

@@ -1,6 +1,6 @@
 /** Runs `converge revisions`: prints the commit that a deploy would use, for each app of the roles. */
 import { compile } from '../../compile/compile.ts'
-import { LocalHost } from '../../host/local.ts'
+import { openHost } from '../../host/open_host.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { withLocations } from '../../node/located.ts'
 import type { Catalogue } from '../catalogue.ts'
@@ -14,7 +14,7 @@ export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, sec
   const warn = (text: string) => printError(`warning: ${secrets.mask(text)}\n`)
   const inputs = await loadInputs(args, catalogue, secrets)
   for (const warning of inputs.mergedNode.warnings) warn(warningText(warning))
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const plans = inputs.roles.map((role) => {
     const event = role.events.has('build') ? 'build' : 'deploy'
     return withLocations(inputs.mergedNode, () =>

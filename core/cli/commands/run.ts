@@ -6,8 +6,9 @@ import type { PlanVariant } from '../../converge/change_sources.ts'
 import { converge } from '../../converge/engine.ts'
 import { journal } from '../../converge/journal.ts'
 import { awaitCommandsOf } from '../../host/command_guard.ts'
-import { LocalHost } from '../../host/local.ts'
+import type { LocalHost } from '../../host/local.ts'
 import { acquireLock, lockHolder } from '../../host/lock.ts'
+import { openHost } from '../../host/open_host.ts'
 import { killRunning } from '../../host/process.ts'
 import { StateDirectory } from '../../host/state_files.ts'
 import { VirtualHost } from '../../host/virtual.ts'
@@ -70,7 +71,7 @@ export async function runCommand<N>(
     ...(builtInRole === undefined ? { events } : {}),
   })
   const roles = builtInRole === undefined ? inputs.roles : [builtInRole]
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const checkLock = () => checkDeployLock(inputs.stateDirectory, events, isDryRun, application?.by ?? args.by)
   checkLock()
   const output = await outputOf(args)

@@ -2,7 +2,7 @@
 import picocolors from 'picocolors'
 import type { AppView, Finding, JobView, ReleaseView } from '../../compile/inspection.ts'
 import { describeDeployLock } from '../../host/deploy_lock.ts'
-import { LocalHost } from '../../host/local.ts'
+import { openHost } from '../../host/open_host.ts'
 import { rolloutLock } from '../../host/rollout_lock.ts'
 import { closedText, hasFailedJob, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
 import { asConvergeError } from '../../model/errors.ts'
@@ -40,7 +40,7 @@ interface DiskProblem {
 
 async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<Inspection> {
   const inputs = await loadInputs(args, catalogue, secrets)
-  const host = new LocalHost(inputs.stateDirectory)
+  const host = await openHost(inputs.stateDirectory)
   const node = inputs.buildRecipeNode([])
   const apps = new Map<string, AppView>()
   const warnings = () => inputs.mergedNode.warnings.map(warningText)

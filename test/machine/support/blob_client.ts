@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { compile } from '../../../core/compile/compile.ts'
 import { role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
-import { LocalHost } from '../../../core/host/local.ts'
+import { openHost } from '../../../core/host/open_host.ts'
 import { declareAccount } from '../../../recipes/app/account.ts'
 import type { SiteNode } from '../../../recipes/node.ts'
 import { requireBlobMount } from '../../../recipes/plone/blob_mounts.ts'
@@ -23,7 +23,7 @@ const client = role<SiteNode>('blob-client', {
 })
 
 const node = roleNode(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')), { events: ['setup'] })
-const report = await converge(compile([client], ['setup'], node), new LocalHost('/var/lib/blob-client'), {
+const report = await converge(compile([client], ['setup'], node), await openHost('/var/lib/blob-client'), {
   id: 'x',
   mode: 'run',
 })
