@@ -14,7 +14,7 @@ const props = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('Account that must own the directory, which servers compare by number; default: any'),
+    .describe('Account that must own the directory, which servers compare by number; default: no check'),
   hint: z.string().optional().describe('Instruction for the operator if it is not mounted'),
 })
 type Props = z.output<typeof props>
