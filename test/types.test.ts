@@ -5,7 +5,11 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
+import type { z } from 'zod'
+import { bare } from '../core/node/notes.ts'
 import { documentDeclarations } from '../docs/declarations/document_declarations.ts'
+import { fieldOf } from '../docs/declarations/schema_fields.ts'
+import { definitions } from '../resources/definitions.ts'
 import { allBlocks } from './docs/blocks.ts'
 import { kitExamples } from './docs/kit_examples.ts'
 import { documentedModules } from './docs/modules.ts'
@@ -195,6 +199,108 @@ export default role('mine', {
   for (const { message } of found.slice(1)) t.match(message, /seconds\(60\)/)
 })
 
+interface PropertyGroup {
+  readonly object: z.core.$ZodObject
+  readonly path: readonly string[]
+  /** Returns the literal of a call whose object at the path has these members. */
+  readonly literal: (members: string) => string
+}
+
+/** Finds the objects inside a property, each with the literal around it. Schemas that contain themselves have none. */
+function groupsIn(
+  schema: z.core.$ZodType,
+  path: readonly string[],
+  literal: PropertyGroup['literal'],
+  above: readonly z.core.$ZodType[] = [],
+): PropertyGroup[] {
+  const core = bare(schema).schema
+  if (above.includes(core)) return []
+  const { def } = core._zod
+  const inside = (one: z.core.$ZodType, name: string | undefined, around: PropertyGroup['literal']) =>
+    groupsIn(one, name === undefined ? path : [...path, name], (text) => literal(around(text)), [...above, core])
+  if (def.type === 'array') return inside(def.element, undefined, (text) => `[${text}]`)
+  if (def.type === 'record') return inside(def.valueType, '*', (text) => `{ example: ${text} }`)
+  if (def.type === 'union') return def.options.flatMap((option) => inside(option, undefined, (text) => text))
+  if (def.type !== 'object') return []
+  const inner = Object.entries(def.shape).flatMap(([name, one]) =>
+    inside(one, name, (text) => `{ ${variantOf(def.shape, name)} ${name}: ${text} }`),
+  )
+  return [{ object: core as z.core.$ZodObject, path, literal: (members) => literal(`{ ${members} }`) }, ...inner]
+}
+
+/** Returns the members with one value, which tell the variants of an object apart. */
+const variantOf = (shape: z.core.$ZodShape, except: string) =>
+  Object.entries(shape)
+    .map(([name, schema]) => ({ name, value: literalOf(schema) }))
+    .filter(({ name, value }) => value !== undefined && name !== except)
+    .map(({ name, value }) => `${name}: ${value},`)
+    .join(' ')
+
+function literalOf(schema: z.core.$ZodType): string | undefined {
+  const { def } = bare(schema).schema._zod
+  return def.type === 'literal' ? JSON.stringify(def.values[0]) : undefined
+}
+
+/** Every property of every resource type, those inside others too, with the parts of its comment. */
+const properties = Object.values(definitions).flatMap(({ type, functionName = type, props, examples }) =>
+  groupsIn(props, [], (literal) => literal).flatMap(({ object, path, literal }, group) =>
+    Object.entries(object._zod.def.shape).map(([name, schema]) => {
+      const field = fieldOf(object, name, [type, ...path], examples)
+      const parts = [
+        String(field?.notes.description),
+        ...(field?.notes.unit === undefined ? [] : [`\n\nUnit: ${field.notes.unit}.`]),
+        ...(field?.standard === undefined ? [] : [`\n@default ${JSON.stringify(field.standard)}`]),
+        `\n@example ${name}: `,
+      ]
+      const mark = [functionName, group, ...path, name].join('.')
+      const alone = (place: string) =>
+        literal(
+          `${variantOf(object._zod.def.shape, name)} /*${place}:${mark}*/${name}: ${literalOf(schema) ?? 'value'}`,
+        )
+      return { functionName, name, isInner: path.length > 0, mark, parts, alone }
+    }),
+  ),
+)
+
+t.test('the editor describes every property of every resource type, in every place', async (t) => {
+  const outer = properties.filter(({ isInner }) => !isInner)
+  const functions = [...new Set(outer.map(({ functionName }) => functionName))]
+  const ofFunction = (one: string) => outer.filter(({ functionName }) => functionName === one)
+  const together = (place: string, one: string) =>
+    `{ ${ofFunction(one)
+      .map(({ mark, name }) => `/*${place}:${mark}*/${name}: value`)
+      .join(', ')} }`
+  const { hover, completion } = editor(
+    t,
+    `import { ${functions.join(', ')}, role } from 'converge-engine'
+import { resourceContract, type TestRun } from 'converge-engine/testing'
+declare const value: never
+declare const run: TestRun
+export default role('mine', {
+  deploy(r) {
+    ${properties.map(({ functionName, alone }) => `${functionName}(r, ${alone('alone')})`).join('\n')}
+    ${functions.map((one) => `${one}(r, ${together('together', one)})`).join('\n')}
+    ${functions.map((one) => `${one}(r, { /*completed:${one}*/ })`).join('\n')}
+    ${functions.map((one) => `r.override(${one}, 'key', ${together('override', one)})`).join('\n')}
+    ${functions.map((one) => `resourceContract(${one}, [{ name: '', props: ${together('contract', one)} }])`).join('\n')}
+    ${functions.map((one) => `run.assertResource(${one}, 'key', ${together('assertion', one)})`).join('\n')}
+  },
+})
+`,
+  )
+  const places = ['together', 'override', 'contract', 'assertion']
+  const shown = properties.flatMap(({ functionName, isInner, mark, name, parts }) => [
+    { where: `alone: ${mark}`, text: hover(`alone:${mark}`), parts },
+    ...(isInner ? [] : places.map((place) => ({ where: `${place}: ${mark}`, text: hover(`${place}:${mark}`), parts }))),
+    ...(isInner ? [] : [{ where: `completion: ${mark}`, text: completion(`completed:${functionName}`, name), parts }]),
+  ])
+  const incomplete = shown.flatMap(({ where, text, parts }) => {
+    const missing = parts.filter((part) => !text.includes(part))
+    return missing.length === 0 ? [] : [`${where} misses ${JSON.stringify(missing)} in ${JSON.stringify(text)}`]
+  })
+  t.same(incomplete, [])
+})
+
 t.test('the editor shows the comments of own attributes', async (t) => {
   const { hover, completion, errors } = editor(
     t,
@@ -278,11 +384,51 @@ export default role('mine', {
     symlink(r, { path: '/srv/a', target: 'b' })
     symlink(r, { path: '/srv/a', absent: true })
     symlink(r, { path: '/srv/a', target: 'b', absent: isGone })
+    // @ts-expect-error a slip
+    symlink(r, { path: '/srv/a', target: 'b', abset: isGone })
+    // @ts-expect-error a target of the wrong type
+    symlink(r, { path: '/srv/a', target: 5 })
+    // @ts-expect-error a target of the wrong type
+    symlink(r, { path: '/srv/a', target: 5, absent: true })
+    // @ts-expect-error no target in one case
+    symlink(r, { path: '/srv/a', target: isGone ? undefined : 'b' })
+    // @ts-expect-error not absent
+    symlink(r, { path: '/srv/a', absent: undefined })
+    // @ts-expect-error no command in one case
+    cron(r, { name: 'a', ...(isGone ? { absent: true } : { schedule: '@daily' }) })
+    symlink(r, { path: '/srv/a', target: file(r, { path: '/srv/b', content: 'b' }).digest })
+    file(r, { path: '/srv/a', content: '', notIf: { description: 'b', check: (host) => host.lstat('/srv/b') !== null } })
+    const link = (props: Parameters<typeof symlink>[1]) => symlink(r, { ...props, owner: 'deploy' })
+    link({ path: '/srv/a', target: 'b' })
+    link({ path: '/srv/a', absent: true })
+    // @ts-expect-error no target
+    link({ path: '/srv/a' })
     cron(r, { name: 'a', ...(isGone ? { absent: true } : { schedule: '@daily', command: 'true' }) })
     file(r, { path: '/srv/a', absent: isGone })
     file(r, { path: '/srv/a', source: recipeFile(import.meta.url, 'a') })
     r.override(file, '/srv/a', { mode: '0600' })
     r.override(symlink, '/srv/a', { target: 'c' })
+    // @ts-expect-error a slip
+    r.override(symlink, '/srv/a', { taget: 'c' })
+  },
+})
+`,
+  })
+  const { status, stdout } = tsc('-p', place)
+  t.equal(status, 0, stdout)
+})
+
+t.test('the examples of the options of every resource compile', async (t) => {
+  const text = fs.readFileSync(`${types}/core/model/resource.d.ts`, 'utf8')
+  const [, options = ''] = /interface CommonOptions \{([\s\S]*?)\n\}/.exec(text) ?? []
+  const examples = [...options.matchAll(/@example\n +\* (.*)/g)].map(([, example]) => example)
+  t.equal(examples.length, options.match(/readonly \w+\?: /g)?.length)
+  const place = project(t, {
+    'recipe.ts': `import { directory, file, role, seconds } from 'converge-engine'
+export default role('mine', {
+  deploy(r, node) {
+    const config = file(r, { path: '/etc/mine', content: '' })
+    ${examples.map((example) => `directory(r, { path: '/srv/mine', ${example} })`).join('\n    ')}
   },
 })
 `,

@@ -3,12 +3,10 @@ import type { HostReader } from '../host/types.ts'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
-import type { AnyDefinition, Scope } from '../model/resource.ts'
+import type { Properties } from '../model/reference.ts'
+import type { CommonOptions, ResourceFunction, Scope } from '../model/resource.ts'
 import { callPosition } from './call_position.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
-
-/** The function of a resource type, such as `template`. */
-type ResourceFunction = ((r: Scope, props: never) => unknown) & { readonly definition: AnyDefinition }
 
 /** The `r` of a recipe: what its functions declare resources in. */
 export interface Recipe<N> extends Scope {
@@ -26,7 +24,7 @@ export interface Recipe<N> extends Scope {
    * @throws at the end of the compilation NOTHING_TO_OVERRIDE, OVERRIDDEN_TWICE, and for invalid properties
    * @example r.override(template, '/etc/haproxy/haproxy.cfg', { source: readTemplate(import.meta.url, 'haproxy.hbs') })
    */
-  override<T extends ResourceFunction>(type: T, key: string, change: Partial<Parameters<T>[1]>): void
+  override<P>(type: ResourceFunction<P>, key: string, change: Partial<Properties<P> & CommonOptions>): void
   /** Declares, at this place, what no role of this run has declared before: `declare` is called unless it has. */
   unlessDeclared(type: string, key: string, declare: () => void): void
   /**

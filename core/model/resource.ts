@@ -6,6 +6,7 @@ import { ConvergeError, type SourceLocation } from './errors.ts'
 import type { Properties, Reference, Unknown } from './reference.ts'
 import { reference } from './reference.ts'
 import type { Duration } from './units.ts'
+import type { Complete, HasRequired } from './unless_absent.ts'
 
 /** A JSON-like value; what a resource's state is made of, so that patches, reports and digests can hold it. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
@@ -197,7 +198,7 @@ export interface CommonOptions {
   /**
    * Act only if this does not hold: a boolean, or a check that looks at the host.
    * @example
-   * notIf: { description: '/etc/shop.conf exists', check: (host) => host.exists('/etc/shop.conf') }
+   * notIf: { description: '/etc/shop.conf exists', check: (host) => host.lstat('/etc/shop.conf') !== null }
    */
   readonly notIf?: boolean | Check | undefined
   /**
@@ -255,9 +256,17 @@ export interface Scope {
   declare(definition: AnyDefinition, args: readonly unknown[]): { type: string; key: string }
 }
 
-export type Declare<P, O extends object> = ((r: Scope, props: Properties<P> & CommonOptions) => Handle<O>) & {
+/** The function of a resource type. `Complete` gets the literal of the call, to check what it lacks. */
+export type Declare<P, O extends object> = (HasRequired<P> extends true
+  ? <T = object>(r: Scope, props: Properties<P> & CommonOptions & Complete<P, T>) => Handle<O>
+  : (r: Scope, props: Properties<P> & CommonOptions) => Handle<O>) & {
   readonly definition: AnyDefinition
 }
+
+/** The function of a resource type whose outputs do not matter: the compiler infers `P` from `Declare`. */
+export type ResourceFunction<P> =
+  | Declare<P, never>
+  | (((r: Scope, props: never) => unknown) & { readonly definition: AnyDefinition })
 
 /**
  * Defines a resource type. The result is the function recipes call: `symlink(r, { path, target })`.
@@ -277,7 +286,8 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
       })
     return handle<O>(r.declare(definition, args))
   }
-  return Object.assign(declare, { definition })
+  // The compiler cannot tell here whether the type requires properties unless it is absent.
+  return Object.assign(declare, { definition }) as never
 }
 
 /** Outputs are references made as they are asked for: which ones exist is the type's matter, checked when they are resolved. */

@@ -1,6 +1,7 @@
 /** Inserts comments into type literals: for each member the description, unit, default and example of its schema. */
 import ts from 'typescript'
 import type { z } from 'zod'
+import { bare } from '../../core/node/notes.ts'
 import { type Field, fieldOf, objectExamples, objectsIn, type Path, type Schema, valuesAt } from './schema_fields.ts'
 
 export interface Insertion {
@@ -127,11 +128,11 @@ function hasMembers(
   return (
     properties.length > 0 &&
     properties.every((property) => {
-      const schema = shape[nameOf(property)] as z.core.$ZodTypes | undefined
+      const schema = shape[nameOf(property)]
       if (schema === undefined) return false
-      const { def } = schema._zod
+      const { def } = bare(schema).schema._zod
       if (def.type !== 'literal' || property.type === undefined) return true
-      return JSON.stringify(def.values[0]) === property.type.getText(file)
+      return JSON.stringify(def.values[0]) === property.type.getText(file).replace(/ \| undefined$/, '')
     })
   )
 }

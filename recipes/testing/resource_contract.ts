@@ -4,7 +4,7 @@ import { compile, type Plan } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import type { Declare } from '../../core/model/resource.ts'
+import type { ResourceFunction } from '../../core/model/resource.ts'
 import type { FailureReport, ResourceReport, RunReport } from '../../core/report/events.ts'
 import { type BeforeChange, failAssertion, TestHost, type TestHostOptions } from './host.ts'
 
@@ -41,7 +41,7 @@ export interface ContractTest {
 }
 
 /** A function that declares a resource, such as a resource type, or a function that declares it with further properties. */
-type Declaration<P> = Declare<P, never> | ((r: Recipe<unknown>, props: P) => unknown)
+type Declaration<P> = ResourceFunction<P> | ((r: Recipe<unknown>, props: P) => unknown)
 
 /**
  * Returns one test for each case of a resource type, which checks the contract:

@@ -1,7 +1,7 @@
 /** The result of a role on a test host: its resources, their changes and the files, with assertions. */
 import { isDeepStrictEqual } from 'node:util'
 import { nearestName } from '../../core/model/nearest.ts'
-import type { AnyDefinition, Scope } from '../../core/model/resource.ts'
+import type { ResourceFunction } from '../../core/model/resource.ts'
 import type { Outcome, ResourceReport, RunReport } from '../../core/report/events.ts'
 import { failAssertion, type TestHost } from './host.ts'
 import { patchLines } from './resource_contract.ts'
@@ -27,7 +27,7 @@ export interface TestedResource {
 }
 
 /** The function of a resource type, such as `file`, or the name of the type. */
-export type ResourceName<P> = string | (((r: Scope, props: P) => unknown) & { readonly definition: AnyDefinition })
+export type ResourceName<P> = string | ResourceFunction<P>
 
 /** Properties to compare; those that are left out are not checked. */
 type SomeProps<P> = { readonly [K in keyof P]?: unknown }

@@ -33,7 +33,7 @@ const props = requiredUnlessAbsent(
         if (problem !== null) issues.addIssue({ code: 'custom', message: problem })
       })
       .optional()
-      .describe('Five fields as in crontab(5), or @daily and the like; required unless absent'),
+      .describe('Five fields as in crontab(5), or `@daily` and the like; required unless absent'),
     command: oneLine('a command')
       .min(1)
       .optional()

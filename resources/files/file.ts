@@ -140,7 +140,7 @@ const schema = z
   })
 type Props = z.output<typeof schema>
 type Input = z.input<typeof schema>
-const props: z.ZodType<Props, UnlessAbsent<Input, 'content'> | UnlessAbsent<Input, 'source'>> = schema as never
+const props: z.ZodType<Props, UnlessAbsent<Input, 'content', 'source'>> = schema as never
 
 interface Content {
   /** For reports and comparison: the text, or what describes bytes that are no text. */

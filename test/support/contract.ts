@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { Recipe } from '../../core/compile/role.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
-import type { Declare } from '../../core/model/resource.ts'
+import type { ResourceFunction } from '../../core/model/resource.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import * as kit from '../../recipes/testing/resource_contract.ts'
 import { checkContract, declaredBy, type Expectations, runPlan } from '../../recipes/testing/resource_contract.ts'
@@ -20,7 +20,7 @@ export interface Case<P> extends Expectations {
   readonly then?: (t: Test, host: VirtualHost) => void
 }
 
-type Declaration<P> = Declare<P, never> | ((r: Recipe<unknown>, props: P) => unknown)
+type Declaration<P> = ResourceFunction<P> | ((r: Recipe<unknown>, props: P) => unknown)
 
 /** Checks a type with each case as a test. */
 export async function contract<P>(t: Test, declare: Declaration<P>, cases: readonly Case<NoInfer<P>>[]): Promise<void> {
