@@ -23,7 +23,9 @@ const servers = () =>
     { accepts: 'text or list', verbatim: true },
   )
 
-const mountOptions = () => pattern(/^[^\s,#\\"]+(,[^\s,#\\"]+)*$/, 'options with commas between them')
+/** Without blanks and control characters, and what fstab(5) would read as something else. */
+const mountOptions = () =>
+  pattern(/^[^\s,#\\"\0-\x1f\x7f-\x9f]+(,[^\s,#\\"\0-\x1f\x7f-\x9f]+)*$/, 'options with commas between them')
 
 /** The network file systems that a role requires at the blob directory. */
 export const blobMounts = () => ({
