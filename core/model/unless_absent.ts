@@ -24,8 +24,8 @@ type Present<I, K extends keyof I> = { readonly [N in K]-?: Exclude<I[N], undefi
 export type HasRequired<P> = typeof required extends keyof P ? true : false
 
 /**
- * What a literal of type `T` lacks to be complete properties of `P`: nothing, or what the compiler names in its message.
- * Where the literal is unknown, as in the parameters of the function, it is a union of all that are complete.
+ * Requires of a literal of type `T` what it lacks to be complete properties of `P`. The compiler's message names that. Where
+ * the literal is unknown, as in the parameters of the function, this is a union of all that are complete.
  */
 export type Complete<P, T> = P extends { readonly [required]?: Requirement<infer First, infer Second> }
   ? Lacking<T, Properties<First>, Properties<First> | Properties<Second> | { readonly absent: Input<boolean> }>
