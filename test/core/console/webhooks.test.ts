@@ -47,7 +47,7 @@ t.test('the token of older GitLab', async (t) => {
   t.type(check('generic', 'secret', headers, '{}'), 'string', 'a token is no signature for another sender')
 })
 
-t.test('no other body has the same signature', async (t) => {
+t.test('no other body has the same signature', async () => {
   fc.assert(
     fc.property(fc.uint8Array(), fc.uint8Array(), fc.string(), (signed, sent, secret) => {
       const header = (name: string) =>
