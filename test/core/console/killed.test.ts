@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Accounts } from '../../../core/console/access/accounts.ts'
 import { type ConsoleDeployment, requestSchema } from '../../../core/console/deployments/states.ts'
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
@@ -27,49 +27,62 @@ if (action !== 'plan') print({ event: 'deployment', id: '000001' })
 setTimeout(() => print({ event: 'end', report: { outcome, hosts: [] } }), 60)
 `
 
-if (await runsOnNode22(t, import.meta.url))
-  t.test('a killed console', async (t) => {
-    const directory = mkdtempSync(`${tmpdir()}/console-`)
-    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-    const state = `${directory}/state`
-    writeFileSync(`${directory}/program.cjs`, program)
-    writeFileSync(`${directory}/rollouts`, '')
-    const options = {
-      ...{ directory: state, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
-      stacks: [{ name: 'shop', directory, options: [] }],
-      program: [process.execPath, `${directory}/program.cjs`],
-    }
-    const script = `require(${JSON.stringify(bundle)}).startConsole({ ...${JSON.stringify(options)}, print: console.log })`
-    let running: ChildProcess | undefined
-    const start = () => {
-      running = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
-    }
-    const kill = () =>
-      new Promise((resolve) => {
-        running?.once('exit', resolve)
-        running?.kill('SIGKILL')
-      })
-    t.teardown(kill)
-    // The first one makes the database.
-    start()
-    await new Promise((resolve) => running?.stdout?.once('data', resolve))
-    const database = new Database(`${state}/console.sqlite`)
-    t.teardown(() => database.close())
-    const store = new DeploymentStore(database, () => new Date())
-    t.ok(new Accounts(database, () => new Date()).isEmpty())
+/** Kills a console at each of the moments of a deployment, in milliseconds after its request. */
+async function killAt(t: Test, moments: readonly number[]): Promise<void> {
+  const directory = mkdtempSync(`${tmpdir()}/console-`)
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const state = `${directory}/state`
+  writeFileSync(`${directory}/program.cjs`, program)
+  writeFileSync(`${directory}/rollouts`, '')
+  const options = {
+    ...{ directory: state, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
+    stacks: [{ name: 'shop', directory, options: [] }],
+    program: [process.execPath, `${directory}/program.cjs`],
+  }
+  const script = `require(${JSON.stringify(bundle)}).startConsole({ ...${JSON.stringify(options)}, print: console.log })`
+  let running: ChildProcess | undefined
+  const start = () => {
+    running = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  }
+  const kill = () =>
+    new Promise((resolve) => {
+      running?.once('exit', resolve)
+      running?.kill('SIGKILL')
+    })
+  t.teardown(kill)
+  // The first one makes the database.
+  start()
+  await new Promise((resolve) => running?.stdout?.once('data', resolve))
+  const database = new Database(`${state}/console.sqlite`)
+  t.teardown(() => database.close())
+  const store = new DeploymentStore(database, () => new Date())
+  t.ok(new Accounts(database, () => new Date()).isEmpty())
 
-    const rollouts = () => readFileSync(`${directory}/rollouts`, 'utf8').split('\n').length - 1
-    const request = requestSchema.parse({ automatic: true })
-    const moments = 50
-    for (let moment = 0; moment < moments; moment++) {
-      const { id } = store.create('shop', request, 'ann')
-      // The moments spread over the whole course of a deployment: about two seconds with its polls.
-      await new Promise((resolve) => setTimeout(resolve, (moment * 2000) / moments))
-      await kill()
-      start()
-      const get = (): ConsoleDeployment => store.get(id)
-      await soon(() => get().ended !== null, `deployment ${id} ends`)
-      const { state: ended, reason } = get()
-      t.strictSame({ ended, reason, rollouts: rollouts() }, { ended: 'succeeded', reason: null, rollouts: id })
-    }
+  const rollouts = () => readFileSync(`${directory}/rollouts`, 'utf8').split('\n').length - 1
+  const request = requestSchema.parse({ automatic: true })
+  for (const moment of moments) {
+    const { id } = store.create('shop', request, 'ann')
+    await new Promise((resolve) => setTimeout(resolve, moment))
+    await kill()
+    start()
+    const get = (): ConsoleDeployment => store.get(id)
+    await soon(() => get().ended !== null, `deployment ${id} ends`)
+    const { state: ended, reason } = get()
+    t.strictSame({ ended, reason, rollouts: rollouts() }, { ended: 'succeeded', reason: null, rollouts: id })
+  }
+}
+
+if (await runsOnNode22(t, import.meta.url))
+  t.test('a console that is killed at 50 moments', async (t) => {
+    // They spread over the whole course of a deployment: about two seconds with its polls. Most of that is waiting, so five
+    // consoles are killed at the same time.
+    const moments = Array.from({ length: 50 }, (_, index) => index * 40)
+    await Promise.all(
+      [0, 1, 2, 3, 4].map((part) =>
+        killAt(
+          t,
+          moments.filter((_, index) => index % 5 === part),
+        ),
+      ),
+    )
   })
