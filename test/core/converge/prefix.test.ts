@@ -168,6 +168,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'apt_repository',
     'authorized_key',
     'firewall',
+    'gluster_volume',
     'group',
     'hostname',
     'locale',
