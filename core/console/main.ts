@@ -29,7 +29,7 @@ import { Webhooks } from './webhooks/webhooks.ts'
 export interface ConsoleOptions {
   /** Directory of the database and of the files of deployments; created with mode 0700. */
   readonly directory: string
-  /** Each with the name in its file. */
+  /** Each with the name in its file, see `readStacks`. */
   readonly stacks: readonly StackSource[]
   /** Words that start converge: Node and the program. */
   readonly program: readonly string[]
@@ -68,6 +68,8 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       usage: true,
     })
   const now = () => new Date()
+  const reportFault = (error: unknown) =>
+    print(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   const database = new Database(databaseFile(directory))
   const accounts = new Accounts(database, now)
   const sessions = new Sessions(database, accounts, now)
@@ -79,6 +81,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const runner = new Runner({
     ...{ store, audit, stacks, now, program: options.program, directory: `${directory}/deployments` },
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
+    reportFault,
   })
   const reader = new StackReader(options.program)
   const limit = new LoginLimit(now)
@@ -94,7 +97,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...{ routes: all, sessions, origin: options.url },
     stackOfDeployment: (id) => (Number.isSafeInteger(id) ? store.find(id)?.stack : undefined),
     addressOf: (c) => clientAddress(c),
-    reportFault: (error) => print(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+    reportFault,
   })
   servePages(app, options.pages)
   const server = createAdaptorServer({ fetch: app.fetch })
@@ -137,6 +140,16 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
 
 function databaseFile(directory: string): string {
   return `${directory}/console.sqlite`
+}
+
+/**
+ * Reads the names of stacks.
+ * @param files absolute paths of stack files
+ * @throws STACK_UNREADABLE with what is wrong in a file
+ */
+export function readStacks(program: readonly string[], files: readonly string[]): Promise<StackSource[]> {
+  const reader = new StackReader(program)
+  return Promise.all(files.map((file) => reader.sourceOf(file)))
 }
 
 /** Makes an invitation for an administrator, also while the console runs. @throws NO_CONSOLE */

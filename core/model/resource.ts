@@ -165,7 +165,7 @@ export interface ResourceDescription<P, I, S> {
   readonly reach?: Reach<P> | undefined
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: definitions of all types stand in one list; variance leaves no other word.
+// biome-ignore lint/suspicious/noExplicitAny: one list has the definitions of all types, and their functions take different types.
 export type AnyDefinition = ResourceDefinition<any, any, any>
 
 export interface ResourceDefinition<P, S, O extends object>

@@ -54,7 +54,7 @@ export const network_mount = defineResource(
       if (now.answer === 'silent' || now.answer === 'disconnected') throw unreachable(props, now.answer)
       const { account, path } = props
       if (now.answer === 'missing')
-        throw new ConvergeError(`there is no directory ${path} on the mounted file system`, {
+        throw new ConvergeError(`the mounted file system has no directory ${path}`, {
           code: 'NOT_MOUNTED',
           hint: `create it on the server of the mount, owned by the account ${account}`,
         })

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { LoginLimit } from '../../core/console/access/login_limit.ts'
+import { processState, startProcess } from '../../core/console/deployments/command_process.ts'
 import { type Answer, Client } from '../machine/support/console.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
@@ -164,13 +165,13 @@ t.test('hints of the command', async (t) => {
     })
 
   await t.test('a wrong stack file', async (t) => {
-    const proof = { source: command, hint: 'converge stack check --stack … shows all mistakes' }
     const place = new Place(t, node)
-    const wrong = `${place.directory}/wrong.json`
     const failed = await place.start(['--stack', 'wrong.json'])
-    t.match([failed.status(), failed.text()], [2, proof.hint.replace('…', wrong)])
-    const args = [program, 'stack', 'check', '--stack', wrong]
-    t.match(spawnSync('env', ['-u', 'NODE_OPTIONS', node, ...args], { encoding: 'utf8' }).stderr, /wrong\.json:1:/)
+    const wrong = `${place.directory}/wrong.json`
+    t.match(
+      [failed.status(), failed.text()],
+      [2, `hint: run converge stack check --stack ${wrong} in ${place.directory}`],
+    )
   })
 
   await t.test('an older Node', async (t) => {
@@ -202,6 +203,18 @@ t.test('hints of the command', async (t) => {
     const good = await place.start([...listening, '--stack', 'a.json'])
     t.equal(good.status(), null, good.text())
   })
+})
+
+t.test('a process that cannot start', async (t) => {
+  const proof = {
+    source: 'core/console/deployments/command_process.ts',
+    hint: 'check the directory of the stack file, free disk space, and the limits of processes of the console',
+  }
+  const directory = scratch(t)
+  const start = (cwd: string) => startProcess(['true'], { directory: `${directory}/process`, cwd })
+  await t.rejects(start(`${directory}/removed`), { code: 'NO_PROCESS', hint: proof.hint })
+  await start(directory)
+  await soon(() => processState(`${directory}/process`).kind === 'ended', 'it has ended')
 })
 
 t.test('hints of the API', async (t) => {

@@ -185,7 +185,7 @@ exec curl -sS -o "${operator.directory}/answer" -H "webhook-id: $id" -H "webhook
     await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
     t.match(await ann.send('POST', `/api/deployments/${id}/cancel`), {
       status: 200,
-      body: { reason: 'aborted by ann' },
+      body: { abortedBy: 'ann' },
     })
     await release()
     const ended = await inState(id, 'interrupted', 'succeeded', 'failed')

@@ -58,7 +58,7 @@ t.test('the pages of the console', async (t) => {
     const page = await context.newPage()
     page.on('pageerror', (error) => mistakes.push(error.message))
     page.on('console', (message) => {
-      if (message.type() === 'error' && !/401/.test(message.text())) mistakes.push(message.text())
+      if (message.type() === 'error' && !/40[14]/.test(message.text())) mistakes.push(message.text())
     })
     page.on('request', (request) => {
       if (!request.url().startsWith(running.url)) foreign.push(request.url())
@@ -190,6 +190,8 @@ t.test('the pages of the console', async (t) => {
     await eve.goto(`${running.url}/#/deployment/1`)
     await reaches(eve, 'succeeded')
     t.equal(await eve.getByRole('button', { name: 'Roll back' }).count(), 0)
+    await eve.goto(`${running.url}/#/deployment/999`)
+    await eve.getByText(/^There is no such deployment/).waitFor()
     await eve.context().close()
   })
 

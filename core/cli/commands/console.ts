@@ -1,14 +1,13 @@
 /** Runs `converge console`: checks Node and the options, reads the names of the stacks, and starts the console. */
-import { execFile } from 'node:child_process'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import { join, resolve } from 'node:path'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { print } from '../print.ts'
 import { fileInWorkingDirectory } from '../stack/inputs.ts'
+import { usage } from '../usage.ts'
 
 /** The first version with `node:sqlite` that needs no flag. */
 const oldestNode = [22, 13] as const
@@ -30,7 +29,7 @@ function ownError(thrown: unknown): unknown {
 }
 
 async function withNode22<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const { startConsole, inviteAdministrator, backupDatabase } = await import('../../console/main.ts')
+  const { startConsole, readStacks, inviteAdministrator, backupDatabase } = await import('../../console/main.ts')
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
   const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
   const url = args.url === undefined ? null : publicUrl(args.url)
@@ -53,7 +52,10 @@ async function withNode22<N>(args: Arguments, catalogue: Catalogue<N>): Promise<
   }
   const program = [process.execPath, join(catalogue.engineDirectory(), 'start.cjs')]
   const files = args.stack?.split(',') ?? [await fileInWorkingDirectory()]
-  const stacks = await Promise.all(files.map((file) => stackSource(program, resolve(file))))
+  const stacks = await readStacks(
+    program,
+    files.map((file) => resolve(file)),
+  )
   const names = stacks.map(({ name }) => name)
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw usage(`two stack files have the name ${twice}`, 'change "name" in one of them')
@@ -82,24 +84,6 @@ function checkNode(version: string): void {
   })
 }
 
-/** Reads the name of a stack. @throws with what `converge stack show` says about a wrong file */
-async function stackSource(program: readonly string[], file: string) {
-  const options = ['--stack', file]
-  const [node = '', ...start] = program
-  const words = [...start, 'stack', 'show', ...options, '--json-output']
-  try {
-    const { stdout } = await promisify(execFile)(node, words, { cwd: dirname(file), maxBuffer: 1 << 30 })
-    return { name: (JSON.parse(stdout) as { readonly stack: string }).stack, directory: dirname(file), options }
-  } catch (cause) {
-    const { stderr = '', message } = cause as { readonly stderr?: string; readonly message: string }
-    throw new ConvergeError(`cannot read the stack file ${file}: ${stderr.trim() || message}`, {
-      code: 'STACK_UNREADABLE',
-      hint: `converge stack check --stack ${file} shows all mistakes`,
-      usage: true,
-    })
-  }
-}
-
 function listenAddress(text: string): { readonly host: string; readonly port: number } {
   const [, host = '', digits = ''] = /^\[?([^\]]*)\]?:(\d{1,5})$/.exec(text) ?? []
   if (host === '' || Number(digits) > 65535)
@@ -117,8 +101,4 @@ function publicUrl(text: string): string {
 function defaultDirectory(): string {
   if (process.getuid?.() === 0) return '/var/lib/converge/console'
   return join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'converge/console')
-}
-
-function usage(message: string, hint: string): ConvergeError {
-  return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
 }

@@ -9,7 +9,7 @@ import type { Node } from '../../node/node.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { compileHost, type HostInput, recipeNode } from '../inputs/compile_host.ts'
 import { diagnose, mistakesOf } from '../inputs/diagnosis.ts'
-import { author, warningText } from '../inputs/read_inputs.ts'
+import { warningText } from '../inputs/read_inputs.ts'
 import { draftFiles } from '../inputs/rendered_files.ts'
 import type { StackNodes } from './nodes.ts'
 import type { StackCommand } from './stack_command.ts'
@@ -38,15 +38,11 @@ export async function stackHostInput<N>(
   host: StackHost,
 ): Promise<HostInput<N>> {
   const { roles, mergedNode } = await nodes.build(host, factsOf(host))
-  return { catalogue, secrets, roles, mergedNode, run: operatorRun(), memory: nodes.memory }
+  return { catalogue, secrets, roles, mergedNode, run: operatorRun(nodes), memory: nodes.memory }
 }
 
-let operator: string | undefined
-
 /** Returns the facts of a run on the operator's computer: recipes must not read that as if it were the host. */
-function operatorRun(): HostInput<never>['run'] {
-  // Finding the account reads files of the system: once for a stack, not for each of its hosts.
-  operator ??= author()
+function operatorRun({ operator }: Pick<StackNodes<never>, 'operator'>): HostInput<never>['run'] {
   return { options: {}, by: operator }
 }
 
@@ -89,7 +85,7 @@ export class HostCheck<N> {
     const suspect = {
       ...{ draft, roles },
       node: (mergedNode: Node<unknown>, events: readonly string[]) =>
-        recipeNode({ catalogue, roles, mergedNode, run: operatorRun() }, events),
+        recipeNode({ catalogue, roles, mergedNode, run: operatorRun(this.nodes) }, events),
       mask: (text: string) => secrets.mask(text),
     }
     const others = this.otherRuns(roles)

@@ -13,7 +13,7 @@ import type { Schemas } from '../../node/notes.ts'
 import { documentLayer } from '../../node/parse_layer.ts'
 import { share } from '../../node/shared_values.ts'
 import { withWarnings } from '../inputs/input_warnings.ts'
-import { warningText } from '../inputs/read_inputs.ts'
+import { author, warningText } from '../inputs/read_inputs.ts'
 import { roleLayer } from '../inputs/role_layer.ts'
 import type { StackInputs } from './inputs.ts'
 import type { StackCommand } from './stack_command.ts'
@@ -32,6 +32,8 @@ interface DraftedNode<N> {
 export class StackNodes<N> {
   /** Memory that the compilations of all hosts share. */
   readonly memory = new PropsMemory()
+  /** The account of the operator: finding it reads files of the system, once for all hosts. */
+  readonly operator = author()
   private readonly online: ReadonlySet<string>
   private readonly roles = new Map<string, readonly Role<N>[]>()
   private readonly roleLayers = new Map<Role<N>, Layer>()

@@ -4,7 +4,7 @@ import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 
-/** @throws ConvergeError USAGE if the argument is missing, or is no host of the stack */
+/** @throws ConvergeError USAGE if the argument is missing, or does not name a host of the stack */
 export function requestedHost(stack: Stack, name: string | undefined): StackHost {
   const names = stack.hosts.map((host) => host.name)
   if (name !== undefined && names.includes(name)) return hostNamed(stack, name)

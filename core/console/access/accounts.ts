@@ -83,24 +83,17 @@ export class Accounts {
    */
   async accept(key: string, name: string, password: string): Promise<Account | 'invitation' | 'name'> {
     const digest = digestOf(key)
-    const isValid = () =>
-      this.database.one('SELECT 1 FROM invitations WHERE digest = ? AND expires > ?', digest, this.now().toISOString())
+    const valid = 'SELECT 1 FROM invitations WHERE digest = ? AND expires > ?'
     // Before the slow digest of the password, which anybody could otherwise demand.
-    if (isValid() === undefined) return 'invitation'
+    if (this.database.one(valid, digest, this.now().toISOString()) === undefined) return 'invitation'
     const stored = await hashPassword(password)
     return this.database.transaction(() => {
+      if (this.find(name) !== undefined) return 'name'
       const row = this.database.one<{ is_admin: number; levels: string }>(
         'DELETE FROM invitations WHERE digest = ? AND expires > ? RETURNING is_admin, levels',
         ...[digest, this.now().toISOString()],
       )
       if (row === undefined) return 'invitation'
-      if (this.find(name) !== undefined) {
-        this.database.run(
-          'INSERT INTO invitations VALUES (?, ?, ?, ?)',
-          ...[digest, row.is_admin, row.levels, new Date(this.now().getTime() + day).toISOString()],
-        )
-        return 'name'
-      }
       const created = this.now().toISOString()
       this.database.run('INSERT INTO accounts VALUES (?, ?, ?, ?)', name, stored, row.is_admin, created)
       for (const [stack, level] of Object.entries(JSON.parse(row.levels) as Record<string, Level>))

@@ -36,6 +36,7 @@ export const deploymentAnswer = z.object({
   plan: plan.nullable(),
   confirmedBy: z.string().nullable(),
   approvedBy: z.string().nullable(),
+  abortedBy: z.string().nullable(),
   record: z.string().nullable(),
 })
 export type DeploymentAnswer = z.output<typeof deploymentAnswer>

@@ -1,6 +1,10 @@
-/** Sends requests to the API of the console, and defines what it answers. */
+/** Sends requests to the API of the console, and defines what it answers. Only types come from the server's modules. */
+import type * as z from 'zod'
+import type { Level } from '../access/levels.ts'
+import type { ConsoleDeployment, PlanSummary, requestSchema } from '../deployments/states.ts'
 
-export type Level = 'deny' | 'show' | 'deploy' | 'manage'
+export type { Level } from '../access/levels.ts'
+export type { PlannedChange, State } from '../deployments/states.ts'
 
 export interface Session {
   readonly account: string
@@ -8,68 +12,25 @@ export interface Session {
   readonly levels: Readonly<Record<string, Level>>
 }
 
-export type State =
-  | 'queued'
-  | 'planning'
-  | 'waiting for approval'
-  | 'running'
-  | 'succeeded'
-  | 'failed'
-  | 'rolled back'
-  | 'interrupted'
-  | 'cancelled'
-
-export interface PlannedChange {
-  readonly resource: string
-  readonly outcome: string
-  readonly summary: string | null
-  readonly diff: readonly string[]
+interface Release {
+  readonly commit: string | null
+  readonly release: string | null
+  readonly subject?: string
 }
 
+/** A change of releases, as a rollout prints it; its type on the server needs the types of Node. */
 export interface ReleaseChange {
   readonly app: string
   readonly hosts: readonly string[]
-  readonly from: { readonly commit: string | null; readonly release: string | null; readonly subject?: string } | null
-  readonly to: { readonly commit: string | null; readonly release: string | null; readonly subject?: string }
+  readonly from: Release | null
+  readonly to: Release
   readonly commits?: { readonly added: number; readonly removed: number; readonly subjects: readonly string[] }
 }
 
-export interface Plan {
-  readonly digest: string
-  readonly groups: readonly { readonly hosts: readonly string[]; readonly changes: readonly PlannedChange[] }[]
-  readonly releases: readonly ReleaseChange[]
-  readonly warnings: readonly string[]
-}
-
-export interface DeploymentRequest {
-  readonly action: 'deploy' | 'rollback' | 'configure' | 'setup'
-  readonly apps?: readonly string[]
-  readonly layers?: readonly string[]
-  readonly hosts?: readonly string[]
-  readonly revision?: string
-  readonly to?: string
-  readonly strategy?: 'rolling' | 'canary' | 'parallel'
-  readonly batch?: string
-  readonly rollbackOnFailure?: boolean
-  readonly comment: string
-}
-
-export interface Deployment {
-  readonly id: number
-  readonly stack: string
-  readonly state: State
-  readonly reason: string | null
-  readonly request: DeploymentRequest
-  readonly by: string
-  readonly created: string
-  readonly started: string | null
-  readonly ended: string | null
-  readonly deadline: string | null
-  readonly plan: Plan | null
-  readonly confirmedBy: string | null
-  readonly approvedBy: string | null
-  readonly record: string | null
-}
+export type Plan = Omit<PlanSummary, 'releases'> & { readonly releases: readonly ReleaseChange[] }
+export type Deployment = Omit<ConsoleDeployment, 'plan'> & { readonly plan: Plan | null }
+export type Action = ConsoleDeployment['request']['action']
+export type DeploymentRequest = z.input<typeof requestSchema>
 
 export interface StackSummary {
   readonly name: string

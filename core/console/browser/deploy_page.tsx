@@ -1,6 +1,6 @@
 /** The page that asks for a deployment. It makes a plan; nothing changes before that is confirmed. */
 import { useState } from 'preact/hooks'
-import { apiPath, call, type Deployment, type DeploymentRequest, get, type Stack } from './api.ts'
+import { type Action, apiPath, call, type Deployment, type DeploymentRequest, get, type Stack } from './api.ts'
 import { ActionForm, Failure, useLoaded } from './parts.tsx'
 
 const actions = {
@@ -29,9 +29,9 @@ export function DeployPage({ stack: name }: { readonly stack: string }) {
 }
 
 function DeployForm({ stack }: { readonly stack: Stack }) {
-  const [action, setAction] = useState<DeploymentRequest['action']>('deploy')
-  const [apps, setApps] = useState<readonly string[]>([])
-  const [hosts, setHosts] = useState<readonly string[]>([])
+  const [action, setAction] = useState<Action>('deploy')
+  const [apps, setApps] = useState<string[]>([])
+  const [hosts, setHosts] = useState<string[]>([])
   const [revision, setRevision] = useState('')
   const [strategy, setStrategy] = useState<NonNullable<DeploymentRequest['strategy']>>('rolling')
   const [rollbackOnFailure, setRollback] = useState(false)
@@ -53,12 +53,7 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
         <legend>Action</legend>
         {Object.entries(actions).map(([value, label]) => (
           <label key={value} class="choice">
-            <input
-              type="radio"
-              name="action"
-              checked={action === value}
-              onChange={() => setAction(value as DeploymentRequest['action'])}
-            />
+            <input type="radio" name="action" checked={action === value} onChange={() => setAction(value as Action)} />
             {label}
           </label>
         ))}
@@ -115,8 +110,8 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
 interface ChoicesProps {
   readonly legend: string
   readonly names: readonly string[]
-  readonly chosen: readonly string[]
-  readonly onChange: (chosen: readonly string[]) => void
+  readonly chosen: string[]
+  readonly onChange: (chosen: string[]) => void
 }
 
 function Choices({ legend, names, chosen, onChange }: ChoicesProps) {

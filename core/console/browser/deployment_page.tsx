@@ -13,7 +13,9 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
   // The plan does not change once it is there.
   const key = `${id} ${deployment?.state !== 'queued' && deployment?.state !== 'planning'}`
   const { value: full } = useLoaded(() => get<Deployment>(apiPath`/api/deployments/${id}`), key)
-  if (deployment === null) return live.isLost ? <p class="failure">There is no such deployment.</p> : <p>Loading…</p>
+  if (live.connection === 'refused')
+    return <p class="failure">There is no such deployment, you may not see it, or your session has ended.</p>
+  if (deployment === null) return <p>{live.connection === 'lost' ? 'The console does not answer.' : 'Loading…'}</p>
   const mayDeploy = ['deploy', 'manage'].includes(session.levels[deployment.stack] ?? 'deny')
   return (
     <>
@@ -34,7 +36,10 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
         {deployment.record && <span class="quiet"> (record {deployment.record})</span>}
       </p>
       {deployment.reason && <p class={deployment.state === 'succeeded' ? '' : 'warning'}>{deployment.reason}</p>}
-      {live.isLost && <p class="warning">The connection to the console is lost. Trying again.</p>}
+      {deployment.state === 'running' && deployment.abortedBy && (
+        <p class="warning">aborted by {deployment.abortedBy}: no further host starts</p>
+      )}
+      {live.connection === 'lost' && <p class="warning">The connection to the console is lost. Trying again.</p>}
       {mayDeploy && <Actions deployment={deployment} plan={full?.plan ?? null} session={session} />}
       {['running', 'interrupted', 'failed', 'rolled back', 'succeeded'].includes(deployment.state) && (
         <Progress live={live} deployment={deployment} />

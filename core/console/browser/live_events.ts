@@ -6,27 +6,27 @@ import { addEvents, emptyView, type RolloutEvent, type RolloutView } from './rol
 export interface LiveDeployment {
   readonly deployment: Deployment | null
   readonly view: RolloutView
-  /** Whether the connection is lost; the browser connects again automatically, and continues at the same byte. */
-  readonly isLost: boolean
+  /** `lost`: the browser connects again automatically, and continues at the same byte. `refused`: it does not. */
+  readonly connection: 'open' | 'lost' | 'refused'
 }
 
 /** Time between two updates of the page, in milliseconds: events may arrive much faster. */
 const updateMs = 100
 
 export function useLiveDeployment(id: number): LiveDeployment {
-  const [live, setLive] = useState<LiveDeployment>({ deployment: null, view: emptyView, isLost: false })
+  const [live, setLive] = useState<LiveDeployment>({ deployment: null, view: emptyView, connection: 'open' })
   useEffect(() => {
     const source = new EventSource(apiPath`/api/deployments/${id}/events`)
     let pending: RolloutEvent[] = []
     let deployment: Deployment | null = null
-    let isLost = false
+    let connection: LiveDeployment['connection'] = 'open'
     let timer: ReturnType<typeof setTimeout> | undefined
     let view = emptyView
     const update = () => {
       timer = undefined
       view = addEvents(view, pending)
       pending = []
-      setLive({ deployment, view, isLost })
+      setLive({ deployment, view, connection })
     }
     const later = () => {
       timer ??= setTimeout(update, updateMs)
@@ -45,11 +45,11 @@ export function useLiveDeployment(id: number): LiveDeployment {
       later()
     })
     source.onopen = () => {
-      isLost = false
+      connection = 'open'
       later()
     }
     source.onerror = () => {
-      isLost = source.readyState !== EventSource.CLOSED
+      connection = source.readyState === EventSource.CLOSED ? 'refused' : 'lost'
       later()
     }
     return () => {

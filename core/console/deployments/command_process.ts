@@ -13,18 +13,22 @@ export const processFiles = { events: 'events.jsonl', errors: 'errors.txt' } as 
 /**
  * `ln` decides between two starts of the same process: a console that was killed does not know whether it has started
  * one. The lines of /proc name the boot, the process and when it began, because its number may belong to another one later.
- * The shell survives the interrupt that the process group gets, so that it can record the exit status.
+ * The shell survives the interrupt that the process group gets, so that it can record the exit status. The subshell does
+ * not, and becomes the command: from the record on, there is no moment at which an interrupt is lost.
  */
 const script = `cd "$1" || exit 1; shift; directory=$1; shift
 umask 077
 trap : INT TERM
-cat /proc/sys/kernel/random/boot_id "/proc/$$/stat" > "$directory/process.$$" || exit 1
-ln "$directory/process.$$" "$directory/process" 2>/dev/null
-started=$?
-rm -f "$directory/process.$$"
-[ "$started" = 0 ] || exit 0
-"$@" > "$directory/events.jsonl" 2> "$directory/errors.txt" < /dev/null
-echo $? > "$directory/status.new" && mv "$directory/status.new" "$directory/status"`
+(
+  cat /proc/sys/kernel/random/boot_id "/proc/$$/stat" > "$directory/process.$$" || exit 1
+  ln "$directory/process.$$" "$directory/process" 2>/dev/null || exit 0
+  exec "$@" > "$directory/events.jsonl" 2> "$directory/errors.txt" < /dev/null
+)
+status=$?
+if [ "$directory/process.$$" -ef "$directory/process" ]; then
+  echo "$status" > "$directory/status.new" && mv "$directory/status.new" "$directory/status"
+fi
+rm -f "$directory/process.$$"`
 
 export interface ProcessOptions {
   /** Directory for its files; created with mode 0700. */
@@ -40,24 +44,32 @@ export type ProcessState =
   /** It ended without a status: it was killed, or the computer restarted. */
   | { readonly kind: 'lost' }
 
-/** Starts a command, unless it was started in this directory before. @throws NO_PROCESS */
-export function startProcess(argv: readonly string[], { directory, cwd }: ProcessOptions): Promise<void> {
+/**
+ * Starts a command, unless it was started in this directory before. Resolves when the process is recorded, so that it can
+ * be interrupted.
+ * @throws NO_PROCESS
+ */
+export async function startProcess(argv: readonly string[], { directory, cwd }: ProcessOptions): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const args = ['-c', script, 'converge-console', cwd, directory, ...argv]
   const child = spawn('/bin/sh', args, { detached: true, stdio: 'ignore' })
   child.unref()
-  return new Promise((resolve, reject) => {
-    child.once('spawn', resolve)
-    child.once('error', (cause) =>
-      reject(
-        new ConvergeError(`cannot start a process: ${cause.message}`, {
-          code: 'NO_PROCESS',
-          hint: 'check the limits of processes and memory of the console',
-          cause,
-        }),
-      ),
-    )
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', ({ message }) => resolve(message))
+    child.once('exit', () => resolve(`nothing could be recorded in ${directory}, or ${cwd} does not exist`))
   })
+  let failure: string | undefined
+  void ended.then((reason) => {
+    failure = reason
+  })
+  while (processState(directory).kind === 'not started') {
+    if (failure !== undefined && processState(directory).kind === 'not started')
+      throw new ConvergeError(`cannot start converge: ${failure}`, {
+        code: 'NO_PROCESS',
+        hint: 'check the directory of the stack file, free disk space, and the limits of processes of the console',
+      })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 export function processState(directory: string): ProcessState {

@@ -46,7 +46,7 @@ function* split(bytes: Buffer, from: number): Generator<EventLine> {
   }
 }
 
-/** Reads all events of a file, one after the other; text that is no JSON object is left out. */
+/** Reads all events of a file, one after the other. It skips text that is not a JSON object. */
 export function* readEvents(path: string): Generator<Readonly<Record<string, unknown>>> {
   for (let from = 0; ; ) {
     const lines = readLines(path, from)

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import picocolors from 'picocolors'
 import { groupChanges, type HostRun } from '../../fleet/screen/changes.ts'
-import type { FleetEvent } from '../../fleet/types.ts'
+import type { FleetEvent, GroupedReleaseChange } from '../../fleet/types.ts'
 import { describeChange } from '../../report/describe.ts'
 import type { ResourceReport } from '../../report/events.ts'
 import type { PlanSummary } from './states.ts'
@@ -17,7 +17,7 @@ const maxDiffLines = 400
  */
 export function summarizePlan(events: Iterable<FleetEvent>): PlanSummary {
   const runs: HostRun[] = []
-  const releases: unknown[] = []
+  const releases: GroupedReleaseChange[] = []
   const commits: string[] = []
   const warnings = new Set<string>()
   let addresses: Readonly<Record<string, string>> = {}

@@ -7,6 +7,9 @@ export interface Result {
   readonly reason: string | null
 }
 
+/** Status of a shell's command that SIGINT has ended. */
+const interruptedStatus = 130
+
 /** Collects what is known of a rollout while its events are read. */
 export class ResultReader {
   private report: RolloutReport | null = null
@@ -59,6 +62,7 @@ export class ResultReader {
 
   private withoutReport(status: number | null): Result {
     if (this.error !== null) return { state: 'failed', reason: this.error }
+    if (status === interruptedStatus) return { state: 'interrupted', reason: 'interrupted before any host began' }
     if (status !== null) return { state: 'failed', reason: `converge ended with status ${status} and no report` }
     const steps = [...this.steps].map(([host, step]) => `${host} at ${step}`)
     const where = steps.length === 0 ? 'before any host began' : steps.join(', ')

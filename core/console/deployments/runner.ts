@@ -34,6 +34,8 @@ export interface RunnerOptions {
   readonly now: () => Date
   /** Whether the stack requires the approval of a second person. */
   readonly needsSecondPerson: (stack: string) => boolean
+  /** Called for each fault of the console itself; the work is tried again. */
+  readonly reportFault: (error: unknown) => void
 }
 
 const minute = 60_000
@@ -59,7 +61,11 @@ export class Runner {
   /** Continues what an earlier console has begun, and watches the processes. */
   start(): void {
     const tick = async () => {
-      await this.tick()
+      try {
+        await this.tick()
+      } catch (error) {
+        this.options.reportFault(error)
+      }
       if (this.timer !== undefined) this.timer = setTimeout(tick, pollMs)
     }
     this.timer = setTimeout(tick, 0)
@@ -114,7 +120,7 @@ export class Runner {
     if (hasEnded(state)) return `deployment ${id} has ended: it is ${state}`
     if (state === 'running') {
       interruptProcess(this.directoryOf(id, this.partOf(deployment)))
-      return this.change(deployment, { reason: `aborted by ${by}` }) ?? this.options.store.get(id)
+      return this.change(deployment, { abortedBy: by }) ?? this.options.store.get(id)
     }
     if (state === 'planning') interruptProcess(this.directoryOf(id, 'plan'))
     const change = { state: 'cancelled', reason: `cancelled by ${by}` } as const
@@ -127,7 +133,11 @@ export class Runner {
       try {
         await this.advance(deployment, active)
       } catch (thrown) {
-        this.change(deployment, { state: 'failed', reason: asConvergeError(thrown).message })
+        const { code, message } = asConvergeError(thrown)
+        const { id } = deployment
+        // Any other fault says nothing about the rollout, which may be running.
+        if (code === 'NO_PROCESS') this.change(this.options.store.get(id), { state: 'failed', reason: message })
+        else this.options.reportFault(thrown)
       }
   }
 
@@ -146,7 +156,7 @@ export class Runner {
         break
       case 'planning':
         if (isLate) this.interruptLate(deployment, 'plan')
-        this.finishPlan(this.options.store.get(id))
+        await this.finishPlan(this.options.store.get(id))
         break
       case 'waiting for approval':
         if (isLate) this.change(deployment, { state: 'cancelled', reason: 'nobody approved it within a day' })
@@ -163,7 +173,7 @@ export class Runner {
   private interruptLate(deployment: ConsoleDeployment, part: Part): void {
     interruptProcess(this.directoryOf(deployment.id, part))
     const deadline = new Date(this.options.now().getTime() + 5 * minute).toISOString()
-    this.change(deployment, { reason: 'aborted by its deadline', deadline })
+    this.change(deployment, { abortedBy: 'its deadline', deadline })
   }
 
   /** Starts the plan of a new deployment, or the rollout of a confirmed one. */
@@ -181,15 +191,12 @@ export class Runner {
     if (running !== undefined) await this.startPart(running, 'check')
   }
 
-  private finishPlan(deployment: ConsoleDeployment): void {
+  private async finishPlan(deployment: ConsoleDeployment): Promise<void> {
     const { id } = deployment
     const process = processState(this.directoryOf(id, 'plan'))
     if (process.kind === 'running') return
-    if (process.kind === 'not started') {
-      // The console was killed before it could start the process.
-      void this.startPart(deployment, 'plan')
-      return
-    }
+    // The console was killed before it could start the process.
+    if (process.kind === 'not started') return this.startPart(deployment, 'plan')
     const reader = this.readResult(id, 'plan')
     const { state, reason } = reader.result(process.kind === 'ended' ? process.status : null)
     if (state !== 'succeeded') {
@@ -213,12 +220,13 @@ export class Runner {
     const reader = this.readResult(id, part)
     const result = reader.result(process.kind === 'ended' ? process.status : null)
     if (part === 'rollout') {
-      const aborted = deployment.reason?.startsWith('aborted by ') ? `${deployment.reason}: ` : ''
-      this.change(deployment, { ...result, reason: aborted + (result.reason ?? '') || null, record: reader.record })
+      const aborted = deployment.abortedBy === null ? null : `aborted by ${deployment.abortedBy}`
+      const reason = [aborted, result.reason].filter((one) => one !== null).join(': ') || null
+      this.change(deployment, { ...result, reason, record: reader.record })
       return
     }
-    if (deployment.reason !== null) {
-      this.change(deployment, { state: 'cancelled' })
+    if (deployment.abortedBy !== null) {
+      this.change(deployment, { state: 'cancelled', reason: `aborted by ${deployment.abortedBy}, before any change` })
       return
     }
     if (result.state !== 'succeeded') {
@@ -232,6 +240,8 @@ export class Runner {
       return
     }
     await this.startPart(deployment, 'rollout')
+    // An abort that arrived before the rollout was recorded had no process to interrupt.
+    if (this.options.store.get(id).abortedBy !== null) interruptProcess(this.directoryOf(id, 'rollout'))
   }
 
   /** Returns the part of a running deployment that was started last. */

@@ -1,5 +1,6 @@
 /** Reads what `converge stack` says about a stack, in a process of its own: the console never sees the secrets of a stack file. */
 import { execFile } from 'node:child_process'
+import { dirname } from 'node:path'
 import pLimit from 'p-limit'
 import { ConvergeError } from '../../model/errors.ts'
 import type { StackSource } from './runner.ts'
@@ -27,6 +28,8 @@ export interface StackView {
   readonly apps: readonly { readonly name: string }[]
 }
 
+type Place = Pick<StackSource, 'directory' | 'options'>
+
 /** Seconds for one command. */
 const timeout = 120
 const maxOutput = 256 * 1024 * 1024
@@ -42,8 +45,15 @@ export class StackReader {
   /** Each reading is a process that compiles a stack. */
   private readonly limited = pLimit(2)
 
+  /** Returns how the stack of a file is reached. @throws STACK_UNREADABLE with the message of the command */
+  async sourceOf(file: string): Promise<StackSource> {
+    const source = { directory: dirname(file), options: ['--stack', file] }
+    const { stack } = await this.show(source)
+    return { ...source, name: stack }
+  }
+
   /** Returns layers, hosts and apps. @throws STACK_UNREADABLE with the message of the command */
-  show(source: StackSource): Promise<StackView> {
+  show(source: Place): Promise<StackView> {
     const key = JSON.stringify([source.directory, source.options])
     const known = this.views.get(key)
     if (known !== undefined && Date.now() - known.time < freshMs) return known.view
@@ -55,12 +65,12 @@ export class StackReader {
   }
 
   /** Returns the recorded deployments of the stack, also those from a command line, newest first. */
-  records(source: StackSource, limit: number): Promise<unknown> {
+  records(source: Place, limit: number): Promise<unknown> {
     const words = ['stack', 'deployments', ...source.options, '--limit', String(limit), '--json-output']
     return this.read(source, words)
   }
 
-  private read(source: StackSource, words: readonly string[]): Promise<unknown> {
+  private read(source: Place, words: readonly string[]): Promise<unknown> {
     const [program = '', ...start] = this.program
     const options = {
       cwd: source.directory,

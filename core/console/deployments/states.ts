@@ -105,6 +105,8 @@ export interface ConsoleDeployment {
   readonly plan: PlanSummary | null
   readonly confirmedBy: string | null
   readonly approvedBy: string | null
+  /** The account that has interrupted it, or `its deadline`. */
+  readonly abortedBy: string | null
   /** The number of the record, as `converge stack log` takes it. */
   readonly record: string | null
 }

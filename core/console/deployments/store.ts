@@ -14,6 +14,7 @@ interface DeploymentRow {
   readonly plan: string | null
   readonly confirmed_by: string | null
   readonly approved_by: string | null
+  readonly aborted_by: string | null
   readonly record: string | null
   readonly started: string | null
   readonly ended: string | null
@@ -23,7 +24,16 @@ interface DeploymentRow {
 export type DeploymentChange = Partial<
   Pick<
     ConsoleDeployment,
-    'state' | 'reason' | 'plan' | 'confirmedBy' | 'approvedBy' | 'record' | 'started' | 'ended' | 'deadline'
+    | 'state'
+    | 'reason'
+    | 'plan'
+    | 'confirmedBy'
+    | 'approvedBy'
+    | 'abortedBy'
+    | 'record'
+    | 'started'
+    | 'ended'
+    | 'deadline'
   >
 >
 
@@ -33,6 +43,7 @@ const columns: Readonly<Record<keyof DeploymentChange, string>> = {
   plan: 'plan',
   confirmedBy: 'confirmed_by',
   approvedBy: 'approved_by',
+  abortedBy: 'aborted_by',
   record: 'record',
   started: 'started',
   ended: 'ended',
@@ -104,12 +115,20 @@ export class DeploymentStore {
   }
 }
 
-function deploymentOf({ request, plan, confirmed_by, approved_by, ...rest }: DeploymentRow): ConsoleDeployment {
+function deploymentOf({
+  request,
+  plan,
+  confirmed_by,
+  approved_by,
+  aborted_by,
+  ...rest
+}: DeploymentRow): ConsoleDeployment {
   return {
     ...rest,
     request: JSON.parse(request),
     plan: plan === null ? null : JSON.parse(plan),
     confirmedBy: confirmed_by,
     approvedBy: approved_by,
+    abortedBy: aborted_by,
   }
 }

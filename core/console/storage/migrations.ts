@@ -90,4 +90,5 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (webhook, delivery)
   ) STRICT;
   `,
+  'ALTER TABLE deployments ADD COLUMN aborted_by TEXT',
 ]

@@ -51,6 +51,12 @@ if (await runsOnNode22(t, import.meta.url))
     const again = await new Client(url).send('POST', '/api/invitations/accept', { invitation, ...account('eve') })
     t.match(again, { status: 404, body: { error: { code: 'NO_INVITATION' } } })
 
+    const { body: offer } = await admin.send('POST', '/api/invitations', {})
+    const accept = (name: string) =>
+      new Client(url).send('POST', '/api/invitations/accept', { invitation: offer.invitation, ...account(name) })
+    t.match(await accept('root'), { status: 409, body: { error: { code: 'NAME_TAKEN' } } })
+    t.equal((await accept('ron')).status, 200, 'a name that is taken does not use the invitation up')
+
     const member = async (name: string, level: string) => {
       const client = new Client(url)
       const { body } = await admin.send('POST', '/api/invitations', { levels: { shop: level } })

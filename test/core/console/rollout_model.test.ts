@@ -25,7 +25,7 @@ t.test('gives the same for events in one group and one by one', async (t) => {
   t.strictSame(single, addEvents(emptyView, events))
 })
 
-t.test('a failure stands beside its host, until the host works again', async (t) => {
+t.test('a failure is shown with its host until the host works again', async (t) => {
   const failed = {
     event: 'done',
     host: 'web1',

@@ -84,6 +84,6 @@ contract(t, network_mount, [
     props: { ...props, account: 'deploy' },
     host: { commands: probe(1) },
     given: (host) => void withMount(host),
-    fails: /there is no directory \/srv\/blobs on the mounted file system.*create it on the server/,
+    fails: /the mounted file system has no directory \/srv\/blobs.*create it on the server/,
   },
 ])
