@@ -33,7 +33,7 @@ const usage = `npm run bench:fleet -- [options]
   --slow          also the forms of ansible-core that take minutes
   --stack-file    only the commands on a large stack file: no hosts, no other tools
   --limit N       seconds after which a run is ended                           default: 600
-  --output FILE   where the table goes                                         default: bench/fleet.md`
+  --output FILE   where the table goes      default: bench/fleet.md, with --stack-file bench/large_stacks.md`
 
 /** Total seconds after which a tool is not run again. */
 const enough = 60
@@ -57,8 +57,9 @@ function options() {
   const most = Number(values.hosts ?? 100)
   const limit = Number(values.limit ?? 600)
   if (!(repetitions > 0 && most >= few && limit > 0)) throw new Error(usage)
-  const output = values.output ?? fileURLToPath(new URL('fleet.md', import.meta.url))
   const flags = { slow: values.slow === true, stackFile: values['stack-file'] === true, help: values.help === true }
+  const table = flags.stackFile ? 'large_stacks.md' : 'fleet.md'
+  const output = values.output ?? fileURLToPath(new URL(table, import.meta.url))
   return { repetitions, most, limit, output, ...flags }
 }
 
@@ -175,8 +176,8 @@ function targets({ compared, grown, compiled, sizes }: Findings): string {
 function describe(found: Findings, facts: readonly string[]): string {
   const { compared, parts, grown, compiled, contact } = found
   const sections = [
-    '# Many hosts',
-    about,
+    compiled ? '# Large stack files' : '# Many hosts',
+    compiled ? aboutCompiled : about,
     [...facts, new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
     '## Targets',
     targets(found),
@@ -189,9 +190,7 @@ function describe(found: Findings, facts: readonly string[]): string {
       : []),
     ...(parts ? ['## Parts of a run', aboutParts, parts] : []),
     ...(grown ? ['## More hosts', aboutGrowth, table(['hosts', ...figureNames], grown.rows())] : []),
-    ...(compiled
-      ? ['## A large stack file', aboutCheck, table(['hosts', 'command', ...figureNames], compiled.rows())]
-      : []),
+    ...(compiled ? ['## Commands', aboutCheck, table(['hosts', 'command', ...figureNames], compiled.rows())] : []),
     ...(contact
       ? ['## First contact', aboutContact, table(['hosts', 'what they have', ...figureNames], contact.rows())]
       : []),
@@ -202,6 +201,8 @@ function describe(found: Findings, facts: readonly string[]): string {
 const about = `Written by \`npm run bench:fleet\`. The hosts are on this computer, each with its own network namespace, files and sshd. So the hosts and the
 operator's program share its cores. Figures are medians, with the range in brackets. Wall time, CPU of the operator's programs (without the
 programs on the hosts) and the peak memory of the largest of them come from wait4(2).`
+const aboutCompiled = `Written by \`npm run bench:fleet -- --stack-file\`, without hosts. Figures are medians, with the range in brackets.
+Wall time, CPU and peak memory of the operator's program come from wait4(2).`
 const aboutTools = `A directory and ${count} files of 1 KB with mode 0640, as declared already; no tool may write anything. ansible-core has 10 forks and pipelining. Its
 connections stay open between runs (ControlPersist, as by default); the other tools connect again each time. \`a loop\` is one task of
 ansible.builtin.copy. \`facts alone\` is the time that a form without facts saves. Forms that take minutes run only with \`--slow\`. pyinfra has its
@@ -288,7 +289,6 @@ async function measureAll(
   await measured(place, stackCommand(operator, 'configure'))
   found.parts = await partsTable(place, own, [1, few])
   found.grown = await growth(place, own, found.sizes)
-  found.compiled = await compiling(place, stackSizes)
   keep(found)
   found.contact = await firstContact(place, [
     { what: 'their own Node', hosts: own.slice(0, few) },
