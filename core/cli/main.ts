@@ -94,6 +94,8 @@ async function dispatch<N>(
       return (await import('./commands/secrets.ts')).secretsCommand(spec.name.replace('secrets ', ''), args)
     case 'console':
       return (await import('./commands/console.ts')).consoleCommand(args, catalogue)
+    case 'console-client':
+      return (await import('./console_client/deploy.ts')).deployByConsole(args, secrets)
     case 'lock':
     case 'unlock': {
       const { lock, unlock } = await import('./commands/lock.ts')

@@ -133,6 +133,12 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/console.md > Start the console': elsewhere(consoleTest),
   'docs/console.md > Start the console > 2': elsewhere(consoleTest),
   'docs/console.md > Deploy from a pipeline': elsewhere(consoleTest),
+  'docs/console.md > Deploy from a pipeline > 2': elsewhere(consoleTest),
+  'docs/pipelines.md > Deploy and wait': elsewhere(consoleTest),
+  'docs/pipelines.md > GitHub Actions': elsewhere(consoleTest),
+  'docs/pipelines.md > GitLab CI': elsewhere(consoleTest),
+  'docs/pipelines.md > Woodpecker': elsewhere(consoleTest),
+  'docs/pipelines.md > What the pipeline sees': elsewhere(consoleTest),
   'docs/console.md > Deploy after a push: webhooks': elsewhere(consoleTest),
   'docs/console.md > Files and backup': elsewhere(consoleTest),
 

@@ -2,9 +2,10 @@
  * Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. docs/console.md
  * and docs/reference/commands.md describe it.
  */
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
+import { parse } from 'yaml'
 import { needs } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
 import { soon } from '../support/wait_until.ts'
@@ -12,6 +13,17 @@ import { Client, ConsoleProcess } from './support/console.ts'
 import { consoleStack, stackNeeds } from './support/console_stack.ts'
 
 const port = 18484
+
+/** Waits for the end of a process, and returns what it has printed. */
+async function ended(child: ChildProcess): Promise<{ readonly status: number | null; readonly text: string }> {
+  let text = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (more: string) => {
+      text += more
+    })
+  const status = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { status, text }
+}
 
 t.test('the console', async (t) => {
   if (!needs(t, stackNeeds)) return
@@ -143,6 +155,71 @@ t.test('the console', async (t) => {
     t.match(await inState(id, 'succeeded', 'failed', 'waiting for approval'), { state: 'succeeded' })
     t.equal(await version(one), 'seven')
     t.match(await pipeline.send('GET', '/api/accounts'), { status: 403 })
+
+    // The commands of the documented pipelines, with the address of this console and the only app of the stack.
+    const page = readFileSync(new URL('../../docs/pipelines.md', import.meta.url), 'utf8')
+    const documents = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text)
+    const commands = documents.flatMap((text) => {
+      t.ok(parse(text), 'valid YAML')
+      return [...(/npx (converge deploy --console .*)/.exec(text) ?? [])].slice(1)
+    })
+    t.equal(commands.length, 3)
+    const sha = (await one.run('git -C /srv/site rev-parse HEAD')).stdout.trim()
+    const pipelineRun = (command: string) => {
+      const words = command
+        .replace('converge', `'${process.execPath}' '${operator.program}'`)
+        .replace('https://deploy.example.com', url())
+        .replace('--app shop', '--app mine')
+      const env = {
+        PATH: process.env.PATH,
+        HOME: operator.home,
+        CONVERGE_TOKEN: body.token,
+        GITHUB_SHA: sha,
+        CI_COMMIT_SHA: sha,
+      }
+      return spawn('sh', ['-c', `exec ${words}`], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    }
+    for (const command of commands) {
+      const { status, text } = await ended(pipelineRun(command))
+      t.equal(status, 0, text)
+      t.match(text, /^deployment \d+ of probe: http:.*\/#\/deployment\/\d+\n.*succeeded.*\n$/s)
+    }
+
+    await t.test('follows a deployment while the console is killed and starts again', async (t) => {
+      await commit('restarted')
+      const [{ id: last }] = (await ann.send('GET', '/api/stacks/probe/deployments')).body
+      hold()
+      const newest = (await one.run('git -C /srv/site rev-parse HEAD')).stdout.trim()
+      const child = pipelineRun(
+        `converge deploy --console https://deploy.example.com --revision ${newest} --json-output`,
+      )
+      const result = ended(child)
+      const works = async () => {
+        const [{ id, record }] = (await ann.send('GET', '/api/stacks/probe/deployments')).body
+        return id === last + 1 && record !== null
+      }
+      await soon(works, 'it runs', 120)
+      await running.end('SIGKILL')
+      running = await ConsoleProcess.start(operator, node, port)
+      await release()
+      const { status, text } = await result
+      t.equal(status, 0, text)
+      const deployment = last + 1
+      const events = readFileSync(
+        `${operator.directory}/console/deployments/${deployment}/rollout/events.jsonl`,
+        'utf8',
+      )
+      const lines = text.split('\n').filter((line) => line !== '' && !/^\{"event":"state"/.test(line))
+      t.strictSame(
+        lines.map((line) => JSON.parse(line)),
+        events
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line)),
+        'each event once',
+      )
+      t.equal(await version(one), 'restarted')
+    })
   })
 
   await t.test('a push to a git server deploys by a webhook', async (t) => {

@@ -28,7 +28,7 @@ type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string 
  */
 export function parseArguments(argv: readonly string[], roles: readonly string[]): Parsed {
   const separator = argv.indexOf('--')
-  const { spec } = commandOf(parseWords(argv)._.map(String), roles)
+  const spec = variantOf(commandOf(parseWords(argv)._.map(String), roles).spec, parseWords(argv))
   const words = parseWords(spec.command && separator >= 0 ? argv.slice(0, separator) : argv)
   const { rest } = commandOf(words._.map(String), roles)
   const command = separator < 0 ? [] : argv.slice(separator + 1)
@@ -66,8 +66,11 @@ export type HelpSubject = CommandSpec | CommandFamily | 'overview'
 export function requestedHelp(argv: readonly string[]): HelpSubject | null {
   const words = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
   if (!words.includes('--help') && !words.includes('-h')) return null
-  const [first = '', second = ''] = parseWords(words.filter((word) => word !== '--help' && word !== '-h'))._.map(String)
-  return commandNamed(first) ?? commandNamed(`${first} ${second}`) ?? familyNamed(first) ?? 'overview'
+  const parsed = parseWords(words.filter((word) => word !== '--help' && word !== '-h'))
+  const [first = '', second = ''] = parsed._.map(String)
+  const command = commandNamed(first)
+  if (command !== undefined) return variantOf(command, parsed)
+  return commandNamed(`${first} ${second}`) ?? familyNamed(first) ?? 'overview'
 }
 
 /** @param name both words of a command that has two */
@@ -107,6 +110,12 @@ function commandOf(words: readonly string[], roles: readonly string[]): { spec: 
   const two = commandNamed(`${family.name} ${second}`)
   if (two === undefined) throw unknownSecondWord(family, second)
   return { spec: two, rest }
+}
+
+/** Returns the command that an option turns this one into, such as `deploy --console`; else the command itself. */
+function variantOf(spec: CommandSpec, words: Words): CommandSpec {
+  const start = `${spec.name} --`
+  return commands.find(({ name }) => name.startsWith(start) && name.slice(start.length) in words) ?? spec
 }
 
 /** Splits the words into options and arguments, without validation: the callers report problems in their own words. */

@@ -1,5 +1,6 @@
 /** Lists the commands and options as data, from which parsing, help, completion and the reference pages are made. */
 import { consoleCommands } from './console.ts'
+import { consoleClientCommands } from './console_client.ts'
 import { convergeCommands } from './converge.ts'
 import { helpCommands } from './help.ts'
 import { hookCommands, hooksFamily } from './hooks.ts'
@@ -29,6 +30,7 @@ export const commands: readonly CommandSpec[] = [
   ...recordCommands,
   ...secretsCommands,
   ...consoleCommands,
+  ...consoleClientCommands,
   ...helpCommands,
 ]
 

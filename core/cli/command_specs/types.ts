@@ -104,6 +104,8 @@ export interface Arguments {
   readonly last?: boolean | undefined
   readonly listen?: string | undefined
   readonly url?: string | undefined
+  readonly console?: string | undefined
+  readonly tokenFile?: string | undefined
   readonly updateSnapshots?: boolean | undefined
   /** The words after `--`. */
   readonly command?: readonly string[] | undefined
@@ -184,6 +186,7 @@ export interface CommandSpec {
     | 'hooks'
     | 'secrets'
     | 'console'
+    | 'console-client'
     | 'test'
     | 'verify'
     | 'new'
