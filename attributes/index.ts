@@ -5,6 +5,7 @@ import { derivedDefaults, sensitivePathsOf } from '../core/node/notes.ts'
 import { apt } from './apt.ts'
 import { certbot_domains } from './certbot_domains.ts'
 import { certbot_email } from './certbot_email.ts'
+import { console_ as console } from './console.ts'
 import { converge } from './converge.ts'
 import { deploy } from './deploy.ts'
 import { deploy_buildout } from './deploy_buildout.ts'
@@ -47,6 +48,7 @@ const makers = {
   varnish_purge_urls,
   redis,
   memcached,
+  console,
   haproxy,
   certbot_domains,
   certbot_email,

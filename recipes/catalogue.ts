@@ -51,6 +51,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Buckets of S3, mounted as directories',
       load: lazy(async () => (await import('./s3fs/role.ts')).default),
     },
+    console: {
+      doc: 'The console of stacks, behind nginx with TLS',
+      load: lazy(async () => (await import('./console/role.ts')).default),
+    },
     'port-app': {
       doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
       load: lazy(async () => (await import('./port_app/role.ts')).default),
@@ -89,6 +93,8 @@ export const catalogue: Catalogue<SiteNode> = {
   checks: async (...given) => (await import('./checks/host.ts')).hostChecks(...given),
   diskSpace: async (node, host) => (await import('./checks/disk.ts')).runDisksCheck(node, host).run(),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),
+  console: async ({ stackFiles, ...options }) =>
+    (await import('./console/role.ts')).consoleRole({ ...options, stack_files: [...stackFiles] }),
   checkTemplate: async (file) => (await import('../resources/files/render_template.ts')).checkTemplate(file),
   api: async () => import('./api.ts'),
 }

@@ -49,6 +49,8 @@ export interface Catalogue<N> {
   diskSpace(node: N, host: HostReader): Promise<Finding | null>
   /** The hooks by which the scheduler of this host calls converge. */
   hooks(options: HookOptions): Promise<Hooks<N>>
+  /** The role that runs the console as a service of this host. */
+  console(options: ConsoleServiceOptions): Promise<Role<N>>
   /**
    * Checks the syntax and the helpers of a template.
    * @throws ConvergeError with the line of a mistake
@@ -56,6 +58,17 @@ export interface Catalogue<N> {
   checkTemplate(file: { readonly path: string; readonly text: string }): Promise<void>
   /** The module that the user's own recipes import as `converge-engine`. */
   api(): Promise<object>
+}
+
+export interface ConsoleServiceOptions {
+  /** Words that start converge: Node and the program. */
+  readonly program: string[]
+  /** Absolute paths. */
+  readonly stackFiles: readonly string[]
+  /** Such as `127.0.0.1:8484`. */
+  readonly listen: string
+  /** Address under which browsers reach it; null: its own. */
+  readonly url: string | null
 }
 
 export interface RoleLogs {

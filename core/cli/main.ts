@@ -93,7 +93,7 @@ async function dispatch<N>(
     case 'secrets':
       return (await import('./commands/secrets.ts')).secretsCommand(spec.name.replace('secrets ', ''), args)
     case 'console':
-      return (await import('./commands/console.ts')).consoleCommand(args, catalogue)
+      return (await import('./commands/console.ts')).consoleCommand({ args, catalogue, secrets, endProcess })
     case 'console-client':
       return (await import('./console_client/deploy.ts')).deployByConsole(args, secrets)
     case 'lock':

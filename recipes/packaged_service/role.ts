@@ -26,10 +26,10 @@ import type { SiteNode } from '../node.ts'
 export interface PackagedService {
   /** Name of the unit or init script, and of the record of a stop. */
   readonly name: string
-  /** Package that contains it. */
-  readonly packageName: string
-  /** Program of the package, for `doctor`. */
-  readonly program: string
+  /** Package that contains it, or that it requires; null: none. */
+  readonly packageName: string | null
+  /** Program of the package, for `doctor`; null without a package. */
+  readonly program: string | null
   readonly ready: ReadyProps
   /** Log whose end is displayed after a failed start; default: the log of its manager. */
   readonly log?: string
@@ -57,7 +57,10 @@ export function packagedServiceRole(
   const stopped = (r: Recipe<SiteNode>, node: SiteNode) => keepStopped(r, node, onSystem(node))
   return role<SiteNode>(name, {
     doc,
-    setup: (r, node) => void packages(r, { names: [onSystem(node).packageName] }),
+    setup(r, node) {
+      const { packageName } = onSystem(node)
+      if (packageName !== null) packages(r, { names: [packageName] })
+    },
     configure: (r, node) =>
       unlessStopped(r, onSystem(node).name, {
         stopped: () => stopped(r, node),
@@ -141,5 +144,6 @@ async function inspect({ name, ready }: PackagedService, role: string, host: Hos
 }
 
 function checks(node: SiteNode, { program, packageName }: PackagedService, host: HostReader): HostCheck[] {
-  return [rightsCheck(node, host, '/etc'), programCheck(host, program, packageName)]
+  const rights = rightsCheck(node, host, '/etc')
+  return program === null || packageName === null ? [rights] : [rights, programCheck(host, program, packageName)]
 }

@@ -9,7 +9,7 @@ export const consoleCommands: readonly CommandSpec[] = [
     group: stackFamily.group,
     description: 'Serve pages and an API to plan, start and follow deployments of stacks',
     details:
-      'Runs until it is interrupted. Each deployment is a rollout of converge stack in a process of its own, which continues when the console ends. The first start prints a link to make the first account. Requires Node 22.13 or later. invite prints such a link for another administrator; backup FILE copies the database while the console works.',
+      'Runs until it is interrupted. Each deployment is a rollout of converge stack in a process of its own, which continues when the console ends. The first start prints a link to make the first account. Requires Node 22.13 or later. install sets it up as a service of systemd on this host, with these options and an account of its own, and remove ends that; the role console adds nginx with TLS. invite prints a link for another administrator; backup FILE copies the database while the console works.',
     options: {
       stack: {
         ...stackOptions.stack,
@@ -36,11 +36,16 @@ export const consoleCommands: readonly CommandSpec[] = [
           'Directory of its database; default: /var/lib/converge/console, or ~/.local/state/converge/console',
       },
     },
-    argument: { placeholder: 'ACTION', description: 'invite or backup; default: serve', choices: ['invite', 'backup'] },
+    argument: {
+      placeholder: 'ACTION',
+      description: 'install, remove, invite or backup; default: serve',
+      choices: ['install', 'remove', 'invite', 'backup'],
+    },
     secondArgument: { placeholder: 'FILE', description: 'With backup: the new file' },
     examples: [
       ['converge console --stack shop/stack.yaml', 'http://127.0.0.1:8484'],
       ['converge console --url https://deploy.example.com', 'behind nginx with TLS'],
+      ['converge console install --stack /srv/stacks/shop/stack.yaml', 'a service that starts with this host'],
       ['converge console backup /var/backups/console.sqlite', 'a copy of the database'],
     ],
     kind: 'console',

@@ -2,20 +2,30 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ConvergeError } from '../../model/errors.ts'
+import type { Secrets } from '../../model/secrets.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { print } from '../print.ts'
 import { fileInWorkingDirectory } from '../stack/inputs.ts'
 import { usage } from '../usage.ts'
+import { runCommand } from './run.ts'
 
 /** The first version with `node:sqlite` that needs no flag. */
 const oldestNode = [22, 13] as const
 
-export async function consoleCommand<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+/** The input that all parts of the command share. */
+interface ConsoleCall<N> {
+  readonly args: Arguments
+  readonly catalogue: Catalogue<N>
+  readonly secrets: Secrets
+  readonly endProcess: () => void
+}
+
+export async function consoleCommand<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   checkNode(process.versions.node)
   try {
-    return await withNode22(args, catalogue)
+    return await withNode22(call)
   } catch (thrown) {
     throw ownError(thrown)
   }
@@ -28,7 +38,8 @@ function ownError(thrown: unknown): unknown {
   return new ConvergeError(message, { code, usage, cause, ...(hint === undefined ? {} : { hint }) })
 }
 
-async function withNode22<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
+  const { args, catalogue } = call
   const { startConsole, readStacks, inviteAdministrator, backupDatabase } = await import('../../console/main.ts')
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
   const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
@@ -44,18 +55,18 @@ async function withNode22<N>(args: Arguments, catalogue: Catalogue<N>): Promise<
         throw usage('missing argument FILE', 'name the new file: converge console backup FILE')
       backupDatabase(directory, resolve(args.secondArgument))
       return 0
+    case 'install':
+      return install(call, { listen: args.listen ?? '127.0.0.1:8484', url })
+    case 'remove':
+      return remove(call)
     default:
       throw usage(
-        `unknown argument ${args.argument}: expected invite or backup`,
-        'converge console --help explains both',
+        `unknown argument ${args.argument}: expected install, remove, invite or backup`,
+        'converge console --help explains them',
       )
   }
-  const program = [process.execPath, join(catalogue.engineDirectory(), 'start.cjs')]
-  const files = args.stack?.split(',') ?? [await fileInWorkingDirectory()]
-  const stacks = await readStacks(
-    program,
-    files.map((file) => resolve(file)),
-  )
+  const program = programOf(catalogue)
+  const stacks = await readStacks(program, await stackFiles(args))
   const names = stacks.map(({ name }) => name)
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw usage(`two stack files have the name ${twice}`, 'change "name" in one of them')
@@ -70,6 +81,34 @@ async function withNode22<N>(args: Arguments, catalogue: Catalogue<N>): Promise<
   })
   await running.stop()
   return 0
+}
+
+/** Installs the console as a service of this host, after its stack files were read. */
+async function install<N>(
+  call: ConsoleCall<N>,
+  { listen, url }: { readonly listen: string; readonly url: string | null },
+): Promise<ExitStatus> {
+  const { args, catalogue, secrets, endProcess } = call
+  const { readStacks } = await import('../../console/main.ts')
+  const files = await stackFiles(args)
+  await readStacks(programOf(catalogue), files)
+  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: files, listen, url })
+  return runCommand(args, ['setup', 'configure'], false, catalogue, secrets, endProcess, service)
+}
+
+/** Removes the service; the account and its directory with the database stay. */
+async function remove<N>({ args, catalogue, secrets, endProcess }: ConsoleCall<N>): Promise<ExitStatus> {
+  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: [], listen: '', url: null })
+  return runCommand(args, ['undeploy'], false, catalogue, secrets, endProcess, service)
+}
+
+function programOf<N>(catalogue: Catalogue<N>): string[] {
+  return [process.execPath, join(catalogue.engineDirectory(), 'start.cjs')]
+}
+
+async function stackFiles({ stack }: Arguments): Promise<string[]> {
+  const files = stack?.split(',') ?? [await fileInWorkingDirectory()]
+  return files.map((file) => resolve(file))
 }
 
 /** @throws NODE_TOO_OLD */
