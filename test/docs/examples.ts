@@ -34,6 +34,7 @@ const kitExamples = 'test/docs/testing_recipes.test.ts'
 const verifyTest = 'test/hints/verify.test.ts'
 /** It requires a later Node than the other commands. */
 const consoleTest = 'test/machine/console.test.ts'
+const consoleService = 'test/machine/console_service.test.ts'
 const plone6 = 'test/machine/plone6_site.test.ts'
 const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', repository: '/srv/site.git' } } } })
 
@@ -132,6 +133,9 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/console.md > Start the console': elsewhere(consoleTest),
   'docs/console.md > Start the console > 2': elsewhere(consoleTest),
+  'docs/console.md > Run the console as a service': elsewhere(consoleService),
+  'docs/console.md > Run the console as a service > 2': attributes([]),
+  'docs/console.md > Run the console as a service > 3': elsewhere(consoleService),
   'docs/console.md > Deploy from a pipeline': elsewhere(consoleTest),
   'docs/console.md > Deploy from a pipeline > 2': elsewhere(consoleTest),
   'docs/pipelines.md > Deploy and wait': elsewhere(consoleTest),

@@ -43,6 +43,36 @@ t.test('the hints about Redis and memcached work', async (t) => {
   ])
 })
 
+t.test('the hints about the console work', async (t) => {
+  const source = 'recipes/console/role.ts'
+  const on =
+    (settings: JsonObject, options: Parameters<typeof planned>[2] = {}) =>
+    () =>
+      planned('console', { console: settings }, { event: 'configure', ...options })
+  const good = { stack_files: ['/srv/shop/stack.yaml'] }
+  const certificate = { certificate: '/etc/ssl/a.pem', certificate_key: '/etc/ssl/a.key' }
+  proveCalls(t, [
+    {
+      source,
+      hint: 'list the stack files that the console serves, such as ["/srv/stacks/shop/stack.yaml"]',
+      broken: on({}),
+      repaired: on(good),
+    },
+    {
+      source,
+      hint: 'set console.certificate and console.certificate_key to the files of the certificate',
+      broken: on({ ...good, server_name: 'deploy.example.com' }),
+      repaired: on({ ...good, server_name: 'deploy.example.com', ...certificate }),
+    },
+    {
+      source,
+      hint: 'use a host with systemd, or start converge console by another supervisor',
+      broken: on(good, { init: 'other' }),
+      repaired: on(good),
+    },
+  ])
+})
+
 t.test('the hints about the war of jetty-app work', async (t) => {
   const source = 'recipes/jetty_app/role.ts'
   const deploy = (war: JsonObject) => () =>

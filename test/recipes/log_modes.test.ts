@@ -14,6 +14,8 @@ interface Situation {
   readonly needsSystem?: true
   /** Type of the resource at which a run fails, because the host in memory has no such server. */
   readonly fails?: RegExp
+  /** Default: none that the roles know. */
+  readonly init?: 'systemd'
 }
 
 const shared = (app: string) => [`/srv/www/${app}/shared/var/log`]
@@ -35,6 +37,12 @@ const situations: Readonly<Record<string, Situation>> = {
   'nfs-server': { attributes: stack, needsSystem: true, fails: /^(execute|service)/ },
   'gluster-server': { attributes: stack, needsSystem: true, fails: /^service_?/ },
   s3fs: { needsSystem: true },
+  console: {
+    attributes: { console: { stack_files: ['/srv/shop/stack.yaml'] } },
+    needsSystem: true,
+    init: 'systemd',
+    fails: /^(systemd_unit|service)/,
+  },
   base: {},
 }
 
@@ -47,10 +55,10 @@ const accounts: readonly Required<Pick<FakeHostOptions, 'user' | 'prefixed'>>[] 
 /** Directories of the distribution: every account may list the names in them. */
 const ofDistribution = /^\/var\/log(\/nginx)?$/
 
-for (const [role, { attributes, directories = [], needsSystem, fails }] of Object.entries(situations))
+for (const [role, { attributes, directories = [], needsSystem, init, fails }] of Object.entries(situations))
   for (const options of accounts.filter(({ prefixed }) => !(needsSystem && prefixed)))
     t.test(`${role} as ${options.user}${options.prefixed ? ' below a prefix' : ''}`, async (t) => {
-      const host = await madeHost(role, options, attributes)
+      const host = await madeHost(role, { ...options, ...(init && { init }) }, attributes)
       const { resources } = await host.run()
       const failed = resources.find(({ outcome }) => outcome === 'failed')
       if (fails === undefined) t.equal(failed, undefined, failed?.failure?.message ?? 'no failure')

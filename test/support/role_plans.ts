@@ -26,13 +26,13 @@ export function roleNode(json: JsonObject, { facts = {}, events = [], roles }: N
 export async function planned(
   roles: string,
   json: JsonObject,
-  { event = 'deploy', host = null as HostReader | null, root = true, uid = undefined as number | undefined } = {},
+  { event = 'deploy', host = null as HostReader | null, root = true, uid = undefined as number | undefined, init = 'systemd' as Facts['init'] } = {},
 ): Promise<Plan> {
   const loaded = await Promise.all(roles.split(',').map((name) => catalogue.roles[name]?.load()))
   if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${roles}`)
   const events = event.split(',')
   const attributes = root ? json : { ...json, converge: { ...(json.converge as JsonObject), prefix: '/home/jane' } }
-  const node = roleNode(attributes, { events, roles: roles.split(','), facts: { uid: uid ?? (root ? 0 : 1000) } })
+  const node = roleNode(attributes, { events, roles: roles.split(','), facts: { uid: uid ?? (root ? 0 : 1000), init } })
   const plan = compile(loaded, events, node)
   return host === null ? plan : plan.bind(host)
 }
