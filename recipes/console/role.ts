@@ -28,14 +28,16 @@ interface NginxSite {
   readonly certificate: Certificate
 }
 
-function consoleService(node: SiteNode): PackagedService {
-  const { listen } = node.console
+type Settings = SiteNode['console']
+
+function consoleService(node: SiteNode, settings: Settings): PackagedService {
+  const { listen } = settings
   const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(listen) ?? []
-  const site = nginxSite(node)
+  const site = nginxSite(settings)
   return {
     ...{ name, packageName: site && 'nginx', program: site && nginxProgram },
     ready: { kind: 'tcp', port: Number(port), host },
-    files: (r) => unit(r, node, site),
+    files: (r) => unit(r, node, settings, site),
     ...(site && { afterStart: (r: Recipe<SiteNode>) => serve(r, renderSite(site, listen)) }),
     remove(r) {
       systemd_unit(r, { name: `${name}.service`, absent: true })
@@ -45,7 +47,7 @@ function consoleService(node: SiteNode): PackagedService {
 }
 
 /** @throws CONSOLE_SETTINGS */
-function checkSettings({ console: { stack_files }, facts }: SiteNode): void {
+function checkSettings({ facts }: SiteNode, { stack_files }: Settings): void {
   if (facts.init !== 'systemd')
     throw new ConvergeError('the role console requires systemd', {
       code: 'CONSOLE_SETTINGS',
@@ -61,7 +63,7 @@ function checkSettings({ console: { stack_files }, facts }: SiteNode): void {
 }
 
 /** @throws CONSOLE_SETTINGS if the certificate is missing: passwords and tokens would travel without encryption */
-function nginxSite({ console: { server_name, certificate, certificate_key } }: SiteNode): NginxSite | null {
+function nginxSite({ server_name, certificate, certificate_key }: Settings): NginxSite | null {
   if (server_name === null) return null
   if (certificate !== null && certificate_key !== null)
     return { serverName: server_name, certificate: { chain: certificate, key: certificate_key } }
@@ -72,9 +74,9 @@ function nginxSite({ console: { server_name, certificate, certificate_key } }: S
   })
 }
 
-function unit(r: Recipe<SiteNode>, node: SiteNode, site: NginxSite | null): Handle[] {
-  checkSettings(node)
-  const { account, program, stack_files, listen, url } = node.console
+function unit(r: Recipe<SiteNode>, node: SiteNode, settings: Settings, site: NginxSite | null): Handle[] {
+  checkSettings(node, settings)
+  const { account, program, stack_files, listen, url } = settings
   const address = url ?? (site === null ? null : `https://${site.serverName}`)
   user(r, { name: account, system: true, home: state, shell: '/usr/sbin/nologin' })
   directory(r, { path: state, owner: account, mode: '0700' })
@@ -177,9 +179,9 @@ server {
 }
 
 /** @param options attributes that take precedence over those of the node */
-export function consoleRole(options: Partial<SiteNode['console']> = {}): Role<SiteNode> {
+export function consoleRole(options: Partial<Settings> = {}): Role<SiteNode> {
   return packagedServiceRole('console', 'The console of stacks, behind nginx with TLS', (node) =>
-    consoleService({ ...node, console: { ...node.console, ...options } }),
+    consoleService(node, { ...node.console, ...options }),
   )
 }
 

@@ -105,7 +105,7 @@ const proofs: readonly CommandProof[] = [
   },
   {
     source: command,
-    hint: 'converge console --help explains both',
+    hint: 'converge console --help explains them',
     words: ['restart'],
     repaired: ['--help'],
     status: 0,

@@ -40,11 +40,12 @@ async function reads(name: string, clients: number): Promise<number> {
     jetty_app: { app_name: 'site' },
     php_app: { app_name: 'site' },
     redis: { config: { requirepass: 'planted' } },
+    console: { stack_files: ['/srv/site/stack.yaml'] },
     converge: { balancer: { layers: ['lb'], port: 8099 } },
   }
   const built = buildNode({
     layers: [objectLayer(json, 'stack.json', 'stack')],
-    facts: neutralFacts,
+    facts: { ...neutralFacts, init: 'systemd' },
     schemas: attributeSchemas,
     foreignKeys,
   })
