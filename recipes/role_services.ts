@@ -20,8 +20,8 @@ const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 
   broker: (node) => [plain('redis-server', [node.redis.config.listen_port], [])],
   memcached: (node) => [plain('memcached', [node.memcached.port], [])],
   'nfs-server': ({ nfs: { port } }) => [plain('nfs-server', [2049, 111, port.statd, port.mountd, port.lockd], [])],
-  // The ports of bricks begin at 49152.
-  'gluster-server': () => [plain('glusterd', [24_007, 49_152], [])],
+  // glusterd chooses the ports of its bricks.
+  'gluster-server': () => [plain('glusterd', [24_007], [])],
   s3fs: () => [],
   'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
   solr: (node) => buildout(node, 'solr', [solrPort], []),

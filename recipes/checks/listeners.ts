@@ -1,7 +1,8 @@
-/** Finds the process that listens on a TCP port of this host, from /proc. */
+/** Finds the processes that listen on TCP ports of this host, from /proc. */
 import type { HostReader } from '../../core/host/types.ts'
 
 export interface Listener {
+  readonly port: number
   /** Whether it listens on every address of the host. */
   readonly anywhere: boolean
   /** Null if this account cannot see the owner of the socket. */
@@ -17,14 +18,22 @@ export interface Listener {
 const listening = '0A'
 
 export function listenersAt(host: HostReader, port: number): Listener[] {
-  const sockets = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => socketsIn(host.readText(file) ?? '', port))
+  return listenersBetween(host, port, port)
+}
+
+/** Returns the listeners of a range of ports, including both ends. */
+export function listenersBetween(host: HostReader, first: number, last: number): Listener[] {
+  const files = ['/proc/net/tcp', '/proc/net/tcp6']
+  const all = files.flatMap((file) => socketsIn(host.readText(file) ?? ''))
+  const sockets = all.filter(({ port }) => port >= first && port <= last)
   if (sockets.length === 0) return []
   const owners = ownersOf(host, new Set(sockets.map(({ inode }) => inode)))
-  return sockets.map(({ inode, uid, anywhere }) => {
+  return sockets.map(({ port, inode, uid, anywhere }) => {
     const account = host.accountById(uid)?.name ?? String(uid)
     const pid = owners.get(inode)
-    if (pid === undefined) return { anywhere, pid: null, name: '', account, directory: '', command: '' }
+    if (pid === undefined) return { port, anywhere, pid: null, name: '', account, directory: '', command: '' }
     return {
+      port,
       anywhere,
       pid,
       name: host.readText(`/proc/${pid}/comm`)?.trim() ?? '',
@@ -36,18 +45,19 @@ export function listenersAt(host: HostReader, port: number): Listener[] {
 }
 
 interface Socket {
+  readonly port: number
   readonly inode: string
   readonly uid: number
   readonly anywhere: boolean
 }
 
 /** Parses /proc/net/tcp: number, local and remote address, state, queues, timer, retransmits, uid, timeout, inode. */
-function socketsIn(text: string, port: number): Socket[] {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+function socketsIn(text: string): Socket[] {
   return text.split('\n').flatMap((line) => {
     const [, local, , state, , , , uid, , inode] = line.trim().split(/\s+/)
-    if (state !== listening || !local?.endsWith(`:${hex}`) || inode === undefined) return []
-    return [{ inode, uid: Number(uid), anywhere: /^0+:/.test(local) }]
+    const [address = '', port = ''] = local?.split(':') ?? []
+    if (state !== listening || inode === undefined) return []
+    return [{ port: Number.parseInt(port, 16), inode, uid: Number(uid), anywhere: /^0+$/.test(address) }]
   })
 }
 

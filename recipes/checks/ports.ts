@@ -6,7 +6,7 @@ import { appName } from '../plone/site.ts'
 import { servicesOf } from '../role_services.ts'
 import { deployDirectory } from '../site/site_attributes.ts'
 import { asRoot, missing, ok, warning } from './findings.ts'
-import { type Listener, listenersAt } from './listeners.ts'
+import { type Listener, listenersAt, listenersBetween } from './listeners.ts'
 
 interface DeclaredPort {
   readonly port: number
@@ -25,15 +25,39 @@ const processNames: Readonly<Record<string, readonly string[]>> = {
   memcached: ['memcached'],
   // A worker of Varnish has the name of its thread.
   varnish: ['varnishd', 'cache-main', 'vcache'],
+  glusterd: ['glusterd'],
+  // systemd holds the socket of rpcbind.
+  'nfs-server': ['rpcbind', 'rpc.mountd', 'rpc.statd', 'systemd'],
 }
+
+/** Services with sockets of the kernel, which belong to no process. */
+const kernelServices: ReadonlySet<string> = new Set(['nfs-server'])
+
+/** The ports that glusterd gives to bricks at random, unless its configuration has other ones. */
+const brickPorts = { first: 49_152, last: 60_999 }
 
 export function portChecks(node: SiteNode, host: HostReader, roles: readonly string[]): HostCheck[] {
   const byPort = new Map<number, DeclaredPort[]>()
   for (const one of roles.flatMap((role) => portsOf(node, role)))
     byPort.set(one.port, [...(byPort.get(one.port) ?? []), one])
-  return [...byPort].map(([port, declared]) => ({
+  const checks = [...byPort].map(([port, declared]) => ({
     what: `port ${port}`,
     run: () => clash(port, declared) ?? portFinding(host, port, declared),
+  }))
+  return roles.includes('gluster-server') ? [...checks, ...brickChecks(host)] : checks
+}
+
+/** Reports the ports of the bricks of GlusterFS, which are known only once they are open. */
+function brickChecks(host: HostReader): HostCheck[] {
+  const listeners = listenersBetween(host, brickPorts.first, brickPorts.last)
+  const bricks = listeners.filter(({ name }) => name === 'glusterfsd')
+  return [...new Set(bricks.map(({ port }) => port))].sort().map((port) => ({
+    what: `port ${port}`,
+    run: () =>
+      listens(
+        'a brick of GlusterFS',
+        bricks.filter((brick) => brick.port === port),
+      ),
   }))
 }
 
@@ -82,11 +106,8 @@ function portFinding(host: HostReader, port: number, declared: readonly Declared
   const service = first?.service ?? ''
   const listeners = listenersAt(host, port)
   if (listeners.length === 0) return ok(`free for ${service}`)
-  const foreign = listeners.find((listener) => !declared.some((one) => isOwn(listener, one)))
-  if (foreign === undefined) {
-    const where = listeners.some(({ anywhere }) => anywhere) ? ', at all addresses of this host' : ''
-    return ok(`${service} listens there${where}`)
-  }
+  const foreign = listeners.find((listener) => !declared.some((one) => isOwn(host, listener, one)))
+  if (foreign === undefined) return listens(service, listeners)
   if (foreign.pid === null) {
     const who = `a process of ${foreign.account}`
     return warning(
@@ -100,7 +121,14 @@ function portFinding(host: HostReader, port: number, declared: readonly Declared
   )
 }
 
-function isOwn({ name, directory, command }: Listener, declared: DeclaredPort): boolean {
+function listens(service: string, listeners: readonly Listener[]): Finding {
+  const where = listeners.some(({ anywhere }) => anywhere) ? ', at all addresses of this host' : ''
+  return ok(`${service} listens there${where}`)
+}
+
+function isOwn(host: HostReader, { pid, name, directory, command }: Listener, declared: DeclaredPort): boolean {
+  // Root sees the processes of every account.
+  if (pid === null && host.isRoot) return kernelServices.has(declared.service)
   if (declared.directory === null) return declared.processes.includes(name)
   return directory.startsWith(`${declared.directory}/`) || command.includes(`${declared.directory}/`)
 }

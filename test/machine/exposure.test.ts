@@ -9,7 +9,7 @@ import { catalogue } from '../../recipes/catalogue.ts'
 import { haveEggs, keepEggs, offeredEggs } from '../support/eggs.ts'
 import { needs } from '../support/machine.ts'
 import { rolesOfLayers, serveRepositories, solrDirectory, stackOf } from './support/exposed_stack.ts'
-import { hostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
+import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
 import { Operator } from './support/operator.ts'
 import { webProxy } from './support/web_proxy.ts'
 
@@ -19,11 +19,16 @@ interface Expected {
   readonly layers: readonly string[]
   /** Sockets as `ADDRESS:PORT PROGRAM`; `own` is the private address of the host. */
   readonly sockets: readonly string[]
-  /** Ports that are reported as open at all addresses. */
-  readonly open: readonly number[]
+  /** Ports that are reported as open at all addresses; `brick` is the random port of a brick of GlusterFS. */
+  readonly open: readonly (number | 'brick')[]
   /** Logs that the programs of the role write, as patterns of bash. */
   readonly logs: readonly string[]
+  /** Whether the host has systemd, for packages without an init script. */
+  readonly systemd?: true
 }
+
+/** nfs-server requires nfsd in the kernel, which containers and the computers of these tests do not have. */
+const untested: readonly string[] = ['nfs-server']
 
 const varnishCli = ['127.0.0.1:6082 varnishd', '[::1]:6082 varnishd']
 const nginx = { socket: '0.0.0.0:80 nginx', log: '/var/log/nginx/access.log' }
@@ -84,6 +89,13 @@ const expected: Readonly<Record<string, Expected>> = {
     open: [],
     logs: ['/var/log/redis/redis-server.log'],
   },
+  blobs: {
+    layers: ['shared_blobs'],
+    sockets: ['0.0.0.0:24007 glusterd', '0.0.0.0:brick glusterfsd'],
+    open: [24_007, 'brick'],
+    logs: ['/var/log/glusterfs/glusterd.log', '/var/log/glusterfs/bricks/*.log'],
+    systemd: true,
+  },
   whole: {
     layers: ['zeoserver', 'plone_instances', 'lb'],
     sockets: [
@@ -99,6 +111,12 @@ const expected: Readonly<Record<string, Expected>> = {
 /** A file on each host that is older than everything a run writes. */
 const mark = '/mark'
 
+/** Replaces the port of a brick, which glusterd chooses at random. */
+function withBrick(port: string): string {
+  const number = Number(port.slice(1))
+  return number >= 49_152 && number <= 60_999 ? ':brick' : port
+}
+
 /** Returns the listening sockets of a host, in the notation of `Expected`; without sshd, which the test itself needs. */
 async function socketsOf(host: TestHost): Promise<string[]> {
   const { stdout } = await host.run('ss -Hltnup')
@@ -106,7 +124,8 @@ async function socketsOf(host: TestHost): Promise<string[]> {
   const found = lines.map((line) => {
     const [protocol, , , , local = ''] = line.split(/\s+/)
     const program = /users:\(\("([^"]*)"/.exec(line)?.[1] ?? ''
-    const address = local.replace(host.address, 'own').replace('[::ffff:127.0.0.1]', '127.0.0.1')
+    const named = local.replace(host.address, 'own').replace('[::ffff:127.0.0.1]', '127.0.0.1')
+    const address = program === 'glusterfsd' ? named.replace(/:\d+$/, withBrick) : named
     return `${protocol === 'udp' ? 'udp ' : ''}${address} ${program}`
   })
   return [...new Set(found)].filter((line) => !line.endsWith(':22 sshd')).sort()
@@ -157,8 +176,22 @@ t.test('the listeners and logs of every role', async (t) => {
     'redis-server',
     'memcached',
   ] as const
-  if (!needs(t, [...hostNeeds, ...servers, 'git', 'python3 venv', 'pip registry', 'zip', 'mvn'])) return
+  if (
+    !needs(t, [
+      ...systemdHostNeeds,
+      ...servers,
+      'glusterd',
+      's3fs',
+      'git',
+      'python3 venv',
+      'pip registry',
+      'zip',
+      'mvn',
+    ])
+  )
+    return
   const tested = new Set(Object.values(expected).flatMap(({ layers }) => layers.flatMap(rolesOfLayers)))
+  for (const role of untested) tested.add(role)
   t.strictSame([...tested].sort(), Object.keys(catalogue.roles).sort(), 'every role is on a host')
   const network = await testNetwork(t)
   const hosts = await converged(t, network)
@@ -187,11 +220,14 @@ function hasLogrotate(layers: readonly string[]): (log: string) => boolean {
 }
 
 /** Returns the ports that `doctor` reports as open at all addresses. */
-async function openPorts(host: TestHost): Promise<number[]> {
+async function openPorts(host: TestHost): Promise<(number | 'brick')[]> {
   const { stdout } = await host.run('cd /; /usr/local/lib/converge/this-host doctor --json-output')
   const { needs: found } = JSON.parse(stdout) as { needs: readonly { what: string; detail: string }[] }
   const open = found.filter(({ detail }) => detail.endsWith(', at all addresses of this host'))
-  return open.map(({ what }) => Number(what.replace(/^port /, ''))).sort()
+  const ports = open.map(({ what, detail }) =>
+    detail.startsWith('a brick') ? 'brick' : Number(what.replace(/^port /, '')),
+  )
+  return ports.sort()
 }
 
 /** Makes the hosts, and sets them up by two stack files: a role on each host, and a whole site on one. */
@@ -199,9 +235,10 @@ async function converged(t: Test, network: TestNetwork): Promise<ReadonlyMap<str
   const variables = Object.entries(await webProxy(t, network.gateway)).map(([name, value]) => `"${name}=${value}"`)
   await serveRepositories(t, network)
   const hosts = new Map<string, TestHost>()
-  for (const name of Object.keys(expected)) {
+  for (const [name, { systemd }] of Object.entries(expected)) {
     const mounts = name === 'solr' ? { [solrDirectory]: `${network.directory}/solr-archive` } : {}
-    const host = await network.host(name, { sshd: [`SetEnv ${variables.join(' ')}`], node: 'own', mounts })
+    const options = { sshd: [`SetEnv ${variables.join(' ')}`], node: 'own', mounts } as const
+    const host = await (systemd ? network.systemdHost(name, options) : network.host(name, options))
     writeFileSync(`${host.root}${mark}`, '')
     hosts.set(name, host)
   }

@@ -27,7 +27,7 @@ export interface DownloadLimits {
   readonly size: number
 }
 
-const defaultLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
+export const downloadLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
 
 /**
  * Returns the path of the program, which later runs use again. npm knows the registry and its credentials, and checks
@@ -37,7 +37,7 @@ const defaultLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
 export async function downloadNode(
   arch: Architecture,
   cacheDirectory: string,
-  limits: DownloadLimits = defaultLimits,
+  limits: DownloadLimits = downloadLimits,
 ): Promise<string> {
   const program = `${cacheDirectory}/node-linux-${arch}-22`
   if (existsSync(program)) return program

@@ -4,8 +4,11 @@ import * as fs from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { CommandGuard } from '../../../core/host/command_guard.ts'
+import { putDeployLock } from '../../../core/host/deploy_lock.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { isRootOnly, pinDirectory, withRights } from '../../../core/host/safe_paths.ts'
+import { StateDirectory } from '../../../core/host/state_files.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
 const nobody = 65_534
@@ -284,4 +287,24 @@ t.test('only this account can read the state directory, and all can read its par
     (name) => host.stat(`${base}/${name}`)?.mode,
   )
   t.strictSame(modes, ['0755', '0755', '0700', '0700'])
+})
+
+t.test('only this account can read the files in the state directory', async (t) => {
+  const state = `${scratch(t)}/state`
+  const host = new LocalHost(state)
+  host.record('key', 'value')
+  putDeployLock(state, { by: 'ann', since: '2026-11-30T10:00:00Z', message: '' })
+  const directory = new StateDirectory(state)
+  directory.prepare()
+  const journal = directory.journal('000001')
+  journal.write('{}\n')
+  journal.close()
+  const guard = new CommandGuard(state)
+  const command = guard.begin(false)
+  const files = fs.readdirSync(state, { recursive: true, encoding: 'utf8' }).map((name) => `${state}/${name}`)
+  const modes = files.filter((path) => fs.statSync(path).isFile()).map((path) => [path, host.stat(path)?.mode])
+  command?.ended()
+  await guard.close()
+  t.equal(modes.length, 4, modes.join(' '))
+  for (const [path, mode] of modes) t.equal(mode, '0600', path)
 })

@@ -89,6 +89,7 @@ const layers: Readonly<Record<string, Layer>> = {
   common: { roles: ['base'], packages: ['openssl'] },
   tasks: { roles: ['broker'], attributes: { redis: { config: { requirepass: 'planted-password' } } } },
   memcached: { roles: ['memcached'] },
+  shared_blobs: { roles: ['gluster-server', 's3fs'] },
 }
 
 /** Attributes of all hosts. Celery's program needs no broker, and answers no ping. */

@@ -266,6 +266,14 @@ t.test('opens the runtime API over TCP only on request, on the inner address', a
     'a public address that was found on the host does not count',
   )
   t.match(rendered(at(true), '/haproxy.cfg'), 'stats socket ipv4@203.0.113.7:9999', 'one that the user sets does')
+  for (const private_ip of [null, '']) {
+    const empty = { ...withSettings(balancer, { opsworks: { instance: { private_ip } } }), isGiven: () => true }
+    t.throws(
+      () => compile([role], ['configure'], empty),
+      { message: /opsworks.instance.private_ip is not set/ },
+      'without an address, HAProxy would listen on all of them',
+    )
+  }
 })
 
 t.test('refuses values that would change the configuration', async (t) => {

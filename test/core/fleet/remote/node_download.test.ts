@@ -8,8 +8,9 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { downloadLimits } from '../../../../core/fleet/remote/node_download.ts'
 import { findRuntime, parseHostFacts, type Runtimes } from '../../../../core/fleet/remote/runtime.ts'
-import { seconds } from '../../../../core/model/units.ts'
+import { minutes, seconds } from '../../../../core/model/units.ts'
 import { elf } from '../../../support/elf.ts'
 import { scratch } from '../../../support/machine.ts'
 
@@ -229,6 +230,22 @@ t.test('limits the time and size of a download', async (t) => {
           'nothing is left beside',
         )
       })
+})
+
+t.test('ends npm if it needs more memory than the download', async (t) => {
+  const { place, runtimes } = await registry(t, { arm64: { '22.9.0': {} } })
+  mkdirSync(`${place}/bin`)
+  const program = "Buffer.alloc(640 * 1024 ** 2, 1)\nsetTimeout(() => console.log('[]'), 60_000)\n"
+  writeFileSync(`${place}/bin/npm`, `#!${process.execPath}\n${program}`, { mode: 0o755 })
+  setEnvironment(t, { PATH: `${place}/bin:${process.env.PATH}` })
+  const limits = { duration: seconds(50), size: 8 << 20 }
+  await t.rejects(findRuntime(facts('aarch64'), '/a', { ...runtimes(), limits }), {
+    message: /the registry sent more than 8,388,608 bytes$/,
+  })
+})
+
+t.test('gives npm 10 minutes and 1 GiB', async (t) => {
+  t.strictSame(downloadLimits, { duration: minutes(10), size: 1024 ** 3 })
 })
 
 t.test('refuses a package that unpacks to more than the limit', async (t) => {
