@@ -70,16 +70,59 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
   }
   return {
     compile(source) {
+      refuseDeepNesting(source)
       const program = engine.parse(source)
       new Stricter().accept(program)
       return engine.compile(program, { strict: true, noEscape: true, preventIndent: true })
     },
     variables(source) {
-      const found = variablesOf(engine.parse(source), names)
-      new Stricter().accept(engine.parse(source))
+      refuseDeepNesting(source)
+      const program = engine.parse(source)
+      const found = variablesOf(program, names)
+      new Stricter().accept(program)
       return found
     },
   }
+}
+
+/** The time of the parser grows with the square of the depth, and its stack is limited. */
+const deepestNesting = 100
+
+/**
+ * Refuses a template whose blocks or parentheses are nested too deeply. An `else if` counts as a block in a block, as for
+ * the parser.
+ */
+function refuseDeepNesting(source: string): void {
+  /** The number of levels that each open block takes. */
+  const open: number[] = []
+  let depth = 0
+  for (const { 0: tag, 1: kind, index } of source.matchAll(/\{\{\{?~?\s*(#|\^(?!\s*~?\})|\/|else\s+\w)?[^{}]*/g)) {
+    if (kind === '/') depth -= open.pop() ?? 0
+    else if (kind?.startsWith('else')) {
+      open.push((open.pop() ?? 0) + 1)
+      depth += 1
+    } else if (kind !== undefined) {
+      open.push(1)
+      depth += 1
+    }
+    if (depth <= deepestNesting && !isDeep(tag)) continue
+    const mistake = new TemplateMistake(
+      `blocks, else if or parentheses are nested more than ${deepestNesting} deep`,
+      'compute the text in the recipe, and pass it as a variable',
+    )
+    mistake.line = source.slice(0, index).split('\n').length
+    throw mistake
+  }
+}
+
+function isDeep(tag: string): boolean {
+  let depth = 0
+  for (const character of tag) {
+    if (character === '(') depth += 1
+    else if (character === ')') depth -= 1
+    if (depth > deepestNesting) return true
+  }
+  return false
 }
 
 type Call = Pick<hbs.AST.BlockStatement, 'params' | 'hash' | 'loc'> & { readonly path: hbs.AST.Node }

@@ -94,6 +94,12 @@ t.test('the hints about templates work', async (t) => {
       repaired: () => render('{{body}}'),
     },
     {
+      source: 'resources/files/strict_handlebars.ts',
+      hint: 'compute the text in the recipe, and pass it as a variable',
+      broken: () => render(`${'{{#if port}}'.repeat(101)}x${'{{/if}}'.repeat(101)}`),
+      repaired: () => render('{{body}}'),
+    },
+    {
       source,
       hint: 'correct the name, pass the value, or print it in a block that tests it: {{#if name}}',
       broken: () => render('{{#with body as |text|}}{{text.title.first}}{{/with}}'),

@@ -94,6 +94,26 @@ contract(t, template, [
   fails('{{> part}}', /unknown partial part/),
 ])
 
+t.test('refuses deep nesting, for which the parser would take minutes', async (t) => {
+  await prepareTemplates()
+  const nested = {
+    blocks: (depth: number) => `a\n${'{{#if a}}'.repeat(depth)}x${'{{/if}}'.repeat(depth)}`,
+    'inverse blocks': (depth: number) => `a\n${'{{^b}}'.repeat(depth)}x${'{{/b}}'.repeat(depth)}`,
+    'else if': (depth: number) => `a\n{{#if b}}${'{{else if a}}x'.repeat(depth - 1)}{{/if}}`,
+    parentheses: (depth: number) => `a\n{{json ${'(eq '.repeat(depth)}a a${' a)'.repeat(depth - 1)})}}`,
+  }
+  for (const [name, source] of Object.entries(nested)) {
+    t.match(render(source(100), { a: 1, b: [] }), /^a\n(x|true|false)$/, name)
+    for (const depth of [101, 20_000])
+      t.throws(() => render(source(depth), { a: 1, b: [] }), {
+        code: 'TEMPLATE_ERROR',
+        message: /:2: the template cannot be rendered: blocks, else if or parentheses are nested more than 100 deep$/,
+      })
+  }
+  const wide = '{{#if b}}x{{else if a}}{{^}}{{/if}}{{^b}}{{/b}}((('.repeat(1000)
+  t.equal(render(wide, { a: 1, b: [] }), '((('.repeat(1000), 'many blocks beside each other')
+})
+
 const render = (source: string, variables: Record<string, unknown>) => renderTemplate({ path, source, variables })
 
 t.test('helpers', async (t) => {
