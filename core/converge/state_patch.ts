@@ -45,7 +45,15 @@ function texts(
 ): StatePatch['texts'] {
   const [oldText, newText] = [contentOf(before) ?? previous, contentOf(after)]
   if (newText === null || oldText === newText) return null
-  return { before: maskOldText(oldText ?? '', newText, secrets), after: secrets.maskForeign(newText) }
+  return maskTexts({ before: oldText ?? '', after: newText }, secrets)
+}
+
+/** Masks both texts of a change for a diff, so that it also shows lines whose secrets alone differ. */
+export function maskTexts(
+  { before, after }: { readonly before: string; readonly after: string },
+  secrets: Secrets,
+): { readonly before: string; readonly after: string } {
+  return { before: maskOldText(before, after, secrets), after: secrets.maskForeign(after) }
 }
 
 /** Masks the old text. Marks lines that differ from the new text only in their secrets, because a diff would hide the change. */

@@ -134,14 +134,14 @@ async function runRoles<N>(oneOrMore: Roles<N>, options: RoleTestOptions<N>, mod
     ...{ mode, roles: report.roles, events: report.events, warnings: all.warnings, before },
     after: fileTree(working),
     resources: declared.map(({ name }) => ({ name, report: reports.get(name) })),
-    diff: await loadDiff(),
+    ...{ diff: await loadDiff(), secrets },
   })
   return new TestRun({
     report: all,
     host,
     notes,
     resources: declared.map((one) => testedResource(one, reports.get(one.name))),
-    snapshot: secrets.mask(snapshot),
+    snapshot,
   })
 }
 

@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import picocolors from 'picocolors'
+import { maskTexts } from '../../core/converge/state_patch.ts'
+import type { Secrets } from '../../core/model/secrets.ts'
 import { describeChange, title } from '../../core/report/describe.ts'
 import type { DiffOf } from '../../core/report/diff.ts'
 import type { ResourceReport, StateChange } from '../../core/report/events.ts'
@@ -28,9 +30,13 @@ interface SnapshotParts {
   readonly before: Readonly<Record<string, TreeEntry>>
   readonly after: Readonly<Record<string, TreeEntry>>
   readonly diff: DiffOf
+  readonly secrets: Secrets
 }
 
-/** Formats a run: its resources with their changes, its warnings, and the files that differ afterwards. */
+/**
+ * Formats a run: its resources with their changes, its warnings, and the files that differ afterwards. The files of a test
+ * may be copies of real ones, whose secrets nobody has declared.
+ */
 export function snapshotText(parts: SnapshotParts): string {
   const { mode, roles, events, resources, warnings } = parts
   const head = `${mode} of ${roles.join(', ')}: ${events.join(', ')}`
@@ -40,7 +46,7 @@ export function snapshotText(parts: SnapshotParts): string {
     warnings.map((warning) => `warning: ${warning}`).join('\n'),
     ...fileSections(parts),
   ]
-  return `${sections.filter((section) => section !== '').join('\n\n')}\n`
+  return parts.secrets.mask(`${sections.filter((section) => section !== '').join('\n\n')}\n`)
 }
 
 function resourceLines(name: string, report: ResourceReport | undefined): string[] {
@@ -77,7 +83,7 @@ function valueText(value: unknown): string {
   return text.length > longestValue ? `${text.slice(0, longestValue - 1)}…` : text
 }
 
-function fileSections({ before, after, diff }: SnapshotParts): string[] {
+function fileSections({ before, after, diff, secrets }: SnapshotParts): string[] {
   const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
   return paths.flatMap((path) => {
     if (ownFiles.test(path)) return []
@@ -86,7 +92,7 @@ function fileSections({ before, after, diff }: SnapshotParts): string[] {
     if (now === undefined) return [`${path}: removed`]
     if (now.kind === 'unknown') return [`${path}: known only in the run`]
     const head = `${path}: ${old === undefined ? 'new ' : ''}${describeEntry(now)}`
-    const lines = now.kind === 'file' ? contentLines(old, now, diff) : []
+    const lines = now.kind === 'file' ? contentLines(old, now, { diff, secrets }) : []
     return [[head, ...lines].join('\n')]
   })
 }
@@ -95,9 +101,14 @@ function describeEntry({ kind, mode, owner, group, content }: TreeEntry): string
   return kind === 'link' ? `link to ${content}` : `${kind} ${mode} ${owner}:${group}`
 }
 
-function contentLines(old: TreeEntry | undefined, now: TreeEntry, diff: DiffOf): string[] {
-  if (old?.kind === 'file') return diff({ before: old.content, after: now.content }).map((line) => `  ${line}`)
-  const lines = now.content.split('\n')
+function contentLines(
+  old: TreeEntry | undefined,
+  now: TreeEntry,
+  { diff, secrets }: Pick<SnapshotParts, 'diff' | 'secrets'>,
+): string[] {
+  if (old?.kind === 'file')
+    return diff(maskTexts({ before: old.content, after: now.content }, secrets)).map((line) => `  ${line}`)
+  const lines = secrets.maskForeign(now.content).split('\n')
   if (lines.at(-1) === '') lines.pop()
   return lines.map((line) => `  | ${line}`.trimEnd())
 }

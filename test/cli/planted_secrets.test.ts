@@ -11,7 +11,7 @@ import { isReadableByOthers, type Leak, PlantedSecrets } from '../support/plante
 import { plantedAttributes, plantedEnvironment, plantedForeignFile, plantedStack } from '../support/planted_site.ts'
 import { Sandbox } from '../support/program.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(1_200_000)
 
 /** As root, the commands would change accounts of the host. */
 const account = process.getuid?.() === 0 ? 'nobody' : undefined

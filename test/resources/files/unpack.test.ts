@@ -1,14 +1,15 @@
 /** Tests what tar itself unpacks: members that are no files, directories or links are refused. */
 import { writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { type Headers, pack } from 'tar-stream'
+import { pack } from 'tar-stream'
+import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { archive } from '../../../resources/files/archive.ts'
-import { failureOf, planOf, run } from '../../support/contract.ts'
+import { failureOf, planOf } from '../../support/contract.ts'
 import { scratch } from '../../support/machine.ts'
 
 /** Unpacks an archive with a file and one more member, and returns the failure and what is left. */
-async function unpacked(t: Test, member: Headers) {
+async function unpacked(t: Test, member: Parameters<ReturnType<typeof pack>['entry']>[0]) {
   const directory = scratch(t)
   const tar = pack()
   tar.entry({ name: 'a' }, 'A')
@@ -19,7 +20,7 @@ async function unpacked(t: Test, member: Headers) {
   writeFileSync(`${directory}/a.tar`, Buffer.concat(chunks))
   const host = new LocalHost(`${directory}/state`)
   const plan = planOf((r) => archive(r, { url: `${directory}/a.tar`, into: `${directory}/into` }))
-  const failure = failureOf(await run(plan, host))
+  const failure = failureOf(await converge(plan, host, { id: 'test', mode: 'run' }))
   await host.close()
   return { failure, left: host.list(directory).filter((name) => name !== 'state') }
 }
