@@ -68,6 +68,7 @@ export function contextOf(run: Run, resource: PlannedResource, cause: string | n
     listedPaths: run.listed.of(resource),
     sensitive: options.sensitive ?? false,
     name,
+    timeout: options.timeout,
     progress: (line) => reporter.progress(name, maskLine(line)),
     warn: (message) => reporter.warn(`${name}: ${message}`),
     note: (message) => reporter.note(`${name}: ${message}`),

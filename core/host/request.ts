@@ -100,29 +100,49 @@ export async function listening(port: number, host = '127.0.0.1'): Promise<boole
   })
 }
 
-/** Streams a URL into an open file, which the caller closes, and checks its digest. */
+const runningDownloads = new Set<AbortController>()
+
+/** Ends every running download: at the deadline of a resource, or when the run is killed. */
+export function endDownloads(): void {
+  for (const download of runningDownloads) download.abort(new Error('it was ended'))
+}
+
+/** Streams a URL into an open file, which the caller closes, and checks its size and digest. */
 export async function downloadInto(url: string, file: number, options: DownloadOptions): Promise<void> {
   const limit = options.timeout ?? minutes(10)
-  const headers: Record<string, string> = {}
-  if (options.user !== undefined)
-    headers.Authorization = `Basic ${Buffer.from(`${options.user}:${options.password ?? ''}`).toString('base64')}`
-  const shown = url.replace(/\/\/[^/@]*@/, '//')
-  let response: globalThis.Response
+  const download = new AbortController()
+  const timer = setTimeout(() => download.abort(new Error(`it was not complete after ${limit}`)), limit.ms)
+  runningDownloads.add(download)
   try {
-    response = await fetch(url, { headers, signal: AbortSignal.timeout(limit.ms) })
-  } catch (error) {
-    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
-    throw new ConvergeError(`cannot fetch ${shown}: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
+    const digest = await streamInto(url, file, options, download.signal)
+    if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)
+      throw new ConvergeError(`${shownUrl(url)} has the sha256 ${digest}, not ${options.sha256}`, {
+        code: 'CHECKSUM_MISMATCH',
+        hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
+      })
+  } finally {
+    clearTimeout(timer)
+    runningDownloads.delete(download)
   }
-  if (!response.ok || response.body === null)
-    throw new ConvergeError(`cannot fetch ${shown}: the server answered ${response.status} ${response.statusText}`, {
-      code: 'DOWNLOAD_FAILED',
-      hint: response.status === 401 ? 'give user and password for it' : undefined,
-    })
+}
+
+const shownUrl = (url: string) => url.replace(/\/\/[^/@]*@/, '//')
+
+/** @returns the SHA-256 digest of the content */
+async function streamInto(url: string, file: number, options: DownloadOptions, signal: AbortSignal): Promise<string> {
+  const shown = shownUrl(url)
+  const response = await openDownload(url, options, signal)
   const hash = createHash('sha256')
   const { limit: longest = longestDownload } = options
+  const announced = announcedLength(response)
   let length = 0
   try {
+    // The server may send the file as slowly as it likes: refuse it before, not at the limit.
+    if (announced !== null && announced > longest)
+      throw new ConvergeError(
+        `${shown} announces ${announced.toLocaleString('en')} bytes, more than the limit of ${longest.toLocaleString('en')}`,
+        { code: 'ANSWER_TOO_LONG', hint: 'check that the address is right, and that its page ends' },
+      )
     for await (const chunk of response.body as import('node:stream/web').ReadableStream<Uint8Array>) {
       length += chunk.length
       if (length > longest) throw tooLongError(shown, longest)
@@ -131,16 +151,54 @@ export async function downloadInto(url: string, file: number, options: DownloadO
       writeFileSync(file, chunk)
     }
   } catch (error) {
+    await response.body?.cancel().catch(() => undefined)
     // A full disk has its own error; any other one is of the connection.
     if (error instanceof ConvergeError) throw error
     if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new ConvergeError(`download of ${shown} is incomplete: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
-  }
-  const digest = hash.digest('hex')
-  if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)
-    throw new ConvergeError(`${shown} has the sha256 ${digest}, not ${options.sha256}`, {
-      code: 'CHECKSUM_MISMATCH',
-      hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
+    const received = `${length.toLocaleString('en')}${announced === null ? '' : ` of ${announced.toLocaleString('en')}`} bytes`
+    throw new ConvergeError(`download of ${shown} is incomplete (${received}): ${reasonOf(error)}`, {
+      code: 'DOWNLOAD_FAILED',
+      cause: error,
     })
+  }
+  return hash.digest('hex')
+}
+
+async function openDownload(
+  url: string,
+  { user, password = '' }: DownloadOptions,
+  signal: AbortSignal,
+): Promise<globalThis.Response> {
+  const shown = shownUrl(url)
+  // An encoded body has another length and digest than the file.
+  const headers: Record<string, string> = { 'Accept-Encoding': 'identity' }
+  if (user !== undefined) headers.Authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  let response: globalThis.Response
+  try {
+    response = await fetch(url, { headers, signal })
+  } catch (error) {
+    throw new ConvergeError(`cannot fetch ${shown}: ${reasonOf(error)}`, { code: 'DOWNLOAD_FAILED', cause: error })
+  }
+  if (response.ok && response.body !== null) return response
+  await response.body?.cancel()
+  throw new ConvergeError(`cannot fetch ${shown}: the server answered ${response.status} ${response.statusText}`, {
+    code: 'DOWNLOAD_FAILED',
+    hint: response.status === 401 ? 'give user and password for it' : undefined,
+  })
+}
+
+/** Returns the length that the server announces; null if it does not, or sends an encoded body. */
+function announcedLength({ headers }: globalThis.Response): number | null {
+  const length = headers.get('content-length')
+  return length === null || headers.has('content-encoding') ? null : Number(length)
+}
+
+/** fetch itself says `fetch failed` or `terminated`; the cause says why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code = '', message } =
+    error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException) : (error as NodeJS.ErrnoException)
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
+    return 'the server sent nothing for 5 minutes'
+  return message
 }

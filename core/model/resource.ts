@@ -25,6 +25,8 @@ export interface Context {
   readonly sensitive: boolean
   /** `type key`, as in reports. */
   readonly name: string
+  /** The option `timeout` of the resource. */
+  readonly timeout?: Duration | undefined
   /** Tells the user a line of progress. */
   readonly progress: (line: string) => void
   /** Reports something that the operator can or must act on, and that is no failure. */

@@ -199,7 +199,8 @@ async function fetch(host: Host, props: Props, to: string, context: Context): Pr
   const sha256 = props.sha256?.toLowerCase()
   if (path === null) {
     context.progress(`fetching ${url}`)
-    await host.download(url, to, { mode: '0600', owner: unpackAccount(host, dirname(to)), user, password, sha256 })
+    const owner = unpackAccount(host, dirname(to))
+    await host.download(url, to, { mode: '0600', owner, user, password, sha256, timeout: context.timeout })
     return to
   }
   if (sha256 === undefined) return path

@@ -111,7 +111,7 @@ async function fetch(host: Host, props: Props, content: string, context: Context
   const { path: local, url, user, password } = parseSource(props)
   if (local === null) {
     context.progress(`fetching ${url}`)
-    return host.download(url, path, { mode, owner, group, user, password, sha256 })
+    return host.download(url, path, { mode, owner, group, user, password, sha256, timeout: context.timeout })
   }
   await requireSha256(host, local, content)
   const bytes = host.readBytes(local, { limit: longestFile })

@@ -10,6 +10,7 @@ import type { LocalHost } from '../../host/local.ts'
 import { acquireLock, lockHolder } from '../../host/lock.ts'
 import { openHost } from '../../host/open_host.ts'
 import { killRunning } from '../../host/process.ts'
+import { endDownloads } from '../../host/request.ts'
 import { StateDirectory } from '../../host/state_files.ts'
 import { VirtualHost } from '../../host/virtual.ts'
 import type { Secrets } from '../../model/secrets.ts'
@@ -228,7 +229,10 @@ async function run(
           handlers: [output, journal(state, id, diff), ...handlers],
           secrets,
           interrupted,
-          onTimeout: () => killRunning('SIGTERM'),
+          onTimeout: () => {
+            killRunning('SIGTERM')
+            endDownloads()
+          },
         }),
       )
       stillRunning = report.stillRunning === true
