@@ -1,18 +1,22 @@
 /** Directories made with all that is missing above them. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
+import { describeFileMode, inTheWay } from '../model/file_errors.ts'
 
 /**
  * Makes a directory with what is missing above it, as `mkdir -p` does; one that is there is left as it is. Node's own
  * recursive mkdir turns for ever where a file system refuses a new name with ENOENT, as /proc does.
  * @param mode of each directory it makes, less the umask
+ * @throws IN_THE_WAY for a path that is not a directory
  */
 export function makeDirectories(path: string, mode: number): void {
   try {
     fs.mkdirSync(path, { mode })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return
+    const stat = code === 'EEXIST' ? fs.statSync(path, { throwIfNoEntry: false }) : undefined
+    if (stat?.isDirectory()) return
+    if (stat !== undefined) throw inTheWay(`${path} is ${describeFileMode(stat)}, but it must be a directory`, path)
     const parent = dirname(path)
     if (code !== 'ENOENT' || fs.statSync(parent, { throwIfNoEntry: false }) !== undefined) throw error
     makeDirectories(parent, mode)

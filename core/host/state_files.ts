@@ -46,11 +46,12 @@ export class StateDirectory {
 
   private unusable(error: unknown): ConvergeError {
     const { code, message, hint } = asConvergeError(error)
+    const isInside = code === 'IN_THE_WAY' && !message.startsWith(`${this.path} `)
     return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
       code: 'NO_STATE_DIRECTORY',
-      hint: diskErrors.includes(code) ? hint : otherDirectoryHint(),
+      hint: isInside || diskErrors.includes(code) ? hint : otherDirectoryHint(),
       // A full or broken disk is nothing that the command line says.
-      usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EROFS'].includes(code),
+      usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'IN_THE_WAY', 'ELOOP', 'ENAMETOOLONG', 'EROFS'].includes(code),
       cause: error,
     })
   }

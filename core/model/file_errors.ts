@@ -88,6 +88,7 @@ const kinds: ReadonlyMap<number, string> = new Map([
   [0o020000, 'a character device'],
   [0o040000, 'a directory'],
   [0o060000, 'a block device'],
+  [0o100000, 'a file'],
   [0o120000, 'a link'],
   [0o140000, 'a socket'],
 ])

@@ -42,7 +42,7 @@ export function unusableDirectory(directory: string, error: unknown, nothingDone
         ? 'free some space there (df -h shows how much is left), then run again'
         : 'get write access to it, which is beside the stack file, or move the stack file into a directory of your own',
       // A full or broken disk is not an error in the command line.
-      usage: ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
+      usage: ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EEXIST', 'IN_THE_WAY', 'EROFS'].includes(code),
       cause: error,
     },
   )
