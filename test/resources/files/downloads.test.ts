@@ -99,7 +99,7 @@ for (const [name, { answer, message }] of Object.entries(faults))
     await host.close()
   })
 
-/** The deadline of the resource ends what would not end by itself. */
+/** The deadline of the resource ends what would otherwise continue. */
 function failureOfDownload(message: RegExp): object {
   const isEndedByDeadline = message.source.includes('ended')
   return { message: isEndedByDeadline ? /not (done within|complete after) 1 s$/ : message }
