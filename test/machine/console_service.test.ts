@@ -103,7 +103,12 @@ t.test('the console as a service', async (t) => {
     t.match(accepted.stdout, /set-cookie: __Host-converge=.*HttpOnly; Secure; SameSite=Lax/i)
     t.match(accepted.stdout, /"account":"ann","isAdmin":true/)
     t.match(await converge('status --role console --json /root/site.json'), { status: 0, stdout: /converge-console/ })
-    t.match(await host.run('ss -Hltn'), { stdout: /127\.0\.0\.1:8484/ })
+    const { stdout: sockets } = await host.run('ss -Hltnp | awk \'/"MainThread"|"node"/ { print $4 }\' | sort -u')
+    t.equal(sockets, '127.0.0.1:8484\n', 'it listens on loopback only')
+    const { stdout: open } = await host.run(
+      'setpriv --reuid=nobody --regid=nogroup --clear-groups find /var/lib/converge-console -readable 2>/dev/null',
+    )
+    t.equal(open, '', 'no other account reads its files')
   })
 
   await t.test('console remove', async (t) => {
