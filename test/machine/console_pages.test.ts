@@ -1,45 +1,13 @@
 /** Tests the pages of the console in Chromium, with real hosts. CONSOLE_SCREENSHOTS=DIR stores pictures of each page. */
-import { mkdirSync } from 'node:fs'
-import axe from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
 import { ConsoleProcess } from './support/console.ts'
+import { findings, picture } from './support/console_pictures.ts'
 import { consoleStack, stackNeeds } from './support/console_stack.ts'
 
 const port = 18485
-const pictures = process.env.CONSOLE_SCREENSHOTS
-
-interface Finding {
-  readonly id: string
-  readonly help: string
-  readonly nodes: readonly { readonly html: string }[]
-}
-
-/** Returns what axe-core finds on a page. */
-async function findings(page: Page): Promise<string[]> {
-  // The page permits no script of others; this one runs outside its policy.
-  await page.evaluate(axe.source)
-  const { violations } = (await page.evaluate('axe.run()')) as { readonly violations: readonly Finding[] }
-  return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html}`)
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures === undefined) return
-  mkdirSync(pictures, { recursive: true })
-  for (const colorScheme of ['light', 'dark'] as const)
-    for (const [kind, width] of [
-      ['wide', 1280],
-      ['phone', 390],
-    ] as const) {
-      await page.emulateMedia({ colorScheme })
-      await page.setViewportSize({ width, height: 844 })
-      await page.screenshot({ path: `${pictures}/${name}-${kind}-${colorScheme}.png`, fullPage: true })
-    }
-  await page.emulateMedia({ colorScheme: 'light' })
-  await page.setViewportSize({ width: 1280, height: 844 })
-}
 
 t.test('the pages of the console', async (t) => {
   if (!needs(t, [...stackNeeds, 'chromium'])) return

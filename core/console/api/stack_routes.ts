@@ -19,6 +19,7 @@ export interface StackServices {
 }
 
 const stackPath = { stack: z.string() }
+const settingsSchema = z.strictObject({ secondPerson: z.boolean() })
 
 export function stackRoutes({ stacks, reader, store, settings, audit }: StackServices): readonly Route[] {
   const source = (name: string) => {
@@ -90,13 +91,22 @@ export function stackRoutes({ stacks, reader, store, settings, audit }: StackSer
       },
     }),
     route({
+      method: 'get',
+      path: '/api/stacks/{stack}/settings',
+      access: 'show',
+      summary: 'Show the settings of a stack',
+      params: stackPath,
+      answer: settingsSchema,
+      handle: ({ params }) => ({ secondPerson: settings.needsSecondPerson(source(params.stack).name) }),
+    }),
+    route({
       method: 'patch',
       path: '/api/stacks/{stack}',
       access: 'manage',
       summary: 'Change the settings of a stack',
       params: stackPath,
-      body: z.strictObject({ secondPerson: z.boolean() }),
-      answer: z.object({ secondPerson: z.boolean() }),
+      body: settingsSchema,
+      answer: settingsSchema,
       handle: (request) => {
         const { stack } = request.params
         source(stack)

@@ -76,6 +76,31 @@ export interface Account {
   readonly levels: Readonly<Record<string, Level>>
 }
 
+export interface StackSettings {
+  readonly secondPerson: boolean
+}
+
+export interface Token {
+  readonly id: number
+  readonly name: string
+  readonly account: string
+  readonly level: Level
+  readonly created: string
+  readonly expires: string
+  readonly lastUsed: string | null
+}
+
+export interface Webhook {
+  readonly id: string
+  readonly name: string
+  readonly account: string
+  readonly sender: string
+  readonly branch: string
+  readonly trigger: string
+  readonly request: Readonly<Record<string, unknown>>
+  readonly created: string
+}
+
 /** An error that the API has returned. */
 export class ApiError extends Error {
   constructor(

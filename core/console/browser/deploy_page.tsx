@@ -1,6 +1,7 @@
 /** The page that asks for a deployment. It makes a plan; nothing changes before that is confirmed. */
 import { useState } from 'preact/hooks'
 import { type Action, apiPath, call, type Deployment, type DeploymentRequest, get, type Stack } from './api.ts'
+import { Choices } from './choices.tsx'
 import { ActionForm, Failure, useLoaded } from './parts.tsx'
 
 const actions = {
@@ -19,9 +20,6 @@ export function DeployPage({ stack: name }: { readonly stack: string }) {
   const { value: stack, error } = useLoaded(() => get<Stack>(apiPath`/api/stacks/${name}`), name)
   return (
     <>
-      <h1>
-        Deploy <a href={`#/stack/${encodeURIComponent(name)}`}>{name}</a>
-      </h1>
       <Failure error={error} />
       {stack && <DeployForm stack={stack} />}
     </>
@@ -104,35 +102,5 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
         <input value={comment} onInput={(event) => setComment(event.currentTarget.value)} maxLength={500} />
       </label>
     </ActionForm>
-  )
-}
-
-interface ChoicesProps {
-  readonly legend: string
-  readonly names: readonly string[]
-  readonly chosen: string[]
-  readonly onChange: (chosen: string[]) => void
-}
-
-function Choices({ legend, names, chosen, onChange }: ChoicesProps) {
-  if (names.length === 0) return null
-  return (
-    <fieldset>
-      <legend>{legend}</legend>
-      <div class="choices">
-        {names.map((name) => (
-          <label key={name} class="choice">
-            <input
-              type="checkbox"
-              checked={chosen.includes(name)}
-              onChange={(event) =>
-                onChange(event.currentTarget.checked ? [...chosen, name] : chosen.filter((one) => one !== name))
-              }
-            />
-            {name}
-          </label>
-        ))}
-      </div>
-    </fieldset>
   )
 }

@@ -9,7 +9,11 @@ import { DeploymentPage } from './deployment_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
 import { Failure } from './parts.tsx'
+import { SettingsPage } from './settings_page.tsx'
+import { StackHeading } from './stack_heading.tsx'
 import { StackPage } from './stack_page.tsx'
+import { TokensPage } from './tokens_page.tsx'
+import { WebhooksPage } from './webhooks_page.tsx'
 
 /** The parts of the address after `#/`. */
 function useRoute(): readonly string[] {
@@ -81,13 +85,35 @@ function Page({ first, second, third, session }: Record<'first' | 'second' | 'th
     case '':
       return <OverviewPage />
     case 'stack':
-      return third === 'deploy' ? <DeployPage stack={second} /> : <StackPage stack={second} />
+      return (
+        <>
+          <StackHeading stack={second} level={session.levels[second] ?? 'deny'} page={third} />
+          <StackPart stack={second} page={third} />
+        </>
+      )
     case 'deployment':
       return <DeploymentPage id={Number(second)} session={session} />
     case 'audit':
       return <AuditPage />
     case 'accounts':
       return <AccountsPage stacks={Object.keys(session.levels)} />
+    default:
+      return <p>There is no such page.</p>
+  }
+}
+
+function StackPart({ stack, page }: { readonly stack: string; readonly page: string }) {
+  switch (page) {
+    case '':
+      return <StackPage stack={stack} />
+    case 'deploy':
+      return <DeployPage stack={stack} />
+    case 'tokens':
+      return <TokensPage stack={stack} />
+    case 'webhooks':
+      return <WebhooksPage stack={stack} />
+    case 'settings':
+      return <SettingsPage stack={stack} />
     default:
       return <p>There is no such page.</p>
   }

@@ -1,6 +1,6 @@
 /** Small parts that several pages use. */
 import type { ComponentChildren } from 'preact'
-import { useCallback, useEffect, useState } from 'preact/hooks'
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, type State } from './api.ts'
 
 export function Badge({ state }: { readonly state: State }) {
@@ -63,11 +63,14 @@ export function useLoaded<T>(load: () => Promise<T>, key: string) {
 /** A form whose submission may fail; its button is disabled meanwhile. */
 export function ActionForm({
   label,
+  subject,
   onSubmit,
   children,
   kind = 'primary',
 }: {
   readonly label: string
+  /** What the button acts on, for screen readers; for one of several buttons with the same label. */
+  readonly subject?: string
   readonly onSubmit: () => Promise<void>
   readonly children?: ComponentChildren
   readonly kind?: 'primary' | 'danger' | 'plain'
@@ -90,8 +93,34 @@ export function ActionForm({
       {children}
       <button type="submit" class={kind} disabled={isBusy}>
         {label}
+        {subject !== undefined && <span class="hidden"> {subject}</span>}
       </button>
       <Failure error={error} />
     </form>
+  )
+}
+
+/** A secret that the console shows once, with a button that copies it. */
+export function SecretOnce({ label, value }: { readonly label: string; readonly value: string }) {
+  const field = useRef<HTMLInputElement>(null)
+  const [isCopied, setCopied] = useState(false)
+  const copy = async () => {
+    field.current?.select()
+    // Browsers offer the clipboard over TLS and from the same computer; elsewhere, the selected text is copied.
+    if (navigator.clipboard === undefined) document.execCommand('copy')
+    else await navigator.clipboard.writeText(value)
+    setCopied(true)
+  }
+  return (
+    <div class="secret">
+      <label>
+        {label}
+        <input ref={field} value={value} readOnly spellcheck={false} />
+      </label>
+      <button type="button" class="plain" onClick={copy}>
+        Copy
+      </button>
+      <span role="status">{isCopied ? 'Copied' : ''}</span>
+    </div>
   )
 }

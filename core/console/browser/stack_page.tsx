@@ -8,14 +8,6 @@ export function StackPage({ stack: name }: { readonly stack: string }) {
   const list = useLoaded(() => get<Deployment[]>(`${apiPath`/api/stacks/${name}`}/deployments`), name)
   return (
     <>
-      <div class="title">
-        <h1>{name}</h1>
-        {stack && stack.level !== 'show' && (
-          <a class="button primary" href={`#/stack/${encodeURIComponent(name)}/deploy`}>
-            Deploy
-          </a>
-        )}
-      </div>
       <Failure error={error} />
       {stack && (
         <section class="layers" aria-label="Layers">

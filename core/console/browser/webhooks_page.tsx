@@ -1,0 +1,156 @@
+/** The page that lists, makes and removes the webhooks of a stack. */
+import { useState } from 'preact/hooks'
+import { apiPath, call, get, type Stack, type Webhook } from './api.ts'
+import { Choices } from './choices.tsx'
+import { ActionForm, Failure, SecretOnce, Time, useLoaded } from './parts.tsx'
+
+const senders = { github: 'GitHub', gitlab: 'GitLab', generic: 'Another program (Standard Webhooks)' } as const
+const triggers = { checks: 'when the checks of a commit succeed', push: 'after each push' } as const
+
+export function WebhooksPage({ stack }: { readonly stack: string }) {
+  const path = `${apiPath`/api/stacks/${stack}`}/webhooks`
+  const { value: webhooks, error, reload } = useLoaded(() => get<Webhook[]>(path), path)
+  return (
+    <>
+      <p>A webhook deploys a branch without a person: after a push, or when the checks of a commit succeed.</p>
+      <Failure error={error} />
+      {webhooks?.length === 0 && <p class="quiet">No webhook yet.</p>}
+      {webhooks && webhooks.length > 0 && (
+        <section class="scroll" tabIndex={0} aria-label="Webhooks">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Sender</th>
+                <th scope="col">Branch</th>
+                <th scope="col">Deploys</th>
+                <th scope="col">Address</th>
+                <th scope="col">Made by</th>
+                <th scope="col">
+                  <span class="hidden">Action</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {webhooks.map((one) => (
+                <tr key={one.id}>
+                  <td>{one.name}</td>
+                  <td>{senders[one.sender as keyof typeof senders] ?? one.sender}</td>
+                  <td>{one.branch}</td>
+                  <td>
+                    {describeApps(one.request)} {triggers[one.trigger as keyof typeof triggers] ?? one.trigger}
+                  </td>
+                  <td>
+                    <code>/hooks/{one.id}</code>
+                  </td>
+                  <td>
+                    {one.account}, <Time at={one.created} />
+                  </td>
+                  <td>
+                    <ActionForm
+                      label="Remove"
+                      subject={one.name}
+                      kind="danger"
+                      onSubmit={async () => {
+                        if (!confirm(`Remove the webhook ${one.name}? Its deliveries are refused from then on.`)) return
+                        await call('DELETE', `${path}/${one.id}`)
+                        reload()
+                      }}
+                    />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+      <WebhookForm path={path} stack={stack} onMade={reload} />
+    </>
+  )
+}
+
+interface Made {
+  readonly name: string
+  readonly path: string
+  readonly secret: string
+}
+
+interface FormProps {
+  readonly path: string
+  readonly stack: string
+  readonly onMade: () => void
+}
+
+function WebhookForm({ path, stack, onMade }: FormProps) {
+  const { value: shown } = useLoaded(() => get<Stack>(apiPath`/api/stacks/${stack}`), stack)
+  const [name, setName] = useState('')
+  const [sender, setSender] = useState<string>('github')
+  const [branch, setBranch] = useState('main')
+  const [trigger, setTrigger] = useState<string>('checks')
+  const [apps, setApps] = useState<string[]>([])
+  const [made, setMade] = useState<Made | null>(null)
+  const submit = async () => {
+    const answer = await call<Made>('POST', path, { name, sender, branch, trigger, request: { apps } })
+    setMade({ ...answer, name })
+    setName('')
+    onMade()
+  }
+  return (
+    <section class="card">
+      <h2>Make a webhook</h2>
+      {made && (
+        <div class="once">
+          <p>Enter both at the sender. This is the only time that the console shows the secret.</p>
+          <SecretOnce label={`Address of ${made.name}`} value={`${location.origin}${made.path}`} />
+          <SecretOnce label={`Secret of ${made.name}`} value={made.secret} />
+        </div>
+      )}
+      <ActionForm label="Make the webhook" onSubmit={submit}>
+        <label>
+          Name
+          <input value={name} onInput={(event) => setName(event.currentTarget.value)} required maxLength={200} />
+        </label>
+        <label>
+          Sender
+          <select value={sender} onChange={(event) => setSender(event.currentTarget.value)}>
+            {Object.entries(senders).map(([value, label]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          Branch
+          <input
+            value={branch}
+            onInput={(event) => setBranch(event.currentTarget.value)}
+            required
+            maxLength={200}
+            spellcheck={false}
+          />
+        </label>
+        <label>
+          Deploy
+          <select value={trigger} onChange={(event) => setTrigger(event.currentTarget.value)}>
+            {Object.entries(triggers).map(([value, label]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <Choices
+          legend="Apps (none: all)"
+          names={shown?.apps.map((one) => one.name) ?? []}
+          chosen={apps}
+          onChange={setApps}
+        />
+      </ActionForm>
+    </section>
+  )
+}
+
+function describeApps({ apps }: Webhook['request']): string {
+  return Array.isArray(apps) && apps.length > 0 ? apps.join(', ') : 'all apps'
+}
