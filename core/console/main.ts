@@ -18,6 +18,7 @@ import { serverApp } from './api/server_app.ts'
 import { sessionRoutes } from './api/session_routes.ts'
 import { stackRoutes } from './api/stack_routes.ts'
 import { webhookRoutes } from './api/webhook_routes.ts'
+import { RepositoryReader } from './deployments/repository_reader.ts'
 import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackReader } from './deployments/stack_reader.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
@@ -84,11 +85,12 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     reportFault,
   })
   const reader = new StackReader(options.program)
+  const repositories = new RepositoryReader(`${directory}/repositories`)
   const limit = new LoginLimit(now)
   const routes = [
     ...sessionRoutes({ accounts, sessions, limit, audit, stacks: names }),
     ...accountRoutes({ accounts, sessions, audit, stacks: names, now }),
-    ...stackRoutes({ stacks, reader, store, settings, audit }),
+    ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...deploymentRoutes({ store, runner, audit }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]

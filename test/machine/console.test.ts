@@ -254,6 +254,21 @@ exec curl -sS -o "${operator.directory}/answer" -H "webhook-id: $id" -H "webhook
     t.match(entry, { via: 'webhook main', detail: { branch: 'main' } })
   })
 
+  await t.test('custom JSON counts for one deployment', async (t) => {
+    for (const host of hosts) await host.run('cd /srv/site && git checkout -q -b sale')
+    await commit('sale')
+    for (const host of hosts) await host.run('cd /srv/site && git checkout -q main')
+    const customJson = { deploy: { mine: { scm: { revision: 'sale' } } } }
+    const wrong = await request(ann, { customJson: { deploy: { mine: { scm: { revision: ['sale'] } } } } })
+    t.match(await inState(wrong, 'failed', 'waiting for approval'), {
+      ...{ state: 'failed', reason: /deploy\.mine\.scm\.revision/ },
+    })
+    await inState(await request(ann, { customJson, automatic: true }), 'succeeded', 'failed')
+    t.strictSame([await version(one), await version(two)], ['sale', 'sale'])
+    await inState(await request(ann, { automatic: true }), 'succeeded', 'failed')
+    t.strictSame([await version(one), await version(two)], ['pushed', 'pushed'])
+  })
+
   await t.test('an abort ends the rollout, and the host continues', async (t) => {
     await commit('eight')
     hold()

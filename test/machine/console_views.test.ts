@@ -1,5 +1,7 @@
 /** Tests the pages of the console that need no host, in Chromium: a program answers as `converge stack` does. */
+import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
@@ -11,7 +13,7 @@ import { simulatedConsole } from './support/simulated_console.ts'
 if (await runsOnNode22(t, import.meta.url))
   t.test('the pages of the console', async (t) => {
     if (!needs(t, ['chromium'])) return
-    const { running, account } = await simulatedConsole(t)
+    const { running, account, directory } = await simulatedConsole(t)
     const browser: Browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
     t.teardown(() => browser.close())
     const mistakes: string[] = []
@@ -24,12 +26,13 @@ if (await runsOnNode22(t, import.meta.url))
       const page = await context.newPage()
       page.on('pageerror', (error) => mistakes.push(error.message))
       page.on('console', (message) => {
-        if (message.type() === 'error' && !/40[14]/.test(message.text())) mistakes.push(message.text())
+        if (message.type() === 'error' && !/40[14]|502/.test(message.text())) mistakes.push(message.text())
       })
       return page
     }
     const reaches = (page: Page, name: string) => page.getByRole('status').getByText(name, { exact: true }).waitFor()
-    const ann = await open(await account('ann', 'manage'))
+    const client = await account('ann', 'manage')
+    const ann = await open(client)
 
     await t.test('makes a token, shows it once, and revokes it', async (t) => {
       await ann.goto(`${running.address}/#/stack/shop/tokens`)
@@ -106,6 +109,61 @@ if (await runsOnNode22(t, import.meta.url))
       await ann.getByLabel('A second person must approve each deployment').uncheck()
       await ann.goto(`${running.address}/#/audit`)
       await ann.getByText('secondPerson false').waitFor()
+    })
+
+    await t.test('passes the custom JSON of a deployment on, and shows it without its secrets', async (t) => {
+      await ann.goto(`${running.address}/#/stack/shop/deploy`)
+      const field = ann.getByLabel(/^Custom JSON/)
+      await field.fill('{ "site": ')
+      await ann.getByRole('button', { name: 'Show the plan' }).click()
+      await ann.getByRole('alert').getByText('the custom JSON is not valid').waitFor()
+      t.strictSame(await findings(ann), [])
+      await picture(ann, 'deploy-json')
+      await field.fill('{ "site": { "title": "<b>Sale</b>", "api_token": "tok-4711-abc" } }')
+      await ann.getByRole('button', { name: 'Show the plan' }).click()
+      await reaches(ann, 'waiting for approval')
+      const id = Number(ann.url().split('/').at(-1))
+      const files = `${directory}/state/deployments/${id}`
+      t.match(readFileSync(`${files}/plan/errors.txt`, 'utf8'), `--json ${files}/custom.json`)
+      t.equal(statSync(`${files}/custom.json`).mode & 0o777, 0o600)
+      t.match(JSON.parse(readFileSync(`${files}/custom.json`, 'utf8')), { site: { api_token: 'tok-4711-abc' } })
+      await ann.getByText('Custom JSON of this deployment').click()
+      t.match(await ann.getByText('<b>Sale</b>').innerText(), /"api_token": "\*{8}"/)
+      t.strictSame(await findings(ann), [])
+      await picture(ann, 'deployment-json')
+      await ann.getByRole('button', { name: 'Deploy this plan' }).click()
+      await reaches(ann, 'succeeded')
+      t.match(readFileSync(`${files}/rollout/errors.txt`, 'utf8'), `--json ${files}/custom.json`)
+      t.notOk(existsSync(`${files}/custom.json`), 'it is removed at the end')
+      for (const path of [`/api/deployments/${id}`, '/api/audit', '/api/stacks/shop/deployments'])
+        t.notMatch(JSON.stringify((await client.send('GET', path)).body), /4711/, path)
+    })
+
+    await t.test('offers the revisions of the repository', async (t) => {
+      await ann.goto(`${running.address}/#/stack/shop/deploy`)
+      await ann.getByText('the repository cannot be listed').waitFor()
+      t.ok(await ann.getByLabel(/^Branch, tag or commit/).isEditable(), 'it can be entered')
+      const git = (...words: string[]) =>
+        execFileSync('git', ['-C', `${directory}/site.git`, '-c', 'user.name=Ann', '-c', 'user.email=a@b', ...words])
+      execFileSync('git', ['init', '-q', '-b', 'main', `${directory}/site.git`])
+      git('commit', '-q', '--allow-empty', '-m', '<i>new</i> prices')
+      git('tag', 'v2')
+      await ann.reload()
+      const commits = ann.getByRole('combobox', { name: 'Recent commits of site' })
+      await commits.waitFor()
+      const options = await ann
+        .locator('#revisions option')
+        .evaluateAll((all) => all.map((one) => one.getAttribute('value')))
+      t.strictSame(options, ['main', 'v2'])
+      const head = git('rev-parse', 'HEAD').toString().trim()
+      await commits.selectOption(head)
+      t.equal(await ann.getByLabel(/^Branch, tag or commit/).inputValue(), head)
+      t.match(await commits.innerText(), '<i>new</i> prices (Ann, ')
+      t.strictSame(await findings(ann), [])
+      await picture(ann, 'deploy-revisions')
+      await ann.getByRole('button', { name: 'Show the plan' }).click()
+      await reaches(ann, 'waiting for approval')
+      await ann.getByText(`deploy all apps at ${head}`).waitFor()
     })
 
     t.strictSame(mistakes, [], 'no error in any page')

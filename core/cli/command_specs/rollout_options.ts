@@ -111,6 +111,18 @@ export const deployOptions = {
   ...retryFailedOption,
 } as const satisfies Options
 
+export const deploymentJsonOption = {
+  json: {
+    group: inputGroup,
+    alias: 'j',
+    type: 'string',
+    placeholder: 'FILE',
+    repeatable: true,
+    description:
+      'Custom JSON of this deployment (or YAML, or - for standard input), above all attributes of the stack file; repeatable, the last one takes precedence',
+  },
+} as const satisfies Options
+
 export const targetOption = {
   to: {
     group: inputGroup,

@@ -2,6 +2,7 @@
 import { scheduleOptions } from './hooks.ts'
 import {
   connectionOptions,
+  deploymentJsonOption,
   deployOptions,
   downOption,
   orderOptions,
@@ -62,6 +63,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
         description: 'Event to plan, several by commas; default: setup, deploy, configure',
       },
       revision: deployOptions.revision,
+      ...deploymentJsonOption,
       to: { ...targetOption.to, description: `With --event rollback: ${targetOption.to.description}` },
       ...downOption,
       ...connectionOptions,
@@ -85,6 +87,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
         description: `${strategyOption.description}. Default: hosts in service that restart something one batch after the other, all other hosts at once`,
       },
       ...deployOptions,
+      ...deploymentJsonOption,
       ...rollbackOption,
     },
     examples: [
@@ -95,9 +98,10 @@ export const rolloutCommands: readonly CommandSpec[] = [
   rolloutCommand('deploy', 'Deploy new code or configuration: build on all hosts of an app, then switch', {
     details:
       'All hosts get the same commit. Each host builds the release beside the current one. When all builds have succeeded, the hosts switch batch by batch, with a health check in between (health in the stack file). One host migrates first. All other hosts are configured at the end.',
-    options: { ...rolloutOptions, ...orderOptions, ...deployOptions, ...rollbackOption },
+    options: { ...rolloutOptions, ...orderOptions, ...deployOptions, ...deploymentJsonOption, ...rollbackOption },
     examples: [
       ['converge stack deploy', 'the revisions of the stack file, host by host'],
+      ['converge stack deploy --app shop --json once.json', 'with attributes for this deployment only'],
       ['converge stack deploy --app shop --revision v2.1 --strategy canary --rollback-on-failure', 'one host first'],
       ["converge stack deploy --batch 25% --max-failures 1 -m 'new prices'", 'a quarter at a time'],
     ],
@@ -107,6 +111,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
       'For use after hosts were added to the stack file or removed from it. A host that missed a deployment gets it now. A dry run finds the hosts that restart something; they are printed, and configured one batch after the other. All other hosts are configured at once.',
     options: {
       ...rolloutOptions,
+      ...deploymentJsonOption,
       batch: { ...orderOptions.batch, description: 'How many hosts of a layer restart something at once' },
       'max-failures': orderOptions['max-failures'],
     },
@@ -118,6 +123,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
     options: {
       ...rolloutOptions,
       ...orderOptions,
+      ...deploymentJsonOption,
       ...targetOption,
     },
     examples: [

@@ -10,6 +10,7 @@ import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { withWarnings } from '../inputs/input_warnings.ts'
 import { bundleOptions, draftRoles, userRecipes, warningText } from '../inputs/read_inputs.ts'
 import { fileNames } from './completion.ts'
+import { readDeploymentJson } from './deployment_json.ts'
 import type { StackCommand } from './stack_command.ts'
 
 export interface StackInputs<N> {
@@ -74,8 +75,13 @@ export async function draftInputs<N>(
       return [...Object.keys(catalogue.roles), ...user.user.roles.map(({ name }) => name)]
     },
   })
-  const { stack } = draft
-  for (const secret of stack.secrets) secrets.add(secret)
+  const custom = await readDeploymentJson(args.json ?? [], withOwnAttributes(builtIn))
+  const stack = {
+    ...draft.stack,
+    deploymentDocuments: custom.documents,
+    warnings: [...draft.stack.warnings, ...custom.warnings],
+  }
+  for (const secret of [...stack.secrets, ...custom.secrets]) secrets.add(secret)
   if (args.stack === undefined && stack.health?.command !== undefined) await trustCode(file, [file])
   const { roles, handlers } = user.user
   const inputs: StackInputs<N> = {
@@ -90,7 +96,7 @@ export async function draftInputs<N>(
       return (await packRecipes(recipePaths, args.config ?? null, () => bundleOptions(catalogue)))?.files ?? null
     },
   }
-  return { inputs, draft }
+  return { inputs, draft: { ...draft, stack, problems: [...draft.problems, ...custom.problems] } }
 }
 
 function moduleLoader<N>(catalogue: StackCommand<N>['catalogue']) {

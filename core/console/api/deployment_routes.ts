@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
 import type { Runner } from '../deployments/runner.ts'
 import { type ConsoleDeployment, requestSchema } from '../deployments/states.ts'
-import type { DeploymentStore } from '../deployments/store.ts'
+import { type DeploymentStore, maskedRequest } from '../deployments/store.ts'
 import { answerOf, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { eventStream } from './event_stream.ts'
 import { Problem } from './problem.ts'
@@ -56,7 +56,7 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
         const { params, body } = request
         const { account } = accountOf(request)
         const deployment = store.create(params.stack, body, account)
-        record(request, 'deployment requested', deployment, { request: body })
+        record(request, 'deployment requested', deployment, { request: maskedRequest(body) })
         return answerOf(deployment)
       },
     }),

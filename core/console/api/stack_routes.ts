@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
 import { levels } from '../access/levels.ts'
+import type { RepositoryReader } from '../deployments/repository_reader.ts'
 import type { StackSource } from '../deployments/runner.ts'
 import type { StackReader } from '../deployments/stack_reader.ts'
 import type { StackSettings } from '../deployments/stack_settings.ts'
@@ -13,15 +14,17 @@ import { accountOf, type Route, route } from './route.ts'
 export interface StackServices {
   readonly stacks: ReadonlyMap<string, StackSource>
   readonly reader: StackReader
+  readonly repositories: RepositoryReader
   readonly store: DeploymentStore
   readonly settings: StackSettings
   readonly audit: Audit
 }
 
+const ref = z.object({ name: z.string(), commit: z.string() })
 const stackPath = { stack: z.string() }
 const settingsSchema = z.strictObject({ secondPerson: z.boolean() })
 
-export function stackRoutes({ stacks, reader, store, settings, audit }: StackServices): readonly Route[] {
+export function stackRoutes({ stacks, reader, repositories, store, settings, audit }: StackServices): readonly Route[] {
   const source = (name: string) => {
     const found = stacks.get(name)
     if (found === undefined) throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')
@@ -75,6 +78,25 @@ export function stackRoutes({ stacks, reader, store, settings, audit }: StackSer
         const { layers, hosts, apps } = await reader.show(source(name))
         const level = accountOf(request).levelOf(name)
         return { name, level, secondPerson: settings.needsSecondPerson(name), ...mutable({ layers, hosts, apps }) }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/stacks/{stack}/apps/{app}/revisions',
+      access: 'deploy',
+      summary: 'List branches, tags and recent commits of the repository of an app',
+      params: { ...stackPath, app: z.string() },
+      answer: z.object({
+        branches: z.array(ref),
+        tags: z.array(ref),
+        commits: z.array(z.object({ commit: z.string(), subject: z.string(), author: z.string(), time: z.string() })),
+      }),
+      handle: async ({ params }) => {
+        const { apps } = await reader.show(source(params.stack))
+        const { repository } = apps.find(({ name }) => name === params.app) ?? {}
+        if (typeof repository !== 'string')
+          throw new Problem(404, 'NOT_FOUND', `${params.stack} has no app ${params.app} with a repository`)
+        return mutable(await repositories.revisions(repository))
       },
     }),
     route({

@@ -70,6 +70,10 @@ export function webhookRoutes(services: WebhookServices): readonly Route[] {
           throw new Problem(400, 'INVALID_REQUEST', 'a webhook deploys the commit that it is about', {
             hint: 'leave out "action" and "revision" of the request',
           })
+        if (body.request.customJson !== undefined)
+          throw new Problem(400, 'INVALID_REQUEST', 'a webhook takes no custom JSON', {
+            hint: 'set the attributes in the stack file',
+          })
         const { id, secret } = webhooks.create({ ...body, stack: params.stack, account })
         const { request: deployment, ...rest } = body
         const entry = { action: 'webhook created', stack: params.stack, detail: { id, ...rest, request: deployment } }

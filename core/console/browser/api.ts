@@ -76,6 +76,21 @@ export interface Account {
   readonly levels: Readonly<Record<string, Level>>
 }
 
+interface Ref {
+  readonly name: string
+  readonly commit: string
+}
+
+export interface Revisions {
+  readonly branches: readonly Ref[]
+  readonly tags: readonly Ref[]
+  readonly commits: readonly (Pick<Ref, 'commit'> & {
+    readonly subject: string
+    readonly author: string
+    readonly time: string
+  })[]
+}
+
 export interface StackSettings {
   readonly secondPerson: boolean
 }

@@ -1,8 +1,18 @@
 /** The page that asks for a deployment. It makes a plan; nothing changes before that is confirmed. */
 import { useState } from 'preact/hooks'
-import { type Action, apiPath, call, type Deployment, type DeploymentRequest, get, type Stack } from './api.ts'
+import {
+  type Action,
+  ApiError,
+  apiPath,
+  call,
+  type Deployment,
+  type DeploymentRequest,
+  get,
+  type Stack,
+} from './api.ts'
 import { Choices } from './choices.tsx'
 import { ActionForm, Failure, useLoaded } from './parts.tsx'
+import { RevisionChoice } from './revision_choice.tsx'
 
 const actions = {
   deploy: 'Deploy a revision',
@@ -33,10 +43,13 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
   const [revision, setRevision] = useState('')
   const [strategy, setStrategy] = useState<NonNullable<DeploymentRequest['strategy']>>('rolling')
   const [rollbackOnFailure, setRollback] = useState(false)
+  const [customJson, setCustomJson] = useState('')
   const [comment, setComment] = useState('')
+  // A revision is that of one app.
+  const [app, ...others] = apps.length > 0 ? apps : stack.apps.map((one) => one.name)
   const submit = async () => {
     const request: DeploymentRequest = {
-      ...{ action, apps, hosts, comment, strategy },
+      ...{ action, apps, hosts, comment, strategy, ...parsedJson(customJson) },
       rollbackOnFailure: action === 'deploy' && rollbackOnFailure,
       ...(revision === '' || !['deploy', 'rollback'].includes(action)
         ? {}
@@ -68,8 +81,16 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
           {action === 'deploy'
             ? 'Branch, tag or commit (empty: that of the stack file)'
             : 'Commit or release (empty: the one before)'}
-          <input value={revision} onInput={(event) => setRevision(event.currentTarget.value)} spellcheck={false} />
+          <input
+            value={revision}
+            onInput={(event) => setRevision(event.currentTarget.value)}
+            list="revisions"
+            spellcheck={false}
+          />
         </label>
+      )}
+      {action === 'deploy' && app !== undefined && others.length === 0 && (
+        <RevisionChoice stack={stack.name} app={app} revision={revision} onChoose={setRevision} />
       )}
       {(action === 'deploy' || action === 'rollback') && (
         <fieldset>
@@ -98,9 +119,38 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
         </label>
       )}
       <label>
+        Custom JSON: attributes of this deployment only (empty: none)
+        <textarea
+          value={customJson}
+          onInput={(event) => setCustomJson(event.currentTarget.value)}
+          rows={4}
+          spellcheck={false}
+          placeholder={'{ "deploy": { … } }'}
+        />
+      </label>
+      <label>
         Comment
         <input value={comment} onInput={(event) => setComment(event.currentTarget.value)} maxLength={500} />
       </label>
     </ActionForm>
   )
+}
+
+/** Parses the custom JSON as a part of the request. @throws ApiError if it is not an object */
+function parsedJson(text: string): Pick<DeploymentRequest, 'customJson'> {
+  if (text.trim() === '') return {}
+  const refuse = (reason: string) =>
+    new ApiError(
+      400,
+      `the custom JSON is not valid: ${reason}`,
+      'write an object, such as {"nginx": {"keepalive": "on"}}',
+    )
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw refuse((error as Error).message)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('it is not an object')
+  return { customJson: value as Record<string, unknown> }
 }

@@ -35,6 +35,12 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
         {deployment.approvedBy && `, approved by ${deployment.approvedBy}`}
         {deployment.record && <span class="quiet"> (record {deployment.record})</span>}
       </p>
+      {deployment.request.customJson && (
+        <details>
+          <summary>Custom JSON of this deployment</summary>
+          <pre class="json">{JSON.stringify(deployment.request.customJson, null, 2)}</pre>
+        </details>
+      )}
       {deployment.reason && <p class={deployment.state === 'succeeded' ? '' : 'warning'}>{deployment.reason}</p>}
       {deployment.state === 'running' && deployment.abortedBy && (
         <p class="warning">aborted by {deployment.abortedBy}: no further host starts</p>

@@ -11,18 +11,27 @@ const events: Readonly<Record<DeploymentRequest['action'], string>> = {
 
 type Selection = Pick<DeploymentRequest, 'action' | 'apps' | 'layers' | 'hosts' | 'revision' | 'to'>
 
-/** @param stack options that name the stack file */
-export function planWords(stack: readonly string[], request: Selection): string[] {
-  return ['stack', 'plan', ...stack, '--event', events[request.action], ...selectionWords(request), '--json-output']
+/**
+ * @param stack options that name the stack file
+ * @param json file with the custom JSON of the deployment; null for none
+ */
+export function planWords(stack: readonly string[], request: Selection, json: string | null = null): string[] {
+  const selection = [...selectionWords(request), ...option('--json', json ?? undefined)]
+  return ['stack', 'plan', ...stack, '--event', events[request.action], ...selection, '--json-output']
 }
 
 /** The record names the account of the console, and the number of the deployment there, in its comment. */
-export function rolloutWords(stack: readonly string[], { id, by, request }: ConsoleDeployment): string[] {
+export function rolloutWords(
+  stack: readonly string[],
+  { id, by, request }: ConsoleDeployment,
+  json: string | null = null,
+): string[] {
   const { action, strategy, batch, maxFailures, rollbackOnFailure, comment } = request
   const origin = `${by}, console ${id}`
   return [
     ...['stack', action, ...stack, ...selectionWords(request), '--json-output', '--wait=1h'],
     ...(action === 'configure' ? [] : ['--strategy', strategy]),
+    ...option('--json', json ?? undefined),
     ...option('--batch', batch),
     ...option('--max-failures', maxFailures),
     ...(rollbackOnFailure ? ['--rollback-on-failure'] : []),

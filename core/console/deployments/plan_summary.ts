@@ -13,9 +13,9 @@ const maxDiffLines = 400
 
 /**
  * Returns what would change, and a digest of it. Equal digests mean that the same run would make the same changes on the
- * same hosts: times and durations are no part of it.
+ * same hosts: times and durations are no part of it. The custom JSON of the deployment is.
  */
-export function summarizePlan(events: Iterable<FleetEvent>): PlanSummary {
+export function summarizePlan(events: Iterable<FleetEvent>, customJson: string | null = null): PlanSummary {
   const runs: HostRun[] = []
   const releases: GroupedReleaseChange[] = []
   const commits: string[] = []
@@ -53,15 +53,15 @@ export function summarizePlan(events: Iterable<FleetEvent>): PlanSummary {
       diff: (resource.diff ?? []).slice(0, maxDiffLines),
     })),
   }))
-  return { digest: digestOf(runs, commits), groups, releases, warnings: [...warnings] }
+  return { digest: digestOf(runs, commits, customJson), groups, releases, warnings: [...warnings] }
 }
 
-function digestOf(runs: readonly HostRun[], commits: readonly string[]): string {
+function digestOf(runs: readonly HostRun[], commits: readonly string[], customJson: string | null): string {
   const content = runs
     .map(({ host, report }) => [host, report.resources.map(essence)] as const)
     .sort(([one], [other]) => (one < other ? -1 : 1))
   return createHash('sha256')
-    .update(JSON.stringify([content, [...commits].sort()]))
+    .update(JSON.stringify([content, [...commits].sort(), ...(customJson === null ? [] : [customJson])]))
     .digest('hex')
 }
 

@@ -2,6 +2,7 @@
  * Takes deployments through their states: plan, wait for approval, run. It holds nothing in memory that it could not find
  * again: after a crash, the next console continues from the database and the files of the processes.
  */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { FleetEvent } from '../../fleet/types.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Audit } from '../access/audit.ts'
@@ -203,7 +204,7 @@ export class Runner {
       this.change(deployment, { state: 'failed', reason: `the plan failed: ${reason}` })
       return
     }
-    const plan = summarizePlan(this.readFleetEvents(id, 'plan'))
+    const plan = summarizePlan(this.readFleetEvents(id, 'plan'), this.options.store.customJson(id))
     const waiting = this.change(deployment, { state: 'waiting for approval', plan })
     if (waiting?.request.automatic) this.afterConfirmation(waiting, waiting.by)
   }
@@ -233,7 +234,8 @@ export class Runner {
       this.change(deployment, { state: 'failed', reason: `the plan failed: ${result.reason}` })
       return
     }
-    if (summarizePlan(this.readFleetEvents(id, 'check')).digest !== plan?.digest) {
+    const again = summarizePlan(this.readFleetEvents(id, 'check'), this.options.store.customJson(id))
+    if (again.digest !== plan?.digest) {
       const reason =
         'refused: the plan has changed since it was confirmed. Start the deployment again to see the new plan'
       this.change(deployment, { state: 'failed', reason })
@@ -266,11 +268,27 @@ export class Runner {
     const { id, stack, request } = deployment
     const source = this.options.stacks.get(stack)
     if (source === undefined) return
-    const words = part === 'rollout' ? rolloutWords(source.options, deployment) : planWords(source.options, request)
+    const json = this.writeCustomJson(id)
+    const words =
+      part === 'rollout' ? rolloutWords(source.options, deployment, json) : planWords(source.options, request, json)
     await startProcess([...this.options.program, ...words], {
       directory: this.directoryOf(id, part),
       cwd: source.directory,
     })
+  }
+
+  /** Writes the custom JSON for the processes of a deployment, which read it as a file. @returns its path; null for none */
+  private writeCustomJson(id: number): string | null {
+    const content = this.options.store.customJson(id)
+    if (content === null) return null
+    mkdirSync(`${this.options.directory}/${id}`, { recursive: true, mode: 0o700 })
+    const path = this.customJsonFile(id)
+    writeFileSync(path, content, { mode: 0o600 })
+    return path
+  }
+
+  private customJsonFile(id: number): string {
+    return `${this.options.directory}/${id}/custom.json`
   }
 
   private readResult(id: number, part: Part): ResultReader {
@@ -297,6 +315,8 @@ export class Runner {
     })
     if (changed === undefined) return undefined
     if (hasEnded(next)) {
+      this.options.store.forgetCustomJson(id)
+      rmSync(this.customJsonFile(id), { force: true })
       const detail = { deployment: id, result: next, reason: changed.reason }
       this.options.audit.add({
         actor: changed.by,

@@ -25,7 +25,7 @@ export interface StackView {
   readonly environment: string | null
   readonly layers: readonly StackLayer[]
   readonly hosts: readonly StackHostView[]
-  readonly apps: readonly { readonly name: string }[]
+  readonly apps: readonly { readonly name: string; readonly repository?: string | null }[]
 }
 
 type Place = Pick<StackSource, 'directory' | 'options'>

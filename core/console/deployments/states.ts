@@ -27,6 +27,26 @@ const stackName = z
   .regex(/^[^-\p{Cc}][^\p{Cc}]*$/u, 'expected a name')
 const nameList = z.array(stackName).max(1000).default([])
 
+/** Characters of a custom JSON. OpsWorks permits 80 kB. */
+const maxCustomJson = 80_000
+const maxDepth = 100
+
+const customJsonSchema = z.record(z.string(), z.unknown()).superRefine((value, context) => {
+  const refuse = (message: string) => context.addIssue({ code: 'custom', message })
+  // The other checks call themselves for each level.
+  if (isDeeperThan(value, maxDepth)) refuse(`expected at most ${maxDepth} levels`)
+  else if (JSON.stringify(value).length > maxCustomJson) refuse(`expected at most ${maxCustomJson} characters`)
+})
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let current: unknown[] = [value]
+  for (let level = 0; current.length > 0; level++) {
+    if (level > levels) return true
+    current = current.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []))
+  }
+  return false
+}
+
 /** The request of a person or a pipeline. */
 export const requestSchema = z
   .strictObject({
@@ -46,6 +66,8 @@ export const requestSchema = z
       .regex(/^\d{1,5}%?$/, 'expected a number of hosts such as 1, or a percentage such as 10%')
       .optional(),
     rollbackOnFailure: z.boolean().default(false),
+    /** Attributes of this deployment, above those of the stack file. */
+    customJson: customJsonSchema.optional(),
     comment: z
       .string()
       .max(500)

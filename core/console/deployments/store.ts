@@ -1,5 +1,6 @@
 /** Stores the deployments of the console. */
 import type { Database } from '../storage/database.ts'
+import { maskedJson } from './masked_json.ts'
 import { type ConsoleDeployment, type DeploymentRequest, hasEnded, type State, states } from './states.ts'
 
 interface DeploymentRow {
@@ -12,6 +13,7 @@ interface DeploymentRow {
   readonly created: string
   readonly deadline: string | null
   readonly plan: string | null
+  readonly custom_json: string | null
   readonly confirmed_by: string | null
   readonly approved_by: string | null
   readonly aborted_by: string | null
@@ -58,12 +60,29 @@ export class DeploymentStore {
     private readonly now: () => Date,
   ) {}
 
+  /** Stores a request. Its custom JSON is stored apart until the deployment ends; everybody sees it with its secrets masked. */
   create(stack: string, request: DeploymentRequest, by: string): ConsoleDeployment {
+    const { customJson } = request
     const id = this.database.insert(
-      "INSERT INTO deployments (stack, state, request, by, created) VALUES (?, 'queued', ?, ?, ?)",
-      ...[stack, JSON.stringify(request), by, this.now().toISOString()],
+      "INSERT INTO deployments (stack, state, request, by, created, custom_json) VALUES (?, 'queued', ?, ?, ?, ?)",
+      ...[stack, JSON.stringify(maskedRequest(request)), by, this.now().toISOString()],
+      customJson === undefined ? null : JSON.stringify(customJson),
     )
     return this.get(id)
+  }
+
+  /** Returns the custom JSON of a deployment that has not ended, with its secrets. */
+  customJson(id: number): string | null {
+    const row = this.database.one<{ custom_json: string | null }>(
+      'SELECT custom_json FROM deployments WHERE id = ?',
+      id,
+    )
+    return row?.custom_json ?? null
+  }
+
+  /** Removes the custom JSON with its secrets. */
+  forgetCustomJson(id: number): void {
+    this.database.run('UPDATE deployments SET custom_json = NULL WHERE id = ? AND custom_json IS NOT NULL', id)
   }
 
   find(id: number): ConsoleDeployment | undefined {
@@ -115,8 +134,15 @@ export class DeploymentStore {
   }
 }
 
+/** Masks the secrets of a request: for the audit and for everybody who may see the deployment. */
+export function maskedRequest(request: DeploymentRequest): DeploymentRequest {
+  const { customJson } = request
+  return customJson === undefined ? request : { ...request, customJson: maskedJson(customJson) }
+}
+
 function deploymentOf({
   request,
+  custom_json: _,
   plan,
   confirmed_by,
   approved_by,

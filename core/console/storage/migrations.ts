@@ -91,4 +91,5 @@ export const migrations: readonly string[] = [
   ) STRICT;
   `,
   'ALTER TABLE deployments ADD COLUMN aborted_by TEXT',
+  'ALTER TABLE deployments ADD COLUMN custom_json TEXT',
 ]

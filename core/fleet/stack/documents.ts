@@ -14,7 +14,7 @@ export const baseRole = 'base'
 export interface DocumentOptions {
   /** Names of the hosts that are online; a host whose status is `stopped` never is. The set must not change. */
   readonly online: ReadonlySet<string>
-  /** Custom JSON of this deployment. */
+  /** Attributes that the rollout itself sets, such as the commits. */
   readonly deployment?: JsonObject | undefined
   /** The current action, for `opsworks.activity`. */
   readonly activity?: string | undefined
@@ -54,6 +54,7 @@ export function nodeDocuments(stack: Stack, name: string, options: DocumentOptio
     ...stack.documents,
     ...layersOf(stack, host).flatMap(({ documents }) => documents),
     ...host.documents,
+    ...(stack.deploymentDocuments ?? []),
     ...(deployment === undefined ? [] : [{ name: 'this deployment', kind: 'deployment', value: deployment } as const]),
     ...prefixDocument(stack, host),
   ]

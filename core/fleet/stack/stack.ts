@@ -88,6 +88,8 @@ export interface Stack {
   readonly apps: readonly StackApp[]
   /** The stack's custom JSON, lowest first. */
   readonly documents: readonly Document[]
+  /** Custom JSON of this deployment, above that of all hosts; lowest first. */
+  readonly deploymentDocuments?: readonly Document[]
   /** Directories and files of recipes, absolute. */
   readonly recipes: readonly string[]
   readonly health: StackHealth | null

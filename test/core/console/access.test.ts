@@ -99,6 +99,7 @@ if (await runsOnNode22(t, import.meta.url))
     for (const { method, path, access } of running.routes) {
       const filled = path
         .replace('{stack}', 'shop')
+        .replace('{app}', 'site')
         .replace('{deployment}', '1')
         .replace('{account}', 'nobody-here')
         .replace('{token}', '999')

@@ -5,10 +5,12 @@ import t from 'tap'
 import { interruptProcess, processState, startProcess } from '../../../core/console/deployments/command_process.ts'
 import { planWords, rolloutWords } from '../../../core/console/deployments/command_words.ts'
 import { readEvents, readLines } from '../../../core/console/deployments/event_file.ts'
+import { maskedJson } from '../../../core/console/deployments/masked_json.ts'
 import { summarizePlan } from '../../../core/console/deployments/plan_summary.ts'
 import { ResultReader } from '../../../core/console/deployments/result.ts'
 import { type ConsoleDeployment, requestSchema } from '../../../core/console/deployments/states.ts'
 import type { FleetEvent } from '../../../core/fleet/types.ts'
+import { mask } from '../../../core/model/secrets.ts'
 import { soon } from '../../support/wait_until.ts'
 
 function scratch(t: { teardown(end: () => void): void }): string {
@@ -94,7 +96,17 @@ t.test('requests become words of the command line', async (t) => {
       ...['--rollback-on-failure', '--comment', 'new (ann, console 7)'],
     ],
   )
+  const json = ['--json', '/state/7/custom.json'] as const
+  t.match(planWords([], request(), json[1]).join(' '), `--event deploy,configure ${json.join(' ')} --json-output`)
+  t.match(rolloutWords([], deployment({}), json[1]).join(' '), `--strategy rolling ${json.join(' ')} --comment`)
+  const deep = (levels: number): object => JSON.parse('{"a":'.repeat(levels) + '1' + '}'.repeat(levels))
+  t.ok(requestSchema.safeParse({ customJson: deep(100) }).success)
   for (const wrong of [
+    { customJson: [] },
+    { customJson: 'text' },
+    { customJson: deep(101) },
+    { customJson: deep(100_000) },
+    { customJson: { long: 'x'.repeat(80_001) } },
     { apps: ['--recipes=/tmp/evil'] },
     { revision: '-x' },
     { hosts: ['a\nb'] },
@@ -105,7 +117,7 @@ t.test('requests become words of the command line', async (t) => {
     { action: 'configure', rollbackOnFailure: true },
     { unknown: true },
   ])
-    t.notOk(requestSchema.safeParse(wrong).success, JSON.stringify(wrong))
+    t.notOk(requestSchema.safeParse(wrong).success, Object.keys(wrong).join())
 })
 
 const counts = { changed: 0, planned: 1, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -133,9 +145,20 @@ t.test('plans with the same changes have the same digest', async (t) => {
   t.not(digest(planned('a', 'new', 1), planned('c', 'new', 2)), one, 'another host')
   const commit: FleetEvent = { event: 'commit', app: 'shop', revision: 'main', commit: 'abc' }
   t.not(digest(planned('a', 'new', 1), planned('b', 'new', 2), commit), one, 'another commit')
+  const withJson = (json: string) => summarizePlan([planned('a', 'new', 1)], json).digest
+  t.not(withJson('{"a":1}'), withJson('{"a":2}'), 'another custom JSON')
   t.match(summarizePlan([planned('a', 'new', 1), planned('b', 'new', 2)]).groups, [
     { hosts: ['a', 'b'], changes: [{ resource: 'file /a', summary: /old.*new/s }] },
   ])
+})
+
+t.test('secrets of a custom JSON are masked by name', async (t) => {
+  const given = { db: { password: 'one', port: 5432, secret: ['two', { deep: 3 }] }, open: true, none: null }
+  t.strictSame(maskedJson(given), {
+    db: { password: mask, port: 5432, secret: [mask, { deep: mask }] },
+    ...{ open: true, none: null },
+  })
+  t.strictSame(maskedJson({ url: 'postgres://shop:hunter22@db/shop' }), { url: `postgres://shop:${mask}@db/shop` })
 })
 
 t.test('the end of a rollout', async (t) => {

@@ -8,6 +8,7 @@ import { Client } from './console.ts'
 
 /** Answers for the commands of a console, by the words after `converge stack`. */
 const program = `const [, , , command, ...options] = process.argv
+console.error(options.join(' '))
 const print = (value) => console.log(JSON.stringify(value))
 const hosts = ['web1', 'web2', 'db1']
 const layers = [
@@ -17,7 +18,7 @@ const layers = [
 switch (command) {
   case 'show':
     print({
-      stack: 'shop', environment: null, layers, apps: [{ name: 'site' }],
+      stack: 'shop', environment: null, layers, apps: [{ name: 'site', repository: process.cwd() + '/site.git' }],
       hosts: hosts.map((name, index) => ({ name, address: '10.0.0.' + index, layers: layers.filter((one) => one.hosts.includes(name)).map((one) => one.name), roles: [], status: 'online' })),
     })
     break

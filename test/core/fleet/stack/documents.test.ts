@@ -185,7 +185,9 @@ t.test('orders the documents from lowest to highest, each with its place', async
     },
     custom_json: { e: 5 },
   })
-  const documents = nodeDocuments(stack, 'both', { online: new Set(['both', 'off']), deployment: { f: 6 } })
+  const given = { name: 'once.json', kind: 'deployment', value: { g: 7 } } as const
+  const withJson = { ...stack, deploymentDocuments: [given] }
+  const documents = nodeDocuments(withJson, 'both', { online: new Set(['both', 'off']), deployment: { f: 6 } })
   t.strictSame(
     documents.slice(1).map(({ name, kind, value }) => [name.replace(`${stack.file}: `, ''), kind, value]),
     [
@@ -193,6 +195,7 @@ t.test('orders the documents from lowest to highest, each with its place', async
       ['layers.one.attributes', 'host', { a: 1 }],
       ['layers.two.attributes', 'host', [{ op: 'add', path: '/b', value: 2 }]],
       ['hosts.both.attributes', 'host', { d: 4 }],
+      ['once.json', 'deployment', { g: 7 }],
       ['this deployment', 'deployment', { f: 6 }],
       ['hosts.both.prefix', 'deployment', { converge: { prefix: '/home/me/site' } }],
     ],
