@@ -59,6 +59,17 @@ export function checkAccess(access: Access, request: Credentials, options: Acces
   return actor
 }
 
+/** Decides whether a request that was permitted still is. */
+export function isPermitted(access: Access, request: Credentials, options: AccessOptions): boolean {
+  try {
+    checkAccess(access, request, options)
+    return true
+  } catch (error) {
+    if (error instanceof Problem) return false
+    throw error
+  }
+}
+
 function actorOf(request: Credentials, { sessions, origin }: AccessOptions): Actor | undefined {
   const token = /^Bearer (\S+)$/.exec(request.authorization ?? '')?.[1]
   // A pipeline sends no cookies, so no other site can use its token.

@@ -119,10 +119,10 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
       params: deploymentPath,
       query: { from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional() },
       answer: z.unknown(),
-      handle: ({ params, query, header }) => {
+      handle: ({ params, query, header, isPermitted }) => {
         const last = header('last-event-id')
         const from = last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : (query.from ?? 0)
-        return eventStream({ store, runner, id: params.deployment, from })
+        return eventStream({ store, runner, id: params.deployment, from, isPermitted })
       },
     }),
   ]

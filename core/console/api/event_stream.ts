@@ -14,6 +14,8 @@ export interface EventStreamOptions {
   readonly id: number
   /** Byte offset from which to read. */
   readonly from: number
+  /** Whether the sender of the request may still see the deployment. */
+  readonly isPermitted: () => boolean
 }
 
 const pollMs = 200
@@ -37,13 +39,22 @@ export function eventStream(options: EventStreamOptions): Response {
   return new Response(body, { headers })
 }
 
-/** Yields the state of the deployment when it changes, its events as they are written, and `end` after the last one. */
-async function* streamParts({ store, runner, id, from }: EventStreamOptions): AsyncGenerator<string, void, void> {
+/**
+ * Yields the state of the deployment when it changes, its events as they are written, and `end` after the last one. It ends when
+ * the session has ended, the account was removed, or its level no longer suffices; a browser that connects again is refused.
+ */
+async function* streamParts({
+  store,
+  runner,
+  id,
+  from,
+  isPermitted,
+}: EventStreamOptions): AsyncGenerator<string, void, void> {
   const file = runner.eventsOf(id, 'rollout')
   let offset = from
   let shown = ''
   let silentMs = 0
-  for (;;) {
+  while (isPermitted()) {
     // The state is read first: once it says that all has ended, the file is complete.
     const deployment = store.get(id)
     const state = JSON.stringify(withoutPlan(deployment))

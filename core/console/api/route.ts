@@ -19,6 +19,8 @@ export interface RouteRequest<P extends Shape, Q extends Shape, B> {
   readonly session: string | undefined
   /** Reads the body as it arrived; for routes without a description of their body. */
   bytes(): Promise<Uint8Array>
+  /** Checks again whether the request is permitted, for an answer that takes long. */
+  isPermitted(): boolean
   /** Returns a header of the request, by its name in lower case. */
   header(name: string): string | undefined
   /** Sets the cookie of the session; null removes it. */

@@ -5,7 +5,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import * as z from 'zod'
 import { asConvergeError } from '../../model/errors.ts'
 import { sessionHours } from '../access/sessions.ts'
-import { type AccessOptions, checkAccess } from './access.ts'
+import { type AccessOptions, checkAccess, isPermitted } from './access.ts'
 import { type FieldProblem, Problem } from './problem.ts'
 import type { Route } from './route.ts'
 
@@ -42,14 +42,11 @@ export function serverApp(options: ServerOptions): Hono {
 async function respond(c: Context, route: Route, options: ServerOptions): Promise<Response> {
   const { access, params, query, body, status = 200 } = route
   const session = getCookie(c, sessionCookie)
-  const actor = checkAccess(
-    access,
-    {
-      ...{ method: c.req.method, host: c.req.header('host') ?? '', params: c.req.param() },
-      ...{ origin: c.req.header('origin'), authorization: c.req.header('authorization'), cookie: session },
-    },
-    options,
-  )
+  const credentials = {
+    ...{ method: c.req.method, host: c.req.header('host') ?? '', params: c.req.param() },
+    ...{ origin: c.req.header('origin'), authorization: c.req.header('authorization'), cookie: session },
+  }
+  const actor = checkAccess(access, credentials, options)
   const problems: FieldProblem[] = []
   const parse = (schema: z.ZodType, value: unknown, place: string) => {
     const { success, data, error } = schema.safeParse(value)
@@ -70,6 +67,7 @@ async function respond(c: Context, route: Route, options: ServerOptions): Promis
     actor,
     address: options.addressOf(c),
     session,
+    isPermitted: () => isPermitted(access, credentials, options),
     header: (name) => c.req.header(name),
     bytes: async () => new Uint8Array(await c.req.arrayBuffer()),
     setSession: (value) => {

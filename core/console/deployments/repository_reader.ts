@@ -90,7 +90,7 @@ export class RepositoryReader {
     try {
       await this.git([...inClone, 'fetch', ...shallow, '--', repository, '+refs/heads/*:refs/heads/*'])
     } catch (error) {
-      // What an interrupted or too large transfer has left would stay for ever.
+      // An interrupted or too large transfer leaves files that nothing else removes.
       rmSync(clone, { recursive: true, force: true })
       throw error
     }
@@ -167,7 +167,14 @@ function refsOf(text: string): Pick<Revisions, 'branches' | 'tags'> {
 }
 
 function unreadable(reason: string): ConvergeError {
-  const text = new Secrets().maskForeign(reason.trim().split('\n').slice(0, 3).join('; ').slice(0, 500))
+  const text = new Secrets().maskForeign(
+    reason
+      .split(/\s*\n\s*/)
+      .filter(Boolean)
+      .slice(0, 2)
+      .join('; ')
+      .slice(0, 500),
+  )
   return new ConvergeError(`the repository cannot be listed: ${text}`, {
     code: 'REPOSITORY_UNREADABLE',
     hint: 'enter the branch, tag or commit; the hosts read the repository with their own credentials',

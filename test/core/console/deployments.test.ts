@@ -99,7 +99,7 @@ t.test('requests become words of the command line', async (t) => {
   const json = ['--json', '/state/7/custom.json'] as const
   t.match(planWords([], request(), json[1]).join(' '), `--event deploy,configure ${json.join(' ')} --json-output`)
   t.match(rolloutWords([], deployment({}), json[1]).join(' '), `--strategy rolling ${json.join(' ')} --comment`)
-  const deep = (levels: number): object => JSON.parse('{"a":'.repeat(levels) + '1' + '}'.repeat(levels))
+  const deep = (levels: number): object => JSON.parse(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`)
   t.ok(requestSchema.safeParse({ customJson: deep(100) }).success)
   for (const wrong of [
     { customJson: [] },

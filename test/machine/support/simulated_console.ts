@@ -34,6 +34,7 @@ switch (command) {
 export interface SimulatedConsole {
   readonly running: RunningConsole
   readonly directory: string
+  readonly admin: Client
   /** Makes an account with a level for the stack, and logs in. */
   account(name: string, level: string): Promise<Client>
 }
@@ -62,7 +63,7 @@ export async function simulatedConsole(t: Pick<Test, 'teardown'>, commands = pro
   }
   const admin = await accept(/invitation\/(\S+)/.exec(lines.join('\n'))?.[1], 'root')
   return {
-    ...{ running, directory },
+    ...{ running, directory, admin },
     account: async (name, level) => {
       const { body } = await admin.send('POST', '/api/invitations', { levels: { shop: level } })
       return accept(body.invitation, name)
