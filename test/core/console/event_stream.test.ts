@@ -9,7 +9,7 @@ if (await runsOnNode22(t, import.meta.url))
     const { running, account, admin } = await simulatedConsole(t)
     const url = () => running.address
     const maker = await account('max', 'manage')
-    // Nobody confirms it, so its stream does not end by itself.
+    // Nobody confirms it, so its stream stays open.
     const { body } = await maker.send('POST', '/api/stacks/shop/deployments', {})
 
     /** Opens a stream, and returns what follows after its first event. */
