@@ -6,7 +6,7 @@ import { configuredPath, line } from './texts.ts'
 import { flag, integer, number, packages, port } from './values.ts'
 
 const readiness = () =>
-  group('When a restarted client counts as up, so that the next one may restart.', {
+  group('The readiness check of a restarted client; the next client restarts after it succeeds.', {
     ...readinessRequest(),
     stay_up_seconds: field(
       number(0),
@@ -14,11 +14,11 @@ const readiness = () =>
       'How long a program without a readiness check must stay up before it counts as started.',
       { unit: 'seconds' },
     ),
-    deadline_seconds: field(number(1), 120, 'How long a client may take to come up.', { unit: 'seconds' }),
+    deadline_seconds: field(number(1), 120, 'Deadline for a client to become ready.', { unit: 'seconds' }),
     warm_paths: field(
       list(urlPath()),
       [],
-      'Paths that are requested when it is up, before the next client restarts, to fill its caches.',
+      'Paths that converge requests from a ready client to fill its caches, before the next client restarts.',
     ),
   })
 
@@ -74,7 +74,7 @@ const balancer = () =>
     port: field(
       orNull(port()),
       null,
-      'Port of the runtime API at `opsworks.instance.private_ip`, for the hosts of the clients; it knows no password. Null for none.',
+      'Port of the runtime API at `opsworks.instance.private_ip`, for the hosts of the clients; it has no password. Null for none.',
       { mirrors: 'haproxy.cfg: stats socket ipv4@' },
     ),
     sockets: field(
@@ -86,7 +86,7 @@ const balancer = () =>
   })
 
 const frontend = () =>
-  group('Where the programs of the role frontend listen, and what they are given.', {
+  group('Addresses, ports and options of the programs of the role frontend.', {
     http_port: field(port(), 80, 'Port that nginx answers HTTP on.'),
     https_port: field(port(), 443, 'Port that nginx answers HTTPS on.'),
     balancer_port: field(port(), 8080, 'Port that HAProxy accepts requests on.', { mirrors: 'haproxy.cfg: bind' }),
@@ -108,7 +108,7 @@ const frontend = () =>
       'Memory that Varnish keeps pages in.',
       { mirrors: 'varnishd: -s malloc,<size>' },
     ),
-    slow_start_seconds: field(integer(0), 30, 'How long a client that has come up takes to get its whole share.', {
+    slow_start_seconds: field(integer(0), 30, 'Time in which a ready client gradually gets its full share of requests.', {
       unit: 'seconds',
       mirrors: 'haproxy.cfg: server slowstart',
     }),

@@ -1,4 +1,4 @@
-/** How a buildout is run: for all applications here, and for one of them as `deploy.<app>.buildout_<name>`. */
+/** Defines how converge runs buildouts: for all applications here, for one of them as `deploy.<app>.buildout_<name>`. */
 import * as z from 'zod'
 import { field, group, list, optional, orNull, required, withoutNulls } from './fields.ts'
 import { urlPath } from './http.ts'
@@ -7,10 +7,10 @@ import { choice, environment, flag, number, port, wordList } from './values.ts'
 
 const cacheArchive = () =>
   withoutNulls({
-    url: required(line(), 'Where the archive is fetched from.'),
+    url: required(line(), 'URL of the archive.'),
     path: required(
       relativePath(),
-      'Directory, below `deploy_to`, that it is added to, e.g. `shared`: what is missing or empty there is taken from it, but never `var`.',
+      'Directory below `deploy_to` to extract it to, e.g. `shared`. It fills what is missing or empty there, but never `var`.',
     ),
     user: optional(line(), 'Account for basic authentication.'),
     password: optional(line(), 'Password of that account.', { sensitive: true }),
@@ -18,7 +18,7 @@ const cacheArchive = () =>
       flag(),
       'Replaces the files of the archive, and no others, when `url` or `sha256` changes; default false.',
     ),
-    sha256: optional(sha256(), 'Digest the archive must have, as hexadecimal SHA-256.', { mirrors: '' }),
+    sha256: optional(sha256(), 'SHA-256 digest of the archive, in hexadecimal.', { mirrors: '' }),
   })
 
 /** A command line with more than slashes and blanks. */
@@ -27,7 +27,7 @@ const command = () =>
 
 const initCommand = () =>
   withoutNulls({
-    name: optional(line(), 'Name of the program; the number of the command where there is none.'),
+    name: optional(line(), 'Name of the program; default: the number of the command.'),
     cmd: required(command(), 'Command, below `current`, e.g. `bin/worker`.'),
     args: optional(line(), 'Arguments of the command.'),
     delay: optional(number(0), 'Pause before this program when programs restart one after the other; default 0.', {
@@ -43,14 +43,14 @@ const initCommand = () =>
     ),
     ready: optional(
       choice(['http', 'tcp', 'zeo', 'stay_up']),
-      'How it shows that it is ready: an answer at `port`, or that it stays up; default http where it has a port, else stay_up.',
+      'Readiness check: a response at `port`, or that the program stays up. Default: http with a port, else stay_up.',
       { mirrors: '' },
     ),
-    port: optional(port(), 'Local TCP port it is asked at.', { mirrors: '' }),
+    port: optional(port(), 'Local TCP port of the readiness check.', { mirrors: '' }),
     path: optional(urlPath(), 'Path of the request; default: that of `converge.readiness.path`.', { mirrors: '' }),
     stay_up_seconds: optional(
       number(0),
-      'How long it must stay up, where nothing else is asked; default `converge.readiness.stay_up_seconds`.',
+      'How long a program with the check stay_up must stay up; default `converge.readiness.stay_up_seconds`.',
       { unit: 'seconds', mirrors: '' },
     ),
     events: optional(wordList(), 'Another spelling of `eventlistener_events`.', { mirrors: '' }),
@@ -60,7 +60,7 @@ const initCommand = () =>
 export const buildoutFields = () => ({
   cache_archives: field(list(cacheArchive()), [], 'Archives of eggs or downloads that shorten the first build.'),
   buildout_version: field(line(), '', 'Version of zc.buildout; empty for the one that converge is tested with.'),
-  bootstrap_params: field(line(), '', 'Further arguments when the build environment is made.'),
+  bootstrap_params: field(line(), '', 'Further arguments of the command that makes the build environment.'),
   config: field(releasePath(), 'deploy.cfg', 'Name of the generated configuration, in the release.'),
   config_template: field(line(), 'deploy.cfg.erb', 'Template of the configuration.', {
     unused: 'put what the template adds into buildout_additional_config, or into a file that buildout_extends names',
@@ -82,11 +82,11 @@ export const buildoutFields = () => ({
   ),
   inherit_parts: field(flag(), true, 'Adds to the parts of the extended files instead of replacing them.'),
   parts_to_include: field(list(buildoutName()), [], 'Further parts to build.'),
-  additional_config: field(text(), '', 'Text put into the generated configuration as it is.'),
+  additional_config: field(text(), '', 'Text to append to the generated configuration.'),
   debug: field(flag(), false, 'Debug mode, for templates that read it.', {
     unused: 'set debug-mode in the [client1] of the site, or in buildout_additional_config',
   }),
-  init_commands: field(list(initCommand()), [], 'Further programs that are kept running.'),
+  init_commands: field(list(initCommand()), [], 'Further programs that supervisor runs.'),
   init_type: field(
     choice(['supervisor', 'systemd'], { upstart: 'supervisor' }),
     'supervisor',

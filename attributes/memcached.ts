@@ -7,7 +7,7 @@ export const memcached = orAbsent(() =>
   group(
     'The memcached server of the role memcached.',
     {
-      memory: field(integer(1), 512, 'Memory for what it stores.', { unit: 'megabytes' }),
+      memory: field(integer(1), 512, 'Maximum memory for stored data.', { unit: 'megabytes' }),
       port: field(port(), 11_211, 'Port it listens on. RelStorage takes 11211 of the layer memcached.'),
       user: field(
         accountName(),

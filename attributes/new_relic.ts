@@ -1,4 +1,4 @@
-/** Which New Relic agents a host runs. */
+/** Defines which New Relic agents a host runs. */
 import { field, group } from './fields.ts'
 import { flag } from './values.ts'
 

@@ -64,7 +64,7 @@ export const php_app = () =>
         null,
         'Directory in the release that nginx serves; null for the release itself.',
       ),
-      index: field(pageName(), 'index.php', 'Page of a directory, and what is asked where no file is found.'),
+      index: field(pageName(), 'index.php', 'Page of a directory; PHP also runs it if no file matches the path.'),
       fpm: fpm(),
       health: health('a new release'),
       ...webSite(),

@@ -157,7 +157,7 @@ export const plone_instances = () =>
       instance_count: field(
         orNull(integer(1)),
         null,
-        'Fixed number of clients on this host; null works it out from `per_cpu`.',
+        'Fixed number of clients on this host; null computes it from `per_cpu`.',
       ),
       zodb_cache_size: field(
         orNull(integer(0)),

@@ -1,4 +1,4 @@
-/** Where temporary files of the clients go. */
+/** Defines where clients keep temporary files. */
 import { field, group } from './fields.ts'
 import { line } from './texts.ts'
 import { flag } from './values.ts'
@@ -7,11 +7,11 @@ export const tmpdir = () =>
   group(
     'Where programs keep temporary files.',
     {
-      global_tmp: field(flag(), false, 'Has the clients use /tmp of the host instead of a directory of their own.'),
+      global_tmp: field(flag(), false, 'Clients use /tmp of the host instead of a directory of their own.'),
       tmpfs: field(flag(), false, 'Keeps temporary files in memory (tmpfs).', {
         unused: 'mount a tmpfs at /tmp with /etc/fstab or systemd (systemctl enable tmp.mount)',
       }),
-      tmpfs_size: field(line(), '1G', 'Most memory the tmpfs may take, as in mount(8): 512M, 1G.', {
+      tmpfs_size: field(line(), '1G', 'Maximum size of the tmpfs, as in mount(8): 512M, 1G.', {
         unused: 'give the size as an option of the mount in /etc/fstab',
       }),
     },

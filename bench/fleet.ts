@@ -17,7 +17,7 @@ import {
   pyinfraTool,
   pythonTools,
   pythonVersions,
-  seen,
+  fingerprintOf,
   stackCommand,
   verifyFiles,
   writeStack,
@@ -79,7 +79,7 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
     await measured(place, { ...command, argv: [...command.argv, ...only(first)] })
     verifyFiles(hosts)
   }
-  const before = seen(hosts)
+  const before = fingerprintOf(hosts)
   const spent = new Map<FleetTool, number>()
   for (let repetition = 0; repetition < repetitions; repetition++)
     for (const tool of tools) {
@@ -90,7 +90,7 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
       const outcome = await measured(place, command)
       spent.set(tool, (spent.get(tool) ?? 0) + (outcome === 'too slow' ? enough + 1 : outcome.wall))
       results.add([name, form], outcome)
-      if (seen(hosts) !== before) throw new Error(`${name}, ${form}: it wrote although nothing had changed`)
+      if (fingerprintOf(hosts) !== before) throw new Error(`${name}, ${form}: it wrote although nothing had changed`)
     }
   return {
     tools,

@@ -196,7 +196,7 @@ for index in range(${count}):
 }
 
 /** Returns the inode and times of each file, which show whether a tool has written it. */
-export function seen(hosts: readonly TestHost[]): string {
+export function fingerprintOf(hosts: readonly TestHost[]): string {
   return hosts
     .flatMap(({ root }) =>
       numbers.map((index) => {

@@ -34,7 +34,7 @@ export function killAll(): void {
 function killTree(root: number): void {
   const tree = new Set([root])
   // Scan twice, to find processes that were started during the first scan.
-  for (let look = 0; look < 2; look++) {
+  for (let round = 0; round < 2; round++) {
     const parents = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .map((name) => [Number(name), parentOf(name)] as const)
@@ -42,7 +42,7 @@ function killTree(root: number): void {
       size = tree.size
       for (const [pid, parent] of parents) if (parent !== null && tree.has(parent)) tree.add(pid)
     }
-    for (const pid of tree) kill(pid, look === 0 ? 'SIGSTOP' : 'SIGKILL')
+    for (const pid of tree) kill(pid, round === 0 ? 'SIGSTOP' : 'SIGKILL')
   }
   // Kill its group too, for processes whose parent has ended.
   kill(-root, 'SIGKILL')

@@ -84,14 +84,14 @@ export const catalogue: Catalogue<SiteNode> = {
   },
   backups: async (node, host, roles) => {
     if (!roles.includes('zeo-server')) return []
-    return [(await import('./plone/backups.ts')).backupDesk(node, host)]
+    return [(await import('./plone/backups.ts')).backupControl(node, host)]
   },
   revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).planRevisions(...given),
   services: async (node, role) => (await import('./role_services.ts')).servicesOf(node, role),
   logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),
   concerns: async (members) => (await import('./stack_concerns.ts')).concernsOf(members),
   checks: async (...given) => (await import('./checks/host.ts')).hostChecks(...given),
-  diskSpace: async (node, host) => (await import('./checks/disk.ts')).runDisksCheck(node, host).run(),
+  diskSpace: async (node, host) => (await import('./checks/disk.ts')).runDiskCheck(node, host).run(),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),
   console: async ({ stackFiles, ...options }) =>
     (await import('./console/role.ts')).consoleRole({ ...options, stack_files: [...stackFiles] }),

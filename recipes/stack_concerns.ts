@@ -73,19 +73,19 @@ function drainConcerns(clients: readonly Member[], frontends: readonly Member[])
 
 /** Warns if frontends count other clients on a host, by the stack and their own attributes, than it runs. */
 function countConcerns(clients: readonly Member[], frontends: readonly Member[]): Concern[] {
-  const unsaid = clients.filter(({ node }) => {
+  const unexplained = clients.filter(({ node }) => {
     const { instance_count } = node.plone_instances
     return !isSet(instance_count) && !isSet(node.opsworks.instance.backends)
   })
   const counts = clients.flatMap((client) => {
     const count = clientCount(client.node, client.node.opsworks.instance)
     const others = frontends.filter(({ node }) => clientCount(node, client.node.opsworks.instance) !== count)
-    return others.length === 0 || unsaid.includes(client) ? [] : [client]
+    return others.length === 0 || unexplained.includes(client) ? [] : [client]
   })
   return [
     ...concern(
       'the frontends cannot know how many clients run here',
-      unsaid,
+      unexplained,
       'set cpus for each host in the stack file, or plone_instances.instance_count in custom_json',
     ),
     ...concern(

@@ -26,9 +26,9 @@ export interface Catalogue<N> {
   prefix(node: N): string
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
   /** The balancers that the attributes name; they need not exist. */
-  balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>
+  balancers(node: N, host: Host): Promise<readonly BalancerControl[]>
   /** The databases of these roles whose backups can be listed and verified. */
-  backups(node: N, host: Host, roles: readonly string[]): Promise<readonly BackupDesk[]>
+  backups(node: N, host: Host, roles: readonly string[]): Promise<readonly BackupControl[]>
   /** Finds the commits from which the releases among these resources would be made; writes nothing. */
   revisions(
     resources: readonly PlannedResource[],
@@ -116,12 +116,12 @@ export interface AppRevision {
   readonly revision: string | null
   /** Null where each host decides: for a directory, or for an abbreviated commit that only a fetch can resolve. */
   readonly commit: string | null
-  /** Why the commit may be out of date: the repository could not be asked. */
+  /** Why the commit may be out of date: the repository could not be queried. */
   readonly unconfirmed?: string
 }
 
 /** A balancer with the commands that an operator can give it. */
-export interface BalancerDesk {
+export interface BalancerControl {
   /** Path or address of its socket for commands. */
   readonly label: string
   /** @throws if the balancer cannot be queried */
@@ -155,7 +155,7 @@ export interface BalancedServer {
 }
 
 /** The backups of one database. */
-export interface BackupDesk {
+export interface BackupControl {
   readonly app: string
   /** The oldest first. */
   list(): Promise<readonly ListedBackup[]>

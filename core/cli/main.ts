@@ -20,10 +20,10 @@ export async function main<N>(
   // Secrets are collected while the command runs; error messages must mask them too.
   const secrets = new Secrets()
   try {
-    if (argv.length === 1 && argv[0] === '--version') return say(`${catalogue.version}\n`)
+    if (argv.length === 1 && argv[0] === '--version') return printText(`${catalogue.version}\n`)
     if (argv[0] === '--complete') {
       const { complete } = await import('./command_line/completion.ts')
-      return say((await complete(argv.slice(1), catalogue)).map((word) => `${word}\n`).join(''))
+      return printText((await complete(argv.slice(1), catalogue)).map((word) => `${word}\n`).join(''))
     }
     const { requestedHelp, parseArguments } = await import('./command_line/parse.ts')
     const requested = requestedHelp(argv)
@@ -118,7 +118,7 @@ async function dispatch<N>(
     case 'stack':
       return (await import('./stack/dispatch.ts')).stackCommand(spec, { args, catalogue, secrets, endProcess })
     case 'completion':
-      return say((await import('./command_line/completion.ts')).completionScript(args.argument))
+      return printText((await import('./command_line/completion.ts')).completionScript(args.argument))
     case 'help': {
       const { explainedCommand } = await import('./command_line/parse.ts')
       return help(explainedCommand(args.argument, args.secondArgument), catalogue)
@@ -142,11 +142,11 @@ async function help<N>(requested: HelpSubject, catalogue: Catalogue<N>): Promise
   const { commandHelp, familyHelp, overview } = await import('./command_line/help.ts')
   const width = Math.min(110, process.stdout.columns || 100)
   const roles = new Map(Object.entries(catalogue.roles).map(([name, { doc }]) => [name, doc]))
-  if (requested === 'overview') return say(overview(roles, width))
-  return say('kind' in requested ? commandHelp(requested, width) : familyHelp(requested, width))
+  if (requested === 'overview') return printText(overview(roles, width))
+  return printText('kind' in requested ? commandHelp(requested, width) : familyHelp(requested, width))
 }
 
-function say(text: string): ExitStatus {
+function printText(text: string): ExitStatus {
   print(text)
   return 0
 }

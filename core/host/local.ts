@@ -308,12 +308,12 @@ export class LocalHost implements Host {
     throw new ConvergeError(`${path} cannot be unknown on a real host`, { code: 'INTERNAL' })
   }
 
-  mayBring(after: string): void {
+  mayCreate(after: string): void {
     throw new ConvergeError(`${after} is only predicted on a real host`, { code: 'INTERNAL' })
   }
 
   mayInstall(after: string): void {
-    this.mayBring(after)
+    this.mayCreate(after)
   }
 
   /** Whatever was asked before may no longer hold. */

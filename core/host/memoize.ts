@@ -1,4 +1,4 @@
-/** Answers that are asked for once and kept until they no longer hold. */
+/** Stores computed answers until they are no longer valid. */
 
 /** The answer kept under the key, else asked for now. */
 export function memoize<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {

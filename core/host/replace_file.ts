@@ -8,7 +8,7 @@ export interface ReplaceOptions {
   /** Keeps the permissions of an existing file, and the links that lead to it; default false: both are replaced. */
   readonly keepsTarget?: boolean
   /**
-   * Path of the temporary file; default: beside the file, with the number of this process. A fixed path is for callers
+   * Path of the temporary file; default: beside the file, with the process id. A fixed path is for callers
    * that are the only writer: what a killed process left behind is overwritten.
    */
   readonly temporary?: string

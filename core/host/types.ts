@@ -220,7 +220,7 @@ export interface Host extends HostReader {
    * For `predict`: the paths that are not there now, and system directories, programs and accounts besides, may be there
    * after the resource `after` was applied.
    */
-  mayBring(after: string, paths: readonly string[]): void
+  mayCreate(after: string, paths: readonly string[]): void
   /** For `predict`: a program that is not on the PATH now may be there after the resource `after` was applied. */
   mayInstall(after: string): void
 }

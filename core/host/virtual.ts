@@ -337,8 +337,8 @@ export class VirtualHost implements Host {
     this.overlay.unknown(path, after)
   }
 
-  mayBring(after: string, paths: readonly string[]): void {
-    this.overlay.mayBring(after, paths)
+  mayCreate(after: string, paths: readonly string[]): void {
+    this.overlay.mayCreate(after, paths)
   }
 
   mayInstall(after: string): void {

@@ -154,7 +154,7 @@ export class VirtualTree {
     this.unknowns.set(real, after)
   }
 
-  mayBring(after: string, paths: readonly string[]): void {
+  mayCreate(after: string, paths: readonly string[]): void {
     this.later = undefined
     for (const path of paths) if (this.isMissing(path)) this.unknown(path, after)
     this.later = after

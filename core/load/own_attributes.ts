@@ -81,7 +81,7 @@ export function defineAttributes<const K extends string, S extends z.ZodObject>(
     throw refuse(`defineAttributes: the node already has ${key}`, 'ATTRIBUTE_TAKEN', 'choose another key')
   const first = registered.get(key)
   // A file that two directories or a configuration load runs twice.
-  if (first !== undefined && !isSamePlace(first.source, source))
+  if (first !== undefined && !isSameLocation(first.source, source))
     throw refuse(
       `defineAttributes: ${key} is already defined${first.source === undefined ? '' : ` in ${describeLocation(first.source)}`}`,
       'ATTRIBUTE_TAKEN',
@@ -95,7 +95,7 @@ export function defineAttributes<const K extends string, S extends z.ZodObject>(
 /** Members of the node that are not attributes from layers. */
 const reservedKeys: readonly string[] = [...factKeys, 'facts', 'run', 'isGiven']
 
-function isSamePlace(a: SourceLocation | undefined, b: SourceLocation | undefined): boolean {
+function isSameLocation(a: SourceLocation | undefined, b: SourceLocation | undefined): boolean {
   return a?.file === b?.file && a?.line === b?.line && a?.column === b?.column
 }
 

@@ -7,7 +7,7 @@ import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { type BundleOptions, compileModule } from './bundle.ts'
 import { isPacked, manifestName } from './manifest.ts'
 import { digestOf, type PackManifest } from './packed_recipes.ts'
-import { filesOf, loadUserRecipes, placesOf } from './recipes.ts'
+import { filesOf, loadUserRecipes, recipeDirectoriesOf } from './recipes.ts'
 
 export interface PackedRecipes {
   /** By path, relative to the directory that they are installed in. Equal sources give equal bytes. */
@@ -53,7 +53,7 @@ export async function packRecipes(
 ): Promise<PackedRecipes | null> {
   // Report mistakes once, here, instead of on each host.
   await loadUserRecipes(directories, config, options)
-  const { configuration, places } = await placesOf(directories, config, options)
+  const { configuration, places } = await recipeDirectoriesOf(directories, config, options)
   const packedAlready = places.find(({ path }) => isPacked(path))
   if (packedAlready) throw notPackable(`${packedAlready.named}: is packed already`, 'name the directory of its sources')
   const base = configuration === null ? null : dirname(fs.realpathSync(configuration.file))

@@ -55,7 +55,7 @@ export async function draftUserRecipes<N>(
   config: string | null,
   options: () => Promise<BundleOptions>,
 ): Promise<UserRecipesDraft<N>> {
-  const { configuration, places } = await placesOf<N>(directories, config, options)
+  const { configuration, places } = await recipeDirectoriesOf<N>(directories, config, options)
   const roles: FoundRole<N>[] = []
   const handlers: Handlers[] = []
   const takeConfig = ({ value, file }: Configuration<N>) => {
@@ -84,17 +84,17 @@ interface Configuration<N> {
 }
 
 /** Where recipes are, and the words by which the user asked for them. */
-export interface Place {
+export interface RecipeDirectory {
   readonly path: string
   readonly named: string
 }
 
 /** The configuration, and all places with recipes: those given, and those that it names. */
-export async function placesOf<N>(
+export async function recipeDirectoriesOf<N>(
   directories: readonly string[],
   config: string | null,
   options: () => Promise<BundleOptions>,
-): Promise<{ readonly configuration: Configuration<N> | null; readonly places: readonly Place[] }> {
+): Promise<{ readonly configuration: Configuration<N> | null; readonly places: readonly RecipeDirectory[] }> {
   const file = config ?? configInWorkingDirectory()
   if (config !== null && !fs.existsSync(config)) throw missing(config, `--config ${config}`)
   const places = directories.map((path) => ({ path, named: `--recipes ${path}` }))
@@ -125,7 +125,7 @@ function configInWorkingDirectory(): string | undefined {
 }
 
 async function loadDirectory<N>(
-  { path, named }: Place,
+  { path, named }: RecipeDirectory,
   options: () => Promise<BundleOptions>,
   problems: ConvergeError[],
 ): Promise<FoundRole<N>[]> {
@@ -229,7 +229,7 @@ function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
 function missing(path: string, named: string): ConvergeError {
   return new ConvergeError(`${named}: there is no such file or directory`, {
     code: 'NO_FILE',
-    hint: isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`,
+    hint: isAbsolute(path) ? 'check the path' : `check the path, which is relative to the working directory, ${process.cwd()}`,
     usage: true,
   })
 }

@@ -1,7 +1,7 @@
 /** Masks secrets that nobody knows by their place in a text: after a name, in a URL, an option or a header. */
 import { namedValues } from './named_values.ts'
 import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
-import { loginSchemes, type Place, type PlaceGroup, placesAnywhere, placesInForeignText } from './secret_places.ts'
+import { loginSchemes, type SecretPattern, type SecretPatternGroup, patternsAnywhere, patternsInForeignText } from './secret_patterns.ts'
 import { merged, type Span } from './spelling.ts'
 import type { Bounds } from './value_bounds.ts'
 
@@ -23,7 +23,7 @@ const harmless = new RegExp(
 
 /** Masks what stands where only a secret stands. */
 export function maskValues(text: string, ownNames: OwnNames = noNames): string {
-  return masked(text, placed(text, placesAnywhere, ownNames))
+  return masked(text, patternSpans(text, patternsAnywhere, ownNames))
 }
 
 /**
@@ -35,7 +35,7 @@ export function maskNamed(text: string, ownNames: OwnNames): string {
 }
 
 function allSpans(text: string, ownNames: OwnNames): readonly Span[] {
-  return [...placed(text, placesAnywhere, ownNames), ...foreignSpans(text, ownNames)]
+  return [...patternSpans(text, patternsAnywhere, ownNames), ...foreignSpans(text, ownNames)]
 }
 
 /** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
@@ -52,19 +52,19 @@ function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
   const candidate = names.length === 0 ? secretStem : new RegExp([secretStem.source, ...names].join('|'), 'i')
   const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), ownNames)
   const values = candidate.test(text) ? namedValues(text, candidate, isSecret) : []
-  return [...keys, ...placed(text, placesInForeignText, ownNames), ...values, ...afterOwnNames(text, names)].filter(
+  return [...keys, ...patternSpans(text, patternsInForeignText, ownNames), ...values, ...afterOwnNames(text, names)].filter(
     ({ start, end }) => !isHarmless(text.slice(start, end)),
   )
 }
 
-function placed(text: string, groups: readonly PlaceGroup[], ownNames: OwnNames): readonly Span[] {
+function patternSpans(text: string, groups: readonly SecretPatternGroup[], ownNames: OwnNames): readonly Span[] {
   const mayBeNamed = secretStem.test(text)
   return groups
-    .flatMap(({ hint, places }) => (hint.test(text) ? places : []))
-    .flatMap((place) => (place.name === null || mayBeNamed ? spansOf(text, place, ownNames) : []))
+    .flatMap(({ hint, patterns: places }) => (hint.test(text) ? places : []))
+    .flatMap((pattern) => (pattern.name === null || mayBeNamed ? spansOf(text, pattern, ownNames) : []))
 }
 
-function spansOf(text: string, { pattern, value, name }: Place, ownNames: OwnNames): readonly Span[] {
+function spansOf(text: string, { pattern, value, name }: SecretPattern, ownNames: OwnNames): readonly Span[] {
   return [...text.matchAll(pattern)].flatMap((match) => {
     const secret = match[value] ?? ''
     if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', ownNames))) return []

@@ -16,14 +16,17 @@ type Schema = z.core.$ZodType
 interface Effect {
   /** Advice for an attribute that converge does not implement. */
   readonly unused: string | undefined
-  /** Of each list one attribute must be set. In a path `*` stands for any key, a dot at its start for an attribute beside this one, and `!` before it that it must not be set. */
+  /**
+   * At least one attribute of each list must be set. In a path `*` stands for any key, a leading dot for an attribute
+   * beside this one, and a leading `!` for one that must not be set.
+   */
   readonly needs: readonly (readonly string[])[]
 }
 
 const always: Effect = { unused: undefined, needs: [] }
 
 /**
- * @param input what the layers say, by top-level key
+ * @param input the merged layers, by top-level key
  * @param values the same with defaults
  */
 export function ineffectiveAttributes(
@@ -71,7 +74,7 @@ function effectOf(schema: Schema, above: Effect): Effect {
   return { unused, needs: needs === undefined ? above.needs : [...above.needs, [needs].flat()] }
 }
 
-/** A map may have a key of its own that nothing reads, and a group keys that no schema names. */
+/** Adds the notes on keys that a map or a group does not implement. */
 function keyEffect(schema: Schema | undefined, key: string, above: Effect): Effect {
   if (schema === undefined) return above
   const { unusedKeys, unusedRest } = bare(schema).notes
@@ -83,7 +86,7 @@ function inner(schema: Schema | undefined, key: string): Schema | undefined {
   return schema === undefined ? undefined : childSchema(schema, key)
 }
 
-/** A value that is one although it is written as an object, such as packages with their versions. */
+/** Decides whether an object is a single value, such as packages with their versions. */
 function isWhole(schema: Schema | undefined): boolean {
   return schema !== undefined && !['object', 'record'].includes(bare(schema).schema._zod.def.type)
 }
@@ -130,7 +133,7 @@ function isScalar(value: unknown): boolean {
   return ['string', 'number', 'boolean'].includes(typeof value)
 }
 
-/** Nothing, in one of the ways to write it. */
+/** Decides whether a value means that nothing is set. */
 function isEmpty(value: unknown): boolean {
   if (value === null || value === undefined || value === '' || value === false) return true
   return typeof value === 'object' && Object.keys(value).length === 0

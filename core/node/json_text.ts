@@ -264,12 +264,12 @@ function explainError({ error, offset, length }: ParseError, text: string): Text
     /[^\w.]-?0$/.test(text.slice(Math.max(0, offset - 3), offset)) &&
     /^[\dxXoObB]/.test(word)
   )
-    return { message: 'a number that starts with 0: if it is a text, write it in quotes', ...position }
+    return { message: 'a number with a leading zero: write it in quotes if it is a text', ...position }
   if (name === 'InvalidSymbol' && word.startsWith("'"))
-    return { message: 'single quotes: JSON takes only double ones', ...position }
+    return { message: 'single quotes: JSON requires double quotes', ...position }
   // The text may be a password without its quotes, so repeat punctuation only.
   const near = /^[^\w\s]{1,3}$/.test(word) ? ` at ${word}` : ''
-  return { message: `${messages[name] ?? 'this is not JSON'}${near}`, ...position }
+  return { message: `${messages[name] ?? 'invalid JSON'}${near}`, ...position }
 }
 
 const wordsFor: Readonly<Record<string, string>> = {
@@ -283,19 +283,19 @@ const wordsFor: Readonly<Record<string, string>> = {
 }
 
 const messages: Readonly<Partial<Record<string, string>>> = {
-  InvalidSymbol: 'a word without quotes: keys and text stand in double quotes',
-  InvalidNumberFormat: 'not a number as JSON writes them',
+  InvalidSymbol: 'a word without quotes: keys and texts require double quotes',
+  InvalidNumberFormat: 'invalid JSON number',
   PropertyNameExpected: 'a key in double quotes is expected',
   ValueExpected: 'a value is expected',
   ColonExpected: 'a colon is missing between key and value',
   CommaExpected: 'a comma is missing',
   CloseBraceExpected: 'a closing brace } is missing',
   CloseBracketExpected: 'a closing bracket ] is missing',
-  EndOfFileExpected: 'something stands after the end',
+  EndOfFileExpected: 'unexpected text after the end of the document',
   InvalidCommentToken: 'a comment is not allowed here',
-  UnexpectedEndOfComment: 'a comment does not end',
-  UnexpectedEndOfString: 'a text does not end: its closing quote is missing',
-  UnexpectedEndOfNumber: 'a number does not end',
+  UnexpectedEndOfComment: 'a comment is not closed',
+  UnexpectedEndOfString: 'the closing quote of a text is missing',
+  UnexpectedEndOfNumber: 'an incomplete number',
   InvalidUnicode: 'not a \\u escape of four hexadecimal digits',
   InvalidEscapeCharacter: 'an unknown escape after a backslash',
   InvalidCharacter: 'a control character in a text: write \\n or \\t',

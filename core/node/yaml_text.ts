@@ -60,14 +60,14 @@ export function parseYamlWith(yaml: typeof import('yaml'), text: string): Parsed
     return { ...numberedValue(yaml, document), problems, locate }
   } catch (thrown) {
     const loose = looseAliases(yaml, document).map((offset) => ({
-      message: 'an alias whose anchor does not stand before it',
+      message: 'an alias without an anchor before it',
       hint: 'define the anchor (&name) above the alias (*name), or put the text in quotes',
       ...positionOf(offset),
     }))
     // Merge keys without a map behind an alias are another error of the library, but have the same cause.
     if (loose.length === 0 && !(thrown instanceof ReferenceError)) throw thrown
     const bomb = {
-      message: 'aliases that unfold to far too much',
+      message: 'aliases that expand to too many values',
       hint: 'write the values without aliases',
       line: 1,
       column: 1,
@@ -215,24 +215,24 @@ function explained(error: Pick<YAMLError, 'code' | 'message' | 'pos'>): OffsetPr
 /** Replaces messages of the library that repeat the text of the file, which may be a password. */
 function explain({ code, message }: Pick<YAMLError, 'code' | 'message'>): string {
   if (code === 'MISSING_CHAR' && message.startsWith('Missing closing'))
-    return 'a text does not end: its closing quote is missing'
+    return 'the closing quote of a text is missing'
   if (code === 'BAD_INDENT' && message.startsWith('Flow'))
     return 'a closing bracket is missing, or a line inside is not indented'
-  return messages[code] ?? 'this is not YAML'
+  return messages[code] ?? 'invalid YAML'
 }
 
-const unlikeYaml = 'something that does not belong here'
+const unlikeYaml = 'unexpected text'
 
 const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
-  BAD_ALIAS: 'an anchor or alias without a proper name',
+  BAD_ALIAS: 'an anchor or alias without a valid name',
   BAD_DQ_ESCAPE: 'an unknown escape after a backslash',
-  BAD_INDENT: 'an indentation that fits nothing above it',
-  BAD_SCALAR_START: 'a sign that text may start with only in quotes',
+  BAD_INDENT: 'an indentation that matches no line above it',
+  BAD_SCALAR_START: 'a character that starts a text only in quotes',
   BLOCK_AS_IMPLICIT_KEY: unlikeYaml,
   BLOCK_IN_FLOW: 'an indented block inside brackets',
-  MISSING_CHAR: 'a sign is missing: a colon after a key, a comma, a closing bracket or a blank',
-  MULTILINE_IMPLICIT_KEY: 'a key that goes over several lines: a colon or a quote is missing',
-  NON_STRING_KEY: 'a list or a map as a key: a key is a text',
+  MISSING_CHAR: 'a character is missing: a colon after a key, a comma, a closing bracket or a blank',
+  MULTILINE_IMPLICIT_KEY: 'a key on several lines: a colon or a quote is missing',
+  NON_STRING_KEY: 'a list or a map as a key: a key must be a text',
   MULTIPLE_DOCS: 'more than one document in the file',
   TAB_AS_INDENT: 'a tab in the indentation',
   TAG_RESOLVE_FAILED: 'an unknown tag',

@@ -1,6 +1,6 @@
 /** Domain names of an app that a request can ask for. */
 
-/** A name that stands for many, such as `*.example.com`, cannot be asked for. */
+/** A name that stands for many, such as `*.example.com`, has no address to request. */
 const oneName = /^[\w-][\w.-]*$/
 
 export function firstName(domains: readonly string[]): string | undefined {

@@ -35,14 +35,14 @@ export function givenRollbackTarget(
     const current = releases.find((release) => release.current)
     if (to !== undefined) return declare(rollbackTarget(releases, to), current)
     const target = current !== undefined && unfinished === current.id ? current : releaseBefore(releases)
-    if (target === undefined) return r.leaveOut('rollback', reasonToStay(app, current))
+    if (target === undefined) return r.leaveOut('rollback', reasonToKeepRelease(app, current))
     r.takePart('rollback')
     declare(target, current)
   })
 }
 
 /** Explains why an app stays unchanged. */
-function reasonToStay({ name: app }: App, current: Release | undefined): ConvergeError {
+function reasonToKeepRelease({ name: app }: App, current: Release | undefined): ConvergeError {
   const message = current
     ? `${app} stays on ${current.id}: there is no complete release before ${current.id}`
     : `${app} stays as it is: there is no current release`

@@ -21,7 +21,7 @@ interface FileSystem {
 }
 
 /** Checks the file systems of releases, state and temporary files. */
-export function runDisksCheck(node: SiteNode, host: HostReader): HostCheck {
+export function runDiskCheck(node: SiteNode, host: HostReader): HostCheck {
   return diskCheck(
     host,
     ['/srv/www', '/var', '/tmp'].map((path) => underPrefix(node, path)),
@@ -37,7 +37,7 @@ export function diskCheck(host: HostReader, paths: readonly string[]): HostCheck
       const columns = '--output=avail,iavail,itotal,target'
       const { stdout } = await host.query(['df', '-k', columns, '--', ...existing], {
         environment: { LC_ALL: 'C' },
-        // It asks every mount for its device if none of them is that of the path.
+        // df queries every mount if it does not find the one of the path: a silent server would hang it.
         timeout: seconds(20),
       })
       const found = fileSystems(stdout)

@@ -4,7 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { show } from '../hooks/show.ts'
 import { configureTimer, configureUnit } from '../hooks/units.ts'
 import type { SiteNode } from '../node.ts'
-import { runDisksCheck } from './disk.ts'
+import { runDiskCheck } from './disk.ts'
 import { ok, warning } from './findings.ts'
 import { portChecks } from './ports.ts'
 import { serverChecks } from './servers.ts'
@@ -15,7 +15,7 @@ export async function hostChecks(
   roles: readonly string[],
 ): Promise<readonly HostCheck[]> {
   return [
-    runDisksCheck(node, host),
+    runDiskCheck(node, host),
     clockCheck(host),
     ...portChecks(node, host, roles),
     ...serverChecks(node, host, roles),

@@ -54,7 +54,7 @@ export function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode): void {
 function applyFor(r: Recipe<SiteNode>, node: SiteNode): void {
   const app = frontendLayout(node)
   reportNoServers(r, node, app)
-  places(r, node, app)
+  declareDirectories(r, node, app)
   if (!app.system) nginxSetup(r, app, app.nginx)
   const haproxy = [haproxyConfig(r, node, app)]
   const vcl = renderVcl(node)
@@ -138,7 +138,7 @@ function renewedFiles(node: SiteNode, app: FrontendLayout): string[] {
 }
 
 /** Creates the directories that no package contains. */
-function places(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+function declareDirectories(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
   const { haproxy, varnish, certbot } = app
   const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
   const directories = [

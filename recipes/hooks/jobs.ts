@@ -38,7 +38,7 @@ function scheduleOf(seconds: number): string {
   if (hours === 1) return '0 * * * *'
   if (hours === 24) return '0 0 * * *'
   if (Number.isInteger(hours) && hours < 24 && 24 % hours === 0) return `0 */${hours} * * *`
-  throw new ConvergeError(`cron knows no interval of ${seconds} s`, {
+  throw new ConvergeError(`cron has no interval of ${seconds} s`, {
     code: 'INVALID_INTERVAL',
     hint: 'set --interval to a time that divides an hour or a day evenly, such as 1m, 5m, 10m, 15m, 30m, 1h, 2h, 6h or 24h',
     usage: true,

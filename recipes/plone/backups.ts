@@ -1,6 +1,6 @@
 /** Lists and verifies the backups of a ZEO server, for `converge backup`. */
 import * as z from 'zod'
-import type { BackupDesk } from '../../core/cli/catalogue.ts'
+import type { BackupControl } from '../../core/cli/catalogue.ts'
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { minutes } from '../../core/model/units.ts'
@@ -11,7 +11,7 @@ import { upkeepCommand, upkeepDirectory } from './upkeep.ts'
 const listed = z.array(z.object({ id: z.string(), full: z.boolean(), bytes: z.number(), blobs: z.string().nullable() }))
 const verified = z.object({ id: z.string(), objects: z.number(), blobs: z.number(), bytes: z.number() })
 
-export function backupDesk(node: SiteNode, host: Host): BackupDesk {
+export function backupControl(node: SiteNode, host: Host): BackupControl {
   const app = buildoutApp(node, 'zeo-server')
   async function ask<S extends z.ZodType>(schema: S, action: string, words: readonly string[]): Promise<z.output<S>> {
     if (host.lstat(`${upkeepDirectory(app)}/upkeep.py`) === null)

@@ -16,8 +16,8 @@ import { reachProblem } from './zeo_reach.ts'
 export async function inspect(node: SiteNode, role: BuildoutRole, host: HostReader): Promise<Inspection> {
   const app = buildoutApp(node, role)
   const releases = listReleases(host, app.releases, app.current)
-  const live = releases.find((release) => release.current)
-  const programs = recordedPrograms(node, app, live).map((one) => ({
+  const current = releases.find((release) => release.current)
+  const programs = recordedPrograms(node, app, current).map((one) => ({
     name: one.name,
     ready: readinessTest(node, app, one),
   }))

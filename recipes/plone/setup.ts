@@ -21,7 +21,7 @@ import { type SiteNode, underPrefix } from '../node.ts'
 import { systemTimezone } from '../site/timezone.ts'
 import { mountOf, requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, sharedDirectories } from './buildout_app.ts'
-import { givenDatabaseDirectory, indexDirectory } from './data_places.ts'
+import { givenDatabaseDirectory, indexDirectory } from './data_directories.ts'
 import { databaseKind } from './database_kind.ts'
 import { requirePython } from './require_python.ts'
 import { buildoutSetting } from './site.ts'
@@ -187,7 +187,7 @@ function logLink(r: Recipe<SiteNode>, app: BuildoutApp): void {
 }
 
 /** @throws PROTECTED_PATH */
-function cachePlace(app: BuildoutApp, path: string): string {
+function cacheDirectory(app: BuildoutApp, path: string): string {
   const place = posix.normalize(`${path}/.`).replace(/\/$/, '')
   if (!/^(\.|\.\.|\/|(releases|current|shared\/var|shared\/repo\.git)(\/|$)|shared\/(env|\.))/.test(place)) return place
   throw new ConvergeError(
@@ -204,7 +204,7 @@ function cachePlace(app: BuildoutApp, path: string): string {
 function caches(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
   for (const cache of buildoutSetting(node, app.name, 'cache_archives')) {
     const { url, user: account, password, path, purge, sha256 } = cache
-    const place = cachePlace(app, path ?? 'shared')
+    const place = cacheDirectory(app, path ?? 'shared')
     archive(r, {
       url,
       into: `${app.deployTo}/${place}`,

@@ -39,12 +39,12 @@ export class BalancerLookup {
 
   /** Finds the server at all balancers that answer. */
   async findAtAll(server: string): Promise<ServerAtBalancer[]> {
-    const places: ServerAtBalancer[] = []
+    const servers: ServerAtBalancer[] = []
     for (const client of this.clients) {
-      const place = await this.findServer(client, server)
-      if (place) places.push(place)
+      const found = await this.findServer(client, server)
+      if (found) servers.push(found)
     }
-    return places
+    return servers
   }
 
   /** Looks at a balancer again, for a few seconds: it answered a moment ago and may be reloading. */

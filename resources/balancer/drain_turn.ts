@@ -81,7 +81,7 @@ export class DrainTurn {
     for (;;) {
       const found = await this.waitForOthers()
       if (found === null) return null
-      for (const place of found) this.refuseLast(place)
+      for (const server of found) this.refuseLast(server)
       const claimed = await this.claim(found)
       if (claimed === null) return null
       if (claimed !== 'lost') return claimed
@@ -90,8 +90,8 @@ export class DrainTurn {
   }
 
   /** Decides whether no other server of the backend takes visitors. */
-  isLastServer(place: ServerAtBalancer): boolean {
-    return this.othersWithVisitors(place).length === 0
+  isLastServer(server: ServerAtBalancer): boolean {
+    return this.othersWithVisitors(server).length === 0
   }
 
   /**
@@ -101,9 +101,9 @@ export class DrainTurn {
    */
   async hasOvertaken(): Promise<boolean> {
     const isFirst = (other: BalancerServer) => this.isForeign(other) && other.setAside && other.name < this.server
-    const places = await this.ports.find()
-    return places.some(
-      (place) => place.now.setAside && !place.now.checked && this.isLastServer(place) && place.others.some(isFirst),
+    const servers = await this.ports.find()
+    return servers.some(
+      (server) => server.now.setAside && !server.now.checked && this.isLastServer(server) && server.others.some(isFirst),
     )
   }
 
@@ -113,11 +113,11 @@ export class DrainTurn {
 
   private async waitForOthers(): Promise<readonly ServerAtBalancer[] | null> {
     for (;;) {
-      const places = await this.ports.find()
+      const servers = await this.ports.find()
       if (this.ports.isStopped()) return null
-      this.noteStates(places)
-      const serversToAwait = places.flatMap((place) => (place.now.admin === 'ready' ? this.serversToAwait(place) : []))
-      if (serversToAwait.length === 0) return places
+      this.noteStates(servers)
+      const serversToAwait = servers.flatMap((server) => (server.now.admin === 'ready' ? this.serversToAwait(server) : []))
+      if (serversToAwait.length === 0) return servers
       const localDrains = [...this.ports.drained.values()]
       const names = [...new Set(serversToAwait.map(({ name }) => name))].join(', ')
       this.reportOnce(`${this.server} waits until ${localDrains.length > 0 ? 'another one' : names} is back`)
@@ -126,12 +126,12 @@ export class DrainTurn {
     }
   }
 
-  /** Returns the servers that must be back before this one may leave a place; none if it may leave now. */
-  private serversToAwait(place: ServerAtBalancer): readonly BalancerServer[] {
-    const out = this.expectedBack(place)
+  /** Returns the servers that must be back before this one may drain; none if it may drain now. */
+  private serversToAwait(server: ServerAtBalancer): readonly BalancerServer[] {
+    const out = this.expectedBack(server)
     const waited = this.clock.passed - this.lastChange
-    if (this.isLastServer(place)) return this.ports.drained.size > 0 || waited < this.rules.restartLimit.ms ? out : []
-    const most = countUnavailable(this.rules.maxUnavailable, place.others.length + 1)
+    if (this.isLastServer(server)) return this.ports.drained.size > 0 || waited < this.rules.restartLimit.ms ? out : []
+    const most = countUnavailable(this.rules.maxUnavailable, server.others.length + 1)
     if (out.length < most || waited >= this.rules.waitLimit.ms) return []
     const reachable = out.filter((other) => !this.isAbsent(other))
     if (reachable.length >= most) return reachable
@@ -157,10 +157,10 @@ export class DrainTurn {
   }
 
   /** Returns other servers that take no visitors, or soon will not, and are expected back. */
-  private expectedBack(place: ServerAtBalancer): readonly BalancerServer[] {
-    const taking = new Set(this.othersWithVisitors(place))
+  private expectedBack(server: ServerAtBalancer): readonly BalancerServer[] {
+    const taking = new Set(this.othersWithVisitors(server))
     const isRecent = (other: BalancerServer) => other.unchangedFor * 1000 < this.rules.restartLimit.ms
-    return place.others.filter((other) => {
+    return server.others.filter((other) => {
       if (taking.has(other)) return false
       if (!this.isForeign(other)) return this.ports.drained.has(other.name)
       return other.takesVisitors || isRecent(other)
@@ -186,8 +186,8 @@ export class DrainTurn {
    * Restarts the waiting time whenever a server of another host leaves or returns: the restarts elsewhere make
    * progress.
    */
-  private noteStates(places: readonly ServerAtBalancer[]): void {
-    const states = places
+  private noteStates(servers: readonly ServerAtBalancer[]): void {
+    const states = servers
       .flatMap(({ client, others }) => others.map(({ name, admin, up }) => `${client.label} ${name} ${admin} ${up}`))
       .join('\n')
     if (states !== this.states) this.lastChange = this.clock.passed
@@ -198,9 +198,9 @@ export class DrainTurn {
    * Throws if a server of another host stays drained, so that this one is the last.
    * @throws OTHERS_DRAINED
    */
-  private refuseLast(place: ServerAtBalancer): void {
-    const { client, now, others } = place
-    if (now.admin !== 'ready' || !this.isLastServer(place)) return
+  private refuseLast(server: ServerAtBalancer): void {
+    const { client, now, others } = server
+    if (now.admin !== 'ready' || !this.isLastServer(server)) return
     const foreign = others.filter((other) => this.isForeign(other))
     const drained = foreign.filter(({ setAside }) => setAside).map(({ name }) => name)
     if (drained.length > 0)
@@ -224,14 +224,14 @@ export class DrainTurn {
    * Claims the turn at all places.
    * @returns the places as they are now; `lost` if another server goes first; null if the run has been stopped
    */
-  private async claim(places: readonly ServerAtBalancer[]): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
+  private async claim(servers: readonly ServerAtBalancer[]): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     const claimed: BalancerClient[] = []
-    for (const place of places) {
-      const { client, now, others } = place
-      const isContested = others.some((other) => this.isForeign(other)) && !this.isLastServer(place)
+    for (const server of servers) {
+      const { client, now, others } = server
+      const isContested = others.some((other) => this.isForeign(other)) && !this.isLastServer(server)
       if (now.admin === 'ready' && now.checked && isContested && (await this.claimAt(client))) claimed.push(client)
     }
-    if (claimed.length === 0) return places
+    if (claimed.length === 0) return servers
     const again = await this.waitForRivals()
     if (again === null || again === 'lost') for (const client of claimed) await this.withdraw(client)
     return again
@@ -240,19 +240,19 @@ export class DrainTurn {
   /** Waits for runs that have not seen this claim: they drain their server, or withdraw, after their next look. */
   private async waitForRivals(): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     for (;;) {
-      const places = await this.ports.find()
+      const servers = await this.ports.find()
       if (this.ports.isStopped()) return null
-      const rivals = places.flatMap(({ client, others }) =>
+      const rivals = servers.flatMap(({ client, others }) =>
         others.filter((other) => this.isForeign(other) && other.takesVisitors && this.isClaimed(client, other)),
       )
       if (rivals.some(({ name }) => name < this.server)) return 'lost'
       if (rivals.length > 0) await this.clock.pause(rivalPause)
-      else return places.some((place) => this.mustWait(place)) ? 'lost' : places
+      else return servers.some((server) => this.mustWait(server)) ? 'lost' : servers
     }
   }
 
-  private mustWait(place: ServerAtBalancer): boolean {
-    return place.now.admin === 'ready' && this.serversToAwait(place).length > 0
+  private mustWait(server: ServerAtBalancer): boolean {
+    return server.now.admin === 'ready' && this.serversToAwait(server).length > 0
   }
 
   private async claimAt(client: BalancerClient): Promise<boolean> {

@@ -58,15 +58,15 @@ export class ServerDrainer {
   ): Promise<boolean> {
     let isBack: () => void = () => undefined
     const taking = this.turn.then(async () => {
-      const places = await this.drainEverywhere(server, stopped)
-      if (places) this.drained.set(server, new Promise<void>((resolve) => (isBack = resolve)))
-      return places
+      const servers = await this.drainEverywhere(server, stopped)
+      if (servers) this.drained.set(server, new Promise<void>((resolve) => (isBack = resolve)))
+      return servers
     })
     this.turn = taking.catch(() => undefined)
-    const places = await taking
-    if (places === null) return false
+    const servers = await taking
+    if (servers === null) return false
     try {
-      await this.waitUntilIdle(server, places)
+      await this.waitUntilIdle(server, servers)
       await restart()
       await this.setReady(server, back)
     } finally {
@@ -82,13 +82,13 @@ export class ServerDrainer {
    * check stays drained until a run sets it ready.
    */
   async stopDrained(server: string, stop: () => Promise<void>): Promise<void> {
-    const places: ServerAtBalancer[] = []
+    const servers: ServerAtBalancer[] = []
     for (const { client, now } of await this.lookup.findAtAll(server))
       if (now.admin === 'ready' ? await this.drain(client, now) : isDrainedByUs(this.host, client.balancer, server))
-        places.push({ client, now, others: [] })
-    await this.waitUntilIdle(server, places)
+        servers.push({ client, now, others: [] })
+    await this.waitUntilIdle(server, servers)
     await stop()
-    for (const { client, now } of places) if (now.checked) await this.setReadyAndDown(client, server)
+    for (const { client, now } of servers) if (now.checked) await this.setReadyAndDown(client, server)
   }
 
   private async setReadyAndDown(client: BalancerClient, server: string): Promise<void> {
@@ -120,18 +120,18 @@ export class ServerDrainer {
     for (;;) {
       const found = await turn.waitForTurn()
       if (found === null) return null
-      const places: ServerAtBalancer[] = []
-      for (const place of found) if (await this.drainUnlessLast(place, turn)) places.push(place)
-      const drained = places.filter(({ now }) => now.admin === 'ready')
-      if (drained.every(({ now }) => now.checked) || !(await turn.hasOvertaken())) return places
+      const servers: ServerAtBalancer[] = []
+      for (const one of found) if (await this.drainUnlessLast(one, turn)) servers.push(one)
+      const drained = servers.filter(({ now }) => now.admin === 'ready')
+      if (drained.every(({ now }) => now.checked) || !(await turn.hasOvertaken())) return servers
       for (const { client } of drained) await this.undoDrain(client, server)
       await turn.backOff()
     }
   }
 
-  private async drainUnlessLast(place: ServerAtBalancer, turn: DrainTurn): Promise<boolean> {
-    const { client, now } = place
-    if (now.admin === 'ready') return !turn.isLastServer(place) && (await this.drain(client, now))
+  private async drainUnlessLast(server: ServerAtBalancer, turn: DrainTurn): Promise<boolean> {
+    const { client, now } = server
+    if (now.admin === 'ready') return !turn.isLastServer(server) && (await this.drain(client, now))
     if (!isDrainedByUs(this.host, client.balancer, now.name))
       this.reporter.progress(`${now.name} is in ${now.admin} at ${client.label} already, and stays in it`)
     return true
@@ -169,14 +169,14 @@ export class ServerDrainer {
   }
 
   /** Waits for the last response of the server in all places; continues with a warning after the deadline. */
-  private async waitUntilIdle(server: string, places: readonly ServerAtBalancer[]): Promise<void> {
+  private async waitUntilIdle(server: string, servers: readonly ServerAtBalancer[]): Promise<void> {
     const deadline = new Deadline(this.host, this.limit)
-    for (const { client } of places) {
+    for (const { client } of servers) {
       // Idle twice in a row: a request on its way to the server counts only a moment later.
       for (let idle = 0; idle < 2; ) {
-        const place = await this.lookup.findServer(client, server)
-        if (place === null) break
-        const busy = place.now.sessions + place.now.queue
+        const found = await this.lookup.findServer(client, server)
+        if (found === null) break
+        const busy = found.now.sessions + found.now.queue
         idle = busy === 0 ? idle + 1 : 0
         if (idle === 2 || (await deadline.pause())) continue
         if (busy > 0)
@@ -196,13 +196,13 @@ export class ServerDrainer {
   async setReady(server: string, limit: Duration): Promise<void> {
     for (const client of this.lookup.clients) {
       const ours = isDrainedByUs(this.host, client.balancer, server)
-      const place = ours
+      const found = ours
         ? await this.lookup.retryFindServer(client, server)
         : await this.lookup.findServer(client, server)
       // The operator drained it, or nothing needs to change.
-      if (!ours && (place === null || place.now.admin !== 'ready' || place.now.up)) continue
+      if (!ours && (found === null || found.now.admin !== 'ready' || found.now.up)) continue
       try {
-        if (place !== null) await this.setReadyAt(place, { limit, ours })
+        if (found !== null) await this.setReadyAt(found, { limit, ours })
         // A server that the balancer no longer has cannot be drained; a balancer that does not answer may still have it
         // drained.
         if (ours && this.lookup.isReachable(client)) this.host.record(drainRecordName(client.balancer, server), '')
@@ -240,10 +240,10 @@ export class ServerDrainer {
   private async waitUntilUp(client: BalancerClient, server: string, limit: Duration): Promise<ConvergeError | null> {
     const deadline = new Deadline(this.host, limit)
     for (;;) {
-      const place = await this.lookup.findServer(client, server)
-      if (place === null || place.now.up || place.now.admin !== 'ready') return null
+      const found = await this.lookup.findServer(client, server)
+      if (found === null || found.now.up || found.now.admin !== 'ready') return null
       if (await deadline.pause()) continue
-      const { status, check } = place.now
+      const { status, check } = found.now
       return new ConvergeError(`${server} is ready, but ${client.label} does not report it up after ${limit}`, {
         code: 'SERVER_NOT_UP',
         output: `${status} ${check}`.trim(),

@@ -162,7 +162,7 @@ async function reach(address: string, exchange: () => Promise<string>): Promise<
     const error = asConvergeError(thrown)
     // An error that does not concern the connection, such as a dry run that may not do this.
     if (error.code === 'INTERNAL' || error.code === 'NOT_PREDICTABLE') throw thrown
-    throw new ConvergeError(`the balancer at ${address} cannot be asked: ${reasons[error.code] ?? error.message}`, {
+    throw new ConvergeError(`the balancer at ${address} cannot be queried: ${reasons[error.code] ?? error.message}`, {
       code: 'BALANCER_UNREACHABLE',
       hint:
         error.code === 'EACCES'

@@ -37,9 +37,9 @@ export async function issueCertificate(host: Host, request: CertificateRequest):
   try {
     host.writeFile(config, requestConfig(request), { mode: '0600' })
     const common = ['-days', `${days}`, '-sha256', '-set_serial', serialNumber()]
-    const ask = ['openssl', 'req', '-new', '-key', key, '-config', config]
-    if (issuer === undefined) return (await host.run([...ask, '-x509', ...common])).stdout
-    const { stdout } = await host.run([...ask, '-sha256'])
+    const signingRequest = ['openssl', 'req', '-new', '-key', key, '-config', config]
+    if (issuer === undefined) return (await host.run([...signingRequest, '-x509', ...common])).stdout
+    const { stdout } = await host.run([...signingRequest, '-sha256'])
     const signer = ['-CA', issuer.certificate, '-CAkey', issuer.key]
     const sign = ['openssl', 'x509', '-req', ...signer, ...common, '-extfile', config, '-extensions', 'extensions']
     return (await host.run(sign, { input: stdout })).stdout

@@ -33,7 +33,7 @@ type Props = z.output<typeof props>
 const state = z.strictObject({
   migratedFor: z.string().nullable(),
   /** Whether it is too late: the release is current, such as after a rollback to it. */
-  live: z.boolean(),
+  current: z.boolean(),
 })
 
 const recordKey = ({ app }: Props) => `migration ${app}`
@@ -60,9 +60,9 @@ export const migration = defineResource(
   {
     read: (host, props) => ({
       migratedFor: host.recorded(recordKey(props)),
-      live: isCurrentRelease(host, props.current, props.directory),
+      current: isCurrentRelease(host, props.current, props.directory),
     }),
-    desired: ({ commit, command }, now) => (now.live ? now : { ...now, migratedFor: digestOf([commit, command]) }),
+    desired: ({ commit, command }, now) => (now.current ? now : { ...now, migratedFor: digestOf([commit, command]) }),
     async apply(host, props, { desired }, context) {
       refuseRoot(host, props, 'the migration')
       const { directory, user: owner, group, zope } = props

@@ -9,12 +9,12 @@ import {
   editedFileProps,
   fileOwnership,
   insertionIndex,
-  isOnePlace,
+  isOnePosition,
   lineEditor,
   oneLine,
   readLines,
   requireFile,
-  severalPlaces,
+  severalPositions,
   type TextLines,
 } from './text_lines.ts'
 
@@ -36,7 +36,7 @@ const props = requiredUnlessAbsent(
   }),
   'block',
 )
-  .refine(isOnePlace, severalPlaces)
+  .refine(isOnePosition, severalPositions)
   .refine((props) => !blockLines(props).some((line) => Object.values(markersOf(props)).includes(line)), {
     error: 'a block without its own marker lines',
     path: ['block'],

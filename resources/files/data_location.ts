@@ -30,40 +30,40 @@ export function holdsData(host: HostReader, directory: string, file?: string): b
   })
 }
 
-export interface DataPlaces {
+export interface DataLocations {
   /** Directory with the data, if only that one has any, and a link leads to it; null for none. */
   readonly linked: string | null
   /** Whether the link is a directory of its own, and whether that has data. */
-  readonly inPlaceOfLink: 'nothing' | 'directory' | 'data'
+  readonly contentOfLink: 'nothing' | 'directory' | 'data'
   /** Whether the directory from the attribute has data. */
-  readonly isInPlace: boolean
+  readonly isAtPath: boolean
 }
 
 /**
  * Where the data of a host is.
  * @param place.link path at which programs find the data
  */
-export function dataPlacesOf({
+export function dataLocationsOf({
   path,
   others,
   file,
   link,
-}: Pick<Props, 'path' | 'others' | 'file'> & { readonly link: string }): DefaultedQuery<DataPlaces> {
+}: Pick<Props, 'path' | 'others' | 'file'> & { readonly link: string }): DefaultedQuery<DataLocations> {
   return defineQuery({
     name: `where ${link} leads`,
     read(host) {
-      const isInPlace = holdsData(host, path, file)
+      const isAtPath = holdsData(host, path, file)
       const kind = host.lstat(link)?.kind
       const target = kind === 'link' ? host.readLink(link) : null
-      const linked = others.find((other) => other === target && !isInPlace && holdsData(host, other, file)) ?? null
+      const linked = others.find((other) => other === target && !isAtPath && holdsData(host, other, file)) ?? null
       const kindOfLink = kind === 'directory' ? 'directory' : 'nothing'
       return {
         linked,
-        inPlaceOfLink: kindOfLink === 'directory' && holdsData(host, link) ? 'data' : kindOfLink,
-        isInPlace,
+        contentOfLink: kindOfLink === 'directory' && holdsData(host, link) ? 'data' : kindOfLink,
+        isAtPath,
       }
     },
-    unread: { linked: null, inPlaceOfLink: 'nothing', isInPlace: false },
+    unread: { linked: null, contentOfLink: 'nothing', isAtPath: false },
   })
 }
 

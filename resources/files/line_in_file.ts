@@ -8,7 +8,7 @@ import {
   editedFileProps,
   fileOwnership,
   insertionIndex,
-  isOnePlace,
+  isOnePosition,
   lineEditor,
   linePattern,
   matchingLines,
@@ -16,7 +16,7 @@ import {
   oneLine,
   readLines,
   requireFile,
-  severalPlaces,
+  severalPositions,
   type TextLines,
 } from './text_lines.ts'
 
@@ -32,7 +32,7 @@ const props = z
     absent: z.boolean().optional().describe('Remove all lines that match, or are equal, instead; default false'),
     ...editedFileProps,
   })
-  .refine(isOnePlace, severalPlaces)
+  .refine(isOnePosition, severalPositions)
 type Props = z.output<typeof props>
 
 const state = z.strictObject({

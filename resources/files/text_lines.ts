@@ -121,7 +121,7 @@ export const linePattern = z
     }
   })
 
-const placeProps = {
+const insertProps = {
   insertAfter: linePattern
     .optional()
     .describe('Regular expression for the line after which a new line is inserted; it must match one line'),
@@ -133,32 +133,32 @@ const placeProps = {
 
 /** The properties that types for parts of a text file share. */
 export const editedFileProps = {
-  ...placeProps,
+  ...insertProps,
   create: z.boolean().optional().describe('Create the file if it is missing; default false'),
   ...ownershipProps,
   verify: verifyFile,
 }
 
-export interface Place {
+export interface InsertPosition {
   readonly insertAfter?: string | undefined
   readonly insertBefore?: string | undefined
   readonly insertAt?: 'start' | 'end' | undefined
 }
 
-export const isOnePlace = ({ insertAfter, insertBefore, insertAt }: Place): boolean =>
-  [insertAfter, insertBefore, insertAt].filter((place) => place !== undefined).length <= 1
+export const isOnePosition = ({ insertAfter, insertBefore, insertAt }: InsertPosition): boolean =>
+  [insertAfter, insertBefore, insertAt].filter((position) => position !== undefined).length <= 1
 
 /** The problem of properties that name several places. */
-export const severalPlaces = { error: 'only one of insertAfter, insertBefore and insertAt', path: ['insertAfter'] }
+export const severalPositions = { error: 'only one of insertAfter, insertBefore and insertAt', path: ['insertAfter'] }
 
 /**
  * Returns the index at which a new line belongs.
  * @throws NO_ANCHOR or AMBIGUOUS unless `insertAfter` or `insertBefore` matches one line
  */
-export function insertionIndex(lines: readonly string[], path: string, place: Place): number {
+export function insertionIndex(lines: readonly string[], path: string, position: InsertPosition): number {
   const [name, pattern] =
-    place.insertAfter === undefined ? ['insertBefore', place.insertBefore] : ['insertAfter', place.insertAfter]
-  if (pattern === undefined) return place.insertAt === 'start' ? 0 : lines.length
+    position.insertAfter === undefined ? ['insertBefore', position.insertBefore] : ['insertAfter', position.insertAfter]
+  if (pattern === undefined) return position.insertAt === 'start' ? 0 : lines.length
   const matching = matchingLines(lines, pattern)
   const [index] = matching
   if (index === undefined)

@@ -125,11 +125,11 @@ function desiredRelease(
   if (commit === null) return { release: null, id: null, commit, identity: null }
   const { inputs, links, purge, submodules } = props
   const identity = digestOf({ commit, inputs, links, purge, submodules })
-  const live = releases.find((release) => release.current)
+  const current = releases.find((release) => release.current)
   // With `pin: 'current'` the current release is meant, not a later release of the same commit that was rolled back.
-  const stays = props.pin === 'current' && !props.always && live?.identity === identity
+  const stays = props.pin === 'current' && !props.always && current?.identity === identity
   const { always, reuse } = props
-  const release = stays ? live : releaseFor(releases, { identity, always, reuse }, bootId(host))
+  const release = stays ? current : releaseFor(releases, { identity, always, reuse }, bootId(host))
   return { release, id: release?.id ?? nextId(host, props.into, commit), commit, identity }
 }
 

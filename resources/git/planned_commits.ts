@@ -16,7 +16,7 @@ interface AppRevision {
   readonly revision: string | null
   /** Null if each host decides: for a directory, or for a short commit that only a fetch can complete. */
   readonly commit: string | null
-  /** Why the commit may be out of date: the repository could not be asked. */
+  /** Why the commit may be out of date: the repository could not be queried. */
   readonly unconfirmed?: string
 }
 

@@ -30,7 +30,7 @@ export interface Resolution {
   readonly commit: string | null
   /** Whether the remote named the commit in this run. */
   readonly asked: boolean
-  /** Why the commit may be out of date: the remote could not be asked. */
+  /** Why the commit may be out of date: the remote could not be queried. */
   readonly unconfirmed?: string
 }
 
@@ -122,7 +122,7 @@ function listRemote(host: HostReader, remote: Remote, args: readonly string[]): 
     try {
       return parseRefs((await queryAsExistingAccount(host, argv, options)).stdout)
     } catch (error) {
-      throw gitFailure(error, `cannot ask ${remote.url} for its branches and tags`)
+      throw gitFailure(error, `cannot list the branches and tags of ${remote.url}`)
     }
   })
 }

@@ -21,7 +21,7 @@ export interface DesiredCommit {
   readonly commit: string | null
   readonly asked: boolean
   readonly noted: string | null
-  /** Why the commit may be out of date: the remote could not be asked. */
+  /** Why the commit may be out of date: the remote could not be queried. */
   readonly unconfirmed?: string | undefined
 }
 
@@ -49,12 +49,12 @@ export async function desiredCommit(
 }
 
 function currentCommit(releases: readonly Release[], link: string): string {
-  const live = releases.find((release) => release.current)
-  if (live !== undefined && live.commit !== null) return live.commit
+  const current = releases.find((release) => release.current)
+  if (current !== undefined && current.commit !== null) return current.commit
   throw new ConvergeError(
-    live === undefined
+    current === undefined
       ? `no current release at ${link} whose commit could be used`
-      : `the current release ${live.path} has no record of its commit: converge did not create it`,
+      : `the current release ${current.path} has no record of its commit: converge did not create it`,
     { code: 'NO_CURRENT', hint: 'run a deploy first' },
   )
 }

@@ -76,7 +76,7 @@ export const package_ = defineResource(
       requireRoot(host, [aptGet(props, names, desired)])
       predictStatus(host, Object.fromEntries(names.map((name) => [name, props.absent ? null : (desired[name] ?? '')])))
       if (props.absent) return
-      host.mayBring(context.name, names.flatMap(ownPaths))
+      host.mayCreate(context.name, names.flatMap(ownPaths))
     },
   },
 )

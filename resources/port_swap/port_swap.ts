@@ -30,11 +30,11 @@ import { parsePort, upstreamText } from './upstream.ts'
 
 const state = z.strictObject({
   /** The port in the upstream file; if that is damaged, the port it named last; null if there is none. */
-  live: z.number().nullable(),
+  current: z.number().nullable(),
   /** Digest of the process on the current port; null if unknown. */
   runs: z.string().nullable(),
   /** Whether the web server has loaded the current upstream file. */
-  told: z.boolean(),
+  loaded: z.boolean(),
   /** Ports whose program runs, or starts automatically. */
   up: z.array(z.number()),
   /** Ports whose program file is damaged, except the current one, whose process is replaced anyway. */
@@ -50,33 +50,33 @@ async function read(host: HostReader, props: PortSwapProps, context: Context): P
   const reader = serviceReader(host, { kind: 'supervisor', socket: props.socket })
   const statuses = await Promise.all(props.ports.map((port) => reader.status(portProgramName(props, port))))
   const text = host.readText(props.upstream.path)
-  const live = parsePort(text, props.ports) ?? loadedPort(host, props)
+  const current = parsePort(text, props.ports) ?? loadedPort(host, props)
   const target = desiredDigest(props, context.cause)
   const digests = props.ports.map((port) => startedDigest(host, props, port, target))
   const upAt = (port: number, status: ServiceStatus) =>
-    port === live ? status.state === 'running' : !isStopped(status) || hasAutostart(host, props, port)
-  const digest = live === null ? null : (digests[props.ports.indexOf(live)] ?? null)
+    port === current ? status.state === 'running' : !isStopped(status) || hasAutostart(host, props, port)
+  const digest = current === null ? null : (digests[props.ports.indexOf(current)] ?? null)
   // A file that someone changed, loaded and restored looks unchanged, but supervisord knows.
   const isOutdated = (port: number) =>
     statuses[props.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(portProgramName(props, port))
   const isReloaded =
-    live !== null &&
-    text === upstreamText(props.upstream, live) &&
+    current !== null &&
+    text === upstreamText(props.upstream, current) &&
     host.recorded(loadedRecordName(props)) === digestOf(text)
-  const current = {
-    live,
-    runs: digest === target && live !== null && (await isOutdated(live)) ? null : digest,
-    told: isReloaded && !(await mayHaveLoadedAnother(host, props)),
+  const result = {
+    current,
+    runs: digest === target && current !== null && (await isOutdated(current)) ? null : digest,
+    loaded: isReloaded && !(await mayHaveLoadedAnother(host, props)),
     up: props.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
     damaged: props.ports.filter(
-      (port) => port !== live && isDamaged(props, port, host.readText(portProgramPath(props, port))),
+      (port) => port !== current && isDamaged(props, port, host.readText(portProgramPath(props, port))),
     ),
     stranger: null,
     forced: props.force === undefined ? null : host.recorded(forcedRecordName(props)),
   }
-  const port = portToStart(props, current, context)
+  const port = portToStart(props, result, context)
   const idle = port !== null && isStopped(statuses[props.ports.indexOf(port)] as ServiceStatus)
-  return { ...current, stranger: idle && (await isPortTaken(host, port, '127.0.0.1')) ? port : null }
+  return { ...result, stranger: idle && (await isPortTaken(host, port, '127.0.0.1')) ? port : null }
 }
 
 /** Decides whether the upstream file was changed and restored, and the web server may have read it in between. */
@@ -97,21 +97,21 @@ function forcedRecordName({ name }: PortSwapProps): string {
 
 /** Decides whether the current process must be replaced. */
 function isSwapDue(props: PortSwapProps, now: State, { cause }: Context): boolean {
-  return now.live === null || now.runs !== desiredDigest(props, cause) || now.forced !== (props.force ?? null)
+  return now.current === null || now.runs !== desiredDigest(props, cause) || now.forced !== (props.force ?? null)
 }
 
 /** Returns the port that is current at the end. */
 function nextPort(props: PortSwapProps, now: State, context: Context): number {
   const [first, second] = props.ports
-  if (now.live !== null && !isSwapDue(props, now, context)) return now.live
-  if (now.live !== null) return now.live === first ? second : first
+  if (now.current !== null && !isSwapDue(props, now, context)) return now.current
+  if (now.current !== null) return now.current === first ? second : first
   return props.ports.find((port) => !now.up.includes(port)) ?? first
 }
 
 /** Returns the port on which to start a process; null if there is none. */
 function portToStart(props: PortSwapProps, now: State, context: Context): number | null {
-  const live = nextPort(props, now, context)
-  return isSwapDue(props, now, context) || !now.up.includes(live) ? live : null
+  const current = nextPort(props, now, context)
+  return isSwapDue(props, now, context) || !now.up.includes(current) ? current : null
 }
 
 function desired(props: PortSwapProps, now: State, context: Context): State {
@@ -120,9 +120,9 @@ function desired(props: PortSwapProps, now: State, context: Context): State {
       code: 'PORT_TAKEN',
       hint: `find the process with ss -ltnp 'sport = :${now.stranger}' and end it, or give ${props.name} other ports; nothing was changed`,
     })
-  const live = nextPort(props, now, context)
+  const current = nextPort(props, now, context)
   const runs = desiredDigest(props, context.cause)
-  return { live, runs, told: true, up: [live], damaged: [], stranger: null, forced: props.force ?? null }
+  return { current, runs, loaded: true, up: [current], damaged: [], stranger: null, forced: props.force ?? null }
 }
 
 async function apply(host: Host, props: PortSwapProps, context: Context): Promise<void> {
@@ -130,32 +130,32 @@ async function apply(host: Host, props: PortSwapProps, context: Context): Promis
   // Read again: an earlier attempt may have done a part of the work.
   const now = await read(host, props, context)
   const target = desired(props, now, context)
-  const { live } = target
+  const { current } = target
   // An interrupted run left visitors at the port that this run uses next.
-  if (now.live !== null && !now.told) await swap.switchTo(now.live)
-  if (live !== null && isSwapDue(props, now, context)) await swap.replaceProcess(live, now.live)
-  else if (live !== null && !now.up.includes(live)) await swap.start(live)
+  if (now.current !== null && !now.loaded) await swap.switchTo(now.current)
+  if (current !== null && isSwapDue(props, now, context)) await swap.replaceProcess(current, now.current)
+  else if (current !== null && !now.up.includes(current)) await swap.start(current)
   if (props.force !== undefined) host.record(forcedRecordName(props), props.force)
   for (const port of props.ports)
-    if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port, live)
-    else if (port !== live && now.damaged.includes(port)) await swap.repairIdle(port, live)
+    if (port !== current && (now.up.includes(port) || port === now.current)) await swap.retire(port, current)
+    else if (port !== current && now.damaged.includes(port)) await swap.repairIdle(port, current)
 }
 
-function predict(host: Host, props: PortSwapProps, now: State, { live }: State, context: Context): void {
-  if (live === null) return
+function predict(host: Host, props: PortSwapProps, now: State, { current }: State, context: Context): void {
+  if (current === null) return
   if (isSwapDue(props, now, context))
-    host.writeFile(portProgramPath(props, live), programText(props, live, desiredDigest(props, context.cause)), {
+    host.writeFile(portProgramPath(props, current), programText(props, current, desiredDigest(props, context.cause)), {
       mode: '0600',
     })
   for (const port of props.ports) {
     const text = host.readText(portProgramPath(props, port))
-    if (port === live || text === null) continue
+    if (port === current || text === null) continue
     host.writeFile(
       portProgramPath(props, port),
-      isDamaged(props, port, text) ? repairedText(props, port, live) : withoutAutostart(text),
+      isDamaged(props, port, text) ? repairedText(props, port, current) : withoutAutostart(text),
     )
   }
-  const text = upstreamText(props.upstream, live)
+  const text = upstreamText(props.upstream, current)
   host.writeFile(props.upstream.path, text, { mode: '0644' })
   host.record(loadedRecordName(props), digestOf(text))
   if (props.force !== undefined) host.record(forcedRecordName(props), props.force)
@@ -213,18 +213,18 @@ export const port_swap = defineResource(
     predict: (host, props, { now, desired }, context) => predict(host, props, now, desired, context),
     paths: ({ upstream: { path } }) => [path],
     words: ({ name }, { now, desired }) => {
-      if (now.live !== desired.live)
-        return now.live === null ? `start on port ${desired.live}` : `port ${now.live} -> ${desired.live}`
+      if (now.current !== desired.current)
+        return now.current === null ? `start on port ${desired.current}` : `port ${now.current} -> ${desired.current}`
       const parts = [
-        ...(now.told ? [] : ['reload the web server']),
-        ...(desired.live === null || now.up.includes(desired.live) ? [] : [`start on port ${desired.live}`]),
-        ...now.up.filter((port) => port !== desired.live).map((port) => `stop ${name}-${port}`),
+        ...(now.loaded ? [] : ['reload the web server']),
+        ...(desired.current === null || now.up.includes(desired.current) ? [] : [`start on port ${desired.current}`]),
+        ...now.up.filter((port) => port !== desired.current).map((port) => `stop ${name}-${port}`),
         ...now.damaged.map((port) => `repair the file of ${name}-${port}`),
       ]
       return parts.join('; ')
     },
-    outputs: (_, { live }) => ({ port: live ?? 0 }),
-    fingerprint: (_, { live, runs }) => [live, runs],
+    outputs: (_, { current }) => ({ port: current ?? 0 }),
+    fingerprint: (_, { current, runs }) => [current, runs],
     placeholders: ({ ports: [first] }) => ({ port: first }),
   },
 )

@@ -84,10 +84,10 @@ export function isDamaged(props: PortSwapProps, port: number, text: string | nul
  * Returns the repaired text of a damaged file. It differs from what the running process was started with, so a swap
  * stays due.
  */
-export function repairedText(props: PortSwapProps, port: number, live: number | null): string {
+export function repairedText(props: PortSwapProps, port: number, current: number | null): string {
   const text = programText(props, port, 'repaired')
   // Only the current program starts again after a reboot.
-  return port === live ? text : withoutAutostart(text)
+  return port === current ? text : withoutAutostart(text)
 }
 
 /** Decides whether supervisord cannot read the file of a port, and therefore none of its files. */

@@ -60,9 +60,9 @@ export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwa
  */
 export function repairUpstream(host: Host, props: PortSwapProps): void {
   const { path } = props.upstream
-  const live = parsePort(host.readText(path), props.ports) ?? loadedPort(host, props)
-  if (live === null || !isUpstreamDamaged(host, props)) return
-  const text = upstreamText(props.upstream, live)
+  const current = parsePort(host.readText(path), props.ports) ?? loadedPort(host, props)
+  if (current === null || !isUpstreamDamaged(host, props)) return
+  const text = upstreamText(props.upstream, current)
   host.record(loadedRecordName(props), `${loadingPrefix}${digestOf(text)}`)
   host.writeFile(path, text, { mode: '0644' })
 }
@@ -90,12 +90,12 @@ export class Swap {
 
   /**
    * Starts the new process, and switches to it when it is ready.
-   * @param live the port that is current until then, null if there is none
+   * @param current the port that is current until then, null if there is none
    * @throws SERVICE_DOWN with the end of its log, CHECK_FAILED; then the new process is stopped and the old one stays
    * current. Any other error after the upstream file names the new port: then both processes keep running, and the next
    * run completes the switch
    */
-  async replaceProcess(port: number, live: number | null): Promise<void> {
+  async replaceProcess(port: number, current: number | null): Promise<void> {
     const { props, context } = this
     await this.server?.check()
     // The rest of an interrupted run: the web server never switched to it.
@@ -108,21 +108,21 @@ export class Swap {
     )
     context.progress(`starting ${portProgramName(props, port)}`)
     try {
-      await this.start(port, live)
+      await this.start(port, current)
       await this.switchTo(port)
     } catch (error) {
-      throw await this.stopAndExplain(port, live, error)
+      throw await this.stopAndExplain(port, current, error)
     }
   }
 
   /**
    * Starts the program of a port; afterwards it is ready.
-   * @param live the port that visitors get meanwhile, null if there is none
+   * @param current the port that visitors get meanwhile, null if there is none
    */
-  async start(port: number, live: number | null = port): Promise<void> {
+  async start(port: number, current: number | null = port): Promise<void> {
     const { deadline, ready, logDir, fatal } = this.props
     const name = portProgramName(this.props, port)
-    this.repairPrograms(live)
+    this.repairPrograms(current)
     await this.manager.refresh()
     const roll = new ServiceRestarter(this.host, this.manager, deadline, this.context)
     const log = logDir ? { log: `${logDir}/${name}.log` } : {}
@@ -130,22 +130,22 @@ export class Swap {
   }
 
   /** Repairs all program files: supervisord reads none of its files while one is broken. */
-  private repairPrograms(live: number | null): void {
-    for (const port of this.props.ports) this.repairProgram(port, live)
+  private repairPrograms(current: number | null): void {
+    for (const port of this.props.ports) this.repairProgram(port, current)
   }
 
-  private repairProgram(port: number, live: number | null): void {
+  private repairProgram(port: number, current: number | null): void {
     const { host, props } = this
     const path = portProgramPath(props, port)
     if (!isDamaged(props, port, host.readText(path))) return
     recordWritten(host, path, props.app)
-    host.writeFile(path, repairedText(props, port, live), programFile)
+    host.writeFile(path, repairedText(props, port, current), programFile)
   }
 
   /** Repairs the file of an idle port, and starts nothing. */
-  async repairIdle(port: number, live: number | null): Promise<void> {
-    this.repairPrograms(live)
-    await this.updateGroup(portProgramName(this.props, port), live)
+  async repairIdle(port: number, current: number | null): Promise<void> {
+    this.repairPrograms(current)
+    await this.updateGroup(portProgramName(this.props, port), current)
   }
 
   /** Switches visitors to the port. */
@@ -177,14 +177,14 @@ export class Swap {
   /**
    * Stops a process that is no longer current, once its connections have ended; it does not start again after a reboot.
    */
-  async retire(port: number, live: number | null): Promise<void> {
+  async retire(port: number, current: number | null): Promise<void> {
     const { host, props } = this
     await this.drain(port)
     await this.stop(port)
     const text = host.readText(portProgramPath(props, port))
     if (text === null) return
     host.writeFile(portProgramPath(props, port), withoutAutostart(text))
-    await this.updateGroup(portProgramName(props, port), live)
+    await this.updateGroup(portProgramName(props, port), current)
   }
 
   private async drain(port: number): Promise<void> {
@@ -213,24 +213,24 @@ export class Swap {
   /**
    * Updates the group of a stopped program in supervisord, so that its changed file is not reported as a change later.
    */
-  private async updateGroup(name: string, live: number | null): Promise<void> {
-    this.repairPrograms(live)
+  private async updateGroup(name: string, current: number | null): Promise<void> {
+    this.repairPrograms(current)
     const { changed } = await this.supervisor.reloadConfig()
     if (!changed.includes(name)) return
     await this.supervisor.removeProcessGroup(name)
     await this.supervisor.addProcessGroup(name)
   }
 
-  private async stopAndExplain(port: number, live: number | null, thrown: unknown): Promise<unknown> {
+  private async stopAndExplain(port: number, current: number | null, thrown: unknown): Promise<unknown> {
     const error = asConvergeError(thrown)
     if (error.code === 'INTERNAL') return thrown
     // The web server may have loaded the new port, or loads it with any reload.
     if (this.isCurrent(port)) return explained(error, `port ${port} is already current, and nothing was stopped`)
-    const stopped = await this.retire(port, live).then(
+    const stopped = await this.retire(port, current).then(
       () => 'it was stopped',
       (left: unknown) => `it could not be stopped: ${asConvergeError(left).message}`,
     )
-    const serving = live === null ? '' : `, and port ${live} continues to serve the previous version`
+    const serving = current === null ? '' : `, and port ${current} continues to serve the previous version`
     return explained(error, `${stopped}${serving}`)
   }
 

@@ -21,8 +21,8 @@ export interface BuildArea {
   readonly group?: string | undefined
 }
 
-const sharedPlaces = ['eggs', 'downloads', 'extends']
-const ownPlaces = ['bin', 'parts', 'develop-eggs', 'src', '.installed.cfg']
+const sharedDirectories = ['eggs', 'downloads', 'extends']
+const ownDirectories = ['bin', 'parts', 'develop-eggs', 'src', '.installed.cfg']
 /** eggs/v5/cp311/NAME.egg, downloads/dist/NAME.whl */
 const sharedDepth = 3
 const removalTries = 20
@@ -62,7 +62,7 @@ export async function endBuild(host: Host, area: BuildArea): Promise<void> {
 export async function discardFailed(host: Host, area: BuildArea, interrupted: boolean): Promise<void> {
   await discard(host, area, ({ path, place, name }) => {
     if (place === 'eggs') return name.startsWith('tmp') && !path.endsWith('.egg')
-    return sharedPlaces.includes(place) || interrupted
+    return sharedDirectories.includes(place) || interrupted
   })
   host.remove(notePath(area))
 }
@@ -130,7 +130,7 @@ function readNotedNames(host: HostReader, area: BuildArea): string[] | null {
         ? before
         : [
             ...before,
-            ...listEntries(host, area).flatMap(({ path, place }) => (ownPlaces.includes(place) ? [path] : [])),
+            ...listEntries(host, area).flatMap(({ path, place }) => (ownDirectories.includes(place) ? [path] : [])),
           ]
     }
   } catch (error) {
@@ -154,13 +154,13 @@ function listEntries(host: HostReader, { shared, directory }: BuildArea): Found[
     }
   }
   for (const [base, places] of [
-    [shared, sharedPlaces],
-    [directory, ownPlaces],
+    [shared, sharedDirectories],
+    [directory, ownDirectories],
   ] as const)
     for (const place of places) {
       const path = `${base}/${place}`
       const kind = host.stat(path)?.kind
-      if (kind === 'directory') visit(path, place, places === sharedPlaces ? sharedDepth : 1)
+      if (kind === 'directory') visit(path, place, places === sharedDirectories ? sharedDepth : 1)
       else if (kind === 'file') entries.push({ path, name: place, place })
     }
   return entries

@@ -3,7 +3,7 @@ import { readDisposable } from '../../core/model/file_errors.ts'
 import { type DefaultedQuery, defineQuery, type Query } from '../../core/model/query.ts'
 import { listReleases, type Release } from './releases.ts'
 
-interface Place {
+interface ReleasePaths {
   /** Directory of the releases. */
   readonly releases: string
   /** Link to the current release. */
@@ -11,7 +11,7 @@ interface Place {
 }
 
 /** The releases of an app, oldest first. */
-export function releasesOf({ releases, current }: Place): DefaultedQuery<readonly Release[]> {
+export function releasesOf({ releases, current }: ReleasePaths): DefaultedQuery<readonly Release[]> {
   return defineQuery({
     name: `the releases in ${releases}`,
     read: (host) => listReleases(host, releases, current),
@@ -20,11 +20,11 @@ export function releasesOf({ releases, current }: Place): DefaultedQuery<readonl
 }
 
 /** The current release of an app; undefined before its first deploy. */
-export function currentReleaseOf(place: Place): DefaultedQuery<Release | undefined> {
+export function currentReleaseOf(paths: ReleasePaths): DefaultedQuery<Release | undefined> {
   return defineQuery({
-    name: `the current release in ${place.releases}`,
+    name: `the current release in ${paths.releases}`,
     read: (host) =>
-      releasesOf(place)
+      releasesOf(paths)
         .read(host)
         .find(({ current }) => current),
     unread: undefined,
@@ -41,10 +41,10 @@ export interface RollbackState {
  * The releases to which an app can return.
  * @param record path of the link that names the target of a rollback under way
  */
-export function rollbackStateOf(place: Place, record: string): Query<RollbackState> {
+export function rollbackStateOf(paths: ReleasePaths, record: string): Query<RollbackState> {
   return defineQuery({
-    name: `the releases in ${place.releases}`,
-    read: (host) => ({ releases: releasesOf(place).read(host), unfinished: host.readLink(record) }),
+    name: `the releases in ${paths.releases}`,
+    read: (host) => ({ releases: releasesOf(paths).read(host), unfinished: host.readLink(record) }),
   })
 }
 

@@ -61,7 +61,7 @@ export const releaseFile = z.object({
 })
 export type ReleaseFile = z.output<typeof releaseFile>
 
-const nothingKnown = { commit: null, identity: null, revision: null, created: null, by: null, record: null, boot: null }
+const unknownMetadata = { commit: null, identity: null, revision: null, created: null, by: null, record: null, boot: null }
 
 /**
  * Lists the releases in `into`, oldest first. Leaves out directories of other tools, except the target of `current`: it
@@ -70,7 +70,7 @@ const nothingKnown = { commit: null, identity: null, revision: null, created: nu
  */
 export function listReleases(host: HostReader, into: string, current: string): Release[] {
   const target = linkTarget(host, current)
-  const live = target === null ? null : posix.basename(target)
+  const currentId = target === null ? null : posix.basename(target)
   const releases: Release[] = []
   for (const id of host.list(into)) {
     if (!idPattern.test(id)) continue
@@ -79,7 +79,7 @@ export function listReleases(host: HostReader, into: string, current: string): R
     if (host.lstat(`${path}/${metadataDirectory}`)?.kind !== 'directory') continue
     const complete = host.lstat(`${path}/${metadataDirectory}/complete`) !== null
     const marks = { wasCurrent: wasCurrent(host, path), failed: readFailure(host, path)?.reason ?? null }
-    const current = id === live
+    const current = id === currentId
     releases.push({
       ...readReleaseFile(host, path),
       ...marks,
@@ -92,9 +92,10 @@ export function listReleases(host: HostReader, into: string, current: string): R
     })
   }
   releases.sort((a, b) => (a.id < b.id ? -1 : 1))
-  if (target !== null && live !== null && !releases.some((release) => release.current)) {
+  if (target !== null && currentId !== null && !releases.some((release) => release.current)) {
     const marks = { complete: true, current: true, isManaged: false, previous: false, wasCurrent: true, failed: null }
-    if (host.stat(target)?.kind === 'directory') releases.unshift({ ...nothingKnown, ...marks, id: live, path: target })
+    if (host.stat(target)?.kind === 'directory')
+      releases.unshift({ ...unknownMetadata, ...marks, id: currentId, path: target })
   }
   const previous = previousRelease(releases, readHistory(host, into))
   return releases.map((release) => (release === previous ? { ...release, previous: true } : release))
@@ -135,19 +136,19 @@ export function wereCurrent(releases: readonly Release[]): readonly Release[] {
     .filter((release) => release.isManaged && release.complete && (release.wasCurrent || !marked))
 }
 
-function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof nothingKnown {
+function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof unknownMetadata {
   const file = `${path}/${metadataDirectory}/release.json`
   const text = readDisposable(host, file)
-  if (text === null) return nothingKnown
+  if (text === null) return unknownMetadata
   try {
     const parsed = releaseFile.safeParse(JSON.parse(text))
-    if (!parsed.success) return nothingKnown
+    if (!parsed.success) return unknownMetadata
     const { id: _, repository: __, ...rest } = parsed.data
     return rest
   } catch (error) {
     // A crash of the host truncated it: such a release is never complete, and never reused.
     if (!(error instanceof SyntaxError)) throw error
-    return nothingKnown
+    return unknownMetadata
   }
 }
 
@@ -198,10 +199,11 @@ export function releaseFor(
     const newest = newestFirst[0]
     return newest !== undefined && !newest.complete && fits(newest) ? newest : null
   }
-  const live = newestFirst.find((release) => release.current)
+  const current = newestFirst.find((release) => release.current)
   const found = newestFirst.find(fits)
   if (found === undefined) return null
-  const isUsable = found.current || live === undefined || found.id > live.id || (reuse === 'any' && found.complete)
+  const isUsable =
+    found.current || current === undefined || found.id > current.id || (reuse === 'any' && found.complete)
   return isUsable ? found : null
 }
 

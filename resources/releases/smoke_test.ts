@@ -107,16 +107,16 @@ async function responseProblem(host: Host, request: Request, left: number, conte
 }
 
 function failureError({ app, rollback }: Props, error: ConvergeError, fresh: boolean): ConvergeError {
-  const goesBack = rollback && fresh
+  const rollsBack = rollback && fresh
   return new ConvergeError(`${app} did not pass its smoke test: ${error.message}`, {
     code: 'SMOKE_TEST_FAILED',
     output: error.output,
     hint:
       error.hint ??
-      (goesBack
+      (rollsBack
         ? undefined
         : 'correct the app and deploy again, or return to the previous release with converge rollback'),
-    ...(goesBack ? { recovery: 'rollback' } : {}),
+    ...(rollsBack ? { recovery: 'rollback' } : {}),
     cause: error,
   })
 }

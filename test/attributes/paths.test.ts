@@ -8,7 +8,7 @@ import { ConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
 import { buildNode } from '../../core/node/node.ts'
 import { parseAttributes } from '../../core/node/parse_layer.ts'
-import { outcome, put } from '../support/hostile_places.ts'
+import { outcome, put } from '../support/hostile_attributes.ts'
 import { hostileSituations } from '../support/hostile_situations.ts'
 import { type AttributePath, textAttributes } from '../support/text_attributes.ts'
 

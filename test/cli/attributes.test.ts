@@ -17,24 +17,24 @@ const files = {
 }
 
 function made(t: Test): Sandbox {
-  const place = new Sandbox(t)
-  place.write(files)
-  return place
+  const sandbox = new Sandbox(t)
+  sandbox.write(files)
+  return sandbox
 }
 
 const all = ['--node-json', 'node.json', '--json', 'site.json', '--json', 'more.yml']
 
 t.test('--explain prints every layer in its order, with file and line', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   const env = { CONVERGE_ATTR_plone_instances__per_cpu: '7' }
-  const { status, stdout, stderr } = await place.converge(
+  const { status, stdout, stderr } = await sandbox.converge(
     ['attributes', ...all, '--explain', 'plone_instances.per_cpu'],
     { env },
   )
   t.equal(status, 0, stderr)
   t.equal(stderr, '')
   t.equal(
-    stdout.replaceAll(place.directory, '@'),
+    stdout.replaceAll(sandbox.directory, '@'),
     [
       'plone_instances.per_cpu = 7',
       '    deployment environment CONVERGE_ATTR_plone_instances__per_cpu 7',
@@ -60,8 +60,8 @@ t.test('prints the merged values', async (t) => {
 })
 
 t.test('--explain prints all values below a key, and --json-output prints them as JSON', async (t) => {
-  const place = made(t)
-  const { stdout } = await place.converge(['attributes', ...all, '--explain', 'converge.readiness', '--json-output'])
+  const sandbox = made(t)
+  const { stdout } = await sandbox.converge(['attributes', ...all, '--explain', 'converge.readiness', '--json-output'])
   const { attributes } = JSON.parse(stdout) as { attributes: { path: string; value: unknown; origins: unknown[] }[] }
   t.match(
     attributes.map(({ path }) => path),
@@ -71,9 +71,9 @@ t.test('--explain prints all values below a key, and --json-output prints them a
 })
 
 t.test('reads attributes from standard input', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   for (const option of ['--json', '-j', '--node-json']) {
-    const { stdout } = await place.converge(['attributes', option, '-', '--explain', 'plone_instances.app_name'], {
+    const { stdout } = await sandbox.converge(['attributes', option, '-', '--explain', 'plone_instances.app_name'], {
       input: '{"plone_instances": {"app_name": "piped"}}',
     })
     t.match(stdout, /^plone_instances\.app_name = "piped"\n {4}(deployment|stack) +standard input:1:\d+ "piped"\n/)
@@ -81,38 +81,38 @@ t.test('reads attributes from standard input', async (t) => {
 })
 
 t.test('the attributes of roles are a layer, also if the attributes name the roles', async (t) => {
-  const place = made(t)
-  place.write({
+  const sandbox = made(t)
+  sandbox.write({
     'recipes/web.ts':
       "import { role } from 'converge-engine'\nexport default role('web', { attributes: { plone_instances: { app_name: 'web' } } })",
     'roles.json': '{"converge": {"roles": ["web"]}}',
   })
   const explain = ['attributes', '--recipes', 'recipes', '--explain', 'plone_instances.app_name']
   const expected = /^plone_instances\.app_name = "web"\n {4}role +\S*recipes\/web\.ts:2:16 "web"/
-  t.match((await place.converge([...explain, '--role', 'web'])).stdout, expected)
-  t.match((await place.converge([...explain, '--json', 'roles.json'])).stdout, expected)
+  t.match((await sandbox.converge([...explain, '--role', 'web'])).stdout, expected)
+  t.match((await sandbox.converge([...explain, '--json', 'roles.json'])).stdout, expected)
 })
 
 t.test('--explain names --prefix as the source of its value', async (t) => {
-  const place = made(t)
-  const { stdout } = await place.converge(['attributes', '--prefix', 'site', '--explain', 'converge.prefix'])
+  const sandbox = made(t)
+  const { stdout } = await sandbox.converge(['attributes', '--prefix', 'site', '--explain', 'converge.prefix'])
   t.equal(
     stdout,
-    `converge.prefix = "${place.at('site')}"\n    deployment --prefix "${place.at('site')}"\n    schema     default "/"\n`,
+    `converge.prefix = "${sandbox.at('site')}"\n    deployment --prefix "${sandbox.at('site')}"\n    schema     default "/"\n`,
   )
 })
 
 t.test('--defaults reads no file, no environment and no host', async (t) => {
-  const place = made(t)
-  place.write({ 'converge.config.ts': 'throw new Error("it is not asked")' })
-  const { status, stdout, stderr } = await place.converge(['attributes', '--defaults'], {
+  const sandbox = made(t)
+  sandbox.write({ 'converge.config.ts': 'throw new Error("it is not asked")' })
+  const { status, stdout, stderr } = await sandbox.converge(['attributes', '--defaults'], {
     env: { CONVERGE_ATTR_plone_instances__per_cpu: '7' },
   })
   t.equal(status, 0, stderr)
   const defaults = JSON.parse(stdout) as Record<string, unknown>
   t.match(defaults, { plone_instances: { per_cpu: 2 }, converge: { prefix: '/' } })
   for (const fact of ['cpu', 'memory', 'hostname', 'fqdn']) t.notOk(fact in defaults, fact)
-  const one = await place.converge(['attributes', '--defaults', '--explain', 'plone_instances.per_cpu'])
+  const one = await sandbox.converge(['attributes', '--defaults', '--explain', 'plone_instances.per_cpu'])
   t.equal(one.stdout, 'plone_instances.per_cpu = 2\n    schema     default 2\n')
 })
 
@@ -127,9 +127,9 @@ t.test('--schema prints the JSON Schema', async (t) => {
 })
 
 t.test('prints warnings beside the values', async (t) => {
-  const place = made(t)
-  place.write({ 'odd.json': '{"plone_instances": {"per_cpus": 1}}' })
-  const { status, stdout, stderr } = await place.converge(['attributes', '--json', 'odd.json'])
+  const sandbox = made(t)
+  sandbox.write({ 'odd.json': '{"plone_instances": {"per_cpus": 1}}' })
+  const { status, stdout, stderr } = await sandbox.converge(['attributes', '--json', 'odd.json'])
   t.equal(status, 0)
   t.equal(
     stderr,

@@ -7,7 +7,7 @@ import { linesOf, type RunOptions, Sandbox } from '../support/program.ts'
 interface Case extends RunOptions {
   readonly files?: Readonly<Record<string, string>>
   /** Each is a part of standard error; `@` is the directory of the case. */
-  readonly says: readonly string[]
+  readonly message: readonly string[]
 }
 
 /** Runs each command in a directory of its own, and compares its output. */
@@ -16,11 +16,11 @@ function table(name: string, cases: Readonly<Record<string, Case>>): void {
     t.jobs = 3
     for (const [line, given] of Object.entries(cases)) {
       t.test(line === '' ? '(nothing)' : line, { buffered: true }, async (t) => {
-        const place = new Sandbox(t)
-        place.write(given.files ?? {})
+        const sandbox = new Sandbox(t)
+        sandbox.write(given.files ?? {})
         await refused(
           t,
-          place,
+          sandbox,
           line
             .split(' ')
             .map((word) => word.replaceAll('~', ' '))
@@ -32,25 +32,25 @@ function table(name: string, cases: Readonly<Record<string, Case>>): void {
   })
 }
 
-async function refused(t: Test, place: Sandbox, args: readonly string[], given: Case): Promise<void> {
-  const before = place.snapshot()
-  const { status, stdout, stderr } = await place.converge(args, given)
+async function refused(t: Test, sandbox: Sandbox, args: readonly string[], given: Case): Promise<void> {
+  const before = sandbox.snapshot()
+  const { status, stdout, stderr } = await sandbox.converge(args, given)
   t.equal(status, 2, `exit status of ${args.join(' ')}`)
-  const from = stderr.replaceAll(place.directory, '@')
-  for (const text of given.says) t.ok(from.includes(text), `says ${text}`, { stderr: from })
+  const from = stderr.replaceAll(sandbox.directory, '@')
+  for (const text of given.message) t.ok(from.includes(text), `says ${text}`, { stderr: from })
   t.equal(stdout, '')
   t.notMatch(stderr, /node:internal|\n\s+\| \s*at /, 'no trace of the engine')
-  t.strictSame(place.snapshot(), before, 'nothing is written')
+  t.strictSame(sandbox.snapshot(), before, 'nothing is written')
 }
 
 t.test('reports a mistake in an attribute without a line of the program, wherever the program is', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const place = new Sandbox(t)
-  place.write({ 'site.json': '{"plone_instances": {"site_id": "no path", "subsites": {"a.example.com": "a"}}}' })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'site.json': '{"plone_instances": {"site_id": "no path", "subsites": {"a.example.com": "a"}}}' })
   // Another account runs a copy, outside of the directory where the program was built.
   for (const account of [undefined, 'nobody']) {
     const args = ['plan', '--role', 'frontend', '--json', 'site.json', '--prefix', '/nowhere', '--event', 'configure']
-    const { status, stderr } = await place.converge(args, account === undefined ? {} : { account })
+    const { status, stderr } = await sandbox.converge(args, account === undefined ? {} : { account })
     t.equal(status, 2)
     t.match(
       stderr,
@@ -63,87 +63,87 @@ t.test('reports a mistake in an attribute without a line of the program, whereve
 const solr = '--role solr'
 
 table('flags', {
-  '--rol solr': { says: ['error: unknown option --rol', 'hint: did you mean --role?'] },
-  'deploy --colour': { says: ['unknown option --colour', 'did you mean --color?'] },
-  [`${solr} -x`]: { says: ['unknown option -x', 'converge --help shows what there is'] },
+  '--rol solr': { message: ['error: unknown option --rol', 'hint: did you mean --role?'] },
+  'deploy --colour': { message: ['unknown option --colour', 'did you mean --color?'] },
+  [`${solr} -x`]: { message: ['unknown option -x', 'converge --help shows what there is'] },
   '--foo --bar --role': {
-    says: ['unknown option --foo', 'unknown option --bar', '--role needs a value', 'Role of this host'],
+    message: ['unknown option --foo', 'unknown option --bar', '--role needs a value', 'Role of this host'],
   },
-  [`${solr} --json= --json site.json`]: { says: ['--json needs a value'] },
-  [`${solr} -j site.json -j`]: { says: ['--json needs a value'] },
-  [`${solr} --role --quiet`]: { says: ['--role needs a value'] },
-  '--state-dir': { bare: true, says: ['--state-dir needs a value'] },
-  [`${solr} --prefix=`]: { says: ['--prefix needs a value'] },
-  '--role solr,,zeo-client': { says: ['there is an empty name in "solr,,zeo-client"'] },
-  'plan --explain site.json': { says: ['--explain takes no value here: "site.json"', 'remove the word after it'] },
-  '--no-role': { says: ['unknown option --no-role', '--role takes a value: leave it out'] },
+  [`${solr} --json= --json site.json`]: { message: ['--json needs a value'] },
+  [`${solr} -j site.json -j`]: { message: ['--json needs a value'] },
+  [`${solr} --role --quiet`]: { message: ['--role needs a value'] },
+  '--state-dir': { bare: true, message: ['--state-dir needs a value'] },
+  [`${solr} --prefix=`]: { message: ['--prefix needs a value'] },
+  '--role solr,,zeo-client': { message: ['there is an empty name in "solr,,zeo-client"'] },
+  'plan --explain site.json': { message: ['--explain takes no value here: "site.json"', 'remove the word after it'] },
+  '--no-role': { message: ['unknown option --no-role', '--role takes a value: leave it out'] },
   [`${solr} --wait abc`]: {
-    says: ['invalid --wait "abc": expected a number of seconds from 0 up', 'for example --wait 60'],
+    message: ['invalid --wait "abc": expected a number of seconds from 0 up', 'for example --wait 60'],
   },
-  [`${solr} --wait -5`]: { says: ['invalid --wait "-5": expected a number of seconds from 0 up'] },
-  [`${solr} --wait`]: { says: ['--wait needs a value'] },
-  [`${solr} --dry-run=maybe`]: { says: ['--dry-run takes no value: --dry-run=maybe'] },
-  [`${solr} --quiet --verbose`]: { says: ['--quiet and --verbose contradict each other'] },
-  [`${solr} -qv`]: { says: ['--quiet and --verbose contradict each other'] },
-  'attributes --explain deploy --schema': { says: ['--explain and --schema contradict each other'] },
-  [`${solr} --to 000001`]: { says: ['apply does not take --to', '--to is for rollback'] },
-  [`${solr} --purge`]: { says: ['apply does not take --purge', '--purge is for undeploy'] },
-  [`status ${solr} --event deploy`]: { says: ['status does not take --event', '--event is for apply, plan'] },
-  'deploy --version 2': { says: ['--version stands alone'] },
+  [`${solr} --wait -5`]: { message: ['invalid --wait "-5": expected a number of seconds from 0 up'] },
+  [`${solr} --wait`]: { message: ['--wait needs a value'] },
+  [`${solr} --dry-run=maybe`]: { message: ['--dry-run takes no value: --dry-run=maybe'] },
+  [`${solr} --quiet --verbose`]: { message: ['--quiet and --verbose contradict each other'] },
+  [`${solr} -qv`]: { message: ['--quiet and --verbose contradict each other'] },
+  'attributes --explain deploy --schema': { message: ['--explain and --schema contradict each other'] },
+  [`${solr} --to 000001`]: { message: ['apply does not take --to', '--to is for rollback'] },
+  [`${solr} --purge`]: { message: ['apply does not take --purge', '--purge is for undeploy'] },
+  [`status ${solr} --event deploy`]: { message: ['status does not take --event', '--event is for apply, plan'] },
+  'deploy --version 2': { message: ['--version stands alone'] },
 })
 
 table('commands', {
-  plna: { says: ['unknown command plna', 'did you mean plan?'] },
-  'zeo-client': { says: ['unknown command zeo-client', 'did you mean converge --role zeo-client?'] },
-  'plan deploy': { says: ['plan takes no word after it: deploy', 'did you mean converge plan --event deploy?'] },
-  'deploy restart': { says: ['deploy takes no word after it: restart', 'one command at a time: converge restart'] },
-  'resources file group': { says: ['resources takes one word (NAME) after it: group'] },
-  'resources gitrelease': { says: ['unknown resource type gitrelease', 'did you mean git_release?'] },
-  'help deplyo': { says: ['unknown command deplyo', 'did you mean deploy?'] },
-  'completion fish': { says: ['there is no completion for fish'] },
+  plna: { message: ['unknown command plna', 'did you mean plan?'] },
+  'zeo-client': { message: ['unknown command zeo-client', 'did you mean converge --role zeo-client?'] },
+  'plan deploy': { message: ['plan takes no word after it: deploy', 'did you mean converge plan --event deploy?'] },
+  'deploy restart': { message: ['deploy takes no word after it: restart', 'one command at a time: converge restart'] },
+  'resources file group': { message: ['resources takes one word (NAME) after it: group'] },
+  'resources gitrelease': { message: ['unknown resource type gitrelease', 'did you mean git_release?'] },
+  'help deplyo': { message: ['unknown command deplyo', 'did you mean deploy?'] },
+  'completion fish': { message: ['there is no completion for fish'] },
 })
 
 table('roles and events', {
-  '': { says: ['no role is given', '--role NAME, of: base, broker, celerybeat'] },
-  'resources __proto__': { says: ['unknown resource type __proto__'] },
-  'resources constructor': { says: ['unknown resource type constructor'] },
-  '--role __proto__': { says: ['unknown role __proto__'] },
-  '--role toString': { says: ['unknown role toString'] },
-  '--role zeoclient': { says: ['unknown role zeoclient', 'did you mean zeo-client?'] },
-  '--role one,two': { says: ['unknown role one', 'unknown role two'] },
-  [`${solr} --event deplyo`]: { says: ['unknown event deplyo for solr', 'did you mean deploy?'] },
+  '': { message: ['no role is given', '--role NAME, of: base, broker, celerybeat'] },
+  'resources __proto__': { message: ['unknown resource type __proto__'] },
+  'resources constructor': { message: ['unknown resource type constructor'] },
+  '--role __proto__': { message: ['unknown role __proto__'] },
+  '--role toString': { message: ['unknown role toString'] },
+  '--role zeoclient': { message: ['unknown role zeoclient', 'did you mean zeo-client?'] },
+  '--role one,two': { message: ['unknown role one', 'unknown role two'] },
+  [`${solr} --event deplyo`]: { message: ['unknown event deplyo for solr', 'did you mean deploy?'] },
   status: {
     files: { 'etc/a.json': '{"converge": {"roles": ["slor"]}}' },
-    says: ['unknown role slor', 'did you mean solr?'],
+    message: ['unknown role slor', 'did you mean solr?'],
   },
 })
 
 table('files that are not there, or are something else', {
   [`${solr} --json a.json --json b.json`]: {
-    says: [
+    message: [
       '--json a.json: no such file or directory',
       '--json b.json: no such',
-      'looked for in the working directory, @',
+      'relative to the working directory, @',
     ],
   },
-  [`${solr} --json etc`]: { says: ['--json etc: it is a directory, not a regular file', 'give a file'] },
-  [`${solr} --node-json nope`]: { says: ['--node-json nope: no such file or directory'] },
+  [`${solr} --json etc`]: { message: ['--json etc: it is a directory, not a regular file', 'give a file'] },
+  [`${solr} --node-json nope`]: { message: ['--node-json nope: no such file or directory'] },
   [`${solr} --json -`]: {
     input: '',
-    says: ['standard input:1:1: there is nothing in it', 'write {} for no attributes'],
+    message: ['standard input:1:1: there is nothing in it', 'write {} for no attributes'],
   },
-  [`${solr} --json - --node-json -`]: { input: '{}', says: ['standard input can be read once only'] },
-  [`${solr} --config-dir nowhere`]: { says: ['--config-dir nowhere: no such file or directory'] },
+  [`${solr} --json - --node-json -`]: { input: '{}', message: ['standard input can be read once only'] },
+  [`${solr} --config-dir nowhere`]: { message: ['--config-dir nowhere: no such file or directory'] },
   [`${solr} --config-dir a`]: {
     files: { a: '{}' },
-    says: ['--config-dir a: a part of the path is not a directory', 'give a directory'],
+    message: ['--config-dir a: a part of the path is not a directory', 'give a directory'],
   },
-  [`${solr} --prefix a`]: { files: { a: '' }, says: ['--prefix a: is not a directory'] },
+  [`${solr} --prefix a`]: { files: { a: '' }, message: ['--prefix a: is not a directory'] },
   [`${solr} --json a\nb.json`]: {
-    says: ['--json a\nb.json: no such file or directory', 'looked for in the working directory, @'],
+    message: ['--json a\nb.json: no such file or directory', 'relative to the working directory, @'],
   },
-  [`${solr} --state-dir a`]: { files: { a: '' }, says: ['cannot keep state in @/a'] },
-  [`${solr} --state-dir a/b`]: { files: { a: '' }, says: ['cannot keep state in @/a/b'] },
+  [`${solr} --state-dir a`]: { files: { a: '' }, message: ['cannot keep state in @/a'] },
+  [`${solr} --state-dir a/b`]: { files: { a: '' }, message: ['cannot keep state in @/a/b'] },
 })
 
 table('JSON and YAML', {
@@ -153,9 +153,9 @@ table('JSON and YAML', {
       'b.yaml': 'plone_solr:\n  app_name: "solr\n',
       'c.json': '"text"',
     },
-    says: [
+    message: [
       'a.json:3:13: ',
-      'b.yaml:3:1: a text does not end',
+      'b.yaml:3:1: the closing quote of a text is missing',
       'c.json:1:1: an object of attributes is expected, got a text',
     ],
   },
@@ -164,7 +164,7 @@ table('JSON and YAML', {
       'a.json': '{\n  "plone_instances": {"enable_celery": "yes"},\n  "deploy": []\n}',
       'b.yaml': 'converge:\n  readiness: {deadline_seconds: soon}\n',
     },
-    says: [
+    message: [
       'a.json:2:40: plone_instances.enable_celery: expected true or false, got "yes"',
       'a.json:3:13: deploy: expected an object, got a list',
       'b.yaml:2:33: converge.readiness.deadline_seconds: expected a number of seconds, got "soon"',
@@ -172,22 +172,22 @@ table('JSON and YAML', {
   },
   [`${solr} --json a.json`]: {
     files: { 'a.json': '[{"op": "remove", "path": "/nope/x"}]' },
-    says: ['a.json:1:', 'nope'],
+    message: ['a.json:1:', 'nope'],
   },
   [solr]: {
     files: { 'etc/a.json': '{"converge": {"python": 3}}', 'etc/b.yml': 'a: [1\n' },
-    says: ['@/etc/b.yml:2:1: a closing bracket is missing'],
+    message: ['@/etc/b.yml:2:1: a closing bracket is missing'],
   },
   [`${solr} --verbose`]: {
     env: { CONVERGE_ATTR_: 'x', CONVERGE_ATTR_a__b: '1', CONVERGE_ATTR_a: '2' },
-    says: ['CONVERGE_ATTR_: a part of the name is empty', 'CONVERGE_ATTR_a__b: '],
+    message: ['CONVERGE_ATTR_: a part of the name is empty', 'CONVERGE_ATTR_a__b: '],
   },
   'attributes --explain plone_instances.per_cp': {
-    says: ['unknown attribute per_cp in plone_instances', 'did you mean per_cpu?'],
+    message: ['unknown attribute per_cp in plone_instances', 'did you mean per_cpu?'],
   },
-  'attributes --explain plone': { says: ['unknown attribute plone', 'there are: '] },
+  'attributes --explain plone': { message: ['unknown attribute plone', 'there are: '] },
   [`render ${solr} --path nope.cfg`]: {
-    says: ['no rendered file is or ends in nope.cfg', 'there are: /etc/logrotate.d/converge-solr'],
+    message: ['no rendered file is or ends in nope.cfg', 'there are: /etc/logrotate.d/converge-solr'],
   },
   'render --role zeo-server,solr --path buildout.cfg --json a.json': {
     files: {
@@ -197,7 +197,7 @@ table('JSON and YAML', {
         ),
       }),
     },
-    says: ['buildout.cfg is the end of several: /srv/www/zeoserver/', '/srv/www/solr/'],
+    message: ['buildout.cfg is the end of several: /srv/www/zeoserver/', '/srv/www/solr/'],
   },
 })
 
@@ -208,14 +208,14 @@ const recipe = (body: string) => ({
 const x = '--role x --recipes recipes'
 
 /** Runs the same command line with different recipes. */
-function recipes(cases: Readonly<Record<string, Pick<Case, 'files' | 'says'> & { readonly args?: string }>>): void {
+function recipes(cases: Readonly<Record<string, Pick<Case, 'files' | 'message'> & { readonly args?: string }>>): void {
   t.test('reports mistakes in recipes', async (t) => {
     t.jobs = 3
     for (const [name, { args = x, ...given }] of Object.entries(cases))
       t.test(name, { buffered: true }, async (t) => {
-        const place = new Sandbox(t)
-        place.write(given.files ?? {})
-        await refused(t, place, args.split(' '), given)
+        const sandbox = new Sandbox(t)
+        sandbox.write(given.files ?? {})
+        await refused(t, sandbox, args.split(' '), given)
       })
   })
 }
@@ -226,11 +226,11 @@ recipes({
       'recipes/r.ts':
         "import { role } from 'converge-engine'\nexport default role('x', {\n  setup(r) { const = 3 },\n})",
     },
-    says: ['@/recipes/r.ts:3:20: Expected identifier'],
+    message: ['@/recipes/r.ts:3:20: Expected identifier'],
   },
   'imports of what is not there': {
     files: { 'recipes/r.ts': "import './nope.ts'\nimport 'left-pad'\nimport 'zod'\n" },
-    says: [
+    message: [
       '@/recipes/r.ts:1:8: Could not resolve "./nope.ts"',
       'taken from the file that imports it',
       'Could not resolve "left-pad"',
@@ -240,7 +240,7 @@ recipes({
   },
   'no role': {
     files: { 'recipes/r.ts': 'export default function setup() {}' },
-    says: ['recipes/r.ts: its default export is not a role, but a function', "export default role('name'"],
+    message: ['recipes/r.ts: its default export is not a role, but a function', "export default role('name'"],
   },
   'problems in several files': {
     files: {
@@ -249,7 +249,7 @@ recipes({
       'recipes/c.ts': "\nthrow new RangeError('too far')",
       'recipes/d.ts': "throw 'words'",
     },
-    says: [
+    message: [
       'recipes/a.ts: its default export is not a role, but a number',
       '@/recipes/b.ts:1:7: ',
       '@/recipes/c.ts:2:7: it cannot be loaded: RangeError: too far',
@@ -258,11 +258,11 @@ recipes({
   },
   'a mistake while it is loaded': {
     files: { 'recipes/r.ts': `${imports}const site = undefined\nexport default role('x', { doc: site.name })` },
-    says: ["@/recipes/r.ts:3:38: it cannot be loaded: TypeError: Cannot read properties of undefined (reading 'name')"],
+    message: ["@/recipes/r.ts:3:38: it cannot be loaded: TypeError: Cannot read properties of undefined (reading 'name')"],
   },
   'a misspelt event, and one that is not a function': {
     files: { 'recipes/r.ts': `${imports}export default role('x', { setpu() {}, deploy: 'x' })` },
-    says: [
+    message: [
       '@/recipes/r.ts:2:16: the role x has the unknown key "setpu"',
       'did you mean setup?',
       'deploy is not a function',
@@ -270,24 +270,24 @@ recipes({
   },
   'an asynchronous one': {
     files: { 'recipes/r.ts': `${imports}export default role('x', { async setup(r) { throw new Error('late') } })` },
-    says: ['setup of the role x is asynchronous', 'a recipe only declares'],
+    message: ['setup of the role x is asynchronous', 'a recipe only declares'],
   },
   'a mistake in an event, together with that of another': {
     files: {
       'recipes/r.ts': `${imports}export default role('x', {\n  setup(r, node) { node.nope.deeper },\n  deploy(r) { directory(r, { path: 'x' }) },\n})`,
     },
-    says: [
+    message: [
       "@/recipes/r.ts:3:30: setup of the role x failed: TypeError: Cannot read properties of undefined (reading 'deeper')",
       '@/recipes/r.ts:4:15: directory: property path: an absolute path (got "x")',
     ],
   },
   'an unknown property': {
     files: recipe("file(r, { path: '/q', content: '', contnet: '' })"),
-    says: ['@/recipes/r.ts:4:5: file has no property contnet', 'did you mean content?'],
+    message: ['@/recipes/r.ts:4:5: file has no property contnet', 'did you mean content?'],
   },
   'a property of the wrong type': {
     files: recipe("file(r, { path: '/q', content: 5, mode: '644' })"),
-    says: [
+    message: [
       '@/recipes/r.ts:4:5: file: property content: expected string, received number (got 5)',
       'file: property mode: a mode as four octal digits, e.g. \'0640\' (got "644")',
       'converge resources file shows its properties',
@@ -295,11 +295,11 @@ recipes({
   },
   'a property that is missing': {
     files: recipe("file(r, { content: '' })"),
-    says: ['@/recipes/r.ts:4:5: file: property path is missing'],
+    message: ['@/recipes/r.ts:4:5: file: property path is missing'],
   },
   'a bare number for a time': {
     files: recipe("execute(r, { command: 'x', timeout: 5, retries: -1, retryDelay: 3 })"),
-    says: [
+    message: [
       'execute: property timeout: a duration, such as seconds(60)',
       'retries: expected a whole number',
       'retryDelay: expected a duration',
@@ -307,11 +307,11 @@ recipes({
   },
   'the scope forgotten': {
     files: recipe("file({ path: '/q', content: '' })"),
-    says: ['@/recipes/r.ts:4:5: file is declared in a scope', 'file(r, { ... })'],
+    message: ['@/recipes/r.ts:4:5: file is declared in a scope', 'file(r, { ... })'],
   },
   'one thing declared twice': {
     files: recipe("file(r, { path: '/q', content: 'a' })\n\n    file(r, { path: '/q', content: 'b' })"),
-    says: [
+    message: [
       '@/recipes/r.ts:6:5: file /q is declared twice',
       'first in x setup (@/recipes/r.ts:4)',
       'they differ in: content',
@@ -319,11 +319,11 @@ recipes({
   },
   'when without what it waits for': {
     files: recipe("symlink(r, { path: '/l', target: '/t', when: [undefined] })"),
-    says: ['@/recipes/r.ts:4:5: symlink: when: expected a list', 'this run does not declare that resource'],
+    message: ['@/recipes/r.ts:4:5: symlink: when: expected a list', 'this run does not declare that resource'],
   },
   'a reference to what is not declared': {
     files: recipe("file(r, { path: '/q', content: '', when: [{ resource: { type: 'file', key: '/ghost' } }] })"),
-    says: [
+    message: [
       '@/recipes/r.ts:4:5: file /q needs file /ghost, which is not declared before it',
       'source order is run order',
     ],
@@ -332,32 +332,32 @@ recipes({
     files: {
       'recipes/r.ts': `${imports}const other = role('other', { setup() {} })\nexport default role('x', { setup(r) { r.include(other, 'stup') } })`,
     },
-    says: ['@/recipes/r.ts:3:41: the role other has no event stup', 'did you mean setup?'],
+    message: ['@/recipes/r.ts:3:41: the role other has no event stup', 'did you mean setup?'],
   },
   'a key that is not text': {
     files: {
       'recipes/r.ts': `${imports}const thing = defineResource({ type: 'thing', doc: '', examples: [], key: (p) => p.n, props: z.strictObject({ n: z.number() }), state: z.strictObject({}) }, { read: () => ({}), desired: () => ({}), apply() {} })\nexport default role('x', { setup(r) { thing(r, { n: 5 }) } })`,
     },
-    says: ['@/recipes/r.ts:3:39: thing: its key must be a text, but is 5'],
+    message: ['@/recipes/r.ts:3:39: thing: its key must be a text, but is 5'],
   },
   'two roles of one name': {
     files: {
       'recipes/a.ts': `${imports}export default role('x', { deploy() {} })`,
       'recipes/b.ts': `${imports}export default role('x', { deploy() {} })`,
     },
-    says: ['recipes/b.ts:', 'the role x is defined twice: in recipes/a.ts and again in recipes/b.ts'],
+    message: ['recipes/b.ts:', 'the role x is defined twice: in recipes/a.ts and again in recipes/b.ts'],
   },
-  'a directory without recipes': { files: { 'recipes/README.md': '' }, says: ['there is no role in recipes'] },
-  'a directory that is not there': { says: ['--recipes recipes: there is no such file or directory'] },
+  'a directory without recipes': { files: { 'recipes/README.md': '' }, message: ['there is no role in recipes'] },
+  'a directory that is not there': { message: ['--recipes recipes: there is no such file or directory'] },
   'no recipe at all': {
     args: '--role x --recipes notes.md',
     files: { 'notes.md': '' },
-    says: ['notes.md', 'recipes are written in .ts, .mts, .js or .mjs files'],
+    message: ['notes.md', 'recipes are written in .ts, .mts, .js or .mjs files'],
   },
   'a configuration that is none': {
     args: '--role x --config converge.config.ts',
     files: { 'converge.config.ts': 'export default { recipies: "x", roles: [5], handlers: 3 }' },
-    says: [
+    message: [
       'converge.config.ts: a configuration has no recipies',
       'did you mean recipes?',
       'roles: a list of roles',
@@ -367,27 +367,27 @@ recipes({
   'a configuration that exports nothing': {
     args: '--role x --config c.ts',
     files: { 'c.ts': 'export const a = 1' },
-    says: ['c.ts: it must export a configuration by default'],
+    message: ['c.ts: it must export a configuration by default'],
   },
   'a configuration that leads nowhere': {
     args: '--role x --config c.ts',
     files: { 'c.ts': "export default { recipes: ['./nowhere'] }" },
-    says: ['recipes in c.ts: ./nowhere: there is no such file or directory'],
+    message: ['recipes in c.ts: ./nowhere: there is no such file or directory'],
   },
   'a configuration with a mistake': {
     args: '--role x --config c.ts',
     files: { 'c.ts': '\nnope()' },
-    says: ['@/c.ts:2:1: it cannot be loaded: ReferenceError: nope is not defined'],
+    message: ['@/c.ts:2:1: it cannot be loaded: ReferenceError: nope is not defined'],
   },
   'a configuration that is not there': {
     args: '--role x --config nope.ts',
-    says: ['--config nope.ts: there is no such file or directory'],
+    message: ['--config nope.ts: there is no such file or directory'],
   },
 })
 
 t.test('--json-output reports wrong usage as JSON', async (t) => {
-  const place = new Sandbox(t)
-  const { status, stdout, stderr } = await place.converge(['--foo', '--role', 'solr', '--bar', '--json-output'])
+  const sandbox = new Sandbox(t)
+  const { status, stdout, stderr } = await sandbox.converge(['--foo', '--role', 'solr', '--bar', '--json-output'])
   t.equal(status, 2)
   const [line, ...more] = linesOf(stdout)
   t.strictSame(more, [])
@@ -396,12 +396,12 @@ t.test('--json-output reports wrong usage as JSON', async (t) => {
 })
 
 t.test('errors do not print secrets', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'a.json': '{"plone_instances": {"relstorage": {"db": {"password": "hunter2!"}}}}',
     ...recipe('directory(r, { path: node.plone_instances.relstorage.db.password })'),
   })
-  const { status, stdout, stderr } = await place.converge([...x.split(' '), '--json', 'a.json', '--json-output'])
+  const { status, stdout, stderr } = await sandbox.converge([...x.split(' '), '--json', 'a.json', '--json-output'])
   t.equal(status, 2)
   t.notMatch(stdout + stderr, /hunter2/)
   t.match(stderr, /property path: an absolute path \(got "\*{8}"\)/)
@@ -409,11 +409,11 @@ t.test('errors do not print secrets', async (t) => {
 
 t.test('reports missing permissions', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const place = new Sandbox(t)
-  fs.mkdirSync(place.at('closed'), { mode: 0o700 })
-  fs.writeFileSync(place.at('closed.json'), '{}', { mode: 0o600 })
+  const sandbox = new Sandbox(t)
+  fs.mkdirSync(sandbox.at('closed'), { mode: 0o700 })
+  fs.writeFileSync(sandbox.at('closed.json'), '{}', { mode: 0o600 })
   const nobody = { account: 'nobody' } as const
-  for (const [args, ...says] of [
+  for (const [args, ...message] of [
     [['--state-dir', 'state'], 'cannot keep state in @/state: mkdir @/state', 'give --prefix DIR or --state-dir DIR'],
     [['--state-dir', 'closed'], 'cannot keep state in @/closed: access @/closed: permission denied'],
     [['--state-dir', 'closed/state'], 'cannot keep state in @/closed/state'],
@@ -421,23 +421,23 @@ t.test('reports missing permissions', async (t) => {
     [['--json', 'closed.json'], '--json closed.json: permission denied', 'run as an account that may read it'],
     [['--config-dir', 'closed'], '--config-dir closed: permission denied'],
   ] as const)
-    await refused(t, place, ['--role', 'solr', ...args], { ...nobody, says })
-  await refused(t, place, ['--role', 'solr', '--prefix', 'site'], {
+    await refused(t, sandbox, ['--role', 'solr', ...args], { ...nobody, message })
+  await refused(t, sandbox, ['--role', 'solr', '--prefix', 'site'], {
     ...nobody,
     bare: true,
-    says: ['cannot keep state in @/site/var/lib/converge', 'permission denied'],
+    message: ['cannot keep state in @/site/var/lib/converge', 'permission denied'],
   })
 })
 
 t.test('does not run a configuration that another account left in the working directory', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'converge.config.ts': "import { writeFileSync } from 'node:fs'\nwriteFileSync('ran', '')\nexport default {}",
   })
-  fs.chownSync(place.at('converge.config.ts'), 65534, 65534)
-  await refused(t, place, ['plan', '--role', 'solr'], {
-    says: ['belongs to another account', '--config @/converge.config.ts'],
+  fs.chownSync(sandbox.at('converge.config.ts'), 65534, 65534)
+  await refused(t, sandbox, ['plan', '--role', 'solr'], {
+    message: ['belongs to another account', '--config @/converge.config.ts'],
   })
 })
 

@@ -8,7 +8,7 @@ import { Sandbox } from '../support/program.ts'
 const backends = { plone_instances: ['plone1-1', 'plone1-2', 'plone2-1'], other: ['plone1-1'] }
 
 interface Site {
-  readonly place: Sandbox
+  readonly sandbox: Sandbox
   readonly fake: FakeHaproxy
   readonly host: VirtualHost
   readonly at: (name: string) => string
@@ -21,8 +21,8 @@ async function site(
   balancers: Readonly<Record<string, Partial<FakeBalancer>>>,
   dead: string[] = [],
 ): Promise<Site> {
-  const place = new Sandbox(t)
-  const at = (name: string) => place.at(`${name}.sock`)
+  const sandbox = new Sandbox(t)
+  const at = (name: string) => sandbox.at(`${name}.sock`)
   const host = new VirtualHost()
   const fake = new FakeHaproxy(Object.entries(balancers).map(([name, more]) => ({ at: at(name), backends, ...more })))
   for (const name of Object.keys(balancers)) {
@@ -38,14 +38,14 @@ async function site(
   }
   const sockets = [...Object.keys(balancers), ...dead].map(at)
   // A balancer that runs on the tester's system must not be used.
-  const haproxy = { stats_socket_path: place.at('none.sock') }
-  place.write({ 'site.json': JSON.stringify({ haproxy, converge: { balancer: { sockets } } }) })
+  const haproxy = { stats_socket_path: sandbox.at('none.sock') }
+  sandbox.write({ 'site.json': JSON.stringify({ haproxy, converge: { balancer: { sockets } } }) })
   return {
-    place,
+    sandbox,
     fake,
     host,
     at,
-    balancer: (...words) => place.converge(['balancer', ...words, '--json', 'site.json']),
+    balancer: (...words) => sandbox.converge(['balancer', ...words, '--json', 'site.json']),
   }
 }
 
@@ -123,7 +123,7 @@ t.test('warns when it drains the last server of a backend', async (t) => {
 })
 
 t.test('refuses invalid arguments', async (t) => {
-  const { balancer, place } = await site(t, { a: {}, low: { level: 'operator' } })
+  const { balancer, sandbox } = await site(t, { a: {}, low: { level: 'operator' } })
   const refused = async (words: readonly string[], message: RegExp, status = 2) => {
     const result = await balancer(...words)
     t.equal(result.status, status, words.join(' '))
@@ -147,7 +147,7 @@ t.test('refuses invalid arguments', async (t) => {
     t.equal(status, 1)
     t.match(stderr, /^error: .*Permission denied\n.*level admin/s)
   }
-  const none = await place.converge(['balancer', 'list'])
+  const none = await sandbox.converge(['balancer', 'list'])
   t.equal(none.status, 2)
   t.match(none.stderr, /no balancer is known/)
 })
@@ -156,21 +156,21 @@ t.test('an unreachable balancer: commands the others, and ends with status 1', a
   const { balancer, fake, host, at } = await site(t, { a: {} }, ['gone'])
   const list = await balancer('list')
   t.equal(list.status, 1)
-  t.match(list.stderr, /the balancer at .*gone.sock cannot be asked: there is no such socket \(.*stats socket/)
-  t.match(list.stdout, /plone1-1(.|\n)*gone.sock\n {2}\(cannot be asked\)\n$/)
+  t.match(list.stderr, /the balancer at .*gone.sock cannot be queried: there is no such socket \(.*stats socket/)
+  t.match(list.stdout, /plone1-1(.|\n)*gone.sock\n {2}\(cannot be queried\)\n$/)
   const drained = await balancer('drain', 'plone1-2')
   t.equal(drained.status, 1)
   t.equal(fake.state(host, at('a'), 'plone_instances/plone1-2'), 'drain')
   const alone = await site(t, {}, ['gone'])
   const nothing = await alone.balancer('drain', 'plone1-2')
   t.equal(nothing.status, 1)
-  t.match(nothing.stderr, /^error: the balancer at .*gone.sock cannot be asked/)
+  t.match(nothing.stderr, /^error: the balancer at .*gone.sock cannot be queried/)
 })
 
 t.test('completes subcommands, options and servers', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const words = async (...before: string[]) =>
-    (await place.converge(['--complete', ...before])).stdout.trim().split('\n')
+    (await sandbox.converge(['--complete', ...before])).stdout.trim().split('\n')
   t.strictSame(await words('balancer', ''), ['list', 'drain', 'ready'])
   t.ok((await words('balancer', 'drain', '--')).includes('--wait'))
   t.ok((await words('bal')).includes('balancer'))

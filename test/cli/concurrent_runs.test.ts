@@ -23,14 +23,14 @@ async function underWay(
   t: Test,
   more: readonly string[] = [],
   through: readonly string[] = [],
-): Promise<{ place: Sandbox; run: Running }> {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/steps.ts': recipe })
-  const run = place.start([...args, ...more], { through })
+): Promise<{ sandbox: Sandbox; run: Running }> {
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'recipes/steps.ts': recipe })
+  const run = sandbox.start([...args, ...more], { through })
   // The command ends even if the test fails.
-  t.teardown(() => fs.existsSync(place.directory) && place.write({ go: '' }))
-  await until(() => fs.existsSync(place.at('pid')) && place.read('pid') !== '', 'the first step is under way')
-  return { place, run }
+  t.teardown(() => fs.existsSync(sandbox.directory) && sandbox.write({ go: '' }))
+  await until(() => fs.existsSync(sandbox.at('pid')) && sandbox.read('pid') !== '', 'the first step is under way')
+  return { sandbox, run }
 }
 
 /** Decides whether a process runs. */
@@ -39,8 +39,8 @@ function lives(pid: number): boolean {
 }
 
 t.test('the second run names the lock holder, its start, and how to wait', async (t) => {
-  const { place, run } = await underWay(t)
-  const { status, stdout, stderr } = await place.converge(args)
+  const { sandbox, run } = await underWay(t)
+  const { status, stdout, stderr } = await sandbox.converge(args)
   t.equal(status, 1)
   t.equal(stdout, '')
   t.match(
@@ -49,80 +49,80 @@ t.test('the second run names the lock holder, its start, and how to wait', async
       `^error: another run is under way: process ${run.pid} \\(converge steps setup\\) of \\w+, since \\d{4}-\\d\\d-\\d\\dT\\S+Z\\n.*wait for it with --wait SECONDS`,
     ),
   )
-  t.equal((await place.converge([...args, '--wait', '0.3'])).status, 1)
+  t.equal((await sandbox.converge([...args, '--wait', '0.3'])).status, 1)
   t.equal(
-    (await place.converge(['plan', ...args.slice(1), '--event', 'setup'])).status,
+    (await sandbox.converge(['plan', ...args.slice(1), '--event', 'setup'])).status,
     0,
     'who only looks need not wait',
   )
-  const shown = await place.converge(['status', ...args.slice(1)])
+  const shown = await sandbox.converge(['status', ...args.slice(1)])
   t.match(shown.stdout, /last run {3}\S+Z {2}steps: setup: under way\n/)
-  place.write({ go: '' })
+  sandbox.write({ go: '' })
   t.match(await run.finished, { status: 0, stdout: /2 changed/ })
 })
 
 t.test('a third run waits, and then has nothing to do', async (t) => {
-  const { place, run } = await underWay(t)
-  const waiting = place.start([...args, '--wait', '60'])
+  const { sandbox, run } = await underWay(t)
+  const waiting = sandbox.start([...args, '--wait', '60'])
   await until(() => waiting.stdout !== '', 'it says for whom it waits')
   t.match(
     waiting.stdout,
     new RegExp(`^ {2}note: waiting for process ${run.pid} \\(converge steps setup\\) of \\w+, at work since `),
   )
-  place.write({ go: '' })
+  sandbox.write({ go: '' })
   t.match(await waiting.finished, { status: 0, stdout: /nothing to do: 2 unchanged/ })
   t.match(await run.finished, { status: 0 })
 })
 
 t.test('Ctrl-C ends a run that waits for another one', async (t) => {
-  const { place, run } = await underWay(t)
-  const waiting = place.start([...args, '--wait', '60'])
+  const { sandbox, run } = await underWay(t)
+  const waiting = sandbox.start([...args, '--wait', '60'])
   await until(() => waiting.stdout !== '', 'it waits')
   waiting.child.kill('SIGINT')
   t.match(await waiting.finished, { signal: 'SIGINT' })
-  place.write({ go: '' })
+  sandbox.write({ go: '' })
   t.match(await run.finished, { status: 0 })
 })
 
 t.test('after a kill: the lock is free, the journal records it, and the next run finishes the work', async (t) => {
-  const { place, run } = await underWay(t)
+  const { sandbox, run } = await underWay(t)
   run.child.kill('SIGKILL')
   await run.finished
-  const [journal = []] = place.journals()
+  const [journal = []] = sandbox.journals()
   t.strictSame(
     journal.map(({ event }) => event),
     ['start', 'applying'],
   )
-  t.match((await place.converge(['status', ...args.slice(1)])).stdout, /steps: setup: did not end: it was killed/)
-  place.write({ go: '' })
-  const next = await place.converge(args)
+  t.match((await sandbox.converge(['status', ...args.slice(1)])).stdout, /steps: setup: did not end: it was killed/)
+  sandbox.write({ go: '' })
+  const next = await sandbox.converge(args)
   t.equal(next.status, 0)
-  t.equal(place.read('second'), 'done')
-  t.match((await place.converge(['status', ...args.slice(1)])).stdout, /steps: setup: changed \(\d\)\n/)
+  t.equal(sandbox.read('second'), 'done')
+  t.match((await sandbox.converge(['status', ...args.slice(1)])).stdout, /steps: setup: changed \(\d\)\n/)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   t.test(`${signal}: finishes the step, and begins no other`, async (t) => {
-    const { place, run } = await underWay(t)
+    const { sandbox, run } = await underWay(t)
     run.child.kill(signal)
     await until(() => run.stderr !== '', 'it has reacted')
     t.equal(run.stderr, `\n${signal}: finishing what is under way; once more to end it at once\n`)
-    place.write({ go: '' })
+    sandbox.write({ go: '' })
     const { status, stdout } = await run.finished
     t.equal(status, 1)
     t.match(stdout, /\ninterrupted: 1 changed, 1 not reached in .*; run it again to finish\n$/)
-    t.ok(fs.existsSync(place.at('first')))
-    t.notOk(fs.existsSync(place.at('second')))
-    t.match(place.journals().at(-1)?.at(-1), {
+    t.ok(fs.existsSync(sandbox.at('first')))
+    t.notOk(fs.existsSync(sandbox.at('second')))
+    t.match(sandbox.journals().at(-1)?.at(-1), {
       report: { outcome: 'interrupted', counts: { changed: 1, notReached: 1 } },
     })
-    t.match((await place.converge(['status', ...args.slice(1)])).stdout, /steps: setup: interrupted \(1\)\n/)
-    t.match(await place.converge(args), { status: 0, stdout: /1 changed, 1 unchanged/ })
+    t.match((await sandbox.converge(['status', ...args.slice(1)])).stdout, /steps: setup: interrupted \(1\)\n/)
+    t.match(await sandbox.converge(args), { status: 0, stdout: /1 changed, 1 unchanged/ })
   })
 
 t.test('a second signal ends the run at once, with its command', async (t) => {
-  const { place, run } = await underWay(t)
-  const command = Number(place.read('pid'))
+  const { sandbox, run } = await underWay(t)
+  const command = Number(sandbox.read('pid'))
   t.ok(lives(command))
   run.child.kill('SIGINT')
   await until(() => run.stderr !== '', 'it has reacted')
@@ -131,50 +131,50 @@ t.test('a second signal ends the run at once, with its command', async (t) => {
   t.equal(signal, 'SIGINT')
   t.match(stderr, /\nended; the next run finishes the work\n$/)
   await until(() => !lives(command), 'what it ran is ended')
-  place.write({ go: '' })
-  t.match(await place.converge(args), { status: 0, stdout: /2 changed/ })
+  sandbox.write({ go: '' })
+  t.match(await sandbox.converge(args), { status: 0, stdout: /2 changed/ })
 })
 
 t.test('a terminal that hangs up: finishes the step without a reader', async (t) => {
   if (!needs(t, ['python3'])) return
-  const { place, run } = await underWay(t, [], onTerminal)
+  const { sandbox, run } = await underWay(t, [], onTerminal)
   run.child.kill('SIGKILL')
   await run.finished
-  place.write({ go: '' })
-  const last = () => place.journals().at(-1)?.at(-1)
+  sandbox.write({ go: '' })
+  const last = () => sandbox.journals().at(-1)?.at(-1)
   await until(() => last()?.event === 'end', 'it comes to its end')
   t.match(last(), { report: { outcome: 'interrupted', counts: { changed: 1, notReached: 1 } } })
 })
 
 t.test('without a terminal, as after nohup, a hangup does not stop the run', async (t) => {
-  const { place, run } = await underWay(t, [], ['nohup'])
+  const { sandbox, run } = await underWay(t, [], ['nohup'])
   run.child.kill('SIGHUP')
-  place.write({ go: '' })
+  sandbox.write({ go: '' })
   t.match(await run.finished, { status: 0, stdout: /2 changed/ })
 })
 
 t.test('the lock of an ended process is free, also if its pid is used again', async (t) => {
-  const { place, run } = await underWay(t)
-  const claims = `${place.state}/lock.d`
+  const { sandbox, run } = await underWay(t)
+  const claims = `${sandbox.state}/lock.d`
   const [name = ''] = fs.readdirSync(claims)
   const claim = JSON.parse(fs.readFileSync(`${claims}/${name}`, 'utf8')) as { pid: number; started: string }
   run.child.kill('SIGKILL')
   await run.finished
   // This test's own pid, with the start time of the other process.
   fs.writeFileSync(`${claims}/${name}`, JSON.stringify({ ...claim, pid: process.pid }))
-  place.write({ go: '' })
-  t.match(await place.converge(args), { status: 0 })
+  sandbox.write({ go: '' })
+  t.match(await sandbox.converge(args), { status: 0 })
 })
 
 t.test('refuses an account that may not read the state of another', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { place, run } = await underWay(t)
-  place.write({ go: '' })
+  const { sandbox, run } = await underWay(t)
+  sandbox.write({ go: '' })
   await run.finished
-  fs.chmodSync(place.state, 0o700)
-  const { status, stdout } = await place.converge(['status', '--role', 'solr', '--prefix', place.at('site')], {
+  fs.chmodSync(sandbox.state, 0o700)
+  const { status, stdout } = await sandbox.converge(['status', '--role', 'solr', '--prefix', sandbox.at('site')], {
     account: 'nobody',
   })
   t.equal(status, 1)
-  t.match(stdout, `last run   not known: ${place.state} is not readable for this account`)
+  t.match(stdout, `last run   not known: ${sandbox.state} is not readable for this account`)
 })

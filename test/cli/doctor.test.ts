@@ -9,23 +9,23 @@ import { type RunOptions, Sandbox } from '../support/program.ts'
 const both = ['--role', 'zeo-server,zeo-client', '--json', 'site.json', '--prefix', 'site']
 
 function made(t: Test, json?: object, files: Readonly<Record<string, string>> = baseFile): Sandbox {
-  const place = new Sandbox(t)
-  const repository = gitRepository(place, files)
+  const sandbox = new Sandbox(t)
+  const repository = gitRepository(sandbox, files)
   const scm = { scm_type: 'git', repository }
   const complete = { plone_instances: { instance_count: 1 }, deploy: { zeoserver: { scm }, plone_instances: { scm } } }
-  place.write({ 'site.json': JSON.stringify(json ?? complete) })
-  fs.chmodSync(place.directory, 0o777)
-  return place
+  sandbox.write({ 'site.json': JSON.stringify(json ?? complete) })
+  fs.chmodSync(sandbox.directory, 0o777)
+  return sandbox
 }
 
 /** A repository with one commit that every account can read. */
 const baseFile = { 'cfg/base.cfg': '[buildout]\nparts =\n' }
 
-function gitRepository(place: Sandbox, files: Readonly<Record<string, string>>): string {
-  const at = place.at('site.git')
+function gitRepository(sandbox: Sandbox, files: Readonly<Record<string, string>>): string {
+  const at = sandbox.at('site.git')
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-C', at, ...args], { stdio: 'ignore' })
-  place.write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`site.git/${name}`, text])))
+  sandbox.write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`site.git/${name}`, text])))
   git('init', '--quiet', '--initial-branch=main')
   git('add', '.')
   git('commit', '--quiet', '-m', 'first')
@@ -40,8 +40,8 @@ interface Reported {
   readonly remedy?: string
 }
 
-async function reported(place: Sandbox, args: readonly string[], options: RunOptions = {}): Promise<Reported[]> {
-  const { stdout, stderr } = await place.converge([...args, '--json-output'], options)
+async function reported(sandbox: Sandbox, args: readonly string[], options: RunOptions = {}): Promise<Reported[]> {
+  const { stdout, stderr } = await sandbox.converge([...args, '--json-output'], options)
   if (!stdout.startsWith('{')) throw new Error(`${stdout}${stderr}`)
   return (JSON.parse(stdout) as { needs: Reported[] }).needs
 }
@@ -62,24 +62,24 @@ function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<vo
 
 asEach('reports that a host meets all requirements', async (t, options) => {
   if (!needs(t, ['git', 'python3 venv', 'crontab'])) return
-  const place = made(t)
-  const before = place.snapshot()
-  const { status, stdout, stderr } = await place.converge(['doctor', ...both], options)
+  const sandbox = made(t)
+  const before = sandbox.snapshot()
+  const { status, stdout, stderr } = await sandbox.converge(['doctor', ...both], options)
   t.equal(stderr, '')
   for (const what of ['rights', 'git', 'python3', 'python venv', 'crontab', 'deploy.zeoserver.scm.repository'])
     t.match(stdout, new RegExp(`^ok {7}${what.replaceAll('.', '\\.')}: `, 'm'))
-  const found = await reported(place, ['doctor', ...both], options)
+  const found = await reported(sandbox, ['doctor', ...both], options)
   t.strictSame(bad(found), [])
   const complete = found.every(({ met }) => met)
   t.equal(status, complete ? 0 : 1)
   t.equal(/\nthis host has what its roles need\n$/.test(stdout), complete)
-  t.strictSame(place.snapshot(), before, 'it only looks')
+  t.strictSame(sandbox.snapshot(), before, 'it only looks')
 })
 
 asEach('reports what is missing, and how to fix it', async (t, options) => {
-  const place = made(t, { converge: { python: 'python9.9' } })
+  const sandbox = made(t, { converge: { python: 'python9.9' } })
   const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const { status, stdout } = await place.converge(args, options)
+  const { status, stdout } = await sandbox.converge(args, options)
   t.equal(status, 1)
   t.match(
     stdout,
@@ -91,9 +91,9 @@ asEach('reports what is missing, and how to fix it', async (t, options) => {
     /^missing {2}deploy\.plone_instances\.scm\.repository: is not set: there is nothing to deploy\n {9}fix: set it in a file given with --json: \{"deploy": .*\n/m,
   )
   t.notMatch(stdout, /has what its roles need/)
-  const machine = await place.converge([...args, '--json-output'], options)
+  const machine = await sandbox.converge([...args, '--json-output'], options)
   t.equal(machine.status, 1)
-  t.strictSame(bad(await reported(place, args, options)), [
+  t.strictSame(bad(await reported(sandbox, args, options)), [
     'deploy.plone_instances.scm.repository',
     'python9.9',
     'python venv',
@@ -101,10 +101,12 @@ asEach('reports what is missing, and how to fix it', async (t, options) => {
 })
 
 t.test('reports a repository that git refuses', async (t) => {
-  const place = made(t)
-  place.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm: { repository: 'srv/site.git' } } } }) })
+  const sandbox = made(t)
+  sandbox.write({
+    'site.json': JSON.stringify({ deploy: { plone_instances: { scm: { repository: 'srv/site.git' } } } }),
+  })
   const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const { status, stderr } = await place.converge(args)
+  const { status, stderr } = await sandbox.converge(args)
   t.equal(status, 2)
   t.match(
     stderr,
@@ -114,44 +116,46 @@ t.test('reports a repository that git refuses', async (t) => {
 
 t.test('reports what an ordinary user may not do', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const place = made(t)
-  const system = await place.converge(['doctor', '--role', 'zeo-client', '--json', 'site.json'], { account: 'nobody' })
+  const sandbox = made(t)
+  const system = await sandbox.converge(['doctor', '--role', 'zeo-client', '--json', 'site.json'], {
+    account: 'nobody',
+  })
   t.equal(system.status, 1)
   t.match(
     system.stdout,
     /^missing {2}rights: nobody may not change the system\n {9}fix: run as root \(sudo converge \.\.\.\), or give --prefix DIR\n/,
   )
-  fs.chmodSync(place.directory, 0o755)
-  const below = await place.converge(['doctor', ...both], { account: 'nobody' })
+  fs.chmodSync(sandbox.directory, 0o755)
+  const below = await sandbox.converge(['doctor', ...both], { account: 'nobody' })
   t.equal(below.status, 1)
   const sudo = spawnSync('which', ['sudo']).status === 0
-  const commands = [`mkdir -p ${place.at('site')}`, `chown nobody ${place.at('site')}`]
+  const commands = [`mkdir -p ${sandbox.at('site')}`, `chown nobody ${sandbox.at('site')}`]
   const remedy = sudo ? commands.map((one) => `sudo ${one}`).join(' && ') : `as root: ${commands.join(' && ')}`
   t.ok(
     below.stdout.startsWith(
-      `missing  rights: ${place.directory} is not writable for nobody\n         fix: ${remedy}\n`,
+      `missing  rights: ${sandbox.directory} is not writable for nobody\n         fix: ${remedy}\n`,
     ),
     below.stdout,
   )
   for (const command of commands) spawnSync('sh', ['-c', command])
-  t.strictSame(bad(await reported(place, ['doctor', ...both], { account: 'nobody' })), [], 'the remedy helps')
+  t.strictSame(bad(await reported(sandbox, ['doctor', ...both], { account: 'nobody' })), [], 'the remedy helps')
 })
 
 t.test('an ordinary user where root runs supervisord: reports everything but the programs', async (t) => {
   if (!needs(t, ['root', 'nobody', 'git', 'python3 venv'])) return
-  const place = made(t)
-  fs.mkdirSync(place.at('site/var/run'), { recursive: true })
-  const socket = place.at('site/var/run/supervisor.sock')
+  const sandbox = made(t)
+  fs.mkdirSync(sandbox.at('site/var/run'), { recursive: true })
+  const socket = sandbox.at('site/var/run/supervisor.sock')
   await listen(t, (server) => server.listen(socket))
   fs.chmodSync(socket, 0o700)
-  fs.chmodSync(place.at('site'), 0o777)
-  const found = await reported(place, ['doctor', ...both], { account: 'nobody' })
+  fs.chmodSync(sandbox.at('site'), 0o777)
+  const found = await reported(sandbox, ['doctor', ...both], { account: 'nobody' })
   t.strictSame(bad(found), ['running supervisord'])
   t.match(
     found.find(({ what }) => what === 'running supervisord'),
     { status: 'unknown', detail: /^could not be checked: this account may not talk to supervisord at / },
   )
-  const { status, stdout } = await place.converge(['doctor', ...both], { account: 'nobody' })
+  const { status, stdout } = await sandbox.converge(['doctor', ...both], { account: 'nobody' })
   t.equal(status, 1)
   t.match(stdout, /^ok {7}git: /m)
   t.match(stdout, /^unknown {2}running supervisord: could not be checked: /m)
@@ -159,9 +163,9 @@ t.test('an ordinary user where root runs supervisord: reports everything but the
 })
 
 t.test('attributes that one role refuses: checks the other roles too', async (t) => {
-  const place = made(t, { jetty_app: { war: { file: '/nowhere/a.war', path: 'b.war' } } })
+  const sandbox = made(t, { jetty_app: { war: { file: '/nowhere/a.war', path: 'b.war' } } })
   const args = ['doctor', '--role', 'jetty-app,zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const found = await reported(place, args)
+  const found = await reported(sandbox, args)
   t.match(
     found.find(({ what }) => what === 'attributes of jetty-app'),
     {
@@ -178,9 +182,9 @@ t.test('reports a port that another program uses, and one that two roles use', a
   if (!needs(t, ['proc'])) return
   const port = await freePort()
   await listen(t, (server) => server.listen(port, '127.0.0.1'))
-  const place = made(t, { port_app: { ports: [port, 9091] }, jetty_app: { ports: [9092, 9091] } })
+  const sandbox = made(t, { port_app: { ports: [port, 9091] }, jetty_app: { ports: [9092, 9091] } })
   const args = ['doctor', '--role', 'port-app,jetty-app', '--json', 'site.json', '--prefix', 'site']
-  const found = await reported(place, args)
+  const found = await reported(sandbox, args)
   t.match(
     found.find(({ what }) => what === `port ${port}`),
     {
@@ -197,9 +201,9 @@ t.test('reports a port that another program uses, and one that two roles use', a
 
 t.test('reports a balancer without backends, and a ZEO server whose name does not resolve', async (t) => {
   const zeo = { address: 'zeo.nowhere.invalid:8001' }
-  const place = made(t, { plone_instances: { instance_count: 1, zeo } })
+  const sandbox = made(t, { plone_instances: { instance_count: 1, zeo } })
   const args = ['doctor', '--role', 'zeo-client,frontend', '--json', 'site.json', '--prefix', 'site']
-  const found = await reported(place, args)
+  const found = await reported(sandbox, args)
   t.match(
     found.find(({ what }) => what === 'server zeo.nowhere.invalid:8001'),
     { status: 'missing', detail: /no address is known for that name/ },
@@ -217,11 +221,11 @@ parts =
 shared-blob = on
 blob-storage = \${buildout:directory}/var/blobstorage
 `
-    const place = made(t, undefined, { 'cfg/base.cfg': cfg, 'cfg/versions.cfg': '[versions]\nzc.buildout = 3.1.0\n' })
-    const site = JSON.parse(fs.readFileSync(place.at('site.json'), 'utf8'))
+    const sandbox = made(t, undefined, { 'cfg/base.cfg': cfg, 'cfg/versions.cfg': '[versions]\nzc.buildout = 3.1.0\n' })
+    const site = JSON.parse(fs.readFileSync(sandbox.at('site.json'), 'utf8'))
     const run = (more: object) => {
-      place.write({ 'more.json': JSON.stringify(more) })
-      return reported(place, ['doctor', ...both, '--json', 'more.json'])
+      sandbox.write({ 'more.json': JSON.stringify(more) })
+      return reported(sandbox, ['doctor', ...both, '--json', 'more.json'])
     }
     const one = (all: readonly Reported[], what: string) => all.find((found) => found.what === what)
     const found = await run({})
@@ -248,31 +252,31 @@ blob-storage = \${buildout:directory}/var/blobstorage
 )
 
 t.test('a missing Python 2.7: doctor, plan and a run report it before any change', async (t) => {
-  const place = made(t)
-  const scm = { repository: place.at('site.git') }
-  place.write({ 'site.json': JSON.stringify({ deploy: { zeoserver: { python_major_version: '2.99', scm } } }) })
+  const sandbox = made(t)
+  const scm = { repository: sandbox.at('site.git') }
+  sandbox.write({ 'site.json': JSON.stringify({ deploy: { zeoserver: { python_major_version: '2.99', scm } } }) })
   const args = ['--role', 'zeo-server', '--json', 'site.json', '--prefix', 'site']
-  const found = await reported(place, ['doctor', ...args])
+  const found = await reported(sandbox, ['doctor', ...args])
   t.match(
     found.find(({ what }) => what === 'python2.99'),
     { status: 'missing', detail: /python_major_version asks for it \(site\.json:1:\d+\)/ },
   )
   for (const command of ['plan', 'apply']) {
-    const { status, stderr } = await place.converge([command, ...args])
+    const { status, stderr } = await sandbox.converge([command, ...args])
     t.equal(status, 2)
     t.match(
       stderr,
       /site\.json:1:\d+: deploy\.zeoserver\.python_major_version asks for python2\.99, and this host has none/,
     )
-    t.notOk(fs.existsSync(place.at('site')))
+    t.notOk(fs.existsSync(sandbox.at('site')))
   }
 })
 
 t.test('checks every role within a few seconds', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   const all = 'base,zeo-server,zeo-client,solr,celerybeat,relstorage-pack,frontend,port-app,jetty-app,php-app'
   const start = process.hrtime.bigint()
-  const found = await reported(place, ['doctor', '--role', all, '--json', 'site.json', '--prefix', 'site'])
+  const found = await reported(sandbox, ['doctor', '--role', all, '--json', 'site.json', '--prefix', 'site'])
   t.comment(`${(process.hrtime.bigint() - start) / 1_000_000n} ms`)
   for (const what of [
     'git',
@@ -297,13 +301,13 @@ async function listen(t: Test, start: (server: Server) => void): Promise<void> {
 }
 
 t.test('a plan fails for a base configuration that the repository does not have', async (t) => {
-  const place = made(t, undefined, { 'cfg/base.cfg': '[buildout]\n' })
+  const sandbox = made(t, undefined, { 'cfg/base.cfg': '[buildout]\n' })
   const args = ['plan', '--role', 'zeo-server', '--json', 'site.json', '--json', 'more.json', '--prefix', 'site']
   const run = (base_config: string) => {
     // As root, a run below a prefix creates no account.
     const account = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
-    place.write({ 'more.json': JSON.stringify({ plone_zeoserver: { base_config }, deploy: { zeoserver: account } }) })
-    return place.converge(args)
+    sandbox.write({ 'more.json': JSON.stringify({ plone_zeoserver: { base_config }, deploy: { zeoserver: account } }) })
+    return sandbox.converge(args)
   }
   const wrong = await run('cfg/production.cfg')
   t.not(wrong.status, 0)

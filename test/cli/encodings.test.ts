@@ -4,18 +4,18 @@ import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
 t.test('refuses text that is not UTF-8, and names the file and the byte', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const latin = (text: string) => Buffer.from(text, 'latin1')
-  place.write({ 'good.ts': `import { role } from 'converge-engine'\nexport default role('x', { configure() {} })\n` })
-  writeFileSync(place.at('site.json'), latin('{"deploy": {"app": {"environment": {"A": "M\u00fcller"}}}}'))
-  writeFileSync(place.at('site.yaml'), latin('deploy:\n  app: {environment: {A: M\u00fcller}}\n'))
-  writeFileSync(place.at('stack.yaml'), latin('name: M\u00fcller\n'))
-  writeFileSync(place.at('secrets.json'), latin('["M\u00fcller"]'))
+  sandbox.write({ 'good.ts': `import { role } from 'converge-engine'\nexport default role('x', { configure() {} })\n` })
+  writeFileSync(sandbox.at('site.json'), latin('{"deploy": {"app": {"environment": {"A": "M\u00fcller"}}}}'))
+  writeFileSync(sandbox.at('site.yaml'), latin('deploy:\n  app: {environment: {A: M\u00fcller}}\n'))
+  writeFileSync(sandbox.at('stack.yaml'), latin('name: M\u00fcller\n'))
+  writeFileSync(sandbox.at('secrets.json'), latin('["M\u00fcller"]'))
   writeFileSync(
-    place.at('recipe.ts'),
+    sandbox.at('recipe.ts'),
     latin(`import { role } from 'converge-engine'\nexport default role('M\u00fcller', {})\n`),
   )
-  writeFileSync(place.at('utf16.json'), Buffer.from('\ufeff{}', 'utf16le'))
+  writeFileSync(sandbox.at('utf16.json'), Buffer.from('\ufeff{}', 'utf16le'))
   const words = ['attributes', '--json']
   const cases: [string[], RegExp][] = [
     [[...words, 'site.json'], /site\.json:1:44.*is not UTF-8: byte 0xfc at offset 43/s],
@@ -29,7 +29,7 @@ t.test('refuses text that is not UTF-8, and names the file and the byte', async 
     ],
   ]
   for (const [args, expected] of cases) {
-    const { status, stderr } = await place.converge(args, { bare: args[0] === 'stack' })
+    const { status, stderr } = await sandbox.converge(args, { bare: args[0] === 'stack' })
     t.equal(status, 2, args.join(' '))
     t.match(stderr, expected)
   }

@@ -16,12 +16,12 @@ export default role('own', {
 `
 
 t.test('warns about a secret in a file without a mode', async (t) => {
-  const place = new Sandbox(t)
-  fs.mkdirSync(place.at('site'), { mode: 0o755 })
-  place.write({ 'secrets.json': '["hunter2-hunter2"]', 'recipes/own.ts': recipe('{}') })
-  const args = ['--role', 'own', '--recipes', 'recipes', '--secrets', 'secrets.json', '--prefix', place.at('site')]
+  const sandbox = new Sandbox(t)
+  fs.mkdirSync(sandbox.at('site'), { mode: 0o755 })
+  sandbox.write({ 'secrets.json': '["hunter2-hunter2"]', 'recipes/own.ts': recipe('{}') })
+  const args = ['--role', 'own', '--recipes', 'recipes', '--secrets', 'secrets.json', '--prefix', sandbox.at('site')]
   const said = async (command: string) => {
-    const { stdout, stderr, status } = await place.converge([command, ...args])
+    const { stdout, stderr, status } = await sandbox.converge([command, ...args])
     t.equal(status, 0, stderr)
     t.notMatch(stdout + stderr, 'hunter2')
     return [...(stdout + stderr).matchAll(/every account can read (\S+) \(mode (\d+)\)/g)].map(
@@ -34,12 +34,12 @@ t.test('warns about a secret in a file without a mode', async (t) => {
   ]
   t.strictSame(await said('configure'), both)
   t.strictSame(await said('configure'), both, 'also where there is nothing to do')
-  fs.chmodSync(place.at('site/key'), 0o600)
-  fs.chmodSync(place.at('site/conf'), 0o640)
+  fs.chmodSync(sandbox.at('site/key'), 0o600)
+  fs.chmodSync(sandbox.at('site/conf'), 0o640)
   t.strictSame(await said('configure'), [], 'a mode that somebody has set on the host stays')
-  t.equal(fs.statSync(place.at('site/key')).mode & 0o777, 0o600)
+  t.equal(fs.statSync(sandbox.at('site/key')).mode & 0o777, 0o600)
   for (const mode of ["{ mode: '0640' }", "{ mode: '0644' }"]) {
-    place.write({ 'recipes/own.ts': recipe(mode) })
+    sandbox.write({ 'recipes/own.ts': recipe(mode) })
     t.strictSame(await said('plan'), [], `the recipe says ${mode}`)
   }
 })

@@ -5,26 +5,26 @@ import { linesOf, Sandbox } from '../support/program.ts'
 const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
 
 async function failing(t: Test, command: string, more: readonly string[] = []) {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/site.ts': `
       import { execute, role } from 'converge-engine'
       export default role<any>('site', {
         deploy(r) { execute(r, { name: 'build', command: ${JSON.stringify(command)}, cwd: process.cwd(), environment: { HOME: process.cwd() } }) },
       })`,
   })
-  const result = await place.converge([...args, ...more])
+  const result = await sandbox.converge([...args, ...more])
   t.equal(result.status, 1)
-  return { ...result, place }
+  return { ...result, place: sandbox }
 }
 
 t.test('prints a reason that many lines follow', async (t) => {
   const command = 'echo "the reason" >&2; sleep 0.2; seq 300; exit 1'
-  const { stdout, place } = await failing(t, command)
+  const { stdout, place: sandbox } = await failing(t, command)
   t.match(stdout, /\n {4}\| the reason\n {4}\| 1\n/)
   t.match(stdout, /\n {4}\| … 231 lines left out; all of it: \S+\/state\/runs\/000001\.jsonl\n/)
   t.match(stdout, /\n {4}\| 300\n/)
-  const [journal = []] = place.journals()
+  const [journal = []] = sandbox.journals()
   const failed = journal.find(({ event }) => event === 'resource')
   t.equal(String(failed?.output).split('\n').length, 301, 'the journal has all of it')
   const json = await failing(t, command, ['--json-output'])

@@ -19,33 +19,33 @@ export default role('app', {
  * @returns all output and the content of the state directory
  */
 async function shownBy(t: Test, environments: readonly Readonly<Record<string, string>>[]): Promise<string> {
-  const place = new Sandbox(t)
-  place.write({ 'app.ts': recipe, 'root/etc/.keep': '' })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'app.ts': recipe, 'root/etc/.keep': '' })
   const words = [
     '--recipes',
     'app.ts',
     '--role',
     'app',
     '--prefix',
-    place.at('root'),
+    sandbox.at('root'),
     '--json',
     'site.json',
     '--verbose',
   ]
   const shown: string[] = []
   for (const environment of environments) {
-    place.write({ 'site.json': JSON.stringify({ deploy: { app: { environment } } }) })
+    sandbox.write({ 'site.json': JSON.stringify({ deploy: { app: { environment } } }) })
     for (const command of [
       ['plan', '--event', 'configure'],
       ['plan', '--event', 'configure', '--json-output'],
       ['configure'],
     ]) {
-      const { status, stdout, stderr } = await place.converge([...command, ...words])
+      const { status, stdout, stderr } = await sandbox.converge([...command, ...words])
       t.equal(status, 0, stderr + stdout)
       shown.push(stdout, stderr)
     }
   }
-  for (const entry of readdirSync(place.state, { recursive: true, withFileTypes: true }))
+  for (const entry of readdirSync(sandbox.state, { recursive: true, withFileTypes: true }))
     if (entry.isFile()) shown.push(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8'))
   return shown.join('\n')
 }

@@ -29,9 +29,9 @@ t.test('--help lists commands, roles, options and examples', async (t) => {
 })
 
 t.test('the help of each command has a description, examples and its options', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   for (const { name, description, options, argument, examples } of commands) {
-    const { status, stdout } = await place.converge([...name.split(' '), '--help'])
+    const { status, stdout } = await sandbox.converge([...name.split(' '), '--help'])
     t.equal(status, 0)
     t.ok(stdout.startsWith(`${description}.\n`))
     const word = argument?.required ? argument.placeholder : `[${argument?.placeholder}]`
@@ -47,8 +47,8 @@ t.test('the help of each command has a description, examples and its options', a
 })
 
 t.test('the help names the default of that command', async (t) => {
-  const place = new Sandbox(t)
-  const helpOf = async (name: string) => (await place.converge(['stack', name, '--help'])).stdout.replace(/\s+/g, ' ')
+  const sandbox = new Sandbox(t)
+  const helpOf = async (name: string) => (await sandbox.converge(['stack', name, '--help'])).stdout.replace(/\s+/g, ' ')
   const strategy = (text: string) => /--strategy HOW .*?default: (\w+)/.exec(text)?.[1]
   t.match(
     await helpOf('setup'),
@@ -62,9 +62,9 @@ t.test('the help names the default of that command', async (t) => {
 })
 
 t.test('the help of the first word lists the commands of two words', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   for (const { name, details, examples } of families) {
-    const { status, stdout } = await place.converge([name, '--help'])
+    const { status, stdout } = await sandbox.converge([name, '--help'])
     t.equal(status, 0)
     t.ok(stdout.startsWith(details.slice(0, 40)))
     const own = commands.filter((spec) => spec.name.startsWith(`${name} `))
@@ -73,22 +73,22 @@ t.test('the help of the first word lists the commands of two words', async (t) =
     for (const [line, text] of examples) t.ok(stdout.includes(`  # ${text}\n  ${line}\n`), line)
     t.match(stdout.replace(/\s+/g, ' '), /Exit status: 0 nothing to do or all done, 1 something failed, 2 wrong usage/)
     wellSet(t, stdout, 100)
-    t.equal((await place.converge(['help', name])).stdout, stdout)
+    t.equal((await sandbox.converge(['help', name])).stdout, stdout)
   }
 })
 
 t.test('prints help wherever the option stands, and does nothing else', async (t) => {
-  const place = new Sandbox(t)
-  const { stdout } = await place.converge(['deploy', '--help'])
+  const sandbox = new Sandbox(t)
+  const { stdout } = await sandbox.converge(['deploy', '--help'])
   for (const args of [
     ['--help', 'deploy'],
     ['deploy', '-h'],
     ['help', 'deploy'],
     ['--role', 'nope', 'deploy', '--help', '--nonsense'],
   ])
-    t.equal((await place.converge(args)).stdout, stdout, args.join(' '))
-  const { stdout: all } = await place.converge(['-h'])
-  for (const args of [['help'], ['--role', 'zeo-client', '--help']]) t.equal((await place.converge(args)).stdout, all)
+    t.equal((await sandbox.converge(args)).stdout, stdout, args.join(' '))
+  const { stdout: all } = await sandbox.converge(['-h'])
+  for (const args of [['help'], ['--role', 'zeo-client', '--help']]) t.equal((await sandbox.converge(args)).stdout, all)
 })
 
 t.test('fits a narrow terminal', async (t) => {
@@ -99,12 +99,12 @@ t.test('fits a narrow terminal', async (t) => {
 })
 
 t.test('accepts the examples of the help', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const lines = commands
     .flatMap(({ examples }) => examples.map(([line]) => line))
     .filter((line) => line.startsWith('converge'))
   t.ok(lines.length > 25)
-  place.write({
+  sandbox.write({
     'site.json': '{}',
     'node.json': JSON.stringify({ deploy: { plone_instances: { scm: { repository: '/srv/site.git' } } } }),
     'stack.json': '{}',
@@ -114,21 +114,21 @@ t.test('accepts the examples of the help', async (t) => {
     /converge (plan|render|attributes|resources|help|doctor|releases)/.test(line),
   )) {
     const words = line.replace(/ >.*/, '').split(' ').slice(1)
-    const { status, stderr } = await place.converge(words)
+    const { status, stderr } = await sandbox.converge(words)
     t.not(status, 2, `${line}: ${stderr}`)
   }
 })
 
 t.test('--version prints the version', async (t) => {
-  const place = new Sandbox(t)
-  const { status, stdout } = await place.converge(['--version'])
+  const sandbox = new Sandbox(t)
+  const { status, stdout } = await sandbox.converge(['--version'])
   t.equal(status, 0)
   t.match(stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
 t.test('bash completes commands, options and values', async (t) => {
   if (!needs(t, ['bash'])) return
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const complete = async (...words: string[]) => {
     const script = `
       source <(converge completion bash)
@@ -137,7 +137,7 @@ t.test('bash completes commands, options and values', async (t) => {
       COMP_CWORD=${words.length} COMPREPLY=()
       _converge
       printf '%s\\n' "\${COMPREPLY[@]}"`
-    const { status, stdout, stderr } = await place.shell(script, { bare: true })
+    const { status, stdout, stderr } = await sandbox.shell(script, { bare: true })
     t.equal(status, 0, stderr)
     return stdout.split('\n').filter((word) => word !== '')
   }
@@ -158,20 +158,20 @@ t.test('bash completes commands, options and values', async (t) => {
 })
 
 t.test('completes every option and command', async (t) => {
-  const place = new Sandbox(t)
-  const { stdout } = await place.converge(['--complete', ''])
+  const sandbox = new Sandbox(t)
+  const { stdout } = await sandbox.converge(['--complete', ''])
   t.strictSame(stdout.trim().split('\n'), [...new Set(commands.map(({ name }) => name.replace(/ .*/, '')))])
   const found = new Set<string>()
   for (const { name } of commands)
-    for (const word of (await place.converge(['--complete', ...name.split(' '), '--'])).stdout.trim().split('\n'))
+    for (const word of (await sandbox.converge(['--complete', ...name.split(' '), '--'])).stdout.trim().split('\n'))
       found.add(word)
   t.strictSame(found, new Set([...allOptions.keys(), 'help'].map((name) => `--${name}`)))
 })
 
 t.test('prints the script for zsh, and selects the script for the current shell', async (t) => {
-  const place = new Sandbox(t)
-  const zsh = (await place.converge(['completion', 'zsh'])).stdout
+  const sandbox = new Sandbox(t)
+  const zsh = (await sandbox.converge(['completion', 'zsh'])).stdout
   t.match(zsh, /^#compdef converge\n/)
-  t.equal((await place.converge(['completion'], { env: { SHELL: '/bin/zsh' } })).stdout, zsh)
-  t.match((await place.converge(['completion'], { env: { SHELL: '/bin/bash' } })).stdout, /^_converge\(\) \{\n/)
+  t.equal((await sandbox.converge(['completion'], { env: { SHELL: '/bin/zsh' } })).stdout, zsh)
+  t.match((await sandbox.converge(['completion'], { env: { SHELL: '/bin/bash' } })).stdout, /^_converge\(\) \{\n/)
 })

@@ -9,8 +9,8 @@ const systemd = existsSync('/run/systemd/system')
 
 t.test('install stores the same roles and files, with absolute paths', async (t) => {
   if (!needs(t, ['crontab'])) return
-  const place = new Sandbox(t)
-  place.write({ 'own/web.ts': recipe, 'site.json': '{}', 'converge.config.ts': 'export default {}\n' })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'own/web.ts': recipe, 'site.json': '{}', 'converge.config.ts': 'export default {}\n' })
   const words = [
     '--role',
     'web',
@@ -25,32 +25,32 @@ t.test('install stores the same roles and files, with absolute paths', async (t)
     '--jitter',
     '30s',
   ]
-  const { status, stdout, stderr } = await place.converge(['hooks', 'install', '--dry-run', '--verbose', ...words])
+  const { status, stdout, stderr } = await sandbox.converge(['hooks', 'install', '--dry-run', '--verbose', ...words])
   t.equal(status, 0, stderr)
-  const called = `--quiet --wait 600 --role web --json ${place.at('site.json')} --config-dir ${place.at('etc')}`
+  const called = `--quiet --wait 600 --role web --json ${sandbox.at('site.json')} --config-dir ${sandbox.at('etc')}`
   t.match(
     stdout,
-    `dist/start.cjs configure ${called} --recipes ${place.at('own')} --config ${place.at('converge.config.ts')}`,
+    `dist/start.cjs configure ${called} --recipes ${sandbox.at('own')} --config ${sandbox.at('converge.config.ts')}`,
   )
   t.match(stdout, `dist/start.cjs apply ${called}`)
-  t.match(stdout, `${place.state}/first-boot-done`)
+  t.match(stdout, `${sandbox.state}/first-boot-done`)
   t.match(stdout, systemd ? 'OnUnitInactiveSec=900s' : '*/15 * * * * ')
-  const other = await place.converge(['hooks', 'install', '--dry-run', '--program', '/bin/true', ...words])
+  const other = await sandbox.converge(['hooks', 'install', '--dry-run', '--program', '/bin/true', ...words])
   t.match(other.stdout, '/bin/true configure --quiet')
-  const bare = ['hooks', 'install', '--dry-run', '--bare', '--program', place.at('to come')]
+  const bare = ['hooks', 'install', '--dry-run', '--bare', '--program', sandbox.at('to come')]
   t.match(
-    (await place.converge([...bare, ...words])).stdout,
-    new RegExp(`${place.at('to come')}['"] configure --quiet --wait 600`),
+    (await sandbox.converge([...bare, ...words])).stdout,
+    new RegExp(`${sandbox.at('to come')}['"] configure --quiet --wait 600`),
   )
 })
 
 t.test('the default jitter is less than the interval', async (t) => {
   if (!needs(t, ['crontab'])) return
-  const place = new Sandbox(t)
-  place.write({ 'own/web.ts': recipe })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'own/web.ts': recipe })
   const jitter = async (...words: string[]) => {
     const all = ['hooks', 'install', '--dry-run', '--verbose', '--role', 'web', '--recipes', 'own', ...words]
-    const { stdout } = await place.converge(all)
+    const { stdout } = await sandbox.converge(all)
     return /RandomizedDelaySec=(\d+)|shuf -i 0-(\d+)/.exec(stdout)?.slice(1).join('') ?? '0'
   }
   t.equal(await jitter(), '600')
@@ -60,8 +60,8 @@ t.test('the default jitter is less than the interval', async (t) => {
 })
 
 t.test('install refuses what would fail at every call', async (t) => {
-  const place = new Sandbox(t)
-  place.write({ 'own/web.ts': recipe, 'site.json': '{"deploy": 1}' })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'own/web.ts': recipe, 'site.json': '{"deploy": 1}' })
   const refused: [words: string[], says: RegExp][] = [
     [[], /no role is given/],
     [['--role', 'wbe', '--recipes', 'own'], /unknown role wbe/],
@@ -80,17 +80,17 @@ t.test('install refuses what would fail at every call', async (t) => {
     [['--role', 'web', '--recipes', 'own', '--program', 'own'], /--program \S+own: is not a file/],
     [['--role', 'web', '--recipes', 'own', '--json', 'two\nlines.json'], /hooks cannot contain "\S+two\\nlines.json"/],
   ]
-  for (const [words, says] of refused) {
-    const { status, stderr } = await place.converge(['hooks', 'install', '--dry-run', ...words])
+  for (const [words, message] of refused) {
+    const { status, stderr } = await sandbox.converge(['hooks', 'install', '--dry-run', ...words])
     t.equal(status, 2, words.join(' '))
-    t.match(stderr, says, words.join(' '))
+    t.match(stderr, message, words.join(' '))
   }
-  t.match((await place.converge(['hooks'])).stderr, /hooks install|install, remove/)
+  t.match((await sandbox.converge(['hooks'])).stderr, /hooks install|install, remove/)
 })
 
 t.test('show ends with status 1 if no hook is installed', async (t) => {
-  const place = new Sandbox(t)
-  const { status, stdout } = await place.converge(['hooks', 'show', '--json-output'])
+  const sandbox = new Sandbox(t)
+  const { status, stdout } = await sandbox.converge(['hooks', 'show', '--json-output'])
   t.equal(status, 1)
   const { hooks } = JSON.parse(stdout) as { hooks: { name: string; installed: boolean }[] }
   t.ok(hooks.length >= 2)

@@ -10,10 +10,10 @@ const scm = { repository: '/nowhere/repository.git' }
 const hostile = ['1m; include /etc/passwd', '1m;}', '1m\nroot /', '1m #', '"1m', "1m'", '$request_body', '1m {', '']
 
 async function refused(t: Test, role: string, attributes: object, key: string): Promise<void> {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   // The key is on its own line, so that the position in the file is visible.
-  place.write({ 'site.json': JSON.stringify(attributes, null, 1) })
-  const { status, stderr } = await place.converge(['render', '--role', role, '--json', 'site.json'])
+  sandbox.write({ 'site.json': JSON.stringify(attributes, null, 1) })
+  const { status, stderr } = await sandbox.converge(['render', '--role', role, '--json', 'site.json'])
   t.equal(status, 2, `${key}: ${stderr}`)
   t.match(stderr, /^error: site\.json:\d+:\d+: /m, key)
   t.match(stderr, key)
@@ -66,9 +66,9 @@ t.test('refuses names of accounts that would add a directive', async (t) => {
 t.test('HAProxy reads quotes, comments and backslashes in values as one word', async (t) => {
   if (!needs(t, ['haproxy'])) return
   for (const value of ["/a'b", '/"', '/#evil', '/\\', '/a\\', '/\'"$evil']) {
-    const place = new Sandbox(t)
+    const sandbox = new Sandbox(t)
     const haproxy = { health_check_url: value, health_check_host: value.slice(1), stats_url: value, enable_stats: true }
-    place.write({
+    sandbox.write({
       'site.json': JSON.stringify({
         haproxy: { ...haproxy, stats_user: 'u', stats_password: 'hunter22' },
         plone_instances: { instance_count: 1 },
@@ -78,14 +78,14 @@ t.test('HAProxy reads quotes, comments and backslashes in values as one word', a
         },
       }),
     })
-    const { status, stdout, stderr } = await place.converge(['render', '--role', 'frontend', '--json', 'site.json'])
+    const { status, stdout, stderr } = await sandbox.converge(['render', '--role', 'frontend', '--json', 'site.json'])
     t.equal(status, 0, stderr)
     const { files } = JSON.parse(stdout) as { files: Record<string, { content: string }> }
     const [, file] = Object.entries(files).find(([path]) => path.endsWith('haproxy.cfg')) ?? []
     // The accounts and directories of the package may be missing on this system.
     const content = (file?.content ?? '').replace(/^ {2}(user|group|chroot|server-state-file|stats socket) .*\n/gm, '')
-    place.write({ 'haproxy.cfg': content })
-    const checked = spawnSync('haproxy', ['-c', '-f', place.at('haproxy.cfg')], { encoding: 'utf8' })
+    sandbox.write({ 'haproxy.cfg': content })
+    const checked = spawnSync('haproxy', ['-c', '-f', sandbox.at('haproxy.cfg')], { encoding: 'utf8' })
     t.equal(checked.status, 0, `${value}: ${checked.stderr}`)
   }
 })
@@ -93,19 +93,19 @@ t.test('HAProxy reads quotes, comments and backslashes in values as one word', a
 t.test('nginx reads a path with special characters as one word', async (t) => {
   if (!needs(t, ['nginx'])) return
   for (const root of ['a;b', 'a}b', 'a#b', 'a"b', "a'b", 'a b', 'a\\b', 'a{b']) {
-    const place = new Sandbox(t)
-    place.write({
+    const sandbox = new Sandbox(t)
+    sandbox.write({
       'site.json': JSON.stringify({ php_app: { app_name: 'shop', document_root: root }, deploy: { shop: { scm } } }),
     })
-    const { status, stdout, stderr } = await place.converge(['render', '--role', 'php-app', '--json', 'site.json'])
+    const { status, stdout, stderr } = await sandbox.converge(['render', '--role', 'php-app', '--json', 'site.json'])
     t.equal(status, 0, stderr)
     const { files } = JSON.parse(stdout) as { files: Record<string, { content: string }> }
     const line = Object.values(files).flatMap(({ content }) => /^\s*root .*;$/m.exec(content)?.[0] ?? [])[0]
     t.ok(line, root)
-    place.write({
-      'nginx.conf': `pid ${place.at('pid')};\nerror_log ${place.at('log')};\nevents {}\nhttp { server { ${line} } }\n`,
+    sandbox.write({
+      'nginx.conf': `pid ${sandbox.at('pid')};\nerror_log ${sandbox.at('log')};\nevents {}\nhttp { server { ${line} } }\n`,
     })
-    const nginx = spawnSync('nginx', ['-t', '-c', place.at('nginx.conf')], { encoding: 'utf8' })
+    const nginx = spawnSync('nginx', ['-t', '-c', sandbox.at('nginx.conf')], { encoding: 'utf8' })
     t.equal(nginx.status, 0, `${root}: ${nginx.stderr}`)
   }
 })

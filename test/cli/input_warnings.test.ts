@@ -11,15 +11,15 @@ const mistakes = { 'a type': { port_app: { app_name: 'shop', ports: 'x' } }, 'a 
 for (const [mistake, json] of Object.entries(mistakes))
   for (const command of ['plan', 'converge', 'render', 'status', 'releases'])
     t.test(`${command} warns: ${mistake}`, async (t) => {
-      const place = new Sandbox(t)
-      place.write({ 'site.json': JSON.stringify({ ...attributes, ...json, deploy: { shop: { scm } } }) })
+      const sandbox = new Sandbox(t)
+      sandbox.write({ 'site.json': JSON.stringify({ ...attributes, ...json, deploy: { shop: { scm } } }) })
       const words = [...(command === 'converge' ? [] : [command]), '--role', 'port-app', '--json', 'site.json']
-      const { status, stderr, stdout } = await place.converge([...words, '--prefix', 'site'])
+      const { status, stderr, stdout } = await sandbox.converge([...words, '--prefix', 'site'])
       t.not(status, 0)
       const all = `${stdout}${stderr}`
       t.equal(all.split(typo).length, 2, all)
       t.ok(all.indexOf(typo) < all.indexOf('error: '), 'before the error')
-      const asJson = await place.converge([...words, '--prefix', 'site', '--json-output'])
+      const asJson = await sandbox.converge([...words, '--prefix', 'site', '--json-output'])
       const events = asJson.stdout
         .trim()
         .split('\n')
@@ -34,7 +34,7 @@ for (const [mistake, json] of Object.entries(mistakes))
 
 for (const words of [['check'], ['plan'], ['show'], ['deploy']])
   t.test(`stack ${words.join(' ')} warns about an unknown attribute once`, async (t) => {
-    const place = new Sandbox(t)
+    const sandbox = new Sandbox(t)
     const stack = (port_app: object) => ({
       name: 'shop',
       layers: { app: { roles: ['port-app'] }, spare: { roles: ['base'] } },
@@ -43,8 +43,8 @@ for (const words of [['check'], ['plan'], ['show'], ['deploy']])
       custom_json: { ...attributes, port_app: { app_name: 'shop', ...port_app } },
     })
     for (const port_app of [{ ports: 'x' }, {}]) {
-      place.write({ 'stack.json': JSON.stringify(stack(port_app)) })
-      const { status, stderr, stdout } = await place.converge(['stack', ...words], { bare: true })
+      sandbox.write({ 'stack.json': JSON.stringify(stack(port_app)) })
+      const { status, stderr, stdout } = await sandbox.converge(['stack', ...words], { bare: true })
       t.equal(status, 2, stdout)
       t.equal(stderr.split(typo).length, 2, stderr)
       t.match(stderr, /port_ap is not a known attribute.* \(all hosts\)\n(.*\n)*error: /)

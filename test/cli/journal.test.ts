@@ -20,53 +20,57 @@ export default role('site', {
 const args = ['setup', '--role', 'site', '--recipes', 'recipes']
 
 function made(t: Test): Sandbox {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/site.ts': recipe })
-  return place
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'recipes/site.ts': recipe })
+  return sandbox
 }
 
 const mode = (path: string) => (fs.statSync(path).mode & 0o7777).toString(8)
-const journals = (place: Sandbox) => fs.readdirSync(`${place.state}/runs`).sort()
+const journals = (sandbox: Sandbox) => fs.readdirSync(`${sandbox.state}/runs`).sort()
 
 t.test('writes JSON lines that only this account can read', async (t) => {
-  const place = made(t)
-  const run = await place.converge([...args, '--json-output'])
-  t.strictSame(journals(place), ['000001.jsonl'])
-  t.equal(mode(place.state), '700')
-  t.equal(mode(`${place.state}/runs`), '700')
-  t.equal(mode(`${place.state}/runs/000001.jsonl`), '600')
+  const sandbox = made(t)
+  const run = await sandbox.converge([...args, '--json-output'])
+  t.strictSame(journals(sandbox), ['000001.jsonl'])
+  t.equal(mode(sandbox.state), '700')
+  t.equal(mode(`${sandbox.state}/runs`), '700')
+  t.equal(mode(`${sandbox.state}/runs/000001.jsonl`), '600')
   const reported = linesOf(run.stdout)
   t.ok(reported.some(({ diff }) => diff !== undefined))
   const kept: unknown = JSON.parse(
     JSON.stringify(reported, (key, value: unknown) => (key === 'diff' ? undefined : value)),
   )
-  t.strictSame(place.journals()[0], kept, 'the same as --json-output, without the diffs, which follow from the patches')
-  await place.converge(args)
   t.strictSame(
-    place.journals()[1]?.map(({ event }) => event),
+    sandbox.journals()[0],
+    kept,
+    'the same as --json-output, without the diffs, which follow from the patches',
+  )
+  await sandbox.converge(args)
+  t.strictSame(
+    sandbox.journals()[1]?.map(({ event }) => event),
     ['start', 'end'],
     'a run with nothing to do has one, too',
   )
 })
 
 t.test('a plan writes no journal', async (t) => {
-  const place = made(t)
-  const before = place.snapshot()
-  t.equal((await place.converge(['plan', ...args.slice(1), '--event', 'setup'])).status, 0)
-  t.equal((await place.converge([...args, '--dry-run'])).status, 0)
-  t.strictSame(place.snapshot(), before)
+  const sandbox = made(t)
+  const before = sandbox.snapshot()
+  t.equal((await sandbox.converge(['plan', ...args.slice(1), '--event', 'setup'])).status, 0)
+  t.equal((await sandbox.converge([...args, '--dry-run'])).status, 0)
+  t.strictSame(sandbox.snapshot(), before)
 })
 
 t.test('keeps the last thirty journals, by number and not by the clock', async (t) => {
-  const place = made(t)
-  await place.converge(args)
+  const sandbox = made(t)
+  await sandbox.converge(args)
   for (let n = 2; n <= 31; n++)
-    fs.copyFileSync(`${place.state}/runs/000001.jsonl`, `${place.state}/runs/${`${n}`.padStart(6, '0')}.jsonl`)
-  fs.writeFileSync(`${place.state}/runs/notes.txt`, 'not ours')
+    fs.copyFileSync(`${sandbox.state}/runs/000001.jsonl`, `${sandbox.state}/runs/${`${n}`.padStart(6, '0')}.jsonl`)
+  fs.writeFileSync(`${sandbox.state}/runs/notes.txt`, 'not ours')
   // The clock was set back: the oldest journal by number has the newest time.
-  fs.utimesSync(`${place.state}/runs/000001.jsonl`, 4e9, 4e9)
-  await place.converge(args)
-  const kept = journals(place)
+  fs.utimesSync(`${sandbox.state}/runs/000001.jsonl`, 4e9, 4e9)
+  await sandbox.converge(args)
+  const kept = journals(sandbox)
   t.equal(kept.length, 31)
   t.equal(kept[0], '000003.jsonl')
   t.equal(kept[29], '000032.jsonl')
@@ -74,28 +78,28 @@ t.test('keeps the last thirty journals, by number and not by the clock', async (
 })
 
 t.test('reads a journal that a crash of the host truncated, up to its last whole line', async (t) => {
-  const place = made(t)
-  await place.converge(args)
-  const path = `${place.state}/runs/000001.jsonl`
+  const sandbox = made(t)
+  await sandbox.converge(args)
+  const path = `${sandbox.state}/runs/000001.jsonl`
   const lines = fs.readFileSync(path, 'utf8').split('\n')
   fs.writeFileSync(path, `${lines.slice(0, 3).join('\n')}\n${lines[3]?.slice(0, 20)}`)
-  const status = async () => (await place.converge(['status', ...args.slice(1)])).stdout
+  const status = async () => (await sandbox.converge(['status', ...args.slice(1)])).stdout
   t.match(await status(), /site: setup: did not end: it was killed/)
   fs.writeFileSync(path, '')
   t.match(await status(), /did not end: it was killed/)
 })
 
 t.test('status reports the last run', async (t) => {
-  const place = made(t)
-  const status = async (...more: string[]) => (await place.converge(['status', ...args.slice(1), ...more])).stdout
+  const sandbox = made(t)
+  const status = async (...more: string[]) => (await sandbox.converge(['status', ...args.slice(1), ...more])).stdout
   t.match(await status(), /^roles {6}site\nlast run {3}none\n$/)
-  await place.converge(args)
+  await sandbox.converge(args)
   t.match(await status(), /^last run {3}\d{4}-\d\d-\d\dT\S+Z {2}site: setup: changed \(5\)\n$/m)
-  await place.converge(args)
+  await sandbox.converge(args)
   t.match(await status(), /site: setup: unchanged\n$/)
-  fs.rmSync(place.at('out'), { recursive: true })
-  fs.writeFileSync(place.at('out'), '')
-  t.equal((await place.converge(args)).status, 1)
+  fs.rmSync(sandbox.at('out'), { recursive: true })
+  fs.writeFileSync(sandbox.at('out'), '')
+  t.equal((await sandbox.converge(args)).status, 1)
   t.match(await status(), /site: setup: failed\n$/)
   t.match(JSON.parse(await status('--json-output')), {
     roles: ['site'],
@@ -106,32 +110,34 @@ t.test('status reports the last run', async (t) => {
 
 t.test('a run with nothing to do writes its journal and its lock, nothing else', async (t) => {
   if (!needs(t, ['strace'])) return
-  const place = made(t)
-  await place.converge(args)
-  const before = place
+  const sandbox = made(t)
+  await sandbox.converge(args)
+  const before = sandbox
     .snapshot()
-    .filter((line) => !line.startsWith(`${place.state} `) && !line.startsWith(`${place.state}/`))
-  const log = place.at('strace.log')
-  const { stdout } = await place.converge(args, {
+    .filter((line) => !line.startsWith(`${sandbox.state} `) && !line.startsWith(`${sandbox.state}/`))
+  const log = sandbox.at('strace.log')
+  const { stdout } = await sandbox.converge(args, {
     through: ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log],
   })
   t.match(stdout, /^nothing to do: 5 unchanged/)
   const calls = writes(fs.readFileSync(log, 'utf8'))
   t.ok(calls.length > 0, 'there is something to see')
   t.strictSame(
-    calls.filter((call) => !call.includes(`"${place.state}/`)),
+    calls.filter((call) => !call.includes(`"${sandbox.state}/`)),
     [],
     'no call that changes a file elsewhere',
   )
   const touched = new Set(
     calls.flatMap((call) =>
-      [...call.matchAll(/"([^"]+)"/g)].map(([, path = '']) => path.slice(place.state.length + 1).replace(/\d+/g, 'N')),
+      [...call.matchAll(/"([^"]+)"/g)].map(([, path = '']) =>
+        path.slice(sandbox.state.length + 1).replace(/\d+/g, 'N'),
+      ),
     ),
   )
   for (const path of touched) t.match(path, /^(lock\.d(\/\.?N(-N)?)?|runs(\/N\.jsonl)?)$/)
   fs.rmSync(log)
   t.strictSame(
-    place.snapshot().filter((line) => !line.startsWith(`${place.state} `) && !line.startsWith(`${place.state}/`)),
+    sandbox.snapshot().filter((line) => !line.startsWith(`${sandbox.state} `) && !line.startsWith(`${sandbox.state}/`)),
     before,
   )
 })

@@ -27,12 +27,12 @@ const commands = {
 const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
 
 /** Compiled as the account of the test, since another one has no compiler. */
-const cacheIn = (place: Sandbox) => ({ XDG_CACHE_HOME: place.at('cache') })
+const cacheIn = (sandbox: Sandbox) => ({ XDG_CACHE_HOME: sandbox.at('cache') })
 
 async function site(t: Test, command: string, user?: string): Promise<Sandbox> {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const account = user === undefined ? '' : `user: '${user}', `
-  place.write({
+  sandbox.write({
     'recipes/site.ts': `
       import { execute, role } from 'converge-engine'
       export default role('site', {
@@ -42,30 +42,30 @@ async function site(t: Test, command: string, user?: string): Promise<Sandbox> {
       })`,
     work,
   })
-  fs.chmodSync(place.at('work'), 0o755)
-  await place.converge(['plan', ...args.slice(1), '--event', 'deploy'], { env: cacheIn(place) })
-  return place
+  fs.chmodSync(sandbox.at('work'), 0o755)
+  await sandbox.converge(['plan', ...args.slice(1), '--event', 'deploy'], { env: cacheIn(sandbox) })
+  return sandbox
 }
 
 /** Returns complete lines only. */
-const log = (place: Sandbox) => (fs.existsSync(place.at('log')) ? place.read('log').split('\n').slice(0, -1) : [])
+const log = (sandbox: Sandbox) => (fs.existsSync(sandbox.at('log')) ? sandbox.read('log').split('\n').slice(0, -1) : [])
 const pidOf = (line = '') => Number(line.split(' ')[1])
 
 function lives(pid: number): boolean {
   return fs.existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))
 }
 
-const start = (place: Sandbox, account?: string) => place.start(args, { env: cacheIn(place), account })
+const start = (sandbox: Sandbox, account?: string) => sandbox.start(args, { env: cacheIn(sandbox), account })
 
 /**
  * Kills a run once its command runs.
  * @returns the process id of that command
  */
-async function killed(t: Test, place: Sandbox, account?: string): Promise<number> {
-  const before = log(place).length
-  const run = start(place, account)
-  await until(() => log(place).length > before, 'the command is at work')
-  const pid = pidOf(log(place).at(-1))
+async function killed(t: Test, sandbox: Sandbox, account?: string): Promise<number> {
+  const before = log(sandbox).length
+  const run = start(sandbox, account)
+  await until(() => log(sandbox).length > before, 'the command is at work')
+  const pid = pidOf(log(sandbox).at(-1))
   t.ok(lives(pid))
   process.kill(run.pid, 'SIGKILL')
   await run.finished
@@ -84,46 +84,49 @@ for (const { name, user, account, root } of variants)
     const usual = Object.entries(commands).filter(([what]) => !root || /program|environment/.test(what))
     for (const [what, command] of usual)
       await t.test(what, async (t) => {
-        const place = await site(t, command, user)
-        if (root) execFileSync('chown', ['--recursive', 'nobody', place.directory])
-        const pid = await killed(t, place, account)
-        const next = start(place, account)
-        await until(() => log(place).filter((line) => line.startsWith('start')).length === 2, 'the next run is at work')
+        const sandbox = await site(t, command, user)
+        if (root) execFileSync('chown', ['--recursive', 'nobody', sandbox.directory])
+        const pid = await killed(t, sandbox, account)
+        const next = start(sandbox, account)
+        await until(
+          () => log(sandbox).filter((line) => line.startsWith('start')).length === 2,
+          'the next run is at work',
+        )
         t.notOk(lives(pid), 'the command of the killed run has ended before')
-        place.write({ go: '' })
+        sandbox.write({ go: '' })
         t.equal((await next.finished).status, 0)
-        t.strictSame(fs.readdirSync(`${place.state}/commands`), [], 'nothing stays registered')
+        t.strictSame(fs.readdirSync(`${sandbox.state}/commands`), [], 'nothing stays registered')
       })
   })
 
 t.test('waits for a command that cannot be ended, and reports it', async (t) => {
-  const place = await site(t, './work; true')
-  const run = start(place)
-  await until(() => log(place).length === 1, 'the command is at work')
-  const pid = pidOf(log(place)[0])
+  const sandbox = await site(t, './work; true')
+  const run = start(sandbox)
+  await until(() => log(sandbox).length === 1, 'the command is at work')
+  const pid = pidOf(log(sandbox)[0])
   // The helper is killed as well.
   const helpers = fs.readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name) || !fs.existsSync(`/proc/${name}/cmdline`)) return false
-    return fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`guard\0${place.state}/commands\0`)
+    return fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`guard\0${sandbox.state}/commands\0`)
   })
   t.equal(helpers.length, 1)
   for (const helper of helpers) process.kill(Number(helper), 'SIGKILL')
   process.kill(run.pid, 'SIGKILL')
   await run.finished
   t.ok(lives(pid))
-  const next = start(place)
+  const next = start(sandbox)
   await until(() => /is still running/.test(next.stdout), 'it says what it waits for')
   t.match(next.stdout, /a command of the interrupted run 000001 is still running: pid \d+ \(.*work.*\)/)
-  t.equal(log(place).length, 1, 'no second one is started')
+  t.equal(log(sandbox).length, 1, 'no second one is started')
   process.kill(pid, 'SIGKILL')
-  await until(() => log(place).length === 2, 'the next run begins when it has ended')
-  place.write({ go: '' })
+  await until(() => log(sandbox).length === 2, 'the next run begins when it has ended')
+  sandbox.write({ go: '' })
   t.equal((await next.finished).status, 0)
 })
 
 t.test('ignores command files with invalid content', async (t) => {
-  const place = await site(t, 'echo x >>log')
-  fs.mkdirSync(place.at('state/commands'), { recursive: true })
+  const sandbox = await site(t, 'echo x >>log')
+  fs.mkdirSync(sandbox.at('state/commands'), { recursive: true })
   const texts = [
     '',
     '\n\n',
@@ -133,8 +136,8 @@ t.test('ignores command files with invalid content', async (t) => {
     'finish -\n99999999999999999999 1 1\n',
     'end .*\n-1 x y\n',
   ]
-  for (const [index, text] of texts.entries()) place.write({ [`state/commands/1-${index}`]: text })
-  fs.mkdirSync(place.at('state/commands/directory'))
-  t.equal((await start(place).finished).status, 0)
-  t.strictSame(fs.readdirSync(`${place.state}/commands`), [])
+  for (const [index, text] of texts.entries()) sandbox.write({ [`state/commands/1-${index}`]: text })
+  fs.mkdirSync(sandbox.at('state/commands/directory'))
+  t.equal((await start(sandbox).finished).status, 0)
+  t.strictSame(fs.readdirSync(`${sandbox.state}/commands`), [])
 })

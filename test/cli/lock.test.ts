@@ -15,17 +15,17 @@ export default role('site', {
 
 /** Makes a sandbox with a deploy lock, whose holder is `by` if given. */
 async function locked(t: Test, by?: string) {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/site.ts': recipe })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'recipes/site.ts': recipe })
   const options = { bare: true }
-  const state = ['--state-dir', place.state]
-  const made = await place.converge(['lock', '-m', 'release day', ...state], options)
+  const state = ['--state-dir', sandbox.state]
+  const made = await sandbox.converge(['lock', '-m', 'release day', ...state], options)
   t.equal(made.status, 0)
-  const path = `${place.state}/deploy-lock.json`
+  const path = `${sandbox.state}/deploy-lock.json`
   if (by !== undefined) fs.writeFileSync(path, JSON.stringify({ ...JSON.parse(fs.readFileSync(path, 'utf8')), by }))
-  const run = (...args: string[]) => place.converge([...args, '--role', 'site', '--recipes', 'recipes'])
-  const lock = (...args: string[]) => place.converge([...args, ...state], options)
-  return { place, path, made, run, lock }
+  const run = (...args: string[]) => sandbox.converge([...args, '--role', 'site', '--recipes', 'recipes'])
+  const lock = (...args: string[]) => sandbox.converge([...args, ...state], options)
+  return { place: sandbox, path, made, run, lock }
 }
 
 t.test('the lock names who, when and why, and only this account can read it', async (t) => {
@@ -37,22 +37,22 @@ t.test('the lock names who, when and why, and only this account can read it', as
 })
 
 t.test('the lock holder continues, with a warning', async (t) => {
-  const { place, run } = await locked(t)
+  const { place: sandbox, run } = await locked(t)
   const { status, stdout } = await run('deploy')
   t.equal(status, 0)
   t.match(stdout, /warning.*deploys are locked by .*: release day/)
-  t.ok(fs.existsSync(place.at('deploy')))
+  t.ok(fs.existsSync(sandbox.at('deploy')))
 })
 
 t.test('other operators are refused before any change', async (t) => {
-  const { place, run } = await locked(t, 'ann@desk')
+  const { place: sandbox, run } = await locked(t, 'ann@desk')
   for (const command of ['build', 'deploy', 'rollback', 'undeploy', 'rebuild', 'apply']) {
     const { status, stdout, stderr } = await run(command)
     t.equal(status, 1, command)
     t.match(stderr, /^error: deploys are locked by ann@desk since \S+Z: release day\n.*converge unlock/)
     t.equal(stdout, '')
   }
-  t.notOk(['setup', 'deploy', 'rollback'].some((event) => fs.existsSync(place.at(event))))
+  t.notOk(['setup', 'deploy', 'rollback'].some((event) => fs.existsSync(sandbox.at(event))))
 })
 
 t.test('setup, configure and a plan continue under the lock of another operator', async (t) => {
@@ -87,10 +87,10 @@ t.test('a damaged lock refuses every deploy, and can be removed', async (t) => {
 
 t.test('refuses an account that may not write the state directory', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { lock, place } = await locked(t)
+  const { lock, place: sandbox } = await locked(t)
   for (const command of ['lock', 'unlock']) {
-    const args = [command, '--state-dir', place.state]
-    const { status, stderr } = await place.converge(args, { bare: true, account: 'nobody' })
+    const args = [command, '--state-dir', sandbox.state]
+    const { status, stderr } = await sandbox.converge(args, { bare: true, account: 'nobody' })
     t.equal(status, 2, command)
     t.match(stderr, /cannot keep state in/)
   }

@@ -38,8 +38,8 @@ t.test('turns the page on, with a message or a page of its own, and off', async 
 })
 
 t.test('the maintenance command passes its message and page to the role', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/site.ts': `
       import { file, role } from 'converge-engine'
       const at = process.cwd() + '/page'
@@ -50,17 +50,18 @@ t.test('the maintenance command passes its message and page to the role', async 
       export const other = role('other', { deploy() {} })`,
     'own.html': '<p>own</p>',
   })
-  const run = (...args: string[]) => place.converge(['maintenance', ...args, '--recipes', 'recipes', '--role', 'site'])
+  const run = (...args: string[]) =>
+    sandbox.converge(['maintenance', ...args, '--recipes', 'recipes', '--role', 'site'])
   t.equal((await run('on')).status, 0)
-  t.equal(place.read('page'), 'usual')
+  t.equal(sandbox.read('page'), 'usual')
   t.equal((await run('on', '-m', 'Back at nine.')).status, 0)
-  t.equal(place.read('page'), 'Back at nine.')
+  t.equal(sandbox.read('page'), 'Back at nine.')
   t.equal((await run('on', '--page', 'own.html')).status, 0)
-  t.equal(place.read('page'), '<p>own</p>')
+  t.equal(sandbox.read('page'), '<p>own</p>')
   t.match((await run('off', '--dry-run')).stdout, /page/)
-  t.ok(fs.existsSync(place.at('page')))
+  t.ok(fs.existsSync(sandbox.at('page')))
   t.equal((await run('off')).status, 0)
-  t.notOk(fs.existsSync(place.at('page')))
+  t.notOk(fs.existsSync(sandbox.at('page')))
   for (const [args, words] of [
     [[], /missing argument: on or off.*converge maintenance on/s],
     [['up'], /unknown argument up: expected on or off/],
@@ -71,7 +72,7 @@ t.test('the maintenance command passes its message and page to the role', async 
     t.equal(status, 2, args.join(' '))
     t.match(stderr, words)
   }
-  const none = await place.converge(['maintenance', 'on', '--recipes', 'recipes', '--role', 'other'])
+  const none = await sandbox.converge(['maintenance', 'on', '--recipes', 'recipes', '--role', 'other'])
   t.equal(none.status, 2)
   t.match(none.stderr, /unknown event maintenance_on/)
 })

@@ -33,18 +33,18 @@ const event = (name: string) => ['--role', 'site', '--recipes', 'recipes', '--ev
 const siteId = (id: string) => JSON.stringify({ plone_instances: { site_id: id } })
 
 function made(t: Test): Sandbox {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/site.ts': site, 'a.json': siteId('three'), 'b.json': siteId('3') })
-  return place
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'recipes/site.ts': site, 'a.json': siteId('three'), 'b.json': siteId('3') })
+  return sandbox
 }
 
 t.test('in a pipe: prints changes, diffs and a summary, without escape codes', async (t) => {
-  const place = made(t)
-  const out = place.at('out')
-  const plan = await place.converge(['plan', ...setup, '--json', 'a.json'])
+  const sandbox = made(t)
+  const out = sandbox.at('out')
+  const plan = await sandbox.converge(['plan', ...setup, '--json', 'a.json'])
   t.notOk(fs.existsSync(out), 'a plan writes nothing')
   t.equal(plan.status, 0, plan.stderr)
-  const first = await place.converge([...setup, '--json', 'a.json'])
+  const first = await sandbox.converge([...setup, '--json', 'a.json'])
   const lines = [
     `  + directory ${out}`,
     `  + file ${out}/site.conf mode 0640`,
@@ -59,11 +59,11 @@ t.test('in a pipe: prints changes, diffs and a summary, without escape codes', a
   t.match(plan.stdout, /\n3 would change in \d+\.\d+ s\n$/)
   t.match(first.stdout, /\n3 changed in \d+\.\d+ s\n$/)
 
-  const again = await place.converge([...setup, '--json', 'a.json'])
+  const again = await sandbox.converge([...setup, '--json', 'a.json'])
   t.match(again.stdout, /^nothing to do: 3 unchanged in \d+\.\d+ s\n$/)
-  t.match((await place.converge(['plan', ...setup, '--json', 'a.json'])).stdout, /^nothing to do: 3 unchanged in /)
+  t.match((await sandbox.converge(['plan', ...setup, '--json', 'a.json'])).stdout, /^nothing to do: 3 unchanged in /)
 
-  const other = await place.converge([...setup, '--json', 'b.json'])
+  const other = await sandbox.converge([...setup, '--json', 'b.json'])
   t.strictSame(other.stdout.split('\n').slice(0, -2), [
     `  ~ file ${out}/site.conf`,
     '       one',
@@ -81,18 +81,18 @@ t.test('in a pipe: prints changes, diffs and a summary, without escape codes', a
 })
 
 t.test('cuts a long diff, unless --verbose asks for all of it', async (t) => {
-  const place = made(t)
-  const plan = await place.converge(['plan', ...event('many')])
+  const sandbox = made(t)
+  const plan = await sandbox.converge(['plan', ...event('many')])
   t.match(plan.stdout, /\n {6}\+line 59\n {6}… 440 more lines \(--verbose shows all\)\n/)
-  const whole = await place.converge(['plan', ...event('many'), '--verbose'])
+  const whole = await sandbox.converge(['plan', ...event('many'), '--verbose'])
   t.match(whole.stdout, /^site: many, 1 resource\n/)
   t.match(whole.stdout, /\n {6}\+line 499\n/)
 })
 
 t.test('--quiet prints nothing but failures', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   for (const expected of [3, 0]) {
-    const { status, stdout, stderr } = await place.converge([
+    const { status, stdout, stderr } = await sandbox.converge([
       ...setup,
       '-q',
       '--detailed-exit-code',
@@ -102,11 +102,16 @@ t.test('--quiet prints nothing but failures', async (t) => {
     t.equal(status, expected)
     t.equal(stdout + stderr, '')
   }
-  const failed = await place.converge([...event('talk'), '--quiet'])
+  const failed = await sandbox.converge([...event('talk'), '--quiet'])
   t.equal(failed.status, 1)
   t.match(failed.stdout, /^ {2}! execute talk failed\n/)
   t.match(failed.stdout, /\n1 failed in /)
-  const warned = await place.converge([...setup, '-q', '--json', place.write({ 'c.json': '{"plone_instance": {}}' })])
+  const warned = await sandbox.converge([
+    ...setup,
+    '-q',
+    '--json',
+    sandbox.write({ 'c.json': '{"plone_instance": {}}' }),
+  ])
   t.match(
     warned.stdout,
     /^ {2}warning: .*c\.json:1:2: plone_instance is not a known attribute.*did you mean plone_instances\?/,
@@ -114,11 +119,11 @@ t.test('--quiet prints nothing but failures', async (t) => {
 })
 
 t.test('--verbose prints unchanged and skipped resources, and the output of commands', async (t) => {
-  const place = made(t)
-  await place.converge([...setup, '--json', 'a.json'])
-  const { stdout } = await place.converge([...setup, '-v', '--json', 'a.json'])
-  t.match(stdout, `  . file ${place.at('out')}/site.conf\n`)
-  t.match((await place.converge([...event('slow'), '-v'])).stdout, '    execute slow: half way\n')
+  const sandbox = made(t)
+  await sandbox.converge([...setup, '--json', 'a.json'])
+  const { stdout } = await sandbox.converge([...setup, '-v', '--json', 'a.json'])
+  t.match(stdout, `  . file ${sandbox.at('out')}/site.conf\n`)
+  t.match((await sandbox.converge([...event('slow'), '-v'])).stdout, '    execute slow: half way\n')
 })
 
 t.test('the output of a command cannot control the terminal', async (t) => {
@@ -135,8 +140,8 @@ t.test('reports an ignored failure', async (t) => {
 })
 
 t.test('--detailed-exit-code tells a change from none', async (t) => {
-  const place = made(t)
-  const status = async (...args: string[]) => (await place.converge([...args, '--json', 'a.json'])).status
+  const sandbox = made(t)
+  const status = async (...args: string[]) => (await sandbox.converge([...args, '--json', 'a.json'])).status
   t.equal(await status('plan', ...setup), 0)
   t.equal(await status('plan', ...setup, '--detailed-exit-code'), 3)
   t.equal(await status(...setup, '--dry-run', '--detailed-exit-code'), 3)
@@ -148,9 +153,9 @@ t.test('--detailed-exit-code tells a change from none', async (t) => {
 })
 
 t.test('--json-output prints JSON lines, the last of them the report', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   const args = [...setup, '--json', 'a.json', '--json-output']
-  const { status, stdout, stderr } = await place.converge(args)
+  const { status, stdout, stderr } = await sandbox.converge(args)
   t.equal(status, 0)
   t.equal(stderr, '')
   const lines = linesOf(stdout)
@@ -161,7 +166,7 @@ t.test('--json-output prints JSON lines, the last of them the report', async (t)
   t.match(lines[0], { mode: 'run', roles: ['site'], events: ['setup'], resources: 3 })
   t.match(lines[4], {
     event: 'resource',
-    name: `file ${place.at('out')}/site.conf`,
+    name: `file ${sandbox.at('out')}/site.conf`,
     outcome: 'changed',
     roleEvent: 'setup',
     role: 'site',
@@ -174,25 +179,25 @@ t.test('--json-output prints JSON lines, the last of them the report', async (t)
   t.match(lines.at(-1), {
     report: { outcome: 'changed', counts: { changed: 3, unchanged: 0 }, resources: { length: 3 } },
   })
-  const second = linesOf((await place.converge(args)).stdout)
+  const second = linesOf((await sandbox.converge(args)).stdout)
   t.strictSame(
     second.map(({ event }) => event),
     ['start', 'end'],
   )
   t.match(second.at(-1), { report: { outcome: 'unchanged', resources: [] } })
-  const verbose = linesOf((await place.converge([...args, '--verbose'])).stdout)
+  const verbose = linesOf((await sandbox.converge([...args, '--verbose'])).stdout)
   t.equal(verbose.filter(({ event, outcome }) => event === 'resource' && outcome === 'unchanged').length, 3)
 })
 
 t.test('no output and no journal contains secrets', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   // One contains characters that JSON and the shell escape.
   const [password, token] = ['hunter2"\\x', 'tok-4711-abc']
-  place.write({ 'secret.json': JSON.stringify({ deploy: { site: { environment: { API_TOKEN: token } } } }) })
+  sandbox.write({ 'secret.json': JSON.stringify({ deploy: { site: { environment: { API_TOKEN: token } } } }) })
   const env = { CONVERGE_ATTR_plone_instances__relstorage__db__password: password }
   const all: string[] = []
   for (const more of [[], ['--json-output'], ['--verbose']]) {
-    const { status, stdout, stderr } = await place.converge([...event('tell'), '--json', 'secret.json', ...more], {
+    const { status, stdout, stderr } = await sandbox.converge([...event('tell'), '--json', 'secret.json', ...more], {
       env,
     })
     t.equal(status, 1)
@@ -204,25 +209,25 @@ t.test('no output and no journal contains secrets', async (t) => {
     ['attributes', '--explain', 'plone_instances.relstorage.db'],
     ['attributes', '--explain', 'deploy', '--json-output'],
   ])
-    all.push((await place.converge([...args, '--json', 'secret.json'], { env })).stdout)
-  await place.converge([...setup, '--json', 'a.json'])
-  all.push((await place.converge([...setup, '--json', 'b.json', '--json-output'])).stdout)
-  all.push(JSON.stringify(place.journals()))
+    all.push((await sandbox.converge([...args, '--json', 'secret.json'], { env })).stdout)
+  await sandbox.converge([...setup, '--json', 'a.json'])
+  all.push((await sandbox.converge([...setup, '--json', 'b.json', '--json-output'])).stdout)
+  all.push(JSON.stringify(sandbox.journals()))
   for (const text of all) t.notMatch(text, /hunter2|tok-4711|begin (three|3) end/)
 })
 
 t.test('on a terminal: prints colors, and a spinner for slow steps', async (t) => {
   if (!needs(t, ['python3'])) return
-  const place = made(t)
+  const sandbox = made(t)
   const run = async (args: string[], env = {}) =>
-    (await place.converge(args, { through: onTerminal, env: { TERM: 'xterm', ...env } })).stdout.replaceAll(
+    (await sandbox.converge(args, { through: onTerminal, env: { TERM: 'xterm', ...env } })).stdout.replaceAll(
       '\r\n',
       '\n',
     )
   const first = await run([...setup, '--json', 'a.json'])
   t.match(
     first,
-    `  ${esc}[32m+${esc}[39m file ${place.at('out')}/site.conf ${esc}[2mmode 0640${esc}[22m\n      ${esc}[32m+one${esc}[39m\n`,
+    `  ${esc}[32m+${esc}[39m file ${sandbox.at('out')}/site.conf ${esc}[2mmode 0640${esc}[22m\n      ${esc}[32m+one${esc}[39m\n`,
   )
   t.match(await run([...setup, '--json', 'a.json']), `${esc}[32mnothing to do${esc}[39m: 3 unchanged`)
   t.match(await run(['--role', 'sit', '--recipes', 'recipes']), `${esc}[31merror:${esc}[39m unknown role sit\n`)
@@ -247,8 +252,8 @@ t.test('--color prints colors in a pipe', async (t) => {
 })
 
 t.test('a reader that closes the pipe does not stop a run', async (t) => {
-  const place = made(t)
-  const head = (args: string[]) => place.shell(`converge ${args.join(' ')} | head -1`)
+  const sandbox = made(t)
+  const head = (args: string[]) => sandbox.shell(`converge ${args.join(' ')} | head -1`)
   const plan = await head(['plan', ...event('many'), '--verbose'])
   t.equal(plan.status, 0, plan.stderr)
   t.equal(plan.stdout, 'site: many, 1 resource\n')
@@ -256,17 +261,17 @@ t.test('a reader that closes the pipe does not stop a run', async (t) => {
   const run = await head([...setup, '--json', 'a.json', '--json-output'])
   t.equal(run.stderr, '')
   t.equal(linesOf(run.stdout).length, 1)
-  t.equal(place.read('out/site.conf'), 'one\ntwo\nthree\nfour\n')
-  t.match(place.journals().at(-1)?.at(-1), { event: 'end' })
+  t.equal(sandbox.read('out/site.conf'), 'one\ntwo\nthree\nfour\n')
+  t.match(sandbox.journals().at(-1)?.at(-1), { event: 'end' })
   t.equal((await head(['attributes'])).stdout, '{\n')
 })
 
 t.test('a reader that closes the pipe at once does not stop a run with thousands of lines', async (t) => {
-  const place = made(t)
-  const run = place.start([...event('many'), '--verbose'])
+  const sandbox = made(t)
+  const run = sandbox.start([...event('many'), '--verbose'])
   run.child.stdout?.destroy()
   const { status, stderr } = await run.finished
   t.equal(status, 0)
   t.equal(stderr, '')
-  t.equal(place.read('many').split('\n').length, 501)
+  t.equal(sandbox.read('many').split('\n').length, 501)
 })

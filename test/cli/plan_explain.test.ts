@@ -21,31 +21,31 @@ export default role('my-app', {
 `
 
 t.test('names the attributes of each changed property, with file and line', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const json = (values: object) => JSON.stringify({ my_app: values }, null, 2)
-  place.write({
+  sandbox.write({
     'recipes/app.ts': recipes,
     'a.json': json({ workers: 2, level: 'info', name: 'shop', password: 'first-Secret1' }),
     'b.json': json({ workers: 8, level: 'info', mode: '0600', name: 'shop', password: 'second-Secret2' }),
     'out/keep': '',
   })
   const setup = ['--role', 'my-app', '--recipes', 'recipes', '--event', 'setup', '--json']
-  t.equal((await place.converge([...setup, 'a.json'])).status, 0)
-  const { stdout, stderr } = await place.converge(['plan', '--explain', ...setup, 'b.json'])
+  t.equal((await sandbox.converge([...setup, 'a.json'])).status, 0)
+  const { stdout, stderr } = await sandbox.converge(['plan', '--explain', ...setup, 'b.json'])
   t.equal(stderr, '')
   const shown = stdout.split('\n').filter((line) => /^ {6}.*(from|declared at)|^ {2}[+~]/.test(line))
-  const out = place.at('out')
+  const out = sandbox.at('out')
   t.strictSame(shown, [
     `  ~ file ${out}/app.conf mode: 0644 -> 0600`,
     '      content from my_app.workers = 8 (b.json:3:16)',
     '      mode from my_app.mode = "0600" (b.json:5:13)',
     '      content from my_app.password = "********" (b.json:7:17)',
-    `      declared at ${place.at('recipes/app.ts')}:12:5`,
+    `      declared at ${sandbox.at('recipes/app.ts')}:12:5`,
     `  + file ${out}/many`,
     '      from my_app.workers = 8 (b.json:3:16)',
-    `      declared at ${place.at('recipes/app.ts')}:14:22`,
+    `      declared at ${sandbox.at('recipes/app.ts')}:14:22`,
   ])
-  const lines = linesOf((await place.converge(['plan', '--explain', ...setup, 'b.json', '--json-output'])).stdout)
+  const lines = linesOf((await sandbox.converge(['plan', '--explain', ...setup, 'b.json', '--json-output'])).stdout)
   t.match(
     lines.find(({ event, name }) => event === 'resource' && name === `file ${out}/app.conf`),
     {

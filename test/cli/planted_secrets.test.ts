@@ -49,13 +49,13 @@ const databaseCommands = [
 ]
 
 function open(t: Test): Sandbox {
-  const place = new Sandbox(t)
-  if (account !== undefined) execFileSync('chown', ['-R', account, place.directory])
-  return place
+  const sandbox = new Sandbox(t)
+  if (account !== undefined) execFileSync('chown', ['-R', account, sandbox.directory])
+  return sandbox
 }
 
-function repository(place: Sandbox, owner?: string): string {
-  const path = place.at('shop.git')
+function repository(sandbox: Sandbox, owner?: string): string {
+  const path = sandbox.at('shop.git')
   const git = (...words: string[]) =>
     execFileSync('git', ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.com', ...words])
   git('init', '-q', '-b', 'main', path)
@@ -72,9 +72,9 @@ function none(t: Test, leaks: readonly Leak[], message: string): void {
 
 t.test('every command for every role hides secrets', async (t) => {
   const secrets = new PlantedSecrets()
-  const place = open(t)
-  place.write({ 'site.json': JSON.stringify(plantedAttributes(secrets, repository(place, account))) })
-  const words = (role: string) => ['--role', role, '--json', 'site.json', '--prefix', place.at('root')]
+  const sandbox = open(t)
+  sandbox.write({ 'site.json': JSON.stringify(plantedAttributes(secrets, repository(sandbox, account))) })
+  const words = (role: string) => ['--role', role, '--json', 'site.json', '--prefix', sandbox.at('root')]
   t.ok(secrets.count >= 60, `${secrets.count} secrets`)
   const lines = [
     ...roles.flatMap((role) => commands.map((command) => [...command.split(' '), ...words(role)])),
@@ -83,7 +83,7 @@ t.test('every command for every role hides secrets', async (t) => {
   while (lines.length > 0)
     await Promise.all(
       lines.splice(0, 4).map(async (line) => {
-        const { stdout, stderr } = await place.converge(line, { account })
+        const { stdout, stderr } = await sandbox.converge(line, { account })
         if (process.env.SHOW) console.error(`== ${line}\n`, stdout.slice(0, 600), stderr.slice(0, 600))
         none(t, secrets.leaks(line.join(' '), stdout + stderr), line.join(' '))
       }),
@@ -98,30 +98,30 @@ t.test('every command for every role hides secrets', async (t) => {
     'ebs_snapshots',
   ])
     for (const output of [[], ['--json-output']]) {
-      const { stdout, stderr } = await place.converge(
+      const { stdout, stderr } = await sandbox.converge(
         ['attributes', '--json', 'site.json', '--explain', key, ...output],
         { account },
       )
       none(t, secrets.leaks(`attributes --explain ${key}`, stdout + stderr), key)
     }
-  none(t, secrets.leaksBelow(place.state), 'the state directory')
+  none(t, secrets.leaksBelow(sandbox.state), 'the state directory')
 })
 
 t.test('runs of a custom role hide secrets that are replaced and removed', async (t) => {
   if (!needs(t, ['strace'])) return
   const secrets = new PlantedSecrets()
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const scm = () => ({
     scm_type: 'git',
-    repository: place.at('shop.git'),
+    repository: sandbox.at('shop.git'),
     user: 'robot',
     password: secrets.make('scm.password', '/@+'),
     ssh_key: `-----BEGIN KEY-----\n${secrets.make('scm.ssh_key', 'MIIEpAIBAAKCAQEA@')}\n-----END KEY-----\n`,
   })
-  repository(place)
+  repository(sandbox)
   const environments = [plantedEnvironment(secrets, 'first'), plantedEnvironment(secrets, 'second'), {}]
   const listed = [secrets.make('--secrets', '%@"'), secrets.exact('short', 'q7Zx')]
-  place.write({
+  sandbox.write({
     'planted.ts': plantedRecipe,
     'root/etc/foreign.conf': plantedForeignFile(secrets, 'foreign.conf'),
     'root/srv/shop/releases/.keep': '',
@@ -130,7 +130,7 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
     'secrets.json': JSON.stringify(listed),
     failing: '',
   })
-  fs.chmodSync(place.at('root/etc/foreign.conf'), 0o600)
+  fs.chmodSync(sandbox.at('root/etc/foreign.conf'), 0o600)
   const words = [
     '--role',
     'planted',
@@ -139,7 +139,7 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
     '--json',
     'site.json',
     '--prefix',
-    place.at('root'),
+    sandbox.at('root'),
     '--secrets',
     'secrets.json',
     '--verbose',
@@ -151,15 +151,15 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
       ? [{}, { failing: 'failing' }, { thrown: true }, { wrong: true }]
       : [{}]) {
       const { failing = 'nowhere', ...rest } = more as { failing?: string }
-      const hidden = { hidden: listed.join('\n'), work: place.directory }
+      const hidden = { hidden: listed.join('\n'), work: sandbox.directory }
       const json = {
         ...hidden,
         ...rest,
         converge: { secret_names: ['LOGIN_PIN', 'UNLOCK_CODE'] },
         deploy: { shop: { scm: scm(), environment: { ...environment, OTHER: listed[1] }, failing } },
       }
-      place.write({ 'site.json': JSON.stringify(json) })
-      fs.chmodSync(place.at('site.json'), 0o644)
+      sandbox.write({ 'site.json': JSON.stringify(json) })
+      fs.chmodSync(sandbox.at('site.json'), 0o644)
       for (const command of [
         'plan --event deploy,configure',
         'plan --event deploy,configure --json-output',
@@ -174,11 +174,11 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
         if (Object.keys(more).length > 0 && !/plan|configure/.test(command)) continue
         const isLock = /lock/.test(command)
         const own = isLock
-          ? ['--prefix', place.at('root'), '--state-dir', place.state]
+          ? ['--prefix', sandbox.at('root'), '--state-dir', sandbox.state]
           : words.slice(0, /status|releases/.test(command) ? -1 : undefined)
-        const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
+        const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', sandbox.at('calls')]
         const line = [...command.split(' '), ...own]
-        const { status, stdout, stderr } = await place.converge(line, { through, bare: isLock })
+        const { status, stdout, stderr } = await sandbox.converge(line, { through, bare: isLock })
         runs++
         if (process.env.SHOW)
           console.error(
@@ -188,10 +188,10 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
           )
         leaks.push(
           ...secrets.leaks(command, stdout + stderr),
-          ...secrets.leaks(`processes of ${command}`, place.read('calls')),
+          ...secrets.leaks(`processes of ${command}`, sandbox.read('calls')),
         )
-        leaks.push(...secrets.leaksBelow(place.state))
-        leaks.push(...secrets.leaksBelow(place.at('root'), (path) => isReadableByOthers(path, place.directory)))
+        leaks.push(...secrets.leaksBelow(sandbox.state))
+        leaks.push(...secrets.leaksBelow(sandbox.at('root'), (path) => isReadableByOthers(path, sandbox.directory)))
       }
     }
   t.comment(`${secrets.count} secrets, ${runs} runs`)
@@ -201,56 +201,56 @@ t.test('runs of a custom role hide secrets that are replaced and removed', async
 t.test('saved plans, reports, verify and doctor hide secrets', async (t) => {
   if (!needs(t, ['strace', 'root', 'overlay'])) return
   const secrets = new PlantedSecrets()
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const listed = [secrets.make('--secrets', '%@"')]
   const attributes = (app: string, failing: string) =>
     JSON.stringify({
       hidden: listed.join('\n'),
-      work: place.directory,
+      work: sandbox.directory,
       converge: { secret_names: ['LOGIN_PIN', 'UNLOCK_CODE'] },
       deploy: { shop: { environment: plantedEnvironment(secrets, app), scm: {}, failing } },
     })
-  place.write({
+  sandbox.write({
     'planted.ts': plantedRecipe,
     'site.json': attributes('first', 'nowhere'),
     'root/etc/foreign.conf': plantedForeignFile(secrets, 'foreign.conf'),
     'foreign.log': plantedForeignFile(secrets, 'foreign.log'),
     'secrets.json': JSON.stringify(listed),
   })
-  fs.chmodSync(place.at('root/etc/foreign.conf'), 0o600)
+  fs.chmodSync(sandbox.at('root/etc/foreign.conf'), 0o600)
   const words = ['--role', 'planted', '--recipes', 'planted.ts', '--json', 'site.json', '--secrets', 'secrets.json']
-  const prefix = ['--prefix', place.at('root')]
-  const run = ['--event', 'configure', ...words, ...prefix, '--state-dir', place.state]
+  const prefix = ['--prefix', sandbox.at('root')]
+  const run = ['--event', 'configure', ...words, ...prefix, '--state-dir', sandbox.state]
   const applied = ['apply', 'plan.json', '--verbose']
   const leaks: Leak[] = []
   let runs = 0
   const check = async (line: readonly string[]) => {
-    const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
-    const { status, stdout, stderr } = await place.converge(line, { through, bare: true })
+    const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', sandbox.at('calls')]
+    const { status, stdout, stderr } = await sandbox.converge(line, { through, bare: true })
     runs++
     const command = line.slice(0, 3).join(' ')
     if (process.env.SHOW) console.error(`== ${status} ${command}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
     leaks.push(...secrets.leaks(command, stdout + stderr))
-    leaks.push(...secrets.leaks(`processes of ${command}`, place.read('calls')))
-    leaks.push(...secrets.leaksBelow(place.state))
+    leaks.push(...secrets.leaks(`processes of ${command}`, sandbox.read('calls')))
+    leaks.push(...secrets.leaksBelow(sandbox.state))
     for (const file of ['plan.json', 'report.html'])
-      if (fs.existsSync(place.at(file))) leaks.push(...secrets.leaks(file, place.read(file)))
+      if (fs.existsSync(sandbox.at(file))) leaks.push(...secrets.leaks(file, sandbox.read(file)))
     return status
   }
   t.equal(await check(['plan', ...run, '--out', 'plan.json']), 0)
   t.equal(await check([...applied, '--dry-run']), 0)
   t.equal(await check([...applied, '--json-output']), 0)
   t.equal(await check(applied), 2, 'it is applied')
-  place.write({ 'site.json': attributes('second', 'foreign.log') })
+  sandbox.write({ 'site.json': attributes('second', 'foreign.log') })
   t.equal(await check(applied), 2, 'another value of a secret')
   t.equal(await check(['plan', ...run, '--explain', '--out', 'plan.json']), 0)
-  place.write({ 'root/etc/foreign.conf': plantedForeignFile(secrets, 'changed foreign.conf') })
+  sandbox.write({ 'root/etc/foreign.conf': plantedForeignFile(secrets, 'changed foreign.conf') })
   t.equal(await check(applied), 2, 'the host has changed')
   t.equal(await check(['plan', ...run, '--out', 'plan.json', '--json-output']), 0)
   t.equal(await check([...applied, '--json-output']), 1, 'a command fails')
   for (const out of [[], ['--out', 'report.html']])
-    t.equal(await check(['report', '--state-dir', place.state, ...out]), 0)
-  await check(['doctor', ...words, ...prefix, '--state-dir', place.state])
+    t.equal(await check(['report', '--state-dir', sandbox.state, ...out]), 0)
+  await check(['doctor', ...words, ...prefix, '--state-dir', sandbox.state])
   for (const output of [[], ['--json-output']]) await check(['verify', '--event', 'configure', ...words, ...output])
   t.comment(`${secrets.count} secrets, ${runs} runs`)
   none(t, unique(leaks), 'nothing is printed, stored or passed as an argument')
@@ -259,11 +259,11 @@ t.test('saved plans, reports, verify and doctor hide secrets', async (t) => {
 t.test('files of secrets hide their values', async (t) => {
   if (!needs(t, ['strace'])) return
   const secrets = new PlantedSecrets()
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const leaks: Leak[] = []
   // The variable itself is printed, so the text is in a file.
   const editor = (text: string, status = 0) => {
-    const file = place.at(`editor-${secrets.count}`)
+    const file = sandbox.at(`editor-${secrets.count}`)
     fs.writeFileSync(file, `#!/bin/sh\ncat >> "$1" << 'end'\n${text}\nend\nexit ${status}\n`, { mode: 0o700 })
     return { EDITOR: file }
   }
@@ -281,21 +281,21 @@ t.test('files of secrets hide their values', async (t) => {
     ['secrets show database.password.below'],
   ]
   for (const [command, input = '', env = {}] of steps) {
-    const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
-    const { status, stdout, stderr } = await place.converge(command.split(' '), { through, bare: true, input, env })
+    const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', sandbox.at('calls')]
+    const { status, stdout, stderr } = await sandbox.converge(command.split(' '), { through, bare: true, input, env })
     if (process.env.SHOW) console.error(`== ${status} ${command}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
     leaks.push(...secrets.leaks(command, stdout + stderr))
-    leaks.push(...secrets.leaks(`processes of ${command}`, place.read('calls')))
-    leaks.push(...secrets.leaksBelow(place.directory, (path) => !path.includes('/editor-')))
+    leaks.push(...secrets.leaks(`processes of ${command}`, sandbox.read('calls')))
+    leaks.push(...secrets.leaksBelow(sandbox.directory, (path) => !path.includes('/editor-')))
   }
   none(t, unique(leaks), 'nothing is printed, left or passed as an argument')
 })
 
 t.test('commands of a stack with an unreachable host hide secrets', async (t) => {
   const secrets = new PlantedSecrets()
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const { stack, env, files } = plantedStack(secrets)
-  place.write({ 'stack.json': JSON.stringify(stack, null, 1), ...files })
+  sandbox.write({ 'stack.json': JSON.stringify(stack, null, 1), ...files })
   const leaks: Leak[] = []
   for (const command of [
     'check',
@@ -316,19 +316,19 @@ t.test('commands of a stack with an unreachable host hide secrets', async (t) =>
   ])
     for (const environment of [[], ['-E', 'staging']]) {
       const line = ['stack', ...command.split(' '), ...environment]
-      const { status, stdout, stderr } = await place.converge(line, { env, bare: true })
+      const { status, stdout, stderr } = await sandbox.converge(line, { env, bare: true })
       if (process.env.SHOW)
         console.error(`== ${status} ${line.join(' ')}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
       leaks.push(...secrets.leaks(line.join(' '), stdout + stderr))
     }
-  leaks.push(...secrets.leaksBelow(place.at('.converge')))
+  leaks.push(...secrets.leaksBelow(sandbox.at('.converge')))
   t.comment(`${secrets.count} secrets`)
   none(t, unique(leaks), 'nothing is printed or recorded')
 })
 
 t.test('reports of mistakes beside secrets, and in their place, hide them', async (t) => {
   const secrets = new PlantedSecrets()
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const at = (what: string, shape?: string) => secrets.make(what, shape)
   const app = (values: object) => JSON.stringify({ port_app: { command: 'serve' }, deploy: { port_app: values } })
   const texts: Record<string, string> = {
@@ -356,12 +356,12 @@ t.test('reports of mistakes beside secrets, and in their place, hide them', asyn
       PIN: at('own name'),
     }),
   }
-  place.write(texts)
+  sandbox.write(texts)
   const leaks: Leak[] = []
   for (const name of Object.keys(texts))
     for (const command of ['plan', 'attributes', 'configure --json-output']) {
-      const line = [...command.split(' '), '--role', 'port-app', '--json', name, '--prefix', place.at('root')]
-      const { status, stdout, stderr } = await place.converge(
+      const line = [...command.split(' '), '--role', 'port-app', '--json', name, '--prefix', sandbox.at('root')]
+      const { status, stdout, stderr } = await sandbox.converge(
         command === 'configure --json-output' ? [...line, '--dry-run'] : line,
       )
       if (process.env.SHOW)

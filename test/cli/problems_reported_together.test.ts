@@ -59,15 +59,15 @@ export default role('extra', {
 `
 
 t.test('reports every kind of mistake in a stack at once', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'stack.yaml': stack,
     'good.json': '{"deploy": {"plone_instances": {"migrate": "maybe"}}}',
     'broken.json': '{ "jetty_app": { "war": \n',
     'recipes/extra.ts': recipe,
     'recipes/broken.ts': "import { role } from 'converge-engine'\nexport default role('own', { setup(r) { ( } })\n",
   })
-  const { status, stdout, stderr } = await place.converge(['stack', 'check'], { bare: true })
+  const { status, stdout, stderr } = await sandbox.converge(['stack', 'check'], { bare: true })
   t.equal(status, 2)
   t.equal(stdout, '')
   const found = reported(stderr)
@@ -84,15 +84,15 @@ t.test('reports every kind of mistake in a stack at once', async (t) => {
     /^stack\.yaml:16:74: hosts\.app1\.jump: invalid jump host "bastion:ssh"/,
     /^stack\.yaml:21:21: hosts\.java2 and hosts\.twin have one address/,
     /^stack\.yaml:17:39: hosts\.app2\.layers\[0\]: unknown layer plone_instance/,
-    /^stack\.yaml:17:56: hosts\.app2\.stauts: there is no such key/,
+    /^stack\.yaml:17:56: hosts\.app2\.stauts: unknown key/,
     /^stack\.yaml:18:20: hosts\.web1\.address: "not an address" is not a host address/,
     /^stack\.yaml:18:66: hosts\.web1\.identity: nokey cannot be read/,
-    /^stack\.yaml:19:12: hosts\.java1\.adress: there is no such key/,
+    /^stack\.yaml:19:12: hosts\.java1\.adress: unknown key/,
     /^stack\.yaml:21:3: duplicate key "/,
     /^stack\.yaml:24:42: deploy\.plone_instances\.scm\.scm_type svn cannot be deployed/,
     /^stack\.yaml:25:23: apps\.plone_instances\.environment\.A: the environment variable NOPE is not set/,
     /^stack\.yaml:26:14: apps\.plone_instances\.layers\[0\]: unknown layer nolayer/,
-    /^stack\.yaml:27:23: apps\.zeoserver\.scm\.repositry: there is no such key/,
+    /^stack\.yaml:27:23: apps\.zeoserver\.scm\.repositry: unknown key/,
     /^stack\.yaml:28:14: ssh\.sudo: expected true, false or 'password'/,
     /^stack\.yaml:29:16: health\.url: this is not the URL of a page/,
     /^stack\.yaml:29:43: health\.command: \.\/check\.sh does not exist/,
@@ -118,15 +118,15 @@ const attributes = {
 
 for (const command of ['plan', 'render'])
   t.test(`${command}: reports mistakes in several files, in attributes and in recipes`, async (t) => {
-    const place = new Sandbox(t)
-    place.write({
+    const sandbox = new Sandbox(t)
+    sandbox.write({
       'a.json': JSON.stringify(attributes, null, 1),
       'b.json': '{"deploy": {"plone_instances": {"user": [1],}}',
       'recipes/extra.ts': recipe,
     })
     const roles = ['--role', 'zeo-client', '--role', 'extra', '--role', 'zeo-sever']
     const files = ['--json', 'a.json', '--json', 'b.json', '--json', 'none.json', '--recipes', 'recipes']
-    const { status, stderr } = await place.converge([command, ...roles, ...files])
+    const { status, stderr } = await sandbox.converge([command, ...roles, ...files])
     t.equal(status, 2)
     const found = reported(stderr)
     const expected = [
@@ -145,15 +145,15 @@ for (const command of ['plan', 'render'])
   })
 
 t.test('an event ends at the first attribute that it refuses, and the check reports the others too', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'a.json': JSON.stringify({
       deploy: {
         plone_instances: { scm: { scm_type: 'svn', repository: '/srv/x.git' }, deploy_to: '/srv/a b', migrate: true },
       },
     }),
   })
-  const { stderr } = await place.converge(['plan', '--role', 'zeo-client', '--json', 'a.json'])
+  const { stderr } = await sandbox.converge(['plan', '--role', 'zeo-client', '--json', 'a.json'])
   const found = reported(stderr)
   t.match(found, [
     /scm_type svn cannot be deployed/,
@@ -172,9 +172,9 @@ const sound = {
 
 t.test('checks all environments of a stack file', async (t) => {
   const check = async (environments: object, args: string[] = [], base: object = sound) => {
-    const place = new Sandbox(t)
-    place.write({ 'stack.json': JSON.stringify({ ...base, environments }, null, 1) })
-    const { status, stdout, stderr } = await place.converge(['stack', 'check', ...args], { bare: true })
+    const sandbox = new Sandbox(t)
+    sandbox.write({ 'stack.json': JSON.stringify({ ...base, environments }, null, 1) })
+    const { status, stdout, stderr } = await sandbox.converge(['stack', 'check', ...args], { bare: true })
     return { status, stdout, stderr, found: reported(stderr) }
   }
   const port = { hosts: { db1: { port: 'many' } } }
@@ -183,7 +183,7 @@ t.test('checks all environments of a stack file', async (t) => {
   t.match(wrong.found, [
     /^stack\.json:\d+:\d+: hosts\.db1\.port: expected a number, got "many" \(in the environment a\)/,
     /^stack\.json:\d+:\d+: layers\.zeoserver\.roles\[0\]: unknown role zeo-sever \(in the environment b\)/,
-    /^stack\.json:\d+:\d+: environments\.c: expected what is different there, or a JSON Patch \(in the environment c\)/,
+    /^stack\.json:\d+:\d+: environments\.c: expected an object with the differences, or a JSON Patch \(in the environment c\)/,
   ])
   t.equal(wrong.found.length, 3, wrong.stderr)
   const meant = await check({ a: port, good: {} }, ['--environment', 'good'])
@@ -204,8 +204,8 @@ t.test('checks all environments of a stack file', async (t) => {
 t.test(
   'check refuses what a rollout would refuse: an event that runs alone, and recipes that cannot be uploaded',
   async (t) => {
-    const place = new Sandbox(t)
-    place.write({
+    const sandbox = new Sandbox(t)
+    sandbox.write({
       'stack.json': JSON.stringify({ ...sound, layers: { zeoserver: { roles: ['own'] } }, recipes: ['recipes'] }),
       'recipes/own.ts': `import { execute, file, role } from 'converge-engine'
 import { where } from '../outside.ts'
@@ -219,7 +219,7 @@ export default role('own', {
 `,
       'outside.ts': 'export const where = import.meta.url\n',
     })
-    const { status, stderr } = await place.converge(['stack', 'check'], { bare: true })
+    const { status, stderr } = await sandbox.converge(['stack', 'check'], { bare: true })
     t.equal(status, 2)
     const found = reported(stderr)
     t.match(found, [
@@ -231,11 +231,11 @@ export default role('own', {
 )
 
 t.test('reports two roles with one app once, whatever events they have', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const layers = { zeoserver: { roles: ['zeo-server', 'zeo-client'] } }
   const custom_json = { plone_instances: { app_name: 'zeoserver' } }
-  place.write({ 'stack.json': JSON.stringify({ ...sound, layers, custom_json }) })
-  const { stderr } = await place.converge(['stack', 'check'], { bare: true })
+  sandbox.write({ 'stack.json': JSON.stringify({ ...sound, layers, custom_json }) })
+  const { stderr } = await sandbox.converge(['stack', 'check'], { bare: true })
   t.match(reported(stderr), [
     /^two roles of this run deploy to \/srv\/www\/zeoserver; zeo-client is the second one \(db1\)/,
   ])

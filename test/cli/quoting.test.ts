@@ -9,9 +9,9 @@ const scm = { repository: '/nowhere/repository.git' }
 
 /** Returns the files that a role would write; `text` is the content of the attributes file. */
 async function rendered(t: Test, role: string, text: string, options: readonly string[] = [], name = 'site.json') {
-  const place = new Sandbox(t)
-  place.write({ [name]: text })
-  const { status, stdout, stderr } = await place.converge(['render', '--role', role, '--json', name, ...options])
+  const sandbox = new Sandbox(t)
+  sandbox.write({ [name]: text })
+  const { status, stdout, stderr } = await sandbox.converge(['render', '--role', role, '--json', name, ...options])
   t.equal(status, 0, stderr)
   const { files } = JSON.parse(stdout) as { files: Record<string, { content: string; mode?: string }> }
   return (end: string) => {
@@ -22,18 +22,18 @@ async function rendered(t: Test, role: string, text: string, options: readonly s
 }
 
 /** Checks that every command that starts a run or inspects a host rejects the attributes, and writes nothing. */
-async function refused(t: Test, role: string, text: string, says: RegExp, options: readonly string[] = []) {
-  const place = new Sandbox(t)
-  place.write({ 'site.json': text })
-  const before = place.snapshot()
+async function refused(t: Test, role: string, text: string, message: RegExp, options: readonly string[] = []) {
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'site.json': text })
+  const before = sandbox.snapshot()
   for (const command of [['deploy'], ['plan'], ['render']]) {
     const args = [...command, '--role', role, '--json', 'site.json', ...options]
-    const { status, stderr } = await place.converge(args)
+    const { status, stderr } = await sandbox.converge(args)
     t.equal(status, 2, `${command}: ${stderr}`)
-    t.match(stderr, says, `${command}`)
+    t.match(stderr, message, `${command}`)
     t.notMatch(stderr, 'hunter2', 'the value is not shown')
   }
-  t.strictSame(place.snapshot(), before, 'nothing is written')
+  t.strictSame(sandbox.snapshot(), before, 'nothing is written')
 }
 
 const site = (environment: Json) =>
@@ -138,9 +138,9 @@ t.test('refuses characters in a path that no configuration file can hold', async
       port_app: { app_name: 'a', command: 'bin/serve %{port}' },
       deploy: { a: { scm, deploy_to: `/srv/a${sign}b` } },
     })
-    const place = new Sandbox(t)
-    place.write({ 'site.json': text })
-    const { status, stderr } = await place.converge(['render', '--role', 'port-app', '--json', 'site.json'])
+    const sandbox = new Sandbox(t)
+    sandbox.write({ 'site.json': text })
+    const { status, stderr } = await sandbox.converge(['render', '--role', 'port-app', '--json', 'site.json'])
     t.equal(status, 2, sign)
     t.match(stderr, /site\.json:1:\d+: deploy\.a\.deploy_to: expected a path without/)
   }

@@ -120,15 +120,15 @@ t.test('any bad input ends with a message', { timeout: 900_000 }, async (t) => {
   const runs = Number(process.env.FUZZ_RUNS ?? 60)
   const statuses: Record<string, number> = {}
   for (const [at, one] of fc.sample(input, runs).entries()) {
-    const place = new Sandbox(t)
-    place.write({ 'good.json': JSON.stringify(stack) })
-    const path = place.at('name' in one ? one.name : 'bad.json')
+    const sandbox = new Sandbox(t)
+    sandbox.write({ 'good.json': JSON.stringify(stack) })
+    const path = sandbox.at('name' in one ? one.name : 'bad.json')
     if ('content' in one) fs.writeFileSync(path, one.content)
-    if ('kind' in one) hostileKinds[one.kind]?.put(path, place.at('good.json'))
-    const words = 'words' in one ? one.words : [...one.line.replaceAll('@', place.directory).split(' '), path]
+    if ('kind' in one) hostileKinds[one.kind]?.put(path, sandbox.at('good.json'))
+    const words = 'words' in one ? one.words : [...one.line.replaceAll('@', sandbox.directory).split(' '), path]
     const began = performance.now()
     const isBare = words[0] === 'stack' || 'words' in one
-    const { status, stdout, stderr, signal } = await place.converge(words, {
+    const { status, stdout, stderr, signal } = await sandbox.converge(words, {
       bare: isBare,
       through: ['timeout', '-s', 'KILL', '10'],
     })

@@ -157,7 +157,7 @@ const definition = (key: string) => `import { defineAttributes, role, z } from '
 export const own = defineAttributes(${key}, z.object({ a: z.string().default('') }))
 export default role('own', { deploy() {} })`
 
-for (const [key, says] of [
+for (const [key, message] of [
   ["'plone_instances'", /own\.ts:2:\d+: defineAttributes: plone_instances is a built-in attribute/],
   ["'cpu'", /own\.ts:2:\d+: defineAttributes: the node already has cpu/],
   ["'my-app'", /own\.ts:2:\d+: defineAttributes: "my-app" is not a name for attributes/],
@@ -167,7 +167,7 @@ for (const [key, says] of [
     const converge = workspace(t, { 'recipes/own.ts': definition(key), 'site.json': '{}' })
     const { status, text } = converge('plan', ...host)
     t.equal(status, 2, text)
-    t.match(text, says)
+    t.match(text, message)
     t.end()
   })
 

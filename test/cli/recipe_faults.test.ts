@@ -14,7 +14,7 @@ interface Fault {
   readonly recipe: string
   readonly files?: Readonly<Record<string, string>>
   readonly status: 1 | 2
-  readonly says: readonly RegExp[]
+  readonly message: readonly RegExp[]
 }
 
 const type = (functions: string) => `
@@ -33,7 +33,7 @@ const faults: readonly Fault[] = [
 } })`,
     files: { 'x.hbs': 'one\ntwo {{b}}\n' },
     status: 1,
-    says: [/recipes\/x\.hbs:2:7: "b" is not among the variables of the template \(.*recipes\/web\.ts:3:\d+\)/],
+    message: [/recipes\/x\.hbs:2:7: "b" is not among the variables of the template \(.*recipes\/web\.ts:3:\d+\)/],
   },
   {
     name: 'attributes that contain themselves',
@@ -41,32 +41,32 @@ const faults: readonly Fault[] = [
 own.own = own
 export default role('web', { attributes: own, deploy() {} })`,
     status: 2,
-    says: [/the attributes of role web are more than plain data: Converting circular structure to JSON/],
+    message: [/the attributes of role web are more than plain data: Converting circular structure to JSON/],
   },
   {
     name: 'a template that does not exist',
     recipe: `export default role('web', { deploy(r) { readTemplate(import.meta.url, 'gone.hbs') } })`,
     status: 2,
-    says: [/web\.ts:2:\d+: cannot read the template .*recipes\/gone\.hbs: no such file/],
+    message: [/web\.ts:2:\d+: cannot read the template .*recipes\/gone\.hbs: no such file/],
   },
   ...['read', 'desired', 'apply'].map((name) => ({
     name: `${name} of a resource type throws`,
     recipe: type(`${name}() { return (undefined as any).foo },`),
     status: 1 as const,
-    says: [/the resource type odd threw TypeError: Cannot read prop.* \(.*recipes\/web\.ts:4:\d+\)/],
+    message: [/the resource type odd threw TypeError: Cannot read prop.* \(.*recipes\/web\.ts:4:\d+\)/],
   })),
   {
     name: 'a resource type that calls the host with nonsense',
     recipe: type('read(host) { host.readText(undefined as never); return { v: "" } },'),
     status: 1,
-    says: [/the resource type odd threw TypeError.*web\.ts:4:\d+/],
+    message: [/the resource type odd threw TypeError.*web\.ts:4:\d+/],
   },
   ...['Object.create(null)', 'new Proxy({}, { get() { throw 1 } })', '{ code: 5 }', 'undefined', 'Symbol("s")'].map(
     (thrown) => ({
       name: `the recipe throws ${thrown}`,
       recipe: `export default role('web', { deploy() { throw ${thrown} } })`,
       status: 2 as const,
-      says: [
+      message: [
         /deploy of the role web failed: (?:\[Object: null prototype\] \{\}|\{\}|\{ code: 5 \}|undefined|Symbol\(s\))/,
       ],
     }),
@@ -77,68 +77,68 @@ export default role('web', { attributes: own, deploy() {} })`,
   directory(r, { path: '/x', onlyIf: { description: 'it is there', check: () => (undefined as any).foo } })
 } })`,
     status: 1,
-    says: [/the check "it is there" threw TypeError.*web\.ts:3:\d+/],
+    message: [/the check "it is there" threw TypeError.*web\.ts:3:\d+/],
   },
   {
     name: 'a role that extends undefined',
     recipe: `import { base } from './base.ts'\nexport default role('web', { extends: base })`,
     files: { 'base.ts': 'export const base = undefined as never' },
     status: 2,
-    says: [/web\.ts:3:\d+: the role web extends undefined, not a role/],
+    message: [/web\.ts:3:\d+: the role web extends undefined, not a role/],
   },
   {
     name: 'an event that is undefined',
     recipe: `export default role('web', { deploy: ({} as any).deploy })`,
     status: 2,
-    says: [/web\.ts:2:\d+: the role web: deploy is not a function/],
+    message: [/web\.ts:2:\d+: the role web: deploy is not a function/],
   },
   {
     name: 'a role without an event',
     recipe: `export default role('web', { doc: 'Nothing' })`,
     status: 2,
-    says: [/web\.ts:2:\d+: the role web has no event/],
+    message: [/web\.ts:2:\d+: the role web has no event/],
   },
   {
     name: 'include of undefined',
     recipe: `export default role('web', { deploy(r) {\n  r.include(undefined as never, 'deploy')\n} })`,
     status: 2,
-    says: [/web\.ts:3:\d+: include: undefined is not a role/],
+    message: [/web\.ts:3:\d+: include: undefined is not a role/],
   },
   {
     name: 'a default export that is undefined',
     recipe: `export default undefined`,
     status: 2,
-    says: [/web\.ts: its default export is not a role, but undefined/],
+    message: [/web\.ts: its default export is not a role, but undefined/],
   },
   {
     name: 'process.exit(0) in a recipe',
     recipe: `export default role('web', { deploy(r) {\n  process.exit(0)\n} })`,
     status: 1,
-    says: [/web\.ts:3:\d+: the program ended before its work was over: process\.exit\(\) was called/],
+    message: [/web\.ts:3:\d+: the program ended before its work was over: process\.exit\(\) was called/],
   },
   {
     name: 'process.exit() while recipes are loaded',
     recipe: 'process.exit()',
     status: 1,
-    says: [/web\.ts:2:\d+: the program ended before/],
+    message: [/web\.ts:2:\d+: the program ended before/],
   },
   {
     name: 'a resource type that waits for ever',
     recipe: type('async read() { await new Promise(() => {}); return { v: "" } },'),
     status: 1,
-    says: [/the program ended before its work was over: something it waited for never came/],
+    message: [/the program ended before its work was over: something it waited for never came/],
   },
   {
     name: 'a promise that nobody waits for',
     recipe: `Promise.reject(new TypeError('late'))\nexport default role('web', { deploy() {} })`,
     status: 1,
-    says: [/web\.ts:2:\d+: a promise that nobody waits for was rejected: TypeError: late/],
+    message: [/web\.ts:2:\d+: a promise that nobody waits for was rejected: TypeError: late/],
   },
   {
     name: 'a function that throws later',
     recipe: `export default role('web', { deploy() {\n  setTimeout(() => { throw new TypeError('late') }, 0)\n} })`,
     status: 1,
-    says: [/web\.ts:3:\d+: a function that ran later threw: TypeError: late/],
+    message: [/web\.ts:3:\d+: a function that ran later threw: TypeError: late/],
   },
   {
     name: 'a property that contains itself',
@@ -148,7 +148,7 @@ export default role('web', { attributes: own, deploy() {} })`,
   template(r, { path: '/x', source: 'x', variables: own })
 } })`,
     status: 2,
-    says: [/web\.ts:5:\d+: template: property variables\.list\.0\.own contains itself/],
+    message: [/web\.ts:5:\d+: template: property variables\.list\.0\.own contains itself/],
   },
   ...[
     ["directory(r, 'x', { path: '/x' } as never)", 'directory: expected an object of properties, got the text "x"'],
@@ -161,7 +161,7 @@ export default role('web', { attributes: own, deploy() {} })`,
     name: `a wrong call: ${call}`,
     recipe: `export default role('web', { deploy(r) {\n  ${call}\n} })`,
     status: 2 as const,
-    says: [new RegExp(`^error: .*recipes/web\\.ts:3:\\d+: ${message}`, 'm')],
+    message: [new RegExp(`^error: .*recipes/web\\.ts:3:\\d+: ${message}`, 'm')],
   })),
   {
     name: 'a property that is nested without end',
@@ -171,11 +171,11 @@ export default role('web', { attributes: own, deploy() {} })`,
   template(r, { path: '/x', source: 'x', variables: { deep } })
 } })`,
     status: 2,
-    says: [/web\.ts:5:\d+: template: property variables\.deep.* is nested too deeply/],
+    message: [/web\.ts:5:\d+: template: property variables\.deep.* is nested too deeply/],
   },
 ]
 
-for (const { name, recipe, files = {}, status, says } of faults)
+for (const { name, recipe, files = {}, status, message: expected } of faults)
   t.test(name, async (t) => {
     const directory = scratch(t)
     const recipes = join(directory, 'recipes')
@@ -199,5 +199,5 @@ for (const { name, recipe, files = {}, status, says } of faults)
     const command = ['-u', 'NODE_OPTIONS', process.execPath, program, ...words]
     const ended = spawnSync('env', command, { encoding: 'utf8', cwd: directory, env })
     t.equal(ended.status, status)
-    for (const say of says) t.match(`${ended.stdout}${ended.stderr}`, say)
+    for (const pattern of expected) t.match(`${ended.stdout}${ended.stderr}`, pattern)
   })

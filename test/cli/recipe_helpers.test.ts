@@ -127,7 +127,7 @@ export default role('data', { deploy(r, node) {
   file(r, { path: node.converge.prefix + '/vhosts', content: vhosts.map(({ name, port }) => name + ' ' + port).join('\\n') + '\\n' })
 } })`
 
-for (const [name, yaml, status, says] of [
+for (const [name, yaml, status, message] of [
   ['defaults', '- name: shop\n- { name: blog, port: 8080 }\n', 0, /shop 80\n.*blog 8080/],
   [
     'mistakes',
@@ -148,7 +148,7 @@ for (const [name, yaml, status, says] of [
       'data',
     )
     t.equal(result.status, status, result.text)
-    t.match(result.text, says)
+    t.match(result.text, message)
     t.end()
   })
 

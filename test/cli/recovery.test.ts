@@ -5,8 +5,8 @@ import { linesOf, Sandbox } from '../support/program.ts'
 
 /** Makes a site: `deploy` fails its test; `rollback`, if declared, writes a file or refuses. */
 function site(t: Test, rollback: string): Sandbox {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/site.ts': `
       import { ConvergeError, file, role, smoke_test } from 'converge-engine'
       const at = (name) => process.cwd() + '/' + name
@@ -20,25 +20,25 @@ function site(t: Test, rollback: string): Sandbox {
       })
       export const other = role('other', { rollback(r) { file(r, { path: at('wrong'), content: '' }) } })`,
   })
-  return place
+  return sandbox
 }
 const args = ['deploy', '--role', 'site,other', '--recipes', 'recipes']
 
 t.test('the role rolls back automatically, and the run fails', async (t) => {
-  const place = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
-  const { status, stdout } = await place.converge(args)
+  const sandbox = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
+  const { status, stdout } = await sandbox.converge(args)
   t.equal(status, 1)
   t.match(stdout, /site did not pass its smoke test:.*no page.*note.*site: rollback, since what was deployed failed/s)
   t.strictSame(
-    ['new', 'back', 'never', 'wrong'].map((name) => fs.existsSync(place.at(name))),
+    ['new', 'back', 'never', 'wrong'].map((name) => fs.existsSync(sandbox.at(name))),
     [true, true, false, false],
   )
-  t.equal(place.journals().length, 2, 'it is a run of its own')
+  t.equal(sandbox.journals().length, 2, 'it is a run of its own')
 })
 
 t.test('--json-output prints both reports, and announces the second run', async (t) => {
-  const place = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
-  const lines = linesOf((await place.converge([...args, '--json-output'])).stdout)
+  const sandbox = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
+  const lines = linesOf((await sandbox.converge([...args, '--json-output'])).stdout)
   const reports = lines.filter(({ event }) => event === 'end').map(({ report }) => report)
   t.match(
     lines.filter(({ event }) => event === 'resource'),

@@ -40,14 +40,14 @@ async function render(
   { role, node, relstorage_pack_layer }: Golden,
   option: string,
 ): Promise<Record<string, Rendered>> {
-  const place = new Sandbox(t)
-  place.write({ 'node.json': JSON.stringify(node) })
-  const before = place.snapshot()
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'node.json': JSON.stringify(node) })
+  const before = sandbox.snapshot()
   const roles = relstorage_pack_layer ? `${role},relstorage-pack` : role
-  const { status, stdout, stderr } = await place.converge(['render', '--role', roles, option, 'node.json'])
+  const { status, stdout, stderr } = await sandbox.converge(['render', '--role', roles, option, 'node.json'])
   t.equal(status, 0, stderr)
   t.equal(stderr, '')
-  t.strictSame(place.snapshot(), before, 'nothing is touched')
+  t.strictSame(sandbox.snapshot(), before, 'nothing is touched')
   return (JSON.parse(stdout) as { files: Record<string, Rendered> }).files
 }
 
@@ -115,20 +115,21 @@ t.test('--node-json accepts a plain custom JSON', { buffered: true }, async (t) 
 })
 
 t.test('prints one file as text', { buffered: true }, async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const [, golden] = cases[0] ?? []
-  place.write({ 'node.json': JSON.stringify(golden?.node) })
+  sandbox.write({ 'node.json': JSON.stringify(golden?.node) })
   const args = ['render', '--role', 'zeo-client', '--node-json', 'node.json']
-  const { files } = JSON.parse((await place.converge(args)).stdout) as { files: Record<string, Rendered> }
+  const { files } = JSON.parse((await sandbox.converge(args)).stdout) as { files: Record<string, Rendered> }
   for (const [path, { content }] of Object.entries(files)) {
-    t.equal((await place.converge([...args, '--path', path])).stdout, content)
-    if (path.endsWith('/deploy.cfg')) t.equal((await place.converge([...args, '--path', 'deploy.cfg'])).stdout, content)
+    t.equal((await sandbox.converge([...args, '--path', path])).stdout, content)
+    if (path.endsWith('/deploy.cfg'))
+      t.equal((await sandbox.converge([...args, '--path', 'deploy.cfg'])).stdout, content)
   }
 })
 
 t.test('renders a custom role, with placeholders for values that only a run knows', { buffered: true }, async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/web.ts': `
       import { file, git_release, role, template, under } from 'converge-engine'
       export default role('web', {
@@ -141,7 +142,7 @@ t.test('renders a custom role, with placeholders for values that only a run know
         },
       })`,
   })
-  const { status, stdout, stderr } = await place.converge(
+  const { status, stdout, stderr } = await sandbox.converge(
     ['render', '--role', 'web', '--recipes', 'recipes', '--json', '-'],
     { input: '{"nonsense": 1}' },
   )

@@ -59,8 +59,8 @@ t.test('escapes everything that others write', async (t) => {
 })
 
 t.test('renders the journal of a run into one private file', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/site.ts': `
 import { execute, file, role } from 'converge-engine'
 export default role('site', {
@@ -74,13 +74,13 @@ export default role('site', {
     page: 'old\n',
   })
   const report = (...words: string[]) =>
-    place.converge(['report', '--state-dir', place.state, ...words], { bare: true })
+    sandbox.converge(['report', '--state-dir', sandbox.state, ...words], { bare: true })
   t.match((await report()).stderr, /^error: there is no journal in /)
-  await place.converge(['setup', '--role', 'site', '--recipes', 'recipes', '--json', 'site.json'])
+  await sandbox.converge(['setup', '--role', 'site', '--recipes', 'recipes', '--json', 'site.json'])
   const { status, stderr } = await report('--out', 'report.html')
   t.equal(status, 0, stderr)
-  t.equal((fs.statSync(place.at('report.html')).mode & 0o777).toString(8), '600')
-  const page = place.read('report.html')
+  t.equal((fs.statSync(sandbox.at('report.html')).mode & 0o777).toString(8), '600')
+  const page = sandbox.read('report.html')
   t.notMatch(page, /[^\x00-\x7f]/, 'a browser that ignores the charset reads the same')
   t.match(page, '<span class="add">+new')
   t.match(page, /<strong>[^<]*exited with status 3/)

@@ -24,10 +24,10 @@ interface Line {
 }
 
 /** @param json the custom JSON; null: the existing one */
-async function asked(place: Sandbox, json: object | null, ...args: string[]) {
-  if (json !== null) place.write({ 'site.json': JSON.stringify(json) })
+async function asked(sandbox: Sandbox, json: object | null, ...args: string[]) {
+  if (json !== null) sandbox.write({ 'site.json': JSON.stringify(json) })
   const all = ['revisions', '--json', 'site.json', '--prefix', 'site', '--json-output', ...args]
-  const { status, stdout, stderr } = await place.converge(all)
+  const { status, stdout, stderr } = await sandbox.converge(all)
   const lines = stdout.split('\n').filter((line) => line.startsWith('{'))
   return { status, stderr, lines: lines.map((line) => JSON.parse(line) as Line) }
 }
@@ -35,8 +35,8 @@ async function asked(place: Sandbox, json: object | null, ...args: string[]) {
 t.test('prints one line for each app of the roles', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, unnamed, first, second } = repository(t)
-  const place = new Sandbox(t)
-  place.write({ 'copied/index.html': 'x' })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'copied/index.html': 'x' })
   const git = (revision: string) => ({ scm: { scm_type: 'git', repository: site.repository, revision } })
   const json = {
     plone_instances: { app_name: 'site', enable_celery: true },
@@ -46,13 +46,13 @@ t.test('prints one line for each app of the roles', async (t) => {
       site: git('main'),
       zeoserver: git('v1'),
       shop: git(second),
-      blog: { scm: { scm_type: 'directory', repository: place.at('copied') } },
+      blog: { scm: { scm_type: 'directory', repository: sandbox.at('copied') } },
     },
   }
   const roles = ['--role', 'zeo-server,zeo-client,celerybeat,port-app,php-app,frontend']
-  place.write({ 'site.json': JSON.stringify(json) })
-  const before = place.snapshot()
-  const { status, stderr, lines } = await asked(place, null, ...roles)
+  sandbox.write({ 'site.json': JSON.stringify(json) })
+  const before = sandbox.snapshot()
+  const { status, stderr, lines } = await asked(sandbox, null, ...roles)
   t.equal(stderr, '')
   t.equal(status, 0)
   t.strictSame(lines, [
@@ -61,18 +61,18 @@ t.test('prints one line for each app of the roles', async (t) => {
     { app: 'shop', revision: second, commit: second },
     { app: 'blog', revision: null, commit: null },
   ])
-  t.strictSame(place.snapshot(), before, 'nothing is written')
-  const { lines: other } = await asked(place, null, '--role', 'zeo-client', '--revision', 'v1')
+  t.strictSame(sandbox.snapshot(), before, 'nothing is written')
+  const { lines: other } = await asked(sandbox, null, '--role', 'zeo-client', '--revision', 'v1')
   t.strictSame(other, [{ app: 'site', revision: 'v1', commit: first }])
   for (const [given, commit] of [
     [first, first],
     [unnamed, null],
   ] as const) {
     const short = given.slice(0, 8)
-    const { lines: found } = await asked(place, null, '--role', 'zeo-client', '--revision', short)
+    const { lines: found } = await asked(sandbox, null, '--role', 'zeo-client', '--revision', short)
     t.strictSame(found, [{ app: 'site', revision: short, commit }], 'an abbreviated commit may require a fetch first')
   }
-  const { stdout } = await place.converge(['revisions', '--json', 'site.json', '--prefix', 'site', ...roles])
+  const { stdout } = await sandbox.converge(['revisions', '--json', 'site.json', '--prefix', 'site', ...roles])
   t.match(stdout, `zeoserver  v1  ${first}\nsite  main  ${second}\n`)
   t.match(stdout, 'blog  a directory of this host\n')
 })
@@ -80,17 +80,17 @@ t.test('prints one line for each app of the roles', async (t) => {
 t.test('reports revisions that do not resolve, and apps without a repository', async (t) => {
   if (!needs(t, ['git'])) return
   const { site } = repository(t)
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const scm = { scm_type: 'git', repository: site.repository, revision: 'mian' }
-  const wrong = await asked(place, { deploy: { plone_instances: { scm } } }, '--role', 'zeo-client')
+  const wrong = await asked(sandbox, { deploy: { plone_instances: { scm } } }, '--role', 'zeo-client')
   t.equal(wrong.status, 1)
   t.match(wrong.stderr, /has no branch, tag or commit mian\n.*did you mean main/)
   const gone = { ...scm, repository: 'https://jane:hunter2-token@127.0.0.1:1/x.git' }
-  const unreachable = await asked(place, { deploy: { plone_instances: { scm: gone } } }, '--role', 'zeo-client')
+  const unreachable = await asked(sandbox, { deploy: { plone_instances: { scm: gone } } }, '--role', 'zeo-client')
   t.equal(unreachable.status, 1)
-  t.match(unreachable.stderr, /cannot ask https:\/\/127\.0\.0\.1:1\/x\.git/)
+  t.match(unreachable.stderr, /cannot list the branches and tags of https:\/\/127\.0\.0\.1:1\/x\.git/)
   t.notMatch(unreachable.stderr, 'hunter2')
-  const none = await asked(place, {}, '--role', 'zeo-client,frontend')
+  const none = await asked(sandbox, {}, '--role', 'zeo-client,frontend')
   t.equal(none.status, 0)
   t.strictSame(none.lines, [])
   t.match(none.stderr, /warning: deploy\.plone_instances\.scm\.repository is not set/)
@@ -99,37 +99,37 @@ t.test('reports revisions that do not resolve, and apps without a repository', a
 t.test('an unreachable repository: prints the last known commit, and why it may be out of date', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const shared = 'site/srv/plone_instances/shared'
   const scm = { scm_type: 'git', repository: site.repository, revision: 'main' }
   const json = { deploy: { plone_instances: { scm, deploy_to: '/srv/plone_instances' } } }
-  place.write({ [`${shared}/.keep`]: '' })
-  site.git(site.root, 'clone', '-q', '--mirror', site.repository, place.at(`${shared}/repo.git`))
+  sandbox.write({ [`${shared}/.keep`]: '' })
+  site.git(site.root, 'clone', '-q', '--mirror', site.repository, sandbox.at(`${shared}/repo.git`))
   const notes = { url: site.repository, revisions: {}, fetched: site.repository }
-  place.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify(notes) })
-  const known = await asked(place, json, '--role', 'zeo-client')
+  sandbox.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify(notes) })
+  const known = await asked(sandbox, json, '--role', 'zeo-client')
   t.strictSame(known.lines, [{ app: 'plone_instances', revision: 'main', commit: second }])
   fs.renameSync(site.repository, `${site.repository}.gone`)
-  const { status, stderr, lines } = await asked(place, null, '--role', 'zeo-client')
+  const { status, stderr, lines } = await asked(sandbox, null, '--role', 'zeo-client')
   t.equal(status, 0)
-  t.match(lines, [{ app: 'plone_instances', commit: second, unconfirmed: /^cannot ask .*: fatal: / }])
-  t.match(stderr, /warning: cannot ask .*; using /)
-  const named = await asked(place, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
+  t.match(lines, [{ app: 'plone_instances', commit: second, unconfirmed: /^cannot list the branches and tags of .*: fatal: / }])
+  t.match(stderr, /warning: cannot list the branches and tags of .*; using /)
+  const named = await asked(sandbox, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
   t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])
 })
 
 t.test('an unreachable git server: prints its reason in full', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const shared = 'site/srv/plone_instances/shared'
   const url = 'git://127.0.0.1:1/site'
   const scm = { scm_type: 'git', repository: url, revision: 'main' }
-  place.write({ [`${shared}/.keep`]: '' })
-  site.git(site.root, 'clone', '-q', '--mirror', site.repository, place.at(`${shared}/repo.git`))
-  place.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify({ url, revisions: {}, fetched: url }) })
+  sandbox.write({ [`${shared}/.keep`]: '' })
+  site.git(site.root, 'clone', '-q', '--mirror', site.repository, sandbox.at(`${shared}/repo.git`))
+  sandbox.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify({ url, revisions: {}, fetched: url }) })
   const { lines } = await asked(
-    place,
+    sandbox,
     { deploy: { plone_instances: { scm, deploy_to: '/srv/plone_instances' } } },
     ...['--role', 'zeo-client'],
   )
@@ -139,8 +139,8 @@ t.test('an unreachable git server: prints its reason in full', async (t) => {
 t.test('resolves the revision of a custom recipe', async (t) => {
   if (!needs(t, ['git'])) return
   const { site, second } = repository(t)
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/own.ts': `
 import { execute, git_release, role } from 'converge-engine'
 export default role('own', { deploy(r) {
@@ -150,7 +150,7 @@ export default role('own', { deploy(r) {
 } })
 `,
   })
-  const { lines, stderr } = await asked(place, {}, '--role', 'own', '--recipes', 'recipes')
+  const { lines, stderr } = await asked(sandbox, {}, '--role', 'own', '--recipes', 'recipes')
   t.strictSame(lines, [{ app: 'mine', revision: 'main', commit: second }], stderr)
 })
 
@@ -161,8 +161,8 @@ t.test('a given commit: queries no remote, and the release still belongs to the 
     one.calls.some(([verb]) => verb === 'ls-remote'),
     'the commit is fetched, and no name is asked for',
   )
-  const live = one.releases.find((release) => release.current)
-  t.match(live, { commit: first, revision: 'main' })
+  const current = one.releases.find((release) => release.current)
+  t.match(current, { commit: first, revision: 'main' })
   t.equal(site.read(`${site.current}/VERSION`), '1\n')
   const again = await site.deploy({ revision: 'main', commit: first })
   t.equal(again.report.outcome, 'unchanged')

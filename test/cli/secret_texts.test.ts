@@ -20,20 +20,20 @@ export default role('greeter', {
 `
 
 t.test('a run hides the values of --secrets', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const greeting = "good morning & <welcome>\nto this 'site' of ours"
-  place.write({
+  sandbox.write({
     'recipes/greeter.ts': recipe,
-    'node.json': JSON.stringify({ greeter: { greeting, place: place.at('greeting') } }),
+    'node.json': JSON.stringify({ greeter: { greeting, place: sandbox.at('greeting') } }),
     'stack.json': JSON.stringify({ greeter: { from: 'the stack', other: 1 } }),
     'secrets.json': JSON.stringify([greeting]),
   })
   const words = ['--role', 'greeter', '--recipes', 'recipes', '--node-json', 'node.json', '--node-json', 'stack.json']
   const hidden = ['--secrets', 'secrets.json']
-  const attributes = await place.converge(['attributes', ...words.slice(4), ...hidden])
+  const attributes = await sandbox.converge(['attributes', ...words.slice(4), ...hidden])
   t.match(JSON.parse(attributes.stdout), { greeter: { from: 'the stack', other: 1 } }, attributes.stderr)
   for (const command of ['plan', 'configure']) {
-    const { status, stdout, stderr } = await place.converge([
+    const { status, stdout, stderr } = await sandbox.converge([
       command,
       ...words,
       ...hidden,
@@ -44,27 +44,27 @@ t.test('a run hides the values of --secrets', async (t) => {
     t.notMatch(`${stdout}${stderr}`, /good morning|site' of ours/)
     t.match(stdout, '********')
   }
-  t.match(place.read('greeting'), /^the role\ngood morning/, 'what a role sets counts before the stack')
-  for (const entry of readdirSync(place.state, { recursive: true, withFileTypes: true }))
+  t.match(sandbox.read('greeting'), /^the role\ngood morning/, 'what a role sets counts before the stack')
+  for (const entry of readdirSync(sandbox.state, { recursive: true, withFileTypes: true }))
     if (entry.isFile())
       t.notMatch(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8'), /good morning/, entry.name)
   t.notMatch(attributes.stdout, /good morning/)
-  const explained = await place.converge(['attributes', ...words.slice(4), ...hidden, '--explain', 'greeter'])
+  const explained = await sandbox.converge(['attributes', ...words.slice(4), ...hidden, '--explain', 'greeter'])
   t.match(explained.stdout, /^greeter\.greeting = "\*{8}"$/m)
   t.notMatch(explained.stdout, /good morning/)
-  t.match((await place.converge(['attributes', ...words.slice(4)])).stdout, /good morning/, 'nobody else would know')
+  t.match((await sandbox.converge(['attributes', ...words.slice(4)])).stdout, /good morning/, 'nobody else would know')
 })
 
 t.test('refuses a file that is not a list of secrets', async (t) => {
-  const place = new Sandbox(t)
-  place.write({ 'secrets.json': '{"password": "open-sesame"}', 'broken.json': '["open-sesame"' })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'secrets.json': '{"password": "open-sesame"}', 'broken.json': '["open-sesame"' })
   for (const name of ['secrets.json', 'broken.json']) {
-    const { status, stderr } = await place.converge(['attributes', '--secrets', name])
+    const { status, stderr } = await sandbox.converge(['attributes', '--secrets', name])
     t.equal(status, 2)
     t.match(stderr, `--secrets ${name}: expected a JSON list of texts`)
     t.notMatch(stderr, /sesame/)
   }
-  t.match(await place.converge(['attributes', '--secrets', 'none.json']), {
+  t.match(await sandbox.converge(['attributes', '--secrets', 'none.json']), {
     status: 2,
     stderr: /--secrets none\.json: no such file/,
   })

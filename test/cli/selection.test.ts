@@ -14,29 +14,29 @@ export default role('site', {
 const args = ['--role', 'site', '--recipes', 'recipes']
 
 t.test('converges a part, and says so everywhere', async (t) => {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/site.ts': recipe })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'recipes/site.ts': recipe })
   const part = ['--only', 'file/*/one', '--only', 'file/*/two', '--skip', 'file/*/two']
-  const plan = await place.converge(['plan', ...args, '--event', 'setup', ...part])
+  const plan = await sandbox.converge(['plan', ...args, '--event', 'setup', ...part])
   t.match(plan.stdout, '1 would change, 2 resources left out by --only and --skip in')
-  const run = await place.converge(['setup', ...args, ...part])
+  const run = await sandbox.converge(['setup', ...args, ...part])
   t.equal(run.status, 0, run.stderr)
   t.match(run.stdout, '1 changed, 2 resources left out by --only and --skip in')
-  t.equal(fs.existsSync(place.at('one')), true)
-  t.equal(fs.existsSync(place.at('two')), false)
+  t.equal(fs.existsSync(sandbox.at('one')), true)
+  t.equal(fs.existsSync(sandbox.at('two')), false)
   const selection = { only: ['file/*/one', 'file/*/two'], skip: ['file/*/two'] }
-  t.match(place.journals()[0]?.[0], { event: 'start', selection, resources: 1 })
-  t.match(place.journals()[0]?.at(-1), { event: 'end', report: { selection, leftOut: 2 } })
+  t.match(sandbox.journals()[0]?.[0], { event: 'start', selection, resources: 1 })
+  t.match(sandbox.journals()[0]?.at(-1), { event: 'end', report: { selection, leftOut: 2 } })
   t.match(
-    (await place.converge(['status', ...args])).stdout,
+    (await sandbox.converge(['status', ...args])).stdout,
     'site: setup, only a part of it (--only and --skip): changed (1)',
   )
   t.match(
-    (await place.converge(['setup', ...args, ...part])).stdout,
+    (await sandbox.converge(['setup', ...args, ...part])).stdout,
     'nothing to do: 1 unchanged, 2 resources left out',
   )
-  const wrong = await place.converge(['setup', ...args, '--only', 'fiel'])
+  const wrong = await sandbox.converge(['setup', ...args, '--only', 'fiel'])
   t.equal(wrong.status, 2)
   t.match(wrong.stderr, /^error: --only fiel: this run has no resource of the type fiel\n {2}hint: did you mean file\?/)
-  t.equal(place.journals().length, 2, 'a refused run leaves no journal')
+  t.equal(sandbox.journals().length, 2, 'a refused run leaves no journal')
 })

@@ -28,21 +28,21 @@ const small = {
 
 /** Runs the check of a stack as a user would. */
 async function check(t: Test, content: Json, files: Readonly<Record<string, string>> = {}, args: string[] = []) {
-  const place = new Sandbox(t)
-  place.write({ ...files, 'stack.json': JSON.stringify(content, null, 1) })
-  const before = place.snapshot()
-  const finished = await place.converge(['stack', 'check', ...args], { bare: true })
-  t.strictSame(place.snapshot(), before, 'nothing is touched')
+  const sandbox = new Sandbox(t)
+  sandbox.write({ ...files, 'stack.json': JSON.stringify(content, null, 1) })
+  const before = sandbox.snapshot()
+  const finished = await sandbox.converge(['stack', 'check', ...args], { bare: true })
+  t.strictSame(sandbox.snapshot(), before, 'nothing is touched')
   return finished
 }
 
 t.test('accepts a whole stack and its environments', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   for (const [args, expectation] of [
     [[], 'shop: 6 hosts, 3 layers, 2 apps: nothing wrong\n'],
     [['-E', 'staging'], 'shop-staging (staging): 3 hosts, 3 layers, 2 apps: nothing wrong\n'],
   ] as const) {
-    const { status, stdout, stderr } = await place.converge(['stack', 'check', '-s', fixture, ...args], {
+    const { status, stdout, stderr } = await sandbox.converge(['stack', 'check', '-s', fixture, ...args], {
       bare: true,
       env,
     })
@@ -50,7 +50,7 @@ t.test('accepts a whole stack and its environments', async (t) => {
     t.equal(stdout, expectation)
     t.equal(status, 0)
   }
-  const { status, stderr } = await place.converge(['stack', 'check', '-s', fixture], { bare: true })
+  const { status, stderr } = await sandbox.converge(['stack', 'check', '-s', fixture], { bare: true })
   t.equal(status, 2)
   t.match(stderr, /stack\.yaml:\d+:\d+: .*environment\.SHOP_TOKEN: the environment variable SHOP_TOKEN is not set/)
 })
@@ -187,13 +187,13 @@ t.test('--json-output prints hosts and warnings as JSON', async (t) => {
 })
 
 t.test('finds the stack file, and reports a missing or ambiguous one', async (t) => {
-  const place = new Sandbox(t)
-  const run = (...args: string[]) => place.converge(['stack', 'check', ...args], { bare: true })
+  const sandbox = new Sandbox(t)
+  const run = (...args: string[]) => sandbox.converge(['stack', 'check', ...args], { bare: true })
   t.match(await run(), {
     status: 2,
     stderr: /there is no stack file in the working directory.*\n {2}hint: name one with --stack FILE/s,
   })
-  place.write({
+  sandbox.write({
     'stack.ts': `import { defineStack } from 'converge-engine'\nexport default defineStack(${JSON.stringify(small)})`,
   })
   t.match(await run('--stack', 'stack.ts'), { status: 0, stdout: /^small: 4 hosts/ })
@@ -201,7 +201,7 @@ t.test('finds the stack file, and reports a missing or ambiguous one', async (t)
   const found =
     process.getuid?.() === 0 ? { status: 2, stderr: /stack\.ts is not run without being named/ } : { status: 0 }
   t.match(await run(), found)
-  place.write({ 'stack.json': JSON.stringify(small) })
+  sandbox.write({ 'stack.json': JSON.stringify(small) })
   t.match(await run(), { status: 2, stderr: /both stack\.json and stack\.ts are here/ })
   t.match(await run('--stack', 'stak.json'), {
     status: 2,
@@ -223,8 +223,8 @@ t.test('prints the JSON Schema of the stack file', async (t) => {
 })
 
 t.test('an unknown key of an app is reported once, and so is a host to remove that does not exist', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'stack.yaml': `name: shop
 layers: { web: { roles: [port-app] } }
 hosts: { web1: { address: 10.0.0.1, layers: [web] } }
@@ -233,7 +233,7 @@ custom_json: { port_app: { command: 'serve %{port}' } }
 environments: { staging: { hosts: { web9: null } } }
 `,
   })
-  const { status, stderr } = await place.converge(['stack', 'check'], { bare: true })
+  const { status, stderr } = await sandbox.converge(['stack', 'check'], { bare: true })
   t.equal(status, 2)
   t.equal(stderr.match(/repositry/g)?.length, 1, stderr)
   t.match(

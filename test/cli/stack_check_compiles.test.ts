@@ -85,10 +85,10 @@ function file({ hosts, ...content }: StackContent): string {
   return JSON.stringify({ ...content, hosts: Object.fromEntries(addressed) })
 }
 
-const place = new Sandbox(t)
+const sandbox = new Sandbox(t)
 
 function callOf(environment: string | undefined) {
-  const args = { stack: place.at('stack.json'), environment }
+  const args = { stack: sandbox.at('stack.json'), environment }
   return { args, catalogue, secrets: new Secrets(), endProcess: () => undefined } as unknown as Parameters<
     typeof stackInputs<Parameters<typeof catalogue.checks>[0]>
   >[0]
@@ -109,7 +109,7 @@ t.test('a stack that check accepts compiles in every rollout', async (t) => {
   const counts = { accepted: 0, refused: 0 }
   await fc.assert(
     fc.asyncProperty(stackFile, async (content) => {
-      place.write({ 'stack.json': file(content) })
+      sandbox.write({ 'stack.json': file(content) })
       for (const environment of [undefined, ...Object.keys(content.environments)]) {
         const { problems } = await checked(environment)
         counts[problems.length === 0 ? 'accepted' : 'refused']++
@@ -132,7 +132,7 @@ t.test('check refuses what a rollout would refuse', async (t) => {
   let refused = 0
   await fc.assert(
     fc.asyncProperty(stackFile, async (content) => {
-      place.write({ 'stack.json': file(content) })
+      sandbox.write({ 'stack.json': file(content) })
       const call = callOf(undefined)
       try {
         const inputs = await stackInputs(call)
@@ -152,7 +152,7 @@ t.test('check refuses what a rollout would refuse', async (t) => {
 t.test('check reports domains that no request matches, apps that no host deploys, layers without hosts', async (t) => {
   await fc.assert(
     fc.asyncProperty(stackFile, async (content) => {
-      place.write({ 'stack.json': file(content) })
+      sandbox.write({ 'stack.json': file(content) })
       const { problems, warnings } = await checked()
       const wrong = Object.entries(content.apps).flatMap(([name, { domains = [] }]) =>
         domains.flatMap((one, index) => (expectedDomain(one) === null ? [] : [`${name}.domains[${index}]: `])),

@@ -12,8 +12,8 @@ const blockAfter = (heading: string, language: string) => {
 const pem = (what: string) => `-----BEGIN ${what}-----\nMIIB\n-----END ${what}-----\n`
 
 t.test('accepts the complete stack file of the documentation', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'stack.yaml': blockAfter('## A complete stack file', 'yaml'),
     'common.yaml': 'plone_blobs: { blob_dir: /srv/blobs }\n',
     known_hosts: 'git.example.com ssh-ed25519 AAAA\n',
@@ -25,10 +25,10 @@ t.test('accepts the complete stack file of the documentation', async (t) => {
     'recipes/extra.ts': "import { role } from 'converge-engine'\nexport default role('extra', { deploy() {} })",
     'smoke.sh': '#!/bin/sh\n',
   })
-  chmodSync(place.at('smoke.sh'), 0o755)
-  const env = { HOME: place.at('home'), SHOP_TOKEN: 'open-sesame', DB_PASSWORD: 'open-sesame' }
+  chmodSync(sandbox.at('smoke.sh'), 0o755)
+  const env = { HOME: sandbox.at('home'), SHOP_TOKEN: 'open-sesame', DB_PASSWORD: 'open-sesame' }
   for (const args of [[], ['--environment', 'staging']]) {
-    const { status, stdout, stderr } = await place.converge(['stack', 'check', ...args], { bare: true, env })
+    const { status, stdout, stderr } = await sandbox.converge(['stack', 'check', ...args], { bare: true, env })
     t.equal(status, 0, stderr)
     t.match(stdout, /^shop/)
     t.notMatch(stdout + stderr, /sesame/)
@@ -36,9 +36,9 @@ t.test('accepts the complete stack file of the documentation', async (t) => {
 })
 
 t.test('accepts the TypeScript stack file of the documentation', async (t) => {
-  const place = new Sandbox(t)
-  place.write({ 'stack.ts': blockAfter('## Stack files in TypeScript', 'ts') })
-  const { status, stdout, stderr } = await place.converge(['stack', 'check', '--stack', 'stack.ts'], { bare: true })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'stack.ts': blockAfter('## Stack files in TypeScript', 'ts') })
+  const { status, stdout, stderr } = await sandbox.converge(['stack', 'check', '--stack', 'stack.ts'], { bare: true })
   t.equal(status, 0, stderr)
   t.equal(stderr, '')
   t.match(stdout, /^shop: 4 hosts, 2 layers, 2 apps: nothing wrong/)

@@ -3,8 +3,8 @@ import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
 t.test('refuses invalid arguments', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'stack.json': JSON.stringify({
       name: 'shop',
       layers: { all: {} },
@@ -19,9 +19,9 @@ t.test('refuses invalid arguments', async (t) => {
     [['show', '--jitter', '5m'], /--jitter does not apply to hooks show/],
     [['show', '--parallel', 'all'], /--parallel takes a number of hosts/],
   ]
-  for (const [words, says] of refused) {
-    const { status, stderr } = await place.converge(['stack', 'hooks', ...words], { bare: true })
+  for (const [words, message] of refused) {
+    const { status, stderr } = await sandbox.converge(['stack', 'hooks', ...words], { bare: true })
     t.equal(status, 2, words.join(' '))
-    t.match(stderr, says, words.join(' '))
+    t.match(stderr, message, words.join(' '))
   }
 })

@@ -17,10 +17,10 @@ for (const action of ['status', 'plan'])
       server.close()
     })
     const { port } = server.address() as AddressInfo
-    const place = new Sandbox(t)
+    const sandbox = new Sandbox(t)
     const hosts = { one: { address: '127.0.0.1', port, user: 'root', layers: ['all'] } }
-    place.write({ 'stack.json': JSON.stringify({ name: 'site', layers: { all: { roles: ['base'] } }, hosts }) })
-    const run = place.start(['stack', action, '--json-output'], { bare: true })
+    sandbox.write({ 'stack.json': JSON.stringify({ name: 'site', layers: { all: { roles: ['base'] } }, hosts }) })
+    const run = sandbox.start(['stack', action, '--json-output'], { bare: true })
     await once(server, 'connection')
     run.child.kill('SIGINT')
     const { status, stdout, stderr } = await run.finished
@@ -31,9 +31,9 @@ for (const action of ['status', 'plan'])
 
 t.test('each Ctrl-C raises the level once, and a repeated signal does not', (t) => {
   let now = 0
-  const said: string[] = []
+  const messages: string[] = []
   const interrupts = new Interrupts(
-    (text) => said.push(text),
+    (text) => messages.push(text),
     () => now,
   )
   const received: string[] = []
@@ -52,7 +52,7 @@ t.test('each Ctrl-C raises the level once, and a repeated signal does not', (t) 
   t.equal(onEvent(61_500, 'SIGINT'), 'leave')
   t.equal(onEvent(62_000, 'SIGTERM'), 'leave')
   t.strictSame(received, ['no more hosts', 'finish steps', 'leave', 'leave'])
-  t.match(said[0], /^SIGHUP: no further host is started/)
+  t.match(messages[0], /^SIGHUP: no further host is started/)
   off()
   interrupts.close()
   t.equal(process.listeners('SIGHUP').includes(interrupts.receive), false)

@@ -6,7 +6,7 @@ const scm = { repository: '/srv/site.git' }
 
 /** Makes a stack whose hosts are all unreachable. */
 function placeOf(t: Test, states: Readonly<Record<string, string>> = {}): Sandbox {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const names = ['db1', 'web1', 'web2', 'web3']
   const hosts = Object.fromEntries(
     names.map((name, at) => [name, { address: `192.0.2.${at + 1}`, layers: [name.startsWith('db') ? 'db' : 'web'] }]),
@@ -18,15 +18,15 @@ function placeOf(t: Test, states: Readonly<Record<string, string>> = {}): Sandbo
     apps: { zeoserver: { scm }, plone_instances: { scm } },
   }
   const known = Object.fromEntries(Object.entries(states).map(([name, status]) => [name, { status }]))
-  place.write({ 'stack.json': JSON.stringify(stack), '.converge/site/state.json': JSON.stringify({ hosts: known }) })
-  return place
+  sandbox.write({ 'stack.json': JSON.stringify(stack), '.converge/site/state.json': JSON.stringify({ hosts: known }) })
+  return sandbox
 }
 
 t.test('reports names that the stack does not have', async (t) => {
-  const place = placeOf(t)
-  const before = place.snapshot()
+  const sandbox = placeOf(t)
+  const before = sandbox.snapshot()
   const words = 'stack deploy --layer wed --host web4,old1 --app shop --limit we*,!web33 --revision v2'
-  const { status, stdout, stderr } = await place.converge(words.split(' '), { bare: true })
+  const { status, stdout, stderr } = await sandbox.converge(words.split(' '), { bare: true })
   t.equal(status, 2)
   t.equal(stdout, '')
   t.equal(
@@ -43,7 +43,7 @@ error: --limit !web33: the stack site has no such host
   hint: did you mean web3?
 `,
   )
-  t.strictSame(place.snapshot(), before)
+  t.strictSame(sandbox.snapshot(), before)
 })
 
 t.test('refuses --revision for more than one app', async (t) => {

@@ -35,10 +35,10 @@ const start: DeploymentStart = {
 }
 
 /** Makes a stack with three deployments: one that failed, one that succeeded, one whose operator was killed. */
-function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnType<Sandbox['converge']> } {
-  const place = new Sandbox(t)
-  place.write({ 'stack.json': JSON.stringify(stack) })
-  const directory = place.at('.converge/site')
+function made(t: Test): { sandbox: Sandbox; run: (...args: string[]) => ReturnType<Sandbox['converge']> } {
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'stack.json': JSON.stringify(stack) })
+  const directory = sandbox.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
   const first = recorder.begin(start)
   first.logEvent({ event: 'host', host: 'client1', phase: 'build' })
@@ -79,12 +79,12 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
   third.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
   // As if its operator had been killed: the deployment's lock has no holder.
   fs.rmSync(`${directory}/deployments/${third.id}/lock.d`, { recursive: true })
-  return { place, look: (...args) => place.converge(['stack', ...args], { bare: true }) }
+  return { sandbox, run: (...args) => sandbox.converge(['stack', ...args], { bare: true }) }
 }
 
 t.test('lists the deployments', async (t) => {
-  const { look } = made(t)
-  const { status, stdout, stderr } = await look('deployments')
+  const { run } = made(t)
+  const { status, stdout, stderr } = await run('deployments')
   t.equal(stderr, '')
   t.equal(status, 0)
   t.equal(
@@ -95,8 +95,8 @@ t.test('lists the deployments', async (t) => {
 1   2026-11-20 07:40Z  jane@desk  deploy     site c0ffeec0ffee  failed   1 failed, 1 not done  the new theme
 `,
   )
-  t.equal((await look('deployments', '--limit', '1')).stdout.split('\n').length, 3)
-  const json = JSON.parse((await look('deployments', '--json-output')).stdout) as { id: string; outcome: string }[]
+  t.equal((await run('deployments', '--limit', '1')).stdout.split('\n').length, 3)
+  const json = JSON.parse((await run('deployments', '--json-output')).stdout) as { id: string; outcome: string }[]
   t.strictSame(
     json.map(({ id, outcome }) => [id, outcome]),
     [
@@ -106,15 +106,15 @@ t.test('lists the deployments', async (t) => {
     ],
   )
   for (const limit of ['0', 'x', '-1', '1.5']) {
-    const refused = await look('deployments', `--limit=${limit}`)
+    const refused = await run('deployments', `--limit=${limit}`)
     t.equal(refused.status, 2)
     t.match(refused.stderr, `error: invalid --limit "${limit}": expected a whole number of deployments`)
   }
 })
 
 t.test('prints one deployment', async (t) => {
-  const { look } = made(t)
-  const { stdout } = await look('log', '1')
+  const { run } = made(t)
+  const { stdout } = await run('log', '1')
   t.match(
     stdout,
     /^deployment 1: deploy of site, rolling\nby jane@desk {2}at 2026-11-20 07:40Z, .* ago\ncomment the new theme\nwarning: it is late\n/,
@@ -132,15 +132,15 @@ deploy of site (deployment 1) to site c0ffeec0ffee: 1 failed, 1 skipped in 63 s
 `),
     stdout,
   )
-  const died = (await look('log')).stdout
+  const died = (await run('log')).stdout
   t.match(died, /died: its operator was killed before the end/)
   t.match(died, /lost \(what became of them is not known\): client1\nnot begun: client2\n$/)
-  t.match(JSON.parse((await look('log', '000001', '--json-output')).stdout), { id: '000001', comment: 'the new theme' })
+  t.match(JSON.parse((await run('log', '000001', '--json-output')).stdout), { id: '000001', comment: 'the new theme' })
 })
 
 t.test('prints the log of a host', async (t) => {
-  const { look } = made(t)
-  const { stdout } = await look('log', '1', 'client1')
+  const { run } = made(t)
+  const { stdout } = await run('log', '1', 'client1')
   t.match(stdout, /^build \d{4}-.*Z\n/)
   t.equal(
     stdout.slice(stdout.indexOf('\n') + 1),
@@ -156,7 +156,7 @@ t.test('prints the log of a host', async (t) => {
 build: failed in 4.0 s
 `,
   )
-  const raw = (await look('log', '1', 'client1', '--json-output')).stdout.trimEnd().split('\n')
+  const raw = (await run('log', '1', 'client1', '--json-output')).stdout.trimEnd().split('\n')
   t.strictSame(
     raw.map((line) => (JSON.parse(line) as { event: string }).event),
     ['host', 'resource', 'resource', 'output', 'connection', 'done'],
@@ -164,13 +164,13 @@ build: failed in 4.0 s
 })
 
 t.test('reports missing deployments and hosts', async (t) => {
-  const { look } = made(t)
+  const { run } = made(t)
   for (const [args, status, expectation] of [
     [['7'], 2, /no deployment 7: there are 1 to 3\n {2}hint: converge stack deployments/],
     [['1', 'clint1'], 2, /deployment 1 has no host clint1\n {2}hint: did you mean client1\?/],
     [['1', 'client2'], 1, /deployment 1 has no log of client2: skipped\n {2}hint: it is down/],
   ] as const) {
-    const ended = await look('log', ...args)
+    const ended = await run('log', ...args)
     t.match(ended.stderr, expectation)
     t.equal(ended.status, status)
     t.equal(ended.stdout, '')
@@ -178,20 +178,20 @@ t.test('reports missing deployments and hosts', async (t) => {
 })
 
 t.test('prints a deployment that is under way', async (t) => {
-  const { place, look } = made(t)
-  const directory = place.at('.converge/site')
+  const { sandbox, run } = made(t)
+  const directory = sandbox.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
   const fourth = recorder.begin({ ...start, action: 'setup', comment: '' })
   fourth.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
-  t.match((await look('deployments', '--limit', '1')).stdout, /^4 .* under way +1 at work, 1 not done$/m)
-  const { stdout } = await look('log')
+  t.match((await run('deployments', '--limit', '1')).stdout, /^4 .* under way +1 at work, 1 not done$/m)
+  const { stdout } = await run('log')
   t.match(stdout, /\nunder way: below is what the hosts have reported so far\nnot begun: client2\nat work: client1\n$/)
   fourth.end(rolloutReport([hostReport('client1')]))
 })
 
 t.test('a host name in place of the deployment: the hint names the right command', async (t) => {
-  const { look } = made(t)
-  const ended = await look('log', 'client1', '--stack', './stack.json')
+  const { run } = made(t)
+  const ended = await run('log', 'client1', '--stack', './stack.json')
   t.equal(ended.status, 2)
   t.equal(
     ended.stderr,
@@ -200,8 +200,8 @@ t.test('a host name in place of the deployment: the hint names the right command
 })
 
 t.test('damaged, older and newer records do not hide the others', async (t) => {
-  const { place, look } = made(t)
-  const report = (id: number) => place.at(`.converge/site/deployments/00000${id}/report.json`)
+  const { sandbox, run } = made(t)
+  const report = (id: number) => sandbox.at(`.converge/site/deployments/00000${id}/report.json`)
   const change = (id: number, more: object) => {
     const text = fs.readFileSync(report(id), 'utf8')
     fs.writeFileSync(report(id), JSON.stringify({ ...(JSON.parse(text) as object), ...more }))
@@ -213,29 +213,29 @@ t.test('damaged, older and newer records do not hide the others', async (t) => {
   })
   change(2, { hosts: [7], commits: null })
   fs.writeFileSync(report(3), '{"id": "0000')
-  const list = await look('deployments')
+  const list = await run('deployments')
   t.equal(list.status, 0, list.stderr)
   const [, third, second, first] = list.stdout.split('\n')
   t.match(third, /^3 +not readable$/)
   t.match(second, /^2 +not readable$/)
   t.match(first, /^1 .* rejoice .* postponed +1 not done/)
-  const later = await look('log', '1')
+  const later = await run('log', '1')
   t.equal(later.status, 0, later.stderr)
   t.match(later.stdout, /^deployment 1: rejoice of site, rolling\n/)
-  t.match((await look('log', '1', 'client1')).stdout, /buildout exited with status 1/, 'its logs are found')
+  t.match((await run('log', '1', 'client1')).stdout, /buildout exited with status 1/, 'its logs are found')
   for (const id of ['2', '3']) {
-    const broken = await look('log', id)
+    const broken = await run('log', id)
     t.match(broken.stdout, `the record of deployment ${id} is damaged, or of a later version: it cannot be read\n`)
     t.equal(broken.status, 1)
   }
-  const none = await look('log', '2', 'client1')
+  const none = await run('log', '2', 'client1')
   t.match(none.stderr, /^error: there is no log of client1 in deployment 2, and its record cannot be read\n/)
   t.equal(none.status, 1)
 })
 
 t.test('status warns of a deployment whose operator was killed, and is not green', async (t) => {
-  const { place } = made(t)
-  const { status, stdout } = await place.converge(['stack', 'status'], { bare: true })
+  const { sandbox } = made(t)
+  const { status, stdout } = await sandbox.converge(['stack', 'status'], { bare: true })
   t.equal(status, 1)
   t.match(
     stdout,
@@ -245,9 +245,9 @@ t.test('status warns of a deployment whose operator was killed, and is not green
 
 t.test('refuses to read the records of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { place } = made(t)
+  const { sandbox } = made(t)
   for (const args of [['deployments'], ['log'], ['configure']]) {
-    const ended = await place.converge(['stack', ...args], { bare: true, account: 'nobody' })
+    const ended = await sandbox.converge(['stack', ...args], { bare: true, account: 'nobody' })
     t.equal(ended.status, 2)
     t.match(
       ended.stderr,
@@ -257,26 +257,26 @@ t.test('refuses to read the records of another account', async (t) => {
 })
 
 t.test('finds records if the stack file is broken or missing', async (t) => {
-  const { place, look } = made(t)
-  place.write({ 'stack.json': '{"name": ' })
-  const broken = await look('log', '1')
+  const { sandbox, run } = made(t)
+  sandbox.write({ 'stack.json': '{"name": ' })
+  const broken = await run('log', '1')
   t.match(broken.stdout, /deployment 1: deploy of site/)
   t.match(broken.stderr, /^warning: the stack cannot be read \(.*\); these are the records in .*\/\.converge\/site\n$/)
-  fs.rmSync(place.at('stack.json'))
-  t.match((await look('deployments')).stdout, /jane@desk/)
-  fs.mkdirSync(place.at('.converge/other'))
-  const unclear = await look('deployments')
+  fs.rmSync(sandbox.at('stack.json'))
+  t.match((await run('deployments')).stdout, /jane@desk/)
+  fs.mkdirSync(sandbox.at('.converge/other'))
+  const unclear = await run('deployments')
   t.equal(unclear.status, 2)
   t.match(unclear.stderr, /there is no stack file/)
 })
 
 t.test('reports that there are no deployments yet', async (t) => {
-  const place = new Sandbox(t)
-  place.write({ 'stack.json': JSON.stringify(stack) })
-  const before = place.snapshot()
-  const none = await place.converge(['stack', 'deployments'], { bare: true })
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'stack.json': JSON.stringify(stack) })
+  const before = sandbox.snapshot()
+  const none = await sandbox.converge(['stack', 'deployments'], { bare: true })
   t.equal(none.stdout, 'no deployments yet\n')
   t.equal(none.status, 0)
-  t.match((await place.converge(['stack', 'log'], { bare: true })).stderr, /no deployment last: there is none yet/)
-  t.strictSame(place.snapshot(), before, 'looking makes nothing')
+  t.match((await sandbox.converge(['stack', 'log'], { bare: true })).stderr, /no deployment last: there is none yet/)
+  t.strictSame(sandbox.snapshot(), before, 'looking makes nothing')
 })

@@ -5,8 +5,8 @@ import { Sandbox } from '../support/program.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/stacks/plone/stack.yaml', import.meta.url))
 const env = { SHOP_TOKEN: 'open-sesame' }
-const show = (place: Sandbox, ...args: string[]) =>
-  place.converge(['stack', 'show', '-s', fixture, ...args], { bare: true, env })
+const show = (sandbox: Sandbox, ...args: string[]) =>
+  sandbox.converge(['stack', 'show', '-s', fixture, ...args], { bare: true, env })
 
 t.test('prints a table', async (t) => {
   const { status, stdout, stderr } = await show(new Sandbox(t))
@@ -65,21 +65,21 @@ t.test('--json-output prints the stack as JSON', async (t) => {
 })
 
 t.test('--graph writes a picture to a file or to standard output', async (t) => {
-  const place = new Sandbox(t)
-  const { status, stdout } = await show(place, '--graph', 'shop.svg')
+  const sandbox = new Sandbox(t)
+  const { status, stdout } = await show(sandbox, '--graph', 'shop.svg')
   t.equal(status, 0)
   t.match(stdout, /^shop\n\nlayer/)
-  const svg = place.read('shop.svg')
+  const svg = sandbox.read('shop.svg')
   t.match(svg, /^<svg [^>]*>\n {2}<title>shop: who talks to whom<\/title>/)
   t.match(svg, '>shop.example.com</text>')
-  t.equal((await show(place, '--graph', '-')).stdout, svg)
-  const nowhere = await show(place, '--graph', 'no/shop.svg')
+  t.equal((await show(sandbox, '--graph', '-')).stdout, svg)
+  const nowhere = await show(sandbox, '--graph', 'no/shop.svg')
   t.match(nowhere, { status: 2, stderr: /cannot write the graph to no\/shop\.svg: no such file or directory/ })
 })
 
 t.test('displays the services that a custom role declares', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'stack.yaml': `name: own
 layers: { web: { roles: [status] } }
 hosts: { one: { address: 10.0.0.1, layers: [web] }, two: { address: 10.0.0.2, layers: [web], status: stopped } }
@@ -89,7 +89,7 @@ apps: { site: { scm: { repository: /srv/site.git }, layers: [web] } }
     'recipes/status.ts': `import { role, service } from 'converge-engine'
 export default role('status', { setup(r) { service(r, { name: 'statusd' }) } })`,
   })
-  const { stdout, stderr } = await place.converge(['stack', 'show'], { bare: true })
+  const { stdout, stderr } = await sandbox.converge(['stack', 'show'], { bare: true })
   t.match(stdout, /^one +10\.0\.0\.1 +web +statusd$/m, stderr)
   t.match(stdout, /^app {3}repository +revision +layers\nsite {2}\/srv\/site\.git +web$/m)
   t.match(stdout, /^two +10\.0\.0\.2 +web +stopped$/m)

@@ -14,10 +14,10 @@ const complete = JSON.stringify({
 })
 
 function made(t: Test, json = complete): Sandbox {
-  const place = new Sandbox(t)
-  place.write({ 'site.json': json })
-  fs.chmodSync(place.directory, 0o777)
-  return place
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'site.json': json })
+  fs.chmodSync(sandbox.directory, 0o777)
+  return sandbox
 }
 
 /** Runs a test as the present account and, if that is root, also as an ordinary user. */
@@ -30,40 +30,40 @@ function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<vo
 
 t.test('status names a disk that is nearly full, and fails for a full one', async (t) => {
   if (!needs(t, ['root'])) return
-  const place = new Sandbox(t)
-  place.write({ 'site.json': '{}', 'site/x': '' })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900m,nr_inodes=20000', 'tmpfs', place.at('site')])
-  t.teardown(() => execFileSync('umount', [place.at('site')]))
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'site.json': '{}', 'site/x': '' })
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900m,nr_inodes=20000', 'tmpfs', sandbox.at('site')])
+  t.teardown(() => execFileSync('umount', [sandbox.at('site')]))
   const base = ['status', '--role', 'base', '--json', 'site.json', '--prefix', 'site']
-  const low = await place.converge(base)
+  const low = await sandbox.converge(base)
   t.match(low, { status: 0, stdout: /^disk {7}\/\S*site has 900 MiB free$/m })
-  execFileSync('mount', ['-o', 'remount,size=50m', place.at('site')])
-  t.match(await place.converge([...base, '--quiet']), { status: 1, stdout: /^disk {2}\/\S*site has 50 MiB free\n$/ })
-  const json = await place.converge([...base, '--json-output'])
+  execFileSync('mount', ['-o', 'remount,size=50m', sandbox.at('site')])
+  t.match(await sandbox.converge([...base, '--quiet']), { status: 1, stdout: /^disk {2}\/\S*site has 50 MiB free\n$/ })
+  const json = await sandbox.converge([...base, '--json-output'])
   t.equal(json.status, 1)
   t.match(JSON.parse(json.stdout), { disk: { state: 'full', detail: /site has 50 MiB free/ } })
 })
 
 asEach('status reports a host without releases', async (t, options) => {
-  const place = made(t)
-  const before = place.snapshot()
-  const { status, stdout, stderr } = await place.converge(['status', ...both], options)
+  const sandbox = made(t)
+  const before = sandbox.snapshot()
+  const { status, stdout, stderr } = await sandbox.converge(['status', ...both], options)
   t.equal(status, 1, stderr)
-  const socket = place.at('site/var/run/supervisor.sock')
+  const socket = sandbox.at('site/var/run/supervisor.sock')
   const down = (name: string) => `  down     ${name}  supervisord is not running (${socket})`
   t.strictSame(stdout.split('\n'), [
     'roles      zeo-server, zeo-client',
-    `zeoserver  ${place.at('site/srv/www/zeoserver')}`,
+    `zeoserver  ${sandbox.at('site/srv/www/zeoserver')}`,
     '  release  none: converge deploy makes the first one',
     down('zeoserver'),
-    `plone_instances  ${place.at('site/srv/www/plone_instances')}`,
+    `plone_instances  ${sandbox.at('site/srv/www/plone_instances')}`,
     '  release  none: converge deploy makes the first one',
     down('plone_instances-client1'),
     down('plone_instances-client2'),
     'last run   none',
     '',
   ])
-  const machine = await place.converge(['status', ...both, '--json-output'], options)
+  const machine = await sandbox.converge(['status', ...both, '--json-output'], options)
   t.equal(machine.status, 1)
   t.match(JSON.parse(machine.stdout), {
     roles: ['zeo-server', 'zeo-client'],
@@ -73,97 +73,97 @@ asEach('status reports a host without releases', async (t, options) => {
     ],
     lastRun: null,
   })
-  t.strictSame(place.snapshot(), before, 'it only looks')
+  t.strictSame(sandbox.snapshot(), before, 'it only looks')
 })
 
 asEach('status reports an app that was stopped on purpose', async (t, options) => {
-  const place = made(t)
+  const sandbox = made(t)
   const client = ['--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const directory = place.at('site/srv/www/plone_instances')
+  const directory = sandbox.at('site/srv/www/plone_instances')
   fs.mkdirSync(`${directory}/current`, { recursive: true })
-  t.match(await place.converge(['stop', ...client, '--by', 'alice@web1'], options), { status: 0 })
-  t.match(await place.converge(['stop', ...client, '--by', 'bob@web1'], options), {
+  t.match(await sandbox.converge(['stop', ...client, '--by', 'alice@web1'], options), { status: 0 })
+  t.match(await sandbox.converge(['stop', ...client, '--by', 'bob@web1'], options), {
     status: 0,
     stdout: /^nothing to do/m,
   })
   const said = /^ {2}stopped on purpose by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/m
-  t.match(await place.converge(['status', ...client], options), { status: 1, stdout: said })
-  t.match(await place.converge(['status', ...client, '--quiet'], options), {
+  t.match(await sandbox.converge(['status', ...client], options), { status: 1, stdout: said })
+  t.match(await sandbox.converge(['status', ...client, '--quiet'], options), {
     status: 1,
     stdout: /^plone_instances {2}stopped on purpose by alice@web1, /,
   })
-  const seen = await place.converge(['status', ...client, '--json-output'], options)
+  const seen = await sandbox.converge(['status', ...client, '--json-output'], options)
   t.equal(seen.status, 1)
   t.match(JSON.parse(seen.stdout), {
     apps: [{ name: 'plone_instances', stopped: { by: 'alice@web1', at: /Z$/ }, services: [{ up: false }, {}] }],
   })
-  t.match(await place.converge(['configure', ...client], options), {
+  t.match(await sandbox.converge(['configure', ...client], options), {
     status: 0,
     stdout: /plone_instances was stopped on purpose by alice@web1, .*, and stays stopped/,
   })
 })
 
 asEach('status reports a site that is closed for maintenance', async (t, options) => {
-  const place = made(
+  const sandbox = made(
     t,
     JSON.stringify({ port_app: { app: 'shop', command: 'serve %{port}' }, deploy: { shop: { scm } } }),
   )
   const shop = ['--role', 'port-app', '--json', 'site.json', '--prefix', 'site']
-  t.match(await place.converge(['maintenance', 'on', ...shop, '--by', 'alice@web1'], options), { status: 0 })
-  t.match(await place.converge(['maintenance', 'on', ...shop, '--by', 'bob@web1'], options), {
+  t.match(await sandbox.converge(['maintenance', 'on', ...shop, '--by', 'alice@web1'], options), { status: 0 })
+  t.match(await sandbox.converge(['maintenance', 'on', ...shop, '--by', 'bob@web1'], options), {
     status: 0,
     stdout: /^nothing to do/m,
   })
   const said = /^ {2}closed for maintenance by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: visitors get HTTP 503/m
-  t.match(await place.converge(['status', ...shop], options), { status: 1, stdout: said })
-  t.match(await place.converge(['status', ...shop, '--quiet'], options), {
+  t.match(await sandbox.converge(['status', ...shop], options), { status: 1, stdout: said })
+  t.match(await sandbox.converge(['status', ...shop, '--quiet'], options), {
     status: 1,
     stdout: /closed for maintenance by alice@web1, /,
   })
-  const seen = await place.converge(['status', ...shop, '--json-output'], options)
+  const seen = await sandbox.converge(['status', ...shop, '--json-output'], options)
   t.match(JSON.parse(seen.stdout), { apps: [{ closed: { by: 'alice@web1', at: /Z$/ } }] })
-  t.match(await place.converge(['maintenance', 'off', ...shop], options), { status: 0 })
-  t.notMatch((await place.converge(['status', ...shop], options)).stdout, /closed/)
+  t.match(await sandbox.converge(['maintenance', 'off', ...shop], options), { status: 0 })
+  t.notMatch((await sandbox.converge(['status', ...shop], options)).stdout, /closed/)
   // A page that an earlier version or a person has written.
-  fs.writeFileSync(`${place.at('site/var/www/converge/maintenance')}/port_app.html`, 'soon')
-  t.match(await place.converge(['status', ...shop], options), {
+  fs.writeFileSync(`${sandbox.at('site/var/www/converge/maintenance')}/port_app.html`, 'soon')
+  t.match(await sandbox.converge(['status', ...shop], options), {
     status: 1,
     stdout: /^ {2}closed for maintenance: visitors get HTTP 503 until converge maintenance off$/m,
   })
 })
 
 asEach('releases lists releases, and marks an incomplete one', async (t, options) => {
-  const place = made(t)
+  const sandbox = made(t)
   const args = ['releases', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const root = place.at('site/srv/www/plone_instances')
-  t.match(await place.converge(args, options), { status: 0, stdout: `plone_instances  ${root}\n  none\n` })
-  t.match(JSON.parse((await place.converge([...args, '--json-output'], options)).stdout), {
+  const root = sandbox.at('site/srv/www/plone_instances')
+  t.match(await sandbox.converge(args, options), { status: 0, stdout: `plone_instances  ${root}\n  none\n` })
+  t.match(JSON.parse((await sandbox.converge([...args, '--json-output'], options)).stdout), {
     apps: [{ name: 'plone_instances', directory: root, releases: [] }],
   })
-  place.write({
+  sandbox.write({
     'recipes/web.ts': "import { role } from 'converge-engine'\nexport default role('web', { deploy() {} })",
   })
   if (options.account === undefined)
-    t.match(await place.converge(['releases', '--role', 'web', '--recipes', 'recipes']), {
+    t.match(await sandbox.converge(['releases', '--role', 'web', '--recipes', 'recipes']), {
       status: 0,
       stdout: 'none of these roles has releases\n',
     })
 })
 
 t.test('releases lists no front end', async (t) => {
-  const place = made(t)
+  const sandbox = made(t)
   const args = ['releases', '--json', 'site.json', '--prefix', 'site', '--json-output']
-  const { status, stdout } = await place.converge([...args, '--role', 'frontend,zeo-client'])
+  const { status, stdout } = await sandbox.converge([...args, '--role', 'frontend,zeo-client'])
   t.equal(status, 0)
   t.match(JSON.parse(stdout), { apps: { length: 1, 0: { name: 'plone_instances' } } })
-  t.strictSame(JSON.parse((await place.converge([...args, '--role', 'frontend'])).stdout), { apps: [] })
+  t.strictSame(JSON.parse((await sandbox.converge([...args, '--role', 'frontend'])).stdout), { apps: [] })
 })
 
 t.test('a rollback without an earlier release is refused, and writes nothing', async (t) => {
-  const place = made(t)
-  const before = place.snapshot()
+  const sandbox = made(t)
+  const before = sandbox.snapshot()
   for (const args of [['rollback'], ['rollback', '--to', '000042'], ['rollback', '--dry-run']]) {
-    const { status, stderr } = await place.converge([
+    const { status, stderr } = await sandbox.converge([
       ...args,
       '--role',
       'zeo-client',
@@ -176,12 +176,12 @@ t.test('a rollback without an earlier release is refused, and writes nothing', a
     t.match(stderr, /^error: .*release/)
     t.match(stderr, /hint: /)
   }
-  t.strictSame(place.snapshot(), before)
+  t.strictSame(sandbox.snapshot(), before)
 })
 
 t.test('resources lists every type with a sentence', async (t) => {
-  const place = new Sandbox(t)
-  const { status, stdout } = await place.converge(['resources'])
+  const sandbox = new Sandbox(t)
+  const { status, stdout } = await sandbox.converge(['resources'])
   t.equal(status, 0)
   const names = Object.keys(definitions).sort()
   t.strictSame(
@@ -192,7 +192,7 @@ t.test('resources lists every type with a sentence', async (t) => {
     names,
   )
   t.match(stdout, /^symlink +Keeps a symbolic link/m)
-  const machine = JSON.parse((await place.converge(['resources', '--json-output'])).stdout) as {
+  const machine = JSON.parse((await sandbox.converge(['resources', '--json-output'])).stdout) as {
     resources: { name: string; doc: string }[]
   }
   t.strictSame(
@@ -202,23 +202,23 @@ t.test('resources lists every type with a sentence', async (t) => {
 })
 
 t.test('resources NAME prints properties with types, common options and examples', async (t) => {
-  const place = new Sandbox(t)
-  const { status, stdout } = await place.converge(['resources', 'symlink'])
+  const sandbox = new Sandbox(t)
+  const { status, stdout } = await sandbox.converge(['resources', 'symlink'])
   t.equal(status, 0)
   t.match(stdout, /^symlink\nKeeps a symbolic link/)
   t.match(stdout, /\nProps\n {2}path: string\n {6}\S/)
   t.match(stdout, /\n {2}owner\?: string\n/)
   t.match(stdout, /\nEvery resource also takes: when, onlyIf, notIf/)
   t.match(stdout, /\nExamples\n {2}symlink\(r, \{ path: '/)
-  t.match(JSON.parse((await place.converge(['resources', 'symlink', '--json-output'])).stdout), {
+  t.match(JSON.parse((await sandbox.converge(['resources', 'symlink', '--json-output'])).stdout), {
     type: 'symlink',
     props: [{ name: 'path', type: 'string', required: true }, { name: 'target' }],
   })
   for (const name of Object.keys(definitions)) {
-    const one = await place.converge(['resources', name])
+    const one = await sandbox.converge(['resources', name])
     t.equal(one.status, 0, name)
     t.notMatch(one.stdout, /undefined|\[object|: any\n/, name)
   }
   // Recipes call the type package by another name.
-  t.match(await place.converge(['resources', 'packages']), { status: 0, stdout: /^ {2}packages\(r, /m })
+  t.match(await sandbox.converge(['resources', 'packages']), { status: 0, stdout: /^ {2}packages\(r, /m })
 })

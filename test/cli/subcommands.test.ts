@@ -3,11 +3,11 @@ import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
 t.test('prints the help of commands of two words, and reports mistakes', async (t) => {
-  const place = new Sandbox(t)
-  const { stdout } = await place.converge(['stack', 'check', '--help'])
+  const sandbox = new Sandbox(t)
+  const { stdout } = await sandbox.converge(['stack', 'check', '--help'])
   t.match(stdout, /^Find mistakes in a stack/)
   t.match(stdout, '\nUsage:\n  converge stack check [OPTION ...]\n')
-  t.equal((await place.converge(['help', 'stack', 'check'])).stdout, stdout)
+  t.equal((await sandbox.converge(['help', 'stack', 'check'])).stdout, stdout)
   for (const [args, expected] of [
     [['stack'], /^error: converge stack takes a command after it\n {2}hint: there are: .*\bcheck, show, schema\b/],
     [['stack', 'chek'], /^error: unknown command stack chek\n {2}hint: did you mean check\?/],
@@ -50,7 +50,7 @@ t.test('prints the help of commands of two words, and reports mistakes', async (
       /hint: --revision is for stack plan, stack setup, stack deploy: converge stack plan --help/,
     ],
   ] as const) {
-    const { status, stderr } = await place.converge(args, { bare: true })
+    const { status, stderr } = await sandbox.converge(args, { bare: true })
     t.equal(status, 2)
     t.match(stderr, expected)
   }
@@ -82,9 +82,9 @@ error: unknown option --batchs
 })
 
 t.test('completes commands of two words', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const complete = async (...words: string[]) =>
-    (await place.converge(['--complete', ...words])).stdout.split('\n').filter((word) => word !== '')
+    (await sandbox.converge(['--complete', ...words])).stdout.split('\n').filter((word) => word !== '')
   t.ok((await complete('st')).includes('stack'))
   t.ok((await complete('stack', '')).includes('schema'))
   t.ok((await complete('help', 'stack', '')).includes('check'))
@@ -96,7 +96,7 @@ t.test('completes commands of two words', async (t) => {
   t.strictSame(await complete('stack', 'deploy', '--host', ''), [], 'there is no stack')
   const hosts = { web1: {}, db1: {} }
   const stack = { name: 'site', layers: { web: {} }, hosts, environments: { staging: { hosts: { web9: {} } } } }
-  place.write({
+  sandbox.write({
     'stack.json': JSON.stringify(stack),
     'other.yaml': 'hosts: { there1: { address: { $file: nowhere } } }\napps: { shop: {} }\n',
     'broken.yaml': 'hosts: [',

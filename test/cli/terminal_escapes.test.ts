@@ -24,10 +24,10 @@ t.test('escapes control characters, and keeps its own colors', (t) => {
 })
 
 t.test('releases and status print no control characters and no forged line', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const scm = { scm_type: 'git', repository: '/srv/site.git' }
-  place.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm } } }) })
-  const app = place.at('site/srv/www/plone_instances')
+  sandbox.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm } } }) })
+  const app = sandbox.at('site/srv/www/plone_instances')
   const id = '000001-1a2b3c4d'
   fs.mkdirSync(`${app}/releases/${id}/.converge`, { recursive: true })
   fs.writeFileSync(`${app}/releases/${id}/.converge/complete`, '')
@@ -47,22 +47,22 @@ t.test('releases and status print no control characters and no forged line', asy
   const args = ['--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
   for (const command of ['releases', 'status'])
     for (const color of [[], ['--color']]) {
-      const { stdout } = await place.converge([command, ...args, ...color])
+      const { stdout } = await sandbox.converge([command, ...args, ...color])
       t.match(stdout, 'evil', `${command}: the text is shown`)
       t.notMatch(stdout.replaceAll(/\x1b\[\d+m/g, ''), steering, command)
       t.notMatch(stdout, /^forged/m, command)
       t.notMatch(stdout, /\x1b\[(31mred|8m)/, command)
     }
-  const { stdout } = await place.converge(['releases', ...args, '--json-output'])
+  const { stdout } = await sandbox.converge(['releases', ...args, '--json-output'])
   t.equal(JSON.parse(stdout).apps[0].releases[0].by, hostile, 'a program gets what is there')
 })
 
 /** Makes a site with hostile files of the app's account, records, recipes and attributes. */
 function hostileSite(t: Test): Sandbox {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const scm = { scm_type: 'git', repository: `/srv/${hostile.replaceAll(/[\r\n]/g, '')}` }
   const words = `one\n${hostile}`
-  place.write({
+  sandbox.write({
     'site.json': JSON.stringify({ deploy: { plone_instances: { scm } }, [hostile]: 1 }),
     'stack.json': JSON.stringify({
       name: 'site',
@@ -85,7 +85,7 @@ const text = ${JSON.stringify(words)}
 export default role('own', {
   configure(r) {
     r.warn(text)
-    file(r, { path: ${JSON.stringify(place.at('site/current'))}, content: 'evil ' + text.slice(0, 40) })
+    file(r, { path: ${JSON.stringify(sandbox.at('site/current'))}, content: 'evil ' + text.slice(0, 40) })
     execute(r, { command: ['printf', '%s', text], name: text })
     execute(r, { command: ['sh', '-c', 'printf "%s" "$0"; printf "%s" "$0" >&2; exit 3', text] })
   },
@@ -98,12 +98,12 @@ setTimeout(() => { throw new Error(${JSON.stringify(words)}) }, 1)
 export default role('late', { async configure() { await new Promise((done) => setTimeout(done, 500)) } })
 `,
   })
-  const app = place.at('site/srv/www/plone_instances')
+  const app = sandbox.at('site/srv/www/plone_instances')
   fs.mkdirSync(`${app}/releases/.converge`, { recursive: true })
   fs.writeFileSync(`${app}/releases/.history`, words)
   fs.writeFileSync(`${app}/releases/.held`, words)
   const recorder = new Recorder({
-    directory: place.at('.converge/site'),
+    directory: sandbox.at('.converge/site'),
     secrets: new Secrets(),
     warn: () => undefined,
   })
@@ -123,7 +123,7 @@ export default role('late', { async configure() { await new Promise((done) => se
   record.end(
     rolloutReport([hostReport('web1', { outcome: 'failed', phase: 'build', failure })], { ...start, comment: words }),
   )
-  return place
+  return sandbox
 }
 
 const own = '--role own --recipes recipes --prefix @/site'
@@ -165,12 +165,12 @@ const commands: readonly string[] = [
 ]
 
 t.test('no command prints control characters', { timeout: 300_000 }, async (t) => {
-  const place = hostileSite(t)
+  const sandbox = hostileSite(t)
   let shown = 0
   for (const line of commands)
     for (const color of [[], ['--color']]) {
-      const words = line.split(' ').map((word) => word.replaceAll('@', place.directory).replaceAll('~', ' '))
-      const { stdout, stderr } = await place.converge([...words, ...color], { bare: words[0] === 'stack' })
+      const words = line.split(' ').map((word) => word.replaceAll('@', sandbox.directory).replaceAll('~', ' '))
+      const { stdout, stderr } = await sandbox.converge([...words, ...color], { bare: words[0] === 'stack' })
       const text = stdout + stderr
       t.notMatch(text.replaceAll(/\x1b\[\d+m/g, ''), steering, line)
       // Text that the operator typed or wrote into a recipe may have several lines.

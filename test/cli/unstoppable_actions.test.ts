@@ -27,9 +27,9 @@ export default role('site', {
 `
 
 t.test('the process ends, and ends the work that it gave up', async (t) => {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/site.ts': recipe })
-  const { status, stdout, stderr } = await place.converge([
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'recipes/site.ts': recipe })
+  const { status, stdout, stderr } = await sandbox.converge([
     '--role',
     'site',
     '--recipes',
@@ -40,12 +40,12 @@ t.test('the process ends, and ends the work that it gave up', async (t) => {
   t.equal(status, 1, stderr)
   t.match(stdout, /it was not done within 1 s/, 'it is said first')
   t.match(stdout, /1 failed/)
-  const claims = fs.readdirSync(`${place.state}/lock.d`)
-  t.not(fs.readFileSync(`${place.state}/lock.d/${claims.at(-1)}`, 'utf8'), '', 'the lock was not released')
-  t.equal(lockHolder(`${place.state}/lock`), null, 'and is free, its process being gone')
-  const dots = place.read('dots')
+  const claims = fs.readdirSync(`${sandbox.state}/lock.d`)
+  t.not(fs.readFileSync(`${sandbox.state}/lock.d/${claims.at(-1)}`, 'utf8'), '', 'the lock was not released')
+  t.equal(lockHolder(`${sandbox.state}/lock`), null, 'and is free, its process being gone')
+  const dots = sandbox.read('dots')
   await new Promise((resolve) => setTimeout(resolve, 300))
-  t.equal(place.read('dots'), dots, 'nothing continues')
-  const [run] = place.journals()
+  t.equal(sandbox.read('dots'), dots, 'nothing continues')
+  const [run] = sandbox.journals()
   t.match(run?.at(-1), { event: 'end' }, 'the journal is whole')
 })

@@ -6,13 +6,15 @@ import { Sandbox } from '../support/program.ts'
 import { kitExamples } from './kit_examples.ts'
 
 t.test('the examples are green tests, and the snapshot is the one of the page', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const { files, snapshot } = kitExamples()
   for (const [path, text] of Object.entries({ ...files, 'test/motd.snapshot.txt': snapshot })) {
-    mkdirSync(dirname(join(place.directory, 'my-recipes', path)), { recursive: true })
-    writeFileSync(join(place.directory, 'my-recipes', path), text)
+    mkdirSync(dirname(join(sandbox.directory, 'my-recipes', path)), { recursive: true })
+    writeFileSync(join(sandbox.directory, 'my-recipes', path), text)
   }
-  const { status, stdout, stderr } = await place.converge(['test', join(place.directory, 'my-recipes')], { bare: true })
+  const { status, stdout, stderr } = await sandbox.converge(['test', join(sandbox.directory, 'my-recipes')], {
+    bare: true,
+  })
   t.equal(status, 0, `${stdout}${stderr}`)
   t.match(stdout, /pass 11\n/)
 })

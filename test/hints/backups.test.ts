@@ -1,7 +1,7 @@
 /** Proves the hints about backups: triggers each, then follows it. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import { backupDesk } from '../../recipes/plone/backups.ts'
+import { backupControl } from '../../recipes/plone/backups.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { proveCalls, proveCommands } from '../support/proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
@@ -15,7 +15,7 @@ t.test('the hints about backups of a host work', async (t) => {
       commands: () => (status === 0 ? { stdout: `${listed}\n` } : { status, stderr: 'there is no backup in /backups' }),
     })
     if (isDeployed) host.given(program, '')
-    return backupDesk(roleNode({}), host)
+    return backupControl(roleNode({}), host)
   }
   const unreleased = new FakeHost({ roles: ['zeo-server'] })
   proveCalls(t, [

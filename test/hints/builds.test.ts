@@ -170,6 +170,6 @@ t.test('the hints about blobs work', async (t) => {
       t.match((await failure())?.hint, hintPattern(proof.hint), 'the hint is given')
       host.attributes = { ...host.attributes, ...repair(host) }
       t.equal(await failure(), undefined, 'the run succeeds')
-      t.ok(host.live('site'), 'the clients are deployed')
+      t.ok(host.currentRelease('site'), 'the clients are deployed')
     })
 })

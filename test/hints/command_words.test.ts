@@ -109,7 +109,7 @@ t.test('the hints about files and directories work', async (t) => {
     { source, hint: 'check the path', broken: `${render} --json @/none.json`, changed: { 'none.json': '{}' } },
     {
       source,
-      hint: 'it is looked for in the working directory, @',
+      hint: 'check the path, which is relative to the working directory, @',
       broken: `${render} --json none.json`,
       changed: { 'none.json': '{}' },
     },

@@ -10,7 +10,7 @@ import { type Answer, Client } from '../machine/support/console.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
 import type { Proof } from '../support/proofs.ts'
-import { soon } from '../support/wait_until.ts'
+import { waitUntil } from '../support/wait_until.ts'
 
 const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 const command = 'core/cli/commands/console.ts'
@@ -30,7 +30,7 @@ interface Started {
   readonly end: () => Promise<void>
 }
 
-class Place {
+class ConsoleDirectory {
   readonly directory: string
 
   constructor(
@@ -64,7 +64,7 @@ class Place {
       await ended
     }
     this.t.teardown(end)
-    await soon(() => /^console for /m.test(text) || child.exitCode !== null, 'the console listens or ends')
+    await waitUntil(() => /^console for /m.test(text) || child.exitCode !== null, 'the console listens or ends')
     if (child.exitCode !== null) await ended
     return { text: () => text, status: () => child.exitCode, end }
   }
@@ -73,7 +73,7 @@ class Place {
 interface CommandProof extends Proof {
   readonly words: readonly string[]
   /** Makes it fail; returns a function that ends that. */
-  readonly prepare?: (place: Place) => Promise<() => Promise<void>> | (() => Promise<void>)
+  readonly prepare?: (place: ConsoleDirectory) => Promise<() => Promise<void>> | (() => Promise<void>)
   readonly repaired: readonly string[]
   /** Status of the repaired command; default: it listens. */
   readonly status?: number
@@ -154,7 +154,7 @@ t.test('hints of the command', async (t) => {
   const node = await node22()
   for (const { hint, words, prepare, repaired, status } of proofs)
     await t.test(hint, async (t) => {
-      const place = new Place(t, node)
+      const place = new ConsoleDirectory(t, node)
       const end = await prepare?.(place)
       const failed = await place.start(words)
       t.match([failed.status(), failed.text()], [2, `hint: ${hint}`])
@@ -165,7 +165,7 @@ t.test('hints of the command', async (t) => {
     })
 
   await t.test('a wrong stack file', async (t) => {
-    const place = new Place(t, node)
+    const place = new ConsoleDirectory(t, node)
     const failed = await place.start(['--stack', 'wrong.json'])
     const wrong = `${place.directory}/wrong.json`
     t.match(
@@ -178,7 +178,7 @@ t.test('hints of the command', async (t) => {
     const hint =
       'install Node 22 from nodejs.org, or with npm: npm install --prefix ~/node22 node@22; PATH=~/node22/node_modules/.bin:$PATH converge console'
     const proof = { source: command, hint }
-    const place = new Place(t, node)
+    const place = new ConsoleDirectory(t, node)
     const [major = 0] = process.versions.node.split('.').map(Number)
     // Under a later Node, the test of this hint is that it does not appear.
     const old = await place.start([...listening, '--stack', 'a.json'], process.execPath)
@@ -192,7 +192,7 @@ t.test('hints of the command', async (t) => {
     const hint =
       'check its directory and free disk space; restore a backup if it is damaged, or install the version that wrote it'
     const proof = { source: 'core/console/storage/database.ts', hint }
-    const place = new Place(t, node)
+    const place = new ConsoleDirectory(t, node)
     const state = `${place.directory}/state`
     await (await place.start([...listening, '--stack', 'a.json'])).end()
     t.equal((await place.start(['backup', 'copy.sqlite'])).status(), 0)
@@ -214,12 +214,12 @@ t.test('a process that cannot start', async (t) => {
   const start = (cwd: string) => startProcess(['true'], { directory: `${directory}/process`, cwd })
   await t.rejects(start(`${directory}/removed`), { code: 'NO_PROCESS', hint: proof.hint })
   await start(directory)
-  await soon(() => processState(`${directory}/process`).kind === 'ended', 'it has ended')
+  await waitUntil(() => processState(`${directory}/process`).kind === 'ended', 'it has ended')
 })
 
 t.test('hints of the API', async (t) => {
   if (!needs(t, ['npm registry'])) return
-  const place = new Place(t, await node22())
+  const place = new ConsoleDirectory(t, await node22())
   const started = await place.start([...listening, '--stack', 'a.json'])
   const address = /console for a: (\S+)/.exec(started.text())?.[1] ?? ''
   const invitation = /invitation\/(\S+)/.exec(started.text())?.[1]

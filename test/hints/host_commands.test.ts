@@ -101,8 +101,8 @@ interface BalancerProof extends Proof {
 
 t.test('the hints about servers of a balancer work', async (t) => {
   const source = 'core/cli/commands/balancer.ts'
-  const place = new Sandbox(t)
-  const at = place.at('a.sock')
+  const sandbox = new Sandbox(t)
+  const at = sandbox.at('a.sock')
   const host = new VirtualHost()
   const backends = { plone: ['client1', 'client2'], other: ['client1'] }
   const fake = new FakeHaproxy([{ at, backends }])
@@ -113,9 +113,9 @@ t.test('the hints about servers of a balancer work', async (t) => {
   })
   await new Promise<void>((resolve) => server.listen(at, resolve))
   t.teardown(() => server.close())
-  const haproxy = { stats_socket_path: place.at('none.sock') }
-  place.write({ 'site.json': JSON.stringify({ haproxy, converge: { balancer: { sockets: [at] } } }) })
-  const run = (words: string) => place.converge(['balancer', ...words.split(' '), '--json', 'site.json'])
+  const haproxy = { stats_socket_path: sandbox.at('none.sock') }
+  sandbox.write({ 'site.json': JSON.stringify({ haproxy, converge: { balancer: { sockets: [at] } } }) })
+  const run = (words: string) => sandbox.converge(['balancer', ...words.split(' '), '--json', 'site.json'])
   const proofs: readonly BalancerProof[] = [
     { source, hint: 'converge balancer list names them', broken: 'ready', repaired: 'list' },
     { source, hint: 'give it with its backend', broken: 'ready client1', repaired: 'ready plone/client1' },

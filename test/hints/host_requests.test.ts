@@ -13,13 +13,13 @@ import { scratch } from '../support/machine.ts'
 import { type CallProof, hintPattern, proveCalls } from '../support/proofs.ts'
 
 t.test('the hints about requests work', async (t) => {
-  const server = createServer((asked, answer) => {
-    if (asked.url === '/endless') {
+  const server = createServer((request, answer) => {
+    if (request.url === '/endless') {
       const block = Buffer.alloc(1024 * 1024)
       const more = () => void (answer.destroyed || answer.write(block, () => setImmediate(more)))
       return more()
     }
-    if (asked.url === '/closed' && asked.headers.authorization !== `Basic ${btoa('me:secret')}`) answer.statusCode = 401
+    if (request.url === '/closed' && request.headers.authorization !== `Basic ${btoa('me:secret')}`) answer.statusCode = 401
     answer.end('yes')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -94,15 +94,15 @@ t.test('the hints about a missing ssh program work', async (t) => {
     source: 'core/cli/stack/ssh.ts',
     hint: 'install the OpenSSH client, which is the package openssh-client on Debian and Ubuntu',
   }
-  const place = new Sandbox(t)
-  place.write(files)
-  mkdirSync(place.at('bin'))
+  const sandbox = new Sandbox(t)
+  sandbox.write(files)
+  mkdirSync(sandbox.at('bin'))
   for (const [name, path] of Object.entries({ env: '/usr/bin/env', node: process.execPath }))
-    symlinkSync(path, place.at(`bin/${name}`))
-  const ssh = () => place.converge(['stack', 'ssh', 'web1'], { bare: true, env: { PATH: place.at('bin') } })
+    symlinkSync(path, sandbox.at(`bin/${name}`))
+  const ssh = () => sandbox.converge(['stack', 'ssh', 'web1'], { bare: true, env: { PATH: sandbox.at('bin') } })
   const before = await ssh()
   t.match(before.stderr, hintPattern(`…${proof.hint}…`), 'the hint is printed', { before })
-  symlinkSync('/usr/bin/ssh', place.at('bin/ssh'))
+  symlinkSync('/usr/bin/ssh', sandbox.at('bin/ssh'))
   const after = await ssh()
   t.match(after.stderr, 'Connection refused', 'ssh runs', { after })
 })

@@ -49,17 +49,17 @@ t.test('the hints about a stack file that others may change work', async (t) => 
     source: 'core/cli/stack/inputs.ts',
     hint: 'if you trust it: --stack ./…; else work in another directory',
   }
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const code = `import { defineStack } from 'converge-engine'\nexport default defineStack(${stack})\n`
-  place.write({ 'stack.ts': code, 'other/stack.json': stack })
-  execFileSync('chown', ['nobody', place.at('stack.ts')])
+  sandbox.write({ 'stack.ts': code, 'other/stack.json': stack })
+  execFileSync('chown', ['nobody', sandbox.at('stack.ts')])
   const check = (words: readonly string[], cwd?: string) =>
-    place.converge(['stack', 'check', ...words], { bare: true, ...(cwd ? { cwd } : {}) })
+    sandbox.converge(['stack', 'check', ...words], { bare: true, ...(cwd ? { cwd } : {}) })
   const before = await check([])
   t.match(before.stderr, hintPattern(`…${proof.hint}…`), 'the hint is given')
   const named = await check(['--stack', './stack.ts'])
   t.equal(named.status, 0, 'named, it is used', { named })
-  const elsewhere = await check([], place.at('other'))
+  const elsewhere = await check([], sandbox.at('other'))
   t.equal(elsewhere.status, 0, 'another directory has its own', { elsewhere })
 })
 
@@ -69,13 +69,13 @@ t.test('the hints about records that cannot be written work', async (t) => {
     source: 'core/fleet/records/state_files.ts',
     hint: 'get write access to it, which is beside the stack file, or move the stack file into a directory of your own',
   }
-  const place = new Sandbox(t)
-  place.write({ 'shop/stack.json': stack, 'own/stack.json': stack })
-  chmodSync(place.directory, 0o755)
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'shop/stack.json': stack, 'own/stack.json': stack })
+  chmodSync(sandbox.directory, 0o755)
   const ids = (option: string) => Number(execFileSync('id', [option, 'nobody'], { encoding: 'utf8' }))
   const setup = (directory: string) =>
-    place.converge(['stack', 'setup'], { bare: true, account: 'nobody', cwd: place.at(directory) })
-  const give = (directory: string) => chownSync(place.at(directory), ids('-u'), ids('-g'))
+    sandbox.converge(['stack', 'setup'], { bare: true, account: 'nobody', cwd: sandbox.at(directory) })
+  const give = (directory: string) => chownSync(sandbox.at(directory), ids('-u'), ids('-g'))
   const before = await setup('shop')
   t.match(before.stderr, hintPattern(`…${proof.hint}…`), 'the hint is given', { before })
   give('own')

@@ -36,10 +36,10 @@ const proofs: readonly AccountProof[] = [
 for (const { source, hint, words, closed } of proofs)
   t.test(`${source}: ${hint}`, async (t) => {
     if (!needs(t, ['root', 'nobody'])) return
-    const place = new Sandbox(t)
-    place.write(files)
-    chmodSync(place.at(closed), 0o700)
-    const run = (account?: string) => place.converge(words.split(' '), { bare: true, account })
+    const sandbox = new Sandbox(t)
+    sandbox.write(files)
+    chmodSync(sandbox.at(closed), 0o700)
+    const run = (account?: string) => sandbox.converge(words.split(' '), { bare: true, account })
     const before = await run('nobody')
     t.not(before.status, 0)
     t.match(/^ +hint: (.*)$/m.exec(before.stderr)?.[1], hintPattern(hint), 'the hint is printed', { before })

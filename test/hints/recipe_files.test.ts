@@ -71,19 +71,19 @@ t.test('the hints about the compiler work', async (t) => {
       source: 'core/load/bundle.ts',
       hint: 'install converge with its dependencies (npm install), or let converge stack upload the recipes',
     }
-    const place = new Sandbox(t)
-    place.write({ 'recipes/web.ts': role })
+    const sandbox = new Sandbox(t)
+    sandbox.write({ 'recipes/web.ts': role })
     const project = fileURLToPath(new URL('../..', import.meta.url))
     for (const name of ['dist', 'package.json'])
-      cpSync(join(project, name), place.at('alone', name), { recursive: true })
-    const words = broken.replaceAll('@', place.directory)
+      cpSync(join(project, name), sandbox.at('alone', name), { recursive: true })
+    const words = broken.replaceAll('@', sandbox.directory)
     const start = () =>
-      place.shell(`'${process.execPath}' alone/dist/start.cjs ${words} --state-dir state --config-dir etc`)
+      sandbox.shell(`'${process.execPath}' alone/dist/start.cjs ${words} --state-dir state --config-dir etc`)
     const before = await start()
     t.match(before.stderr, hintPattern(`…hint: ${proof.hint}…`))
-    mkdirSync(place.at('alone/node_modules'))
+    mkdirSync(sandbox.at('alone/node_modules'))
     for (const name of ['esbuild', '@esbuild'])
-      symlinkSync(join(project, 'node_modules', name), place.at('alone/node_modules', name))
+      symlinkSync(join(project, 'node_modules', name), sandbox.at('alone/node_modules', name))
     const after = await start()
     t.equal(after.status, 0, 'the recipes are compiled', { after })
   })
@@ -111,7 +111,7 @@ t.test('the hints about roles work', async (t) => {
     { source, hint: 'check the path', broken, changed: { 'recipes/web.ts': role } },
     {
       source,
-      hint: 'it is looked for in the working directory, @',
+      hint: 'check the path, which is relative to the working directory, @',
       broken: 'render --role web --prefix @/root --recipes mine',
       changed: { 'mine/web.ts': role },
     },
@@ -147,27 +147,27 @@ t.test('the hints about configurations work', async (t) => {
   ])
   t.test('a configuration that others may change', async (t) => {
     const proof = { source, hint: 'if you trust it: --config …; else work in another directory' }
-    const place = new Sandbox(t)
-    place.write({ 'converge.config.ts': right, 'recipes/web.ts': role, 'other/empty': '' })
-    chmodSync(place.at('converge.config.ts'), 0o666)
-    chmodSync(place.directory, 0o777)
-    const words = ['render', '--role', 'web', '--prefix', place.at('root')]
+    const sandbox = new Sandbox(t)
+    sandbox.write({ 'converge.config.ts': right, 'recipes/web.ts': role, 'other/empty': '' })
+    chmodSync(sandbox.at('converge.config.ts'), 0o666)
+    chmodSync(sandbox.directory, 0o777)
+    const words = ['render', '--role', 'web', '--prefix', sandbox.at('root')]
     if (!needs(t, ['root'])) return
-    const before = await place.converge(words)
+    const before = await sandbox.converge(words)
     t.match(before.stderr, hintPattern(`…${proof.hint}…`))
-    const named = await place.converge([...words, '--config', place.at('converge.config.ts')])
+    const named = await sandbox.converge([...words, '--config', sandbox.at('converge.config.ts')])
     t.equal(named.status, 0, 'named, it is used', { named })
-    const elsewhere = await place.converge(['render', '--role', 'solr', '--prefix', place.at('root')], {
-      cwd: place.at('other'),
+    const elsewhere = await sandbox.converge(['render', '--role', 'solr', '--prefix', sandbox.at('root')], {
+      cwd: sandbox.at('other'),
     })
     t.equal(elsewhere.status, 0, 'another directory has none', { elsewhere })
   })
 })
 
 t.test('the hints about packs work', async (t) => {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const own = role.replace('deploy() {}', 'deploy(r) { String(import.meta.url) }')
-  place.write({
+  sandbox.write({
     'recipes/web.ts': role,
     'reading/web.ts': own,
     'reading/big.bin': 'x'.repeat(4000),
@@ -177,24 +177,24 @@ t.test('the hints about packs work', async (t) => {
     'inside/web.ts': `import { here } from './lib/here.ts'\nhere\n${role}`,
     'inside/lib/here.ts': 'export const here = import.meta.url\n',
   })
-  const bundle = { cacheDirectory: place.at('cache'), engineVersion: '1', api }
+  const bundle = { cacheDirectory: sandbox.at('cache'), engineVersion: '1', api }
   const pack = async (name: string, engineVersion = '1') => {
-    const packed = await packRecipes([place.at(name)], null, async () => ({ ...bundle, engineVersion }), {
+    const packed = await packRecipes([sandbox.at(name)], null, async () => ({ ...bundle, engineVersion }), {
       limit: 2000,
     })
     return packed?.files ?? new Map<string, Uint8Array>()
   }
   const write = async (name: string, engineVersion = '1') => {
     for (const [path, content] of await pack('recipes', engineVersion)) {
-      mkdirSync(dirname(place.at(name, path)), { recursive: true })
-      writeFileSync(place.at(name, path), content)
+      mkdirSync(dirname(sandbox.at(name, path)), { recursive: true })
+      writeFileSync(sandbox.at(name, path), content)
     }
   }
-  const load = (name: string) => loadPacked(place.at(name), bundle)
+  const load = (name: string) => loadPacked(sandbox.at(name), bundle)
   await write('packed')
   await write('old', '0')
   await write('changed')
-  const script = place.at('changed', 'scripts/0.cjs')
+  const script = sandbox.at('changed', 'scripts/0.cjs')
   writeFileSync(script, `${readFileSync(script, 'utf8')}\n`)
   proveCalls(t, [
     {
@@ -347,7 +347,7 @@ t.test('the hints of converge test work', async (t) => {
     },
     {
       source,
-      hint: 'it is looked for in the working directory, …',
+      hint: 'check the path, which is relative to the working directory, …',
       broken: 'test recipes-of-mine',
       repaired: 'test my-recipes',
       files: { 'my-recipes/web.test.ts': green },

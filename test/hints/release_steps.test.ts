@@ -95,7 +95,7 @@ t.test('the hints about a release that failed its smoke test work', async (t) =>
     t.match(failureOf(await host.run(['deploy'])), { hint: hintPattern(proof.hint) }, 'the hint is given')
     return host
   }
-  const number = (host: FakeHost) => host.live()?.id.slice(0, 6)
+  const number = (host: FakeHost) => host.currentRelease()?.id.slice(0, 6)
   const third = { path: '/', port: 8081, contains: '/000003-' }
 
   await t.test('another commit', async (t) => {

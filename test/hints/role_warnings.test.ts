@@ -129,7 +129,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: { jetty_app: { war: { path: 'app.war' } }, ...app('jetty_app') },
   },
   {
-    source: 'recipes/plone/data_places.ts',
+    source: 'recipes/plone/data_directories.ts',
     hint: 'set plone_zeoserver.filestorage_dir to the directory that you want',
     role: 'zeo-server',
     event: 'setup',
@@ -138,7 +138,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: { ...mounted, plone_zeoserver: { filestorage_dir: '/shared/zodb/filestorage' } },
   },
   {
-    source: 'recipes/plone/data_places.ts',
+    source: 'recipes/plone/data_directories.ts',
     hint: 'stop Solr and run: mv /srv/www/solr/shared/var /shared/solr',
     role: 'solr',
     host: () => new VirtualHost().given('/srv/www/solr/shared/var/solr/data/index/segments_1', 'index'),

@@ -79,7 +79,7 @@ t.test('the hints about a branch with an unreachable repository work', async (t)
     source: 'core/fleet/rollout/state/deploy_commits.ts',
     hint: 'make the repository reachable, or name the commit: --app … --revision …',
   }
-  const unconfirmed = 'cannot ask git://git.example.com/site.git: fatal: unable to connect'
+  const unconfirmed = 'cannot list the branches and tags of git://git.example.com/site.git: fatal: unable to connect'
   const hosts = (more: object) => ({
     a: { revisions: () => [{ app: 'site', revision: 'main', commit: good, ...more }] },
   })

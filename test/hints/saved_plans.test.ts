@@ -8,8 +8,8 @@ import { proveCalls } from '../support/proofs.ts'
 const options = ['--role', 'site', '--event', 'setup', '--recipes', 'recipes', '--json', 'site.json']
 
 t.test('the hints about saved plans work', async (t) => {
-  const place = new Sandbox(t)
-  place.write({
+  const sandbox = new Sandbox(t)
+  sandbox.write({
     'recipes/site.ts': `
 import { file, role } from 'converge-engine'
 export default role('site', {
@@ -20,7 +20,7 @@ export default role('site', {
   })
   /** Runs a command, and throws the error that it prints. */
   const converge = async (words: readonly string[], bare = false, cwd?: string) => {
-    const { status, stdout } = await place.converge([...words, '--json-output'], { bare, ...(cwd ? { cwd } : {}) })
+    const { status, stdout } = await sandbox.converge([...words, '--json-output'], { bare, ...(cwd ? { cwd } : {}) })
     const lines = stdout
       .split('\n')
       .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, string>]))
@@ -29,10 +29,10 @@ export default role('site', {
       throw new ConvergeError(error?.message ?? 'failed', { code: error?.code ?? '', hint: error?.hint })
   }
   const save = (file = 'plan.json') => converge(['plan', ...options, '--out', file])
-  const apply = (...more: string[]) => converge(['apply', place.at('plan.json'), ...more], true)
+  const apply = (...more: string[]) => converge(['apply', sandbox.at('plan.json'), ...more], true)
   const edit = (change: object) => {
-    const value = JSON.parse(place.read('plan.json')) as object
-    place.write({ 'plan.json': JSON.stringify({ ...value, ...change }) })
+    const value = JSON.parse(sandbox.read('plan.json')) as object
+    sandbox.write({ 'plan.json': JSON.stringify({ ...value, ...change }) })
   }
   const applyEdited = (change: object) => async () => {
     await save()
@@ -63,11 +63,11 @@ export default role('site', {
       source: 'core/cli/saved_plan/plan_key.ts',
       hint: 'remove …, and save the plan again',
       async broken() {
-        place.write({ 'state/plan.key': 'half' })
+        sandbox.write({ 'state/plan.key': 'half' })
         await save()
       },
       async repaired() {
-        fs.rmSync(place.at('state/plan.key'))
+        fs.rmSync(sandbox.at('state/plan.key'))
         await repaired()
       },
     },
@@ -95,9 +95,9 @@ export default role('site', {
       source: command,
       hint: 'make a new plan for what is left to do',
       async broken() {
-        fs.rmSync(place.at('page'), { force: true })
+        fs.rmSync(sandbox.at('page'), { force: true })
         await repaired()
-        fs.rmSync(place.at('page'))
+        fs.rmSync(sandbox.at('page'))
         await apply()
       },
       repaired,
@@ -107,7 +107,7 @@ export default role('site', {
       hint: 'save a new plan, and review it again',
       async broken() {
         await save()
-        place.write({ page: 'by hand' })
+        sandbox.write({ page: 'by hand' })
         await apply()
       },
       repaired,

@@ -18,12 +18,12 @@ interface DoctorProof extends Proof {
   readonly files?: Readonly<Record<string, string>>
   /** Attributes that are merged over those of a working site. */
   readonly broken?: JsonObject
-  readonly given?: (place: Sandbox) => void
+  readonly given?: (sandbox: Sandbox) => void
   /** The attributes after the repair; default: the same. */
   readonly repaired?: JsonObject
   /** Files that the repair commits. */
   readonly committed?: Readonly<Record<string, string>>
-  readonly repair?: (place: Sandbox) => void
+  readonly repair?: (sandbox: Sandbox) => void
 }
 
 const words = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site', '--json-output']
@@ -34,32 +34,32 @@ function proveDoctor(t: Test, proofs: readonly DoctorProof[]): void {
     t.test(`${proof.source}: ${proof.hint}`, { buffered: true }, async (t) => {
       const { hint, what, becomes = what, files = {}, broken = {}, repaired = broken, committed, repair } = proof
       if (!needs(t, ['git', 'python3 venv'])) return
-      const place = new Sandbox(t)
-      const here = (text: string) => text.replaceAll('@', place.directory)
+      const sandbox = new Sandbox(t)
+      const here = (text: string) => text.replaceAll('@', sandbox.directory)
       const sound = {
         plone_instances: { instance_count: 1, zeo: { address: '127.0.0.1:8001' } },
-        deploy: { plone_instances: { scm: { scm_type: 'git', repository: place.at('site.git') } } },
+        deploy: { plone_instances: { scm: { scm_type: 'git', repository: sandbox.at('site.git') } } },
       }
       const find = async (what: string, more: JsonObject): Promise<Need | undefined> => {
-        place.write({ 'site.json': here(JSON.stringify(merge(sound, more))) })
-        const { stdout } = await place.converge(words)
+        sandbox.write({ 'site.json': here(JSON.stringify(merge(sound, more))) })
+        const { stdout } = await sandbox.converge(words)
         return (JSON.parse(stdout) as { needs: Need[] }).needs.find((need) => need.what === here(what))
       }
-      commit(place, { 'cfg/base.cfg': '[buildout]\nparts =\n', ...files })
-      proof.given?.(place)
+      commit(sandbox, { 'cfg/base.cfg': '[buildout]\nparts =\n', ...files })
+      proof.given?.(sandbox)
       const before = await find(what, broken)
       t.match(before?.remedy, hintPattern(here(hint)), 'the remedy is named', { before })
-      if (committed) commit(place, committed)
-      repair?.(place)
+      if (committed) commit(sandbox, committed)
+      repair?.(sandbox)
       const after = await find(becomes, repaired)
       if (proof.isSilent) t.equal(after, undefined, 'the check reports nothing', { after })
       else t.match(after, { met: true, remedy: undefined }, 'the check finds nothing missing', { after })
     })
 }
 
-function commit(place: Sandbox, files: Readonly<Record<string, string>>): void {
-  const at = place.at('site.git')
-  place.write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`site.git/${name}`, text])))
+function commit(sandbox: Sandbox, files: Readonly<Record<string, string>>): void {
+  const at = sandbox.at('site.git')
+  sandbox.write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`site.git/${name}`, text])))
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-C', at, ...args], { stdio: 'ignore' })
   git('init', '--quiet', '--initial-branch=main')
@@ -126,10 +126,10 @@ t.test('the hints about Python work', async (t) => {
   const install =
     'install it by other means as /usr/local/bin/python9.9, or set converge.python to a Python of this host'
   const named = { converge: { python: '@/bin/python' } }
-  const own = (place: Sandbox) => {
-    place.write({ 'bin/empty': '' })
-    rmSync(place.at('bin/python'), { force: true })
-    symlinkSync('/usr/bin/python3', place.at('bin/python'))
+  const own = (sandbox: Sandbox) => {
+    sandbox.write({ 'bin/empty': '' })
+    rmSync(sandbox.at('bin/python'), { force: true })
+    symlinkSync('/usr/bin/python3', sandbox.at('bin/python'))
   }
   proveDoctor(t, [
     {
@@ -151,9 +151,9 @@ t.test('the hints about Python work', async (t) => {
       source,
       hint: 'repair or reinstall it: @/bin/python --version must succeed',
       what: '@/bin/python',
-      given: (place) => {
-        place.write({ 'bin/python': '#!/bin/sh\nexit 1\n' })
-        chmodSync(place.at('bin/python'), 0o755)
+      given: (sandbox) => {
+        sandbox.write({ 'bin/python': '#!/bin/sh\nexit 1\n' })
+        chmodSync(sandbox.at('bin/python'), 0o755)
       },
       broken: named,
       repair: own,
@@ -180,7 +180,7 @@ t.test('the hints about the app work', async (t) => {
       hint: create,
       what: `${what}/site.conf`,
       broken: link('site.conf'),
-      repair: (place) => place.write({ 'site/srv/www/plone_instances/shared/site.conf': '' }),
+      repair: (sandbox) => sandbox.write({ 'site/srv/www/plone_instances/shared/site.conf': '' }),
     },
     {
       source,

@@ -36,7 +36,7 @@ t.test('the hints about finding the stack file work', async (t) => {
     },
     {
       source: 'core/fleet/stack/file.ts',
-      hint: '--stack FILE; it is looked for in the working directory, @',
+      hint: 'check --stack FILE: relative paths start at the working directory, @',
       files,
       broken: 'stack check --stack shop.json',
       repaired: 'stack check --stack stack.json',

@@ -135,10 +135,10 @@ function app(app_name: string): object {
 t.jobs = 2
 for (const { source, hint, broken, repaired } of proofs)
   t.test(`${source}: ${hint}`, { buffered: true }, async (t) => {
-    const place = new Sandbox(t)
+    const sandbox = new Sandbox(t)
     const check = async (change: object) => {
-      place.write({ 'stack.json': JSON.stringify({ ...sound, ...change }) })
-      const { status, stderr } = await place.converge(['stack', 'check'], { bare: true })
+      sandbox.write({ 'stack.json': JSON.stringify({ ...sound, ...change }) })
+      const { status, stderr } = await sandbox.converge(['stack', 'check'], { bare: true })
       t.equal(status, 0, 'it is a warning')
       return stderr
     }

@@ -181,7 +181,7 @@ t.test('the hints about layers, hosts and apps work', async (t) => {
     },
     {
       source,
-      hint: 'it is looked for at @/recipes',
+      hint: 'check that this path exists: @/recipes',
       broken: { recipes: ['recipes'] },
       changed: (directory) => mkdirSync(join(directory, 'recipes')),
     },
@@ -232,7 +232,7 @@ t.test('the hints about values from files and variables work', async (t) => {
     },
     {
       source,
-      hint: 'it is looked for at @/password',
+      hint: 'check that this path exists: @/password',
       broken: password({ $file: 'password' }),
       changed: (directory) => writeFileSync(join(directory, 'password'), 'secret\n'),
     },
@@ -277,7 +277,7 @@ t.test('the hints about the whole file and its environments work', async (t) => 
       environment: ['qqqqqqqq', 'staging'],
       broken: { environments },
     },
-    { source, hint: 'it has none: leave --environment out', environment: ['staging', undefined], broken: {} },
+    { source, hint: 'it has none: omit --environment', environment: ['staging', undefined], broken: {} },
   ])
 })
 

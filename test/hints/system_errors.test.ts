@@ -33,21 +33,24 @@ function prove(t: Test, proofs: readonly SystemProof[]): void {
   for (const { source, hint, needs: expected = [], account, broken, repaired, words = usual } of proofs)
     t.test(`${source}: ${hint}`, async (t) => {
       if (!needs(t, expected)) return
-      const place = new Sandbox(t)
-      place.write({ 'recipes/web.ts': recipe, 'srv/old': '' })
+      const sandbox = new Sandbox(t)
+      sandbox.write({ 'recipes/web.ts': recipe, 'srv/old': '' })
       const alone = expected.includes('tmpfs') ? ['unshare', '--mount', '--propagation', 'private'] : []
       const run = (line: string, script: string) =>
-        place.converge(line.replaceAll('@', place.directory).split(' '), {
+        sandbox.converge(line.replaceAll('@', sandbox.directory).split(' '), {
           account,
           through: [...alone, 'sh', '-c', `${script}; exec "$@"`, 'sh'],
-          env: { XDG_CACHE_HOME: place.at('cache') },
+          env: { XDG_CACHE_HOME: sandbox.at('cache') },
         })
-      await place.converge(['render', '--role', 'web', '--recipes', place.at('recipes'), '--prefix', place.at('new')], {
-        env: { XDG_CACHE_HOME: place.at('cache') },
-      })
+      await sandbox.converge(
+        ['render', '--role', 'web', '--recipes', sandbox.at('recipes'), '--prefix', sandbox.at('new')],
+        {
+          env: { XDG_CACHE_HOME: sandbox.at('cache') },
+        },
+      )
       for (const name of account === undefined ? [] : ['state', 'cache', 'own/srv']) {
-        fs.mkdirSync(place.at(name), { recursive: true })
-        spawnSync('chown', ['-R', account ?? '', place.at(name.split('/')[0] ?? '')])
+        fs.mkdirSync(sandbox.at(name), { recursive: true })
+        spawnSync('chown', ['-R', account ?? '', sandbox.at(name.split('/')[0] ?? '')])
       }
       const before = await run(usual, broken)
       t.match(before.stdout + before.stderr, hintPattern(`…hint: ${hint}\n…`), 'the hint is printed', { before })

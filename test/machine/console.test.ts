@@ -8,7 +8,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { needs } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
-import { soon } from '../support/wait_until.ts'
+import { waitUntil } from '../support/wait_until.ts'
 import { Client, ConsoleProcess } from './support/console.ts'
 import { consoleStack, stackNeeds } from './support/console_stack.ts'
 
@@ -46,7 +46,11 @@ t.test('the console', async (t) => {
     (await client.send('POST', '/api/stacks/probe/deployments', body)).body.id as number
   const get = async (id: number) => (await ann.send('GET', `/api/deployments/${id}`)).body
   const inState = async (id: number, ...states: string[]) => {
-    await soon(async () => states.includes((await get(id)).state), `deployment ${id} is ${states.join(' or ')}`, 120)
+    await waitUntil(
+      async () => states.includes((await get(id)).state),
+      `deployment ${id} is ${states.join(' or ')}`,
+      120,
+    )
     return get(id)
   }
   const confirm = async (id: number) => {
@@ -95,7 +99,7 @@ t.test('the console', async (t) => {
     hold()
     const second = await request(ann)
     t.equal((await confirm(second)).status, 200)
-    await soon(async () => (await get(second)).record !== null, 'the rollout works', 60)
+    await waitUntil(async () => (await get(second)).record !== null, 'the rollout works', 60)
     await running.end('SIGKILL')
     running = await ConsoleProcess.start(operator, node, port)
     t.equal(running.invitation, '', 'there is an account')
@@ -110,7 +114,7 @@ t.test('the console', async (t) => {
     hold()
     const id = await request(ann)
     await confirm(id)
-    await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
+    await waitUntil(async () => (await get(id)).record !== null, 'the rollout works', 60)
     await running.end('SIGKILL')
     const [, stat = ''] = readFileSync(`${operator.directory}/console/deployments/${id}/rollout/process`, 'utf8').split(
       '\n',
@@ -274,7 +278,7 @@ exec curl -sS -o "${operator.directory}/answer" -H "webhook-id: $id" -H "webhook
     hold()
     const id = await request(ann)
     await confirm(id)
-    await soon(async () => (await get(id)).record !== null, 'the rollout works', 60)
+    await waitUntil(async () => (await get(id)).record !== null, 'the rollout works', 60)
     t.match(await ann.send('POST', `/api/deployments/${id}/cancel`), {
       status: 200,
       body: { abortedBy: 'ann' },

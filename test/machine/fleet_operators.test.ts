@@ -7,7 +7,7 @@ import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/wait_until.ts'
 import { hostNeeds, testNetwork } from './support/hosts.ts'
-import { type AtWork, Operator, type Outcome } from './support/operator.ts'
+import { Operator, type Outcome, type RunningCommand } from './support/operator.ts'
 
 const recipe = `import { role, directory, execute, file } from 'converge-engine'
 export default role('probe', {
@@ -55,7 +55,7 @@ t.test('two operators', async (t) => {
   t.match(await apart.json(['setup']), { status: 0 })
   if (!t.passing()) return
 
-  const working = async (): Promise<AtWork> => {
+  const working = async (): Promise<RunningCommand> => {
     await host.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
     const run = first.start(['run', 'slow', '-m', 'new prices', '--host', 'h1', '--json-output'])
     await until(() => host.exists('/srv/probe/began'), 'the first one is at work')

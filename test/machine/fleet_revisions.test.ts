@@ -58,13 +58,13 @@ t.test('revisions of a rollout', async (t) => {
   const offline = await operator.run(['deploy'])
   t.match(offline, {
     status: 1,
-    stderr: /^error: h1: cannot ask \/srv\/site .*; mine is not deployed, since main may/m,
+    stderr: /^error: h1: cannot list the branches and tags of \/srv\/site.*; mine is not deployed, since main may/m,
   })
   t.equal(records(), 1)
   const again = await operator.run(['setup'])
   t.match(again, {
     status: 0,
-    stdout: /warning: h1: cannot ask .*; mine keeps commit \w+, and main may have a newer one/,
+    stdout: /warning: h1: cannot list the branches and tags of .*; mine keeps commit \w+, and main may have a newer one/,
   })
   await host.run('mv /srv/away /srv/site')
 

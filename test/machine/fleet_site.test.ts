@@ -36,13 +36,13 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     if (outcome.status !== status) t.comment(`${outcome.stderr}\n${JSON.stringify(outcome.report, null, 1)}`)
     return outcome
   }
-  const visitedBy = (t: Test, { requests, failed, longestMs, seconds }: Visits) => {
+  const assertVisited = (t: Test, { requests, failed, longestMs, seconds }: Visits) => {
     const found = `${requests} requests in ${seconds.toFixed(0)} s, ${failed} failed, longest ${longestMs.toFixed(0)} ms`
     t.comment(found)
     t.ok(requests > 50, found)
   }
-  const nobodyNotices = (t: Test, visits: Visits) => {
-    visitedBy(t, visits)
+  const assertNoFailures = (t: Test, visits: Visits) => {
+    assertVisited(t, visits)
     t.equal(visits.failed, 0, JSON.stringify(visits.kinds))
   }
   /** Runs a scene; each one starts with the site as the previous one left it. */
@@ -61,7 +61,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       const before = await Promise.all(clients.map((name) => site.process(name)))
       site.change(settings)
       let done: Outcome | undefined
-      nobodyNotices(
+      assertNoFailures(
         t,
         await site.visited(async () => {
           done = await stack(t, 0, 'setup')
@@ -135,7 +135,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
   await scene('a new revision, one client after the other', async (t) => {
     const commit = await site.commit()
     let deployed: Outcome | undefined
-    nobodyNotices(
+    assertNoFailures(
       t,
       await site.visited(async () => {
         deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
@@ -163,7 +163,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       t.strictSame(batches(failed, 'switch'), [])
       t.match(failed.report?.hosts[1]?.failure?.output, /missing\.cfg/)
     })
-    nobodyNotices(t, visits)
+    assertNoFailures(t, visits)
     await site.served(clients, '2')
     await site.commit({ 'cfg/base.cfg': good })
   })
@@ -186,7 +186,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       t.match(stdout, /^rolled back: plone1$/m)
       await site.served(clients, '2')
     })
-    nobodyNotices(t, visits)
+    assertNoFailures(t, visits)
     await site.commit({ [zcml]: good })
   })
 
@@ -194,7 +194,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     const [commit, shop] = [await site.commit(), await site.commitOfShop('two')]
     let deployed: Outcome | undefined
     // Failed requests are allowed: clients restart together, and so does the ZEO server.
-    visitedBy(
+    assertVisited(
       t,
       await site.visited(async () => {
         deployed = await stack(t, 0, 'deploy', '--strategy', 'parallel')
@@ -219,7 +219,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
         /^lb2.*it is not configured \(run converge stack configure when it can be reached\)$/,
       ])
     })
-    nobodyNotices(t, visits)
+    assertNoFailures(t, visits)
     await site.served(clients)
     await site.switchOn('lb2')
     await site.served(clients)
@@ -228,7 +228,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
 
   await scene('a client more', async (t) => {
     await site.add('plone4')
-    nobodyNotices(t, await site.visited(() => stack(t, 0, 'setup', '--host', 'plone4')))
+    assertNoFailures(t, await site.visited(() => stack(t, 0, 'setup', '--host', 'plone4')))
     await site.served([...clients, 'plone4'])
     t.strictSame(site.migrated('plone4'), [])
     await balances(t, [...clients, 'plone4'])
@@ -241,7 +241,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       site.forget('plone4')
       await stack(t, 0, 'configure')
     })
-    nobodyNotices(t, visits)
+    assertNoFailures(t, visits)
     await site.served(clients)
     await balances(t, clients)
   })
@@ -260,14 +260,14 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       // The host was off during the deployment, and receives it now.
       await stack(t, 0, 'configure')
     })
-    nobodyNotices(t, visits)
+    assertNoFailures(t, visits)
     await site.served(clients)
   })
 
   await scene('the ZEO server gets another address', async (t) => {
     const address = await site.move('zeo')
     let configured: Outcome | undefined
-    nobodyNotices(
+    assertNoFailures(
       t,
       await site.visited(async () => {
         configured = await stack(t, 0, 'configure')
@@ -296,7 +296,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       const program = '/etc/supervisor/conf.d/plone_instances-client1.conf'
       return site.host(name).run(`echo "; by hand" >> ${program}; /usr/local/lib/converge/this-host configure 2>&1`)
     }
-    nobodyNotices(t, await site.visited(() => Promise.all(clients.map((name) => timer(name)))))
+    assertNoFailures(t, await site.visited(() => Promise.all(clients.map((name) => timer(name)))))
     const after = await Promise.all(clients.map((name) => site.process(name)))
     for (const [index, name] of clients.entries()) t.not(after[index], before[index], `${name} has restarted`)
     await site.served(clients)
@@ -310,13 +310,13 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       const deployed = await stack(t, 0, 'deploy', ...app, '--strategy', 'canary')
       t.strictSame(batches(deployed, 'switch'), ['plone1', 'plone2 plone3'], 'the one that migrates is the canary')
     })
-    nobodyNotices(t, deploying)
+    assertNoFailures(t, deploying)
     await site.served(clients)
     const returning = await site.visited(async () => {
       const returned = await stack(t, 0, 'rollback', ...app)
       t.strictSame(batches(returned, 'rollback'), clients)
     })
-    nobodyNotices(t, returning)
+    assertNoFailures(t, returning)
     await site.served(clients, before)
   })
 

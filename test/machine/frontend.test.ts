@@ -63,7 +63,7 @@ t.test('the front end', async (t) => {
   if (process.env[network] !== 'own') await reservePorts(t)
   const site = await frontendSite(t)
   const { http, https, cache, balancer } = site.ports
-  const seen = (path: string) => site.backends.flatMap((one) => one.seen).filter((asked) => asked.includes(path)).length
+  const seen = (path: string) => site.backends.flatMap((one) => one.seen).filter((requestedPath) => requestedPath.includes(path)).length
 
   await t.test('installs on an empty host', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['configure'], 'plan')), undefined, 'planned')
@@ -131,14 +131,14 @@ t.test('the front end', async (t) => {
   await t.test('only allowed addresses may purge a page', async (t) => {
     const path = '/VirtualHostBase/http/www.example.com:80/Plone/VirtualHostRoot/old'
     await ask(cache, path)
-    const asked = seen('/old')
+    const requestCount = seen('/old')
     t.equal((await ask(cache, path, { method: 'PURGE', from: '127.0.9.9' })).status, 405, 'not a stranger')
     t.equal((await ask(http, '/old', { method: 'PURGE', from: '127.0.9.9' })).status, 405, 'nor by way of nginx')
     await ask(cache, path)
-    t.equal(seen('/old'), asked)
+    t.equal(seen('/old'), requestCount)
     t.equal((await ask(cache, path, { method: 'PURGE' })).status, 200)
     await ask(cache, path)
-    t.equal(seen('/old'), asked + 1)
+    t.equal(seen('/old'), requestCount + 1)
   })
 
   await t.test('after a deploy, fetches the pages of the site again, and keeps those of other sites', async (t) => {

@@ -78,13 +78,13 @@ t.test('Git LFS from a repository on this host', async (t) => {
       process.env.PATH = path
     })
     process.env.PATH = pathWithoutLfs(site)
-    const live = fs.readlinkSync(site.current)
+    const current = fs.readlinkSync(site.current)
     const { failure } = await site.deploy({ inputs: { a: 'd' } })
     t.match(
       failure?.text,
       /git-lfs is not installed, and Git LFS stores a\.bin, deep\/b\.bin.*apt-get install git-lfs/s,
     )
-    t.equal(fs.readlinkSync(site.current), live)
+    t.equal(fs.readlinkSync(site.current), current)
     t.equal((await site.deploy({ inputs: { a: 'b' } })).report.outcome, 'unchanged', 'a release that exists needs none')
   })
 })

@@ -47,8 +47,8 @@ t.test('deploys a war file', async (t) => {
     publish('two')
     await app.done(t, ['deploy'])
     publish('sick', {})
-    const soon = { json: { jetty_app: { health: { deadline_seconds: 3 } } } }
-    await app.fails(t, ['deploy'], /HTTP status 404.*continues to serve.*Started ServerConnector/s, soon)
+    const waitUntil = { json: { jetty_app: { health: { deadline_seconds: 3 } } } }
+    await app.fails(t, ['deploy'], /HTTP status 404.*continues to serve.*Started ServerConnector/s, waitUntil)
     t.equal((await app.up()).length, 2, 'one JVM, and nginx')
     const bad = { json: { jetty_app: { jvm_options: '-XX:NoSuchOption' } } }
     await app.fails(t, ['deploy'], /continues to serve.*NoSuchOption/s, bad)

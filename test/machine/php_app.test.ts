@@ -27,7 +27,7 @@ const release = (version: string, health = "echo 'fine';") => ({
 })
 
 const cold = { json: { php_app: { update_mode: 'cold' } } }
-const soon = { json: { php_app: { health: { deadline_seconds: 2 } } } }
+const waitUntil = { json: { php_app: { health: { deadline_seconds: 2 } } } }
 const reloads = ({ report }: WebRun) =>
   report.resources
     .filter(({ type, outcome }) => type === 'service_reload' && outcome === 'changed')
@@ -177,9 +177,9 @@ async function spanning(t: Test, app: WebApp): Promise<void> {
 async function sick(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
   app.commit(release('sick', 'http_response_code(500);'))
-  await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, soon)
+  await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, waitUntil)
   app.commit(release('broken', 'this is no PHP'))
-  await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, soon)
+  await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, waitUntil)
   await visitors.content(t)
   t.strictSame([...visitors.seen.keys()], ['three-three'])
   app.commit(release('four'))
@@ -262,22 +262,22 @@ async function operating(t: Test, app: WebApp): Promise<void> {
 }
 
 async function staysDown(t: Test, app: WebApp): Promise<void> {
-  const looks = async (what: string) => {
+  const assertStopped = async (what: string) => {
     t.strictSame(await app.up(), ['nginx'], what)
     await t.rejects(app.page(), { code: 'ECONNREFUSED' }, what)
     const seen = { name: 'app', stopped: { by: 'tester' }, services: [{ up: false }, { up: false }] }
     t.match(await app.inspect(), { apps: [seen] }, what)
   }
-  await looks('stop')
+  await assertStopped('stop')
   t.equal((await app.run(['stop'])).report.outcome, 'unchanged')
   const { report } = await app.done(t, ['configure'])
   t.equal(report.outcome, 'unchanged', patchOf(report).join('\n'))
   t.match(report.warnings, [/^app was stopped on purpose by tester, /])
-  await looks('configure')
+  await assertStopped('configure')
   await app.endSupervisord()
   app.startSupervisord()
   await until(async () => (await app.up()).includes('nginx'), 'nginx starts with supervisord')
-  await looks('a restart of supervisord')
+  await assertStopped('a restart of supervisord')
   await app.done(t, ['configure'])
-  await looks('configure after it')
+  await assertStopped('configure after it')
 }

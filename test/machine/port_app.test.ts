@@ -250,8 +250,8 @@ async function slowRequest(t: Test, app: WebApp): Promise<void> {
 async function sick(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
   app.commit({ VERSION: 'sick' })
-  const soon = { json: { port_app: { health: { deadline_seconds: 2 } } } }
-  await app.fails(t, ['deploy'], /HTTP status 500.*continues to serve.*sick listens on/s, soon)
+  const waitUntil = { json: { port_app: { health: { deadline_seconds: 2 } } } }
+  await app.fails(t, ['deploy'], /HTTP status 500.*continues to serve.*sick listens on/s, waitUntil)
   app.commit({ VERSION: 'dies' })
   await app.fails(t, ['deploy'], /continues to serve.*no database: giving up/s)
   app.commit({ VERSION: '' })

@@ -41,14 +41,14 @@ async function killed(t: Test, app: WebApp): Promise<void> {
 }
 
 async function taken(t: Test, app: WebApp): Promise<void> {
-  const live = (await app.up())[0]
-  const idle = app.ports.find((port) => `app-${port}` !== live) ?? 0
+  const current = (await app.up())[0]
+  const idle = app.ports.find((port) => `app-${port}` !== current) ?? 0
   const stranger = createServer()
   await new Promise<void>((resolve) => stranger.listen(idle, '127.0.0.1', resolve))
   try {
     app.commit({ VERSION: 'six' })
     await app.fails(t, ['deploy'], new RegExp(`port ${idle}.* is taken by another process.*ss -ltnp`, 's'))
-    t.strictSame((await app.up())[0], live)
+    t.strictSame((await app.up())[0], current)
   } finally {
     await new Promise((resolve) => stranger.close(resolve))
   }

@@ -60,14 +60,14 @@ t.test('restarts one at a time, in order, each ready before the next', async (t)
   )
   t.equal(reported.filter((line) => line.startsWith('waiting 1 s before')).length, 2)
   // Before and after it, the run checks the readiness of all servers.
-  const asked = seen().filter((line) => / \/(warm)?$/.test(line))
+  const requestLog = seen().filter((line) => / \/(warm)?$/.test(line))
   t.strictSame(
-    asked.filter((line) => line.endsWith('/warm')),
+    requestLog.filter((line) => line.endsWith('/warm')),
     names.map((name) => `${name} /warm`),
     'one after the other',
   )
   for (const name of names)
-    t.equal(asked[asked.indexOf(`${name} /warm`) - 1], `${name} /`, 'it is ready before it is warmed')
+    t.equal(requestLog[requestLog.indexOf(`${name} /warm`) - 1], `${name} /`, 'it is ready before it is warmed')
   const after = await answers(site)
   t.ok(
     after.every((one, index) => one !== before[index]),

@@ -149,7 +149,7 @@ test('asks for a passphrase once for all connections, and only if the host accep
     const connector = person.connector()
     const all = await Promise.all(Array.from({ length: 4 }, () => connector.connect(target)))
     for (const connection of all) t.match(await said(connection, 'echo in'), { stdout: 'in\n' })
-    t.same(person.asked, [`Passphrase of ${key.file}: `, `Wrong. Passphrase of ${key.file}: `], format)
+    t.same(person.requestLog, [`Passphrase of ${key.file}: `, `Wrong. Passphrase of ${key.file}: `], format)
   }
   const { person, sshd } = await acquainted(t, { answers: [] })
   await newKey(join(person.home, 'unknown'), { passphrase: 'two words' })
@@ -159,7 +159,7 @@ test('asks for a passphrase once for all connections, and only if the host accep
     .catch((error) => {
       t.match(error, { code: 'AUTH_FAILED' })
     })
-  t.same(person.asked, [], 'a key the host does not take needs no passphrase')
+  t.same(person.requestLog, [], 'a key the host does not take needs no passphrase')
 })
 
 test('without the passphrase: names who could be asked, and prints nothing of the input', async (t) => {

@@ -201,15 +201,15 @@ t.test('writes the crontab of an ordinary user', async (t) => {
 
 interface Served {
   readonly url: string
-  readonly asked: string[]
+  readonly requestLog: string[]
 }
 
 /** Serves a directory; /private only to ann, and /cut with an incomplete answer. */
 async function serve(t: Test, base: string): Promise<Served> {
-  const asked: string[] = []
+  const requestLog: string[] = []
   const server = createServer((request, response) => {
     const path = request.url ?? ''
-    asked.push(path)
+    requestLog.push(path)
     const login = `Basic ${Buffer.from('ann:s3cr:t-wörd').toString('base64')}`
     if (path.startsWith('/private/') && request.headers.authorization !== login) response.writeHead(401).end()
     else if (path === '/moved') response.writeHead(302, { Location: '/a.tar.gz' }).end()
@@ -222,7 +222,7 @@ async function serve(t: Test, base: string): Promise<Served> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const address = server.address()
-  return { url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`, asked }
+  return { url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`, requestLog }
 }
 
 /** Packs a small tree in every archive format, and makes some malicious archives. */
@@ -246,7 +246,7 @@ t.test('unpacks archives from a server', async (t) => {
   const base = scratch(t)
   const host = hostIn(base)
   const served = pack(base)
-  const { url, asked } = await serve(t, served)
+  const { url, requestLog } = await serve(t, served)
   const kinds = ['a.tar.gz', 'b.tar.bz2', 'c.tar.xz', 'd.tar', ...(existsSync(`${served}/e.zip`) ? ['e.zip'] : [])]
   for (const name of kinds) {
     const into = `${base}/${name}.d`
@@ -257,7 +257,7 @@ t.test('unpacks archives from a server', async (t) => {
     t.equal(readFileSync(`${into}/sub/b ü.egg`, 'utf8'), 'B\n')
     t.equal(lstatSync(`${into}/a.egg`).mode & 0o7000, 0, 'nothing gets more rights than a file')
   }
-  t.equal(asked.length, kinds.length, 'each was fetched once')
+  t.equal(requestLog.length, kinds.length, 'each was fetched once')
   t.strictSame(
     readdirSync(base).filter((name) => name.includes('converge')),
     [],

@@ -51,9 +51,9 @@ ExecReload=/bin/kill -HUP $MAINPID
 [Install]
 WantedBy=multi-user.target
 `
-const tellerRole = (says: string, how: 'restart' | 'reload', text = tellerUnit) => `
+const tellerRole = (message: string, how: 'restart' | 'reload', text = tellerUnit) => `
   const own = unit(r, 'teller', ${JSON.stringify(text)})
-  const said = file(r, { path: '/etc/teller', content: '${says}' })
+  const said = file(r, { path: '/etc/teller', content: '${message}' })
   service(r, { name: 'teller', enabled: true, ready: { port: 8300 } })
   ${
     how === 'restart'

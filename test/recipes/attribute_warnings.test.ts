@@ -32,11 +32,11 @@ const cases: readonly (readonly [role: string, site: string, warning: RegExp])[]
 
 for (const [role, site, warning] of cases)
   t.test(`${role}: ${warning.source}`, async (t) => {
-    const place = new Sandbox(t)
-    place.write({ 'site.json': site })
+    const sandbox = new Sandbox(t)
+    sandbox.write({ 'site.json': site })
     const event = role === 'base' ? 'setup' : role === 'frontend' ? 'configure' : 'deploy'
-    const words = ['--role', role, '--json', 'site.json', '--prefix', place.at('host')]
-    const { stdout, stderr } = await place.converge(['plan', '--event', event, ...words])
+    const words = ['--role', role, '--json', 'site.json', '--prefix', sandbox.at('host')]
+    const { stdout, stderr } = await sandbox.converge(['plan', '--event', event, ...words])
     t.match(stdout, warning, stderr)
     t.equal(stdout.match(new RegExp(warning.source, 'g'))?.length, 1, 'once')
   })

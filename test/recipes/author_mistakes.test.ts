@@ -41,7 +41,7 @@ writeFileSync(
 )
 const compiled = run(`${root}node_modules/.bin/tsc`, '-p', place, '--pretty', 'false').stdout
 
-for (const [index, { name, compiler, found, says, isWarning = false, directory, line }] of cases.entries())
+for (const [index, { name, compiler, found, message, isWarning = false, directory, line }] of cases.entries())
   t.test(name, async (t) => {
     const diagnostics = compiled.split(/^(?=\S+\(\d+,\d+\): error)/m)
     const own = diagnostics.filter((text) => text.startsWith(`${index}/web.ts(`))
@@ -75,6 +75,6 @@ for (const [index, { name, compiler, found, says, isWarning = false, directory, 
     )
     const output = `${stdout}${stderr}`
     t.equal(status === 0, isWarning, 'exit status', { output })
-    t.match(output, says)
+    t.match(output, message)
     t.match(output, new RegExp(`web\\.ts:${line}\\b`), 'the line of the author')
   })

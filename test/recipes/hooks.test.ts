@@ -14,21 +14,21 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
   const planned = report?.resources.flatMap(({ name, outcome }) => (outcome === 'planned' ? [name] : []))
   t.strictSame(changes, planned, 'and says what a run does')
   t.strictSame([...machine.active].sort(), ['converge-configure.timer', 'converge-shutdown.service'])
-  t.equal(machine.said[0], 'daemon-reload', 'read before they are started')
+  t.equal(machine.messages[0], 'daemon-reload', 'read before they are started')
   t.equal(
     machine.host.readLink('/etc/systemd/system/timers.target.wants/converge-configure.timer'),
     '/etc/systemd/system/converge-configure.timer',
   )
   t.notOk(
-    machine.said.some((line) => /converge-setup|converge-configure\.service/.test(line)),
+    machine.messages.some((line) => /converge-setup|converge-configure\.service/.test(line)),
     'nothing is run now',
   )
   t.strictSame((await machine.done(t, 'hooks_install')).changes, [])
 
-  const said = machine.said.length
+  const said = machine.messages.length
   const { changes: other } = await machine.done(t, 'hooks_install', { interval: 3600 })
   t.match(other, ['file /etc/systemd/system/converge-configure.timer'])
-  t.strictSame(machine.said.slice(said), ['daemon-reload', 'restart converge-configure.timer'])
+  t.strictSame(machine.messages.slice(said), ['daemon-reload', 'restart converge-configure.timer'])
   t.match(machine.unit('converge-configure.timer'), 'OnActiveSec=3600s\nOnUnitInactiveSec=3600s\n')
   const { seen } = await machine.run('show')
   t.match(seen, [
@@ -90,7 +90,7 @@ t.test('removes the hooks, and stops no service', async (t) => {
   await machine.done(t, 'hooks_remove')
   t.strictSame(own(), [])
   t.strictSame([...machine.active], [], 'also what waits for its next try')
-  t.strictSame(machine.said.slice(-2), [
+  t.strictSame(machine.messages.slice(-2), [
     'daemon-reload',
     'reset-failed converge-setup.* converge-configure.* converge-shutdown.*',
   ])

@@ -8,22 +8,22 @@ import { ConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import {
   certain,
   hostile,
-  hostilePlaces,
+  hostileAttributes,
   outcome,
-  type Place,
+  type HostileAttribute,
   put,
   skeletonsOf,
   texts,
-} from '../support/hostile_places.ts'
+} from '../support/hostile_attributes.ts'
 import { hostileSituations } from '../support/hostile_situations.ts'
 
-async function attack({ role, json, path, isEnvironment, good }: Place, text: string): Promise<'refused' | 'written'> {
+async function attack({ role, json, path, isEnvironment, good }: HostileAttribute, text: string): Promise<'refused' | 'written'> {
   const what = `${role}: ${path.join('.')} = ${JSON.stringify(text)}`
   const result = await outcome(role, put(json, path, text))
   if (result instanceof ConvergeError) {
     const problems = result instanceof InvalidInput ? result.problems : [result]
     const isNamed = problems.every(({ source, attribute }) => attribute !== undefined || source?.file === 'site.json')
-    if (!isNamed) throw new Error(`${what} is refused without its key and place: ${problems[0]?.message}`)
+    if (!isNamed) throw new Error(`${what} is refused without its key and location: ${problems[0]?.message}`)
     return 'refused'
   }
   for (const [file, skeleton] of skeletonsOf(result, isEnvironment)) {
@@ -35,14 +35,14 @@ async function attack({ role, json, path, isEnvironment, good }: Place, text: st
 }
 
 t.test('no text of an attribute adds a directive to a configuration', { timeout: 300_000 }, async (t) => {
-  const places = await hostilePlaces()
+  const found = await hostileAttributes()
   const counts = { refused: 0, written: 0 }
-  for (const place of places) for (const text of certain) counts[await attack(place, text)]++
-  const reached = new Set(places.map(({ path }) => path.join('.')))
-  t.ok(reached.size > 70, `${reached.size} attributes reach a file, ${places.length} ways`)
+  for (const attribute of found) for (const text of certain) counts[await attack(attribute, text)]++
+  const reached = new Set(found.map(({ path }) => path.join('.')))
+  t.ok(reached.size > 70, `${reached.size} attributes reach a file, ${found.length} ways`)
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...places), texts, async (place, text) => {
-      counts[await attack(place, text)]++
+    fc.asyncProperty(fc.constantFrom(...found), texts, async (attribute, text) => {
+      counts[await attack(attribute, text)]++
     }),
     { numRuns: Number(process.env.FUZZ_RUNS ?? 600) },
   )

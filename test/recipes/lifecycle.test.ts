@@ -10,7 +10,7 @@ import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/l
 const both = ['zeo-server', 'zeo-client']
 
 /** Returns `kind mode owner:group` of paths; for a link, its target. */
-function looks(host: FakeHost, paths: readonly string[]): Record<string, string> {
+function describePaths(host: FakeHost, paths: readonly string[]): Record<string, string> {
   const tree = host.tree()
   return Object.fromEntries(
     paths.map((path) => {
@@ -30,7 +30,7 @@ t.test('deploys the clients as root', async (t) => {
   const host = new FakeHost()
   succeeded(t, await host.run())
   servedBy(t, host)
-  const release = host.live()?.path ?? ''
+  const release = host.currentRelease()?.path ?? ''
   const at = '/srv/www/site'
   const environment = `${at}/shared/${host.machine.list(`${at}/shared`).find((name) => name.startsWith('env-python3-'))}`
   const expected: Record<string, string> = {
@@ -58,7 +58,7 @@ t.test('deploys the clients as root', async (t) => {
     '/etc/logrotate.d/converge-site': 'file 0644 root:root',
     '/home/deploy': 'directory 0755 deploy:www-data',
   }
-  t.strictSame(looks(host, Object.keys(expected)), expected)
+  t.strictSame(describePaths(host, Object.keys(expected)), expected)
   t.match(host.machine.account('deploy'), { shell: '/bin/bash', home: '/home/deploy' })
   t.equal(host.machine.list('/var/lib/dpkg').includes('status'), true)
   for (const name of ['git', 'python3-venv', 'supervisor', 'logrotate', 'cron'])
@@ -76,7 +76,7 @@ t.test('deploys the clients as an ordinary user', async (t) => {
     t.ok(what.includes(prefix) || /^(send|run supervisord)/.test(what), `below the prefix: ${what}`)
   for (const [path, { owner }] of Object.entries(host.tree(prefix)))
     if (owner !== 'jane') t.fail(`${path} belongs to ${owner}`)
-  t.match(looks(host, [`${prefix}/etc/supervisor/supervisord.conf`]), {
+  t.match(describePaths(host, [`${prefix}/etc/supervisor/supervisord.conf`]), {
     [`${prefix}/etc/supervisor/supervisord.conf`]: /^file 0600/,
   })
   t.notMatch(host.machine.readText(`${prefix}/etc/supervisor/conf.d/site-client1.conf`), /^user=/m)
@@ -92,7 +92,7 @@ t.test('deploys the clients as root below a prefix', async (t) => {
     .given('/home/deploy', null, '0755', 'deploy')
   succeeded(t, await host.run())
   servedBy(t, host)
-  t.equal(host.machine.stat(`${host.live()?.path}/deploy.cfg`)?.uid, host.machine.account('deploy')?.uid)
+  t.equal(host.machine.stat(`${host.currentRelease()?.path}/deploy.cfg`)?.uid, host.machine.account('deploy')?.uid)
   t.equal(host.machine.lstat('/etc/supervisor'), null)
   await nothingToDo(t, host)
 })
@@ -111,7 +111,7 @@ t.test('deploys server and clients on one host with systemd', async (t) => {
     'the server first',
   )
   t.match(
-    looks(host, ['/shared/zodb/filestorage', '/srv/www/zeo/shared/var/filestorage', '/etc/cron.d/converge-zeo-pack']),
+    describePaths(host, ['/shared/zodb/filestorage', '/srv/www/zeo/shared/var/filestorage', '/etc/cron.d/converge-zeo-pack']),
     {
       '/shared/zodb/filestorage': 'directory 0700 deploy:www-data',
       '/srv/www/zeo/shared/var/filestorage': '-> /shared/zodb/filestorage deploy:www-data',

@@ -54,7 +54,7 @@ function servedBySite(t: Parameters<typeof servedBy>[0], host: FakeHost): void {
   const own = Object.entries(host.processes()).filter(([name]) => /^site-client\d$/.test(name))
   t.strictSame(
     own.map(([, { state, startedIn }]) => [state, startedIn]),
-    [1, 2].map(() => ['RUNNING', host.live()?.path]),
+    [1, 2].map(() => ['RUNNING', host.currentRelease()?.path]),
   )
 }
 
@@ -125,7 +125,7 @@ t.test('reports a host without the app', async (t) => {
   const report = await host.run()
   succeeded(t, report)
   t.match(report.warnings, [/deploy\.site\.scm\.repository is not set/])
-  t.equal(host.live(), undefined)
+  t.equal(host.currentRelease(), undefined)
   await nothingToDo(t, host)
   const served = await deployed()
   set(served, {}, { scm: {} })
@@ -164,7 +164,7 @@ t.test('creates links and directories from attributes', async (t) => {
   host.remote.push({ VERSION: '2\n', 'docs/x': '' })
   set(host, {}, { symlink_before_migrate: { media: 'htdocs/media', late: 'late' }, purge_before_symlink: ['docs'] })
   succeeded(t, await host.run(['deploy']))
-  const { path = '' } = host.live() ?? {}
+  const { path = '' } = host.currentRelease() ?? {}
   const { machine } = host
   t.equal(machine.readLink(`${path}/htdocs/media`), '/srv/www/site/shared/media')
   t.equal(machine.readLink(`${path}/late`), '/srv/www/site/shared/late')
@@ -210,7 +210,7 @@ t.test('uses the directories of database, blobs and temporary files', async (t) 
       t.match(machine.stat(`${root}/data/zodb/Data.fs`), { size: 0, uid: account }, 'ZODB leaves the blobs alone')
       for (const app of ['zeo', 'site'])
         t.match(
-          machine.readText(`${host.live(app)?.path}/deploy.cfg`),
+          machine.readText(`${host.currentRelease(app)?.path}/deploy.cfg`),
           `blob-storage = ${root}/data/blobs\n`,
           'deploy.cfg means the same place',
         )
@@ -239,7 +239,7 @@ t.test('writes cron jobs', async (t) => {
         succeeded(t, await host.run())
         t.strictSame(jobs(), [...(enable_backup ? ['backup'] : []), ...(enable_pack ? ['zeopack'] : [])])
         for (const name of jobs())
-          t.ok(host.machine.stat(`${host.live('zeo')?.path}/bin/${name}`), `there is a ${name} to run`)
+          t.ok(host.machine.stat(`${host.currentRelease('zeo')?.path}/bin/${name}`), `there is a ${name} to run`)
         await nothingToDo(t, host)
       }
     })
@@ -261,17 +261,17 @@ t.test('refuses a directory in place of the link', async (t) => {
 
 t.test('a missing linked file stops the deploy before the build, and a dry run reports it', async (t) => {
   const host = await deployed()
-  const first = host.live()?.id
+  const first = host.currentRelease()?.id
   set(host, {}, { symlink_before_migrate: { 'config/.env': '.env' } })
   for (const mode of ['plan', 'run'] as const) {
     const failure = failureOf(await host.run(['deploy'], { mode }))
     t.match(failure, { code: 'MISSING_LINKED_FILE', message: /\/srv\/www\/site\/shared\/config\/\.env/ })
   }
-  t.equal(host.live()?.id, first)
+  t.equal(host.currentRelease()?.id, first)
   t.equal(host.releases().length, 1, 'nothing was checked out')
   t.match(host.machine.lstat('/srv/www/site/shared/config'), { kind: 'directory' }, 'there is a place for it')
   host.machine.given('/srv/www/site/shared/config/.env', 'A=1\n', '0640', 'deploy')
   succeeded(t, await host.run(['deploy']))
-  t.equal(host.machine.readText(`${host.live()?.path}/.env`), 'A=1\n')
+  t.equal(host.machine.readText(`${host.currentRelease()?.path}/.env`), 'A=1\n')
   await nothingToDo(t, host)
 })

@@ -9,7 +9,7 @@ import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import { nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
 
 const number = (id: string | undefined) => Number(id?.slice(0, 6))
-const current = (host: FakeHost, app?: string) => number(host.live(app)?.id)
+const current = (host: FakeHost, app?: string) => number(host.currentRelease(app)?.id)
 const previous = (host: FakeHost) => number(host.releases().find((one) => one.previous)?.id)
 
 async function push(t: Test, host: FakeHost, version: number): Promise<void> {

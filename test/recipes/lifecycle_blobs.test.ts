@@ -30,11 +30,11 @@ t.test('refuses different blob directories before the clients switch, and blob_d
     for (const part of ['/srv/www/site/shared/var/blobstorage (', '/srv/www/zeo/shared/var/blobstorage ('])
       t.ok(failure.message.includes(part), part)
     t.match(failure.message, /zope\.conf\).*zeo\.conf\)/)
-    t.equal(host.live(app), undefined, `${app} was not switched to`)
+    t.equal(host.currentRelease(app), undefined, `${app} was not switched to`)
     t.match(failureOf(await host.run()), { code: 'BLOB_DIRECTORIES_DIFFER' }, 'nor by a further run')
     withAttributes(host, { plone_blobs: { blob_dir: '/srv/blobs' } })
     succeeded(t, await host.run())
-    t.ok(host.live(app), `${app} is deployed`)
+    t.ok(host.currentRelease(app), `${app} is deployed`)
     await nothingToDo(t, host)
     t.equal((await host.run(undefined, { mode: 'plan' })).outcome, 'unchanged')
   }
@@ -50,10 +50,10 @@ t.test('clients that fetch blobs from the server may have their own directory', 
 t.test('a host that already shares blobs in two directories keeps its release', async (t) => {
   const host = new FakeHost({ roles: both })
   succeeded(t, await host.run())
-  const before = host.live('site')?.id
+  const before = host.currentRelease('site')?.id
   host.remote.push({ 'shared-blob': '' })
   t.match(failureOf(await host.run()), { code: 'BLOB_DIRECTORIES_DIFFER' })
-  t.equal(host.live('site')?.id, before)
+  t.equal(host.currentRelease('site')?.id, before)
 })
 
 t.test('nfs_blobs without a mount fails before any change to the app', async (t) => {
@@ -73,10 +73,14 @@ t.test('nfs_blobs without a mount fails before any change to the app', async (t)
       await nothingToDo(t, host)
       host.machine.given('/proc/self/mounts', '/dev/sda / ext4 rw 0 0\n')
       host.remote.push({ VERSION: '2\n' })
-      const [live, processes] = [host.live(app)?.id, JSON.stringify(host.processes())]
+      const [current, processes] = [host.currentRelease(app)?.id, JSON.stringify(host.processes())]
       for (const event of ['deploy', 'configure', 'restart', 'start', 'setup'])
         t.match(failureOf(await host.run([event])), expected, `a mount that is lost, at ${event}`)
-      t.strictSame([host.live(app)?.id, JSON.stringify(host.processes())], [live, processes], 'nothing is restarted')
+      t.strictSame(
+        [host.currentRelease(app)?.id, JSON.stringify(host.processes())],
+        [current, processes],
+        'nothing is restarted',
+      )
       succeeded(t, await host.run(['stop']))
       t.match(failureOf(await host.run(['start'])), expected)
       t.ok(
@@ -86,9 +90,9 @@ t.test('nfs_blobs without a mount fails before any change to the app', async (t)
       host.machine.given('/proc/self/mounts', `nas:/b /srv/www/${app}/shared/var/blobstorage nfs4 rw 0 0\n`)
       succeeded(t, await host.run(['deploy']))
       host.machine.given('/proc/self/mounts', '/dev/sda / ext4 rw 0 0\n')
-      const second = host.live(app)?.id
+      const second = host.currentRelease(app)?.id
       t.match(failureOf(await host.run(['rollback'])), expected)
-      t.equal(host.live(app)?.id, second)
+      t.equal(host.currentRelease(app)?.id, second)
     }
 })
 

@@ -29,10 +29,10 @@ function outside(host: FakeHost): Record<string, unknown> {
 
 t.test('a build without a switch changes nothing else', async (t) => {
   const host = await withNews(migrating)
-  const [live, before, files] = [host.live()?.id, pids(host), outside(host)]
+  const [current, before, files] = [host.currentRelease()?.id, pids(host), outside(host)]
   succeeded(t, await host.run(['build']))
   t.strictSame(ids(host), ['000001', '000002?'])
-  t.equal(host.live()?.id, live)
+  t.equal(host.currentRelease()?.id, current)
   t.equal(pids(host), before, 'nothing was restarted')
   t.strictSame(outside(host), files)
   t.strictSame(host.done, [], 'no hook, no migration')
@@ -83,10 +83,10 @@ t.test('builds and deploys in one run', async (t) => {
 
 t.test('a failed build leaves the site unchanged, and the next one completes it', async (t) => {
   const host = await withNews()
-  const [live, before] = [host.live()?.id, pids(host)]
+  const [current, before] = [host.currentRelease()?.id, pids(host)]
   host.buildFailure = 'no network'
   t.match(failureOf(await host.run(['build'])), { code: 'BUILDOUT_FAILED' })
-  t.equal(host.live()?.id, live)
+  t.equal(host.currentRelease()?.id, current)
   t.equal(pids(host), before)
   host.buildFailure = null
   succeeded(t, await host.run(['build']))
@@ -104,7 +104,7 @@ t.test('a built release is neither a rollback target nor subject to cleanup', as
   t.strictSame(ids(host), ['000001', '000002', '000003?'])
   await t.rejects(host.run(['rollback'], { to: '000003' }), { code: 'NOT_COMPLETE' })
   succeeded(t, await host.run(['rollback']))
-  t.equal(host.live()?.id.slice(0, 6), '000001')
+  t.equal(host.currentRelease()?.id.slice(0, 6), '000001')
   succeeded(t, await host.run(['build']))
   t.strictSame(ids(host), ['000001', '000002', '000003?'], 'still there, and still the one')
   succeeded(t, await host.run(['deploy']))
@@ -125,7 +125,7 @@ t.test('builds again if commit or configuration have changed since the build', a
   set(host, { zodb_cache_size: 77 })
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
-  t.match(host.machine.readText(`${host.live()?.path}/deploy.cfg`), 'zodb-cache-size = 77')
+  t.match(host.machine.readText(`${host.currentRelease()?.path}/deploy.cfg`), 'zodb-cache-size = 77')
 })
 
 t.test('a new host has only the release after a build', async (t) => {
@@ -133,7 +133,7 @@ t.test('a new host has only the release after a build', async (t) => {
   succeeded(t, await host.run(['setup']))
   succeeded(t, await host.run(['build']))
   t.strictSame(ids(host), ['000001?'])
-  t.equal(host.live(), undefined)
+  t.equal(host.currentRelease(), undefined)
   t.strictSame(Object.keys(host.processes()), [])
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)

@@ -20,13 +20,18 @@ const calls = (host: FakeHost, from = 0) =>
 
 t.test('a new revision creates a release, then the clients restart one after the other', async (t) => {
   const host = await deployed({ restart_delay: 30 })
-  const [first, before, from, clock] = [host.live()?.id, pids(host), host.machine.changes.length, host.machine.clock]
+  const [first, before, from, clock] = [
+    host.currentRelease()?.id,
+    pids(host),
+    host.machine.changes.length,
+    host.machine.clock,
+  ]
   host.remote.push({ VERSION: '2\n' })
   const report = await host.run(['deploy'])
   succeeded(t, report)
   servedBy(t, host)
   t.strictSame(ids(host), ['000001', '000002'])
-  t.not(host.live()?.id, first)
+  t.not(host.currentRelease()?.id, first)
   t.equal(
     pids(host).some((pid) => before.includes(pid)),
     false,
@@ -46,14 +51,14 @@ t.test('a new revision creates a release, then the clients restart one after the
 
 t.test('a changed configuration creates a release of the same commit', async (t) => {
   const host = await deployed()
-  const before = host.live()
+  const before = host.currentRelease()
   set(host, { zodb_cache_size: 1234 })
   const report = await host.run(['deploy'])
   succeeded(t, report)
   servedBy(t, host)
   t.strictSame(ids(host), ['000001', '000002'])
-  t.equal(host.live()?.commit, before?.commit)
-  t.match(host.machine.readText(`${host.live()?.path}/deploy.cfg`), 'zodb-cache-size = 1234')
+  t.equal(host.currentRelease()?.commit, before?.commit)
+  t.match(host.machine.readText(`${host.currentRelease()?.path}/deploy.cfg`), 'zodb-cache-size = 1234')
   t.notMatch(host.machine.readText(`${before?.path}/deploy.cfg`), '1234', 'the release before is as it was')
   t.ok(changed(report, 'service_restart').length > 0)
   await nothingToDo(t, host)
@@ -82,7 +87,7 @@ for (const spelling of ['always_build_on_deploy', 'always_buildout_on_deploy'])
     t.strictSame(ids(host), ['000001', '000002', '000003'], 'the whole way makes one more, not two')
     host.buildFailure = 'no network'
     await host.run(['deploy'])
-    t.equal(host.live()?.id.slice(0, 6), '000003')
+    t.equal(host.currentRelease()?.id.slice(0, 6), '000003')
     host.buildFailure = null
     succeeded(t, await host.run(['deploy']))
     t.strictSame(ids(host).at(-1), '000004', 'completes the incomplete release instead of a new one')
@@ -91,7 +96,7 @@ for (const spelling of ['always_build_on_deploy', 'always_buildout_on_deploy'])
 
 t.test('configure keeps the current commit', async (t) => {
   const host = await deployed()
-  const commit = host.live()?.commit ?? ''
+  const commit = host.currentRelease()?.commit ?? ''
   host.remote.push({ VERSION: '2\n' })
   host.remote.reachable = false
   await nothingToDo(t, host, ['configure'])
@@ -99,7 +104,7 @@ t.test('configure keeps the current commit', async (t) => {
   succeeded(t, await host.run(['configure']))
   servedBy(t, host, 2, { commit })
   t.strictSame(ids(host), ['000001', '000002'], 'changed configuration makes a release of its own')
-  t.match(host.machine.readText(`${host.live()?.path}/deploy.cfg`), '10.0.0.9:8001')
+  t.match(host.machine.readText(`${host.currentRelease()?.path}/deploy.cfg`), '10.0.0.9:8001')
   host.remote.reachable = true
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
@@ -118,9 +123,9 @@ t.test('configure does nothing on a host without a deploy', async (t) => {
 
 t.test('a failed build leaves the site unchanged, and the next run retries', async (t) => {
   const host = await deployed()
-  const [live, before] = [host.live()?.id, JSON.stringify(host.processes())]
+  const [current, before] = [host.currentRelease()?.id, JSON.stringify(host.processes())]
   const untouched = (what: string) => {
-    t.equal(host.live()?.id, live, `${what}: current is what it was`)
+    t.equal(host.currentRelease()?.id, current, `${what}: current is what it was`)
     t.equal(JSON.stringify(host.processes()), before, `${what}: nothing was restarted`)
   }
   const good = host.remote.tip()
@@ -178,7 +183,7 @@ t.test('a client that does not come up stops the restarts', async (t) => {
   const report = await host.run(['deploy'])
   t.match(failureOf(report), { code: 'SERVICE_DOWN', message: /site-client2.*left on the old process: site-client3/ })
   const after = host.processes()
-  t.equal(after['site-client1']?.startedIn, host.live()?.path)
+  t.equal(after['site-client1']?.startedIn, host.currentRelease()?.path)
   t.equal(after['site-client2']?.state, 'FATAL')
   t.strictSame(after['site-client3'], before['site-client3'], 'the third was left alone')
   host.remote.push({ VERSION: '3\n', 'dies-2': null })
@@ -328,7 +333,7 @@ t.test('starts supervisord again after it has ended', async (t) => {
       succeeded(t, await host.run(['stop']), 'that it is to stay down is recorded')
       await nothingToDo(t, host, ['stop'])
       succeeded(t, await host.run(['undeploy']))
-      t.equal(host.live(), undefined)
+      t.equal(host.currentRelease(), undefined)
     })
 })
 

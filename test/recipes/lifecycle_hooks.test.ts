@@ -71,10 +71,10 @@ for (const hook of ['before_migrate', 'before_symlink'])
   t.test(`a failing ${hook} keeps the current release, and the next run retries`, async (t) => {
     const host = await withHooks()
     host.remote.push({ VERSION: '2\n', [`deploy/${hook}`]: '#!/bin/sh\nfail' })
-    const [live, pids] = [host.live()?.id, JSON.stringify(host.processes())]
+    const [current, pids] = [host.currentRelease()?.id, JSON.stringify(host.processes())]
     const failure = failureOf(await host.run(['deploy']))
     t.match(failure, { code: 'COMMAND_FAILED', output: `${hook} said no`, resource: `deploy_hook site ${hook}` })
-    t.equal(host.live()?.id, live)
+    t.equal(host.currentRelease()?.id, current)
     t.equal(JSON.stringify(host.processes()), pids)
     t.equal(failureOf(await host.run(['deploy'])) === undefined, false)
     host.remote.push({ [`deploy/${hook}`]: '#!/bin/sh\n' })
@@ -84,7 +84,7 @@ for (const hook of ['before_migrate', 'before_symlink'])
 
 t.test('a failing migration keeps the current release', async (t) => {
   const host = await withHooks({ migrate_command: 'fail' })
-  t.equal(host.live(), undefined, 'there was none yet')
+  t.equal(host.currentRelease(), undefined, 'there was none yet')
   set(host, {}, { ...migrating, ...smoke() })
   succeeded(t, await host.run())
   servedBy(t, host)
@@ -128,7 +128,7 @@ t.test('refuses to migrate without a command before any change', async (t) => {
 
 t.test('a release that fails its smoke test rolls back if the attribute says so', async (t) => {
   const host = await withHooks(smoke({ http: [{ path: '/', contains: 'not there' }], rollback_on_failure: true }))
-  t.equal(host.live()?.id.slice(0, 6), '000001')
+  t.equal(host.currentRelease()?.id.slice(0, 6), '000001')
   const failure = failureOf(await host.run(['deploy']))
   t.match(failure, { code: 'SMOKE_TEST_FAILED', message: /does not contain 'not there'/, recovery: 'rollback' })
   t.match(failureOf(await host.run(['configure'])), { recovery: 'rollback' }, 'it is tried again until it passes')

@@ -151,10 +151,10 @@ class World {
   check(): void {
     const { host } = this
     for (const app of ['site', 'zeo']) {
-      const live = host.live(app)
-      assert.ok(live === undefined || live.complete, `${live?.id} is live, and not complete`)
+      const current = host.currentRelease(app)
+      assert.ok(current === undefined || current.complete, `${current?.id} is live, and not complete`)
       const link = host.machine.lstat(`${host.root}/srv/www/${app}/current`)
-      assert.ok(live !== undefined || link === null, 'current points to no release')
+      assert.ok(current !== undefined || link === null, 'current points to no release')
     }
     for (const [name, { startedIn, state }] of Object.entries(host.processes()))
       if (state === 'RUNNING')

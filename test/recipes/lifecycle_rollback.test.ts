@@ -4,7 +4,7 @@ import { failureOf } from '../support/contract.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/lifecycle.ts'
 
-const live = (host: FakeHost) => host.live()?.id.slice(0, 6)
+const currentId = (host: FakeHost) => host.currentRelease()?.id.slice(0, 6)
 
 /**
  * Makes three releases of three commits.
@@ -58,7 +58,7 @@ t.test('refuses a rollback to a missing or incomplete release', async (t) => {
   await t.rejects(host.run(['rollback'], { to: '00000' }), { code: 'AMBIGUOUS_RELEASE' })
   t.equal(host.machine.changes.length, before)
   succeeded(t, await host.run(['rollback']))
-  t.equal(live(host), '000002', 'half releases do not count')
+  t.equal(currentId(host), '000002', 'half releases do not count')
 })
 
 t.test('the commit that was rolled back stays away until the next deploy', async (t) => {
@@ -68,9 +68,9 @@ t.test('the commit that was rolled back stays away until the next deploy', async
   set(host, { zodb_cache_size: 99 })
   succeeded(t, await host.run(['configure']))
   servedBy(t, host, 2, { commit: second })
-  t.equal(live(host), '000004', 'the state of the stack may still change')
+  t.equal(currentId(host), '000004', 'the state of the stack may still change')
   succeeded(t, await host.run(['rollback']))
-  t.equal(live(host), '000002', 'to what was current before, not to what was rolled back from')
+  t.equal(currentId(host), '000002', 'to what was current before, not to what was rolled back from')
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
   await nothingToDo(t, host)
@@ -157,11 +157,11 @@ t.test('after a rollback between two builds of one commit, configure does not sw
   const host = await deployed({}, { always_build_on_deploy: true })
   succeeded(t, await host.run(['deploy']))
   succeeded(t, await host.run(['rollback']))
-  t.equal(live(host), '000001')
+  t.equal(currentId(host), '000001')
   await nothingToDo(t, host, ['configure'])
-  t.equal(live(host), '000001')
+  t.equal(currentId(host), '000001')
   succeeded(t, await host.run(['deploy']))
-  t.equal(live(host), '000003')
+  t.equal(currentId(host), '000003')
   servedBy(t, host)
 })
 
@@ -182,7 +182,7 @@ t.test('rebuild builds the current commit again', async (t) => {
   const report = await host.run(['rebuild'])
   succeeded(t, report)
   servedBy(t, host, 2, { commit: second })
-  t.equal(live(host), '000004')
+  t.equal(currentId(host), '000004')
   t.equal(changed(report, 'service_restart').length, 1)
   await nothingToDo(t, host, ['configure'])
   const fresh = await deployed()

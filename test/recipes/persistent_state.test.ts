@@ -7,7 +7,7 @@ import { nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
 
 const shared = '/srv/www/site/shared'
 const environments = (host: FakeHost) => host.machine.list(shared).filter((name) => name.startsWith('env'))
-const live = (host: FakeHost) => host.live()?.id.slice(0, 6)
+const current = (host: FakeHost) => host.currentRelease()?.id.slice(0, 6)
 
 t.test('another Python or other packages create an environment and a release, and keep the old ones', async (t) => {
   const host = await deployed()
@@ -22,7 +22,7 @@ t.test('another Python or other packages create an environment and a release, an
     set(host, {}, change)
     succeeded(t, await host.run([index === 1 ? 'configure' : 'deploy']), 'without setup')
     servedBy(t, host)
-    t.equal(live(host), `00000${index + 2}`)
+    t.equal(current(host), `00000${index + 2}`)
     t.equal(environments(host).length, index + 2)
     await nothingToDo(t, host)
   }
@@ -94,7 +94,7 @@ t.test('after a rollback of the configuration, no change of the stack undoes it'
   }
   await stays(4)
   succeeded(t, await host.run(['rollback']))
-  t.equal(live(host), '000001')
+  t.equal(current(host), '000001')
   await stays(3)
   succeeded(t, await host.run(['rollback'], { to: '000002' }))
   await stays(4)
@@ -115,14 +115,14 @@ t.test('configure completes a rollback', async (t) => {
       t.ok(host.machine.lstat('/srv/www/site/releases/.rolling-back'))
       host.programs = {}
       succeeded(t, await host.run(['configure']))
-      t.equal(live(host), '000001')
+      t.equal(current(host), '000001')
       t.equal(host.machine.lstat('/srv/www/site/releases/.rolling-back'), null)
     })
 })
 
 t.test('a release record that the account of the app changes names no program of others', async (t) => {
   const host = await deployed()
-  const file = `${host.live()?.path}/.converge/release.json`
+  const file = `${host.currentRelease()?.path}/.converge/release.json`
   const written = JSON.parse(host.machine.readText(file) ?? '') as { record: { programs: object[] } }
   const [first] = written.record.programs
   for (const programs of [
@@ -154,6 +154,6 @@ t.test('a killed undeploy leaves no incomplete release', async (t) => {
 t.test('releases display nothing of their programs', async (t) => {
   const host = await deployed({}, { environment: { API_KEY: 'hunter2hunter2' } })
   const seen = await host.inspect()
-  t.match(seen.apps, [{ name: 'site', releases: [{ id: host.live()?.id, complete: true, current: true }] }])
+  t.match(seen.apps, [{ name: 'site', releases: [{ id: host.currentRelease()?.id, complete: true, current: true }] }])
   t.notMatch(JSON.stringify(seen), 'hunter2')
 })

@@ -34,9 +34,9 @@ t.test('other accounts cannot read what buildout copied from deploy.cfg', async 
   host.attributes = { ...host.attributes, plone_blobs: { blob_dir: '/srv/blobs' } }
   succeeded(t, await host.run())
   const paths = [
-    `${host.live('site')?.path}/.installed.cfg`,
-    `${host.live('site')?.path}/parts/client1/etc/zope.conf`,
-    `${host.live('zeo')?.path}/parts/zeoserver/etc/zeo.conf`,
+    `${host.currentRelease('site')?.path}/.installed.cfg`,
+    `${host.currentRelease('site')?.path}/parts/client1/etc/zope.conf`,
+    `${host.currentRelease('zeo')?.path}/parts/zeoserver/etc/zeo.conf`,
   ]
   for (const path of paths) t.match(host.machine.lstat(path)?.mode, /0$/, path)
   await nothingToDo(t, host)

@@ -14,17 +14,17 @@ const site = {
 const up: ServiceView = { name: 'shop-9090', state: 'running', up: true, readiness: 'up', detail: 'pid 7' }
 const health = { path: '/healthz', headers: {}, status: { min: 200, max: 399 } }
 const answering = (status: number | null) => {
-  const asked: unknown[] = []
+  const requestLog: unknown[] = []
   const host = new VirtualHost({
     requests: ({ port, path, headers }) => {
-      asked.push({ port, path, headers })
+      requestLog.push({ port, path, headers })
       if (status === null) throw new ConvergeError('connect ECONNREFUSED', { code: 'ECONNREFUSED' })
       return { status, headers: {}, body: '' }
     },
   })
     .given('/etc/nginx/nginx.conf', '')
     .given('/etc/nginx/sites-enabled/shop', '')
-  return { host, asked }
+  return { host, asked: requestLog }
 }
 
 t.test('not ready if another site or none answers, or nginx does not reach the app', async (t) => {
@@ -41,17 +41,17 @@ t.test('a page, a redirect or a password prompt counts as ready', async (t) => {
 })
 
 t.test('requests a domain of the app, past the maintenance page', async (t) => {
-  const { host, asked } = answering(200)
+  const { host, asked: requestLog } = answering(200)
   await viewServed(host, up, site, health)
-  t.match(asked, [{ port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } }])
+  t.match(requestLog, [{ port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } }])
 })
 
 t.test('requests nothing if the app is down, or without nginx', async (t) => {
   const down: ServiceView = { ...up, up: false, readiness: 'down' }
-  const { host, asked } = answering(404)
+  const { host, asked: requestLog } = answering(404)
   t.strictSame(await viewServed(host, down, site, health), down)
   t.strictSame(await viewServed(new VirtualHost(), up, site, health), up)
-  t.strictSame(asked, [])
+  t.strictSame(requestLog, [])
 })
 
 t.test('accepts the status that the health check expects', async (t) => {

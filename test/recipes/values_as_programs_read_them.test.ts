@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { hostile, hostilePlaces, marks, outcome, type Place, put } from '../support/hostile_places.ts'
+import { hostile, hostileAttributes, marks, outcome, type HostileAttribute, put } from '../support/hostile_attributes.ts'
 import { needs, scratch } from '../support/machine.ts'
 import type { Files } from '../support/rendering.ts'
 
@@ -102,7 +102,7 @@ class Checker {
         }
   }
 
-  async attack({ role, json, path }: Place): Promise<void> {
+  async attack({ role, json, path }: HostileAttribute): Promise<void> {
     const key = shownAs[path.join('.')]
     const good = new Set<string>()
     for (const [, dump] of await this.ofEach({ role, json, path }, marks)) good.add(directives(dump))
@@ -115,7 +115,7 @@ class Checker {
   }
 
   private async ofEach(
-    { role, json, path }: Pick<Place, 'role' | 'json' | 'path'>,
+    { role, json, path }: Pick<HostileAttribute, 'role' | 'json' | 'path'>,
     texts: readonly string[],
   ): Promise<(readonly [program: Program, dump: string, text: string, what: string])[]> {
     const all: (readonly [Program, string, string, string])[] = []
@@ -133,8 +133,8 @@ t.test('each program accepts the configuration that was written for it', { timeo
   const installed = programs.filter(({ name }) => needs(t, [name]))
   if (installed.length < programs.length) return
   const checker = new Checker(`${scratch(t)}/file`, installed)
-  const places = await hostilePlaces((files) => installed.some((program) => program.files.test(files.join('\n'))))
-  for (const place of places) await checker.attack(place)
+  const found = await hostileAttributes((files) => installed.some((program) => program.files.test(files.join('\n'))))
+  for (const attribute of found) await checker.attack(attribute)
   t.strictSame(checker.wrong, [])
   for (const { name } of installed) t.ok((checker.written[name] ?? 0) > 100, `${name}: ${checker.written[name]} values`)
 })

@@ -39,14 +39,14 @@ t.test('refuses at once what cannot be deployed', async (t) => {
     ['jetty-app', { jetty_app: { war: { url: 'https://example.com/a.war' } } }, /needs jetty_app\.war\.sha256/],
     ['php-app', { php_app: { update_mode: 'warm' } }, /hot.*cold/],
   ]
-  for (const [role, json, says] of cases)
+  for (const [role, json, message] of cases)
     await t.rejects(
       planned(role, json).catch((error: Error & { problems?: Error[]; hint?: string }) => {
         const all = [error, ...(error.problems ?? [])].map((one) => `${one.message} ${error.hint ?? ''}`)
         throw new Error(all.join('\n'))
       }),
-      { message: says },
-      `${role}: ${says}`,
+      { message },
+      `${role}: ${message}`,
     )
 })
 
@@ -292,7 +292,7 @@ t.test('Jetty: links files of the app into its base, and adds lines of start.d',
     [{ ini: ['--module=x', ' jetty.base ?= /x'] }, /ini\[1\]: expected a line that does not set jetty\.base/],
     [{ ini: ['a\nb'] }, /text on one line/],
   ]
-  for (const [own, says] of refused)
+  for (const [own, message] of refused)
     await t.rejects(
       planOf(own).catch((error: Error & { problems?: (Error & { source?: object })[]; hint?: string }) => {
         const all = [error, ...(error.problems ?? [])].map(
@@ -300,7 +300,7 @@ t.test('Jetty: links files of the app into its base, and adds lines of start.d',
         )
         throw new Error(all.join('\n'))
       }),
-      { message: says },
+      { message },
       JSON.stringify(own),
     )
 })
@@ -326,8 +326,8 @@ t.test('PHP: requests the new release with the domain and headers of the health 
       t.match(preview, `fastcgi_param HTTP_HOST ${names};`)
       t.match(preview, `fastcgi_param SERVER_NAME ${names.replace(':81', '')};`)
     }
-    const asked = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
-    t.strictSame({ ...asked[0]?.headers }, { Host: 'app.next.invalid', ...headers })
+    const requestLog = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
+    t.strictSame({ ...requestLog[0]?.headers }, { Host: 'app.next.invalid', ...headers })
   }
   const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })
   await t.rejects(refused, { message: /php_app\.health\.host: expected a host name/ })

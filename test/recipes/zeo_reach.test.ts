@@ -13,7 +13,7 @@ function zeoHost(clients: object): FakeHost {
 }
 
 function listensOn(host: FakeHost, address: string): void {
-  const conf = `${host.live('zeo')?.path}/parts/zeoserver/etc/zeo.conf`
+  const conf = `${host.currentRelease('zeo')?.path}/parts/zeoserver/etc/zeo.conf`
   host.machine.given(conf, `<zeo>\naddress ${address}\n</zeo>\n`)
 }
 

@@ -9,7 +9,7 @@ export interface Mistake {
   /** The command that finds the mistake when the recipe is not type-checked. */
   readonly found: 'plan' | 'deploy'
   /** The text that the command prints. */
-  readonly says: RegExp
+  readonly message: RegExp
   /** Whether it is a warning, and the command succeeds. */
   readonly isWarning?: boolean
   readonly files?: Readonly<Record<string, string>>
@@ -31,85 +31,85 @@ export const mistakes: readonly Mistake[] = [
     recipe: deploy("file(r, { paht: '/srv/a', content: '' }) // here"),
     compiler: /'paht' does not exist/,
     found: 'plan',
-    says: /paht/,
+    message: /paht/,
   },
   {
     name: 'a missing property',
     recipe: deploy("symlink(r, { path: '/srv/a' }) // here"),
     compiler: /'target' is missing/,
     found: 'plan',
-    says: /target/,
+    message: /target/,
   },
   {
     name: 'a text in the place of a list',
     recipe: deploy("packages(r, { names: 'nginx' }) // here"),
     compiler: /not assignable/,
     found: 'plan',
-    says: /names/,
+    message: /names/,
   },
   {
     name: 'a number in the place of a mode',
     recipe: deploy("file(r, { path: '/srv/a', content: '', mode: 0o644 }) // here"),
     compiler: /'number' is not assignable/,
     found: 'plan',
-    says: /mode/,
+    message: /mode/,
   },
   {
     name: 'a mode of three digits',
     recipe: deploy("file(r, { path: '/srv/a', content: '', mode: '644' }) // here"),
     found: 'plan',
-    says: /mode/,
+    message: /mode/,
   },
   {
     name: 'a relative path',
     recipe: deploy("file(r, { path: 'srv/a', content: '' }) // here"),
     found: 'plan',
-    says: /path: .*absolute/,
+    message: /path: .*absolute/,
   },
   {
     name: 'a number without a unit',
     recipe: deploy("execute(r, { command: ['true'], timeout: 60 }) // here"),
     compiler: /seconds/,
     found: 'plan',
-    says: /seconds\(60\)/,
+    message: /seconds\(60\)/,
   },
   {
     name: 'a value outside the choices',
     recipe: deploy("service(r, { name: 'nginx', action: 'started' }) // here"),
     compiler: /"started"/,
     found: 'plan',
-    says: /action/,
+    message: /action/,
   },
   {
     name: 'an unknown event',
     recipe: "export default role('web', { depoly(r: Recipe<PloneNode>) { directory(r, { path: '/srv/a' }) } }) // here",
     compiler: /'depoly' does not exist/,
     found: 'plan',
-    says: /depoly/,
+    message: /depoly/,
   },
   {
     name: 'an asynchronous recipe',
     recipe: "export default role('web', { async deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
     found: 'plan',
-    says: /synchronous|async|promise/i,
+    message: /synchronous|async|promise/i,
   },
   {
     name: 'a resource without r',
     recipe: deploy("directory({ path: '/srv/a' } as never, {} as never) // here"),
     found: 'plan',
-    says: /first argument is the r/,
+    message: /first argument is the r/,
   },
   {
     name: 'a role that names itself wrongly',
     recipe: "export default role('Web Server', { // here\n  deploy(r) { directory(r, { path: '/srv/a' }) },\n})",
     found: 'plan',
-    says: /the name of a role must start/,
+    message: /the name of a role must start/,
   },
   {
     name: 'the same file declared twice',
     recipe: deploy("file(r, { path: '/srv/a', content: 'x' })\nfile(r, { path: '/srv/a', content: 'y' }) // here"),
     found: 'plan',
-    says: /\/srv\/a/,
+    message: /\/srv\/a/,
   },
   {
     name: 'a resource after one that is declared later',
@@ -117,7 +117,7 @@ export const mistakes: readonly Mistake[] = [
       "const later = () => file(r, { path: '/srv/b', content: '' })\nfile(r, { path: '/srv/a', content: '', after: { resource: { type: 'file', key: '/srv/b' } } as never }) // here\nlater()",
     ),
     found: 'plan',
-    says: /\/srv\/b/,
+    message: /\/srv\/b/,
   },
   {
     name: 'a list of handles with undefined',
@@ -125,7 +125,7 @@ export const mistakes: readonly Mistake[] = [
       "const found = ([] as Handle[])[0]\nexecute(r, { command: ['true'], when: [found as Handle] }) // here",
     ),
     found: 'plan',
-    says: /when/,
+    message: /when/,
   },
   {
     name: 'an output that a type does not have',
@@ -134,7 +134,7 @@ export const mistakes: readonly Mistake[] = [
     ),
     compiler: /'bim' does not exist/,
     found: 'plan',
-    says: /bim/,
+    message: /bim/,
   },
   {
     name: 'a reference in a text',
@@ -142,7 +142,7 @@ export const mistakes: readonly Mistake[] = [
       "const env = virtualenv(r, { path: '/srv/env' })\nfile(r, { path: '/srv/a', content: `exec ${env.bin}` }) // here",
     ),
     found: 'plan',
-    says: /the bin of virtualenv \/srv\/env is not known yet/,
+    message: /the bin of virtualenv \/srv\/env is not known yet/,
   },
   {
     name: 'a missing template',
@@ -150,7 +150,7 @@ export const mistakes: readonly Mistake[] = [
       "template(r, { path: '/srv/a', source: readTemplate(import.meta.url, 'gone.hbs'), variables: {} }) // here",
     ),
     found: 'plan',
-    says: /gone\.hbs/,
+    message: /gone\.hbs/,
   },
   {
     name: 'a variable that the template does not get',
@@ -159,7 +159,7 @@ export const mistakes: readonly Mistake[] = [
     ),
     files: { 'a.hbs': '{{one}} {{two}}\n' },
     found: 'plan',
-    says: /"two" is not among the variables/,
+    message: /"two" is not among the variables/,
   },
   {
     name: 'a variable that the template does not use',
@@ -168,7 +168,7 @@ export const mistakes: readonly Mistake[] = [
     ),
     files: { 'a.hbs': '{{one}}\n' },
     found: 'plan',
-    says: /does not use the variable "two"/,
+    message: /does not use the variable "two"/,
     isWarning: true,
   },
   {
@@ -178,13 +178,13 @@ export const mistakes: readonly Mistake[] = [
     ),
     files: { 'a.hbs': '{{upper one}}\n' },
     found: 'plan',
-    says: /upper/,
+    message: /upper/,
   },
   {
     name: 'an override of nothing',
     recipe: deploy("r.override(file, '/srv/none', { content: 'x' }) // here"),
     found: 'plan',
-    says: /\/srv\/none/,
+    message: /\/srv\/none/,
   },
   {
     name: 'two overrides of one resource',
@@ -192,13 +192,13 @@ export const mistakes: readonly Mistake[] = [
       "file(r, { path: '/srv/a', content: '' })\nr.override(file, '/srv/a', { content: 'x' })\nr.override(file, '/srv/a', { content: 'y' }) // here",
     ),
     found: 'plan',
-    says: /\/srv\/a/,
+    message: /\/srv\/a/,
   },
   {
     name: 'include of an event that a role does not have',
     recipe: deploy("r.include(roles.base, 'tidy') // here"),
     found: 'plan',
-    says: /tidy/,
+    message: /tidy/,
   },
   {
     name: 'a misspelt attribute of a role',
@@ -206,7 +206,7 @@ export const mistakes: readonly Mistake[] = [
       "export default role('web', { attributes: { haproxy: { client_timeuot: '120s' } }, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
     compiler: /client_timeuot/,
     found: 'plan',
-    says: /client_timeuot/,
+    message: /client_timeuot/,
     isWarning: true,
   },
   {
@@ -215,21 +215,21 @@ export const mistakes: readonly Mistake[] = [
       "export default role('web', { attributes: { plone_instances: { per_cpu: 'two' } }, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
     compiler: /'"two"' is not assignable/,
     found: 'plan',
-    says: /per_cpu/,
+    message: /per_cpu/,
   },
   {
     name: 'an own attribute that is built in',
     recipe:
       "export const own = defineAttributes('haproxy', z.object({})) // here\nexport default role('web', {\n  deploy(r) { directory(r, { path: '/srv/a' }) },\n})",
     found: 'plan',
-    says: /haproxy/,
+    message: /haproxy/,
   },
   {
     name: 'a required own attribute that nobody sets',
     recipe:
       "export const own = defineAttributes('shop', z.object({ name: z.string() }))\nexport default role<NodeWith<typeof own>>('web', {\n  deploy(r, node) { file(r, { path: '/srv/a', content: node.shop.name }) }, // here\n})",
     found: 'plan',
-    says: /shop\.name/,
+    message: /shop\.name/,
   },
   {
     name: 'a misspelt layer',
@@ -238,7 +238,7 @@ export const mistakes: readonly Mistake[] = [
     ),
     attributes: { opsworks: { layers: { app: { instances: {} } } } },
     found: 'plan',
-    says: /"?ap"?/,
+    message: /"?ap"?/,
   },
   {
     name: 'a property of undefined',
@@ -246,38 +246,38 @@ export const mistakes: readonly Mistake[] = [
       "const site = node.deploy.site as { user: string }\nfile(r, { path: '/srv/a', content: site.user }) // here",
     ),
     found: 'plan',
-    says: /TypeError/,
+    message: /TypeError/,
   },
   {
     name: 'a directory that nothing declares',
     recipe: deploy("file(r, { path: placed(node, '/srv/none/a'), content: '' }) // here"),
     found: 'deploy',
-    says: /none/,
+    message: /none/,
   },
   {
     name: 'a command that fails',
     recipe: deploy("execute(r, { command: ['false'], contained: true }) // here"),
     found: 'deploy',
-    says: /false/,
+    message: /false/,
   },
   {
     name: 'a command that does not create its result',
     recipe: deploy("execute(r, { command: ['true'], creates: placed(node, '/made'), contained: true }) // here"),
     found: 'deploy',
-    says: /made/,
+    message: /made/,
   },
   {
     name: 'a type that does not read back what it wrote',
     recipe:
       "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], reach: 'paths', key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: () => ({ on: false }), desired: () => ({ on: true }), apply: () => undefined },\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) }, // here\n})",
     found: 'plan',
-    says: /still differs/,
+    message: /still differs/,
   },
   {
     name: 'an assignment to the node',
     recipe: deploy("file(r, { path: '/srv/a', content: '' })\nObject(node.haproxy).client_timeout = '1s' // here"),
     found: 'plan',
-    says: /Cannot assign to read only property 'client_timeout'/,
+    message: /Cannot assign to read only property 'client_timeout'/,
   },
   {
     name: 'an asynchronous query',
@@ -285,7 +285,7 @@ export const mistakes: readonly Mistake[] = [
       "r.given(motd, (text) => { // here\n  file(r, { path: '/srv/a', content: `${text}` })\n})",
     )}`,
     found: 'plan',
-    says: /the query "the motd" is asynchronous/,
+    message: /the query "the motd" is asynchronous/,
   },
   {
     name: 'an asynchronous query in a property',
@@ -293,33 +293,33 @@ export const mistakes: readonly Mistake[] = [
       "file(r, { path: '/srv/a', content: queried(motd) as never }) // here",
     )}`,
     found: 'plan',
-    says: /the query "the motd" is asynchronous/,
+    message: /the query "the motd" is asynchronous/,
   },
   {
     name: 'a warning without a text',
     recipe: deploy('r.warn(node.facts.fqdn === null ? undefined : undefined) // here'),
     compiler: /'undefined' is not assignable/,
     found: 'plan',
-    says: /warn: expected a text, got undefined/,
+    message: /warn: expected a text, got undefined/,
   },
   {
     name: 'the name of a template in the place of its text',
     recipe: deploy("template(r, { path: '/srv/a', source: 'a.hbs', variables: {} }) // here"),
     files: { 'a.hbs': '' },
     found: 'plan',
-    says: /source.*the text of a template, and not its name/,
+    message: /source.*the text of a template, and not its name/,
   },
   {
     name: 'a link to itself',
     recipe: deploy("symlink(r, { path: '/srv/a', target: '/srv/a' }) // here"),
     found: 'plan',
-    says: /target: .*to itself/,
+    message: /target: .*to itself/,
   },
   {
     name: 'a schedule with six fields',
     recipe: deploy("cron(r, { name: 'tidy', schedule: '0 0 * * * *', command: 'true' }) // here"),
     found: 'plan',
-    says: /schedule/,
+    message: /schedule/,
   },
   {
     name: 'an enabled unit without a section [Install]',
@@ -327,33 +327,33 @@ export const mistakes: readonly Mistake[] = [
       "systemd_unit(r, { name: 'a.service', content: { Service: { ExecStart: '/bin/true' } }, enabled: true }) // here",
     ),
     found: 'plan',
-    says: /nothing in its section \[Install\]/,
+    message: /nothing in its section \[Install\]/,
   },
   {
     name: 'a text in the place of a handle',
     recipe: deploy("execute(r, { command: ['true'], when: ['file /srv/a'] as never }) // here"),
     found: 'plan',
-    says: /when/,
+    message: /when/,
   },
   {
     name: 'a role that extends nothing',
     recipe:
       "export default role('web', { extends: Object(roles).zeo_clint, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
     found: 'plan',
-    says: /extends/,
+    message: /extends/,
   },
   {
     name: 'a role that includes itself',
     recipe:
       "const web = role('web', { deploy(r: Recipe<PloneNode>) { r.include(web, 'deploy') } }) // here\nexport default web",
     found: 'plan',
-    says: /web/,
+    message: /web/,
   },
   {
     name: 'a declaration after the recipe has returned',
     recipe: deploy("Promise.resolve().then(() => file(r, { path: '/srv/a', content: '' })) // here"),
     found: 'plan',
-    says: /file/,
+    message: /file/,
   },
   {
     name: 'an override of an unknown property',
@@ -361,13 +361,13 @@ export const mistakes: readonly Mistake[] = [
       "file(r, { path: '/srv/a', content: '' })\nr.override(file, '/srv/a', { contnt: 'x' } as never) // here",
     ),
     found: 'plan',
-    says: /contnt/,
+    message: /contnt/,
   },
   {
     name: 'a file of the recipe that does not exist',
     recipe: deploy("file(r, { path: '/srv/a', source: recipeFile(import.meta.url, 'gone.png') }) // here"),
     found: 'plan',
-    says: /gone\.png/,
+    message: /gone\.png/,
   },
   {
     name: 'a guard that throws',
@@ -375,12 +375,12 @@ export const mistakes: readonly Mistake[] = [
       "file(r, { path: '/srv/a', content: '', onlyIf: { description: 'x', check: () => { throw new Error('boom') } } }) // here",
     ),
     found: 'plan',
-    says: /boom/,
+    message: /boom/,
   },
   {
     name: 'an attribute that no schema has',
     recipe: deploy("file(r, { path: '/srv/a', content: Object(node).shop.name }) // here"),
     found: 'plan',
-    says: /TypeError|shop/,
+    message: /TypeError|shop/,
   },
 ]

@@ -231,13 +231,13 @@ export class DeploySite {
   }
 
   /** Returns the output of `status` or `releases`. */
-  async look<T>(command: string): Promise<T> {
+  async inspect<T>(command: string): Promise<T> {
     const { output } = await this.converge([command, '--json-output'])
     return JSON.parse(output) as T
   }
 
   async releases(app: App = 'plone_instances'): Promise<readonly Release[]> {
-    const { apps } = await this.look<{ apps: { name: string; releases: Release[] }[] }>('releases')
+    const { apps } = await this.inspect<{ apps: { name: string; releases: Release[] }[] }>('releases')
     return apps.find(({ name }) => name === app)?.releases ?? []
   }
 
@@ -260,7 +260,7 @@ export class DeploySite {
   }
 
   /** The id of the current release, read from the link. */
-  live(app: App = 'plone_instances'): string | null {
+  currentPath(app: App = 'plone_instances'): string | null {
     const link = `${this.directory(app)}/current`
     return fs.lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink()
       ? (fs.readlinkSync(link).split('/').at(-1) ?? null)

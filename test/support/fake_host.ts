@@ -334,7 +334,7 @@ export class FakeHost {
   }
 
   /** The current release, if any. */
-  live(app = 'site'): Release | undefined {
+  currentRelease(app = 'site'): Release | undefined {
     return this.releases(app).find((release) => release.current)
   }
 

@@ -38,7 +38,7 @@ export interface Deployed {
   readonly report: RunReport
   readonly releases: readonly Release[]
   /** The id of the current release. */
-  readonly live: string | undefined
+  readonly currentId: string | undefined
   readonly failure: { readonly message: string; readonly text: string } | undefined
   /** Arguments of each call of git, without the `-c` settings. */
   readonly calls: readonly string[][]
@@ -148,7 +148,7 @@ exec ${real} "$@"
     return {
       report,
       releases,
-      live: releases.find((release) => release.current)?.id,
+      currentId: releases.find((release) => release.current)?.id,
       failure: failed && { message: `${failed.message}`, text },
       calls: this.calls(),
       host,

@@ -27,7 +27,7 @@ export const hookOptions: HookOptions = {
 
 export class HooksMachine {
   readonly active = new Set<string>()
-  readonly said: string[] = []
+  readonly messages: string[] = []
   /** The result that systemd reports for the last run of each service. */
   readonly results = new Map<string, 'success' | 'exit-code'>()
   readonly host: VirtualHost
@@ -55,7 +55,7 @@ export class HooksMachine {
     const unit = rest.at(-1) ?? ''
     const units = rest.slice(rest.indexOf('--') + 1)
     if (verb === 'show') return { stdout: units.map((one) => this.shown(one)).join('\n') }
-    this.said.push([verb, ...rest.filter((word) => !word.startsWith('-'))].join(' '))
+    this.messages.push([verb, ...rest.filter((word) => !word.startsWith('-'))].join(' '))
     if (verb === 'start' || verb === 'restart') this.active.add(unit)
     if (verb === 'start' && this.results.has(unit)) this.results.set(unit, 'success')
     if (verb === 'stop') this.active.delete(unit)

@@ -51,7 +51,7 @@ async function killed(host: FakeHost, killAt: number, { name, events, up }: Scen
   const at = `${name}, killed before ${host.killedBefore}`
   for (const app of ['site', 'zeo']) {
     const current = `${host.root}/srv/www/${app}/current`
-    if (host.machine.lstat(current) !== null && !host.live(app)?.complete)
+    if (host.machine.lstat(current) !== null && !host.currentRelease(app)?.complete)
       throw new Error(`${at}: current is no whole release`)
   }
   for (const [program, { startedIn }] of Object.entries(host.processes()))
@@ -85,7 +85,7 @@ async function repaired(
   }
   const again = await host.run(after)
   if (again.outcome !== 'unchanged' || host.events > 0) t.fail(`killed before ${what}: there is still something to do`)
-  if (!/git/.test(what ?? '') || !host.live()) return
+  if (!/git/.test(what ?? '') || !host.currentRelease()) return
   host.remote.push({ VERSION: 'next\n' })
   succeeded(t, await host.run(['deploy']), `killed before ${what}, a deploy of the next revision`)
 }

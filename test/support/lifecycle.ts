@@ -39,9 +39,9 @@ const clients = (count: number) => Array.from({ length: count }, (_, index) => `
 /** Checks `settled` with that number of clients. */
 export function servedBy(t: Checks, host: FakeHost, count = 2, more: Partial<Expected> = {}): void {
   settled(t, host, { programs: clients(count), ...more })
-  const live = host.live()?.path
+  const current = host.currentRelease()?.path
   for (const index of clients(count).keys())
-    t.equal(host.page(8081 + index), `/ of ${live}`, `client${index + 1} answers`)
+    t.equal(host.page(8081 + index), `/ of ${current}`, `client${index + 1} answers`)
 }
 
 /**
@@ -49,11 +49,11 @@ export function servedBy(t: Checks, host: FakeHost, count = 2, more: Partial<Exp
  * that no other program of the app runs.
  */
 export function settled(t: Checks, host: FakeHost, { app = 'site', programs, commit }: Expected): void {
-  const live = host.live(app)
-  t.equal(live?.commit, commit ?? host.remote.tip(), `${app}: the commit`)
-  t.equal(live?.complete, true, `${app}: the current release is complete`)
-  const version = host.remote.files(live?.commit ?? '').VERSION
-  t.equal(host.machine.readText(`${live?.path}/VERSION`), version, `${app}: its files are those of the commit`)
+  const current = host.currentRelease(app)
+  t.equal(current?.commit, commit ?? host.remote.tip(), `${app}: the commit`)
+  t.equal(current?.complete, true, `${app}: the current release is complete`)
+  const version = host.remote.files(current?.commit ?? '').VERSION
+  t.equal(host.machine.readText(`${current?.path}/VERSION`), version, `${app}: its files are those of the commit`)
   const hidden = host.machine.list(`${host.root}/srv/www/${app}/releases`).filter((name) => name.startsWith('.0'))
   t.strictSame(hidden, [], `${app}: nothing is left half done`)
   const own = Object.entries(host.processes()).filter(([name]) => name === app || name.startsWith(`${app}-`))
@@ -68,19 +68,25 @@ export function settled(t: Checks, host: FakeHost, { app = 'site', programs, com
     Object.fromEntries(
       own.map(([name, { state, config, startedIn }]) => [
         name,
-        [state, loadedFrom(host, name, startedIn, live), config],
+        [state, loadedFrom(host, name, startedIn, current), config],
       ]),
     ),
-    Object.fromEntries(names.map((name) => [name, ['RUNNING', live?.path, file(name)]])),
+    Object.fromEntries(names.map((name) => [name, ['RUNNING', current?.path, file(name)]])),
     `${app}: each program runs, and from where it should`,
   )
 }
 
 /** Also accepts, for a ZEO server, an earlier release with the same code, as long as that release still exists. */
-function loadedFrom(host: FakeHost, name: string, startedIn: string | null, live: Release | undefined): string | null {
+function loadedFrom(
+  host: FakeHost,
+  name: string,
+  startedIn: string | null,
+  current: Release | undefined,
+): string | null {
   const script = (release: string | null | undefined) => host.machine.readText(`${release}/bin/zeoserver`)
-  const isSame = name.endsWith('-zeoserver') && script(startedIn) !== null && script(startedIn) === script(live?.path)
-  return isSame ? (live?.path ?? null) : startedIn
+  const isSame =
+    name.endsWith('-zeoserver') && script(startedIn) !== null && script(startedIn) === script(current?.path)
+  return isSame ? (current?.path ?? null) : startedIn
 }
 
 /** Checks that the run did not fail. */

@@ -39,14 +39,14 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
   t.jobs = 2
   for (const proof of proofs)
     t.test(`${proof.source}: ${proof.hint}`, { buffered: true }, async (t) => {
-      const place = new Sandbox(t)
-      place.write(proof.files ?? {})
+      const sandbox = new Sandbox(t)
+      sandbox.write(proof.files ?? {})
       const run = async (line: string) => {
-        const words = line.split(' ').map((word) => word.replaceAll('@', place.directory).replaceAll('~', ' '))
-        const { status, stdout, stderr } = await place.converge(words, {
+        const words = line.split(' ').map((word) => word.replaceAll('@', sandbox.directory).replaceAll('~', ' '))
+        const { status, stdout, stderr } = await sandbox.converge(words, {
           bare: ['stack', 'test', 'new'].includes(words[0] ?? ''),
         })
-        return { status, stdout, stderr: stderr.replaceAll(place.directory, '@') }
+        return { status, stdout, stderr: stderr.replaceAll(sandbox.directory, '@') }
       }
       const pattern = hintPattern(proof.hint)
       const hintsOf = (stderr: string) => [...stderr.matchAll(/^ +hint: (.*)$/gm)].map(([, hint = '']) => hint)
@@ -57,7 +57,7 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
         { before },
       )
       t.not(before.status, 0)
-      place.write(proof.changed ?? {})
+      sandbox.write(proof.changed ?? {})
       const after = await run(proof.repaired ?? proof.broken)
       t.notOk(
         hintsOf(after.stderr).some((hint) => pattern.test(hint)),

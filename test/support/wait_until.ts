@@ -11,7 +11,7 @@ export function until(holds: () => boolean | Promise<boolean>, what: string, lim
 }
 
 /** Polls more often, for conditions that take a few milliseconds. */
-export function soon(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
+export function waitUntil(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
   return polled(holds, what, limit, 5)
 }
 

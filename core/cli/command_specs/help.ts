@@ -36,7 +36,7 @@ export const helpCommands: readonly CommandSpec[] = [
     argument: { placeholder: 'COMMAND', description: 'Command to explain' },
     secondArgument: { placeholder: 'WORD', description: 'Second word of a command that has two' },
     options: {},
-    examples: [['converge help deploy', 'what deploy does and takes']],
+    examples: [['converge help deploy', 'options and examples of deploy']],
     kind: 'help',
   },
 ]

@@ -1,4 +1,4 @@
-/** Defines the commands that have the host's own scheduler call converge. */
+/** Defines the commands by which the scheduler of a host calls converge. */
 import { formatOptions, inputGroup, inputOptions, outputOptions, quietOrVerbose, runOptions } from './shared_options.ts'
 import type { CommandFamily, CommandSpec, Options } from './types.ts'
 
@@ -59,7 +59,7 @@ export const hookCommands: readonly CommandSpec[] = [
     options: { ...inputOptions, ...hookOptions, ...runOptions, ...outputOptions },
     examples: [
       ['converge hooks install --role zeo-client --interval 5m --jitter 1m', 'attributes in /etc/converge'],
-      ['converge hooks install --role zeo-client --node-json /etc/stack.json --dry-run', 'what would be written?'],
+      ['converge hooks install --role zeo-client --node-json /etc/stack.json --dry-run', 'print the files without writing them'],
     ],
     kind: 'hooks',
     conflicts: quietOrVerbose,
@@ -77,7 +77,7 @@ export const hookCommands: readonly CommandSpec[] = [
     name: 'hooks show',
     group,
     description: 'Show the installed hooks and their state',
-    details: 'Exit status 1 when one is missing.',
+    details: 'The exit status is 1 if a hook is missing.',
     options: { ...inputOptions, ...formatOptions },
     examples: [['converge hooks show', 'installed hooks']],
     kind: 'hooks',

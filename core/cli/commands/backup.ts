@@ -4,7 +4,7 @@ import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { oneLine } from '../../report/printable.ts'
-import type { BackupDesk, Catalogue, ListedBackup } from '../catalogue.ts'
+import type { BackupControl, Catalogue, ListedBackup } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { loadInputs } from '../inputs/run_inputs.ts'
@@ -29,20 +29,20 @@ export async function backup<N>(
   const inputs = await loadInputs(args, catalogue, secrets)
   const host = await openHost(inputs.stateDirectory)
   const roles = inputs.roles.map(({ name }) => name)
-  const desks = await catalogue.backups(inputs.buildRecipeNode([]), host, roles)
-  const [desk] = desks
-  if (desk === undefined)
+  const controls = await catalogue.backups(inputs.buildRecipeNode([]), host, roles)
+  const [control] = controls
+  if (control === undefined)
     throw new ConvergeError(`no role of ${roles.join(', ')} has backups`, {
       code: 'NO_BACKUP',
       hint: 'name the role of the database: --role zeo-server',
       usage: true,
     })
-  if (action === 'list') return list(desk, args)
-  const found = await desk.verify(args.secondArgument)
-  if (args.jsonOutput) printJson({ app: desk.app, ...found }, 2)
+  if (action === 'list') return list(control, args)
+  const found = await control.verify(args.secondArgument)
+  if (args.jsonOutput) printJson({ app: control.app, ...found }, 2)
   else if (!args.quiet)
     print(
-      `${desk.app}: the backup ${found.id} opens: ${found.objects} objects, ${found.blobs} blobs, ${megabytes(found.bytes)}\n`,
+      `${control.app}: the backup ${found.id} opens: ${found.objects} objects, ${found.blobs} blobs, ${megabytes(found.bytes)}\n`,
     )
   return 0
 }
@@ -60,11 +60,11 @@ function actionOf({ argument = '', secondArgument, full }: Arguments): BackupAct
   return action
 }
 
-async function list(desk: BackupDesk, { jsonOutput }: Arguments): Promise<ExitStatus> {
-  const backups = await desk.list()
-  if (jsonOutput) printJson({ app: desk.app, backups }, 2)
-  else if (backups.length === 0) print(`${desk.app} has no backups\n`)
-  else print(`${[desk.app, ...backups.map(line)].join('\n')}\n`)
+async function list(control: BackupControl, { jsonOutput }: Arguments): Promise<ExitStatus> {
+  const backups = await control.list()
+  if (jsonOutput) printJson({ app: control.app, backups }, 2)
+  else if (backups.length === 0) print(`${control.app} has no backups\n`)
+  else print(`${[control.app, ...backups.map(line)].join('\n')}\n`)
   return 0
 }
 

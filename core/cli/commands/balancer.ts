@@ -8,7 +8,7 @@ import { nearest } from '../../model/nearest.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { milliseconds } from '../../model/units.ts'
 import { oneLine } from '../../report/printable.ts'
-import type { BalancedServer, BalancerDesk, Catalogue } from '../catalogue.ts'
+import type { BalancedServer, BalancerControl, Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { warningText } from '../inputs/read_inputs.ts'
@@ -24,7 +24,7 @@ const pause = milliseconds(200)
 
 /** One balancer, with its servers or with the reason why it could not be queried. */
 interface BalancerView {
-  readonly desk: BalancerDesk
+  readonly control: BalancerControl
   readonly servers: readonly BalancedServer[]
   readonly problem: ConvergeError | null
 }
@@ -34,21 +34,23 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
   const inputs = await loadInputs(args, catalogue, secrets, { needsRole: false })
   for (const warning of inputs.mergedNode.warnings) printLine(`warning: ${secrets.mask(warningText(warning))}`)
   const host = await openHost(inputs.stateDirectory)
-  const desks = await catalogue.balancers(inputs.buildRecipeNode([]), host)
-  if (desks.length === 0)
+  const controls = await catalogue.balancers(inputs.buildRecipeNode([]), host)
+  if (controls.length === 0)
     throw new ConvergeError('no balancer is known', {
       code: 'NO_BALANCER',
       hint: 'give the node JSON of a stack with a frontend (--node-json), or name its socket: {"converge": {"balancer": {"sockets": ["/run/haproxy/admin.sock"]}}}',
       usage: true,
     })
-  const views = await Promise.all(desks.map(viewOf))
+  const views = await Promise.all(controls.map(viewOf))
   const [first] = views
   if (action !== 'list' && first?.problem && views.every(({ problem }) => problem !== null)) throw first.problem
   for (const { problem } of views) if (problem) warn(problem)
   const allAnswered = views.every(({ problem }) => problem === null)
   if (action === 'list') {
     if (args.jsonOutput)
-      printValue({ balancers: views.map(({ desk, servers, problem }) => ({ where: desk.label, servers, problem })) })
+      printValue({
+        balancers: views.map(({ control, servers, problem }) => ({ where: control.label, servers, problem })),
+      })
     else {
       const color = args.color ?? useColor(process.stdout)
       print(listing(views, picocolors.createColors(color)), color)
@@ -56,8 +58,8 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
     return allAnswered ? 0 : 1
   }
   const name = serverNamed(args.secondArgument, views)
-  const places = views.filter(({ servers }) => servers.some((one) => one.name === name))
-  const isComplete = action === 'drain' ? await drain(name, places, args, host) : await ready(name, places, args)
+  const matching = views.filter(({ servers }) => servers.some((one) => one.name === name))
+  const isComplete = action === 'drain' ? await drain(name, matching, args, host) : await ready(name, matching, args)
   return isComplete && allAnswered ? 0 : 1
 }
 
@@ -75,19 +77,19 @@ function actionOf({ argument = 'list', secondArgument }: Arguments): Action {
   return action
 }
 
-async function viewOf(desk: BalancerDesk): Promise<BalancerView> {
+async function viewOf(control: BalancerControl): Promise<BalancerView> {
   try {
-    return { desk, servers: await desk.servers(), problem: null }
+    return { control, servers: await control.servers(), problem: null }
   } catch (thrown) {
     const problem = asConvergeError(thrown)
     if (problem.code === 'INTERNAL') throw thrown
-    return { desk, servers: [], problem }
+    return { control, servers: [], problem }
   }
 }
 
 /** Resolves the given name, with or without its backend, to the full name of one server. */
-function serverNamed(requested = '', seen: readonly BalancerView[]): string {
-  const names = [...new Set(seen.flatMap(({ servers }) => servers.map(({ name }) => name)))]
+function serverNamed(requested = '', views: readonly BalancerView[]): string {
+  const names = [...new Set(views.flatMap(({ servers }) => servers.map(({ name }) => name)))]
   if (names.includes(requested)) return requested
   const matches = names.filter((name) => name.endsWith(`/${requested}`))
   const [match] = matches
@@ -104,15 +106,15 @@ function serverNamed(requested = '', seen: readonly BalancerView[]): string {
 
 /** Sends a command to each balancer; warns of those that refuse it, and leaves them out of the result. */
 async function commandEach(
-  places: readonly BalancerView[],
-  command: (place: BalancerView) => Promise<unknown>,
+  matching: readonly BalancerView[],
+  command: (server: BalancerView) => Promise<unknown>,
 ): Promise<BalancerView[]> {
   const reached: BalancerView[] = []
   const problems: ConvergeError[] = []
-  for (const place of places) {
+  for (const server of matching) {
     try {
-      await command(place)
-      reached.push(place)
+      await command(server)
+      reached.push(server)
     } catch (thrown) {
       const problem = asConvergeError(thrown)
       if (problem.code === 'INTERNAL') throw thrown
@@ -126,18 +128,18 @@ async function commandEach(
 }
 
 async function drain(name: string, all: readonly BalancerView[], args: Arguments, host: LocalHost): Promise<boolean> {
-  const places = await commandEach(all, async ({ desk, servers }) => {
+  const matching = await commandEach(all, async ({ control, servers }) => {
     const server = servers.find((one) => one.name === name)
     if (server === undefined) return
-    await desk.drain(server)
+    await control.drain(server)
     if (!servers.some((one) => one.backend === server.backend && one.name !== name && one.takesVisitors))
-      printLine(`warning: ${desk.label} has no other server for ${server.backend}: its visitors get an error now`)
+      printLine(`warning: ${control.label} has no other server for ${server.backend}: its visitors get an error now`)
   })
   const end = performance.now() + (args.wait ?? defaultWait) * 1000
-  let now = await serversNow(name, places)
+  let now = await serversNow(name, matching)
   while (now.some(({ server }) => server.sessions + server.queue > 0) && performance.now() < end) {
     await host.sleep(pause)
-    now = await serversNow(name, places)
+    now = await serversNow(name, matching)
   }
   const left = now.reduce((sum, { server }) => sum + server.sessions + server.queue, 0)
   if (args.jsonOutput) printValue({ server: name, sessions: left, balancers: now })
@@ -146,7 +148,7 @@ async function drain(name: string, all: readonly BalancerView[], args: Arguments
       print(
         `${name} is drained at ${where}${server.sessions + server.queue > 0 ? `, and still has ${sessions(server)}` : ''}\n`,
       )
-  if (left === 0 || args.wait === 0) return places.length === all.length
+  if (left === 0 || args.wait === 0) return matching.length === all.length
   printLine(
     `${name} is not idle after ${args.wait ?? defaultWait} s: it gets no new visitors; give it longer with --wait SECONDS`,
   )
@@ -154,30 +156,32 @@ async function drain(name: string, all: readonly BalancerView[], args: Arguments
 }
 
 async function ready(name: string, all: readonly BalancerView[], args: Arguments): Promise<boolean> {
-  const places = await commandEach(all, ({ desk }) => desk.ready(name))
-  const now = await serversNow(name, places)
+  const matching = await commandEach(all, ({ control }) => control.ready(name))
+  const now = await serversNow(name, matching)
   if (args.jsonOutput) printValue({ server: name, balancers: now })
   else
     for (const { where, server } of now)
       print(
         `${name} is ready at ${where}${server.up ? '' : `, and gets visitors once its health check finds it up (${server.check})`}\n`,
       )
-  return places.length === all.length
+  return matching.length === all.length
 }
 
-async function serversNow(name: string, places: readonly BalancerView[]) {
-  const now = await Promise.all(places.map(async ({ desk }) => ({ where: desk.label, servers: await desk.servers() })))
+async function serversNow(name: string, matching: readonly BalancerView[]) {
+  const now = await Promise.all(
+    matching.map(async ({ control }) => ({ where: control.label, servers: await control.servers() })),
+  )
   return now.flatMap(({ where, servers }) => {
     const server = servers.find((one) => one.name === name)
     return server ? [{ where, server }] : []
   })
 }
 
-function listing(seen: readonly BalancerView[], paint: ReturnType<typeof picocolors.createColors>): string {
+function listing(views: readonly BalancerView[], paint: ReturnType<typeof picocolors.createColors>): string {
   const lines: string[] = []
-  for (const { desk, servers, problem } of seen) {
-    lines.push(paint.bold(desk.label))
-    if (problem !== null) lines.push('  (cannot be asked)')
+  for (const { control, servers, problem } of views) {
+    lines.push(paint.bold(control.label))
+    if (problem !== null) lines.push('  (cannot be queried)')
     else if (servers.length === 0) lines.push('  no servers')
     else lines.push(...table(servers, paint))
   }

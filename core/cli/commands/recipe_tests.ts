@@ -41,7 +41,7 @@ function filesBelow(path: string, names: RegExp): string[] {
   if (stat === undefined)
     throw new ConvergeError(`${path}: there is no such file or directory`, {
       code: 'NO_FILE',
-      hint: `it is looked for in the working directory, ${process.cwd()}`,
+      hint: `check the path, which is relative to the working directory, ${process.cwd()}`,
       usage: true,
     })
   if (!stat.isDirectory()) return names === testFile || names.test(path) ? [path] : []

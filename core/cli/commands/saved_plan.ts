@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import type { Plan } from '../../compile/compile.ts'
 import type { StateDirectory } from '../../host/state_files.ts'
 import type { HostReader } from '../../host/types.ts'
-import { configNames, placesOf } from '../../load/recipes.ts'
+import { configNames, recipeDirectoriesOf } from '../../load/recipes.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import type { RunReport } from '../../report/events.ts'
@@ -174,15 +174,15 @@ async function comparable<N>(
     })),
     changes,
     attributes: attributeDigests(inputs.mergedNode.attributes as object, key),
-    recipes: recipeDigests(await recipePlaces(args, catalogue), key),
+    recipes: recipeDigests(await recipeDirectories(args, catalogue), key),
     declared: declaredDigests(plan, key, secrets),
   }
 }
 
 /** The files and directories of the recipes, and the configuration. */
-async function recipePlaces<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
+async function recipeDirectories<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
   const { recipes = [], config = null } = args
   if (recipes.length === 0 && config === null && !configNames.some((name) => existsSync(name))) return []
-  const { configuration, places } = await placesOf(recipes, config, () => bundleOptions(catalogue))
+  const { configuration, places } = await recipeDirectoriesOf(recipes, config, () => bundleOptions(catalogue))
   return [...places.map(({ path }) => path), ...(configuration === null ? [] : [configuration.file])]
 }

@@ -45,8 +45,8 @@ async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets:
   const apps = new Map<string, AppView>()
   const warnings = () => inputs.mergedNode.warnings.map(warningText)
   for (const { inspect } of inputs.roles) {
-    const seen = await withWarnings(warnings, () => withLocations(inputs.mergedNode, () => inspect?.(node, host)))
-    for (const app of seen?.apps ?? []) apps.set(app.name, app)
+    const inspection = await withWarnings(warnings, () => withLocations(inputs.mergedNode, () => inspect?.(node, host)))
+    for (const app of inspection?.apps ?? []) apps.set(app.name, app)
   }
   const color = args.color ?? useColor(process.stdout)
   return {
@@ -73,14 +73,14 @@ async function diskProblem(check: () => Promise<Finding | null>): Promise<DiskPr
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const {
     roles,
-    apps: seen,
+    apps: inspected,
     stateDirectory,
     disk: findDiskProblem,
     paint,
     color,
   } = await inspectApps(args, catalogue, secrets)
   // Keep text that an app's account has written from forging lines or colours.
-  const apps = args.jsonOutput ? seen : oneLineDeep(seen)
+  const apps = args.jsonOutput ? inspected : oneLineDeep(inspected)
   const last = lastRun(stateDirectory)
   const locked = visibleLock(stateDirectory)
   const rollout = rolloutLock(stateDirectory)
@@ -179,8 +179,8 @@ function describeRun({ started, roles, events, outcome, changed, selection }: La
 }
 
 export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const { apps: seen, paint, color } = await inspectApps(args, catalogue, secrets)
-  const apps = released(args.jsonOutput ? seen : oneLineDeep(seen))
+  const { apps: inspected, paint, color } = await inspectApps(args, catalogue, secrets)
+  const apps = released(args.jsonOutput ? inspected : oneLineDeep(inspected))
   if (args.jsonOutput)
     return printValue({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) }, secrets)
   if (apps.length === 0) print('none of these roles has releases\n')

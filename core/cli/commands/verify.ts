@@ -8,7 +8,7 @@ import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { printError } from '../print.ts'
 
-/** How the script in the copy ends; 64 and the status of the first run if that failed. */
+/** Exit statuses of the script in the copy; if the first run failed, its status is added to the first one. */
 const status = { firstFailed: firstScriptStatus, secondFailed: 80, secondChanged: 81, unchanged: 82 } as const
 
 /** Options of verify that a run does not have. */
@@ -54,9 +54,9 @@ export async function verify<N>(
   return ended - status.firstFailed === 2 ? 2 : 1
 }
 
-/** The script sees 3 where a run changed something. */
+/** Exit status 3 of a run means that it changed something. */
 function twice(command: string, keep: boolean): string {
-  const shell = keep ? 'echo "exit ends the copy" >&2; sh || true; ' : ''
+  const shell = keep ? 'echo "exit discards the copy" >&2; sh || true; ' : ''
   const end = (number: number | string) => `{ ${shell}exit ${number}; }`
   return `echo "first run, in a copy of the system" >&2
 ${command}

@@ -76,7 +76,7 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
     by: author(),
   })
   const limit = pLimit(parallelHosts(args))
-  const seen = await limit.map(members, async ({ name, roles, client }): Promise<HostHooks> => {
+  const results = await limit.map(members, async ({ name, roles, client }): Promise<HostHooks> => {
     try {
       await client.connect(false)
       const answer = await client.query('hooks', { roles, documents: nodeDocuments(stack, name, { online }) })
@@ -87,10 +87,10 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
       client.close()
     }
   })
-  const shown = secrets.maskDeep(seen.map(({ host, hooks, error }) => ({ host, hooks, error: error?.toJSON() })))
+  const shown = secrets.maskDeep(results.map(({ host, hooks, error }) => ({ host, hooks, error: error?.toJSON() })))
   if (args.jsonOutput) printJson(shown, 2)
-  else print(secrets.mask(seen.flatMap(lines).join('')))
-  return seen.every(({ hooks }) => hooks?.every(({ installed }) => installed)) ? 0 : 1
+  else print(secrets.mask(results.flatMap(lines).join('')))
+  return results.every(({ hooks }) => hooks?.every(({ installed }) => installed)) ? 0 : 1
 }
 
 /** @throws REMOTE_FAILED if the host's answer is no list of hooks */

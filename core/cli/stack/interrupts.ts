@@ -82,11 +82,11 @@ export class Interrupts {
   private readonly last = new Map<NodeJS.Signals, number>()
 
   /**
-   * @param say prints for the operator
+   * @param print prints for the operator
    * @param now in milliseconds, from any monotonic clock
    */
   constructor(
-    private readonly say: (text: string) => void,
+    private readonly print: (text: string) => void,
     private readonly now: () => number = () => performance.now(),
   ) {
     for (const signal of signals) process.on(signal, this.receive)
@@ -106,7 +106,7 @@ export class Interrupts {
     const [state, text] = steps[Math.min(this.count, steps.length - 1)] ?? ['leave', '']
     this.count++
     this.state = state
-    this.say(`${signal}: ${text}`)
+    this.print(`${signal}: ${text}`)
     for (const listener of this.listeners) listener(state)
   }
 

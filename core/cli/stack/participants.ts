@@ -5,7 +5,7 @@ import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Arguments } from '../command_specs/list.ts'
-import { type selectableHosts, selectedByPlace } from './select.ts'
+import { type selectableHosts, selectedHosts } from './select.ts'
 
 /** Decides whether a host takes part: one that was shut down requires a setup or --host. */
 export function isParticipant(name: string, state: StackState, action: Action, { host }: Arguments): boolean {
@@ -14,7 +14,7 @@ export function isParticipant(name: string, state: StackState, action: Action, {
 
 /** Lists the hosts that a status leaves out because they were shut down. */
 export function shutDownHosts(stack: Stack, state: StackState, args: Arguments): string[] {
-  const chosen = selectedByPlace(stack, args)
+  const chosen = selectedHosts(stack, args)
   const shutDown = ({ name, status }: Stack['hosts'][number]) =>
     status === 'online' && chosen.has(name) && !isParticipant(name, state, 'status', args)
   return stack.hosts.filter(shutDown).map(({ name }) => name)

@@ -11,7 +11,7 @@ import { orderName, type RolloutHost } from '../../fleet/rollout/state/request.t
 import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { describeOther } from '../../fleet/screen/host_states.ts'
 import type { Screen } from '../../fleet/screen/screen.ts'
-import { isWell } from '../../fleet/screen/status.ts'
+import { isHealthy } from '../../fleet/screen/status.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action, FleetEvent, LastKnownState } from '../../fleet/types.ts'
@@ -199,7 +199,7 @@ export class RecordedRollout<N> {
     const event = this.withLastKnown(rawEvent)
     const shown = this.call.secrets.maskDeep(withRecipe(event, this.input.recipe))
     if (event.event === 'done' && event.phase === 'status')
-      this.hasProblem ||= event.behind !== undefined || !isWell(event.status)
+      this.hasProblem ||= event.behind !== undefined || !isHealthy(event.status)
     this.recording?.logEvent(shown)
     this.screen.tell(shown)
   }

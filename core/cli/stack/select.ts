@@ -50,7 +50,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
   const unknown = (option: string, requested: readonly string[] = [], all: readonly string[]) =>
     requested
       .filter((one) => !all.includes(one))
-      .map((one) => usage(`the stack ${stack.name} has no ${option} ${one}`, nearest(one, all) ?? thereAre(all)))
+      .map((one) => usage(`the stack ${stack.name} has no ${option} ${one}`, nearest(one, all) ?? availableNames(all)))
   const apps = namesOf(stack.apps)
   return [
     ...unknown('layer', layer, namesOf(stack.layers)),
@@ -65,7 +65,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
       if (matchHostPatterns(hosts, [bare]).length > 0) return []
       return usage(
         `--limit ${pattern}: the stack ${stack.name} has no such host`,
-        nearest(bare, hosts) ?? thereAre(hosts),
+        nearest(bare, hosts) ?? availableNames(hosts),
       )
     }),
     ...(revision === undefined || (app ?? apps).length === 1
@@ -86,7 +86,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
  */
 export function selected(stack: Stack, hosts: readonly SelectableHost[], args: Arguments): ReadonlySet<string> {
   throwProblems(wrongNames(stack, args))
-  const inLayers = selectedByPlace(stack, args)
+  const inLayers = selectedHosts(stack, args)
   const chosen = hosts
     .filter(({ name, apps }) => inLayers.has(name) && (args.app?.some((app) => apps.includes(app)) ?? true))
     .map(({ name }) => name)
@@ -102,7 +102,7 @@ export function selected(stack: Stack, hosts: readonly SelectableHost[], args: A
 }
 
 /** Returns the names of the hosts that --layer, --host and --limit select, whatever they run. */
-export function selectedByPlace(stack: Stack, { layer, host, limit }: Arguments): ReadonlySet<string> {
+export function selectedHosts(stack: Stack, { layer, host, limit }: Arguments): ReadonlySet<string> {
   const inLayers = stack.hosts
     .filter(({ layers }) => layer?.some((one) => layers.includes(one)) ?? true)
     .filter(({ name }) => host?.includes(name) ?? true)
@@ -113,6 +113,6 @@ function namesOf(all: readonly { readonly name: string }[]): string[] {
   return all.map(({ name }) => name)
 }
 
-function thereAre(names: readonly string[]): string {
+function availableNames(names: readonly string[]): string {
   return `there are: ${describeNames(names) || 'none'}`
 }

@@ -55,7 +55,7 @@ function tables(
   ])
   const hosts = stack.hosts.map((host) => [
     host.name,
-    placeOf(host),
+    formatAddress(host),
     host.layers.join(' '),
     host.status === 'stopped' ? 'stopped' : (running.get(host.name) ?? []).map(serviceText).join(', '),
   ])
@@ -73,7 +73,7 @@ function tables(
   return `${[title, ...parts].join('\n\n')}\n`
 }
 
-function placeOf({ address, port }: StackHost): string {
+function formatAddress({ address, port }: StackHost): string {
   return port === undefined || port === 22 ? address : `${address} port ${port}`
 }
 

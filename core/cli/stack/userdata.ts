@@ -20,7 +20,7 @@ export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { name } = host
   const config = await readUserConfig()
   const target = resolveTarget(withHome(host), config)
-  for (const message of config.warnings) say(`warning: ${message}`)
+  for (const message of config.warnings) print(`warning: ${message}`)
   const authorized = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
   if (args.hostKey) refuseKnown(target)
   const hostKey = args.hostKey ? await newHostKey(name) : null
@@ -37,20 +37,20 @@ export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   if (args.output === undefined) printContent(text)
   else write(args.output, text)
   if (hostKey !== null && args.output === undefined && isReadByOthers(1))
-    say('warning: the private key of the host is in a file that others may read: chmod 600 it, or use --output')
+    print('warning: the private key of the host is in a file that others may read: chmod 600 it, or use --output')
   if (!isHostName(name))
-    say(
+    print(
       `warning: "${name}" is not a valid host name (letters, digits and dashes): the host keeps the name of its image`,
     )
-  if (hostKey !== null) say(`${name} is known by its new key from now on, in ${noteHostKey(target, hostKey)}`)
+  if (hostKey !== null) print(`${name} is known by its new key from now on, in ${noteHostKey(target, hostKey)}`)
   if (sudo === 'password')
-    say(
+    print(
       `warning: sudo asks ${target.user} for a password, and the account has none yet: add passwd (mkpasswd -m sha-512 prints it) to the account there`,
     )
   return 0
 }
 
-function say(text: string): void {
+function print(text: string): void {
   printError(`${text}\n`)
 }
 

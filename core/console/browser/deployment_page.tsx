@@ -2,20 +2,20 @@
 import { useEffect, useState } from 'preact/hooks'
 import { apiPath, call, type Deployment, get, type Plan, type Session } from './api.ts'
 import { describe } from './deployment_table.tsx'
-import { type LiveDeployment, useLiveDeployment } from './live_events.ts'
+import { type FollowedDeployment, useFollowedDeployment } from './deployment_events.ts'
 import { ActionForm, Badge, duration, Time, useLoaded } from './parts.tsx'
 import { PlanView } from './plan_view.tsx'
 import type { HostRow, LogLine } from './rollout_model.ts'
 
 export function DeploymentPage({ id, session }: { readonly id: number; readonly session: Session }) {
-  const live = useLiveDeployment(id)
-  const { deployment } = live
+  const followed = useFollowedDeployment(id)
+  const { deployment } = followed
   // The plan does not change once it is there.
   const key = `${id} ${deployment?.state !== 'queued' && deployment?.state !== 'planning'}`
   const { value: full } = useLoaded(() => get<Deployment>(apiPath`/api/deployments/${id}`), key)
-  if (live.connection === 'refused')
+  if (followed.connection === 'refused')
     return <p class="failure">There is no such deployment, you may not see it, or your session has ended.</p>
-  if (deployment === null) return <p>{live.connection === 'lost' ? 'The console does not answer.' : 'Loading…'}</p>
+  if (deployment === null) return <p>{followed.connection === 'lost' ? 'The console does not answer.' : 'Loading…'}</p>
   const mayDeploy = ['deploy', 'manage'].includes(session.levels[deployment.stack] ?? 'deny')
   return (
     <>
@@ -45,10 +45,10 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
       {deployment.state === 'running' && deployment.abortedBy && (
         <p class="warning">aborted by {deployment.abortedBy}: no further host starts</p>
       )}
-      {live.connection === 'lost' && <p class="warning">The connection to the console is lost. Trying again.</p>}
+      {followed.connection === 'lost' && <p class="warning">The connection to the console is lost. Trying again.</p>}
       {mayDeploy && <Actions deployment={deployment} plan={full?.plan ?? null} session={session} />}
       {['running', 'interrupted', 'failed', 'rolled back', 'succeeded'].includes(deployment.state) && (
-        <Progress live={live} deployment={deployment} />
+        <Progress followed={followed} deployment={deployment} />
       )}
       {full?.plan && <PlanView plan={full.plan} />}
     </>
@@ -98,8 +98,8 @@ function Actions({ deployment, plan, session }: ActionsProps) {
   )
 }
 
-function Progress({ live, deployment }: { readonly live: LiveDeployment; readonly deployment: Deployment }) {
-  const { view } = live
+function Progress({ followed, deployment }: { readonly followed: FollowedDeployment; readonly deployment: Deployment }) {
+  const { view } = followed
   const [host, setHost] = useState<string | null>(null)
   const now = useNow(deployment.state === 'running')
   const end = deployment.ended === null ? now : Date.parse(deployment.ended)

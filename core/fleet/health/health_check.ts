@@ -15,8 +15,8 @@ export interface HealthCheck {
   /** How long each check is retried. */
   readonly deadlineSeconds: number
   /**
-   * Answers in a row that must be right. A balancer also sends requests to servers that the rollout has not changed, so one
-   * right answer proves little.
+   * Required number of consecutive successes. A balancer also sends requests to servers that the rollout has not changed, so
+   * one success proves little.
    */
   readonly successes: number
   /** Ends the check early; default: never. */
@@ -42,7 +42,7 @@ export interface HealthWait {
 }
 
 interface HealthAnswer extends Omit<Health, 'what'> {
-  /** Whether asking again proves nothing more, as for a site that is closed for maintenance. */
+  /** Whether another request would prove nothing more, as for a site that is closed for maintenance. */
   readonly isFinal?: boolean
 }
 
@@ -58,7 +58,7 @@ const commandTimeoutMs = 60_000
 const retryPauseMs = 1_000
 
 /**
- * Runs the checks one after the other. Each page must be right `successes` times in a row before its deadline, and so must
+ * Runs the checks one after the other. Each page must succeed `successes` times in a row before its deadline, and so must
  * a command that failed before; a command that succeeds at once is not repeated.
  */
 export async function checkHealth(check: HealthCheck): Promise<Health> {
@@ -87,16 +87,16 @@ async function retryUntilOk({ what, isCommand, run }: HealthProbe, check: Health
   const wait = (detail: string | undefined) => onWait?.({ what, elapsedMs: Math.round(elapsed()), deadlineMs, detail })
   wait(undefined)
   let failure: string | null = null
-  for (let inARow = 0; ; ) {
+  for (let consecutive = 0; ; ) {
     const answer = await run()
-    inARow = answer.ok ? inARow + 1 : 0
+    consecutive = answer.ok ? consecutive + 1 : 0
     if (!answer.ok) failure = answer.detail
-    const isEnough = inARow >= successes || answer.isFinal === true || (isCommand && failure === null)
+    const isEnough = consecutive >= successes || answer.isFinal === true || (isCommand && failure === null)
     if (answer.ok && isEnough) return { what, ok: true, detail: answer.detail }
     const isOver = signal?.aborted || elapsed() + (answer.ok ? 0 : retryPauseMs) >= deadlineMs
-    // A site that answers slowly, and was always right, is fine.
+    // A slow site without a failed answer is healthy.
     if (isOver && (failure === null || !answer.ok)) return { what, ok: answer.ok, detail: answer.detail }
-    if (isOver) return { what, ok: false, detail: `${failure}; then ${inARow} of ${successes} successes in a row` }
+    if (isOver) return { what, ok: false, detail: `${failure}; then ${consecutive} of ${successes} successes in a row` }
     if (answer.ok) continue
     wait(answer.detail)
     await waitBeforeRetry(signal)
@@ -123,7 +123,7 @@ function runHealthCommand(
   return new Promise((resolve) => {
     exec(command, { cwd, env, timeout: commandTimeoutMs, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
       const last = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? ''
-      resolve(error === null ? { ok: true, detail: 'it succeeded' } : { ok: false, detail: last || error.message })
+      resolve(error === null ? { ok: true, detail: 'succeeded' } : { ok: false, detail: last || error.message })
     })
   })
 }

@@ -35,11 +35,11 @@ export async function checkPage(
     let answer = await request(url, page, signal)
     if (cacheEvidence(answer.headers) !== null) answer = await request(uncachedUrl(url), page, signal)
     const cached = cacheEvidence(answer.headers)
-    if (cached !== null) return { ok: false, detail: `a cache answered (${cached}), and not the site: ${cacheHint}` }
+    if (cached !== null) return { ok: false, detail: `a cache answered (${cached}) instead of the site: ${cacheHint}` }
     const ok = answer.status >= range.min && answer.status <= range.max
     // Visitors do not reach the app; the smoke tests of the hosts do.
     if (!ok && isMaintenancePage(answer))
-      return { ok: true, isFinal: true, detail: 'closed for maintenance: the app was not asked' }
+      return { ok: true, isFinal: true, detail: 'closed for maintenance: the app was not checked' }
     return { ok, detail: ok || answer.status !== 404 ? `status ${answer.status}` : `status 404: ${notFoundHint}` }
   } catch (thrown) {
     return { ok: false, detail: reasonOf(thrown as Error) }

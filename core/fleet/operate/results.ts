@@ -44,20 +44,20 @@ export function describeGroup(group: readonly CommandResult[], paint: Paint): st
   const [first] = group
   if (first === undefined) return ''
   const names = describeNames(group.map(({ host }) => host))
-  const who = group.length > 1 ? `${names} (${many(group.length, 'host')})` : names
+  const hosts = group.length > 1 ? `${names} (${many(group.length, 'host')})` : names
   const output = [first.stdout, first.stderr].map(plain).filter((text) => text !== '')
   const lines = output.flatMap((text) => text.replace(/\n$/, '').split('\n')).map((line) => `  ${line}`)
   const cut = first.truncated ? [paint.dim('  … output truncated')] : []
-  return [...head(first, who, lines.length > 0, paint), ...lines, ...cut].map((line) => `${line.trimEnd()}\n`).join('')
+  return [...head(first, hosts, lines.length > 0, paint), ...lines, ...cut].map((line) => `${line.trimEnd()}\n`).join('')
 }
 
-function head({ status, failure }: CommandResult, who: string, hasOutput: boolean, paint: Paint): string[] {
+function head({ status, failure }: CommandResult, hosts: string, hasOutput: boolean, paint: Paint): string[] {
   if (failure !== null) {
     const hint = failure.hint === undefined ? [] : [`  hint: ${oneLine(failure.hint)}`]
-    return [paint.red(`! ${who}: ${oneLine(failure.message)}`), ...hint]
+    return [paint.red(`! ${hosts}: ${oneLine(failure.message)}`), ...hint]
   }
-  if (status !== null && status !== 0) return [paint.red(`! ${who}: ${describeStatus(status)}`)]
-  return [paint.bold(hasOutput ? who : `${who}: no output`)]
+  if (status !== null && status !== 0) return [paint.red(`! ${hosts}: ${describeStatus(status)}`)]
+  return [paint.bold(hasOutput ? hosts : `${hosts}: no output`)]
 }
 
 /** A shell reports a signal as 128 and its number. */

@@ -43,7 +43,7 @@ export function planRollback(
   return new Map(
     hosts.map((host) => [
       host.name,
-      planHostRollback(host, includesApp, to, { targets: targets, othersRollBack: othersRollBack }),
+      planHostRollback(host, includesApp, to, { targets, othersRollBack }),
     ]),
   )
 }
@@ -73,7 +73,7 @@ function planHostRollback(
   if (current.length === 0) return { unchanged: 'no app has a current release to roll back' }
   const targets = new Map<string, string>()
   const withoutRelease: string[] = []
-  const staying: string[] = []
+  const unchanged: string[] = []
   for (const app of current) {
     const appTarget = appTargets.get(app.name)
     const request = to ?? appTarget?.commit ?? null
@@ -87,15 +87,15 @@ function planHostRollback(
     if (release !== undefined) targets.set(app.name, release)
     else if (isUnchanged && request !== null)
       withoutRelease.push(`${app.name} has no release of ${request.slice(0, 12)} on the host`)
-    else if (request === null && othersRollBack) staying.push(`${app.name} stays unchanged: it has no earlier release`)
+    else if (request === null && othersRollBack) unchanged.push(`${app.name} stays unchanged: it has no earlier release`)
     // The host reports this failure itself, with the releases that it has.
     else if (request === null && releases.length === 1) return { to: null, targets }
     else return { error: noSuchRelease(app.name, request) }
   }
   if (targets.size > 0) return { to: rollbackTo(releases, targets), targets }
   return withoutRelease.length === 0
-    ? { unchanged: staying.join('; ') }
-    : { skipped: [...withoutRelease, ...staying].join('; ') }
+    ? { unchanged: unchanged.join('; ') }
+    : { skipped: [...withoutRelease, ...unchanged].join('; ') }
 }
 
 /**

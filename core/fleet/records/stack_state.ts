@@ -98,14 +98,14 @@ export async function recordStackChanges(directory: string, id: string, changes:
     set(online, { status: 'online', lastDeployment: id })
     set(stopped, { status: 'stopped' })
     for (const [name, received] of Object.entries(receivedApps)) {
-      const missed = hosts[name]?.missedApps?.filter((app) => !received.includes(app))
-      if (missed !== undefined) set([name], { missedApps: missed })
+      const missing = hosts[name]?.missedApps?.filter((app) => !received.includes(app))
+      if (missing !== undefined) set([name], { missedApps: missing })
     }
     for (const name of outdated) {
       const { behind, missedApps: before } = hosts[name] ?? {}
       // Without a list of apps, an earlier deployment was missed as a whole.
-      const missed = behind === undefined || before !== undefined ? missedApps[name] : undefined
-      set([name], { behind: id, ...(missed && { missedApps: [...new Set([...(before ?? []), ...missed])] }) })
+      const missing = behind === undefined || before !== undefined ? missedApps[name] : undefined
+      set([name], { behind: id, ...(missing && { missedApps: [...new Set([...(before ?? []), ...missing])] }) })
     }
     for (const name of upToDate) {
       const { behind: _, missedApps: __, ...rest } = hosts[name] ?? { status: 'new' as const }

@@ -32,10 +32,10 @@ export function readFileOrNull(path: string): string | null {
   }
 }
 
-export function unusableDirectory(directory: string, error: unknown, nothingDone: boolean): ConvergeError {
+export function unusableDirectory(directory: string, error: unknown, isUnchanged: boolean): ConvergeError {
   const { code, message } = asConvergeError(error)
   return new ConvergeError(
-    `cannot keep the records of this stack in ${directory}: ${message}${nothingDone ? '; no host was touched' : ''}`,
+    `cannot keep the records of this stack in ${directory}: ${message}${isUnchanged ? '; no host was touched' : ''}`,
     {
       code: 'NO_STACK_STATE',
       hint: ['ENOSPC', 'EDQUOT'].includes(code)

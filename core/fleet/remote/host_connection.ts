@@ -183,10 +183,10 @@ export class HostConnection {
     const { name, rollout, by, deployment } = this.options
     const what = `converge stack ${rollout}`
     const number = deployment?.() ?? null
-    const who = `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${what}`
+    const lockOwner = `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${what}`
     // The lock holder is named for this host: a second entry of the stack file for the same computer must not take the
     // lock.
-    const started = await this.startScript(wire, lockScript, [this.state, `${rollout}/${name}`, who])
+    const started = await this.startScript(wire, lockScript, [this.state, `${rollout}/${name}`, lockOwner])
     const { process } = started
     process.stdin.on('error', () => undefined)
     // Output of the account's shell may come before.

@@ -79,7 +79,7 @@ export class RolloutActions {
     else if (is('configure')) await this.configurePhase.plan(this.usableHosts())
     else {
       if (events.includes('deploy'))
-        await this.configurePhase.announceMissed(this.usableHosts(), this.context.bystanders)
+        await this.configurePhase.announceMissingDeployments(this.usableHosts(), this.context.bystanders)
       await this.runOnAll('plan', this.usableHosts(), this.command(events), { isDryRun: true })
     }
     const changing = this.usableHosts().filter(({ name }) => this.context.progress.get(name).outcome === 'planned')

@@ -77,8 +77,8 @@ export class Announcement {
   ): Promise<void> {
     const { apps, missedApps } = this.context.ports.recorded
     const moves = hosts.flatMap((host) => {
-      const missed = missedApps?.get(host.name) ?? host.apps
-      const commitOf = (app: string) => (missed.includes(app) ? (apps[app]?.commit ?? null) : null)
+      const missing = missedApps?.get(host.name) ?? host.apps
+      const commitOf = (app: string) => (missing.includes(app) ? (apps[app]?.commit ?? null) : null)
       return changesOfDeploy(host, releases.get(host.name) ?? [], commitOf)
     })
     await emitReleaseChanges(moves, 'configure', this.context.ports)

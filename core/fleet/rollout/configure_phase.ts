@@ -91,10 +91,10 @@ export class ConfigurePhase {
     this.releases = await this.tools.inspection.currentReleases(late)
     await this.tools.announcement.announceCatchUp(late, this.releases)
     await this.tools.runner.runPhase('plan', hosts, (host) => {
-      const missed = this.context.ports.recorded.behind.get(host.name)
-      if (missed === undefined)
+      const missing = this.context.ports.recorded.behind.get(host.name)
+      if (missing === undefined)
         return this.tools.runner.run(host, 'plan', { kind: 'events', events: [phase] }, { isDryRun: true })
-      return this.catchUp(host, missed, 'plan')
+      return this.catchUp(host, missing, 'plan')
     })
   }
 
@@ -102,13 +102,13 @@ export class ConfigurePhase {
    * Reports the hosts that missed a deployment, for the plan of a deploy: it updates them, and configures the others.
    * @param participants hosts that the plan is for
    */
-  async announceMissed(participants: readonly RolloutHost[], bystanders: readonly RolloutHost[]): Promise<void> {
+  async announceMissingDeployments(participants: readonly RolloutHost[], bystanders: readonly RolloutHost[]): Promise<void> {
     const { behind } = this.context.ports.recorded
     for (const host of [...participants, ...bystanders]) {
-      const missed = behind.get(host.name)
-      if (missed === undefined) continue
+      const missing = behind.get(host.name)
+      if (missing === undefined) continue
       this.context.progress.addWarning(
-        `the host missed ${this.describeMissed(host, missed)}; stack deploy updates it`,
+        `the host missed ${this.describeMissingDeployment(host, missing)}; stack deploy updates it`,
         host.name,
       )
     }
@@ -127,24 +127,24 @@ export class ConfigurePhase {
 
   private async catchUp(host: RolloutHost, deployment: string, phase: 'plan' | 'configure'): Promise<void> {
     const isDryRun = phase === 'plan'
-    const missedText = this.describeMissed(host, deployment)
+    const description = this.describeMissingDeployment(host, deployment)
     this.context.progress.addWarning(
       isDryRun
-        ? `the host missed ${missedText}, which stack configure deploys`
-        : `the host missed ${missedText}, and gets it now`,
+        ? `the host missed ${description}, which stack configure deploys`
+        : `the host missed ${description}, and gets it now`,
       host.name,
     )
     const apps = this.context.ports.recorded.missedApps?.get(host.name) ?? host.apps
-    const missed = { apps, currentReleases: this.releases.get(host.name) ?? [] }
+    const missing = { apps, currentReleases: this.releases.get(host.name) ?? [] }
     const command = { kind: 'events', events: catchUpEvents, migrate: false } as const
-    await this.tools.runner.run(host, phase, command, { isDryRun, missed })
+    await this.tools.runner.run(host, phase, command, { isDryRun, missing })
   }
 
   /** Names the apps of a missed deployment, if they are recorded and not all of the host. */
-  private describeMissed({ name, apps }: RolloutHost, deployment: string): string {
-    const missed = this.context.ports.recorded.missedApps?.get(name) ?? []
-    const isPart = missed.length > 0 && !apps.every((app) => missed.includes(app))
-    return `deployment ${shortId(deployment)}${isPart ? ` of ${missed.join(', ')}` : ''}`
+  private describeMissingDeployment({ name, apps }: RolloutHost, deployment: string): string {
+    const missing = this.context.ports.recorded.missedApps?.get(name) ?? []
+    const isPart = missing.length > 0 && !apps.every((app) => missing.includes(app))
+    return `deployment ${shortId(deployment)}${isPart ? ` of ${missing.join(', ')}` : ''}`
   }
 
   private skipRemaining(hosts: readonly RolloutHost[]): void {
@@ -168,9 +168,9 @@ export class ConfigurePhase {
     )
     const predictionByHost = new Map(predicted.restarting.map((prediction) => [prediction.host, prediction]))
     const due = hosts.flatMap((host) => {
-      const missed = behind.get(host.name)
-      if (missed !== undefined)
-        return [{ host, details: [`all of ${this.describeMissed(host, missed)}, which it missed`] }]
+      const missing = behind.get(host.name)
+      if (missing !== undefined)
+        return [{ host, details: [`all of ${this.describeMissingDeployment(host, missing)}, which it missed`] }]
       return predictionByHost.get(host) ?? []
     })
     return { due, changing: [...new Set([...due.map(({ host }) => host), ...predicted.changing])] }

@@ -4,7 +4,7 @@ import { isUnreachable } from '../host_client.ts'
 import type { Action } from '../types.ts'
 import type { HostRunner } from './hosts/host_runner.ts'
 import type { RolloutContext } from './state/context.ts'
-import { hostNames, missedHint, type RolloutHost } from './state/request.ts'
+import { hostNames, missingDeploymentHint, type RolloutHost } from './state/request.ts'
 
 /** Actions after which the other hosts must adapt: the set of online hosts or the code changes. */
 const actionsForBystanders: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
@@ -56,7 +56,7 @@ export class ConnectPhase {
       this.context.progress.addErrorWarning(
         asConvergeError(thrown),
         name,
-        missedHint(host, this.context.request, this.context.ports.hosts),
+        missingDeploymentHint(host, this.context.request, this.context.ports.hosts),
       )
     }
   }

@@ -51,8 +51,8 @@ export class FollowUpPhase {
     if (!this.context.abort.isAborted)
       for (const [app, { commit }] of Object.entries(this.context.commits.byApp))
         deployed[app] = { commit, deployment: null }
-    const missed = caughtUp.flatMap(({ name, apps }) => recorded.missedApps?.get(name) ?? apps)
-    const switched = [...participants.flatMap((host) => this.switchedApps(host)), ...missed]
+    const missing = caughtUp.flatMap(({ name, apps }) => recorded.missedApps?.get(name) ?? apps)
+    const switched = [...participants.flatMap((host) => this.switchedApps(host)), ...missing]
     for (const app of switched) deployed[app] = { commit: deployed[app]?.commit ?? null, deployment: deploymentId }
     return deployed
   }

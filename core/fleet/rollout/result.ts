@@ -22,14 +22,14 @@ export function stackChanges(context: RolloutContext, caughtUp: readonly string[
   const missing = hostNames(participants).filter((name) => outcomesWithoutCode.includes(progress.get(name).outcome))
   const notConfigured = hostNames(
     bystanders.filter(
-      (host) => (unreachable.has(host.name) || progress.missedConfigure(host.name)) && misses(host, request, hosts),
+      (host) => (unreachable.has(host.name) || progress.hasMissingConfigure(host.name)) && misses(host, request, hosts),
     ),
   )
   const appsOf = ({ apps }: RolloutHost) => apps.filter((app) => includesApp(request, app))
   const received = participants.filter(({ name }) => completed.includes(name))
   const isComplete = (host: RolloutHost) => {
-    const missed = recorded.missedApps?.get(host.name) ?? host.apps
-    return missed.every((app) => appsOf(host).includes(app))
+    const missing = recorded.missedApps?.get(host.name) ?? host.apps
+    return missing.every((app) => appsOf(host).includes(app))
   }
   const outdated = isSuccessful && (changesCode || action === 'configure') ? [...missing, ...notConfigured] : []
   // A commit that only some hosts of an app received is not the commit of the stack.

@@ -57,13 +57,13 @@ function commitsOf({ commits, hosts }: Recorded): string {
 }
 
 /** Decides whether a host is still running: it is recorded as lost until its run ends. */
-function isAtWork({ outcome, failure }: Recorded['hosts'][number], whole: Recorded['outcome']): boolean {
-  return whole === 'under way' && outcome === 'lost' && failure === undefined
+function isRunning({ outcome, failure }: Recorded['hosts'][number], rolloutOutcome: Recorded['outcome']): boolean {
+  return rolloutOutcome === 'under way' && outcome === 'lost' && failure === undefined
 }
 
 function hostsOf({ hosts, outcome }: Recorded): string {
   if (outcome === 'not readable') return ''
-  const working = hosts.filter((host) => isAtWork(host, outcome)).length
+  const working = hosts.filter((host) => isRunning(host, outcome)).length
   const ok = hosts.filter((host) => ['unchanged', 'changed', 'planned'].includes(host.outcome)).length
   const count = (expected: string) => hosts.filter((host) => host.outcome === expected).length
   const [failed, lost] = [count('failed'), count('lost') - working]
@@ -112,7 +112,7 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
   const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, same }
   const hosts = one.hosts.map((host) => ({ ...host, failure: validFailure(host.failure) }))
   if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
-  const working = hosts.filter((host) => isAtWork(host, outcome))
+  const working = hosts.filter((host) => isRunning(host, outcome))
   const ended = hosts.filter((host) => !working.includes(host))
   const shown = summary({ ...one, outcome: 'interrupted', hosts: ended }, { ...how, verbose: true })
   const names = describeNames(working.map(({ host }) => host))

@@ -135,10 +135,10 @@ export class HostStates {
     const same = before?.phase === phase && before.since !== null
     const text = step === undefined ? (same ? before.step : '') : oneLine(step)
     const more = detail === undefined ? '' : oneLine(detail)
-    const stays = same && before.step === text && before.detail === more
+    const isUnchanged = same && before.step === text && before.detail === more
     this.set(host, {
       detail: more,
-      detailSince: stays ? before.detailSince : now,
+      detailSince: isUnchanged ? before.detailSince : now,
       state: 'at work',
       phase,
       step: text,

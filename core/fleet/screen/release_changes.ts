@@ -47,7 +47,7 @@ export function releaseChangeLines(hosts: readonly HostReport[], action: string,
 
 function line({ from, to, hosts, commits }: GroupedReleaseChange, head: string, paint: Paint): string {
   const names = describeNames(hosts)
-  if (from !== null && staysOn(from, to))
+  if (from !== null && isSameRelease(from, to))
     return `${paint.cyan(head)}: stays on ${describeRelease(from, paint)}: ${names}`
   const before = from === null ? 'no release' : describeRelease(from, paint)
   const text = `${paint.cyan(head)}: from ${before} to ${describeRelease(to, paint)}: ${names}`
@@ -55,7 +55,7 @@ function line({ from, to, hosts, commits }: GroupedReleaseChange, head: string, 
 }
 
 /** Decides whether the release stays: a deploy of the current commit creates no release. */
-function staysOn(from: ReleaseName, to: ReleaseName): boolean {
+function isSameRelease(from: ReleaseName, to: ReleaseName): boolean {
   return to.release === null ? from.commit !== null && from.commit === to.commit : from.release === to.release
 }
 

@@ -71,11 +71,11 @@ class TextScreen implements Screen {
   private addresses: Addresses = {}
   private showsChanges = false
   /** Whether the action only reads the status: then the phases are not displayed. */
-  private onlyLooks = false
+  private isReadOnly = false
   private timer: NodeJS.Timeout | undefined
   private frame = 0
   private paused = false
-  private held: string[] = []
+  private deferred: string[] = []
   private readonly longSteps = new LongSteps()
   private printedWait: { readonly at: number; readonly answer: string | undefined } = { at: 0, answer: undefined }
 
@@ -91,8 +91,8 @@ class TextScreen implements Screen {
       case 'start':
         this.addresses = event.addresses ?? {}
         this.showsChanges = !this.options.quiet && (event.action === 'plan' || this.options.verbose)
-        this.onlyLooks = event.action === 'status' && !this.options.verbose
-        if (!this.options.live && !this.onlyLooks) this.line(describeStart(event))
+        this.isReadOnly = event.action === 'status' && !this.options.verbose
+        if (!this.options.live && !this.isReadOnly) this.line(describeStart(event))
         this.begin()
         break
       case 'commit':
@@ -102,7 +102,7 @@ class TextScreen implements Screen {
         if (!this.options.live) this.line(`deployment ${shortId(event.id)}`)
         break
       case 'phase':
-        if (!this.options.live && !this.onlyLooks) this.line(describeGroup(event))
+        if (!this.options.live && !this.isReadOnly) this.line(describeGroup(event))
         break
       case 'moves':
         if (event.moves.length > 0) this.line(describeReleaseChanges(event, this.paint))
@@ -157,8 +157,8 @@ class TextScreen implements Screen {
 
   resume(): void {
     this.paused = false
-    const held = this.held.splice(0)
-    if (held.length > 0) this.always(held.join('\n'))
+    const deferred = this.deferred.splice(0)
+    if (deferred.length > 0) this.always(deferred.join('\n'))
   }
 
   close(): void {
@@ -206,12 +206,12 @@ class TextScreen implements Screen {
     const { host, phase, outcome, durationMs, report, status, behind, failure } = event
     // The reports of a hundred hosts are many megabytes.
     if (this.showsChanges && isRunReport(report)) this.runs.push({ host, report })
-    if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
+    if (phase === 'status') this.statuses.set(host, { host, status, behind, failure })
     if (event.lastKnown) {
       const why = failure ?? { code: 'SKIPPED', message: event.reason ?? 'not asked' }
-      this.statuses.set(host, { host, seen: null, behind, failure: why, lastKnown: event.lastKnown })
+      this.statuses.set(host, { host, status: null, behind, failure: why, lastKnown: event.lastKnown })
     }
-    if (this.options.live || this.onlyLooks) return
+    if (this.options.live || this.isReadOnly) return
     const failed = outcome === 'failed' || outcome === 'lost'
     // A warning reports the reason for a skip as well.
     const isUnremarkable = outcome === 'unchanged' || outcome === 'skipped'
@@ -248,20 +248,20 @@ class TextScreen implements Screen {
     const shown: string[] = []
     shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
     const all = summary(report, { paint, verbose, quiet, addresses, warnings: this.warnings, same })
-    const well = ['unchanged', 'changed', 'planned'].includes(report.outcome)
+    const isSuccessful = ['unchanged', 'changed', 'planned'].includes(report.outcome)
     if (report.action === 'status') {
       const hosts = this.statusesOf(report)
       const width = live ? this.options.size().columns : Number.POSITIVE_INFINITY
-      const silent = quiet && well && hosts.every(isUnremarkable)
+      const silent = quiet && isSuccessful && hosts.every(isUnremarkable)
       shown.push(...all.slice(0, -1), ...(silent ? [] : statusTable(hosts, width, new Date(), paint)))
-    } else shown.push(...(quiet && well ? all.slice(0, -1) : all))
+    } else shown.push(...(quiet && isSuccessful ? all.slice(0, -1) : all))
     if (shown.length > 0) this.options.write(`${shown.join('\n')}\n`)
   }
 
   private statusesOf({ hosts }: RolloutReport): HostStatus[] {
     return hosts.map(({ host, failure, reason = 'not asked' }) => {
       const why = { code: 'SKIPPED', message: reason }
-      return this.statuses.get(host) ?? { host, seen: null, failure: failure ?? why }
+      return this.statuses.get(host) ?? { host, status: null, failure: failure ?? why }
     })
   }
 
@@ -271,7 +271,7 @@ class TextScreen implements Screen {
   }
 
   private always(text: string): void {
-    if (this.paused) this.held.push(text)
+    if (this.paused) this.deferred.push(text)
     else this.block.above(`${text}\n`)
   }
 }

@@ -11,7 +11,7 @@ import { describeNames } from './host_name_list.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 /** The expected output: the host decides what it sends, and other output is reported as unreadable. */
-const seenSchema = z.object({
+const statusSchema = z.object({
   roles: z.array(z.string()),
   apps: z.array(
     z.object({
@@ -33,18 +33,18 @@ const seenSchema = z.object({
   disk: z.object({ state: z.enum(['full', 'low', 'unknown']), detail: z.string() }).nullish(),
 })
 
-type Seen = z.infer<typeof seenSchema>
+type ParsedStatus = z.infer<typeof statusSchema>
 
 export interface HostStatus {
   readonly host: string
   /** The output of the host; ignored where it failed. */
-  readonly seen: unknown
+  readonly status: unknown
   readonly behind?: string | undefined
   readonly failure?: FailureReport | undefined
   readonly lastKnown?: LastKnownState | undefined
 }
 
-type Read = HostStatus & { readonly parsed: Seen | null }
+type Read = HostStatus & { readonly parsed: ParsedStatus | null }
 
 const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RUN']
 const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
@@ -54,15 +54,15 @@ const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
  * @param width columns; infinite in a pipe, where nothing is shortened
  */
 export function statusTable(hosts: readonly HostStatus[], width: number, now: Date, paint: Paint): string[] {
-  const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.seen) }))
+  const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.status) }))
   const rows = read.flatMap((status) => rowsOf(status, now, paint))
   const table = columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
   return [...table, ...notes(read, paint), ...lastKnownLines(read, now), ...differing(read, paint), totals(read, paint)]
 }
 
 /** Decides whether the output of a host is readable, its services are up, its disk has space, and its last run succeeded. */
-export function isWell(seen: unknown): boolean {
-  const parsed = parse(seen)
+export function isHealthy(status: unknown): boolean {
+  const parsed = parse(status)
   return (
     parsed?.apps.every((app) => isUp(app) && !hasFailedJob(app)) === true &&
     parsed.disk?.state !== 'full' &&
@@ -71,14 +71,14 @@ export function isWell(seen: unknown): boolean {
 }
 
 /** Decides whether a host needs no attention. */
-export function isUnremarkable({ seen, behind, failure }: HostStatus): boolean {
-  if (failure !== undefined || behind !== undefined || !isWell(seen)) return false
-  const parsed = parse(seen)
+export function isUnremarkable({ status, behind, failure }: HostStatus): boolean {
+  if (failure !== undefined || behind !== undefined || !isHealthy(status)) return false
+  const parsed = parse(status)
   return parsed?.lock === null && !parsed.disk && parsed.apps.every((app) => !app.pinnedFrom)
 }
 
-function parse(seen: unknown): Seen | null {
-  const result = seenSchema.safeParse(seen)
+function parse(status: unknown): ParsedStatus | null {
+  const result = statusSchema.safeParse(status)
   return result.success ? result.data : null
 }
 
@@ -99,7 +99,7 @@ function rowsOf({ host, failure, parsed }: Read, now: Date, paint: Paint): Cell[
   ])
 }
 
-function stateOf(app: Seen['apps'][number] | undefined, paint: Paint): Cell {
+function stateOf(app: ParsedStatus['apps'][number] | undefined, paint: Paint): Cell {
   if (app?.stopped) return { text: 'stopped', colour: paint.red }
   if (app?.closed) return { text: 'closed', colour: paint.red }
   return servicesOf(app?.services ?? [], paint)
@@ -167,16 +167,16 @@ function lastKnownLines(hosts: readonly Read[], now: Date): string[] {
   })
 }
 
-function diskText({ state, detail }: NonNullable<Seen['disk']>, paint: Paint): string {
+function diskText({ state, detail }: NonNullable<ParsedStatus['disk']>, paint: Paint): string {
   if (state === 'full') return paint.red(`the disk is full: ${oneLine(detail)}`)
   return paint.yellow(state === 'low' ? `the disk is nearly full: ${oneLine(detail)}` : oneLine(detail))
 }
 
-function describeLock({ by, since, message }: NonNullable<Seen['lock']>): string {
+function describeLock({ by, since, message }: NonNullable<ParsedStatus['lock']>): string {
   return `${by} since ${since}${message === '' ? '' : `: ${message}`}`
 }
 
-function servicesOf(services: Seen['apps'][number]['services'], paint: Paint): Cell {
+function servicesOf(services: ParsedStatus['apps'][number]['services'], paint: Paint): Cell {
   if (services.length === 0) return { text: '' }
   const down = services.filter(({ up }) => !up).length
   const up = services.length - down
@@ -184,14 +184,14 @@ function servicesOf(services: Seen['apps'][number]['services'], paint: Paint): C
   return { text: `${up} up, ${down} down`, colour: paint.red }
 }
 
-function lastRunOf(run: Seen['lastRun'], now: Date, paint: Paint): Cell {
+function lastRunOf(run: ParsedStatus['lastRun'], now: Date, paint: Paint): Cell {
   if (run === null) return { text: 'none' }
   const bad = hasFailed(run)
   const what = bad ? `${run.events.join(', ')} ` : ''
   return { text: oneLine(`${what}${run.outcome} ${ago(run.started, now)}`), colour: bad ? paint.red : undefined }
 }
 
-function hasFailed(run: Seen['lastRun']): boolean {
+function hasFailed(run: ParsedStatus['lastRun']): boolean {
   return run?.outcome === 'failed' || run?.outcome === 'died'
 }
 
@@ -224,7 +224,7 @@ function totals(hosts: readonly Read[], paint: Paint): string {
   const apps = ({ parsed }: Read) => parsed?.apps ?? []
   const stopped = hosts.filter((host) => apps(host).some((app) => app.stopped)).length
   const closed = hosts.filter((host) => apps(host).some((app) => app.closed)).length
-  const isDown = (app: Seen['apps'][number]) => !app.stopped && !isUp({ ...app, closed: null })
+  const isDown = (app: ParsedStatus['apps'][number]) => !app.stopped && !isUp({ ...app, closed: null })
   const down = hosts.filter((host) => apps(host).some(isDown)).length
   const behind = hosts.filter((host) => host.behind !== undefined).length
   const full = hosts.filter(({ parsed }) => parsed?.disk?.state === 'full').length

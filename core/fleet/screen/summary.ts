@@ -57,9 +57,9 @@ export function summary(report: RolloutReport, options: SummaryOptions): string[
     ...warningLines(options),
     ...skippedLines(report.hosts, options),
     ...(report.stopped === undefined ? [] : [`${paint.red('stopped:')} ${oneLine(report.stopped)}`]),
-    ...whoLines(report, wrong || options.verbose, options),
+    ...hostLines(report, wrong || options.verbose, options),
     ...(options.quiet && !wrong ? [] : releaseChangeLines(report.hosts, report.action, paint)),
-    ...(wrong || options.verbose ? liveLines(report.hosts, paint) : []),
+    ...(wrong || options.verbose ? releaseLines(report.hosts, paint) : []),
     ...(failures.length > 0 ? nextLines(report, options) : []),
     ...(wrong ? rollbackLines(report, options) : []),
     lastLine(report, paint),
@@ -96,7 +96,7 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
   })
 }
 
-function whoLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet }: SummaryOptions): string[] {
+function hostLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet }: SummaryOptions): string[] {
   return fates.flatMap(([outcome, words, always]) => {
     const names = hosts.filter((host) => fateOf(host) === outcome).map(({ host }) => host)
     // A plan lists the changes of each host, so it must also name the hosts without changes.
@@ -109,13 +109,13 @@ function whoLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet
 }
 
 /** Lists the hosts by the commit or release of each app. */
-function liveLines(hosts: readonly HostReport[], paint: Paint): string[] {
+function releaseLines(hosts: readonly HostReport[], paint: Paint): string[] {
   const apps = new Map<string, Map<string, string[]>>()
   for (const { host, live } of hosts)
     for (const release of live) {
       const on = apps.get(release.app) ?? new Map<string, string[]>()
       apps.set(release.app, on)
-      const words = describeLive(release)
+      const words = describeRelease(release)
       on.set(words, [...(on.get(words) ?? []), host])
     }
   return [...apps].flatMap(([app, on]) =>
@@ -123,7 +123,7 @@ function liveLines(hosts: readonly HostReport[], paint: Paint): string[] {
   )
 }
 
-function describeLive({ commit, release }: CurrentRelease): string {
+function describeRelease({ commit, release }: CurrentRelease): string {
   if (commit !== null) return shortCommit(commit)
   return release === null ? 'none' : `release ${oneLine(release)}`
 }

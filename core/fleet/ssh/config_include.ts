@@ -14,8 +14,8 @@ export function expandGlob(path: string): string[] {
     found = found.flatMap((directory) => {
       if (!/[*?[]/.test(part)) return [join(directory, part.replace(/\\(.)/g, '$1'))]
       const pattern = globPattern(part)
-      const isHiddenMeant = part.startsWith('.')
-      const names = namesIn(directory).filter((name) => pattern.test(name) && (isHiddenMeant || !name.startsWith('.')))
+      const includesHidden = part.startsWith('.')
+      const names = namesIn(directory).filter((name) => pattern.test(name) && (includesHidden || !name.startsWith('.')))
       return names.sort().map((name) => join(directory, name))
     })
   return found

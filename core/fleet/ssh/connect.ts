@@ -1,7 +1,7 @@
 /** Opens connections to hosts, shares connections to jump hosts, and asks the operator each question only once. */
 import { ConvergeError } from '../../model/errors.ts'
 import { offeredAlgorithms, supportedAlgorithms } from './algorithms.ts'
-import { connectionLost, isTurnedAway } from './failures.ts'
+import { connectionLost, isRejected } from './failures.ts'
 import { HostKeyCheck, type HostKeyPolicy, KnownHostFiles } from './host_keys.ts'
 import { KeyRing, type Prompt } from './identities.ts'
 import { type Input, type RemoteProcess, remoteProcess } from './process.ts'
@@ -112,7 +112,7 @@ async function letIn(connect: () => Promise<Session>): Promise<Session> {
     try {
       return await connect()
     } catch (thrown) {
-      if (attempt === attempts || !isTurnedAway(thrown)) throw thrown
+      if (attempt === attempts || !isRejected(thrown)) throw thrown
       // A random wait, so that rejected connections do not all return at the same moment.
       await new Promise((resolve) => setTimeout(resolve, 200 * attempt * (1 + Math.random())))
     }
@@ -121,18 +121,18 @@ async function letIn(connect: () => Promise<Session>): Promise<Session> {
 class JumpHost {
   users = 0
   readonly session: Promise<Session>
-  private readonly gone: () => void
+  private readonly onUnusable: () => void
 
-  /** @param gone called when new connections may no longer use it */
-  constructor(session: Promise<Session>, gone: () => void) {
+  /** @param onUnusable called when new connections may no longer use it */
+  constructor(session: Promise<Session>, onUnusable: () => void) {
     this.session = session
-    this.gone = gone
-    session.then(({ closed }) => closed.then(gone), gone)
+    this.onUnusable = onUnusable
+    session.then(({ closed }) => closed.then(onUnusable), onUnusable)
   }
 
   release(): void {
     if (--this.users > 0) return
-    this.gone()
+    this.onUnusable()
     // Where it could not be opened, the connections through it have reported that.
     this.session.then(
       (session) => session.close(),

@@ -1,4 +1,4 @@
-/** Implements a time limit that pauses while the operator is asked something. */
+/** Implements a time limit that pauses while it prompts the operator. */
 
 export class Deadline {
   private timer: NodeJS.Timeout | undefined

@@ -48,7 +48,7 @@ function notSsh(message: string): readonly [what: string, hint: string] | null {
 }
 
 /** Decides whether the host closed the connection immediately. */
-export function isTurnedAway(thrown: unknown): boolean {
+export function isRejected(thrown: unknown): boolean {
   return thrown instanceof ConvergeError && (thrown.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET'
 }
 

@@ -94,7 +94,7 @@ function reportUnknownKeys(value: JsonObject, search: Search): void {
     if (path[0] === 'apps' && path.length === 3) continue
     const suggestion = near === undefined ? undefined : [...path.slice(0, -1), near]
     const hint = suggestion === undefined ? keyList(keysBeside(path)) : `did you mean ${formatPath(suggestion)}?`
-    search.problems.push(problemAt(`${formatPath(path)}: there is no such key`, search.locate(path, 'key'), hint))
+    search.problems.push(problemAt(`${formatPath(path)}: unknown key`, search.locate(path, 'key'), hint))
     if (suggestion !== undefined && !hasPath(value, suggestion)) search.lost.push(suggestion)
   }
   if (more > 0) search.problems.push(problemAt(moreUnknownMessage(more), search.locate([])))

@@ -140,7 +140,7 @@ function lostKey({ code, path, source, message }: NodeWarning): ConvergeError {
 }
 
 const noStack = (source: SourceLocation) =>
-  problemAt('a stack is an object', source, 'write { "name": …, "layers": …, "hosts": … }')
+  problemAt('a stack must be an object', source, 'write { "name": …, "layers": …, "hosts": … }')
 
 async function fileLayer(file: string, options: FileOptions): Promise<LayerDraft> {
   if (/\.[cm]?[jt]s$/.test(file)) return { layer: await moduleLayer(file, options), problems: [] }
@@ -161,18 +161,18 @@ async function fileLayer(file: string, options: FileOptions): Promise<LayerDraft
 }
 
 async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<Layer> {
-  if (loadModule === undefined) throw problemAt('only JSON and YAML are read here', { file })
+  if (loadModule === undefined) throw problemAt('this command reads only JSON and YAML', { file })
   textOf(file)
   const { default: value } = await loadModule(file)
   const hint = 'export default defineStack({ name: …, layers: …, hosts: … })'
-  if (!isObject(value) || value instanceof Promise) throw problemAt('it exports no stack', { file }, hint)
+  if (!isObject(value) || value instanceof Promise) throw problemAt('the default export is not a stack', { file }, hint)
   try {
     return await documentLayer({ name: file, kind: 'stack', value })
   } catch (error) {
     if (error instanceof ConvergeError) throw error
     // A number that is too large, a circular reference, or a property whose function throws, which may throw anything.
     const reason = asConvergeError(error).message.split('\n')[0]
-    throw problemAt(`it exports more than plain data: ${reason}`, { file }, hint)
+    throw problemAt(`the default export must contain plain data only: ${reason}`, { file }, hint)
   }
 }
 
@@ -185,7 +185,7 @@ function textOf(file: string): string {
     const hint =
       error instanceof ConvergeError && error.code === 'NOT_A_FILE'
         ? `name the file itself, such as --stack ${join(file, 'stack.yaml')}`
-        : `--stack FILE; it is looked for in the working directory, ${process.cwd()}`
+        : `check --stack FILE: relative paths start at the working directory, ${process.cwd()}`
     throw new ConvergeError(`the stack file ${file} cannot be read: ${reason}`, { code: 'NO_FILE', hint, usage: true })
   }
 }
@@ -209,10 +209,10 @@ async function overlayOf(environments: JsonObject, layer: Layer, { environment }
       `the stack has no environment ${environment}`,
       { file: layer.file },
       nearest(environment, names) ??
-        (names.length > 0 ? `it has: ${names.join(', ')}` : 'it has none: leave --environment out'),
+        (names.length > 0 ? `it has: ${names.join(', ')}` : 'it has none: omit --environment'),
     )
   if (!isObject(value) && !Array.isArray(value)) {
-    const message = `${formatPath(path)}: expected what is different there, or a JSON Patch`
+    const message = `${formatPath(path)}: expected an object with the differences, or a JSON Patch`
     return { layers: [], problems: [problemAt(message, layer.locate(path))] }
   }
   const locate: Layer['locate'] = (inner, what) => layer.locate([...path, ...inner], what)

@@ -1,5 +1,5 @@
 /**
- * Asks php-fpm, HAProxy and Varnish each in its own protocol: an open socket alone does not prove that a process
+ * Checks php-fpm, HAProxy and Varnish, each by its own protocol: an open socket alone does not prove that a process
  * answers.
  */
 import type { Endpoint, HostReader } from '../../../core/host/types.ts'
@@ -17,8 +17,8 @@ const fastcgiHeaderLength = 8
  * workers hang.
  */
 export async function fastcgiProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
-  const question = { socketPath, text: fastcgiRequest, enough: fastcgiHeaderLength, timeout }
-  const answer = await nullIfForbidden(() => host.querySocket(question))
+  const request = { socketPath, text: fastcgiRequest, enough: fastcgiHeaderLength, timeout }
+  const answer = await nullIfForbidden(() => host.querySocket(request))
   if (answer === null || answer.startsWith(fastcgiAnswer)) return null
   return `the process at ${socketPath} is not a FastCGI server`
 }
@@ -40,8 +40,8 @@ export async function varnishProblem(
   timeout: Duration,
 ): Promise<string | null> {
   const headers = { 'X-Real-IP': '192.0.2.1' }
-  const question = { host: address, port, method: 'PURGE', path: '/-readiness', headers, timeout, enough: 1024 }
-  const answer = await host.request(question)
+  const request = { host: address, port, method: 'PURGE', path: '/-readiness', headers, timeout, enough: 1024 }
+  const answer = await host.request(request)
   return 'x-varnish' in answer.headers ? null : `the process at ${address}:${port} is not Varnish`
 }
 

@@ -1,4 +1,4 @@
-/** Asks a service whether it is ready, with the check of its kind. */
+/** Checks whether a service is ready, by the protocol of its kind. */
 import type { Endpoint, HostReader, RequestOptions } from '../../../core/host/types.ts'
 import { askPastCaches, cachedProblem } from '../../../core/model/cached_answer.ts'
 import { asConvergeError } from '../../../core/model/errors.ts'
@@ -16,7 +16,7 @@ export type CheckedReadiness = Exclude<Readiness, { kind: 'uptime' }>
 const zeoBanner = /^\0\0\0[\x02-\x10][ZM]\d/
 const bannerLength = 6
 
-/** Returns what is missing until the service is ready; null if it is ready. */
+/** Returns why the service is not ready; null if it is ready. */
 export async function readinessProblem(
   host: HostReader,
   ready: CheckedReadiness,
@@ -57,7 +57,7 @@ async function runCheck(host: HostReader, ready: CheckedReadiness, timeout: Dura
 /** The bytes to read of a page when only its status matters. */
 const enoughOfPage = 64 * 1024
 
-/** A Solr that asks for a login counts as ready. */
+/** A Solr that requires a login counts as ready. */
 const solrStatus = { statusMin: 200, statusMax: 403 }
 
 /** Returns what is wrong with the answer to an HTTP request; null if nothing. */
@@ -92,7 +92,7 @@ async function greetingProblem(
   const { endpoint, tls } = zeoAddress(host, ready)
   if (tls) return connectionProblem(host, endpoint)
   const text = await host.querySocket({ ...endpoint, text: '', enough: bannerLength, timeout })
-  return zeoBanner.test(text) ? null : `what listens on ${endpointName(endpoint)} is no ZEO server`
+  return zeoBanner.test(text) ? null : `the process at ${endpointName(endpoint)} is not a ZEO server`
 }
 
 async function connectionProblem(

@@ -1,4 +1,4 @@
-/** Defines the properties that tell how to check that a service is ready, one form for each kind of service. */
+/** Defines the properties of a readiness check, with one form for each kind of service. */
 import * as z from 'zod'
 import { absolutePath, type Duration, duration, seconds, systemText } from '../../../core/model/units.ts'
 
@@ -16,7 +16,7 @@ const headers = z
 
 export const httpReadyProp = z.strictObject({
   kind: z.literal('http').optional().describe('It answers an HTTP request; the default'),
-  port: port.describe('Port it answers HTTP on'),
+  port: port.describe('Port of its HTTP server'),
   host: address,
   path: httpPath.default('/').describe('Path to request; default /'),
   headers,
@@ -31,21 +31,21 @@ export const httpReadyProp = z.strictObject({
   warmPaths: z
     .array(httpPath)
     .default([])
-    .describe('Fetched once it is ready, before the next one is restarted; a failure is a warning'),
+    .describe('Paths to request once it is ready, before the next service restarts; a failure is a warning'),
 })
 
 const solr = z.strictObject({
   kind: z.literal('solr').describe('Solr answers the request for a page'),
-  config: absolutePath.optional().describe('jetty.xml that says its host and port; where it says none, these apply'),
-  port: port.default(8983).describe('Port it answers HTTP on; default 8983'),
+  config: absolutePath.optional().describe('jetty.xml with its host and port; without them, the properties host and port apply'),
+  port: port.default(8983).describe('Port of its HTTP server; default 8983'),
   host: address,
   path: httpPath.default('/solr/').describe('Path to request; default /solr/'),
 })
 
 const zeo = z.strictObject({
-  kind: z.literal('zeo').describe('A ZEO server sends the version of its protocol to who connects'),
+  kind: z.literal('zeo').describe('A ZEO server greets a connection with its protocol version'),
   program: absolutePath.optional().describe('Its script, which names its zeo.conf'),
-  config: absolutePath.optional().describe('zeo.conf that says its address; where it says none, host and port apply'),
+  config: absolutePath.optional().describe('zeo.conf with its address; without one, host and port apply'),
   port: port.default(8001).describe('Port it listens on; default 8001'),
   host: address,
 })

@@ -8,7 +8,7 @@ import { hasEnded, requestSchema } from '../../../core/console/deployments/state
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
 import { Database } from '../../../core/console/storage/database.ts'
 import { runsOnNode22 } from '../../support/node22.ts'
-import { soon } from '../../support/wait_until.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 
 /** A plan ends at once. A rollout ends when it is interrupted, or after a second. */
 const program = `const [, , , action] = process.argv
@@ -43,10 +43,10 @@ if (await runsOnNode22(t, import.meta.url))
     })
     const ends = async (stack: string, waitMs: number) => {
       const { id } = store.create(stack, requestSchema.parse({ automatic: true }), 'ann')
-      await soon(() => store.get(id).state === 'running', `${stack} runs`)
+      await waitUntil(() => store.get(id).state === 'running', `${stack} runs`)
       await new Promise((resolve) => setTimeout(resolve, waitMs))
       const answer = runner.cancel(id, 'bob')
-      await soon(() => hasEnded(store.get(id).state), `${stack} ends`)
+      await waitUntil(() => hasEnded(store.get(id).state), `${stack} ends`)
       // One that has ended before is no matter of this test.
       return typeof answer === 'string' ? null : store.get(id)
     }

@@ -11,7 +11,7 @@ import { ResultReader } from '../../../core/console/deployments/result.ts'
 import { type ConsoleDeployment, requestSchema } from '../../../core/console/deployments/states.ts'
 import type { FleetEvent } from '../../../core/fleet/types.ts'
 import { mask } from '../../../core/model/secrets.ts'
-import { soon } from '../../support/wait_until.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 
 function scratch(t: { teardown(end: () => void): void }): string {
   const directory = mkdtempSync(`${tmpdir()}/console-`)
@@ -22,7 +22,7 @@ function scratch(t: { teardown(end: () => void): void }): string {
 t.test('a process', async (t) => {
   const directory = `${scratch(t)}/one`
   const options = { directory, cwd: '/' }
-  const ended = () => soon(() => processState(directory).kind === 'ended', 'it has ended')
+  const ended = () => waitUntil(() => processState(directory).kind === 'ended', 'it has ended')
 
   await t.test('is not started, runs, and ends with its status', async (t) => {
     t.strictSame(processState(directory), { kind: 'not started' })
@@ -36,28 +36,28 @@ t.test('a process', async (t) => {
     const many = { directory: `${scratch(t)}/many`, cwd: '/' }
     const count = `${many.directory}/count`
     await Promise.all(Array.from({ length: 8 }, () => startProcess(['sh', '-c', `echo x >> ${count}`], many)))
-    await soon(() => processState(many.directory).kind === 'ended', 'it has ended')
+    await waitUntil(() => processState(many.directory).kind === 'ended', 'it has ended')
     t.strictSame([...readLines(count, 0)].length, 1)
   })
 
   await t.test('is interrupted as by Ctrl-C, and its status is recorded', async (t) => {
     const long = { directory: `${scratch(t)}/long`, cwd: '/' }
     await startProcess(['sh', '-c', 'trap "exit 7" INT; echo ready; while :; do sleep 0.05; done'], long)
-    await soon(() => readLines(`${long.directory}/events.jsonl`, 0).length > 0, 'it works')
+    await waitUntil(() => readLines(`${long.directory}/events.jsonl`, 0).length > 0, 'it works')
     t.match(processState(long.directory), { kind: 'running' })
     interruptProcess(long.directory)
-    await soon(() => processState(long.directory).kind === 'ended', 'it has ended')
+    await waitUntil(() => processState(long.directory).kind === 'ended', 'it has ended')
     t.strictSame(processState(long.directory), { kind: 'ended', status: 7 })
   })
 
   await t.test('that was killed is lost, and a process that has its number now is not mistaken for it', async (t) => {
     const killed = { directory: `${scratch(t)}/killed`, cwd: '/' }
     await startProcess(['sleep', '600'], killed)
-    await soon(() => processState(killed.directory).kind === 'running', 'it runs')
+    await waitUntil(() => processState(killed.directory).kind === 'running', 'it runs')
     const state = processState(killed.directory)
     if (state.kind !== 'running') return t.fail('it runs')
     process.kill(-state.group, 'SIGKILL')
-    await soon(() => processState(killed.directory).kind === 'lost', 'it is lost')
+    await waitUntil(() => processState(killed.directory).kind === 'lost', 'it is lost')
     const own = scratch(t)
     writeFileSync(`${own}/process`, `boot\n${process.pid} (node) S ${'0 '.repeat(30)}\n`)
     t.strictSame(processState(own), { kind: 'lost' })

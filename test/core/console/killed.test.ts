@@ -12,7 +12,7 @@ import { type ConsoleDeployment, requestSchema } from '../../../core/console/dep
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
 import { Database } from '../../../core/console/storage/database.ts'
 import { runsOnNode22 } from '../../support/node22.ts'
-import { soon } from '../../support/wait_until.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 
 const bundle = fileURLToPath(new URL('../../../dist/console.cjs', import.meta.url))
 
@@ -66,7 +66,7 @@ async function killAt(t: Test, moments: readonly number[]): Promise<void> {
     await kill()
     start()
     const get = (): ConsoleDeployment => store.get(id)
-    await soon(() => get().ended !== null, `deployment ${id} ends`)
+    await waitUntil(() => get().ended !== null, `deployment ${id} ends`)
     const { state: ended, reason } = get()
     t.strictSame({ ended, reason, rollouts: rollouts() }, { ended: 'succeeded', reason: null, rollouts: id })
   }

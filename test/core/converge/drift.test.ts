@@ -153,12 +153,12 @@ async function take(world: World, one: typeof step extends fc.Arbitrary<infer T>
 /** Lists differences between loaded and declared values; empty if they agree. */
 function differences(world: World, value: string): string[] {
   const expected = files.map(() => value).join('|')
-  const [runs, says] = world.program()
+  const [runs, message] = world.program()
   return [
     ...['execute', 'web', 'gate'].flatMap((name) =>
       world.loaded[name] === expected || world.excused.has(name) ? [] : [name],
     ),
-    ...(runs === says && says?.includes(`VALUE="${value}"`) ? [] : ['client']),
+    ...(runs === message && message?.includes(`VALUE="${value}"`) ? [] : ['client']),
   ]
 }
 

@@ -101,7 +101,7 @@ function member(name: string, words: Words): RolloutHost {
   return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, client: host }
 }
 
-interface Seen {
+interface RolloutOutput {
   readonly report: RolloutReport
   readonly texts: readonly string[]
   readonly json: string
@@ -112,7 +112,7 @@ interface Seen {
  * Runs a rollout on the hostile host and an honest one.
  * @returns the output of every screen, and the record
  */
-async function rolled(words: Words, action: Action, directory: string): Promise<Seen> {
+async function rolled(words: Words, action: Action, directory: string): Promise<RolloutOutput> {
   const secrets = new Secrets()
   const kinds = [
     { live: false, json: false },
@@ -174,7 +174,7 @@ const raw = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\
 /** Removes the cursor movements of the live screen: it moves up to its first row, and starts each row at the left. */
 const withoutMoves = (written: string) => written.replace(/^(\x1b\[\d+A)?\r/, '').replaceAll('\r\n', '\n')
 
-async function check({ report, texts, json, directory }: Seen): Promise<void> {
+async function check({ report, texts, json, directory }: RolloutOutput): Promise<void> {
   for (const text of texts) {
     const steering = raw.exec(stripVTControlCharacters(text))
     if (steering) throw new Error(`a control character is displayed: ${JSON.stringify(steering)}`)

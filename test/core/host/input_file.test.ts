@@ -1,5 +1,5 @@
 /**
- * Tests files that a user names as input: they are read completely, or rejected at once with a message that says what
+ * Tests files that a user names as input: they are read completely, or rejected at once with a message that messages what
  * they are.
  */
 import { spawnSync } from 'node:child_process'
@@ -10,7 +10,7 @@ import { inputFileLimit, readInputFile } from '../../../core/host/input_file.ts'
 import { hostileKinds } from '../../support/hostile.ts'
 import { scratch } from '../../support/machine.ts'
 
-const says: Readonly<Record<string, RegExp>> = {
+const messages: Readonly<Record<string, RegExp>> = {
   FIFO: /it is a named pipe, not a regular file$/,
   'link to /dev/zero': /it is a character device, not a regular file$/,
   'link to itself': /ELOOP/,
@@ -21,7 +21,7 @@ const says: Readonly<Record<string, RegExp>> = {
 
 t.test('refuses pipes, devices and directories', async (t) => {
   for (const { name, put } of hostileKinds) {
-    const message = says[name]
+    const message = messages[name]
     if (message === undefined) continue
     const path = join(scratch(t), 'bad')
     put(path, '')

@@ -141,11 +141,11 @@ t.test('ends a download at its limit, and at endless redirects', async (t) => {
     message: /more than 1,000,000 bytes/,
   })
   t.equal(host.lstat(path), null)
-  let asked = 0
+  let requestCount = 0
   const url = await site(t, (_, response) => {
-    response.writeHead(302, { Location: `/${++asked}` }).end()
+    response.writeHead(302, { Location: `/${++requestCount}` }).end()
   })
   await t.rejects(host.download(url, path), { code: 'DOWNLOAD_FAILED', message: /redirect count exceeded/ })
-  t.ok(asked <= 21, `${asked} redirects followed`)
+  t.ok(requestCount <= 21, `${requestCount} redirects followed`)
   t.strictSame(host.list(directory), [])
 })

@@ -55,11 +55,11 @@ t.test('a mount that was unmounted is refused no longer', async (t) => {
 })
 
 t.test('the probe asks the server, and not the cache of the kernel', async (t) => {
-  const asked: string[] = []
+  const requestLog: string[] = []
   const mounted = (answer: (words: readonly string[]) => number) =>
     new VirtualHost({
       commands: (argv) => {
-        asked.push(argv.slice(4).join(' '))
+        requestLog.push(argv.slice(4).join(' '))
         return { status: answer(argv) }
       },
     }).given('/proc/self/mounts', 'nas:/b /srv/nas nfs4 rw 0 0\n/dev/sda /mnt ext4 rw 0 0\n')
@@ -70,7 +70,7 @@ t.test('the probe asks the server, and not the cache of the kernel', async (t) =
     ),
     'silent',
   )
-  t.strictSame(asked.splice(0), ['stat --file-system --format=%T /srv/nas/b'], 'nothing else waits')
+  t.strictSame(requestLog.splice(0), ['stat --file-system --format=%T /srv/nas/b'], 'nothing else waits')
   t.equal(
     await mountAnswer(
       mounted((argv) => (argv.includes('--file-system') ? 0 : 137)),
@@ -78,14 +78,14 @@ t.test('the probe asks the server, and not the cache of the kernel', async (t) =
     ),
     'silent',
   )
-  asked.splice(0)
+  requestLog.splice(0)
   const host = mounted(() => 124)
   await refuseSilentMounts(host)
-  t.strictSame(asked.splice(0), ['stat --file-system --format=%T /srv/nas'], 'only servers are asked')
+  t.strictSame(requestLog.splice(0), ['stat --file-system --format=%T /srv/nas'], 'only servers are asked')
   t.throws(() => host.lstat('/srv/nas/x'), { code: 'MOUNT_UNREACHABLE' })
   t.equal(host.lstat('/mnt'), null)
   t.equal(await mountAnswer(host, '/srv/nas/b'), 'silent')
-  t.strictSame(asked, [], 'it is asked once')
+  t.strictSame(requestLog, [], 'it is asked once')
 })
 
 t.test('a probe that SIGKILL does not end is no answer', async (t) => {

@@ -54,8 +54,8 @@ t.test('reports a server that does not close, or closes at once', async (t) => {
 
 t.test('tell clears cached answers', async (t) => {
   const port = await server(t, 0, echo)
-  let asked = 0
-  const count = () => host.cached('count', async () => ++asked)
+  let requestCount = 0
+  const count = () => host.cached('count', async () => ++requestCount)
   await count()
   await host.querySocket({ port, text: 'a' })
   t.equal(await count(), 1)
@@ -65,8 +65,8 @@ t.test('tell clears cached answers', async (t) => {
 
 t.test('sleep clears cached answers', async (t) => {
   for (const one of [new LocalHost('/nowhere'), new VirtualHost()]) {
-    let asked = 0
-    const count = () => one.cached('count', async () => ++asked)
+    let requestCount = 0
+    const count = () => one.cached('count', async () => ++requestCount)
     await count()
     t.equal(await count(), 1)
     await one.sleep(milliseconds(1))

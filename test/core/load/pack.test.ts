@@ -107,16 +107,16 @@ t.test('runs packed recipes elsewhere, without a compiler', async (t) => {
   ])
   const directory = moved(files)
   fs.rmSync(at('site'), { recursive: true })
-  const place = new Sandbox(t)
-  place.write({ 'hook.cjs': withoutCompiler, 'own/web.ts': recipes['site/recipes/other.ts'] })
-  const through = ['env', `NODE_OPTIONS=--require=${place.at('hook.cjs')}`]
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'hook.cjs': withoutCompiler, 'own/web.ts': recipes['site/recipes/other.ts'] })
+  const through = ['env', `NODE_OPTIONS=--require=${sandbox.at('hook.cjs')}`]
   const run = (event: string, ...more: string[]) =>
-    place.converge([event, '--role', 'web', '--recipes', directory, '--prefix', 'host', ...more], { through })
-  fs.mkdirSync(place.at('host'))
+    sandbox.converge([event, '--role', 'web', '--recipes', directory, '--prefix', 'host', ...more], { through })
+  fs.mkdirSync(sandbox.at('host'))
   const { status, stderr } = await run('deploy')
   t.equal(status, 0, stderr)
-  t.equal(fs.readFileSync(place.at('host/index.html'), 'utf8'), 'page\nword\n/green\ninside')
-  const source = await place.converge(['setup', '--role', 'other', '--recipes', 'own'], { through })
+  t.equal(fs.readFileSync(sandbox.at('host/index.html'), 'utf8'), 'page\nword\n/green\ninside')
+  const source = await sandbox.converge(['setup', '--role', 'other', '--recipes', 'own'], { through })
   t.match(source.stderr, 'recipes cannot be compiled here: esbuild is not installed', 'there is none, indeed')
   const wrong = await run('stop', '--json-output')
   t.equal(wrong.status, 2)

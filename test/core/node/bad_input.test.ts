@@ -103,14 +103,14 @@ const cases: readonly Case[] = [
     name: 'a key without quotes',
     text: '{deploy: {}}',
     errors: [
-      'a.json:1:2: a word without quotes: keys and text stand in double quotes (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:2: a word without quotes: keys and texts require double quotes (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
     name: 'single quotes',
     text: "{'deploy': {}}",
     errors: [
-      'a.json:1:2: single quotes: JSON takes only double ones (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:2: single quotes: JSON requires double quotes (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
@@ -125,14 +125,14 @@ const cases: readonly Case[] = [
     name: 'a password without quotes',
     text: '{"newrelic": {"license": s3cr3t-w0rd}}',
     errors: [
-      'a.json:1:26: a word without quotes: keys and text stand in double quotes (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:26: a word without quotes: keys and texts require double quotes (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
     name: 'a file cut off',
     text: '{"deploy": {"site": {"user": "plo',
     errors: [
-      'a.json:1:30: a text does not end: its closing quote is missing (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:30: the closing quote of a text is missing (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
@@ -146,13 +146,13 @@ const cases: readonly Case[] = [
   {
     name: 'a comment that does not end',
     text: '{} /* for ever',
-    errors: ['a.json:1:4: a comment does not end (it is read as JSON; comments and trailing commas are fine)'],
+    errors: ['a.json:1:4: a comment is not closed (it is read as JSON; comments and trailing commas are fine)'],
   },
   {
     name: 'something after the end',
     text: '{"a": 1}}',
     errors: [
-      'a.json:1:9: something stands after the end at } (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:9: unexpected text after the end of the document at } (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
@@ -210,7 +210,7 @@ const cases: readonly Case[] = [
     file: 'a.yml',
     text,
     errors: [
-      `a.yml:1:${column}: an alias whose anchor does not stand before it (define the anchor (&name) above the alias (*name), or put the text in quotes)`,
+      `a.yml:1:${column}: an alias without an anchor before it (define the anchor (&name) above the alias (*name), or put the text in quotes)`,
     ],
   })),
   {
@@ -253,21 +253,21 @@ const cases: readonly Case[] = [
     file: 'a.yaml',
     text: 'a: *nowhere\n',
     errors: [
-      'a.yaml:1:4: an alias whose anchor does not stand before it (define the anchor (&name) above the alias (*name), or put the text in quotes)',
+      'a.yaml:1:4: an alias without an anchor before it (define the anchor (&name) above the alias (*name), or put the text in quotes)',
     ],
   },
   {
     name: 'aliases that explode in YAML',
     file: 'a.yaml',
     text: explosion,
-    errors: ['a.yaml:1:1: aliases that unfold to far too much (write the values without aliases)'],
+    errors: ['a.yaml:1:1: aliases that expand to too many values (write the values without aliases)'],
   },
   {
     name: 'an open quote in YAML',
     file: 'a.yaml',
     text: 'a: "b\n',
     errors: [
-      'a.yaml:2:1: a text does not end: its closing quote is missing (check the indentation, quotes and brackets there)',
+      'a.yaml:2:1: the closing quote of a text is missing (check the indentation, quotes and brackets there)',
     ],
   },
   {
@@ -283,7 +283,7 @@ const cases: readonly Case[] = [
     file: 'a.yaml',
     text: 'deploy:\n    site:\n        user: a\n      group: b\n',
     errors: [
-      'a.yaml:4:1: an indentation that fits nothing above it (check the indentation, quotes and brackets there)',
+      'a.yaml:4:1: an indentation that matches no line above it (check the indentation, quotes and brackets there)',
     ],
   },
   {
@@ -323,7 +323,7 @@ const cases: readonly Case[] = [
     name: 'an empty text for a number',
     text: '{"plone_instances": {"instance_count": ""}}',
     errors: [
-      'a.json:1:40: plone_instances.instance_count: expected a number, got "" (Fixed number of clients on this host; null works it out from `per_cpu`)',
+      'a.json:1:40: plone_instances.instance_count: expected a number, got "" (Fixed number of clients on this host; null computes it from `per_cpu`)',
     ],
   },
   {
@@ -337,14 +337,14 @@ const cases: readonly Case[] = [
     name: 'half a client',
     text: '{"plone_instances": {"instance_count": 1.5}}',
     errors: [
-      'a.json:1:40: plone_instances.instance_count: expected a whole number, got 1.5 (Fixed number of clients on this host; null works it out from `per_cpu`)',
+      'a.json:1:40: plone_instances.instance_count: expected a whole number, got 1.5 (Fixed number of clients on this host; null computes it from `per_cpu`)',
     ],
   },
   {
     name: 'no client',
     text: '{"plone_instances": {"instance_count": 0}}',
     errors: [
-      'a.json:1:40: plone_instances.instance_count: expected a number from 1 up, got 0 (Fixed number of clients on this host; null works it out from `per_cpu`)',
+      'a.json:1:40: plone_instances.instance_count: expected a number from 1 up, got 0 (Fixed number of clients on this host; null computes it from `per_cpu`)',
     ],
   },
   {
@@ -391,7 +391,7 @@ const cases: readonly Case[] = [
     name: 'a number that starts with 0',
     text: app('"scm": {"revision": 0123}'),
     errors: [
-      'a.json:1:43: a number that starts with 0: if it is a text, write it in quotes (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:43: a number with a leading zero: write it in quotes if it is a text (it is read as JSON; comments and trailing commas are fine)',
     ],
   },
   {
@@ -763,10 +763,10 @@ t.test('refuses texts with millions of mistakes, entries or letters at once', { 
     ['a.json', `{"deploy": {${apps.join()}}}`, 'a.json:1:2: deploy: 10,001 entries, more than the limit of 10,000'],
     ['a.yaml', 'a\n'.repeat(10_000_000), 'a.yaml: 20,000,000 characters of YAML, more than the limit of 8 MiB'],
   ]
-  for (const [file, text, says] of large) {
+  for (const [file, text, message] of large) {
     const found = await errorsOf(async () => build(await parseLayer({ text, file, kind: 'stack' })))
     t.equal(found.length, 1)
-    t.match(found[0], says)
+    t.match(found[0], message)
   }
   const unknown = `{"${'k'.repeat(20_000_000)}": 1}`
   t.strictSame(

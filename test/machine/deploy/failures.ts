@@ -8,7 +8,7 @@ import { isTaken, until } from '../../support/wait_until.ts'
 import { client, fails, pids, shows } from './steps.ts'
 
 export async function build(t: Test, site: DeploySite): Promise<void> {
-  const [before, running, good] = [site.live(), await pids(site), site.read('cfg/base.cfg')]
+  const [before, running, good] = [site.currentPath(), await pids(site), site.read('cfg/base.cfg')]
   site.commit({ 'cfg/base.cfg': good.replace('zcml = example_site', `zcml = ${reference('nothing', 'here')}`) })
   for (const attempt of ['the first try', 'the next run tries again']) {
     const ended = await site.converge(['deploy'], client)
@@ -19,10 +19,10 @@ export async function build(t: Test, site: DeploySite): Promise<void> {
       /\| .*While:/,
       /\| Error: .*'nothing', was not defined/,
     )
-    t.equal(site.live(), before, `${attempt}: the old release stays live`)
+    t.equal(site.currentPath(), before, `${attempt}: the old release stays live`)
     t.strictSame(await pids(site), running, 'and runs on')
   }
-  t.equal((await site.look<{ lastRun: { outcome: string } }>('status')).lastRun.outcome, 'failed')
+  t.equal((await site.inspect<{ lastRun: { outcome: string } }>('status')).lastRun.outcome, 'failed')
   site.commit({ 'cfg/base.cfg': good })
   await site.done(t, ['deploy'], client)
   await shows(t, site, site.latest)
@@ -46,7 +46,7 @@ export async function brokenClient(t: Test, site: DeploySite): Promise<void> {
   )
   t.equal(await pageOf(1), null)
   t.equal((await pageOf(2))?.pid, running[1], 'the other one is as it was')
-  t.ok(site.isComplete(site.live() ?? ''))
+  t.ok(site.isComplete(site.currentPath() ?? ''))
   t.equal((await site.status()).status, 1)
   site.commit({ [zcml]: good })
   await site.done(t, ['deploy'], client)

@@ -44,7 +44,7 @@ export async function moments(t: Test, site: DeploySite): Promise<void> {
   t.match(configuration, /^\s*client zeoclient-1$/m, 'the clients keep their persistent caches')
   t.match((await site.done(t, ['deploy'], app({ ...migration, ...test }))).output, /^nothing to do/m)
 
-  const [good, running] = [site.live(), await pids(site)]
+  const [good, running] = [site.currentPath(), await pids(site)]
   site.commit()
   const bad = {
     smoke_test: { http: [{ contains: 'nowhere to be found' }], deadline_seconds: 2, rollback_on_failure: true },
@@ -56,7 +56,7 @@ export async function moments(t: Test, site: DeploySite): Promise<void> {
     /did not pass its smoke test: .*its answer does not contain 'nowhere to be found'/,
     /note: zeo-client: rollback, since what was deployed failed/,
   )
-  t.equal(site.live(), good, 'the site is back on the release before')
+  t.equal(site.currentPath(), good, 'the site is back on the release before')
   await shows(t, site, version)
   t.not((await pids(site))[0], running[0], 'whose clients were started again')
   t.match(done().slice(-4), [

@@ -36,19 +36,19 @@ async function killAt(t: Test, site: DeploySite, name: string, after: RegExp, ar
 
 /** Checks that all answers came from complete releases, and that `current` is one of them. */
 function whole(t: Test, site: DeploySite, answered: readonly string[]): void {
-  for (const id of [site.live() ?? 'none', ...answered]) t.ok(site.isComplete(id), `${id} is complete`)
+  for (const id of [site.currentPath() ?? 'none', ...answered]) t.ok(site.isComplete(id), `${id} is complete`)
 }
 
 export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   await killAt(t, site, 'as the environment is made', applying('virtualenv .*zeoserver'), [])
   await killAt(t, site, 'as the first eggs come', progress('buildout .*zeoserver', '(?:Got|Installing) '), [])
-  t.equal(site.live('zeoserver'), null)
+  t.equal(site.currentPath('zeoserver'), null)
   await until(() => site.processes('bin/buildout').length === 0, 'the build ends with the run')
 }
 
 export async function everywhere(t: Test, site: DeploySite): Promise<void> {
   site.commit()
-  const before = site.live() ?? ''
+  const before = site.currentPath() ?? ''
   for (const [name, moment] of moments) {
     const watch = new Watch()
     await killAt(t, site, name, moment)
@@ -58,7 +58,7 @@ export async function everywhere(t: Test, site: DeploySite): Promise<void> {
     // The client that stopped last may still be starting; the other one is up.
     t.equal((await get(2, 'text')) ?? (await get(1, 'text')), kept.text)
   }
-  t.not(site.live(), before)
+  t.not(site.currentPath(), before)
   await site.done(t, ['deploy'], client)
   await shows(t, site, site.latest)
   t.strictSame(site.unfinished(), [], 'nothing is left of the killed runs')
@@ -99,7 +99,7 @@ export async function twoAtOnce(t: Test, site: DeploySite): Promise<void> {
 
 export async function terminated(t: Test, site: DeploySite): Promise<void> {
   site.commit()
-  const [before, running] = [site.live(), await pids(site)]
+  const [before, running] = [site.currentPath(), await pids(site)]
   const signal = { name: 'SIGTERM', after: progress('buildout', 'Installing client1') } as const
   const { status, output } = await site.converge(['deploy', '--json-output'], { ...client, signal })
   t.equal(status, 1)
@@ -107,7 +107,7 @@ export async function terminated(t: Test, site: DeploySite): Promise<void> {
   t.equal(events.find(({ event }) => event === 'end')?.report?.outcome, 'interrupted')
   const last = events.findLast(({ event }) => event === 'resource')
   t.match(last, { name: /^buildout/, outcome: 'changed' }, 'what is under way is finished, and nothing else begun')
-  t.equal(site.live(), before)
+  t.equal(site.currentPath(), before)
   t.strictSame(await pids(site), running)
   const next = await site.done(t, ['deploy', '--json-output'], client)
   t.notMatch(next.output, new RegExp(applying('buildout').source, 'm'), 'what was built is not built again')

@@ -37,7 +37,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
   await shows(t, site, '1')
   t.equal((await site.releases()).length, 1)
-  t.ok(site.isComplete(site.live() ?? ''), 'the current release is complete')
+  t.ok(site.isComplete(site.currentPath() ?? ''), 'the current release is complete')
   t.strictSame(await site.status(), {
     status: 0,
     up: ['zeoserver', 'plone_instances-client1', 'plone_instances-client2'],
@@ -104,7 +104,7 @@ export async function newRevision(t: Test, site: DeploySite): Promise<void> {
   t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
   const pages = await shows(t, site, site.latest)
   t.equal(watch.blackouts, 0, 'one client goes after the other')
-  t.strictSame(watch.releases, [running[0]?.release, site.live()], 'nothing but these two releases answered')
+  t.strictSame(watch.releases, [running[0]?.release, site.currentPath()], 'nothing but these two releases answered')
   t.notMatch(
     pages,
     running.map((page) => ({ pid: page?.pid })),
@@ -126,11 +126,11 @@ export async function newRevision(t: Test, site: DeploySite): Promise<void> {
 }
 
 export async function attribute(t: Test, site: DeploySite): Promise<void> {
-  const before = site.live() ?? ''
+  const before = site.currentPath() ?? ''
   site.json = { plone_instances: { zodb_cache_size: 7000 } }
   t.match((await site.done(t, ['plan', '--event', 'deploy'], client)).output, /zodb-cache-size = 7000/)
   await site.done(t, ['deploy'], client)
-  const after = site.live() ?? ''
+  const after = site.currentPath() ?? ''
   const [old, now] = (await site.releases()).slice(-2)
   t.strictSame(
     [old?.id, now?.id, now?.commit],
@@ -140,12 +140,12 @@ export async function attribute(t: Test, site: DeploySite): Promise<void> {
   const cacheSizes = async () => (await site.pages()).map((page) => page?.cacheSize)
   t.strictSame(await cacheSizes(), [7000, 7000])
   await site.done(t, ['rollback'], client)
-  t.equal(site.live(), before)
+  t.equal(site.currentPath(), before)
   t.strictSame(await cacheSizes(), [5000, 5000])
   t.match((await site.done(t, ['configure'], client)).output, /rolled back/, 'configure does not deploy it again')
-  t.equal(site.live(), before)
+  t.equal(site.currentPath(), before)
   await site.done(t, ['rollback', '--to', after], client)
-  t.equal(site.live(), after)
+  t.equal(site.currentPath(), after)
   t.strictSame(await cacheSizes(), [7000, 7000])
   t.match((await site.done(t, [], client)).output, /^nothing to do/m)
   site.json = { deploy: { plone_instances: { environment: { GREETING: 'hello, 100% "of" you' } } } }
@@ -164,7 +164,7 @@ export async function always(t: Test, site: DeploySite): Promise<void> {
     const after = await site.releases()
     t.not(after.at(-1)?.id, before.at(-1)?.id, `${spelling} makes a release`)
     t.equal(after.at(-1)?.commit, before.at(-1)?.commit)
-    t.equal(site.live(), after.at(-1)?.id)
+    t.equal(site.currentPath(), after.at(-1)?.id)
     for (const [index, pid] of (await pids(site)).entries()) t.not(pid, running[index], 'and restarts')
   }
   const running = await pids(site)

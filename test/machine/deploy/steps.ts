@@ -14,13 +14,13 @@ export async function alive(t: Test, site: DeploySite): Promise<void> {
   for (const n of [1, 2])
     for (const [key, value] of Object.entries(kept))
       t.equal(await get(n, key), value, `client${n} still has the ${key}`)
-  for (const page of await site.pages()) t.equal(page?.release, site.live(), 'the current release answers')
+  for (const page of await site.pages()) t.equal(page?.release, site.currentPath(), 'the current release answers')
 }
 
 /** Checks that both clients show the version and the current release. */
 export async function shows(t: Test, site: DeploySite, version: string, clients = 2): Promise<Page[]> {
   const pages = await site.pages(clients)
-  const expected = pages.map((_, index) => ({ release: site.live(), version, client: `client${index + 1}` }))
+  const expected = pages.map((_, index) => ({ release: site.currentPath(), version, client: `client${index + 1}` }))
   t.match(pages, expected, `the pages show version ${version}`)
   return pages.filter((page) => page !== null)
 }
@@ -31,9 +31,9 @@ export async function pids(site: DeploySite, clients = 2): Promise<(number | und
 }
 
 /** Checks that a run has failed, and that its output matches. */
-export async function fails(t: Test, ended: Ended, ...says: readonly RegExp[]): Promise<void> {
+export async function fails(t: Test, ended: Ended, ...message: readonly RegExp[]): Promise<void> {
   t.equal(ended.status, 1, 'exit status 1')
-  for (const say of says) t.match(ended.output, say)
+  for (const say of message) t.match(ended.output, say)
   if (!t.passing()) t.comment(ended.output)
 }
 

@@ -1,6 +1,6 @@
 /** Starts the console as its users do, and sends it requests as a browser or a pipeline does. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { soon } from '../../support/wait_until.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 import type { Operator } from './operator.ts'
 
 export interface Answer {
@@ -31,7 +31,7 @@ export class ConsoleProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const started = new ConsoleProcess(child, port)
-    await soon(() => /^console for /m.test(started.output) || child.exitCode !== null, 'the console listens', 60)
+    await waitUntil(() => /^console for /m.test(started.output) || child.exitCode !== null, 'the console listens', 60)
     if (child.exitCode !== null) throw new Error(`the console has ended: ${started.output}`)
     return started
   }

@@ -38,11 +38,13 @@ export async function seesMoments(
   t.strictSame(done(), [...of('moments'), 'smoke moments'])
   t.equal((await app.run(['deploy'], given)).report.outcome, 'unchanged', 'all of it once')
   publish('worse', {})
-  const soon = { json: { ...json, deploy: { app: { ...own, smoke_test: { ...smoke_test, deadline_seconds: 1 } } } } }
-  const failure = failureOf((await app.run(['deploy'], soon)).report)
+  const waitUntil = {
+    json: { ...json, deploy: { app: { ...own, smoke_test: { ...smoke_test, deadline_seconds: 1 } } } },
+  }
+  const failure = failureOf((await app.run(['deploy'], waitUntil)).report)
   t.match(failure, { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
   t.strictSame(done(), of('worse'))
-  await app.done(t, ['rollback'], soon)
+  await app.done(t, ['rollback'], waitUntil)
   t.match((await app.page(path)).body, /moments/)
   t.strictSame(done(), ['before_restart moments', 'after_restart moments', 'smoke moments'], 'nothing is migrated back')
   rmSync(`${app.repository}/deploy`, { recursive: true })

@@ -37,15 +37,15 @@ type Statuses = Map<string, number>
 
 async function backend(t: Test, name: string, address: string, statuses: Statuses): Promise<Backend> {
   const seen: string[] = []
-  const server = createServer((asked, answer) => {
-    if (asked.method !== 'OPTIONS') seen.push(`${asked.method} ${asked.url}`)
-    const { searchParams: query, pathname } = new URL(asked.url ?? '/', 'http://x')
+  const server = createServer((request, answer) => {
+    if (request.method !== 'OPTIONS') seen.push(`${request.method} ${request.url}`)
+    const { searchParams: query, pathname } = new URL(request.url ?? '/', 'http://x')
     const status = statuses.get(pathname.replace(/^.*\/VirtualHostRoot/, '')) ?? Number(query.get('status') ?? 200)
     const own: Record<string, string> = { 'Content-Type': 'text/html', 'X-Served-By': name }
     const control = query.get('control')
     if (control !== null) own['Cache-Control'] = control
-    answer.writeHead(asked.method === 'OPTIONS' ? 200 : status, own)
-    answer.end(`${name} ${asked.url} ${asked.headers['x-forwarded-for'] ?? ''}`)
+    answer.writeHead(request.method === 'OPTIONS' ? 200 : status, own)
+    answer.end(`${name} ${request.url} ${request.headers['x-forwarded-for'] ?? ''}`)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

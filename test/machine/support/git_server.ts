@@ -1,7 +1,7 @@
 /** Serves git repositories to test hosts, which reach only the operator's end of their network. */
 import { spawn } from 'node:child_process'
 import type { Owner } from '../../support/machine.ts'
-import { soon } from '../../support/wait_until.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 import { script } from './host_network.ts'
 import type { TestNetwork } from './hosts.ts'
 
@@ -35,5 +35,5 @@ export async function serveGit(
     }
   })
   const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/${names[0]}`)
-  await soon(() => asked().then(Boolean, () => false), 'the git server is up')
+  await waitUntil(() => asked().then(Boolean, () => false), 'the git server is up')
 }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { connect } from 'node:net'
-import { soon, until } from '../../support/wait_until.ts'
+import { until, waitUntil } from '../../support/wait_until.ts'
 import { imageName, makeCloudImage } from './cloud_image.ts'
 import { type Account, put, real, writeAccounts, writeIdentity } from './host_files.ts'
 import { type Ground, hasEnded, script } from './host_network.ts'
@@ -194,7 +194,7 @@ export class TestHost {
     machine.once('exit', () => {
       if (this.machine === machine) this.machine = undefined
     })
-    await soon(() => this.machine === undefined || this.greets(), `${this.name} is up`)
+    await waitUntil(() => this.machine === undefined || this.greets(), `${this.name} is up`)
     if (this.machine === undefined) throw new Error(`${this.name} did not start:\n${this.console()}`)
     this.init = firstChild(machine.pid ?? 0)
     if (systemd) await this.run('systemctl is-system-running --wait')
@@ -240,7 +240,7 @@ export class TestHost {
   }
 
   private async unplug(): Promise<void> {
-    await soon(() => this.init === 0 || hasEnded(this.init), `${this.name} is off`)
+    await waitUntil(() => this.init === 0 || hasEnded(this.init), `${this.name} is off`)
     this.init = 0
     await this.fast()
     await script(

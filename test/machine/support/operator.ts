@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FleetEvent, HostOutcome, RolloutReport } from '../../../core/fleet/types.ts'
-import { soon } from '../../support/wait_until.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 import type { TestNetwork } from './hosts.ts'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
@@ -30,7 +30,7 @@ export function batches({ events }: Outcome, phase: string): string[] {
 }
 
 /** A command of the operator that is running. */
-export class AtWork {
+export class RunningCommand {
   readonly ended: Promise<Outcome>
   private output = ''
   /** Standard error so far. */
@@ -63,7 +63,7 @@ export class AtWork {
 
   /** Waits for an event that passes the test. */
   async until(test: (event: FleetEvent) => boolean, what: string): Promise<void> {
-    await soon(() => this.events.some(test), what)
+    await waitUntil(() => this.events.some(test), what)
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -125,7 +125,7 @@ export class Operator {
     return existsSync(path) ? readFileSync(path, 'utf8') : null
   }
 
-  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): AtWork {
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCommand {
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.program, 'stack', ...args], {
       cwd: this.directory,
       // Without a terminal, so that the program cannot ask questions.
@@ -133,7 +133,7 @@ export class Operator {
       env: { PATH: process.env.PATH, HOME: this.home, LANG: 'C.UTF-8', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    return new AtWork(child)
+    return new RunningCommand(child)
   }
 
   /** Runs a command with its output in a pipe, without --json-output. */

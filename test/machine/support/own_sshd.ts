@@ -82,7 +82,7 @@ export interface Operator {
   readonly key: Key
   readonly newHosts: NewHost[]
   /** The prompts so far, in order. */
-  readonly asked: string[]
+  readonly requestLog: string[]
   /** Replaces the content of ~/.ssh/known_hosts. */
   knows(...lines: readonly string[]): void
   readonly knownHosts: string
@@ -102,14 +102,14 @@ export async function operator(
   const key = await newKey(join(home, '.ssh/id_ed25519'))
   const knownHosts = join(home, '.ssh/known_hosts')
   const newHosts: NewHost[] = []
-  const asked: string[] = []
+  const requestLog: string[] = []
   const left = [...(answers ?? [])]
   const prompt = async (question: string) => {
-    asked.push(question)
+    requestLog.push(question)
     return left.shift() ?? ''
   }
   return {
-    ...{ home, key, newHosts, asked, knownHosts },
+    ...{ home, key, newHosts, requestLog, knownHosts },
     knows: (...lines) => writeFileSync(knownHosts, lines.map((line) => `${line}\n`).join('')),
     config: (text) => writeFileSync(join(home, '.ssh/config'), text),
     async target({ port }, host = {}) {

@@ -185,9 +185,9 @@ export class WebApp {
   }
 
   /** Runs events, and checks that the run fails with such a text in its output. */
-  async fails(t: Test, events: readonly string[], says: RegExp, options?: RunOptions): Promise<void> {
+  async fails(t: Test, events: readonly string[], message: RegExp, options?: RunOptions): Promise<void> {
     const failure = failureOf((await this.run(events, options)).report) as Record<string, unknown> | undefined
-    t.match([failure?.message, failure?.hint, failure?.output].filter(Boolean).join('\n'), says)
+    t.match([failure?.message, failure?.hint, failure?.output].filter(Boolean).join('\n'), message)
   }
 
   /** Requests a page as a visitor. */

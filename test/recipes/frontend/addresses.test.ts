@@ -88,7 +88,7 @@ t.test('clients may listen on one address', async (t) => {
 
 t.test('a smoke test requests the address of the clients', async (t) => {
   const http = [{ path: '/' }, { path: '/', port: 9000 }, { path: '/', host: '192.0.2.1' }]
-  const asked = (more: object) => {
+  const requestLog = (more: object) => {
     const site = { instance_count: 1, zeo: { address: '127.0.0.1:8001' }, ...more }
     const node = nodeWith(clientsOn('web1'), { plone_instances: site } as unknown as NodeJson)
     const deploy = attributeSchemas.deploy.parse({
@@ -101,6 +101,6 @@ t.test('a smoke test requests the address of the clients', async (t) => {
       return requests.map(({ host, port }) => `${host}:${port}`)
     })
   }
-  t.strictSame(asked({}), ['127.0.0.1:8081', '127.0.0.1:9000', '192.0.2.1:8081'])
-  t.strictSame(asked({ listen_address: '10.0.0.5' }), ['10.0.0.5:8081', '127.0.0.1:9000', '192.0.2.1:8081'])
+  t.strictSame(requestLog({}), ['127.0.0.1:8081', '127.0.0.1:9000', '192.0.2.1:8081'])
+  t.strictSame(requestLog({ listen_address: '10.0.0.5' }), ['10.0.0.5:8081', '127.0.0.1:9000', '192.0.2.1:8081'])
 })

@@ -8,7 +8,7 @@ const at = { socket: '/run/haproxy.sock' }
 const site = { plone: ['a-1', 'a-2'], other: ['a-1'] }
 
 /** Makes a host whose balancer gives this answer to every request. */
-const says = (answer: string) => new VirtualHost({ exchanges: () => answer })
+const message = (answer: string) => new VirtualHost({ exchanges: () => answer })
 
 t.test('parses servers with their states', async (t) => {
   const fake = new FakeHaproxy([
@@ -62,7 +62,7 @@ t.test('output of 2.6: every flag, names instead of addresses, commas within quo
   const stats = (rows: readonly string[]) =>
     `# pxname,svname,qcur,scur,status,last_chk,cookie,-,\n${rows.join('\n')}\n\n`
   const seen = await new BalancerReader(
-    says(
+    message(
       states([
         '2 b 1 fine 10.0.0.1 2 0 1 - 8081',
         '2 b 2 named 10.0.0.2 2 0 1 plone1.internal 8081',
@@ -112,14 +112,14 @@ t.test('invalid output', async (t) => {
   ] as const)
     await t.rejects(asked(code), {
       code: 'BALANCER_UNREACHABLE',
-      message: `the balancer at /run/haproxy.sock cannot be asked: ${why}`,
+      message: `the balancer at /run/haproxy.sock cannot be queried: ${why}`,
       hint: /stats socket/,
     })
-  await t.rejects(new BalancerReader(says('HTTP/1.1 400 Bad Request\n\n'), at).servers(), {
+  await t.rejects(new BalancerReader(message('HTTP/1.1 400 Bad Request\n\n'), at).servers(), {
     code: 'BALANCER_REFUSED',
     message: /answered: HTTP\/1.1 400/,
   })
-  await t.rejects(new BalancerReader(says(''), at).servers(), { message: /answered: nothing/ })
+  await t.rejects(new BalancerReader(message(''), at).servers(), { message: /answered: nothing/ })
   const fake = new FakeHaproxy([
     { at: at.socket, backends: site },
     { at: '/low', backends: site, level: 'operator' },
@@ -138,7 +138,7 @@ t.test('invalid output', async (t) => {
     },
   )
   await t.rejects(
-    new BalancerClient(says('You are not serious.\n'), at).drain({ name: 'plone/a-1', sticky: false, checked: true }),
+    new BalancerClient(message('You are not serious.\n'), at).drain({ name: 'plone/a-1', sticky: false, checked: true }),
     {
       code: 'BALANCER_REFUSED',
       message: /You are not serious/,

@@ -135,10 +135,10 @@ t.test('keeps no state of another address, and loses none of the same address', 
 })
 
 t.test('resolves names as HAProxy does, and no addresses', async (t) => {
-  const asked: string[] = []
+  const requestLog: string[] = []
   const host = new VirtualHost({
     commands: ([program, , name = '']) => {
-      asked.push(`${program} ${name}`)
+      requestLog.push(`${program} ${name}`)
       return name === 'p1.test'
         ? { stdout: '10.0.0.1       STREAM p1.test\n10.0.0.1       DGRAM  \nfd00::1         STREAM \n' }
         : { status: 2 }
@@ -152,7 +152,7 @@ t.test('resolves names as HAProxy does, and no addresses', async (t) => {
       ['none.test', null],
     ]),
   )
-  t.strictSame(asked, ['getent p1.test', 'getent none.test'])
+  t.strictSame(requestLog, ['getent p1.test', 'getent none.test'])
 })
 
 t.test('reloads for an address alone, and not without a difference', async (t) => {

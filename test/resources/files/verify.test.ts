@@ -144,17 +144,17 @@ t.test('secrets do not stand in what the program says, nor does any part of a se
 })
 
 t.test('a dry run runs nothing, and does not miss a program that is still to come', async (t) => {
-  const asked: string[] = []
+  const requestLog: string[] = []
   const machine = new VirtualHost({
     commands: (argv) => {
-      asked.push(argv.join(' '))
+      requestLog.push(argv.join(' '))
       return {}
     },
   })
   const plan = planOf((r) => file(r, { path, content: 'broken', verify }))
   const report = await run(plan, new VirtualHost({ base: machine }), 'plan')
   t.strictSame(patchOf(report), ['replace /content = "broken"', 'replace /kind = "file"'])
-  t.strictSame(asked, [])
+  t.strictSame(requestLog, [])
 })
 
 t.test('a check that has nothing to check is refused at once', (t) => {

@@ -39,10 +39,10 @@ t.test('a revision is one commit, or an error with a hint', async (t) => {
   for (const [revision, commit] of found) {
     const { failure, releases } = await site.deploy({ revision })
     t.equal(failure?.text, undefined, `${revision} is found`)
-    const live = releases.find((release) => release.current)
-    t.equal(live?.commit, commit, `${revision} is its commit`)
+    const current = releases.find((release) => release.current)
+    t.equal(current?.commit, commit, `${revision} is its commit`)
     t.equal(site.read(`${site.current}/a.txt`), commit === first ? '1\n' : '2\n')
-    t.match(live?.id, new RegExp(`^\\d{6}-${commit.slice(0, 8)}$`))
+    t.match(current?.id, new RegExp(`^\\d{6}-${commit.slice(0, 8)}$`))
   }
   const refused: readonly [revision: string, expected: RegExp][] = [
     ['both', /both a branch and a tag.*refs\/heads\/both.*refs\/tags\/both/s],
@@ -84,7 +84,7 @@ t.test('a moved branch creates a release; an unchanged one runs one process and 
   site.commit({ 'a.txt': '1' })
   const one = await site.deploy()
   t.strictSame(one.report.outcome, 'changed')
-  t.equal(one.live?.slice(0, 6), '000001')
+  t.equal(one.currentId?.slice(0, 6), '000001')
 
   const before = site.snapshot()
   const again = await site.deploy()
@@ -98,13 +98,13 @@ t.test('a moved branch creates a release; an unchanged one runs one process and 
 
   site.commit({ 'a.txt': '2' })
   const two = await site.deploy()
-  t.equal(two.live?.slice(0, 6), '000002')
+  t.equal(two.currentId?.slice(0, 6), '000002')
   t.equal(site.read(`${site.current}/a.txt`), '2')
-  t.equal(site.read(`${site.into}/${one.live}/a.txt`), '1', 'the other release is as it was')
+  t.equal(site.read(`${site.into}/${one.currentId}/a.txt`), '1', 'the other release is as it was')
 
   site.git(site.repository, 'reset', '-q', '--hard', 'HEAD~1')
   const back = await site.deploy()
-  t.equal(back.live?.slice(0, 6), '000003', 'moved back, it is a release of its own')
+  t.equal(back.currentId?.slice(0, 6), '000003', 'moved back, it is a release of its own')
   t.notOk(
     back.calls.some((call) => call.includes('fetch')),
     'and its commit is here already',
@@ -129,24 +129,24 @@ t.test('selects the release to use again', async (t) => {
   site.commit({ 'a.txt': '1' })
   const one = await site.deploy({ inputs: { config: 'a' } })
   const two = await site.deploy({ inputs: { config: 'b' } })
-  t.not(two.live, one.live, 'another configuration is another release')
+  t.not(two.currentId, one.currentId, 'another configuration is another release')
   t.strictSame(two.calls.map((call) => call.find((word) => /^[a-z-]+$/.test(word)))[0], 'ls-remote')
 
-  point(one.live ?? '')
+  point(one.currentId ?? '')
   const forward = await site.deploy({ inputs: { config: 'b' } })
-  t.equal(forward.live, two.live, 'rolled back, then forward: the one that is there')
+  t.equal(forward.currentId, two.currentId, 'rolled back, then forward: the one that is there')
 
   const back = await site.deploy({ inputs: { config: 'a' } })
-  t.equal(back.live?.slice(0, 6), '000003', 'back by configuration is a new release: ids go up')
+  t.equal(back.currentId?.slice(0, 6), '000003', 'back by configuration is a new release: ids go up')
 
   const half = await site.deploy({ inputs: { config: 'c' } }, { until: 'checkout' })
   t.strictSame(
     half.releases.map((release) => release.complete),
     [true, true, true, false],
   )
-  t.equal(half.live, back.live)
+  t.equal(half.currentId, back.currentId)
   const whole = await site.deploy({ inputs: { config: 'c' } })
-  t.equal(whole.live?.slice(0, 6), '000004', 'a half-finished one is finished')
+  t.equal(whole.currentId?.slice(0, 6), '000004', 'a half-finished one is finished')
   t.equal(
     (await site.deploy({ inputs: { config: 'c' }, record: { a: 1 }, by: 'somebody' })).report.outcome,
     'unchanged',
@@ -156,7 +156,7 @@ t.test('selects the release to use again', async (t) => {
   const file = `${site.into}/${fs.readdirSync(site.into).at(-1)}/.converge/release.json`
   fs.writeFileSync(file, site.read(file).replace(/"boot": "[^"]*"/, '"boot": "another"'))
   const after = await site.deploy({ inputs: { config: 'd' } })
-  t.equal(after.live?.slice(0, 6), '000006', 'a release that was incomplete before a crash is not used')
+  t.equal(after.currentId?.slice(0, 6), '000006', 'a release that was incomplete before a crash is not used')
   t.notOk(fs.existsSync(file), 'and goes')
 })
 
@@ -165,10 +165,10 @@ t.test('always: a new release each time, unless the last one is incomplete', asy
   site.commit({ 'a.txt': '1' })
   await site.deploy({ always: true })
   const two = await site.deploy({ always: true })
-  t.equal(two.live?.slice(0, 6), '000002')
+  t.equal(two.currentId?.slice(0, 6), '000002')
   await site.deploy({ always: true }, { until: 'checkout' })
   const three = await site.deploy({ always: true })
-  t.equal(three.live?.slice(0, 6), '000003')
+  t.equal(three.currentId?.slice(0, 6), '000003')
   t.equal((await site.deploy()).report.outcome, 'unchanged')
 })
 
@@ -185,7 +185,7 @@ t.test('pin: the commit of the current release, without a query', async (t) => {
   const other = await site.deploy({ pin: 'current', inputs: { config: 'new' } })
   t.equal(other.failure, undefined)
   t.equal(other.releases.at(-1)?.commit, commit)
-  t.equal(other.live?.slice(0, 6), '000002')
+  t.equal(other.currentId?.slice(0, 6), '000002')
   t.notOk(other.calls.some((call) => call.includes('ls-remote') || call.includes('fetch')))
 
   fs.rmSync(`${site.shared}/repo.git`, { recursive: true })
@@ -211,7 +211,7 @@ t.test('a dry run only queries the remote', async (t) => {
   t.strictSame(site.snapshot(), before)
   t.notOk(fs.existsSync(`${site.root}/state`))
   const path = `${site.into}/000001-${commit.slice(0, 8)}`
-  t.equal(dry.live, `000001-${commit.slice(0, 8)}`, 'later resources see it')
+  t.equal(dry.currentId, `000001-${commit.slice(0, 8)}`, 'later resources see it')
   t.equal(dry.host.readLink(`${path}/var/log`), `${site.shared}/log`)
   t.ok(dry.releases[0]?.complete)
   const real = await site.deploy(links)
@@ -229,7 +229,7 @@ t.test('a short commit is known after its fetch', async (t) => {
   t.strictSame(dry.report.resources.map(({ outcome }) => outcome).slice(0, 3), ['planned', 'unknown', 'unknown'])
   const real = await site.deploy({ revision })
   t.equal(real.releases.at(-1)?.commit, commit)
-  t.equal(real.live, `000001-${commit.slice(0, 8)}`, 'and those who refer to it get it')
+  t.equal(real.currentId, `000001-${commit.slice(0, 8)}`, 'and those who refer to it get it')
   t.strictSame((await site.deploy({ revision })).calls, [], 'then nobody is asked')
   const pinned = await site.deploy({ revision, commit })
   t.equal(pinned.report.outcome, 'unchanged', 'the whole commit is the same release')

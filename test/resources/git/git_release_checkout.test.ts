@@ -32,7 +32,7 @@ t.test('submodules, two levels deep', async (t) => {
     const two = await site.deploy()
     t.equal(two.failure, undefined)
     t.strictSame([at('o.txt'), at('deep/in side/i.txt')], ['outer 2', 'inner 2'])
-    t.equal(site.read(`${site.into}/${one.live}/src/outer/o.txt`), 'outer 1')
+    t.equal(site.read(`${site.into}/${one.currentId}/src/outer/o.txt`), 'outer 1')
   })
   await t.test('known commits need no remote', async (t) => {
     fs.renameSync(`${site.root}/lib`, `${site.root}/away`)
@@ -109,7 +109,7 @@ t.test('an empty repository, one without HEAD, a missing one', async (t) => {
   site.commit({ 'a.txt': '1' })
   site.git(site.repository, 'symbolic-ref', 'HEAD', 'refs/heads/gone')
   t.match((await site.deploy({ revision: 'HEAD' })).failure?.text, /HEAD of .* is a branch that is not there.*trunk/s)
-  t.match((await site.deploy({ repository: `${site.root}/none` })).failure?.text, /cannot ask.*no such repository/s)
+  t.match((await site.deploy({ repository: `${site.root}/none` })).failure?.text, /cannot list the branches and tags of.*no such repository/s)
 })
 
 t.test('git works in a release: history, tags, also after the site has moved', async (t) => {
@@ -185,9 +185,9 @@ t.test('runs git as the owner, who need not own the repository', async (t) => {
   site.commit({ 'l.txt': 'lib' }, 'lib', lib)
   site.git(site.repository, 'submodule', 'add', '-q', '../lib', 'lib')
   site.commit({ 'a.txt': '1' })
-  const { failure, live } = await site.deploy({ user, links: { log: 'var/log' } })
+  const { failure, currentId: current } = await site.deploy({ user, links: { log: 'var/log' } })
   t.equal(failure, undefined)
-  const strangers = ['-L', `${site.into}/${live}`, `${site.shared}/repo.git`, '!', '-uid', `${uid}`]
+  const strangers = ['-L', `${site.into}/${current}`, `${site.shared}/repo.git`, '!', '-uid', `${uid}`]
   const found = execFileSync('find', strangers, { encoding: 'utf8' })
     .split('\n')
     .filter((path) => path !== '')

@@ -139,10 +139,10 @@ t.test('a directory of the real host: a change creates another release, a pin is
 
   fs.chmodSync(`${source}/src/a.py`, 0o755)
   const two = await site.deploy(props)
-  t.equal(two.live?.slice(0, 6), '000002', 'a mode is a change')
+  t.equal(two.currentId?.slice(0, 6), '000002', 'a mode is a change')
   fs.writeFileSync(`${source}/src/b.py`, '1')
   const dry = await site.deploy(props, { mode: 'plan' })
-  t.equal(dry.host.readText(`${site.into}/${dry.live}/src/b.py`), '1', 'a dry run sees the files')
+  t.equal(dry.host.readText(`${site.into}/${dry.currentId}/src/b.py`), '1', 'a dry run sees the files')
   t.equal((await site.deploy({ ...props, pin: 'current' })).report.outcome, 'unchanged')
   const pinned = await site.deploy({ ...props, pin: 'current', inputs: { a: 'b' } })
   t.match(pinned.failure?.text, /has changed since the run read it.*run a deploy/s)

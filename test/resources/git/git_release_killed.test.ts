@@ -13,9 +13,9 @@ t.test('the rest of killed runs is not a release and does no harm', async (t) =>
   fs.mkdirSync(`${site.into}/.000009-${short}.removing/x`, { recursive: true })
   fs.mkdirSync(`${site.shared}/.repo.git.new/objects`, { recursive: true })
   fs.writeFileSync(`${site.shared}/.repo.git.new/config.lock`, '')
-  const { failure, live } = await site.deploy()
+  const { failure, currentId: current } = await site.deploy()
   t.equal(failure, undefined)
-  t.strictSame(fs.readdirSync(site.into), [live])
+  t.strictSame(fs.readdirSync(site.into), [current])
   t.strictSame(fs.readdirSync(site.shared), ['repo.git'])
 
   const mirror = `${site.shared}/repo.git`
@@ -130,8 +130,8 @@ t.test(
     for (let call = 1; ; call++) {
       if (!site.deployKilledAt(call)) break
       killed++
-      const live = site.releases().find((release) => release.current)
-      if (live) t.ok(live.complete, `killed at call ${call}, a complete release is live`)
+      const current = site.releases().find((release) => release.current)
+      if (current) t.ok(current.complete, `killed at call ${call}, a complete release is live`)
       await awaitCommandsOf('killed', `${site.root}/state`, seconds(30), () => undefined)
       const { failure, releases } = await site.deploy()
       t.equal(failure, undefined, `killed at call ${call}`)

@@ -124,11 +124,11 @@ t.test('over https: only its server gets the login', async (t) => {
     repository: `http://deploy%20user:wr0ng-word@${host}/site.git`,
     inputs: { a: 'b' },
   })
-  t.match(JSON.stringify(wrong.report.warnings), /403/, 'it cannot be asked; what is known does')
+  t.match(JSON.stringify(wrong.report.warnings), /403/, 'the repository cannot be queried: the known commit is used')
   fs.rmSync(`${site.root}/site`, { recursive: true })
   for (const path of [site.into, site.shared]) fs.mkdirSync(path, { recursive: true })
   const refused = await site.deploy({ repository: `http://deploy%20user:wr0ng-word@${host}/site.git` })
-  t.match(refused.failure?.text, /cannot ask http:\/\/127.*the login: give username.*403/s)
+  t.match(refused.failure?.text, /cannot list the branches and tags of http:\/\/127.*the login: give username.*403/s)
   t.notMatch(
     everything(site, one.report, two.report, wrong.report, refused.report, refused.failure ?? {}),
     /pa(\/|%2F)ss|wr0ng-word/,
@@ -138,9 +138,9 @@ t.test('over https: only its server gets the login', async (t) => {
 t.test('a server to which the repository redirects does not get the login', async (t) => {
   const site = new GitSite(t)
   const logins: string[] = []
-  let asked = 0
+  let requestCount = 0
   const other = createServer((request, response) => {
-    asked++
+    requestCount++
     if (request.headers.authorization !== undefined) logins.push(request.headers.authorization)
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="other"' }).end()
   })
@@ -156,7 +156,7 @@ t.test('a server to which the repository redirects does not get the login', asyn
   const repository = `http://127.0.0.1:${await portOf(named)}/site.git`
   const { failure } = await site.deploy({ repository, username: 'deploy', password: 'pa/ss@word' })
   t.match(failure?.text, /the login/)
-  t.ok(asked > 0, 'git follows the redirect')
+  t.ok(requestCount > 0, 'git follows the redirect')
   t.strictSame(logins, [])
 })
 
@@ -174,12 +174,12 @@ t.test('an unreachable remote', async (t) => {
   const back = () => fs.renameSync(`${site.root}/away`, site.repository)
   const first = site.commit({ 'a.txt': '1' })
   site.git(site.repository, 'tag', '-a', 'v1', '-m', 'v1')
-  const { live } = await site.deploy()
+  const { currentId: current } = await site.deploy()
 
   away()
   const same = await site.deploy()
   t.equal(same.report.outcome, 'unchanged', 'the branch is what it was the last time')
-  t.match(same.report.warnings.join(), new RegExp(`cannot ask ${site.repository}.*using ${first}`))
+  t.match(same.report.warnings.join(), new RegExp(`cannot list the branches and tags of ${site.repository}.*using ${first}`))
   t.equal(
     (await site.deploy({ inputs: { a: 'b' } })).releases.at(-1)?.commit,
     first,
@@ -193,7 +193,7 @@ t.test('an unreachable remote', async (t) => {
     t.strictSame([known.failure, known.report.warnings], [undefined, []], 'a full commit needs no query')
   }
   for (const revision of ['other', 'HEAD', 'abcdef12'])
-    t.match((await site.deploy({ revision })).failure?.text, /cannot ask .*no such repository/s, revision)
+    t.match((await site.deploy({ revision })).failure?.text, /cannot list the branches and tags of .*no such repository/s, revision)
   back()
 
   await t.test('uses the last known commit, also if it needed no fetch', async (t) => {
@@ -212,20 +212,20 @@ t.test('an unreachable remote', async (t) => {
   })
   await t.test('another repository has its own record', async (t) => {
     const { failure } = await site.deploy({ repository: `${site.root}/elsewhere` })
-    t.match(failure?.text, /cannot ask .*elsewhere/)
+    t.match(failure?.text, /cannot list the branches and tags of .*elsewhere/)
   })
-  t.ok(live)
+  t.ok(current)
 })
 
 t.test('a branch that moves between the query and the fetch', async (t) => {
   const site = new GitSite(t)
-  const asked = site.commit({ 'a.txt': '1' })
+  const requestedPath = site.commit({ 'a.txt': '1' })
   const real = site.read(`${site.root}/bin/git`)
   const move = `case "$*" in *ls-remote*) ;; *" fetch "*) PATH=/usr/bin:/bin; cd ${site.repository} && GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x git update-ref refs/heads/main "$(GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x git commit-tree -m moved 'HEAD^{tree}')";; esac\n`
   fs.writeFileSync(`${site.root}/bin/git`, real.replace('exec ', `${move}cd /; exec `))
   const { failure, releases } = await site.deploy()
   t.equal(failure, undefined)
-  t.equal(releases[0]?.commit, asked, 'the one that was asked for is deployed')
+  t.equal(releases[0]?.commit, requestedPath, 'the one that was asked for is deployed')
 })
 
 t.test('addresses', async (t) => {
@@ -272,7 +272,7 @@ t.test('addresses', async (t) => {
 })
 
 t.test('turns messages of git into hints', async (t) => {
-  const said: readonly [string, RegExp][] = [
+  const messages: readonly [string, RegExp][] = [
     ['ssh: Could not resolve hostname git.example.com: Name or service not known', /^the network/],
     ['fatal: unable to access: Failed to connect to git.example.com port 443: Connection refused', /^the network/],
     ['ssh: connect to host h port 22: Connection timed out', /^the network/],
@@ -293,8 +293,8 @@ t.test('turns messages of git into hints', async (t) => {
     ['server certificate verification failed. CAfile: none', /^the certificate/],
     ['error: unable to write file x: No space left on device', /^free some space/],
   ]
-  for (const [output, hint] of said) {
-    const error = gitFailure(new ConvergeError('x', { code: 'COMMAND_FAILED', output }), 'cannot ask') as ConvergeError
+  for (const [output, hint] of messages) {
+    const error = gitFailure(new ConvergeError('x', { code: 'COMMAND_FAILED', output }), 'cannot list the branches and tags of') as ConvergeError
     t.match(error.hint, hint, output)
     t.equal(error.output, output)
   }

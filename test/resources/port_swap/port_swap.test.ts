@@ -47,7 +47,7 @@ const given =
   }
 const options = (fake: FakeSupervisor): VirtualOptions => ({ requests: fake.requests, commands: () => ({}) })
 
-const live9090 = { [upstream]: names(9090), [conf(9090)]: written(9090) }
+const current9090 = { [upstream]: names(9090), [conf(9090)]: written(9090) }
 
 contract(t, port_swap, [
   {
@@ -55,7 +55,7 @@ contract(t, port_swap, [
     props,
     given: given(),
     host: options(fakeOf()),
-    changes: ['add /up/0 = 9090', 'replace /told = true', 'replace /runs', 'replace /live = 9090'],
+    changes: ['add /up/0 = 9090', 'replace /loaded = true', 'replace /runs', 'replace /current = 9090'],
     then(t, host) {
       // If a run was killed before nginx was reloaded, the next run uses the second port.
       const port = host.readText(upstream)?.includes(':9091') ? 9091 : 9090
@@ -70,9 +70,9 @@ contract(t, port_swap, [
   {
     name: 'starts another release on the other port',
     props,
-    given: given(live9090),
+    given: given(current9090),
     host: options(fakeOf(['shop-9090'])),
-    changes: ['replace /up/0 = 9091', 'replace /told', 'replace /runs', 'replace /live = 9091'],
+    changes: ['replace /up/0 = 9091', 'replace /loaded', 'replace /runs', 'replace /current = 9091'],
     then(t, host) {
       t.match(host.readText(upstream), '127.0.0.1:9091')
       t.match(host.readText(conf(9090)), 'autostart=false', 'it does not start at boot')
@@ -89,7 +89,7 @@ contract(t, port_swap, [
   {
     name: 'the current process is down',
     props,
-    given: given(live9090),
+    given: given(current9090),
     host: options(fakeOf()),
     then: (t, host) => t.match(host.readText(upstream), '127.0.0.1:9091'),
   },

@@ -12,13 +12,14 @@ function site(
   host: VirtualHost,
   complete: readonly number[],
   half: readonly number[],
-  live: number | string | null,
+  currentTarget: number | string | null,
 ): VirtualHost {
   host.given(into, null)
   for (const n of [...complete, ...half])
     host.given(`${into}/${id(n)}/.converge/release.json`, '{}').given(`${into}/${id(n)}/bin/run`, 'x')
   for (const n of complete) host.given(`${into}/${id(n)}/.converge/complete`, '')
-  if (live !== null) host.given(current, { link: typeof live === 'number' ? `${into}/${id(live)}` : live })
+  if (currentTarget !== null)
+    host.given(current, { link: typeof currentTarget === 'number' ? `${into}/${id(currentTarget)}` : currentTarget })
   return host
 }
 

@@ -160,15 +160,15 @@ t.test('cleanup never removes a needed release', async () => {
       fc.integer({ min: 2, max: 6 }),
       fc.array(fc.nat(20)),
       (flags, keep, path) => {
-        const live = flags.findIndex((flag) => flag.current)
-        const plain = flags.map(({ complete }, n) => release(n + 1, { complete, current: n === live }))
+        const current = flags.findIndex((flag) => flag.current)
+        const plain = flags.map(({ complete }, n) => release(n + 1, { complete, current: n === current }))
         const history = path.map((n) => plain[n % Math.max(1, plain.length)]?.id ?? '')
         const previous = previousRelease(plain, history.length === 0 ? null : history)
         const all = plain.map((one) => ({ ...one, previous: one === previous }))
         const gone = new Set(surplusReleases(host, into, all, keep))
         const kept = all.filter(({ id }) => !gone.has(id))
         const complete = all.filter((release) => release.complete)
-        const needed = [all[live], releaseBefore(all), ...complete.slice(-keep)]
+        const needed = [all[current], releaseBefore(all), ...complete.slice(-keep)]
         const newest = complete.at(-1)
         return (
           needed.every((release) => release === undefined || kept.includes(release)) &&
@@ -185,11 +185,11 @@ t.test('selects the release that fits', async (t) => {
     releaseFor(releases, { identity: 'x', always, reuse }, 'b')?.id.slice(0, 6) ?? null
   t.equal(fits([]), null)
   t.equal(fits([release(1, { current: true })]), '000001')
-  t.equal(fits([release(1), release(2, { current: true, identity: 'y' })]), null, 'older than the live one')
+  t.equal(fits([release(1), release(2, { current: true, identity: 'y' })]), null, 'older than the current one')
   t.equal(fits([release(1), release(2, { current: true, identity: 'y' })], false, 'any'), '000001', 'a missed rollback')
   t.equal(fits([release(1, { complete: false }), release(2, { current: true, identity: 'y' })], false, 'any'), null)
   t.equal(fits([release(1, { current: true, identity: 'y' }), release(2)]), '000002', 'rolled back from')
-  t.equal(fits([release(1), release(2)]), '000002', 'the newest, where none is live')
+  t.equal(fits([release(1), release(2)]), '000002', 'the newest, if none is current')
   t.equal(fits([release(1, { complete: false })]), '000001', 'half-finished')
   t.equal(fits([release(1, { complete: false, boot: 'a' })]), null, 'before a reboot')
   t.equal(fits([release(1), release(2, { complete: false, boot: 'a' })]), '000001')
@@ -199,7 +199,7 @@ t.test('selects the release that fits', async (t) => {
   t.equal(
     fits([{ ...release(0), isManaged: false, current: true, identity: null }, release(1)]),
     '000001',
-    'another tool’s is live',
+    'the release of another tool is current',
   )
   t.equal(fits([release(1, { current: true })], true), null)
   t.equal(fits([release(1, { current: true }), release(2, { complete: false })], true), '000002')

@@ -20,13 +20,13 @@ const commands: CommandHandler = (argv, { cwd }, host) => {
  * /starting.
  */
 function server(slow = 0): VirtualOptions {
-  let asked = 0
+  let requestCount = 0
   return {
     commands,
     self: anna,
     requests: ({ path, port, headers = {} }) => {
       if (path === '/down') return null
-      if (path === '/starting' && asked++ < slow) return { status: 503, headers: none, body: 'not yet' }
+      if (path === '/starting' && requestCount++ < slow) return { status: 503, headers: none, body: 'not yet' }
       if (path === '/closed' && headers['X-Converge-Test'] === undefined) return maintenancePage
       if (path === '/closed-elsewhere') return maintenancePage
       if (path === '/kept') return { status: 200, headers: { 'x-cache': 'HIT' }, body: 'Welcome' }
@@ -123,7 +123,7 @@ t.test('a failure requests a rollback of the new release, also after an interrup
   on.given('/srv', null)
   const before = '/srv/site/releases/000001-00000000'
   t.match(failureOf(await run(plan('fail', before), on)), { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
-  t.match(failureOf(await run(plan('fail', release), on)), { recovery: 'rollback' }, 'now it is live, and not good yet')
+  t.match(failureOf(await run(plan('fail', release), on)), { recovery: 'rollback' }, 'now it is current, and its test has not passed yet')
   t.strictSame(failureOf(await run(plan('smoke', release), on)), undefined)
   t.strictSame(patchOf(await run(plan('smoke', release), on)), [])
   const { recovery, hint } = failureOf(await run(plan('fail', release), on)) as { recovery?: string; hint?: string }

@@ -88,7 +88,7 @@ t.test('stops a server that its balancer has no entry for, without a warning', a
 t.test('stops the server even if a balancer drops it or disappears meanwhile', async (t) => {
   for (const [change, warnings, recorded] of [
     ['forgets', [], ''],
-    ['goes', [/cannot be asked: .*; the next run that reaches it sets the servers ready again/], 'taken out'],
+    ['goes', [/cannot be queried: .*; the next run that reaches it sets the servers ready again/], 'taken out'],
   ] as const) {
     let stopped = false
     const { options } = machine({ listening: () => !(stopped && change === 'goes') })

@@ -371,7 +371,7 @@ t.test('an unreachable balancer is a warning, and the restart continues', async 
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [
-    /the balancer at \/run\/haproxy.sock cannot be asked: no process listens there; the restart continues without it \(/,
+    /the balancer at \/run\/haproxy.sock cannot be queried: no process listens there; the restart continues without it \(/,
   ])
   t.equal(report.warnings.length, 1)
   t.notOk(host.changes.some((what) => what.startsWith(`tell ${socket}`)))
@@ -385,10 +385,10 @@ t.test('a client that is down has no visitors: its balancers cause no warning', 
   t.strictSame([failureOf(first), first.warnings], [undefined, []])
   const one = await harness({ balancers, running: ['c1'], stopped: ['c2', 'c3'] }).roll()
   t.strictSame(failureOf(one), undefined)
-  t.match(one.warnings, [/the balancer at \/run\/haproxy.sock cannot be asked: no process listens there/])
+  t.match(one.warnings, [/the balancer at \/run\/haproxy.sock cannot be queried: no process listens there/])
   t.equal(one.warnings.length, 1)
   const other = await harness({ balancers, running: ['c3'], stopped: ['c1', 'c2'] }).roll()
-  t.match(other.warnings, [/haproxy.sock cannot be asked/, /lb2:9999 has no server site\/c3/])
+  t.match(other.warnings, [/haproxy.sock cannot be queried/, /lb2:9999 has no server site\/c3/])
   t.equal(other.warnings.length, 2)
 })
 
@@ -402,11 +402,11 @@ t.test(
     })
     const report = await roll()
     t.strictSame(failureOf(report), undefined)
-    t.match(report.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
+    t.match(report.warnings, [/lb2:9999 cannot be queried.*the next run that reaches it sets the servers ready again/])
     t.equal(states()['lb2:9999'], 'drain, ready, ready')
     const quiet = await roll()
     t.equal(quiet.outcome, 'unchanged')
-    t.match(quiet.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
+    t.match(quiet.warnings, [/lb2:9999 cannot be queried.*the next run that reaches it sets the servers ready again/])
     up = true
     host.record('x', '')
     const back = await roll()

@@ -86,35 +86,35 @@ t.test('a file replaced by hand is overwritten if converge wrote it, and refused
   t.match(failureOf(await run(plan, host)), { code: 'IN_THE_WAY' }, 'after it was given up it is nobody’s')
 })
 
-const elsewhere: readonly { name: string; files: Record<string, string>; says: RegExp | null }[] = [
+const elsewhere: readonly { name: string; files: Record<string, string>; message: RegExp | null }[] = [
   {
     name: 'a program in a file that sorts later',
     files: { 'conf.d/zzz.conf': '[program:shop]\ncommand=/bin/sleep 3333\n' },
-    says: /shop is defined twice: in .*shop\.conf, and as \[program:shop\] in .*zzz\.conf/,
+    message: /shop is defined twice: in .*shop\.conf, and as \[program:shop\] in .*zzz\.conf/,
   },
   {
     name: 'a program in a file that sorts earlier, whose options would be merged',
     files: {
       'conf.d/aaa.conf': '# old\n[program: shop ]\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\n',
     },
-    says: /in .*aaa\.conf/,
+    message: /in .*aaa\.conf/,
   },
   {
     name: 'an event listener',
     files: { 'conf.d/l.conf': '[eventlistener:shop]\ncommand=x\n' },
-    says: /\[eventlistener:shop\]/,
+    message: /\[eventlistener:shop\]/,
   },
-  { name: 'FastCGI', files: { 'conf.d/f.conf': '[fcgi-program:shop]\ncommand=x\n' }, says: /\[fcgi-program:shop\]/ },
+  { name: 'FastCGI', files: { 'conf.d/f.conf': '[fcgi-program:shop]\ncommand=x\n' }, message: /\[fcgi-program:shop\]/ },
   {
     name: 'a group that contains it',
     files: { 'conf.d/g.conf': '[group:web]\nprograms=other,\n  shop ; both\n' },
-    says: /taken into a group by \[group:web\] in .*g\.conf/,
+    message: /taken into a group by \[group:web\] in .*g\.conf/,
   },
-  { name: 'a group of its name', files: { 'conf.d/g.conf': '[group:shop]\nprograms=a,b\n' }, says: /\[group:shop\]/ },
+  { name: 'a group of its name', files: { 'conf.d/g.conf': '[group:shop]\nprograms=a,b\n' }, message: /\[group:shop\]/ },
   {
     name: 'the main configuration',
     files: { 'supervisord.conf': '[supervisord]\n[program:shop]\ncommand=x\n[include]\nfiles = conf.d/*.conf\n' },
-    says: /supervisord\.conf/,
+    message: /supervisord\.conf/,
   },
   {
     name: 'a second included directory',
@@ -122,7 +122,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
       'supervisord.conf': '[include]\nfiles = %(here)s/conf.d/*.conf\n  ../opt/*/s?pervisor.ini\n',
       '../opt/x/supervisor.ini': '[program:shop]\ncommand=x\n',
     },
-    says: /supervisor\.ini/,
+    message: /supervisor\.ini/,
   },
   {
     name: 'files that supervisord does not read',
@@ -132,7 +132,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
       'conf.d/.zzz.conf': '[program:shop]\ncommand=x\n',
       'old/zzz.conf': '[program:shop]\ncommand=x\n',
     },
-    says: null,
+    message: null,
   },
   {
     name: 'other programs, and mentions in comments',
@@ -140,10 +140,10 @@ const elsewhere: readonly { name: string; files: Record<string, string>; says: R
       'conf.d/zzz.conf':
         '; [program:shop]\n[program:shop2]\ncommand=/bin/shop\n ; [program:shop]\n[group:all]\nprograms=shop2\n',
     },
-    says: null,
+    message: null,
   },
 ]
-for (const { name, files, says } of elsewhere)
+for (const { name, files, message } of elsewhere)
   t.test(`elsewhere: ${name}`, async (t) => {
     const host = hostWith()
     const more = planOf((r) => {
@@ -155,9 +155,9 @@ for (const { name, files, says } of elsewhere)
     const before = host.changes.length
     const dry = await run(more, new VirtualHost({ base: host }), 'plan')
     const real = await run(more, host)
-    if (says === null) return t.strictSame([failureOf(dry), failureOf(real)], [undefined, undefined])
+    if (message === null) return t.strictSame([failureOf(dry), failureOf(real)], [undefined, undefined])
     for (const report of [dry, real]) {
-      t.match(failureOf(report), { code: 'PROGRAM_TAKEN', message: says })
+      t.match(failureOf(report), { code: 'PROGRAM_TAKEN', message })
       t.equal(report.counts.notReached, 1)
     }
     t.equal(host.changes.length, before, 'nothing was touched')

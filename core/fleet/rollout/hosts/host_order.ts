@@ -43,6 +43,6 @@ function isNewApp(
   request: RolloutRequest,
   { hosts, recorded }: Pick<RolloutPorts, 'hosts' | 'recorded'>,
 ): boolean {
-  const isThere = hosts.some(({ name, apps }) => recorded.online.has(name) && apps.includes(app))
-  return includesApp(request, app) && recorded.apps[app] === undefined && !isThere
+  const hasOnlineHost = hosts.some(({ name, apps }) => recorded.online.has(name) && apps.includes(app))
+  return includesApp(request, app) && recorded.apps[app] === undefined && !hasOnlineHost
 }

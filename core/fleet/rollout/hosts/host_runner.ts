@@ -17,7 +17,7 @@ import type { CurrentRelease, Phase } from '../../types.ts'
 import { absentHosts, type RolloutContext } from '../state/context.ts'
 import type { DeployedApps } from '../state/deploy_commits.ts'
 import type { RolloutHost } from '../state/request.ts'
-import { hostNames, missedHint } from '../state/request.ts'
+import { hostNames, missingDeploymentHint } from '../state/request.ts'
 
 /** The state that a host stores after each phase, for its own scheduler; other phases do not change it. */
 const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
@@ -34,7 +34,7 @@ const maxWarnings = 200
 const maxTextLength = 4000
 
 /** The apps of a missed deployment, for a host that gets it. */
-interface MissedApps {
+interface MissingDeployment {
   readonly apps: readonly string[]
   readonly currentReleases: readonly CurrentRelease[]
 }
@@ -44,7 +44,7 @@ export interface RunOptions {
   /** The value of `converge.deployed` in the node JSON. */
   readonly deployed?: DeployedApps
   /** The only apps to deploy, and the current releases of the others, which stay. */
-  readonly missed?: MissedApps
+  readonly missing?: MissingDeployment
 }
 
 export interface DryRunResult {
@@ -118,7 +118,7 @@ export class HostRunner {
     host: RolloutHost,
     phase: Phase,
     command: HostCommand,
-    { isDryRun = false, deployed, missed }: RunOptions = {},
+    { isDryRun = false, deployed, missing }: RunOptions = {},
   ): Promise<void> {
     const { name } = host
     const startedAt = this.context.progress.beginPhase(name, phase)
@@ -133,7 +133,7 @@ export class HostRunner {
       const request = {
         command: possible,
         roles,
-        documents: this.documents(host, deployed, missed),
+        documents: this.documents(host, deployed, missing),
         isDryRun,
         persist: persistModes[phase],
         absentHosts: absentHosts(this.context),
@@ -176,7 +176,7 @@ export class HostRunner {
     this.context.progress.addErrorWarning(
       error,
       host.name,
-      missedHint(host, this.context.request, this.context.ports.hosts),
+      missingDeploymentHint(host, this.context.request, this.context.ports.hosts),
     )
   }
 
@@ -197,9 +197,9 @@ export class HostRunner {
     return host.client.query(query, { roles: host.roles, documents: this.documents(host) })
   }
 
-  private documents(host: RolloutHost, deployed?: DeployedApps, missed?: MissedApps): readonly HostDocument[] {
-    const current = missed?.currentReleases ?? this.context.progress.currentReleasesOf(host.name)
-    const layer = this.context.commits.deploymentLayer(host, current, missed?.apps)
+  private documents(host: RolloutHost, deployed?: DeployedApps, missing?: MissingDeployment): readonly HostDocument[] {
+    const current = missing?.currentReleases ?? this.context.progress.currentReleasesOf(host.name)
+    const layer = this.context.commits.deploymentLayer(host, current, missing?.apps)
     const converge = 'converge' in layer ? (layer.converge as object) : {}
     const deployment = deployed === undefined ? layer : { ...layer, converge: { ...converge, deployed } }
     return this.context.ports.documents(host.name, this.context.onlineHosts.names, deployment)

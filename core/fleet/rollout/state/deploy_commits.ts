@@ -127,25 +127,25 @@ export class DeployCommits {
   /**
    * Returns the node JSON of this deployment for one host, the highest layer: one commit of each app for all hosts. A
    * host that catches up gets the recorded commit of the stack. An app that was not requested keeps its commit.
-   * @param missed the apps that the host catches up with; null for all
+   * @param missing the apps that the host catches up with; null for all
    */
   deploymentLayer(
     host: RolloutHost,
     current: readonly CurrentRelease[],
-    missed: readonly string[] | null = null,
+    missing: readonly string[] | null = null,
   ): object {
     const { apps, revision, action } = this.request
     const isOther = this.bystanders.some(({ name }) => name === host.name)
-    const isDeployed = missed === null && !isOther && (deployActions.includes(action) || action === 'plan')
+    const isDeployed = missing === null && !isOther && (deployActions.includes(action) || action === 'plan')
     const requestedRevisions = revision === null || isOther ? [] : apps.map((app) => [app, { revision }] as const)
-    const deployed = missed ?? (isDeployed && apps.length > 0 ? apps : host.apps)
+    const deployed = missing ?? (isDeployed && apps.length > 0 ? apps : host.apps)
     const others = host.apps.filter((app) => !deployed.includes(app))
     const pinsOfOthers = this.pinsOf(others, current)
     const pins = isDeployed ? { ...pinsOfOthers, ...this.byApp } : { ...this.byApp, ...this.known, ...pinsOfOthers }
     const scm = { ...Object.fromEntries(requestedRevisions), ...pins }
     const converge = {
       ...(others.length > 0 ? { deployed_apps: deployed } : {}),
-      ...(missed === null ? {} : { reuse_releases: true }),
+      ...(missing === null ? {} : { reuse_releases: true }),
     }
     return {
       ...(Object.keys(converge).length > 0 ? { converge } : {}),

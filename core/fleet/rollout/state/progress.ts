@@ -106,7 +106,7 @@ export class RolloutProgress {
   }
 
   /** Decides whether a host that takes no part could not adapt: it failed, or went down. */
-  missedConfigure(name: string): boolean {
+  hasMissingConfigure(name: string): boolean {
     return this.hasFailed(name) || this.hosts.get(name)?.outcome === 'skipped'
   }
 

@@ -49,29 +49,29 @@ const fresh: readonly (readonly [name: string, value: string])[] = [
 
 t.test('requests a page that a cache answers once more, with a query that no cache knows', async (t) => {
   for (const [name, value] of cached) {
-    const asked: string[] = []
+    const requestLog: string[] = []
     const at = await site(t, ({ url = '' }, answer) => {
-      asked.push(url)
+      requestLog.push(url)
       if (url.includes('converge=')) answer.statusCode = 503
       else answer.setHeader(name, value)
       answer.end('page')
     })
     const pages = [page(`${at}/a%20page?lang=en#top`)]
     t.match(await checkHealth({ ...base, pages }), { ok: false, detail: 'status 503' }, `${name}: ${value}`)
-    t.equal(asked[0], '/a%20page?lang=en')
-    t.match(asked[1], /^\/a%20page\?lang=en&converge=[0-9a-f-]{36}$/)
+    t.equal(requestLog[0], '/a%20page?lang=en')
+    t.match(requestLog[1], /^\/a%20page\?lang=en&converge=[0-9a-f-]{36}$/)
   }
 })
 
 t.test('requests a page that the site answers once', async (t) => {
   for (const [name, value] of fresh) {
-    const asked: string[] = []
+    const requestLog: string[] = []
     const at = await site(t, ({ url = '' }, answer) => {
-      asked.push(url)
+      requestLog.push(url)
       answer.setHeader(name, value).end('page')
     })
     t.match(await checkHealth({ ...base, pages: [page(`${at}/`)] }), { ok: true }, `${name}: ${value}`)
-    t.strictSame(asked, ['/'])
+    t.strictSame(requestLog, ['/'])
   }
 })
 
@@ -83,15 +83,15 @@ t.test('a cache that ignores the query fails the check', async (t) => {
 })
 
 t.test('sends the Host and other headers, and asks caches to revalidate', async (t) => {
-  const asked: IncomingMessage['headers'][] = []
+  const requestLog: IncomingMessage['headers'][] = []
   const at = await site(t, ({ headers }, answer) => {
-    asked.push(headers)
+    requestLog.push(headers)
     answer.statusCode = headers.host === 'www.example.org' ? 200 : 404
     answer.end()
   })
   const named = page(`${at}/`, { host: 'www.example.org', headers: { 'X-Probe': 'yes' } })
   t.match(await checkHealth({ ...base, pages: [named] }), { ok: true, detail: 'status 200' })
-  t.match(asked[0], { host: 'www.example.org', 'x-probe': 'yes', 'cache-control': 'no-cache', pragma: 'no-cache' })
+  t.match(requestLog[0], { host: 'www.example.org', 'x-probe': 'yes', 'cache-control': 'no-cache', pragma: 'no-cache' })
   t.match(await checkHealth({ ...base, pages: [page(`${at}/`)] }), {
     ok: false,
     detail: /^status 404: correct health\.url, or create the Plone site that plone_instances\.site_id names$/,

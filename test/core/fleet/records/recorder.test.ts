@@ -268,14 +268,14 @@ t.test('reserves space for the report of many hosts', (t) => {
 t.test('two operators at the same time never get the same number', async (t) => {
   const directory = scratch(t)
   const both = [operator(directory, '40'), operator(directory, '40')]
-  const said = await Promise.all(
+  const messages = await Promise.all(
     both.map(async ({ stdout }) => {
       let text = ''
       for await (const part of stdout) text += part
       return text.trim().split('\n')
     }),
   )
-  const all = said.flat().sort()
+  const all = messages.flat().sort()
   t.equal(all.length, 80)
   t.equal(new Set(all).size, 80)
   t.equal(all.at(-1), '000080', 'in sequence')

@@ -66,10 +66,10 @@ async function registry(
   fault: (url: string) => ((response: ServerResponse) => void) | null = () => null,
 ) {
   const place = scratch(t)
-  const asked: string[] = []
+  const requestLog: string[] = []
   const archives = new Map<string, Buffer>()
   const server = createServer(({ url = '' }, response) => {
-    asked.push(url)
+    requestLog.push(url)
     const answer = fault(url)
     if (answer !== null) return answer(response)
     const [, arch = ''] = /^\/node-linux-(\w+)$/.exec(url) ?? []
@@ -117,7 +117,7 @@ async function registry(
     TMPDIR: place,
   })
   const runtimes = (): Runtimes => ({ cacheDirectory: `${place}/cache`, programs: {} })
-  return { place, asked, runtimes }
+  return { place, asked: requestLog, runtimes }
 }
 
 function setEnvironment(t: Test, variables: Readonly<Record<string, string>>): void {
@@ -137,7 +137,7 @@ const facts = (machine: string) => parseHostFacts(`kernel=Linux\nmachine=${machi
 const programIn = (archive: Uint8Array) => execFileSync('tar', ['-xzOf', '-', 'node'], { input: archive })
 
 t.test('downloads the newest suitable version, once for all hosts', async (t) => {
-  const { place, asked, runtimes } = await registry(t, {
+  const { place, asked: requestLog, runtimes } = await registry(t, {
     arm64: { '20.11.0': {}, '22.9.0': {}, '22.23.3': {}, '24.1.0': {} },
     armv7l: { '18.20.4': {}, '20.0.0': {}, '20.11.0': {} },
   })
@@ -146,11 +146,11 @@ t.test('downloads the newest suitable version, once for all hosts', async (t) =>
   t.match(items[0]?.directory, /^\/a\/runtime-[0-9a-f]{24}$/)
   const [archive = Buffer.alloc(0)] = await Promise.all(items.map((item) => item.archive()))
   t.ok(programIn(archive).equals(programOf('arm64', '22.23.3')))
-  const count = asked.length
-  t.equal(asked.filter((url) => url.endsWith('.tgz')).length, 1)
+  const count = requestLog.length
+  t.equal(requestLog.filter((url) => url.endsWith('.tgz')).length, 1)
   const again = await findRuntime(facts('aarch64'), '/a', runtimes())
   t.ok(programIn(await again.archive()).equals(programOf('arm64', '22.23.3')))
-  t.equal(asked.length, count, 'it is kept')
+  t.equal(requestLog.length, count, 'it is kept')
 
   const rare = await findRuntime(facts('armv7l'), '/a', runtimes())
   t.ok(
@@ -171,15 +171,15 @@ t.test('downloads the newest suitable version, once for all hosts', async (t) =>
 })
 
 t.test('reports a Node that cannot be downloaded', async (t) => {
-  const { place, asked, runtimes } = await registry(t, {
+  const { place, asked: requestLog, runtimes } = await registry(t, {
     arm64: { '22.1.0': { machine: 62 } },
     armv7l: { '20.11.0': { tampered: true } },
     ppc64le: { '18.20.4': {} },
   })
-  const refused = async (machine: string, says: RegExp) => {
+  const refused = async (machine: string, message: RegExp) => {
     await t.rejects(findRuntime(facts(machine), '/a', runtimes()), {
       code: 'NO_RUNTIME',
-      message: says,
+      message,
       hint: /install Node 20\.11 or later on the host, or set "runtime": \{"\w+": "\/path\/to\/node"\} in the stack file/,
     })
   }
@@ -189,7 +189,7 @@ t.test('reports a Node that cannot be downloaded', async (t) => {
   )
   await refused('armv7l', /fetched by npm: sha512-\S+ integrity checksum failed/)
   await refused('ppc64le', /fetched by npm: No matching version found for node-linux-ppc64le@/)
-  t.ok(asked.length > 0)
+  t.ok(requestLog.length > 0)
   t.strictSame(
     readdirSync(place).filter((name) => /^(cache|converge-)/.test(name)),
     ['cache'],

@@ -46,21 +46,21 @@ const layerFile = `{
  * @returns the host's files, and the options that name them
  */
 async function uploaded(t: Test, files: Readonly<Record<string, string>>) {
-  const place = new Sandbox(t)
-  place.write(files)
-  const stack = await loadStack(place.at('stack.yaml'))
+  const sandbox = new Sandbox(t)
+  sandbox.write(files)
+  const stack = await loadStack(sandbox.at('stack.yaml'))
   const documents = nodeDocuments({ ...stack, file: 'stack.yaml' }, 'web1', { online: new Set(['web1']) })
   for (const [name, { content }] of inputFiles(documents, [])) {
-    const path = join(place.at('inputs'), name)
+    const path = join(sandbox.at('inputs'), name)
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, content)
   }
-  return { place, words: inputFileArguments(documents, place.at('inputs')) }
+  return { place: sandbox, words: inputFileArguments(documents, sandbox.at('inputs')) }
 }
 
 t.test('warnings about attributes name their place in the stack file', async (t) => {
-  const { place, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
-  const { stderr, stdout, status } = await place.converge(['attributes', '--explain', 'port_app', ...words])
+  const { place: sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
+  const { stderr, stdout, status } = await sandbox.converge(['attributes', '--explain', 'port_app', ...words])
   t.equal(status, 0, stderr)
   t.match(stderr, /stack\.yaml:11:7: no_such_attribute/)
   t.match(stderr, /layer\.json:4:5: port_app\.helath/)
@@ -70,18 +70,18 @@ t.test('warnings about attributes name their place in the stack file', async (t)
 
 t.test('mistakes name their place in the stack file', async (t) => {
   const wrong = layerFile.replace('"/" }', '5 }')
-  const { place, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': wrong })
-  const { stderr, status } = await place.converge(['attributes', ...words])
+  const { place: sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': wrong })
+  const { stderr, status } = await sandbox.converge(['attributes', ...words])
   t.equal(status, 2)
   t.match(stderr, /layer\.json:3:\d+: port_app\.health\.path/)
   t.notMatch(stderr, 'inputs/')
 })
 
 t.test('reads the documents if the list of places is damaged', async (t) => {
-  const { place, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
+  const { place: sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
   for (const text of ['', '{', '[1]', '{"node.json": {"files": 1}}']) {
-    writeFileSync(place.at('inputs/custom/.stack'), text)
-    const { status, stderr } = await place.converge(['attributes', '--explain', 'port_app.command', ...words])
+    writeFileSync(sandbox.at('inputs/custom/.stack'), text)
+    const { status, stderr } = await sandbox.converge(['attributes', '--explain', 'port_app.command', ...words])
     t.equal(status, 0, stderr)
   }
 })

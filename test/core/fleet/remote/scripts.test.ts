@@ -31,13 +31,13 @@ t.test('one of several that find an expired lock gets it', async (t) => {
     const takers = Array.from({ length: 6 }, (_, one) =>
       spawn('sh', ['-c', lockScript, 'sh', at, `rollout-${one}`, `operator ${one}`]),
     )
-    const said = await Promise.all(
+    const messages = await Promise.all(
       takers.map(
         (taker) => new Promise<string>((resolve) => taker.stdout.once('data', (data) => resolve(String(data)))),
       ),
     )
     for (const taker of takers) taker.stdin.end()
-    t.equal(said.filter((text) => text.includes('held')).length, 1, said.join('').replaceAll('\n', ' '))
+    t.equal(messages.filter((text) => text.includes('held')).length, 1, messages.join('').replaceAll('\n', ' '))
     await Promise.all(takers.map((taker) => taker.exitCode ?? new Promise((resolve) => taker.once('exit', resolve))))
   }
 })

@@ -35,14 +35,14 @@ function place(t: Test, change: Partial<Shell> = {}, first = 10): Place {
   const prefix = scratch(t)
   mkdirSync(`${prefix}/usr/local/lib/converge`, { recursive: true })
   symlinkSync(process.execPath, `${prefix}/usr/local/lib/converge/node`)
-  let asked = 0
+  let requestCount = 0
   const connection: string[] = []
   const host = hostAt(
     t,
     shell({
       ...change,
       before: async (command) => {
-        if (isProbe(command)) asked++
+        if (isProbe(command)) requestCount++
         await change.before?.(command)
       },
     }),
@@ -50,7 +50,7 @@ function place(t: Test, change: Partial<Shell> = {}, first = 10): Place {
     engine,
     { limits: { first, rest: first, quiet: 0.1 }, connection: (state) => void connection.push(state) },
   )
-  return { host, prefix, asked: () => asked, connection }
+  return { host, prefix, asked: () => requestCount, connection }
 }
 
 async function until(holds: () => boolean): Promise<void> {

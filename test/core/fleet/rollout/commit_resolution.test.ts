@@ -4,7 +4,7 @@ import { ConvergeError } from '../../../../core/model/errors.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const [old, tip] = ['a'.repeat(40), 'c'.repeat(40)]
-const reason = 'cannot ask git://git.example.com/site.git for its branches and tags: fatal: unable to connect'
+const reason = 'cannot list the branches and tags of git://git.example.com/site.git: fatal: unable to connect'
 const stale: Behaviour = { revisions: () => [{ app: 'site', revision: 'main', commit: old, unconfirmed: reason }] }
 
 const eventsOf = (fleet: Simulation, ...names: readonly string[]) =>
@@ -30,7 +30,7 @@ t.test('a setup continues with the commit of the hosts, and warns', async (t) =>
   const { report, refusal } = await fleet.go({ action: 'setup' })
   t.equal(refusal, null)
   t.match(report, { outcome: 'changed', commits: { site: old } })
-  t.match(report.warnings, [/^web1: cannot ask git:.*; site gets commit a{40}, and main may have a newer one \(/])
+  t.match(report.warnings, [/^web1: cannot list the branches and tags of git:.*; site gets commit a{40}, and main may have a newer one \(/])
   t.match(eventsOf(fleet, 'warning', 'commit'), [
     { event: 'warning', message: /main may have a newer one/ },
     { event: 'commit', commit: old, unconfirmed: reason },
@@ -52,9 +52,9 @@ t.test('a setup keeps the commit that the stack runs, not one that was only fetc
   }
   const { report } = await fleet.go({ action: 'setup' }, { recorded })
   t.match(report.commits, { site: old })
-  t.match(report.warnings, [/^web1: cannot ask git:.*; site keeps commit a{40}, and main may have a newer one \(/])
+  t.match(report.warnings, [/^web1: cannot list the branches and tags of git:.*; site keeps commit a{40}, and main may have a newer one \(/])
   t.match(eventsOf(fleet, 'commit'), [{ commit: old, revision: 'v1', unconfirmed: reason }])
-  for (const host of ['web1', 'web2']) t.equal(fleet.live(host, 'site'), old)
+  for (const host of ['web1', 'web2']) t.equal(fleet.current(host, 'site'), old)
 })
 
 t.test('an invalid revision refuses a deploy, and fails a setup', async (t) => {

@@ -80,7 +80,7 @@ t.test('a host that missed a deployment of one app: its other apps stay on their
     const { converge } = (documents?.[0]?.value ?? {}) as { converge?: { deployed_apps: string[] } }
     const moves = fleet.emitted.flatMap((event) => (event.event === 'moves' ? event.moves.map(({ app }) => app) : []))
     return {
-      ...{ site: fleet.live('a', 'site')?.[0], shop: fleet.live('a', 'shop')?.[0] },
+      ...{ site: fleet.current('a', 'site')?.[0], shop: fleet.current('a', 'shop')?.[0] },
       ...{ deployed: converge?.deployed_apps, moves, banned: fleet.begun.includes('web ban') },
       warnings: report.hostWarnings ?? report.warnings,
     }
@@ -256,8 +256,8 @@ t.test('a failed restart: no further host restarts', async (t) => {
 })
 
 t.test('a failed health check after a batch: no further host restarts', async (t) => {
-  let asked = 0
-  const health = async () => ({ ok: ++asked < 3, what: 'http://site/', detail: '' })
+  let requestCount = 0
+  const health = async () => ({ ok: ++requestCount < 3, what: 'http://site/', detail: '' })
   const fleet = new Simulation(stack)
   const { report } = await fleet.go({ action: 'configure' }, { checkHealth: health })
   t.strictSame(batches(fleet), ['calm web', 'zeo', 'a'])

@@ -39,13 +39,13 @@ t.test('before it begins', async (t) => {
 t.test('during a health check', async (t) => {
   for (const state of ['no more hosts', 'finish steps', 'leave'] as const) {
     const fleet = new Simulation(five)
-    let asked = 0
+    let requestCount = 0
     let given: AbortSignal | undefined
     const { report } = await fleet.go(
       { strategy: 'canary' },
       {
         checkHealth: (_, watch) => {
-          if (++asked === 1) return Promise.resolve({ ok: true, what: 'x', detail: '' })
+          if (++requestCount === 1) return Promise.resolve({ ok: true, what: 'x', detail: '' })
           given = watch?.signal
           setImmediate(() => fleet.interrupt(state))
           return never

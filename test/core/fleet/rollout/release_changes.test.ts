@@ -7,12 +7,12 @@ const host: Behaviour = { history: [old, now] }
 
 t.test('a deploy displays the current and the new commit before any build', async (t) => {
   const fleet = new Simulation({ a: host, b: host, c: { history: [old] } })
-  const asked: string[] = []
+  const requestLog: string[] = []
   const { report } = await fleet.go(
     {},
     {
       commitsBetween: async (from, to) => {
-        asked.push(`${from[0]}${to[0]}`)
+        requestLog.push(`${from[0]}${to[0]}`)
         return from === now ? { added: 1, removed: 0, subjects: ['Fix the prices'] } : null
       },
     },
@@ -27,7 +27,7 @@ t.test('a deploy displays the current and the new commit before any build', asyn
     ],
   })
   t.match(fleet.emitted[at], { moves: [{ commits: { subjects: ['Fix the prices'] } }, { commits: undefined }] })
-  t.strictSame(asked, ['bc', 'ac'], 'once for each change')
+  t.strictSame(requestLog, ['bc', 'ac'], 'once for each change')
   t.match(report.hosts, [
     { host: 'a', moves: [{ app: 'site', from: { commit: now }, to: { release: '3', commit: tip } }] },
     { host: 'b' },

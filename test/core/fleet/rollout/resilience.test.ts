@@ -167,14 +167,14 @@ t.test('refuses undeploy of one of two apps before any change', async (t) => {
 
 t.test('rolls back two apps on one host', async (t) => {
   const history = { site: ['1', '2', '3'].map((n) => n.repeat(40)), shop: ['7', '8'].map((n) => n.repeat(40)) }
-  const live = ({ hosts }: { hosts: readonly { live: readonly { commit: string | null }[] }[] }) =>
+  const currentCommits = ({ hosts }: { hosts: readonly { live: readonly { commit: string | null }[] }[] }) =>
     hosts.map(({ live }) => live.map(({ commit }) => commit?.[0]).join(' '))
   const hosts = { a: { ...two, history }, b: { ...two, history }, c: { history: history.site } }
   const all = await new Simulation(hosts).go({ action: 'rollback' })
-  t.strictSame(live(all.report), ['2 7', '2 7', '2'])
+  t.strictSame(currentCommits(all.report), ['2 7', '2 7', '2'])
   t.match(all.changes.apps, { site: { commit: /^2/ }, shop: { commit: /^7/ } })
   const one = await new Simulation(hosts).go({ action: 'rollback', apps: ['shop'] }, { only: ['a', 'b'] })
-  t.strictSame(live(one.report), ['3 7', '3 7'], 'the other one is left alone')
+  t.strictSame(currentCommits(one.report), ['3 7', '3 7'], 'the other one is left alone')
   t.match(one.changes.apps, { shop: { commit: /^7/ } })
 })
 
@@ -203,11 +203,11 @@ t.test('rolls back a host whose deploy was killed, because it may have switched'
 })
 
 t.test('a health check that throws counts as failed', async (t) => {
-  let asked = 0
+  let requestCount = 0
   const fleet = new Simulation(three)
   const health = async () => {
-    if (++asked === 1) return { ok: true, what: 'x', detail: '' }
-    throw new Error('it cannot be asked')
+    if (++requestCount === 1) return { ok: true, what: 'x', detail: '' }
+    throw new Error('it cannot be queried')
   }
   const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true }, { checkHealth: health })
   t.match(report, { outcome: 'failed', stopped: /the health check failed: .*the check cannot run/ })
@@ -318,14 +318,15 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
         // An exception during a host's run is reported as the host's failure.
         if (failure?.code === 'INTERNAL') throw new Error(failure.message)
         const { apps = [], does } = of.get(host) ?? {}
-        if (!means('shop') && apps.includes('shop') && fleet.live(host, 'shop') !== shop) throw new Error('shop moved')
+        if (!means('shop') && apps.includes('shop') && fleet.current(host, 'shop') !== shop)
+          throw new Error('shop moved')
         for (const { app, commit } of live)
-          if (commit !== fleet.live(host, app)) throw new Error(`${host} is not on ${commit}`)
+          if (commit !== fleet.current(host, app)) throw new Error(`${host} is not on ${commit}`)
         const goesBack = request.rollbackOnFailure && report.stopped !== undefined && does?.rollback !== 'lost'
-        const isOn = (app: string) => fleet.live(host, app) === tip
+        const isOn = (app: string) => fleet.current(host, app) === tip
         if (goesBack && apps.some((app) => means(app) && isOn(app))) throw new Error(`${host} has not gone back`)
         for (const [app, { commit }] of Object.entries(changes.apps))
-          if (apps.includes(app) && fleet.live(host, app) !== commit && !changes.outdated.includes(host))
+          if (apps.includes(app) && fleet.current(host, app) !== commit && !changes.outdated.includes(host))
             if (does?.deploy !== 'unchanged') throw new Error(`${host} is not on ${app} ${commit}, and nobody knows`)
       }
     }),

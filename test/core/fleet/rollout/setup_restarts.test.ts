@@ -104,10 +104,10 @@ t.test('a failed restart, or a failed health check after it, aborts the setup', 
   const { report } = await failing.go(setup, { recorded: known('a', 'b', 'c') })
   t.strictSame(batches(failing, 'switch'), ['a'])
   t.match(report.stopped, /^one host failed/)
-  let asked = 0
+  let requestCount = 0
   const frontend = { apps: [], restarts: { setup: 'restart varnish' } }
   const sick = new Simulation({ lb1: frontend, lb2: frontend })
-  const health = async () => ({ ok: ++asked < 2, what: 'http://site/', detail: '' })
+  const health = async () => ({ ok: ++requestCount < 2, what: 'http://site/', detail: '' })
   const stopped = await sick.go(setup, { recorded: known('lb1', 'lb2'), checkHealth: health })
   t.strictSame(batches(sick, 'setup'), ['lb1'])
   t.match(stopped.report.stopped, /the health check failed/)

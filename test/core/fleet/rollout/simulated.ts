@@ -28,7 +28,7 @@ export interface Behaviour {
   /** Commits of its releases, oldest first; the last one is current. Default: one release. By app if they differ. */
   readonly history?: readonly string[] | Readonly<Record<string, readonly string[]>>
   /** Index of the current release, from 0; default: the last one. */
-  readonly live?: number
+  readonly current?: number
   /** Events for which its roles declare nothing. */
   readonly without?: readonly string[]
   /** Requests that it does not answer, each from the nth time on. */
@@ -54,7 +54,7 @@ export interface Behaviour {
 /** The releases of one app of a host. */
 interface Releases {
   readonly commits: string[]
-  live: number
+  current: number
 }
 
 const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -105,9 +105,9 @@ export class Simulation {
   constructor(private readonly hosts: Readonly<Record<string, Behaviour>>) {}
 
   /** Returns the current commit of an app on a host, even if the host does not answer. */
-  live(host: string, app: string): string | undefined {
+  current(host: string, app: string): string | undefined {
     const one = this.releases.get(host)?.get(app)
-    return one?.commits[one.live]
+    return one?.commits[one.current]
   }
 
   interrupt(state: Interruption): void {
@@ -178,11 +178,11 @@ export class Simulation {
   }
 
   private host(name: string, apps: readonly string[], behaviour: Behaviour): HostClient {
-    const { does = {}, connects, history = ['a'.repeat(40)], silent = {}, waits = {}, live: current } = behaviour
+    const { does = {}, connects, history = ['a'.repeat(40)], silent = {}, waits = {}, current } = behaviour
     const releases = new Map(
       apps.map((app): [string, Releases] => {
         const commits = [...('length' in history ? (history as readonly string[]) : (history[app] ?? []))]
-        return [app, { commits, live: current ?? commits.length - 1 }]
+        return [app, { commits, current: current ?? commits.length - 1 }]
       }),
     )
     this.releases.set(name, releases)
@@ -215,7 +215,7 @@ export class Simulation {
         for (const line of behaviour.progress ?? []) onEvent({ event: 'progress', name: 'file /x', line })
         if (what === 'ends') return { status: 1, report: reportOf(request, 'interrupted', false), failure: null }
         if (behaviour.builds?.includes(event))
-          for (const one of releases.values()) one.live = one.commits.push(one.commits[one.live] ?? tip) - 1
+          for (const one of releases.values()) one.current = one.commits.push(one.commits[one.current] ?? tip) - 1
         if (event.split('+').includes('deploy') && what !== 'unchanged' && what !== 'fails') deploy(releases, request)
         if (what === 'dies')
           return { status: null, report: null, failure: { code: 'RUN_DIED', message: 'it was killed' } }
@@ -239,7 +239,7 @@ export class Simulation {
         if (own !== undefined) return own
         if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: tip }))
         return {
-          apps: [...releases].map(([app, { commits, live: current }]) => ({
+          apps: [...releases].map(([app, { commits, current }]) => ({
             name: app,
             releases: commits.map((commit, at) => ({
               id: `${at + 1}`,
@@ -272,7 +272,7 @@ function deploy(releases: ReadonlyMap<string, Releases>, { documents }: RunReque
   const reported = documents[0]?.value as { deploy?: Record<string, { scm?: { commit?: string } }> } | undefined
   for (const [app, one] of releases) {
     const commit = reported?.deploy?.[app]?.scm?.commit ?? tip
-    if (one.commits[one.live] !== commit) one.live = one.commits.push(commit) - 1
+    if (one.commits[one.current] !== commit) one.current = one.commits.push(commit) - 1
   }
 }
 
@@ -284,9 +284,9 @@ function goBack(releases: ReadonlyMap<string, Releases>, options: readonly strin
     const own = named.find(([name, id]) => id !== undefined && name === app)
     if (own === undefined && named.some(([, id]) => id !== undefined)) continue
     const id = own?.[1] ?? named[0]?.[0]
-    const goal = id === undefined ? Math.max(0, one.live - 1) : Number(id) - 1
+    const goal = id === undefined ? Math.max(0, one.current - 1) : Number(id) - 1
     if (one.commits[goal] === undefined) return false
-    one.live = goal
+    one.current = goal
   }
   return true
 }

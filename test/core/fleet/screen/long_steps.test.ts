@@ -34,26 +34,26 @@ t.test('while hosts connect, only those that have not answered are named', async
 
 t.test('a build, which prints all the time, is reported once', async (t) => {
   const [tally, long] = [new HostStates(), new LongSteps()]
-  const said: string[] = []
+  const messages: string[] = []
   for (let now = 0; now < 120_000; now += 1000) {
     tally.apply(at(`Getting distribution ${now}`), now)
-    said.push(...long.lines(tally.rows, now))
+    messages.push(...long.lines(tally.rows, now))
   }
-  t.strictSame(said, [`a: switch: still at ${step}: Getting distribution 10000`])
+  t.strictSame(messages, [`a: switch: still at ${step}: Getting distribution 10000`])
   t.equal(tally.row('a')?.stepSince, 0, 'the step has its own time')
 })
 
 t.test('of many lines the first passes, then the latest one of each second', async (t) => {
-  const said: string[] = []
-  const detail = new StepDetail((line) => said.push(line))
+  const messages: string[] = []
+  const detail = new StepDetail((line) => messages.push(line))
   for (const line of ['1', '2', '3']) detail.add(line)
-  t.strictSame(said, ['1'])
+  t.strictSame(messages, ['1'])
   detail.end()
   detail.add('4')
-  t.strictSame(said, ['1', '4'], 'a new step')
+  t.strictSame(messages, ['1', '4'], 'a new step')
   detail.add('5')
-  while (said.length < 3) await new Promise((resolve) => setTimeout(resolve, 20))
-  t.strictSame(said, ['1', '4', '5'])
+  while (messages.length < 3) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.strictSame(messages, ['1', '4', '5'])
   detail.add('6')
   detail.end()
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import picocolors from 'picocolors'
 import t, { type Test } from 'tap'
 import type { ScreenOptions } from '../../../../core/fleet/screen/screen.ts'
-import { isWell, statusTable } from '../../../../core/fleet/screen/status.ts'
+import { isHealthy, statusTable } from '../../../../core/fleet/screen/status.ts'
 import type { FleetEvent, HostReport } from '../../../../core/fleet/types.ts'
 import {
   anyEvents,
@@ -427,11 +427,11 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   const after = (outcome: string) => ({ ...seen(true), lastRun: { started: '2026-01-01', outcome, events: ['build'] } })
   t.match(shown(after('failed')), /build failed .*\n1 host: 1 reached, 1 with a failed last run\n/)
   t.equal(shown(after('interrupted')), '')
-  t.strictSame([disk('full'), disk('low'), after('died'), after('changed')].map(isWell), [false, true, false, true])
+  t.strictSame([disk('full'), disk('low'), after('died'), after('changed')].map(isHealthy), [false, true, false, true])
   const job = { name: 'backup', ok: false, detail: 'failed, 2026-11-29T21:00:04+00:00: disk full' }
   const unsaved = { ...seen(true), apps: [{ ...seen(true).apps[0], jobs: [job] }] }
   t.match(shown(unsaved), /^db: backup of site failed, .*: disk full\n1 host: 1 reached, 1 with failed jobs\n/m)
-  t.equal(isWell(unsaved), false)
+  t.equal(isHealthy(unsaved), false)
   const closed = {
     ...seen(true),
     apps: [{ ...seen(true).apps[0], closed: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }],
@@ -442,13 +442,13 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   )
   t.match(shown(closed), /1 with closed sites/)
   t.notMatch(shown(closed), /down/)
-  t.equal(isWell(closed), false)
+  t.equal(isHealthy(closed), false)
   const pinned = { ...seen(true), apps: [{ ...seen(true).apps[0], pinnedFrom: '000012-c0ffeec0' }] }
   t.match(
     shown(pinned),
     /^db: site is pinned: rolled back from 000012-c0ffeec0, until the next deploy\n1 host: 1 reached$/m,
   )
-  t.equal(isWell(pinned), true)
+  t.equal(isHealthy(pinned), true)
   const app = { ...seen(true).apps[0], stopped: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }
   const stopped = { ...seen(true), apps: [app] }
   t.match(
@@ -457,8 +457,8 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   )
   t.notMatch(shown(stopped), /down/)
   t.match(shown(stopped), /1 with stopped apps/)
-  t.equal(isWell(stopped), false)
-  t.strictSame([seen(true), seen(false), 'what?', undefined].map(isWell), [true, false, false, false])
+  t.equal(isHealthy(stopped), false)
+  t.strictSame([seen(true), seen(false), 'what?', undefined].map(isHealthy), [true, false, false, false])
   t.end()
 })
 
@@ -517,11 +517,16 @@ neverSteered(t, 'no host steers the terminal', { live: true, color: true })
 neverSteered(t, 'no host steers it through a pipe', { verbose: true })
 
 t.test('the status of an unreachable host has its last known state', async (t) => {
-  const live = [{ app: 'shop', release: '000012-c0ffeec0', commit: 'c0ffeec0ffee1234' }]
-  const lastKnown = { deployment: '000014', outcome: 'changed' as const, started: '2026-01-01T10:00:00Z', live }
+  const current = [{ app: 'shop', release: '000012-c0ffeec0', commit: 'c0ffeec0ffee1234' }]
+  const lastKnown = {
+    deployment: '000014',
+    outcome: 'changed' as const,
+    started: '2026-01-01T10:00:00Z',
+    live: current,
+  }
   const failure = { code: 'CONNECT_FAILED', message: 'refused' }
   const lines = statusTable(
-    [{ host: 'db', seen: null, failure, lastKnown }],
+    [{ host: 'db', status: null, failure, lastKnown }],
     Number.POSITIVE_INFINITY,
     new Date('2026-01-01T13:00:00Z'),
     picocolors.createColors(false),

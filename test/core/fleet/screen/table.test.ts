@@ -71,21 +71,21 @@ t.test('the terminal displays the table, whatever was there before', (t) => {
         const terminal = new TinyTerminal({ rows, columns })
         const block = new RedrawnRows(terminal.write)
         const made = tally(some)
-        const said: string[] = []
+        const messages: string[] = []
         for (const [n, event] of events.entries()) {
           made.apply(event, n * 700)
           if (event.event === 'health') {
-            said.push(`said ${n}`)
+            messages.push(`said ${n}`)
             block.above(`said ${n}\n`)
           }
           block.draw(table(made, terminal.size, n * 700, '⠋', colourful), terminal.size)
           const expected = table(made, terminal.size, n * 700, '⠋', paint).map((row) => row.trimEnd())
-          const all = [...said, ...expected]
+          const all = [...messages, ...expected]
           if (JSON.stringify(terminal.text) !== JSON.stringify(all))
             throw new Error(`${JSON.stringify(terminal.text)} instead of ${JSON.stringify(all)}`)
         }
         block.above('end\n')
-        return JSON.stringify(terminal.text) === JSON.stringify([...said, 'end', ''])
+        return JSON.stringify(terminal.text) === JSON.stringify([...messages, 'end', ''])
       },
     ),
   )

@@ -186,18 +186,18 @@ recipes: [norecipes]
   t.strictSame((await problems(path, { roles })).sort(), [
     `11:9 apps.site has no repository [name the repository of its source: scm: { repository: … }]`,
     `12:47 apps.shop.ssl needs a certificate and its key`,
-    `12:59 apps.shop.ssl.key: nokey cannot be read: no such file or directory [it is looked for at ${join(path, '../nokey')}]`,
+    `12:59 apps.shop.ssl.key: nokey cannot be read: no such file or directory [check that this path exists: ${join(path, '../nokey')}]`,
     `12:77 apps.shop.layers[0]: unknown layer spar [did you mean spare?]`,
-    `13:11 recipes[0]: there is no norecipes [it is looked for at ${join(path, '../norecipes')}]`,
+    `13:11 recipes[0]: there is no norecipes [check that this path exists: ${join(path, '../norecipes')}]`,
     `3:18 layers.app.roles[0]: unknown role zeo-clint [did you mean zeo-client?]`,
     `6:38 hosts.one.layers[0]: unknown layer ap [did you mean app?]`,
     `7:19 hosts.two and hosts.one have one address, 10.0.0.1 port 22 [give each its own address; if they are one host, write one entry with the layers of both]`,
-    `7:54 hosts.two.identity: nokey cannot be read: no such file or directory [it is looked for at ${join(path, '../nokey')}]`,
+    `7:54 hosts.two.identity: nokey cannot be read: no such file or directory [check that this path exists: ${join(path, '../nokey')}]`,
     `8:21 hosts.three.address: "admin@10.0.0.300" is not a host address [the account goes into user: admin]`,
     `8:47 hosts.three is in no layer [name the layers that it belongs to: layers: [app, spare]]`,
     `9:20 hosts.four.address: "10.0.0.4:2222" is not a host address [the port goes into port: 2222]`,
     `9:62 hosts.four.private_ip: inner is no IP address [a name goes into private_dns_name]`,
-    `9:69 hosts.four.usr: there is no such key [did you mean hosts.four.user?]`,
+    `9:69 hosts.four.usr: unknown key [did you mean hosts.four.user?]`,
   ])
 })
 
@@ -239,14 +239,14 @@ environments:
   program('node', elf({ machine: 62 }), 0o644)
   rmSync(join(place, 'bin/node'))
   t.strictSame((await problems(path)).sort(), [
-    `4:19 runtime.arm64: bin/node cannot be read: no such file or directory [it is looked for at ${join(place, 'bin/node')}]`,
+    `4:19 runtime.arm64: bin/node cannot be read: no such file or directory [check that this path exists: ${join(place, 'bin/node')}]`,
     `4:34 runtime.x64: ~/node is not executable [if it is a Node: chmod +x ${join(place, 'node')}]`,
   ])
   const odd = written(t, {
     'stack.json': JSON.stringify({ ...small, runtime: { amd64: 'node', arm64: '.', x64: 22 } }),
   })
   t.match((await problems(odd)).sort(), [
-    /runtime\.amd64: there is no such key/,
+    /runtime\.amd64: unknown key/,
     /runtime\.arm64: \. is not a file/,
     /runtime\.x64: 22 cannot be read/,
   ])
@@ -265,11 +265,11 @@ t.test('lists the keys where an unknown key is near none of them', async (t) => 
     }),
   })
   t.match((await problems(path)).sort(), [
-    /firewall: there is no such key \[the keys are: name, region, layers, hosts, apps, .*environments\]$/,
-    /health\.colour: there is no such key \[the keys are: .*\burl\b.*\]$/,
-    /ssh\.forwarding: there is no such key \[the keys are: .*\buser\b.*\]$/,
+    /firewall: unknown key \[the keys are: name, region, layers, hosts, apps, .*environments\]$/,
+    /health\.colour: unknown key \[the keys are: .*\burl\b.*\]$/,
+    /ssh\.forwarding: unknown key \[the keys are: .*\buser\b.*\]$/,
     /apps\.site\.ssl needs a certificate/,
-    /apps\.site\.ssl\.curves: there is no such key \[the keys are: certificate, key, chain\]$/,
+    /apps\.site\.ssl\.curves: unknown key \[the keys are: certificate, key, chain\]$/,
   ])
 })
 
@@ -284,15 +284,15 @@ t.test('refuses the name of a stack that cannot name a directory', async (t) => 
 
 t.test('looks roles up in the recipes of the stack', async (t) => {
   const path = written(t, { 'stack.json': JSON.stringify({ ...small, recipes: ['.'] }) })
-  let asked: readonly string[] = []
+  let requestLog: readonly string[] = []
   const roles = async (recipes: readonly string[]) => {
-    asked = recipes
+    requestLog = recipes
     return ['zeo-clients', 'web']
   }
   t.match(await problems(path, { roles }), [
     /layers\.app\.roles\[0\]: unknown role zeo-client \[did you mean zeo-clients/,
   ])
-  t.strictSame(asked, [join(path, '..')])
+  t.strictSame(requestLog, [join(path, '..')])
 })
 
 t.test('refuses unknown keys and wrong types', async (t) => {
@@ -303,16 +303,16 @@ t.test('refuses unknown keys and wrong types', async (t) => {
   })
   const found = await problems(path)
   for (const expected of [
-    /^1:13 layer: there is no such key \[did you mean layers\?\]/,
-    /^1:45 layers\.app\.role: there is no such key \[did you mean layers\.app\.roles\?\]/,
+    /^1:13 layer: unknown key \[did you mean layers\?\]/,
+    /^1:45 layers\.app\.role: unknown key \[did you mean layers\.app\.roles\?\]/,
     /^1:61 layers\.1: "1" is not a layer's name: letters/,
-    /^2:19 hosts\.one\.adress: there is no such key \[did you mean hosts\.one\.address\?\]/,
+    /^2:19 hosts\.one\.adress: unknown key \[did you mean hosts\.one\.address\?\]/,
     / hosts\.one\.layers: expected a list, got "app" \[put it in brackets/,
     / hosts\.one\.port: expected a number up to 65535, got 99999/,
     / hosts\.one\.status: expected one of "online", "stopped", got "up"/,
-    / apps\.site\.ssl\.certificat: there is no such key \[did you mean apps\.site\.ssl\.certificate\?\]/,
+    / apps\.site\.ssl\.certificat: unknown key \[did you mean apps\.site\.ssl\.certificate\?\]/,
     / ssh\.sudo: expected true, false or 'password', got "yes"/,
-    / helth: there is no such key \[did you mean health\?\]/,
+    / helth: unknown key \[did you mean health\?\]/,
     / apps\.site\.ssl needs a certificate and its key/,
   ])
     t.ok(
@@ -415,19 +415,19 @@ t.test('values that identify the stack are not secret, whatever their source', a
 
 t.test('refuses files that are not stacks', async (t) => {
   const list = written(t, { 'stack.json': '[]' })
-  t.strictSame(await problems(list), [' a stack is an object [write { "name": …, "layers": …, "hosts": … }]'])
-  t.match(await problems(written(t, { 'stack.yaml': '- name: small\n' })), [/^ a stack is an object \[/])
+  t.strictSame(await problems(list), [' a stack must be an object [write { "name": …, "layers": …, "hosts": … }]'])
+  t.match(await problems(written(t, { 'stack.yaml': '- name: small\n' })), [/^ a stack must be an object \[/])
   for (const text of ['', '# nothing yet\n', '---\n', 'small\n', '7'])
-    t.match(await problems(written(t, { 'stack.yaml': text })), [/^1:1 a stack is an object \[/], text)
+    t.match(await problems(written(t, { 'stack.yaml': text })), [/^1:1 a stack must be an object \[/], text)
   t.match(await problems('/nonexistent/stack.yaml'), [
     /the stack file \/nonexistent\/stack\.yaml cannot be read: no such file/,
   ])
   const broken = written(t, { 'stack.yaml': 'name: "x\nlayers: {' })
   t.match(await problems(broken), [/./])
   const script = written(t, { 'stack.ts': '' })
-  t.match(await problems(script), [/only JSON and YAML are read here/])
+  t.match(await problems(script), [/this command reads only JSON and YAML/])
   t.match(await problems(script, { loadModule: async () => ({}) }), [
-    /it exports no stack \[export default defineStack/,
+    /the default export is not a stack \[export default defineStack/,
   ])
   t.equal((await loadStack(script, { loadModule: async () => ({ default: small }) })).name, 'small')
   const own: Record<string, unknown> = { ...small }
@@ -440,10 +440,10 @@ t.test('refuses files that are not stacks', async (t) => {
   })
   for (const value of [own, { ...small, region: 1n }, throwing(new Error('no')), throwing(1)])
     t.match(await problems(script, { loadModule: async () => ({ default: value }) }), [
-      /it exports more than plain data: /,
+      /the default export must contain plain data only: /,
     ])
   t.match(await problems(script, { loadModule: async () => ({ default: Promise.resolve(small) }) }), [
-    /exports no stack/,
+    /the default export is not a stack/,
   ])
 })
 
@@ -481,7 +481,7 @@ custom_json: { plone_instances: { per_cpu: 2.0 } }
   })
   t.strictSame((await problems(other)).sort(), [
     '4:19 hosts.one.address: "12" is not a host address [an IPv4 or IPv6 address, or a DNS name]',
-    `4:48 hosts.one.identity: 7 cannot be read: no such file or directory [it is looked for at ${join(other, '../7')}]`,
+    `4:48 hosts.one.identity: 7 cannot be read: no such file or directory [check that this path exists: ${join(other, '../7')}]`,
   ])
 })
 
@@ -624,7 +624,7 @@ t.test('checks environments too, and null removes a setting', async (t) => {
     'stack.yaml': `name: small
 layers: { app: {} }
 hosts: { one: { address: 10.0.0.1, layers: [app] } }
-apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key: key, chain: none } } }
+apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key, chain: none } } }
 health: { url: http://a.test/ }
 environments:
   live: { apps: { site: { scm: { revision: null }, ssl: { chain: null } } }, health: { url: null } }

@@ -49,7 +49,7 @@ t.test('zeo: accepts the banner of every protocol, and nothing else', async (t) 
     t.equal(await problem({ kind: 'zeo', port }), null, JSON.stringify(banner))
   }
   const ssh = await listening(t, createServer(greets('SSH-2.0-OpenSSH_9.2\r\n')))
-  t.match(await problem({ kind: 'zeo', port: ssh }), /is no ZEO server/)
+  t.match(await problem({ kind: 'zeo', port: ssh }), /is not a ZEO server/)
   const silent = await listening(
     t,
     createServer((socket) => socket.on('error', () => undefined).setTimeout(3000, () => socket.destroy())),

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { apiPath, type Deployment } from './api.ts'
 import { addEvents, emptyView, type RolloutEvent, type RolloutView } from './rollout_model.ts'
 
-export interface LiveDeployment {
+export interface FollowedDeployment {
   readonly deployment: Deployment | null
   readonly view: RolloutView
   /** `lost`: the browser connects again automatically, and continues at the same byte. `refused`: it does not. */
@@ -13,20 +13,20 @@ export interface LiveDeployment {
 /** Time between two updates of the page, in milliseconds: events may arrive much faster. */
 const updateMs = 100
 
-export function useLiveDeployment(id: number): LiveDeployment {
-  const [live, setLive] = useState<LiveDeployment>({ deployment: null, view: emptyView, connection: 'open' })
+export function useFollowedDeployment(id: number): FollowedDeployment {
+  const [followed, setFollowed] = useState<FollowedDeployment>({ deployment: null, view: emptyView, connection: 'open' })
   useEffect(() => {
     const source = new EventSource(apiPath`/api/deployments/${id}/events`)
     let pending: RolloutEvent[] = []
     let deployment: Deployment | null = null
-    let connection: LiveDeployment['connection'] = 'open'
+    let connection: FollowedDeployment['connection'] = 'open'
     let timer: ReturnType<typeof setTimeout> | undefined
     let view = emptyView
     const update = () => {
       timer = undefined
       view = addEvents(view, pending)
       pending = []
-      setLive({ deployment, view, connection })
+      setFollowed({ deployment, view, connection })
     }
     const later = () => {
       timer ??= setTimeout(update, updateMs)
@@ -57,7 +57,7 @@ export function useLiveDeployment(id: number): LiveDeployment {
       clearTimeout(timer)
     }
   }, [id])
-  return live
+  return followed
 }
 
 function parse(data: string): RolloutEvent | null {

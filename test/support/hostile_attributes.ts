@@ -1,5 +1,5 @@
 /**
- * Finds the places where an attribute reaches a configuration file, and generates texts with special characters of the
+ * Finds the attributes that reach a configuration file, and generates texts with special characters of the
  * configuration languages.
  */
 import fc from 'fast-check'
@@ -75,7 +75,7 @@ export function skeletonsOf(files: Files, isEnvironment: boolean): Map<string, s
   )
 }
 
-export interface Place extends Situation {
+export interface HostileAttribute extends Situation {
   readonly path: AttributePath
   readonly isEnvironment: boolean
   /** The contents of the files for valid values. */
@@ -83,7 +83,7 @@ export interface Place extends Situation {
 }
 
 /** Returns where the attribute reaches a file in a situation; null if it reaches none. */
-async function placeOf(situation: Situation, base: Files, path: AttributePath): Promise<Place | null> {
+async function hostileAttributeOf(situation: Situation, base: Files, path: AttributePath): Promise<HostileAttribute | null> {
   const { role, json } = situation
   const isEnvironment = /(environment(_variables)?\.\*|^opsworks\.stack\.name)$/.test(path.join('.'))
   const good: Files[] = []
@@ -98,22 +98,22 @@ async function placeOf(situation: Situation, base: Files, path: AttributePath): 
 }
 
 /**
- * Returns all places, except for attributes whose text is copied into a configuration as it is.
+ * Returns all such attributes, except for those whose text is copied into a configuration as it is.
  * @param counts decides whether a situation with these files is included
  */
-export async function hostilePlaces(
+export async function hostileAttributes(
   counts: (files: readonly string[]) => boolean = () => true,
-): Promise<readonly Place[]> {
+): Promise<readonly HostileAttribute[]> {
   const attributes = textAttributes().filter((path) => !verbatim.test(path.join('.')) && !wordy.test(path.join('.')))
-  const places: Place[] = []
+  const found: HostileAttribute[] = []
   for (const situation of hostileSituations) {
     const base = await configurationOf(situation.role, situation.json)
     if (!counts(Object.keys(base))) continue
     for (const path of attributes) {
       if (path[0] === 'deploy' && !('deploy' in situation.json)) continue
-      const place = await placeOf(situation, base, path)
-      if (place !== null) places.push(place)
+      const attribute = await hostileAttributeOf(situation, base, path)
+      if (attribute !== null) found.push(attribute)
     }
   }
-  return places
+  return found
 }

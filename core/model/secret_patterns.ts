@@ -2,7 +2,7 @@
 import { candidateName } from './secret_names.ts'
 
 /** A pattern whose first group ends where the value begins. */
-export interface Place {
+export interface SecretPattern {
   readonly pattern: RegExp
   readonly value: number
   /** The group of the name that decides; null where every such value is secret. */
@@ -10,17 +10,17 @@ export interface Place {
 }
 
 /** Places that are looked for only where the hint is found: a run masks each line that a build prints. */
-export interface PlaceGroup {
+export interface SecretPatternGroup {
   readonly hint: RegExp
-  readonly places: readonly Place[]
+  readonly patterns: readonly SecretPattern[]
 }
 
-function always(source: string, flags = 'g'): Place {
+function always(source: string, flags = 'g'): SecretPattern {
   return { pattern: new RegExp(source, flags), value: 2, name: null }
 }
 
 /** The second group is the name, the third the value. */
-function byName(source: string, flags = 'gi'): Place {
+function byName(source: string, flags = 'gi'): SecretPattern {
   return { pattern: new RegExp(source, flags), value: 3, name: 2 }
 }
 
@@ -29,7 +29,7 @@ const quoted = `"[^"\\n]*"|'[^'\\n]*'`
 /** Words before the secret in an Authorization header. */
 export const loginSchemes = 'basic|bearer|token|digest|api-?key|negotiate|hawk|hmac|aws4-hmac-sha256|jwt|oauth'
 
-const inUrls: readonly Place[] = [
+const inUrls: readonly SecretPattern[] = [
   // https://user:password@host; the password may hold `/` and `@`.
   always(`(://[^/\\s:@'"<>]*:)(?!\\d{1,5}[/?#])([^\\s'"<>?#]{1,300})(?=@[\\w.[-])`),
   always(`(://[^/\\s:@'"]*:)([^/\\s@'"]+)(?=@)`),
@@ -47,7 +47,7 @@ const inUrls: readonly Place[] = [
   always(`(\\bapi\\.telegram\\.org/bot)([\\w:-]{10,})`),
 ]
 
-const inHeaders: readonly Place[] = [
+const inHeaders: readonly SecretPattern[] = [
   always(
     `(authorization\\\\{0,8}["'\\]]{0,2}\\s{0,9}(?:=>|[:=,]|[ \\t])\\s{0,9}\\\\{0,8}["']?(?:${loginSchemes})(?:[ \\t]+|%20|\\+))([^\\n"'\\\\]{4,})`,
     'gi',
@@ -81,19 +81,19 @@ const forms: readonly string[] = [
 ]
 
 /** In any text, also in messages. */
-export const placesAnywhere: readonly PlaceGroup[] = [
-  { hint: /:\/\/|[?&#;][\w.-]*=|hooks|\/bot/, places: inUrls },
+export const patternsAnywhere: readonly SecretPatternGroup[] = [
+  { hint: /:\/\/|[?&#;][\w.-]*=|hooks|\/bot/, patterns: inUrls },
   // --password=value; `--secrets` names a file
-  { hint: /-\w/, places: [byName(`(?<![\\w-])(?!--secrets=)(--?(${candidateName})=)(${quotedOrWord})`)] },
-  { hint: /authorization|bearer/i, places: inHeaders },
-  { hint: /[_.-]/, places: [always(`((?<![\\w-]))(${forms.join('|')})`)] },
+  { hint: /-\w/, patterns: [byName(`(?<![\\w-])(?!--secrets=)(--?(${candidateName})=)(${quotedOrWord})`)] },
+  { hint: /authorization|bearer/i, patterns: inHeaders },
+  { hint: /[_.-]/, patterns: [always(`((?<![\\w-]))(${forms.join('|')})`)] },
 ]
 
 const within = '[^\\n|;&]{0,400}?\\s'
 const argument = `(${quoted}|[^\\s"'-][^\\s"']*)`
 
 /** Options and arguments of well-known commands. */
-const inCommands: readonly Place[] = [
+const inCommands: readonly SecretPattern[] = [
   `((?:curl|wget|https?|xh)\\b${within}(?:-u|--user|-a|--auth|-U|--proxy-user)[= ]?["']?[^\\s:"']+:)([^\\s"']+)`,
   `((?:mysql\\w*|mariadb[\\w-]*|mycli|7z\\w*)\\b${within}-p)${argument}`,
   `((?:mongo\\w*|sshpass)\\b${within}-p[= ]?)${argument}`,
@@ -111,7 +111,7 @@ const inCommands: readonly Place[] = [
 const text = `([^<]+|<!\\[CDATA\\[[^\\]]*\\]\\]>)(?=<)`
 const tagEnd = '[^<>]{0,200}>'
 
-const inXml: readonly Place[] = [
+const inXml: readonly SecretPattern[] = [
   // <NAME>value</NAME>
   byName(`(<(?:[\\w.-]{1,60}:)?(${candidateName})(?:\\s${tagEnd}|>))${text}`),
   // <x name="NAME">value</x>
@@ -124,7 +124,7 @@ const valueInPair = `(${quoted}|[^\\s,;"'=][^\\s,;"'}]*)`
 const nameInPair = `["']?(?<![\\w-])(?:name|key|variable)["']?\\s{0,9}[=:]\\s{0,9}["']?(${candidateName})["']?`
 
 /** name="NAME" value="value", {"value": "value", "name": "NAME"} */
-const inPairs: readonly Place[] = [
+const inPairs: readonly SecretPattern[] = [
   byName(`(${nameInPair}[\\s,]{1,40}["']?value["']?\\s{0,9}[=:]\\s{0,9})${valueInPair}`),
   {
     pattern: new RegExp(`((?<![\\w-])value["']?\\s{0,9}[=:]\\s{0,9})${valueInPair}(?=[\\s,]{1,40}${nameInPair})`, 'gi'),
@@ -135,7 +135,7 @@ const inPairs: readonly Place[] = [
 
 const directive = '(?:env|ENV|export|setenv|SetEnv|set(?: -\\w+)*|(?:fastcgi|uwsgi|scgi)_param|\\w+_set_header)'
 
-const inLines: readonly Place[] = [
+const inLines: readonly SecretPattern[] = [
   // NAME value, as in zope.conf and in a Dockerfile
   byName(`^([^\\S\\n]*(?:${directive}[ \\t]+)?([A-Z][A-Z0-9_]*)[ \\t]+)([^\\s=:].*)$`, 'gm'),
   // set $name value, fastcgi_param NAME value
@@ -151,7 +151,7 @@ const inLines: readonly Place[] = [
   byName(`(\\|[ \\t]{0,40}(${candidateName})[ \\t]{0,40}\\|[ \\t]{0,40})([^\\s|]+)`),
 ]
 
-const elsewhere: readonly Place[] = [
+const elsewhere: readonly SecretPattern[] = [
   // Hashes: $6$salt$hash, {SSHA}hash
   always(`(\\$(?:1|2[abxy]|5|6|7|y|gy|apr1|argon2\\w*|scrypt|pbkdf2[\\w-]*)\\$)([\\w./$=,+-]{4,})`),
   always(`(\\{(?:S?SHA\\d{0,3}|S?MD5|CRYPT|BCRYPT|PBKDF2[\\w-]*)\\})([\\w./$=+-]{4,})`, 'gi'),
@@ -160,29 +160,29 @@ const elsewhere: readonly Place[] = [
 ]
 
 /** In files of the host, in the output of commands, and in attributes that hold a text of their own. */
-export const placesInForeignText: readonly PlaceGroup[] = [
-  { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl/, places: inCommands },
+export const patternsInForeignText: readonly SecretPatternGroup[] = [
+  { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl/, patterns: inCommands },
   // --password value: in a command, not in a message, where the next word may be any
   {
     hint: /(?:^|\s)-/,
-    places: [byName(`(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})[ \\t]+)(${quoted}|["']?[^\\s"'-][^\\s"']*)`)],
+    patterns: [byName(`(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})[ \\t]+)(${quoted}|["']?[^\\s"'-][^\\s"']*)`)],
   },
-  { hint: /</, places: inXml },
-  { hint: /value/i, places: inPairs },
+  { hint: /</, patterns: inXml },
+  { hint: /value/i, patterns: inPairs },
   {
     hint: /cookie/i,
-    places: [always(`((?<![\\w-])(?:set-)?cookie["']?[ \\t]*:[ \\t]*["']?)((?=[^\\n"'=]{1,100}=)[^\\n']+)`, 'gi')],
+    patterns: [always(`((?<![\\w-])(?:set-)?cookie["']?[ \\t]*:[ \\t]*["']?)((?=[^\\n"'=]{1,100}=)[^\\n']+)`, 'gi')],
   },
   // PASSWORD 'value', IDENTIFIED BY 'value'
   {
     hint: /["']/,
-    places: [
+    patterns: [
       always(
         `(\\b(?:password|passwd|passphrase|secret|identified\\s+by)[ \\t]+\\\\{0,8})("[^"\\n]+"|'[^'\\n]+')`,
         'gi',
       ),
     ],
   },
-  { hint: /[\s:]/, places: inLines },
-  { hint: /[$}'"]/, places: elsewhere },
+  { hint: /[\s:]/, patterns: inLines },
+  { hint: /[$}'"]/, patterns: elsewhere },
 ]

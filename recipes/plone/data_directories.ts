@@ -3,14 +3,14 @@ import { platformPaths } from '../../attributes/opsworks_initial_setup.ts'
 import type { Recipe } from '../../core/compile/role.ts'
 import { omitUndefined } from '../../core/model/omit_undefined.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
-import { data_location, dataPlacesOf } from '../../resources/files/data_location.ts'
+import { data_location, dataLocationsOf } from '../../resources/files/data_location.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { symlink } from '../../resources/files/symlink.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import type { BuildoutApp } from './buildout_app.ts'
 
-interface DataPlace {
+interface DataDirectory {
   readonly what: string
   readonly attribute: string
   /** Directory from the attribute. */
@@ -21,7 +21,7 @@ interface DataPlace {
   readonly platform: '/shared/zodb/filestorage' | '/shared/solr'
 }
 
-function databasePlace(node: SiteNode, app: BuildoutApp): DataPlace | null {
+function databaseDirectory(node: SiteNode, app: BuildoutApp): DataDirectory | null {
   const { filestorage_dir } = node.plone_zeoserver
   if (!filestorage_dir) return null
   return {
@@ -34,7 +34,7 @@ function databasePlace(node: SiteNode, app: BuildoutApp): DataPlace | null {
   }
 }
 
-function indexPlace(node: SiteNode, app: BuildoutApp): DataPlace {
+function solrIndexDirectory(node: SiteNode, app: BuildoutApp): DataDirectory {
   return {
     what: 'Solr index',
     attribute: 'plone_solr.data_dir',
@@ -54,13 +54,13 @@ export function givenDatabaseDirectory(
   app: BuildoutApp,
   declare: (directory: string | null) => void,
 ): void {
-  const place = databasePlace(node, app)
-  if (place === null) return declare(null)
-  const others = otherPlaces(node, place)
-  r.given(dataPlacesOf({ ...place, others }), ({ linked }) => {
-    if (linked !== null) warnOfKept(r, node, place, linked)
-    const path = linked ?? place.path
-    refuseOtherData(r, node, place, path, [place.path, ...others])
+  const location = databaseDirectory(node, app)
+  if (location === null) return declare(null)
+  const others = otherDirectories(node, location)
+  r.given(dataLocationsOf({ ...location, others }), ({ linked }) => {
+    if (linked !== null) warnOfKept(r, node, location, linked)
+    const path = linked ?? location.path
+    refuseOtherData(r, node, location, path, [location.path, ...others])
     declare(path)
   })
 }
@@ -70,27 +70,27 @@ export function givenDatabaseDirectory(
  * into `var` itself stays there.
  */
 export function indexDirectory(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, guard: CommonOptions): void {
-  const place = indexPlace(node, app)
-  const others = otherPlaces(node, place)
-  r.given(dataPlacesOf({ ...place, others }), ({ inPlaceOfLink, isInPlace }) => {
-    if (inPlaceOfLink === 'data' && !isInPlace) {
+  const location = solrIndexDirectory(node, app)
+  const others = otherDirectories(node, location)
+  r.given(dataLocationsOf({ ...location, others }), ({ contentOfLink, isAtPath }) => {
+    if (contentOfLink === 'data' && !isAtPath) {
       warnOfAttribute(r, node, {
-        attribute: place.attribute.split('.'),
-        message: `the Solr index is in ${place.link}, so ${place.attribute} has no effect`,
-        hint: `stop Solr and run: mv ${place.link} ${place.path}`,
+        attribute: location.attribute.split('.'),
+        message: `the Solr index is in ${location.link}, so ${location.attribute} has no effect`,
+        hint: `stop Solr and run: mv ${location.link} ${location.path}`,
       })
       return
     }
-    const isOwn = inPlaceOfLink !== 'nothing'
-    refuseOtherData(r, node, place, place.path, [...(isOwn ? [place.link] : []), ...others])
-    if (inPlaceOfLink === 'directory') directory(r, { path: place.link, absent: true, ...guard })
-    directory(r, { path: place.path, parents: true, mode: '0770', ...app.owner, ...guard })
-    symlink(r, { path: place.link, target: place.path, ...app.owner, ...guard })
+    const isOwn = contentOfLink !== 'nothing'
+    refuseOtherData(r, node, location, location.path, [...(isOwn ? [location.link] : []), ...others])
+    if (contentOfLink === 'directory') directory(r, { path: location.link, absent: true, ...guard })
+    directory(r, { path: location.path, parents: true, mode: '0770', ...app.owner, ...guard })
+    symlink(r, { path: location.link, target: location.path, ...app.owner, ...guard })
   })
 }
 
 /** Returns other possible directories of the data; none if the attribute is set. */
-function otherPlaces(node: SiteNode, { attribute, path, platform }: DataPlace): string[] {
+function otherDirectories(node: SiteNode, { attribute, path, platform }: DataDirectory): string[] {
   if (node.isGiven(attribute)) return []
   const mount = node.opsworks_initial_setup.ephemeral_mount_point
   return platformPaths(mount, platform)
@@ -102,12 +102,12 @@ function otherPlaces(node: SiteNode, { attribute, path, platform }: DataPlace): 
 function refuseOtherData(
   r: Recipe<SiteNode>,
   node: SiteNode,
-  place: DataPlace,
+  location: DataDirectory,
   path: string,
   paths: readonly string[],
 ): void {
   const others = paths.filter((one) => one !== path)
-  const { what, attribute, file, link } = place
+  const { what, attribute, file, link } = location
   if (others.length === 0) return
   // Without a mount point in the attributes, no data is expected elsewhere.
   const settled = node.opsworks_initial_setup.ephemeral_mount_point === null ? { link } : {}
@@ -117,7 +117,7 @@ function refuseOtherData(
 }
 
 /** Warns that data stays in its earlier directory, found by the mount point because the attribute is not set. */
-function warnOfKept(r: Recipe<SiteNode>, node: SiteNode, { what, attribute, path }: DataPlace, keptPath: string): void {
+function warnOfKept(r: Recipe<SiteNode>, node: SiteNode, { what, attribute, path }: DataDirectory, keptPath: string): void {
   warnOfAttribute(r, node, {
     attribute: ['opsworks_initial_setup', 'ephemeral_mount_point'],
     message: `the ${what} stays in ${keptPath}, where an earlier version put it, and not in ${path}`,
