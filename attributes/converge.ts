@@ -108,10 +108,15 @@ const frontend = () =>
       'Memory that Varnish keeps pages in.',
       { mirrors: 'varnishd: -s malloc,<size>' },
     ),
-    slow_start_seconds: field(integer(0), 30, 'Time in which a ready client gradually gets its full share of requests.', {
-      unit: 'seconds',
-      mirrors: 'haproxy.cfg: server slowstart',
-    }),
+    slow_start_seconds: field(
+      integer(0),
+      30,
+      'Time in which a ready client gradually gets its full share of requests.',
+      {
+        unit: 'seconds',
+        mirrors: 'haproxy.cfg: server slowstart',
+      },
+    ),
     blobs: field(
       orNull(configuredPath()),
       null,

@@ -158,9 +158,9 @@ export interface HostReader {
   groupById(gid: number): Group | null
   /** The full path of a program on the PATH, or null. */
   which(program: string): string | null
-  /** Runs a command that only looks. */
+  /** Runs a command that changes nothing. */
   query(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
-  /** An HTTP request that only looks; also over a unix socket. */
+  /** Sends an HTTP request that changes nothing; also over a unix socket. */
   request(options: RequestOptions): Promise<Response>
   /** Sends a text that only asks, over a connection of its own, and gives all that comes back until the other side closes it. */
   querySocket(options: ExchangeOptions): Promise<string>

@@ -19,7 +19,7 @@ export interface PackOptions {
   readonly limit?: number
 }
 
-/** A directory that modules may read files of, which therefore travels with them. */
+/** A directory that modules may read files of, which is therefore packed with them. */
 interface Root {
   /** Its real path. */
   readonly path: string

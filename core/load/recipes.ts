@@ -229,7 +229,9 @@ function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
 function missing(path: string, named: string): ConvergeError {
   return new ConvergeError(`${named}: there is no such file or directory`, {
     code: 'NO_FILE',
-    hint: isAbsolute(path) ? 'check the path' : `check the path, which is relative to the working directory, ${process.cwd()}`,
+    hint: isAbsolute(path)
+      ? 'check the path'
+      : `check the path, which is relative to the working directory, ${process.cwd()}`,
     usage: true,
   })
 }

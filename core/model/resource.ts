@@ -176,7 +176,7 @@ export interface ResourceDefinition<P, S, O extends object>
   readonly implementation: ResourceImplementation<P, S, O>
 }
 
-/** A check at run time that only looks, for `onlyIf`/`notIf`. */
+/** A check at run time that only reads, for `onlyIf`/`notIf`. */
 export interface Check {
   /** Reads as `only if <description>`. */
   readonly description: string
@@ -192,13 +192,13 @@ export interface CommonOptions {
    */
   readonly when?: readonly Handle[] | undefined
   /**
-   * Act only if this holds: a plain boolean decided from the node, or a check that looks at the host.
+   * Act only if this holds: a plain boolean decided from the node, or a check that reads the host.
    * @example
    * onlyIf: node.haproxy.enable_stats
    */
   readonly onlyIf?: boolean | Check | undefined
   /**
-   * Act only if this does not hold: a boolean, or a check that looks at the host.
+   * Act only if this does not hold: a boolean, or a check that reads the host.
    * @example
    * notIf: { description: '/etc/shop.conf exists', check: (host) => host.lstat('/etc/shop.conf') !== null }
    */

@@ -1,7 +1,13 @@
 /** Masks secrets that nobody knows by their place in a text: after a name, in a URL, an option or a header. */
 import { namedValues } from './named_values.ts'
 import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
-import { loginSchemes, type SecretPattern, type SecretPatternGroup, patternsAnywhere, patternsInForeignText } from './secret_patterns.ts'
+import {
+  loginSchemes,
+  patternsAnywhere,
+  patternsInForeignText,
+  type SecretPattern,
+  type SecretPatternGroup,
+} from './secret_patterns.ts'
 import { merged, type Span } from './spelling.ts'
 import type { Bounds } from './value_bounds.ts'
 
@@ -52,9 +58,12 @@ function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
   const candidate = names.length === 0 ? secretStem : new RegExp([secretStem.source, ...names].join('|'), 'i')
   const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), ownNames)
   const values = candidate.test(text) ? namedValues(text, candidate, isSecret) : []
-  return [...keys, ...patternSpans(text, patternsInForeignText, ownNames), ...values, ...afterOwnNames(text, names)].filter(
-    ({ start, end }) => !isHarmless(text.slice(start, end)),
-  )
+  return [
+    ...keys,
+    ...patternSpans(text, patternsInForeignText, ownNames),
+    ...values,
+    ...afterOwnNames(text, names),
+  ].filter(({ start, end }) => !isHarmless(text.slice(start, end)))
 }
 
 function patternSpans(text: string, groups: readonly SecretPatternGroup[], ownNames: OwnNames): readonly Span[] {

@@ -1,5 +1,6 @@
 /** Parses JSON with comments and trailing commas: its value, its problems, and the position of each key. */
 import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser'
+import { explainJsonError } from './json_errors.ts'
 import type { KeyPath } from './path.ts'
 
 /** A position in a text; both numbers are 1-based. */
@@ -80,7 +81,12 @@ export function parseJson(source: string): ParsedText {
     tree === undefined &&
     errors.length < mostErrors &&
     errors.every(({ error }) => printParseErrorCode(error) === 'ValueExpected')
-  const problems = empty ? [] : firstOfEach(errors, text).map((error) => explainError(error, text))
+  const problems = empty
+    ? []
+    : firstOfEach(errors, text).map((error) => ({
+        message: explainJsonError(error, text),
+        ...positionAt(text, error.offset),
+      }))
   return {
     value: tree === undefined ? undefined : treeValue(tree),
     numbers: writtenNumbers(text, tree),
@@ -251,52 +257,4 @@ export function duplicateKeys(source: string): { path: KeyPath; lines: readonly 
   const tree = parseTree(text, [], syntax)
   if (tree !== undefined) visit(tree, [])
   return found
-}
-
-function explainError({ error, offset, length }: ParseError, text: string): TextProblem {
-  const name = printParseErrorCode(error)
-  const word = text.slice(offset, offset + length)
-  const position = positionAt(text, offset)
-  if (name === 'InvalidSymbol' && Object.hasOwn(wordsFor, word))
-    return { message: `${word} is not a JSON literal: write ${wordsFor[word]}`, ...position }
-  if (
-    name === 'CommaExpected' &&
-    /[^\w.]-?0$/.test(text.slice(Math.max(0, offset - 3), offset)) &&
-    /^[\dxXoObB]/.test(word)
-  )
-    return { message: 'a number with a leading zero: write it in quotes if it is a text', ...position }
-  if (name === 'InvalidSymbol' && word.startsWith("'"))
-    return { message: 'single quotes: JSON requires double quotes', ...position }
-  // The text may be a password without its quotes, so repeat punctuation only.
-  const near = /^[^\w\s]{1,3}$/.test(word) ? ` at ${word}` : ''
-  return { message: `${messages[name] ?? 'invalid JSON'}${near}`, ...position }
-}
-
-const wordsFor: Readonly<Record<string, string>> = {
-  True: 'true',
-  False: 'false',
-  None: 'null',
-  nil: 'null',
-  undefined: 'null',
-  yes: 'true',
-  no: 'false',
-}
-
-const messages: Readonly<Partial<Record<string, string>>> = {
-  InvalidSymbol: 'a word without quotes: keys and texts require double quotes',
-  InvalidNumberFormat: 'invalid JSON number',
-  PropertyNameExpected: 'a key in double quotes is expected',
-  ValueExpected: 'a value is expected',
-  ColonExpected: 'a colon is missing between key and value',
-  CommaExpected: 'a comma is missing',
-  CloseBraceExpected: 'a closing brace } is missing',
-  CloseBracketExpected: 'a closing bracket ] is missing',
-  EndOfFileExpected: 'unexpected text after the end of the document',
-  InvalidCommentToken: 'a comment is not allowed here',
-  UnexpectedEndOfComment: 'a comment is not closed',
-  UnexpectedEndOfString: 'the closing quote of a text is missing',
-  UnexpectedEndOfNumber: 'an incomplete number',
-  InvalidUnicode: 'not a \\u escape of four hexadecimal digits',
-  InvalidEscapeCharacter: 'an unknown escape after a backslash',
-  InvalidCharacter: 'a control character in a text: write \\n or \\t',
 }

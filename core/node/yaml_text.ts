@@ -214,8 +214,7 @@ function explained(error: Pick<YAMLError, 'code' | 'message' | 'pos'>): OffsetPr
 
 /** Replaces messages of the library that repeat the text of the file, which may be a password. */
 function explain({ code, message }: Pick<YAMLError, 'code' | 'message'>): string {
-  if (code === 'MISSING_CHAR' && message.startsWith('Missing closing'))
-    return 'the closing quote of a text is missing'
+  if (code === 'MISSING_CHAR' && message.startsWith('Missing closing')) return 'the closing quote of a text is missing'
   if (code === 'BAD_INDENT' && message.startsWith('Flow'))
     return 'a closing bracket is missing, or a line inside is not indented'
   return messages[code] ?? 'invalid YAML'

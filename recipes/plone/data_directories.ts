@@ -117,7 +117,12 @@ function refuseOtherData(
 }
 
 /** Warns that data stays in its earlier directory, found by the mount point because the attribute is not set. */
-function warnOfKept(r: Recipe<SiteNode>, node: SiteNode, { what, attribute, path }: DataDirectory, keptPath: string): void {
+function warnOfKept(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  { what, attribute, path }: DataDirectory,
+  keptPath: string,
+): void {
   warnOfAttribute(r, node, {
     attribute: ['opsworks_initial_setup', 'ephemeral_mount_point'],
     message: `the ${what} stays in ${keptPath}, where an earlier version put it, and not in ${path}`,

@@ -103,7 +103,8 @@ export class DrainTurn {
     const isFirst = (other: BalancerServer) => this.isForeign(other) && other.setAside && other.name < this.server
     const servers = await this.ports.find()
     return servers.some(
-      (server) => server.now.setAside && !server.now.checked && this.isLastServer(server) && server.others.some(isFirst),
+      (server) =>
+        server.now.setAside && !server.now.checked && this.isLastServer(server) && server.others.some(isFirst),
     )
   }
 
@@ -116,7 +117,9 @@ export class DrainTurn {
       const servers = await this.ports.find()
       if (this.ports.isStopped()) return null
       this.noteStates(servers)
-      const serversToAwait = servers.flatMap((server) => (server.now.admin === 'ready' ? this.serversToAwait(server) : []))
+      const serversToAwait = servers.flatMap((server) =>
+        server.now.admin === 'ready' ? this.serversToAwait(server) : [],
+      )
       if (serversToAwait.length === 0) return servers
       const localDrains = [...this.ports.drained.values()]
       const names = [...new Set(serversToAwait.map(({ name }) => name))].join(', ')

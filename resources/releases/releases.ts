@@ -61,7 +61,15 @@ export const releaseFile = z.object({
 })
 export type ReleaseFile = z.output<typeof releaseFile>
 
-const unknownMetadata = { commit: null, identity: null, revision: null, created: null, by: null, record: null, boot: null }
+const unknownMetadata = {
+  commit: null,
+  identity: null,
+  revision: null,
+  created: null,
+  by: null,
+  record: null,
+  boot: null,
+}
 
 /**
  * Lists the releases in `into`, oldest first. Leaves out directories of other tools, except the target of `current`: it
@@ -136,7 +144,10 @@ export function wereCurrent(releases: readonly Release[]): readonly Release[] {
     .filter((release) => release.isManaged && release.complete && (release.wasCurrent || !marked))
 }
 
-function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof unknownMetadata {
+function readReleaseFile(
+  host: HostReader,
+  path: string,
+): Omit<ReleaseFile, 'id' | 'repository'> | typeof unknownMetadata {
   const file = `${path}/${metadataDirectory}/release.json`
   const text = readDisposable(host, file)
   if (text === null) return unknownMetadata

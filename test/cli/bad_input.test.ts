@@ -258,7 +258,9 @@ recipes({
   },
   'a mistake while it is loaded': {
     files: { 'recipes/r.ts': `${imports}const site = undefined\nexport default role('x', { doc: site.name })` },
-    message: ["@/recipes/r.ts:3:38: it cannot be loaded: TypeError: Cannot read properties of undefined (reading 'name')"],
+    message: [
+      "@/recipes/r.ts:3:38: it cannot be loaded: TypeError: Cannot read properties of undefined (reading 'name')",
+    ],
   },
   'a misspelt event, and one that is not a function': {
     files: { 'recipes/r.ts': `${imports}export default role('x', { setpu() {}, deploy: 'x' })` },

@@ -53,7 +53,7 @@ t.test('the second run names the lock holder, its start, and how to wait', async
   t.equal(
     (await sandbox.converge(['plan', ...args.slice(1), '--event', 'setup'])).status,
     0,
-    'who only looks need not wait',
+    'commands that only read do not wait',
   )
   const shown = await sandbox.converge(['status', ...args.slice(1)])
   t.match(shown.stdout, /last run {3}\S+Z {2}steps: setup: under way\n/)

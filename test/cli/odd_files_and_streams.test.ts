@@ -90,10 +90,13 @@ t.test('an option replaces a regular file by its output', async (t) => {
 const plan = '--role base --prefix p --state-dir state'
 
 /** A script for sh, and what the command prints to standard error; `@` is the directory. */
-const broken: Readonly<Record<string, { readonly script: string; readonly message: string; readonly status?: number }>> = {
+const broken: Readonly<
+  Record<string, { readonly script: string; readonly message: string; readonly status?: number }>
+> = {
   'standard input is a directory': {
     script: `converge plan ${plan} --json - --config-dir etc < etc`,
-    message: 'error: cannot read standard input: it is a directory\n  hint: redirect it from a file or a pipe that can be read\n',
+    message:
+      'error: cannot read standard input: it is a directory\n  hint: redirect it from a file or a pipe that can be read\n',
   },
   'standard input is open for writing only': {
     script: `converge plan ${plan} --json - 0> other`,
@@ -109,7 +112,8 @@ const broken: Readonly<Record<string, { readonly script: string; readonly messag
   },
   'the state directory is a link to itself': {
     script: 'ln -s loop loop; converge deploy --role base --prefix p --state-dir loop',
-    message: 'error: cannot keep state in @/loop: stat @/loop: too many symbolic links\n  hint: give --prefix DIR or --state-dir DIR',
+    message:
+      'error: cannot keep state in @/loop: stat @/loop: too many symbolic links\n  hint: give --prefix DIR or --state-dir DIR',
   },
   'the prefix is a dangling link': {
     script: 'ln -s nowhere dangling; converge plan --role base --prefix dangling',
@@ -117,7 +121,8 @@ const broken: Readonly<Record<string, { readonly script: string; readonly messag
   },
   'a file of the host is a dangling link': {
     script: `ln -s nowhere etc/a.json; converge plan ${plan} --config-dir etc`,
-    message: 'error: --config-dir etc/a.json: no such file or directory\n  hint: it is a link to nowhere, which does not exist: correct or remove the link\n',
+    message:
+      'error: --config-dir etc/a.json: no such file or directory\n  hint: it is a link to nowhere, which does not exist: correct or remove the link\n',
   },
   'a file of the host is a link to itself': {
     script: `ln -s a.json etc/a.json; converge plan ${plan} --config-dir etc`,
@@ -129,7 +134,8 @@ const broken: Readonly<Record<string, { readonly script: string; readonly messag
   },
   'standard output is a full disk': {
     script: `converge plan ${plan} > /dev/full`,
-    message: 'error: a part of the output was lost: no space left on the device\n  hint: free some space (df -h shows where), then run again to finish\n',
+    message:
+      'error: a part of the output was lost: no space left on the device\n  hint: free some space (df -h shows where), then run again to finish\n',
     status: 1,
   },
 }

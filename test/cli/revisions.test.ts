@@ -112,7 +112,9 @@ t.test('an unreachable repository: prints the last known commit, and why it may 
   fs.renameSync(site.repository, `${site.repository}.gone`)
   const { status, stderr, lines } = await asked(sandbox, null, '--role', 'zeo-client')
   t.equal(status, 0)
-  t.match(lines, [{ app: 'plone_instances', commit: second, unconfirmed: /^cannot list the branches and tags of .*: fatal: / }])
+  t.match(lines, [
+    { app: 'plone_instances', commit: second, unconfirmed: /^cannot list the branches and tags of .*: fatal: / },
+  ])
   t.match(stderr, /warning: cannot list the branches and tags of .*; using /)
   const named = await asked(sandbox, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
   t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])

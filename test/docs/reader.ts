@@ -9,6 +9,7 @@ import type { Test } from 'tap'
 import { commands } from '../../core/cli/command_specs/list.ts'
 import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorder.ts'
 import { Secrets } from '../../core/model/secrets.ts'
+import { childOutput } from '../support/child_output.ts'
 import { Sandbox } from '../support/program.ts'
 import { hostReport, rolloutReport } from '../support/screen.ts'
 import { allBlocks, project } from './blocks.ts'
@@ -188,15 +189,7 @@ esac
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-      })
-    return new Promise((resolve, reject) => {
-      child.once('error', reject)
-      child.once('close', (status) => resolve({ status, output }))
-    })
+    return childOutput(child)
   }
 }
 

@@ -19,7 +19,8 @@ t.test('the hints about requests work', async (t) => {
       const more = () => void (answer.destroyed || answer.write(block, () => setImmediate(more)))
       return more()
     }
-    if (request.url === '/closed' && request.headers.authorization !== `Basic ${btoa('me:secret')}`) answer.statusCode = 401
+    if (request.url === '/closed' && request.headers.authorization !== `Basic ${btoa('me:secret')}`)
+      answer.statusCode = 401
     answer.end('yes')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

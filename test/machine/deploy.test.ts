@@ -39,7 +39,7 @@ const steps: readonly (readonly [string, Step])[] = [
   ['killed at any moment', killed.everywhere],
   ['the next run repairs what a killed run left', killed.oneByOne],
   ['two runs at once', killed.twoAtOnce],
-  ['asked to end in the middle of a build', killed.terminated],
+  ['terminated during a build', killed.terminated],
   ['older releases are removed', machine.cleanedUp],
   ['no network', machine.offline],
   ['a full disk', machine.fullDisk],

@@ -10,6 +10,7 @@ import { planned } from '../support/role_plans.ts'
 import { aptProxy, type Distribution, distributions, systemOf } from './support/distributions.ts'
 import { put } from './support/host_files.ts'
 import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
+import { webApps } from './support/web_apps.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
@@ -23,13 +24,7 @@ const site = {
     layers: { plone_instances: { instances: { plone1: { private_ip: '127.0.0.1', status: 'online' } } } },
   },
   plone_instances: { instance_count: 1, site_id: '' },
-  port_app: {
-    app_name: 'shop',
-    command: '/usr/local/bin/node server.js --port %{port}',
-    health: { path: '/healthz' },
-    domains: ['shop.test'],
-  },
-  php_app: { app_name: 'wiki', domains: ['wiki.test'], health: { deadline_seconds: 20 } },
+  ...webApps,
   deploy: Object.fromEntries(
     ['shop', 'wiki'].map((app) => [app, { scm: { scm_type: 'directory', repository: `/opt/apps/${app}` } }]),
   ),

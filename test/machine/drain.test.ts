@@ -235,7 +235,9 @@ t.test('behind a balancer', async (t) => {
     await other.stop()
     const { load, report } = await visited({}, both)
     t.strictSame(failureOf(report), undefined)
-    t.match(report.warnings, [/other.sock cannot be queried: no process listens there; the restart continues without it/])
+    t.match(report.warnings, [
+      /other.sock cannot be queried: no process listens there; the restart continues without it/,
+    ])
     noneFailed(t, load, 'one balancer is down')
     other.removeSocket()
     t.match((await roll({}, both)).warnings, [/other.sock cannot be queried: there is no such socket/])

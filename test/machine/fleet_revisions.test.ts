@@ -4,6 +4,7 @@ import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { hostNeeds, testNetwork } from './support/hosts.ts'
 import { Operator } from './support/operator.ts'
+import { probeStack } from './support/probe_stack.ts'
 
 const recipe = `import { directory, git_release, role } from 'converge-engine'
 export default role('probe', {
@@ -30,14 +31,7 @@ t.test('revisions of a rollout', async (t) => {
   const operator = new Operator(network)
   operator.write({
     'recipes/probe.ts': recipe,
-    'stack.json': {
-      name: 'probe',
-      layers: { all: { roles: ['probe'] } },
-      recipes: ['recipes'],
-      apps: { mine: { layers: ['all'], scm: { repository: '/srv/site', revision: 'main' } } },
-      ssh: { user: 'root' },
-      hosts: { h1: { address: host.address, layers: ['all'] } },
-    },
+    'stack.json': probeStack([{ name: 'h1', address: host.address }]),
   })
   const records = () => readdirSync(`${operator.directory}/.converge/probe/deployments`).length
   const setup = await operator.run(['setup'])
@@ -64,7 +58,8 @@ t.test('revisions of a rollout', async (t) => {
   const again = await operator.run(['setup'])
   t.match(again, {
     status: 0,
-    stdout: /warning: h1: cannot list the branches and tags of .*; mine keeps commit \w+, and main may have a newer one/,
+    stdout:
+      /warning: h1: cannot list the branches and tags of .*; mine keeps commit \w+, and main may have a newer one/,
   })
   await host.run('mv /srv/away /srv/site')
 

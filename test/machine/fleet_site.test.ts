@@ -79,7 +79,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       await site.served(clients)
     })
 
-  await scene('from nothing', async (t) => {
+  await scene('setup of new hosts', async (t) => {
     await site.add('zeo', ...clients, ...frontends, ...shops, ...others)
     t.match(await site.operator.run(['check']), {
       status: 0,
@@ -98,7 +98,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       unchanged,
       others.map((name) => `${name} unchanged`),
     )
-    t.notMatch(batches(first, 'build').join(' '), /lb/, 'who has nothing to build is not asked to')
+    t.notMatch(batches(first, 'build').join(' '), /lb/, 'hosts without an app build nothing')
     t.strictSame(batches(first, 'switch'), [
       'zeo',
       'plone1',
@@ -122,7 +122,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       await t.resolveMatch(site.host(client).run('curl -s http://localhost:8081/@@get?key=a'), { stdout: 'kept\n' })
   })
 
-  await scene('once more', async (t) => {
+  await scene('a second setup changes nothing', async (t) => {
     const second = await stack(t, 0, 'setup')
     t.equal(second.report?.outcome, 'unchanged')
     t.strictSame(new Set(Object.values(outcomes(second))), new Set(['unchanged']))
@@ -168,7 +168,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     await site.commit({ 'cfg/base.cfg': good })
   })
 
-  await scene('a revision that does not come up', async (t) => {
+  await scene('a revision whose clients do not become ready', async (t) => {
     const good = site.read(zcml)
     await site.commit({ [zcml]: good.replace('.views.Status', '.views.Missing') })
     const args = ['deploy', '--app', 'plone_instances', '--strategy', 'canary'] as const
@@ -190,7 +190,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     await site.commit({ [zcml]: good })
   })
 
-  await scene('all at once', async (t) => {
+  await scene('a parallel deploy of two apps', async (t) => {
     const [commit, shop] = [await site.commit(), await site.commitOfShop('two')]
     let deployed: Outcome | undefined
     // Failed requests are allowed: clients restart together, and so does the ZEO server.
@@ -204,14 +204,14 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     t.strictSame(deployed.report?.commits, { zeoserver: commit, plone_instances: commit, shop })
     t.strictSame(batches(deployed, 'switch'), ['zeo', 'plone1', 'plone2 plone3', 'shop1 shop2'])
     await site.served(clients)
-    for (const shop of shops) t.match(await site.page(shop), /^two /, `${shop} is on the new one`)
+    for (const shop of shops) t.match(await site.page(shop), /^two /, `${shop} runs the new release`)
   })
 
-  await scene('a frontend that is off meanwhile, and boots', async (t) => {
+  await scene('a frontend that is off during a deploy, and boots later', async (t) => {
     await site.switchOff('lb2')
     const { events } = await stack(t, 1, 'setup')
     const phases = events.flatMap((event) => (event.event === 'phase' ? event.phase : []))
-    t.strictSame(phases, ['connect'], 'where it is one of those that are meant, nothing is begun')
+    t.strictSame(phases, ['connect'], 'if a selected host is unreachable, the rollout does not start')
     await site.commit()
     const visits = await site.visited(async () => {
       const deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
@@ -226,7 +226,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     t.match(outcomes(await stack(t, 0, 'configure')), { lb2: 'unchanged' })
   })
 
-  await scene('a client more', async (t) => {
+  await scene('a host is added', async (t) => {
     await site.add('plone4')
     assertNoFailures(t, await site.visited(() => stack(t, 0, 'setup', '--host', 'plone4')))
     await site.served([...clients, 'plone4'])
@@ -234,7 +234,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     await balances(t, [...clients, 'plone4'])
   })
 
-  await scene('a client less', async (t) => {
+  await scene('a host is removed', async (t) => {
     const visits = await site.visited(async () => {
       await stack(t, 0, 'shutdown', '--host', 'plone4')
       await balances(t, clients)
@@ -302,7 +302,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     await site.served(clients)
   })
 
-  await scene('a canary that is well, and all back to the release before', async (t) => {
+  await scene('a canary deploy succeeds, and all hosts roll back', async (t) => {
     const before = site.latest
     await site.commit()
     const app = ['--app', 'plone_instances'] as const

@@ -63,7 +63,8 @@ t.test('the front end', async (t) => {
   if (process.env[network] !== 'own') await reservePorts(t)
   const site = await frontendSite(t)
   const { http, https, cache, balancer } = site.ports
-  const seen = (path: string) => site.backends.flatMap((one) => one.seen).filter((requestedPath) => requestedPath.includes(path)).length
+  const seen = (path: string) =>
+    site.backends.flatMap((one) => one.seen).filter((requestedPath) => requestedPath.includes(path)).length
 
   await t.test('installs on an empty host', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['configure'], 'plan')), undefined, 'planned')

@@ -50,7 +50,7 @@ const steps: readonly Step[] = [
   ['the first deploy says that it is the first, and the second run does nothing', first],
   ['hot: a link is all that changes', hot],
   ['a request that spans an update has the files of one release only', spanning],
-  ['a release that is sick does not go live', sick],
+  ['a release that fails its health check does not become current', sick],
   ['hot: back and forward again', back],
   ['cold: the configuration names the release', coldUpdates],
   ['hot after cold reloads once, and says so', hotAfterCold],

@@ -33,6 +33,7 @@ const property = async (host: TestHost, unit: string, name: string) =>
 /** Serves on port 8300 the content that its file had at its last start or reload. */
 const teller = `
 import http.server, os, signal
+import { webApps } from './support/web_apps.ts'
 def load(*_):
     global said
     said = open('/etc/teller').read()
@@ -239,13 +240,7 @@ async function unitType(t: Test, host: TestHost): Promise<void> {
 }
 
 const site = {
-  port_app: {
-    app_name: 'shop',
-    command: '/usr/local/bin/node server.js --port %{port}',
-    health: { path: '/healthz' },
-    domains: ['shop.test'],
-  },
-  php_app: { app_name: 'wiki', domains: ['wiki.test'], health: { deadline_seconds: 20 } },
+  ...webApps,
   deploy: {
     shop: { scm: { scm_type: 'directory', repository: '/srv/node-app' } },
     wiki: { scm: { scm_type: 'directory', repository: '/srv/php-app' } },

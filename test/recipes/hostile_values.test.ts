@@ -7,17 +7,20 @@ import t from 'tap'
 import { ConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import {
   certain,
+  type HostileAttribute,
   hostile,
   hostileAttributes,
   outcome,
-  type HostileAttribute,
   put,
   skeletonsOf,
   texts,
 } from '../support/hostile_attributes.ts'
 import { hostileSituations } from '../support/hostile_situations.ts'
 
-async function attack({ role, json, path, isEnvironment, good }: HostileAttribute, text: string): Promise<'refused' | 'written'> {
+async function attack(
+  { role, json, path, isEnvironment, good }: HostileAttribute,
+  text: string,
+): Promise<'refused' | 'written'> {
   const what = `${role}: ${path.join('.')} = ${JSON.stringify(text)}`
   const result = await outcome(role, put(json, path, text))
   if (result instanceof ConvergeError) {

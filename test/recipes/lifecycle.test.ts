@@ -111,7 +111,11 @@ t.test('deploys server and clients on one host with systemd', async (t) => {
     'the server first',
   )
   t.match(
-    describePaths(host, ['/shared/zodb/filestorage', '/srv/www/zeo/shared/var/filestorage', '/etc/cron.d/converge-zeo-pack']),
+    describePaths(host, [
+      '/shared/zodb/filestorage',
+      '/srv/www/zeo/shared/var/filestorage',
+      '/etc/cron.d/converge-zeo-pack',
+    ]),
     {
       '/shared/zodb/filestorage': 'directory 0700 deploy:www-data',
       '/srv/www/zeo/shared/var/filestorage': '-> /shared/zodb/filestorage deploy:www-data',

@@ -43,7 +43,9 @@ t.test('a page, a redirect or a password prompt counts as ready', async (t) => {
 t.test('requests a domain of the app, past the maintenance page', async (t) => {
   const { host, asked: requestLog } = answering(200)
   await viewServed(host, up, site, health)
-  t.match(requestLog, [{ port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } }])
+  t.match(requestLog, [
+    { port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } },
+  ])
 })
 
 t.test('requests nothing if the app is down, or without nginx', async (t) => {

@@ -5,7 +5,14 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { hostile, hostileAttributes, marks, outcome, type HostileAttribute, put } from '../support/hostile_attributes.ts'
+import {
+  type HostileAttribute,
+  hostile,
+  hostileAttributes,
+  marks,
+  outcome,
+  put,
+} from '../support/hostile_attributes.ts'
 import { needs, scratch } from '../support/machine.ts'
 import type { Files } from '../support/rendering.ts'
 

@@ -9,6 +9,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { JsonObject } from '../../core/node/merge.ts'
+import { listenUntilEnd } from './listening_server.ts'
 import type { Owner } from './machine.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/example-buildout/cfg/', import.meta.url))
@@ -51,12 +52,6 @@ export async function offeredEggs(t: Owner, address = '127.0.0.1'): Promise<Json
   const path = archive()
   if (!existsSync(path)) return {}
   const server = createServer((_, answer) => void createReadStream(path).pipe(answer))
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const at = server.address()
-  const port = typeof at === 'object' ? at?.port : undefined
+  const port = await listenUntilEnd(t, server, address)
   return { deploy_buildout: { cache_archives: [{ url: `http://${address}:${port}/eggs.tar.gz`, path: 'shared' }] } }
 }

@@ -83,7 +83,11 @@ export interface HostileAttribute extends Situation {
 }
 
 /** Returns where the attribute reaches a file in a situation; null if it reaches none. */
-async function hostileAttributeOf(situation: Situation, base: Files, path: AttributePath): Promise<HostileAttribute | null> {
+async function hostileAttributeOf(
+  situation: Situation,
+  base: Files,
+  path: AttributePath,
+): Promise<HostileAttribute | null> {
   const { role, json } = situation
   const isEnvironment = /(environment(_variables)?\.\*|^opsworks\.stack\.name)$/.test(path.join('.'))
   const good: Files[] = []

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { childOutput } from './child_output.ts'
 import { type Need, scratch } from './machine.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
@@ -57,17 +58,9 @@ export function systemCopy(t: Test): SystemCopy {
         stdio: ['ignore', 'pipe', 'pipe'],
       })
       t.teardown(() => void child.kill('SIGKILL'))
-      let output = ''
-      for (const stream of [child.stdout, child.stderr])
-        stream.setEncoding('utf8').on('data', (text: string) => {
-          output += text
-        })
-      return new Promise((resolve, reject) => {
-        child.once('error', reject)
-        child.once('close', (status) => {
-          const parts = new Map(output.split(/^== /m).map((part) => [part.slice(0, part.indexOf('\n')), part]))
-          resolve({ status, output, part: (name) => parts.get(name) ?? '' })
-        })
+      return childOutput(child).then(({ status, output }) => {
+        const parts = new Map(output.split(/^== /m).map((part) => [part.slice(0, part.indexOf('\n')), part]))
+        return { status, output, part: (name: string) => parts.get(name) ?? '' }
       })
     },
   }

@@ -59,7 +59,10 @@ export const hookCommands: readonly CommandSpec[] = [
     options: { ...inputOptions, ...hookOptions, ...runOptions, ...outputOptions },
     examples: [
       ['converge hooks install --role zeo-client --interval 5m --jitter 1m', 'attributes in /etc/converge'],
-      ['converge hooks install --role zeo-client --node-json /etc/stack.json --dry-run', 'print the files without writing them'],
+      [
+        'converge hooks install --role zeo-client --node-json /etc/stack.json --dry-run',
+        'print the files without writing them',
+      ],
     ],
     kind: 'hooks',
     conflicts: quietOrVerbose,

@@ -175,7 +175,9 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
 function missingHint(path: string): string {
   const target = fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? fs.readlinkSync(path) : null
   if (target !== null) return `it is a link to ${target}, which does not exist: correct or remove the link`
-  return isAbsolute(path) ? 'check the path' : `check the path, which is relative to the working directory, ${process.cwd()}`
+  return isAbsolute(path)
+    ? 'check the path'
+    : `check the path, which is relative to the working directory, ${process.cwd()}`
 }
 
 /** Refuses a prefix that is a file, once, instead of failing for every path below it. */

@@ -14,7 +14,11 @@ export interface FollowedDeployment {
 const updateMs = 100
 
 export function useFollowedDeployment(id: number): FollowedDeployment {
-  const [followed, setFollowed] = useState<FollowedDeployment>({ deployment: null, view: emptyView, connection: 'open' })
+  const [followed, setFollowed] = useState<FollowedDeployment>({
+    deployment: null,
+    view: emptyView,
+    connection: 'open',
+  })
   useEffect(() => {
     const source = new EventSource(apiPath`/api/deployments/${id}/events`)
     let pending: RolloutEvent[] = []

@@ -1,8 +1,8 @@
 /** The page of one deployment: its plan, what it does on each host, its log, and what its reader may do with it. */
 import { useEffect, useState } from 'preact/hooks'
 import { apiPath, call, type Deployment, get, type Plan, type Session } from './api.ts'
-import { describe } from './deployment_table.tsx'
 import { type FollowedDeployment, useFollowedDeployment } from './deployment_events.ts'
+import { describe } from './deployment_table.tsx'
 import { ActionForm, Badge, duration, Time, useLoaded } from './parts.tsx'
 import { PlanView } from './plan_view.tsx'
 import type { HostRow, LogLine } from './rollout_model.ts'
@@ -98,7 +98,13 @@ function Actions({ deployment, plan, session }: ActionsProps) {
   )
 }
 
-function Progress({ followed, deployment }: { readonly followed: FollowedDeployment; readonly deployment: Deployment }) {
+function Progress({
+  followed,
+  deployment,
+}: {
+  readonly followed: FollowedDeployment
+  readonly deployment: Deployment
+}) {
   const { view } = followed
   const [host, setHost] = useState<string | null>(null)
   const now = useNow(deployment.state === 'running')

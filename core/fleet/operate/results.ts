@@ -48,7 +48,9 @@ export function describeGroup(group: readonly CommandResult[], paint: Paint): st
   const output = [first.stdout, first.stderr].map(plain).filter((text) => text !== '')
   const lines = output.flatMap((text) => text.replace(/\n$/, '').split('\n')).map((line) => `  ${line}`)
   const cut = first.truncated ? [paint.dim('  … output truncated')] : []
-  return [...head(first, hosts, lines.length > 0, paint), ...lines, ...cut].map((line) => `${line.trimEnd()}\n`).join('')
+  return [...head(first, hosts, lines.length > 0, paint), ...lines, ...cut]
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('')
 }
 
 function head({ status, failure }: CommandResult, hosts: string, hasOutput: boolean, paint: Paint): string[] {

@@ -40,12 +40,7 @@ export function planRollback(
   const othersRollBack = hosts.some(({ releases }) =>
     releases.some((app) => includesApp(app.name) && currentOf(app) !== undefined && hasEarlier(app, targets)),
   )
-  return new Map(
-    hosts.map((host) => [
-      host.name,
-      planHostRollback(host, includesApp, to, { targets, othersRollBack }),
-    ]),
-  )
+  return new Map(hosts.map((host) => [host.name, planHostRollback(host, includesApp, to, { targets, othersRollBack })]))
 }
 
 function hasEarlier(app: AppReleases, targets: ReadonlyMap<string, RollbackTarget>): boolean {
@@ -87,7 +82,8 @@ function planHostRollback(
     if (release !== undefined) targets.set(app.name, release)
     else if (isUnchanged && request !== null)
       withoutRelease.push(`${app.name} has no release of ${request.slice(0, 12)} on the host`)
-    else if (request === null && othersRollBack) unchanged.push(`${app.name} stays unchanged: it has no earlier release`)
+    else if (request === null && othersRollBack)
+      unchanged.push(`${app.name} stays unchanged: it has no earlier release`)
     // The host reports this failure itself, with the releases that it has.
     else if (request === null && releases.length === 1) return { to: null, targets }
     else return { error: noSuchRelease(app.name, request) }

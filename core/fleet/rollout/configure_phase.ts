@@ -102,7 +102,10 @@ export class ConfigurePhase {
    * Reports the hosts that missed a deployment, for the plan of a deploy: it updates them, and configures the others.
    * @param participants hosts that the plan is for
    */
-  async announceMissingDeployments(participants: readonly RolloutHost[], bystanders: readonly RolloutHost[]): Promise<void> {
+  async announceMissingDeployments(
+    participants: readonly RolloutHost[],
+    bystanders: readonly RolloutHost[],
+  ): Promise<void> {
     const { behind } = this.context.ports.recorded
     for (const host of [...participants, ...bystanders]) {
       const missing = behind.get(host.name)

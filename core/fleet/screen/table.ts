@@ -66,7 +66,10 @@ function heading(tally: HostStates, width: number, now: number, frame: string, p
 function choose(rows: readonly HostRow[], room: number): { shown: readonly HostRow[]; hidden: string } {
   if (rows.length <= room) return { shown: rows, hidden: '' }
   const left = room - 1
-  const [wrong, busy] = [rows.filter(({ state }) => bad.has(state)), rows.filter(({ state }) => activeStates.has(state))]
+  const [wrong, busy] = [
+    rows.filter(({ state }) => bad.has(state)),
+    rows.filter(({ state }) => activeStates.has(state)),
+  ]
   const forBusy = Math.min(busy.length, Math.max(Math.floor(left / 2), left - wrong.length))
   const shown = [...wrong.slice(0, left - forBusy), ...busy.slice(0, forBusy)]
   const [moreWrong, moreBusy] = [wrong, busy].map((some) => some.filter((row) => !shown.includes(row)).length)

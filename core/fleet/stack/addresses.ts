@@ -14,7 +14,7 @@ type GivenHost = StackContent['hosts'][string]
 const dnsName =
   /^(?=.{1,253}\.?$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/
 
-const isDatacenterName = (text: string) => isIP(text) > 0 || (dnsName.test(text) && !/^[\d.]+$/.test(text))
+const isHostAddress = (text: string) => isIP(text) > 0 || (dnsName.test(text) && !/^[\d.]+$/.test(text))
 
 /** Checks the addresses of a host, which go into the configuration of balancers, caches and clients. */
 export function addressProblems(host: GivenHost, path: KeyPath, where: Where): ConvergeError[] {
@@ -23,7 +23,7 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
   const refuse = (key: string, why: string, hint: string) =>
     problemAt(`${formatPath([...path, key])}: ${why}`, locate([...path, key]), hint)
   const problems: ConvergeError[] = []
-  if (!isDatacenterName(address) && !isLost([...path, 'address'], where))
+  if (!isHostAddress(address) && !isLost([...path, 'address'], where))
     problems.push(refuse('address', `${JSON.stringify(address)} is not a host address`, hintFor(address)))
   for (const key of ['private_ip', 'ip'] as const) {
     const ip = host[key]
@@ -32,7 +32,7 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
   }
   for (const key of ['private_dns_name', 'public_dns_name'] as const) {
     const name = host[key]
-    if (name !== undefined && !isDatacenterName(name))
+    if (name !== undefined && !isHostAddress(name))
       problems.push(refuse(key, `${JSON.stringify(name)} is not a host name`, hintFor(name)))
   }
   return problems
@@ -47,7 +47,7 @@ function hintFor(address: string): string {
   if (address.includes('@')) return `the account goes into user: ${address.slice(0, address.lastIndexOf('@'))}`
   if (/^[^:]+:\d+$/.test(address)) return `the port goes into port: ${address.split(':')[1]}`
   const ascii = /[^ -~]/.test(address) ? domainToASCII(address) : ''
-  if (ascii !== '' && isDatacenterName(ascii)) return `write it as ${ascii}`
+  if (ascii !== '' && isHostAddress(ascii)) return `write it as ${ascii}`
   return 'an IPv4 or IPv6 address, or a DNS name'
 }
 

@@ -20,7 +20,11 @@ export function recipeProblems({ recipes = [] }: StackContent, search: Search): 
     if (existsSync(place)) return [place]
     const path = ['recipes', index]
     search.problems.push(
-      problemAt(`${formatPath(path)}: there is no ${recipe}`, search.locate(path), `check that this path exists: ${place}`),
+      problemAt(
+        `${formatPath(path)}: there is no ${recipe}`,
+        search.locate(path),
+        `check that this path exists: ${place}`,
+      ),
     )
     return []
   })

@@ -154,7 +154,8 @@ export function unreadableFile(file: string, directory: string, error: unknown):
   const reason = failureReason(error, whole)
   return new ConvergeError(`${file} cannot be read: ${reason}`, {
     code: 'FILE_UNREADABLE',
-    hint: whole === file ? 'check the path, and whether this account may read it' : `check that this path exists: ${whole}`,
+    hint:
+      whole === file ? 'check the path, and whether this account may read it' : `check that this path exists: ${whole}`,
     usage: true,
   })
 }

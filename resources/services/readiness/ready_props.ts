@@ -36,7 +36,9 @@ export const httpReadyProp = z.strictObject({
 
 const solr = z.strictObject({
   kind: z.literal('solr').describe('Solr answers the request for a page'),
-  config: absolutePath.optional().describe('jetty.xml with its host and port; without them, the properties host and port apply'),
+  config: absolutePath
+    .optional()
+    .describe('jetty.xml with its host and port; without them, the properties host and port apply'),
   port: port.default(8983).describe('Port of its HTTP server; default 8983'),
   host: address,
   path: httpPath.default('/solr/').describe('Path to request; default /solr/'),

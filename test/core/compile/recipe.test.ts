@@ -107,7 +107,7 @@ t.test('a resource has the line of its declaration', (t) => {
   t.end()
 })
 
-t.test('reports all problems at once, each with its place', (t) => {
+t.test('reports all problems at once, each with its location', (t) => {
   const found = problems((r) => {
     file(r, { path: 'relative', content: '' })
     file(r, { path: '/a', content: 7 as never })

@@ -32,7 +32,7 @@ t.test('a process', async (t) => {
     t.strictSame([...readEvents(`${directory}/events.jsonl`)], [{ event: 'note' }])
   })
 
-  await t.test('starts once, however often it is asked to', async (t) => {
+  await t.test('starts once, however often it is requested', async (t) => {
     const many = { directory: `${scratch(t)}/many`, cwd: '/' }
     const count = `${many.directory}/count`
     await Promise.all(Array.from({ length: 8 }, () => startProcess(['sh', '-c', `echo x >> ${count}`], many)))

@@ -266,9 +266,7 @@ const cases: readonly Case[] = [
     name: 'an open quote in YAML',
     file: 'a.yaml',
     text: 'a: "b\n',
-    errors: [
-      'a.yaml:2:1: the closing quote of a text is missing (check the indentation, quotes and brackets there)',
-    ],
+    errors: ['a.yaml:2:1: the closing quote of a text is missing (check the indentation, quotes and brackets there)'],
   },
   {
     name: 'an open bracket in YAML',
@@ -478,7 +476,7 @@ const cases: readonly Case[] = [
     name: 'a digest that is none',
     text: app('"buildout_cache_archives": [{"url": "https://x/y.tgz", "path": "shared", "sha256": "abc"}]'),
     errors: [
-      'a.json:1:105: deploy.site.buildout_cache_archives[0].sha256: expected a SHA-256 digest of 64 hexadecimal digits, got "abc" (Digest the archive must have, as hexadecimal SHA-256)',
+      'a.json:1:105: deploy.site.buildout_cache_archives[0].sha256: expected a SHA-256 digest of 64 hexadecimal digits, got "abc" (SHA-256 digest of the archive, in hexadecimal)',
     ],
   },
   {

@@ -20,9 +20,9 @@ const moments: readonly (readonly [string, RegExp])[] = [
   ['as the release becomes complete', applying('release_complete')],
   ['right before the switch', applying('symlink .*current')],
   ['right after the switch', done('symlink .*current')],
-  ['as the first client goes', progress('service_restart', 'restarting plone_instances-client1')],
+  ['while the first client restarts', progress('service_restart', 'restarting plone_instances-client1')],
   ['as the first client comes', progress('service_restart', 'waiting for http://127.0.0.1:8081')],
-  ['as the second client goes', progress('service_restart', 'restarting plone_instances-client2')],
+  ['while the second client restarts', progress('service_restart', 'restarting plone_instances-client2')],
   ['as the second client comes', progress('service_restart', 'waiting for http://127.0.0.1:8082')],
 ]
 

@@ -2,6 +2,7 @@
 import type { Owner } from '../../support/machine.ts'
 import { hostNeeds, type TestHost, testNetwork } from './hosts.ts'
 import { Operator } from './operator.ts'
+import { probeStack } from './probe_stack.ts'
 
 export const stackNeeds = [...hostNeeds, 'git', 'npm registry'] as const
 
@@ -46,14 +47,7 @@ export async function consoleStack(t: Owner): Promise<ConsoleStack> {
   const operator = new Operator(network)
   operator.write({
     'recipes/probe.ts': recipe,
-    'stack.json': {
-      name: 'probe',
-      layers: { all: { roles: ['probe'] } },
-      recipes: ['recipes'],
-      apps: { mine: { layers: ['all'], scm: { repository: '/srv/site', revision: 'main' } } },
-      ssh: { user: 'root' },
-      hosts: Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
-    },
+    'stack.json': probeStack(hosts),
   })
   const { status, stdout, stderr } = await operator.run(['setup'])
   if (status !== 0) throw new Error(stdout + stderr)

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
+import { listenUntilEnd } from '../../support/listening_server.ts'
 import type { Owner } from '../../support/machine.ts'
 import { masked } from './host_files.ts'
 import { script } from './host_network.ts'
@@ -146,12 +147,6 @@ export async function aptProxy(t: Owner, address: string): Promise<string> {
     wire.on('error', () => client.destroy())
     client.on('error', () => wire.destroy())
   })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const at = server.address()
-  const port = typeof at === 'object' ? at?.port : undefined
+  const port = await listenUntilEnd(t, server, address)
   return `Acquire::http::Proxy "http://${address}:${port}";\nAcquire::https::Proxy "http://${address}:${port}";\n`
 }

@@ -138,7 +138,11 @@ t.test('invalid output', async (t) => {
     },
   )
   await t.rejects(
-    new BalancerClient(message('You are not serious.\n'), at).drain({ name: 'plone/a-1', sticky: false, checked: true }),
+    new BalancerClient(message('You are not serious.\n'), at).drain({
+      name: 'plone/a-1',
+      sticky: false,
+      checked: true,
+    }),
     {
       code: 'BALANCER_REFUSED',
       message: /You are not serious/,

@@ -109,7 +109,10 @@ t.test('an empty repository, one without HEAD, a missing one', async (t) => {
   site.commit({ 'a.txt': '1' })
   site.git(site.repository, 'symbolic-ref', 'HEAD', 'refs/heads/gone')
   t.match((await site.deploy({ revision: 'HEAD' })).failure?.text, /HEAD of .* is a branch that is not there.*trunk/s)
-  t.match((await site.deploy({ repository: `${site.root}/none` })).failure?.text, /cannot list the branches and tags of.*no such repository/s)
+  t.match(
+    (await site.deploy({ repository: `${site.root}/none` })).failure?.text,
+    /cannot list the branches and tags of.*no such repository/s,
+  )
 })
 
 t.test('git works in a release: history, tags, also after the site has moved', async (t) => {

@@ -179,7 +179,10 @@ t.test('an unreachable remote', async (t) => {
   away()
   const same = await site.deploy()
   t.equal(same.report.outcome, 'unchanged', 'the branch is what it was the last time')
-  t.match(same.report.warnings.join(), new RegExp(`cannot list the branches and tags of ${site.repository}.*using ${first}`))
+  t.match(
+    same.report.warnings.join(),
+    new RegExp(`cannot list the branches and tags of ${site.repository}.*using ${first}`),
+  )
   t.equal(
     (await site.deploy({ inputs: { a: 'b' } })).releases.at(-1)?.commit,
     first,
@@ -193,7 +196,11 @@ t.test('an unreachable remote', async (t) => {
     t.strictSame([known.failure, known.report.warnings], [undefined, []], 'a full commit needs no query')
   }
   for (const revision of ['other', 'HEAD', 'abcdef12'])
-    t.match((await site.deploy({ revision })).failure?.text, /cannot list the branches and tags of .*no such repository/s, revision)
+    t.match(
+      (await site.deploy({ revision })).failure?.text,
+      /cannot list the branches and tags of .*no such repository/s,
+      revision,
+    )
   back()
 
   await t.test('uses the last known commit, also if it needed no fetch', async (t) => {
@@ -294,7 +301,10 @@ t.test('turns messages of git into hints', async (t) => {
     ['error: unable to write file x: No space left on device', /^free some space/],
   ]
   for (const [output, hint] of messages) {
-    const error = gitFailure(new ConvergeError('x', { code: 'COMMAND_FAILED', output }), 'cannot list the branches and tags of') as ConvergeError
+    const error = gitFailure(
+      new ConvergeError('x', { code: 'COMMAND_FAILED', output }),
+      'cannot list the branches and tags of',
+    ) as ConvergeError
     t.match(error.hint, hint, output)
     t.equal(error.output, output)
   }

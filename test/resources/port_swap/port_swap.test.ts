@@ -386,7 +386,7 @@ t.test('waits for connections of the old process, and closes them at the deadlin
   t.strictSame(world.up(), ['shop-9091'])
 })
 
-t.test('killed at any change: no visitor notices, and the next run reaches the same state', async (t) => {
+t.test('killed at any change: no request fails, and the next run reaches the same state', async (t) => {
   const next = { directory: '/srv/shop/2' }
   for (const after of [next, { directory: '/srv/shop/3' }, { directory: props.directory }])
     for (let at = 1; ; at++) {
@@ -410,7 +410,7 @@ t.test('killed at any change: no visitor notices, and the next run reaches the s
     }
 })
 
-t.test('a disk that is full at any change: no visitor notices, and the next run reaches the same state', async (t) => {
+t.test('a disk that is full at any change: no request fails, and the next run reaches the same state', async (t) => {
   const next = { directory: '/srv/shop/2' }
   for (const length of [1, 2, Number.POSITIVE_INFINITY])
     for (let at = 1; ; at++) {

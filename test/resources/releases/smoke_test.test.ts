@@ -123,7 +123,11 @@ t.test('a failure requests a rollback of the new release, also after an interrup
   on.given('/srv', null)
   const before = '/srv/site/releases/000001-00000000'
   t.match(failureOf(await run(plan('fail', before), on)), { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
-  t.match(failureOf(await run(plan('fail', release), on)), { recovery: 'rollback' }, 'now it is current, and its test has not passed yet')
+  t.match(
+    failureOf(await run(plan('fail', release), on)),
+    { recovery: 'rollback' },
+    'now it is current, and its test has not passed yet',
+  )
   t.strictSame(failureOf(await run(plan('smoke', release), on)), undefined)
   t.strictSame(patchOf(await run(plan('smoke', release), on)), [])
   const { recovery, hint } = failureOf(await run(plan('fail', release), on)) as { recovery?: string; hint?: string }

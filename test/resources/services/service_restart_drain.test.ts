@@ -347,7 +347,7 @@ t.test('a service must be ready before its server is set ready', async (t) => {
   t.strictSame(states(), allReady)
 })
 
-t.test('no balancer can be asked: a warning says that other hosts may restart at the same time', async (t) => {
+t.test('no balancer can be queried: a warning says that other hosts may restart at the same time', async (t) => {
   const { roll } = harness({ balancers: [{ listening: () => false }, { listening: () => false }] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)

@@ -110,7 +110,11 @@ const elsewhere: readonly { name: string; files: Record<string, string>; message
     files: { 'conf.d/g.conf': '[group:web]\nprograms=other,\n  shop ; both\n' },
     message: /taken into a group by \[group:web\] in .*g\.conf/,
   },
-  { name: 'a group of its name', files: { 'conf.d/g.conf': '[group:shop]\nprograms=a,b\n' }, message: /\[group:shop\]/ },
+  {
+    name: 'a group of its name',
+    files: { 'conf.d/g.conf': '[group:shop]\nprograms=a,b\n' },
+    message: /\[group:shop\]/,
+  },
   {
     name: 'the main configuration',
     files: { 'supervisord.conf': '[supervisord]\n[program:shop]\ncommand=x\n[include]\nfiles = conf.d/*.conf\n' },

@@ -84,7 +84,11 @@ export function misses({ apps }: RolloutHost, request: RolloutRequest, hosts: re
 }
 
 /** Advises what to do about a host that takes no part and is down. */
-export function missingDeploymentHint(host: RolloutHost, request: RolloutRequest, hosts: readonly RolloutHost[]): string {
+export function missingDeploymentHint(
+  host: RolloutHost,
+  request: RolloutRequest,
+  hosts: readonly RolloutHost[],
+): string {
   const consequence = misses(host, request, hosts) ? `the host missed this ${request.action}` : 'it is not configured'
   const hint = 'run converge stack configure when it can be reached'
   return `${consequence} (${hint})`

@@ -107,7 +107,11 @@ t.test('leaves the host alone during a rollout whose operator is connected', asy
   t.match(call(['shutdown']).stdout, 'start.cjs shutdown', 'a host that shuts down does not wait')
   const longAgo = new Date(Date.now() - 120_000)
   fs.utimesSync(`${state}/held`, longAgo, longAgo)
-  t.match(call(['configure']).stdout, 'start.cjs configure', 'an operator who is not heard of any more')
+  t.match(
+    call(['configure']).stdout,
+    'start.cjs configure',
+    'the lock of an operator who sends no sign of life expires',
+  )
   const { pid } = spawnSync('true')
   hold(pid)
   t.match(call(['configure']).stdout, 'start.cjs configure', 'a holder that is gone')

@@ -137,7 +137,11 @@ const facts = (machine: string) => parseHostFacts(`kernel=Linux\nmachine=${machi
 const programIn = (archive: Uint8Array) => execFileSync('tar', ['-xzOf', '-', 'node'], { input: archive })
 
 t.test('downloads the newest suitable version, once for all hosts', async (t) => {
-  const { place, asked: requestLog, runtimes } = await registry(t, {
+  const {
+    place,
+    asked: requestLog,
+    runtimes,
+  } = await registry(t, {
     arm64: { '20.11.0': {}, '22.9.0': {}, '22.23.3': {}, '24.1.0': {} },
     armv7l: { '18.20.4': {}, '20.0.0': {}, '20.11.0': {} },
   })
@@ -171,7 +175,11 @@ t.test('downloads the newest suitable version, once for all hosts', async (t) =>
 })
 
 t.test('reports a Node that cannot be downloaded', async (t) => {
-  const { place, asked: requestLog, runtimes } = await registry(t, {
+  const {
+    place,
+    asked: requestLog,
+    runtimes,
+  } = await registry(t, {
     arm64: { '22.1.0': { machine: 62 } },
     armv7l: { '20.11.0': { tampered: true } },
     ppc64le: { '18.20.4': {} },

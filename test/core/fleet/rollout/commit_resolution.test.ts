@@ -30,7 +30,9 @@ t.test('a setup continues with the commit of the hosts, and warns', async (t) =>
   const { report, refusal } = await fleet.go({ action: 'setup' })
   t.equal(refusal, null)
   t.match(report, { outcome: 'changed', commits: { site: old } })
-  t.match(report.warnings, [/^web1: cannot list the branches and tags of git:.*; site gets commit a{40}, and main may have a newer one \(/])
+  t.match(report.warnings, [
+    /^web1: cannot list the branches and tags of git:.*; site gets commit a{40}, and main may have a newer one \(/,
+  ])
   t.match(eventsOf(fleet, 'warning', 'commit'), [
     { event: 'warning', message: /main may have a newer one/ },
     { event: 'commit', commit: old, unconfirmed: reason },
@@ -52,7 +54,9 @@ t.test('a setup keeps the commit that the stack runs, not one that was only fetc
   }
   const { report } = await fleet.go({ action: 'setup' }, { recorded })
   t.match(report.commits, { site: old })
-  t.match(report.warnings, [/^web1: cannot list the branches and tags of git:.*; site keeps commit a{40}, and main may have a newer one \(/])
+  t.match(report.warnings, [
+    /^web1: cannot list the branches and tags of git:.*; site keeps commit a{40}, and main may have a newer one \(/,
+  ])
   t.match(eventsOf(fleet, 'commit'), [{ commit: old, revision: 'v1', unconfirmed: reason }])
   for (const host of ['web1', 'web2']) t.equal(fleet.current(host, 'site'), old)
 })

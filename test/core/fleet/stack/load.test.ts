@@ -165,7 +165,7 @@ t.test('reads JSON with comments, custom JSON in files, and keys in files', asyn
   t.ok(stack.secrets.includes('open-sesame'))
 })
 
-t.test('reports all mistakes at once, each with its place and a hint', async (t) => {
+t.test('reports all mistakes at once, each with its location and a hint', async (t) => {
   const path = written(t, {
     'stack.yaml': `name: small
 layers:
@@ -624,7 +624,7 @@ t.test('checks environments too, and null removes a setting', async (t) => {
     'stack.yaml': `name: small
 layers: { app: {} }
 hosts: { one: { address: 10.0.0.1, layers: [app] } }
-apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key, chain: none } } }
+apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key: key, chain: none } } }
 health: { url: http://a.test/ }
 environments:
   live: { apps: { site: { scm: { revision: null }, ssl: { chain: null } } }, health: { url: null } }
