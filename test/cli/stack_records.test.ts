@@ -35,7 +35,7 @@ const start: DeploymentStart = {
 }
 
 /** Makes a stack with three deployments: one that failed, one that succeeded, one whose operator was killed. */
-function made(t: Test): { sandbox: Sandbox; run: (...args: string[]) => ReturnType<Sandbox['converge']> } {
+function recordedStack(t: Test): { sandbox: Sandbox; run: (...args: string[]) => ReturnType<Sandbox['converge']> } {
   const sandbox = new Sandbox(t)
   sandbox.write({ 'stack.json': JSON.stringify(stack) })
   const directory = sandbox.at('.converge/site')
@@ -83,7 +83,7 @@ function made(t: Test): { sandbox: Sandbox; run: (...args: string[]) => ReturnTy
 }
 
 t.test('lists the deployments', async (t) => {
-  const { run } = made(t)
+  const { run } = recordedStack(t)
   const { status, stdout, stderr } = await run('deployments')
   t.equal(stderr, '')
   t.equal(status, 0)
@@ -113,7 +113,7 @@ t.test('lists the deployments', async (t) => {
 })
 
 t.test('prints one deployment', async (t) => {
-  const { run } = made(t)
+  const { run } = recordedStack(t)
   const { stdout } = await run('log', '1')
   t.match(
     stdout,
@@ -139,7 +139,7 @@ deploy of site (deployment 1) to site c0ffeec0ffee: 1 failed, 1 skipped in 63 s
 })
 
 t.test('prints the log of a host', async (t) => {
-  const { run } = made(t)
+  const { run } = recordedStack(t)
   const { stdout } = await run('log', '1', 'client1')
   t.match(stdout, /^build \d{4}-.*Z\n/)
   t.equal(
@@ -164,7 +164,7 @@ build: failed in 4.0 s
 })
 
 t.test('reports missing deployments and hosts', async (t) => {
-  const { run } = made(t)
+  const { run } = recordedStack(t)
   for (const [args, status, expectation] of [
     [['7'], 2, /no deployment 7: there are 1 to 3\n {2}hint: converge stack deployments/],
     [['1', 'clint1'], 2, /deployment 1 has no host clint1\n {2}hint: did you mean client1\?/],
@@ -178,7 +178,7 @@ t.test('reports missing deployments and hosts', async (t) => {
 })
 
 t.test('prints a deployment that is under way', async (t) => {
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = recordedStack(t)
   const directory = sandbox.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
   const fourth = recorder.begin({ ...start, action: 'setup', comment: '' })
@@ -190,7 +190,7 @@ t.test('prints a deployment that is under way', async (t) => {
 })
 
 t.test('a host name in place of the deployment: the hint names the right command', async (t) => {
-  const { run } = made(t)
+  const { run } = recordedStack(t)
   const ended = await run('log', 'client1', '--stack', './stack.json')
   t.equal(ended.status, 2)
   t.equal(
@@ -200,7 +200,7 @@ t.test('a host name in place of the deployment: the hint names the right command
 })
 
 t.test('damaged, older and newer records do not hide the others', async (t) => {
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = recordedStack(t)
   const report = (id: number) => sandbox.at(`.converge/site/deployments/00000${id}/report.json`)
   const change = (id: number, more: object) => {
     const text = fs.readFileSync(report(id), 'utf8')
@@ -234,7 +234,7 @@ t.test('damaged, older and newer records do not hide the others', async (t) => {
 })
 
 t.test('status warns of a deployment whose operator was killed, and is not green', async (t) => {
-  const { sandbox } = made(t)
+  const { sandbox } = recordedStack(t)
   const { status, stdout } = await sandbox.converge(['stack', 'status'], { bare: true })
   t.equal(status, 1)
   t.match(
@@ -245,7 +245,7 @@ t.test('status warns of a deployment whose operator was killed, and is not green
 
 t.test('refuses to read the records of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { sandbox } = made(t)
+  const { sandbox } = recordedStack(t)
   for (const args of [['deployments'], ['log'], ['configure']]) {
     const ended = await sandbox.converge(['stack', ...args], { bare: true, account: 'nobody' })
     t.equal(ended.status, 2)
@@ -257,7 +257,7 @@ t.test('refuses to read the records of another account', async (t) => {
 })
 
 t.test('finds records if the stack file is broken or missing', async (t) => {
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = recordedStack(t)
   sandbox.write({ 'stack.json': '{"name": ' })
   const broken = await run('log', '1')
   t.match(broken.stdout, /deployment 1: deploy of site/)

@@ -72,7 +72,7 @@ export function settled(t: Checks, host: FakeHost, { app = 'site', programs, com
       ]),
     ),
     Object.fromEntries(names.map((name) => [name, ['RUNNING', current?.path, file(name)]])),
-    `${app}: each program runs, and from where it should`,
+    `${app}: each program runs from the current release`,
   )
 }
 

@@ -8,7 +8,7 @@ export const inspectCommands: readonly CommandSpec[] = [
     group: 'Inspect',
     description: 'Show roles, current release, state of services, last run',
     details:
-      'Exit status 1 when a service is down, a scheduled backup or packing failed or is missing, or the disk is full. Also when an app was stopped by converge stop, or a site was closed by converge maintenance on.',
+      'The exit status is 1 if a service is down, a scheduled backup or packing failed or is missing, or the disk is full. Also when an app was stopped by converge stop, or a site was closed by converge maintenance on.',
     options: { ...inputOptions, ...quietOption, ...formatOptions },
     examples: [
       ['converge status --role zeo-client --json site.json', 'state of this host'],
@@ -51,7 +51,7 @@ export const inspectCommands: readonly CommandSpec[] = [
     group: 'Inspect',
     description: 'Check this host for missing requirements of its roles, with the command that fixes each',
     details:
-      'Nothing is changed, and all checks run. A check that cannot run is reported as unknown. Exit status 1 when something is missing or unknown; warnings do not count.',
+      'Nothing is changed, and all checks run. A check that cannot run is reported as unknown. The exit status is 1 if something is missing or unknown; warnings do not count.',
     options: { ...inputOptions, ...formatOptions },
     examples: [['converge doctor --role zeo-client --json site.json', 'before the first run']],
     kind: 'doctor',

@@ -33,7 +33,7 @@ const verboseOption = {
   group: 'Output',
   alias: 'v',
   type: 'boolean',
-  description: 'Also what is as it should be',
+  description: 'Also list the requirements that are met',
 } as const
 
 const jsonLinesOptions = {
@@ -47,7 +47,7 @@ export const operateCommands: readonly CommandSpec[] = [
     group,
     description: 'Run a command on hosts; hosts with the same output are shown together',
     details:
-      'One word is a command line for the shell of the host; several words are a program and its arguments, which no shell interprets. The command runs as the account that logs in, without a terminal and with empty standard input. On one host its output is shown as it arrives. Ctrl-C, the timeout and a lost connection end the command on the hosts. Exit status 1 when it fails on any host. No host is locked, and no record is kept.',
+      'One word is a command line for the shell of the host; several words are a program and its arguments, which no shell interprets. The command runs as the account that logs in, without a terminal and with empty standard input. On one host its output is shown as it arrives. Ctrl-C, the timeout and a lost connection end the command on the hosts. The exit status is 1 if it fails on any host. No host is locked, and no record is kept.',
     command: { placeholder: 'COMMAND ...', description: 'Command to run', required: true },
     options: {
       ...stackOptions,
@@ -81,11 +81,11 @@ export const operateCommands: readonly CommandSpec[] = [
     group,
     description: 'Check hosts for missing requirements of their roles, with the command that fixes each',
     details:
-      'Runs converge doctor on each host, with the roles and attributes of its last successful run. Requirements that are met are left out, except with --verbose. Hosts with the same findings are shown together. Exit status 1 when something is missing on any host, could not be checked, or a host cannot be reached. No host is locked, and no record is kept.',
+      'Runs converge doctor on each host, with the roles and attributes of its last successful run. Requirements that are met are left out, except with --verbose. Hosts with the same findings are shown together. The exit status is 1 if something is missing on any host, could not be checked, or a host cannot be reached. No host is locked, and no record is kept.',
     options: { ...stackOptions, ...selectionOptions, ...connect, verbose: verboseOption, ...jsonLinesOptions },
     examples: [
       ['converge stack doctor', 'all hosts'],
-      ['converge stack doctor --layer clients --verbose', 'also what is as it should be'],
+      ['converge stack doctor --layer clients --verbose', 'also the requirements that are met'],
     ],
     kind: 'stack',
   },

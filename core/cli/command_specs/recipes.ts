@@ -21,7 +21,7 @@ export const recipeCommands: readonly CommandSpec[] = [
     group,
     description: 'Run the tests of a directory of recipes',
     details:
-      'It compiles every file that ends in .test.ts, .test.mts, .test.js or .test.mjs, and runs them with the test runner of Node.js. Neither a package nor a configuration is required. It does not check types. Exit status 1 when a test fails.',
+      'It compiles every file that ends in .test.ts, .test.mts, .test.js or .test.mjs, and runs them with the test runner of Node.js. Neither a package nor a configuration is required. It does not check types. The exit status is 1 if a test fails.',
     argument: { placeholder: 'DIR', description: 'Directory or file; default: the working directory' },
     options: {
       only: {

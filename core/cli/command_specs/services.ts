@@ -93,7 +93,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     group: 'Services',
     description: 'List the servers of the balancers, drain one, or set it ready',
     details:
-      'A drained server gets no new visitors, and finishes its current requests. It stays drained until converge balancer ready, even if a deploy restarts it. A server that binds visitors by a cookie is put in maintenance instead, because they would still reach it. The balancers are those of the stack, and of converge.balancer.sockets. Exit status 1 when a balancer cannot be queried, or a session is left.',
+      'A drained server gets no new visitors, and finishes its current requests. It stays drained until converge balancer ready, even if a deploy restarts it. A server that binds visitors by a cookie is put in maintenance instead, because they would still reach it. The balancers are those of the stack, and of converge.balancer.sockets. The exit status is 1 if a balancer cannot be queried, or a session is left.',
     argument: {
       placeholder: 'list|drain|ready',
       description: 'Action; default: list',

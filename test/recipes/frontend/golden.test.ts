@@ -44,7 +44,7 @@ interface Expected {
 const lines = (text: string) => text.split('\n').map((line) => line.trim())
 
 const cases = goldenCases(['frontend'])
-t.ok(cases.length >= 2, 'the cases are there')
+t.ok(cases.length >= 2, 'there are golden cases')
 for (const { file, attributes, expected: recorded } of cases)
   t.test(file, async (t) => {
     const expected = recorded as unknown as Expected

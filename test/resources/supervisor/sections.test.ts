@@ -1,3 +1,4 @@
+/** Tests which program files supervisord can read. */
 import t from 'tap'
 import { isReadable } from '../../../resources/supervisor/sections.ts'
 
