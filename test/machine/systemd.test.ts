@@ -9,6 +9,7 @@ import { needs } from '../support/machine.ts'
 import { until } from '../support/wait_until.ts'
 import { type Ended, systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { converge, installProgram } from './support/program_on_host.ts'
+import { webApps } from './support/web_apps.ts'
 
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 
@@ -33,7 +34,6 @@ const property = async (host: TestHost, unit: string, name: string) =>
 /** Serves on port 8300 the content that its file had at its last start or reload. */
 const teller = `
 import http.server, os, signal
-import { webApps } from './support/web_apps.ts'
 def load(*_):
     global said
     said = open('/etc/teller').read()
