@@ -202,7 +202,7 @@ t.test('the console', async (t) => {
         const [{ id, record }] = (await ann.send('GET', '/api/stacks/probe/deployments')).body
         return id === last + 1 && record !== null
       }
-      await soon(works, 'it runs', 120)
+      await waitUntil(works, 'it runs', 120)
       await running.end('SIGKILL')
       running = await ConsoleProcess.start(operator, node, port)
       await release()

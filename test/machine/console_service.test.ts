@@ -3,7 +3,7 @@ import { cpSync, mkdirSync } from 'node:fs'
 import t from 'tap'
 import { needs, selfSigned } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
-import { soon } from '../support/wait_until.ts'
+import { waitUntil } from '../support/wait_until.ts'
 import { systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { installProgram } from './support/program_on_host.ts'
 
@@ -83,8 +83,8 @@ t.test('the console as a service', async (t) => {
       stdout: /make the first account within a day: http:\/\/127\.0\.0\.1:8485\/#\/invitation\/invite_/,
     })
     await host.run(`kill -9 ${pid}`)
-    await soon(async () => !['0', pid].includes(await show('MainPID')), 'systemd has started it again')
-    await soon(async () => (await status('http://127.0.0.1:8485/')) === '200', 'it answers again')
+    await waitUntil(async () => !['0', pid].includes(await show('MainPID')), 'systemd has started it again')
+    await waitUntil(async () => (await status('http://127.0.0.1:8485/')) === '200', 'it answers again')
   })
 
   await t.test('the role console', async (t) => {
