@@ -1,8 +1,9 @@
 /** The Zope clients: how many, with which storage, and what goes along with them. */
 import * as z from 'zod'
+import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, map, optional, orNull } from './fields.ts'
 import { blobMounts } from './plone_blobs.ts'
-import { buildoutFile, buildoutName, line, text } from './texts.ts'
+import { buildoutFile, buildoutName, cidrNetworks, line, listenAddresses, path, text } from './texts.ts'
 import { choice, flag, integer, number, port, words } from './values.ts'
 
 const relstorage = () =>
@@ -27,6 +28,48 @@ const relstorage = () =>
         user: field(orNull(line()), null, 'Account to connect as.'),
         password: field(orNull(line()), null, 'Password of that account.', { sensitive: true }),
       }),
+      keep_history: field(
+        orNull(flag()),
+        null,
+        'Keeps old revisions of objects until a pack, as option `keep-history` of [relstorage]; null for what the buildout has. A new value requires a new database.',
+        { mirrors: '' },
+      ),
+      backup: group(
+        'The backups that the role relstorage-pack makes with pg_dump or mariadb-dump.',
+        {
+          enabled: field(flag(), false, 'Backs up the database each day at 21:00.'),
+          directory: field(
+            orNull(path()),
+            null,
+            'Directory of the backups on the host that packs; null for `shared/var/backups` of the application.',
+          ),
+          blobs: field(
+            flag(),
+            true,
+            'Backs up the blobs of a shared directory (`shared-blob-dir true`) as well. Blobs in the database are part of it.',
+          ),
+          copy_to: copyTarget(),
+          keep: field(orNull(integer(1)), 14, 'Backups that are kept; null keeps all.'),
+          max_age_hours: maxAgeHours(),
+        },
+        { cookbook: null, needs: 'plone_instances.relstorage.enable_pack' },
+      ),
+      server: group(
+        'The server of the role relstorage-server.',
+        {
+          listen_addr: field(
+            orNull(listenAddresses()),
+            null,
+            'Addresses it listens on, with spaces between them. Null for loopback, and also the private address of the host if the stack has other hosts.',
+          ),
+          network: field(
+            orNull(cidrNetworks()),
+            null,
+            'Networks whose hosts PostgreSQL admits, such as `10.0.0.0/16`; null for the private addresses of the stack.',
+          ),
+        },
+        { cookbook: null },
+      ),
       enable_cache: field(
         flag(),
         true,
@@ -70,6 +113,12 @@ const withSolr = { needs: 'plone_instances.solr_enabled' }
 const companions = () => ({
   enable_celery: field(flag(), false, 'Runs a Celery worker beside the clients, where a broker is known.'),
   celerybeat: field(flag(), false, "Runs Celery's scheduler as well; set it for one host of a stack.", withCelery),
+  celerybeat_layer: field(
+    orNull(line()),
+    null,
+    'Short name of a layer with the role celerybeat, of which only the first online host runs the scheduler; null: each host with `celerybeat` runs it.',
+    { ...withCelery, mirrors: '' },
+  ),
   celery_args: field(line(), '', 'Arguments of the Celery worker after `worker`.', withCelery),
   celery_readiness: field(
     choice(['ping', 'running']),

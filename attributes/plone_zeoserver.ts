@@ -1,13 +1,10 @@
 /** The ZEO server: what it stores, packs and backs up. */
 import * as z from 'zod'
+import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, orNull } from './fields.ts'
 import { blobMounts } from './plone_blobs.ts'
 import { buildoutFile, line, path } from './texts.ts'
-import { flag, integer, number } from './values.ts'
-
-/** A directory, also of another host as rsync names it. */
-const copyTarget = () =>
-  z.string().regex(/^(([\w.-]+@)?[\w.-]+:)?\/[^\s\0]*[^\s\0/]$/, { error: 'a directory, or user@host:/directory' })
+import { flag, integer } from './values.ts'
 
 const backup = () =>
   group(
@@ -18,19 +15,13 @@ const backup = () =>
         true,
         'Backs up the blobs as well, unless collective.recipe.backup does so. Blobs that have not changed take no space again.',
       ),
-      copy_to: field(
-        orNull(copyTarget()),
-        null,
-        'Directory that rsync copies the backups to, such as `backup@10.0.0.9:/srv/backups` over ssh. Null for no copy.',
-      ),
+      copy_to: copyTarget(),
       keep: field(
         orNull(integer(1)),
         null,
         'Full backups that are kept, each with the incremental ones after it. Null keeps all; collective.recipe.backup has its own option `keep`.',
       ),
-      max_age_hours: field(number(1), 26, 'Age from which `converge status` reports the last backup as too old.', {
-        unit: 'hours',
-      }),
+      max_age_hours: maxAgeHours(),
     },
     { cookbook: null },
   )

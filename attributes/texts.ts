@@ -61,6 +61,10 @@ export const buildoutName = () =>
 export const listenAddresses = () =>
   notation('listenAddresses', /^[\w.:*-]+([ ,]+[\w.:*-]+)*$/, 'IP addresses or host names with spaces between them')
 
+/** Networks in CIDR notation, with spaces or commas between them. */
+export const cidrNetworks = () =>
+  notation('cidrNetworks', /^[\da-f.:]+\/\d{1,3}([ ,]+[\da-f.:]+\/\d{1,3})*$/, 'networks such as 10.0.0.0/16')
+
 /** The address of a host, which stands in configuration files as it is; an empty one means none. */
 export const hostAddress = () => notation('hostAddress', /^(?!-)[\w.:%-]*$/, 'an IP address or a host name')
 

@@ -35,6 +35,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Redis, the broker of Celery',
       load: lazy(async () => (await import('./broker/role.ts')).default),
     },
+    'relstorage-server': {
+      doc: 'The database of RelStorage: PostgreSQL or MariaDB',
+      load: lazy(async () => (await import('./relstorage_server/role.ts')).default),
+    },
     memcached: {
       doc: 'memcached, the cache of RelStorage',
       load: lazy(async () => (await import('./memcached/role.ts')).default),
@@ -83,8 +87,10 @@ export const catalogue: Catalogue<SiteNode> = {
     return balancersOf(node, localBalancer(node).read(host)).map((balancer) => new BalancerClient(host, balancer))
   },
   backups: async (node, host, roles) => {
-    if (!roles.includes('zeo-server')) return []
-    return [(await import('./plone/backups.ts')).backupControl(node, host)]
+    const keepers = (['zeo-server', 'relstorage-pack'] as const).filter((role) => roles.includes(role))
+    if (keepers.length === 0) return []
+    const { backupControl } = await import('./plone/backups.ts')
+    return keepers.map((keeper) => backupControl(node, host, keeper))
   },
   revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).planRevisions(...given),
   services: async (node, role) => (await import('./role_services.ts')).servicesOf(node, role),

@@ -17,6 +17,13 @@ const logsByRole: Readonly<Record<string, Logs>> = {
     app: null,
     files: [{ program: 'redis-server', pattern: underPrefix(node, '/var/log/redis/redis-server.log') }],
   }),
+  'relstorage-server': (node) => ({
+    app: null,
+    files: ['postgresql', 'mysql'].map((program) => ({
+      program,
+      pattern: `${underPrefix(node, `/var/log/${program}`)}/*.log`,
+    })),
+  }),
   frontend: (node) => ({
     app: appName(node, 'zeo-client'),
     files: [nginx(node), { program: 'haproxy', pattern: underPrefix(node, '/var/log/haproxy.log') }],

@@ -6,6 +6,7 @@ import type { SiteNode } from './node.ts'
 import { databaseKind } from './plone/database_kind.ts'
 import { programs } from './plone/programs.ts'
 import { appName } from './plone/site.ts'
+import { databaseAccount } from './plone/storage.ts'
 import type { BuildoutRole } from './plone/types.ts'
 import { isSet } from './site/attribute_writer.ts'
 import { onlineAddresses } from './site/hosts.ts'
@@ -18,6 +19,10 @@ const solrPort = 8983
 const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 'role'>[]>> = {
   base: () => [],
   broker: (node) => [plain('redis-server', [node.redis.config.listen_port], [])],
+  'relstorage-server': (node) => {
+    const { kind, port } = databaseAccount(node, appName(node, 'zeo-client'))
+    return [plain(kind?.driver === 'psycopg2' ? 'postgresql' : 'mariadb', [port ?? kind?.port ?? 0], [])]
+  },
   memcached: (node) => [plain('memcached', [node.memcached.port], [])],
   'nfs-server': ({ nfs: { port } }) => [plain('nfs-server', [2049, 111, port.statd, port.mountd, port.lockd], [])],
   // glusterd chooses the ports of its bricks.

@@ -53,6 +53,8 @@ const required = {
   'dbus-daemon': 'dbus',
   'cloud-init': 'cloud-init',
   mariadbd: 'mariadb-server',
+  pg_config: 'libpq-dev',
+  mariadb_config: 'libmariadb-dev',
   nft: 'nftables',
   chromium: 'chromium',
 }

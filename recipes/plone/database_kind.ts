@@ -8,6 +8,8 @@ export interface DatabaseKind {
   readonly port: number
   /** Debian package with the headers of the driver; null for a library that no distribution has. */
   readonly headers: string | null
+  /** Debian package with the programs that back it up; null for a kind that converge does not back up. */
+  readonly client: string | null
   /** Keywords of a connection string; null if converge cannot write one. */
   readonly dsn: Readonly<Record<'name' | 'host' | 'port' | 'user' | 'password', string>> | null
 }
@@ -16,6 +18,7 @@ const postgres: DatabaseKind = {
   driver: 'psycopg2',
   port: 5432,
   headers: 'libpq-dev',
+  client: 'postgresql-client',
   dsn: { name: 'dbname', host: 'host', port: 'port', user: 'user', password: 'password' },
 }
 
@@ -24,10 +27,11 @@ const mysql: DatabaseKind = {
   python2Driver: 'MySQL-python',
   port: 3306,
   headers: 'default-libmysqlclient-dev',
+  client: 'default-mysql-client',
   dsn: { name: 'db', host: 'host', port: 'port', user: 'user', password: 'passwd' },
 }
 
-const oracle: DatabaseKind = { driver: 'cx_Oracle', port: 1521, headers: null, dsn: null }
+const oracle: DatabaseKind = { driver: 'cx_Oracle', port: 1521, headers: null, client: null, dsn: null }
 
 /** The kinds by their names in RelStorage and OpsWorks; `mysql2` is OpsWorks' adapter for MySQL. */
 const kinds: ReadonlyMap<string, DatabaseKind> = new Map([

@@ -23,6 +23,7 @@ import { mountOf, requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, sharedDirectories } from './buildout_app.ts'
 import { givenDatabaseDirectory, indexDirectory } from './data_directories.ts'
 import { databaseKind } from './database_kind.ts'
+import { packsRelstorage } from './relational_upkeep.ts'
 import { requirePython } from './require_python.ts'
 import { buildoutSetting } from './site.ts'
 import { databaseType } from './storage.ts'
@@ -88,8 +89,15 @@ function basePackages(node: SiteNode, app: BuildoutApp): string[] {
   const { enable_relstorage, relstorage } = node.plone_instances
   if (app.role === 'zeo-server' && node.plone_zeoserver.backup.copy_to !== null) return [...names, 'rsync']
   if (app.role !== 'zeo-client' || !enable_relstorage) return names
-  const headers = databaseKind(databaseType(node, app.name))?.headers
-  return [...names, ...(headers ? [headers] : []), ...(relstorage.enable_cache ? ['libmemcached-dev'] : [])]
+  const kind = databaseKind(databaseType(node, app.name))
+  const backsUp = packsRelstorage(node, app) && relstorage.backup.enabled
+  return [
+    ...names,
+    ...(kind?.headers ? [kind.headers] : []),
+    ...(relstorage.enable_cache ? ['libmemcached-dev'] : []),
+    ...(backsUp && kind?.client ? [kind.client] : []),
+    ...(backsUp && relstorage.backup.copy_to !== null ? ['rsync'] : []),
+  ]
 }
 
 /** Declares the directories of an app; a deploy does so too, because it may add links to new ones. */

@@ -1,6 +1,6 @@
 /** Configures the storage of ZEO clients: a ZEO server, or a database through RelStorage. */
 import { buildoutValueForZope } from '../../core/text/buildout.ts'
-import { type AttributeValue, type AttributeWriter, isSet } from '../site/attribute_writer.ts'
+import { type AttributeValue, AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { onlineAddresses } from '../site/hosts.ts'
 import type { AppAttributes, SiteAttributes } from '../site/site_attributes.ts'
 import { appAttributes } from '../site/site_attributes.ts'
@@ -58,7 +58,7 @@ function relationalStorage(
       ...(settings.enable_cache ? ['pylibmc'] : []),
     ],
     sections: [
-      { name: 'relstorage', options: database.options },
+      { name: 'relstorage', options: [...database.options, ...history(settings)] },
       ...(servers === null ? [] : [{ name: 'memcached', options: [option('servers', servers)] }]),
       ...pack.sections,
     ],
@@ -82,6 +82,26 @@ function givenDatabase({ plone_instances, deploy }: SiteAttributes, app: string)
 export function databaseType(attributes: SiteAttributes, app: string): string | null | undefined {
   const database = givenDatabase(attributes, app)
   return database === null ? attributes.plone_instances.relstorage.db.type : (database.adapter ?? database.type)
+}
+
+/** Returns what a server of the database is made with: `relstorage.db`, or the database of the app. */
+export function databaseAccount(attributes: SiteAttributes, app: string) {
+  const { db } = attributes.plone_instances.relstorage
+  const database = givenDatabase(attributes, app)
+  const of = database === null ? db : { ...database, name: database.database, user: database.username }
+  const key = database === null ? 'plone_instances.relstorage.db' : `deploy.${app}.database`
+  const named = (own: 'name' | 'user' | 'password', theirs: string) => ({
+    key: `${key}.${database === null ? own : theirs}`,
+    value: of[own],
+  })
+  return {
+    values: new AttributeWriter(),
+    kind: databaseKind(databaseType(attributes, app)),
+    port: of.port ?? null,
+    name: named('name', 'database'),
+    user: named('user', 'username'),
+    password: named('password', 'password'),
+  }
 }
 
 /** Returns the options of the database: `relstorage.db`, or that of the app; a dsn replaces all other settings. */
@@ -146,6 +166,10 @@ function portOptions(
   }
   const dsn = [...word('name'), ...word('host'), `${words.port}=${port}`, ...word('user'), ...word('password')]
   return [written, option('dsn', dsn.join(' '))]
+}
+
+function history({ keep_history }: Relstorage): Option[] {
+  return keep_history === null ? [] : [option('keep-history', String(keep_history))]
 }
 
 function driverEgg(type: string | null | undefined, isForPython2: boolean): string[] {

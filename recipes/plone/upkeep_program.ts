@@ -1,13 +1,15 @@
 /**
- * The program that runs the scheduled jobs of a ZEO server, records how each ended, and lists, verifies and restores
- * backups. cron and converge call it. It requires Python 3; the database is opened with the Python of the site.
+ * The program that runs the scheduled jobs of a ZEO server or of a RelStorage database, records how each ended, and lists,
+ * verifies and restores backups. cron and converge call it. It requires Python 3; the database is opened with the Python of
+ * the site.
  */
 
 import { databaseProgram } from './database_program.ts'
+import { sqlUpkeepProgram } from './sql_upkeep_program.ts'
 
 export const upkeepProgram = String.raw`#!/usr/bin/env python3
-"""Written by converge, changes are overwritten. Runs the jobs of a ZEO server and records how each ended."""
-import configparser, datetime, fcntl, json, os, re, shutil, subprocess, sys, tarfile, tempfile, time
+"""Written by converge, changes are overwritten. Runs the jobs of a database and records how each ended."""
+import configparser, datetime, fcntl, gzip, json, os, re, shutil, subprocess, sys, tarfile, tempfile, time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 with open(os.path.join(HERE, 'upkeep.json')) as stream:
@@ -457,10 +459,13 @@ def show_list():
     backups = database_backups(where)
     say(json.dumps([dict(one, blobs=blobs_of(where, backups, one)) for one in backups]))
 
+${sqlUpkeepProgram}
 
 def main(action, *args):
     os.umask(0o027)
-    if action == 'run' and args[0] == 'backup':
+    if SETTINGS.get('kind') == 'relstorage' and action != 'run':
+        sql_main(action, *args)
+    elif action == 'run' and args[0] == 'backup':
         back_up(args[1])
     elif action == 'run':
         recorded(args[0], lambda: run(args[1]))

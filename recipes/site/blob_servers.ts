@@ -1,6 +1,7 @@
 /** Finds the servers of shared blobs in the stack, and the addresses of the hosts that may use them. */
 import { AttributeWriter, isSet } from './attribute_writer.ts'
 import { hostAddress, type NamedInstance, onlineInstances } from './hosts.ts'
+import { privateAddresses } from './private_addresses.ts'
 import type { SiteAttributes } from './site_attributes.ts'
 
 /** Returns the server that NFS clients mount from; null if no host of the layer is online. */
@@ -34,9 +35,7 @@ function privateAddress({ name, instance }: NamedInstance): string {
 export function blobClients(site: SiteAttributes): readonly string[] {
   const { network } = site.plone_blobs
   if (isSet(network)) return network.split(/[\s,]+/).filter(isSet)
-  const { instance, layers } = site.opsworks
-  const hosts = [instance, ...Object.values(layers).flatMap(({ instances }) => Object.values(instances ?? {}))]
-  const addresses = [...new Set(hosts.map((host) => host.private_ip).filter(isSet))].sort()
+  const addresses = privateAddresses(site)
   if (addresses.length > 0) return addresses
   const values = new AttributeWriter()
   values.refuse(

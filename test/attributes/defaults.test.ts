@@ -50,6 +50,10 @@ t.test('differs from the cookbook only in the listed attributes', async (t) => {
     'plone_zeoserver.base_config',
     'plone_zeoserver.readiness',
     'plone_instances.listen_address',
+    'plone_instances.relstorage.keep_history',
+    'plone_instances.relstorage.backup',
+    'plone_instances.relstorage.server',
+    'plone_instances.celerybeat_layer',
     'plone_instances.celery_readiness',
     'plone_instances.broker.password',
     'plone_solr.base_config',
@@ -75,6 +79,7 @@ t.test('differs from the cookbook only in the listed attributes', async (t) => {
 t.test('has one file for each top-level key', async (t) => {
   const files = readdirSync(new URL('attributes/', root)).map((name) => name.replace(/\.ts$/, ''))
   const helpers = [
+    'backups',
     'fields',
     'http',
     'index',
@@ -139,7 +144,7 @@ t.test('each attribute has one plain sentence or two, and names what it mirrors'
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^(converge|console|port_app|jetty_app|php_app)(\.|$)|zeoserver\.backup|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
+      !/^(converge|console|port_app|jetty_app|php_app)(\.|$)|zeoserver\.backup|relstorage\.(backup|keep_history|server)|celerybeat_layer|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
         path,
       )
     )

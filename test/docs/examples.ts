@@ -149,6 +149,12 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/shared-blobs.md > NFS': attributes([]),
   'docs/shared-blobs.md > S3': attributes([]),
 
+  'docs/relstorage.md > Use RelStorage': attributes(['zeo-client']),
+  'docs/relstorage.md > Make the database': elsewhere('test/machine/relstorage_server.test.ts'),
+  'docs/relstorage.md > Pack the database': elsewhere('test/machine/relstorage.test.ts'),
+  'docs/relstorage.md > Back up the database': elsewhere('test/machine/relstorage.test.ts'),
+  'docs/relstorage.md > Restore a backup': elsewhere('test/machine/relstorage.test.ts'),
+
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
 

@@ -1,10 +1,11 @@
 /** Proves the hints about backups: triggers each, then follows it. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import type { JsonObject } from '../../core/node/merge.ts'
 import { backupControl } from '../../recipes/plone/backups.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { proveCalls, proveCommands } from '../support/proofs.ts'
-import { roleNode } from '../support/role_plans.ts'
+import { planned, roleNode } from '../support/role_plans.ts'
 
 const program = '/srv/www/zeoserver/shared/upkeep/upkeep.py'
 const listed = '[{"id": "2026-11-30-21-00-04", "full": true, "bytes": 1, "blobs": null}]'
@@ -15,13 +16,13 @@ t.test('the hints about backups of a host work', async (t) => {
       commands: () => (status === 0 ? { stdout: `${listed}\n` } : { status, stderr: 'there is no backup in /backups' }),
     })
     if (isDeployed) host.given(program, '')
-    return backupControl(roleNode({}), host)
+    return backupControl(roleNode({}), host, 'zeo-server')
   }
   const unreleased = new FakeHost({ roles: ['zeo-server'] })
   proveCalls(t, [
     {
       source: 'recipes/plone/backups.ts',
-      hint: 'deploy it first, or make a backup: converge backup now --role zeo-server',
+      hint: 'deploy it first, or make a backup: converge backup now --role …',
       broken: () => desk(false, 0).list(),
       repaired: () => desk(true, 0).list(),
     },
@@ -33,12 +34,52 @@ t.test('the hints about backups of a host work', async (t) => {
     },
     {
       source: 'recipes/plone/upkeep.ts',
-      hint: 'deploy it first: converge deploy --role zeo-server',
+      hint: 'deploy it first: converge deploy --role …',
       broken: () => unreleased.run(['backup_now']),
       async repaired() {
         await unreleased.run()
         await unreleased.run(['backup_now'])
       },
+    },
+  ])
+})
+
+t.test('the hints about RelStorage work', async (t) => {
+  const pack = (enable_relstorage: boolean) => async () => {
+    const host = new FakeHost({ roles: ['relstorage-pack'] })
+    host.attributes = {
+      ...host.attributes,
+      plone_instances: { ...(host.attributes.plone_instances as object), enable_relstorage },
+    }
+    await host.run()
+    return host.run(['pack'])
+  }
+  const server = (db: JsonObject) => () =>
+    planned('relstorage-server', { plone_instances: { relstorage: { db: { name: 'site', user: 'zope', ...db } } } })
+  proveCalls(t, [
+    {
+      source: 'recipes/plone/upkeep.ts',
+      hint: 'set plone_instances.enable_relstorage, or name the role of the ZEO server: --role zeo-server',
+      broken: pack(false),
+      repaired: pack(true),
+    },
+    {
+      source: 'recipes/relstorage_server/role.ts',
+      hint: 'set it: the server makes the database and the account with it',
+      broken: server({}),
+      repaired: server({ password: 'planted' }),
+    },
+    {
+      source: 'recipes/relstorage_server/role.ts',
+      hint: 'set postgres or mysql',
+      broken: server({ type: 'oracle', password: 'planted' }),
+      repaired: server({ password: 'planted' }),
+    },
+    {
+      source: 'recipes/relstorage_server/role.ts',
+      hint: 'set it to false, or set plone_instances.relstorage.db.type to postgres',
+      broken: server({ type: 'mysql', password: 'planted' }),
+      repaired: server({ type: 'postgres', password: 'planted' }),
     },
   ])
 })
@@ -50,7 +91,7 @@ t.test('the hints about the words of converge backup work', (t) => {
   proveCommands(t, [
     {
       source,
-      hint: 'name the role of the database: --role zeo-server',
+      hint: 'name the role of the database: --role zeo-server, or --role relstorage-pack',
       broken: 'backup list --role memcached --prefix @/p',
       repaired: list,
       reaches,

@@ -20,6 +20,7 @@ interface Situation {
 
 const shared = (app: string) => [`/srv/www/${app}/shared/var/log`]
 const site = { app_name: 'site' }
+const database = { plone_instances: { relstorage: { db: { name: 'site', user: 'zope', password: 'planted' } } } }
 const stack = { opsworks: { instance: { hostname: 'plone1', private_ip: '10.0.0.1' } } }
 
 const situations: Readonly<Record<string, Situation>> = {
@@ -34,6 +35,7 @@ const situations: Readonly<Record<string, Situation>> = {
   frontend: { fails: /^(file|service_).*(haproxy|varnish)/ },
   broker: { needsSystem: true, fails: /^service_/ },
   memcached: { needsSystem: true, fails: /^service_/ },
+  'relstorage-server': { attributes: database, needsSystem: true, fails: /^(versioned_program|service_)/ },
   'nfs-server': { attributes: stack, needsSystem: true, fails: /^(execute|service)/ },
   'gluster-server': { attributes: stack, needsSystem: true, fails: /^service_?/ },
   s3fs: { needsSystem: true },

@@ -48,7 +48,7 @@ export interface Ended {
 
 export interface RunOptions {
   /** Default: both. */
-  readonly roles?: readonly ('zeo-server' | 'zeo-client' | 'solr' | 'frontend')[]
+  readonly roles?: readonly ('zeo-server' | 'zeo-client' | 'solr' | 'frontend' | 'relstorage-pack' | 'celerybeat')[]
   readonly environment?: Readonly<Record<string, string>>
   /** A command that runs the program, such as strace. */
   readonly through?: readonly string[]

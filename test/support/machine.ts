@@ -110,6 +110,8 @@ const probes = {
   },
   'npm registry': () => (runs('npm', 'view', 'p-limit@7.3.3', 'version') ? null : 'the npm registry cannot be reached'),
   mariadbd: program('mariadbd', 'mariadb-server'),
+  'libpq headers': program('pg_config', 'libpq-dev'),
+  'libmariadb headers': program('mariadb_config', 'libmariadb-dev'),
   nft: program('nft', 'nftables'),
   postgresql: () => (existsSync('/usr/lib/postgresql') ? null : 'postgresql is not installed (apt install postgresql)'),
   nobody: () => (runs('id', '-u', 'nobody') ? null : 'there is no account nobody'),

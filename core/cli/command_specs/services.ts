@@ -56,9 +56,9 @@ export const serviceCommands: readonly CommandSpec[] = [
   {
     name: 'backup',
     group: 'Services',
-    description: 'Back up the database of a ZEO server, list, verify or restore its backups',
+    description: 'Back up a ZEO server or a RelStorage database, list, verify or restore its backups',
     details:
-      'A backup has the database and its blobs. verify restores one into a scratch directory, and opens the database there. restore does that first, refuses while clients are connected, stops the ZEO server, keeps the earlier data in before-restore-TIME, and starts the ZEO server. converge status reports a failed or missing backup, with exit status 1.',
+      'A backup has the database and its blobs. verify restores one into a scratch directory, and opens the database there. restore does that first, refuses while clients are connected, stops the ZEO server, keeps the earlier data in before-restore-TIME, and starts the ZEO server. With RelStorage, stop all clients first; the earlier database is NAME_before_restore. converge status reports a failed or missing backup, with exit status 1.',
     argument: {
       placeholder: 'now|list|verify|restore',
       description: 'Action',
@@ -77,15 +77,16 @@ export const serviceCommands: readonly CommandSpec[] = [
       ['converge backup now --full --role zeo-server --json site.json', 'the whole database'],
       ['converge backup list --role zeo-server --json site.json', 'all backups'],
       ['converge backup verify --role zeo-server --json site.json', 'does the newest backup open?'],
+      ['converge backup now --role relstorage-pack --json site.json', 'a database of RelStorage, by pg_dump'],
       ['converge backup restore 2026-11-30-21-00-04 --role zeo-server --json site.json', 'the state of that time'],
     ],
     kind: 'backup',
     conflicts: quietOrVerbose,
   },
-  eventCommand('pack', 'Pack the database of a ZEO server: remove old revisions of its objects', {
+  eventCommand('pack', 'Pack the database: remove old revisions of its objects', {
     group: 'Services',
     details:
-      'Runs bin/zeopack of the site, while the site is in use. The part zeoserver of its buildout says how many days of history stay (pack-days). converge status reports a failed packing, with exit status 1.',
+      'Runs bin/zeopack of the site, while the site is in use. The part zeoserver of its buildout says how many days of history stay (pack-days). With --role relstorage-pack, runs bin/zodbpack as its buildout schedules it. converge status reports a failed packing, with exit status 1.',
     examples: [['converge pack --role zeo-server --json site.json', 'now, and not on Sunday']],
   }),
   {

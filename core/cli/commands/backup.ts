@@ -34,7 +34,7 @@ export async function backup<N>(
   if (control === undefined)
     throw new ConvergeError(`no role of ${roles.join(', ')} has backups`, {
       code: 'NO_BACKUP',
-      hint: 'name the role of the database: --role zeo-server',
+      hint: 'name the role of the database: --role zeo-server, or --role relstorage-pack',
       usage: true,
     })
   if (action === 'list') return list(control, args)

@@ -69,14 +69,19 @@ export interface MariadbServer {
   readonly log: () => string
 }
 
-/** MariaDB, whose user root logs in by the socket. */
-export async function mariadbServer(t: Test): Promise<MariadbServer> {
+/**
+ * MariaDB, whose user root logs in by the socket.
+ * @param port at 127.0.0.1; default: the socket only
+ * @param settings options of mariadbd
+ */
+export async function mariadbServer(t: Test, port?: number, settings: readonly string[] = []): Promise<MariadbServer> {
   const directory = directoryOf(scratch(t), 'mysql', 'mysql')
   const [data, socket, log] = [`${directory}/data`, `${directory}/socket`, `${directory}/log`]
   const place = ['--no-defaults', `--datadir=${data}`]
   const root = '--auth-root-authentication-method=socket'
   sh(t, ['mariadb-install-db', ...place, '--skip-test-db', root, '--auth-root-socket-user=root'], 'mysql')
-  const quick = ['--skip-networking', '--innodb-flush-log-at-trx-commit=0', '--skip-log-bin']
+  const network = port === undefined ? ['--skip-networking'] : ['--bind-address=127.0.0.1', `--port=${port}`]
+  const quick = [...network, ...settings, '--innodb-flush-log-at-trx-commit=0', '--skip-log-bin']
   const options = [`--socket=${socket}`, `--pid-file=${directory}/pid`, '--general-log', `--general-log-file=${log}`]
   const server = serve(t, ['mariadbd', ...place, ...quick, ...options], 'mysql')
   await untilThere(t, socket, server)
