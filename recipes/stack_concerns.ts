@@ -3,7 +3,7 @@ import type { Concern } from '../core/cli/catalogue.ts'
 import { balancedServers } from './frontend/haproxy.ts'
 import type { SiteNode } from './node.ts'
 import { clientLayer } from './plone/balancing.ts'
-import { clientCount } from './plone/site.ts'
+import { celeryBroker, clientCount, runsScheduler } from './plone/site.ts'
 import { storageOf } from './role_services.ts'
 import { isSet } from './site/attribute_writer.ts'
 
@@ -23,7 +23,26 @@ export function concernsOf(members: readonly Member[]): Concern[] {
     ...(frontends.length > 0 ? drainConcerns(clients, frontends) : []),
     ...(frontends.length > 0 ? countConcerns(clients, frontends) : []),
     ...frontendConcerns(frontends),
+    ...schedulerConcerns(clients),
+    ...packConcerns(having('relstorage-pack')),
   ]
+}
+
+/** Warns if several hosts run Celery's scheduler. */
+function schedulerConcerns(clients: readonly Member[]): Concern[] {
+  const running = clients.filter(({ node }) => celeryBroker(node) !== undefined && runsScheduler(node))
+  if (running.length < 2) return []
+  return concern(
+    `${running.length} hosts run the scheduler of Celery, so each periodic task runs ${running.length} times`,
+    running,
+    'set plone_instances.celerybeat_layer to their layer, or give the role celerybeat to one host',
+  )
+}
+
+function packConcerns(packing: readonly Member[]): Concern[] {
+  if (packing.length < 2) return []
+  const message = `${packing.length} hosts pack and back up the database of RelStorage`
+  return concern(message, packing, 'give the role relstorage-pack to one host')
 }
 
 const namesOf = (members: readonly Member[]) => members.map(({ name }) => name)

@@ -6,7 +6,15 @@ import { tidyVariables, type Variables, variablesAt } from '../app/environment.t
 import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import type { SiteAttributes } from '../site/site_attributes.ts'
 import { appAttributes, deployDirectory } from '../site/site_attributes.ts'
-import { appEnvironment, appName, celeryBroker, clientCount, clientPort, programVariables } from './site.ts'
+import {
+  appEnvironment,
+  appName,
+  celeryBroker,
+  clientCount,
+  clientPort,
+  programVariables,
+  runsScheduler,
+} from './site.ts'
 import type { BuildoutRole, InitCommand } from './types.ts'
 
 /** A program of supervisor, or a listener for its events. */
@@ -99,9 +107,9 @@ function clientCommands(attributes: SiteAttributes): Command[] {
 
 function celeryCommands(attributes: SiteAttributes): Command[] {
   if (celeryBroker(attributes) === undefined) return []
-  const { celery_args, celerybeat, beat_args } = attributes.plone_instances
+  const { celery_args, beat_args } = attributes.plone_instances
   const worker = { name: 'celery', cmd: 'bin/celery', args: `worker ${celery_args.trim()}` }
-  if (!celerybeat) return [worker]
+  if (!runsScheduler(attributes)) return [worker]
   return [worker, { name: 'celerybeat', cmd: 'bin/celery', args: `beat ${beat_args.trim()}` }]
 }
 

@@ -3,7 +3,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { appVariables, tidyVariables, type Variables, variablesAt } from '../app/environment.ts'
 import { type AttributeValue, AttributeWriter, isSet } from '../site/attribute_writer.ts'
-import { onlineAddresses } from '../site/hosts.ts'
+import { isThisHost, onlineAddresses, onlineInstance } from '../site/hosts.ts'
 import {
   appAttributes,
   deployDirectory,
@@ -49,6 +49,14 @@ export function celeryBroker(attributes: SiteAttributes): string | undefined {
   const { enable_celery, broker, broker_layer } = attributes.plone_instances
   if (!enable_celery) return undefined
   return isSet(broker.host) ? broker.host : onlineAddresses(attributes, broker_layer)[0]
+}
+
+/** Decides whether this host runs Celery's scheduler: of the hosts of `celerybeat_layer`, the first one that is online. */
+export function runsScheduler({ plone_instances, opsworks }: SiteAttributes): boolean {
+  const { celerybeat, celerybeat_layer } = plone_instances
+  if (!celerybeat || !isSet(celerybeat_layer)) return celerybeat
+  const first = onlineInstance(opsworks.layers, celerybeat_layer, opsworks.instance)
+  return first !== undefined && isThisHost(first.name, first.instance, opsworks.instance)
 }
 
 const appNames: Record<BuildoutRole, readonly ['plone_instances' | 'plone_zeoserver' | 'plone_solr', string]> = {

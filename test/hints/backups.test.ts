@@ -1,11 +1,10 @@
 /** Proves the hints about backups: triggers each, then follows it. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import type { JsonObject } from '../../core/node/merge.ts'
 import { backupControl } from '../../recipes/plone/backups.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { proveCalls, proveCommands } from '../support/proofs.ts'
-import { planned, roleNode } from '../support/role_plans.ts'
+import { roleNode } from '../support/role_plans.ts'
 
 const program = '/srv/www/zeoserver/shared/upkeep/upkeep.py'
 const listed = '[{"id": "2026-11-30-21-00-04", "full": true, "bytes": 1, "blobs": null}]'
@@ -54,32 +53,12 @@ t.test('the hints about RelStorage work', async (t) => {
     await host.run()
     return host.run(['pack'])
   }
-  const server = (db: JsonObject) => () =>
-    planned('relstorage-server', { plone_instances: { relstorage: { db: { name: 'site', user: 'zope', ...db } } } })
   proveCalls(t, [
     {
       source: 'recipes/plone/upkeep.ts',
       hint: 'set plone_instances.enable_relstorage, or name the role of the ZEO server: --role zeo-server',
       broken: pack(false),
       repaired: pack(true),
-    },
-    {
-      source: 'recipes/relstorage_server/role.ts',
-      hint: 'set it: the server makes the database and the account with it',
-      broken: server({}),
-      repaired: server({ password: 'planted' }),
-    },
-    {
-      source: 'recipes/relstorage_server/role.ts',
-      hint: 'set postgres or mysql',
-      broken: server({ type: 'oracle', password: 'planted' }),
-      repaired: server({ password: 'planted' }),
-    },
-    {
-      source: 'recipes/relstorage_server/role.ts',
-      hint: 'set it to false, or set plone_instances.relstorage.db.type to postgres',
-      broken: server({ type: 'mysql', password: 'planted' }),
-      repaired: server({ type: 'postgres', password: 'planted' }),
     },
   ])
 })

@@ -43,6 +43,14 @@ const named = (layer: string) => {
   }
 }
 
+const app2 = { address: '10.0.0.3', layers: ['plone_instances'], cpus: 2 }
+const twoClients = (roles: readonly string[]) => ({
+  layers: { ...layers, plone_instances: { roles } },
+  hosts: { ...hosts, app2 },
+})
+const celery = { enable_celery: true, broker: { host: '10.0.0.9' } }
+const relstorage = { enable_relstorage: true, relstorage: { db: { name: 'site', host: '10.0.0.9' } } }
+
 const docs = (more: object) => ({ apps: { ...sound.apps, docs: { scm, ...more } } })
 const portApp = { layers: { ...layers, frontend: { roles: ['frontend', 'port-app'] } } }
 const serves = (app_name: string) => json({ port_app: { app_name, command: 'serve %{port}', http_port: 8088 } })
@@ -71,6 +79,21 @@ const proofs: readonly ConcernProof[] = [
     hint: 'give the role zeo-server to one host, and put a second database into another stack',
     broken: { hosts: { ...hosts, db2: { address: '10.0.0.9', layers: ['zeoserver'] } } },
     repaired: {},
+  },
+  {
+    source,
+    hint: 'set plone_instances.celerybeat_layer to their layer, or give the role celerybeat to one host',
+    broken: { ...twoClients(['zeo-client', 'celerybeat']), ...json({ plone_instances: celery }) },
+    repaired: {
+      ...twoClients(['zeo-client', 'celerybeat']),
+      ...json({ plone_instances: { ...celery, celerybeat_layer: 'plone_instances' } }),
+    },
+  },
+  {
+    source,
+    hint: 'give the role relstorage-pack to one host',
+    broken: { ...twoClients(['zeo-client', 'relstorage-pack']), ...json({ plone_instances: relstorage }) },
+    repaired: { ...twoClients(['zeo-client']), ...json({ plone_instances: relstorage }) },
   },
   {
     source,

@@ -51,6 +51,25 @@ t.test('Celery comes last', async (t) => {
   t.equal(bare.length, 2, 'no beat unless asked for')
 })
 
+t.test('of the hosts of celerybeat_layer, the first one that is online runs the scheduler', async (t) => {
+  const scheduling = site({ enable_celery: true, celerybeat: true, celerybeat_layer: 'workers', broker: { host: 'r' } })
+  const runsOn = (hostname: string, instances: NodeJson) => {
+    const opsworks = { instance: { hostname }, layers: { workers: { instances } } }
+    return names(client({ opsworks }, scheduling)).includes('plone_instances-celerybeat')
+  }
+  const [online, stopped] = [{ status: 'online' }, { status: 'stopped' }]
+  const hosts = ['one', 'two', 'three']
+  const running = (instances: NodeJson) => hosts.filter((name) => name in instances && runsOn(name, instances))
+  t.strictSame(running({ one: online, two: online }), ['one'])
+  const others = hosts.filter((name) => name !== 'one')
+  t.strictSame(
+    others.filter((name) => runsOn(name, { one: stopped, two: online, three: online })),
+    ['two'],
+  )
+  t.strictSame(running({ two: online, three: online }), ['two'], 'the first host is removed')
+  t.notOk(runsOn('elsewhere', { one: online }), 'a host of another layer')
+})
+
 t.test('declares the commands of the user', async (t) => {
   const one = site({ instance_count: 1 })
   const list = client(
