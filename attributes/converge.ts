@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { field, group, list, map, orNull } from './fields.ts'
 import { readinessRequest, urlPath } from './http.ts'
 import { configuredPath, line } from './texts.ts'
-import { flag, integer, number, packages, port } from './values.ts'
+import { choice, flag, integer, number, packages, port } from './values.ts'
 
 const readiness = () =>
   group('The readiness check of a restarted client; the next client restarts after it succeeds.', {
@@ -163,6 +163,11 @@ export const converge = () =>
         null,
         'Whether the host installs security updates automatically; the role base sets it up. null leaves the host as it is.',
         { mirrors: 'apt.conf: APT::Periodic::Unattended-Upgrade' },
+      ),
+      log_rotation: field(
+        choice(['copytruncate', 'rename']),
+        'copytruncate',
+        'How logrotate rotates logs of buildout apps. rename loses no line, and requires programs that open a new file, such as by WatchedFileHandler.',
       ),
       prefix: field(configuredPath(), '/', 'Directory that all absolute paths are placed below.'),
       python: field(line(), 'python3', 'Python that virtualenvs are made with: a command or an absolute path.'),

@@ -57,6 +57,9 @@ export const haproxyWords = () =>
 export const buildoutName = () =>
   notation('buildoutName', /^(?![#;])[^\0-\x08\n-\x1f\x7f]*$/, 'a name on one line without # or ; at its start')
 
+/** A size of a tmpfs. */
+export const tmpfsSize = () => notation('tmpfsSize', /^\d+[kmg%]?$/i, 'a size such as 512M, 1G or 50%')
+
 /** Addresses that a server listens on, with spaces between them. */
 export const listenAddresses = () =>
   notation('listenAddresses', /^[\w.:*-]+([ ,]+[\w.:*-]+)*$/, 'IP addresses or host names with spaces between them')

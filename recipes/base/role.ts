@@ -11,6 +11,7 @@ import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
 import { AttributeWriter } from '../site/attribute_writer.ts'
 import { systemTimezone } from '../site/timezone.ts'
+import { temporaryFileSystem } from '../site/tmpfs.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
 /** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
@@ -18,6 +19,7 @@ const updatesConfig = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   systemTimezone(r, node)
+  temporaryFileSystem(r, node)
   const { packages, automatic_updates, prefix } = node.converge
   const names = [
     packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',

@@ -21,6 +21,13 @@ settings
 echo "== left alone"
 converge setup --json /tmp/none.json
 settings
+echo "== tmpfs"
+cp /tmp/tmpfs.json /root/tmpfs.json
+umount -l /tmp
+converge setup --json /root/tmpfs.json || exit 1
+findmnt -no FSTYPE,OPTIONS /tmp
+grep ' /tmp ' /etc/fstab
+converge setup --json /root/tmpfs.json
 `
 
 t.test('turns automatic updates on and off', async (t) => {
@@ -31,6 +38,7 @@ t.test('turns automatic updates on and off', async (t) => {
   write('on', { converge: { packages: ['dpkg', 'apt'], automatic_updates: true }, apt })
   write('off', { converge: { automatic_updates: false }, apt })
   write('none', { apt })
+  write('tmpfs', { tmpdir: { tmpfs: true, tmpfs_size: '64M' } })
   const { status, output, part } = await copy.run(inside)
   t.equal(status, 0, output)
   for (const line of [
@@ -43,4 +51,6 @@ t.test('turns automatic updates on and off', async (t) => {
   t.match(part('again'), /nothing to do: 4 unchanged/)
   for (const name of ['off', 'left alone']) t.match(part(name), 'APT::Periodic::Unattended-Upgrade "0";', name)
   t.match(part('left alone'), /nothing to do: 0 unchanged/)
+  t.match(part('tmpfs'), /^tmpfs +rw,nosuid,nodev,noatime,.*size=65536k/m)
+  t.match(part('tmpfs'), /^tmpfs \/tmp tmpfs nodev,nosuid,noatime,size=64M,mode=1777 0 0\nnothing to do: 1 unchanged/m)
 })
