@@ -19,6 +19,7 @@ import { declareAccount } from '../app/account.ts'
 import { installSupervisor } from '../app/supervisor.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { systemTimezone } from '../site/timezone.ts'
+import { temporaryFileSystem } from '../site/tmpfs.ts'
 import { mountOf, requireBlobMount } from './blob_mounts.ts'
 import { type BuildoutApp, sharedDirectories } from './buildout_app.ts'
 import { givenDatabaseDirectory, indexDirectory } from './data_directories.ts'
@@ -31,12 +32,13 @@ import { databaseType } from './storage.ts'
 export function setup(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
   requirePython(r, node, app)
   systemTimezone(r, node)
+  if (app.role === 'zeo-client') temporaryFileSystem(r, node)
   if (app.system) packagesOf(r, node, app)
   declareAccount(r, app)
   if (app.system)
     file(r, {
       path: `/etc/logrotate.d/converge-${app.name}`,
-      content: logrotate(app),
+      content: logrotate(node, app),
       mode: '0644',
       owner: 'root',
       group: 'root',
@@ -238,10 +240,13 @@ function logPatterns({ role, shared }: BuildoutApp): string[] {
   ]
 }
 
-function logrotate(app: BuildoutApp): string {
+/** With copytruncate, logrotate loses the lines that a program writes between the copy and the truncation. */
+export function logrotate({ converge }: SiteNode, app: BuildoutApp): string {
+  const { owner, group } = app.owner
+  const method = converge.log_rotation === 'rename' ? `create 0640 ${owner} ${group}` : 'copytruncate'
   return `# Logs of ${app.name}; written by converge, changes are overwritten.
 ${logPatterns(app).join('\n')} {
-    su ${app.owner.owner} ${app.owner.group}
+    su ${owner} ${group}
     weekly
     maxsize 100M
     rotate 8
@@ -249,7 +254,7 @@ ${logPatterns(app).join('\n')} {
     notifempty
     compress
     delaycompress
-    copytruncate
+    ${method}
 }
 `
 }

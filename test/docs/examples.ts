@@ -157,6 +157,7 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
+  'docs/services.md > Run Celery workers': attributes(['zeo-client', 'celerybeat']),
 
   'docs/plone-6.md > A Plone 6 site on one host': compared(defaultPorts),
   'docs/plone-6.md > 1. Make the repository': elsewhere(plone6),

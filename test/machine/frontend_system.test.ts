@@ -45,6 +45,20 @@ service haproxy restart
 sleep 1
 sessions restarted
 converge configure
+echo "== rotated"
+requests() { for i in $(seq 1 200); do curl -s -o /dev/null -w '%{http_code}\\n' "http://127.0.0.1/rotated?$1-$i"; done; }
+for client in 1 2 3; do
+  requests $client > /tmp/codes.$client &
+  senders="$senders $!"
+done
+for i in 1 2 3; do
+  until [ "$(cat /tmp/codes.* | wc -l)" -ge $((i * 150)) ]; do sleep 0.1; done
+  logrotate -f /etc/logrotate.d/nginx || echo "rotation failed"
+done
+wait $senders
+cat /tmp/codes.* | sort | uniq -c
+ls /var/log/nginx
+zcat -f /var/log/nginx/access.log* | grep -c 'GET /rotated?'
 echo "== undeployed"
 converge undeploy
 ls /etc/nginx/sites-enabled
@@ -74,8 +88,8 @@ const stack = {
 }
 
 t.test('runs as services of the system', async (t) => {
-  t.setTimeout(180_000)
-  if (!needs(t, [...systemCopyNeeds, 'haproxy', 'varnishd', 'nginx'])) return
+  t.setTimeout(400_000)
+  if (!needs(t, [...systemCopyNeeds, 'haproxy', 'varnishd', 'nginx', 'logrotate'])) return
   const copy = systemCopy(t)
   writeFileSync(`${copy.given}/clients.mjs`, clients)
   writeFileSync(`${copy.given}/stack.json`, JSON.stringify(stack, null, 1))
@@ -102,6 +116,12 @@ t.test('runs as services of the system', async (t) => {
   t.match(part('replaced'), /nothing to do/)
   t.match(part('restarted'), /^ 3 127\.0\.0\.4; 3 127\.0\.0\.5;$/m)
   t.match(part('restarted'), /nothing to do/)
+  t.match(
+    part('rotated'),
+    /^ +600 200\naccess\.log\naccess\.log\.1\naccess\.log\.2\.gz\naccess\.log\.3\.gz\n/m,
+    'no request fails',
+  )
+  t.match(part('rotated'), /\n600\n$/, 'no line is lost while logrotate rotates the log three times')
   t.notMatch(part('undeployed'), /^instances$|haproxy$|varnishd$/m)
   t.match(part('undeployed'), /nginx$/m)
   if (!t.passing()) t.comment(output)

@@ -86,6 +86,7 @@ const probes = {
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
   haproxy: program('haproxy'),
+  logrotate: program('logrotate'),
   'redis-server': program('redis-server'),
   memcached: program('memcached'),
   s3fs: program('s3fs'),
