@@ -126,7 +126,7 @@ function mariadb(_: SiteNode, { name, user, password, port, addresses }: Account
     '[mysqld]',
     `bind-address = ${addresses.join(',')}`,
     `port = ${port}`,
-    '# RelStorage uses SQL that MariaDB does not have, unless it is told of an earlier MySQL.',
+    '# RelStorage uses SQL that MariaDB does not have, unless the server reports an earlier version.',
     `version = ${reportedVersion}`,
   ]
   return {

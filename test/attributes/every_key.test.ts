@@ -87,6 +87,7 @@ const values: Readonly<Record<string, unknown>> = {
   'plone_blobs.blob_dir': '/mnt/blobs',
   'plone_zeoserver.filestorage_dir': '/mnt/zodb',
   'plone_blobs.servers': ['a'],
+  'tmpdir.tmpfs_size': '512M',
   'plone_blobs.network': '10.0.0.0/8',
   'haproxy.stats_socket_level': 'operator',
   'haproxy.stats_socket_path': '/run/h.sock',
@@ -116,6 +117,7 @@ const mounted: Readonly<Record<string, JsonObject>> = {
   'plone_blobs.host': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.layer': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.servers': { plone_instances: { gluster_blobs: true } },
+  'tmpdir.tmpfs_size': { tmpdir: { tmpfs: true } },
   'plone_blobs.gluster_volume': { plone_instances: { gluster_blobs: true } },
 }
 

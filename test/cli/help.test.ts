@@ -22,7 +22,7 @@ t.test('--help lists commands, roles, options and examples', async (t) => {
   const single = commands.filter(({ name }) => !name.includes(' '))
   for (const { name, description } of [...single, ...families])
     t.match(stdout, new RegExp(`^ {2}${name} +${description.slice(0, 30).replace(/\W/g, '.')}`, 'm'))
-  t.match(stdout, /^ {2}zeo-client {7}Zope clients, from a buildout in git$/m)
+  t.match(stdout, /^ {2}zeo-client {9}Zope clients, from a buildout in git$/m)
   t.match(stdout, /^ {2}converge --role zeo-server,zeo-client --json site\.json$/m)
   t.match(stdout, /exits with 0 when all is done, 1 when\s+something failed, and 2 for wrong usage/)
   t.strictSame(flagsIn(stdout), new Set(Object.keys(commands[0]?.options ?? {})))
