@@ -46,6 +46,7 @@ sleep 1
 sessions restarted
 converge configure
 echo "== rotated"
+converge setup || exit 1
 requests() { for i in $(seq 1 200); do curl -s -o /dev/null -w '%{http_code}\\n' "http://127.0.0.1/rotated?$1-$i"; done; }
 for client in 1 2 3; do
   requests $client > /tmp/codes.$client &
