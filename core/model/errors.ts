@@ -1,4 +1,5 @@
 /** The one error class of the engine, and how it reads to a person. */
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
 /** Where in a user's file something was said: a recipe line, a key of a JSON file. */
@@ -200,9 +201,17 @@ interface SystemFailure {
 
 /** The functions of the module os say only the number of the error, some of them without its sign. */
 function systemErrorOf(thrown: NodeJS.ErrnoException): SystemFailure {
+  if (thrown.code?.startsWith('Unknown system error')) return { ...namedFailure(thrown), path: thrown.path }
   if (thrown.code !== 'ERR_SYSTEM_ERROR') return thrown
   const [code, reason] = getSystemErrorMap().get(-Math.abs(thrown.errno ?? 0)) ?? [thrown.code, thrown.message]
   return { code, syscall: thrown.syscall, reason }
+}
+
+/** Node knows no name for some errors of Linux, such as that of a full quota: only their number. */
+function namedFailure({ code, errno, syscall }: NodeJS.ErrnoException): SystemFailure {
+  const number = Math.abs(errno ?? 0)
+  const [name] = Object.entries({ ...constants.errno, EUCLEAN: 117 }).find(([, value]) => value === number) ?? [code]
+  return { code: name, syscall }
 }
 
 /** Descriptions of system calls whose names say little. */
@@ -215,6 +224,9 @@ const systemMessages: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the device',
   EDQUOT: 'disk quota exceeded',
+  ESTALE: 'the network file system has lost the file',
+  ENOLCK: 'no locks available',
+  EUCLEAN: 'the file system is damaged',
   EROFS: 'the file system is read-only',
   ENOENT: 'no such file or directory',
   ENOTDIR: 'a part of the path is not a directory',
@@ -242,5 +254,7 @@ const systemHints: Readonly<Record<string, string>> = {
   EROFS: 'find out why (dmesg shows errors of the disk), and mount it writable; or name another path in the attributes',
   EMFILE: 'raise the limit of open files (ulimit -n, LimitNOFILE of the service that starts converge), then run again',
   EIO: 'check the disk: dmesg shows its errors',
+  ESTALE: 'unmount the network file system, mount it again, then run again',
+  EUCLEAN: 'check the file system (fsck) while it is not mounted; dmesg shows its errors',
   ENOENT: 'declare the directory that holds it first, or check the path',
 }
