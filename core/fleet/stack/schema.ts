@@ -17,10 +17,17 @@ function text(pattern: RegExp, what: string): z.ZodType<string, string | Externa
   return plain.meta({ verbatim: true }) as unknown as z.ZodType<string, string | ExternalValue>
 }
 
-/** A leading dash is not allowed, because programs read it as an option. */
-const account = () => text(/^(?!-)[^\p{Cc}]+$/u, 'the name of an account, without a leading dash')
+/**
+ * A leading dash is not allowed, because programs read it as an option. Signs of a shell are not allowed, because
+ * OpenSSH passes the name to the shell where the operator's ssh_config has %r or %h.
+ */
+const account = () =>
+  text(/^(?!-)[^\p{Cc}'"`;&<>|(){}]+$/u, 'the name of an account, without a leading dash and signs of a shell')
 const jumpHosts = () =>
-  text(/^(?!(.*[,@])?\s*-)[^\p{Cc}]+$/u, '[user@]host[:port], several with commas, none with a leading dash')
+  text(
+    /^(?!(.*[,@])?\s*-)[^\p{Cc}'"`;&<>|(){}]+$/u,
+    '[user@]host[:port], several with commas, none with a leading dash or signs of a shell',
+  )
 const line = () => text(/^[^\r\n\0]+$/, 'text on one line')
 const lines = () => text(/^[^\0]*$/, 'text without NUL characters')
 const headerName = () =>

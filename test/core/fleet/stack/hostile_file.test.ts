@@ -87,6 +87,19 @@ t.test('refuses names that are paths or options', async (t) => {
     }
 })
 
+t.test('refuses accounts and jump hosts with signs of a shell, which ssh gives to a shell for %r', async (t) => {
+  const file = join(scratch(t), 'stack.json')
+  const problem = async (host: object) => {
+    writeFileSync(file, JSON.stringify({ ...base, hosts: { one: { ...base.hosts.one, ...host } } }))
+    return refusal(file)
+  }
+  for (const sign of ['$(id)', '`id`', 'a;id', 'a|id', 'a&id', 'a>b', 'a<b', "a'b", 'a"b', '${IFS}'])
+    for (const host of [{ user: sign }, { jump: `${sign}@gate` }, { address: `${sign}.example.com` }])
+      t.ok(await problem(host), JSON.stringify(host))
+  for (const host of [{ user: 'CORP\\ann' }, { user: 'ann@example.com' }, { user: 'Ann Lee' }, { jump: 'ann.b$@gate:22' }])
+    t.equal(await problem(host), null, JSON.stringify(host))
+})
+
 t.test('refuses a file of attributes whose whole content is a text from elsewhere', async (t) => {
   const directory = scratch(t)
   const file = join(directory, 'stack.json')
