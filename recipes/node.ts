@@ -18,13 +18,17 @@ export interface SiteNode extends Attributes {
 /** The node with attributes that recipes define: `NodeWith<typeof myApp>`; of several definitions, `NodeWith<typeof one | typeof other>`. */
 export type NodeWith<D extends AttributeDefinition> = SiteNode & OwnAttributes<D>
 
-/** Builds the node with lazy attributes: only the keys that recipes read are computed. */
+/**
+ * Builds the node with lazy attributes: only the keys that recipes read are computed. It is frozen, so that a recipe that
+ * sets an attribute fails instead of doing nothing.
+ */
 export function recipeNode(built: Node<unknown>, run: RunFacts): SiteNode {
-  return Object.create(built.attributes as object, {
+  const node = Object.create(built.attributes as object, {
     facts: { value: built.facts, enumerable: true },
     run: { value: run, enumerable: true },
     isGiven: { value: (path: string) => isGiven(built, parsePath(path)) },
   }) as SiteNode
+  return Object.freeze(node)
 }
 
 /** Places an absolute path of the attributes below the prefix, if there is one. */

@@ -280,6 +280,18 @@ export const mistakes: readonly Mistake[] = [
     message: /Cannot assign to read only property 'client_timeout'/,
   },
   {
+    name: 'an assignment of a whole key of the node',
+    recipe: deploy("file(r, { path: '/srv/a', content: '' })\nObject(node).haproxy = {} // here"),
+    found: 'plan',
+    says: /Cannot (assign to read only property|add property|set property) ?'?haproxy/,
+  },
+  {
+    name: 'an attribute that the recipe adds to the node',
+    recipe: deploy("file(r, { path: '/srv/a', content: '' })\nObject(node).mine = true // here"),
+    found: 'plan',
+    says: /Cannot add property mine, object is not extensible/,
+  },
+  {
     name: 'an asynchronous query',
     recipe: `const motd = defineQuery({ name: 'the motd', read: async () => '', unread: '' as never })\n${deploy(
       "r.given(motd, (text) => { // here\n  file(r, { path: '/srv/a', content: `${text}` })\n})",
