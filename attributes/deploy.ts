@@ -12,6 +12,7 @@ import {
   domainName,
   line,
   links,
+  ownDirectory,
   path,
   platformServedDirectory,
   relativePath,
@@ -89,10 +90,7 @@ const database = () =>
   })
 
 const placement = () => ({
-  deploy_to: optional(
-    configuredPath().refine((path) => path !== '/', { error: 'a directory below /' }),
-    'Directory of the application; default /srv/www/<app>.',
-  ),
+  deploy_to: optional(ownDirectory(configuredPath()), 'Directory of the application; default /srv/www/<app>.'),
   user: optional(accountName(), 'Account that owns and builds it; default deploy.'),
   group: optional(accountName(), 'Group of its files; default www-data.'),
   home: optional(path(), 'Home directory of that account; default /home/<user>.'),

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { field, group, orNull } from './fields.ts'
 import { noted } from './schema_notes.ts'
-import { configuredPath, line, path, pattern } from './texts.ts'
+import { configuredPath, line, ownDirectory, path, pattern } from './texts.ts'
 import { flag } from './values.ts'
 
 /** Clients as exports(5) writes them, without options: only converge decides about those. */
@@ -46,9 +46,9 @@ export const plone_blobs = () =>
     'Blob storage that the ZEO server and its clients share.',
     {
       layer: field(line(), 'shared_blobs', 'Short name of the layer whose hosts export the blobs.'),
-      nfs_export_dir: field(configuredPath(), '/srv/exports', 'Directory an NFS server exports.'),
+      nfs_export_dir: field(ownDirectory(configuredPath()), '/srv/exports', 'Directory an NFS server exports.'),
       gluster_export_dir: field(
-        configuredPath(),
+        ownDirectory(configuredPath()),
         '/gluster-exports',
         'Directory a GlusterFS server keeps its brick in.',
       ),
@@ -84,7 +84,7 @@ export const plone_blobs = () =>
         'Keeps the configuration of glusterd on the exported volume, so that it outlives the host.',
       ),
       blob_dir: field(
-        orNull(path()),
+        orNull(ownDirectory(path())),
         null,
         'Directory for the blobs when all runs on one host, or when it is mounted by other means; null for the usual place.',
       ),

@@ -2,7 +2,7 @@
 
 import { field, group, orNull } from './fields.ts'
 import { urlPath } from './http.ts'
-import { buildoutFile, line, path } from './texts.ts'
+import { buildoutFile, line, ownDirectory, path } from './texts.ts'
 import { flag, port } from './values.ts'
 
 export const plone_solr = () =>
@@ -26,7 +26,7 @@ export const plone_solr = () =>
         },
         { cookbook: null },
       ),
-      data_dir: field(path(), '/shared/solr', 'Directory that holds the index.'),
+      data_dir: field(ownDirectory(path()), '/shared/solr', 'Directory that holds the index.'),
     },
     { cookbook: 'plone_buildout' },
   )

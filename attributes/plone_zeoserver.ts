@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, orNull } from './fields.ts'
 import { blobMounts } from './plone_blobs.ts'
-import { buildoutFile, line, path } from './texts.ts'
+import { buildoutFile, line, ownDirectory, path } from './texts.ts'
 import { flag, integer } from './values.ts'
 
 const backup = () =>
@@ -50,7 +50,7 @@ export const plone_zeoserver = () =>
       ),
       enable_pack: field(flag(), true, 'Adds the part that packs the database on a schedule.'),
       filestorage_dir: field(
-        orNull(path()),
+        orNull(ownDirectory(path())),
         '/shared/zodb/filestorage',
         'Directory that holds Data.fs; the release directories link to it. Null keeps it below `shared/var`.',
       ),

@@ -1,6 +1,6 @@
 /** The Redis server of the role broker. */
 import { field, group, orNull, unimplemented } from './fields.ts'
-import { configuredPath, line, listenAddresses, pattern } from './texts.ts'
+import { configuredPath, line, listenAddresses, ownDirectory, pattern } from './texts.ts'
 import { choice, integer, port } from './values.ts'
 
 const fileName = () => pattern(/^[\w.-]+$/, 'a file name of letters, digits, ".", "_" and "-"')
@@ -24,7 +24,7 @@ export const redis = () =>
             'Password that clients must send. Required if Redis listens on other addresses than loopback; "" for none.',
             { sensitive: true, mirrors: 'redis.conf: requirepass' },
           ),
-          dir: field(configuredPath(), '/redis', 'Directory Redis keeps its data in.'),
+          dir: field(ownDirectory(configuredPath()), '/redis', 'Directory Redis keeps its data in.'),
           dbfilename: field(fileName(), 'dump.rdb', 'Name of the file with its data.'),
           databases: field(integer(1), 16, 'Number of databases.'),
           timeout: field(integer(0), 300, 'When idle connections are closed; 0 for never.', { unit: 'seconds' }),

@@ -161,6 +161,19 @@ export const configuredPath = () =>
     ),
   )
 
+const systemDirectory = new RegExp(
+  [
+    '^/(bin|boot|dev|etc|home|lib[0-9a-z]*|opt|proc|root|run|sbin|srv|srv/www|sys|tmp|usr|var)?$',
+    '^/(boot|dev|etc|proc|sys)/',
+    '^/usr/(bin|include|lib[0-9a-z]*|local|sbin|share|src)$',
+    '^/var/(backups|cache|lib|local|lock|log|mail|opt|run|spool|tmp|www)$',
+  ].join('|'),
+)
+
+/** A directory that a run gives to the account of an app or a service: none that belongs to the system. */
+export const ownDirectory = <S extends z.ZodType<string, unknown>>(schema: S) =>
+  schema.refine((path) => !systemDirectory.test(path), { error: 'a directory of its own, not one of the system' })
+
 /** A path below another directory, as it is written. */
 export const pathBelow = () =>
   z

@@ -17,7 +17,7 @@ const flagOf = (value: unknown): unknown => {
 export const flag = () => shared('flag', () => noted(z.preprocess(flagOf, z.boolean()), { accepts: 'flag' }))
 
 /** A number; one in quotes is accepted. */
-export const number = (min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY) =>
+export const number = (min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) =>
   shared(`number ${min} ${max}`, () =>
     noted(z.preprocess(numberOf, bounded(z.number(), min, max)), { accepts: 'number' }),
   )

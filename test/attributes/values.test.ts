@@ -98,7 +98,38 @@ const refused: readonly { path: string; given: unknown; expected: RegExp }[] = [
   { path: 'haproxy.balance', given: 'leastconn # x', expected: /words in HAProxy notation, such as leastconn/ },
 ]
 
-for (const { path, given, expected } of refused)
+for (const path of [
+  'deploy.shop.deploy_to',
+  'redis.config.dir',
+  'plone_solr.data_dir',
+  'plone_zeoserver.filestorage_dir',
+  'plone_blobs.blob_dir',
+  'plone_blobs.nfs_export_dir',
+  'plone_blobs.gluster_export_dir',
+])
+  t.test(`${path} is no directory of the system, which the run would give to another account`, async (t) => {
+    const set = (given: string) => attributesOf(nested(path.split('.'), given))
+    for (const given of [
+      '/',
+      '/etc',
+      '/etc/',
+      '/etc/nginx',
+      '/srv',
+      '/srv/www',
+      '/usr/local',
+      '/var/lib',
+      '/proc/1',
+      '/tmp',
+    ])
+      t.throws(() => set(given), { message: /expected a directory of its own, not one of the system/ }, given)
+    for (const given of ['/data', '/srv/www/shop', '/srv/exports', '/var/lib/shop', '/mnt', '/home/shop', '/etcetera'])
+      t.equal(valueAt(set(given), path.split('.')), given)
+  })
+
+for (const { path, given, expected } of [
+  ...refused,
+  { path: 'converge.readiness.deadline_seconds', given: 1e308, expected: /a number up to 9007199254740991/ },
+])
   t.test(`refuses ${path} given as ${JSON.stringify(given)}`, async (t) => {
     const refusal = { code: 'INVALID_ATTRIBUTE', message: expected }
     t.throws(() => attributesOf(nested(path.split('.'), given)), refusal)
