@@ -32,7 +32,7 @@ export async function withDeadline<T>(
 async function settledWithin(work: Promise<unknown>, limit: Duration): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const over = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), limit.ms)
+    timer = setTimeout(() => resolve(false), limit.timer)
   })
   const settled = work.then(
     () => true,

@@ -277,7 +277,7 @@ export class LocalHost implements Host {
   }
 
   async sleep(time: Duration): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, time.ms))
+    await new Promise((resolve) => setTimeout(resolve, time.timer))
     // The host may have changed in the meantime; this run changed nothing.
     this.invalidateAnswers()
   }

@@ -117,7 +117,7 @@ export async function runCommand(
       signalAll('SIGKILL')
       killer = setTimeout(() => stuck?.(), killGrace)
     }, killGrace)
-  }, limit.ms)
+  }, limit.timer)
   try {
     const { status, signal } = await Promise.race([waitForExit(child, start), stillRunning])
     for (const output of [stdout, stderr]) output.end()

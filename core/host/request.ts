@@ -80,7 +80,7 @@ export async function request(options: RequestOptions): Promise<Response> {
       clearTimeout(timer)
       reject(connectionError(address, error))
     }
-    const timer = setTimeout(() => sent.destroy(timeoutError(address, limit)), limit.ms)
+    const timer = setTimeout(() => sent.destroy(timeoutError(address, limit)), limit.timer)
     sent.on('error', failed)
     sent.end(options.body)
   })
@@ -111,7 +111,7 @@ export function endDownloads(): void {
 export async function downloadInto(url: string, file: number, options: DownloadOptions): Promise<void> {
   const limit = options.timeout ?? minutes(10)
   const download = new AbortController()
-  const timer = setTimeout(() => download.abort(new Error(`it was not complete after ${limit}`)), limit.ms)
+  const timer = setTimeout(() => download.abort(new Error(`it was not complete after ${limit}`)), limit.timer)
   runningDownloads.add(download)
   try {
     const digest = await streamInto(url, file, options, download.signal)

@@ -15,7 +15,7 @@ export async function exchange(options: ExchangeOptions): Promise<string> {
     const chunks: Buffer[] = []
     let length = 0
     const socket = connect(socketPath === undefined ? { host, port } : { path: socketPath })
-    const timer = setTimeout(() => socket.destroy(timeoutError(address, limit)), limit.ms)
+    const timer = setTimeout(() => socket.destroy(timeoutError(address, limit)), limit.timer)
     socket.once('error', (error) => {
       clearTimeout(timer)
       reject(connectionError(address, error))

@@ -9,6 +9,10 @@ export class Duration<_Notation extends string = 'seconds(60) or minutes(5)'> {
   constructor(readonly ms: number) {
     if (!Number.isFinite(ms) || ms < 0) throw new RangeError(`a duration is a number from 0 up, not ${ms}`)
   }
+  /** Milliseconds for a timer of Node.js, which fires at once if it is given more than 24 days. */
+  get timer(): number {
+    return Math.min(this.ms, 2 ** 31 - 1)
+  }
   toString(): string {
     if (this.ms < 1000) return `${this.ms} ms`
     if (this.ms % 60_000 === 0 && this.ms >= 120_000) return `${this.ms / 60_000} min`

@@ -20,6 +20,17 @@ import { needs, scratch } from '../../support/machine.ts'
 const host = new LocalHost('/nowhere')
 const none = seconds(0)
 
+t.test('a time limit of more than 24 days does not end a command at once', async (t) => {
+  for (const timeout of [seconds(3_000_000), seconds(Number.MAX_SAFE_INTEGER)]) {
+    t.equal((await host.run(['sh', '-c', 'sleep 0.05; echo done'], { timeout })).stdout, 'done\n', `${timeout}`)
+    const server = createServer((socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nyes')).listen(0, '127.0.0.1')
+    t.teardown(() => server.close())
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as { port: number }
+    t.match(await host.request({ port, timeout }), { status: 200 }, `${timeout}`)
+  }
+})
+
 t.test('a daemon that keeps the output open does not delay the end of the run', async (t) => {
   for (const command of [
     'echo one; echo two >&2; printf three; sleep 30 &',

@@ -31,7 +31,10 @@ t.test('a failure to list the addresses of the host has the text and the hint of
 t.test('errors that Node cannot name have the name, the text and the hint of the system', async (t) => {
   for (const [errno, expected] of [
     [122, { code: 'EDQUOT', message: 'rename /srv/a: disk quota exceeded', hint: /quota/ }],
-    [116, { code: 'ESTALE', message: 'rename /srv/a: the network file system has lost the file', hint: /mount it again/ }],
+    [
+      116,
+      { code: 'ESTALE', message: 'rename /srv/a: the network file system has lost the file', hint: /mount it again/ },
+    ],
     [37, { code: 'ENOLCK', message: 'rename /srv/a: no locks available' }],
     [117, { code: 'EUCLEAN', message: 'rename /srv/a: the file system is damaged', hint: /fsck/ }],
     [132, { code: 'Unknown system error -132', message: 'rename /srv/a: Unknown system error -132' }],

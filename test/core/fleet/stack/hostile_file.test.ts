@@ -96,7 +96,12 @@ t.test('refuses accounts and jump hosts with signs of a shell, which ssh gives t
   for (const sign of ['$(id)', '`id`', 'a;id', 'a|id', 'a&id', 'a>b', 'a<b', "a'b", 'a"b', '${IFS}'])
     for (const host of [{ user: sign }, { jump: `${sign}@gate` }, { address: `${sign}.example.com` }])
       t.ok(await problem(host), JSON.stringify(host))
-  for (const host of [{ user: 'CORP\\ann' }, { user: 'ann@example.com' }, { user: 'Ann Lee' }, { jump: 'ann.b$@gate:22' }])
+  for (const host of [
+    { user: 'CORP\\ann' },
+    { user: 'ann@example.com' },
+    { user: 'Ann Lee' },
+    { jump: 'ann.b$@gate:22' },
+  ])
     t.equal(await problem(host), null, JSON.stringify(host))
 })
 
