@@ -42,10 +42,10 @@ export function givenRollbackTarget(
 }
 
 /** Explains why an app stays unchanged. */
-function reasonToKeepRelease({ name: app }: App, current: Release | undefined): ConvergeError {
+function reasonToKeepRelease({ name: app, current: link }: App, current: Release | undefined): ConvergeError {
   const message = current
     ? `${app} stays on ${current.id}: there is no complete release before ${current.id}`
-    : `${app} stays as it is: there is no current release`
+    : `${app} stays as it is: ${link} leads to no release`
   return new ConvergeError(message, {
     code: 'NO_SUCH_RELEASE',
     hint: 'name another release with --to; converge releases lists them, or converge stack log for the hosts of a stack',

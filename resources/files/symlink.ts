@@ -49,6 +49,12 @@ function blockedMessage(props: { readonly path: string; readonly target?: string
   return `stop what writes there; if its data is still needed, copy it to the target of the link: ${copy}; then move the directory away: ${away}`
 }
 
+const kindNames: Readonly<Record<string, string>> = {
+  file: 'real file',
+  directory: 'real directory',
+  other: 'pipe, socket or device',
+}
+
 export const symlink = defineResource(
   {
     type: 'symlink',
@@ -68,7 +74,7 @@ export const symlink = defineResource(
     },
     desired(props, now): State {
       if (now.kind !== 'absent' && now.kind !== 'link')
-        throw new ConvergeError(`${props.path} is a real ${now.kind}, not a link`, {
+        throw new ConvergeError(`${props.path} is a ${kindNames[now.kind] ?? now.kind}, not a link`, {
           code: 'IN_THE_WAY',
           hint: blockedMessage(props, now.kind),
         })

@@ -31,6 +31,10 @@ t.test('after two bad releases, rolls back to the good one', async (t) => {
   t.equal(await back(t, host), 1)
   servedBy(t, host, 2, { commit: host.releases()[0]?.commit ?? '' })
   await t.rejects(host.run(['rollback']), { code: 'NO_SUCH_RELEASE', message: /^site stays on 000001/ })
+  host.machine.remove('/srv/www/site/current')
+  host.machine.given('/srv/www/site/current', { other: true })
+  const message = 'site stays as it is: /srv/www/site/current leads to no release'
+  await t.rejects(host.run(['rollback']), { code: 'NO_SUCH_RELEASE', message })
 })
 
 t.test('rolls back several releases, and forward', async (t) => {

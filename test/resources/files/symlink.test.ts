@@ -35,6 +35,12 @@ contract(t, symlink, [
     fails: 'real file',
   },
   {
+    name: 'a pipe is not replaced',
+    props: { path: '/srv/current', target: '/x' },
+    given: (host) => host.given('/srv/current', { other: true }),
+    fails: '/srv/current is a pipe, socket or device, not a link',
+  },
+  {
     name: 'absent',
     props: { path: '/srv/current', absent: true },
     given: (host) => host.given('/srv/current', { link: '/x' }),
