@@ -4,12 +4,26 @@ import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Layer, PatchLibrary } from './layer.ts'
 import { isObject, type JsonObject } from './merge.ts'
-import { childOf, formatPath, hasChild, pointerKeys } from './path.ts'
+import { childOf, formatPath, hasChild, pointerKeys, valueAt } from './path.ts'
 
 const kinds = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
+const mostOperations = 10_000
+
+/** Values that the operations of a patch may copy, each object and list with all that is in it. */
+const mostCopied = 100_000
+
 /** Returns all problems of the operations themselves. */
 export function checkOperations(operations: readonly unknown[], locate: Layer['locate']): ConvergeError[] {
+  const { length } = operations
+  if (length > mostOperations)
+    return [
+      new ConvergeError(`${length.toLocaleString('en')} operations, more than the limit of 10,000`, {
+        code: 'INVALID_PATCH',
+        source: locate([mostOperations]),
+        usage: true,
+      }),
+    ]
   return operations.flatMap((operation, index) => {
     const found = problemsOf(operation)
     return found.map(
@@ -90,12 +104,13 @@ export interface Patched {
 export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surroundings): Patched {
   const document: Record<string, unknown> = { ...below }
   const owned = new Set<string>()
+  const copied = { count: 0 }
   const problems: ConvergeError[] = []
   const failed: string[] = []
   for (const [index, given] of (layer.patch?.operations ?? []).entries()) {
     const pointers = 'from' in given ? [given.from, given.path] : [given.path]
     try {
-      applyOperation(document, owned, { layer, index, pointers, surroundings })
+      applyOperation(document, owned, { layer, index, pointers, surroundings, copied })
     } catch (thrown) {
       if (!(thrown instanceof ConvergeError)) throw thrown
       // A value of an earlier, failed operation may be missing now.
@@ -116,6 +131,8 @@ interface Step {
   readonly index: number
   readonly pointers: readonly string[]
   readonly surroundings: Surroundings
+  /** Values that the operations of the patch have copied so far. */
+  readonly copied: { count: number }
 }
 
 /**
@@ -125,7 +142,7 @@ interface Step {
 function applyOperation(
   document: Record<string, unknown>,
   owned: Set<string>,
-  { layer, index, pointers, surroundings }: Step,
+  { layer, index, pointers, surroundings, copied }: Step,
 ): void {
   const operation = structuredClone(layer.patch?.operations[index])
   if (operation === undefined) return
@@ -145,8 +162,23 @@ function applyOperation(
     const mayBeNew = pointer === operation.path && ['add', 'move', 'copy'].includes(operation.op)
     reach(document, keys, mayBeNew, surroundings, fail)
   }
+  if (operation.op === 'copy') {
+    copied.count += countValues(valueAt(document, pointerKeys(operation.from)), mostCopied - copied.count)
+    if (copied.count > mostCopied) fail('the operations copy more than 100,000 values')
+  }
   if (operation.op === 'test') test(document, operation, layer.patch?.library, surroundings, fail)
   else layer.patch?.library.applyOperation(document, operation, false, true, true, index)
+}
+
+/** Counts a value and everything in it, up to one more than the limit. */
+function countValues(value: unknown, limit: number): number {
+  let count = 1
+  if (typeof value === 'object' && value !== null)
+    for (const child of Object.values(value)) {
+      if (count > limit) break
+      count += countValues(child, limit - count)
+    }
+  return count
 }
 
 type Fail = (message: string, hint?: string) => never

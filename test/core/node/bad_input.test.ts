@@ -601,6 +601,19 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    name: 'a patch that doubles a value with each operation',
+    text: JSON.stringify([
+      { op: 'add', path: '/a', value: {} },
+      ...Array.from({ length: 40 }, (_, index) => ({ op: 'copy', from: '/a', path: `/a/${index}` })),
+    ]),
+    errors: ['a.json:1:716: operation 18 (copy /a/16): the operations copy more than 100,000 values'],
+  },
+  {
+    name: 'a patch of very many operations',
+    text: JSON.stringify(Array(200_000).fill({ op: 'add', path: '/port_app/domains/0', value: 'x' })),
+    errors: ['a.json:1:540002: 200,000 operations, more than the limit of 10,000'],
+  },
+  {
     name: 'a patch of a constructor',
     text: '[{"op": "add", "path": "/constructor/polluted", "value": 1}]',
     errors: ['a.json:1:24: operation 1 (add /constructor/polluted): constructor does not exist'],
