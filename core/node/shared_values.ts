@@ -33,7 +33,8 @@ const placeholder = randomUUID()
  */
 export function jsonCopy<T>(value: T): T {
   const shared: object[] = []
-  const text = JSON.stringify(value, (_, one: unknown) => {
+  const text = JSON.stringify(value, (key, one: unknown) => {
+    if (typeof one === 'number' && !Number.isFinite(one)) throw new TypeError(`${key} is ${one}`)
     if (!isShared(one)) return one
     shared.push(one as object)
     return `${placeholder}${shared.length - 1}`

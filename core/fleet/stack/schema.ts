@@ -186,7 +186,7 @@ const health = () =>
   keys(
     {
       url: z
-        .union([line(), z.array(line())], { error: 'an address, or a list of them' })
+        .union([line(), z.array(line()).min(1)], { error: 'an address, or a list of them' })
         .optional()
         .describe("URLs to check between two batches of a rollout, from the operator's computer."),
       host: text(/^[\w.:[\]-]+$/, 'a host name')
@@ -204,7 +204,7 @@ const health = () =>
         })
         .optional()
         .describe('Expected status; default: {min: 200, max: 399}.'),
-      command: lines()
+      command: text(/^\s*[^\s\0][^\0]*$/, 'a command, without NUL characters')
         .optional()
         .describe(
           "Command that must succeed, for /bin/sh, on the operator's computer, in the directory of the stack file. Its environment has CONVERGE_HEALTH_URL, CONVERGE_HEALTH_HOST and CONVERGE_HEALTH_TOKEN.",
