@@ -249,6 +249,13 @@ function unsafeKey(path: KeyPath, locate: Layer['locate']): NodeWarning {
   return { code: 'UNSAFE_KEY', message, path: formatPath(path), source: locate(path, 'key') }
 }
 
+const mostListed = 10
+
+function listOf(lines: readonly number[]): string {
+  const more = lines.length > mostListed ? ', …' : ''
+  return lines.slice(0, mostListed).join(', ') + more
+}
+
 /** Detects duplicate keys, whose first value is lost silently: the text then has more keys than the value. */
 function duplicates(text: string, keys: number, file: string): NodeWarning[] {
   let written = 0
@@ -256,7 +263,7 @@ function duplicates(text: string, keys: number, file: string): NodeWarning[] {
   if (written === keys) return []
   return duplicateKeys(text).map(({ path, lines }) => ({
     code: 'DUPLICATE_KEY' as const,
-    message: `${formatPath(path)} stands ${lines.length} times, in lines ${lines.join(', ')}: the last one counts`,
+    message: `${formatPath(path)} stands ${lines.length} times, in lines ${listOf(lines)}: the last one counts`,
     path: formatPath(path),
     hint: 'keep one of them',
     source: { file, line: lines.at(-1) },

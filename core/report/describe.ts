@@ -173,9 +173,9 @@ export function describeFailure(failure: FailureReport, paint: Paint): string {
 
 function problemLines(failure: Omit<FailureReport, 'problems'>, paint: Paint): string[] {
   const where = failure.source ? ` (${plain(describeLocation(failure.source))})` : ''
-  const lines = [`    ${indented(failure.message)}${where}`]
+  const lines = [`    ${indented(withoutMiddle(failure.message))}${where}`]
   for (const line of linesOf(excerpt(failure.output))) lines.push(paint.dim(`    | ${line}`))
-  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indented(failure.hint)}`)
+  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indented(withoutMiddle(failure.hint))}`)
   return lines
 }
 
@@ -191,7 +191,8 @@ export function describeWarning(message: string, color: boolean): string {
 /** Characters of a message; a key or a value of the user's file in it may be far longer. */
 const longestMessage = 6000
 
-function withoutMiddle(message: string): string {
+/** Leaves out the middle of a very long message. */
+export function withoutMiddle(message: string): string {
   const { length } = message
   if (length <= longestMessage) return message
   const half = longestMessage / 2

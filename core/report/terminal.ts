@@ -10,6 +10,7 @@ import {
   removes,
   summary,
   title,
+  withoutMiddle,
 } from './describe.ts'
 import { type DiffOf, loadDiff } from './diff.ts'
 import type { Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
@@ -109,7 +110,7 @@ export class Terminal implements Handlers {
   private message(title: string, text: string): void {
     this.settle()
     // No line of a text of others looks like one of ours.
-    this.line(`  ${title} ${plain(text).replace(/\n(?! {4}|\n|$)/g, '\n    ')}`)
+    this.line(`  ${title} ${plain(withoutMiddle(text)).replace(/\n(?! {4}|\n|$)/g, '\n    ')}`)
   }
 
   end(report: RunReport): void {

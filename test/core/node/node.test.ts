@@ -270,6 +270,9 @@ t.test('warns about a duplicate key', async (t) => {
   const { warnings, value } = await parseLayer({ text, file: 'custom.json', kind: 'stack' })
   t.strictSame(value?.deploy, { a: { user: 'y' }, b: { note: '"deploy": 1' } })
   t.match(warnings, [{ code: 'DUPLICATE_KEY', message: 'deploy.a stands 2 times, in lines 1, 3: the last one counts' }])
+  const many = await parseLayer({ text: `{${'"a": 1,\n'.repeat(50_000)}"b": 1}`, file: 'a.json', kind: 'stack' })
+  const message = 'a stands 50000 times, in lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …: the last one counts'
+  t.match(many.warnings, [{ message }])
 })
 
 t.test('omits a key __proto__, and warns', async (t) => {

@@ -333,3 +333,14 @@ t.test('leaves out the middle of a very long message', async (t) => {
   t.ok(text.length < 13_000, `${text.length} characters`)
   t.match(text, /^error: unknown key … [\d,]+ characters left out … in node\.json\n {2}hint: /)
 })
+
+t.test('leaves out the middle of a very long message of a run', async (t) => {
+  const { shown, text, resource } = await terminal()
+  const long = `unknown key ${'x'.repeat(100_000)}`
+  shown.warn(long)
+  shown.note(long)
+  const failure = { code: 'A', message: long, hint: long, resource: 'file /a', attempted: 'apply' }
+  const written = text() + resource({ outcome: 'failed', failure })
+  t.ok(written.length < 30_000, `${written.length} characters`)
+  t.equal(written.match(/characters left out/g)?.length, 4)
+})
