@@ -796,5 +796,7 @@ t.test('refuses addresses, names and directories that no host has', async (t) =>
   for (const value of ['10.0.0.5', 'fe80::1%eth0', '', 'web1.example.com'])
     t.strictSame(await place(`{"opsworks": {"instance": {"private_ip": "${value}"}}}`), [], value)
   for (const value of ['/', '//'])
-    t.match(await place(app(`"deploy_to": "${value}"`)), [/deploy\.site\.deploy_to: expected a directory of its own, not one of the system/])
+    t.match(await place(app(`"deploy_to": "${value}"`)), [
+      /deploy\.site\.deploy_to: expected a directory of its own, not one of the system/,
+    ])
 })

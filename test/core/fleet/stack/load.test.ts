@@ -439,7 +439,14 @@ t.test('refuses files that are not stacks', async (t) => {
     },
   })
   const infinite = { ...small, hosts: { one: { ...small.hosts.one, port: Number.POSITIVE_INFINITY } } }
-  for (const value of [own, { ...small, region: 1n }, { ...small, region: Number.NaN }, infinite, throwing(new Error('no')), throwing(1)])
+  for (const value of [
+    own,
+    { ...small, region: 1n },
+    { ...small, region: Number.NaN },
+    infinite,
+    throwing(new Error('no')),
+    throwing(1),
+  ])
     t.match(await problems(script, { loadModule: async () => ({ default: value }) }), [
       /the default export must contain plain data only: /,
     ])
@@ -698,7 +705,10 @@ t.test('refuses health settings that cannot be requested', async (t) => {
     / health\.status: no status is from 400 up to 200/,
   ])
   const nothing = written(t, { 'stack.json': JSON.stringify({ ...small, health: { url: [], command: '' } }) })
-  t.match(await problems(nothing), [/ health\.url: expected a list with a length from 1 up/, / health\.command: expected /])
+  t.match(await problems(nothing), [
+    / health\.url: expected a list with a length from 1 up/,
+    / health\.command: expected /,
+  ])
 })
 
 t.test('the health check requests the domain of the site', async (t) => {
