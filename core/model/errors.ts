@@ -73,6 +73,15 @@ export class ConvergeError extends Error {
     })
   }
 
+  /** Adds a hint, unless the error has one already. */
+  hinted(hint: string): ConvergeError {
+    if (this.hint !== undefined) return this
+    const { message, code, attempted, resource, source, attribute, output, recovery, usage, cause } = this
+    return new ConvergeError(message, {
+      ...{ code, attempted, resource, source, attribute, hint, output, recovery, usage, cause },
+    })
+  }
+
   /**
    * The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind.
    * @param maskOutput for the output of commands; default: the same

@@ -69,7 +69,8 @@ function repositoryCheck(node: SiteNode, host: HostReader, app: App): HostCheck 
         )
       if (host.which('git') === null) throw new Error('git is not installed')
       try {
-        const { description } = await committed(node, host, app)
+        const { description, ask } = await committed(node, host, app)
+        await ask()
         return ok(description)
       } catch (error) {
         const { message, output, hint } = asConvergeError(error)

@@ -1,7 +1,7 @@
 /** Runs commands of an app's own code: checks their account and builds their variables. */
 import * as z from 'zod'
 import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
-import { ConvergeError } from '../../core/model/errors.ts'
+import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { absolutePath, duration, minutes, systemText } from '../../core/model/units.ts'
 
 export const commandProp = z
@@ -53,6 +53,16 @@ export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, purpose:
 export function commandOptions(props: Runs, more: CommandOptions = {}): CommandOptions {
   const { directory, user, group, environment, timeout } = props
   return { cwd: directory, user, group, timeout, ...more, environment: { ...environment, ...more.environment } }
+}
+
+/** Adds what to do to the error of a command of the app that has failed. */
+export async function withHint<T>(hint: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (thrown) {
+    const error = asConvergeError(thrown)
+    throw error.code === 'COMMAND_FAILED' ? error.hinted(hint) : error
+  }
 }
 
 /** Returns the environment variables that describe a deploy to its commands. */

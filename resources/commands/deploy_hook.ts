@@ -13,6 +13,7 @@ import {
   deployVariables,
   isCurrentRelease,
   refuseRoot,
+  withHint,
 } from './app_command.ts'
 import { hookScript } from './hook_script.ts'
 
@@ -136,7 +137,9 @@ export const deploy_hook = defineResource(
     }),
     async apply(host, props, { desired }, context) {
       if (desired.file === null) return
-      await runHook(host, props, desired.file, context)
+      const { file } = desired
+      const hint = `correct deploy/${file} in the repository, and deploy again`
+      await withHint(hint, () => runHook(host, props, file, context))
       host.record(recordName(props), desired.ranFor ?? '')
     },
     words: (_, { desired }) => `run deploy/${desired.file}`,

@@ -12,6 +12,7 @@ import {
   isCurrentRelease,
   refuseRoot,
   runAppCommand,
+  withHint,
 } from './app_command.ts'
 
 const props = z.strictObject({
@@ -35,6 +36,9 @@ const state = z.strictObject({
   /** Whether it is too late: the release is current, such as after a rollback to it. */
   current: z.boolean(),
 })
+
+const failureHint =
+  'correct migrate_command or the program that it runs, and deploy again: the current release stays until a migration succeeds'
 
 const recordKey = ({ app }: Props) => `migration ${app}`
 
@@ -67,7 +71,10 @@ export const migration = defineResource(
       refuseRoot(host, props, 'the migration')
       const { directory, user: owner, group, zope } = props
       const environment = deployVariables(props, 'migrate')
-      const migrate = () => runAppCommand(host, props, props.command, { onLine: context.progress, environment })
+      const migrate = () =>
+        withHint(failureHint, () =>
+          runAppCommand(host, props, props.command, { onLine: context.progress, environment }),
+        )
       if (zope) await withOwnCache(host, directory, { owner, group }, migrate)
       else await migrate()
       host.record(recordKey(props), desired.migratedFor ?? '')

@@ -7,6 +7,7 @@ import { hasCommit, type Mirror } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { queryContext } from './query_context.ts'
 import { localGit, remoteGit } from './remote.ts'
+import { askNames } from './resolve_revision.ts'
 import { createMirror, desiredCommit, sourceDirectory } from './source.ts'
 
 export interface Contents {
@@ -14,6 +15,11 @@ export interface Contents {
   readonly description: string
   /** Reads a file; null if the repository does not have it. */
   file(path: string): Promise<string | null>
+  /**
+   * Asks the repository, also where its commit is known already, as on a host of a stack.
+   * @throws as git_release does if the repository cannot be reached
+   */
+  ask(): Promise<void>
 }
 
 /**
@@ -37,6 +43,7 @@ export async function openContents(host: HostReader, declared: GitReleaseProps):
       if (reader === null) throw new Error(`${mirror.remote.url} must be fetched first, which a deploy does`)
       return reader(path)
     },
+    ask: () => askNames(host, mirror.remote),
   }
 }
 
@@ -45,6 +52,7 @@ function directoryContents(host: HostReader, directory: string): Contents {
   return {
     description: `directory ${directory}`,
     file: (path) => Promise.resolve(isInside(path) ? host.readText(`${directory}/${path}`) : null),
+    ask: () => Promise.resolve(),
   }
 }
 

@@ -116,6 +116,14 @@ function askRemote(host: HostReader, remote: Remote, revision: string): Promise<
  */
 const allNames = (remote: Remote) => ['--heads', '--tags', '--', remote.url]
 
+/**
+ * Asks the remote for its branches and tags, once per run.
+ * @throws GIT_FAILED
+ */
+export async function askNames(host: HostReader, remote: Remote): Promise<void> {
+  await listRemote(host, remote, allNames(remote))
+}
+
 function listRemote(host: HostReader, remote: Remote, args: readonly string[]): Promise<Refs> {
   return host.once(`git ls-remote ${digestOf([args, remote])}`, async () => {
     const { argv, options } = remoteGit(host, remote, ['ls-remote', '--quiet', ...args])

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { deploy_hook } from '../../resources/commands/deploy_hook.ts'
 import { hookScript } from '../../resources/commands/hook_script.ts'
+import { migration } from '../../resources/commands/migration.ts'
 import { npm_install } from '../../resources/node/npm_install.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
@@ -28,6 +29,33 @@ t.test('the hints about accounts work', async (t) => {
   proveResources(t, [
     { ...proof, repaired: declare({ user: 'deploy' }) },
     { ...proof, repaired: declare({ allowRoot: true }) },
+  ])
+})
+
+t.test('the hints about commands that fail work', async (t) => {
+  const failing: CommandHandler = (_argv, _options, host) =>
+    host.readText('/srv/site/odd') === null ? {} : { status: 1, stderr: 'the data is odd' }
+  const proof = {
+    commands: failing,
+    given: (host: VirtualHost) => host.given(hook, '#!/bin/sh\n', '0755').given('/srv/site/odd', ''),
+    repair: (host: VirtualHost) => host.remove('/srv/site/odd'),
+  }
+  proveResources(t, [
+    {
+      ...proof,
+      source: 'resources/commands/deploy_hook.ts',
+      hint: 'correct deploy/before_restart in the repository, and deploy again',
+      broken: declare({ user: 'deploy' }),
+    },
+    {
+      ...proof,
+      source: 'resources/commands/migration.ts',
+      hint: 'correct migrate_command or the program that it runs, and deploy again: the current release stays until a migration succeeds',
+      broken: (r) =>
+        migration(r, {
+          ...{ app: 'site', command: 'bin/migrate', commit: '1a2b3c4d5e6f', directory: release, user: 'deploy' },
+        }),
+    },
   ])
 })
 

@@ -6,6 +6,7 @@ import {
   type CommandResult,
   describeGroup,
   groupResults,
+  type Moments,
   hasSucceeded,
   summarize,
 } from '../../fleet/operate/results.ts'
@@ -37,6 +38,8 @@ export interface CommandOnHosts {
   readonly isStreaming?: boolean
   /** Returns the result to display; default: as it is. */
   readonly present?: (result: CommandResult) => CommandResult
+  /** Whether hosts with output that differs in times of one minute are shown together; default: `exact`. */
+  readonly moments?: Moments
   /** Returns what the JSON output has instead of `stdout`; default: `stdout`. */
   readonly answer?: (result: CommandResult) => object
 }
@@ -73,7 +76,7 @@ export async function runOnHosts<N>(
     progress.clear()
     const failed = results.filter((result) => !hasSucceeded(result)).map(({ host }) => host)
     if (args.jsonOutput) tell({ event: 'end', hosts: results.length, failed })
-    else show(call, results.map(present), isStreaming)
+    else show(call, results.map(present), command)
     return failed.length === 0 ? 0 : 1
   } finally {
     progress.clear()
@@ -134,11 +137,12 @@ class HostRun<N> {
   }
 }
 
-function show<N>({ args }: StackCommand<N>, results: readonly CommandResult[], isStreaming: boolean): void {
+function show<N>({ args }: StackCommand<N>, results: readonly CommandResult[], command: CommandOnHosts): void {
+  const { isStreaming = false, moments } = command
   const color = args.color ?? useColor(process.stdout)
   const paint = picocolors.createColors(color)
   if (!isStreaming) {
-    for (const group of groupResults(results)) print(describeGroup(group, paint), color)
+    for (const group of groupResults(results, moments)) print(describeGroup(group, paint), color)
     print(`${summarize(results)}\n`, color)
     return
   }

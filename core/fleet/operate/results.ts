@@ -21,17 +21,42 @@ export function hasSucceeded({ status, failure }: Pick<CommandResult, 'status' |
   return status === 0 && failure === null
 }
 
+/** `similar`: times in the output may differ by a minute, because hosts answer one after the other. */
+export type Moments = 'exact' | 'similar'
+
 /** Groups hosts with the same result; successful groups come first, in the order of their first hosts. */
-export function groupResults(results: readonly CommandResult[]): CommandResult[][] {
-  const groups = new Map<string, CommandResult[]>()
+export function groupResults(results: readonly CommandResult[], moments: Moments = 'exact'): CommandResult[][] {
+  const all: CommandResult[][] = []
+  const groups = new Map<string, CommandResult[][]>()
   for (const result of results) {
-    const { status, stdout, stderr, failure } = result
-    const key = JSON.stringify([status, stdout, stderr, failure?.message.replaceAll(result.host, '<host>')])
-    groups.set(key, [...(groups.get(key) ?? []), result])
+    const key = keyOf(result, moments)
+    const alike = groups.get(key) ?? []
+    groups.set(key, alike)
+    const group = alike.find(([first]) => first !== undefined && (moments === 'exact' || answerTogether(first, result)))
+    if (group) group.push(result)
+    else {
+      const made = [result]
+      alike.push(made)
+      all.push(made)
+    }
   }
-  const all = [...groups.values()]
   const succeeded = (group: readonly CommandResult[]) => group.every(hasSucceeded)
   return [...all.filter(succeeded), ...all.filter((group) => !succeeded(group))]
+}
+
+const moment = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g
+const similarMs = 60_000
+
+function keyOf({ host, status, stdout, stderr, failure }: CommandResult, moments: Moments): string {
+  const texts = [stdout, stderr].map((text) => (moments === 'exact' ? text : text.replace(moment, '<time>')))
+  return JSON.stringify([status, ...texts, failure?.message.replaceAll(host, '<host>')])
+}
+
+function answerTogether(one: CommandResult, other: CommandResult): boolean {
+  const times = ({ stdout, stderr }: CommandResult) =>
+    `${stdout}\n${stderr}`.match(moment)?.map((text) => Date.parse(text)) ?? []
+  const others = times(other)
+  return times(one).every((time, index) => Math.abs(time - (others[index] ?? Number.NaN)) <= similarMs)
 }
 
 export interface Paint {

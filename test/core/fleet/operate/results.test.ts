@@ -80,3 +80,13 @@ t.test('passes the settings of the stack file and of ssh_config to ssh', async (
   ])
   t.strictSame(words(plain, { command: ['a | b'], terminal: false }).slice(-2), ['web1.example.org', 'a | b'])
 })
+
+t.test('where only moments are reported, groups hosts that report them within a minute', async (t) => {
+  const clock = (host: string, time: string, status = 0) =>
+    result(host, { status, stdout: `warning  clock: 2026-11-30T${time}Z, and not synchronized\n` })
+  const results = [clock('a', '13:51:59'), clock('b', '13:52:01'), clock('c', '13:53:30'), clock('d', '13:51:59', 1)]
+  const grouped = (moments?: 'similar') =>
+    groupResults(results, moments).map((group) => group.map(({ host }) => host).join(' '))
+  t.strictSame(grouped(), ['a', 'b', 'c', 'd'], 'the output of a command is compared as it is')
+  t.strictSame(grouped('similar'), ['a b', 'c', 'd'], 'a clock that differs by more than that stands out')
+})
