@@ -13,7 +13,7 @@ export interface AppView extends AppStatus {
   readonly releases: readonly ReleaseView[]
   /** Set for what is not deployed in releases, such as a balancer. */
   readonly unreleased?: true
-  /** The release whose configuration a rollback left: `configure` keeps the current release until the next deploy. */
+  /** The release that a rollback left: `configure` keeps the commit until the next deploy. */
   readonly pinnedFrom?: string | null
   readonly services: readonly ServiceView[]
   /** Scheduled jobs that have run, or that should have. */

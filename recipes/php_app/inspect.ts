@@ -2,7 +2,7 @@
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { newestVersion } from '../../resources/packages/versioned_program.ts'
-import { listReleases } from '../../resources/releases/releases.ts'
+import { listReleases, releaseLeftByRollback } from '../../resources/releases/releases.ts'
 import { viewsOf } from '../app/inspect.ts'
 import { viewService } from '../app/service_view.ts'
 import { readStop } from '../app/stopped.ts'
@@ -33,6 +33,7 @@ export async function inspect(node: SiteNode, host: HostReader): Promise<Inspect
         releases: await viewsOf(host, app, releases),
         stopped: readStop(host, app.name),
         closed: closedSite(node, host, app.name),
+        pinnedFrom: releaseLeftByRollback(host, app.releases, releases),
         services: await Promise.all(services),
       },
     ],

@@ -1,7 +1,7 @@
 /** Reports a buildout app for `status` and `releases`. */
 import type { AppView, Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { listReleases } from '../../resources/releases/releases.ts'
+import { listReleases, releaseLeftByRollback } from '../../resources/releases/releases.ts'
 import { servicesOf, viewsOf } from '../app/inspect.ts'
 import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
@@ -26,7 +26,7 @@ export async function inspect(node: SiteNode, role: BuildoutRole, host: HostRead
     directory: app.deployTo,
     releases: await viewsOf(host, app, releases),
     stopped: readStop(host, app.name),
-    pinnedFrom: readPin(host, app),
+    pinnedFrom: readPin(host, app) ?? releaseLeftByRollback(host, app.releases, releases),
     jobs: jobViews(node, app, host, releases),
     services: withProblem(await servicesOf(host, app.supervisor.socket, programs), reachProblem(node, app, host)),
   }

@@ -1,7 +1,7 @@
 /** Reports a server that uses two ports in turn for `status` and `releases`. */
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { listReleases } from '../../resources/releases/releases.ts'
+import { listReleases, releaseLeftByRollback } from '../../resources/releases/releases.ts'
 import { servicesOf, viewsOf } from '../app/inspect.ts'
 import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
@@ -23,6 +23,7 @@ export async function inspect(node: SiteNode, server: Server, host: HostReader):
     releases: await viewsOf(host, app, releases),
     stopped: readStop(host, app.name),
     closed: closedSite(node, host, app.name),
+    pinnedFrom: releaseLeftByRollback(host, app.releases, releases),
     services: shown.length > 0 ? shown : services.slice(0, 1),
   }
   return { apps: [view] }

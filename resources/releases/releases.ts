@@ -109,6 +109,17 @@ export function listReleases(host: HostReader, into: string, current: string): R
   return releases.map((release) => (release === previous ? { ...release, previous: true } : release))
 }
 
+/**
+ * Returns the newest release that a rollback left, for a report; null for none. A rollback removes later releases from
+ * the history, and a deploy of an older commit does not.
+ */
+export function releaseLeftByRollback(host: HostReader, into: string, releases: readonly Release[]): string | null {
+  const current = releases.find((release) => release.current)
+  const history = readHistory(host, into)
+  if (current === undefined || history === null || history.some((id) => id > current.id)) return null
+  return releases.findLast(({ id, complete }) => complete && id > current.id)?.id ?? null
+}
+
 /** Returns the path of the mark for a release that has been current. */
 export function wasCurrentMark(release: string): string {
   return `${release}/${metadataDirectory}/was-live`

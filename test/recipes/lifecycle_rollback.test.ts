@@ -263,3 +263,17 @@ t.test('of a configuration: a deploy of another app on the host leaves it there'
   servedBy(t, host, 3)
   t.match(await host.inspect(), { apps: [{ pinnedFrom: null }] })
 })
+
+t.test('status names the release that a rollback left, until a deploy', async (t) => {
+  const [host, first = ''] = await threeReleases(t)
+  const pin = async (pinnedFrom: string | RegExp | null, why: string) =>
+    t.match(await host.inspect(), { apps: [{ pinnedFrom }] }, why)
+  await pin(null, 'three deploys')
+  succeeded(t, await host.run(['rollback']))
+  await pin(/^000003-/, 'the configuration is the same, the commit is not')
+  succeeded(t, await host.run(['deploy']))
+  await pin(null, 'a deploy of the branch')
+  succeeded(t, await host.run(['deploy'], { revision: first }))
+  servedBy(t, host, 2, { commit: first })
+  await pin(null, 'an older commit is deployed on purpose')
+})

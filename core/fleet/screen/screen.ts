@@ -206,10 +206,11 @@ class TextScreen implements Screen {
     const { host, phase, outcome, durationMs, report, status, behind, failure } = event
     // The reports of a hundred hosts are many megabytes.
     if (this.showsChanges && isRunReport(report)) this.runs.push({ host, report })
-    if (phase === 'status') this.statuses.set(host, { host, status, behind, failure })
+    const isReached = phase === 'status'
+    if (isReached) this.statuses.set(host, { host, status, behind, failure, isReached })
     if (event.lastKnown) {
       const why = failure ?? { code: 'SKIPPED', message: event.reason ?? 'not asked' }
-      this.statuses.set(host, { host, status: null, behind, failure: why, lastKnown: event.lastKnown })
+      this.statuses.set(host, { host, status: null, behind, failure: why, isReached, lastKnown: event.lastKnown })
     }
     if (this.options.live || this.isReadOnly) return
     const failed = outcome === 'failed' || outcome === 'lost'
@@ -259,9 +260,10 @@ class TextScreen implements Screen {
   }
 
   private statusesOf({ hosts }: RolloutReport): HostStatus[] {
-    return hosts.map(({ host, failure, reason = 'not asked' }) => {
+    return hosts.map(({ host, failure, failedIn, reason = 'not asked' }) => {
       const why = { code: 'SKIPPED', message: reason }
-      return this.statuses.get(host) ?? { host, status: null, failure: failure ?? why }
+      const isReached = failedIn === 'status'
+      return this.statuses.get(host) ?? { host, status: null, failure: failure ?? why, isReached }
     })
   }
 

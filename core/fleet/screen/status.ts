@@ -41,6 +41,8 @@ export interface HostStatus {
   readonly status: unknown
   readonly behind?: string | undefined
   readonly failure?: FailureReport | undefined
+  /** Whether it accepted the login before it failed. */
+  readonly isReached?: boolean | undefined
   readonly lastKnown?: LastKnownState | undefined
 }
 
@@ -82,9 +84,9 @@ function parse(status: unknown): ParsedStatus | null {
   return result.success ? result.data : null
 }
 
-function rowsOf({ host, failure, parsed }: Read, now: Date, paint: Paint): Cell[][] {
+function rowsOf({ host, failure, isReached, parsed }: Read, now: Date, paint: Paint): Cell[][] {
   if (parsed === null) {
-    const words = failure ? 'not reached' : 'not readable'
+    const words = failure ? (isReached ? 'unknown' : 'not reached') : 'not readable'
     return [[{ text: oneLine(host), colour: paint.red }, ...blank(4), { text: words, colour: paint.red }, ...blank(1)]]
   }
   const apps = parsed.apps.length === 0 ? [undefined] : parsed.apps
@@ -220,7 +222,8 @@ function differing(hosts: readonly Read[], paint: Paint): string[] {
 }
 
 function totals(hosts: readonly Read[], paint: Paint): string {
-  const reached = hosts.filter(({ failure }) => failure === undefined).length
+  const reached = hosts.filter(({ failure, isReached }) => failure === undefined || isReached).length
+  const unknown = hosts.filter(({ failure, isReached }) => failure !== undefined && isReached).length
   const apps = ({ parsed }: Read) => parsed?.apps ?? []
   const stopped = hosts.filter((host) => apps(host).some((app) => app.stopped)).length
   const closed = hosts.filter((host) => apps(host).some((app) => app.closed)).length
@@ -233,6 +236,7 @@ function totals(hosts: readonly Read[], paint: Paint): string {
   return [
     `${many(hosts.length, 'host')}: ${reached} reached`,
     ...(reached < hosts.length ? [paint.red(`${hosts.length - reached} not`)] : []),
+    ...(unknown > 0 ? [paint.red(`${unknown} with an unknown state`)] : []),
     ...(stopped > 0 ? [paint.red(`${stopped} with stopped apps`)] : []),
     ...(closed > 0 ? [paint.red(`${closed} with closed sites`)] : []),
     ...(down > 0 ? [paint.red(`${down} with services down`)] : []),

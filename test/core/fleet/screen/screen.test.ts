@@ -354,6 +354,7 @@ t.test('status prints a table, whatever hosts report', (t) => {
     ...{ status, behind },
   })
   const down = { code: 'CONNECT_FAILED', message: 'db: connection refused', hint: 'is it up?' }
+  const refused = { code: 'SUDO_REFUSED', message: 'sudo was refused: no tty', hint: 'set "sudo"' }
   const text = reported([
     start('status'),
     done('client1', seen),
@@ -361,12 +362,14 @@ t.test('status prints a table, whatever hosts report', (t) => {
     done('client3', { roles: 'all of them' }),
     done('client4', '\x1b]0;mine\x07'),
     { event: 'done', host: 'db', phase: 'connect', outcome: 'failed', durationMs: 5, failure: down },
+    { event: 'done', host: 'web1', phase: 'status', outcome: 'failed', durationMs: 5, failure: refused },
     {
       event: 'end',
       report: rolloutReport(
         [
           ...['client1', 'client2', 'client3', 'client4'].map((host) => hostReport(host, { outcome: 'unchanged' })),
           hostReport('db', { outcome: 'failed', phase: 'connect', failure: down }),
+          hostReport('web1', { outcome: 'failed', phase: 'status', failedIn: 'status', failure: refused }),
         ],
         { action: 'status', id: null, commits: {} },
       ),
@@ -381,6 +384,7 @@ client2  zeo-client  site  42       999999999999  1 up          none
 client3                                           not readable
 client4                                           not readable
 db                                                not reached
+web1                                              unknown
 client1: down: zope2
 client1: locked by a rollout: ann@desk since today (deployment 12)
 client1: locked by joe@desk since today: wait
@@ -388,7 +392,7 @@ client2: behind: missed deployment 11
 client3, client4: its status cannot be parsed
 site is on 1a2b3c4d5e6f: client1
 site is on 999999999999: client2
-5 hosts: 4 reached, 1 not, 1 with services down, 1 with a failed last run, 1 behind
+6 hosts: 5 reached, 1 not, 1 with an unknown state, 1 with services down, 1 with a failed last run, 1 behind
 `,
   )
   t.match(text, /! db failed in connect\n {4}db: connection refused\n {4}hint: is it up\?/)
