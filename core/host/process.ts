@@ -90,6 +90,10 @@ export async function runCommand(
   const onLine = (line: string) => {
     log.add(line)
     options.onLine?.(line)
+    if (!ended && options.endsAt?.(line)) {
+      ended = true
+      endAll()
+    }
   }
   const stdout = collect(child.stdout, onLine)
   const stderr = collect(child.stderr, onLine)
@@ -99,6 +103,7 @@ export async function runCommand(
     child.stdin?.end(options.input)
   }
   let timedOut = false
+  let ended = false
   let stuck: (() => void) | undefined
   const stillRunning = new Promise<never>((_, reject) => {
     stuck = () =>
@@ -110,21 +115,26 @@ export async function runCommand(
     signalGroup(child, signal)
   }
   let killer: NodeJS.Timeout | undefined
-  const timer = setTimeout(() => {
-    timedOut = true
+  const endAll = () => {
+    clearTimeout(killer)
     signalAll('SIGTERM')
     killer = setTimeout(() => {
       signalAll('SIGKILL')
       killer = setTimeout(() => stuck?.(), killGrace)
     }, killGrace)
+  }
+  const timer = setTimeout(() => {
+    timedOut = true
+    endAll()
   }, limit.timer)
   try {
     const { status, signal } = await Promise.race([waitForExit(child, start), stillRunning])
     for (const output of [stdout, stderr]) output.end()
     const done = result(status)
     // Processes that it started in other groups may have ignored the first signal.
-    if (timedOut) guarded?.signal('SIGKILL')
+    if (timedOut || ended) guarded?.signal('SIGKILL')
     if (timedOut) throw commandError(argv, `did not end within ${limit}`, log, { code: 'COMMAND_TIMEOUT' })
+    if (ended) throw commandError(argv, 'was ended by this run, because it cannot succeed', log, {})
     if (signal !== null) throw commandError(argv, `was ended by ${signal}`, log, { signal })
     const accepted = options.accept ?? [0]
     if (accepted !== 'any' && !accepted.includes(done.status))

@@ -71,6 +71,8 @@ export interface CommandOptions {
   readonly outlivesRun?: boolean | undefined
   /** Called with each line of output as it comes (stdout and stderr together). */
   readonly onLine?: ((line: string) => void) | undefined
+  /** Decides by a line of output that the command cannot succeed: its process group is then ended. */
+  readonly endsAt?: ((line: string) => boolean) | undefined
 }
 
 export interface CommandResult {

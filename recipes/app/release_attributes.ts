@@ -45,7 +45,7 @@ export function warnOfKeptValues(r: Recipe<SiteNode>, { name: app }: App, differ
 export function reportRebuild(r: Recipe<SiteNode>, { name: app }: App, differences: Differences): void {
   if (isEmpty(differences)) return
   const message = `configure builds a release of ${app} from its current commit, because these differ from the attributes: ${namesOf(differences)}`
-  if (differences.variables.length > 0) r.warn(`${message} (to check a change first, run converge plan)`)
+  if (differences.variables.length > 0) r.warn(`${message} (a plan shows such a change before it is made)`)
   else r.note(message)
 }
 

@@ -60,7 +60,7 @@ export function unlessStopped(r: Recipe<SiteNode>, app: string, { stopped, other
   givenStop(r, app, (stop) => {
     if (stop === null) return otherwise()
     const who = stop === 'in this run' ? '' : ` by ${stop.by}, ${stop.at}`
-    r.warn(`${app} was stopped on purpose${who}, and stays stopped (run converge start or converge deploy to start it)`)
+    r.warn(`${app} was stopped on purpose${who}, and stays stopped (a start or a deploy starts it)`)
     stopped()
   })
 }

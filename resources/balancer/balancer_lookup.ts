@@ -105,7 +105,7 @@ export class BalancerLookup {
   private select(client: BalancerClient, name: string, servers: readonly BalancerServer[]): ServerAtBalancer | null {
     const now = servers.find((server) => server.name === name)
     if (now === undefined) {
-      const message = `the balancer at ${client.label} has no server ${name}, so nothing is drained there (run converge configure on its host)`
+      const message = `the balancer at ${client.label} has no server ${name}, so nothing is drained there (configure its host)`
       // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
       // its entry already.
       if (this.verb === 'restart' && !this.idle.has(name)) this.reporter.warn(message)

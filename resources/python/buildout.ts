@@ -126,6 +126,19 @@ function refuseRoot(host: HostReader, { user, allowRoot }: Props): void {
   )
 }
 
+/**
+ * Recognizes that setuptools begins to read PyPI's list of all packages, which takes minutes, after PyPI has answered that
+ * it has no package of the requested name. PyPI finds each spelling of a name, so the list cannot have it.
+ */
+export function createIndexWatch(): (line: string) => boolean {
+  let isUnknown = false
+  return (line) => {
+    const text = line.replace(/^root: /, '')
+    if (/^(HTTP error:|Download error on |Can't download )/.test(text)) isUnknown = text === 'HTTP error: Not Found'
+    return isUnknown && text === 'Reading https://pypi.org/simple/'
+  }
+}
+
 async function build(host: Host, props: Props, area: BuildArea, context: Context): Promise<void> {
   if (host.stat(props.directory)?.kind !== 'directory')
     throw new ConvergeError(`the build directory ${props.directory} does not exist`, {
@@ -149,6 +162,7 @@ async function build(host: Host, props: Props, area: BuildArea, context: Context
       environment: props.environment,
       timeout: props.timeout,
       onLine: context.progress,
+      endsAt: createIndexWatch(),
     })
   const bootstrap = toWords(props.bootstrapParams)
   try {

@@ -111,11 +111,7 @@ function failureError({ app, rollback }: Props, error: ConvergeError, fresh: boo
   return new ConvergeError(`${app} did not pass its smoke test: ${error.message}`, {
     code: 'SMOKE_TEST_FAILED',
     output: error.output,
-    hint:
-      error.hint ??
-      (rollsBack
-        ? undefined
-        : 'correct the app and deploy again, or return to the previous release with converge rollback'),
+    hint: error.hint ?? (rollsBack ? undefined : 'correct the app and deploy again, or roll back'),
     ...(rollsBack ? { recovery: 'rollback' } : {}),
     cause: error,
   })

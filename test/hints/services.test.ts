@@ -349,7 +349,7 @@ t.test('the hints about a server that is replaced on another port work', async (
 
 t.test('the hints about smoke tests work', async (t) => {
   const source = 'resources/releases/smoke_test.ts'
-  const hint = 'correct the app and deploy again, or return to the previous release with converge rollback'
+  const hint = 'correct the app and deploy again, or roll back'
   const requests: VirtualOptions['requests'] = (_, host) => ({
     status: host.readText('/srv/current/app') === 'broken' ? 500 : 200,
     headers: {},

@@ -6,8 +6,8 @@ import {
   type CommandResult,
   describeGroup,
   groupResults,
-  type Moments,
   hasSucceeded,
+  type Moments,
   summarize,
 } from '../../fleet/operate/results.ts'
 import { storedSecrets } from '../../fleet/operate/stored_secrets.ts'

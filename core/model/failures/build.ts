@@ -118,9 +118,11 @@ export const buildFailures: readonly Pattern[] = [
   },
   {
     name: 'no matching version',
-    pattern: /No matching distribution found for (\S+)|Couldn't find a distribution for '([^']+)'/,
-    explain: (one, other) => ({
-      reason: `the package index has no ${one ?? other} for this Python`,
+    // converge ends a buildout that begins to read the whole index of packages.
+    pattern:
+      /No matching distribution found for (\S+)|Couldn't find a distribution for '([^']+)'|HTTP error: Not Found\n(?:root: )?Couldn't find index page for '([^']+)'/,
+    explain: (one, other, unknown) => ({
+      reason: `the package index has no ${one ?? other ?? unknown} for this Python`,
       hint: 'compare name and version with the package index, and the Python that this version requires',
     }),
   },

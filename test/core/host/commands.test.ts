@@ -31,6 +31,22 @@ t.test('a time limit of more than 24 days does not end a command at once', async
   }
 })
 
+t.test('a line of output ends a command that cannot succeed, and its processes', async (t) => {
+  const command = ['sh', '-c', 'echo first; sleep 600 & echo hopeless; echo $!; wait; echo never']
+  const lines: string[] = []
+  const onLine = (line: string) => void lines.push(line)
+  const ends = (endsAt: (line: string) => boolean) => host.run(command, { onLine, endsAt })
+  await t.rejects(
+    ends((line) => line === 'hopeless'),
+    {
+      code: 'COMMAND_FAILED',
+      message: / was ended by this run, because it cannot succeed$/,
+      output: /^first\nhopeless/,
+    },
+  )
+  t.notOk(lines.includes('never'))
+})
+
 t.test('a daemon that keeps the output open does not delay the end of the run', async (t) => {
   for (const command of [
     'echo one; echo two >&2; printf three; sleep 30 &',

@@ -97,6 +97,11 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
       /compare/,
     ],
     [
+      "root: Reading https://pypi.org/simple/zc.nothing/\nroot: HTTP error: Not Found\nroot: Couldn't find index page for 'zc.nothing' (maybe misspelled?)\nroot: Scanning index of all packages (this may take a while)\nroot: Reading https://pypi.org/simple/",
+      /no zc\.nothing for this Python/,
+      /compare/,
+    ],
+    [
       'ERROR: No matching distribution found for zc.buildout==99.1',
       /no zc\.buildout==99\.1 for this Python/,
       /compare/,

@@ -3,7 +3,7 @@ import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
 import { minutes } from '../../../core/model/units.ts'
-import { buildout } from '../../../resources/python/buildout.ts'
+import { buildout, createIndexWatch } from '../../../resources/python/buildout.ts'
 import { shellSplit } from '../../../resources/python/shell_words.ts'
 import { contract, failureOf, planOf, run } from '../../support/contract.ts'
 
@@ -246,6 +246,25 @@ t.test('after a failure, keeps complete eggs, removes the rest, and the next run
   t.equal(host.lstat(`${directory}/.converge/built.json`), null)
   fails = false
   t.equal((await run(plan(), host)).outcome, 'changed')
+})
+
+t.test('ends a build that begins to read the whole package index for a name that the index does not have', (t) => {
+  const begin = ['root: Reading https://pypi.org/simple/zope.nothing/']
+  const scan = ['root: Scanning index of all packages (this may take a while)']
+  const endsIn = (lines: readonly string[]) => lines.findIndex(createIndexWatch())
+  const pypi = 'root: Reading https://pypi.org/simple/'
+  t.equal(endsIn([...begin, 'root: HTTP error: Not Found', ...scan, pypi]), 3)
+  t.equal(
+    endsIn([...begin, 'HTTP error: Not Found', ...scan, 'Reading https://pypi.org/simple/']),
+    3,
+    'older setuptools',
+  )
+  const down =
+    'root: Download error on https://pypi.org/simple/zope.nothing/: timed out -- Some packages may not be found!'
+  t.equal(endsIn([...begin, 'root: HTTP error: Not Found', down, ...scan, pypi]), -1, 'it is not known to be missing')
+  const own = 'root: Reading https://eggs.example.com/'
+  t.equal(endsIn([...begin, 'root: HTTP error: Not Found', ...scan, own]), -1, 'only the list has the packages of some')
+  t.end()
 })
 
 t.test('after a timeout, removes its parts too', async (t) => {
