@@ -31,7 +31,7 @@ export function checkDeployLock(
   const lock = visibleLock(directory)
   if (lock === null) return null
   if (lock.by !== by && !isDryRun) throw lockedBy(lock)
-  return `deploys are locked by ${describeDeployLock(lock)} (run converge unlock to let others deploy)`
+  return `deploys are locked by ${describeDeployLock(lock)} (unlock to let others deploy)`
 }
 
 /** Returns the current lock; null if this account cannot read it: such an account cannot deploy anyway. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants, homedir, userInfo } from 'node:os'
 import { sshArguments } from '../../fleet/operate/openssh.ts'
-import { resolveTarget } from '../../fleet/ssh/target.ts'
+import { resolveTarget, type SshTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { ExitStatus } from '../exit_status.ts'
@@ -19,13 +19,21 @@ export async function ssh<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true
   const host = withHome(requestedHost(stack, argument))
   const target = resolveTarget(host, await readUserConfig())
-  return runSsh(sshArguments(host, target, { command, terminal, acceptNew, config: ownConfig() }))
+  const hasOtherHome = homedir() !== userInfo().homedir
+  const config = hasOtherHome ? ownConfig() : null
+  return runSsh(sshArguments(host, withKeys(target), { command, terminal, acceptNew, hasOtherHome, config }))
+}
+
+/** Leaves out default keys that do not exist: ssh warns of a missing file in its options. */
+function withKeys(target: SshTarget): SshTarget {
+  const identities = target.identities.filter(({ file, from }) => from !== 'default' || existsSync(file))
+  return { ...target, identities }
 }
 
 /** Finds a configuration below $HOME, which ssh ignores if the account has another home directory. */
 function ownConfig(): string | null {
   const file = `${homedir()}/.ssh/config`
-  return homedir() !== userInfo().homedir && existsSync(file) ? file : null
+  return existsSync(file) ? file : null
 }
 
 /** Runs ssh. Ctrl-C reaches ssh through the terminal; a signal to this process alone is passed on. */

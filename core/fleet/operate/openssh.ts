@@ -11,6 +11,8 @@ export interface SshRequest {
   /** Whether the command gets a terminal. */
   readonly terminal: boolean
   readonly acceptNew: boolean
+  /** Whether $HOME is another directory than the account's: ssh then finds no key in it. */
+  readonly hasOtherHome: boolean
   /** An ssh_config that ssh does not find itself, such as one below another $HOME; null: none. */
   readonly config: string | null
 }
@@ -21,13 +23,13 @@ export interface SshRequest {
  * @param target the resolved connection to it
  */
 export function sshArguments(host: HostAddress, target: SshTarget, request: SshRequest): string[] {
-  const { command, terminal, acceptNew, config } = request
+  const { command, terminal, acceptNew, hasOtherHome, config } = request
   const { port, user, identities, knownHosts } = target
   const option = (name: string, value: string) => ['-o', `${name}=${value}`]
   return [
     ...(config === null ? [] : ['-F', config]),
     ...['-p', String(port), '-l', user],
-    ...identities.flatMap(({ file, from }) => (from === 'default' ? [] : ['-i', file])),
+    ...identities.flatMap(({ file, from }) => (from === 'default' && !hasOtherHome ? [] : ['-i', file])),
     ...(host.jump === undefined ? [] : ['-J', host.jump]),
     ...(knownHosts.user.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.user.map(quoted).join(' '))),
     ...(acceptNew ? option('StrictHostKeyChecking', 'accept-new') : []),

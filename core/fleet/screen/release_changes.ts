@@ -47,8 +47,11 @@ export function releaseChangeLines(hosts: readonly HostReport[], action: string,
 
 function line({ from, to, hosts, commits }: GroupedReleaseChange, head: string, paint: Paint): string {
   const names = describeNames(hosts)
-  if (from !== null && isSameRelease(from, to))
-    return `${paint.cyan(head)}: stays on ${describeRelease(from, paint)}: ${names}`
+  if (from !== null && isSameRelease(from, to)) {
+    // Only the build knows whether the configuration makes another release of the commit.
+    const unless = to.release === null ? ', unless attributes have changed' : ''
+    return `${paint.cyan(head)}: stays on ${describeRelease(from, paint)}${unless}: ${names}`
+  }
   const before = from === null ? 'no release' : describeRelease(from, paint)
   const text = `${paint.cyan(head)}: from ${before} to ${describeRelease(to, paint)}: ${names}`
   return commits === undefined ? text : [text, ...rangeLines(commits, paint)].join('\n')

@@ -67,12 +67,13 @@ t.test('passes the settings of the stack file and of ssh_config to ssh', async (
     warnings: new Set(),
     settings: () => new Map(),
   }
-  const more = { command: [], terminal: true, acceptNew: false, config: null }
+  const more = { command: [], terminal: true, acceptNew: false, hasOtherHome: false, config: null }
   const plain = { name: 'web1', address: 'web1.example.org' }
   const words = (host: Parameters<typeof resolveTarget>[0], change: object = {}) =>
     sshArguments(host, resolveTarget(host, none), { ...more, ...change })
   const known = ['-o', 'UserKnownHostsFile="/home/ann/.ssh/known_hosts" "/home/ann/.ssh/known_hosts2"']
   t.strictSame(words(plain), ['-p', '22', '-l', 'ann', ...known, '--', 'web1.example.org'])
+  t.strictSame(words(plain, { hasOtherHome: true }).slice(4, 6), ['-i', '/home/ann/.ssh/id_ed25519'])
   const full = { ...plain, port: 2222, user: 'ops', identity: '/keys/50%', jump: 'bastion:2200' }
   t.strictSame(words(full, { command: ['echo', 'a b'], acceptNew: true, config: '/c' }), [
     ...['-F', '/c', '-p', '2222', '-l', 'ops', '-i', '/keys/50%', '-J', 'bastion:2200', ...known],

@@ -30,7 +30,7 @@ t.test('displays the changes before a deploy', (t) => {
     ${'x'.repeat(59)}…
     and 3 more
 deploy site: from no release to c0ffeec0ffee: client5
-deploy site: stays on 000012-c0ffeec0 (c0ffeec0ffee): client6`,
+deploy site: stays on 000012-c0ffeec0 (c0ffeec0ffee), unless attributes have changed: client6`,
   )
   t.end()
 })
