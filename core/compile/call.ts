@@ -1,5 +1,5 @@
 /** Checks how a recipe calls the function of a resource: esbuild removes the types without checking them. */
-import { ConvergeError } from '../model/errors.ts'
+import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import type { Query } from '../model/query.ts'
 import { isPlainObject, isReference, partsOf } from '../model/reference.ts'
 import { displayText, type Mask } from './props.ts'
@@ -57,6 +57,28 @@ export function invalidMessage(name: string, message: unknown): ConvergeError {
   return new ConvergeError(`${name}: expected a text, got ${message === null ? 'null' : typeof message}`, {
     code: 'INVALID_CALL',
     hint: `write r.${name}('...') with the message`,
+    usage: true,
+  })
+}
+
+/** @param name of the function of `r`, or of the resource type */
+export function lateCall(name: string): ConvergeError {
+  return new ConvergeError(`${name}: called after the recipes have returned`, {
+    code: 'LATE_CALL',
+    hint: 'call it in the recipe itself: remove async, await and timers around it',
+    usage: true,
+  })
+}
+
+/** @param names such as `web::deploy`; the last one is that of the first */
+export function includeCircle(
+  [first, ...others]: readonly string[],
+  source: SourceLocation | undefined,
+): ConvergeError {
+  return new ConvergeError(`include: circle: ${first} includes ${others.join(', which includes ')}`, {
+    code: 'INCLUDE_CIRCLE',
+    source,
+    hint: 'remove one of these includes, or move what both need to a function that both call',
     usage: true,
   })
 }

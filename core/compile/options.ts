@@ -28,11 +28,11 @@ const guard: Rule = {
 const rules: { readonly [K in keyof CommonOptions]-?: Rule } = {
   when: {
     fits: (value) => Array.isArray(value) && value.length > 0 && value.every(isHandle),
-    expectation: 'a list of what declaring resources has given: when: [config]',
+    expectation: 'at least one resource, as its declaration returns it: when: [config]',
   },
   after: {
     fits: (value) => (Array.isArray(value) ? value.every(isHandle) : isHandle(value)),
-    expectation: 'what declaring a resource has given, or a list of such',
+    expectation: 'a resource, as its declaration returns it, or a list of resources',
   },
   onlyIf: guard,
   notIf: guard,

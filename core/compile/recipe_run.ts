@@ -3,13 +3,14 @@
  * so that the plan can be bound to a host without running the recipes again: only what depends on the host is declared
  * again.
  */
+import { readOnly } from '../host/read_only.ts'
 import type { HostReader } from '../host/types.ts'
 import { ConvergeError, problemsOf, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.ts'
-import { asynchronousQuery, callProblem, invalidMessage, isPromise } from './call.ts'
+import { asynchronousQuery, callProblem, includeCircle, invalidMessage, isPromise, lateCall } from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
 import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
@@ -36,6 +37,10 @@ export class RecipeRun<N> implements Recipe<N> {
   private readonly calls: Call[] = []
   /** The number of `given` around the present call. */
   private depth = 0
+  /** The events that are running, the innermost last, such as `web::deploy`. */
+  private readonly running: string[] = []
+  /** Whether all recipes have returned: what a promise or a timer declares now would be lost. */
+  private isFinished = false
   /** The host to which the plan is being bound; null while recipes are compiled. */
   private host: HostReader | null = null
   /** Names of the resources that were compiled; null before the plan is bound. */
@@ -60,7 +65,9 @@ export class RecipeRun<N> implements Recipe<N> {
     const [outerRole, outerEvent] = [this.roleName, this.eventName]
     this.roleName = role.name
     this.eventName = event
-    const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`)
+    this.running.push(`${role.name}::${event}`)
+    const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`, role)
+    this.running.pop()
     if (answer instanceof Promise) {
       answer.catch(() => undefined)
       this.collected.faults.add(
@@ -77,17 +84,20 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   /** Collects what the recipe throws, so that the mistakes of all events are reported together. */
-  private answerOf(recipe: RecipeFunction<N>, failure: string): unknown {
+  private answerOf(recipe: RecipeFunction<N>, failure: string, role: Role<N>): unknown {
     try {
       return recipe(this, this.node)
     } catch (thrown) {
-      const fault = recipeFault(thrown, failure)
+      // A thrown value that is no error has no stack trace.
+      const place = thrown instanceof Error ? undefined : role.source?.()
+      const fault = recipeFault(thrown, failure, place)
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
   }
 
   include(other: Role<N>, event: string): void {
+    this.requireRunning('include', this.include)
     if (!isRole(other)) {
       const source = callPosition(this.include)()
       const message = `include: ${other === undefined ? 'undefined' : `a ${typeof other}`} is not a role`
@@ -106,7 +116,11 @@ export class RecipeRun<N> implements Recipe<N> {
         }),
       )
     }
-    this.run(other, event)
+    const name = `${other.name}::${event}`
+    const first = this.running.indexOf(name)
+    // An event that includes itself would never end, because a recipe depends on nothing but the node.
+    if (first < 0) this.run(other, event)
+    else this.collected.faults.add(includeCircle([...this.running.slice(first), name], callPosition(this.include)()))
   }
 
   has(type: string, key: string): boolean {
@@ -114,6 +128,7 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   unlessDeclared(type: string, key: string, declare: () => void): void {
+    this.requireRunning('unlessDeclared', this.unlessDeclared)
     this.call(() => {
       if (!this.has(type, key)) this.inside(declare)
     })
@@ -122,10 +137,11 @@ export class RecipeRun<N> implements Recipe<N> {
   given<V, T>(query: DefaultedQuery<V>, declare: (value: V) => T): T
   given<V>(query: Query<V>, declare: (value: V) => void): void
   given<V>(query: Query<V>, declare: (value: V) => unknown): unknown {
+    this.requireRunning('given', this.given)
     const source = this.memory === null ? callPosition(this.given) : noPosition
     return this.call(() => {
       if (this.host !== null) {
-        const value = query.read(this.host)
+        const value = readQuery(query, this.host)
         if (isPromise(value)) throw asynchronousQuery(query).at({ source: source() })
         return this.inside(declare, value)
       }
@@ -149,6 +165,7 @@ export class RecipeRun<N> implements Recipe<N> {
     key: string,
     change: Readonly<Record<string, unknown>>,
   ): void {
+    this.requireRunning('override', this.override)
     const source = this.memory === null ? callPosition(this.override) : noPosition
     const { definition } = Object(type) as typeof type
     this.call(() => {
@@ -160,7 +177,13 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   warn(message: string): void {
+    this.requireRunning('warn', this.warn)
     if (this.isText('warn', message, this.warn)) this.call(() => this.addWarning(message))
+  }
+
+  /** @throws LATE_CALL where a promise or a timer calls after all recipes have returned */
+  private requireRunning(name: string, called: (...args: never[]) => unknown): void {
+    if (this.isFinished) throw lateCall(name).at({ source: callPosition(called)() })
   }
 
   /** Reports a message that is no text as a mistake. */
@@ -175,6 +198,7 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   note(message: string): void {
+    this.requireRunning('note', this.note)
     if (!this.isText('note', message, this.note)) return
     this.call(() => {
       if (!this.collected.noted.includes(message)) this.collected.noted.push(message)
@@ -200,6 +224,7 @@ export class RecipeRun<N> implements Recipe<N> {
   bind(host: HostReader): Declarations {
     if (this.memory !== null) throw new Error('a plan that was compiled with a memory cannot be bound to a host')
     this.compiled ??= new Set(this.collected.byName.keys())
+    this.isFinished = false
     this.collected = new Collected()
     this.host = host
     const failed = new Set<string>()
@@ -219,6 +244,7 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   declare(definition: AnyDefinition, args: readonly unknown[]): { type: string; key: string } {
+    this.requireRunning(definition.type, this.declare)
     const source = this.memory === null ? callPosition(this.declare) : noPosition
     // Properties without references are the same for every host: check them once.
     let checked: PlannedResource | null = null
@@ -282,7 +308,7 @@ export class RecipeRun<N> implements Recipe<N> {
     const bound = resolveReferences(props, (reference) => {
       const { query, transform } = reference
       if (query === undefined) return reference
-      const value = host === null ? query.unread : query.read(host)
+      const value = host === null ? query.unread : readQuery(query, host)
       if (isPromise(value)) problems.push(asynchronousQuery(query))
       return transform && problems.length === 0 ? transform(value as never) : value
     })
@@ -343,6 +369,7 @@ export class RecipeRun<N> implements Recipe<N> {
 
   /** The declared resources, and all problems with them. */
   finish(): Declarations {
+    this.isFinished = true
     this.replaceOverridden()
     const { faults, leftOut, participations: taken, warned, noted, declared } = this.collected
     const problems = faults.problems()
@@ -352,4 +379,8 @@ export class RecipeRun<N> implements Recipe<N> {
         else throw combinedReason(reasons)
     return { resources: Object.freeze(declared), warnings: warned, notes: noted, problems }
   }
+}
+
+function readQuery<V>(query: Query<V>, host: HostReader): V {
+  return query.read(readOnly(host, `the query "${query.name}"`))
 }

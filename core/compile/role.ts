@@ -188,6 +188,11 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
           nearest(key, roleKeys) ?? `to define an event of your own, write events: { ${key}(r, node) { ... } }`,
         ),
       ),
+    ...Object.keys(Object(fields.events))
+      .filter((event) => lifecycleEvents.some((name) => name === event) && fields[event] !== undefined)
+      .map((event) =>
+        refuse(`the role ${name} defines ${event} twice`, `remove it from events: ${event} is a lifecycle event`),
+      ),
     ...(isEmpty(fields) ? [refuse(`the role ${name} has no event`, 'deploy(r, node) { ... }')] : []),
     ...Object.entries(recipes)
       .filter(([event, recipe]) => (recipe !== undefined || isNamed(fields, event)) && typeof recipe !== 'function')

@@ -37,19 +37,20 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
 /**
  * Turns an exception of a recipe into an error that names its line; a ConvergeError stays unchanged.
  * @param subject in a few words, e.g. `setup of the role web failed`
- * @param file of the recipe, for an exception without a stack trace
+ * @param place of the recipe, for a thrown value without a stack trace
  */
-export function recipeFault(thrown: unknown, subject: string, file?: SourceLocation): unknown {
+export function recipeFault(thrown: unknown, subject: string, place?: SourceLocation): unknown {
   const trace = thrown instanceof Error ? thrown.stack : undefined
   const frame = framesOf(trace).find(isUsers)
-  const source = frame ? original(frame) : file
+  const source = frame ? original(frame) : place
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
   if (thrown instanceof Inexpressible)
     return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })
   // Every frame is in the engine: a mistake of the engine itself, reported with the whole trace.
   if (trace !== undefined && source === undefined) return thrown
   const words = wordsOf(thrown)
-  return new ConvergeError(`${subject}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
+  const hint = thrown instanceof Error ? undefined : "throw an error, which has a line: throw new Error('...')"
+  return new ConvergeError(`${subject}: ${words}`, { code: 'RECIPE_FAILED', source, hint, usage: true, cause: thrown })
 }
 
 /** Describes a thrown value of any kind, also an object that cannot become a text. */

@@ -1,5 +1,6 @@
 /** Evaluates `onlyIf` and `notIf` of a resource. */
 import { userFault } from '../compile/source.ts'
+import { readOnly } from '../host/read_only.ts'
 import type { HostReader } from '../host/types.ts'
 import type { Check, CommonOptions } from '../model/resource.ts'
 
@@ -17,9 +18,10 @@ async function refusedBy(
   if (guard === undefined) return null
   const word = required ? 'only if' : 'not if'
   if (typeof guard === 'boolean') return guard === required ? null : `${word}: the node says otherwise`
+  const subject = `the check "${guard.description}"`
   try {
-    return (await guard.check(host)) === required ? null : `${word} ${guard.description}`
+    return (await guard.check(readOnly(host, subject))) === required ? null : `${word} ${guard.description}`
   } catch (thrown) {
-    throw userFault(thrown, `the check "${guard.description}"`)
+    throw userFault(thrown, subject)
   }
 }

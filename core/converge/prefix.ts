@@ -48,7 +48,8 @@ function describe(resource: PlannedResource, props: unknown, { operations }: Sta
     kind === 'create' || before === null ? `${name} ${after}` : `${name}: ${before} -> ${after}`,
   )
   if (kind === 'remove') return 'it removes what exists'
-  return changes.length > 0 ? changes.join(', ') : 'it acts again'
+  if (changes.length > 0) return changes.join(', ')
+  return kind === 'create' ? `it creates ${name}` : 'it acts again, because a resource in its `when` has changed'
 }
 
 function commandOf(props: unknown): string {

@@ -1,4 +1,5 @@
 /** Takes one resource through a run: guards, read, compare, apply, read back. */
+import { isPromise } from '../compile/call.ts'
 import { checkProps } from '../compile/props.ts'
 import { userFault } from '../compile/source.ts'
 import { maskCommits } from '../model/commit_range.ts'
@@ -145,6 +146,7 @@ export class Step {
     const { resource, shared, props } = this
     this.state = now
     const desired = this.implementation.desired(props, now, this.context())
+    if (isPromise(desired)) throw asynchronousDesired(resource.type)
     const exposure = exposureOf(shared.host, resource, props, desired, shared.secrets)
     if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}`)
     if (!sameJson(now, desired)) return this.change({ now, desired }).catch((error) => this.fail(error))
@@ -298,4 +300,11 @@ export class Step {
   private context(): Context {
     return contextOf(this.shared, this.resource, this.cause)
   }
+}
+
+function asynchronousDesired(type: string): ConvergeError {
+  return new ConvergeError(`desired of the resource type ${type} is asynchronous: it returns a promise`, {
+    code: 'ASYNC_DESIRED',
+    hint: 'remove async from desired: it depends on the properties and the state only; read the host in read',
+  })
 }

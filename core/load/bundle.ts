@@ -43,11 +43,11 @@ export async function loadModule(entry: string, options: BundleOptions): Promise
   const base = `${options.cacheDirectory}/${key}`
   const safe = isSafe(options.cacheDirectory)
   if (safe && isFresh(base)) return evaluate(`${base}.cjs`, path, options.api)
-  if (!safe || !store(base, await build(path, base))) {
+  if (!safe || !store(base, await build(path, base, options.api))) {
     // It lasts as long as this process; errors are traced back to the recipe by the map beside it.
     const directory = fs.mkdtempSync(`${tmpdir()}/converge-`)
     process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }))
-    write(`${directory}/${key}`, await build(path, `${directory}/${key}`))
+    write(`${directory}/${key}`, await build(path, `${directory}/${key}`, options.api))
     return evaluate(`${directory}/${key}.cjs`, path, options.api)
   }
   return evaluate(`${base}.cjs`, path, options.api)
@@ -87,10 +87,10 @@ interface Built {
   readonly inputs: Readonly<Record<string, string>>
 }
 
-async function build(entry: string, base: string): Promise<Built> {
+async function build(entry: string, base: string, api: object): Promise<Built> {
   const directory = dirname(entry)
   const place = (path: string) => JSON.stringify(pathToFileURL(path).href)
-  const { outputFiles, metafile } = await compileModule(entry, { outfile: `${base}.cjs`, directory, place })
+  const { outputFiles, metafile } = await compileModule(entry, { outfile: `${base}.cjs`, directory, place, api })
   const inputs: Record<string, string> = {}
   for (const input of Object.keys(metafile.inputs)) {
     const path = resolve(directory, input.replace(/^[a-z]+:/, ''))
@@ -105,6 +105,8 @@ export interface CompileOptions {
   readonly directory: string
   /** An expression that replaces `import.meta.url` in the file with this path. */
   readonly place: (path: string) => string
+  /** The engine, whose exports are the names that a module may import from it. Default: any name. */
+  readonly api?: object
   /** Makes an ES module that Node.js runs alone, with plugins that resolve its imports first. Default: a CommonJS module. */
   readonly standalone?: { readonly plugins: readonly Plugin[] }
 }
@@ -117,7 +119,7 @@ const requireOfModule =
  * A module and all it imports, in one text, and its map; nothing is written.
  * @throws InvalidInput with every error of the compiler
  */
-export async function compileModule(entry: string, { outfile, directory, place, standalone }: CompileOptions) {
+export async function compileModule(entry: string, { outfile, directory, place, api, standalone }: CompileOptions) {
   const esbuild = await loadCompiler()
   if (esbuild === null)
     throw new ConvergeError('recipes cannot be compiled here: esbuild is not installed', {
@@ -141,10 +143,10 @@ export async function compileModule(entry: string, { outfile, directory, place, 
       sourcesContent: false,
       outfile,
       absWorkingDir: directory,
-      external: ['converge-engine'],
+      external: ['converge-engine', runningEngine],
       loader: { '.hbs': 'text', '.cfg': 'text', '.conf': 'text', '.txt': 'text' },
       logLevel: 'silent',
-      plugins: [...(standalone?.plugins ?? []), ownUrl(place)],
+      plugins: [...(standalone?.plugins ?? []), ...(api === undefined ? [] : [engineExports(api)]), ownUrl(place)],
     })
   } catch (error) {
     if (!isBuildFailure(error)) throw error
@@ -162,7 +164,7 @@ function compilerProblem({ text, location, detail }: Message, entry: string): Co
   const place = location
     ? { file: resolve(dirname(entry), location.file), line: location.line, column: location.column + 1 }
     : { file: entry }
-  return new ConvergeError(text, {
+  return new ConvergeError(text.replace('"engine:converge-engine"', '"converge-engine"'), {
     code: 'RECIPE_SYNTAX',
     source: place,
     hint: typeof detail === 'string' ? detail : compilerHint(text),
@@ -173,6 +175,8 @@ function compilerProblem({ text, location, detail }: Message, entry: string): Co
 function compilerHint(text: string): string | undefined {
   const [, runner] = /^converge test runs tests of node:test, not of (.+)$/.exec(text) ?? []
   if (runner !== undefined) return `run this test with ${runner}: npx ${runner.replace(/^@jest.*/, 'jest')}`
+  if (/^No matching export in "(engine:)?converge-engine"/.test(text))
+    return 'check the spelling; converge resources lists the resource types, and this version may be older than your recipes'
   const [, missing] = /^Could not resolve "(.+)"/.exec(text) ?? []
   if (missing === 'zod') return "import { z } from 'converge-engine'"
   if (missing?.startsWith('.')) return 'check the path: it is taken from the file that imports it'
@@ -187,6 +191,27 @@ function readProblem(error: ConvergeError, path: string) {
   const problem = { text, detail }
   if (source?.line === undefined) return problem
   return { ...problem, location: { file: path, line: source.line, column: (source.column ?? 1) - 1 } }
+}
+
+/** Name by which a bundle requires the engine that runs it. */
+const runningEngine = 'converge-engine/running'
+
+/** Lists the exports of the engine, so that the compiler reports imports that it does not have, with their line. */
+function engineExports(api: object): Plugin {
+  return {
+    name: 'engine-exports',
+    setup(build) {
+      build.onResolve({ filter: /^converge-engine$/ }, ({ path }) => ({ path, namespace: 'engine' }))
+      build.onLoad({ filter: /./, namespace: 'engine' }, () => {
+        const names = Object.keys(api).sort()
+        // A name such as package is a reserved word, which cannot be the name of a constant.
+        const constants = names.map((name, index) => `const export${index} = engine.${name}`)
+        const exported = names.map((name, index) => `export${index} as ${name}`).join(', ')
+        const engine = `const engine = require(${JSON.stringify(runningEngine)})`
+        return { contents: [engine, ...constants, `export { ${exported} }`].join('\n') }
+      })
+    },
+  }
 }
 
 /** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */
@@ -249,7 +274,7 @@ export function evaluate(file: string, origin: string, api: object, name = origi
   )
   const native = createRequire(origin)
   const module = { exports: {} as Record<string, unknown> }
-  const require = (name: string): unknown => (name === 'converge-engine' ? api : native(name))
+  const require = (name: string): unknown => (name === runningEngine || name === 'converge-engine' ? api : native(name))
   const run = script.runInThisContext() as (...args: unknown[]) => void
   try {
     run(module.exports, require, module, file, dirname(file))

@@ -5,6 +5,7 @@ import { ConvergeError, describeLocation, type SourceLocation } from '../model/e
 import { factKeys } from '../node/fact_attributes.ts'
 import type { DeepReadonly } from '../node/node.ts'
 import type { Schemas } from '../node/notes.ts'
+import { defaultProblem } from './schema_defaults.ts'
 
 /** Attributes that a recipe defines below one top-level key. */
 export interface AttributeDefinition<K extends string = string, S extends z.ZodType = z.ZodType> {
@@ -86,6 +87,19 @@ export function defineAttributes<const K extends string, S extends z.ZodObject>(
       `defineAttributes: ${key} is already defined${first.source === undefined ? '' : ` in ${describeLocation(first.source)}`}`,
       'ATTRIBUTE_TAKEN',
       'define each key once, and import the definition where it is needed',
+    )
+  const problem = defaultProblem(schema, key)
+  if (problem?.kind === 'invalid')
+    throw refuse(
+      `defineAttributes: the default of ${problem.path} does not pass its own schema: ${problem.reason}`,
+      'INVALID_DEFINITION',
+      'correct the default, or the schema',
+    )
+  if (problem?.kind === 'asynchronous')
+    throw refuse(
+      `defineAttributes: the schema of ${problem.path} is asynchronous: ${problem.reason}`,
+      'INVALID_DEFINITION',
+      'remove async from the functions of refine and check',
     )
   const definition = { key, schema: schema.prefault({} as never) as z.ZodPrefault<S> }
   registered.set(key, { ...definition, source })

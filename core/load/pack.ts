@@ -67,7 +67,7 @@ export async function packRecipes(
     for (const file of filesOf(real)) entries.push(entryOf('recipe', file, isBelow(base, root) ? base : dirname(root)))
   }
   if (entries.length === 0) return null
-  return assemble(entries, roots, (await options()).engineVersion, limit)
+  return assemble(entries, roots, await options(), limit)
 }
 
 function entryOf(kind: Entry['kind'], path: string, base: string | null): Entry {
@@ -82,7 +82,7 @@ function isBelow(directory: string | null, path: string): directory is string {
 async function assemble(
   entries: readonly Entry[],
   roots: readonly Root[],
-  engine: string,
+  { engineVersion, api }: BundleOptions,
   limit: number,
 ): Promise<PackedRecipes> {
   const files = new Map<string, Uint8Array>()
@@ -93,7 +93,7 @@ async function assemble(
     const script = `scripts/${index}.cjs`
     const outfile = join(base, `${index}.cjs`)
     const place = (of: string) => placeIn(of, roots, read, problems)
-    const { outputFiles } = await compileModule(path, { outfile, directory: base, place })
+    const { outputFiles } = await compileModule(path, { outfile, directory: base, place, api })
     for (const { path: made, contents } of outputFiles)
       if (made.endsWith('.map')) files.set(`${script}.map`, namedMap(contents))
       else files.set(script, contents)
@@ -103,7 +103,7 @@ async function assemble(
   let left = limit
   for (const root of roots) if (read.has(root)) left = addFiles(files, root, left, limit)
   const digests = Object.fromEntries([...files].map(([path, content]) => [path, digestOf(content)]))
-  const manifest: PackManifest = { format: 1, engine, entries: scripts, files: digests }
+  const manifest: PackManifest = { format: 1, engine: engineVersion, entries: scripts, files: digests }
   files.set(manifestName, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))
   return { files }
 }

@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Role } from '../compile/role.ts'
-import { ConvergeError, InvalidInput, throwProblems } from '../model/errors.ts'
+import { ConvergeError, describeLocation, InvalidInput, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
 import { type BundleOptions, loadModule } from './bundle.ts'
@@ -189,14 +189,30 @@ function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
   return roles.flatMap(({ role, file }, index) => {
     const first = roles.slice(0, index).find((earlier) => earlier.role.name === role.name && earlier.role !== role)
     if (first === undefined) return []
-    return new ConvergeError(`the role ${role.name} is defined twice: in ${first.file} and again in ${file}`, {
+    const [before, again] = [first, { role, file }].map(placeOf).sort(byLine) as [SourceLocation, SourceLocation]
+    const places =
+      first.file === file
+        ? `in ${describeLocation(before)} and again in ${describeLocation(again)}`
+        : `in ${first.file} and again in ${file}`
+    return new ConvergeError(`the role ${role.name} is defined twice: ${places}`, {
       code: 'ROLE_TWICE',
       // The file of the error says which directory of recipes has it.
-      source: { ...role.source?.(), file },
+      source: again,
       hint: 'give one of them another name',
       usage: true,
     })
   })
+}
+
+/** Compares places in one file; others keep their order. A default export comes first, wherever it is. */
+function byLine(one: SourceLocation, other: SourceLocation): number {
+  return one.file === other.file ? (one.line ?? 0) - (other.line ?? 0) : 0
+}
+
+/** The line of the role, if it is in the file that exports it. */
+function placeOf<N>({ role, file }: FoundRole<N>): SourceLocation {
+  const source = role.source?.()
+  return source?.file === file ? source : { file }
 }
 
 function isRole(value: unknown): value is Role {

@@ -6,13 +6,13 @@ import * as z from 'zod'
  * compiler: the number 60 is "not assignable to type Duration<"seconds(60) or minutes(5)">".
  */
 export class Duration<_Notation extends string = 'seconds(60) or minutes(5)'> {
-  constructor(readonly ms: number) {
-    if (!Number.isFinite(ms) || ms < 0) throw new RangeError(`a duration is a number from 0 up, not ${ms}`)
-  }
+  constructor(readonly ms: number) {}
+
   /** Milliseconds for a timer of Node.js, which fires at once if it is given more than 24 days. */
   get timer(): number {
     return Math.min(this.ms, 2 ** 31 - 1)
   }
+
   toString(): string {
     if (this.ms < 1000) return `${this.ms} ms`
     if (this.ms % 60_000 === 0 && this.ms >= 120_000) return `${this.ms / 60_000} min`
@@ -23,9 +23,14 @@ export class Duration<_Notation extends string = 'seconds(60) or minutes(5)'> {
   }
 }
 
-export const milliseconds = (n: number): Duration => new Duration(n)
-export const seconds = (n: number): Duration => new Duration(n * 1000)
-export const minutes = (n: number): Duration => new Duration(n * 60_000)
+export const milliseconds = (n: number): Duration => durationOf(n, 1)
+export const seconds = (n: number): Duration => durationOf(n, 1000)
+export const minutes = (n: number): Duration => durationOf(n, 60_000)
+
+function durationOf(count: number, unitMs: number): Duration {
+  if (!Number.isFinite(count) || count < 0) throw new RangeError(`a duration must be a number from 0 up, got ${count}`)
+  return new Duration(count * unitMs)
+}
 
 /** A property that takes a duration. */
 export const duration: z.ZodType<Duration, Duration> = z.instanceof(Duration, {
@@ -43,6 +48,8 @@ export const absolutePath = z
   .refine((path) => path.startsWith('/') && !path.includes('\0'), { error: 'an absolute path' })
   .refine(isShortPath, { error: 'an absolute path of at most 4095 bytes, whose names have at most 255', abort: true })
   .refine((path) => !/(^|\/)\.{1,2}(\/|$)/.test(path), { error: "an absolute path without '.' or '..' parts" })
+  // Two spellings of one path would be two resources, which overwrite each other.
+  .overwrite((path) => path.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, ''))
 
 /** A property that takes a text without NUL characters, which end texts in arguments, variables and links. */
 export const systemText = z.string().refine((text) => !text.includes('\0'), { error: 'text without NUL characters' })

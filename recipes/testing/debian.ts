@@ -49,6 +49,13 @@ const kernelSettings: Readonly<Record<string, string>> = {
   'vm/swappiness': '60',
 }
 
+const mounts = '/proc/self/mounts'
+const rulesOfKernel = '/proc/imitated/nftables'
+
+function mountsWithout(host: VirtualHost, path: string): string[] {
+  return (host.readText(mounts) ?? '').split('\n').filter((line) => line !== '' && line.split(' ')[1] !== path)
+}
+
 const setting = (name: string) => `/proc/sys/${name}`
 
 /** Gives a host what every Debian host has. */
@@ -56,7 +63,7 @@ export function giveDebian(host: VirtualHost): void {
   for (const path of directories) host.given(path, null)
   host.given('/root', null, '0700').given('/tmp', null, '1777').given('/var/tmp', null, '1777')
   host.given('/etc/hostname', 'localhost\n').given('/etc/hosts', '127.0.0.1\tlocalhost\n')
-  host.given('/proc/self/mounts', '').given('/proc/swaps', 'Filename\tType\tSize\tUsed\tPriority\n')
+  host.given(mounts, '').given('/proc/swaps', 'Filename\tType\tSize\tUsed\tPriority\n')
   for (const [name, value] of Object.entries(kernelSettings)) host.given(setting(name), `${value}\n`)
 }
 
@@ -72,8 +79,21 @@ const zones = (): PackageContent['files'] =>
 export function debianPackage(name: string): PackageContent | undefined {
   if (name === 'cron') return { files: { '/usr/bin/crontab': '' } }
   if (name === 'sudo') return { files: { '/usr/sbin/visudo': '', '/etc/sudoers.d': null }, services: [] }
+  if (name === 'nftables') return { files: { '/usr/sbin/nft': '' } }
+  const programs = programsOf[name]
+  if (programs !== undefined)
+    return { files: Object.fromEntries(programs.map((program) => [`/usr/bin/${program}`, ''])) }
   if (name === 'tzdata') return { files: zones(), services: [] }
   return undefined
+}
+
+/** Programs of packages that are not imitated: a test that runs them must script them. */
+const programsOf: Readonly<Record<string, readonly string[]>> = {
+  git: ['git'],
+  nodejs: ['node'],
+  npm: ['npm'],
+  openssl: ['openssl'],
+  python3: ['python3'],
 }
 
 /** Imitations of programs that every Debian host has. */
@@ -81,6 +101,17 @@ export const debianPrograms: Readonly<Record<string, Program>> = {
   hostname([name], host) {
     if (name === undefined) return { stdout: host.readText(setting('kernel/hostname')) ?? '' }
     host.given(setting('kernel/hostname'), `${name}\n`)
+    return {}
+  },
+  mount(args, host) {
+    const path = args.at(-1) ?? ''
+    const line = (host.readText('/etc/fstab') ?? '').split('\n').find((one) => one.split(' ')[1] === path)
+    if (line === undefined) return { status: 1, stderr: `mount: ${path}: can't find in /etc/fstab.` }
+    host.given(mounts, `${[...mountsWithout(host, path), line].join('\n')}\n`)
+    return {}
+  },
+  umount(args, host) {
+    host.given(mounts, `${mountsWithout(host, args.at(-1) ?? '').join('\n')}\n`)
     return {}
   },
   sysctl(args, host) {
@@ -102,6 +133,15 @@ export const packagedPrograms: Readonly<Record<string, Program>> = {
     const text = host.readText(path)
     if (text === null) return { status: 1, stderr: `no crontab for ${user}` }
     return { stdout: args.includes('-l') ? text : '' }
+  },
+  /** Keeps one table, as the text of its file. */
+  nft(args, host) {
+    const rules = host.readText(rulesOfKernel) ?? ''
+    if (args.includes('list'))
+      return rules === '' ? { status: 1, stderr: 'Error: No such file or directory' } : { stdout: rules }
+    if (args[0] === 'delete') host.given(rulesOfKernel, '')
+    if (args[0] === '-f') host.given(rulesOfKernel, host.readText(args.at(-1) ?? '') ?? '')
+    return {}
   },
   /** Accepts all rules. */
   visudo: () => ({}),

@@ -54,7 +54,7 @@ export interface TestHostOptions {
   readonly packages?: readonly string[] | Readonly<Record<string, string>> | undefined
   /**
    * Files and services that packages install. A package without an entry installs one stopped service of its name; cron,
-   * sudo and tzdata also install the files that resource types require.
+   * sudo, nftables and tzdata also install the files that resource types require.
    */
   readonly packageContents?: Readonly<Record<string, PackageContent>> | undefined
   /** Services of systemd by name: their state, or state and whether they start with the host. */
@@ -90,7 +90,7 @@ export type BeforeChange = (count: number, what: string) => void
 /**
  * A Debian host in memory. Nothing of it reaches the disk, and it starts no process.
  *
- * It imitates apt-get, useradd and the like, systemctl, sysctl and hostname. Other programs must be scripted in `commands`.
+ * It imitates apt-get, useradd and the like, systemctl, sysctl, hostname, mount and nft. Other programs must be scripted in `commands`.
  *
  * @example
  * const host = new TestHost({

@@ -4,11 +4,12 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { compile } from '../../core/compile/compile.ts'
-import { type Recipe, role } from '../../core/compile/role.ts'
+import { type Recipe, type Role, role } from '../../core/compile/role.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
 import { refuseOutside } from '../../core/converge/prefix.ts'
 import { StatePatch } from '../../core/converge/state_patch.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import { defineAttributes } from '../../core/load/own_attributes.ts'
 import { defineQuery } from '../../core/model/query.ts'
 import { derived, reference } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
@@ -70,6 +71,25 @@ t.test('the hints about failures of the compilation work', async (t) => {
   const call = thing as unknown as (...given: unknown[]) => unknown
   const later = defineQuery({ name: 'later', read: async () => '', unread: '' as never })
   const now = defineQuery({ name: 'now', read: () => '', unread: '' })
+  const writing = defineQuery({ name: 'now', read: (host) => `${Object(host).remove('/srv/a')}`, unread: '' })
+  const throwing = (thrown: unknown) =>
+    role('site', {
+      deploy: () => {
+        throw thrown
+      },
+    })
+  const including = (event: string) => {
+    const one: Role<unknown> = role('one', { deploy: (r) => r.include(other, event), setup: () => undefined })
+    const other: Role<unknown> = role('other', { deploy: (r) => r.include(one, event), setup: () => undefined })
+    return () => compile([one], ['deploy'], {})
+  }
+  const late = (declare: (r: Recipe<unknown>) => void) => () => {
+    let kept: Recipe<unknown> | undefined
+    planOf((r) => {
+      kept = r
+    })
+    if (kept) declare(kept)
+  }
   proveCalls(t, [
     {
       source: 'core/model/reference.ts',
@@ -82,6 +102,70 @@ t.test('the hints about failures of the compilation work', async (t) => {
       hint: 'remove async from read; host.readText, host.list and host.stat return their values at once',
       broken: () => planOf((r) => r.given(later, () => undefined)).bind(new VirtualHost({})),
       repaired: () => planOf((r) => r.given(now, () => undefined)).bind(new VirtualHost({})),
+    },
+    {
+      source: 'core/host/read_only.ts',
+      hint: 'move the change to a resource, and use readText, list, stat and the like here',
+      broken: () => planOf((r) => r.given(writing, () => undefined)).bind(new VirtualHost({})),
+      repaired: () => planOf((r) => r.given(now, () => undefined)).bind(new VirtualHost({})),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'call it in the recipe itself: remove async, await and timers around it',
+      broken: late((r) => r.note('done')),
+      repaired: () => planOf((r) => r.note('done')),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'remove one of these includes, or move what both need to a function that both call',
+      broken: including('deploy'),
+      repaired: including('setup'),
+    },
+    {
+      source: 'core/compile/source.ts',
+      hint: "throw an error, which has a line: throw new Error('...')",
+      broken: () => compile([throwing('no space')], ['deploy'], {}),
+      repaired: () =>
+        t.throws(() => compile([throwing(new Error('no space'))], ['deploy'], {}), {
+          message: /no space/,
+          hint: undefined,
+        }),
+    },
+    {
+      source: 'core/compile/role.ts',
+      hint: 'remove it from events: deploy is a lifecycle event',
+      broken: () => role('site', { deploy: () => undefined, events: { deploy: () => undefined } }),
+      repaired: () => role('site', { deploy: () => undefined }),
+    },
+    {
+      source: 'core/load/own_attributes.ts',
+      hint: 'correct the default, or the schema',
+      broken: () => defineAttributes('shop_a', z.object({ n: z.number().min(5).default(2) })),
+      repaired: () => defineAttributes('shop_a', z.object({ n: z.number().min(5).default(6) })),
+    },
+    {
+      source: 'core/load/own_attributes.ts',
+      hint: 'remove async from the functions of refine and check',
+      broken: () =>
+        defineAttributes(
+          'shop_b',
+          z.object({
+            n: z
+              .string()
+              .refine(async () => true)
+              .default('x'),
+          }),
+        ),
+      repaired: () =>
+        defineAttributes(
+          'shop_b',
+          z.object({
+            n: z
+              .string()
+              .refine(() => true)
+              .default('x'),
+          }),
+        ),
     },
     {
       source: 'core/compile/call.ts',
@@ -193,6 +277,11 @@ t.test('the hints about failures during a run work', async (t) => {
     plain(r, {})
     file(r, { path: '/srv/x', content: reference<string>('plain p', output) })
   }
+  const deciding = (desired: () => null) =>
+    defineResource(
+      { type: 'plain', doc: 'x', examples: [], key: () => 'p', props: z.strictObject({}), state: z.null() },
+      { read: () => null, desired, apply: () => undefined },
+    )
   const slow = probe({ apply: () => new Promise((resolve) => setTimeout(resolve, 60)) })
   proveRuns(t, [
     {
@@ -225,6 +314,12 @@ t.test('the hints about failures during a run work', async (t) => {
       hint: 'find out what else changes it at the same time, or correct the resource type',
       broken: (r) => probe({ lies: true })(r, { name: 'a', value: 'x' }),
       repaired: (r) => probe()(r, { name: 'a', value: 'x' }),
+    },
+    {
+      source: 'core/converge/step.ts',
+      hint: 'remove async from desired: it depends on the properties and the state only; read the host in read',
+      broken: (r) => deciding((async () => null) as never)(r, {}),
+      repaired: (r) => deciding(() => null)(r, {}),
     },
     {
       source: 'core/compile/source.ts',

@@ -31,6 +31,12 @@ t.test('the hints about the compiler work', async (t) => {
   proveCommands(t, [
     file(
       source,
+      'check the spelling; converge resources lists the resource types, and this version may be older than your recipes',
+      `import { copy_file } from 'converge-engine'\n${importRole}copy_file()\nexport default role('web', { deploy() {} })`,
+      `import { file } from 'converge-engine'\n${importRole}file\nexport default role('web', { deploy() {} })`,
+    ),
+    file(
+      source,
       "import { z } from 'converge-engine'",
       `import { z } from 'zod'\n${importRole}z.string()\nexport default role('web', { deploy() {} })`,
       `import { role, z } from 'converge-engine'\nz.string()\nexport default role('web', { deploy() {} })`,

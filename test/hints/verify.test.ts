@@ -89,6 +89,13 @@ for (const { source, hint, broken, repaired = broken, without, status = 1 } of p
     t.match(after.stdout, 'nothing to do')
   })
 
+t.test('left out resources do not run', async (t) => {
+  if (!needs(t, systemCopyNeeds)) return
+  const { status, stdout, stderr } = verify(t, `${good}; execute(r, { command: ['false'] })`, [], ['--skip', 'execute'])
+  t.equal(status, 0, stderr)
+  t.match(stdout, /1 changed, 1 resource left out by --skip/)
+})
+
 t.test('nothing of the system changes', async (t) => {
   if (!needs(t, systemCopyNeeds)) return
   const setting = '/proc/sys/vm/swappiness'

@@ -1,7 +1,9 @@
 /** Tests what the host of the test kit imitates of Debian: directories, units, kernel settings and some packages. */
 import {
   cron,
+  firewall,
   hostname,
+  mount,
   packages,
   type Recipe,
   role,
@@ -10,6 +12,7 @@ import {
   sysctl,
   systemd_unit,
   timezone,
+  virtualenv,
 } from 'converge-engine'
 import { converge, plan, TestHost, verify } from 'converge-engine/testing'
 import t from 'tap'
@@ -51,6 +54,11 @@ const types: Readonly<Record<string, ReturnType<typeof declaring>>> = {
     packages(r, { names: ['tzdata'] })
     timezone(r, { zone: 'Europe/Zurich' })
   }),
+  firewall: declaring((r) => {
+    packages(r, { names: ['nftables'] })
+    firewall(r, { allow: [{ services: ['ssh', 'http'] }] })
+  }),
+  mount: declaring((r) => mount(r, { path: '/srv/data', device: '/dev/sdb1', type: 'ext4', options: ['noatime'] })),
   sysctl: declaring((r) => sysctl(r, { key: 'vm.swappiness', value: 10 })),
   hostname: declaring((r) => hostname(r, { name: 'web1' })),
   symlink: declaring((r) => symlink(r, { path: '/opt/site', target: '/srv' })),
@@ -61,6 +69,32 @@ for (const [type, declared] of Object.entries(types))
     await verify(declared)
     t.pass()
   })
+
+t.test('rules of a firewall and mounts change and go', async (t) => {
+  const table = (port: number) => declaring((r) => firewall(r, { allow: [{ ports: [22, port] }] }))
+  const host = new TestHost({ packages: ['nftables'], files: { '/usr/sbin/nft': { content: '', mode: '0755' } }, services: { nftables: 'stopped' } })
+  for (const port of [80, 443]) await verify(table(port), { host })
+  t.match(host.readText('/proc/imitated/nftables'), '443')
+  await verify(
+    declaring((r) => firewall(r, { absent: true })),
+    { host },
+  )
+  const data = (more: object) =>
+    declaring((r) => mount(r, { path: '/srv/data', device: '/dev/sdb1', type: 'ext4', ...more }))
+  await verify(data({}), { host })
+  await verify(data({ options: ['ro'] }), { host })
+  t.match(host.readText('/proc/self/mounts'), '/dev/sdb1 /srv/data ext4 ro')
+  await verify(data({ absent: true }), { host })
+  t.equal(host.readText('/proc/self/mounts')?.trim(), '')
+})
+
+t.test('a program that is not imitated says so after the installation of its package', async (t) => {
+  const declared = declaring((r) => {
+    packages(r, { names: ['python3'] })
+    virtualenv(r, { path: '/srv/env' })
+  })
+  await t.rejects(converge(declared), { message: /the test host has no program \/usr\/bin\/python3/ })
+})
 
 t.test('cron and sudo are missing without their packages', async (t) => {
   const job = declaring((r) => cron(r, { name: 'tidy', schedule: '@daily', command: 'true' }))

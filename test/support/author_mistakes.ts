@@ -283,13 +283,13 @@ export const mistakes: readonly Mistake[] = [
     name: 'an assignment of a whole key of the node',
     recipe: deploy("file(r, { path: '/srv/a', content: '' })\nObject(node).haproxy = {} // here"),
     found: 'plan',
-    says: /Cannot (assign to read only property|add property|set property) ?'?haproxy/,
+    message: /Cannot (assign to read only property|add property|set property) ?'?haproxy/,
   },
   {
     name: 'an attribute that the recipe adds to the node',
     recipe: deploy("file(r, { path: '/srv/a', content: '' })\nObject(node).mine = true // here"),
     found: 'plan',
-    says: /Cannot add property mine, object is not extensible/,
+    message: /Cannot add property mine, object is not extensible/,
   },
   {
     name: 'an asynchronous query',
@@ -394,5 +394,175 @@ export const mistakes: readonly Mistake[] = [
     recipe: deploy("file(r, { path: '/srv/a', content: Object(node).shop.name }) // here"),
     found: 'plan',
     message: /TypeError|shop/,
+  },
+  {
+    name: 'a default outside its own schema',
+    recipe: `export const own = defineAttributes('shop', z.object({ n: z.number().min(5).default(2) })) // here\n${deploy(
+      "directory(r, { path: '/srv/a' })",
+    )}`,
+    found: 'plan',
+    message: /the default of shop\.n does not pass its own schema: .*5/,
+  },
+  {
+    name: 'a default of a nested attribute outside its own schema',
+    recipe: `export const own = defineAttributes('shop', z.object({ list: z.array(z.object({ mode: z.enum(['a', 'b']).default('c' as never) })).optional() })) // here\n${deploy(
+      "directory(r, { path: '/srv/a' })",
+    )}`,
+    found: 'plan',
+    message: /the default of shop\.list\[\]\.mode does not pass its own schema/,
+  },
+  {
+    name: 'a default of a map outside its own schema',
+    recipe: `export const own = defineAttributes('shop', z.object({ a: z.object({ n: z.string().regex(/^x/) }).default({ n: 'y' }) })) // here\n${deploy(
+      "directory(r, { path: '/srv/a' })",
+    )}`,
+    found: 'plan',
+    message: /the default of shop\.a does not pass its own schema: n: /,
+  },
+  {
+    name: 'an asynchronous check in the schema of attributes',
+    recipe: `export const own = defineAttributes('shop', z.object({ n: z.string().refine(async () => true).default('x') })) // here\n${deploy(
+      "directory(r, { path: '/srv/a' })",
+    )}`,
+    found: 'plan',
+    message: /the schema of shop\.n is asynchronous/,
+  },
+  {
+    name: 'a thrown text',
+    recipe:
+      "export default role('web', { // here\n  deploy(r: Recipe<PloneNode>) {\n    directory(r, { path: '/srv/a' })\n    throw 'no space'\n  },\n})",
+    found: 'plan',
+    message: /deploy of the role web failed: no space\n {2}hint: throw an error, which has a line: throw new Error\('\.\.\.'\)/,
+  },
+  {
+    name: 'two roles of one name in one file',
+    recipe:
+      "export const one = role('web', { deploy(r: Recipe<PloneNode>) { directory(r, { path: '/srv/a' }) } })\nexport default role('web', { deploy(r: Recipe<PloneNode>) { directory(r, { path: '/srv/b' }) } }) // here",
+    found: 'plan',
+    message: /web\.ts:2:\d+ and again in .*web\.ts:3:\d+/,
+  },
+  {
+    name: 'roles that include each other',
+    recipe:
+      "const a = role('a', { deploy(r: Recipe<PloneNode>) { r.include(b, 'deploy') } }) // here\nconst b = role('web', { deploy(r: Recipe<PloneNode>) { r.include(a, 'deploy') } })\nexport default b",
+    found: 'plan',
+    message: /include: circle: web::deploy includes a::deploy, which includes web::deploy/,
+  },
+  {
+    name: 'an asynchronous function that declares later',
+    recipe: `async function later(r: Recipe<PloneNode>) {\n  await null\n  file(r, { path: '/srv/late', content: '' }) // here\n}\n${deploy(
+      'void later(r)',
+    )}`,
+    found: 'plan',
+    message: /file: called after the recipes have returned/,
+  },
+  {
+    name: 'a declaration of a timer',
+    recipe: deploy("setTimeout(() => file(r, { path: '/srv/late', content: '' }), 0) // here"),
+    found: 'plan',
+    message: /file: called after the recipes have returned/,
+  },
+  {
+    name: 'an r that another event has kept',
+    recipe:
+      "let kept: Recipe<PloneNode> | undefined\nconst other = role('other', { deploy(r: Recipe<PloneNode>) { kept = r } })\nexport default role('web', {\n  deploy(r: Recipe<PloneNode>) {\n    r.include(other, 'deploy')\n    setTimeout(() => kept?.warn('late'), 0) // here\n  },\n})",
+    found: 'plan',
+    message: /warn: called after the recipes have returned/,
+  },
+  {
+    name: 'an import that converge-engine does not have',
+    recipe: `import { copy_file } from 'converge-engine' // here\n${deploy("copy_file(r, { path: '/srv/a' })")}`,
+    compiler: /has no exported member( named)? 'copy_file'/,
+    found: 'plan',
+    message: /No matching export in "converge-engine" for import "copy_file"/,
+  },
+  {
+    name: 'a query that writes',
+    recipe: `const motd = defineQuery({ name: 'the motd', read: (host) => String(Object(host).writeFile('/srv/a', 'x')), unread: '' }) // here\n${deploy(
+      "r.given(motd, (text) => {\n  file(r, { path: '/srv/b', content: text })\n})",
+    )}`,
+    found: 'plan',
+    message: /writeFile is not a function|may only read/,
+  },
+  {
+    name: 'a guard that writes',
+    recipe: deploy(
+      "file(r, { path: '/srv/a', content: '', onlyIf: { description: 'x', check: (host) => Object(host).writeFile('/srv/b', '') === undefined } }) // here",
+    ),
+    found: 'plan',
+    message: /writeFile is not a function|may only read/,
+  },
+  {
+    name: 'a resource type whose desired is asynchronous',
+    recipe:
+      "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: () => ({ on: false }), desired: (async () => ({ on: true })) as never, apply: () => undefined, paths: () => [] },\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) }, // here\n})",
+    found: 'plan',
+    message: /desired of the resource type odd is asynchronous/,
+  },
+  {
+    name: 'two paths of one file',
+    recipe: deploy("file(r, { path: '/srv/a', content: 'x' })\nfile(r, { path: '/srv//a', content: 'y' }) // here"),
+    found: 'plan',
+    message: /declared twice/,
+  },
+  {
+    name: 'an event that is defined twice',
+    recipe:
+      "export default role('web', { deploy(r: Recipe<PloneNode>) { directory(r, { path: '/srv/a' }) }, events: { deploy(r: Recipe<PloneNode>) { directory(r, { path: '/srv/b' }) } } }) // here",
+    found: 'plan',
+    message: /the role web defines deploy twice/,
+  },
+  {
+    name: 'an empty list in when',
+    recipe: deploy("execute(r, { command: ['true'], when: [] }) // here"),
+    found: 'plan',
+    message: /when: expected at least one resource/,
+  },
+  {
+    name: 'a negative duration',
+    recipe: deploy("execute(r, { command: ['true'], timeout: seconds(-1) }) // here"),
+    found: 'plan',
+    message: /a duration must be a number from 0 up, got -1/,
+  },
+  {
+    name: 'an import of a file that does not exist',
+    recipe: `import { a } from './gone.ts' // here\n${deploy("file(r, { path: '/srv/a', content: `${a}` })")}`,
+    compiler: /Cannot find module/,
+    found: 'plan',
+    message: /Could not resolve ".\/gone.ts"/,
+  },
+  {
+    name: 'a default export that is no role',
+    recipe: `export default { deploy() {} }`,
+    found: 'plan',
+    message: /its default export is not a role, but an object/,
+  },
+  {
+    name: 'a reference to a skipped resource',
+    recipe: deploy(
+      "const env = virtualenv(r, { path: placed(node, '/env'), onlyIf: false })\nfile(r, { path: '/srv/a', content: env.bin }) // here",
+    ),
+    found: 'plan',
+    message: /which was skipped/,
+  },
+  {
+    name: 'a resource type with a fault',
+    recipe:
+      "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: () => ({ on: Object(undefined).a.b }), desired: () => ({ on: true }), apply: () => undefined, paths: () => [] }, // here\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) },\n})",
+    found: 'plan',
+    message: /the resource type odd threw TypeError/,
+  },
+  {
+    name: 'a resource type that runs a command without predict',
+    recipe:
+      "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: () => ({ on: false }), desired: () => ({ on: true }), apply: async (host) => { await host.run(['true']) } },\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) }, // here\n})",
+    found: 'plan',
+    message: /a dry run may not do this: true/,
+  },
+  {
+    name: 'process.exit',
+    recipe: deploy('process.exit(0) // here'),
+    found: 'plan',
+    message: /the program ended before its work was over: process\.exit\(\) was called/,
   },
 ]

@@ -100,6 +100,7 @@ export const convergeCommands: readonly CommandSpec[] = [
       ...eventOption,
       ...revisionOption,
       ...migrateOption,
+      ...selectionOptions,
       keep: {
         group: runGroup,
         type: 'boolean',

@@ -91,7 +91,8 @@ npx converge new role NAME                         # adds a role with a template
 npx converge new resource NAME                     # adds a resource type with a test
 \`\`\`
 
-As root, \`npx converge plan --role motd\` shows what the role would change on this computer.
+As root, \`npx converge plan --role motd\` shows what the role would change on this computer. If other accounts may write to this directory or one above
+it, name the configuration: \`--config converge.config.ts\`. To try changes, converge a copy of the system: \`npx converge verify --role motd\`.
 
 The guides are [write recipes](node_modules/converge-engine/docs/writing-recipes.md) and
 [test recipes](node_modules/converge-engine/docs/testing-recipes.md).

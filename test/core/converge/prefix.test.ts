@@ -82,7 +82,7 @@ t.test('the message names the place of the declaration, and no secret', async (t
 
 t.test('a group that exists as declared is no change', async (t) => {
   const declare = (r: Scope) => group(r, { name: 'deploy' })
-  t.match((await run(declare)).real, wholeSystem)
+  t.match((await run(declare)).real, { ...wholeSystem, message: /: it creates group deploy$/ })
   t.equal((await run(declare, withDeploy)).outcome, 'unchanged')
 })
 

@@ -1,0 +1,79 @@
+/** Checks the defaults in a schema of a recipe: zod uses a default without a validation. */
+import * as z from 'zod'
+
+/** What is wrong with a default, in words that follow the path of the attribute. */
+export interface DefaultProblem {
+  /** Path of the attribute, such as `shop.hosts[].port`. */
+  readonly path: string
+  readonly kind: 'invalid' | 'asynchronous'
+  /** What the schema refuses. */
+  readonly reason: string
+}
+
+type Schema = z.core.$ZodTypes
+
+/** Returns the first default that its own schema refuses; null for none. */
+export function defaultProblem(schema: z.core.$ZodType, path: string): DefaultProblem | null {
+  const { def } = (schema as Schema)._zod
+  const own =
+    def.type === 'default' || def.type === 'prefault' ? problemOf(def.innerType, def.defaultValue, path) : null
+  if (own !== null) return own
+  for (const [part, partPath] of partsOf(schema as Schema, path)) {
+    const problem = defaultProblem(part, partPath)
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+function problemOf(schema: z.core.$ZodType, value: unknown, path: string): DefaultProblem | null {
+  // A default stands for the result of a transformation, not for its input.
+  if (transforms(schema as Schema)) return null
+  try {
+    const { error } = z.safeParse(schema, value)
+    if (error === undefined) return null
+    const [issue] = error.issues
+    const place = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+    return { path, kind: 'invalid', reason: `${place}${issue?.message ?? 'invalid'}` }
+  } catch (thrown) {
+    if (!(thrown instanceof z.core.$ZodAsyncError)) throw thrown
+    return { path, kind: 'asynchronous', reason: 'its check returns a promise' }
+  }
+}
+
+function transforms(schema: Schema): boolean {
+  const { type } = schema._zod.def
+  if (type === 'transform' || type === 'pipe') return true
+  return partsOf(schema, '').some(([part]) => transforms(part as Schema))
+}
+
+/** The schemas directly within a schema, with their paths. A lazy schema may contain itself, and counts as without parts. */
+function partsOf(schema: Schema, path: string): (readonly [z.core.$ZodType, string])[] {
+  const { def } = schema._zod
+  switch (def.type) {
+    case 'object':
+      return Object.entries(def.shape).map(([name, part]) => [part, path === '' ? name : `${path}.${name}`])
+    case 'array':
+      return [[def.element, `${path}[]`]]
+    case 'record':
+      return [[def.valueType, `${path}.*`]]
+    case 'union':
+      return def.options.map((part) => [part, path])
+    case 'tuple':
+      return def.items.map((part, index) => [part, `${path}[${index}]`])
+    case 'intersection':
+      return [
+        [def.left, path],
+        [def.right, path],
+      ]
+    case 'default':
+    case 'prefault':
+    case 'optional':
+    case 'nullable':
+    case 'readonly':
+    case 'nonoptional':
+    case 'catch':
+      return [[def.innerType, path]]
+    default:
+      return []
+  }
+}
