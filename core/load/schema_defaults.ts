@@ -1,12 +1,12 @@
 /** Checks the defaults in a schema of a recipe: zod uses a default without a validation. */
 import * as z from 'zod'
 
-/** What is wrong with a default, in words that follow the path of the attribute. */
+/** A default that its own schema refuses. */
 export interface DefaultProblem {
   /** Path of the attribute, such as `shop.hosts[].port`. */
   readonly path: string
   readonly kind: 'invalid' | 'asynchronous'
-  /** What the schema refuses. */
+  /** The words of the schema about the default. */
   readonly reason: string
 }
 

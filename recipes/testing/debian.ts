@@ -106,7 +106,7 @@ export const debianPrograms: Readonly<Record<string, Program>> = {
   mount(args, host) {
     const path = args.at(-1) ?? ''
     const line = (host.readText('/etc/fstab') ?? '').split('\n').find((one) => one.split(' ')[1] === path)
-    if (line === undefined) return { status: 1, stderr: `mount: ${path}: can't find in /etc/fstab.` }
+    if (line === undefined) return { status: 1, stderr: `mount: ${path} is not in /etc/fstab` }
     host.given(mounts, `${[...mountsWithout(host, path), line].join('\n')}\n`)
     return {}
   },

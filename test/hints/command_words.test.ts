@@ -100,6 +100,13 @@ t.test('the hints about files and directories work', async (t) => {
   const source = 'core/cli/inputs/read_inputs.ts'
   proveCommands(t, [
     {
+      source: 'core/cli/inputs/stack_references.ts',
+      hint: 'set the variable CONVERGE_ATTR_haproxy__password to the value, or deploy with a stack file',
+      broken: `${render} --json @/references.json`,
+      files: { 'references.json': '{"haproxy": {"password": {"$age": "secrets.age", "key": "password"}}}' },
+      changed: { 'references.json': '{}' },
+    },
+    {
       source,
       hint: '["the first one", "the second one"]',
       broken: `${render} --secrets @/secrets.json`,

@@ -72,7 +72,11 @@ for (const [type, declared] of Object.entries(types))
 
 t.test('rules of a firewall and mounts change and go', async (t) => {
   const table = (port: number) => declaring((r) => firewall(r, { allow: [{ ports: [22, port] }] }))
-  const host = new TestHost({ packages: ['nftables'], files: { '/usr/sbin/nft': { content: '', mode: '0755' } }, services: { nftables: 'stopped' } })
+  const host = new TestHost({
+    packages: ['nftables'],
+    files: { '/usr/sbin/nft': { content: '', mode: '0755' } },
+    services: { nftables: 'stopped' },
+  })
   for (const port of [80, 443]) await verify(table(port), { host })
   t.match(host.readText('/proc/imitated/nftables'), '443')
   await verify(

@@ -14,6 +14,7 @@ import {
   failureReason,
   InvalidInput,
   problemsOf,
+  throwProblems,
 } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
@@ -26,6 +27,7 @@ import { draftAttributes, type LayerDraft, objectLayer } from '../../node/parse_
 import { valueAt } from '../../node/path.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
+import { stackReferences } from './stack_references.ts'
 import { standardInput } from './standard_input.ts'
 
 /** Returns the account that started the run: behind sudo, the account that called sudo. */
@@ -102,6 +104,7 @@ export async function readLayers(args: Arguments): Promise<LayerFiles> {
     add(async () => {
       const text = file === '-' ? await standardInput() : readInput(file, flag)
       const draft = await draftAttributes({ text, file: file === '-' ? 'standard input' : file, kind })
+      throwProblems(stackReferences(draft.layer), `${file} cannot be read`)
       return { ...draft, layer: withOrigins(draft.layer, origins.get(resolve(file))) }
     })
   for (const file of args.nodeJson ?? []) await addFile(file, 'stack', '--node-json')
