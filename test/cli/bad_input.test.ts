@@ -321,7 +321,10 @@ recipes({
   },
   'when without what it waits for': {
     files: recipe("symlink(r, { path: '/l', target: '/t', when: [undefined] })"),
-    message: ['@/recipes/r.ts:4:5: symlink: when: expected a list', 'this run does not declare that resource'],
+    message: [
+      '@/recipes/r.ts:4:5: symlink: when: expected at least one resource',
+      'this run does not declare that resource',
+    ],
   },
   'a reference to what is not declared': {
     files: recipe("file(r, { path: '/q', content: '', when: [{ resource: { type: 'file', key: '/ghost' } }] })"),
