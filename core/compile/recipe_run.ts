@@ -3,11 +3,12 @@
  * so that the plan can be bound to a host without running the recipes again: only what depends on the host is declared
  * again.
  */
-import { readOnly } from '../host/read_only.ts'
+
 import type { HostReader } from '../host/types.ts'
 import { ConvergeError, problemsOf, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
+import { readOnly } from '../model/read_only.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.ts'
 import { asynchronousQuery, callProblem, includeCircle, invalidMessage, isPromise, lateCall } from './call.ts'

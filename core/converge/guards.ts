@@ -1,7 +1,7 @@
 /** Evaluates `onlyIf` and `notIf` of a resource. */
 import { userFault } from '../compile/source.ts'
-import { readOnly } from '../host/read_only.ts'
 import type { HostReader } from '../host/types.ts'
+import { readOnly } from '../model/read_only.ts'
 import type { Check, CommonOptions } from '../model/resource.ts'
 
 /** The reason why the guards of a resource skip it, or null. */

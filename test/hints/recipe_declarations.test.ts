@@ -104,7 +104,7 @@ t.test('the hints about failures of the compilation work', async (t) => {
       repaired: () => planOf((r) => r.given(now, () => undefined)).bind(new VirtualHost({})),
     },
     {
-      source: 'core/host/read_only.ts',
+      source: 'core/model/read_only.ts',
       hint: 'move the change to a resource, and use readText, list, stat and the like here',
       broken: () => planOf((r) => r.given(writing, () => undefined)).bind(new VirtualHost({})),
       repaired: () => planOf((r) => r.given(now, () => undefined)).bind(new VirtualHost({})),

@@ -1,6 +1,6 @@
 /** Passes a host to code of users that may only read, such as queries and guards: its writing functions throw. */
-import { ConvergeError } from '../model/errors.ts'
-import type { Host, HostReader } from './types.ts'
+import type { Host, HostReader } from '../host/types.ts'
+import { ConvergeError } from './errors.ts'
 
 const writing: Readonly<Record<Exclude<keyof Host, keyof HostReader>, true>> = {
   writeFile: true,
