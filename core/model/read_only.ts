@@ -18,7 +18,7 @@ const writing: Readonly<Record<Exclude<keyof Host, keyof HostReader>, true>> = {
   record: true,
   download: true,
   unknown: true,
-  mayBring: true,
+  mayCreate: true,
   mayInstall: true,
 }
 

@@ -432,7 +432,8 @@ export const mistakes: readonly Mistake[] = [
     recipe:
       "export default role('web', { // here\n  deploy(r: Recipe<PloneNode>) {\n    directory(r, { path: '/srv/a' })\n    throw 'no space'\n  },\n})",
     found: 'plan',
-    message: /deploy of the role web failed: no space\n {2}hint: throw an error, which has a line: throw new Error\('\.\.\.'\)/,
+    message:
+      /deploy of the role web failed: no space\n {2}hint: throw an error, which has a line: throw new Error\('\.\.\.'\)/,
   },
   {
     name: 'two roles of one name in one file',

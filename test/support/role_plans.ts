@@ -26,7 +26,13 @@ export function roleNode(json: JsonObject, { facts = {}, events = [], roles }: N
 export async function planned(
   roles: string,
   json: JsonObject,
-  { event = 'deploy', host = null as HostReader | null, root = true, uid = undefined as number | undefined, init = 'systemd' as Facts['init'] } = {},
+  {
+    event = 'deploy',
+    host = null as HostReader | null,
+    root = true,
+    uid = undefined as number | undefined,
+    init = 'systemd' as Facts['init'],
+  } = {},
 ): Promise<Plan> {
   const loaded = await Promise.all(roles.split(',').map((name) => catalogue.roles[name]?.load()))
   if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${roles}`)
