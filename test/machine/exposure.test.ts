@@ -29,7 +29,7 @@ interface Expected {
 
 /**
  * Roles that are on no host of this test. nfs-server requires nfsd in the kernel, which these hosts lack. The listeners of
- * the others are tested in test/machine/console_service.test.ts and test/machine/relstorage_server.test.ts.
+ * the others are tested in console_service.test.ts and relstorage_server.test.ts.
  */
 const untested: readonly string[] = ['nfs-server', 'console', 'relstorage-server']
 
