@@ -2,6 +2,7 @@
 export { default as base } from './base/role.ts'
 export { default as broker } from './broker/role.ts'
 export { default as celerybeat } from './celerybeat/role.ts'
+export { default as console } from './console/role.ts'
 export { default as frontend } from './frontend/role.ts'
 export { default as gluster_server } from './gluster_server/role.ts'
 export { default as jetty_app } from './jetty_app/role.ts'

@@ -124,7 +124,7 @@ t.test('asks the repository although the commit is known, as on a host of a stac
   t.equal(status, 1)
   t.match(
     stdout,
-    /^missing {2}deploy\.plone_instances\.scm\.repository: cannot ask git:\/\/127\.0\.0\.1:1\/site for its branches .*\n {9}fix: the network: /m,
+    /^missing {2}deploy\.plone_instances\.scm\.repository: cannot list the branches and tags of git:\/\/127\.0\.0\.1:1\/site: .*\n {9}fix: the network: /m,
   )
 })
 

@@ -162,9 +162,14 @@ t.test('completes every option and command', async (t) => {
   const { stdout } = await sandbox.converge(['--complete', ''])
   t.strictSame(stdout.trim().split('\n'), [...new Set(commands.map(({ name }) => name.replace(/ .*/, '')))])
   const found = new Set<string>()
-  for (const { name } of commands)
-    for (const word of (await sandbox.converge(['--complete', ...name.split(' '), '--'])).stdout.trim().split('\n'))
-      found.add(word)
+  const completed = async (words: readonly string[]) =>
+    (await sandbox.converge(['--complete', ...words, '--'])).stdout.trim().split('\n')
+  for (const { name } of commands) {
+    // The option that is part of the name takes a value.
+    const words = [...name.split(' '), ...(name.includes(' --') ? ['value'] : [])]
+    for (const word of await completed(words)) found.add(word)
+  }
+  t.ok((await completed(['deploy'])).includes('--console'), 'the option that makes it another command')
   t.strictSame(found, new Set([...allOptions.keys(), 'help'].map((name) => `--${name}`)))
 })
 

@@ -3,7 +3,7 @@ import { lifecycleEvents } from '../../compile/role.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Catalogue } from '../catalogue.ts'
 import { allOptions, type CommandFamily, type CommandSpec, commands } from '../command_specs/list.ts'
-import { commandNamed, commandsOf, familyNamed, firstWords, parseArguments } from './parse.ts'
+import { commandNamed, commandsOf, familyNamed, firstWords, parseArguments, variantOptions } from './parse.ts'
 
 /** The flag that the scripts pass before the words up to the cursor; the program prints one candidate a line. */
 export const completionFlag = '--complete'
@@ -42,11 +42,16 @@ export async function complete<N>(words: readonly string[], catalogue: Catalogue
   const known = words.filter((word, at) => word !== '=' || at === words.length - 1)
   const current = known.at(-1) === '=' ? '' : (known.at(-1) ?? '')
   const before = known.slice(0, -1)
-  const spec = before.flatMap((word, at) => commandNamed(word) ?? commandNamed(`${word} ${before[at + 1]}`) ?? [])[0]
+  const command = before.flatMap((word, at) => commandNamed(word) ?? commandNamed(`${word} ${before[at + 1]}`) ?? [])[0]
+  const others = command === undefined ? [] : variantOptions(command)
+  const variant = others.find((name) => before.some((word) => word.startsWith(`--${name}`)))
+  const spec = variant === undefined ? command : commandNamed(`${command?.name} --${variant}`)
   const option = optionNamed(before.at(-1))
   if (option !== undefined) return values(option, { current, before }, catalogue)
   if (current.startsWith('-'))
-    return [...Object.keys((spec ?? commands[0])?.options ?? {}), 'help'].map((name) => `--${name}`)
+    return [...new Set([...Object.keys((spec ?? commands[0])?.options ?? {}), ...others, 'help'])].map(
+      (name) => `--${name}`,
+    )
   if (spec !== undefined) return positionals(spec, before, catalogue)
   const family = familyNamed(before.at(-1) ?? '')
   return family === undefined ? firstWords() : secondWords(family)

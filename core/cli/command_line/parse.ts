@@ -112,10 +112,16 @@ function commandOf(words: readonly string[], roles: readonly string[]): { spec: 
   return { spec: two, rest }
 }
 
+/** Returns the options that turn a command into another one, such as `console` of `deploy`. */
+export function variantOptions(spec: CommandSpec): readonly string[] {
+  const start = `${spec.name} --`
+  return commands.flatMap(({ name }) => (name.startsWith(start) ? name.slice(start.length) : []))
+}
+
 /** Returns the command that an option turns this one into, such as `deploy --console`; else the command itself. */
 function variantOf(spec: CommandSpec, words: Words): CommandSpec {
-  const start = `${spec.name} --`
-  return commands.find(({ name }) => name.startsWith(start) && name.slice(start.length) in words) ?? spec
+  const option = variantOptions(spec).find((name) => name in words)
+  return (option === undefined ? undefined : commandNamed(`${spec.name} --${option}`)) ?? spec
 }
 
 /** Splits the words into options and arguments, without validation: the callers report problems in their own words. */
