@@ -124,7 +124,24 @@ t.test('the hints about commands on hosts work', async (t) => {
     source: 'core/fleet/operate/command.ts',
     hint: 'add --timeout with more seconds, or --timeout 0 for no limit',
   }
+  const long: Proof = {
+    source: 'core/fleet/operate/command.ts',
+    hint: 'look at what it prints with converge stack ssh, or write the output to a file on the host',
+  }
+  const printing = async (command: string) => {
+    let kept = 0
+    await runCommand(linkTo(t, shell(), scratch(t)), {
+      ...{ words: ['sh', '-c', command], account: null, timeout: 60, maxOutput: 1 << 20 },
+      onOutput: (text) => {
+        kept += text.length
+      },
+      interrupt: new AbortController().signal,
+    })
+    if (kept > 1 << 20) throw new Error(`${kept} characters`)
+  }
   proveCalls(t, [
+    // A host that never ends its output.
+    { ...long, broken: () => printing('yes'), repaired: () => printing('yes | head -c 1000 > /dev/null') },
     {
       ...root,
       broken: () => operatedLink(reached('none'), true),

@@ -27,6 +27,9 @@ import { parallelHosts } from './rollout_request.ts'
 import type { SelectableHost } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
+/** Maximum number of characters that a host may send; only the first of them are kept. */
+const longestTransfer = 64 << 20
+
 export interface CommandOnHosts {
   /** The command in the JSON output. */
   readonly shown: readonly string[]
@@ -120,6 +123,7 @@ class HostRun<N> {
           words: words(host),
           account,
           timeout: args.timeout ?? 600,
+          ...(this.command.isStreaming ? {} : { maxOutput: longestTransfer }),
           interrupt: this.interrupt,
           onOutput: (text, from) => output.add(text, from),
         })

@@ -18,6 +18,8 @@ export interface CommandRequest {
   /** Ends the command. */
   readonly interrupt: AbortSignal
   readonly onOutput: (text: string, from: Output) => void
+  /** Characters of output after which the command is ended; default: no limit. */
+  readonly maxOutput?: number
   /** Called when the command begins. */
   readonly onBegin?: () => void
 }
@@ -27,13 +29,20 @@ const endingSeconds = 8
 
 /**
  * @returns exit status of the command
- * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, INTERRUPTED, CONNECTION_LOST
+ * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, OUTPUT_TOO_LONG, INTERRUPTED, CONNECTION_LOST
  */
 export async function runCommand(link: HostConnection, request: CommandRequest): Promise<number> {
-  const { words, account, timeout, interrupt, onOutput, onBegin } = request
+  const { words, account, timeout, interrupt, onBegin, maxOutput = Number.POSITIVE_INFINITY } = request
   if (interrupt.aborted) throw interrupted()
   const started = await untilAborted(link.runScript(commandScript, [account ?? '', ...words]), interrupt)
   const { process } = started
+  const ending = new Ending(process, interrupt)
+  let size = 0
+  const onOutput: CommandRequest['onOutput'] = (text, from) => {
+    size += text.length
+    if (size > maxOutput) ending.end(outputTooLong(maxOutput))
+    else request.onOutput(text, from)
+  }
   process.stdin.on('error', () => undefined)
   const errors = new AfterMark((text) => onOutput(text, 'stderr'))
   errors.add(started.errors())
@@ -51,7 +60,6 @@ export async function runCommand(link: HostConnection, request: CommandRequest):
     },
   )
   process.stdout.on('data', (chunk: Buffer) => output.add(decoder.write(chunk)))
-  const ending = new Ending(process, interrupt)
   try {
     await withDeadline(link.limits.first, () => Promise.race([hasBegun, process.ended, ending.ended]))
     ending.limit(timeout)
@@ -118,7 +126,8 @@ class Ending {
 
   private readonly onInterrupt = () => this.end(interrupted())
 
-  private end(why: ConvergeError): void {
+  /** Ends the command, and stops waiting for it after some seconds. */
+  end(why: ConvergeError): void {
     if (this.why !== null) return
     this.why = why
     this.process.stdin.end()
@@ -165,6 +174,12 @@ const timedOut = (seconds: number) =>
   new ConvergeError(`the command did not end within ${seconds} s`, {
     code: 'COMMAND_TIMEOUT',
     hint: 'add --timeout with more seconds, or --timeout 0 for no limit',
+  })
+
+const outputTooLong = (limit: number) =>
+  new ConvergeError(`the command was ended: it printed more than ${limit >> 20} MiB`, {
+    code: 'OUTPUT_TOO_LONG',
+    hint: 'look at what it prints with converge stack ssh, or write the output to a file on the host',
   })
 
 const interrupted = () => new ConvergeError('interrupted', { code: 'INTERRUPTED' })
