@@ -16,7 +16,10 @@ export function makeDirectories(path: string, mode: number): void {
     const { code } = error as NodeJS.ErrnoException
     const stat = code === 'EEXIST' ? fs.statSync(path, { throwIfNoEntry: false }) : undefined
     if (stat?.isDirectory()) return
-    if (stat !== undefined) throw inTheWay(`${path} is ${describeFileMode(stat)}, but it must be a directory`, path)
+    if (code === 'EEXIST') {
+      const kind = stat === undefined ? 'a link to nothing' : describeFileMode(stat)
+      throw inTheWay(`${path} is ${kind}, but it must be a directory`, path)
+    }
     const parent = dirname(path)
     if (code !== 'ENOENT' || fs.statSync(parent, { throwIfNoEntry: false }) !== undefined) throw error
     makeDirectories(parent, mode)

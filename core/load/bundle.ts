@@ -244,7 +244,8 @@ function store(base: string, built: Built): boolean {
     write(base, built)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+    const { syscall, code } = error as NodeJS.ErrnoException
+    if (syscall === undefined && code !== 'IN_THE_WAY') throw error
     return false
   }
 }

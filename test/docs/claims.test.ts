@@ -111,7 +111,7 @@ function schemaAt(key: string): JsonSchema | undefined {
 const topKeys = Object.keys((schema.properties ?? {}) as object)
 const keyOf = (text: string) => {
   const [, key = ''] = /^([a-z]\w*(?:\.(?:[\w-]+|\*|<\w+>))+)$/.exec(text) ?? []
-  return topKeys.includes(key.split('.')[0] ?? '') && !key.endsWith('.ts') ? key : ''
+  return topKeys.includes(key.split('.')[0] ?? '') && !/\.(ts|sqlite[\w-]*)$/.test(key) ? key : ''
 }
 
 t.test('attributes in pages are in the schema', async (t) => {
@@ -141,7 +141,11 @@ t.test('pages name the seconds after which a silent connection is lost', async (
 t.test('error codes in pages exist', async (t) => {
   const wrong = code.filter(({ text }) => /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(text) && !sources.includes(text))
   t.strictSame(
-    wrong.map(at).filter((said) => !/(: |_)(SSL_CERT|REQUESTS_CA|GIT_SSL|SCRIPT_FILENAME|DOCUMENT_ROOT)/.test(said)),
+    wrong
+      .map(at)
+      .filter(
+        (said) => !/(: |_)(SSL_CERT|REQUESTS_CA|NODE_EXTRA_CA_CERTS|GIT_SSL|SCRIPT_FILENAME|DOCUMENT_ROOT)/.test(said),
+      ),
     [],
   )
 })

@@ -19,9 +19,15 @@ t.test('reports a directory that cannot be created', async (t) => {
   const at = scratch(t)
   fs.writeFileSync(`${at}/file`, '')
   fs.symlinkSync(`${at}/nowhere`, `${at}/dangling`)
-  t.throws(() => makeDirectories(`${at}/file`, 0o700), { code: 'EEXIST' })
+  t.throws(() => makeDirectories(`${at}/file`, 0o700), {
+    code: 'IN_THE_WAY',
+    message: `${at}/file is a file, but it must be a directory`,
+  })
   t.throws(() => makeDirectories(`${at}/file/below`, 0o700), { code: 'ENOTDIR' })
-  t.throws(() => makeDirectories(`${at}/dangling/below`, 0o700), { code: 'ENOENT' })
+  t.throws(() => makeDirectories(`${at}/dangling/below`, 0o700), {
+    code: 'IN_THE_WAY',
+    message: `${at}/dangling is a link to nothing, but it must be a directory`,
+  })
 })
 
 t.test('reports a file system that refuses new names', async (t) => {

@@ -526,7 +526,7 @@ const cases: readonly Case[] = [
     name: 'several at once',
     text: '{\n  "tmpdir": {"tmpfs": 2},\n  "varnish_plone": {"grace": "x",\n    "default_ttl": []}\n}',
     errors: [
-      'a.json:2:23: tmpdir.tmpfs: expected true or false, got 2 (Keeps temporary files in memory (tmpfs); default false)',
+      'a.json:2:23: tmpdir.tmpfs: expected true or false, got 2 (Keeps temporary files in memory: mounts a tmpfs at /tmp of hosts with clients, and of stacks; default false)',
       'a.json:3:30: varnish_plone.grace: expected a number of seconds, got "x" (How long a page may be served after it has expired, while a fresh one is fetched; default 60)',
       'a.json:4:20: varnish_plone.default_ttl: expected a number of seconds, got a list (How long a page is kept that says nothing about it; default 300)',
     ],
