@@ -46,7 +46,7 @@ export class StateDirectory {
 
   private unusable(error: unknown): ConvergeError {
     const { code, message, hint } = asConvergeError(error)
-    const isInside = code === 'IN_THE_WAY' && !message.startsWith(`${this.path} `)
+    const isInside = code === 'IN_THE_WAY' && message.startsWith(`${this.path}/`)
     return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
       code: 'NO_STATE_DIRECTORY',
       hint: isInside || diskErrors.includes(code) ? hint : otherDirectoryHint(),

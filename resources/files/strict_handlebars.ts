@@ -106,9 +106,10 @@ function refuseDeepNesting(source: string): void {
       depth += 1
     }
     if (depth <= deepestNesting && !isDeep(tag)) continue
+    const hint = 'compute the text in the recipe, and pass it as a variable'
     const mistake = new TemplateMistake(
       `blocks, else if or parentheses are nested more than ${deepestNesting} deep`,
-      'compute the text in the recipe, and pass it as a variable',
+      hint,
     )
     mistake.line = source.slice(0, index).split('\n').length
     throw mistake

@@ -65,7 +65,7 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
 
-  'docs/fleet.md > How a deploy goes': cannotRun(
+  'docs/fleet.md > Steps of a deploy': cannotRun(
     "a deploy with commits of a site's repository; test/core/fleet/screen/moves.test.ts compares these lines",
   ),
   'docs/fleet.md > Roll back': cannotRun(
@@ -145,6 +145,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/pipelines.md > What the pipeline sees': elsewhere(consoleTest),
   'docs/console.md > Deploy after a push: webhooks': elsewhere(consoleTest),
   'docs/console.md > Files and backup': elsewhere(consoleTest),
+  'docs/reference/commands.md > deploy --console': elsewhere(consoleTest),
 
   'docs/shared-blobs.md > NFS': attributes([]),
   'docs/shared-blobs.md > S3': attributes([]),

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { LoginLimit } from '../../core/console/access/login_limit.ts'
 import { processState, startProcess } from '../../core/console/deployments/command_process.ts'
+import { RepositoryReader } from '../../core/console/deployments/repository_reader.ts'
 import { type Answer, Client } from '../machine/support/console.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
@@ -217,6 +218,20 @@ t.test('a process that cannot start', async (t) => {
   await waitUntil(() => processState(`${directory}/process`).kind === 'ended', 'it has ended')
 })
 
+t.test('a repository that cannot be listed', async (t) => {
+  const proof = {
+    source: 'core/console/deployments/repository_reader.ts',
+    hint: 'enter the branch, tag or commit; the hosts read the repository with their own credentials',
+  }
+  const directory = scratch(t)
+  const list = () => new RepositoryReader(`${directory}/clones`).revisions(`${directory}/site`)
+  await t.rejects(list(), { code: 'REPOSITORY_UNREADABLE', hint: proof.hint })
+  const git = (...words: string[]) => spawnSync('git', ['-C', `${directory}/site`, ...words])
+  spawnSync('git', ['init', '-q', '-b', 'main', `${directory}/site`])
+  git('-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-q', '--allow-empty', '-m', 'one')
+  t.match((await list()).branches, [{ name: 'main' }])
+})
+
 t.test('hints of the API', async (t) => {
   if (!needs(t, ['npm registry'])) return
   const place = new ConsoleDirectory(t, await node22())
@@ -312,6 +327,8 @@ t.test('hints of the API', async (t) => {
     const hook = { name: 'main', sender: 'gitlab', branch: 'main', trigger: 'push' }
     const create = (request: object) => admin.send('POST', '/api/stacks/a/webhooks', { ...hook, request })
     refused(await create({ action: 'rollback' }), shape.hint)
+    const attributes = { source, hint: 'set the attributes in the stack file' }
+    refused(await create({ customJson: { tmpdir: { tmpfs: true } } }), attributes.hint)
     const { status, body } = await create({})
     t.equal(status, 200)
     const secret = { source, hint: 'compare the secret and the sender of the webhook with those of the console' }

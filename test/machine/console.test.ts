@@ -1,6 +1,6 @@
 /**
- * Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. docs/console.md
- * and docs/reference/commands.md describe it.
+ * Tests the console with real hosts: plan, confirm, run, follow, abort, and what it knows after a crash. docs/console.md,
+ * docs/pipelines.md and docs/reference/commands.md describe it.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** Tests the console as a service of a host with systemd: `converge console install`, and the role console behind nginx with TLS. */
+/** Tests the console as a service of a host with systemd: `converge console install`, and the role console behind nginx with TLS. docs/console.md describes both. */
 import { cpSync, mkdirSync } from 'node:fs'
 import t from 'tap'
 import { needs, selfSigned } from '../support/machine.ts'

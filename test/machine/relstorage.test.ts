@@ -1,6 +1,6 @@
 /**
- * Tests a site in PostgreSQL and in MariaDB through RelStorage: pages, packing, backups, and data that outlive a second
- * run and a restore.
+ * Tests a site in PostgreSQL and in MariaDB through RelStorage, as docs/relstorage.md describes: pages, packing, backups,
+ * and data that outlive a second run and a restore.
  */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'

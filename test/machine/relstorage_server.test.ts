@@ -1,4 +1,4 @@
-/** Tests the role relstorage-server as root on a disposable copy of the system, with PostgreSQL and MariaDB. */
+/** Tests the role relstorage-server as root on a disposable copy of the system, with PostgreSQL and MariaDB, as docs/relstorage.md describes. */
 import { writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
