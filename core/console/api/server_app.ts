@@ -31,7 +31,7 @@ export function serverApp(options: ServerOptions): Hono {
   app.onError((thrown, c) => {
     if (thrown instanceof Problem) return c.json(thrown.body(), thrown.status)
     const error = asConvergeError(thrown)
-    if (error.code === 'STACK_UNREADABLE' || error.code === 'REPOSITORY_UNREADABLE')
+    if (error.code === 'STACK_UNREADABLE')
       return c.json(new Problem(502, error.code, error.message, { hint: error.hint ?? '' }).body(), 502)
     options.reportFault(thrown)
     return c.json(new Problem(500, 'FAULT', 'the console has a fault; its log says more').body(), 500)

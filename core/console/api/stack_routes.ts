@@ -1,5 +1,6 @@
 /** Routes that show the stacks of the console. */
 import * as z from 'zod'
+import { asConvergeError } from '../../model/errors.ts'
 import type { Audit } from '../access/audit.ts'
 import { levels } from '../access/levels.ts'
 import type { RepositoryReader } from '../deployments/repository_reader.ts'
@@ -90,13 +91,21 @@ export function stackRoutes({ stacks, reader, repositories, store, settings, aud
         branches: z.array(ref),
         tags: z.array(ref),
         commits: z.array(z.object({ commit: z.string(), subject: z.string(), author: z.string(), time: z.string() })),
+        /** Why the repository could not be read: the hosts may still be able to. */
+        unreadable: z.string().nullable(),
       }),
       handle: async ({ params }) => {
         const { apps } = await reader.show(source(params.stack))
         const { repository } = apps.find(({ name }) => name === params.app) ?? {}
         if (typeof repository !== 'string')
           throw new Problem(404, 'NOT_FOUND', `${params.stack} has no app ${params.app} with a repository`)
-        return mutable(await repositories.revisions(repository))
+        try {
+          return { ...mutable(await repositories.revisions(repository)), unreadable: null }
+        } catch (thrown) {
+          const { code, message, hint = '' } = asConvergeError(thrown)
+          if (code !== 'REPOSITORY_UNREADABLE') throw thrown
+          return { branches: [], tags: [], commits: [], unreadable: `${message}; ${hint}` }
+        }
       },
     }),
     route({

@@ -89,6 +89,8 @@ export interface Revisions {
     readonly author: string
     readonly time: string
   })[]
+  /** Why the console cannot read the repository; any revision can still be entered. */
+  readonly unreadable: string | null
 }
 
 export interface StackSettings {

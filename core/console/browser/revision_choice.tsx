@@ -12,10 +12,10 @@ interface ChoiceProps {
 export function RevisionChoice({ stack, app, revision, onChoose }: ChoiceProps) {
   const path = apiPath`/api/stacks/${stack}/apps/${app}/revisions`
   const { value, error } = useLoaded(() => get<Revisions>(path), path)
-  // The revision can be entered without the list.
   if (error !== null) return <p class="quiet">{error instanceof Error ? error.message : String(error)}</p>
   if (value === null) return <p class="quiet">Reading the repository of {app}…</p>
-  const { branches, tags, commits } = value
+  const { branches, tags, commits, unreadable } = value
+  if (unreadable !== null) return <p class="quiet">{unreadable}</p>
   const isListed = commits.some(({ commit }) => commit === revision)
   return (
     <>
