@@ -75,8 +75,8 @@ t.test('deploys a war with a login', async (t) => {
   changed.jetty_app.files['etc/realm.properties'].content = 'admin: another-password,jolokia\n'
   const plan = await app.run(['deploy'], { json: changed, mode: 'plan' })
   const run = await app.done(t, ['deploy'], { json: changed })
-  t.match(patchOf(run.report).join('\n'), /replace \/live = \d+/, 'the run says that another process is current')
-  t.match(patchOf(plan.report).join('\n'), /replace \/live = \d+/, 'and the plan said so')
+  t.match(patchOf(run.report).join('\n'), /replace \/current = \d+/, 'the run says that another process is current')
+  t.match(patchOf(plan.report).join('\n'), /replace \/current = \d+/, 'and the plan said so')
   t.notMatch(JSON.stringify([plan, run]), /another-password/)
   t.match(await app.ask('/', login('a-long-password')), { status: 401 })
   t.match(await app.ask('/', login('another-password')), { status: 200 })
