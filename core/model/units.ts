@@ -42,12 +42,15 @@ function isShortPath(path: string): boolean {
   return Buffer.byteLength(path) <= 4095 && path.split('/').every((name) => Buffer.byteLength(name) <= 255)
 }
 
-/** A property that takes an absolute path without `.` or `..` parts. */
-export const absolutePath = z
+/** A property that takes the beginning of an absolute path; a slash at its end counts. */
+export const absolutePathPrefix = z
   .string()
   .refine((path) => path.startsWith('/') && !path.includes('\0'), { error: 'an absolute path' })
   .refine(isShortPath, { error: 'an absolute path of at most 4095 bytes, whose names have at most 255', abort: true })
   .refine((path) => !/(^|\/)\.{1,2}(\/|$)/.test(path), { error: "an absolute path without '.' or '..' parts" })
+
+/** A property that takes an absolute path without `.` or `..` parts. */
+export const absolutePath = absolutePathPrefix
   // Two spellings of one path would be two resources, which overwrite each other.
   .overwrite((path) => path.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, ''))
 

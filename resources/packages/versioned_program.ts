@@ -4,10 +4,12 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type DefaultedQuery, defineQuery } from '../../core/model/query.ts'
 import { defineResource } from '../../core/model/resource.ts'
-import { absolutePath } from '../../core/model/units.ts'
+import { absolutePathPrefix } from '../../core/model/units.ts'
 
 const props = z.strictObject({
-  path: absolutePath.describe('Path of the program without its version, such as /usr/sbin/php-fpm'),
+  path: absolutePathPrefix.describe(
+    'Path of the program without its version, such as /usr/sbin/php-fpm, or a directory of versions, such as /etc/postgresql/',
+  ),
 })
 
 const state = z.strictObject({
