@@ -14,6 +14,11 @@ import { catalogue } from '../../recipes/catalogue.ts'
 
 const layerOf: Readonly<Record<string, string>> = { 'zeo-server': 'zeoserver', frontend: 'lb' }
 
+const relstorage = {
+  enable_relstorage: true,
+  relstorage: { db: { type: 'postgres', name: 'site', user: 'zope', password: 'planted' } },
+}
+
 /** Returns how often the compilation of a role reads a host of a stack with so many clients. */
 async function reads(name: string, clients: number): Promise<number> {
   const own = { hostname: 'own', private_ip: '10.0.0.1', status: 'online' }
@@ -41,6 +46,7 @@ async function reads(name: string, clients: number): Promise<number> {
     php_app: { app_name: 'site' },
     redis: { config: { requirepass: 'planted' } },
     console: { stack_files: ['/srv/site/stack.yaml'] },
+    ...(name === 'relstorage-server' ? { plone_instances: relstorage } : {}),
     converge: { balancer: { layers: ['lb'], port: 8099 } },
   }
   const built = buildNode({
