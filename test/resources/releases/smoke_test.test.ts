@@ -132,7 +132,7 @@ t.test('a failure requests a rollback of the new release, also after an interrup
   t.strictSame(patchOf(await run(plan('smoke', release), on)), [])
   const { recovery, hint } = failureOf(await run(plan('fail', release), on)) as { recovery?: string; hint?: string }
   t.equal(recovery, undefined, 'a test that is new says nothing against what has passed before')
-  t.match(hint, /converge rollback/)
+  t.match(hint, /deploy again, or roll back$/)
 })
 
 t.test('bypasses the cache', async (t) => {
