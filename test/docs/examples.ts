@@ -145,7 +145,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/pipelines.md > What the pipeline sees': elsewhere(consoleTest),
   'docs/console.md > Deploy after a push: webhooks': elsewhere(consoleTest),
   'docs/console.md > Files and backup': elsewhere(consoleTest),
-  'docs/reference/commands.md > deploy --console': elsewhere(consoleTest),
+  'docs/reference/commands.md > deploy --console URL': elsewhere(consoleTest),
 
   'docs/shared-blobs.md > NFS': attributes([]),
   'docs/shared-blobs.md > S3': attributes([]),

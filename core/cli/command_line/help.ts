@@ -7,7 +7,8 @@ const exitStatuses =
 
 /** @param roles short descriptions by name */
 export function overview(roles: ReadonlyMap<string, string>, width: number): string {
-  const listed = firstWords().flatMap((name) => familyNamed(name) ?? commands.find((spec) => spec.name === name) ?? [])
+  const single = firstWords().flatMap((name) => familyNamed(name) ?? commands.find((spec) => spec.name === name) ?? [])
+  const listed = [...single, ...commands.filter(({ name }) => name.includes(' --'))]
   const groups = [...new Set(listed.map(({ group }) => group))]
   const longest = Math.max(...listed.map(({ name }) => name.length))
   const usage: Row[] = [
@@ -65,11 +66,16 @@ export function commandHelp(spec: CommandSpec, width: number): string {
 }
 
 /** Returns the name of a command with its arguments; optional ones are in brackets. */
-export function synopsisOf({ name, argument, secondArgument, command }: CommandSpec, options = ''): string {
+export function synopsisOf(spec: CommandSpec, options = ''): string {
+  const { name, argument, secondArgument, command } = spec
   const words = [argument, secondArgument].flatMap((place) => place ?? [])
-  const start = [name, ...words.map(({ placeholder, required }) => (required ? placeholder : `[${placeholder}]`))].join(
-    ' ',
-  )
+  // The value of an option that is part of the name.
+  const value = spec.options[name.split(' --')[1] ?? '']?.placeholder
+  const start = [
+    name,
+    ...(value === undefined ? [] : [value]),
+    ...words.map(({ placeholder, required }) => (required ? placeholder : `[${placeholder}]`)),
+  ].join(' ')
   if (command === undefined) return `${start}${options}`
   const { placeholder, required } = command
   return `${start}${options} ${required ? `-- ${placeholder}` : `[-- ${placeholder}]`}`

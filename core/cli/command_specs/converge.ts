@@ -146,7 +146,7 @@ export const convergeCommands: readonly CommandSpec[] = [
   }),
   eventCommand('deploy', 'Deploy new code or configuration: build, switch, restart', {
     details:
-      'The release is checked out and built beside the current one. A complete release becomes current in one atomic step. Without a new commit or configuration, nothing happens.',
+      'The release is checked out and built beside the current one. A complete release becomes current in one atomic step. Without a new commit or configuration, nothing happens. With --console URL, a console deploys a stack instead: converge deploy --console --help.',
     options: { ...revisionOption, ...migrateOption, ...retryFailedOption, ...selectionOptions },
     examples: [
       ['converge deploy --role zeo-client --json site.json', 'the revision named in the attributes'],
