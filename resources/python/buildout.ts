@@ -128,14 +128,18 @@ function refuseRoot(host: HostReader, { user, allowRoot }: Props): void {
 
 /**
  * Recognizes that setuptools begins to read PyPI's list of all packages, which takes minutes, after PyPI has answered that
- * it has no package of the requested name. PyPI finds each spelling of a name, so the list cannot have it.
+ * it has no package of the requested name, and no find-links have it either. PyPI finds each spelling of a name, so the
+ * list cannot have it.
  */
 export function createIndexWatch(): (line: string) => boolean {
   let isUnknown = false
+  let isNowhere = false
   return (line) => {
     const text = line.replace(/^root: /, '')
     if (/^(HTTP error:|Download error on |Can't download )/.test(text)) isUnknown = text === 'HTTP error: Not Found'
-    return isUnknown && text === 'Reading https://pypi.org/simple/'
+    // setuptools prints "Couldn't retrieve" instead where find-links have the package.
+    if (/^Couldn't (find|retrieve) index page/.test(text)) isNowhere = isUnknown && text.startsWith("Couldn't find")
+    return isNowhere && text === 'Reading https://pypi.org/simple/'
   }
 }
 
