@@ -107,7 +107,7 @@ for (const path of [
   'plone_blobs.nfs_export_dir',
   'plone_blobs.gluster_export_dir',
 ])
-  t.test(`${path} is no directory of the system, which the run would give to another account`, async (t) => {
+  t.test(`${path} does not name a directory of the system, whose owner a run would change`, async (t) => {
     const set = (given: string) => attributesOf(nested(path.split('.'), given))
     for (const given of [
       '/',

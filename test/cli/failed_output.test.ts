@@ -15,12 +15,12 @@ async function failing(t: Test, command: string, more: readonly string[] = []) {
   })
   const result = await sandbox.converge([...args, ...more])
   t.equal(result.status, 1)
-  return { ...result, place: sandbox }
+  return { ...result, sandbox }
 }
 
 t.test('prints a reason that many lines follow', async (t) => {
   const command = 'echo "the reason" >&2; sleep 0.2; seq 300; exit 1'
-  const { stdout, place: sandbox } = await failing(t, command)
+  const { stdout, sandbox } = await failing(t, command)
   t.match(stdout, /\n {4}\| the reason\n {4}\| 1\n/)
   t.match(stdout, /\n {4}\| … 231 lines left out; all of it: \S+\/state\/runs\/000001\.jsonl\n/)
   t.match(stdout, /\n {4}\| 300\n/)

@@ -25,7 +25,7 @@ async function locked(t: Test, by?: string) {
   if (by !== undefined) fs.writeFileSync(path, JSON.stringify({ ...JSON.parse(fs.readFileSync(path, 'utf8')), by }))
   const run = (...args: string[]) => sandbox.converge([...args, '--role', 'site', '--recipes', 'recipes'])
   const lock = (...args: string[]) => sandbox.converge([...args, ...state], options)
-  return { place: sandbox, path, made, run, lock }
+  return { sandbox, path, made, run, lock }
 }
 
 t.test('the lock names who, when and why, and only this account can read it', async (t) => {
@@ -37,7 +37,7 @@ t.test('the lock names who, when and why, and only this account can read it', as
 })
 
 t.test('the lock holder continues, with a warning', async (t) => {
-  const { place: sandbox, run } = await locked(t)
+  const { sandbox, run } = await locked(t)
   const { status, stdout } = await run('deploy')
   t.equal(status, 0)
   t.match(stdout, /warning.*deploys are locked by .*: release day/)
@@ -45,7 +45,7 @@ t.test('the lock holder continues, with a warning', async (t) => {
 })
 
 t.test('other operators are refused before any change', async (t) => {
-  const { place: sandbox, run } = await locked(t, 'ann@desk')
+  const { sandbox, run } = await locked(t, 'ann@desk')
   for (const command of ['build', 'deploy', 'rollback', 'undeploy', 'rebuild', 'apply']) {
     const { status, stdout, stderr } = await run(command)
     t.equal(status, 1, command)
@@ -87,7 +87,7 @@ t.test('a damaged lock refuses every deploy, and can be removed', async (t) => {
 
 t.test('refuses an account that may not write the state directory', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { lock, place: sandbox } = await locked(t)
+  const { lock, sandbox } = await locked(t)
   for (const command of ['lock', 'unlock']) {
     const args = [command, '--state-dir', sandbox.state]
     const { status, stderr } = await sandbox.converge(args, { bare: true, account: 'nobody' })

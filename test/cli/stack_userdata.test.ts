@@ -42,13 +42,13 @@ function made(t: Test) {
   })
   const run = (...words: string[]) =>
     sandbox.converge(['stack', 'userdata', ...words], { bare: true, env: { HOME: sandbox.at('home') } })
-  return { place: sandbox, keys, run }
+  return { sandbox, keys, run }
 }
 
 const body = (key: string) => key.split(' ').slice(0, 2).join(' ')
 
 t.test('creates the account of the stack file, with its permissions', async (t) => {
-  const { place: sandbox, keys, run } = made(t)
+  const { sandbox, keys, run } = made(t)
   const account = async (name: string, ...more: string[]) => {
     const { status, stdout, stderr } = await run(name, ...more)
     t.equal(status, 0, stderr)
@@ -76,7 +76,7 @@ t.test('creates the account of the stack file, with its permissions', async (t) 
 })
 
 t.test('names the next command, and refuses names that are not host names', async (t) => {
-  const { place: sandbox, run } = made(t)
+  const { sandbox, run } = made(t)
   const all = await run('web1', '--stack', sandbox.at('stack.json'), '--environment', 'other')
   const next = `converge stack setup --stack ${sandbox.at('stack.json')} --environment other --host web1 --accept-new`
   t.equal(all.stdout.split('\n')[1], `# web1 of the stack two lines: true. When it is up: ${next}`)
@@ -86,7 +86,7 @@ t.test('names the next command, and refuses names that are not host names', asyn
 })
 
 t.test('creates a host key, and stores it as known before the host exists', async (t) => {
-  const { place: sandbox, run } = made(t)
+  const { sandbox, run } = made(t)
   const { status, stdout, stderr } = await run('web1', '--host-key', '--output', sandbox.at('web1.yaml'))
   t.match({ status, stdout }, { status: 0, stdout: '' }, stderr)
   t.equal(statSync(sandbox.at('web1.yaml')).mode & 0o777, 0o600)
@@ -112,7 +112,7 @@ t.test('creates a host key, and stores it as known before the host exists', asyn
 
 t.test('cloud-init accepts the file', async (t) => {
   if (!needs(t, ['cloud-init'])) return
-  const { place: sandbox, run } = made(t)
+  const { sandbox, run } = made(t)
   const names = ['web1', 'web2', 'web3', 'web4', 'no', '2026-11-21', 'web_5']
   for (const name of names) {
     const file = sandbox.at(`${name}.yaml`)
@@ -122,7 +122,7 @@ t.test('cloud-init accepts the file', async (t) => {
 })
 
 t.test('refuses invalid arguments', async (t) => {
-  const { place: sandbox, run } = made(t)
+  const { sandbox, run } = made(t)
   sandbox.write({ empty: '# nothing\n' })
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /missing argument HOST/],

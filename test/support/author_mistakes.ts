@@ -533,7 +533,7 @@ export const mistakes: readonly Mistake[] = [
     message: /Could not resolve ".\/gone.ts"/,
   },
   {
-    name: 'a default export that is no role',
+    name: 'a default export that is not a role',
     recipe: `export default { deploy() {} }`,
     found: 'plan',
     message: /its default export is not a role, but an object/,

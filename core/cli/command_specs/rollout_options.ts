@@ -1,6 +1,6 @@
 /** Defines the options of the commands that connect to the hosts of a stack: which hosts, in which order, at what risk. */
 import { expectedRevision } from '../../model/git_source.ts'
-import { exitCodeOption, inputGroup, retryFailedOption, runGroup } from './shared_options.ts'
+import { exitCodeOption, inputGroup, inputOptions, retryFailedOption, runGroup } from './shared_options.ts'
 import { stackOptions } from './stack.ts'
 import type { Options } from './types.ts'
 
@@ -113,11 +113,7 @@ export const deployOptions = {
 
 export const deploymentJsonOption = {
   json: {
-    group: inputGroup,
-    alias: 'j',
-    type: 'string',
-    placeholder: 'FILE',
-    repeatable: true,
+    ...inputOptions.json,
     description:
       'Custom JSON of this deployment (or YAML, or - for standard input), above all attributes of the stack file; repeatable, the last one takes precedence',
   },

@@ -46,5 +46,5 @@ export const problemDescriptions = {
   415: 'The body is not JSON',
   429: 'Too many failed logins',
   500: 'The console has a fault',
-  502: 'The stack or a repository cannot be read',
+  502: 'The stack cannot be read',
 } as const

@@ -26,12 +26,12 @@ export function readLines(path: string, from: number, limit = chunkSize): readon
   }
   try {
     const { size } = fstatSync(file)
-    for (let chunkSize = limit; ; chunkSize *= 4) {
-      const buffer = Buffer.alloc(Math.max(0, Math.min(chunkSize, size - from)))
+    for (let length = limit; ; length *= 4) {
+      const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - from)))
       const text = buffer.subarray(0, readSync(file, buffer, 0, buffer.length, from))
       const lines = [...split(text, from)]
       // A line longer than the chunk needs a larger one.
-      if (lines.length > 0 || from + text.length >= size || chunkSize >= maxLine) return lines
+      if (lines.length > 0 || from + text.length >= size || length >= maxLine) return lines
     }
   } finally {
     closeSync(file)

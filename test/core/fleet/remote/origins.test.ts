@@ -55,11 +55,11 @@ async function uploaded(t: Test, files: Readonly<Record<string, string>>) {
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, content)
   }
-  return { place: sandbox, words: inputFileArguments(documents, sandbox.at('inputs')) }
+  return { sandbox, words: inputFileArguments(documents, sandbox.at('inputs')) }
 }
 
 t.test('warnings about attributes name their place in the stack file', async (t) => {
-  const { place: sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
+  const { sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
   const { stderr, stdout, status } = await sandbox.converge(['attributes', '--explain', 'port_app', ...words])
   t.equal(status, 0, stderr)
   t.match(stderr, /stack\.yaml:11:7: no_such_attribute/)
@@ -70,7 +70,7 @@ t.test('warnings about attributes name their place in the stack file', async (t)
 
 t.test('mistakes name their place in the stack file', async (t) => {
   const wrong = layerFile.replace('"/" }', '5 }')
-  const { place: sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': wrong })
+  const { sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': wrong })
   const { stderr, status } = await sandbox.converge(['attributes', ...words])
   t.equal(status, 2)
   t.match(stderr, /layer\.json:3:\d+: port_app\.health\.path/)
@@ -78,7 +78,7 @@ t.test('mistakes name their place in the stack file', async (t) => {
 })
 
 t.test('reads the documents if the list of places is damaged', async (t) => {
-  const { place: sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
+  const { sandbox, words } = await uploaded(t, { 'stack.yaml': stackFile, 'layer.json': layerFile })
   for (const text of ['', '{', '[1]', '{"node.json": {"files": 1}}']) {
     writeFileSync(sandbox.at('inputs/custom/.stack'), text)
     const { status, stderr } = await sandbox.converge(['attributes', '--explain', 'port_app.command', ...words])
