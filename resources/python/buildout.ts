@@ -137,8 +137,9 @@ export function createIndexWatch(): (line: string) => boolean {
   return (line) => {
     const text = line.replace(/^root: /, '')
     if (/^(HTTP error:|Download error on |Can't download )/.test(text)) isUnknown = text === 'HTTP error: Not Found'
-    // setuptools prints "Couldn't retrieve" instead where find-links have the package.
-    if (/^Couldn't (find|retrieve) index page/.test(text)) isNowhere = isUnknown && text.startsWith("Couldn't find")
+    // setuptools prints "retrieve" instead of "find" where find-links have the package.
+    const [, verb] = /^Couldn't (find|retrieve) index page/.exec(text) ?? []
+    if (verb !== undefined) isNowhere = isUnknown && verb === 'find'
     return isNowhere && text === 'Reading https://pypi.org/simple/'
   }
 }
