@@ -162,6 +162,7 @@ async function failing(t: Test, host: TestHost): Promise<void> {
   const silent = 'Type=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sh -c "echo waiting for ever; sleep 1000"'
   const slow = await unitWith('silent', silent, ', deadline: seconds(2)')
   t.match(slow, { status: 1, stdout: /silent did not come up: it was not ready within 2 s.*waiting for ever/s })
+  t.match(slow.stdout, /\| .*Starting silent\.service/, 'the first entry since the start is among them')
 
   t.match(await setup(host, "service(r, { name: 'missing' })"), {
     status: 1,

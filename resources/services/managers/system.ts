@@ -2,6 +2,7 @@
 import type { CommandOptions, Host, HostReader } from '../../../core/host/types.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
 import { type Duration, milliseconds, minutes } from '../../../core/model/units.ts'
+import { markJournal, readJournal } from './journal.ts'
 import { unitName } from './masked_unit.ts'
 import {
   absent,
@@ -63,29 +64,11 @@ export class SystemdReader implements ServiceReader {
   }
 
   log(name: string, lines: number): Promise<string> {
-    return this.journal(name, lines, [])
+    return readJournal(this.reading, name, lines)
   }
 
-  async markLog(name: string): Promise<LogMark> {
-    await this.syncJournal()
-    const command = ['journalctl', '--lines', '1', '--show-cursor', '--no-pager', '--output', 'cat', '--quiet']
-    const { stdout } = await this.reading.query(command, { accept: 'any' })
-    const cursor = /^-- cursor: (\S+)\s*$/.exec(lastLines(stdout, 1))?.[1]
-    return { linesSince: (lines) => this.journal(name, lines, cursor === undefined ? [] : ['--after-cursor', cursor]) }
-  }
-
-  private async journal(name: string, lines: number, range: readonly string[]): Promise<string> {
-    await this.syncJournal()
-    // Not with --unit: that misses lines of a process that ends before the journal has read which unit it belongs to.
-    const matches = [`_SYSTEMD_UNIT=${unitName(name)}`, '+', `UNIT=${unitName(name)}`]
-    const format = ['--lines', `${lines}`, '--no-pager', '--output', 'cat', '--quiet']
-    const command = ['journalctl', ...matches, ...range, ...format]
-    return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
-  }
-
-  /** The last lines of a service may still be on their way to the journal. */
-  private async syncJournal(): Promise<void> {
-    if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
+  markLog(name: string): Promise<LogMark> {
+    return markJournal(this.reading, name)
   }
 
   private async show(pattern: string): Promise<Map<string, ServiceStatus>> {

@@ -38,8 +38,10 @@ function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): 
     const id = name.endsWith('.timer') ? name : `${name}.service`
     return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
   }
+  let entries = 0
   return ([program, verb = '', ...rest], _, host) => {
-    if (program === 'journalctl') return { stdout: `journal of ${rest[0]}\n` }
+    if (program === 'journalctl')
+      return { stdout: `${JSON.stringify({ __CURSOR: `s=${entries++}`, MESSAGE: `journal of ${rest[0]}` })}\n` }
     if (program !== 'systemctl') return null
     seen.push([verb, ...rest])
     const world = worlds.get(host) ?? structuredClone(units)

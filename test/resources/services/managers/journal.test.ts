@@ -5,34 +5,29 @@ import { SystemdReader } from '../../../../resources/services/managers/system.ts
 
 interface Entry {
   readonly unit: string
-  readonly text: string
+  readonly text: string | readonly number[] | null
 }
 
 /** A journal in memory, which understands the arguments that the manager passes, and refuses others. */
 function journalOf(entries: Entry[]): CommandHandler {
   return ([program, ...words]) => {
     if (program !== 'journalctl') return null
-    let from = 0
     let count = Number.POSITIVE_INFINITY
-    let isShown = false
     const units: string[] = []
     while (words.length > 0) {
       const word = words.shift() ?? ''
       const unit = /^(?:_SYSTEMD_)?UNIT=(.*)$/.exec(word)
       if (unit !== null) units.push(unit[1] ?? '')
-      else if (word === '--after-cursor') from = Number(/^s=(\d+)$/.exec(words.shift() ?? '')?.[1] ?? Number.NaN)
       else if (word === '--lines') count = Number(words.shift())
-      else if (word === '--show-cursor') isShown = true
-      else if (word === '--output') words.shift()
-      else if (!['+', '--quiet', '--no-pager', '--sync'].includes(word)) throw new Error(`unknown argument ${word}`)
+      else if (['--output', '--output-fields'].includes(word)) words.shift()
+      else if (!['+', '--quiet', '--no-pager', '--sync', '--all'].includes(word))
+        throw new Error(`unknown argument ${word}`)
     }
-    if (Number.isNaN(from)) return { status: 1, stderr: 'Failed to seek to cursor: Invalid argument' }
-    const numbered = entries.map((entry, index) => ({ ...entry, cursor: index + 1 }))
-    const found = numbered
-      .filter(({ unit, cursor }) => cursor > from && (units.length === 0 || units.includes(unit)))
+    const found = entries
+      .map((entry, index) => ({ ...entry, __CURSOR: `s=${index + 1}`, MESSAGE: entry.text }))
+      .filter(({ unit }) => units.includes(unit))
       .slice(-count)
-    const cursor = isShown && found.length > 0 ? `-- cursor: s=${found.at(-1)?.cursor}\n` : ''
-    return { stdout: `${found.map(({ text }) => `${text}\n`).join('')}${cursor}` }
+    return { stdout: found.map(({ __CURSOR, MESSAGE }) => `${JSON.stringify({ __CURSOR, MESSAGE })}\n`).join('') }
   }
 }
 
@@ -70,9 +65,28 @@ t.test('an empty journal has no cursor: all that follows is new', async (t) => {
   t.equal((await mark.linesSince(5)).trim(), 'the reason')
 })
 
-t.test('a line that looks like a cursor is not one', async (t) => {
-  const entries = [site('-- cursor: s=9'), other('-- cursor: nonsense')]
+t.test('quotes the last lines, not the first ones after the mark', async (t) => {
+  const entries = [other('noise')]
   const mark = await readerOf(entries).markLog('site')
-  entries.push(site('the reason'))
-  t.equal((await mark.linesSince(5)).trim(), 'the reason')
+  for (const number of [1, 2, 3, 4, 5, 6]) entries.push(site(`line ${number}`))
+  t.equal(await mark.linesSince(2), 'line 5\nline 6')
+  t.equal(await mark.linesSince(6), 'line 1\nline 2\nline 3\nline 4\nline 5\nline 6')
+})
+
+t.test('text of a service that is not UTF-8, has several lines or is missing', async (t) => {
+  const entries: Entry[] = []
+  const mark = await readerOf(entries).markLog('site')
+  entries.push(
+    { unit: 'site.service', text: [0x63, 0x61, 0x66, 0xe9] },
+    { unit: 'site.service', text: null },
+    site('a\nb\nc'),
+  )
+  t.equal(await mark.linesSince(2), 'b\nc')
+  t.match(await mark.linesSince(5), /^caf\uFFFD\n/)
+})
+
+t.test('an account that may not read the journal gets no lines', async (t) => {
+  const commands: CommandHandler = () => ({ status: 1, stdout: 'No journal files were opened due to permissions.\n' })
+  const reader = new SystemdReader(new VirtualHost({ commands }))
+  t.equal(await (await reader.markLog('site')).linesSince(5), '')
 })
