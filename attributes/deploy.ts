@@ -128,7 +128,7 @@ const checkout = () => ({
   smoke_test: optional(smokeTest(), 'Requests and a command that test a release after the switch.', { mirrors: '' }),
 })
 
-const surroundings = () => ({
+const environmentAndServices = () => ({
   environment: optional(
     environment(),
     'Environment variables of the build and of the programs. Numbers, true and false become text; null removes a variable.',
@@ -175,7 +175,7 @@ type Prefixed<T> = {
   [K in keyof T as `buildout_${K & string}`]: T[K] extends z.ZodDefault<infer S> ? z.ZodOptional<S> : never
 }
 
-/** `buildout_<name>` for each setting of `deploy_buildout`, without a default: that one stands there. */
+/** `buildout_<name>` for each setting of `deploy_buildout`, without a default: `deploy_buildout` has it. */
 function prefixed(): Prefixed<BuildoutFields> {
   const fields: Record<string, z.ZodType> = {}
   for (const [name, schema] of Object.entries<z.ZodDefault>(buildoutFields())) {
@@ -194,7 +194,7 @@ const application = () => {
   return withoutNulls({
     ...placement(),
     ...checkout(),
-    ...surroundings(),
+    ...environmentAndServices(),
     ...prefixed(),
     buildout_version: optional(line(), 'Version of zc.buildout; takes precedence over `buildout_buildout_version`.'),
     buildout_allow_root: optional(flag(), 'Builds as root where the account is root; default `converge.allow_root`.', {

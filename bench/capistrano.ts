@@ -8,7 +8,7 @@ export interface Deployment {
   readonly target: string
 }
 
-export function capistrano(here: string, { repository, target }: Deployment, sshd: Sshd): Command {
+export function capistrano(directory: string, { repository, target }: Deployment, sshd: Sshd): Command {
   const user = process.getuid?.() === 0 ? 'root' : (process.env.USER ?? '')
   const lines: Record<string, readonly string[]> = {
     Capfile: [
@@ -31,6 +31,6 @@ export function capistrano(here: string, { repository, target }: Deployment, ssh
       '  forward_agent: false, auth_methods: %w[publickey]',
     ],
   }
-  for (const [name, text] of Object.entries(lines)) put(`${here}/${name}`, `${text.join('\n')}\n`)
-  return { argv: ['cap', 'bench', 'deploy'], cwd: here }
+  for (const [name, text] of Object.entries(lines)) put(`${directory}/${name}`, `${text.join('\n')}\n`)
+  return { argv: ['cap', 'bench', 'deploy'], cwd: directory }
 }

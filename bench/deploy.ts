@@ -31,17 +31,17 @@ interface Deployer {
 export async function benchDeploy(
   program: string,
   repetitions: number,
-  place: string,
+  directory: string,
   tell: (text: string) => void,
 ): Promise<DeployResults> {
-  const here = `${place}/deploy`
-  for (const name of ['work', 'cap', 'converge/etc']) mkdirSync(`${here}/${name}`, { recursive: true })
-  const repository = new Repository(here)
+  const scratch = `${directory}/deploy`
+  for (const name of ['work', 'cap', 'converge/etc']) mkdirSync(`${scratch}/${name}`, { recursive: true })
+  const repository = new Repository(scratch)
   const hasCap = versionOf('cap', '--version') !== null
   const missing = [...(hasCap ? [] : ['capistrano']), ...(hasSshd() ? [] : ['openssh-server'])]
-  const sshd = missing.length === 0 ? await startSshd(here) : null
+  const sshd = missing.length === 0 ? await startSshd(scratch) : null
   try {
-    const deployers = deployersOf(program, here, repository.bare, sshd)
+    const deployers = deployersOf(program, scratch, repository.bare, sshd)
     const results = new Results()
     for (let repetition = 0; repetition < repetitions; repetition++) {
       tell(`deploy, ${repetition + 1} of ${repetitions}`)
@@ -50,25 +50,25 @@ export async function benchDeploy(
         for (const one of deployers) {
           if (phase === 'first') rmSync(one.target, { recursive: true, force: true })
           spawnSync('sync')
-          results.add([phase, one.name], await measure(one.command, place, `${here}/log`, 300))
+          results.add([phase, one.name], await measure(one.command, directory, `${scratch}/log`, 300))
           repository.verify(one.current)
         }
       }
     }
     const own = deployers.find(({ name }) => name === 'converge')
-    const programs = own === undefined ? null : programsOf(own.command, place, `${here}/trace`)
+    const programs = own === undefined ? null : programsOf(own.command, directory, `${scratch}/trace`)
     return { results, size: repository.size, programs, missing }
   } finally {
     sshd?.stop()
   }
 }
 
-function deployersOf(program: string, here: string, repository: string, sshd: Sshd | null): Deployer[] {
-  const own = `${here}/converge`
+function deployersOf(program: string, scratch: string, repository: string, sshd: Sshd | null): Deployer[] {
+  const own = `${scratch}/converge`
   const at = (name: string, target: string) => ({ name, target, current: `${target}/current` })
-  const converge = at('converge', `${here}/target-converge`)
-  const cap = at('capistrano', `${here}/target-cap`)
-  const tar = at('git archive, tar', `${here}/target-tar`)
+  const converge = at('converge', `${scratch}/target-converge`)
+  const cap = at('capistrano', `${scratch}/target-cap`)
+  const tar = at('git archive, tar', `${scratch}/target-tar`)
   put(`${own}/node.json`, JSON.stringify({ bench: { target: converge.target, repository } }))
   const inputs = ['--role', 'bench-deploy', '--recipes', recipe('deploy_recipe.ts'), '--json', `${own}/node.json`]
   const bare = 'mkdir -p "$1/$$" && git --git-dir="$2" archive main | tar -x -C "$1/$$" && ln -sfn "$1/$$" "$1/current"'
@@ -76,7 +76,7 @@ function deployersOf(program: string, here: string, repository: string, sshd: Ss
     { ...converge, command: { argv: [process.execPath, program, ...inputs, ...apart(own)] } },
     ...(sshd === null
       ? []
-      : [{ ...cap, command: capistrano(`${here}/cap`, { repository, target: cap.target }, sshd) }]),
+      : [{ ...cap, command: capistrano(`${scratch}/cap`, { repository, target: cap.target }, sshd) }]),
     { ...tar, command: { argv: ['sh', '-c', bare, 'sh', tar.target, repository] } },
   ]
 }

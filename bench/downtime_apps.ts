@@ -31,9 +31,9 @@ async function done(app: WebApp, events: readonly string[], json: JsonObject = {
 
 /** Plays a scene with a connection for each request: wrk, unlike a browser, does not retry on one that nginx closes. */
 async function played(app: WebApp, owner: Owner, scene: Scene): Promise<Figures> {
-  const place = scratch(owner)
+  const directory = scratch(owner)
   await until(async () => (await app.page()).status === 200, 'it answers')
-  const crowd = visitors(`http://127.0.0.1:${app.httpPort}/`, place, { headers: { Connection: 'close' } })
+  const crowd = visitors(`http://127.0.0.1:${app.httpPort}/`, directory, { headers: { Connection: 'close' } })
   try {
     await scene.work()
   } catch (error) {
@@ -75,10 +75,10 @@ const jetty: App = {
   needs: ['nginx', 'supervisord', 'java', 'jetty9', 'zip', 'wrk'],
   about: 'Each release has its own JVM.',
   async tabled(owner, tabled) {
-    const place = scratch(owner)
-    const file = `${place}/app.war`
+    const directory = scratch(owner)
+    const file = `${directory}/app.war`
     const publish = (version: string) => {
-      const pages = `${place}/${version}`
+      const pages = `${directory}/${version}`
       mkdirSync(pages)
       writeFileSync(`${pages}/index.html`, `${version}\n`)
       rmSync(file, { force: true })

@@ -6,7 +6,15 @@ import { parseArgs } from 'node:util'
 import { type TestHost, type TestNetwork, testNetwork } from '../test/machine/support/hosts.ts'
 import { Operator } from '../test/machine/support/operator.ts'
 import { clearing } from './clearing.ts'
-import { compiling, compilingCommands, firstContact, growth, measured, type Place, partsTable } from './fleet_parts.ts'
+import {
+  type BenchSettings,
+  compiling,
+  compilingCommands,
+  firstContact,
+  growth,
+  measured,
+  partsTable,
+} from './fleet_parts.ts'
 import {
   ansibleTools,
   convergeTools,
@@ -66,8 +74,8 @@ function options() {
 const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? ''
 
 /** Has each tool check the files in turn; none of them may write anything. */
-async function compare(place: Place, tools: readonly FleetTool[], hosts: readonly TestHost[]) {
-  const { repetitions, limit, tell } = place
+async function compare(settings: BenchSettings, tools: readonly FleetTool[], hosts: readonly TestHost[]) {
+  const { repetitions, limit, tell } = settings
   const results = new Results()
   const loads = new Map<string, string[]>()
   const [first] = hosts
@@ -76,7 +84,7 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
     if (only === null) continue
     tell(`${name}, ${form}: whether it repairs a file`)
     damage(first)
-    await measured(place, { ...command, argv: [...command.argv, ...only(first)] })
+    await measured(settings, { ...command, argv: [...command.argv, ...only(first)] })
     verifyFiles(hosts)
   }
   const before = fingerprintOf(hosts)
@@ -87,7 +95,7 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
       if ((spent.get(tool) ?? 0) > enough) continue
       tell(`nothing to do, ${repetition + 1} of ${repetitions}: ${name}, ${form}, load ${load()}`)
       loads.set(form, [...(loads.get(form) ?? []), load()])
-      const outcome = await measured(place, command)
+      const outcome = await measured(settings, command)
       spent.set(tool, (spent.get(tool) ?? 0) + (outcome === 'too slow' ? enough + 1 : outcome.wall))
       results.add([name, form], outcome)
       if (fingerprintOf(hosts) !== before) throw new Error(`${name}, ${form}: it wrote although nothing had changed`)
@@ -225,13 +233,13 @@ async function main(): Promise<void> {
     owner.teardown(() => rmSync(directory, { recursive: true, force: true }))
     owner.teardown(() => endAnsible(directory))
     const network = await testNetwork(owner)
-    const place: Place = { operator: new Operator(network), directory, repetitions, limit, tell }
+    const settings: BenchSettings = { operator: new Operator(network), directory, repetitions, limit, tell }
     // Store the results so far, even if the rest fails.
     const keep = (found: Findings, versions: Readonly<Record<string, string>>) => {
       const names = Object.entries({ converge: ownVersion(), ...versions }).map((one) => one.join(' '))
       writeFileSync(output, describe(found, [...machine, names.join(', '), `load ${load()} at the end`]))
     }
-    if (stackFile) return keep({ sizes: [], compiled: await compiling(place, stackSizes) }, {})
+    if (stackFile) return keep({ sizes: [], compiled: await compiling(settings, stackSizes) }, {})
     tell('ansible-core and pyinfra from PyPI')
     const bin = pythonTools(`${process.env.XDG_CACHE_HOME ?? `${homedir()}/.cache`}/converge-bench`)
     tell('hosts')
@@ -241,8 +249,8 @@ async function main(): Promise<void> {
     // End the programs that use the hosts before the hosts.
     owner.teardown(killAll)
     const versions = pythonVersions(bin)
-    const tools = toolsOf(place, network, bin, bare.slice(0, few)).filter((tool) => slow || !tool.slow)
-    await measureAll(place, { bare, own, tools }, (found) => keep(found, versions))
+    const tools = toolsOf(settings, network, bin, bare.slice(0, few)).filter((tool) => slow || !tool.slow)
+    await measureAll(settings, { bare, own, tools }, (found) => keep(found, versions))
   })
   process.stdout.write(readFileSync(output, 'utf8'))
 }
@@ -255,7 +263,7 @@ function ownVersion(): string {
 }
 
 function toolsOf(
-  { operator, directory }: Place,
+  { operator, directory }: BenchSettings,
   network: TestNetwork,
   bin: string,
   hosts: readonly TestHost[],
@@ -274,23 +282,23 @@ interface Measured {
 }
 
 async function measureAll(
-  place: Place,
+  settings: BenchSettings,
   { bare, own, tools }: Measured,
   keep: (found: Findings) => void,
 ): Promise<void> {
-  const { operator } = place
+  const { operator } = settings
   const hosts = bare.slice(0, few)
   const found: Findings = { sizes: [10, 25, 50, 100].filter((size) => size <= own.length) }
   writeStack(operator, hosts)
-  await measured(place, stackCommand(operator, 'run', 'setup', '--strategy', 'parallel'))
-  found.compared = await compare(place, tools, hosts)
+  await measured(settings, stackCommand(operator, 'run', 'setup', '--strategy', 'parallel'))
+  found.compared = await compare(settings, tools, hosts)
   keep(found)
   writeStack(operator, own)
-  await measured(place, stackCommand(operator, 'configure'))
-  found.parts = await partsTable(place, own, [1, few])
-  found.grown = await growth(place, own, found.sizes)
+  await measured(settings, stackCommand(operator, 'configure'))
+  found.parts = await partsTable(settings, own, [1, few])
+  found.grown = await growth(settings, own, found.sizes)
   keep(found)
-  found.contact = await firstContact(place, [
+  found.contact = await firstContact(settings, [
     { what: 'their own Node', hosts: own.slice(0, few) },
     { what: 'no Node', hosts },
     { what: 'no Node, and none packed yet', hosts, packs: true },

@@ -9,7 +9,7 @@ import { baseEnvironment, type Command, measure } from './measure.ts'
 import { Results } from './results.ts'
 import { median, spread, table } from './table.ts'
 
-export interface Place {
+export interface BenchSettings {
   readonly operator: Operator
   /** Directory of the benchmark, for logs. */
   readonly directory: string
@@ -23,7 +23,7 @@ export interface Place {
 const enough = 30
 const configure = (operator: Operator) => stackCommand(operator, 'configure')
 
-export async function measured({ directory, limit, tell }: Place, command: Command) {
+export async function measured({ directory, limit, tell }: BenchSettings, command: Command) {
   const outcome = await measure(command, directory, `${directory}/log`, limit)
   tell(
     outcome === 'too slow'
@@ -46,8 +46,8 @@ export interface Newcomers {
 }
 
 /** Measures runs that upload engine, recipes, node JSON and, if missing, Node, and have nothing else to do. */
-export async function firstContact(place: Place, all: readonly Newcomers[]): Promise<Results> {
-  const { operator, repetitions, tell } = place
+export async function firstContact(settings: BenchSettings, all: readonly Newcomers[]): Promise<Results> {
+  const { operator, repetitions, tell } = settings
   const results = new Results()
   for (let repetition = 0; repetition < repetitions; repetition++)
     for (const { what, hosts, packs } of all) {
@@ -56,20 +56,24 @@ export async function firstContact(place: Place, all: readonly Newcomers[]): Pro
       writeStack(operator, hosts)
       await forget(hosts)
       if (packs) rmSync(`${operator.home}/.cache`, { recursive: true, force: true })
-      results.add([`${hosts.length}`, what], await measured(place, configure(operator)))
+      results.add([`${hosts.length}`, what], await measured(settings, configure(operator)))
     }
   return results
 }
 
 /** Measures the same run on increasing numbers of hosts. */
-export async function growth(place: Place, hosts: readonly TestHost[], sizes: readonly number[]): Promise<Results> {
-  const { operator, repetitions, tell } = place
+export async function growth(
+  settings: BenchSettings,
+  hosts: readonly TestHost[],
+  sizes: readonly number[],
+): Promise<Results> {
+  const { operator, repetitions, tell } = settings
   const results = new Results()
   for (let repetition = 0; repetition < repetitions; repetition++)
     for (const size of sizes) {
       tell(`nothing to do, ${repetition + 1} of ${repetitions}: ${size} hosts`)
       writeStack(operator, hosts.slice(0, size))
-      results.add([`${size}`], await measured(place, configure(operator)))
+      results.add([`${size}`], await measured(settings, configure(operator)))
     }
   return results
 }
@@ -126,8 +130,12 @@ function partsOf({ all, whole }: Awaited<ReturnType<typeof reported>>): Parts {
 }
 
 /** @param sizes numbers of hosts, one for each column of the table */
-export async function partsTable(place: Place, hosts: readonly TestHost[], sizes: readonly number[]): Promise<string> {
-  const { operator, directory, repetitions, tell } = place
+export async function partsTable(
+  settings: BenchSettings,
+  hosts: readonly TestHost[],
+  sizes: readonly number[],
+): Promise<string> {
+  const { operator, directory, repetitions, tell } = settings
   const columns: Parts[][] = []
   for (const size of sizes) {
     tell(`parts of a run: ${size} hosts`)
@@ -155,8 +163,8 @@ export async function partsTable(place: Place, hosts: readonly TestHost[], sizes
 export const compilingCommands = ['check', 'show', 'plan'] as const
 
 /** Measures loading and compiling a stack file of many hosts with the roles of a site, without connections. */
-export async function compiling(place: Place, sizes: readonly number[]): Promise<Results> {
-  const { operator, repetitions, tell } = place
+export async function compiling(settings: BenchSettings, sizes: readonly number[]): Promise<Results> {
+  const { operator, repetitions, tell } = settings
   const results = new Results()
   for (let repetition = 0; repetition < repetitions; repetition++)
     for (const size of sizes) {
@@ -164,7 +172,7 @@ export async function compiling(place: Place, sizes: readonly number[]): Promise
       for (const command of compilingCommands) {
         if (results.get(`${size}`, command).reduce((sum, { wall }) => sum + wall, 0) > enough) continue
         tell(`a large stack file, ${repetition + 1} of ${repetitions}: ${size} hosts, ${command}`)
-        results.add([`${size}`, command], await measured(place, compilingCommand(operator, command)))
+        results.add([`${size}`, command], await measured(settings, compilingCommand(operator, command)))
       }
     }
   return results
@@ -186,8 +194,8 @@ function largeStack(size: number) {
   }
   const layerOf = (index: number) => (index === 0 ? 'zeo' : index < 3 ? 'web' : 'plone_instances')
   const address = (index: number) => `10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`
-  const place = (index: number) => (index === 0 ? { address: '127.0.0.1', port: 9 } : { address: address(index) })
-  const host = (_: unknown, index: number) => [`h${index}`, { ...place(index), layers: [layerOf(index)], cpus: 2 }]
+  const endpoint = (index: number) => (index === 0 ? { address: '127.0.0.1', port: 9 } : { address: address(index) })
+  const host = (_: unknown, index: number) => [`h${index}`, { ...endpoint(index), layers: [layerOf(index)], cpus: 2 }]
   const scm = { repository: 'https://git.example.com/site.git' }
   const hosts = Object.fromEntries(Array.from({ length: size }, host))
   return {

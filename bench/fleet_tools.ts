@@ -97,26 +97,26 @@ export function pythonVersions(bin: string): Record<string, string> {
 }
 
 /** Writes the files to the operator's disk, from which both tools upload them. */
-function writeFiles(place: string): void {
-  mkdirSync(`${place}/files`, { recursive: true })
-  for (const index of numbers) put(`${place}/files/f${index}.conf`, contentOf(index))
+function writeFiles(directory: string): void {
+  mkdirSync(`${directory}/files`, { recursive: true })
+  for (const index of numbers) put(`${directory}/files/f${index}.conf`, contentOf(index))
 }
 
 const copy = (name: string) => ({ src: `files/${name}.conf`, dest: `${directory}/${name}.conf`, mode: '0640' })
 
 export function ansibleTools(
-  place: string,
+  scratchDirectory: string,
   bin: string,
   network: TestNetwork,
   hosts: readonly TestHost[],
 ): FleetTool[] {
-  writeFiles(place)
+  writeFiles(scratchDirectory)
   const lines = hosts.map(({ name, address }) => `${name} ansible_host=${address}`)
-  put(`${place}/inventory`, `${lines.join('\n')}\n`)
+  put(`${scratchDirectory}/inventory`, `${lines.join('\n')}\n`)
   put(
-    `${place}/ansible.cfg`,
+    `${scratchDirectory}/ansible.cfg`,
     `[defaults]
-inventory = ${place}/inventory
+inventory = ${scratchDirectory}/inventory
 forks = 10
 remote_user = root
 private_key_file = ${network.operator.file}
@@ -133,11 +133,11 @@ ssh_common_args = -F none -o UserKnownHostsFile=${network.knownHosts} -o GlobalK
   const play = (file: string, gather_facts: boolean, all: readonly object[]) => {
     // JSON is valid YAML.
     put(
-      `${place}/${file}`,
+      `${scratchDirectory}/${file}`,
       JSON.stringify([{ hosts: 'all', gather_facts, tasks: all.length > 0 ? [made, ...all] : [] }]),
     )
-    const environment = { ANSIBLE_CONFIG: `${place}/ansible.cfg`, PATH: `${bin}:${process.env.PATH ?? ''}` }
-    return { argv: [`${bin}/ansible-playbook`, `${place}/${file}`], cwd: place, environment }
+    const environment = { ANSIBLE_CONFIG: `${scratchDirectory}/ansible.cfg`, PATH: `${bin}:${process.env.PATH ?? ''}` }
+    return { argv: [`${bin}/ansible-playbook`, `${scratchDirectory}/${file}`], cwd: scratchDirectory, environment }
   }
   const only = null
   return [
@@ -167,8 +167,13 @@ export function endAnsible(home: string): void {
     spawnSync('ssh', ['-F', 'none', '-o', `ControlPath=${socket}`, '-O', 'exit', 'any'], { stdio: 'ignore' })
 }
 
-export function pyinfraTool(place: string, bin: string, network: TestNetwork, hosts: readonly TestHost[]): FleetTool {
-  writeFiles(place)
+export function pyinfraTool(
+  scratchDirectory: string,
+  bin: string,
+  network: TestNetwork,
+  hosts: readonly TestHost[],
+): FleetTool {
+  writeFiles(scratchDirectory)
   const data = {
     ssh_user: 'root',
     ssh_key: network.operator.file,
@@ -177,9 +182,9 @@ export function pyinfraTool(place: string, bin: string, network: TestNetwork, ho
   }
   // JSON strings and lists are valid Python.
   const all = hosts.map(({ address }) => `    (${JSON.stringify(address)}, ${JSON.stringify(data)}),\n`)
-  put(`${place}/inventory.py`, `hosts = [\n${all.join('')}]\n`)
+  put(`${scratchDirectory}/inventory.py`, `hosts = [\n${all.join('')}]\n`)
   put(
-    `${place}/deploy.py`,
+    `${scratchDirectory}/deploy.py`,
     `from pyinfra.operations import files
 
 files.directory(path="${directory}", mode="755")
@@ -190,7 +195,7 @@ for index in range(${count}):
   return {
     name: 'pyinfra',
     form: `${count} files.put`,
-    command: { argv: [`${bin}/pyinfra`, '-y', 'inventory.py', 'deploy.py'], cwd: place },
+    command: { argv: [`${bin}/pyinfra`, '-y', 'inventory.py', 'deploy.py'], cwd: scratchDirectory },
     only: ({ address }) => ['--limit', address],
   }
 }
@@ -217,8 +222,8 @@ export function verifyFiles(hosts: readonly TestHost[]): void {
   for (const { name, root } of hosts)
     for (const index of numbers) {
       const path = `${root}${pathOf(index)}`
-      const there = lstatSync(path, { throwIfNoEntry: false })
-      if (!there || (there.mode & 0o7777) !== 0o640 || readFileSync(path, 'utf8') !== contentOf(index))
+      const stat = lstatSync(path, { throwIfNoEntry: false })
+      if (!stat || (stat.mode & 0o7777) !== 0o640 || readFileSync(path, 'utf8') !== contentOf(index))
         throw new Error(`${name}: ${pathOf(index)} differs from the declaration`)
     }
 }

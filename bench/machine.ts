@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs'
 import * as os from 'node:os'
 
-export function describeMachine(place: string): string[] {
+export function describeMachine(directory: string): string[] {
   const cpus = os.cpus()
   const release = readFileSync('/etc/os-release', 'utf8')
   const system = /^PRETTY_NAME="?(.*?)"?$/m.exec(release)?.[1] ?? os.platform()
   const load = readFileSync('/proc/loadavg', 'utf8').split(' ')[0]
   return [
     `${cpus.length} × ${cpus[0]?.model.trim() ?? 'CPU'}, ${Math.round(os.totalmem() / 2 ** 30)} GiB of memory, load ${load} at the start`,
-    `${system}, Linux ${os.release()}, files on ${fileSystemOf(place)}`,
+    `${system}, Linux ${os.release()}, files on ${fileSystemOf(directory)}`,
   ]
 }
 

@@ -13,9 +13,9 @@ export class Repository {
   readonly bare: string
   private changes = 0
 
-  constructor(private readonly here: string) {
-    this.work = `${here}/work`
-    this.bare = `${here}/repository.git`
+  constructor(private readonly root: string) {
+    this.work = `${root}/work`
+    this.bare = `${root}/repository.git`
     const random = randomFrom(7)
     for (let index = 0; index < fileCount; index++) {
       const path = this.path(index)
@@ -61,7 +61,7 @@ export class Repository {
     const who = ['-c', 'user.name=bench', '-c', 'user.email=bench@example.org', '-c', 'gc.auto=0']
     const { status, stderr } = spawnSync('git', [...who, ...args], {
       cwd: this.work,
-      env: { ...baseEnvironment(this.here), GIT_CONFIG_GLOBAL: '/dev/null' },
+      env: { ...baseEnvironment(this.root), GIT_CONFIG_GLOBAL: '/dev/null' },
       encoding: 'utf8',
     })
     if (status !== 0) throw new Error(`git ${args.join(' ')}: ${stderr}`)

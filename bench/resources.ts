@@ -16,7 +16,7 @@ export interface ResourcesOptions {
   /** Whether to measure sizes at which a tool takes minutes. */
   readonly slow: boolean
   /** Directory of this benchmark. */
-  readonly place: string
+  readonly directory: string
   readonly tell: (text: string) => void
 }
 
@@ -27,18 +27,18 @@ const enough = 60
 
 /** Measures the tools interleaved: each repetition runs all tools, and each tool all phases. */
 export async function benchResources(options: ResourcesOptions): Promise<Results> {
-  const { peers, sizes, repetitions, place, tell } = options
+  const { peers, sizes, repetitions, directory, tell } = options
   const results = new Results()
-  for (const peer of peers) await warmUp(peer, place)
+  for (const peer of peers) await warmUp(peer, directory)
   for (const size of sizes) {
     const contestants = peers
       .filter(({ largest }) => options.slow || size <= largest)
-      .map((peer) => at(place, peer, size))
+      .map((peer) => contestantIn(directory, peer, size))
     for (let repetition = 0; repetition < repetitions; repetition++) {
       for (const one of contestants) {
         if (one.spent > enough) continue
         tell(`${size} resources, ${repetition + 1} of ${repetitions}: ${one.peer.name}`)
-        for (const phase of phases) if (!(await runPhase(one, phase, place, results))) break
+        for (const phase of phases) if (!(await runPhase(one, phase, directory, results))) break
       }
     }
     for (const { state } of contestants) rmSync(state.root, { recursive: true, force: true })
@@ -50,26 +50,26 @@ interface Contestant {
   readonly peer: Peer
   readonly state: State
   readonly command: Command
-  readonly here: string
+  readonly scratch: string
   /** Seconds. */
   spent: number
 }
 
-function at(place: string, peer: Peer, size: number): Contestant {
-  const here = `${place}/${peer.name.replace(/\W.*/, '')}-${size}`
-  mkdirSync(here, { recursive: true })
-  const state = stateOf(`${here}/root`, size)
-  return { peer, state, command: peer.prepare(here, state), here, spent: 0 }
+function contestantIn(directory: string, peer: Peer, size: number): Contestant {
+  const scratch = `${directory}/${peer.name.replace(/\W.*/, '')}-${size}`
+  mkdirSync(scratch, { recursive: true })
+  const state = stateOf(`${scratch}/root`, size)
+  return { peer, state, command: peer.prepare(scratch, state), scratch, spent: 0 }
 }
 
 /** @returns whether it has finished, so that the next phase can use its result */
-async function runPhase(one: Contestant, phase: string, place: string, results: Results): Promise<boolean> {
-  const { peer, state, command, here } = one
+async function runPhase(one: Contestant, phase: string, directory: string, results: Results): Promise<boolean> {
+  const { peer, state, command, scratch } = one
   if (phase === 'first run') rmSync(state.root, { recursive: true, force: true })
   if (phase === '1 % drift') drift(state)
   // Flush the writes of the previous run, so that they do not slow down this one.
   spawnSync('sync')
-  const outcome = await measure(command, place, `${here}/log`, limit)
+  const outcome = await measure(command, directory, `${scratch}/log`, limit)
   results.add([`${state.directories.length * 10}`, phase, peer.name], outcome)
   one.spent += outcome === 'too slow' ? limit : outcome.wall
   if (outcome === 'too slow') return false
@@ -78,8 +78,8 @@ async function runPhase(one: Contestant, phase: string, place: string, results: 
 }
 
 /** Runs a tool once unmeasured on a few resources, to read programs from the disk and fill the cache of recipes. */
-async function warmUp(peer: Peer, place: string): Promise<void> {
-  const { state, command, here } = at(place, peer, 10)
-  await measure(command, place, `${here}/log`, limit)
+async function warmUp(peer: Peer, directory: string): Promise<void> {
+  const { state, command, scratch } = contestantIn(directory, peer, 10)
+  await measure(command, directory, `${scratch}/log`, limit)
   verify(state)
 }

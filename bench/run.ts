@@ -26,7 +26,7 @@ const usage = `npm run bench -- [options]
   --program FILE  the converge to measure                  default: dist/start.cjs
   --output FILE   where the table goes                     default: bench/results.md; with --only nowhere`
 
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const parts = ['resources', 'startup', 'deploy']
 
 function options() {
@@ -46,8 +46,8 @@ function options() {
   const sizes = (values.sizes ?? (values.quick ? '100,1000' : '100,1000,10000')).split(',').map(Number)
   const repetitions = Number(values.reps ?? (values.quick ? 3 : 5))
   if (sizes.some((size) => !(size > 0 && size % 10 === 0)) || !(repetitions > 0)) throw new Error(usage)
-  const program = resolve(values.program ?? here('../dist/start.cjs'))
-  const output = values.output ?? (only ? null : here('results.md'))
+  const program = resolve(values.program ?? pathOf('../dist/start.cjs'))
+  const output = values.output ?? (only ? null : pathOf('results.md'))
   return { only, sizes, repetitions, program, output, slow: values.slow === true, help: values.help === true }
 }
 
@@ -66,10 +66,10 @@ async function main(): Promise<void> {
   const wants = (part: string) => only === undefined || only.includes(part)
   const peers = (chosen.length > 0 ? chosen : all).flatMap(({ peer, version }) => (version === null ? [] : [peer]))
 
-  const place = fs.realpathSync(fs.mkdtempSync(`${tmpdir()}/converge-bench-`))
+  const directory = fs.realpathSync(fs.mkdtempSync(`${tmpdir()}/converge-bench-`))
   const clean = () => {
     killAll()
-    fs.rmSync(place, { recursive: true, force: true })
+    fs.rmSync(directory, { recursive: true, force: true })
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
@@ -78,13 +78,13 @@ async function main(): Promise<void> {
     })
   const tell = (text: string) => process.stderr.write(`${text}\n`)
   try {
-    const machine = describeMachine(place)
+    const machine = describeMachine(directory)
     for (const { peer, version } of all)
       if (version === null) tell(`cannot measure ${peer.name}: it is not installed (apt install ${peer.package})`)
-    const startup = await part(wants('startup'), () => benchStartup(program, repetitions * 4, place))
-    const deploy = await part(wants('deploy'), () => benchDeploy(program, repetitions, place, tell))
+    const startup = await part(wants('startup'), () => benchStartup(program, repetitions * 4, directory))
+    const deploy = await part(wants('deploy'), () => benchDeploy(program, repetitions, directory, tell))
     const resources = await part(wants('resources') || chosen.length > 0, () =>
-      benchResources({ peers, sizes, repetitions, slow, place, tell }),
+      benchResources({ peers, sizes, repetitions, slow, directory, tell }),
     )
     const text = report({ resources, startup, deploy }, machine, all)
     process.stdout.write(text)

@@ -13,26 +13,23 @@ export interface Sshd {
 const program = '/usr/sbin/sshd'
 export const hasSshd = (): boolean => fs.existsSync(program)
 
-export async function startSshd(here: string): Promise<Sshd> {
+export async function startSshd(directory: string): Promise<Sshd> {
   const port = await freePort()
-  const [host, key, knownHosts, home] = ['host', 'key', 'known_hosts', 'home'].map((name) => `${here}/${name}`) as [
-    string,
-    string,
-    string,
-    string,
-  ]
+  const [host, key, knownHosts, home] = ['host', 'key', 'known_hosts', 'home'].map(
+    (name) => `${directory}/${name}`,
+  ) as [string, string, string, string]
   fs.mkdirSync(home, { recursive: true, mode: 0o700 })
   // Capistrano's net-ssh cannot sign with keys in the newer file format.
   for (const path of [host, key])
     spawnSync('ssh-keygen', ['-q', '-t', 'ecdsa', '-b', '256', '-m', 'PEM', '-N', '', '-f', path])
-  fs.copyFileSync(`${key}.pub`, `${here}/authorized_keys`)
+  fs.copyFileSync(`${key}.pub`, `${directory}/authorized_keys`)
   const [kind, text] = fs.readFileSync(`${host}.pub`, 'utf8').split(' ')
   fs.writeFileSync(knownHosts, `[127.0.0.1]:${port} ${kind} ${text}\n`)
   const settings = [
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${host}`,
-    `AuthorizedKeysFile ${here}/authorized_keys`,
+    `AuthorizedKeysFile ${directory}/authorized_keys`,
     'StrictModes no',
     'UsePAM no',
     'PasswordAuthentication no',
@@ -44,10 +41,12 @@ export async function startSshd(here: string): Promise<Sshd> {
     // Use an empty home: a slow .bashrc, read for each command, would dominate the figures.
     `SetEnv HOME=${home} PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
   ]
-  fs.writeFileSync(`${here}/sshd_config`, `${settings.join('\n')}\n`)
+  fs.writeFileSync(`${directory}/sshd_config`, `${settings.join('\n')}\n`)
   const madeRun = process.getuid?.() === 0 && !fs.existsSync('/run/sshd')
   if (madeRun) fs.mkdirSync('/run/sshd', { mode: 0o755 })
-  const child = spawn(program, ['-D', '-f', `${here}/sshd_config`, '-E', `${here}/sshd.log`], { stdio: 'ignore' })
+  const child = spawn(program, ['-D', '-f', `${directory}/sshd_config`, '-E', `${directory}/sshd.log`], {
+    stdio: 'ignore',
+  })
   const stop = () => {
     process.off('exit', stop)
     child.kill('SIGTERM')

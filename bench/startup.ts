@@ -4,11 +4,11 @@ import { type Command, measure } from './measure.ts'
 import { apart, recipe } from './peers/converge.ts'
 import { Results } from './results.ts'
 
-export async function benchStartup(program: string, repetitions: number, place: string): Promise<Results> {
-  const here = `${place}/startup`
-  mkdirSync(`${here}/etc`, { recursive: true })
+export async function benchStartup(program: string, repetitions: number, directory: string): Promise<Results> {
+  const root = `${directory}/startup`
+  mkdirSync(`${root}/etc`, { recursive: true })
   const node = process.execPath
-  const empty = ['--role', 'empty', '--recipes', recipe('empty_recipe.ts'), ...apart(here)]
+  const empty = ['--role', 'empty', '--recipes', recipe('empty_recipe.ts'), ...apart(root)]
   const cases: Record<string, Command> = {
     'node -e 0': { argv: [node, '-e', '0'] },
     'converge --help': { argv: [node, program, '--help'] },
@@ -17,7 +17,7 @@ export async function benchStartup(program: string, repetitions: number, place: 
   const results = new Results()
   for (let repetition = -1; repetition < repetitions; repetition++)
     for (const [name, command] of Object.entries(cases)) {
-      const outcome = await measure(command, place, `${here}/log`, 60)
+      const outcome = await measure(command, directory, `${root}/log`, 60)
       // The first run fills caches.
       if (repetition >= 0) results.add([name], outcome)
     }

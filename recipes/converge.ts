@@ -23,10 +23,10 @@ process.on('exit', (status) => {
   if (outputFailure !== undefined) return reportLostOutput(outputFailure)
   if (isOver) return
   // The stack names the caller of process.exit(); without one, the event loop was empty.
-  const place = callerOf(new Error().stack)
-  const what = place === undefined ? 'something it waited for never came' : 'process.exit() was called'
-  const where = place === undefined ? '' : `${describeLocation(place)}: `
-  process.stderr.write(`error: ${where}the program ended before its work was over: ${what}\n`)
+  const location = callerOf(new Error().stack)
+  const cause = location === undefined ? 'something it waited for never came' : 'process.exit() was called'
+  const prefix = location === undefined ? '' : `${describeLocation(location)}: `
+  process.stderr.write(`error: ${prefix}the program ended before its work was over: ${cause}\n`)
   process.exitCode = 1
 })
 function reportLostOutput(failure: NodeJS.ErrnoException): void {

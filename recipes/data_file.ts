@@ -44,11 +44,11 @@ export function readData<S extends z.ZodType>(from: string, name: string, schema
   throw result.error
 }
 
-interface Place {
+interface DataPosition {
   readonly file: string
   readonly line: number
   readonly column: number
 }
 
-const dataProblem = (message: string, hint: string | undefined, source: Place) =>
+const dataProblem = (message: string, hint: string | undefined, source: DataPosition) =>
   new ConvergeError(message, { code: 'INVALID_DATA', hint, source, usage: true })

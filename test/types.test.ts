@@ -29,12 +29,12 @@ t.same(documentDeclarations(types), [], `every attribute and property has a desc
 
 /** Makes a recipe author's project, as the documentation describes. */
 function project(t: Test, files: Readonly<Record<string, string>>): string {
-  const place = scratch(t)
-  fs.symlinkSync(`${root}node_modules`, `${place}/node_modules`)
-  fs.symlinkSync(types, `${place}/types`)
+  const directory = scratch(t)
+  fs.symlinkSync(`${root}node_modules`, `${directory}/node_modules`)
+  fs.symlinkSync(types, `${directory}/types`)
   for (const [name, text] of Object.entries({ 'package.json': '{ "type": "module" }', ...files })) {
-    fs.mkdirSync(dirname(`${place}/${name}`), { recursive: true })
-    fs.writeFileSync(`${place}/${name}`, text)
+    fs.mkdirSync(dirname(`${directory}/${name}`), { recursive: true })
+    fs.writeFileSync(`${directory}/${name}`, text)
   }
   const documented = allBlocks().find(({ key }) => key === 'docs/writing-recipes.md > Types in your editor')
   const { compilerOptions } = JSON.parse(documented?.text ?? '') as { compilerOptions: object }
@@ -44,14 +44,14 @@ function project(t: Test, files: Readonly<Record<string, string>>): string {
   }
   const sources = Object.keys(files).filter((name) => name.endsWith('.ts'))
   fs.writeFileSync(
-    `${place}/tsconfig.json`,
+    `${directory}/tsconfig.json`,
     JSON.stringify({ compilerOptions: { ...compilerOptions, preserveSymlinks: true, paths }, files: sources }),
   )
-  return place
+  return directory
 }
 
 t.test('the compiler checks a recipe against the declarations, and finds a typing error', async (t) => {
-  const place = project(t, {
+  const directory = project(t, {
     'recipe.ts': `import { file, type PloneNode, role, service_restart } from 'converge-engine'
 export default role<PloneNode>('mine', {
   deploy(r, node) {
@@ -65,12 +65,12 @@ export default role<PloneNode>('mine', {
 })
 `,
   })
-  const { status, stdout } = tsc('-p', place)
+  const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })
 
 t.test('attributes of a recipe are typed, and a slip is found', async (t) => {
-  const place = project(t, {
+  const directory = project(t, {
     'recipe.ts': `import { defineAttributes, file, type NodeWith, type PloneNode, role, secret, z } from 'converge-engine'
 export const statusPage = defineAttributes('status_page', z.object({
   title: z.string().default('Status').meta({ description: 'Title of the page', unit: 'characters' }),
@@ -108,16 +108,16 @@ export const three = role('three', { attributes: { plone_instances: { per_cpus: 
 export const four = role<Node>('four', { attributes: { queue: { size: 'large' } } })
 `,
   })
-  const { status, stdout } = tsc('-p', place)
+  const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })
 
 /** The language service on one file of an author, as editors use it; comments in the text name positions. */
 function editor(t: Test, text: string) {
-  const place = project(t, { 'recipe.ts': text })
-  const path = `${place}/recipe.ts`
-  const { config } = ts.readConfigFile(`${place}/tsconfig.json`, ts.sys.readFile)
-  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, place)
+  const directory = project(t, { 'recipe.ts': text })
+  const path = `${directory}/recipe.ts`
+  const { config } = ts.readConfigFile(`${directory}/tsconfig.json`, ts.sys.readFile)
+  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, directory)
   const service = ts.createLanguageService({
     getCompilationSettings: () => options,
     getScriptFileNames: () => fileNames,
@@ -126,7 +126,7 @@ function editor(t: Test, text: string) {
       const content = ts.sys.readFile(name)
       return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content)
     },
-    getCurrentDirectory: () => place,
+    getCurrentDirectory: () => directory,
     getDefaultLibFileName: ts.getDefaultLibFilePath,
     fileExists: ts.sys.fileExists,
     readFile: ts.sys.readFile,
@@ -253,9 +253,9 @@ const properties = Object.values(definitions).flatMap(({ type, functionName = ty
         `\n@example ${name}: `,
       ]
       const mark = [functionName, group, ...path, name].join('.')
-      const alone = (place: string) =>
+      const alone = (fileName: string) =>
         literal(
-          `${variantOf(object._zod.def.shape, name)} /*${place}:${mark}*/${name}: ${literalOf(schema) ?? 'value'}`,
+          `${variantOf(object._zod.def.shape, name)} /*${fileName}:${mark}*/${name}: ${literalOf(schema) ?? 'value'}`,
         )
       return { functionName, name, isInner: path.length > 0, mark, parts, alone }
     }),
@@ -266,9 +266,9 @@ t.test('the editor describes every property of every resource type, in every pla
   const outer = properties.filter(({ isInner }) => !isInner)
   const functions = [...new Set(outer.map(({ functionName }) => functionName))]
   const ofFunction = (one: string) => outer.filter(({ functionName }) => functionName === one)
-  const together = (place: string, one: string) =>
+  const together = (fileName: string, one: string) =>
     `{ ${ofFunction(one)
-      .map(({ mark, name }) => `/*${place}:${mark}*/${name}: value`)
+      .map(({ mark, name }) => `/*${fileName}:${mark}*/${name}: value`)
       .join(', ')} }`
   const { hover, completion } = editor(
     t,
@@ -288,10 +288,12 @@ export default role('mine', {
 })
 `,
   )
-  const places = ['together', 'override', 'contract', 'assertion']
+  const fileNames = ['together', 'override', 'contract', 'assertion']
   const shown = properties.flatMap(({ functionName, isInner, mark, name, parts }) => [
     { where: `alone: ${mark}`, text: hover(`alone:${mark}`), parts },
-    ...(isInner ? [] : places.map((place) => ({ where: `${place}: ${mark}`, text: hover(`${place}:${mark}`), parts }))),
+    ...(isInner
+      ? []
+      : fileNames.map((fileName) => ({ where: `${fileName}: ${mark}`, text: hover(`${fileName}:${mark}`), parts }))),
     ...(isInner ? [] : [{ where: `completion: ${mark}`, text: completion(`completed:${functionName}`, name), parts }]),
   ])
   const incomplete = shown.flatMap(({ where, text, parts }) => {
@@ -356,7 +358,7 @@ export default role<NodeWith<typeof myApp>>('mine', {
 })
 
 t.test('the compiler requires what a resource needs unless it is absent', async (t) => {
-  const place = project(t, {
+  const directory = project(t, {
     'recipe.ts': `import { block_in_file, cron, file, hosts_entry, mount, recipeFile, role, supervisor_program, swap, symlink, sysctl, systemd_unit } from 'converge-engine'
 export default role('mine', {
   deploy(r, node) {
@@ -414,7 +416,7 @@ export default role('mine', {
 })
 `,
   })
-  const { status, stdout } = tsc('-p', place)
+  const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })
 
@@ -423,7 +425,7 @@ t.test('the examples of the options of every resource compile', async (t) => {
   const [, options = ''] = /interface CommonOptions \{([\s\S]*?)\n\}/.exec(text) ?? []
   const examples = [...options.matchAll(/@example\n +\* (.*)/g)].map(([, example]) => example)
   t.equal(examples.length, options.match(/readonly \w+\?: /g)?.length)
-  const place = project(t, {
+  const directory = project(t, {
     'recipe.ts': `import { directory, file, role, seconds } from 'converge-engine'
 export default role('mine', {
   deploy(r, node) {
@@ -433,34 +435,34 @@ export default role('mine', {
 })
 `,
   })
-  const { status, stdout } = tsc('-p', place)
+  const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })
 
 t.test('the compiler refuses a text that is no number for an attribute', async (t) => {
-  const place = project(t, {
+  const directory = project(t, {
     'recipe.ts': `import { role } from 'converge-engine'
 export const one = role('one', { attributes: { plone_instances: { per_cpu: '1.5' }, haproxy: { check_interval: '5s' } } })
 // @ts-expect-error no number
 export const two = role('two', { attributes: { plone_instances: { per_cpu: 'two' } } })
 `,
   })
-  const { status, stdout } = tsc('-p', place)
+  const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })
 
 t.test('all TypeScript of the documentation compiles', async (t) => {
   const modules = documentedModules()
   const files = Object.fromEntries(modules.map(({ text }, index) => [`example${index}.ts`, text]))
-  const place = project(t, files)
-  fs.symlinkSync(`${root}fixtures/custom-recipe/resources`, `${place}/resources`)
-  const { status, stdout } = tsc('-p', place)
+  const directory = project(t, files)
+  fs.symlinkSync(`${root}fixtures/custom-recipe/resources`, `${directory}/resources`)
+  const { status, stdout } = tsc('-p', directory)
   const named = modules.reduceRight((text, { where }, index) => text.replaceAll(`example${index}.ts`, where), stdout)
   t.equal(status, 0, named)
 })
 
 t.test('the examples of the test kit compile, and its options are checked', async (t) => {
-  const place = project(t, {
+  const directory = project(t, {
     ...kitExamples().files,
     'wrong.ts': `import { file } from 'converge-engine'
 import { plan, resourceContract, TestHost } from 'converge-engine/testing'
@@ -480,6 +482,6 @@ export async function wrong() {
 }
 `,
   })
-  const { status, stdout } = tsc('-p', place)
+  const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })

@@ -7,19 +7,19 @@ export const ansible: Peer = {
   package: 'ansible-core',
   version: () => versionOf('ansible-playbook', '--version'),
   largest: 100,
-  prepare(here, { root, directories, files, links }) {
+  prepare(scratch, { root, directories, files, links }) {
     put(
-      `${here}/file.j2`,
+      `${scratch}/file.j2`,
       templateText((name) => `{{ item.${name} }}`),
     )
-    put(`${here}/hosts`, 'localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n')
-    put(`${here}/ansible.cfg`, `[defaults]\ninventory = ${here}/hosts\nretry_files_enabled = False\n`)
-    put(`${here}/state.json`, JSON.stringify({ directories, files, links }))
+    put(`${scratch}/hosts`, 'localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n')
+    put(`${scratch}/ansible.cfg`, `[defaults]\ninventory = ${scratch}/hosts\nretry_files_enabled = False\n`)
+    put(`${scratch}/state.json`, JSON.stringify({ directories, files, links }))
     const file = 'ansible.builtin.file'
     const play = {
       hosts: 'all',
       gather_facts: false,
-      vars_files: [`${here}/state.json`],
+      vars_files: [`${scratch}/state.json`],
       tasks: [
         { name: 'root', [file]: { path: root, state: 'directory', mode: '0755' } },
         {
@@ -29,7 +29,7 @@ export const ansible: Peer = {
         },
         {
           name: 'files',
-          'ansible.builtin.template': { src: `${here}/file.j2`, dest: '{{ item.path }}', mode: '0640' },
+          'ansible.builtin.template': { src: `${scratch}/file.j2`, dest: '{{ item.path }}', mode: '0640' },
           loop: '{{ files }}',
           loop_control: { label: '{{ item.path }}' },
         },
@@ -42,7 +42,10 @@ export const ansible: Peer = {
       ],
     }
     // JSON is valid YAML.
-    put(`${here}/play.yml`, JSON.stringify([play]))
-    return { argv: ['ansible-playbook', `${here}/play.yml`], environment: { ANSIBLE_CONFIG: `${here}/ansible.cfg` } }
+    put(`${scratch}/play.yml`, JSON.stringify([play]))
+    return {
+      argv: ['ansible-playbook', `${scratch}/play.yml`],
+      environment: { ANSIBLE_CONFIG: `${scratch}/ansible.cfg` },
+    }
   },
 }

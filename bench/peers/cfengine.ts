@@ -23,12 +23,12 @@ export const cfengine: Peer = {
   package: 'cfengine3',
   version: () => versionOf('cf-agent', '--version'),
   largest: Number.POSITIVE_INFINITY,
-  prepare(here, { root, directories, files, links }) {
+  prepare(scratch, { root, directories, files, links }) {
     put(
-      `${here}/file.mustache`,
+      `${scratch}/file.mustache`,
       templateText((name) => `{{&${name}}}`),
     )
-    const edited = `edit_template => "${here}/file.mustache", template_method => "mustache"`
+    const edited = `edit_template => "${scratch}/file.mustache", template_method => "mustache"`
     const policy = [
       'bundle agent main\n{\nfiles:',
       `"${root}/." create => "true", perms => mode_only("0755");`,
@@ -40,16 +40,16 @@ export const cfengine: Peer = {
       ...links.map(({ path, target }) => `"${path}" link_from => to("${target}"), move_obstructions => "true";`),
       `}\n${bodies}`,
     ]
-    put(`${here}/policy.cf`, policy.join('\n'))
+    put(`${scratch}/policy.cf`, policy.join('\n'))
     // -K: check every promise, also those kept a minute ago. -I: report changes, as converge does.
-    const environment = { CFENGINE_TEST_OVERRIDE_WORKDIR: workDirectory(here) }
-    return { argv: ['cf-agent', '-K', '-I', '-f', `${here}/policy.cf`], environment }
+    const environment = { CFENGINE_TEST_OVERRIDE_WORKDIR: workDirectory(scratch) }
+    return { argv: ['cf-agent', '-K', '-I', '-f', `${scratch}/policy.cf`], environment }
   },
 }
 
 /** Returns a directory for its keys and databases, so that those of the system stay unchanged. */
-function workDirectory(here: string): string {
-  const path = `${here}/work`
+function workDirectory(scratch: string): string {
+  const path = `${scratch}/work`
   if (existsSync(path)) return path
   for (const directory of [path, `${path}/inputs`, `${path}/ppkeys`, `${path}/state`]) {
     mkdirSync(directory)

@@ -9,8 +9,8 @@ export const floor: Peer = {
   name: 'floor (bare Node loop)',
   version: () => process.versions.node,
   largest: Number.POSITIVE_INFINITY,
-  prepare(here, state) {
-    put(`${here}/state.json`, JSON.stringify({ template: templateText((name) => `@${name}@`), ...state }))
-    return { argv: [process.execPath, program, `${here}/state.json`] }
+  prepare(scratch, state) {
+    put(`${scratch}/state.json`, JSON.stringify({ template: templateText((name) => `@${name}@`), ...state }))
+    return { argv: [process.execPath, program, `${scratch}/state.json`] }
   },
 }

@@ -7,9 +7,9 @@ export const itamae: Peer = {
   package: 'itamae',
   version: () => versionOf('itamae', 'version'),
   largest: 1000,
-  prepare(here, { root, directories, files, links }) {
+  prepare(scratch, { root, directories, files, links }) {
     put(
-      `${here}/file.erb`,
+      `${scratch}/file.erb`,
       templateText((name) => `<%= @${name} %>`),
     )
     const directory = (path: string, mode: string) => `directory '${path}' do\n  mode '${mode}'\nend`
@@ -18,11 +18,11 @@ export const itamae: Peer = {
       ...directories.map((path) => directory(path, '0750')),
       ...files.map(
         ({ path, svc, port, workers }) =>
-          `template '${path}' do\n  source '${here}/file.erb'\n  mode '0640'\n  variables(svc: '${svc}', port: ${port}, workers: ${workers})\nend`,
+          `template '${path}' do\n  source '${scratch}/file.erb'\n  mode '0640'\n  variables(svc: '${svc}', port: ${port}, workers: ${workers})\nend`,
       ),
       ...links.map(({ path, target }) => `link '${path}' do\n  to '${target}'\nend`),
     ]
-    put(`${here}/recipe.rb`, `${recipe.join('\n')}\n`)
-    return { argv: ['itamae', 'local', `${here}/recipe.rb`] }
+    put(`${scratch}/recipe.rb`, `${recipe.join('\n')}\n`)
+    return { argv: ['itamae', 'local', `${scratch}/recipe.rb`] }
   },
 }

@@ -7,9 +7,9 @@ export const puppet: Peer = {
   package: 'puppet-agent',
   version: () => versionOf('puppet', '--version'),
   largest: 1000,
-  prepare(here, { root, directories, files, links }) {
+  prepare(scratch, { root, directories, files, links }) {
     const header = '<%- | String $svc, Integer $port, Integer $workers | -%>\n'
-    put(`${here}/file.epp`, header + templateText((name) => `<%= $${name} %>`))
+    put(`${scratch}/file.epp`, header + templateText((name) => `<%= $${name} %>`))
     const values = (file: (typeof files)[number]) =>
       `{ 'svc' => '${file.svc}', 'port' => ${file.port}, 'workers' => ${file.workers} }`
     const manifest = [
@@ -17,13 +17,13 @@ export const puppet: Peer = {
       ...directories.map((path) => `file { '${path}': ensure => directory, mode => '0750' }`),
       ...files.map(
         (file) =>
-          `file { '${file.path}': ensure => file, mode => '0640', content => epp('${here}/file.epp', ${values(file)}) }`,
+          `file { '${file.path}': ensure => file, mode => '0640', content => epp('${scratch}/file.epp', ${values(file)}) }`,
       ),
       ...links.map(({ path, target }) => `file { '${path}': ensure => link, target => '${target}' }`),
     ]
-    put(`${here}/site.pp`, `${manifest.join('\n')}\n`)
+    put(`${scratch}/site.pp`, `${manifest.join('\n')}\n`)
     return {
-      argv: ['puppet', 'apply', '--confdir', `${here}/conf`, '--vardir', `${here}/var`, `${here}/site.pp`],
+      argv: ['puppet', 'apply', '--confdir', `${scratch}/conf`, '--vardir', `${scratch}/var`, `${scratch}/site.pp`],
     }
   },
 }

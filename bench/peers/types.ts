@@ -14,7 +14,7 @@ export interface Peer {
   /** Maximum number of resources without --slow: with more, a single run takes minutes. */
   readonly largest: number
   /** Writes its manifests below `here`, and returns the command that converges `state`. */
-  prepare(here: string, state: State): Command
+  prepare(scratch: string, state: State): Command
 }
 
 export function put(path: string, text: string): void {

@@ -41,7 +41,7 @@ export interface Catalogue<N> {
   logs(node: N, role: string): Promise<RoleLogs>
   /** Finds settings of different hosts of a stack that contradict each other. */
   concerns(
-    members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
+    nodes: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
   ): Promise<readonly Concern[]>
   /** The checks that `doctor` makes for any role: disk, clock, ports, the servers that the roles use. */
   checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>

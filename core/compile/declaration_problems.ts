@@ -9,8 +9,8 @@ export function declaredTwice(
   { name, role, event, source }: PlannedResource,
   differing: readonly string[],
 ): ConvergeError {
-  const place = before.source()
-  const first = `${before.role} ${before.event}${place ? ` (${place.file}:${place.line})` : ''}`
+  const location = before.source()
+  const first = `${before.role} ${before.event}${location ? ` (${location.file}:${location.line})` : ''}`
   return new ConvergeError(
     `${name} is declared twice with different properties: first in ${first}, again in ${role} ${event}`,
     {

@@ -52,11 +52,11 @@ export function withoutOptions(
   declaration: Readonly<Record<string, unknown>>,
 ): { props: object; options: CommonOptions } {
   const shape = (props as { shape?: object }).shape ?? {}
-  const taken = names.filter((name) => name in declaration && !(name in shape))
-  if (taken.length === 0) return { props: declaration, options: noOptions }
+  const reserved = names.filter((name) => name in declaration && !(name in shape))
+  if (reserved.length === 0) return { props: declaration, options: noOptions }
   const rest: Record<string, unknown> = { ...declaration }
   const options: Record<string, unknown> = {}
-  for (const name of taken) {
+  for (const name of reserved) {
     if (rest[name] !== undefined) options[name] = rest[name]
     delete rest[name]
   }

@@ -65,8 +65,8 @@ export function applyOverrides(
 }
 
 function overriddenTwice(name: string, before: Override): ConvergeError {
-  const place = before.source()
-  const where = place === undefined ? `the role ${before.role}` : describeLocation(place)
+  const location = before.source()
+  const where = location === undefined ? `the role ${before.role}` : describeLocation(location)
   return new ConvergeError(`${name} is overridden twice: first in ${where}`, {
     code: 'OVERRIDDEN_TWICE',
     hint: 'make all changes in one override',

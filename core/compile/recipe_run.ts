@@ -90,8 +90,8 @@ export class RecipeRun<N> implements Recipe<N> {
       return recipe(this, this.node)
     } catch (thrown) {
       // A thrown value that is no error has no stack trace.
-      const place = thrown instanceof Error ? undefined : role.source?.()
-      const fault = recipeFault(thrown, failure, place)
+      const location = thrown instanceof Error ? undefined : role.source?.()
+      const fault = recipeFault(thrown, failure, location)
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
@@ -269,8 +269,8 @@ export class RecipeRun<N> implements Recipe<N> {
     const { type } = definition
     const wrongCall = callProblem(type, args, this.mask)
     if (wrongCall !== null) return [wrongCall.at({ resource: type, source: source() })]
-    const place = { role: this.roleName, event: this.eventName, source }
-    return this.planned(definition, args[0] as Readonly<Record<string, unknown>>, place)
+    const declaredIn = { role: this.roleName, event: this.eventName, source }
+    return this.planned(definition, args[0] as Readonly<Record<string, unknown>>, declaredIn)
   }
 
   private collect(resource: PlannedResource, props: Readonly<Record<string, unknown>>): { type: string; key: string } {
@@ -284,10 +284,10 @@ export class RecipeRun<N> implements Recipe<N> {
   private planned(
     definition: AnyDefinition,
     declaration: Readonly<Record<string, unknown>>,
-    place: Pick<PlannedResource, 'role' | 'event' | 'source'>,
+    declaredIn: Pick<PlannedResource, 'role' | 'event' | 'source'>,
   ): PlannedResource | readonly ConvergeError[] {
     const { type } = definition
-    const at = (problem: ConvergeError) => problem.at({ resource: type, source: place.source() })
+    const at = (problem: ConvergeError) => problem.at({ resource: type, source: declaredIn.source() })
     const { props, options } = withoutOptions(definition, declaration)
     const mask = options.sensitive ? hidden : this.mask
     const { hasReferences, ...parsed } = this.checked(definition, props, mask)
@@ -297,7 +297,7 @@ export class RecipeRun<N> implements Recipe<N> {
       hasReferences ? withPlaceholders(parsed.props, this.collected.byName) : parsed.props,
     )
     if (typeof key !== 'string' || key === '') return [at(keyProblem(definition, key, this.mask))]
-    return { definition, type, key, name: `${type} ${key}`, props: parsed.props, hasReferences, options, ...place }
+    return { definition, type, key, name: `${type} ${key}`, props: parsed.props, hasReferences, options, ...declaredIn }
   }
 
   /** Checks properties in which the values of queries stand for the references to them. */
@@ -372,11 +372,11 @@ export class RecipeRun<N> implements Recipe<N> {
   finish(): Declarations {
     this.isFinished = true
     this.replaceOverridden()
-    const { faults, leftOut, participations: taken, warned, noted, declared } = this.collected
+    const { faults, leftOut, participations, warned, noted, declared } = this.collected
     const problems = faults.problems()
     if (problems.length === 0)
       for (const [purpose, reasons] of leftOut)
-        if (taken.has(purpose)) for (const { message } of reasons) this.addWarning(message)
+        if (participations.has(purpose)) for (const { message } of reasons) this.addWarning(message)
         else throw combinedReason(reasons)
     return { resources: Object.freeze(declared), warnings: warned, notes: noted, problems }
   }

@@ -28,8 +28,8 @@ const ownRooms = ownFile.endsWith('.ts') ? /[\\/](core|resources|recipes|attribu
 
 export function locateFrame(stack: string | undefined): SourceLocation | undefined {
   for (const frame of framesOf(stack)) {
-    const place = original(frame)
-    if (place.file !== ownFile && !ownFrames.test(place.file)) return place
+    const location = original(frame)
+    if (location.file !== ownFile && !ownFrames.test(location.file)) return location
   }
   return undefined
 }
@@ -37,12 +37,12 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
 /**
  * Turns an exception of a recipe into an error that names its line; a ConvergeError stays unchanged.
  * @param subject in a few words, e.g. `setup of the role web failed`
- * @param place of the recipe, for a thrown value without a stack trace
+ * @param location of the recipe, for a thrown value without a stack trace
  */
-export function recipeFault(thrown: unknown, subject: string, place?: SourceLocation): unknown {
+export function recipeFault(thrown: unknown, subject: string, location?: SourceLocation): unknown {
   const trace = thrown instanceof Error ? thrown.stack : undefined
   const frame = framesOf(trace).find(isUsers)
-  const source = frame ? original(frame) : place
+  const source = frame ? original(frame) : location
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
   if (thrown instanceof Inexpressible)
     return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })

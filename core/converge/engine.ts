@@ -41,7 +41,7 @@ export async function converge(compiled: Plan, host: Host, options: RunOptions):
   const resources = (await precheck(run)) ? await putInOrder(run) : []
   const atStart = run.reporter.counts.failed
   await run.ahead.start(resources)
-  let taken = 0
+  let started = 0
   let isInterrupted = false
   for (const resource of resources) {
     isInterrupted = interrupted?.() ?? false
@@ -50,7 +50,7 @@ export async function converge(compiled: Plan, host: Host, options: RunOptions):
       await new Step(run, resource).readLeftOut()
       continue
     }
-    taken++
+    started++
     const step = new Step(run, resource).run()
     if (step instanceof Promise) await step
     if (run.failed) break
@@ -58,7 +58,7 @@ export async function converge(compiled: Plan, host: Host, options: RunOptions):
   return run.reporter.end(head, {
     durationMs: performance.now() - began,
     outcome: outcomeOf(run, isInterrupted),
-    notReached: chosenCount - atStart - taken,
+    notReached: chosenCount - atStart - started,
     ...(leftOut && { leftOut: leftOut.size }),
     ...(run.stillRunning ? { stillRunning: true } : {}),
   })

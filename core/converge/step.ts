@@ -45,8 +45,8 @@ export class Step {
       // The recipe that overrides a template does not decide which variables the other recipe passes.
       if (resource.isOverridden === true) return
       const source = resource.source()
-      const place = source === undefined ? '' : ` (${describeLocation(source)})`
-      for (const warning of warnings) shared.reporter.warn(`${warning}${place}`)
+      const suffix = source === undefined ? '' : ` (${describeLocation(source)})`
+      for (const warning of warnings) shared.reporter.warn(`${warning}${suffix}`)
     } catch (error) {
       // If its failure is ignored, the resource fails when the run reaches it.
       if (resource.options.ignoreFailure !== true) this.fail(error)

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { describeFileMode, inTheWay } from '../model/file_errors.ts'
 
 /**
- * Makes a directory with what is missing above it, as `mkdir -p` does; one that is there is left as it is. Node's own
+ * Makes a directory with the missing ones above it, as `mkdir -p` does; an existing one stays as it is. Node's own
  * recursive mkdir turns for ever where a file system refuses a new name with ENOENT, as /proc does.
  * @param mode of each directory it makes, less the umask
  * @throws IN_THE_WAY for a path that is not a directory

@@ -1,6 +1,6 @@
 /**
  * The shell script that finds the processes of a command and ends them. A shell, and not Node: it costs a run 1 ms instead
- * of 40, and is there whatever becomes of the program's own files.
+ * of 40, and exists whatever happens to the program's own files.
  *
  * `guard DIRECTORY PID` waits until standard input closes, then ends what the files `PID-*` in DIRECTORY stand for.
  * `list FILE BOOT` prints the processes of one command that are alive.

@@ -44,12 +44,12 @@ export class LocalTree {
           const found = fileStatOf(unlessMissing(() => fs.lstatSync(target.path, undefinedIfMissing)))
           const before = found?.kind === 'file' ? found : null
           // Where others can put a file first, that file says no more than who may read and write the new one.
-          const kept = Number.parseInt(before?.mode ?? '0644', 8) & (target.pinned === null ? 0o7777 : 0o777)
+          const mode = Number.parseInt(before?.mode ?? '0644', 8) & (target.pinned === null ? 0o7777 : 0o777)
           const [uid, gid] = this.accounts.ids(options.owner, options.group)
           if (before) this.keepOwner(file, before, uid, gid)
           if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
           // After chown, which takes away setuid and setgid.
-          fs.fchmodSync(file, options.mode === undefined ? kept : Number.parseInt(options.mode, 8))
+          fs.fchmodSync(file, options.mode === undefined ? mode : Number.parseInt(options.mode, 8))
         } finally {
           fs.closeSync(file)
         }

@@ -124,7 +124,7 @@ function writeClaim(directory: string, number: bigint, holder: Holder): boolean 
   const draft = `${directory}/.${process.pid}-${number}`
   try {
     // Whole before it counts: an unreadable claim counts as free.
-    // Never through something that is there already: `wx` follows no link.
+    // Never through an existing entry: `wx` follows no link.
     writeFileSync(draft, JSON.stringify(holder), { mode: 0o644, flag: 'wx' })
     linkSync(draft, `${directory}/${number}`)
     return true

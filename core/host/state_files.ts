@@ -21,7 +21,7 @@ function otherDirectoryHint(): string {
 export class StateDirectory {
   constructor(readonly path: string) {}
 
-  /** Writes nothing: whether what is there may be used. */
+  /** Whether an existing entry may be used; writes nothing. */
   check(): void {
     try {
       if (fs.statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.access()

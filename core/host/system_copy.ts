@@ -23,17 +23,17 @@ export const firstScriptStatus = 64
  * @throws NO_COPY if the system permits no such copy
  */
 export async function inSystemCopy({ script, sharesNetwork }: SystemCopyOptions): Promise<number> {
-  const place = fs.mkdtempSync(join(tmpdir(), 'converge-verify-'))
+  const directory = fs.mkdtempSync(join(tmpdir(), 'converge-verify-'))
   try {
     const mounts = copiedMounts(fs.readFileSync('/proc/self/mountinfo', 'utf8'))
-    const setUp = setUpScript(place, mounts, { script, sharesNetwork })
+    const setUp = setUpScript(directory, mounts, { script, sharesNetwork })
     const namespaces = ['--mount', '--pid', '--uts', '--ipc', ...(sharesNetwork ? [] : ['--net'])]
     const args = [...namespaces, '--fork', '--kill-child', '--propagation', 'private', 'sh', '-c', setUp]
     const { status, errors } = await ended('unshare', args)
     if (status >= firstScriptStatus) return status
     throw noCopy(errors)
   } finally {
-    fs.rmSync(place, { recursive: true, force: true })
+    fs.rmSync(directory, { recursive: true, force: true })
   }
 }
 
@@ -87,10 +87,14 @@ const withheld = ['sys_time', 'sys_module', 'sys_rawio', 'sys_boot', 'mknod', 's
 
 const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
 
-function setUpScript(place: string, mounts: readonly string[], { script, sharesNetwork }: SystemCopyOptions): string {
+function setUpScript(
+  directory: string,
+  mounts: readonly string[],
+  { script, sharesNetwork }: SystemCopyOptions,
+): string {
   const lines = [
     'set -e',
-    `cd ${shellWord(place)}`,
+    `cd ${shellWord(directory)}`,
     'mkdir layer system',
     'mount -t tmpfs -o mode=755 converge-verify layer',
     ...overlay('/', 0),

@@ -2,7 +2,7 @@
  * A host in memory, over nothing or over another host.
  *
  * Over nothing it makes unit tests fast and can be killed at any change. Over the real host it is the overlay of a dry run:
- * what earlier resources would write is there for later ones to read, and nothing reaches the disk.
+ * later resources read what earlier ones would write, and nothing reaches the disk.
  */
 import { createHash } from 'node:crypto'
 import { ConvergeError } from '../model/errors.ts'
@@ -235,10 +235,10 @@ export class VirtualHost implements Host {
     if (before?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
     const [uid, gid] = this.accounts.ids(options)
     this.change(`write ${path}`)
-    const kept = before?.kind === 'file' ? before : { mode: '0644', uid, gid }
-    const owner = uid === -1 && this.isRoot ? kept.uid : uid
-    const group = gid === -1 && this.isRoot ? kept.gid : gid
-    this.overlay.put(real, 'file', options.mode ?? kept.mode, content, '', owner, group)
+    const metadata = before?.kind === 'file' ? before : { mode: '0644', uid, gid }
+    const owner = uid === -1 && this.isRoot ? metadata.uid : uid
+    const group = gid === -1 && this.isRoot ? metadata.gid : gid
+    this.overlay.put(real, 'file', options.mode ?? metadata.mode, content, '', owner, group)
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
@@ -259,11 +259,12 @@ export class VirtualHost implements Host {
 
   rename(from: string, to: string): void {
     const [source, target] = [this.overlay.target(from, 'rename'), this.overlay.target(to, 'rename')]
-    const [moved, there] = [this.overlay.describe(source), this.overlay.describe(target)]
+    const [moved, existing] = [this.overlay.describe(source), this.overlay.describe(target)]
     if (moved === null) throw systemError('ENOENT', 'rename', from)
-    if (there?.kind === 'directory' && moved.kind !== 'directory') throw systemError('EISDIR', 'rename', to)
-    if (there && there.kind !== 'directory' && moved.kind === 'directory') throw systemError('ENOTDIR', 'rename', to)
-    if (there?.kind === 'directory' && this.list(target).length > 0) throw systemError('ENOTEMPTY', 'rename', to)
+    if (existing?.kind === 'directory' && moved.kind !== 'directory') throw systemError('EISDIR', 'rename', to)
+    if (existing && existing.kind !== 'directory' && moved.kind === 'directory')
+      throw systemError('ENOTDIR', 'rename', to)
+    if (existing?.kind === 'directory' && this.list(target).length > 0) throw systemError('ENOTEMPTY', 'rename', to)
     this.change(`rename ${from} -> ${to}`)
     this.overlay.move(source, target)
   }

@@ -89,8 +89,8 @@ interface Built {
 
 async function build(entry: string, base: string, api: object): Promise<Built> {
   const directory = dirname(entry)
-  const place = (path: string) => JSON.stringify(pathToFileURL(path).href)
-  const { outputFiles, metafile } = await compileModule(entry, { outfile: `${base}.cjs`, directory, place, api })
+  const moduleUrl = (path: string) => JSON.stringify(pathToFileURL(path).href)
+  const { outputFiles, metafile } = await compileModule(entry, { outfile: `${base}.cjs`, directory, moduleUrl, api })
   const inputs: Record<string, string> = {}
   for (const input of Object.keys(metafile.inputs)) {
     const path = resolve(directory, input.replace(/^[a-z]+:/, ''))
@@ -104,7 +104,7 @@ export interface CompileOptions {
   /** Paths in the bundle are relative to this directory. */
   readonly directory: string
   /** An expression that replaces `import.meta.url` in the file with this path. */
-  readonly place: (path: string) => string
+  readonly moduleUrl: (path: string) => string
   /** The engine, whose exports are the names that a module may import from it. Default: any name. */
   readonly api?: object
   /** Makes an ES module that Node.js runs alone, with plugins that resolve its imports first. Default: a CommonJS module. */
@@ -119,7 +119,7 @@ const requireOfModule =
  * A module and all it imports, in one text, and its map; nothing is written.
  * @throws InvalidInput with every error of the compiler
  */
-export async function compileModule(entry: string, { outfile, directory, place, api, standalone }: CompileOptions) {
+export async function compileModule(entry: string, { outfile, directory, moduleUrl, api, standalone }: CompileOptions) {
   const esbuild = await loadCompiler()
   if (esbuild === null)
     throw new ConvergeError('recipes cannot be compiled here: esbuild is not installed', {
@@ -146,7 +146,7 @@ export async function compileModule(entry: string, { outfile, directory, place, 
       external: ['converge-engine', runningEngine],
       loader: { '.hbs': 'text', '.cfg': 'text', '.conf': 'text', '.txt': 'text' },
       logLevel: 'silent',
-      plugins: [...(standalone?.plugins ?? []), ...(api === undefined ? [] : [engineExports(api)]), ownUrl(place)],
+      plugins: [...(standalone?.plugins ?? []), ...(api === undefined ? [] : [engineExports(api)]), ownUrl(moduleUrl)],
     })
   } catch (error) {
     if (!isBuildFailure(error)) throw error
@@ -161,12 +161,12 @@ function isBuildFailure(error: unknown): error is BuildFailure {
 }
 
 function compilerProblem({ text, location, detail }: Message, entry: string): ConvergeError {
-  const place = location
+  const source = location
     ? { file: resolve(dirname(entry), location.file), line: location.line, column: location.column + 1 }
     : { file: entry }
   return new ConvergeError(text.replace('"engine:converge-engine"', '"converge-engine"'), {
     code: 'RECIPE_SYNTAX',
-    source: place,
+    source,
     hint: typeof detail === 'string' ? detail : compilerHint(text),
     usage: true,
   })
@@ -215,7 +215,7 @@ function engineExports(api: object): Plugin {
 }
 
 /** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */
-function ownUrl(place: CompileOptions['place']): Plugin {
+function ownUrl(moduleUrl: CompileOptions['moduleUrl']): Plugin {
   return {
     name: 'own-url',
     setup(build) {
@@ -227,7 +227,7 @@ function ownUrl(place: CompileOptions['place']): Plugin {
           const text = utf8Text(content, path)
           if (!text.includes('import.meta.url')) return undefined
           const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
-          return { contents: text.replaceAll('import.meta.url', () => place(path)), loader }
+          return { contents: text.replaceAll('import.meta.url', () => moduleUrl(path)), loader }
         } catch (error) {
           return { errors: [readProblem(asConvergeError(error), path)] }
         }

@@ -43,7 +43,7 @@ const usualLimit = 20 * 1024 * 1024
  * @param directories given with --recipes
  * @param config path of a configuration; null: the one in the working directory, if any
  * @returns null where there are no recipes at all
- * @throws InvalidInput with all that is wrong with the recipes; NOT_PACKABLE, PACK_TOO_LARGE
+ * @throws InvalidInput with all mistakes of the recipes; NOT_PACKABLE, PACK_TOO_LARGE
  */
 export async function packRecipes(
   directories: readonly string[],
@@ -53,13 +53,13 @@ export async function packRecipes(
 ): Promise<PackedRecipes | null> {
   // Report mistakes once, here, instead of on each host.
   await loadUserRecipes(directories, config, options)
-  const { configuration, places } = await recipeDirectoriesOf(directories, config, options)
-  const packedAlready = places.find(({ path }) => isPacked(path))
+  const { configuration, recipeDirectories } = await recipeDirectoriesOf(directories, config, options)
+  const packedAlready = recipeDirectories.find(({ path }) => isPacked(path))
   if (packedAlready) throw notPackable(`${packedAlready.named}: is packed already`, 'name the directory of its sources')
   const base = configuration === null ? null : dirname(fs.realpathSync(configuration.file))
   const entries: Entry[] = configuration === null ? [] : [entryOf('config', configuration.file, base)]
   const roots: Root[] = []
-  for (const { path } of places) {
+  for (const { path } of recipeDirectories) {
     const real = fs.realpathSync(path)
     const root = fs.statSync(real).isDirectory() ? real : dirname(real)
     if (!roots.some((packedRoot) => packedRoot.path === root))
@@ -92,16 +92,16 @@ async function assemble(
   for (const [index, { kind, path, base }] of entries.entries()) {
     const script = `scripts/${index}.cjs`
     const outfile = join(base, `${index}.cjs`)
-    const place = (of: string) => placeIn(of, roots, read, problems)
-    const { outputFiles } = await compileModule(path, { outfile, directory: base, place, api })
+    const moduleUrl = (of: string) => placeIn(of, roots, read, problems)
+    const { outputFiles } = await compileModule(path, { outfile, directory: base, moduleUrl, api })
     for (const { path: made, contents } of outputFiles)
       if (made.endsWith('.map')) files.set(`${script}.map`, namedMap(contents))
       else files.set(script, contents)
     scripts.push({ kind, file: posixRelative(base, path), script })
   }
   throwProblems(problems, 'the recipes cannot be packed')
-  let left = limit
-  for (const root of roots) if (read.has(root)) left = addFiles(files, root, left, limit)
+  let remaining = limit
+  for (const root of roots) if (read.has(root)) remaining = addFiles(files, root, remaining, limit)
   const digests = Object.fromEntries([...files].map(([path, content]) => [path, digestOf(content)]))
   const manifest: PackManifest = { format: 1, engine: engineVersion, entries: scripts, files: digests }
   files.set(manifestName, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))

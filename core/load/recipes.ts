@@ -55,7 +55,7 @@ export async function draftUserRecipes<N>(
   config: string | null,
   options: () => Promise<BundleOptions>,
 ): Promise<UserRecipesDraft<N>> {
-  const { configuration, places } = await recipeDirectoriesOf<N>(directories, config, options)
+  const { configuration, recipeDirectories } = await recipeDirectoriesOf<N>(directories, config, options)
   const roles: FoundRole<N>[] = []
   const handlers: Handlers[] = []
   const takeConfig = ({ value, file }: Configuration<N>) => {
@@ -64,13 +64,13 @@ export async function draftUserRecipes<N>(
   }
   if (configuration !== null) takeConfig(configuration)
   const problems: ConvergeError[] = []
-  for (const place of places) {
-    if (!isPacked(place.path)) {
-      roles.push(...(await loadDirectory<N>(place, options, problems)))
+  for (const directory of recipeDirectories) {
+    if (!isPacked(directory.path)) {
+      roles.push(...(await loadDirectory<N>(directory, options, problems)))
       continue
     }
     const { loadPacked } = await import('./packed_recipes.ts')
-    for (const { kind, file, exports } of loadPacked(place.path, await options()))
+    for (const { kind, file, exports } of loadPacked(directory.path, await options()))
       if (kind === 'config') takeConfig({ value: configOf<N>(exports.default, file), file })
       else roles.push(...rolesIn<N>(exports, file, problems))
   }
@@ -94,15 +94,18 @@ export async function recipeDirectoriesOf<N>(
   directories: readonly string[],
   config: string | null,
   options: () => Promise<BundleOptions>,
-): Promise<{ readonly configuration: Configuration<N> | null; readonly places: readonly RecipeDirectory[] }> {
+): Promise<{
+  readonly configuration: Configuration<N> | null
+  readonly recipeDirectories: readonly RecipeDirectory[]
+}> {
   const file = config ?? configInWorkingDirectory()
   if (config !== null && !fs.existsSync(config)) throw missing(config, `--config ${config}`)
-  const places = directories.map((path) => ({ path, named: `--recipes ${path}` }))
-  if (file === undefined) return { configuration: null, places }
+  const recipeDirectories = directories.map((path) => ({ path, named: `--recipes ${path}` }))
+  if (file === undefined) return { configuration: null, recipeDirectories }
   const value = configOf<N>((await loadModule(file, await options())).default, file)
   for (const directory of [value.recipes ?? []].flat())
-    places.push({ path: resolve(file, '..', directory), named: `recipes in ${file}: ${directory}` })
-  return { configuration: { value, file }, places }
+    recipeDirectories.push({ path: resolve(file, '..', directory), named: `recipes in ${file}: ${directory}` })
+  return { configuration: { value, file }, recipeDirectories }
 }
 
 interface FoundRole<N> {
@@ -189,15 +192,18 @@ function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
   return roles.flatMap(({ role, file }, index) => {
     const first = roles.slice(0, index).find((earlier) => earlier.role.name === role.name && earlier.role !== role)
     if (first === undefined) return []
-    const [before, again] = [first, { role, file }].map(placeOf).sort(byLine) as [SourceLocation, SourceLocation]
-    const places =
+    const [firstLocation, second] = [first, { role, file }].map(placeOf).sort(byLine) as [
+      SourceLocation,
+      SourceLocation,
+    ]
+    const locations =
       first.file === file
-        ? `in ${describeLocation(before)} and again in ${describeLocation(again)}`
+        ? `in ${describeLocation(firstLocation)} and again in ${describeLocation(second)}`
         : `in ${first.file} and again in ${file}`
-    return new ConvergeError(`the role ${role.name} is defined twice: ${places}`, {
+    return new ConvergeError(`the role ${role.name} is defined twice: ${locations}`, {
       code: 'ROLE_TWICE',
       // The file of the error says which directory of recipes has it.
-      source: again,
+      source: second,
       hint: 'give one of them another name',
       usage: true,
     })

@@ -32,8 +32,8 @@ function problemOf(schema: z.core.$ZodType, value: unknown, path: string): Defau
     const { error } = z.safeParse(schema, value)
     if (error === undefined) return null
     const [issue] = error.issues
-    const place = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
-    return { path, kind: 'invalid', reason: `${place}${issue?.message ?? 'invalid'}` }
+    const prefix = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+    return { path, kind: 'invalid', reason: `${prefix}${issue?.message ?? 'invalid'}` }
   } catch (thrown) {
     if (!(thrown instanceof z.core.$ZodAsyncError)) throw thrown
     return { path, kind: 'asynchronous', reason: 'its check returns a promise' }

@@ -58,12 +58,12 @@ export class ConvergeError extends Error {
   }
 
   /** Adds the resource, and the place where the error happened, unless the error has them already. */
-  at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): ConvergeError {
+  at(details: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): ConvergeError {
     return new ConvergeError(this.message, {
       code: this.code,
-      attempted: this.attempted ?? place.attempted,
-      resource: this.resource ?? place.resource,
-      source: this.source ?? place.source,
+      attempted: this.attempted ?? details.attempted,
+      resource: this.resource ?? details.resource,
+      source: this.source ?? details.source,
       attribute: this.attribute,
       hint: this.hint,
       output: this.output,
@@ -120,9 +120,9 @@ export class InvalidInput extends ConvergeError {
     return new InvalidInput(this.problems.map(replace), this.summary)
   }
 
-  override at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): InvalidInput {
+  override at(details: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): InvalidInput {
     return new InvalidInput(
-      this.problems.map((problem) => problem.at(place)),
+      this.problems.map((problem) => problem.at(details)),
       this.summary,
     )
   }

@@ -11,10 +11,10 @@ const longestLine = 1000
 export function excerpt(text: string | undefined, location?: string): string | undefined {
   if (text === undefined || text.trim() === '') return undefined
   const lines = text.replace(/\s+$/, '').split(/\r\n|\n|\r/)
-  const left = lines.length - firstLines - lastLines
+  const omitted = lines.length - firstLines - lastLines
   // An excerpt stays as it is: hosts send what they have shortened already.
-  if (left <= 1) return lines.map(shortLine).join('\n')
-  const mark = `… ${left} lines left out${location === undefined ? '' : `; all of it: ${location}`}`
+  if (omitted <= 1) return lines.map(shortLine).join('\n')
+  const mark = `… ${omitted} lines left out${location === undefined ? '' : `; all of it: ${location}`}`
   return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map(shortLine).join('\n')
 }
 

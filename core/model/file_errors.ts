@@ -8,16 +8,16 @@ export function describeFileKind(kind: FileKind): string {
   return kind === 'other' ? 'a device, socket or pipe' : `a ${kind}`
 }
 
-const remove = 'find out which account put it there, then remove it'
+const removeHint = 'find out which account put it there, then remove it'
 
 export function notAFile(path: string, stat: { readonly mode: number } | null): ConvergeError {
-  return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint: remove })
+  return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint: removeHint })
 }
 
 const notAFileMessage = (path: string, stat: { readonly mode: number } | null) =>
   `cannot read ${path}: it is ${describeFileMode(stat)}, not a regular file`
 
-/** Builds the error for a path at which there is something else than a resource declares; it may contain data. */
+/** Builds the error for a path that has an entry of another kind than a resource declares; it may contain data. */
 export function inTheWay(message: string, path: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'IN_THE_WAY',
@@ -25,7 +25,7 @@ export function inTheWay(message: string, path: string): ConvergeError {
   })
 }
 
-/** For a path that an input of the user names. */
+/** For a path in the options or files of the user. */
 export function inputNotAFile(path: string, stat: { readonly mode: number }): ConvergeError {
   const hint = 'name a regular file'
   return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint, usage: true })
@@ -40,15 +40,15 @@ export function fileTooLarge(path: string, size: number | null, limit: number): 
   })
 }
 
-/** For what an account other than root decides about, and may not read itself. */
+/** For a path of an account other than root, if that account may not read what the path leads to. */
 export function notReadable(path: string, cause: NodeJS.ErrnoException): ConvergeError {
-  const why: Record<string, string> = {
+  const reasons: Record<string, string> = {
     ELOOP: 'its links change, or lead in a circle',
     EAGAIN: 'another process has locked it with a lease',
     ENXIO: 'it is a socket or a device',
   }
-  const reason = why[cause.code ?? ''] ?? 'the account whose link leads there may not read it'
-  return new ConvergeError(`cannot read ${path}: ${reason}`, { code: 'NOT_READABLE', hint: remove, cause })
+  const reason = reasons[cause.code ?? ''] ?? 'the account whose link leads there may not read it'
+  return new ConvergeError(`cannot read ${path}: ${reason}`, { code: 'NOT_READABLE', hint: removeHint, cause })
 }
 
 const refusals = new Set(['NOT_A_FILE', 'FILE_TOO_LARGE', 'NOT_READABLE', 'UNSAFE_PATH'])
@@ -82,7 +82,7 @@ export function describeFileMode(stat: { readonly mode: number } | null): string
   return kinds.get((stat?.mode ?? 0) & 0o170000) ?? 'a socket or a device'
 }
 
-// As values: a formatter reads them wrongly where they are keys.
+// A map, because the formatter rewrites octal numbers that are keys of an object.
 const kinds: ReadonlyMap<number, string> = new Map([
   [0o010000, 'a named pipe'],
   [0o020000, 'a character device'],

@@ -34,18 +34,18 @@ export class Findings {
   }
 }
 
-/** A file alone is no place: all mistakes of a stack.ts are there. */
+/** A file without a line is left out: all mistakes of a stack.ts have the same file. */
 function marksOf({ source, attribute }: ConvergeError): string[] {
-  const place = source?.line === undefined || source.column === undefined ? [] : [describeLocation(source)]
-  return attribute === undefined ? place : [...place, `attribute ${attribute}`]
+  const location = source?.line === undefined || source.column === undefined ? [] : [describeLocation(source)]
+  return attribute === undefined ? location : [...location, `attribute ${attribute}`]
 }
 
 /** File after file, each from top to bottom. */
 export function byPosition(problems: readonly ConvergeError[]): ConvergeError[] {
   const files = [...new Set(problems.map(({ source }) => source?.file))]
-  const place = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
+  const position = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
   return problems.toSorted((a, b) => {
-    const [one, other] = [place(a), place(b)]
+    const [one, other] = [position(a), position(b)]
     return one.map((part, index) => part - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0
   })
 }

@@ -69,7 +69,7 @@ function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
 function patternSpans(text: string, groups: readonly SecretPatternGroup[], ownNames: OwnNames): readonly Span[] {
   const mayBeNamed = secretStem.test(text)
   return groups
-    .flatMap(({ hint, patterns: places }) => (hint.test(text) ? places : []))
+    .flatMap(({ hint, patterns: matching }) => (hint.test(text) ? matching : []))
     .flatMap((pattern) => (pattern.name === null || mayBeNamed ? spansOf(text, pattern, ownNames) : []))
 }
 

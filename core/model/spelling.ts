@@ -68,35 +68,35 @@ export class Spelling {
 
   /** The longest spelling whose anchor is at a place, if there is one. */
   private around(text: string, anchor: number, from: number): Span | null {
-    const ends = this.through(text, new Set([anchor]), this.before, this.characters.length)
+    const ends = this.endsOf(text, new Set([anchor]), this.before, this.characters.length)
     if (ends.size === 0) return null
     const earliest = Math.max(from, anchor - this.before * longestSpelling)
     for (let start = earliest; start <= anchor; start++)
-      if (this.through(text, new Set([start]), 0, this.before).has(anchor)) return { start, end: Math.max(...ends) }
+      if (this.endsOf(text, new Set([start]), 0, this.before).has(anchor)) return { start, end: Math.max(...ends) }
     return null
   }
 
   /** Where some of the characters may end, begun at any of the given places: all ways are followed at once. */
-  private through(text: string, starts: ReadonlySet<number>, first: number, end: number): ReadonlySet<number> {
-    let places = starts
-    for (let index = first; index < end && places.size > 0; index++) {
+  private endsOf(text: string, starts: ReadonlySet<number>, first: number, end: number): ReadonlySet<number> {
+    let positions = starts
+    for (let index = first; index < end && positions.size > 0; index++) {
       const character = this.characters[index] ?? ''
       const next = new Set<number>()
-      for (const place of places) addEnds(text, place, character, next)
-      places = next
+      for (const position of positions) addEnds(text, position, character, next)
+      positions = next
     }
-    return places
+    return positions
   }
 }
 
 /** Adds each place at which a spelling of the character ends that begins at a place. */
-function addEnds(text: string, place: number, character: string, ends: Set<number>): void {
+function addEnds(text: string, start: number, character: string, ends: Set<number>): void {
   if (/[A-Za-z0-9]/.test(character)) {
-    if (text[place] === character) ends.add(place + 1)
+    if (text[start] === character) ends.add(start + 1)
     return
   }
   for (const form of formsOf(character)) {
-    form.lastIndex = place
+    form.lastIndex = start
     if (form.test(text)) ends.add(form.lastIndex)
   }
 }

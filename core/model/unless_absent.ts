@@ -31,7 +31,7 @@ export type Complete<P, T> = P extends { readonly [required]?: Requirement<infer
   ? Lacking<T, Properties<First>, Properties<First> | Properties<Second> | { readonly absent: Input<boolean> }>
   : unknown
 
-/** The branch for `never` is there to infer `T` from the literal. */
+/** The branch for `never` lets the compiler infer `T` from the literal. */
 type Lacking<T, First, Any> = unknown extends T ? Any : [T] extends [Any] ? unknown : [T] extends [never] ? T : First
 
 /**

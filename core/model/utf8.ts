@@ -69,6 +69,6 @@ function notUtf8(
   message: string,
   { hint, line, column }: { readonly hint: string; readonly line?: number; readonly column?: number },
 ): ConvergeError {
-  const place = line === undefined ? {} : { line, column }
-  return new ConvergeError(message, { code: 'NOT_UTF8', source: { file, ...place }, hint, usage: true })
+  const position = line === undefined ? {} : { line, column }
+  return new ConvergeError(message, { code: 'NOT_UTF8', source: { file, ...position }, hint, usage: true })
 }

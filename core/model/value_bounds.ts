@@ -32,15 +32,15 @@ const longestSetting = 80
 /** The place of the quote that closes the one at `at`; the end of the line where there is none. */
 function closingQuote(text: string, at: number): number {
   const quote = text.charAt(at)
-  for (let place = at + 1; place < text.length && place - at < longestValue; place++) {
-    const character = text.charAt(place)
-    if (character === '\n') return place
+  for (let index = at + 1; index < text.length && index - at < longestValue; index++) {
+    const character = text.charAt(index)
+    if (character === '\n') return index
     if (character === '\\') {
-      place++
-      if (text.charAt(place) === quote && nextSetting.test(text.slice(place + 1, place + 1 + longestSetting)))
-        return place
-    } else if (character === quote && text.charAt(place + 1) === quote && place > at + 1) place++
-    else if (character === quote) return place
+      index++
+      if (text.charAt(index) === quote && nextSetting.test(text.slice(index + 1, index + 1 + longestSetting)))
+        return index
+    } else if (character === quote && text.charAt(index + 1) === quote && index > at + 1) index++
+    else if (character === quote) return index
   }
   return Math.min(text.length, at + longestValue)
 }
@@ -55,22 +55,22 @@ export function endOfWord(text: string, at: number, isFirst: boolean): Bounds {
   const lineEnd = endOfLine(text, at)
   if (isFirst) return { start: at, end: at + text.slice(at, lineEnd).replace(/[\s;,]+$/, '').length }
   const around = quoteAround(text, at)
-  let place = at
-  while (place < lineEnd && !endsWord(text, place)) {
-    const character = text.charAt(place)
-    if (character === '\\') place += 2
-    else if (character !== '"' && character !== "'") place++
+  let index = at
+  while (index < lineEnd && !endsWord(text, index)) {
+    const character = text.charAt(index)
+    if (character === '\\') index += 2
+    else if (character !== '"' && character !== "'") index++
     else if (character === around) {
-      if (!isWithinWord(text, place)) break
-      place++
+      if (!isWithinWord(text, index)) break
+      index++
     } else {
-      const close = closingQuote(text, place)
-      if (close < lineEnd) place = close + 1
-      else if (isWithinWord(text, place)) place++
+      const close = closingQuote(text, index)
+      if (close < lineEnd) index = close + 1
+      else if (isWithinWord(text, index)) index++
       else break
     }
   }
-  return { start: at, end: Math.min(place, lineEnd) }
+  return { start: at, end: Math.min(index, lineEnd) }
 }
 
 /** Matches the text after a separator that ends a value: `a=1;b=2`, `{a:1,b:2}`, `a=1; b=2`, `"a=1,"`. */
@@ -96,12 +96,12 @@ const farthestQuote = 1000
 function quoteAround(text: string, at: number): string | null {
   const begin = Math.max(text.lastIndexOf('\n', at - 1) + 1, at - farthestQuote)
   let open: string | null = null
-  for (let place = begin; place < at; place++) {
-    const character = text.charAt(place)
-    if (character === '\\') place++
+  for (let index = begin; index < at; index++) {
+    const character = text.charAt(index)
+    if (character === '\\') index++
     else if (open !== null) open = character === open ? null : open
     // An apostrophe within a word encloses nothing.
-    else if ((character === '"' || character === "'") && !/\w/.test(text.charAt(place - 1))) open = character
+    else if ((character === '"' || character === "'") && !/\w/.test(text.charAt(index - 1))) open = character
   }
   return open
 }
@@ -130,9 +130,9 @@ export function valuesWithin(text: string, at: number): readonly Bounds[] {
 function closingBracket(text: string, at: number): number {
   let depth = 0
   const end = Math.min(text.length, at + longestValue)
-  for (let place = at; place < end; place++) {
-    if (/[[{]/.test(text.charAt(place))) depth++
-    if (/[\]}]/.test(text.charAt(place)) && --depth === 0) return place
+  for (let index = at; index < end; index++) {
+    if (/[[{]/.test(text.charAt(index))) depth++
+    if (/[\]}]/.test(text.charAt(index)) && --depth === 0) return index
   }
   return end
 }

@@ -20,7 +20,7 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
     .filter((key) => key.startsWith(prefix))
     .sort()) {
     const path = name.slice(prefix.length).split('__')
-    const reason = path.includes('') ? 'a part of the name is empty' : place(value, path, environment[name] ?? '')
+    const reason = path.includes('') ? 'a part of the name is empty' : setAtPath(value, path, environment[name] ?? '')
     if (reason === undefined) names.set(formatPath(path), name)
     else
       problems.push(
@@ -45,17 +45,17 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
 }
 
 /** Puts a value at a path. @returns the reason if that is impossible */
-function place(root: Record<string, unknown>, path: readonly string[], text: string): string | undefined {
-  let at = root
+function setAtPath(root: Record<string, unknown>, path: readonly string[], text: string): string | undefined {
+  let parent = root
   for (const key of path.slice(0, -1)) {
-    if (!Object.hasOwn(at, key)) at[key] = {}
-    const next = at[key]
+    if (!Object.hasOwn(parent, key)) parent[key] = {}
+    const next = parent[key]
     if (typeof next !== 'object' || next === null) return 'another variable sets a part of its path to a plain value'
-    at = next as Record<string, unknown>
+    parent = next as Record<string, unknown>
   }
   const last = path.at(-1) ?? ''
-  if (Object.hasOwn(at, last)) return 'other variables set keys below it'
-  at[last] = scalarOf(text)
+  if (Object.hasOwn(parent, last)) return 'other variables set keys below it'
+  parent[last] = scalarOf(text)
   return undefined
 }
 

@@ -34,7 +34,7 @@ const mask = '********'
 /**
  * Explains a key path; one that leads to an object explains all below it, lists as one.
  *
- * @throws ConvergeError `UNKNOWN_ATTRIBUTE` where nothing stands there, with the nearest name
+ * @throws ConvergeError `UNKNOWN_ATTRIBUTE` if the path has no attribute, with the nearest name
  */
 export function explain(original: Node<unknown>, path: string | KeyPath): readonly Explanation[] {
   const node = withoutMissing(original)

@@ -241,16 +241,16 @@ export function duplicateKeys(source: string): { path: KeyPath; lines: readonly 
   const positionOf = positionsIn(text)
   const visit = (node: Node, path: KeyPath): void => {
     if (node.type === 'array') return node.children?.forEach((child, index) => void visit(child, [...path, index]))
-    const places = new Map<string, number[]>()
+    const offsetsByKey = new Map<string, number[]>()
     for (const { children: [name, value] = [] } of node.children ?? []) {
       if (name === undefined) continue
       const key = name.value as string
-      const offsets = places.get(key)
-      if (offsets === undefined) places.set(key, [name.offset])
+      const offsets = offsetsByKey.get(key)
+      if (offsets === undefined) offsetsByKey.set(key, [name.offset])
       else offsets.push(name.offset)
       if (value !== undefined) visit(value, [...path, key])
     }
-    for (const [key, offsets] of places)
+    for (const [key, offsets] of offsetsByKey)
       if (offsets.length > 1)
         found.push({ path: [...path, key], lines: offsets.map((offset) => positionOf(offset).line) })
   }

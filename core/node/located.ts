@@ -33,7 +33,7 @@ export function givenKeys({ states }: Pick<Layered, 'states'>, attribute: string
   return path.length > 0 && [formatPath(path), plain.slice(1)].includes(attribute) ? path : null
 }
 
-/** The keys of a path as messages show it, as far as they are there; a key that has dots itself is found as well. */
+/** The keys of a path as messages show it, as far as they exist; a key may contain dots. */
 export function keysOf(value: unknown, path: string): KeyPath {
   if (typeof value !== 'object' || value === null) return []
   if (Array.isArray(value)) {

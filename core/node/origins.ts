@@ -7,12 +7,12 @@ import type { KeyPath } from './path.ts'
 const number = z.int().nullable()
 
 /** Number of the file, then line and column of the value, then those of the key. */
-const place = z.tuple([z.int(), number, number, number, number])
+const position = z.tuple([z.int(), number, number, number, number])
 
-const originsSchema = z.object({ name: z.string(), files: z.array(z.string()), places: z.record(z.string(), place) })
+const originsSchema = z.object({ name: z.string(), files: z.array(z.string()), places: z.record(z.string(), position) })
 
 export type Origins = z.output<typeof originsSchema>
-type Place = z.output<typeof place>
+type Position = z.output<typeof position>
 
 /** In the directory of the host's own documents; the paths in it begin at the directory above. */
 export const originsFile = '.stack'
@@ -32,7 +32,7 @@ interface Document {
 /** Where each key path of a document stands. */
 export function originsOf({ name, value, locate = () => ({ file: name }) }: Document): Origins {
   const files = new Map<string, number>()
-  const places: Record<string, Place> = {}
+  const places: Record<string, Position> = {}
   const numberOf = (file: string) => {
     const number = files.get(file) ?? files.size
     files.set(file, number)
@@ -75,7 +75,7 @@ function locationIn({ name, files, places }: Origins, path: KeyPath, part: 'valu
   for (let length = path.length; length >= 0; length--) {
     const pointer = pointerOf(path.slice(0, length))
     if (!Object.hasOwn(places, pointer)) continue
-    const [file, line, column, keyLine, keyColumn] = places[pointer] as Place
+    const [file, line, column, keyLine, keyColumn] = places[pointer] as Position
     const isKey = part === 'key' && length === path.length
     return {
       file: files[file] ?? name,

@@ -10,7 +10,7 @@ const kinds = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
 const mostOperations = 10_000
 
-/** Values that the operations of a patch may copy, each object and list with all that is in it. */
+/** Values that the operations of a patch may copy, each object and list with everything in it. */
 const mostCopied = 100_000
 
 /** Returns all problems of the operations themselves. */

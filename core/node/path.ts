@@ -69,7 +69,7 @@ export function hasPath(value: unknown, path: KeyPath): boolean {
   return true
 }
 
-/** Replaces what stands at a path that is there. */
+/** Replaces the value at a path that exists. */
 export function setAt(root: unknown, path: KeyPath, value: unknown): void {
   const parent = valueAt(root, path.slice(0, -1)) as Record<string | number, unknown>
   const last = path.at(-1)

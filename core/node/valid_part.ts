@@ -69,10 +69,10 @@ function addCut(root: Map<string, Cut>, path: KeyPath): void {
 
 function withoutCuts(value: unknown, cuts: ReadonlyMap<string, Cut>): unknown {
   if (typeof value !== 'object' || value === null || cuts.size === 0) return value
-  const kept = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
+  const entries = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
     const cut = cuts.get(key)
     if (cut === null) return []
     return [[key, cut === undefined ? child : withoutCuts(child, cut)]]
   })
-  return Array.isArray(value) ? kept.map(([, child]) => child) : Object.fromEntries(kept)
+  return Array.isArray(value) ? entries.map(([, child]) => child) : Object.fromEntries(entries)
 }

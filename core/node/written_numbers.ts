@@ -10,17 +10,19 @@ import { formatPath, type KeyPath, pointerKeys, setAt } from './path.ts'
  */
 export function withVerbatim(layer: Layer, schemas: Schemas): Layer {
   const { value, patch, numbers = [] } = layer
-  const kept = numbers.filter(({ path, text }) => isInexact(text) || isVerbatim(schemas, attributeOf(patch, path)))
-  if (kept.length === 0) return layer
+  const exactNumbers = numbers.filter(
+    ({ path, text }) => isInexact(text) || isVerbatim(schemas, attributeOf(patch, path)),
+  )
+  if (exactNumbers.length === 0) return layer
   const copy = structuredClone({ value, operations: [...(patch?.operations ?? [])] })
-  for (const { path, text } of kept) setAt(patch === null ? copy.value : copy.operations, path, text)
+  for (const { path, text } of exactNumbers) setAt(patch === null ? copy.value : copy.operations, path, text)
   return { ...layer, value: copy.value, patch: patch && { ...patch, operations: copy.operations } }
 }
 
 /** Returns the text of a number in the file, if the value does not preserve it. */
 export function writtenAt(layer: Layer | undefined, path: KeyPath): string | undefined {
-  const place = formatPath(path)
-  return layer?.numbers?.find((number) => formatPath(attributeOf(layer.patch, number.path)) === place)?.text
+  const target = formatPath(path)
+  return layer?.numbers?.find((number) => formatPath(attributeOf(layer.patch, number.path)) === target)?.text
 }
 
 /** Returns the attribute that a path in a layer sets; in a patch, the path names an operation. */

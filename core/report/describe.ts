@@ -56,8 +56,8 @@ function withRows(
   }
   const shown = isComplete ? properties : properties.slice(0, mostRows)
   const width = Math.min(longestName, Math.max(...shown.map(({ name }) => name.length)))
-  const left = properties.length - shown.length
-  const more = left > 0 ? [paint.dim(`    … ${left} more properties (--verbose shows all)`)] : []
+  const hidden = properties.length - shown.length
+  const more = hidden > 0 ? [paint.dim(`    … ${hidden} more properties (--verbose shows all)`)] : []
   return [head, ...shown.map((property) => `    ${row(property, width, paint)}`), ...more]
 }
 
@@ -77,9 +77,9 @@ export function describeSources({ sources, declaredAt }: ResourceReport, paint: 
     const name = property === null ? '' : `${plain(property)} `
     return `    ${paint.cyan(`${name}from`)} ${oneLine(attribute)}${valueText} ${paint.dim(`(${oneLine(from)})`)}`
   })
-  const place =
+  const declaration =
     declaredAt === undefined ? [] : [`    ${paint.cyan('declared at')} ${plain(describeLocation(declaredAt))}`]
-  return [...rows, ...place]
+  return [...rows, ...declaration]
 }
 
 /** Characters of a subject. */
@@ -92,14 +92,14 @@ function commitRows({ from, to, added, removed, newest }: CommitRange, paint: Pa
     ...(removed > 0 ? [`without ${commits(removed)} of the current release`] : []),
   ]
   const shown = newest.slice(0, mostListedCommits)
-  const left = (added > 0 ? added : removed) - shown.length
+  const hidden = (added > 0 ? added : removed) - shown.length
   return [
     `    from ${short(from)} to ${short(to)}: ${counts.join(', ')}`,
     ...shown.map(
       ({ commit, author, subject }) =>
         `      ${paint.yellow(short(commit))} ${shortLine(subject, longestSubject)} ${paint.dim(`(${shortLine(author, 40)})`)}`,
     ),
-    ...(left > 0 ? [paint.dim(`      and ${left} more`)] : []),
+    ...(hidden > 0 ? [paint.dim(`      and ${hidden} more`)] : []),
   ]
 }
 

@@ -161,9 +161,9 @@ function commitList({ from, to, added, removed, newest }: CommitRange): Html {
     ({ commit, author, subject }) =>
       html`<li><code>${commit.slice(0, 8)}</code> ${subject} <span class="muted">${author}</span></li>`,
   )
-  const left = (added > 0 ? added : removed) - newest.length
+  const hidden = (added > 0 ? added : removed) - newest.length
   return html`<p>From <code>${from.slice(0, 8)}</code> to <code>${to.slice(0, 8)}</code>: ${added} added, ${removed} removed</p>
-<ul>${items}${left > 0 ? html`<li class="muted">and ${left} more</li>` : ''}</ul>`
+<ul>${items}${hidden > 0 ? html`<li class="muted">and ${hidden} more</li>` : ''}</ul>`
 }
 
 function folded(name: string, rows: number, content: Html): Html {

@@ -22,10 +22,10 @@ export type Path = readonly string[]
 /** Returns the objects that a value of a schema may be or contain, without those inside the fields of another object. */
 export function objectsIn(schema: Schema): readonly ObjectSchema[] {
   const found: ObjectSchema[] = []
-  const seen = new Set<Schema>()
+  const visited = new Set<Schema>()
   const visit = (one: Schema): void => {
-    if (seen.has(one)) return
-    seen.add(one)
+    if (visited.has(one)) return
+    visited.add(one)
     for (const inner of partsOf(one)) visit(inner)
     if ((one as z.core.$ZodTypes)._zod.def.type === 'object') found.push(one as ObjectSchema)
   }

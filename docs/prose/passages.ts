@@ -16,11 +16,11 @@ export function passagesOf(source: string): Passage[] {
   const file = ts.createSourceFile('source.ts', source, ts.ScriptTarget.Latest, true)
   const lineOf = (position: number) => file.getLineAndCharacterOfPosition(position).line + 1
   const passages: Passage[] = []
-  const seen = new Set<number>()
+  const visited = new Set<number>()
   const addComments = (ranges: readonly ts.CommentRange[] | undefined) => {
     for (const { pos, end } of ranges ?? []) {
-      if (seen.has(pos)) continue
-      seen.add(pos)
+      if (visited.has(pos)) continue
+      visited.add(pos)
       passages.push({ text: commentText(source.slice(pos, end)), line: lineOf(pos) })
     }
   }

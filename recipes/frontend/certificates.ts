@@ -82,8 +82,8 @@ export function certbotCertificate(
   const { certbot_domains, certbot_email } = node
   if (certbot_domains.length === 0 || appCertificate(app.attributes) !== null) return
   const { webroot, directory: own, live } = app.certbot
-  const places = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
-  const elsewhere = app.system ? [] : places
+  const directoryOptions = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
+  const elsewhere = app.system ? [] : directoryOptions
   directory(r, { path: own, parents: true })
   const domainList = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
   execute(r, {
@@ -116,6 +116,6 @@ export function certbotCertificate(
     cron(r, {
       name: `converge-certbot-${app.name}`,
       schedule: '17 3 * * *',
-      command: shellWords(['certbot', 'renew', '--quiet', ...places]),
+      command: shellWords(['certbot', 'renew', '--quiet', ...directoryOptions]),
     })
 }

@@ -30,10 +30,10 @@ function glusterServer(node: SiteNode): PackagedService {
 }
 
 /** Keeps what glusterd knows of the volume beside the brick, with what it knew before. */
-function storeState(r: Recipe<SiteNode>, place: string): Handle {
-  directory(r, { path: place, mode: '0755', owner: 'root', group: 'root' })
-  execute(r, { command: ['cp', '-a', state, `${place}/glusterd`], creates: `${place}/glusterd` })
-  return mount(r, { path: state, device: `${place}/glusterd`, type: 'none', options: ['bind', 'nofail'] })
+function storeState(r: Recipe<SiteNode>, directoryPath: string): Handle {
+  directory(r, { path: directoryPath, mode: '0755', owner: 'root', group: 'root' })
+  execute(r, { command: ['cp', '-a', state, `${directoryPath}/glusterd`], creates: `${directoryPath}/glusterd` })
+  return mount(r, { path: state, device: `${directoryPath}/glusterd`, type: 'none', options: ['bind', 'nofail'] })
 }
 
 /** Only the first server changes the volume: two that do so at a time refuse each other. */

@@ -38,11 +38,11 @@ function installUnits(r: Recipe<SiteNode>, options: HookOptions): void {
   // The host may have used cron before: only one of the two may call converge.
   removeCronFiles(r)
   const handles = units(options).map(({ name, text, wantedBy }) => {
-    const place = `${unitDirectory}/${name}`
-    const unit = file(r, { path: place, content: text, mode: '0644', owner: 'root', group: 'root' })
+    const path = `${unitDirectory}/${name}`
+    const unit = file(r, { path, content: text, mode: '0644', owner: 'root', group: 'root' })
     if (wantedBy !== undefined) {
       directory(r, { path: wantsOf(wantedBy), mode: '0755' })
-      symlink(r, { path: linkOf(name, wantedBy), target: place })
+      symlink(r, { path: linkOf(name, wantedBy), target: path })
     }
     return { name, unit }
   })

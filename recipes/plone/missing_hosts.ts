@@ -22,8 +22,8 @@ export function reportMissingHosts(r: Recipe<SiteNode>, node: SiteNode, app: Bui
   r.given(anyHost, () => {
     for (const { attribute, layer, effect, instead } of missingHosts(node)) {
       const source = node.run.locate?.(attribute)
-      const place = source === undefined ? '' : `${describeLocation(source)}: `
-      r.warn(`${place}no host of the layer ${layer} is online: ${effect} (start one, or set ${instead})`)
+      const prefix = source === undefined ? '' : `${describeLocation(source)}: `
+      r.warn(`${prefix}no host of the layer ${layer} is online: ${effect} (start one, or set ${instead})`)
     }
   })
 }

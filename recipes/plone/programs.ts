@@ -82,11 +82,11 @@ export function programs(
 /** Returns the user's commands and the role's; of two with the same name, the role's takes precedence. */
 function commands(attributes: SiteAttributes, role: BuildoutRole, app: string): Command[] {
   const roleCommandsOfApp = roleCommands[role](attributes)
-  const taken = new Set(roleCommandsOfApp.map(({ name }) => name))
+  const reserved = new Set(roleCommandsOfApp.map(({ name }) => name))
   const key = `deploy.${app}.buildout_init_commands`
   const users = (appAttributes(attributes, app).buildout_init_commands ?? [])
     .map((command, index): Command => ({ ...command, key: `${key}[${index}]` }))
-    .filter(({ name }) => !taken.has(name))
+    .filter(({ name }) => !reserved.has(name))
   return role === 'zeo-client' ? [...users, ...roleCommandsOfApp] : [...roleCommandsOfApp, ...users]
 }
 

@@ -29,8 +29,8 @@ export function readinessTest(node: SiteNode, app: BuildoutApp, program: Program
 function statedTest(node: SiteNode, app: BuildoutApp, ready: NonNullable<Program['ready']>): ReadyProps {
   if (ready.kind === 'stay_up') return uptimeTest(node, ready.seconds)
   if (ready.kind === 'http') {
-    const { warmPaths: _, ...asked } = httpTest(node, app, ready.port)
-    return { ...asked, ...omitUndefined({ path: ready.path }) }
+    const { warmPaths: _, ...requestTest } = httpTest(node, app, ready.port)
+    return { ...requestTest, ...omitUndefined({ path: ready.path }) }
   }
   return { kind: ready.kind, port: ready.port }
 }

@@ -198,8 +198,9 @@ function logLink(r: Recipe<SiteNode>, app: BuildoutApp): void {
 
 /** @throws PROTECTED_PATH */
 function cacheDirectory(app: BuildoutApp, path: string): string {
-  const place = posix.normalize(`${path}/.`).replace(/\/$/, '')
-  if (!/^(\.|\.\.|\/|(releases|current|shared\/var|shared\/repo\.git)(\/|$)|shared\/(env|\.))/.test(place)) return place
+  const normalized = posix.normalize(`${path}/.`).replace(/\/$/, '')
+  if (!/^(\.|\.\.|\/|(releases|current|shared\/var|shared\/repo\.git)(\/|$)|shared\/(env|\.))/.test(normalized))
+    return normalized
   throw new ConvergeError(
     `no archive is unpacked into ${path} of ${app.name}: it holds the releases or the data of the site`,
     {
@@ -214,13 +215,13 @@ function cacheDirectory(app: BuildoutApp, path: string): string {
 function caches(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
   for (const cache of buildoutSetting(node, app.name, 'cache_archives')) {
     const { url, user: account, password, path, purge, sha256 } = cache
-    const place = cacheDirectory(app, path ?? 'shared')
+    const into = cacheDirectory(app, path ?? 'shared')
     archive(r, {
       url,
-      into: `${app.deployTo}/${place}`,
+      into: `${app.deployTo}/${into}`,
       // Releases use the existing files, and `shared` also contains the data of the site.
       merge: true,
-      except: place === 'shared' ? ['var', 'repo.git', 'env*', '.*'] : [],
+      except: into === 'shared' ? ['var', 'repo.git', 'env*', '.*'] : [],
       ...(account ? { user: account } : {}),
       ...(password ? { password } : {}),
       ...(sha256 ? { sha256 } : {}),

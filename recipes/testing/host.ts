@@ -231,7 +231,7 @@ export class TestHost extends VirtualHost {
 
   /**
    * Asserts that nothing exists at a path: no file, directory or link.
-   * @throws AssertionError with what is there
+   * @throws AssertionError with the actual entry
    */
   assertAbsent(path: string): void {
     const stat = this.lstat(path)

@@ -167,8 +167,8 @@ function noFailure(report: RunReport, what: string): void {
   const failure = failureOf(report)
   if (failure === undefined) return
   const { message, hint, source } = failure
-  const place = source === undefined ? '' : ` (${source.file}:${source.line ?? 1})`
-  failAssertion(`${what}: ${message}${place}${hint === undefined ? '' : `\nhint: ${hint}`}`, failure, undefined)
+  const suffix = source === undefined ? '' : ` (${source.file}:${source.line ?? 1})`
+  failAssertion(`${what}: ${message}${suffix}${hint === undefined ? '' : `\nhint: ${hint}`}`, failure, undefined)
 }
 
 function equal(actual: unknown, expected: unknown, what: string): void {

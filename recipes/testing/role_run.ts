@@ -175,8 +175,8 @@ function assertSucceeded(run: TestRun): TestRun {
 }
 
 function failureText({ resource, message, hint, source, output }: FailureReport): string {
-  const place = source === undefined ? '' : ` (${describeLocation(source)})`
-  const lines = [`${resource ?? 'the run'} failed: ${message}${place}`]
+  const suffix = source === undefined ? '' : ` (${describeLocation(source)})`
+  const lines = [`${resource ?? 'the run'} failed: ${message}${suffix}`]
   if (output !== undefined && output !== '') lines.push(output)
   if (hint !== undefined) lines.push(`hint: ${hint}`)
   return lines.join('\n')

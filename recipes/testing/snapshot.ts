@@ -87,12 +87,12 @@ function fileSections({ before, after, diff, secrets }: SnapshotParts): string[]
   const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
   return paths.flatMap((path) => {
     if (ownFiles.test(path)) return []
-    const [old, now] = [before[path], after[path]]
-    if (JSON.stringify(old) === JSON.stringify(now)) return []
-    if (now === undefined) return [`${path}: removed`]
-    if (now.kind === 'unknown') return [`${path}: known only in the run`]
-    const head = `${path}: ${old === undefined ? 'new ' : ''}${describeEntry(now)}`
-    const lines = now.kind === 'file' ? contentLines(old, now, { diff, secrets }) : []
+    const [old, current] = [before[path], after[path]]
+    if (JSON.stringify(old) === JSON.stringify(current)) return []
+    if (current === undefined) return [`${path}: removed`]
+    if (current.kind === 'unknown') return [`${path}: known only in the run`]
+    const head = `${path}: ${old === undefined ? 'new ' : ''}${describeEntry(current)}`
+    const lines = current.kind === 'file' ? contentLines(old, current, { diff, secrets }) : []
     return [[head, ...lines].join('\n')]
   })
 }

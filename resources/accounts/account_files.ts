@@ -41,8 +41,8 @@ export function readGroups(host: HostReader): Group[] {
  * Returns the id that useradd or groupadd would choose: the one after the highest, or before the lowest of system
  * accounts.
  */
-export function nextId(taken: readonly number[], system: boolean): number {
-  const ids = taken.filter((id) => (system ? id >= 100 && id <= 999 : id >= 1000 && id < 60_000))
+export function nextId(usedIds: readonly number[], system: boolean): number {
+  const ids = usedIds.filter((id) => (system ? id >= 100 && id <= 999 : id >= 1000 && id < 60_000))
   if (ids.length === 0) return system ? 999 : 1000
   return system ? Math.min(...ids) - 1 : Math.max(...ids) + 1
 }

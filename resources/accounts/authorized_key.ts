@@ -154,13 +154,13 @@ export const authorized_key = defineResource(
     desired(props, now): State {
       const others = props.exclusive ? [] : null
       if (props.absent && now.file === null) return now
-      const places = { file: `0600 ${props.user}`, directory: `0700 ${props.user}` }
-      if (props.absent) return { keys: [], others, ...places }
+      const ownership = { file: `0600 ${props.user}`, directory: `0700 ${props.user}` }
+      if (props.absent) return { keys: [], others, ...ownership }
       const target = declaredLines(props)
-      // The order does not matter: keys that are there keep their places.
+      // The order does not matter: existing keys keep their positions.
       const first = now.keys.map(blobOf).filter((blob, index, all) => all.indexOf(blob) === index)
       const rank = (line: string) => (first.includes(blobOf(line)) ? first.indexOf(blobOf(line)) : first.length)
-      return { keys: [...target].sort((a, b) => rank(a) - rank(b)), others, ...places }
+      return { keys: [...target].sort((a, b) => rank(a) - rank(b)), others, ...ownership }
     },
     apply: write,
     predict: write,

@@ -222,8 +222,8 @@ function primaryGroup(host: Host, props: Props, before: number | undefined, uid:
   const requestedGid = props.gid ?? groups.find((group) => group.name === (props.group ?? props.name))?.gid
   if (props.group === undefined && props.gid === undefined && before !== undefined) return before
   if (requestedGid !== undefined) return requestedGid
-  const taken = groups.map((group) => group.gid)
-  const gid = taken.includes(uid) ? nextId(taken, props.system === true) : uid
+  const usedIds = groups.map((group) => group.gid)
+  const gid = usedIds.includes(uid) ? nextId(usedIds, props.system === true) : uid
   rewriteLines(host, '/etc/group', (fields) => fields, [props.name, 'x', `${gid}`, ''])
   return gid
 }
@@ -234,8 +234,8 @@ function predictRemoval(host: Host, props: Props): void {
   rewriteLines(host, '/etc/passwd', (fields) => (fields[0] === props.name ? null : fields))
   rewriteLines(host, '/etc/group', (fields) => {
     const [name = '', password = '', gid = '', members = ''] = fields
-    const left = members.split(',').filter((member) => member !== props.name && member !== '')
-    const isEmptyOwnGroup = name === props.name && Number(gid) === account?.gid && left.length === 0
-    return isEmptyOwnGroup ? null : [name, password, gid, left.join(',')]
+    const others = members.split(',').filter((member) => member !== props.name && member !== '')
+    const isEmptyOwnGroup = name === props.name && Number(gid) === account?.gid && others.length === 0
+    return isEmptyOwnGroup ? null : [name, password, gid, others.join(',')]
   })
 }

@@ -103,16 +103,16 @@ export class BalancerLookup {
   }
 
   private select(client: BalancerClient, name: string, servers: readonly BalancerServer[]): ServerAtBalancer | null {
-    const now = servers.find((server) => server.name === name)
-    if (now === undefined) {
+    const state = servers.find((server) => server.name === name)
+    if (state === undefined) {
       const message = `the balancer at ${client.label} has no server ${name}, so nothing is drained there (configure its host)`
       // A new server gets its entry in the balancer's configuration once it is online. One that stops for good has lost
       // its entry already.
       if (this.verb === 'restart' && !this.idle.has(name)) this.reporter.warn(message)
       return null
     }
-    const others = servers.filter((server) => server.backend === now.backend && server.name !== name)
-    return { client, now, others }
+    const others = servers.filter((server) => server.backend === state.backend && server.name !== name)
+    return { client, state, others }
   }
 }
 

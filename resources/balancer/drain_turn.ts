@@ -2,7 +2,7 @@
  * Decides when a server may leave its balancers: one after the other over all hosts, and never the last one that is up.
  *
  * Hosts that restart their servers at the same moment share nothing but the balancers. So a run claims its turn there
- * before it drains. Each of two runs claims first and looks afterwards, so at least one of them sees the other. The
+ * before it drains. Each of two runs claims first and queries the balancers afterwards, so at least one of them finds the claim of the other. The
  * server with the alphabetically first name drains first, and the other run withdraws its claim and waits.
  */
 import type { Host } from '../../core/host/types.ts'
@@ -17,7 +17,7 @@ import type { BalancerClient, BalancerServer } from './haproxy_runtime.ts'
 /** A server in one of its balancers. */
 export interface ServerAtBalancer {
   readonly client: BalancerClient
-  readonly now: BalancerServer
+  readonly state: BalancerServer
   /** The other servers of its backend. */
   readonly others: readonly BalancerServer[]
 }
@@ -48,7 +48,7 @@ export interface DrainTurnPorts {
   readonly reporter: Pick<Context, 'progress' | 'warn'>
 }
 
-/** A claim lasts until its run has looked at the balancers once more. A longer one belongs to a run that was killed. */
+/** A claim lasts until its run has queried the balancers once more. A longer one belongs to a run that was killed. */
 const longestClaim = seconds(15)
 const rivalPause = milliseconds(50)
 const shortestPause = 300
@@ -56,7 +56,7 @@ const longestPause = 1200
 
 export class DrainTurn {
   private readonly clock: Deadline
-  /** When a claim was first seen, by balancer and server; in milliseconds of the clock. */
+  /** When this run first found a claim, by balancer and server; in milliseconds of the clock. */
   private readonly claims = new Map<string, number>()
   private states = ''
   /** When the state of another server last changed; in milliseconds of the clock. */
@@ -74,7 +74,7 @@ export class DrainTurn {
 
   /**
    * Waits until the server may be drained, and claims its turn.
-   * @returns its places; null if the run has been stopped meanwhile
+   * @returns the server at each of its balancers; null if the run has been stopped meanwhile
    * @throws OTHERS_DRAINED if no other server is up, and one of another host stays drained
    */
   async waitForTurn(): Promise<readonly ServerAtBalancer[] | null> {
@@ -99,12 +99,12 @@ export class DrainTurn {
    * health checks, and so cannot be claimed.
    * @returns whether this server must take visitors again
    */
-  async hasOvertaken(): Promise<boolean> {
-    const isFirst = (other: BalancerServer) => this.isForeign(other) && other.setAside && other.name < this.server
+  async isOvertaken(): Promise<boolean> {
+    const isFirst = (other: BalancerServer) => this.isForeign(other) && other.isDrained && other.name < this.server
     const servers = await this.ports.find()
     return servers.some(
       (server) =>
-        server.now.setAside && !server.now.checked && this.isLastServer(server) && server.others.some(isFirst),
+        server.state.isDrained && !server.state.checked && this.isLastServer(server) && server.others.some(isFirst),
     )
   }
 
@@ -118,7 +118,7 @@ export class DrainTurn {
       if (this.ports.isStopped()) return null
       this.noteStates(servers)
       const serversToAwait = servers.flatMap((server) =>
-        server.now.admin === 'ready' ? this.serversToAwait(server) : [],
+        server.state.admin === 'ready' ? this.serversToAwait(server) : [],
       )
       if (serversToAwait.length === 0) return servers
       const localDrains = [...this.ports.drained.values()]
@@ -131,14 +131,15 @@ export class DrainTurn {
 
   /** Returns the servers that must be back before this one may drain; none if it may drain now. */
   private serversToAwait(server: ServerAtBalancer): readonly BalancerServer[] {
-    const out = this.expectedBack(server)
+    const expected = this.expectedBack(server)
     const waited = this.clock.passed - this.lastChange
-    if (this.isLastServer(server)) return this.ports.drained.size > 0 || waited < this.rules.restartLimit.ms ? out : []
-    const most = countUnavailable(this.rules.maxUnavailable, server.others.length + 1)
-    if (out.length < most || waited >= this.rules.waitLimit.ms) return []
-    const reachable = out.filter((other) => !this.isAbsent(other))
-    if (reachable.length >= most) return reachable
-    this.reportAbsent(out.filter((other) => this.isAbsent(other)))
+    if (this.isLastServer(server))
+      return this.ports.drained.size > 0 || waited < this.rules.restartLimit.ms ? expected : []
+    const limit = countUnavailable(this.rules.maxUnavailable, server.others.length + 1)
+    if (expected.length < limit || waited >= this.rules.waitLimit.ms) return []
+    const reachable = expected.filter((other) => !this.isAbsent(other))
+    if (reachable.length >= limit) return reachable
+    this.reportAbsent(expected.filter((other) => this.isAbsent(other)))
     return []
   }
 
@@ -202,20 +203,20 @@ export class DrainTurn {
    * @throws OTHERS_DRAINED
    */
   private refuseLast(server: ServerAtBalancer): void {
-    const { client, now, others } = server
-    if (now.admin !== 'ready' || !this.isLastServer(server)) return
+    const { client, state, others } = server
+    if (state.admin !== 'ready' || !this.isLastServer(server)) return
     const foreign = others.filter((other) => this.isForeign(other))
-    const drained = foreign.filter(({ setAside }) => setAside).map(({ name }) => name)
+    const drained = foreign.filter(({ isDrained: setAside }) => setAside).map(({ name }) => name)
     if (drained.length > 0)
       throw new ConvergeError(
-        `${now.name} is the only server that is up at ${client.label}, and was not restarted: ${drained.join(', ')} ${drained.length === 1 ? 'is' : 'are'} drained there`,
+        `${state.name} is the only server that is up at ${client.label}, and was not restarted: ${drained.join(', ')} ${drained.length === 1 ? 'is' : 'are'} drained there`,
         {
           code: 'OTHERS_DRAINED',
           hint: `run converge on the host of that server, or set it ready: converge balancer ready ${drained[0]?.split('/')[1]}`,
         },
       )
     const down = foreign.map(({ name }) => name)
-    const text = `${now.name} is the only one up at ${client.label}`
+    const text = `${state.name} is the only one up at ${client.label}`
     if (down.length === 0) this.ports.reporter.progress(`${text}: restarted without draining`)
     else
       this.ports.reporter.warn(
@@ -224,23 +225,23 @@ export class DrainTurn {
   }
 
   /**
-   * Claims the turn at all places.
-   * @returns the places as they are now; `lost` if another server goes first; null if the run has been stopped
+   * Claims the turn at all balancers.
+   * @returns the servers as they are now; `lost` if another server goes first; null if the run has been stopped
    */
   private async claim(servers: readonly ServerAtBalancer[]): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     const claimed: BalancerClient[] = []
     for (const server of servers) {
-      const { client, now, others } = server
+      const { client, state, others } = server
       const isContested = others.some((other) => this.isForeign(other)) && !this.isLastServer(server)
-      if (now.admin === 'ready' && now.checked && isContested && (await this.claimAt(client))) claimed.push(client)
+      if (state.admin === 'ready' && state.checked && isContested && (await this.claimAt(client))) claimed.push(client)
     }
     if (claimed.length === 0) return servers
-    const again = await this.waitForRivals()
-    if (again === null || again === 'lost') for (const client of claimed) await this.withdraw(client)
-    return again
+    const outcome = await this.waitForRivals()
+    if (outcome === null || outcome === 'lost') for (const client of claimed) await this.withdraw(client)
+    return outcome
   }
 
-  /** Waits for runs that have not seen this claim: they drain their server, or withdraw, after their next look. */
+  /** Waits for runs that have not seen this claim: they drain their server, or withdraw, after their next query. */
   private async waitForRivals(): Promise<readonly ServerAtBalancer[] | 'lost' | null> {
     for (;;) {
       const servers = await this.ports.find()
@@ -255,7 +256,7 @@ export class DrainTurn {
   }
 
   private mustWait(server: ServerAtBalancer): boolean {
-    return server.now.admin === 'ready' && this.serversToAwait(server).length > 0
+    return server.state.admin === 'ready' && this.serversToAwait(server).length > 0
   }
 
   private async claimAt(client: BalancerClient): Promise<boolean> {

@@ -83,12 +83,12 @@ export class ServerDrainer {
    */
   async stopDrained(server: string, stop: () => Promise<void>): Promise<void> {
     const servers: ServerAtBalancer[] = []
-    for (const { client, now } of await this.lookup.findAtAll(server))
-      if (now.admin === 'ready' ? await this.drain(client, now) : isDrainedByUs(this.host, client.balancer, server))
-        servers.push({ client, now, others: [] })
+    for (const { client, state } of await this.lookup.findAtAll(server))
+      if (state.admin === 'ready' ? await this.drain(client, state) : isDrainedByUs(this.host, client.balancer, server))
+        servers.push({ client, state, others: [] })
     await this.waitUntilIdle(server, servers)
     await stop()
-    for (const { client, now } of servers) if (now.checked) await this.setReadyAndDown(client, server)
+    for (const { client, state } of servers) if (state.checked) await this.setReadyAndDown(client, server)
   }
 
   private async setReadyAndDown(client: BalancerClient, server: string): Promise<void> {
@@ -122,18 +122,18 @@ export class ServerDrainer {
       if (found === null) return null
       const servers: ServerAtBalancer[] = []
       for (const one of found) if (await this.drainUnlessLast(one, turn)) servers.push(one)
-      const drained = servers.filter(({ now }) => now.admin === 'ready')
-      if (drained.every(({ now }) => now.checked) || !(await turn.hasOvertaken())) return servers
+      const drained = servers.filter(({ state }) => state.admin === 'ready')
+      if (drained.every(({ state }) => state.checked) || !(await turn.isOvertaken())) return servers
       for (const { client } of drained) await this.undoDrain(client, server)
       await turn.backOff()
     }
   }
 
   private async drainUnlessLast(server: ServerAtBalancer, turn: DrainTurn): Promise<boolean> {
-    const { client, now } = server
-    if (now.admin === 'ready') return !turn.isLastServer(server) && (await this.drain(client, now))
-    if (!isDrainedByUs(this.host, client.balancer, now.name))
-      this.reporter.progress(`${now.name} is in ${now.admin} at ${client.label} already, and stays in it`)
+    const { client, state } = server
+    if (state.admin === 'ready') return !turn.isLastServer(server) && (await this.drain(client, state))
+    if (!isDrainedByUs(this.host, client.balancer, state.name))
+      this.reporter.progress(`${state.name} is in ${state.admin} at ${client.label} already, and stays in it`)
     return true
   }
 
@@ -176,7 +176,7 @@ export class ServerDrainer {
       for (let idle = 0; idle < 2; ) {
         const found = await this.lookup.findServer(client, server)
         if (found === null) break
-        const busy = found.now.sessions + found.now.queue
+        const busy = found.state.sessions + found.state.queue
         idle = busy === 0 ? idle + 1 : 0
         if (idle === 2 || (await deadline.pause())) continue
         if (busy > 0)
@@ -200,7 +200,7 @@ export class ServerDrainer {
         ? await this.lookup.retryFindServer(client, server)
         : await this.lookup.findServer(client, server)
       // The operator drained it, or nothing needs to change.
-      if (!ours && (found === null || found.now.admin !== 'ready' || found.now.up)) continue
+      if (!ours && (found === null || found.state.admin !== 'ready' || found.state.up)) continue
       try {
         if (found !== null) await this.setReadyAt(found, { limit, ours })
         // A server that the balancer no longer has cannot be drained; a balancer that does not answer may still have it
@@ -213,24 +213,24 @@ export class ServerDrainer {
   }
 
   private async setReadyAt(
-    { client, now }: ServerAtBalancer,
+    { client, state }: ServerAtBalancer,
     { limit, ours }: { readonly limit: Duration; readonly ours: boolean },
   ): Promise<void> {
     // The run was killed before it drained the server.
-    if (now.claimed) await client.release(now.name)
+    if (state.claimed) await client.release(state.name)
     // The balancer never drained the server, or has lost its state.
-    if (now.admin === 'ready' && now.up) return
+    if (state.admin === 'ready' && state.up) return
     try {
-      await client.setHealthUp(now.name)
+      await client.setHealthUp(state.name)
     } catch (error) {
       // HAProxy refuses this for a server that tracks the checks of another one: its health checks decide then.
       if (!['BALANCER_REFUSED', 'BALANCER_DENIED'].includes(asConvergeError(error).code)) throw error
     }
-    if (now.admin !== 'ready') {
-      this.reporter.progress(`setting ${now.name} ready at ${client.label}`)
-      await client.ready(now.name)
+    if (state.admin !== 'ready') {
+      this.reporter.progress(`setting ${state.name} ready at ${client.label}`)
+      await client.ready(state.name)
     }
-    const problem = await this.waitUntilUp(client, now.name, limit)
+    const problem = await this.waitUntilUp(client, state.name, limit)
     if (problem === null) return
     // If the server was down before the restart, no one waits for it.
     if (ours) throw problem
@@ -241,9 +241,9 @@ export class ServerDrainer {
     const deadline = new Deadline(this.host, limit)
     for (;;) {
       const found = await this.lookup.findServer(client, server)
-      if (found === null || found.now.up || found.now.admin !== 'ready') return null
+      if (found === null || found.state.up || found.state.admin !== 'ready') return null
       if (await deadline.pause()) continue
-      const { status, check } = found.now
+      const { status, check } = found.state
       return new ConvergeError(`${server} is ready, but ${client.label} does not report it up after ${limit}`, {
         code: 'SERVER_NOT_UP',
         output: `${status} ${check}`.trim(),

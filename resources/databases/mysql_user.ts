@@ -92,8 +92,12 @@ export const mysql_user = defineResource(
     async read(host, props, context): Promise<State> {
       if (props.password !== undefined) context.secret(props.password)
       const { name } = props
-      const place = `BINARY User = ${mysqlText(name)} AND Host = ${mysqlText(props.host)}`
-      const [line] = await queryLines(host, props, `SELECT JSON_COMPACT(Priv) FROM mysql.global_priv WHERE ${place};\n`)
+      const condition = `BINARY User = ${mysqlText(name)} AND Host = ${mysqlText(props.host)}`
+      const [line] = await queryLines(
+        host,
+        props,
+        `SELECT JSON_COMPACT(Priv) FROM mysql.global_priv WHERE ${condition};\n`,
+      )
       if (line === undefined) return absentState
       const isLoginDeclared = props.password !== undefined || props.unixSocket
       return {
@@ -209,7 +213,7 @@ function grantChanges(user: string, now: Grants, desired: Grants): string[] {
   const targets = sorted([...Object.keys(now), ...Object.keys(desired)])
   return targets.flatMap((target) => {
     const [before, after] = [now[target] ?? [], desired[target] ?? []]
-    const place = quotedTarget(target)
+    const quoted = quotedTarget(target)
     const isAll = (name: string) => after.includes('ALL PRIVILEGES') && name !== 'GRANT OPTION'
     const surplus = before.filter((name) => !after.includes(name) && !isAll(name))
     const missing = after.filter((name) => !before.includes(name))
@@ -218,10 +222,10 @@ function grantChanges(user: string, now: Grants, desired: Grants): string[] {
     const revoked = isWhole ? ['ALL PRIVILEGES'] : surplus.filter((name) => name !== 'GRANT OPTION')
     const granted = (isWhole ? after : missing).filter((name) => name !== 'GRANT OPTION')
     return [
-      ...(revoked.length > 0 ? [`REVOKE ${revoked.join(', ')} ON ${place} FROM ${user}`] : []),
-      ...(surplus.includes('GRANT OPTION') ? [`REVOKE GRANT OPTION ON ${place} FROM ${user}`] : []),
-      ...(granted.length > 0 ? [`GRANT ${granted.join(', ')} ON ${place} TO ${user}`] : []),
-      ...(missing.includes('GRANT OPTION') ? [`GRANT USAGE ON ${place} TO ${user} WITH GRANT OPTION`] : []),
+      ...(revoked.length > 0 ? [`REVOKE ${revoked.join(', ')} ON ${quoted} FROM ${user}`] : []),
+      ...(surplus.includes('GRANT OPTION') ? [`REVOKE GRANT OPTION ON ${quoted} FROM ${user}`] : []),
+      ...(granted.length > 0 ? [`GRANT ${granted.join(', ')} ON ${quoted} TO ${user}`] : []),
+      ...(missing.includes('GRANT OPTION') ? [`GRANT USAGE ON ${quoted} TO ${user} WITH GRANT OPTION`] : []),
     ]
   })
 }

@@ -64,9 +64,13 @@ export const postgresql_extension = defineResource(
   {
     async read(host, props): Promise<State> {
       const { name, database } = props
-      const place = await requireDatabase(host, props, database)
+      const databaseState = await requireDatabase(host, props, database)
       // In a dry run, a database that does not exist yet has what every database has.
-      const sql = { database: place === 'exists' ? database : 'template1', statements: select, values: { name } }
+      const sql = {
+        database: databaseState === 'exists' ? database : 'template1',
+        statements: select,
+        values: { name },
+      }
       const answer = await readJson(host, props, found, sql)
       const extension = answer?.extension ?? null
       const newest = props.absent ? null : (answer?.newest ?? null)

@@ -98,7 +98,7 @@ export const archive = defineResource(
       const [fetched, unpacked, old] = [beside('archive'), beside('unpacked'), beside('old')]
       // A run that was killed between its two renames left the directory under this name.
       if (host.lstat(props.into) === null && host.lstat(old) !== null) host.rename(old, props.into)
-      for (const left of [fetched, unpacked, old]) host.remove(left)
+      for (const path of [fetched, unpacked, old]) host.remove(path)
       try {
         const file = await fetch(host, props, fetched, context)
         await unpack(host, { file, into: unpacked, strip: props.strip ?? 0 }, context)
@@ -137,7 +137,7 @@ async function merge(host: Host, props: Props, { source }: State, context: Conte
   // Inside the directory, since it may be a mount: files beside it cannot be renamed into it.
   const [fetched, from] = [`${into}/.converge-archive`, `${into}/.converge-unpacked`]
   const cleanUp = () => {
-    for (const left of [fetched, from]) host.remove(left)
+    for (const path of [fetched, from]) host.remove(path)
   }
   cleanUp()
   let merged: string[] = []

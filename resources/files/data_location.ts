@@ -12,7 +12,7 @@ const props = z.strictObject({
   what: z.string().min(1).describe('The data, for messages: `database`'),
   path: absolutePath.describe('Directory that the data belongs in'),
   others: z.array(absolutePath).describe('Directories where it may lie instead'),
-  file: z.string().min(1).optional().describe('A file that shows that data is there; default: any file'),
+  file: z.string().min(1).optional().describe('A file that shows that the directory has data; default: any file'),
   attribute: z.string().min(1).describe('The attribute that names the directory'),
   link: absolutePath.optional().describe('If this link leads to the directory, data in other places does not matter'),
 })

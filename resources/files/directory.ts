@@ -38,7 +38,7 @@ export const directory = defineResource(
         .boolean()
         .optional()
         .describe('Make missing parents too, with the same owner and mode 0755; default false'),
-      absent: z.boolean().optional().describe('Remove the directory instead, with all that is in it; default false'),
+      absent: z.boolean().optional().describe('Remove the directory instead, with everything in it; default false'),
       ...ownershipProps,
     }),
     state,
@@ -47,8 +47,8 @@ export const directory = defineResource(
     read(host, props): State {
       const entry = host.lstat(props.path)
       // A directory that a killed run has renamed but not removed must still be removed.
-      const left = entry === null && props.absent ? host.lstat(asidePath(props.path)) : null
-      if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
+      const aside = entry === null && props.absent ? host.lstat(asidePath(props.path)) : null
+      if (aside?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, aside) }
       if (entry === null) return { kind: 'absent', ...noOwnership }
       const stat = entry.kind === 'link' && !props.absent ? (host.stat(props.path) ?? entry) : entry
       if (stat.kind !== 'directory') return { kind: stat.kind, ...noOwnership }
@@ -91,8 +91,8 @@ function createOrUpdate(
 ): void {
   if (now.kind === 'directory') {
     // The owner is changed without following links: `/.` names the directory behind a link.
-    const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
-    return applyOwnership(host, behind, now, props)
+    const target = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
+    return applyOwnership(host, target, now, props)
   }
   if (props.parents) makeParents(host, dirname(props.path), props)
   // Else it would remain forever, once the directory exists again.

@@ -159,9 +159,9 @@ export const mount = defineResource(
       if (!props.absent && !now.mounted) makeDirectories(host, props.path)
       writeFstab(host, props)
       const others = (host.readText(table) ?? '').split('\n').filter((line) => line !== '')
-      const kept = others.filter((line) => parseFstabField(line.split(' ')[1] ?? '') !== props.path)
+      const remaining = others.filter((line) => parseFstabField(line.split(' ')[1] ?? '') !== props.path)
       const line = `${fstabField(props.device ?? 'none')} ${fstabField(props.path)} ${props.type} ${desired.flags.join(',')} 0 0`
-      host.writeFile(table, `${[...kept, ...(props.absent ? [] : [line])].join('\n')}\n`)
+      host.writeFile(table, `${[...remaining, ...(props.absent ? [] : [line])].join('\n')}\n`)
       if (!now.mounted && !props.absent) host.unknown(props.path, context.name)
       noteOldMount(props, now, context)
     },
@@ -170,7 +170,7 @@ export const mount = defineResource(
 )
 
 /**
- * The client of GlusterFS answers like one that has ended while no server is there, but connects again alone. Another
+ * While no server answers, the client of GlusterFS behaves like one that has ended, but it reconnects automatically. Another
  * mount in its place would leave the running programs on the former one.
  */
 async function isConnected(host: HostReader, path: string, type: string): Promise<boolean> {

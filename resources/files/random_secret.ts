@@ -21,7 +21,7 @@ const privately = <P extends object>(props: P) => ({ ...props, mode: '0600' })
 export const random_secret = defineResource(
   {
     type: 'random_secret',
-    doc: 'Keeps a random secret in a file that only its owner may read. It is made once; a file that is there is taken as it is.',
+    doc: 'Keeps a random secret in a file that only its owner may read. It is made once; an existing file is used as it is.',
     examples: [{ path: '/etc/haproxy/stats-password' }],
     reach: 'paths',
     key: ({ path }) => path,

@@ -142,9 +142,11 @@ function templateError(error: unknown, { source, name }: Template, names: readon
   const [, absent, property] = /^Cannot read properties of (undefined|null) \(reading '(.+)'\)$/.exec(message) ?? []
   const mistakeLine = error instanceof TemplateMistake ? error.line : undefined
   const line = at ?? parse?.[1] ?? mistakeLine ?? (property === undefined ? undefined : lineOf(property, source))
-  const place = [name, line, column === undefined ? undefined : Number(column) + 1].filter((part) => part !== undefined)
+  const position = [name, line, column === undefined ? undefined : Number(column) + 1].filter(
+    (part) => part !== undefined,
+  )
   const refuse = (message: string, hint?: string, output?: string) =>
-    new ConvergeError(`${place.join(':')}: ${message}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
+    new ConvergeError(`${position.join(':')}: ${message}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
   const missing = /^"(.+?)" not defined in |^Cannot use 'in' operator to search for '(.+?)' in /.exec(message)
   if (missing) return refuse(`"${missing[1] ?? missing[2]}" is not among the variables of the template`, gets(names))
   if (property !== undefined)

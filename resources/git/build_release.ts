@@ -179,7 +179,7 @@ function copySource(host: Host, props: GitReleaseProps, { commit }: CreatedRelea
       code: 'SOURCE_CHANGED',
       hint:
         props.pin === 'current'
-          ? 'run a deploy: it copies what is there now'
+          ? 'run a deploy: it copies the current files'
           : `stop what writes to ${source}, then run again`,
     })
   for (const path of props.purge) removeInside(host, to, path)

@@ -60,9 +60,9 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
  * @throws FILTER_FAILED if the checkout still contains a pointer
  */
 export function requireNoPointers(host: HostReader, { directory }: CheckoutOptions, { files }: Filters): void {
-  const left = leftPointers(host, directory, files.get('lfs') ?? [])
-  if (left.length === 0) return
-  throw new ConvergeError(`git-lfs did not replace the pointers of ${listPaths(left)}`, {
+  const pointers = leftPointers(host, directory, files.get('lfs') ?? [])
+  if (pointers.length === 0) return
+  throw new ConvergeError(`git-lfs did not replace the pointers of ${listPaths(pointers)}`, {
     code: 'FILTER_FAILED',
     hint: 'run git lfs fsck --pointers in a clone to list the damaged pointers, then commit these files again',
   })

@@ -105,8 +105,8 @@ export function isPackagedFile(host: HostReader, path: string): boolean {
 /** Writes into the status file of a dry run what apt-get would write. */
 export function predictStatus(host: Host, desired: Readonly<Record<string, string | null>>): void {
   const stanzas = (host.readBytes(statusFile, { limit: longestDatabase })?.toString('latin1') ?? '').split('\n\n')
-  const kept = stanzas.filter((stanza) => stanza.trim() !== '' && !(field(stanza, 'Package') in desired))
+  const remaining = stanzas.filter((stanza) => stanza.trim() !== '' && !(field(stanza, 'Package') in desired))
   for (const [name, version] of Object.entries(desired))
-    if (version !== null) kept.push(`Package: ${name}\nStatus: install ok installed\nVersion: ${version}`)
-  host.writeFile(statusFile, Buffer.from(`${kept.join('\n\n')}\n\n`, 'latin1'))
+    if (version !== null) remaining.push(`Package: ${name}\nStatus: install ok installed\nVersion: ${version}`)
+  host.writeFile(statusFile, Buffer.from(`${remaining.join('\n\n')}\n\n`, 'latin1'))
 }

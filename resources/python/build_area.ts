@@ -60,9 +60,9 @@ export async function endBuild(host: Host, area: BuildArea): Promise<void> {
  * @param interrupted whether the build was killed: its parts in the directory are removed as well
  */
 export async function discardFailed(host: Host, area: BuildArea, interrupted: boolean): Promise<void> {
-  await discard(host, area, ({ path, place, name }) => {
-    if (place === 'eggs') return name.startsWith('tmp') && !path.endsWith('.egg')
-    return sharedDirectories.includes(place) || interrupted
+  await discard(host, area, ({ path, top, name }) => {
+    if (top === 'eggs') return name.startsWith('tmp') && !path.endsWith('.egg')
+    return sharedDirectories.includes(top) || interrupted
   })
   host.remove(notePath(area))
 }
@@ -83,7 +83,7 @@ interface Found {
   readonly path: string
   readonly name: string
   /** The first name below `shared` or the directory. */
-  readonly place: string
+  readonly top: string
 }
 
 async function discard(host: Host, area: BuildArea, isDiscarded: (found: Found) => boolean): Promise<void> {
@@ -130,7 +130,7 @@ function readNotedNames(host: HostReader, area: BuildArea): string[] | null {
         ? before
         : [
             ...before,
-            ...listEntries(host, area).flatMap(({ path, place }) => (ownDirectories.includes(place) ? [path] : [])),
+            ...listEntries(host, area).flatMap(({ path, top }) => (ownDirectories.includes(top) ? [path] : [])),
           ]
     }
   } catch (error) {
@@ -145,23 +145,22 @@ function presentNames(host: HostReader, area: BuildArea): string[] {
 
 function listEntries(host: HostReader, { shared, directory }: BuildArea): Found[] {
   const entries: Found[] = []
-  const visit = (path: string, place: string, depth: number) => {
+  const visit = (path: string, top: string, depth: number) => {
     for (const child of host.list(path)) {
       const below = `${path}/${child}`
-      entries.push({ path: below, name: child, place })
-      if (depth > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory')
-        visit(below, place, depth - 1)
+      entries.push({ path: below, name: child, top })
+      if (depth > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory') visit(below, top, depth - 1)
     }
   }
-  for (const [base, places] of [
+  for (const [base, tops] of [
     [shared, sharedDirectories],
     [directory, ownDirectories],
   ] as const)
-    for (const place of places) {
-      const path = `${base}/${place}`
+    for (const top of tops) {
+      const path = `${base}/${top}`
       const kind = host.stat(path)?.kind
-      if (kind === 'directory') visit(path, place, places === sharedDirectories ? sharedDepth : 1)
-      else if (kind === 'file') entries.push({ path, name: place, place })
+      if (kind === 'directory') visit(path, top, tops === sharedDirectories ? sharedDepth : 1)
+      else if (kind === 'file') entries.push({ path, name: top, top })
     }
   return entries
 }

@@ -37,7 +37,9 @@ const props = z.strictObject({
   packages: z
     .record(z.string().regex(/^[A-Za-z\d]([\w.-]*[A-Za-z\d])?$/, { error: 'the name of a package' }), version)
     .default({})
-    .describe("Packages by name with their exact versions; '' for whichever is there, the newest where none is"),
+    .describe(
+      "Packages by name with their exact versions; '' for the installed version, or the newest if none is installed",
+    ),
   newPython: z
     .enum(['renew', 'keep'])
     .default('renew')

@@ -238,9 +238,9 @@ export function surplusReleases(host: HostReader, into: string, releases: readon
   const known = releases.filter((release) => release.isManaged)
   const complete = known.filter((release) => release.complete)
   const newest = complete.at(-1)
-  const kept = new Set<Release | undefined>([...complete.slice(-keep), newest, releaseBefore(releases)])
+  const retained = new Set<Release | undefined>([...complete.slice(-keep), newest, releaseBefore(releases)])
   const mayGo = (release: Release) =>
-    !release.current && !kept.has(release) && (release.complete || (newest !== undefined && release.id < newest.id))
+    !release.current && !retained.has(release) && (release.complete || (newest !== undefined && release.id < newest.id))
   const hidden = host.list(into).filter((name) => hiddenPattern.test(name))
   return [...hidden, ...known.filter(mayGo).map((release) => release.id)].sort()
 }

@@ -78,8 +78,10 @@ export const service = defineResource(
       if (enabled === true && status.enabled === false) refuseMasked(host, name, status, 'enable')
       if (action === 'running' && status.state !== 'running') refuseMasked(host, name, status)
       // A service that is down stays drained at a balancer without a health check, which would send it visitors.
-      const left = (server: BalancerServer) => action === 'running' || (server.checked && status.state !== 'running')
-      const drained = server === undefined ? [] : await balancersStillDraining(host, balancers, server, context, left)
+      const isLeftDrained = (server: BalancerServer) =>
+        action === 'running' || (server.checked && status.state !== 'running')
+      const drained =
+        server === undefined ? [] : await balancersStillDraining(host, balancers, server, context, isLeftDrained)
       // A drained service is checked when it is set ready.
       const needsReadiness = action === 'running' && drained.length === 0
       return {

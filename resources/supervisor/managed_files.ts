@@ -12,7 +12,7 @@ import { isReadable, parseSections, programTypes } from './sections.ts'
  */
 export function refuseForeignFile(host: HostReader, path: string, text: string | null, desired: string): void {
   if (text === null || isWrittenByUs(text, desired) || wasWritten(host, path)) return
-  throw new ConvergeError(`${path} is there, and was not written by converge`, {
+  throw new ConvergeError(`${path} exists, but converge did not write it`, {
     code: 'IN_THE_WAY',
     hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
   })

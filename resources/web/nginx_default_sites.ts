@@ -164,9 +164,9 @@ export const nginx_default_sites = defineResource(
     words(_, { now, desired }) {
       const ports = (files: State['files']) => Object.keys(files).map((path) => /-(\d+)\.conf$/.exec(path)?.[1] ?? '')
       const removed = ports(now.files).filter((port) => !ports(desired.files).includes(port))
-      const kept = ports(desired.files)
+      const remainingPorts = ports(desired.files)
       return [
-        ...(kept.length > 0 ? [`404 for unknown host names at port ${kept.join(', ')}`] : []),
+        ...(remainingPorts.length > 0 ? [`404 for unknown host names at port ${remainingPorts.join(', ')}`] : []),
         ...(now.distribution && !desired.distribution ? ["without the distribution's default site"] : []),
         ...(removed.length > 0 ? [`no default site at port ${removed.join(', ')}`] : []),
       ].join('; ')

@@ -23,10 +23,10 @@ const props = z.strictObject({
 })
 type Props = z.output<typeof props>
 
-const place = z.strictObject({ directory: z.string(), file: z.string() })
+const location = z.strictObject({ directory: z.string(), file: z.string() })
 const state = z.strictObject({
   /** The directories of the first storage that has two different ones; null if there is none. */
-  differs: z.strictObject({ client: place, server: place }).nullable(),
+  differs: z.strictObject({ client: location, server: location }).nullable(),
 })
 type State = z.output<typeof state>
 

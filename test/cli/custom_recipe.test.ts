@@ -151,7 +151,7 @@ t.test('a custom role runs beside the built-in roles', async (t) => {
     [...order].sort((a, b) => a - b),
     'in the order of the roles',
   )
-  t.notOk(order.includes(-1), 'all of it is there')
+  t.notOk(order.includes(-1), 'the diff contains every change')
   t.notOk(existsSync(at('root')))
   t.match(run(['plan', '--role', 'status-pge']).stderr, /unknown role status-pge\n {2}hint: did you mean status-page\?/)
 })

@@ -116,11 +116,11 @@ t.test('reports a repository that git refuses', async (t) => {
 
 t.test('asks the repository although the commit is known, as on a host of a stack', async (t) => {
   if (!needs(t, ['git'])) return
-  const place = made(t)
+  const directory = made(t)
   const scm = { repository: 'git://127.0.0.1:1/site', commit: '1a2b3c4d'.repeat(5) }
-  place.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm } } }) })
+  directory.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm } } }) })
   const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const { status, stdout } = await place.converge(args)
+  const { status, stdout } = await directory.converge(args)
   t.equal(status, 1)
   t.match(
     stdout,

@@ -28,15 +28,15 @@ export default role<NodeWith<typeof statusPage>>('status-page', {
 
 /** Writes files below a directory of their own, and returns a function that calls the program in it. */
 function workspace(t: Test, files: Readonly<Record<string, string>>) {
-  const place = scratch(t)
+  const directory = scratch(t)
   for (const [name, text] of Object.entries({ 'recipes/status.ts': recipe, ...files })) {
-    mkdirSync(dirname(`${place}/${name}`), { recursive: true })
-    writeFileSync(`${place}/${name}`, text)
+    mkdirSync(dirname(`${directory}/${name}`), { recursive: true })
+    writeFileSync(`${directory}/${name}`, text)
   }
-  mkdirSync(`${place}/root`)
+  mkdirSync(`${directory}/root`)
   return (...args: string[]) => {
     const all = [program, ...args, '--recipes', 'recipes']
-    const { status, stdout, stderr } = spawnSync(process.execPath, all, { cwd: place, encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync(process.execPath, all, { cwd: directory, encoding: 'utf8' })
     return { status, text: stdout + stderr }
   }
 }

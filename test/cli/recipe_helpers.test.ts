@@ -10,15 +10,15 @@ const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 
 /** Runs the program with recipes in a directory of their own. */
 function converge(t: Test, files: Readonly<Record<string, string>>, ...args: string[]) {
-  const place = scratch(t)
+  const recipesDirectory = scratch(t)
   for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(`${place}/${name}`), { recursive: true })
-    writeFileSync(`${place}/${name}`, text)
+    mkdirSync(dirname(`${recipesDirectory}/${name}`), { recursive: true })
+    writeFileSync(`${recipesDirectory}/${name}`, text)
   }
-  for (const directory of ['etc', 'root/etc']) mkdirSync(`${place}/${directory}`, { recursive: true })
-  const all = [program, ...args, '--recipes', 'recipes', '--config-dir', 'etc', '--prefix', `${place}/root`]
-  const { status, stdout, stderr } = spawnSync(process.execPath, all, { cwd: place, encoding: 'utf8' })
-  return { status, text: (stdout + stderr).replaceAll(place, '') }
+  for (const directory of ['etc', 'root/etc']) mkdirSync(`${recipesDirectory}/${directory}`, { recursive: true })
+  const all = [program, ...args, '--recipes', 'recipes', '--config-dir', 'etc', '--prefix', `${recipesDirectory}/root`]
+  const { status, stdout, stderr } = spawnSync(process.execPath, all, { cwd: recipesDirectory, encoding: 'utf8' })
+  return { status, text: (stdout + stderr).replaceAll(recipesDirectory, '') }
 }
 
 const host = (name: string, private_ip: string, status = 'online') => ({ [name]: { private_ip, status } })

@@ -32,7 +32,7 @@ const cases = readdirSync(fixtures)
   .map((name) => [name, JSON.parse(forPython3(readFileSync(new URL(name, fixtures), 'utf8'))) as Golden] as const)
   .filter(([, { role }]) => ['zeo-client', 'zeo-server', 'solr'].includes(role))
 
-t.ok(cases.length >= 16, 'the cases are there')
+t.ok(cases.length >= 16, 'all cases exist')
 t.jobs = 3
 
 async function render(

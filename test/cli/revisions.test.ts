@@ -24,7 +24,7 @@ interface Line {
 }
 
 /** @param json the custom JSON; null: the existing one */
-async function asked(sandbox: Sandbox, json: object | null, ...args: string[]) {
+async function requestedRevision(sandbox: Sandbox, json: object | null, ...args: string[]) {
   if (json !== null) sandbox.write({ 'site.json': JSON.stringify(json) })
   const all = ['revisions', '--json', 'site.json', '--prefix', 'site', '--json-output', ...args]
   const { status, stdout, stderr } = await sandbox.converge(all)
@@ -52,7 +52,7 @@ t.test('prints one line for each app of the roles', async (t) => {
   const roles = ['--role', 'zeo-server,zeo-client,celerybeat,port-app,php-app,frontend']
   sandbox.write({ 'site.json': JSON.stringify(json) })
   const before = sandbox.snapshot()
-  const { status, stderr, lines } = await asked(sandbox, null, ...roles)
+  const { status, stderr, lines } = await requestedRevision(sandbox, null, ...roles)
   t.equal(stderr, '')
   t.equal(status, 0)
   t.strictSame(lines, [
@@ -62,14 +62,14 @@ t.test('prints one line for each app of the roles', async (t) => {
     { app: 'blog', revision: null, commit: null },
   ])
   t.strictSame(sandbox.snapshot(), before, 'nothing is written')
-  const { lines: other } = await asked(sandbox, null, '--role', 'zeo-client', '--revision', 'v1')
+  const { lines: other } = await requestedRevision(sandbox, null, '--role', 'zeo-client', '--revision', 'v1')
   t.strictSame(other, [{ app: 'site', revision: 'v1', commit: first }])
   for (const [given, commit] of [
     [first, first],
     [unnamed, null],
   ] as const) {
     const short = given.slice(0, 8)
-    const { lines: found } = await asked(sandbox, null, '--role', 'zeo-client', '--revision', short)
+    const { lines: found } = await requestedRevision(sandbox, null, '--role', 'zeo-client', '--revision', short)
     t.strictSame(found, [{ app: 'site', revision: short, commit }], 'an abbreviated commit may require a fetch first')
   }
   const { stdout } = await sandbox.converge(['revisions', '--json', 'site.json', '--prefix', 'site', ...roles])
@@ -82,15 +82,20 @@ t.test('reports revisions that do not resolve, and apps without a repository', a
   const { site } = repository(t)
   const sandbox = new Sandbox(t)
   const scm = { scm_type: 'git', repository: site.repository, revision: 'mian' }
-  const wrong = await asked(sandbox, { deploy: { plone_instances: { scm } } }, '--role', 'zeo-client')
+  const wrong = await requestedRevision(sandbox, { deploy: { plone_instances: { scm } } }, '--role', 'zeo-client')
   t.equal(wrong.status, 1)
   t.match(wrong.stderr, /has no branch, tag or commit mian\n.*did you mean main/)
   const gone = { ...scm, repository: 'https://jane:hunter2-token@127.0.0.1:1/x.git' }
-  const unreachable = await asked(sandbox, { deploy: { plone_instances: { scm: gone } } }, '--role', 'zeo-client')
+  const unreachable = await requestedRevision(
+    sandbox,
+    { deploy: { plone_instances: { scm: gone } } },
+    '--role',
+    'zeo-client',
+  )
   t.equal(unreachable.status, 1)
   t.match(unreachable.stderr, /cannot list the branches and tags of https:\/\/127\.0\.0\.1:1\/x\.git/)
   t.notMatch(unreachable.stderr, 'hunter2')
-  const none = await asked(sandbox, {}, '--role', 'zeo-client,frontend')
+  const none = await requestedRevision(sandbox, {}, '--role', 'zeo-client,frontend')
   t.equal(none.status, 0)
   t.strictSame(none.lines, [])
   t.match(none.stderr, /warning: deploy\.plone_instances\.scm\.repository is not set/)
@@ -107,16 +112,16 @@ t.test('an unreachable repository: prints the last known commit, and why it may 
   site.git(site.root, 'clone', '-q', '--mirror', site.repository, sandbox.at(`${shared}/repo.git`))
   const notes = { url: site.repository, revisions: {}, fetched: site.repository }
   sandbox.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify(notes) })
-  const known = await asked(sandbox, json, '--role', 'zeo-client')
+  const known = await requestedRevision(sandbox, json, '--role', 'zeo-client')
   t.strictSame(known.lines, [{ app: 'plone_instances', revision: 'main', commit: second }])
   fs.renameSync(site.repository, `${site.repository}.gone`)
-  const { status, stderr, lines } = await asked(sandbox, null, '--role', 'zeo-client')
+  const { status, stderr, lines } = await requestedRevision(sandbox, null, '--role', 'zeo-client')
   t.equal(status, 0)
   t.match(lines, [
     { app: 'plone_instances', commit: second, unconfirmed: /^cannot list the branches and tags of .*: fatal: / },
   ])
   t.match(stderr, /warning: cannot list the branches and tags of .*; using /)
-  const named = await asked(sandbox, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
+  const named = await requestedRevision(sandbox, null, '--role', 'zeo-client', '--revision', second.slice(0, 8))
   t.strictSame([named.lines[0]?.commit, 'unconfirmed' in (named.lines[0] ?? {})], [second, false])
 })
 
@@ -130,7 +135,7 @@ t.test('an unreachable git server: prints its reason in full', async (t) => {
   sandbox.write({ [`${shared}/.keep`]: '' })
   site.git(site.root, 'clone', '-q', '--mirror', site.repository, sandbox.at(`${shared}/repo.git`))
   sandbox.write({ [`${shared}/repo.git/converge.json`]: JSON.stringify({ url, revisions: {}, fetched: url }) })
-  const { lines } = await asked(
+  const { lines } = await requestedRevision(
     sandbox,
     { deploy: { plone_instances: { scm, deploy_to: '/srv/plone_instances' } } },
     ...['--role', 'zeo-client'],
@@ -152,7 +157,7 @@ export default role('own', { deploy(r) {
 } })
 `,
   })
-  const { lines, stderr } = await asked(sandbox, {}, '--role', 'own', '--recipes', 'recipes')
+  const { lines, stderr } = await requestedRevision(sandbox, {}, '--role', 'own', '--recipes', 'recipes')
   t.strictSame(lines, [{ app: 'mine', revision: 'main', commit: second }], stderr)
 })
 

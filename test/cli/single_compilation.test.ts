@@ -22,7 +22,7 @@ const recipe = `
     },
   })`
 
-const place = (test: Test) => {
+const sandboxOf = (test: Test) => {
   const made = new Sandbox(test)
   made.write({ 'recipes/site.ts': recipe })
   return made
@@ -31,7 +31,7 @@ const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
 const compiled = (stderr: string) => stderr.split('\n').filter((line) => line.startsWith('compiled '))
 
 t.test('recipes run once, and what depends on the host follows it', async (t) => {
-  const made = place(t)
+  const made = sandboxOf(t)
   made.write({ mode: 'first' })
   const { status, stderr } = await made.converge(args)
   t.equal(status, 0)
@@ -43,7 +43,7 @@ t.test('recipes run once, and what depends on the host follows it', async (t) =>
 })
 
 t.test('the rollback is compiled with the deploy, and bound to the host after it', async (t) => {
-  const made = place(t)
+  const made = sandboxOf(t)
   made.write({ mode: 'first', broken: '' })
   const { status, stderr } = await made.converge(args)
   t.equal(status, 1)
@@ -52,7 +52,7 @@ t.test('the rollback is compiled with the deploy, and bound to the host after it
 })
 
 t.test('a dry run and a run that waits for the lock compile once, too', async (t) => {
-  const made = place(t)
+  const made = sandboxOf(t)
   made.write({ mode: 'first' })
   const dry = await made.converge(['plan', ...args.slice(1), '--event', 'deploy'])
   t.strictSame(compiled(dry.stderr), ['compiled deploy, host false'])

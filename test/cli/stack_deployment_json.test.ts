@@ -3,19 +3,19 @@ import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
 
 function placeOf(t: Test, json: string): Sandbox {
-  const place = new Sandbox(t)
+  const sandbox = new Sandbox(t)
   const stack = {
     name: 'site',
     layers: { web: { roles: ['zeo-client'] } },
     hosts: { web1: { address: '127.0.0.1', port: 1, layers: ['web'] } },
     apps: { plone_instances: { scm: { repository: '/srv/site.git' } } },
   }
-  place.write({ 'stack.json': JSON.stringify(stack), 'once.json': json, secret: 'not to be read' })
-  return place
+  sandbox.write({ 'stack.json': JSON.stringify(stack), 'once.json': json, secret: 'not to be read' })
+  return sandbox
 }
 
-const plan = (place: Sandbox, ...args: string[]) =>
-  place.converge(['stack', 'plan', '--event', 'deploy', ...args], { bare: true })
+const plan = (sandbox: Sandbox, ...args: string[]) =>
+  sandbox.converge(['stack', 'plan', '--event', 'deploy', ...args], { bare: true })
 
 t.test('mistakes are reported with their lines, before any connection', async (t) => {
   for (const [json, message] of [

@@ -67,9 +67,9 @@ t.test('creates the account of the stack file, with its permissions', async (t) 
     data: { disable_root: false, write_files: [{ content: 'PasswordAuthentication no\n' }] },
     user: { name: 'root' },
   })
-  const asked = await account('web3')
-  t.match(asked.user, { sudo: 'ALL=(ALL:ALL) ALL', lock_passwd: false })
-  t.match(asked.stderr, /the account has none yet/)
+  const result = await account('web3')
+  t.match(result.user, { sudo: 'ALL=(ALL:ALL) ALL', lock_passwd: false })
+  t.match(result.stderr, /the account has none yet/)
   t.notOk('sudo' in (await account('web4')).user)
   const other = await account('web1', '--authorized-key', sandbox.at('other.pub'))
   t.strictSame(other.user.ssh_authorized_keys, [keys.other])

@@ -92,9 +92,9 @@ asEach('status reports an app that was stopped on purpose', async (t, options) =
     status: 1,
     stdout: /^plone_instances {2}stopped on purpose by alice@web1, /,
   })
-  const seen = await sandbox.converge(['status', ...client, '--json-output'], options)
-  t.equal(seen.status, 1)
-  t.match(JSON.parse(seen.stdout), {
+  const status = await sandbox.converge(['status', ...client, '--json-output'], options)
+  t.equal(status.status, 1)
+  t.match(JSON.parse(status.stdout), {
     apps: [{ name: 'plone_instances', stopped: { by: 'alice@web1', at: /Z$/ }, services: [{ up: false }, {}] }],
   })
   t.match(await sandbox.converge(['configure', ...client], options), {
@@ -120,8 +120,8 @@ asEach('status reports a site that is closed for maintenance', async (t, options
     status: 1,
     stdout: /closed for maintenance by alice@web1, /,
   })
-  const seen = await sandbox.converge(['status', ...shop, '--json-output'], options)
-  t.match(JSON.parse(seen.stdout), { apps: [{ closed: { by: 'alice@web1', at: /Z$/ } }] })
+  const status = await sandbox.converge(['status', ...shop, '--json-output'], options)
+  t.match(JSON.parse(status.stdout), { apps: [{ closed: { by: 'alice@web1', at: /Z$/ } }] })
   t.match(await sandbox.converge(['maintenance', 'off', ...shop], options), { status: 0 })
   t.notMatch((await sandbox.converge(['status', ...shop], options)).stdout, /closed/)
   // A page that an earlier version or a person has written.

@@ -54,7 +54,7 @@ t.test('releases and status print no control characters and no forged line', asy
       t.notMatch(stdout, /\x1b\[(31mred|8m)/, command)
     }
   const { stdout } = await sandbox.converge(['releases', ...args, '--json-output'])
-  t.equal(JSON.parse(stdout).apps[0].releases[0].by, hostile, 'a program gets what is there')
+  t.equal(JSON.parse(stdout).apps[0].releases[0].by, hostile, 'JSON contains the original text')
 })
 
 /** Makes a site with hostile files of the app's account, records, recipes and attributes. */

@@ -94,18 +94,18 @@ const schema = attributesJsonSchema(attributeSchemas as Readonly<Record<string, 
 
 /** Returns the schema of a key; `*`, `<app>` and similar stand for a name of the user's. */
 function schemaAt(key: string): JsonSchema | undefined {
-  let here: JsonSchema | undefined = schema
+  let node: JsonSchema | undefined = schema
   for (const name of key.split('.')) {
-    const properties = here?.properties as Record<string, JsonSchema> | undefined
-    const more: unknown = here?.additionalProperties
+    const properties = node?.properties as Record<string, JsonSchema> | undefined
+    const more: unknown = node?.additionalProperties
     const next: JsonSchema | undefined = properties?.[name]
-    if (next !== undefined) here = next
+    if (next !== undefined) node = next
     // Everything below.
-    else if (name === '*' && properties !== undefined) return here
-    else if (typeof more === 'object' && more !== null) here = more as JsonSchema
+    else if (name === '*' && properties !== undefined) return node
+    else if (typeof more === 'object' && more !== null) node = more as JsonSchema
     else return undefined
   }
-  return here
+  return node
 }
 
 const topKeys = Object.keys((schema.properties ?? {}) as object)

@@ -74,7 +74,7 @@ export function secretsReference(t: Test, { text }: Block): void {
 export function recipesExample(t: Test, { text }: Block): void {
   const { run } = commandDirectory(t)
   run('converge new recipes my-recipes')
-  const place = text.includes('my-recipes') ? '.' : 'my-recipes'
+  const directory = text.includes('my-recipes') ? '.' : 'my-recipes'
   for (const line of text.split('\n'))
-    if (line !== '') run(`cd ${place} && ${line.replace('new recipes my-', 'new recipes other-')}`)
+    if (line !== '') run(`cd ${directory} && ${line.replace('new recipes my-', 'new recipes other-')}`)
 }

@@ -70,10 +70,10 @@ export const explained: Compare = async (t, block, reader) => {
 
 /** Checks the problems of attributes, at the positions that the sample names. */
 export const problems: Compare = async (t, block, reader) => {
-  const places = [...block.text.matchAll(/site\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
+  const locations = [...block.text.matchAll(/site\.json:(\d+:\d+)/g)].map(([, location = '']) => location)
   const text = placed([
-    { before: '{"plone_instances": {"instance_count":', value: '"many"', at: places[0] ?? '' },
-    { before: '}, "deploy": {"site": {"scm": {"scm_type":', value: '"hg"', at: places[1] ?? '' },
+    { before: '{"plone_instances": {"instance_count":', value: '"many"', at: locations[0] ?? '' },
+    { before: '}, "deploy": {"site": {"scm": {"scm_type":', value: '"hg"', at: locations[1] ?? '' },
   ])
   reader.write({ 'problems/site.json': `${text}}}}}\n`, 'problems/none/README': '' })
   const { status, stderr } = await reader.converge(['attributes', '--json', 'site.json', '--config-dir', 'none'], {
@@ -85,10 +85,10 @@ export const problems: Compare = async (t, block, reader) => {
 
 /** Checks the warnings about attributes without effect, at the positions that the sample names. */
 export const withoutEffect: Compare = async (t, block, reader) => {
-  const places = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
+  const locations = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, location = '']) => location)
   const text = placed([
-    { before: '{"papertrail": {"queue_size":', value: '16', at: places[0] ?? '' },
-    { before: '}, "plone_instances": {"celerybeat":', value: 'true', at: places[1] ?? '' },
+    { before: '{"papertrail": {"queue_size":', value: '16', at: locations[0] ?? '' },
+    { before: '}, "plone_instances": {"celerybeat":', value: 'true', at: locations[1] ?? '' },
   ])
   reader.write({ 'ineffective/custom.json': `${text}}}\n`, 'ineffective/none/README': '' })
   const { status, stderr } = await reader.converge(['attributes', '--json', 'custom.json', '--config-dir', 'none'], {

@@ -74,7 +74,7 @@ class ConsoleDirectory {
 interface CommandProof extends Proof {
   readonly words: readonly string[]
   /** Makes it fail; returns a function that ends that. */
-  readonly prepare?: (place: ConsoleDirectory) => Promise<() => Promise<void>> | (() => Promise<void>)
+  readonly prepare?: (consoleDirectory: ConsoleDirectory) => Promise<() => Promise<void>> | (() => Promise<void>)
   readonly repaired: readonly string[]
   /** Status of the repaired command; default: it listens. */
   readonly status?: number
@@ -91,7 +91,7 @@ const proofs: readonly CommandProof[] = [
   {
     source: 'core/console/storage/database.ts',
     hint: 'name a file that does not exist yet, in a directory with enough free space',
-    prepare: async (place) => (await place.start([...listening, '--stack', 'a.json'])).end,
+    prepare: async (consoleDirectory) => (await consoleDirectory.start([...listening, '--stack', 'a.json'])).end,
     words: ['backup', 'a.json'],
     repaired: ['backup', 'copy.sqlite'],
     status: 0,
@@ -99,7 +99,7 @@ const proofs: readonly CommandProof[] = [
   {
     source: command,
     hint: 'name the new file: converge console backup FILE',
-    prepare: async (place) => (await place.start([...listening, '--stack', 'a.json'])).end,
+    prepare: async (consoleDirectory) => (await consoleDirectory.start([...listening, '--stack', 'a.json'])).end,
     words: ['backup'],
     repaired: ['backup', 'copy.sqlite'],
     status: 0,
@@ -132,7 +132,7 @@ const proofs: readonly CommandProof[] = [
   {
     source: main,
     hint: 'end it first, or name another directory with --state-dir',
-    prepare: async (place) => (await place.start([...listening, '--stack', 'a.json'])).end,
+    prepare: async (consoleDirectory) => (await consoleDirectory.start([...listening, '--stack', 'a.json'])).end,
     words: [...listening, '--stack', 'a.json'],
     repaired: [...listening, '--stack', 'a.json', '--state-dir', 'other'],
   },
@@ -155,23 +155,23 @@ t.test('hints of the command', async (t) => {
   const node = await node22()
   for (const { hint, words, prepare, repaired, status } of proofs)
     await t.test(hint, async (t) => {
-      const place = new ConsoleDirectory(t, node)
-      const end = await prepare?.(place)
-      const failed = await place.start(words)
+      const consoleDirectory = new ConsoleDirectory(t, node)
+      const end = await prepare?.(consoleDirectory)
+      const failed = await consoleDirectory.start(words)
       t.match([failed.status(), failed.text()], [2, `hint: ${hint}`])
-      const good = await place.start(repaired)
+      const good = await consoleDirectory.start(repaired)
       t.equal(good.status(), status ?? null, good.text())
       await good.end()
       await end?.()
     })
 
   await t.test('a wrong stack file', async (t) => {
-    const place = new ConsoleDirectory(t, node)
-    const failed = await place.start(['--stack', 'wrong.json'])
-    const wrong = `${place.directory}/wrong.json`
+    const consoleDirectory = new ConsoleDirectory(t, node)
+    const failed = await consoleDirectory.start(['--stack', 'wrong.json'])
+    const wrong = `${consoleDirectory.directory}/wrong.json`
     t.match(
       [failed.status(), failed.text()],
-      [2, `hint: run converge stack check --stack ${wrong} in ${place.directory}`],
+      [2, `hint: run converge stack check --stack ${wrong} in ${consoleDirectory.directory}`],
     )
   })
 
@@ -179,13 +179,13 @@ t.test('hints of the command', async (t) => {
     const hint =
       'install Node 22 from nodejs.org, or with npm: npm install --prefix ~/node22 node@22; PATH=~/node22/node_modules/.bin:$PATH converge console'
     const proof = { source: command, hint }
-    const place = new ConsoleDirectory(t, node)
+    const consoleDirectory = new ConsoleDirectory(t, node)
     const [major = 0] = process.versions.node.split('.').map(Number)
     // Under a later Node, the test of this hint is that it does not appear.
-    const old = await place.start([...listening, '--stack', 'a.json'], process.execPath)
+    const old = await consoleDirectory.start([...listening, '--stack', 'a.json'], process.execPath)
     t.equal(old.text().includes(proof.hint), major < 22, old.text())
     await old.end()
-    const good = await place.start([...listening, '--stack', 'a.json'])
+    const good = await consoleDirectory.start([...listening, '--stack', 'a.json'])
     t.equal(good.status(), null, good.text())
   })
 
@@ -193,15 +193,15 @@ t.test('hints of the command', async (t) => {
     const hint =
       'check its directory and free disk space; restore a backup if it is damaged, or install the version that wrote it'
     const proof = { source: 'core/console/storage/database.ts', hint }
-    const place = new ConsoleDirectory(t, node)
-    const state = `${place.directory}/state`
-    await (await place.start([...listening, '--stack', 'a.json'])).end()
-    t.equal((await place.start(['backup', 'copy.sqlite'])).status(), 0)
+    const consoleDirectory = new ConsoleDirectory(t, node)
+    const state = `${consoleDirectory.directory}/state`
+    await (await consoleDirectory.start([...listening, '--stack', 'a.json'])).end()
+    t.equal((await consoleDirectory.start(['backup', 'copy.sqlite'])).status(), 0)
     writeFileSync(`${state}/console.sqlite`, 'no database at all, but long enough to be read as its header'.repeat(20))
-    const failed = await place.start([...listening, '--stack', 'a.json'])
+    const failed = await consoleDirectory.start([...listening, '--stack', 'a.json'])
     t.match([failed.status(), failed.text()], [2, proof.hint])
-    writeFileSync(`${state}/console.sqlite`, readFileSync(`${place.directory}/copy.sqlite`))
-    const good = await place.start([...listening, '--stack', 'a.json'])
+    writeFileSync(`${state}/console.sqlite`, readFileSync(`${consoleDirectory.directory}/copy.sqlite`))
+    const good = await consoleDirectory.start([...listening, '--stack', 'a.json'])
     t.equal(good.status(), null, good.text())
   })
 })
@@ -234,8 +234,8 @@ t.test('a repository that cannot be listed', async (t) => {
 
 t.test('hints of the API', async (t) => {
   if (!needs(t, ['npm registry'])) return
-  const place = new ConsoleDirectory(t, await node22())
-  const started = await place.start([...listening, '--stack', 'a.json'])
+  const consoleDirectory = new ConsoleDirectory(t, await node22())
+  const started = await consoleDirectory.start([...listening, '--stack', 'a.json'])
   const address = /console for a: (\S+)/.exec(started.text())?.[1] ?? ''
   const invitation = /invitation\/(\S+)/.exec(started.text())?.[1]
   const client = () => new Client(() => address)
@@ -287,7 +287,7 @@ t.test('hints of the API', async (t) => {
     }
     refused(await accept(client(), invitation, 'max'), used.hint)
     t.equal((await accept(client(), await invite({}), 'max')).status, 200)
-    t.match((await place.start(['invite'])).text(), /#\/invitation\/invite_/)
+    t.match((await consoleDirectory.start(['invite'])).text(), /#\/invitation\/invite_/)
     t.equal((await admin.send('DELETE', '/api/accounts/ann')).status, 200)
     await admin.send('POST', '/api/session', person('zoe'))
   })
@@ -309,7 +309,7 @@ t.test('hints of the API', async (t) => {
 
   await t.test('a stack file that became wrong', async () => {
     const wrong = { source: 'core/console/deployments/stack_reader.ts', hint: 'run converge stack check … in …' }
-    writeFileSync(`${place.directory}/a.json`, '{')
+    writeFileSync(`${consoleDirectory.directory}/a.json`, '{')
     const { status, body } = await admin.send('GET', '/api/stacks/a')
     t.match([status, body.error.hint], [502, new RegExp(`^${wrong.hint.replaceAll('…', '.+')}$`)])
     const words = / check (.+) in (.+)$/.exec(body.error.hint) ?? []
@@ -317,7 +317,7 @@ t.test('hints of the API', async (t) => {
     t.match(spawnSync('env', ['-u', 'NODE_OPTIONS', process.execPath, ...args], { cwd: words[2], encoding: 'utf8' }), {
       stderr: /a\.json:1:/,
     })
-    writeFileSync(`${place.directory}/a.json`, stack('a'))
+    writeFileSync(`${consoleDirectory.directory}/a.json`, stack('a'))
     t.equal((await admin.send('GET', '/api/stacks/a')).status, 200)
   })
 

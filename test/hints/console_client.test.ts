@@ -21,7 +21,7 @@ interface Seen {
 
 /** A server, with the requests that it has received. */
 class FakeConsole {
-  readonly seen: Seen[] = []
+  readonly requests: Seen[] = []
 
   private constructor(private readonly server: Server) {}
 
@@ -36,7 +36,7 @@ class FakeConsole {
       request.on('end', () => {
         const { method = '', url = '', headers } = request
         const last = headers['last-event-id'] as string | undefined
-        fake.seen.push({ method, url, body, last, authorization: headers.authorization })
+        fake.requests.push({ method, url, body, last, authorization: headers.authorization })
         handler(request, response, body)
       })
     })
@@ -96,11 +96,11 @@ t.test('deploys, prints the events, and ends with the deployment', async (t) => 
     stdout.replaceAll(fake.url, 'URL'),
     `deployment 7 of shop: URL/#/deployment/7\nplanning\nrunning\nweb1: deploy: changed\nweb1: warning: a token: ********\nsucceeded\n`,
   )
-  t.strictSame(JSON.parse(fake.seen.find(({ method }) => method === 'POST')?.body ?? ''), {
+  t.strictSame(JSON.parse(fake.requests.find(({ method }) => method === 'POST')?.body ?? ''), {
     ...{ action: 'deploy', automatic: true, apps: ['shop'], layers: [], hosts: [], revision: 'v2.1' },
     ...{ strategy: 'canary', batch: '2', rollbackOnFailure: true, comment: 'build 8' },
   })
-  t.ok(fake.seen.every(({ authorization }) => authorization === `Bearer ${token}`))
+  t.ok(fake.requests.every(({ authorization }) => authorization === `Bearer ${token}`))
   const { stdout: lines } = await run(t, ['--console', fake.url, '--no-follow', '--json-output'])
   t.strictSame(JSON.parse(lines), { event: 'requested', deployment: 7, page: `${fake.url}/#/deployment/7` })
 })
@@ -119,7 +119,7 @@ t.test('prints every event once when the connection is lost', async (t) => {
   t.equal(status, 0)
   const hosts = stdout.split('\n').flatMap((text) => (/"host":"(\w+)"/.exec(text) ?? []).slice(1))
   t.strictSame(hosts, ['web1', 'web2', 'web3'])
-  const streams = fake.seen.filter(({ url }) => url.endsWith('/events'))
+  const streams = fake.requests.filter(({ url }) => url.endsWith('/events'))
   t.strictSame(
     streams.map(({ last }) => last),
     [undefined, '10', '20'],

@@ -78,7 +78,7 @@ t.test('the hints about files on the host work', async (t) => {
     },
     {
       source: 'resources/git/build_release.ts',
-      hint: 'run a deploy: it copies what is there now',
+      hint: 'run a deploy: it copies the current files',
       given: async (site) => {
         await site.deploy({ scmType: 'directory' })
         fs.writeFileSync(`${site.repository}/a.txt`, '2')

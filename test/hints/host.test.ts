@@ -54,8 +54,8 @@ t.test('the hints about locks work', async (t) => {
   const lock = (by: string) => ({ by, since: '2026-01-01T00:00:00.000Z', message: '' })
   putDeployLock(other, lock('ann@host'))
   const path = `${state}/lock`
-  const held = tryLock(path, 'the first')
-  const release = () => 'lock' in held && held.lock.release()
+  const firstLock = tryLock(path, 'the first')
+  const release = () => 'lock' in firstLock && firstLock.lock.release()
   const acquire = async (wait: number, what?: string) => {
     const one = await acquireLock(path, 'the second', milliseconds(wait), () => setTimeout(release, 100), what)
     one.release()

@@ -18,8 +18,8 @@ import { cutOff, enginesAt, hostAt, linkTo, type Shell, shell } from '../support
 import { until } from '../support/wait_until.ts'
 
 /** An engine that succeeds, unless a file in the directory of the test requests otherwise. */
-const engineAt = (place: string) => `
-const has = (name) => require('node:fs').existsSync('${place}/' + name)
+const engineAt = (directory: string) => `
+const has = (name) => require('node:fs').existsSync('${directory}/' + name)
 const tell = (event) => console.log(JSON.stringify(event))
 if (process.argv[2] === 'revisions') {
   if (has('prints')) console.log('{"loaded": true}')
@@ -29,7 +29,7 @@ if (process.argv[2] === 'revisions') {
 }
 tell({ event: 'start' })
 if (has('stops')) {
-  require('node:fs').writeFileSync('${place}/pid', String(process.pid))
+  require('node:fs').writeFileSync('${directory}/pid', String(process.pid))
   process.kill(process.pid, 'SIGSTOP')
 }
 if (has('ends')) process.kill(process.ppid, 'SIGKILL')
@@ -55,24 +55,24 @@ async function runOn(host: RemoteHost): Promise<void> {
 t.test('the hints about the shell of the account work', async (t) => {
   const loud = shell({ startup: 'head -c 40000000 /dev/zero' })
   const ending = shell({ startup: 'exit 0' })
-  const place = scratch(t)
+  const directory = scratch(t)
   proveCalls(t, [
     {
       source: 'core/fleet/remote/event_stream.ts',
       hint: 'remove what writes to standard output from the startup files of the account on the host, such as ~/.bashrc',
-      broken: () => linkTo(t, loud, place).runForOutput('true', []),
+      broken: () => linkTo(t, loud, directory).runForOutput('true', []),
       repaired: () => {
         loud.startup = ''
-        return linkTo(t, loud, place).runForOutput('true', [])
+        return linkTo(t, loud, directory).runForOutput('true', [])
       },
     },
     {
       source: 'core/fleet/remote/host_connection.ts',
       hint: 'remove exit and exec from ~/.bashrc and the other startup files of the account, or guard them: case $- in *i*) … ;; esac',
-      broken: () => linkTo(t, ending, place).runForOutput('true', []),
+      broken: () => linkTo(t, ending, directory).runForOutput('true', []),
       repaired: () => {
         ending.startup = 'case $- in *i*) exit 0 ;; esac'
-        return linkTo(t, ending, place).runForOutput('true', [])
+        return linkTo(t, ending, directory).runForOutput('true', [])
       },
     },
   ])
@@ -105,10 +105,10 @@ t.test('the hints about hosts in use work', async (t) => {
 })
 
 t.test('the hints about sudo work', async (t) => {
-  const place = scratch(t)
-  const host = shell({ startup: `PATH=${place}:$PATH` })
-  const sudo = (script: string) => writeFileSync(join(place, 'sudo'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  const output = (how: 'none' | 'free') => linkTo(t, host, place, { sudo: how }).runForOutput('true', [])
+  const directory = scratch(t)
+  const host = shell({ startup: `PATH=${directory}:$PATH` })
+  const sudo = (script: string) => writeFileSync(join(directory, 'sudo'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const output = (how: 'none' | 'free') => linkTo(t, host, directory, { sudo: how }).runForOutput('true', [])
   const proof: Proof = {
     source: 'core/fleet/remote/sudo_refusal.ts',
     hint: 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
@@ -132,18 +132,23 @@ t.test('the hints about sudo work', async (t) => {
 
 t.test('the hints about missing programs on a host work', async (t) => {
   const source = 'core/fleet/remote/runtime.ts'
-  const publish = (host: Shell, place: string, programs: object = {}) => {
-    const runtimes = { cacheDirectory: join(place, 'cache'), programs }
-    const options = { library: join(place, 'lib'), state: join(place, 'state'), runtimes, step: () => undefined }
-    return new Uploader(linkTo(t, host, place), options).uploadMissing(['node'], [])
+  const publish = (host: Shell, directory: string, programs: object = {}) => {
+    const runtimes = { cacheDirectory: join(directory, 'cache'), programs }
+    const options = {
+      library: join(directory, 'lib'),
+      state: join(directory, 'state'),
+      runtimes,
+      step: () => undefined,
+    }
+    return new Uploader(linkTo(t, host, directory), options).uploadMissing(['node'], [])
   }
   const own = `node=${process.execPath}\nversion=${process.version}`
   const probed = (facts: string) => shell({ answers: { 'uname -s': facts } })
   const rare = 'kernel=Linux\nmachine=riscv64\nlibc=glibc'
   const musl = 'kernel=Linux\nmachine=x86_64\nlibc=musl'
   const [kinds, libcs] = [probed(rare), probed(musl)]
-  const place = scratch(t)
-  const [bin, bare] = [join(place, 'bin'), shell({ path: join(place, 'bin') })]
+  const directory = scratch(t)
+  const [bin, bare] = [join(directory, 'bin'), shell({ path: join(directory, 'bin') })]
   mkdirSync(bin)
   const link = (name: string) => symlinkSync(`/usr/bin/${name}`, join(bin, name))
   for (const name of 'sh uname tar setsid tail mktemp mkdir ln mv'.split(' ')) link(name)
@@ -152,39 +157,39 @@ t.test('the hints about missing programs on a host work', async (t) => {
   t.teardown(() => {
     process.env.PATH = path
   })
-  const [foreign, fitting] = [join(place, 'arm64'), join(place, 'x64')]
+  const [foreign, fitting] = [join(directory, 'arm64'), join(directory, 'x64')]
   writeFileSync(foreign, elf({ machine: 183 }))
   writeFileSync(fitting, elf({ machine: 62 }))
   const fetched = parseHostFacts('kernel=Linux\nmachine=aarch64\nlibc=glibc\n')
   const known = parseHostFacts('kernel=Linux\nmachine=x86_64\nlibc=glibc\n')
-  const runtimes = (programs: object) => ({ cacheDirectory: join(place, 'cache'), programs })
+  const runtimes = (programs: object) => ({ cacheDirectory: join(directory, 'cache'), programs })
   const unfit = 'set "runtime" in the stack file to a Node … or later for this kind of host, or install one on the host'
   proveCalls(t, [
     {
       source: 'core/fleet/remote/upload.ts',
       hint: 'install coreutils, tar, gzip and util-linux on the host',
-      broken: () => publish(bare, place),
+      broken: () => publish(bare, directory),
       repaired: () => {
         link('gzip')
-        return publish(bare, place)
+        return publish(bare, directory)
       },
     },
     {
       source,
       hint: 'install Node … or later on the host; only hosts with Linux get one, on …',
-      broken: () => publish(kinds, place),
+      broken: () => publish(kinds, directory),
       repaired: () => {
         kinds.answers = { 'uname -s': `${rare}\n${own}` }
-        return publish(kinds, place)
+        return publish(kinds, directory)
       },
     },
     {
       source,
       hint: 'install Node … or later on the host (apk add nodejs)',
-      broken: () => publish(libcs, place),
+      broken: () => publish(libcs, directory),
       repaired: () => {
         libcs.answers = { 'uname -s': `${musl}\n${own}` }
-        return publish(libcs, place)
+        return publish(libcs, directory)
       },
     },
     {
@@ -196,14 +201,14 @@ t.test('the hints about missing programs on a host work', async (t) => {
     {
       source,
       hint: unfit,
-      broken: () => publish(probed(`${rare.replace('riscv64', 'x86_64')}`), place, { x64: foreign }),
-      repaired: () => publish(probed(`${rare.replace('riscv64', 'x86_64')}\n${own}`), place, { x64: foreign }),
+      broken: () => publish(probed(`${rare.replace('riscv64', 'x86_64')}`), directory, { x64: foreign }),
+      repaired: () => publish(probed(`${rare.replace('riscv64', 'x86_64')}\n${own}`), directory, { x64: foreign }),
     },
     {
       source: 'core/fleet/remote/node_download.ts',
       hint: 'install Node … or later on the host, or set "runtime": {"arm64": "/path/to/node"} in the stack file',
       broken: async () => {
-        process.env.PATH = place
+        process.env.PATH = directory
         await findRuntime(fetched, '/lib', runtimes({})).finally(() => {
           process.env.PATH = path
         })
@@ -216,17 +221,17 @@ t.test('the hints about missing programs on a host work', async (t) => {
 t.test('the hints about runs on a host work', async (t) => {
   const source = 'core/fleet/remote/remote_host.ts'
   const at = (host: Shell = shell()) => {
-    const place = scratch(t)
-    const mark = (name: string) => writeFileSync(join(place, name), '')
-    return { place, mark, run: () => runOn(hostAt(t, host, place, engineAt(place))) }
+    const directory = scratch(t)
+    const mark = (name: string) => writeFileSync(join(directory, name), '')
+    return { place: directory, mark, run: () => runOn(hostAt(t, host, directory, engineAt(directory))) }
   }
   const unreachable = shell()
   const [lost, killed, ended, damaged, loud, quiet] = [at(unreachable), at(), at(), at(), at(), at()]
   const [stopped, silent] = [at(), at()]
   const cleaned = shell()
   const cleaning = at(cleaned)
-  const revisions = async ({ place }: { readonly place: string }) =>
-    parseRevisions(await hostAt(t, shell(), place, engineAt(place)).query('revisions', request))
+  const revisions = async ({ place: directory }: { readonly place: string }) =>
+    parseRevisions(await hostAt(t, shell(), directory, engineAt(directory)).query('revisions', request))
   const interrupted = shell()
   const reported = at()
   const printing = 'remove what your recipes print to standard output, or print it to standard error: console.error'
@@ -368,18 +373,18 @@ t.test('the hints about runs on a host work', async (t) => {
 
 t.test('the hints about a full disk on the host work', async (t) => {
   if (!needs(t, ['root', 'overlay'])) return
-  const place = scratch(t)
-  const pid = await fullDisk(t, place)
+  const directory = scratch(t)
+  const pid = await fullDisk(t, directory)
   const inside = ['nsenter', `--mount=/proc/${pid}/ns/mnt`]
   const rest = randomBytes(300_000).toString('hex')
-  const run = () => runOn(hostAt(t, shell({ through: inside }), place, `${engineAt('/nowhere')}// ${rest}\n`))
+  const run = () => runOn(hostAt(t, shell({ through: inside }), directory, `${engineAt('/nowhere')}// ${rest}\n`))
   proveCalls(t, [
     {
       source: 'core/fleet/remote/host_connection.ts',
       hint: 'free some space on the host (df -h shows where), then run again',
       broken: run,
       repaired: async () => {
-        const resize = spawn(inside[0] ?? '', [...inside.slice(1), 'mount', '-o', 'remount,size=4m', place])
+        const resize = spawn(inside[0] ?? '', [...inside.slice(1), 'mount', '-o', 'remount,size=4m', directory])
         await new Promise((resolve) => resize.once('close', resolve))
         await run()
       },

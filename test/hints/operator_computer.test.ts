@@ -21,13 +21,13 @@ t.test('the hints about the password for sudo work', async (t) => {
     source: 'core/cli/stack/sudo_password.ts',
     hint: 'run it on a terminal, or set CONVERGE_SUDO_PASSWORD',
   }
-  const place = scratch(t)
-  const host = shell({ startup: `PATH=${place}:$PATH` })
+  const directory = scratch(t)
+  const host = shell({ startup: `PATH=${directory}:$PATH` })
   const asking = 'shift; shift; shift; echo "$1" >&2; read -r word; [ "$word" = secret ] || exit 1; shift 2; exec "$@"'
-  writeFileSync(join(place, 'sudo'), `#!/bin/sh\n${asking}\n`, { mode: 0o755 })
+  writeFileSync(join(directory, 'sudo'), `#!/bin/sh\n${asking}\n`, { mode: 0o755 })
   const output = (prompt: (() => Promise<string>) | null) => {
     const password = sudoPassword(prompt, () => undefined)
-    return linkTo(t, host, place, { sudo: { password } }).runForOutput('true', [])
+    return linkTo(t, host, directory, { sudo: { password } }).runForOutput('true', [])
   }
   t.teardown(() => delete process.env.CONVERGE_SUDO_PASSWORD)
   proveCalls(t, [

@@ -62,7 +62,7 @@ t.test('the hints about packages work', async (t) => {
   const source = 'resources/packages/package.ts'
   const hello = { names: ['hello'] }
   const version = { names: { hello: '2.10-3' } }
-  const held = (host: VirtualHost) => {
+  const locked = (host: VirtualHost) => {
     offered(host)
     givePackage(host, 'hello', '2.9-1', 'hold ok installed')
   }
@@ -71,7 +71,7 @@ t.test('the hints about packages work', async (t) => {
       source,
       hint: 'correct the declaration, or allow the change: apt-mark unhold hello',
       commands,
-      given: held,
+      given: locked,
       broken: (r) => package_(r, version),
       repair: (host) => givePackage(host, 'hello', '2.9-1'),
     },
@@ -79,7 +79,7 @@ t.test('the hints about packages work', async (t) => {
       source,
       hint: 'correct the declaration, or allow the change: apt-mark unhold hello',
       commands,
-      given: held,
+      given: locked,
       broken: (r) => package_(r, version),
       repaired: (r) => package_(r, { names: { hello: '2.9-1' } }),
     },

@@ -159,7 +159,7 @@ t.test('the hints about files of system packages work', async (t) => {
 
 t.test('the hints about restarts and reloads work', async (t) => {
   let isHeld = true
-  const held = new FakeSupervisor({
+  const supervisor = new FakeSupervisor({
     running: ['web'],
     programs: () => ({ port: 8081, holdsPort: isHeld ? 1e6 : 0 }),
   })
@@ -191,7 +191,7 @@ t.test('the hints about restarts and reloads work', async (t) => {
       source: 'resources/services/restart/service_restarter.ts',
       hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again",
       part: true,
-      host: { requests: held.requests },
+      host: { requests: supervisor.requests },
       given: hasWeb,
       broken: restart('1'),
       repair: free,
@@ -228,7 +228,7 @@ t.test('the hints about restarts and reloads work', async (t) => {
     {
       source: 'resources/services/restart/restart_failure.ts',
       hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again; correct the cause, then run again: it continues with web",
-      host: { requests: held.requests },
+      host: { requests: supervisor.requests },
       given: (host) => {
         isHeld = true
         hasWeb(host)

@@ -35,20 +35,20 @@ function proveDoctor(t: Test, proofs: readonly DoctorProof[]): void {
       const { hint, what, becomes = what, files = {}, broken = {}, repaired = broken, committed, repair } = proof
       if (!needs(t, ['git', 'python3 venv'])) return
       const sandbox = new Sandbox(t)
-      const here = (text: string) => text.replaceAll('@', sandbox.directory)
+      const inSandbox = (text: string) => text.replaceAll('@', sandbox.directory)
       const sound = {
         plone_instances: { instance_count: 1, zeo: { address: '127.0.0.1:8001' } },
         deploy: { plone_instances: { scm: { scm_type: 'git', repository: sandbox.at('site.git') } } },
       }
       const find = async (what: string, more: JsonObject): Promise<Need | undefined> => {
-        sandbox.write({ 'site.json': here(JSON.stringify(merge(sound, more))) })
+        sandbox.write({ 'site.json': inSandbox(JSON.stringify(merge(sound, more))) })
         const { stdout } = await sandbox.converge(words)
-        return (JSON.parse(stdout) as { needs: Need[] }).needs.find((need) => need.what === here(what))
+        return (JSON.parse(stdout) as { needs: Need[] }).needs.find((need) => need.what === inSandbox(what))
       }
       commit(sandbox, { 'cfg/base.cfg': '[buildout]\nparts =\n', ...files })
       proof.given?.(sandbox)
       const before = await find(what, broken)
-      t.match(before?.remedy, hintPattern(here(hint)), 'the remedy is named', { before })
+      t.match(before?.remedy, hintPattern(inSandbox(hint)), 'the remedy is named', { before })
       if (committed) commit(sandbox, committed)
       repair?.(sandbox)
       const after = await find(becomes, repaired)

@@ -35,7 +35,7 @@ async function check(home: string, key: string, hostKeys: 'strict' | 'accept-new
   await new HostKeyCheck(await targetIn(home, config), new KnownHostFiles(), policy, async () => []).check(blobOf(key))
 }
 
-function place(t: Test) {
+function setUp(t: Test) {
   const home = scratch(t)
   mkdirSync(join(home, '.ssh'))
   return { home, known: join(home, '.ssh/known_hosts'), one: keyIn(home, 'one'), two: keyIn(home, 'two') }
@@ -56,9 +56,9 @@ t.test('the hints about configurations that are not files work', async (t) => {
 t.test('the hints about keys of hosts work', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/host_keys.ts'
-  const unknown = place(t)
-  const changed = place(t)
-  const revoked = place(t)
+  const unknown = setUp(t)
+  const changed = setUp(t)
+  const revoked = setUp(t)
   const scanned =
     'compare it with the key on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); if they match, run again with --accept-new, or add the output of ssh-keyscan -p 22 192.0.2.1 to known_hosts'
   writeFileSync(changed.known, lineOf(changed.one))
@@ -103,7 +103,7 @@ t.test('the hints about keys of hosts work', async (t) => {
 t.test('the hints about keys of hosts that do not exist yet work', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/new_host.ts'
-  const { home, known, one } = place(t)
+  const { home, known, one } = setUp(t)
   writeFileSync(known, lineOf(one))
   const key = await newHostKey('web1')
   proveCalls(t, [
@@ -138,7 +138,7 @@ t.test('the hints about keys of hosts that do not exist yet work', async (t) => 
 t.test('the hints about keys of operators work', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/identities.ts'
-  const { home, one } = place(t)
+  const { home, one } = setUp(t)
   const secret = keyIn(home, 'secret', '-N', 'a passphrase')
   const offers = async (path: string, prompt: Prompt | null = null) => {
     const ring = new KeyRing(await loadSsh2(), prompt)

@@ -24,11 +24,11 @@ const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 const good = "file(r, { path: '/srv/a', content: 'x', mode: '0644' })"
 
 function verify(t: Test, statements: string, without: readonly string[] = [], options: readonly string[] = []) {
-  const place = scratch(t)
+  const directory = scratch(t)
   const text = `import { execute, file, role, sysctl } from 'converge-engine'
 export default role('web', { deploy(r) { ${statements} } })
 `
-  writeFileSync(`${place}/web.ts`, text, { mode: 0o644 })
+  writeFileSync(`${directory}/web.ts`, text, { mode: 0o644 })
   const line = [
     process.execPath,
     program,
@@ -36,7 +36,7 @@ export default role('web', { deploy(r) { ${statements} } })
     '--role',
     'web',
     '--recipes',
-    place,
+    directory,
     '--event',
     'deploy',
     ...options,
@@ -45,7 +45,7 @@ export default role('web', { deploy(r) { ${statements} } })
   // Without this, tap loads itself into the program, and writes where another account cannot.
   return spawnSync('env', ['-u', 'NODE_OPTIONS', ...without, ...line], {
     encoding: 'utf8',
-    env: { PATH, XDG_CACHE_HOME: `${place}/cache` },
+    env: { PATH, XDG_CACHE_HOME: `${directory}/cache` },
     input: 'cat /srv/a\n',
   })
 }

@@ -10,7 +10,7 @@ import { moments } from './deploy/hooks.ts'
 import * as killed from './deploy/killed.ts'
 import * as lifecycle from './deploy/lifecycle.ts'
 import * as operating from './deploy/operating.ts'
-import { alive } from './deploy/steps.ts'
+import { checkData } from './deploy/steps.ts'
 
 const minute = 60_000
 // Longer than the runner's default: the first build fetches Zope, and another file may hold the ports.
@@ -23,15 +23,15 @@ const steps: readonly (readonly [string, Step])[] = [
   ['the first run, killed twice', killed.firstRun],
   ['the first run', lifecycle.firstRun],
   ['the second run does nothing', lifecycle.secondRun],
-  ['nothing to do is one question to the repository', lifecycle.oneQuestion],
-  ['data written through one client is read through the other', lifecycle.data],
-  ['a new revision', lifecycle.newRevision],
+  ['nothing to do is one question to the repository', lifecycle.onlyRepositoryQuery],
+  ['data written through one client is read through the other', lifecycle.writeData],
+  ['a new revision', lifecycle.deployRevision],
   ['a build that fails', failures.build],
-  ['a changed attribute, back and forward again', lifecycle.attribute],
+  ['a changed attribute, a rollback, and a rollback to the newer release', lifecycle.changeAttribute],
   ['any text of an environment', environment],
-  ['always_build_on_deploy in both spellings', lifecycle.always],
-  ['more clients, and fewer', lifecycle.clientCount],
-  ['back, forward, and to a tag', lifecycle.revisions],
+  ['always_build_on_deploy in both spellings', lifecycle.alwaysBuild],
+  ['more clients, and fewer', lifecycle.changeClientCount],
+  ['a rollback, and deploys of a branch, a tag and a commit', lifecycle.deployRevisions],
   ['hooks, a migration and a smoke test', moments],
   ['a repository of 10,000 files', machine.manyFiles],
   ['a client that does not start', failures.brokenClient],
@@ -60,7 +60,7 @@ t.test('a ZEO server and two clients', async (t) => {
   for (const [name, step] of steps) {
     await t.test(name, { timeout: 10 * minute }, async (t) => {
       await step(t, site)
-      await alive(t, site)
+      await checkData(t, site)
     })
     if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
   }

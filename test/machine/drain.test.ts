@@ -195,21 +195,21 @@ t.test('behind a balancer', async (t) => {
           server: `${backend}/c2`,
           balancers: [{ socket: balancer.socket }],
         })
-      const seen = async () => (await balancer.servers()).find(({ name }) => name === `${backend}/c2`)
+      const secondServer = async () => (await balancer.servers()).find(({ name }) => name === `${backend}/c2`)
       const stop = async () => {
         const load = await underLoad(port, async () => {
           t.strictSame(failureOf(await run(site, kept('stopped'))), undefined)
         })
         noneFailed(t, load, 'a stop')
-        t.match(await seen(), { admin: 'ready', up: false, checked: true })
+        t.match(await secondServer(), { admin: 'ready', up: false, checked: true })
         t.equal((await run(site, kept('stopped'))).outcome, 'unchanged')
       }
       await stop()
       await site.supervisor.startProcess('c2')
-      await until(async () => (await seen())?.takesVisitors === true, 'its health check has found it')
+      await until(async () => (await secondServer())?.takesVisitors === true, 'its health check has found it')
       await stop()
       t.strictSame(failureOf(await run(site, kept('running'))), undefined)
-      t.match(await seen(), { takesVisitors: true }, 'at once')
+      t.match(await secondServer(), { takesVisitors: true }, 'at once')
     })
 
   await t.test('SIGKILL of the run between drain and ready: the next run sets the server ready', async (t) => {
@@ -248,7 +248,7 @@ t.test('behind a balancer', async (t) => {
   })
 
   /** Kills a run in its own process as soon as the condition is true, and checks the next run. */
-  async function killedWhile(t: Test, { site, balancer }: World, name: string, there: () => Promise<boolean>) {
+  async function killedWhile(t: Test, { site, balancer }: World, name: string, condition: () => Promise<boolean>) {
     const { host: _, supervisor: __, ...given } = site
     const environments = busy({ c1: { STARTS_IN: '1.5' }, c2: { STARTS_IN: '1.5' } })
     const options = { backend: 'site', balancers: [{ socket: balancer.socket }] }
@@ -260,7 +260,7 @@ t.test('behind a balancer', async (t) => {
         stdio: ['ignore', 'inherit', 'inherit'],
       })
       const over = once(child, 'close')
-      await until(there, `${name} is drained`)
+      await until(condition, `${name} is drained`)
       child.kill('SIGKILL')
       const [, signal] = await over
       t.equal(signal, 'SIGKILL', 'it was under way')

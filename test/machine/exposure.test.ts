@@ -143,12 +143,12 @@ async function readable(host: TestHost): Promise<string[]> {
     "-path '*/logs/*'",
     "-path '/var/lib/converge/*'",
   ]
-  const places = `-type f \\( ${files.join(' -o ')} \\) -o -type d -not -empty \\( -name log -o -name logs \\)`
+  const findConditions = `-type f \\( ${files.join(' -o ')} \\) -o -type d -not -empty \\( -name log -o -name logs \\)`
   // The directory of the distribution, and the logs of apt, which are its own.
   const others = /^\/var\/log(\/apt\/.*|\/dpkg\.log|\/alternatives\.log)?$/
   const nobody = 'setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs'
   const { stdout } = await host.run(
-    `cd /; ${nobody} find / -xdev -newer ${mark} \\( ${places} \\) -readable -printf '%p\\n' 2>/dev/null`,
+    `cd /; ${nobody} find / -xdev -newer ${mark} \\( ${findConditions} \\) -readable -printf '%p\\n' 2>/dev/null`,
   )
   return stdout.split('\n').filter((line) => line !== '' && !others.test(line))
 }

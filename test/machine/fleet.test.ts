@@ -127,13 +127,13 @@ t.test('the hosts of a stack', async (t) => {
     const all = one.run(
       'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; done 2>/dev/null | tr "\\0" " " > /tmp/processes & sleep 5; kill %1',
     )
-    const seen = await operator.run(['run', 'secret', '--verbose', '--json-output'])
+    const result = await operator.run(['run', 'secret', '--verbose', '--json-output'])
     await all
-    t.equal(seen.status, 0)
+    t.equal(result.status, 0)
     t.equal(one.read('/srv/probe/secret'), secret)
     t.equal(one.read('/srv/probe/greeting'), greeting)
     for (const text of [secret, greeting]) {
-      t.notOk(`${seen.stdout}${seen.stderr}`.includes(text), 'not shown')
+      t.notOk(`${result.stdout}${result.stderr}`.includes(text), 'not shown')
       t.notOk(one.read('/tmp/processes').includes(text), 'in no process list')
       const kept = await one.run(`grep -rl '${text}' /var/lib/converge | grep -v /fleet/inputs/`)
       t.equal(kept.stdout, '', 'in no report or journal of the host')
@@ -160,12 +160,12 @@ t.test('the hosts of a stack', async (t) => {
 
   await t.test('a replaced secret appears neither in the output nor in the records', async (t) => {
     operator.write({ greeting: 'good evening to all of you\n' })
-    const seen = [
+    const texts = [
       await operator.run(['run', 'secret', '--dry-run', '--verbose']),
       await operator.run(['run', 'secret', '--verbose']),
       await operator.run(['log', 'h1']),
     ]
-    const shown = seen.map(({ stdout, stderr }) => `${stdout}${stderr}`).join('\n')
+    const shown = texts.map(({ stdout, stderr }) => `${stdout}${stderr}`).join('\n')
     t.match(shown, /file \/srv\/probe\/greeting/)
     t.match(one.read('/srv/probe/greeting'), /evening/)
     const records = `${operator.directory}/.converge/probe`

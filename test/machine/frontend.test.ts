@@ -63,8 +63,8 @@ t.test('the front end', async (t) => {
   if (process.env[network] !== 'own') await reservePorts(t)
   const site = await frontendSite(t)
   const { http, https, cache, balancer } = site.ports
-  const seen = (path: string) =>
-    site.backends.flatMap((one) => one.seen).filter((requestedPath) => requestedPath.includes(path)).length
+  const countRequests = (path: string) =>
+    site.backends.flatMap((one) => one.requestedPaths).filter((requestedPath) => requestedPath.includes(path)).length
 
   await t.test('installs on an empty host', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['configure'], 'plan')), undefined, 'planned')
@@ -79,17 +79,17 @@ t.test('the front end', async (t) => {
 
   await t.test('caches anonymous pages, and never those of users who are logged in', async (t) => {
     for (let times = 0; times < 3; times++) await ask(http, '/kept', { headers: { Cookie: '_ga=1; _pk=2' } })
-    t.equal(seen('/kept'), 1)
+    t.equal(countRequests('/kept'), 1)
     t.equal((await ask(http, '/kept')).headers['x-cache'], 'hit')
     for (const headers of [{ Cookie: 'x=1; __ac=abc' }, { Authorization: 'Basic eDp5' }]) {
-      const before = seen('/kept')
+      const before = countRequests('/kept')
       for (let times = 0; times < 3; times++)
         t.equal((await ask(http, '/kept', { headers })).headers['x-cache'], 'pass')
-      t.equal(seen('/kept'), before + 3)
+      t.equal(countRequests('/kept'), before + 3)
     }
     for (const control of ['private', 'no-store', 'max-age=0'])
       for (let times = 0; times < 2; times++) await ask(http, `/own?control=${control}`)
-    t.equal(seen('/own'), 6)
+    t.equal(countRequests('/own'), 6)
   })
 
   await t.test('never caches an error: the next request gets the page', async (t) => {
@@ -132,14 +132,14 @@ t.test('the front end', async (t) => {
   await t.test('only allowed addresses may purge a page', async (t) => {
     const path = '/VirtualHostBase/http/www.example.com:80/Plone/VirtualHostRoot/old'
     await ask(cache, path)
-    const requestCount = seen('/old')
+    const requestCount = countRequests('/old')
     t.equal((await ask(cache, path, { method: 'PURGE', from: '127.0.9.9' })).status, 405, 'not a stranger')
     t.equal((await ask(http, '/old', { method: 'PURGE', from: '127.0.9.9' })).status, 405, 'nor by way of nginx')
     await ask(cache, path)
-    t.equal(seen('/old'), requestCount)
+    t.equal(countRequests('/old'), requestCount)
     t.equal((await ask(cache, path, { method: 'PURGE' })).status, 200)
     await ask(cache, path)
-    t.equal(seen('/old'), requestCount + 1)
+    t.equal(countRequests('/old'), requestCount + 1)
   })
 
   await t.test('after a deploy, fetches the pages of the site again, and keeps those of other sites', async (t) => {
@@ -256,10 +256,10 @@ t.test('the front end', async (t) => {
     const masters = await Promise.all(names.map(async (name) => (await reader.freshStatus(name)).pid))
     const workers = masters.flatMap((pid) => childPids(site.host, pid))
     for (const pid of workers) process.kill(pid, 'SIGSTOP')
-    const [seen, planned] = await Promise.all([site.inspect(), site.converge({}, ['configure'], 'plan')])
+    const [inspection, planned] = await Promise.all([site.inspect(), site.converge({}, ['configure'], 'plan')])
     for (const pid of workers) process.kill(pid, 'SIGCONT')
     const silent = { up: false, detail: /did not answer within 10 s/ }
-    t.match(seen, [silent, silent, { up: true }])
+    t.match(inspection, [silent, silent, { up: true }])
     t.strictSame(
       planned.resources.map(({ words }) => words),
       names.map((name) => `wait for ${name}`),

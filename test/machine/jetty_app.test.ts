@@ -43,7 +43,7 @@ t.test('deploys a war file', async (t) => {
 
   await t.test('deploys releases while visitors make requests', async (t) => {
     const visitors = app.visitors(t)
-    await until(() => visitors.count > 50, 'visitors are there')
+    await until(() => visitors.count > 50, 'visitors send requests')
     publish('two')
     await app.done(t, ['deploy'])
     publish('sick', {})
@@ -58,7 +58,7 @@ t.test('deploys a war file', async (t) => {
     await app.done(t, ['deploy'])
     await app.done(t, ['restart'])
     await visitors.content(t)
-    t.strictSame([...visitors.seen.keys()], ['one', 'two', 'three'])
+    t.strictSame([...visitors.bodies.keys()], ['one', 'two', 'three'])
     t.ok(app.releases().length <= 4, 'older ones are removed')
   })
 })

@@ -19,12 +19,12 @@ const rotations = 5
 
 function statusOf(path: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port: 8081, path, agent: false }, (response) => {
+    const message = request({ host: '127.0.0.1', port: 8081, path, agent: false }, (response) => {
       response.resume()
       response.once('end', () => resolve(response.statusCode ?? 0))
     })
-    asked.once('error', reject)
-    asked.end()
+    message.once('error', reject)
+    message.end()
   })
 }
 
@@ -59,10 +59,10 @@ t.test('log_rotation rename loses no line', async (t) => {
     shared: `${site.directory()}/shared`,
     owner: { owner: name, group },
   }
-  const place = scratch(t)
-  fs.writeFileSync(`${place}/rotate.conf`, logrotate(node, app))
+  const root = scratch(t)
+  fs.writeFileSync(`${root}/rotate.conf`, logrotate(node, app))
   const rotate = () => {
-    const args = ['-f', '-s', `${place}/state`, `${place}/rotate.conf`]
+    const args = ['-f', '-s', `${root}/state`, `${root}/rotate.conf`]
     return spawnSync('logrotate', args, { encoding: 'utf8' })
   }
   let isOver = false

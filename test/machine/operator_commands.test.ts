@@ -49,7 +49,7 @@ async function operatorOf(t: Test, count: number) {
   return { operator, hosts }
 }
 
-const there = ['--limit', '!gone']
+const reachable = ['--limit', '!gone']
 
 function jsonLines(stdout: string) {
   return stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
@@ -63,7 +63,12 @@ t.test('commands of an operator', async (t) => {
 
   await t.test('exec groups equal output', async (t) => {
     three.write('/tmp/kind', 'other\n')
-    const seen = await operator.run(['exec', ...there, '--', 'cat /tmp/kind 2>/dev/null || echo usual; echo oops >&2'])
+    const seen = await operator.run([
+      'exec',
+      ...reachable,
+      '--',
+      'cat /tmp/kind 2>/dev/null || echo usual; echo oops >&2',
+    ])
     t.equal(seen.stderr, '')
     t.equal(seen.stdout, 'h1, h2 (2 hosts)\n  usual\n  oops\nh3\n  other\n  oops\n3 hosts: all succeeded\n')
     t.equal(seen.status, 0)
@@ -111,14 +116,14 @@ t.test('commands of an operator', async (t) => {
 
   await t.test('exec hides secrets and escapes', async (t) => {
     const print = `printf '%s %s \\033[2J\\n' '${secret}' 'it is ${namedSecret}'`
-    for (const args of [there, ['--host', 'h1']]) {
+    for (const args of [reachable, ['--host', 'h1']]) {
       const seen = await operator.run(['exec', ...args, '--', print])
       t.equal(seen.status, 0)
       t.notOk(seen.stdout.includes(secret), 'no secret')
       t.notOk(seen.stdout.includes(namedSecret), 'no value that converge.secret_names names')
       t.notOk(seen.stdout.includes('\x1b'), 'no escape')
     }
-    const seen = await operator.json(['exec', ...there, '--', print].toSpliced(1, 0, '--json-output'))
+    const seen = await operator.json(['exec', ...reachable, '--', print].toSpliced(1, 0, '--json-output'))
     t.notOk(seen.stdout.includes(secret), 'no secret in JSON')
   })
 
@@ -177,7 +182,7 @@ t.test('commands of an operator', async (t) => {
 
   await t.test('Ctrl-C ends the command on the hosts', async (t) => {
     const command = 'trap "" TERM; echo begun; sleep 4712; sleep 4712'
-    const running = operator.start(['exec', ...there, '--', command])
+    const running = operator.start(['exec', ...reachable, '--', command])
     await until(() => isRunning(one, 'sleep 4712'), 'one runs')
     running.kill('SIGINT')
     const { status, stdout, stderr } = await running.ended
@@ -206,7 +211,7 @@ t.test('commands of an operator', async (t) => {
       for (const line of ['one', 'two', 'three']) await log(host, 'worker', `${line} on ${host.name}`)
     }
     await log(one, 'mailer', `password ${secret} \\033[2J`)
-    const seen = await operator.run(['logs', ...there, '--lines', '2'])
+    const seen = await operator.run(['logs', ...reachable, '--lines', '2'])
     t.equal(seen.status, 0)
     const ntpd = 'journal -q --no-pager -o short-iso -n 2 -u ntpd'
     const lines = seen.stdout.split('\n')
@@ -216,7 +221,7 @@ t.test('commands of an operator', async (t) => {
       ...[`h1 ntpd | ${ntpd}`, 'h1 worker | two on h1', 'h1 worker | three on h1'],
       `h2 ntpd | ${ntpd}`,
     ])
-    const app = await operator.run(['logs', ...there, '--app', 'shop', '--lines', '1', '--json-output'])
+    const app = await operator.run(['logs', ...reachable, '--app', 'shop', '--lines', '1', '--json-output'])
     t.strictSame(
       jsonLines(app.stdout).map(({ host, program, line }) => [host, program, line]),
       hosts.map(({ name }) => [name, 'worker', `three on ${name}`]),
@@ -228,7 +233,16 @@ t.test('commands of an operator', async (t) => {
   })
 
   await t.test('logs -f survives rotation, and ends on the hosts with Ctrl-C', async (t) => {
-    const following = operator.start(['logs', '-f', ...there, '--lines', '0', '--program', 'w*,ntpd', '--json-output'])
+    const following = operator.start([
+      'logs',
+      '-f',
+      ...reachable,
+      '--lines',
+      '0',
+      '--program',
+      'w*,ntpd',
+      '--json-output',
+    ])
     const has = (text: string) => following.events.some((event) => (event as { line?: string }).line === text)
     for (const host of hosts)
       await until(() => following.events.some((event) => (event as { host?: string }).host === host.name), host.name)

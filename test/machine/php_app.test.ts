@@ -130,10 +130,10 @@ async function hanging(t: Test, app: WebApp): Promise<void> {
   const master = await app.pid('app-php-fpm')
   const workers = fs.readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
   for (const pid of workers) process.kill(pid, 'SIGSTOP')
-  const [seen, planned] = await Promise.all([app.inspect(), app.run(['configure'], { mode: 'plan' })])
+  const [inspection, planned] = await Promise.all([app.inspect(), app.run(['configure'], { mode: 'plan' })])
   for (const pid of workers) process.kill(pid, 'SIGCONT')
   const silent = { name: 'app-php-fpm', up: false, detail: /run\/app\.sock did not answer within 10 s/ }
-  t.match(seen.apps, [{ services: [silent, { up: false }] }])
+  t.match(inspection.apps, [{ services: [silent, { up: false }] }])
   t.match(planned.report.resources, [{ words: 'wait for app-php-fpm' }])
   t.match(await app.inspect(), { apps: [{ services: [{ up: true }, { up: true }] }] })
   t.equal((await app.run(['configure'])).report.outcome, 'unchanged')
@@ -153,14 +153,14 @@ async function closed(t: Test, app: WebApp): Promise<void> {
 
 async function hot(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
-  await until(() => visitors.count > 100, 'visitors are there')
+  await until(() => visitors.count > 100, 'visitors send requests')
   const before = await Promise.all(['nginx', 'app-php-fpm'].map((name) => app.pid(name)))
   app.commit(release('two'))
   const run = await app.done(t, ['deploy'])
   for (let tries = 0; tries < 20; tries++) t.match(await app.page(), { body: /^two-two / }, 'at once, by every worker')
   t.match(await app.page('/hello.txt'), { body: 'two\n' })
   await visitors.content(t)
-  t.strictSame([...visitors.seen.keys()], ['one-one', 'two-two'])
+  t.strictSame([...visitors.bodies.keys()], ['one-one', 'two-two'])
   t.strictSame([reloads(run), run.report.warnings], [[], []], 'nothing was reloaded')
   t.strictSame(await Promise.all(['nginx', 'app-php-fpm'].map((name) => app.pid(name))), before)
   t.equal((await app.page()).body.split(' ')[1], `${app.releases('active').at(-1)?.path}/public\n`, 'not the link')
@@ -181,7 +181,7 @@ async function sick(t: Test, app: WebApp): Promise<void> {
   app.commit(release('broken', 'this is no PHP'))
   await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, waitUntil)
   await visitors.content(t)
-  t.strictSame([...visitors.seen.keys()], ['three-three'])
+  t.strictSame([...visitors.bodies.keys()], ['three-three'])
   app.commit(release('four'))
   await app.done(t, ['deploy'])
 }
@@ -227,7 +227,7 @@ async function hotAfterCold(t: Test, app: WebApp): Promise<void> {
   t.strictSame([reloads(next), next.report.warnings], [[], []])
   t.match(await app.page(), { body: /^seven-seven / })
   await visitors.content(t)
-  t.ok([...visitors.seen.keys()].every((seen) => /^(\w+)-\1$/.test(seen)))
+  t.ok([...visitors.bodies.keys()].every((pair) => /^(\w+)-\1$/.test(pair)))
 }
 
 async function brokenSite(t: Test, app: WebApp): Promise<void> {
@@ -243,8 +243,8 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
 }
 
 async function operating(t: Test, app: WebApp): Promise<void> {
-  const seen = await app.inspect()
-  t.match(seen.apps, [{ name: 'app', stopped: null, services: [{ up: true }, { up: true }] }])
+  const inspection = await app.inspect()
+  t.match(inspection.apps, [{ name: 'app', stopped: null, services: [{ up: true }, { up: true }] }])
   t.strictSame(await app.missing(), [])
   t.strictSame(reloads(await app.done(t, ['restart'])), ['app-php-fpm', 'nginx'])
   await app.done(t, ['stop'])
@@ -265,8 +265,8 @@ async function staysDown(t: Test, app: WebApp): Promise<void> {
   const assertStopped = async (what: string) => {
     t.strictSame(await app.up(), ['nginx'], what)
     await t.rejects(app.page(), { code: 'ECONNREFUSED' }, what)
-    const seen = { name: 'app', stopped: { by: 'tester' }, services: [{ up: false }, { up: false }] }
-    t.match(await app.inspect(), { apps: [seen] }, what)
+    const expected = { name: 'app', stopped: { by: 'tester' }, services: [{ up: false }, { up: false }] }
+    t.match(await app.inspect(), { apps: [expected] }, what)
   }
   await assertStopped('stop')
   t.equal((await app.run(['stop'])).report.outcome, 'unchanged')

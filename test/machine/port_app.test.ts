@@ -116,7 +116,7 @@ async function restore(t: Test, app: WebApp): Promise<void> {
   const nginx = `${app.prefix}/etc/nginx`
   const upstream = `${nginx}/conf.d/app-upstream.conf`
   const port = /:(\d+);/.exec(fs.readFileSync(upstream, 'utf8'))?.[1] ?? ''
-  for (const [path, edit, seen] of [
+  for (const [path, edit, answerBefore] of [
     [`${nginx}/sites-enabled/app`, () => '', 'ECONNREFUSED'],
     [upstream, (text: string) => text.replace(port, '1'), 502],
   ] as const)
@@ -125,7 +125,7 @@ async function restore(t: Test, app: WebApp): Promise<void> {
       fs.writeFileSync(path, edit(text))
       const before = workers(app)
       nginxLoads(app)
-      await until(async () => (await served(app)) === seen, 'nginx has loaded the other text')
+      await until(async () => (await served(app)) === answerBefore, 'nginx has loaded the other text')
       // For a tenth of a second, nginx serves with the new workers and the old ones.
       const stays = (pid: number) => workers(app).includes(pid) && !isShuttingDown(app.host, pid)
       await until(() => !before.some(stays), 'the workers with the declared text take no requests')
@@ -227,12 +227,12 @@ async function closed(t: Test, app: WebApp): Promise<void> {
 
 async function release(t: Test, app: WebApp): Promise<void> {
   const visitors = app.visitors(t)
-  await until(() => visitors.count > 100, 'visitors are there')
+  await until(() => visitors.count > 100, 'visitors send requests')
   app.commit({ VERSION: 'two' })
   await app.done(t, ['deploy'])
-  await until(() => (visitors.seen.get('two') ?? 0) > 100, 'they get the new one')
+  await until(() => (visitors.bodies.get('two') ?? 0) > 100, 'they get the new one')
   await visitors.content(t)
-  t.ok((visitors.seen.get('one') ?? 0) > 100)
+  t.ok((visitors.bodies.get('one') ?? 0) > 100)
   t.strictSame(await app.up(), [`app-${app.ports[1]}`, 'nginx'], 'the old one is gone')
   const idle = fs.readFileSync(`${app.prefix}/etc/supervisor/conf.d/app-${app.ports[0]}.conf`, 'utf8')
   t.match(idle, 'autostart=false', 'and stays so after a boot')
@@ -258,7 +258,7 @@ async function sick(t: Test, app: WebApp): Promise<void> {
   await app.fails(t, ['deploy'], /exit(ed)? (with )?status 1|status 1/)
   t.equal((await app.up()).length, 2, 'those that failed are stopped')
   await visitors.content(t)
-  t.strictSame([...visitors.seen.keys()], ['three'])
+  t.strictSame([...visitors.bodies.keys()], ['three'])
   app.commit({ VERSION: 'four' })
   await app.done(t, ['deploy'])
   t.match(await app.page(), { body: /^four / })

@@ -19,18 +19,19 @@ const binary = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 0xff, 0xfe, 0x0a])
 
 /** Makes the directory of a recipe, with a binary file, an executable one, links and a circle of links. */
 function recipe(t: Test): string {
-  const place = scratch(t)
-  for (const name of ['shop/sub/deep', 'shop/empty', 'linked']) fs.mkdirSync(`${place}/${name}`, { recursive: true })
-  fs.writeFileSync(`${place}/shop/a.conf`, 'a\n')
-  fs.writeFileSync(`${place}/shop/logo.png`, binary)
-  fs.writeFileSync(`${place}/shop/grün – ü.txt`, 'ü\r\n')
-  fs.writeFileSync(`${place}/shop/sub/deep/run`, '#!/bin/sh\n')
-  fs.chmodSync(`${place}/shop/sub/deep/run`, 0o755)
-  fs.writeFileSync(`${place}/linked/more`, 'more\n')
-  fs.symlinkSync('../linked', `${place}/shop/link`)
-  fs.symlinkSync('../logo.png', `${place}/shop/sub/logo.png`)
-  fs.symlinkSync('..', `${place}/shop/sub/up`)
-  return pathToFileURL(`${place}/web.ts`).href
+  const directory = scratch(t)
+  for (const name of ['shop/sub/deep', 'shop/empty', 'linked'])
+    fs.mkdirSync(`${directory}/${name}`, { recursive: true })
+  fs.writeFileSync(`${directory}/shop/a.conf`, 'a\n')
+  fs.writeFileSync(`${directory}/shop/logo.png`, binary)
+  fs.writeFileSync(`${directory}/shop/grün – ü.txt`, 'ü\r\n')
+  fs.writeFileSync(`${directory}/shop/sub/deep/run`, '#!/bin/sh\n')
+  fs.chmodSync(`${directory}/shop/sub/deep/run`, 0o755)
+  fs.writeFileSync(`${directory}/linked/more`, 'more\n')
+  fs.symlinkSync('../linked', `${directory}/shop/link`)
+  fs.symlinkSync('../logo.png', `${directory}/shop/sub/logo.png`)
+  fs.symlinkSync('..', `${directory}/shop/sub/up`)
+  return pathToFileURL(`${directory}/web.ts`).href
 }
 
 /** Lists everything below a directory with its mode; follows no links. */

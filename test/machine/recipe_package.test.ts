@@ -59,15 +59,15 @@ for (const { name, run } of resourceContract(directory, [{ name: 'directory', pr
 
 t.test('a recipe author begins with the package alone', async (t) => {
   if (!needs(t, ['npm registry'])) return
-  const place = scratch(t)
-  run(t, copyOfProject(t), `npm pack --silent --pack-destination ${place}`)
-  const [tarball = ''] = readdirSync(place)
-  writeFileSync(`${place}/package.json`, '{ "private": true }\n')
-  run(t, place, `npm install --save-dev ./${tarball}`)
+  const directory = scratch(t)
+  run(t, copyOfProject(t), `npm pack --silent --pack-destination ${directory}`)
+  const [tarball = ''] = readdirSync(directory)
+  writeFileSync(`${directory}/package.json`, '{ "private": true }\n')
+  run(t, directory, `npm install --save-dev ./${tarball}`)
 
   const began = performance.now()
-  run(t, place, 'npx converge new recipes my-recipes')
-  const own = `${place}/my-recipes`
+  run(t, directory, 'npx converge new recipes my-recipes')
+  const own = `${directory}/my-recipes`
   run(t, own, 'npm install')
   t.match(run(t, own, 'npx converge test'), /pass 3\n/)
   run(t, own, 'npx tsc --noEmit')

@@ -86,13 +86,13 @@ function copyOfNames(from: string, to: string): void {
 function restore(directory: string): void {
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
-    const place = path.replace(/(\.away)+$/, '')
-    if (place !== path) {
-      if (fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) fs.rmSync(place)
-      if (fs.lstatSync(place, { throwIfNoEntry: false })) fs.rmSync(path, { recursive: true })
-      else fs.renameSync(path, place)
+    const original = path.replace(/(\.away)+$/, '')
+    if (original !== path) {
+      if (fs.lstatSync(original, { throwIfNoEntry: false })?.isSymbolicLink()) fs.rmSync(original)
+      if (fs.lstatSync(original, { throwIfNoEntry: false })) fs.rmSync(path, { recursive: true })
+      else fs.renameSync(path, original)
     }
-    if (fs.lstatSync(place, { throwIfNoEntry: false })?.isDirectory()) restore(place)
+    if (fs.lstatSync(original, { throwIfNoEntry: false })?.isDirectory()) restore(original)
   }
 }
 

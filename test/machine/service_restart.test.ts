@@ -18,7 +18,7 @@ t.test('restarts one at a time, in order, each ready before the next', async (t)
   const site = await siteOf(t)
   const slowly = (environments?: Environments, cause?: string, more?: object) =>
     servers(site, environments, cause, { startSeconds: 1, ...more })
-  const seen = () => readFileSync(`${site.directory}/seen`, 'utf8').trim().split('\n')
+  const recordedEvents = () => readFileSync(`${site.directory}/seen`, 'utf8').trim().split('\n')
   t.strictSame(failureOf(await run(site, slowly())), undefined, 'first run')
   t.match(await answers(site), [/^c1 {2}\d/, /^c2 {2}\d/, /^c3 {2}\d/])
   t.equal((await run(site, slowly())).outcome, 'unchanged')
@@ -52,7 +52,7 @@ t.test('restarts one at a time, in order, each ready before the next', async (t)
   watching = false
   await watch
   t.strictSame(failureOf(report), undefined)
-  t.strictSame(patchOf(planned), patchOf(report), 'what was planned was done')
+  t.strictSame(patchOf(planned), patchOf(report), 'the run makes the planned changes')
   t.strictSame(down, [], 'never two of them down at once')
   t.strictSame(
     reported.filter((line) => /\d of \d/.test(line)),
@@ -60,7 +60,7 @@ t.test('restarts one at a time, in order, each ready before the next', async (t)
   )
   t.equal(reported.filter((line) => line.startsWith('waiting 1 s before')).length, 2)
   // Before and after it, the run checks the readiness of all servers.
-  const requestLog = seen().filter((line) => / \/(warm)?$/.test(line))
+  const requestLog = recordedEvents().filter((line) => / \/(warm)?$/.test(line))
   t.strictSame(
     requestLog.filter((line) => line.endsWith('/warm')),
     names.map((name) => `${name} /warm`),

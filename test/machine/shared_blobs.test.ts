@@ -16,12 +16,12 @@ as() { runuser -u deploy -- "$@"; }
 
 /** moto, a stand-in for S3, from PyPI: installed once, outside of /tmp, which a copy of the system hides. */
 function motoDirectory(): string {
-  const place = `/var/tmp/converge-test-moto-${process.getuid?.() ?? 0}`
-  if (existsSync(place)) return place
-  const scratch = `${place}.${process.pid}`
+  const directory = `/var/tmp/converge-test-moto-${process.getuid?.() ?? 0}`
+  if (existsSync(directory)) return directory
+  const scratch = `${directory}.${process.pid}`
   execFileSync('/usr/bin/python3', ['-m', 'pip', 'install', '-q', '--target', scratch, 'moto[s3,server]==5.2.5'])
-  renameSync(scratch, place)
-  return place
+  renameSync(scratch, directory)
+  return directory
 }
 
 const buckets = (moto: string) => `${helpers}export PYTHONPATH=${moto}

@@ -151,10 +151,11 @@ t.test('an event listener receives events, and reaches the socket', brief, async
   })
   t.strictSame(failureOf(report), undefined)
   await run(site, servers(site))
-  const seen = () => (existsSync(`${directory}/events`) ? readFileSync(`${directory}/events`, 'utf8') : '')
-  for (let tries = 0; tries < 80 && !/TICK_5.*RUNNING/.test(seen()); tries++) await site.host.sleep(milliseconds(100))
-  t.match(seen(), /^PROCESS_STATE_RUNNING processname:c1 .* RUNNING$/m)
-  t.match(seen(), /^TICK_5 .* RUNNING$/m)
+  const recordedEvents = () => (existsSync(`${directory}/events`) ? readFileSync(`${directory}/events`, 'utf8') : '')
+  for (let tries = 0; tries < 80 && !/TICK_5.*RUNNING/.test(recordedEvents()); tries++)
+    await site.host.sleep(milliseconds(100))
+  t.match(recordedEvents(), /^PROCESS_STATE_RUNNING processname:c1 .* RUNNING$/m)
+  t.match(recordedEvents(), /^TICK_5 .* RUNNING$/m)
 })
 
 t.test('reports a program that ends after each start as failing', brief, async (t) => {

@@ -60,12 +60,15 @@ t.test('deploys a ZEO server and two clients of the account deploy', async (t) =
   t.equal(status, 0)
   if (status !== 0) return t.comment(output)
   t.match(output, /nothing to do: \d+ unchanged/, 'the second run of the demo')
-  const [seen, left] = [part('as it is'), part('left')]
-  t.match(seen, /^\/srv\/www\/plone_instances\/releases\/000001-[0-9a-f]{8}$/m)
-  t.match(seen, /^deploy:www-data 600\ndeploy:www-data 770$/m)
-  t.match(seen, /^0 1 \* \* 7 deploy python3 \S+\/upkeep\.py run pack \/srv\/www\/zeoserver\/current\/bin\/zeopack /m)
-  t.match(seen, /converge-plone_instances.*plone_instances-client1\.conf plone_instances-client2\.conf/s)
-  t.match(seen, /up .*zeoserver.*up .*plone_instances-client1.*up .*plone_instances-client2/s)
+  const [installed, left] = [part('as it is'), part('left')]
+  t.match(installed, /^\/srv\/www\/plone_instances\/releases\/000001-[0-9a-f]{8}$/m)
+  t.match(installed, /^deploy:www-data 600\ndeploy:www-data 770$/m)
+  t.match(
+    installed,
+    /^0 1 \* \* 7 deploy python3 \S+\/upkeep\.py run pack \/srv\/www\/zeoserver\/current\/bin\/zeopack /m,
+  )
+  t.match(installed, /converge-plone_instances.*plone_instances-client1\.conf plone_instances-client2\.conf/s)
+  t.match(installed, /up .*zeoserver.*up .*plone_instances-client1.*up .*plone_instances-client2/s)
   const session = comparable(part('a deploy and a rollback'))
   for (const line of comparable(sampleOf('README.md'))) {
     const at = session.indexOf(line)

@@ -30,7 +30,7 @@ import { needs, sameAs, scratch } from '../support/machine.ts'
 import { dump, hostFor, layOut, planFor, worlds } from '../support/random_hosts.ts'
 
 type Plan = ReturnType<typeof planOf>
-const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const sh = (command: string, ...args: string[]): SpawnSyncReturns<string> =>
   spawnSync(command, args, { encoding: 'utf8' })
 const hostIn = (base: string) => new LocalHost(`${base}/state`)
@@ -50,7 +50,7 @@ async function keepsItsWord(t: Test, plan: Plan, host: LocalHost): Promise<void>
 t.test('strace shows that a second run writes nothing', async (t) => {
   if (!needs(t, ['strace'])) return
   const base = scratch(t)
-  const script = [process.execPath, '--import', 'tsx', here('support/many_files.ts'), base] as const
+  const script = [process.execPath, '--import', 'tsx', pathOf('support/many_files.ts'), base] as const
   const first = sh(...script)
   t.match(JSON.parse(first.stdout || '{}'), { counts: { changed: 203, failed: 0 } }, first.stderr)
   const before = dump(hostIn(base), base)
@@ -196,7 +196,7 @@ t.test('writes the crontab of an ordinary user', async (t) => {
     sh('crontab', '-r', '-u', name)
     sh('userdel', name)
   })
-  sameAs(t, name, here('support/user_crontab.ts'))
+  sameAs(t, name, pathOf('support/user_crontab.ts'))
 })
 
 interface Served {

@@ -250,19 +250,19 @@ const site = {
 
 /** Sends requests to the site, one after the other, until the test stops it. */
 function visitors(host: TestHost, name: string) {
-  const seen = { answered: 0, failed: [] as string[] }
+  const counts = { answered: 0, failed: [] as string[] }
   let going = true
   const visit = () =>
     new Promise<void>((resolve) => {
       const fail = (why: string) => {
-        seen.failed.push(why)
+        counts.failed.push(why)
         resolve()
       }
       const sent = get({ host: host.address, headers: { host: name }, timeout: 20_000, agent: false }, (answer) => {
         answer.on('error', (error) => fail(error.message))
         answer.on('end', () => {
           if (answer.statusCode !== 200) return fail(`status ${answer.statusCode}`)
-          seen.answered += 1
+          counts.answered += 1
           resolve()
         })
         answer.resume()
@@ -276,7 +276,7 @@ function visitors(host: TestHost, name: string) {
   return async () => {
     going = false
     await all
-    return seen
+    return counts
   }
 }
 
@@ -320,9 +320,9 @@ async function webServer(t: Test, host: TestHost): Promise<void> {
   t.match((await run('deploy')).status, 0)
   t.match(await page('shop.test'), /^two /)
   t.match(await page('wiki.test'), /^two /)
-  for (const seen of await Promise.all(stop.map((end) => end()))) {
-    t.strictSame(seen.failed, [], 'nobody met an error')
-    t.ok(seen.answered > 0)
+  for (const counts of await Promise.all(stop.map((end) => end()))) {
+    t.strictSame(counts.failed, [], 'nobody met an error')
+    t.ok(counts.answered > 0)
   }
   t.equal((await reloads('nginx')) - reloaded, 1, 'nginx was reloaded once, for the new port')
   t.strictSame(
@@ -335,7 +335,7 @@ async function webServer(t: Test, host: TestHost): Promise<void> {
   t.match(await setup(host, job), { status: 0, stdout: /cron greeting/ })
   await host.shutDown()
   await host.start()
-  t.match(await page('shop.test'), /^two /, 'all is there again after a reboot')
+  t.match(await page('shop.test'), /^two /, 'the site answers again after a reboot')
   t.match(await page('wiki.test'), /^two /)
   await until(
     () => host.exists('/srv/greeting') && host.read('/srv/greeting') === 'at 100%\n',

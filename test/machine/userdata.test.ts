@@ -23,7 +23,7 @@ t.test('boots, sets up, installs hooks, and boots again', async (t) => {
   if (!needs(t, [...systemdHostNeeds, 'sudo', 'crontab', 'cloud-init'])) return
   const network = await testNetwork(t)
   const operator = new Operator(network)
-  const places = Object.entries(hosts).map(
+  const hostEntries = Object.entries(hosts).map(
     ([name, more]) => [name, { ...more, address: network.freeAddress() }] as const,
   )
   operator.write({
@@ -32,11 +32,11 @@ t.test('boots, sets up, installs hooks, and boots again', async (t) => {
       name: 'site',
       layers: { all: { roles: ['probe'] } },
       recipes: ['recipes'],
-      hosts: Object.fromEntries(places.map(([name, place]) => [name, { ...place, layers: ['all'] }])),
+      hosts: Object.fromEntries(hostEntries.map(([name, entry]) => [name, { ...entry, layers: ['all'] }])),
     },
   })
   const booted = await Promise.all(
-    places.map(async ([name, { address, port }]): Promise<[string, TestHost]> => {
+    hostEntries.map(async ([name, { address, port }]): Promise<[string, TestHost]> => {
       const more = name === 'known' ? ['--host-key'] : []
       const { status, stdout, stderr } = await operator.run(['userdata', name, ...more])
       t.equal(status, 0, stderr)
@@ -46,7 +46,7 @@ t.test('boots, sets up, installs hooks, and boots again', async (t) => {
   const machines = new Map(booted)
   const on = async (name: string, command: string) => (await machines.get(name)?.run(command))?.stdout
 
-  for (const [name, { port, user }] of places) {
+  for (const [name, { port, user }] of hostEntries) {
     const result = JSON.parse((await on(name, 'cat /run/cloud-init/result.json')) ?? '') as unknown
     t.match(result, { v1: { datasource: /NoCloud/, errors: [] } }, 'cloud-init has nothing to complain of')
     t.equal(await on(name, 'hostname; hostname --fqdn'), `${name}\n${name}\n`)

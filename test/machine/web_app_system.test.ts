@@ -68,16 +68,16 @@ t.test('deploys a server and a PHP app on one host', async (t) => {
   const { status, output, part } = await copy.run(inside)
   if (status !== 0) t.comment(output)
   t.equal(status, 0)
-  const [first, second, seen] = [part('first'), part('second'), part('seen')]
+  const [first, second, installed] = [part('first'), part('second'), part('seen')]
   const [changed, back, left] = [part('changed'), part('back'), part('left')]
   t.notMatch(first, /failed/)
   t.match(second, /nothing to do.*nothing to do/s)
-  t.match(seen, /^one\none releases$/m)
-  t.match(seen, /^404 404 400 $/m, 'an unknown host name gets 404, and a request without one is refused')
-  t.notMatch(seen, /\bdefault\b/, "Debian's own site is not served")
-  t.match(seen, /^deploy/m, 'both run as the account of the app')
-  t.match(seen, /\bshop wiki\b/)
-  t.match(seen, /up .*shop-9090/)
+  t.match(installed, /^one\none releases$/m)
+  t.match(installed, /^404 404 400 $/m, 'an unknown host name gets 404, and a request without one is refused')
+  t.notMatch(installed, /\bdefault\b/, "Debian's own site is not served")
+  t.match(installed, /^deploy/m, 'both run as the account of the app')
+  t.match(installed, /\bshop wiki\b/)
+  t.match(installed, /up .*shop-9090/)
   t.match(changed, /^two\ntwo releases$/m)
   t.match(back, /^one\none releases$/m)
   t.match(left, /www\.conf/, 'what others have there stays')

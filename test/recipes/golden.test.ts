@@ -9,7 +9,7 @@ import { goldenCases } from '../support/golden.ts'
 import { parseIni } from '../support/ini.ts'
 
 const cases = goldenCases(['zeo-client', 'zeo-server', 'solr'])
-t.ok(cases.length >= 16, 'the cases are there')
+t.ok(cases.length >= 16, 'all cases exist')
 
 for (const { file, role: name, attributes, expected } of cases) {
   t.test(file, async (t) => {

@@ -30,14 +30,14 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
   t.match(other, ['file /etc/systemd/system/converge-configure.timer'])
   t.strictSame(machine.messages.slice(said), ['daemon-reload', 'restart converge-configure.timer'])
   t.match(machine.unit('converge-configure.timer'), 'OnActiveSec=3600s\nOnUnitInactiveSec=3600s\n')
-  const { seen } = await machine.run('show')
-  t.match(seen, [
+  const { shown } = await machine.run('show')
+  t.match(shown, [
     { name: 'converge-setup.service', installed: true, detail: 'is due at the next boot' },
     { name: 'converge-configure.timer', installed: true, detail: /^active, has not run yet/ },
     { name: 'converge-shutdown.service', installed: true, detail: 'active' },
   ])
   machine.active.add('converge-configure.service')
-  t.match((await machine.run('show')).seen?.[1], { detail: 'active, runs now' })
+  t.match((await machine.run('show')).shown?.[1], { detail: 'active, runs now' })
 })
 
 t.test('a unit calls the command whatever its words are', async (t) => {
@@ -96,8 +96,8 @@ t.test('removes the hooks, and stops no service', async (t) => {
   ])
   t.equal(machine.host.stat(hookOptions.stamp), null)
   t.strictSame((await machine.done(t, 'hooks_remove')).changes, [])
-  const { seen } = await machine.run('show')
-  t.ok(seen.every(({ installed }) => !installed))
+  const { shown } = await machine.run('show')
+  t.ok(shown.every(({ installed }) => !installed))
 })
 
 t.test('uses cron without systemd, and reports what cron cannot do', async (t) => {
@@ -125,10 +125,10 @@ t.test('uses cron without systemd, and reports what cron cannot do', async (t) =
   }
   for (const interval of [90, 420, 10_800 + 60, 5 * 3600])
     await t.rejects(machine.run('hooks_install', { interval }), { code: 'INVALID_INTERVAL', hint: /5m, 10m/ })
-  t.match((await machine.run('show')).seen, [{ installed: true }, { installed: true }])
+  t.match((await machine.run('show')).shown, [{ installed: true }, { installed: true }])
   await machine.done(t, 'hooks_remove')
   t.strictSame(machine.host.list('/etc/cron.d'), [])
-  t.match((await machine.run('show')).seen, [{ installed: false }, { installed: false }])
+  t.match((await machine.run('show')).shown, [{ installed: false }, { installed: false }])
 })
 
 t.test('uses the crontab of an ordinary user, also with systemd', async (t) => {
@@ -141,7 +141,7 @@ t.test('uses the crontab of an ordinary user, also with systemd', async (t) => {
     machine.host.readText('/crontab'),
     /^0 0 \* \* \* mine\n# BEGIN converge converge-setup\n@reboot export PATH=/,
   )
-  t.match((await machine.run('show')).seen, [{ installed: true }, { installed: true }])
+  t.match((await machine.run('show')).shown, [{ installed: true }, { installed: true }])
   await machine.done(t, 'hooks_remove')
   t.equal(machine.host.readText('/crontab'), '0 0 * * * mine\n')
 })

@@ -171,9 +171,9 @@ async function attack(t: Test, { base, act, path, kind, what }: Attack): Promise
   end()
   if (code !== '' && !clear.has(code)) t.fail(`${what}: ${code} ${shown.slice(0, 2000)}`)
   if (shown.includes(secret)) t.fail(`${what}: a file of root is shown`)
-  for (const [place, { content }] of Object.entries(host.tree())) {
-    if (place !== precious && content.includes(secret)) t.fail(`${what}: a file of root is copied to ${place}`)
-    if (!/^\/(srv|shared)\//.test(place) && content.includes(forged)) t.fail(`${what}: its text is copied to ${place}`)
+  for (const [path, { content }] of Object.entries(host.tree())) {
+    if (path !== precious && content.includes(secret)) t.fail(`${what}: a file of root is copied to ${path}`)
+    if (!/^\/(srv|shared)\//.test(path) && content.includes(forged)) t.fail(`${what}: its text is copied to ${path}`)
   }
   if (host.machine.readText(precious) !== secret) t.fail(`${what}: a file of root is changed`)
 }

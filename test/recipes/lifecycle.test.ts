@@ -131,7 +131,7 @@ t.test('a dry run predicts the run', async (t) => {
     ['by an ordinary user', { user: 'jane' }, () => undefined],
     ['of both roles', { roles: both }, () => undefined],
     [
-      'where the programs are there already',
+      'if the programs exist already',
       {},
       ({ machine }) => {
         for (const program of ['git', 'python3', 'crontab', 'supervisord'])

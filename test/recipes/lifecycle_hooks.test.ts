@@ -115,7 +115,7 @@ t.test('one host of the stack migrates', async (t) => {
   }
   t.equal(await migrated(['plone0', 'plone1']), false, 'the first by name does it')
   t.equal(await migrated(['plone1']), true, 'here is the first that is online')
-  t.equal(await migrated([]), true, 'nobody else is there')
+  t.equal(await migrated([]), true, 'no other host runs it')
   t.equal(await migrated(['plone0', 'plone1'], true), true, '--migrate')
   t.equal(await migrated(['plone1'], false), false, '--no-migrate')
 })

@@ -153,7 +153,9 @@ t.test('a killed undeploy leaves no incomplete release', async (t) => {
 
 t.test('releases display nothing of their programs', async (t) => {
   const host = await deployed({}, { environment: { API_KEY: 'hunter2hunter2' } })
-  const seen = await host.inspect()
-  t.match(seen.apps, [{ name: 'site', releases: [{ id: host.currentRelease()?.id, complete: true, current: true }] }])
-  t.notMatch(JSON.stringify(seen), 'hunter2')
+  const inspection = await host.inspect()
+  t.match(inspection.apps, [
+    { name: 'site', releases: [{ id: host.currentRelease()?.id, complete: true, current: true }] },
+  ])
+  t.notMatch(JSON.stringify(inspection), 'hunter2')
 })

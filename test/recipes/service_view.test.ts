@@ -18,8 +18,8 @@ async function views(options: FakeOptions) {
   const fake = new FakeSupervisor({ programs: { client1: { startsecs: Number.POSITIVE_INFINITY } }, ...options })
   const host = new VirtualHost({ requests: fake.requests })
   const [listed] = await servicesOf(host, socket, [{ name: 'client1', ready }])
-  const asked = await viewService(host, { name: 'client1', provider: { kind: 'supervisor', socket }, ready })
-  return [listed, asked]
+  const view = await viewService(host, { name: 'client1', provider: { kind: 'supervisor', socket }, ready })
+  return [listed, view]
 }
 
 t.test('a program that its manager starts again and again is failing', async (t) => {

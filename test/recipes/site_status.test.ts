@@ -24,7 +24,7 @@ const answering = (status: number | null) => {
   })
     .given('/etc/nginx/nginx.conf', '')
     .given('/etc/nginx/sites-enabled/shop', '')
-  return { host, asked: requestLog }
+  return { host, requestLog }
 }
 
 t.test('not ready if another site or none answers, or nginx does not reach the app', async (t) => {
@@ -41,7 +41,7 @@ t.test('a page, a redirect or a password prompt counts as ready', async (t) => {
 })
 
 t.test('requests a domain of the app, past the maintenance page', async (t) => {
-  const { host, asked: requestLog } = answering(200)
+  const { host, requestLog } = answering(200)
   await viewServed(host, up, site, health)
   t.match(requestLog, [
     { port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } },
@@ -50,7 +50,7 @@ t.test('requests a domain of the app, past the maintenance page', async (t) => {
 
 t.test('requests nothing if the app is down, or without nginx', async (t) => {
   const down: ServiceView = { ...up, up: false, readiness: 'down' }
-  const { host, asked: requestLog } = answering(404)
+  const { host, requestLog } = answering(404)
   t.strictSame(await viewServed(host, down, site, health), down)
   t.strictSame(await viewServed(new VirtualHost(), up, site, health), up)
   t.strictSame(requestLog, [])

@@ -89,7 +89,7 @@ class Checker {
   readonly written: Record<string, number> = {}
   /** Contents that a program rejects or misreads. */
   readonly wrong: string[] = []
-  private readonly seen = new Map<string, string>()
+  private readonly dumps = new Map<string, string>()
 
   constructor(
     private readonly file: string,
@@ -101,8 +101,8 @@ class Checker {
     for (const [name, content] of Object.entries(files))
       for (const program of this.programs.filter((one) => one.files.test(name)))
         try {
-          const dump = this.seen.get(content) ?? program.check(this.file, content)
-          this.seen.set(content, dump)
+          const dump = this.dumps.get(content) ?? program.check(this.file, content)
+          this.dumps.set(content, dump)
           yield [program, name, dump]
         } catch (error) {
           this.wrong.push(`${what} in ${name}: ${(error as Error).message}`)

@@ -30,7 +30,7 @@ t.setTimeout(120_000)
 const owner = { owner: 'nobody', group: 'nogroup' }
 const fallback = { host: '127.0.0.1', port: 8100 }
 
-interface Place {
+interface HostileEntry {
   /** Path below the app's directory. */
   readonly path: string
   /** Reads the file as root, in the same way as the engine or a role. */
@@ -42,7 +42,7 @@ const releases = (host: Host, app: string) => listReleases(host, `${app}/release
 const declared = (declare: Parameters<typeof planOf>[0]) => (host: Host) =>
   run(planOf(declare), host as VirtualHost, 'plan')
 
-const places: readonly Place[] = [
+const entries: readonly HostileEntry[] = [
   { path: `${release}/.converge/release.json`, read: releases },
   { path: `${release}/.converge/smoke-test-failed.json`, read: (host, app) => readFailure(host, `${app}/${release}`) },
   { path: `${release}/.converge/complete`, read: releases },
@@ -128,7 +128,7 @@ function app(t: Parameters<typeof needs>[0]) {
   const [own, precious] = [`${base}/app`, `${base}/precious`]
   fs.mkdirSync(precious, { mode: 0o700 })
   fs.writeFileSync(`${precious}/file`, secret, { mode: 0o600 })
-  for (const { path } of places)
+  for (const { path } of entries)
     for (let at = `${own}/${dirname(path)}`; at !== base; at = dirname(at)) {
       fs.mkdirSync(at, { recursive: true })
       fs.chownSync(at, nobody, nobody)
@@ -144,17 +144,17 @@ function shown(value: unknown): string {
   return JSON.stringify(value, (_, one) => (one instanceof Map ? [...one] : one)) ?? ''
 }
 
-for (const place of places)
-  t.test(`${place.path}, hostile`, async (t) => {
+for (const entry of entries)
+  t.test(`${entry.path}, hostile`, async (t) => {
     if (!needs(t, ['root', 'nobody'])) return
     const { own, precious, host } = app(t)
-    const path = `${own}/${place.path}`
+    const path = `${own}/${entry.path}`
     for (const kind of hostileKinds)
       for (const reader of [host, new VirtualHost({ base: host })]) {
         plant(kind, path, precious)
         const name = `${kind.name}${reader === host ? '' : ', dry run'}`
         try {
-          t.notMatch(shown(await place.read(reader, own, path)), secret, name)
+          t.notMatch(shown(await entry.read(reader, own, path)), secret, name)
         } catch (error) {
           const { code = '', message } = error as NodeJS.ErrnoException
           t.match(code, refusals, `${name}: ${message}`)
@@ -168,17 +168,17 @@ for (const place of places)
 t.test('a renamer beside root never shows a file of root', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, precious, host } = app(t)
-  for (const place of places.filter(({ path }) => /release\.json|client1$|zeo\.conf|\.log|\.mjs/.test(path))) {
-    const path = `${own}/${place.path}`
+  for (const entry of entries.filter(({ path }) => /release\.json|client1$|zeo\.conf|\.log|\.mjs/.test(path))) {
+    const path = `${own}/${entry.path}`
     fs.rmSync(path, { recursive: true, force: true })
     const stop = await swapper(path, precious)
     for (let tries = 0; tries < 50; tries++) {
-      const read = async () => place.read(new VirtualHost({ base: host }), own, path)
+      const read = async () => entry.read(new VirtualHost({ base: host }), own, path)
       const result = await read().catch((error: unknown) => error)
-      if (shown(result).includes(secret)) t.fail(`${place.path}: ${shown(result)}`)
+      if (shown(result).includes(secret)) t.fail(`${entry.path}: ${shown(result)}`)
     }
     await stop()
-    t.equal(fs.readFileSync(precious, 'utf8'), secret, place.path)
+    t.equal(fs.readFileSync(precious, 'utf8'), secret, entry.path)
   }
 })
 

@@ -74,9 +74,9 @@ function matches(version: string, expected: string): boolean {
 }
 
 function fetchLists(host: VirtualHost): Answer {
-  const held = Number(host.readText('/locked') ?? 0)
-  if (held > 0) {
-    host.given('/locked', `${held - 1}`)
+  const lockCount = Number(host.readText('/locked') ?? 0)
+  if (lockCount > 0) {
+    host.given('/locked', `${lockCount - 1}`)
     return refused(100, 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 42 (apt-get)')
   }
   if (host.readText('/offline') !== null)

@@ -21,7 +21,7 @@ const admin = `Basic ${Buffer.from('admin:admin').toString('base64')}`
 /** @returns null if the client does not answer */
 function ask(client: number, path: string): Promise<Answer | null> {
   return new Promise((resolve) => {
-    const asked = request(
+    const message = request(
       {
         host: '127.0.0.1',
         port: 8080 + client,
@@ -40,9 +40,9 @@ function ask(client: number, path: string): Promise<Answer | null> {
         response.on('error', () => resolve(null))
       },
     )
-    asked.on('timeout', () => asked.destroy())
-    asked.on('error', () => resolve(null))
-    asked.end()
+    message.on('timeout', () => message.destroy())
+    message.on('error', () => resolve(null))
+    message.end()
   })
 }
 
@@ -74,7 +74,7 @@ export async function get(client: number, key: string): Promise<string | null> {
 
 /** Requests a page from all clients at the same time, repeatedly. */
 export class Watch {
-  readonly seen: (Page | null)[][] = []
+  readonly rounds: (Page | null)[][] = []
   private over = false
   private readonly going: Promise<void>
 
@@ -84,7 +84,7 @@ export class Watch {
 
   private async go(): Promise<void> {
     while (!this.over) {
-      this.seen.push(await Promise.all(Array.from({ length: this.clients }, (_, index) => pageOf(index + 1))))
+      this.rounds.push(await Promise.all(Array.from({ length: this.clients }, (_, index) => pageOf(index + 1))))
       await new Promise((resolve) => setTimeout(resolve, 30))
     }
   }
@@ -97,11 +97,11 @@ export class Watch {
 
   /** The number of rounds in which no client answered. */
   get blackouts(): number {
-    return this.seen.filter((pages) => pages.every((page) => page === null)).length
+    return this.rounds.filter((pages) => pages.every((page) => page === null)).length
   }
 
   /** The releases that answered. */
   get releases(): string[] {
-    return [...new Set(this.seen.flat().flatMap((page) => page?.release ?? []))].sort()
+    return [...new Set(this.rounds.flat().flatMap((page) => page?.release ?? []))].sort()
   }
 }

@@ -284,8 +284,8 @@ export class DeploySite {
 
   /** Lists every path outside the engine's own state, with the metadata that a write would change. */
   files(): string[] {
-    const places = [this.prefix, this.home, this.repository].filter((directory) => fs.existsSync(directory))
-    const listing = this.as('find', ...places, '-path', this.state, '-prune', '-o', '-printf', '%p %i %s %C@\\n')
+    const directories = [this.prefix, this.home, this.repository].filter((directory) => fs.existsSync(directory))
+    const listing = this.as('find', ...directories, '-path', this.state, '-prune', '-o', '-printf', '%p %i %s %C@\\n')
     return listing.split('\n').sort()
   }
 

@@ -17,7 +17,7 @@ export interface Scene {
 }
 
 const clients = 3
-const here = { hostname: 'here', status: 'online', private_ip: '127.0.0.1', private_dns_name: 'localhost' }
+const ownHost = { hostname: 'here', status: 'online', private_ip: '127.0.0.1', private_dns_name: 'localhost' }
 const all = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
 
 /**
@@ -26,10 +26,10 @@ const all = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
  */
 export async function wholeSite(t: Owner, site: DeploySite): Promise<number> {
   const [http, https, balancer, cache] = [await freePort(), await freePort(), await freePort(), await freePort()]
-  const hosts = { instances: { here } }
+  const hosts = { instances: { here: ownHost } }
   site.json = {
     opsworks: {
-      instance: { ...here, layers: ['plone_instances', 'lb'] },
+      instance: { ...ownHost, layers: ['plone_instances', 'lb'] },
       layers: { plone_instances: hosts, lb: hosts },
     },
     plone_instances: { instance_count: clients, site_id: '' },
@@ -82,8 +82,11 @@ export const scenes: readonly Scene[] = [
     async work(site) {
       const { opsworks } = site.json as { opsworks: { instance: object } }
       // Nothing listens on this address yet.
-      const there = { ...here, hostname: 'there', private_ip: '127.0.0.9', private_dns_name: '127.0.0.9' }
-      const layers = { plone_instances: { instances: { here, there } }, lb: { instances: { here } } }
+      const otherHost = { ...ownHost, hostname: 'there', private_ip: '127.0.0.9', private_dns_name: '127.0.0.9' }
+      const layers = {
+        plone_instances: { instances: { here: ownHost, there: otherHost } },
+        lb: { instances: { here: ownHost } },
+      }
       site.json = { ...site.json, opsworks: { ...opsworks, layers } as never }
       succeeded(await site.converge(['configure'], { roles: ['frontend'] }))
     },

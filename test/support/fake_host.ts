@@ -144,9 +144,9 @@ export class FakeHost {
   async inspect(): Promise<Inspection> {
     await refuseSilentMounts(this.machine)
     const role = (await loadRoles(this.options.roles ?? ['zeo-client'])).find(({ inspect }) => inspect !== undefined)
-    const seen = role && (await role.inspect?.(this.node([role], [], {})[0], this.machine))
-    if (seen === undefined) throw new Error('the role shows nothing')
-    return seen
+    const inspection = role && (await role.inspect?.(this.node([role], [], {})[0], this.machine))
+    if (inspection === undefined) throw new Error('the role shows nothing')
+    return inspection
   }
 
   private node(roles: readonly Role<SiteNode>[], events: readonly string[], options: RunOptions): [SiteNode, Secrets] {
@@ -315,9 +315,9 @@ export class FakeHost {
     if (args[0] === 'enable') machine.given(mark, '')
     if (args[0] === 'start' && args.includes('supervisor.service')) supervisor.startSupervisord(machine)
     if (args[0] !== 'show') return {}
-    const there = machine.stat('/usr/bin/supervisord') !== null
+    const isInstalled = machine.stat('/usr/bin/supervisord') !== null
     const [up, enabled] = [supervisor.isUp(machine), machine.stat(mark) !== null]
-    const unit = `Id=supervisor.service\nNames=supervisor.service\nLoadState=${there ? 'loaded' : 'not-found'}`
+    const unit = `Id=supervisor.service\nNames=supervisor.service\nLoadState=${isInstalled ? 'loaded' : 'not-found'}`
     return {
       stdout: `${unit}\nActiveState=${up ? 'active' : 'inactive'}\nUnitFileState=${enabled ? 'enabled' : 'disabled'}\nMainPID=${up ? 1 : 0}\n`,
     }

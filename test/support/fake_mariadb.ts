@@ -55,10 +55,10 @@ export const mariadb: CommandHandler = ([program], { input = '' }, host) => {
 const answer = (value: unknown) => ({ stdout: value === undefined ? '' : `${JSON.stringify(value)}\n` })
 
 function grantLines({ users }: FakeMariadb, name: string): string {
-  const lines = Object.entries(users[name]?.grants ?? {}).map(([place, privileges]) => {
+  const lines = Object.entries(users[name]?.grants ?? {}).map(([target, privileges]) => {
     const names = privileges.filter((one) => one !== 'GRANT OPTION')
     const option = names.length < privileges.length ? ' WITH GRANT OPTION' : ''
-    return `GRANT ${names.join(', ') || 'USAGE'} ON ${place} TO \`x\`@\`localhost\`${option}`
+    return `GRANT ${names.join(', ') || 'USAGE'} ON ${target} TO \`x\`@\`localhost\`${option}`
   })
   return ['GRANT USAGE ON *.* TO `x`@`localhost`', 'GRANT `role` TO `x`@`localhost`', ...lines, ''].join('\n')
 }
@@ -72,7 +72,7 @@ function execute(statement: string, { users, databases }: FakeMariadb): void {
   const [, set] = find(`CHARACTER SET ${text}`) ?? []
   const [, collation] = find(`COLLATE ${text}`) ?? []
   const [, plugin, hash] = find(`IDENTIFIED VIA (\\w+)(?: USING ${text})?`) ?? []
-  const [, privileges = '', place = ''] = find('^(?:GRANT|REVOKE) (.+) ON (\\S+) (?:TO|FROM)') ?? []
+  const [, privileges = '', target = ''] = find('^(?:GRANT|REVOKE) (.+) ON (\\S+) (?:TO|FROM)') ?? []
   const names = privileges.split(', ').filter((one) => one !== 'USAGE')
   const usual = { characterSet: 'utf8mb4', collation: 'utf8mb4_general_ci', objects: 0 }
   if (statement.startsWith('DROP DATABASE')) delete databases[unquoted(database)]
@@ -86,11 +86,11 @@ function execute(statement: string, { users, databases }: FakeMariadb): void {
   else if (plugin !== undefined)
     users[name] = { grants: {}, ...user, login: { plugin, authentication_string: hash ?? '' } }
   else if (statement.startsWith('REVOKE') && user)
-    user.grants[place] = (user.grants[place] ?? []).filter(
+    user.grants[target] = (user.grants[target] ?? []).filter(
       (one) => !names.includes(one) && !(names.includes('ALL PRIVILEGES') && one !== 'GRANT OPTION'),
     )
   else if (statement.startsWith('GRANT') && user) {
-    const before = names.includes('ALL PRIVILEGES') ? [] : (user.grants[place] ?? [])
-    user.grants[place] = [...before, ...names, ...(statement.endsWith('WITH GRANT OPTION') ? ['GRANT OPTION'] : [])]
+    const before = names.includes('ALL PRIVILEGES') ? [] : (user.grants[target] ?? [])
+    user.grants[target] = [...before, ...names, ...(statement.endsWith('WITH GRANT OPTION') ? ['GRANT OPTION'] : [])]
   } else throw new Error(`unknown statement: ${statement}`)
 }

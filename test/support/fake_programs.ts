@@ -150,9 +150,9 @@ function install(environment: string, word: string, { host, owner, step }: Worki
   const packages = `${environment}/lib/python3.11/site-packages`
   const project = name.replace(/[-.]/g, '_')
   for (const old of host.list(packages)) {
-    const there = /^(.+)-(.+)\.dist-info$/.exec(old)
-    if (there?.[1] === project && (there[2] === version || !word.includes('='))) return
-    if (there?.[1] === project) host.remove(`${packages}/${old}`)
+    const installed = /^(.+)-(.+)\.dist-info$/.exec(old)
+    if (installed?.[1] === project && (installed[2] === version || !word.includes('='))) return
+    if (installed?.[1] === project) host.remove(`${packages}/${old}`)
   }
   const info = `${packages}/${project}-${version}.dist-info`
   host.given(info, null, '0755', owner).given(`${info}/METADATA`, `Version: ${version}\n`, '0644', owner)

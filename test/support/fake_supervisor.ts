@@ -163,9 +163,9 @@ export class FakeSupervisor {
   }
 
   /** Copies all programs from one host to another. */
-  takeOver(from: FakeSupervisor, there: VirtualHost, here: VirtualHost): void {
-    const { groups, ...rest } = from.world(there)
-    this.worlds.set(here, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
+  takeOver(from: FakeSupervisor, fromHost: VirtualHost, toHost: VirtualHost): void {
+    const { groups, ...rest } = from.world(fromHost)
+    this.worlds.set(toHost, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
   }
 
   /** Returns the states by name, as a test sees them. */
@@ -224,8 +224,8 @@ export class FakeSupervisor {
       } = this.behaviour(host, name, group)
       if (own !== port) continue
       const state = this.state(host, name, group)
-      const held = group.stoppedAt !== null && host.clock - group.stoppedAt < stopAfter + holdsPort
-      if (held) return { status: 503, headers: {}, body: 'stopping' }
+      const isPortTaken = group.stoppedAt !== null && host.clock - group.stoppedAt < stopAfter + holdsPort
+      if (isPortTaken) return { status: 503, headers: {}, body: 'stopping' }
       const up = state === 'RUNNING' || state === 'STARTING'
       const body = `${path} of ${group.startedIn}`
       if (up && host.clock - (group.startedAt ?? 0) >= readyAfter) return { status, headers, body }

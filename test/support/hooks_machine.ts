@@ -63,8 +63,8 @@ export class HooksMachine {
   }
 
   private shown(unit: string): string {
-    const there = this.host.stat(`/etc/systemd/system/${unit}`) !== null
-    if (!there) return `Id=${unit}\nNames=${unit}\nLoadState=not-found\nActiveState=inactive\n`
+    const exists = this.host.stat(`/etc/systemd/system/${unit}`) !== null
+    if (!exists) return `Id=${unit}\nNames=${unit}\nLoadState=not-found\nActiveState=inactive\n`
     const state = this.active.has(unit) ? 'active' : 'inactive'
     const result = this.results.get(unit)
     const ended = result === undefined ? '' : 'ExecMainExitTimestamp=Mon 2026-01-05 10:00:00 UTC\n'
@@ -76,10 +76,10 @@ export class HooksMachine {
     const facts = { ...neutralFacts, init: this.init, uid: this.uid }
     const built = buildNode({ layers: [], facts, schemas: attributeSchemas, foreignKeys })
     const node = recipeNode(built, { id: '1', events: [event], by: 'tester', options: {} })
-    if (event === 'show') return { report: null, notes: [], seen: await show(node, this.host) }
+    if (event === 'show') return { report: null, notes: [], shown: await show(node, this.host) }
     const plan = compile([role], [event], node)
     const host = mode === 'plan' ? new VirtualHost({ base: this.host }) : this.host
-    return { report: await converge(plan, host, { id: 'test', mode }), notes: plan.notes, seen: [] }
+    return { report: await converge(plan, host, { id: 'test', mode }), notes: plan.notes, shown: [] }
   }
 
   async done(t: Test, event: string, own: Partial<HookOptions> = {}) {

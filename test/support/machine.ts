@@ -16,8 +16,8 @@ function runs(command: string, ...args: string[]): boolean {
 function program(name: string, aptPackage = name): Probe {
   return () => {
     const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
-    const there = path.split(':').some((directory) => directory !== '' && existsSync(join(directory, name)))
-    return there ? null : `${name} is not installed (apt install ${aptPackage})`
+    const isFound = path.split(':').some((directory) => directory !== '' && existsSync(join(directory, name)))
+    return isFound ? null : `${name} is not installed (apt install ${aptPackage})`
   }
 }
 

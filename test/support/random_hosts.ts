@@ -35,7 +35,7 @@ const later = defineResource(
 )
 
 /** Parents of paths: existing, possibly missing, behind a link, made by a command, and known later. */
-const places = ['/srv', '/srv/t0', '/srv/t1', '/srv/l0', '/srv/missing', '/srv/x0', 'later'] as const
+const parents = ['/srv', '/srv/t0', '/srv/t1', '/srv/l0', '/srv/missing', '/srv/x0', 'later'] as const
 const contents = ['', 'a', 'b\n', 'later', 'earlier'] as const
 const modes = ['0600', '0644', undefined] as const
 
@@ -44,7 +44,7 @@ const optionsOf = fc.record({
   when: fc.option(fc.array(fc.nat(9), { minLength: 1, maxLength: 2 }), { freq: 3, nil: undefined }),
   onlyIf: fc.option(fc.oneof(fc.boolean(), fc.nat(9)), { freq: 4, nil: undefined }),
 })
-const place = fc.constantFrom(...places)
+const place = fc.constantFrom(...parents)
 const kinds = fc.oneof(
   fc.record({
     kind: fc.constant('file' as const),
@@ -123,7 +123,7 @@ function declare(
   const one = r.has('later', 'one')
     ? ({ path: { ...later(r, { root }).path } } as { path: Reference<string> })
     : undefined
-  const inside = (name: string, where: (typeof places)[number]) =>
+  const inside = (name: string, where: (typeof parents)[number]) =>
     where !== 'later' ? `${at(root, where)}/${name}` : one ? under(one.path, name) : `${root}/${name}`
   const remember = (path: string | Reference<string>, handle: Handle) => {
     handles.push(handle)

@@ -42,7 +42,7 @@ interface Ended {
 }
 
 export function systemCopy(t: Test): SystemCopy {
-  const place = scratch(t)
+  const directory = scratch(t)
   const given = scratch(t)
   return {
     given,
@@ -53,7 +53,7 @@ export function systemCopy(t: Test): SystemCopy {
       const own = network === 'own' ? ['--net'] : []
       const namespaces = ['--mount', '--pid', ...own, '--fork', '--kill-child', '--propagation', 'private']
       const prepare = `ln -s ${given} "$1/given"\n${copyOfSystem}`
-      const child = spawn('unshare', [...namespaces, 'bash', '-c', prepare, 'bash', place, project, network], {
+      const child = spawn('unshare', [...namespaces, 'bash', '-c', prepare, 'bash', directory, project, network], {
         env: { PATH: process.env.PATH },
         stdio: ['ignore', 'pipe', 'pipe'],
       })

@@ -33,11 +33,15 @@ export interface Visitors {
 }
 
 /**
- * @param place a directory for the script
+ * @param directory a directory for the script
  * @param pauseMs pause of each visitor before the next request; without it they use all CPUs
  */
-export function visitors(url: string, place: string, { connections = 12, headers = {}, pauseMs = 0 } = {}): Visitors {
-  const file = `${place}/figures-${++made}.lua`
+export function visitors(
+  url: string,
+  directory: string,
+  { connections = 12, headers = {}, pauseMs = 0 } = {},
+): Visitors {
+  const file = `${directory}/figures-${++made}.lua`
   writeFileSync(file, pauseMs === 0 ? script : `${script}function delay() return ${pauseMs} end\n`)
   const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const how = ['--threads', '1', '--connections', `${connections}`, '--duration', '30m', '--timeout', '60s']

@@ -47,16 +47,16 @@ export function familyHelp(family: CommandFamily, width: number): string {
 
 export function commandHelp(spec: CommandSpec, width: number): string {
   const { description, details, options } = spec
-  const places = [spec.argument, spec.secondArgument, spec.command].flatMap((place) => place ?? [])
+  const positionals = [spec.argument, spec.secondArgument, spec.command].flatMap((argument) => argument ?? [])
   const synopsis = `converge ${synopsisOf(spec, Object.keys(options).length > 0 ? ' [OPTION ...]' : '')}`
   return page([
     wrap(`${description}.`, width),
     details === undefined ? '' : wrap(details, width),
     section('Usage', `  ${synopsis}`),
     section(
-      places.length > 1 ? 'Arguments' : 'Argument',
+      positionals.length > 1 ? 'Arguments' : 'Argument',
       table(
-        places.map(({ placeholder, description }) => [placeholder, description]),
+        positionals.map(({ placeholder, description }) => [placeholder, description]),
         width,
       ),
     ),
@@ -68,7 +68,7 @@ export function commandHelp(spec: CommandSpec, width: number): string {
 /** Returns the name of a command with its arguments; optional ones are in brackets. */
 export function synopsisOf(spec: CommandSpec, options = ''): string {
   const { name, argument, secondArgument, command } = spec
-  const words = [argument, secondArgument].flatMap((place) => place ?? [])
+  const words = [argument, secondArgument].flatMap((positional) => positional ?? [])
   // The value of an option that is part of the name.
   const value = spec.options[name.split(' --')[1] ?? '']?.placeholder
   const start = [

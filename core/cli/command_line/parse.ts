@@ -184,13 +184,15 @@ function listsWithoutValue(argv: readonly string[]): ReadonlySet<string> {
 }
 
 function positionalProblems(spec: CommandSpec, rest: readonly string[]): ConvergeError[] {
-  const places = [spec.argument, spec.secondArgument].flatMap((place) => place?.placeholder ?? [])
-  const extra = rest.slice(places.length)
+  const placeholders = [spec.argument, spec.secondArgument].flatMap((positional) => positional?.placeholder ?? [])
+  const extra = rest.slice(placeholders.length)
   const [word] = extra
   if (word === undefined) return []
   const family = familyOf(spec)
   const command = (family && commandNamed(`${family.name} ${word}`)) ?? commandNamed(word)
-  const takes = ['no word', `one word (${places[0]})`, `two words (${places.join(' ')})`][places.length]
+  const takes = ['no word', `one word (${placeholders[0]})`, `two words (${placeholders.join(' ')})`][
+    placeholders.length
+  ]
   const message = `${spec.name} takes ${takes} after it: ${extra.join(' ')}`
   if (spec.command)
     return [usage(message, `write -- before the command: converge ${spec.name} [OPTION ...] -- ${extra.join(' ')}`)]

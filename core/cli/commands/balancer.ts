@@ -141,14 +141,14 @@ async function drain(name: string, all: readonly BalancerView[], args: Arguments
     await host.sleep(pause)
     now = await serversNow(name, matching)
   }
-  const left = now.reduce((sum, { server }) => sum + server.sessions + server.queue, 0)
-  if (args.jsonOutput) printValue({ server: name, sessions: left, balancers: now })
+  const remaining = now.reduce((sum, { server }) => sum + server.sessions + server.queue, 0)
+  if (args.jsonOutput) printValue({ server: name, sessions: remaining, balancers: now })
   else
     for (const { where, server } of now)
       print(
         `${name} is drained at ${where}${server.sessions + server.queue > 0 ? `, and still has ${sessions(server)}` : ''}\n`,
       )
-  if (left === 0 || args.wait === 0) return matching.length === all.length
+  if (remaining === 0 || args.wait === 0) return matching.length === all.length
   printLine(
     `${name} is not idle after ${args.wait ?? defaultWait} s: it gets no new visitors; give it longer with --wait SECONDS`,
   )

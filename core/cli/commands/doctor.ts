@@ -83,9 +83,9 @@ async function roleChecks<N>(
 ): Promise<readonly HostCheck[]> {
   if (checks !== undefined) return checks(node, host, names)
   const inspection = await inspect?.(node, host)
-  return (inspection?.needs ?? []).map(({ what, met, detail, remedy }) => ({
+  return (inspection?.needs ?? []).map(({ what, met: isMet, detail, remedy }) => ({
     what,
-    run: () => ({ status: met ? 'ok' : 'missing', detail, remedy }),
+    run: () => ({ status: isMet ? 'ok' : 'missing', detail, remedy }),
   }))
 }
 
@@ -139,12 +139,12 @@ function readable(error: unknown): { readonly message: string; readonly hint: st
 /** Removes duplicates from several roles, and warnings about what is already reported as missing. */
 function distinct(results: readonly Result[]): Result[] {
   const missing = results.filter(({ status }) => status === 'missing')
-  const seen = new Set<string>()
+  const reported = new Set<string>()
   return results.filter(({ what, status, detail }) => {
     if (status === 'warning' && missing.some((one) => detail.startsWith(`${one.what} `))) return false
     const key = `${what}\0${detail}`
-    if (seen.has(key)) return false
-    seen.add(key)
+    if (reported.has(key)) return false
+    reported.add(key)
     return true
   })
 }

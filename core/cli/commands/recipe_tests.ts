@@ -83,7 +83,7 @@ async function compileTests(
       const { outputFiles } = await compileModule(resolve(file), {
         outfile,
         directory: dirname(resolve(file)),
-        place: (path) => JSON.stringify(pathToFileURL(path).href),
+        moduleUrl: (path) => JSON.stringify(pathToFileURL(path).href),
         standalone: { plugins: [engineModules(engine), otherRunners()] },
       })
       fs.mkdirSync(dirname(outfile), { recursive: true })

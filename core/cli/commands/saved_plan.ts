@@ -183,6 +183,8 @@ async function comparable<N>(
 async function recipeDirectories<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
   const { recipes = [], config = null } = args
   if (recipes.length === 0 && config === null && !configNames.some((name) => existsSync(name))) return []
-  const { configuration, places } = await recipeDirectoriesOf(recipes, config, () => bundleOptions(catalogue))
-  return [...places.map(({ path }) => path), ...(configuration === null ? [] : [configuration.file])]
+  const { configuration, recipeDirectories } = await recipeDirectoriesOf(recipes, config, () =>
+    bundleOptions(catalogue),
+  )
+  return [...recipeDirectories.map(({ path }) => path), ...(configuration === null ? [] : [configuration.file])]
 }

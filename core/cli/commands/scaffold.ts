@@ -87,8 +87,8 @@ async function checkRoleName<N>(name: string, catalogue: Catalogue<N>): Promise<
       'use lower-case letters, digits and "-", such as queue-worker',
     )
   const key = name.replaceAll('-', '_')
-  const taken = [...Object.keys(await catalogue.schemas()), ...factKeys, 'facts', 'run']
-  if (Object.hasOwn(catalogue.roles, name) || taken.includes(key))
+  const reserved = [...Object.keys(await catalogue.schemas()), ...factKeys, 'facts', 'run']
+  if (Object.hasOwn(catalogue.roles, name) || reserved.includes(key))
     throw invalidName(
       `converge has the ${Object.hasOwn(catalogue.roles, name) ? `role ${name}` : `attribute ${key}`} already`,
       'choose another name; to extend a built-in role, see "Extend a built-in role" in docs/writing-recipes.md',

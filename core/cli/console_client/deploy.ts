@@ -110,15 +110,15 @@ async function onlyStack(client: ConsoleClient, url: URL): Promise<string> {
 function tokenOf({ tokenFile }: Arguments): string {
   const text = tokenFile === undefined ? process.env.CONVERGE_TOKEN : readInputFile(tokenFile).toString().toString()
   const token = text?.trim() ?? ''
-  const place = tokenFile === undefined ? 'the environment variable CONVERGE_TOKEN' : `the file ${tokenFile}`
+  const origin = tokenFile === undefined ? 'the environment variable CONVERGE_TOKEN' : `the file ${tokenFile}`
   if (token === '')
     throw usage(
-      tokenFile === undefined ? 'there is no token' : `${place} is empty`,
+      tokenFile === undefined ? 'there is no token' : `${origin} is empty`,
       'make a token in the console, and set CONVERGE_TOKEN or name a file with --token-file',
     )
   if (!/^[\x21-\x7e]+$/.test(token))
     throw usage(
-      `${place} holds no token: it has spaces or other characters that tokens do not have`,
+      `${origin} holds no token: it has spaces or other characters that tokens do not have`,
       'copy the token again',
     )
   return token

@@ -12,8 +12,10 @@ export function attachWarnings(error: unknown, warnings: readonly string[]): voi
 export function warningsOf(error: unknown): readonly string[] {
   if (typeof error !== 'object' || error === null) return []
   const problems = error instanceof InvalidInput ? error.problems : error instanceof ConvergeError ? [error] : []
-  const places = problems.flatMap(({ source }) => (source?.line === undefined ? [] : `${describeLocation(source)}: `))
-  return [...new Set(unprinted.get(error))].filter((text) => !places.some((place) => text.startsWith(place)))
+  const locations = problems.flatMap(({ source }) =>
+    source?.line === undefined ? [] : `${describeLocation(source)}: `,
+  )
+  return [...new Set(unprinted.get(error))].filter((text) => !locations.some((location) => text.startsWith(location)))
 }
 
 /** Does the work; if it fails, attaches warnings to the error. */

@@ -66,7 +66,7 @@ export function declaredDigests({ resources }: Plan, key: PlanKey, secrets: Secr
 const mostFiles = 10_000
 
 /** Digests of all files in the directories of recipes, such as templates, and of the configuration. */
-export function recipeDigests(places: readonly string[], key: PlanKey): Record<string, string> {
+export function recipeDigests(directories: readonly string[], key: PlanKey): Record<string, string> {
   const digests: Record<string, string> = {}
   const visit = (path: string) => {
     if (['node_modules', '.git'].includes(basename(path)) || Object.keys(digests).length >= mostFiles) return
@@ -74,7 +74,7 @@ export function recipeDigests(places: readonly string[], key: PlanKey): Record<s
     if (stat?.isDirectory()) for (const name of fs.readdirSync(path).sort()) visit(join(path, name))
     else if (stat?.isFile()) digests[path] = key.digest(fs.readFileSync(path, 'base64'))
   }
-  for (const place of places) visit(place)
+  for (const directory of directories) visit(directory)
   return digests
 }
 
@@ -108,11 +108,11 @@ function between(
 }
 
 function changedChanges(saved: readonly PlannedChange[], present: readonly PlannedChange[]): string[] {
-  const now = new Map(present.map((one) => [one.name, one]))
+  const presentByName = new Map(present.map((one) => [one.name, one]))
   const before = new Map(saved.map((one) => [one.name, one]))
   return [
     ...saved.flatMap(({ name, outcome, digest }) => {
-      const same = now.get(name)
+      const same = presentByName.get(name)
       if (same === undefined) return [`${name}: the plan changes it, and the host has it as declared`]
       return same.outcome === outcome && same.digest === digest ? [] : [`${name}: its state on the host has changed`]
     }),

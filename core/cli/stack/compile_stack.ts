@@ -57,7 +57,7 @@ export async function draftHosts<N>(
   const { stack } = inputs
   const hostErrors: { host: string; error: ConvergeError }[] = []
   const hostWarnings: { host: string; message: string }[] = []
-  const members: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
+  const hostNodes: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
   const services: (HostServices & { readonly known: boolean })[] = []
   const deployed = new Set<string>()
   const nodes = await StackNodes.of(call, inputs)
@@ -72,7 +72,7 @@ export async function draftHosts<N>(
     for (const app of appsOn(stack, host, { ...compiled, roles: compiled.definitions })) deployed.add(app)
     if (host.status === 'stopped') continue
     // Drop the plan and the layers: those of a thousand hosts would take much memory.
-    members.push({ name, roles, node })
+    hostNodes.push({ name, roles, node })
     services.push(await hostServices(call, compiled))
   }
   const findings = new Findings(known.problems)
@@ -88,7 +88,7 @@ export async function draftHosts<N>(
       ...mergeConcerns(hostWarnings),
       ...(isWhole ? unusedApps(stack, deployed) : []),
       ...[
-        ...(isWhole ? await call.catalogue.concerns(members) : []),
+        ...(isWhole ? await call.catalogue.concerns(hostNodes) : []),
         ...portClashes(services),
         ...(isWhole ? missingAnswers(arrowsOf(stack, services), complete) : []),
       ].map((concern) => atFirstHost(stack, concern)),
@@ -98,9 +98,9 @@ export async function draftHosts<N>(
 
 /** Formats a warning, with its hint on a line of its own. */
 export function concernText({ message, hosts, hint, source }: Concern, { hosts: all }: Pick<Stack, 'hosts'>): string {
-  const place = source === undefined ? '' : `${describeLocation(source)}: `
-  const where = hosts.length === 0 ? '' : ` (${describeHosts(hosts, all.length)})`
-  return `${place}${message}${where}${hint === undefined ? '' : `\n  hint: ${hint}`}`
+  const prefix = source === undefined ? '' : `${describeLocation(source)}: `
+  const suffix = hosts.length === 0 ? '' : ` (${describeHosts(hosts, all.length)})`
+  return `${prefix}${message}${suffix}${hint === undefined ? '' : `\n  hint: ${hint}`}`
 }
 
 /** Warns of apps that no host deploys. */

@@ -68,7 +68,7 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const online = recordedOnline(stack, loadState(stateDirectoryOf(stack)))
   const hosts = selectableHosts(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
   const names = selected(stack, hosts, args)
-  const members = await fleetHosts(call, inputs, {
+  const selectedHosts = await fleetHosts(call, inputs, {
     hosts: hosts.filter(({ name }) => names.has(name)),
     tell: (event) => warn(secrets.maskDeep(event)),
     screen: { pause: () => undefined, resume: () => undefined },
@@ -76,7 +76,7 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
     by: author(),
   })
   const limit = pLimit(parallelHosts(args))
-  const results = await limit.map(members, async ({ name, roles, client }): Promise<HostHooks> => {
+  const results = await limit.map(selectedHosts, async ({ name, roles, client }): Promise<HostHooks> => {
     try {
       await client.connect(false)
       const answer = await client.query('hooks', { roles, documents: nodeDocuments(stack, name, { online }) })

@@ -60,12 +60,12 @@ export class RecordedRollout<N> {
     try {
       this.noteOmittedHosts()
       this.warnOfUnfinishedDeployment()
-      const members = await this.members()
+      const hosts = await this.rolloutHosts()
       // Record the deployment from here on: the following steps may change hosts.
       if (!isReadOnly) this.record()
       const earlier = this.earlierConflict()
       if (earlier !== null) return this.discardFor(earlier)
-      const run = () => rollout(input.request, this.ports(members))
+      const run = () => rollout(input.request, this.ports(hosts))
       const { report, changes, lockedHosts, refusal } = await (isReadOnly
         ? untilInterrupted(run, call.endProcess)
         : run())
@@ -85,7 +85,7 @@ export class RecordedRollout<N> {
     }
   }
 
-  private members(): Promise<RolloutHost[]> {
+  private rolloutHosts(): Promise<RolloutHost[]> {
     const { inputs, hosts, request } = this.input
     return fleetHosts(this.call, inputs, {
       hosts,
@@ -125,18 +125,18 @@ export class RecordedRollout<N> {
     this.recording = recorder.begin(what)
   }
 
-  private ports(members: readonly RolloutHost[]): RolloutPorts {
+  private ports(hosts: readonly RolloutHost[]): RolloutPorts {
     const { inputs, state, names, request } = this.input
     const { stack } = inputs
-    const behind = new Map<string, string>()
+    const missed = new Map<string, string>()
     const missedApps = new Map<string, readonly string[]>()
     for (const [host, recorded] of Object.entries(state.hosts)) {
       if (!recorded.behind) continue
-      behind.set(host, recorded.behind)
+      missed.set(host, recorded.behind)
       if (recorded.missedApps) missedApps.set(host, recorded.missedApps)
     }
     return {
-      hosts: members,
+      hosts,
       selected: names,
       documents: (host, online, deployment) =>
         nodeDocuments(stack, host, {
@@ -144,7 +144,7 @@ export class RecordedRollout<N> {
           activity: request.action,
           deployment: Object.keys(deployment).length > 0 ? (deployment as JsonObject) : undefined,
         }),
-      recorded: { online: recordedOnline(stack, state), behind, missedApps, apps: state.apps },
+      recorded: { online: recordedOnline(stack, state), behind: missed, missedApps, apps: state.apps },
       deploymentId: this.recording?.id ?? null,
       emit: this.tell,
       log: (host, event) => this.recording?.log(host, event),
@@ -160,8 +160,9 @@ export class RecordedRollout<N> {
   private noteOmittedHosts(): void {
     const { inputs, state, request } = this.input
     if (request.action !== 'status' || this.call.args.quiet) return
-    const left = shutDownHosts(inputs.stack, state, this.call.args)
-    if (left.length > 0) this.tell({ event: 'note', message: `not asked, since shut down: ${describeNames(left)}` })
+    const shutDown = shutDownHosts(inputs.stack, state, this.call.args)
+    if (shutDown.length > 0)
+      this.tell({ event: 'note', message: `not asked, since shut down: ${describeNames(shutDown)}` })
     for (const other of runningDeployments(this.input.directory)) {
       const hosts = describeNames(other.hosts.map(({ host }) => host))
       this.tell({

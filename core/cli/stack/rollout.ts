@@ -50,7 +50,7 @@ async function areFree<N>(
   names: readonly string[],
   out: Screen,
 ): Promise<boolean> {
-  const members = await fleetHosts(call, inputs, {
+  const lockTargets = await fleetHosts(call, inputs, {
     hosts: hosts.filter(({ name }) => names.includes(name)),
     tell: () => undefined,
     screen: out,
@@ -58,13 +58,13 @@ async function areFree<N>(
     by: request.by,
   })
   try {
-    await Promise.all(members.map(({ client }) => client.connect(true)))
+    await Promise.all(lockTargets.map(({ client }) => client.connect(true)))
     return true
   } catch (thrown) {
     // The rollout reports any other error.
     return asConvergeError(thrown).code !== 'HOST_HELD'
   } finally {
-    for (const { client: host } of members) host.close()
+    for (const { client: host } of lockTargets) host.close()
   }
 }
 

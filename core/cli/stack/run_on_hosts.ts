@@ -159,7 +159,7 @@ function show<N>({ args }: StackCommand<N>, results: readonly CommandResult[], c
 
 /** Draws a line on the terminal that counts the finished hosts, and names some of the others. */
 class Progress {
-  private readonly left: Set<string>
+  private readonly remaining: Set<string>
   private readonly timer: NodeJS.Timeout | null
   private isShown = false
 
@@ -167,13 +167,13 @@ class Progress {
     private readonly names: readonly string[],
     isRequested: boolean,
   ) {
-    this.left = new Set(names)
+    this.remaining = new Set(names)
     const isOn = isRequested && process.stderr.isTTY === true && process.env.TERM !== 'dumb'
     this.timer = isOn ? setInterval(() => this.draw(), 1000) : null
   }
 
   ended(name: string): void {
-    this.left.delete(name)
+    this.remaining.delete(name)
   }
 
   clear(): void {
@@ -183,9 +183,9 @@ class Progress {
   }
 
   private draw(): void {
-    const done = this.names.length - this.left.size
-    const some = [...this.left].slice(0, 5).join(', ')
-    const line = `${done} of ${this.names.length} hosts done; waiting for ${some}${this.left.size > 5 ? ', …' : ''}`
+    const done = this.names.length - this.remaining.size
+    const some = [...this.remaining].slice(0, 5).join(', ')
+    const line = `${done} of ${this.names.length} hosts done; waiting for ${some}${this.remaining.size > 5 ? ', …' : ''}`
     process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns || 80) - 1)}`)
     this.isShown = true
   }

@@ -48,10 +48,10 @@ async function respond(c: Context, route: Route, options: ServerOptions): Promis
   }
   const actor = checkAccess(access, credentials, options)
   const problems: FieldProblem[] = []
-  const parse = (schema: z.ZodType, value: unknown, place: string) => {
+  const parse = (schema: z.ZodType, value: unknown, part: string) => {
     const { success, data, error } = schema.safeParse(value)
     if (success) return data
-    for (const { path, message } of error.issues) problems.push({ path: [place, ...path].join('.'), message })
+    for (const { path, message } of error.issues) problems.push({ path: [part, ...path].join('.'), message })
   }
   const parsed = {
     params: parse(z.object(params), c.req.param(), 'path'),

@@ -28,7 +28,7 @@ export interface StackView {
   readonly apps: readonly { readonly name: string; readonly repository?: string | null }[]
 }
 
-type Place = Pick<StackSource, 'directory' | 'options'>
+type StackPlace = Pick<StackSource, 'directory' | 'options'>
 
 /** Seconds for one command. */
 const timeout = 120
@@ -53,7 +53,7 @@ export class StackReader {
   }
 
   /** Returns layers, hosts and apps. @throws STACK_UNREADABLE with the message of the command */
-  show(source: Place): Promise<StackView> {
+  show(source: StackPlace): Promise<StackView> {
     const key = JSON.stringify([source.directory, source.options])
     const known = this.views.get(key)
     if (known !== undefined && Date.now() - known.time < freshMs) return known.view
@@ -65,12 +65,12 @@ export class StackReader {
   }
 
   /** Returns the recorded deployments of the stack, also those from a command line, newest first. */
-  records(source: Place, limit: number): Promise<unknown> {
+  records(source: StackPlace, limit: number): Promise<unknown> {
     const words = ['stack', 'deployments', ...source.options, '--limit', String(limit), '--json-output']
     return this.read(source, words)
   }
 
-  private read(source: Place, words: readonly string[]): Promise<unknown> {
+  private read(source: StackPlace, words: readonly string[]): Promise<unknown> {
     const [program = '', ...start] = this.program
     const options = {
       cwd: source.directory,

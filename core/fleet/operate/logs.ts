@@ -19,8 +19,8 @@ export interface LogLine {
 
 /** Builds the command that prints the logs, see `LogReader`. */
 export function logWords(sources: readonly LogSource[], lines: number, follow: boolean): string[] {
-  const places = sources.flatMap(({ kind, pattern }, index) => [String(index), kind, pattern])
-  return ['sh', '-c', logScript, 'sh', String(lines), follow ? 'follow' : '', ...places]
+  const sourceWords = sources.flatMap(({ kind, pattern }, index) => [String(index), kind, pattern])
+  return ['sh', '-c', logScript, 'sh', String(lines), follow ? 'follow' : '', ...sourceWords]
 }
 
 /** Characters; a longer line is displayed in parts. */

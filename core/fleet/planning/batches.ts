@@ -113,9 +113,9 @@ function chooseFirstHosts<H extends OrderedHost>(
   for (const app of apps.toSorted((a, b) => firstStage(a) - firstStage(b))) {
     if (chosen.has(app)) continue
     const candidates = having(app).filter(({ stage }) => stage === firstStage(app))
-    const member = candidates.find((host) => !appsOf(host).some((other) => chosen.has(other))) ?? candidates[0]
-    for (const otherApp of member ? appsOf(member) : [])
-      if (member && !chosen.has(otherApp)) chosen.set(otherApp, member)
+    const representative = candidates.find((host) => !appsOf(host).some((other) => chosen.has(other))) ?? candidates[0]
+    for (const otherApp of representative ? appsOf(representative) : [])
+      if (representative && !chosen.has(otherApp)) chosen.set(otherApp, representative)
   }
   return new Set([...chosen.values()].map(({ name }) => name))
 }

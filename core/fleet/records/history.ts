@@ -86,8 +86,8 @@ export function unfinishedDeployment(
     const { outcome, action, hosts } = deployment
     if (!switching.includes(action)) continue
     const names = hosts.map(({ host }) => host)
-    const left = names.filter((name) => known.has(name) && !completed.has(name))
-    if ((outcome === 'died' || outcome === 'interrupted') && left.length > 0) return { deployment, hosts: left }
+    const missing = names.filter((name) => known.has(name) && !completed.has(name))
+    if ((outcome === 'died' || outcome === 'interrupted') && missing.length > 0) return { deployment, hosts: missing }
     if (outcome === 'changed' || outcome === 'unchanged') for (const name of names) completed.add(name)
   }
   return null
@@ -128,8 +128,8 @@ function findId(top: string, requested: string): string {
   const found =
     requested === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(requested) && Number(id) === Number(requested))
   if (found !== undefined) return found
-  const kept = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
-  throw new ConvergeError(`no deployment ${requested}: ${kept}`, {
+  const available = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
+  throw new ConvergeError(`no deployment ${requested}: ${available}`, {
     code: 'NO_SUCH_DEPLOYMENT',
     hint: 'converge stack deployments lists them; the last 100 are kept',
     usage: true,

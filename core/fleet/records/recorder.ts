@@ -51,7 +51,7 @@ export interface Recording {
 export interface RecorderOptions {
   /** The stack's state directory; created where it is missing, mode 0700. */
   readonly directory: string
-  /** Masked in all that is written. */
+  /** Masked in every file. */
   readonly secrets: Secrets
   /** Called once when the logs cannot be written any more; the rollout continues. */
   readonly warn: (message: string) => void
@@ -103,9 +103,9 @@ export class Recorder {
    */
   private removeOldRecords(top: string): void {
     try {
-      const left = namesIn(top).filter((name) => name.startsWith('.new-') && isOlderThanAnHour(`${top}/${name}`))
+      const leftovers = namesIn(top).filter((name) => name.startsWith('.new-') && isOlderThanAnHour(`${top}/${name}`))
       const old = deploymentIds(top).slice(0, -maxRecords)
-      for (const name of [...left, ...old])
+      for (const name of [...leftovers, ...old])
         if (lockHolder(`${top}/${name}/lock`) === null) fs.rmSync(`${top}/${name}`, { recursive: true, force: true })
     } catch (error) {
       this.options.warn(`an old record cannot be removed: ${asConvergeError(error).message}`)

@@ -126,14 +126,14 @@ function findPortableNode(arch: Architecture, libc: HostFacts['libc']): boolean 
 async function cachedProgram(from: string | Promise<string>, cacheDirectory: string): Promise<PackedProgram> {
   const program = await from
   const identity = identityOf(program)
-  const kept = `${cacheDirectory}/runtime-${identity}.tar.gz`
+  const cached = `${cacheDirectory}/runtime-${identity}.tar.gz`
   const archive = async () => {
-    if (!existsSync(kept)) {
+    if (!existsSync(cached)) {
       makeDirectories(cacheDirectory, 0o700)
-      await packProgram(program, `${kept}.${process.pid}`)
-      renameSync(`${kept}.${process.pid}`, kept)
+      await packProgram(program, `${cached}.${process.pid}`)
+      renameSync(`${cached}.${process.pid}`, cached)
     }
-    return readFile(kept)
+    return readFile(cached)
   }
   let made: Promise<Uint8Array> | undefined
   return {

@@ -138,7 +138,7 @@ export class RolloutActions {
   /** Rolls all hosts back to one commit of each app: the requested one, or the one before its last change. */
   private async rollBack(): Promise<void> {
     const { hosts, commandFor } = await this.rollback.plan(this.usableHosts())
-    await this.inBatches('rollback', commandFor, { gate: true, members: hosts })
+    await this.inBatches('rollback', commandFor, { gate: true, hosts })
     await this.tools.inspection.recordReleasesAfter(this.context.participants)
     await this.followUp()
   }
@@ -194,7 +194,7 @@ export class RolloutActions {
   private async inBatches(
     phase: Phase,
     commandFor: (host: RolloutHost, isMigrator: boolean) => HostCommand,
-    { reverse = false, gate = false, inTurn = new Set(), members: hosts = this.usableHosts() }: BatchOptions = {},
+    { reverse = false, gate = false, inTurn = new Set(), hosts = this.usableHosts() }: BatchOptions = {},
   ): Promise<void> {
     if (this.context.abort.isAborted) return
     const order = hostOrder(hosts, this.context, { reverse, inTurn })
@@ -216,5 +216,5 @@ interface BatchOptions {
   /** Hosts that take turns where the others run at once. */
   readonly inTurn?: ReadonlySet<string>
   /** Default: all hosts that have not failed. */
-  readonly members?: readonly RolloutHost[]
+  readonly hosts?: readonly RolloutHost[]
 }

@@ -45,7 +45,7 @@ export class ConfigurePhase {
     let isChecked = false
     await this.tools.inspection.recordChanges(changing, this.releases, async () => {
       await this.tools.runner.runPhase(phase, others, (host) => this.configure(host, settled.includes(host)))
-      const onRemaining = (left: readonly RolloutHost[]) => this.skipRemaining(left)
+      const onRemaining = (remaining: readonly RolloutHost[]) => this.skipRemaining(remaining)
       const run = (host: RolloutHost) => this.configure(host)
       isChecked = await this.tools.restarts.runInBatches(phase, restarting, run, { hasAnswered, onRemaining })
     })

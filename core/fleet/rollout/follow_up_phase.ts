@@ -61,8 +61,10 @@ export class FollowUpPhase {
     const { hasSwitched, releasesBefore, currentReleases: current } = this.context.progress.get(name)
     const releases = currentReleases(releasesBefore)
     const isOther = (app: string) => {
-      const [old, now] = [releases, current].map((all) => all.find((one) => one.app === app)?.release ?? null)
-      return now !== null && now !== old
+      const [oldRelease, newRelease] = [releases, current].map(
+        (all) => all.find((one) => one.app === app)?.release ?? null,
+      )
+      return newRelease !== null && newRelease !== oldRelease
     }
     return apps.filter((app) => includesApp(this.context.request, app) && (hasSwitched || isOther(app)))
   }

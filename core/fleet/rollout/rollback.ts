@@ -26,11 +26,11 @@ export class Rollback {
    * last change.
    * @returns the hosts to roll back, and the command for each
    */
-  async plan(members: readonly RolloutHost[]): Promise<RollbackPlan> {
+  async plan(stackHosts: readonly RolloutHost[]): Promise<RollbackPlan> {
     const { progress, request } = this.context
-    await this.tools.inspection.recordReleasesBefore(members)
+    await this.tools.inspection.recordReleasesBefore(stackHosts)
     if (this.context.abort.isAborted) return { hosts: [], commandFor: () => rollbackCommand(null) }
-    const usable = members.filter(({ name }) => progress.isUsable(name))
+    const usable = stackHosts.filter(({ name }) => progress.isUsable(name))
     const returning = usable.map(({ name }) => ({ name, releases: progress.get(name).releasesBefore }))
     const targets = new Map<string, RollbackTo>()
     const moves: HostReleaseChange[] = []

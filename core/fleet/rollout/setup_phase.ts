@@ -19,10 +19,10 @@ export class SetupPhase {
     const queriedHosts = isParallel || this.context.abort.isAborted ? [] : await this.hostsInService(hosts)
     const { restarting, packaging } = await this.tools.restarts.predict(queriedHosts, phase)
     this.tools.restarts.announce(phase, restarting)
-    const membersOf = (due: readonly HostPrediction[]) => due.map(({ host }) => host)
-    this.tools.announcement.warnOfLastHosts(membersOf(restarting))
+    const hostsOf = (due: readonly HostPrediction[]) => due.map(({ host }) => host)
+    this.tools.announcement.warnOfLastHosts(hostsOf(restarting))
     // With batches requested, package changes are done in batches as well.
-    const waiting = new Set([...membersOf(restarting), ...(restartsInTurn ? [] : membersOf(packaging))])
+    const waiting = new Set([...hostsOf(restarting), ...(restartsInTurn ? [] : hostsOf(packaging))])
     const warning = packageWarning(packaging.filter(({ host }) => !waiting.has(host)))
     if (warning !== null) this.context.progress.addWarning(warning)
     const run = (host: RolloutHost) => this.tools.runner.run(host, phase, { kind: 'events', events: [phase] })

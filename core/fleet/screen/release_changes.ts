@@ -76,8 +76,8 @@ function rangeLines({ added, removed, subjects }: CommitRange, paint: Paint): st
     ...(removed > 0 ? [`without ${many(removed, 'commit')} of the current release`] : []),
   ]
   const shown = subjects.map((subject) => paint.dim(`    ${shortened(subject)}`))
-  const left = (added > 0 ? added : removed) - subjects.length
-  const more = left > 0 ? [paint.dim(`    and ${left} more`)] : []
+  const hidden = (added > 0 ? added : removed) - subjects.length
+  const more = hidden > 0 ? [paint.dim(`    and ${hidden} more`)] : []
   return [`  ${counts.join(', ')}:`, ...shown, ...more]
 }
 

@@ -49,8 +49,8 @@ export function table(tally: HostStates, size: TableSize, now: number, frame: st
   if (height < 5) return [...head.slice(0, height - 1), foot]
   const room = height - head.length - 1
   const { shown, hidden } = choose(tally.rows, room)
-  const places = layout(tally.rows, shown, width, now)
-  const rows = shown.map((row) => describeRow(row, places, now, paint))
+  const columns = layout(tally.rows, shown, width, now)
+  const rows = shown.map((row) => describeRow(row, columns, now, paint))
   return [...head, ...rows, ...(hidden === '' ? [] : [paint.dim(cut(`  ${hidden}`, width))]), foot]
 }
 

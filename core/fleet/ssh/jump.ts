@@ -30,10 +30,10 @@ export function parseJump(chain: string): Jump | null {
 /** Returns the first hop that is malformed or appears twice in the chain; null for a valid chain. */
 export function wrongHop(chain: string): string | null {
   if (chain.toLowerCase() === 'none') return null
-  const seen = new Set<string>()
+  const visited = new Set<string>()
   for (const hop of chain.split(',').map((one) => one.trim())) {
-    if (parseJump(hop) === null || hop.toLowerCase() === 'none' || seen.has(hop)) return hop
-    seen.add(hop)
+    if (parseJump(hop) === null || hop.toLowerCase() === 'none' || visited.has(hop)) return hop
+    visited.add(hop)
   }
   return null
 }

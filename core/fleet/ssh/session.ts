@@ -44,7 +44,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
     let over = false
     let proved = false
     const methods: string[] = []
-    const taken: string[] = []
+    const acceptedMethods: string[] = []
     const unsigned: string[] = []
     const deadline = new Deadline(seconds * 1000, () => fail(noAnswer(target, seconds, phase)))
     const finish = (act: () => void) => {
@@ -61,7 +61,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
     const tried = offers.offers.map(({ name }) => name)
     const agent = asAgent(ssh2, patient(offers.offers, deadline), {
       // The host requests a signature only for a key that it accepts.
-      signed: (name) => taken.push(name),
+      signed: (name) => acceptedMethods.push(name),
       failed: (error) => {
         if (error instanceof ConvergeError) passphrase ??= error
         else unsigned.push((error as Error).message)
@@ -84,7 +84,12 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       const hostMessage = error.level ? [] : [`the host says "${error.message}"`]
       fail(
         passphrase ??
-          authFailed(target, { tried, taken, methods, notes: [...unsigned, ...offers.notes, ...hostMessage] }),
+          authFailed(target, {
+            tried,
+            taken: acceptedMethods,
+            methods,
+            notes: [...unsigned, ...offers.notes, ...hostMessage],
+          }),
       )
     })
     client.once('close', () => fail(connectFailed(target, proved ? closedAtLogin : closedEarly)))

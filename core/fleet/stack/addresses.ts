@@ -61,14 +61,14 @@ function spelled(address: string): string {
 /** Finds hosts with the same address, port and jump host: they are one host under two names. */
 export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
   const { locate } = where
-  const seen = new Map<string, string>()
+  const owners = new Map<string, string>()
   const isKnown = (name: string) => !['address', 'port', 'jump'].some((key) => isLost(['hosts', name, key], where))
   return Object.entries(hosts).flatMap(([name, host]) => {
     if (!isKnown(name)) return []
     const port = host.port ?? ssh?.port ?? 22
     const key = JSON.stringify([spelled(host.address), port, host.jump ?? ssh?.jump])
-    const other = seen.get(key)
-    seen.set(key, other ?? name)
+    const other = owners.get(key)
+    owners.set(key, other ?? name)
     if (other === undefined) return []
     return [
       problemAt(
@@ -82,16 +82,16 @@ export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError
 
 /** Warns of hosts with different SSH addresses that other hosts reach at the same address. */
 export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Pick<Where, 'locate'>): NodeWarning[] {
-  const seen = new Map<string, string>()
+  const owners = new Map<string, string>()
   return hosts.flatMap(({ name, publicDnsName, privateDnsName }) => {
-    const place = publicDnsName ?? privateDnsName
-    const other = seen.get(spelled(place))
-    seen.set(spelled(place), other ?? name)
+    const address = publicDnsName ?? privateDnsName
+    const other = owners.get(spelled(address))
+    owners.set(spelled(address), other ?? name)
     if (other === undefined) return []
     const path = ['hosts', name]
     return {
       code: 'SHARED_ADDRESS' as const,
-      message: `${formatPath(path)} and ${formatPath(['hosts', other])} have one address for the other hosts, ${place}`,
+      message: `${formatPath(path)} and ${formatPath(['hosts', other])} have one address for the other hosts, ${address}`,
       path: formatPath(path),
       hint: 'set private_ip or private_dns_name to the address at which the other hosts reach each of them',
       source: locate([...path, 'address']),

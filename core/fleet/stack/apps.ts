@@ -8,7 +8,7 @@ import type { StackApp } from './stack.ts'
 type GivenApp = NonNullable<StackContent['apps']>[string]
 
 /** Keys below `deploy.<app>` that have another key in the stack file. */
-const places: Readonly<Record<string, KeyPath>> = {
+const stackPaths: Readonly<Record<string, KeyPath>> = {
   application_type: ['type'],
   ssl_support: ['ssl'],
   ssl_certificate: ['ssl', 'certificate'],
@@ -20,7 +20,7 @@ const places: Readonly<Record<string, KeyPath>> = {
 export function placeInApp(path: KeyPath): KeyPath {
   const [first = '', second] = path
   if (first === 'scm' && second === 'scm_type') return ['scm', 'type']
-  return places[first] ?? path
+  return stackPaths[first] ?? path
 }
 
 /**

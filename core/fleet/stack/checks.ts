@@ -16,14 +16,14 @@ type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
 /** Returns the stack's recipes as absolute paths; a missing one is reported and left out. */
 export function recipeProblems({ recipes = [] }: StackContent, search: Search): string[] {
   return recipes.flatMap((recipe, index) => {
-    const place = absolutePath(recipe, search.directory)
-    if (existsSync(place)) return [place]
+    const absolute = absolutePath(recipe, search.directory)
+    if (existsSync(absolute)) return [absolute]
     const path = ['recipes', index]
     search.problems.push(
       problemAt(
         `${formatPath(path)}: there is no ${recipe}`,
         search.locate(path),
-        `check that this path exists: ${place}`,
+        `check that this path exists: ${absolute}`,
       ),
     )
     return []
@@ -146,9 +146,9 @@ function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: Where
 
 /** Checks that a key can be read; otherwise the rollout would fail at its first connection. */
 function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeError[] {
-  const place = absolutePath(identity, where.directory)
+  const absolute = absolutePath(identity, where.directory)
   // A public key is enough where an agent has the private key.
-  const file = existsSync(place) || !existsSync(`${place}.pub`) ? place : `${place}.pub`
+  const file = existsSync(absolute) || !existsSync(`${absolute}.pub`) ? absolute : `${absolute}.pub`
   try {
     accessSync(file, constants.R_OK)
     if (statSync(file).isFile()) return []

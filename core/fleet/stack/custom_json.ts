@@ -48,14 +48,18 @@ async function documentsIn(
     return all
   }
   if (typeof value === 'string') return fileDocument(value, path, kind, search)
-  const place = formatPath(path)
+  const formattedPath = formatPath(path)
   if (!isObject(value) && !Array.isArray(value)) {
-    const message = `${place}: expected attributes, a JSON Patch, or the path of a file with these`
+    const message = `${formattedPath}: expected attributes, a JSON Patch, or the path of a file with these`
     search.problems.push(problemAt(message, search.locate(path)))
     return []
   }
   const locate = (inner: KeyPath, what?: 'value' | 'key'): SourceLocation => search.locate([...path, ...inner], what)
-  return checked({ name: `${file}: ${place}`, kind, value, locate }, writtenNumbers(value, path, search), search)
+  return checked(
+    { name: `${file}: ${formattedPath}`, kind, value, locate },
+    writtenNumbers(value, path, search),
+    search,
+  )
 }
 
 async function fileDocument(name: string, path: KeyPath, kind: Document['kind'], search: Search): Promise<Document[]> {

@@ -144,15 +144,15 @@ function instanceOf(host: StackHost, online: boolean): JsonObject {
 
 const addressKeys: Readonly<Record<string, string>> = { availability_zone: 'zone' }
 
-const places = new WeakMap<Stack, Map<string, SourceLocation>>()
+const locationsByStack = new WeakMap<Stack, Map<string, SourceLocation>>()
 
 /** Locates a path in the file, and caches it: the hosts of a stack have most of their node JSON in common. */
 function placeInFile(stack: Stack, path: KeyPath, what: 'value' | 'key' = 'value'): SourceLocation {
-  const known = places.get(stack) ?? new Map<string, SourceLocation>()
-  places.set(stack, known)
+  const locations = locationsByStack.get(stack) ?? new Map<string, SourceLocation>()
+  locationsByStack.set(stack, locations)
   const key = JSON.stringify([path, what])
-  const found = known.get(key) ?? stack.locate(path, what)
-  known.set(key, found)
+  const found = locations.get(key) ?? stack.locate(path, what)
+  locations.set(key, found)
   return found
 }
 

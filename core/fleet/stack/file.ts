@@ -238,7 +238,7 @@ const settings = ['scm', 'ssl']
 
 /** Removes nulls, which mean "not set": an environment can remove a host with null. Attributes keep their nulls. */
 function withoutNulls(value: JsonObject): JsonObject {
-  const kept = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
+  const remaining = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
     if (child === null) return []
     if (!isObject(child)) return [[key, child]]
     if (key === 'ssh' || key === 'health' || key === 'runtime') return [[key, pruned(child)]]
@@ -246,7 +246,7 @@ function withoutNulls(value: JsonObject): JsonObject {
     const entries = Object.entries(pruned(child))
     return [[key, Object.fromEntries(entries.map(([name, one]) => [name, isObject(one) ? prunedEntry(one) : one]))]]
   })
-  return Object.fromEntries(kept)
+  return Object.fromEntries(remaining)
 }
 
 function prunedEntry(object: JsonObject): JsonObject {

@@ -18,10 +18,11 @@ export function commandProblems(
   const [first, ...rest] = plainWords(command ?? '')
   if (first === undefined) return []
   const script = (file: string, mustRun: boolean) => {
-    const place = absolutePath(file, directory)
-    const why = whyNot(place, mustRun)
+    const absolute = absolutePath(file, directory)
+    const why = whyNot(absolute, mustRun)
     if (why === null) return []
-    const hint = why === 'is not executable' ? `make it executable: chmod +x ${place}` : `check the path: ${place}`
+    const hint =
+      why === 'is not executable' ? `make it executable: chmod +x ${absolute}` : `check the path: ${absolute}`
     return [problemAt(`health.command: ${file} ${why}`, locate(path), hint)]
   }
   const [argument] = rest
@@ -40,19 +41,19 @@ function plainWords(command: string): readonly string[] {
   return words[0] === '' ? [] : words
 }
 
-function whyNot(place: string, mustRun: boolean): string | null {
+function whyNot(path: string, mustRun: boolean): string | null {
   try {
-    if (!statSync(place).isFile()) return 'is not a file'
+    if (!statSync(path).isFile()) return 'is not a file'
   } catch {
     return 'does not exist'
   }
-  if (mustRun) return canAccess(place, constants.X_OK) ? null : 'is not executable'
-  return canAccess(place, constants.R_OK) ? null : 'is not readable'
+  if (mustRun) return canAccess(path, constants.X_OK) ? null : 'is not executable'
+  return canAccess(path, constants.R_OK) ? null : 'is not readable'
 }
 
-function canAccess(place: string, mode: number): boolean {
+function canAccess(path: string, mode: number): boolean {
   try {
-    accessSync(place, mode)
+    accessSync(path, mode)
     return true
   } catch {
     return false

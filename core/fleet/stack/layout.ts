@@ -181,9 +181,9 @@ function columnsOf(groups: readonly Group[], arrows: readonly Arrow[]): Group[][
   )
   const askers = new Map<string, Set<string>>()
   for (const { from, to } of arrows) {
-    const [asks, asked] = [layerOf.get(from.host), 'host' in to ? layerOf.get(to.host) : undefined]
-    if (asks === undefined || asked === undefined || asks === asked) continue
-    askers.set(asked, (askers.get(asked) ?? new Set()).add(asks))
+    const [asks, target] = [layerOf.get(from.host), 'host' in to ? layerOf.get(to.host) : undefined]
+    if (asks === undefined || target === undefined || asks === target) continue
+    askers.set(target, (askers.get(target) ?? new Set()).add(asks))
   }
   const depths = new Map<string, number>()
   const depth = (name: string, way: readonly string[]): number => {

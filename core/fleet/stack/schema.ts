@@ -244,7 +244,7 @@ export const stackShape = {
   apps: z
     .record(name("an app's name"), app())
     .optional()
-    .describe('The applications by short name; beside these keys all of deploy.<app> may stand there.'),
+    .describe('The applications by short name; beside these keys, all keys of deploy.<app> are allowed.'),
   custom_json: customJson().optional().describe('Attributes of all hosts (the custom JSON of the stack).'),
   recipes: z.array(line()).optional().describe('Directories (or files) of recipes of your own, relative to this file.'),
   ssh: keys(connection(), 'Connection settings for hosts without their own.').optional(),

@@ -38,13 +38,13 @@ export interface Arrow {
 
 /** Finds all connections; a target outside the stack is named by its address. */
 export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] {
-  const places = placesOf(stack.hosts)
+  const hostByAddress = placesOf(stack.hosts)
   const servicesAt = new Map(hosts.map(({ host, services }) => [host, services]))
   const arrows = hosts.flatMap(({ host, services }) =>
     services.flatMap((service) =>
       service.asks.map((address): Arrow => {
-        const { name, port } = partsOf(address, places)
-        const target = name === 'localhost' || name === '127.0.0.1' ? host : places.get(name)
+        const { name, port } = partsOf(address, hostByAddress)
+        const target = name === 'localhost' || name === '127.0.0.1' ? host : hostByAddress.get(name)
         if (target === undefined) return { from: { host, service }, to: { outside: address } }
         const found = servicesAt.get(target)?.find(({ ports }) => ports.includes(port)) ?? null
         return { from: { host, service }, to: { host: target, service: found } }
@@ -72,11 +72,11 @@ function keyOf({ from, to }: Arrow): string {
   return JSON.stringify([from.host, from.service.role, from.service.name, ...target])
 }
 
-/** @param places known names and addresses */
-function partsOf(address: string, places: ReadonlyMap<string, string>): { name: string; port: number } {
+/** @param hostByAddress known names and addresses */
+function partsOf(address: string, hostByAddress: ReadonlyMap<string, string>): { name: string; port: number } {
   const at = address.lastIndexOf(':')
   // The end of a bare IPv6 address may be a port: the known addresses decide.
-  const bare = isIP(address) === 6 && (places.has(address) || !places.has(address.slice(0, at)))
+  const bare = isIP(address) === 6 && (hostByAddress.has(address) || !hostByAddress.has(address.slice(0, at)))
   if (at === -1 || bare) return { name: address, port: 0 }
   return { name: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) }
 }
@@ -84,8 +84,8 @@ function partsOf(address: string, places: ReadonlyMap<string, string>): { name: 
 /** Maps every name and address of a host to the host. */
 function placesOf(hosts: readonly StackHost[]): ReadonlyMap<string, string> {
   const all = hosts.flatMap((host) =>
-    [host.name, host.address, host.ip, host.privateIp, host.publicDnsName, host.privateDnsName].flatMap((place) =>
-      place === undefined ? [] : [[place, host.name] as const],
+    [host.name, host.address, host.ip, host.privateIp, host.publicDnsName, host.privateDnsName].flatMap((address) =>
+      address === undefined ? [] : [[address, host.name] as const],
     ),
   )
   // Where two hosts claim a name, the first one gets it.

@@ -133,11 +133,11 @@ export class ServiceRestarter {
 
   /** Waits for the port: a process that has ended may leave behind another one that still uses it. */
   private async waitForFreePort({ name, ready }: RestartableService, deadline: Deadline): Promise<void> {
-    const taken = () => (ready === undefined ? Promise.resolve(null) : takenPort(this.host, ready))
-    const port = await taken()
+    const findTakenPort = () => (ready === undefined ? Promise.resolve(null) : takenPort(this.host, ready))
+    const port = await findTakenPort()
     if (port === null) return
     this.context.progress(`waiting until port ${port} is free for ${name}`)
-    while ((await taken()) !== null)
+    while ((await findTakenPort()) !== null)
       if (!(await deadline.pause())) {
         const workers = name.includes('nginx') ? orphanedWorkers(this.host) : []
         throw new ConvergeError(`port ${port} was still taken by another process after ${deadline.limit}`, {

@@ -204,7 +204,7 @@ t.test('a handler that throws ends the run with its error', async (t) => {
 })
 
 t.test('handlers get contents for a diff, and the report does not', async (t) => {
-  const seen: unknown[] = []
+  const reads: unknown[] = []
   const plan = planOf((r) => {
     file(r, { path: '/srv/a', content: 'new\n' })
     file(r, { path: '/srv/b', content: 'hush\n', sensitive: true })
@@ -214,8 +214,8 @@ t.test('handlers get contents for a diff, and the report does not', async (t) =>
   const report = await converge(plan, host, {
     id: 'x',
     mode: 'run',
-    handlers: [{ resource: ({ texts }) => seen.push(texts) }],
+    handlers: [{ resource: ({ texts }) => reads.push(texts) }],
   })
-  t.strictSame(seen, [{ before: 'old\n', after: 'new\n' }, null])
+  t.strictSame(reads, [{ before: 'old\n', after: 'new\n' }, null])
   t.notOk(report.resources.some((resource) => 'texts' in resource))
 })

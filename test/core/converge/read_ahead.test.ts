@@ -6,23 +6,23 @@ import { fault, probe } from '../../support/faulty_resource.ts'
 
 /** Makes a type whose reads take a while, and which records how many ran at the same time. */
 function slow(pause = 10) {
-  const seen = { most: 0, reads: [] as string[] }
+  const record = { most: 0, reads: [] as string[] }
   let under = 0
   const thing = probe({
     readsAhead: true,
     read: async (_, __, name) => {
-      seen.reads.push(name)
-      seen.most = Math.max(seen.most, ++under)
+      record.reads.push(name)
+      record.most = Math.max(record.most, ++under)
       await sleep(pause)
       under--
     },
   })
-  return { thing, seen }
+  return { thing, seen: record }
 }
 const names = Array.from({ length: 20 }, (_, index) => `n${index}`)
 
 t.test('runs up to eight slow reads in parallel', async (t) => {
-  const { thing, seen } = slow()
+  const { thing, seen: record } = slow()
   const host = new VirtualHost()
   for (const name of names) host.given(`/srv/${name}`, '')
   const report = await run(
@@ -32,8 +32,8 @@ t.test('runs up to eight slow reads in parallel', async (t) => {
     host,
   )
   t.match(report, { outcome: 'unchanged', counts: { unchanged: 20 } })
-  t.equal(seen.most, 8)
-  t.strictSame(seen.reads, names, 'each once, in order')
+  t.equal(record.most, 8)
+  t.strictSame(record.reads, names, 'each once, in order')
 })
 
 t.test('drops what was read ahead after the first change', async (t) => {
@@ -55,16 +55,16 @@ t.test('drops what was read ahead after the first change', async (t) => {
 })
 
 t.test('reads nothing ahead after the first change', async (t) => {
-  const { thing, seen } = slow(5)
+  const { thing, seen: record } = slow(5)
   const plan = planOf((r) => {
     for (const name of names) thing(r, { name, value: 'x' })
   })
   const report = await run(plan, new VirtualHost())
   t.equal(failureOf(report), undefined)
-  const ahead = seen.reads.indexOf('n0', 1)
+  const ahead = record.reads.indexOf('n0', 1)
   t.ok(ahead > 0 && ahead <= 16, `the first change came after ${ahead} reads`)
   for (const name of names.slice(16))
-    t.equal(seen.reads.filter((one) => one === name).length, 2, 'its turn, and read back')
+    t.equal(record.reads.filter((one) => one === name).length, 2, 'its turn, and read back')
 })
 
 t.test('a failure of a read ahead counts in its turn', async (t) => {
@@ -85,7 +85,7 @@ t.test('a failure of a read ahead counts in its turn', async (t) => {
 })
 
 t.test('guarded resources and those with references wait for their turn', async (t) => {
-  const { thing, seen } = slow(1)
+  const { thing, seen: record } = slow(1)
   const plan = planOf((r) => {
     const a = thing(r, { name: 'a', onlyIf: true })
     thing(r, { name: 'b', value: a.value })
@@ -95,5 +95,5 @@ t.test('guarded resources and those with references wait for their turn', async 
   const host = new VirtualHost()
   for (const name of ['a', 'b', 'c']) host.given(`/srv/${name}`, '')
   await run(plan, host)
-  t.strictSame([seen.most, seen.reads], [1, ['a', 'b', 'c']])
+  t.strictSame([record.most, record.reads], [1, ['a', 'b', 'c']])
 })

@@ -375,9 +375,9 @@ t.test('limits what it reads of an endless stream', async (t) => {
     ['before the run starts', endless('welcome\n')],
     ['in one line', Buffer.concat([Buffer.from(started), endless('x')])],
   ] as const) {
-    const seen = await rolled({ run, ask: honest.ask, code: 0 }, 'configure', scratch(t))
-    await check(seen)
-    t.match(seen.report.hosts, [{ host: 'evil', failure: { code: 'REMOTE_FAILED' } }, { host: 'good' }], name)
+    const output = await rolled({ run, ask: honest.ask, code: 0 }, 'configure', scratch(t))
+    await check(output)
+    t.match(output.report.hosts, [{ host: 'evil', failure: { code: 'REMOTE_FAILED' } }, { host: 'good' }], name)
   }
   const warning = Buffer.from(started + lines({ event: 'warning', message: 'again' }).repeat(5_000) + lines(exit))
   const { json } = await rolled({ run: warning, ask: honest.ask, code: 0 }, 'configure', scratch(t))
@@ -403,12 +403,12 @@ t.test('gives up a host that accepts commands and answers none, and continues wi
       if (action === 'status' && /lock|run/.test(name)) continue
       const wire = wireOf(honest)
       const exec = async (command: string) => silent(command) ?? wire.exec(command)
-      const seen = await rolled({ ...honest, wire: { ...wire, exec } }, action, scratch(t))
-      await check(seen)
+      const output = await rolled({ ...honest, wire: { ...wire, exec } }, action, scratch(t))
+      await check(output)
       const failure = name.startsWith('nothing after')
         ? { code: 'HOST_LOST', message: /^the host became unreachable in the middle of its run: .*not answered/ }
         : { code: 'HOST_SILENT', message: /^the host accepts the connection but has not answered a command/ }
-      t.match(seen.report.hosts, [{ host: 'evil', failure }, { host: 'good' }], `${action}: ${name}`)
+      t.match(output.report.hosts, [{ host: 'evil', failure }, { host: 'good' }], `${action}: ${name}`)
     }
 })
 
@@ -426,8 +426,8 @@ t.test('exit status 0 is a success only with a report of success', async (t) => 
   }
   for (const [name, events] of Object.entries(kinds)) {
     const run = started + lines(...events, exit)
-    const seen = await rolled({ ...honest, run }, 'configure', scratch(t))
-    t.match(seen.report, { outcome: 'failed' }, name)
-    t.match(seen.report.hosts, [{ host: 'evil', outcome: 'failed', failure: { code: 'REMOTE_FAILED' } }], name)
+    const output = await rolled({ ...honest, run }, 'configure', scratch(t))
+    t.match(output.report, { outcome: 'failed' }, name)
+    t.match(output.report.hosts, [{ host: 'evil', outcome: 'failed', failure: { code: 'REMOTE_FAILED' } }], name)
   }
 })

@@ -153,8 +153,8 @@ function claim(directory: string, change: object): void {
 
 t.test('knows whether the lock holder is alive', async (t) => {
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  const held = await acquireLock(`${scratch(t)}/own`, 'me', none)
-  held.release()
+  const lock = await acquireLock(`${scratch(t)}/own`, 'me', none)
+  lock.release()
   const own = scratch(t)
   await acquireLock(`${own}/lock`, 'me', none)
   const me = lockHolder(`${own}/lock`)

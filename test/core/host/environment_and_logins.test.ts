@@ -52,20 +52,20 @@ t.test('a command of another account gets the PATH of the system, not that of th
 })
 
 t.test('a download sends its login to the named server, and to none that it redirects to', async (t) => {
-  const seen: string[] = []
-  const other = await site(t, 'other', seen)
-  const named = await site(t, 'named', seen, `${other}/app.war`)
+  const userAgents: string[] = []
+  const other = await site(t, 'other', userAgents)
+  const named = await site(t, 'named', userAgents, `${other}/app.war`)
   const path = `${scratch(t)}/app.war`
   await host.download(`${named}/start`, path, { user: 'ci', password: 'pass' })
   const login = `Basic ${Buffer.from('ci:pass').toString('base64')}`
-  t.strictSame(seen, [`named /start ${login}`, `named /next ${login}`, 'other /app.war none'])
+  t.strictSame(userAgents, [`named /start ${login}`, `named /next ${login}`, 'other /app.war none'])
   t.equal(host.readText(path), 'content')
 })
 
 /** Starts a server that notes its requests, and redirects `/start` to `/next`, and that to another server. */
-async function site(t: Test, name: string, seen: string[], next?: string): Promise<string> {
+async function site(t: Test, name: string, userAgents: string[], next?: string): Promise<string> {
   const server = createServer(({ url, headers }, response) => {
-    seen.push(`${name} ${url} ${headers.authorization ?? 'none'}`)
+    userAgents.push(`${name} ${url} ${headers.authorization ?? 'none'}`)
     if (next === undefined) return response.end('content')
     return response.writeHead(302, { Location: url === '/start' ? '/next' : next }).end()
   })

@@ -78,22 +78,22 @@ t.test('a swap of file and link in a loop never shows the file of root', async (
   const { own, precious, readers } = site(t)
   const path = `${own}/file`
   const stop = await swapper(path, `${precious}/file`)
-  const seen = new Set<string>()
+  const values = new Set<string>()
   try {
     for (const reader of Object.values(readers))
       for (let tries = 0; tries < 500; tries++)
         try {
-          seen.add(reader.readText(path) ?? 'none')
+          values.add(reader.readText(path) ?? 'none')
         } catch (error) {
-          seen.add((error as NodeJS.ErrnoException).code ?? 'without a code')
+          values.add((error as NodeJS.ErrnoException).code ?? 'without a code')
         }
   } finally {
     await stop()
   }
-  t.notOk(seen.has(secret))
-  t.ok(seen.has('harmless') || seen.has(''), [...seen].join(', '))
+  t.notOk(values.has(secret))
+  t.ok(values.has('harmless') || values.has(''), [...values].join(', '))
   t.strictSame(
-    [...seen].filter((one) => !['', 'harmless', 'none', ...codes].includes(one)),
+    [...values].filter((one) => !['', 'harmless', 'none', ...codes].includes(one)),
     [],
   )
 })

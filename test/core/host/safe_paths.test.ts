@@ -12,7 +12,7 @@ import { StateDirectory } from '../../../core/host/state_files.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
 const nobody = 65_534
-const there = { root: () => process.geteuid?.(), group: () => process.getegid?.() }
+const processIds = { root: () => process.geteuid?.(), group: () => process.getegid?.() }
 
 /** Makes a directory of `nobody` below one of root's, and root's own files that `nobody` must not change. */
 function site(t: Test) {
@@ -24,8 +24,8 @@ function site(t: Test) {
   fs.mkdirSync(precious, { mode: 0o700 })
   fs.writeFileSync(`${precious}/file`, 'precious', { mode: 0o600 })
   const untouched = () => {
-    t.equal(there.root(), 0, 'root is root again')
-    t.equal(there.group(), 0)
+    t.equal(processIds.root(), 0, 'root is root again')
+    t.equal(processIds.group(), 0)
     t.strictSame(fs.statSync(precious).uid, 0)
     t.strictSame(fs.statSync(precious).mode & 0o777, 0o700)
     t.equal(fs.readFileSync(`${precious}/file`, 'utf8'), 'precious')

@@ -22,13 +22,13 @@ const kinds: Readonly<Record<string, (path: string) => void>> = {
 for (const name of ['runs', 'records', 'commands', 'lock.d'])
   t.test(`something else in the place of ${name}`, async (t) => {
     for (const [kind, make] of Object.entries(kinds)) {
-      const place = new Sandbox(t)
-      const path = `${place.state}/${name}`
-      mkdirSync(place.state, { recursive: true })
+      const sandbox = new Sandbox(t)
+      const path = `${sandbox.state}/${name}`
+      mkdirSync(sandbox.state, { recursive: true })
       make(path)
-      place.write({ 'odd.ts': recipe, 'root/etc/.keep': '', 'site.json': '{"text": "one"}' })
+      sandbox.write({ 'odd.ts': recipe, 'root/etc/.keep': '', 'site.json': '{"text": "one"}' })
       const words = ['configure', '--role', 'odd', '--recipes', 'odd.ts', '--json', 'site.json']
-      const run = () => place.converge([...words, '--prefix', place.at('root')])
+      const run = () => sandbox.converge([...words, '--prefix', sandbox.at('root')])
       const { status, stdout, stderr } = await run()
       t.not(status, 0, kind)
       const output = (stdout + stderr).replace(/\s+/g, ' ')

@@ -7,7 +7,7 @@ import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { hostileKinds } from '../../support/hostile.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
-interface Place {
+interface Project {
   readonly at: (...parts: string[]) => string
   readonly write: (files: Readonly<Record<string, string>>) => void
   readonly options: BundleOptions
@@ -16,10 +16,10 @@ interface Place {
   readonly cached: () => Record<string, number>
 }
 
-function made(t: Test, files: Readonly<Record<string, string>>): Place {
+function made(t: Test, files: Readonly<Record<string, string>>): Project {
   const directory = scratch(t)
   const at = (...parts: string[]) => join(directory, ...parts)
-  const write: Place['write'] = (all) => {
+  const write: Project['write'] = (all) => {
     for (const [name, text] of Object.entries(all)) {
       fs.mkdirSync(dirname(at(name)), { recursive: true })
       fs.writeFileSync(at(name), text)
@@ -167,8 +167,8 @@ t.test('only this account can read the cache', async (t) => {
 })
 
 t.test('does not run a cached bundle that others can write to', async (t) => {
-  const place = made(t, { ...two, 'failing.ts': "\nthrow new Error('late')" })
-  const { load, options, cached, at } = place
+  const directory = made(t, { ...two, 'failing.ts': "\nthrow new Error('late')" })
+  const { load, options, cached, at } = directory
   await load()
   for (const name of Object.keys(cached()))
     if (name.endsWith('.cjs')) fs.writeFileSync(join(options.cacheDirectory, name), "module.exports.default = 'evil'")

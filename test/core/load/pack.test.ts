@@ -26,9 +26,9 @@ function made(t: Test, files: Readonly<Record<string, string>>) {
   }
   /** Writes the files into another directory, without the sources. */
   const moved = (files: ReadonlyMap<string, Uint8Array>, name = 'moved') => {
-    const place = join(fs.realpathSync(scratch(t)), name)
-    write(place, files)
-    return place
+    const directory = join(fs.realpathSync(scratch(t)), name)
+    write(directory, files)
+    return directory
   }
   return { at, options, pack, moved }
 }

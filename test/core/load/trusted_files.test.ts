@@ -7,7 +7,7 @@ import { needs } from '../../support/machine.ts'
 
 const self = process.getuid?.() ?? 0
 
-function place(t: Test): string {
+function trustedFile(t: Test): string {
   const directory = fs.realpathSync(t.testdir({ site: { 'converge.config.ts': 'export default {}' } }))
   fs.chmodSync(directory, 0o755)
   fs.chmodSync(`${directory}/site`, 0o755)
@@ -22,14 +22,14 @@ function owners(path: string): number[] {
 }
 
 t.test('trusts only the files of the owner', (t) => {
-  const file = place(t)
+  const file = trustedFile(t)
   t.equal(reasonNotToTrust(file, [self], false), null)
   t.match(reasonNotToTrust(file, [self + 1], false), `${file} belongs to another account (uid ${self})`)
   t.end()
 })
 
 t.test('as root, trusts no file in a directory that others can write to', (t) => {
-  const file = place(t)
+  const file = trustedFile(t)
   const trusted = owners(file)
   t.notMatch(reasonNotToTrust(file, trusted, true) ?? '', /site/)
   for (const path of [file, dirname(file), dirname(dirname(file))])
@@ -45,7 +45,7 @@ t.test('as root, trusts no file in a directory that others can write to', (t) =>
 
 t.test('as root, trusts no file that another group can write to', (t) => {
   if (!needs(t, ['root'])) return t.end()
-  const file = place(t)
+  const file = trustedFile(t)
   const trusted = owners(file)
   for (const path of [file, dirname(file)]) {
     const before = fs.statSync(path).mode
@@ -61,7 +61,7 @@ t.test('as root, trusts no file that another group can write to', (t) => {
 })
 
 t.test('the owner of a link counts, and its target', (t) => {
-  const file = place(t)
+  const file = trustedFile(t)
   const link = `${dirname(file)}/converge.config.mjs`
   fs.symlinkSync(file, link)
   const trusted = owners(file)

@@ -6,7 +6,7 @@ import { Secrets } from '../../../core/model/secrets.ts'
 
 const secret = 'Zq8vKp3wYt6n'
 
-const places: Readonly<Record<string, readonly string[]>> = {
+const samples: Readonly<Record<string, readonly string[]>> = {
   'connection strings': [
     'Server=h;Uid=u;Pwd=§;',
     'Pwd=§',
@@ -150,7 +150,7 @@ const places: Readonly<Record<string, readonly string[]>> = {
   SQL: ["IDENTIFIED BY '§'", "ALTER USER a PASSWORD '§'", "CREATE ROLE a LOGIN PASSWORD '§'"],
 }
 
-for (const [kind, lines] of Object.entries(places))
+for (const [kind, lines] of Object.entries(samples))
   t.test(kind, (t) => {
     for (const line of lines) {
       const text = line.replaceAll('§', secret)

@@ -42,8 +42,8 @@ async function errorsOf(work: () => Promise<unknown>): Promise<string[]> {
     t.ok(thrown.usage, 'wrong input, not a failed run')
     const problems = thrown instanceof InvalidInput ? thrown.problems : [thrown]
     return problems.map(({ message, source, hint }) => {
-      const place = source === undefined ? '' : `${describeLocation(source)}: `
-      return `${place}${message}${hint === undefined ? '' : ` (${hint})`}`
+      const prefix = source === undefined ? '' : `${describeLocation(source)}: `
+      return `${prefix}${message}${hint === undefined ? '' : ` (${hint})`}`
     })
   }
   return []
@@ -787,16 +787,17 @@ t.test('refuses texts with millions of mistakes, entries or letters at once', { 
 })
 
 t.test('refuses addresses, names and directories that no host has', async (t) => {
-  const place = (text: string) => errorsOf(async () => build(await parseLayer({ text, file: 'a.json', kind: 'stack' })))
+  const problemsOfText = (text: string) =>
+    errorsOf(async () => build(await parseLayer({ text, file: 'a.json', kind: 'stack' })))
   for (const key of ['private_ip', 'ip'])
     for (const value of ['10.0.0.5 -x $(id)', '10.0.0.5\\tx', '-l', '10.0.0.5;', '$(id)'])
-      t.match(await place(`{"opsworks": {"instance": {"${key}": "${value}"}}}`), [
+      t.match(await problemsOfText(`{"opsworks": {"instance": {"${key}": "${value}"}}}`), [
         new RegExp(`^a\\.json:1:\\d+: opsworks\\.instance\\.${key}: expected an IP address or a host name`),
       ])
   for (const value of ['10.0.0.5', 'fe80::1%eth0', '', 'web1.example.com'])
-    t.strictSame(await place(`{"opsworks": {"instance": {"private_ip": "${value}"}}}`), [], value)
+    t.strictSame(await problemsOfText(`{"opsworks": {"instance": {"private_ip": "${value}"}}}`), [], value)
   for (const value of ['/', '//'])
-    t.match(await place(app(`"deploy_to": "${value}"`)), [
+    t.match(await problemsOfText(app(`"deploy_to": "${value}"`)), [
       /deploy\.site\.deploy_to: expected a directory of its own, not one of the system/,
     ])
 })

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import type { Test } from 'tap'
 import type { DeploySite } from '../../support/deploy_site.ts'
 import { needs } from '../../support/machine.ts'
-import { client, fails, pids, shows } from './steps.ts'
+import { checkFailure, checkPages, client, pids } from './steps.ts'
 
 /** A URL at which nothing listens. */
 const nowhere = 'http://127.0.0.1:9'
@@ -20,9 +20,9 @@ export async function offline(t: Test, site: DeploySite): Promise<void> {
     t.match(unchanged.output, /^nothing to do/m)
     t.strictSame(await pids(site), running)
     const named = await site.converge(['deploy', '--revision', 'elsewhere'], { ...client, ...cutOff })
-    await fails(t, named, /cannot list the branches and tags of git:/)
+    await checkFailure(t, named, /cannot list the branches and tags of git:/)
     const commit = await site.converge(['deploy', '--revision', '1'.repeat(40)], { ...client, ...cutOff })
-    await fails(t, commit, /cannot fetch from git:/)
+    await checkFailure(t, commit, /cannot fetch from git:/)
     t.strictSame(await pids(site), running)
     // Without the network, a known commit can still be configured, built and rolled back.
     const json = { plone_instances: { zodb_cache_size: 6000 } }
@@ -58,13 +58,13 @@ export async function fullDisk(t: Test, site: DeploySite): Promise<void> {
     for (const left of [0, 12, 60]) {
       fill(`${releases}/filler`, left * 1024)
       const ended = await site.converge(['deploy'], client)
-      await fails(t, ended, /no space left|out of diskspace|hint: free some space/i)
-      t.equal(site.currentPath(), before, `with ${left} kB left the old release stays live`)
+      await checkFailure(t, ended, /no space left|out of diskspace|hint: free some space/i)
+      t.equal(site.currentPath(), before, `with ${left} kB free, the old release stays current`)
       t.strictSame(await pids(site), running)
       fs.rmSync(`${releases}/filler`)
     }
     await site.done(t, ['deploy'], client)
-    await shows(t, site, site.latest)
+    await checkPages(t, site, site.latest)
     t.ok(site.unfinished().length === 0)
   } finally {
     run('umount', '--lazy', releases)
@@ -87,16 +87,16 @@ export async function readOnly(t: Test, site: DeploySite): Promise<void> {
   site.commit()
   const run = (command: string, ...args: string[]) => execFileSync(command, args)
   fs.chownSync(releases, 0, 0)
-  await fails(t, await site.converge(['deploy'], client), /permission denied|EACCES/i, /releases/)
+  await checkFailure(t, await site.converge(['deploy'], client), /permission denied|EACCES/i, /releases/)
   fs.chownSync(releases, site.account.uid, site.account.gid)
   run('mount', '--bind', releases, releases)
   run('mount', '-o', 'remount,bind,ro', releases)
-  await fails(t, await site.converge(['deploy'], client), /read-only|EROFS/i, /releases/)
+  await checkFailure(t, await site.converge(['deploy'], client), /read-only|EROFS/i, /releases/)
   run('umount', '--lazy', releases)
   t.equal(site.currentPath(), before)
   t.strictSame(await pids(site), running)
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }
 
 export async function realDirectory(t: Test, site: DeploySite): Promise<void> {
@@ -104,7 +104,7 @@ export async function realDirectory(t: Test, site: DeploySite): Promise<void> {
   fs.renameSync(current, `${current}.away`)
   fs.mkdirSync(current)
   try {
-    await fails(t, await site.converge(['deploy'], client), /current/, /directory/, /hint: .*mv/)
+    await checkFailure(t, await site.converge(['deploy'], client), /current/, /directory/, /hint: .*mv/)
     t.strictSame(fs.readdirSync(current), [], 'it is left alone')
     t.strictSame(await pids(site), running)
   } finally {
@@ -123,7 +123,7 @@ export async function clock(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['deploy'], client)
   const after = site.currentPath() ?? ''
   t.ok(after > before, 'ids continue to count')
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   await site.done(t, ['rollback'], client)
   t.equal(site.currentPath(), before, 'the one before is the one made before')
   await site.done(t, ['deploy'], client)
@@ -162,13 +162,13 @@ export async function manyFiles(t: Test, site: DeploySite): Promise<void> {
   site.commit()
   const { seconds } = await site.done(t, ['deploy'], client)
   t.comment(`a deploy with 10,000 files more took ${seconds.toFixed(1)} s`)
-  await shows(t, site, site.latest)
-  const there = `${site.directory()}/releases/${site.currentPath()}/many`
-  t.equal(site.as('find', there, '-type', 'f', '-printf', '.').length, 10_000 + oddNames.length + 2)
-  for (const name of oddNames) t.equal(fs.readFileSync(`${there}/odd/${name}`, 'utf8'), name)
-  t.ok(fs.readdirSync(`${there}/odd`, { encoding: 'buffer' }).some((name) => name.equals(latin)))
-  t.equal(fs.statSync(`${there}/script`).mode & 0o777, 0o755)
-  t.equal(fs.readlinkSync(`${there}/link`), 'odd/a name with spaces')
+  await checkPages(t, site, site.latest)
+  const copyDirectory = `${site.directory()}/releases/${site.currentPath()}/many`
+  t.equal(site.as('find', copyDirectory, '-type', 'f', '-printf', '.').length, 10_000 + oddNames.length + 2)
+  for (const name of oddNames) t.equal(fs.readFileSync(`${copyDirectory}/odd/${name}`, 'utf8'), name)
+  t.ok(fs.readdirSync(`${copyDirectory}/odd`, { encoding: 'buffer' }).some((name) => name.equals(latin)))
+  t.equal(fs.statSync(`${copyDirectory}/script`).mode & 0o777, 0o755)
+  t.equal(fs.readlinkSync(`${copyDirectory}/link`), 'odd/a name with spaces')
   t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
   // The next commit removes the files.
   fs.rmSync(many, { recursive: true })

@@ -5,14 +5,14 @@ import { reference } from '../../../recipes/plone/buildout_cfg.ts'
 import { pageOf } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
 import { isTaken, until } from '../../support/wait_until.ts'
-import { client, fails, pids, shows } from './steps.ts'
+import { checkFailure, checkPages, client, pids } from './steps.ts'
 
 export async function build(t: Test, site: DeploySite): Promise<void> {
   const [before, running, good] = [site.currentPath(), await pids(site), site.read('cfg/base.cfg')]
   site.commit({ 'cfg/base.cfg': good.replace('zcml = example_site', `zcml = ${reference('nothing', 'here')}`) })
   for (const attempt of ['the first try', 'the next run tries again']) {
     const ended = await site.converge(['deploy'], client)
-    await fails(
+    await checkFailure(
       t,
       ended,
       /the buildout in .* failed: it exited with status 1/,
@@ -20,12 +20,12 @@ export async function build(t: Test, site: DeploySite): Promise<void> {
       /\| Error: .*'nothing', was not defined/,
     )
     t.equal(site.currentPath(), before, `${attempt}: the old release stays live`)
-    t.strictSame(await pids(site), running, 'and runs on')
+    t.strictSame(await pids(site), running, 'and is not restarted')
   }
   t.equal((await site.inspect<{ lastRun: { outcome: string } }>('status')).lastRun.outcome, 'failed')
   site.commit({ 'cfg/base.cfg': good })
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   t.ok(
     (await site.releases()).every(({ complete }) => complete),
     'nothing is left of the release that failed',
@@ -37,7 +37,7 @@ export async function brokenClient(t: Test, site: DeploySite): Promise<void> {
   const [good, running] = [site.read(zcml), await pids(site)]
   site.commit({ [zcml]: good.replace('.views.Status', '.views.Missing') })
   const ended = await site.converge(['deploy'], client)
-  await fails(
+  await checkFailure(
     t,
     ended,
     /plone_instances-client1 did not come up/,
@@ -50,7 +50,7 @@ export async function brokenClient(t: Test, site: DeploySite): Promise<void> {
   t.equal((await site.status()).status, 1)
   site.commit({ [zcml]: good })
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }
 
 export async function takenPort(t: Test, site: DeploySite): Promise<void> {
@@ -63,7 +63,7 @@ export async function takenPort(t: Test, site: DeploySite): Promise<void> {
       ...client,
       json: { converge: { readiness: { deadline_seconds: 5 } } },
     })
-    await fails(
+    await checkFailure(
       t,
       ended,
       /plone_instances-client2 did not come up: port 8082 was still taken/,
@@ -76,6 +76,6 @@ export async function takenPort(t: Test, site: DeploySite): Promise<void> {
   await until(() => !isTaken(8082), 'the port is free')
   const first = (await pageOf(1))?.pid
   await site.done(t, ['deploy'], client)
-  const [one] = await shows(t, site, site.latest)
+  const [one] = await checkPages(t, site, site.latest)
   t.equal(one?.pid, first, 'it continued with the second client')
 }

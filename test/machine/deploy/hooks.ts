@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import type { Test } from 'tap'
 import type { DeploySite } from '../../support/deploy_site.ts'
-import { client, fails, pids, shows } from './steps.ts'
+import { checkFailure, checkPages, client, pids } from './steps.ts'
 
 const note = (what: string) => `#!/bin/sh\necho "${what} $CONVERGE_HOOK $(cat VERSION)" >> ../../shared/moments\n`
 
@@ -35,7 +35,7 @@ export async function moments(t: Test, site: DeploySite): Promise<void> {
   site.commit({ 'deploy/before_migrate.ts': inTypeScript, 'migrate.py': migrating, 'after.py': after })
   const test = { smoke_test: { http: [{ contains: 'version' }], command: 'test -x bin/client1' } }
   await site.done(t, ['deploy'], app({ ...migration, ...test }))
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   const version = site.latest
   const first = [`typescript before_migrate ${version}`, `migration ${version}`, `shell before_restart ${version}`]
   t.strictSame(done(), first)
@@ -50,14 +50,14 @@ export async function moments(t: Test, site: DeploySite): Promise<void> {
     smoke_test: { http: [{ contains: 'nowhere to be found' }], deadline_seconds: 2, rollback_on_failure: true },
   }
   const ended = await site.converge(['deploy'], app({ ...migration, ...bad }))
-  await fails(
+  await checkFailure(
     t,
     ended,
     /did not pass its smoke test: .*its answer does not contain 'nowhere to be found'/,
     /note: zeo-client: rollback, since what was deployed failed/,
   )
   t.equal(site.currentPath(), good, 'the site is back on the release before')
-  await shows(t, site, version)
+  await checkPages(t, site, version)
   t.not((await pids(site))[0], running[0], 'whose clients were started again')
   t.match(done().slice(-4), [
     /typescript before_migrate/,
@@ -68,5 +68,5 @@ export async function moments(t: Test, site: DeploySite): Promise<void> {
   fs.rmSync(`${site.repository}/deploy`, { recursive: true })
   site.commit()
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }

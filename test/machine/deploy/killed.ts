@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { get, Watch } from '../../support/deploy_pages.ts'
 import { type DeploySite, eventsOf } from '../../support/deploy_site.ts'
 import { until } from '../../support/wait_until.ts'
-import { client, fails, kept, pids, shows } from './steps.ts'
+import { checkFailure, checkPages, client, pids, storedValues } from './steps.ts'
 
 const applying = (name: string) => new RegExp(`^{"event":"applying","name":"${name}`)
 const progress = (name: string, line: string) =>
@@ -56,11 +56,11 @@ export async function everywhere(t: Test, site: DeploySite): Promise<void> {
     whole(t, site, releases)
     t.equal(blackouts, 0, 'one of them answers at all times')
     // The client that stopped last may still be starting; the other one is up.
-    t.equal((await get(2, 'text')) ?? (await get(1, 'text')), kept.text)
+    t.equal((await get(2, 'text')) ?? (await get(1, 'text')), storedValues.text)
   }
   t.not(site.currentPath(), before)
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   t.strictSame(site.unfinished(), [], 'nothing is left of the killed runs')
   t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
 }
@@ -73,7 +73,7 @@ export async function oneByOne(t: Test, site: DeploySite): Promise<void> {
     await killAt(t, site, name, moment)
     whole(t, site, [])
     await site.done(t, ['deploy'], client)
-    const pages = await shows(t, site, site.latest)
+    const pages = await checkPages(t, site, site.latest)
     for (const [index, page] of pages.entries())
       t.not(page.pid, running[index], 'the restart that was due has happened')
   }
@@ -86,7 +86,7 @@ export async function twoAtOnce(t: Test, site: DeploySite): Promise<void> {
   await first.written(new RegExp(building.source, 'm'))
   const refused = await site.converge(['deploy'], client)
   const holder = `process ${first.child.pid} \\(converge zeo-client deploy\\) of ${site.account.name}, since \\d{4}-`
-  await fails(t, refused, /another run is under way/, new RegExp(holder), /--wait/)
+  await checkFailure(t, refused, /another run is under way/, new RegExp(holder), /--wait/)
   const second = site.start(['deploy', '--wait', '300'], client)
   await second.written(/waiting for process \d+/)
   first.signal('SIGCONT')
@@ -94,7 +94,7 @@ export async function twoAtOnce(t: Test, site: DeploySite): Promise<void> {
   const waited = await second.ended
   t.equal(waited.status, 0)
   t.match(waited.output, /^nothing to do/m)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }
 
 export async function terminated(t: Test, site: DeploySite): Promise<void> {
@@ -111,5 +111,5 @@ export async function terminated(t: Test, site: DeploySite): Promise<void> {
   t.strictSame(await pids(site), running)
   const next = await site.done(t, ['deploy', '--json-output'], client)
   t.notMatch(next.output, new RegExp(applying('buildout').source, 'm'), 'what was built is not built again')
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }

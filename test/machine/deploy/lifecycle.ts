@@ -7,7 +7,7 @@ import { keepEggs } from '../../support/eggs.ts'
 import { unpinned } from '../../support/example_pins.ts'
 import { directoryOf, needs } from '../../support/machine.ts'
 import { isTaken } from '../../support/wait_until.ts'
-import { client, fails, kept, pids, shows, touched } from './steps.ts'
+import { changedResources, checkFailure, checkPages, client, pids, storedValues } from './steps.ts'
 
 export async function barePlan(t: Test, site: DeploySite): Promise<void> {
   const before = site.files()
@@ -16,13 +16,13 @@ export async function barePlan(t: Test, site: DeploySite): Promise<void> {
   t.match(output, /git_release .*\/zeoserver\/releases/)
   t.notOk(existsSync(site.prefix), 'nothing is written')
   t.strictSame(site.files(), before)
-  await fails(t, await site.converge(['status']), /plone_instances-client1/, /last run\s+none/)
+  await checkFailure(t, await site.converge(['status']), /plone_instances-client1/, /last run\s+none/)
 }
 
 export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   const plan = await site.done(t, ['plan', '--json-output'])
   const run = await site.done(t, ['--json-output'])
-  t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
+  t.strictSame(changedResources(run), changedResources(plan), 'the run makes the planned changes')
   keepEggs(`${site.directory()}/shared`)
   const egg = (app?: 'zeoserver') => {
     const eggs = `${site.directory(app)}/shared/eggs/v5`
@@ -35,7 +35,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   for (const python of ['3.11', '3.12', '3.13'])
     t.strictSame(unpinned(`${site.directory()}/shared/eggs`, python), [], `each package has a pin for Python ${python}`)
   t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
-  await shows(t, site, '1')
+  await checkPages(t, site, '1')
   t.equal((await site.releases()).length, 1)
   t.ok(site.isComplete(site.currentPath() ?? ''), 'the current release is complete')
   t.strictSame(await site.status(), {
@@ -64,7 +64,7 @@ export async function secondRun(t: Test, site: DeploySite): Promise<void> {
 const writing =
   /^(?:(?:unlink|rename|mkdir|rmdir|link|symlink|f?chmod|[fl]?chown|truncate|utime|mknod|creat)\w*\(|open(?:at)?\(.*O_(?:WRONLY|RDWR|CREAT|TRUNC))/
 
-export async function oneQuestion(t: Test, site: DeploySite): Promise<void> {
+export async function onlyRepositoryQuery(t: Test, site: DeploySite): Promise<void> {
   if (!needs(t, ['strace'])) return
   const trace = directoryOf(site.root, 'trace', site.account.name)
   const through = ['strace', '-ff', '-qq', '-s', '300', '-e', 'trace=%file', '-o', `${trace}/t`]
@@ -83,15 +83,15 @@ export async function oneQuestion(t: Test, site: DeploySite): Promise<void> {
   t.match(programs[1], /^git .*"ls-remote"/)
 }
 
-export async function data(t: Test, site: DeploySite): Promise<void> {
-  t.ok(await put(1, 'text', kept.text))
-  t.ok(await put(1, 'blob', kept.blob, true))
-  t.equal(await get(2, 'text'), kept.text)
-  t.equal(await get(2, 'blob'), kept.blob)
+export async function writeData(t: Test, site: DeploySite): Promise<void> {
+  t.ok(await put(1, 'text', storedValues.text))
+  t.ok(await put(1, 'blob', storedValues.blob, true))
+  t.equal(await get(2, 'text'), storedValues.text)
+  t.equal(await get(2, 'blob'), storedValues.blob)
   site.hasData = true
 }
 
-export async function newRevision(t: Test, site: DeploySite): Promise<void> {
+export async function deployRevision(t: Test, site: DeploySite): Promise<void> {
   site.commit()
   const running = await site.pages()
   const before = await site.settledFiles()
@@ -100,11 +100,11 @@ export async function newRevision(t: Test, site: DeploySite): Promise<void> {
   const watch = new Watch()
   const run = await site.converge(['deploy', '--json-output', '--detailed-exit-code'], client)
   await watch.stop()
-  t.equal(run.status, 3, 'it tells that something has changed')
-  t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
-  const pages = await shows(t, site, site.latest)
+  t.equal(run.status, 3, 'the exit status reports a change')
+  t.strictSame(changedResources(run), changedResources(plan), 'the run makes the planned changes')
+  const pages = await checkPages(t, site, site.latest)
   t.equal(watch.blackouts, 0, 'one client goes after the other')
-  t.strictSame(watch.releases, [running[0]?.release, site.currentPath()], 'nothing but these two releases answered')
+  t.strictSame(watch.releases, [running[0]?.release, site.currentPath()], 'only these two releases answered')
   t.notMatch(
     pages,
     running.map((page) => ({ pid: page?.pid })),
@@ -114,18 +114,18 @@ export async function newRevision(t: Test, site: DeploySite): Promise<void> {
   const server = site.processes('/zeoserver/current/bin/zeoserver')
   t.equal(server.length, 1)
   await site.done(t, ['deploy'])
-  t.equal((await site.releases('zeoserver')).length, 2, 'the server, too, was deployed again')
-  t.strictSame(site.processes('/zeoserver/current/bin/zeoserver'), server, 'it loads nothing of that, and runs on')
+  t.equal((await site.releases('zeoserver')).length, 2, 'the deploy made a release of the server, too')
+  t.strictSame(site.processes('/zeoserver/current/bin/zeoserver'), server, 'it loads none of it, and is not restarted')
   const [first] = await site.releases('zeoserver')
   t.equal(
     readlinkSync(`/proc/${server[0]}/cwd`),
     `${site.directory('zeoserver')}/releases/${first?.id}`,
-    'its files are those of the release it was started from',
+    'its files are those of the release that started it',
   )
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }
 
-export async function attribute(t: Test, site: DeploySite): Promise<void> {
+export async function changeAttribute(t: Test, site: DeploySite): Promise<void> {
   const before = site.currentPath() ?? ''
   site.json = { plone_instances: { zodb_cache_size: 7000 } }
   t.match((await site.done(t, ['plan', '--event', 'deploy'], client)).output, /zodb-cache-size = 7000/)
@@ -157,7 +157,7 @@ export async function attribute(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['deploy'], client)
 }
 
-export async function always(t: Test, site: DeploySite): Promise<void> {
+export async function alwaysBuild(t: Test, site: DeploySite): Promise<void> {
   for (const spelling of ['always_build_on_deploy', 'always_buildout_on_deploy']) {
     const [before, running] = [await site.releases(), await pids(site)]
     await site.done(t, ['deploy'], { ...client, json: { deploy: { plone_instances: { [spelling]: true } } } })
@@ -172,38 +172,38 @@ export async function always(t: Test, site: DeploySite): Promise<void> {
   t.strictSame(await pids(site), running)
 }
 
-export async function clientCount(t: Test, site: DeploySite): Promise<void> {
+export async function changeClientCount(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['deploy'], { ...client, json: { plone_instances: { instance_count: 3 } } })
-  await shows(t, site, site.latest, 3)
-  t.equal(await get(3, 'text'), kept.text)
+  await checkPages(t, site, site.latest, 3)
+  t.equal(await get(3, 'text'), storedValues.text)
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   t.notOk(isTaken(8083), 'the third is gone')
   t.notOk(existsSync(`${site.prefix}/etc/supervisor/conf.d/plone_instances-client3.conf`))
   t.strictSame((await site.status()).up, ['zeoserver', 'plone_instances-client1', 'plone_instances-client2'])
 }
 
-export async function revisions(t: Test, site: DeploySite): Promise<void> {
+export async function deployRevisions(t: Test, site: DeploySite): Promise<void> {
   const first = site.commit()
   const version = site.latest
   site.git('tag', 'plain', first)
   site.git('tag', '-a', 'annotated', '-m', 'a tag with a message', first)
   const second = site.commit()
   await site.done(t, ['deploy', '--revision', 'plain'], client)
-  await shows(t, site, version)
+  await checkPages(t, site, version)
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   await site.done(t, ['rollback'], client)
-  await shows(t, site, version)
+  await checkPages(t, site, version)
   await site.done(t, ['deploy', '--revision', second.slice(0, 9)], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   await site.done(t, ['deploy', '--revision', 'annotated'], client)
-  await shows(t, site, version)
+  await checkPages(t, site, version)
   t.equal((await site.releases()).at(-1)?.commit, first, 'a tag with a message stands for its commit')
   const missing = await site.converge(['deploy', '--revision', 'anotated'], client)
-  await fails(t, missing, /no branch, tag or commit anotated/, /annotated/)
+  await checkFailure(t, missing, /no branch, tag or commit anotated/, /annotated/)
   await site.done(t, ['deploy'], client)
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   const releases = await site.releases()
   t.ok(releases.length <= 5, 'no more than 5 are kept')
   t.ok(releases.every(({ complete }) => complete))

@@ -5,7 +5,7 @@ import { Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
 import { needs } from '../../support/machine.ts'
 import { isTaken, until } from '../../support/wait_until.ts'
-import { client, pids, shows } from './steps.ts'
+import { checkPages, client, pids } from './steps.ts'
 
 /** A crontab line of another owner. */
 const mine = '5 4 * * * true\n'
@@ -37,19 +37,19 @@ export async function services(t: Test, site: DeploySite): Promise<void> {
   t.match((await site.done(t, ['doctor'])).output, /has what its roles need/)
   await site.done(t, ['stop'])
   t.strictSame(await site.status(), { status: 1, up: [] })
-  t.notOk([8001, 8081, 8082].some(isTaken), 'all is down')
+  t.notOk([8001, 8081, 8082].some(isTaken), 'no service listens')
   t.match((await site.done(t, ['stop'])).output, /^nothing to do/m)
   await site.done(t, ['start'])
   t.strictSame(await site.status(), { status: 0, up: all })
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
   const watch = new Watch()
   await site.done(t, ['restart'], client)
   t.equal((await watch.stop()).blackouts, 0, 'one client after the other')
-  for (const [index, page] of (await shows(t, site, site.latest)).entries()) t.not(page.pid, running[index])
+  for (const [index, page] of (await checkPages(t, site, site.latest)).entries()) t.not(page.pid, running[index])
   await site.done(t, ['shutdown'])
   t.notOk([8001, 8081, 8082].some(isTaken))
-  t.notMatch((await site.done(t, [])).output, /^nothing to do/m, 'the whole way starts what is down')
-  await shows(t, site, site.latest)
+  t.notMatch((await site.done(t, [])).output, /^nothing to do/m, 'a run of all events starts the services')
+  await checkPages(t, site, site.latest)
 }
 
 export async function undeploy(t: Test, site: DeploySite): Promise<void> {
@@ -59,7 +59,7 @@ export async function undeploy(t: Test, site: DeploySite): Promise<void> {
   t.strictSame(readdirSync(site.directory()), ['shared'])
   t.match((await site.done(t, ['undeploy'])).output, /^nothing to do/m)
   await site.done(t, [])
-  await shows(t, site, site.latest)
+  await checkPages(t, site, site.latest)
 }
 
 export async function purge(t: Test, site: DeploySite): Promise<void> {

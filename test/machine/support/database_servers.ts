@@ -77,13 +77,13 @@ export interface MariadbServer {
 export async function mariadbServer(t: Test, port?: number, settings: readonly string[] = []): Promise<MariadbServer> {
   const directory = directoryOf(scratch(t), 'mysql', 'mysql')
   const [data, socket, log] = [`${directory}/data`, `${directory}/socket`, `${directory}/log`]
-  const place = ['--no-defaults', `--datadir=${data}`]
+  const dataOptions = ['--no-defaults', `--datadir=${data}`]
   const root = '--auth-root-authentication-method=socket'
-  sh(t, ['mariadb-install-db', ...place, '--skip-test-db', root, '--auth-root-socket-user=root'], 'mysql')
+  sh(t, ['mariadb-install-db', ...dataOptions, '--skip-test-db', root, '--auth-root-socket-user=root'], 'mysql')
   const network = port === undefined ? ['--skip-networking'] : ['--bind-address=127.0.0.1', `--port=${port}`]
   const quick = [...network, ...settings, '--innodb-flush-log-at-trx-commit=0', '--skip-log-bin']
   const options = [`--socket=${socket}`, `--pid-file=${directory}/pid`, '--general-log', `--general-log-file=${log}`]
-  const server = serve(t, ['mariadbd', ...place, ...quick, ...options], 'mysql')
+  const server = serve(t, ['mariadbd', ...dataOptions, ...quick, ...options], 'mysql')
   await untilThere(t, socket, server)
   while (spawnSync('mariadb-admin', ['--no-defaults', `--socket=${socket}`, 'ping']).status !== 0 && !server.ended())
     await sleep(20)

@@ -121,21 +121,21 @@ function mirrorOf(vendor: Distribution['vendor']): string {
  * @returns the text of the file for apt.conf.d
  */
 export async function aptProxy(t: Owner, address: string): Promise<string> {
-  const server = createServer((asked, answer) => {
-    const { host, hostname, port, pathname, search } = new URL(asked.url ?? '')
+  const server = createServer((incoming, answer) => {
+    const { host, hostname, port, pathname, search } = new URL(incoming.url ?? '')
     const options = {
       hostname,
       port,
       path: `${pathname}${search}`,
-      method: asked.method,
-      headers: { ...asked.headers, host },
+      method: incoming.method,
+      headers: { ...incoming.headers, host },
     }
     const passed = request(options, (found) => {
       answer.writeHead(found.statusCode ?? 502, found.headers)
       found.pipe(answer)
     })
     passed.on('error', () => answer.writeHead(502).end())
-    asked.pipe(passed)
+    incoming.pipe(passed)
   })
   server.on('connect', ({ url = '' }, client, head) => {
     const [name, port] = url.split(':')

@@ -304,8 +304,8 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
     for (const frontend of this.frontends)
       await until(async () => {
         const answers = await Promise.all(Array.from({ length: hosts.length * 4 }, () => this.ask(frontend)))
-        const seen = new Set(answers.map((answer) => (answer ? `${answer.host} ${answer.version}` : 'nothing')))
-        return [...seen].sort().join() === requested
+        const distinct = new Set(answers.map((answer) => (answer ? `${answer.host} ${answer.version}` : 'nothing')))
+        return [...distinct].sort().join() === requested
       }, `${frontend} has answers of ${requested}`)
   }
 
@@ -321,9 +321,13 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   /** Measures the requests to all frontends while some work runs. */
   async visited(work: () => Promise<unknown>): Promise<Visits> {
     const crowds = this.frontends.map((name) => {
-      const place = `${this.network.directory}/visits`
+      const visitsDirectory = `${this.network.directory}/visits`
       // zero_downtime.test.ts has full load; here visitors would take the CPU time of eleven hosts.
-      return visitors(this.url(name), place, { connections: 4, headers: { Cookie: '__ac=visitor' }, pauseMs: 60 })
+      return visitors(this.url(name), visitsDirectory, {
+        connections: 4,
+        headers: { Cookie: '__ac=visitor' },
+        pauseMs: 60,
+      })
     })
     const ends = () => Promise.all(crowds.map((crowd) => crowd.end()))
     const failed = await work().then(

@@ -28,7 +28,7 @@ type Json = { readonly [key: string]: unknown }
 export interface Backend {
   readonly name: string
   readonly address: string
-  readonly seen: string[]
+  readonly requestedPaths: string[]
   readonly server: Server
 }
 
@@ -36,9 +36,9 @@ export interface Backend {
 type Statuses = Map<string, number>
 
 async function backend(t: Test, name: string, address: string, statuses: Statuses): Promise<Backend> {
-  const seen: string[] = []
+  const requestedPaths: string[] = []
   const server = createServer((request, answer) => {
-    if (request.method !== 'OPTIONS') seen.push(`${request.method} ${request.url}`)
+    if (request.method !== 'OPTIONS') requestedPaths.push(`${request.method} ${request.url}`)
     const { searchParams: query, pathname } = new URL(request.url ?? '/', 'http://x')
     const status = statuses.get(pathname.replace(/^.*\/VirtualHostRoot/, '')) ?? Number(query.get('status') ?? 200)
     const own: Record<string, string> = { 'Content-Type': 'text/html', 'X-Served-By': name }
@@ -55,7 +55,7 @@ async function backend(t: Test, name: string, address: string, statuses: Statuse
     server.closeAllConnections()
     server.close()
   })
-  return { name, address, seen, server }
+  return { name, address, requestedPaths, server }
 }
 
 export interface FrontendSite {

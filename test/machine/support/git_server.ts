@@ -34,6 +34,6 @@ export async function serveGit(
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   })
-  const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/${names[0]}`)
-  await waitUntil(() => asked().then(Boolean, () => false), 'the git server is up')
+  const listRemote = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/${names[0]}`)
+  await waitUntil(() => listRemote().then(Boolean, () => false), 'the git server is up')
 }

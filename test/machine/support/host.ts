@@ -73,7 +73,7 @@ interface Surroundings {
 /** MB. */
 const usualDisk = 4096
 
-export interface Place {
+export interface HostLocation {
   readonly id: string
   readonly name: string
   readonly address: string
@@ -99,13 +99,13 @@ export class TestHost {
   constructor(
     private readonly network: Surroundings,
     private readonly ground: Ground,
-    private readonly place: Place,
+    private readonly location: HostLocation,
     private readonly options: HostOptions,
   ) {
-    this.name = place.name
-    this.address = place.address
+    this.name = location.name
+    this.address = location.address
     this.port = options.port ?? 22
-    this.directory = `${ground.directory}/${place.id}`
+    this.directory = `${ground.directory}/${location.id}`
     this.root = `${this.directory}/root`
   }
 
@@ -113,7 +113,7 @@ export class TestHost {
   async make(): Promise<void> {
     const { accounts = {}, authorized, disk = usualDisk, without = [], enabled = ['cron'], mounts = {} } = this.options
     const { userData } = this.options
-    await script(makeFiles, this.directory, ...real(without), this.place.lower, `${disk}`)
+    await script(makeFiles, this.directory, ...real(without), this.location.lower, `${disk}`)
     for (const [path, directory] of Object.entries(mounts))
       await script('mkdir -p "$1"; mount --bind "$2" "$1"', `${this.root}${path}`, directory)
     writeIdentity(this.root, { name: this.born, address: this.address, machineId: randomUUID().replaceAll('-', '') })
@@ -122,7 +122,7 @@ export class TestHost {
       await this.newHostKey()
       put(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
     } else await makeCloudImage(this.root, userData)
-    if (!this.place.systemd) return
+    if (!this.location.systemd) return
     const expected = ['ssh', ...enabled].map((unit) => (unit.includes('.') ? unit : `${unit}.service`))
     await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...expected)
   }
@@ -147,7 +147,7 @@ export class TestHost {
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
       // With systemd, a login is a session of its own, as on any server.
-      `UsePAM ${this.place.systemd ? 'yes' : 'no'}`,
+      `UsePAM ${this.location.systemd ? 'yes' : 'no'}`,
       'UseDNS no',
       'PrintMotd no',
       'Subsystem sftp internal-sftp',
@@ -176,7 +176,7 @@ export class TestHost {
   /** Starts the host and waits until sshd answers, and with systemd until all enabled units have started. */
   async start(): Promise<void> {
     if (this.machine !== undefined) throw new Error(`${this.name} is on`)
-    const { id, systemd } = this.place
+    const { id, systemd } = this.location
     const { prefix, subnet } = this.ground
     // The same at each start: otherwise peers would use the old one from their ARP cache for a while.
     const hardware = ['02', ...this.address.split('.').map((part) => Number(part).toString(16).padStart(2, '0')), '02']
@@ -245,7 +245,7 @@ export class TestHost {
     await this.fast()
     await script(
       'ip link delete $1 2>/dev/null || true; if [ -e /run/netns/$1 ]; then ip netns delete $1; fi',
-      this.place.id,
+      this.location.id,
     )
   }
 
@@ -266,11 +266,11 @@ export class TestHost {
 
   /** Disconnects the host: packets in both directions are lost without notice. */
   async linkDown(): Promise<void> {
-    await script('ip link set $1 down', this.place.id)
+    await script('ip link set $1 down', this.location.id)
   }
 
   async linkUp(): Promise<void> {
-    await script('ip link set $1 up', this.place.id)
+    await script('ip link set $1 up', this.location.id)
   }
 
   /** Makes its link slow and lossy from now on, including existing connections; null: full speed. */
@@ -278,7 +278,7 @@ export class TestHost {
     await this.fast()
     this.slowness = slowness
     if (slowness === null) return
-    this.wire = await SlowLink.between(this.place.id, this.ground.prefix, slowness)
+    this.wire = await SlowLink.between(this.location.id, this.ground.prefix, slowness)
   }
 
   private async fast(): Promise<void> {

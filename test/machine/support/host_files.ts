@@ -142,8 +142,8 @@ done`
  * out paths below another one.
  */
 export function real(paths: readonly string[]): string[] {
-  const there = paths.filter((path) => existsSync(dirname(path)))
-  const resolved = there.map((path) => `${realpathSync(dirname(path)).replace(/\/$/, '')}/${basename(path)}`)
+  const present = paths.filter((path) => existsSync(dirname(path)))
+  const resolved = present.map((path) => `${realpathSync(dirname(path)).replace(/\/$/, '')}/${basename(path)}`)
   const below = (path: string) => resolved.some((other) => path.startsWith(`${other}/`))
   return [...new Set(resolved)].filter((path) => existsSync(path) && !below(path))
 }

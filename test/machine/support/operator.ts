@@ -82,12 +82,15 @@ function parsed(line: string): FleetEvent | never[] {
 
 /** Copies the program, so that a build during the test does not reach half of the hosts. */
 function programIn(directory: string): string {
-  const place = `${directory}/program`
-  if (!existsSync(place)) {
-    cpSync(`${project}/dist`, `${place}/dist`, { recursive: true, filter: (path) => !path.endsWith('/types') })
-    symlinkSync(`${project}/node_modules`, `${place}/node_modules`)
+  const programDirectory = `${directory}/program`
+  if (!existsSync(programDirectory)) {
+    cpSync(`${project}/dist`, `${programDirectory}/dist`, {
+      recursive: true,
+      filter: (path) => !path.endsWith('/types'),
+    })
+    symlinkSync(`${project}/node_modules`, `${programDirectory}/node_modules`)
   }
-  return `${place}/dist/start.cjs`
+  return `${programDirectory}/dist/start.cjs`
 }
 
 export class Operator {

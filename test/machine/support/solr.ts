@@ -41,7 +41,7 @@ export function solrArchive(root: string): string {
     fs.mkdirSync(`${example}/${name}`, { recursive: true })
   for (const name of ['dist', 'contrib/analysis-extras/lib'])
     fs.mkdirSync(`${root}/solr-4.10.4/${name}`, { recursive: true })
-  const place = (name: string) => {
+  const directoryOf = (name: string) => {
     if (name.endsWith('.war')) return 'webapps/solr.war'
     if (name.startsWith('jetty-start')) return 'start.jar'
     // Jetty's start script looks for this name.
@@ -51,7 +51,7 @@ export function solrArchive(root: string): string {
   }
   // The rest of Lucene is in the war.
   const needed = fs.readdirSync(fetched).filter((name) => !name.startsWith('lucene') || /icu/.test(name))
-  for (const name of needed) fs.copyFileSync(`${fetched}/${name}`, `${example}/${place(name)}`)
+  for (const name of needed) fs.copyFileSync(`${fetched}/${name}`, `${example}/${directoryOf(name)}`)
   const files = {
     'start.ini': 'OPTIONS=Server,ext\netc/jetty.xml\n',
     'contexts/solr.xml': context,

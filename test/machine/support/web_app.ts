@@ -255,7 +255,7 @@ export async function inOrder(t: Test, app: WebApp, steps: readonly Step[]): Pro
  */
 export class Visitors {
   /** The number of times each answer was given, by its first words. */
-  readonly seen = new Map<string, number>()
+  readonly bodies = new Map<string, number>()
   readonly failed: string[] = []
   /**
    * Requests that were sent again, since the server closed a kept connection: every browser does so (RFC 9112, 9.3.1).
@@ -273,7 +273,7 @@ export class Visitors {
   }
 
   get count(): number {
-    return [...this.seen.values()].reduce((sum, one) => sum + one, 0)
+    return [...this.bodies.values()].reduce((sum, one) => sum + one, 0)
   }
 
   private async visit(keepAlive: boolean): Promise<void> {
@@ -282,7 +282,7 @@ export class Visitors {
       try {
         const { status, body } = await this.ask(agent)
         const answer = body.trim().split(/\s/)[0] ?? ''
-        if (status === 200) this.seen.set(answer, (this.seen.get(answer) ?? 0) + 1)
+        if (status === 200) this.bodies.set(answer, (this.bodies.get(answer) ?? 0) + 1)
         else this.failed.push(`${status} ${body}`)
       } catch (error) {
         this.failed.push(String(error))

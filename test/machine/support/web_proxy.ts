@@ -62,13 +62,13 @@ function join(one: Duplex, other: Duplex): void {
 }
 
 /** Forwards a plain HTTP request. */
-function forward(asked: IncomingMessage, answer: ServerResponse): void {
-  const { url = '', method, headers } = asked
+function forward(incoming: IncomingMessage, answer: ServerResponse): void {
+  const { url = '', method, headers } = incoming
   if (!URL.canParse(url)) return void answer.writeHead(400).end()
   const sent = request(url, { method, headers }, (got) => {
     answer.writeHead(got.statusCode ?? 502, got.headers)
     got.pipe(answer)
   })
   sent.on('error', ({ message }) => (answer.headersSent ? answer.destroy() : answer.writeHead(502).end(`${message}\n`)))
-  asked.pipe(sent)
+  incoming.pipe(sent)
 }

@@ -55,7 +55,7 @@ t.test('clients drain the servers that the frontend writes', async (t) => {
 })
 
 t.test('balances the clients of this run, whatever the layers contain', (t) => {
-  const here = (layers: object, run: object, instance: object = {}, host = new VirtualHost()) => {
+  const settingsOf = (layers: object, run: object, instance: object = {}, host = new VirtualHost()) => {
     const attributes = stack({
       opsworks: { instance: { hostname: 'plone1', private_ip: '10.0.0.1', backends: 8, ...instance }, layers },
     })
@@ -69,28 +69,36 @@ t.test('balances the clients of this run, whatever the layers contain', (t) => {
   const clients = (instances: object) => ({ plone_instances: { instances } })
   const own = ['plone1-1 127.0.0.1:8081', 'plone1-2 127.0.0.1:8082']
   const other = online('plone2', { backends: 4, private_dns_name: 'p2' })
-  t.strictSame(here({}, together), own, 'no layer at all')
+  t.strictSame(settingsOf({}, together), own, 'no layer at all')
   t.strictSame(
-    here({}, together, { hostname: '' }),
+    settingsOf({}, together, { hostname: '' }),
     own.map((one) => one.replace('plone1', 'localhost')),
   )
-  t.strictSame(here(clients({ plone2: other }), together), ['plone2-1 p2:8081', ...own], 'a layer without this host')
-  t.strictSame(here(clients({ plone2: { ...other, status: 'stopped' } }), together), own, 'a layer of stopped hosts')
+  t.strictSame(
+    settingsOf(clients({ plone2: other }), together),
+    ['plone2-1 p2:8081', ...own],
+    'a layer without this host',
+  )
+  t.strictSame(
+    settingsOf(clients({ plone2: { ...other, status: 'stopped' } }), together),
+    own,
+    'a layer of stopped hosts',
+  )
   const listed = online('plone1', { backends: 8, private_dns_name: 'p1' })
-  t.strictSame(here(clients({ plone2: other, plone1: { ...listed, status: 'booting' } }), together), [
+  t.strictSame(settingsOf(clients({ plone2: other, plone1: { ...listed, status: 'booting' } }), together), [
     'plone2-1 p2:8081',
     'plone1-1 p1:8081',
     'plone1-2 p1:8082',
   ])
   const renamed = { status: 'online', backends: 8, private_ip: '10.0.0.1' }
   const byAddress = ['app-1 10.0.0.1:8081', 'app-2 10.0.0.1:8082']
-  t.strictSame(here(clients({ app: renamed }), together), byAddress, 'under another name')
-  t.strictSame(here(clients({ app: { ...renamed, status: 'stopped' } }), together), byAddress)
+  t.strictSame(settingsOf(clients({ app: renamed }), together), byAddress, 'under another name')
+  t.strictSame(settingsOf(clients({ app: { ...renamed, status: 'stopped' } }), together), byAddress)
 
-  t.strictSame(here({}, alone), [], 'a frontend alone balances nothing that nobody tells of')
+  t.strictSame(settingsOf({}, alone), [], 'a frontend alone balances nothing that nobody tells of')
   const installed = new VirtualHost().given('/conf.d/plone_instances-client1.conf', '')
-  t.strictSame(here({}, alone, {}, installed), own, 'but clients that an earlier run has installed')
-  t.strictSame(here(clients({ plone2: other }), alone, {}, installed), ['plone2-1 p2:8081'])
+  t.strictSame(settingsOf({}, alone, {}, installed), own, 'but clients that an earlier run has installed')
+  t.strictSame(settingsOf(clients({ plone2: other }), alone, {}, installed), ['plone2-1 p2:8081'])
   t.end()
 })
 
@@ -123,15 +131,15 @@ const layersOfThis = (...layers: string[]): NodeJson => ({ opsworks: { instance:
 t.test('the former socket of HAProxy counts only where no other account can replace it', (t) => {
   const lb = layersOfThis('lb')
   const former = '/tmp/haproxy.sock'
-  const here = (host: VirtualHost) => balancers([lb, settings({ layers: ['lb'] })], host)
-  t.strictSame(here(new VirtualHost().given(former, { other: true })), [{ socket: former }])
+  const balancersOn = (host: VirtualHost) => balancers([lb, settings({ layers: ['lb'] })], host)
+  t.strictSame(balancersOn(new VirtualHost().given(former, { other: true })), [{ socket: former }])
   const linked = new VirtualHost()
     .given('/run/others.sock', { other: true })
     .given(former, { link: '/run/others.sock' })
-  t.strictSame(here(linked), [{ socket }], 'a link leads to a socket of another program')
+  t.strictSame(balancersOn(linked), [{ socket }], 'a link leads to a socket of another program')
   const foreign = new VirtualHost().given('/etc/passwd', 'root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\n')
   foreign.given(former, { other: true }, '0755', 'ann')
-  t.strictSame(here(foreign), [{ socket }])
+  t.strictSame(balancersOn(foreign), [{ socket }])
   t.end()
 })
 

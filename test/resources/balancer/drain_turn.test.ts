@@ -10,7 +10,7 @@ import { ServerDrainer } from '../../../resources/balancer/draining.ts'
 import { type FakeBalancer, FakeHaproxy } from '../../support/fake_haproxy.ts'
 import { Simulation } from '../../support/simulated_time.ts'
 
-const places = ['/run/lb1.sock', '/run/lb2.sock']
+const sockets = ['/run/lb1.sock', '/run/lb2.sock']
 
 interface Restart {
   readonly server: string
@@ -35,25 +35,25 @@ interface World {
 function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, latency = () => 0.01 }: World) {
   const down = new Set(dead)
   const haproxy = new FakeHaproxy(
-    places.slice(0, balancers).map((at) => ({
+    sockets.slice(0, balancers).map((at) => ({
       ...{ at, backends: { site: servers }, busyFor: 1 },
       healthy: (name: string) => !down.has(name.split('/')[1] ?? ''),
       ...more,
     })),
     true,
   )
-  const seen = { fewest: servers.length, mostOut: 0 }
+  const extremes = { fewest: servers.length, mostOut: 0 }
   const simulation = new Simulation(latency, () => {
     for (const { at } of haproxy.balancers) {
       const states = servers.map((name) => haproxy.state(first, at, `site/${name}`))
-      seen.fewest = Math.min(seen.fewest, states.filter((state) => state === 'ready').length)
-      seen.mostOut = Math.max(seen.mostOut, states.filter((state) => state.startsWith('drain')).length)
+      extremes.fewest = Math.min(extremes.fewest, states.filter((state) => state === 'ready').length)
+      extremes.mostOut = Math.max(extremes.mostOut, states.filter((state) => state.startsWith('drain')).length)
     }
   })
   const reported: string[] = []
   const hostOf = () => simulation.host({ exchanges: haproxy.exchanges })
   const first = hostOf()
-  const at = places.slice(0, balancers).map((socket) => ({ socket }))
+  const at = sockets.slice(0, balancers).map((socket) => ({ socket }))
   const restart = async ({ server, begins = 0, takes = 10, succeeds = true }: Restart) => {
     await simulation.after(begins)
     const ownServers = new Set([`site/${server}`])
@@ -81,39 +81,39 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
   const tell = (text: string) => {
     for (const { at } of haproxy.balancers) haproxy.exchanges({ socketPath: at, text }, first)
   }
-  return { run, seen, reported, states, set, tell, simulation, first }
+  return { run, seen: extremes, reported, states, set, tell, simulation, first }
 }
 
 t.test('two hosts at the same moment drain one after the other', async (t) => {
-  const { run, seen, reported, states } = worldOf({ servers: ['a', 'b'] })
+  const { run, seen: extremes, reported, states } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
-  t.strictSame(seen, { fewest: 1, mostOut: 1 })
+  t.strictSame(extremes, { fewest: 1, mostOut: 1 })
   t.ok(reported.includes('site/b waits until site/a is back'), reported.join('\n'))
   t.strictSame(states(), ['ready ready', 'ready ready'])
 })
 
 t.test('hosts at the same moment wait for each other where a drain does not count as a change', async (t) => {
-  const { run, seen, states } = worldOf({ servers: ['a', 'b', 'c', 'd'], more: { dates: 'health' } })
+  const { run, seen: extremes, states } = worldOf({ servers: ['a', 'b', 'c', 'd'], more: { dates: 'health' } })
   const restarts = ['a', 'b', 'c', 'd'].map((server) => ({ server }))
   t.strictSame(await run(...restarts), [null, null, null, null])
-  t.strictSame(seen, { fewest: 3, mostOut: 1 })
+  t.strictSame(extremes, { fewest: 3, mostOut: 1 })
   t.strictSame(states(), ['ready ready ready ready', 'ready ready ready ready'])
 })
 
 t.test('waits while another server starts, for longer than the drain limit', async (t) => {
-  const { run, seen, reported } = worldOf({ servers: ['a', 'b'] })
+  const { run, seen: extremes, reported } = worldOf({ servers: ['a', 'b'] })
   t.strictSame(await run({ server: 'b', takes: 150 }, { server: 'a', begins: 5 }), [null, null])
-  t.strictSame(seen, { fewest: 1, mostOut: 1 })
+  t.strictSame(extremes, { fewest: 1, mostOut: 1 })
   t.notOk(reported.some((line) => line.includes('without draining')))
 })
 
 t.test('a restart that failed on another host: the last server that is up does not restart', async (t) => {
-  const { run, seen, states, simulation } = worldOf({ servers: ['a', 'b'] })
+  const { run, seen: extremes, states, simulation } = worldOf({ servers: ['a', 'b'] })
   const began = simulation.clock
   const [first, second] = await run({ server: 'a', succeeds: false }, { server: 'b', begins: 2 })
   t.equal(first, 'a did not come up')
   t.match(second, /^site\/b is the only server that is up at .*, and was not restarted: site\/a is drained there$/)
-  t.equal(seen.fewest, 1)
+  t.equal(extremes.fewest, 1)
   t.strictSame(states(), ['drain down ready', 'drain down ready'])
   t.ok(simulation.clock - began >= 180, 'it waited for as long as a restart may take')
   const [third] = await run({ server: 'b' })
@@ -126,39 +126,39 @@ t.test('others down for a long time: restarts at once without draining, with a w
   t.strictSame(await run({ server: 'b', takes: 1 }), [null])
   t.ok(
     reported.includes(
-      `site/b is the only one up at ${places[0]}: visitors get errors while it restarts, since site/a, site/c are down (start them before the next restart)`,
+      `site/b is the only one up at ${sockets[0]}: visitors get errors while it restarts, since site/a, site/c are down (start them before the next restart)`,
     ),
   )
   t.ok(simulation.clock - began < 10)
 })
 
 t.test('an operator who sets a server ready ends the wait', async (t) => {
-  const { run, seen, set, simulation } = worldOf({ servers: ['a', 'b'] })
+  const { run, seen: extremes, set, simulation } = worldOf({ servers: ['a', 'b'] })
   set('a', 'maint')
   const later = simulation.after(30).then(() => set('a', 'ready'))
   t.strictSame(await run({ server: 'b' }), [null])
   await later
-  t.equal(seen.fewest, 1)
+  t.equal(extremes.fewest, 1)
 })
 
 t.test('others drained beyond the limit, and enough up: drains its server', async (t) => {
-  const { run, set, simulation, seen } = worldOf({ servers: ['a', 'b', 'c'] })
+  const { run, set, simulation, seen: extremes } = worldOf({ servers: ['a', 'b', 'c'] })
   set('a', 'drain')
   const began = simulation.clock
   t.strictSame(await run({ server: 'b' }), [null])
   const took = simulation.clock - began
   t.ok(took > 60 && took < 90, `${took} s`)
-  t.equal(seen.fewest, 1)
+  t.equal(extremes.fewest, 1)
 })
 
 t.test('does not wait for a server that is down on a host that the rollout cannot reach', async (t) => {
   const rules = { absent: new Set(['site/c', 'site/d']) }
-  const { run, set, seen, reported, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['c'], rules })
+  const { run, set, seen: extremes, reported, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['c'], rules })
   set('c', 'drain')
   const began = simulation.clock
   t.strictSame(await run({ server: 'a' }, { server: 'b', begins: 1 }), [null, null])
   t.ok(simulation.clock - began < 60, `${simulation.clock - began} s`)
-  t.strictSame(seen, { fewest: 1, mostOut: 2 })
+  t.strictSame(extremes, { fewest: 1, mostOut: 2 })
   t.ok(reported.includes('not waiting for site/c: the rollout cannot reach its host'), reported.join('\n'))
 })
 
@@ -172,28 +172,28 @@ t.test('waits for a drained server that is up on a host that the rollout cannot 
 
 t.test('the last server that is up waits for a server of a host that the rollout cannot reach', async (t) => {
   const rules = { absent: new Set(['site/b']) }
-  const { run, set, seen, simulation } = worldOf({ servers: ['a', 'b'], dead: ['b'], rules })
+  const { run, set, seen: extremes, simulation } = worldOf({ servers: ['a', 'b'], dead: ['b'], rules })
   set('b', 'drain')
   const began = simulation.clock
   t.match(await run({ server: 'a' }), [/was not restarted: site\/b is drained there$/])
   t.ok(simulation.clock - began >= 180)
-  t.equal(seen.fewest, 1)
+  t.equal(extremes.fewest, 1)
 })
 
 t.test('drains several at once if the rules allow it', async (t) => {
   const servers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
-  const { run, seen } = worldOf({ servers, rules: { maxUnavailable: '25%' } })
+  const { run, seen: extremes } = worldOf({ servers, rules: { maxUnavailable: '25%' } })
   t.strictSame(new Set(await run(...servers.map((server) => ({ server })))), new Set([null]))
-  t.equal(seen.mostOut, 2)
+  t.equal(extremes.mostOut, 2)
 })
 
 t.test('the claim of a killed run expires', async (t) => {
-  const { run, tell, simulation, seen } = worldOf({ servers: ['a', 'b'] })
+  const { run, tell, simulation, seen: extremes } = worldOf({ servers: ['a', 'b'] })
   tell('disable health site/a\n')
   const began = simulation.clock
   t.strictSame(await run({ server: 'b' }), [null])
   t.ok(simulation.clock - began < 40)
-  t.equal(seen.fewest, 1)
+  t.equal(extremes.fewest, 1)
 })
 
 t.test('servers without health checks: both drain, and one returns', async (t) => {

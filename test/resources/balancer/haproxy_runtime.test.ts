@@ -61,7 +61,7 @@ t.test('output of 2.6: every flag, names instead of addresses, commas within quo
     `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_fqdn srv_port\n${rows.join('\n')}\n\n`
   const stats = (rows: readonly string[]) =>
     `# pxname,svname,qcur,scur,status,last_chk,cookie,-,\n${rows.join('\n')}\n\n`
-  const seen = await new BalancerReader(
+  const servers = await new BalancerReader(
     message(
       states([
         '2 b 1 fine 10.0.0.1 2 0 1 - 8081',
@@ -77,10 +77,14 @@ t.test('output of 2.6: every flag, names instead of addresses, commas within quo
     ),
     at,
   ).servers()
-  t.match(seen[0], { sessions: 7, queue: 2, status: 'UP 1/3', sticky: true })
-  t.strictSame(seen.map(({ address }) => address).slice(0, 3), ['10.0.0.1:8081', 'plone1.internal:8081', '[::1]:8081'])
+  t.match(servers[0], { sessions: 7, queue: 2, status: 'UP 1/3', sticky: true })
+  t.strictSame(servers.map(({ address }) => address).slice(0, 3), [
+    '10.0.0.1:8081',
+    'plone1.internal:8081',
+    '[::1]:8081',
+  ])
   t.strictSame(
-    seen.map(({ admin, up, takesVisitors }) => `${admin} ${up ? 'up' : 'down'} ${takesVisitors ? 'takes' : '-'}`),
+    servers.map(({ admin, up, takesVisitors }) => `${admin} ${up ? 'up' : 'down'} ${takesVisitors ? 'takes' : '-'}`),
     [
       'ready up takes',
       'ready up takes',
@@ -96,7 +100,7 @@ t.test('output of 2.6: every flag, names instead of addresses, commas within quo
 })
 
 t.test('invalid output', async (t) => {
-  const asked = (code: string) =>
+  const failureWith = (code: string) =>
     new BalancerReader(
       new VirtualHost({
         exchanges: () => {
@@ -110,7 +114,7 @@ t.test('invalid output', async (t) => {
     ['ECONNREFUSED', 'no process listens there'],
     ['EACCES', 'this account may not use the socket'],
   ] as const)
-    await t.rejects(asked(code), {
+    await t.rejects(failureWith(code), {
       code: 'BALANCER_UNREACHABLE',
       message: `the balancer at /run/haproxy.sock cannot be queried: ${why}`,
       hint: /stats socket/,

@@ -44,7 +44,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.lstat(into)?.mode, host.list(into)], ['0770', ['a.egg', 'sub']]),
   },
   {
-    name: 'left alone where anything is there',
+    name: 'leaves a directory with content alone',
     props: { url: 'http://gone.example/', into },
     given: (host) => host.given('/srv/eggs/mine', 'x'),
     host,
@@ -58,7 +58,7 @@ contract(t, archive, [
     changes: [],
   },
   {
-    name: 'purge: what is there makes room',
+    name: 'purge removes the existing content',
     props: { url, into, purge: true },
     given: (host) => host.given('/srv/eggs/mine', 'x'),
     host,

@@ -123,10 +123,10 @@ t.test('the error of an ended download has its progress', async (t) => {
 })
 
 t.test('a download may take as long as its resource', async (t) => {
-  const seen: (string | undefined)[] = []
+  const hosts: (string | undefined)[] = []
   class PatientHost extends VirtualHost {
     override async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-      seen.push(String(options.timeout))
+      hosts.push(String(options.timeout))
       await super.download(url, path, options)
     }
   }
@@ -138,7 +138,7 @@ t.test('a download may take as long as its resource', async (t) => {
     archive(r, { into: '/srv/into', url, timeout: minutes(50) })
   })
   await converge(plan, host, { id: 'test', mode: 'run' })
-  t.strictSame(seen, [String(minutes(40)), 'undefined', String(minutes(50))])
+  t.strictSame(hosts, [String(minutes(40)), 'undefined', String(minutes(50))])
 })
 
 t.test('a file ends at its announced length', async (t) => {

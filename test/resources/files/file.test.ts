@@ -37,7 +37,7 @@ contract(t, file, [
     then: (t, host) => t.strictSame(host.readBytes(path), png),
   },
   {
-    name: 'a text file of the recipe that is there already',
+    name: 'a text file of the recipe that exists already',
     props: { path, source: motd },
     given: (host) => host.given(path, 'hello\n'),
     changes: [],
@@ -184,7 +184,7 @@ t.test('reports a long content by its digest', async (t) => {
   t.match(patchOf(report)[0], /^replace \/content = "\(10000 bytes, sha256 [0-9a-f]{64}\)"$/)
 })
 
-t.test('in a dry run it is there for those behind a planned link', async (t) => {
+t.test('a dry run finds it behind a planned link', async (t) => {
   const plan = planOf((r) => {
     symlink(r, { path: '/srv/current', target: 'releases' })
     file(r, { path: '/srv/current/a', content: 'x' })

@@ -6,24 +6,24 @@ import { contract, planOf } from '../../support/contract.ts'
 
 const props = { name: 'blobs', self: '10.0.0.1', servers: ['10.0.0.1'], brick: '/srv/brick' }
 const options = { 'auth.allow': '10.0.0.1' }
-const place = '/volume'
+const path = '/volume'
 
 /** Stores the volume in a file: `Brick1: a:/b`, `Status: Started`, options. */
 const commands: CommandHandler = (argv, _, host) => {
   if (argv[0] !== 'gluster') return null
   const [, , area, action, name, ...words] = argv
-  const text = host.readText(place)
+  const text = host.readText(path)
   if (area !== 'volume') return { status: 1 }
   if (action === 'info')
     return text === null ? { status: 1, stderr: `Volume ${name} does not exist` } : { stdout: text }
   const bricks = words.filter((word) => word.includes(':/')).map((word, index) => `Brick${index + 1}: ${word}\n`)
-  if (action === 'create') host.given(place, `Status: Created\n${bricks.join('')}`)
-  if (action === 'start') host.given(place, (text ?? '').replace('Created', 'Started'))
-  if (action === 'set') host.given(place, `${text}${words[0]}: ${words[1]}\n`)
+  if (action === 'create') host.given(path, `Status: Created\n${bricks.join('')}`)
+  if (action === 'start') host.given(path, (text ?? '').replace('Created', 'Started'))
+  if (action === 'set') host.given(path, `${text}${words[0]}: ${words[1]}\n`)
   return {}
 }
 const host = { commands }
-const given = (text: string) => (host: VirtualHost) => void host.given(place, text)
+const given = (text: string) => (host: VirtualHost) => void host.given(path, text)
 
 contract(t, gluster_volume, [
   {
@@ -32,7 +32,7 @@ contract(t, gluster_volume, [
     host,
     changes: ['add /options/auth.allow', 'add /bricks/0 = "10.0.0.1:/srv/brick"', 'replace /started = true'],
     then: (t, host) =>
-      t.equal(host.readText(place), 'Status: Started\nBrick1: 10.0.0.1:/srv/brick\nauth.allow: 10.0.0.1\n'),
+      t.equal(host.readText(path), 'Status: Started\nBrick1: 10.0.0.1:/srv/brick\nauth.allow: 10.0.0.1\n'),
   },
   {
     name: 'leaves it alone, with bricks of servers that are away and other options',

@@ -19,7 +19,7 @@ contract(t, random_secret, [
     },
   },
   {
-    name: 'one that is there is kept',
+    name: 'keeps an existing secret',
     props: { path },
     given: (host) => void host.given(path, 'chosen\n', '0600'),
     changes: [],

@@ -35,16 +35,16 @@ t.test('a directory of a recipe lists its files, through links, without empty di
 })
 
 t.test('a file of the recipe that cannot be read is named', async (t) => {
-  const place = t.testdir({ shop: { sub: {} } })
-  const from = pathToFileURL(`${place}/web.ts`).href
-  symlinkSync('nothing', `${place}/shop/sub/link`)
+  const directory = t.testdir({ shop: { sub: {} } })
+  const from = pathToFileURL(`${directory}/web.ts`).href
+  symlinkSync('nothing', `${directory}/shop/sub/link`)
   t.throws(() => recipeDirectory(from, 'shop'), {
     code: 'NO_FILE',
-    message: `cannot read ${place}/shop/sub/link of the recipe: no such file or directory`,
+    message: `cannot read ${directory}/shop/sub/link of the recipe: no such file or directory`,
   })
   t.throws(() => recipeDirectory(from, 'gone'), {
     code: 'NO_FILE',
-    message: `cannot read the directory ${place}/gone of the recipe: no such file or directory`,
+    message: `cannot read the directory ${directory}/gone of the recipe: no such file or directory`,
   })
 })
 

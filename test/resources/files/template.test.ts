@@ -134,17 +134,17 @@ t.test('helpers', async (t) => {
 })
 
 t.test('an error names the template with its line, and the line of the recipe', async (t) => {
-  const place = (line: number) => new RegExp(`^${name}:${line}:`)
+  const atLine = (line: number) => new RegExp(`^${name}:${line}:`)
   const failure = async (source: string) => {
     const plan = planOf((r) => template(r, { path, source, name, variables: { here: 1 } }))
     const report = await run(plan, new VirtualHost())
     return report.resources[0]?.failure
   }
-  t.match(await failure('one\ntwo\n  {{gone}}\n'), { code: 'TEMPLATE_ERROR', message: place(3) })
-  t.match(await failure('one\n{{#if here}}\n{{/each}}\n'), { message: place(2) })
-  t.match(await failure('one\n{{quote\n\n'), { message: place(2) })
-  t.match(await failure('one\n{{iniList here}}\n'), { message: place(2) })
-  t.match(await failure('one\n{{nohelper here}}\n'), { message: place(2) })
+  t.match(await failure('one\ntwo\n  {{gone}}\n'), { code: 'TEMPLATE_ERROR', message: atLine(3) })
+  t.match(await failure('one\n{{#if here}}\n{{/each}}\n'), { message: atLine(2) })
+  t.match(await failure('one\n{{quote\n\n'), { message: atLine(2) })
+  t.match(await failure('one\n{{iniList here}}\n'), { message: atLine(2) })
+  t.match(await failure('one\n{{nohelper here}}\n'), { message: atLine(2) })
 })
 
 t.test('values that are present and empty', async (t) => {

@@ -134,7 +134,7 @@ t.test('selects the release to use again', async (t) => {
 
   point(one.currentId ?? '')
   const forward = await site.deploy({ inputs: { config: 'b' } })
-  t.equal(forward.currentId, two.currentId, 'rolled back, then forward: the one that is there')
+  t.equal(forward.currentId, two.currentId, 'a deploy after a rollback uses the existing release')
 
   const back = await site.deploy({ inputs: { config: 'a' } })
   t.equal(back.currentId?.slice(0, 6), '000003', 'back by configuration is a new release: ids go up')
@@ -250,9 +250,9 @@ t.test('an ambiguous short commit is refused with all candidates', async (t) => 
     return site.git(site.repository, 'rev-parse', `c${time}`)
   })
   t.equal(one?.slice(0, 7), other?.slice(0, 7))
-  for (const place of ['at the remote', 'in the mirror']) {
+  for (const position of ['at the remote', 'in the mirror']) {
     const { failure } = await site.deploy({ revision: '44efebf' })
-    t.match(failure?.text, /may be any of 2 commits/, place)
+    t.match(failure?.text, /may be any of 2 commits/, position)
     t.match(failure?.text, `${one} 1970-01-01 x`)
     t.match(failure?.text, `${other} 1970-01-01 x`)
   }

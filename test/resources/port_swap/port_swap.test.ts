@@ -126,7 +126,7 @@ contract(t, port_swap, [
     props,
     given: given({ [conf(9090)]: '[program:shop-9090]\n' }),
     host: options(fakeOf()),
-    fails: /shop-9090\.conf is there, and was not written by converge.*another name/,
+    fails: /shop-9090\.conf exists, but converge did not write it.*another name/,
   },
   {
     name: 'no supervisord',
@@ -157,10 +157,10 @@ class World {
   constructor(special: Record<string, Behaviour> = {}) {
     this.fake = fakeOf([], special)
     this.host = new VirtualHost({
-      requests: (asked, host) => {
-        if (/reloadConfig/.test(asked.body ?? '')) this.beforeReread()
-        const answer = this.fake.requests(asked, host)
-        if (/signalProcess/.test(asked.body ?? ''))
+      requests: (options, host) => {
+        if (/reloadConfig/.test(options.body ?? '')) this.beforeReread()
+        const answer = this.fake.requests(options, host)
+        if (/signalProcess/.test(options.body ?? ''))
           this.port = Number(/127\.0\.0\.1:(\d+)/.exec(host.readText(upstream) ?? '')?.[1])
         return answer
       },
@@ -373,10 +373,10 @@ t.test('a port that another process uses', async (t) => {
 })
 
 t.test('waits for connections of the old process, and closes them at the deadline', async (t) => {
-  const held = '   0: 0100007F:2382 0100007F:C9F0 01 0:0 0:0 0 0 0 1\n'
+  const connection = '   0: 0100007F:2382 0100007F:C9F0 01 0:0 0:0 0 0 0 1\n'
   const world = new World()
   await world.run()
-  world.host.given('/proc/net/tcp', held)
+  world.host.given('/proc/net/tcp', connection)
   const began = world.host.clock
   const report = await world.run({ directory: '/srv/shop/2', stopDeadline: seconds(45) })
   t.ok(world.host.clock - began > 45, 'as long as it may')

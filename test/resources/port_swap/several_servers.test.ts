@@ -30,11 +30,11 @@ class World {
 
   constructor() {
     this.host = new VirtualHost({
-      requests: (asked, host) => {
+      requests: (options, host) => {
         // As the real supervisord: if it cannot read one file, it refuses to load any.
-        if (/reloadConfig/.test(asked.body ?? '') && this.unreadable().length > 0)
+        if (/reloadConfig/.test(options.body ?? '') && this.unreadable().length > 0)
           return { status: 200, headers: {}, body: refused }
-        return this.fake.requests(asked, host)
+        return this.fake.requests(options, host)
       },
       commands: () => (this.brokenUpstreams().length === 0 ? {} : { status: 1, stderr: `${this.brokenUpstreams()}` }),
       beforeChange: (_, what) => {

@@ -27,7 +27,7 @@ interface Unit {
 }
 
 /** A systemd for the in-memory host, with units by name. */
-function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): CommandHandler {
+function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []): CommandHandler {
   const worlds = new WeakMap<VirtualHost, Record<string, Unit>>()
   const show = (world: Record<string, Unit>, name: string, clock: number) => {
     const unit = world[name] ?? { active: 'inactive', enabled: '' }
@@ -43,7 +43,7 @@ function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): 
     if (program === 'journalctl')
       return { stdout: `${JSON.stringify({ __CURSOR: `s=${entries++}`, MESSAGE: `journal of ${rest[0]}` })}\n` }
     if (program !== 'systemctl') return null
-    seen.push([verb, ...rest])
+    calls.push([verb, ...rest])
     const world = worlds.get(host) ?? structuredClone(units)
     worlds.set(host, world)
     const name = rest.at(-1)?.replace(/\.service$/, '') ?? ''
@@ -323,11 +323,11 @@ function initScripts(services: Readonly<Record<string, boolean>>) {
 }
 
 t.test('queries systemd once for all units', async (t) => {
-  const seen: string[][] = []
+  const calls: string[][] = []
   const virtual = new VirtualHost({
     commands: systemd(
       { a: { active: 'active', enabled: 'enabled' }, b: { active: 'active', enabled: 'enabled' } },
-      seen,
+      calls,
     ),
   })
   booted(virtual)
@@ -339,17 +339,17 @@ t.test('queries systemd once for all units', async (t) => {
     virtual,
   )
   t.equal(report.outcome, 'unchanged')
-  t.equal(seen.length, 1)
+  t.equal(calls.length, 1)
 })
 
 t.test('service_restart through systemd', async (t) => {
-  const seen: string[][] = []
-  const virtual = new VirtualHost({ commands: systemd({ a: { active: 'active', enabled: 'enabled', pid: 1 } }, seen) })
+  const calls: string[][] = []
+  const virtual = new VirtualHost({ commands: systemd({ a: { active: 'active', enabled: 'enabled', pid: 1 } }, calls) })
   booted(virtual)
   const plan = planOf((r) => void service_restart(r, { services: [{ name: 'a' }], provider: { kind: 'systemd' } }))
   t.strictSame(failureOf(await run(plan, virtual)), undefined)
   t.strictSame(
-    seen.map(([verb]) => verb).filter((verb) => verb !== 'show'),
+    calls.map(([verb]) => verb).filter((verb) => verb !== 'show'),
     ['daemon-reload', 'stop', 'start'],
   )
   t.equal((await run(plan, virtual)).outcome, 'unchanged')

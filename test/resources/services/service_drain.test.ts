@@ -94,11 +94,13 @@ t.test('stops the server even if a balancer drops it or disappears meanwhile', a
     const { options } = machine({ listening: () => !(stopped && change === 'goes') })
     const { exchanges, requests } = options
     const host = new VirtualHost({
-      exchanges: (asked, on) =>
-        stopped && change === 'forgets' && asked.text.startsWith('set ') ? 'No such server.\n' : exchanges(asked, on),
-      requests: (asked, on) => {
-        stopped ||= asked.body?.includes('stopProcess') === true
-        return requests(asked, on)
+      exchanges: (options, on) =>
+        stopped && change === 'forgets' && options.text.startsWith('set ')
+          ? 'No such server.\n'
+          : exchanges(options, on),
+      requests: (options, on) => {
+        stopped ||= options.body?.includes('stopProcess') === true
+        return requests(options, on)
       },
     })
     conf(host)

@@ -126,7 +126,7 @@ t.test('reloads once for each change; a reload that a failure prevented stays du
   t.match(failureOf(await run(causedBy('2', { check }), host)), { code: 'CHECK_FAILED' })
   t.equal(signals(host), 1, 'refused: it keeps its configuration')
   host.remove('/srv/broken')
-  t.strictSame(patchOf(await run(causedBy('2', { check }), host)).length, 1, 'the file is there, the reload is due')
+  t.strictSame(patchOf(await run(causedBy('2', { check }), host)).length, 1, 'the file exists, the reload is due')
   t.equal(signals(host), 2)
   t.equal((await run(causedBy('2', { check }), host)).outcome, 'unchanged')
 })
@@ -185,17 +185,17 @@ t.test('uses systemd, or an init script without systemd', async (t) => {
 
 t.test('stores the run-time state before the reload for the next process', async (t) => {
   const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state', blank: '1\n' }
-  const seen: (string | null)[] = []
+  const contents: (string | null)[] = []
   const fake = new FakeSupervisor({ running: ['web'] })
   const host = new VirtualHost({
     exchanges: ({ socketPath, text }) => `${socketPath} ${text}`,
     requests: (options, on) => {
-      if (options.body?.includes('signalProcess')) seen.push(on.readText('/srv/state'))
+      if (options.body?.includes('signalProcess')) contents.push(on.readText('/srv/state'))
       return fake.requests(options, on)
     },
   })
   t.strictSame(failureOf(await run(causedBy('1', { keep }), host)), undefined)
-  t.strictSame(seen, ['/run/web.sock show servers state\n'])
+  t.strictSame(contents, ['/run/web.sock show servers state\n'])
   t.equal(host.readText('/srv/state'), '1\n', 'some day it would not be true any more')
 })
 

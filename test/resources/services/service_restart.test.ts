@@ -297,7 +297,7 @@ t.test('a run continues where the last one stopped', async (t) => {
 t.test('a rollback after a failed restart restarts the services that run since', async (t) => {
   const [good, bad] = [fakeOf(), fakeOf({ c1: { dies: { after: 2, as: 'again' }, readyAfter: 1e6 } })]
   let fake = good
-  const { host, reported, roll } = harness(good, { requests: (...asked) => fake.requests(...asked) })
+  const { host, reported, roll } = harness(good, { requests: (...args) => fake.requests(...args) })
   await roll({}, 'one')
   fake = bad
   t.match(failureOf(await roll({}, 'two')), { message: /^c1 did not come up.* and was started again/ })

@@ -20,7 +20,7 @@ const services = names.map((name) => ({ name, ready: { port: ports[name] ?? 0 },
 const socket = '/run/haproxy.sock'
 const remote = { host: 'lb2', port: 9999 }
 const both = [{ socket }, remote]
-const places = [socket, 'lb2:9999']
+const endpoints = [socket, 'lb2:9999']
 
 function conf(host: VirtualHost): void {
   for (const name of names) host.given(`/etc/supervisor/conf.d/${name}.conf`, `[program:${name}]\nautostart=true\n`)
@@ -49,7 +49,7 @@ function fakes({ programs = {}, balancers = [{}, {}], running = names, stopped =
     supervisor.requests({ port: ports[server.split('/')[1] ?? ''] ?? 0, path: '/' }, host)?.status === 200
   const haproxy = new FakeHaproxy(
     balancers.map((more, index) => ({
-      at: places[index] ?? '',
+      at: endpoints[index] ?? '',
       backends: { site: names, other: ['x'] },
       busyFor: 2,
       healthy,
@@ -70,7 +70,7 @@ function statesOf({ haproxy }: Fakes, host: VirtualHost): Record<string, string>
   return Object.fromEntries(haproxy.balancers.map(({ at }) => [at, of(at)]))
 }
 
-const allReady = Object.fromEntries(places.map((at) => [at, 'ready, ready, ready']))
+const allReady = Object.fromEntries(endpoints.map((at) => [at, 'ready, ready, ready']))
 
 function harness(options: Options = {}, kill?: (what: string) => boolean) {
   const all = fakes(options)
@@ -185,26 +185,26 @@ t.test('drains, restarts and sets ready, in this order', async (t) => {
 
 /** Records stops of a server that could still receive visitors, or still had sessions. */
 function watch(all: Fakes): { readonly options: ReturnType<typeof hostOf>; readonly bad: string[]; fewest: number } {
-  const seen = { options: hostOf(all), bad: [] as string[], fewest: names.length }
+  const record = { options: hostOf(all), bad: [] as string[], fewest: names.length }
   let host: VirtualHost | undefined
-  seen.options = {
+  record.options = {
     ...hostOf(all, (_, what) => {
       const name = /^stopProcess (\w+)/.exec(short(what))?.[1]
       if (name === undefined || host === undefined) return
       for (const { at } of all.haproxy.balancers)
-        if (all.haproxy.state(host, at, `site/${name}`).startsWith('ready')) seen.bad.push(`${name} at ${at}`)
+        if (all.haproxy.state(host, at, `site/${name}`).startsWith('ready')) record.bad.push(`${name} at ${at}`)
     }),
     exchanges: (options, machine) => {
       host = machine
       const answer = all.haproxy.exchanges(options, machine)
       for (const { at } of all.haproxy.balancers) {
         const ready = names.filter((name) => all.haproxy.state(machine, at, `site/${name}`) === 'ready').length
-        seen.fewest = Math.min(seen.fewest, ready)
+        record.fewest = Math.min(record.fewest, ready)
       }
       return answer
     },
   }
-  return seen
+  return record
 }
 
 t.test('no service stops with visitors, and enough services stay up', async (t) => {
@@ -216,14 +216,14 @@ t.test('no service stops with visitors, and enough services stay up', async (t) 
     [7, 1],
   ] as const) {
     const all = fakes()
-    const seen = watch(all)
-    const host = new VirtualHost(seen.options)
+    const record = watch(all)
+    const host = new VirtualHost(record.options)
     conf(host)
     const plan = planOf((r) => void service_restart(r, { services, provider, balancers: both, maxUnavailable }))
     const report = await converge(plan, host, { id: 'test', mode: 'run' })
     t.strictSame(failureOf(report), undefined)
-    t.strictSame(seen.bad, [], `${maxUnavailable}`)
-    t.equal(seen.fewest, stay, `${maxUnavailable}`)
+    t.strictSame(record.bad, [], `${maxUnavailable}`)
+    t.equal(record.fewest, stay, `${maxUnavailable}`)
     t.strictSame(statesOf(all, host), allReady)
   }
 })
@@ -292,7 +292,7 @@ t.test(
       output: 'log of c2',
       hint: 'correct the cause, then run again: it continues with c2, which stays drained at /run/haproxy.sock and lb2:9999 until then',
     })
-    const stays = Object.fromEntries(places.map((at) => [at, 'ready, drain down, ready']))
+    const stays = Object.fromEntries(endpoints.map((at) => [at, 'ready, drain down, ready']))
     t.strictSame(states(), stays)
     t.equal(supervisor.states(host).c3, 'RUNNING')
     t.match(failureOf(await roll()), { message: /^c2 did not come up/ }, 'still')

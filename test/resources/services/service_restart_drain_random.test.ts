@@ -62,7 +62,7 @@ t.test('killed anywhere, with any balancers', async (t) => {
           knows.includes(name) && level === 'admin' ? [[at(index), `site/${name}`, state] as const] : [],
         ),
       )
-      for (const place of operators) haproxy.set(host, ...place)
+      for (const command of operators) haproxy.set(host, ...command)
       calm = false
       const plan = () =>
         planOf((r) => {
@@ -86,7 +86,9 @@ t.test('killed anywhere, with any balancers', async (t) => {
       if (patchOf(planned).join() !== patchOf(repaired).join()) throw new Error('the dry run said otherwise')
       const wrong = balancers.flatMap(({ knows }, index) =>
         knows.flatMap((name) => {
-          const expected = operators.find(([place, server]) => place === at(index) && server === `site/${name}`)?.[2]
+          const expected = operators.find(
+            ([balancer, server]) => balancer === at(index) && server === `site/${name}`,
+          )?.[2]
           const found = haproxy.state(host, at(index), `site/${name}`)
           return found === (expected ?? 'ready') ? [] : [`${name} at ${index}: ${found}, not ${expected ?? 'ready'}`]
         }),

@@ -91,9 +91,9 @@ t.test('a dropped connection is retried a limited number of times', async (t) =>
       if (calls++ < drops) throw new ConvergeError('read ECONNRESET', { code: 'ECONNRESET' })
       return fake.requests(options, host)
     }
-    const asked = new Supervisor(new VirtualHost({ requests }), socket).fetchAllProcessInfo()
-    if (code === undefined) t.equal((await asked).length, 1)
-    else await t.rejects(asked, { code })
+    const query = new Supervisor(new VirtualHost({ requests }), socket).fetchAllProcessInfo()
+    if (code === undefined) t.equal((await query).length, 1)
+    else await t.rejects(query, { code })
     t.ok(calls < 10)
   }
 })

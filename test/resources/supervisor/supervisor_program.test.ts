@@ -127,13 +127,13 @@ redirect_stderr=true
     name: 'a file that converge did not write stays unchanged',
     props,
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
-    fails: /was not written by converge.*another name.*mv /s,
+    fails: /converge did not write it.*another name.*mv /s,
   },
   {
     name: 'such a file is not removed either',
     props: { name: 'site-client1', absent: true },
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
-    fails: /was not written by converge/,
+    fails: /converge did not write it/,
   },
   { name: 'its directory must exist', props, fails: /no such file or directory/ },
   {

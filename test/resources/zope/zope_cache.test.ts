@@ -30,9 +30,9 @@ const site = () =>
     .given(conf, text)
     .given(`${release}/parts/zeo/etc/zeo.conf`, 'address 8001\n')
     .given(`${release}/.converge/release.json`, '{}')
-let seen: string | null = null
+let configuration: string | null = null
 const commands: CommandHandler = (argv, { environment }, host) => {
-  seen = host.readText(conf)
+  configuration = host.readText(conf)
   if (argv.includes('fail')) return { status: 1, stderr: 'no' }
   host.given('/srv/log', JSON.stringify(environment))
   return {}
@@ -49,7 +49,7 @@ t.test('a migration uses no named cache, and the release has it again afterwards
       host,
     )
     t.equal(failureOf(report) === undefined, command === 'migrate')
-    t.equal(seen, without)
+    t.equal(configuration, without)
     t.equal(host.readText(conf), text)
     t.equal(host.lstat(`${release}/.converge/zope.conf.d`), null)
   }

@@ -91,8 +91,8 @@ export class DeployCommits {
           hint: `make the repository reachable, or name the commit: --app ${app} --revision ${commit}`,
         },
       )
-    const kept = this.keptPin(app, unconfirmed)
-    const outcome = kept === null ? `gets commit ${commit}` : `keeps commit ${kept.commit}`
+    const pinned = this.keptPin(app, unconfirmed)
+    const outcome = pinned === null ? `gets commit ${commit}` : `keeps commit ${pinned.commit}`
     this.progress.addWarning(
       `${name}: ${unconfirmed}; ${app} ${outcome}, and ${revision} may have a newer one (make the repository reachable, then run converge stack deploy)`,
     )

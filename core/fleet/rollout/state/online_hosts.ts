@@ -27,7 +27,7 @@ export class OnlineHosts {
     private readonly participants: readonly RolloutHost[],
     private readonly progress: RolloutProgress,
     /** All hosts of the stack that are not shut down. */
-    private readonly members: readonly RolloutHost[],
+    private readonly stackHosts: readonly RolloutHost[],
   ) {
     this.expected = recorded
   }
@@ -42,10 +42,10 @@ export class OnlineHosts {
    * online, and so does each layer without apps, such as the frontends: the welcome page of a package may answer there.
    */
   servedSiteOf(hosts: readonly RolloutHost[]): boolean {
-    const online = this.members.filter((host) => this.wasOnline(host))
+    const online = this.stackHosts.filter((host) => this.wasOnline(host))
     const apps = new Set(online.flatMap((host) => host.apps))
     const frontends = new Set(online.filter(runsNoApp).map(layerOf))
-    const hasFrontends = this.members.filter(runsNoApp).every((host) => frontends.has(layerOf(host)))
+    const hasFrontends = this.stackHosts.filter(runsNoApp).every((host) => frontends.has(layerOf(host)))
     return online.length > 0 && hasFrontends && hosts.every((host) => host.apps.every((app) => apps.has(app)))
   }
 

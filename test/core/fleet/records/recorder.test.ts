@@ -81,7 +81,7 @@ t.test('records a deployment from its start to its end', (t) => {
   record.log('client1', 'sudo: a lecture')
   record.log('client1', { event: 'progress', line: 'half' })
   record.logEvent({ event: 'done', host: 'client1', phase: 'switch', outcome: 'changed', durationMs: 9 })
-  t.equal(readLog(directory, 'last', 'client1')?.length, 4, 'the log is there at once')
+  t.equal(readLog(directory, 'last', 'client1')?.length, 4, 'the log exists at once')
   record.end(report)
 
   t.strictSame(readDeployment(directory, 'last'), { ...report, id: '000001' })
@@ -342,15 +342,15 @@ t.test('reads any lines as they were logged', (t) => {
 t.test('refuses a directory that cannot be written before it touches any host', (t) => {
   const directory = scratch(t)
   fs.writeFileSync(`${directory}/file`, '')
-  for (const place of [`${directory}/file`, '/proc/nothing', `${directory}/file/below`])
+  for (const path of [`${directory}/file`, '/proc/nothing', `${directory}/file/below`])
     t.throws(
-      () => recorder(place).recorder.begin(start),
+      () => recorder(path).recorder.begin(start),
       {
         code: 'NO_STACK_STATE',
         message: /cannot keep the records of this stack in .*; no host was touched/,
         usage: true,
       },
-      place,
+      path,
     )
   t.end()
 })
@@ -389,5 +389,5 @@ t.test('a full disk: warns once, and reserved space holds the state and the repo
   t.strictSame(fs.readdirSync(`${directory}/deployments`), ['000001'], 'and nothing is left of it')
   mount('-o', 'remount,ro')
   t.throws(() => one.begin(start), { code: 'NO_STACK_STATE', message: /read-only/, usage: true })
-  t.equal(listDeployments(directory).length, 1, 'what is there can be read')
+  t.equal(listDeployments(directory).length, 1, 'the complete record is readable')
 })

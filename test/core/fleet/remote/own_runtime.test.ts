@@ -7,7 +7,7 @@ const machine = Object.entries(architectures).find(([, arch]) => arch === proces
 
 t.test('looks up no name of a remote address', { skip: process.platform !== 'linux' || !machine }, async (t) => {
   // Node's report resolves the name of each open connection, one after the other, and blocks meanwhile.
-  const asked = t.capture(process.report, 'getReport')
+  const reports = t.capture(process.report, 'getReport')
   const runtimes = { cacheDirectory: t.testdir(), programs: {} }
   const items = await Promise.all(
     ['glibc', 'musl'].map((libc) =>
@@ -17,5 +17,5 @@ t.test('looks up no name of a remote address', { skip: process.platform !== 'lin
     ),
   )
   t.equal(items.filter((item) => item === 'NO_RUNTIME').length, 1, 'of the two kinds of libc one fits')
-  t.strictSame(asked(), [])
+  t.strictSame(reports(), [])
 })

@@ -51,15 +51,15 @@ t.test('follows the output of a run to its end', async (t) => {
 })
 
 t.test('ends when the run and its shell are killed', async (t) => {
-  const place = t.testdir({ lib: {}, engine: {} })
-  mkdirSync(`${place}/runs`)
-  spawnSync('ln', ['-s', process.execPath, `${place}/lib/node`])
+  const directory = t.testdir({ lib: {}, engine: {} })
+  mkdirSync(`${directory}/runs`)
+  spawnSync('ln', ['-s', process.execPath, `${directory}/lib/node`])
   const keeps = ['', '', '', '']
   const words = [
-    `${place}/lib`,
-    `${place}/runs`,
+    `${directory}/lib`,
+    `${directory}/runs`,
     'run',
-    `${place}/engine`,
+    `${directory}/engine`,
     ...keeps,
     'sh',
     '-c',
@@ -73,7 +73,7 @@ t.test('ends when the run and its shell are killed', async (t) => {
       if (said.includes('at work')) resolve()
     }),
   )
-  const pid = Number(readFileSync(`${place}/runs/run/pid`, 'utf8').split('\n')[0])
+  const pid = Number(readFileSync(`${directory}/runs/run/pid`, 'utf8').split('\n')[0])
   const ended = new Promise((resolve) => following.once('exit', resolve))
   process.kill(-pid, 'SIGKILL')
   t.equal(await ended, 0)

@@ -37,13 +37,13 @@ t.test('packs the same files once', async (t) => {
 })
 
 t.test('reads a Node program once for all hosts', async (t) => {
-  const place = t.testdir({ cache: {} })
-  const program = `${place}/program`
+  const directory = t.testdir({ cache: {} })
+  const program = `${directory}/program`
   // More than one chunk for any reader, and not a multiple of a chunk.
   const head = elf({ machine: 62 })
   const content = Buffer.concat([head, randomBytes(1_234_567 - head.length)])
   writeFileSync(program, content)
-  const runtimes = { cacheDirectory: `${place}/cache`, programs: { x64: program } }
+  const runtimes = { cacheDirectory: `${directory}/cache`, programs: { x64: program } }
   const items = await Promise.all(['/a', '/b'].map((library) => findRuntime(facts('x86_64'), library, runtimes)))
   const archives = await Promise.all(items.map((item) => item.archive()))
   t.equal(archives[0], archives[1], 'one archive in memory for all hosts')
@@ -55,26 +55,26 @@ t.test('reads a Node program once for all hosts', async (t) => {
   const inside = execFileSync('tar', ['-xzOf', '-', 'node'], { input: archives[0] ?? '', maxBuffer: 2e6 })
   t.ok(inside.equals(content), 'the whole program')
 
-  const [kept, ...rest] = readdirSync(`${place}/cache`)
+  const [kept, ...rest] = readdirSync(`${directory}/cache`)
   t.strictSame(rest, [])
-  writeFileSync(`${place}/cache/${kept}`, 'packed before')
+  writeFileSync(`${directory}/cache/${kept}`, 'packed before')
   const again = await findRuntime(facts('x86_64'), '/a', { ...runtimes })
-  t.equal(Buffer.from(await again.archive()).toString(), 'packed before', 'of the next rollout it is there already')
+  t.equal(Buffer.from(await again.archive()).toString(), 'packed before', 'the next rollout finds the packed archive')
   t.equal(readFileSync(program).length, content.length)
 })
 
 t.test('a Node that cannot be used fails only its hosts', async (t) => {
-  const place = t.testdir({ cache: {} })
-  const runtimes = { cacheDirectory: `${place}/cache`, programs: { x64: `${place}/missing` } }
+  const directory = t.testdir({ cache: {} })
+  const runtimes = { cacheDirectory: `${directory}/cache`, programs: { x64: `${directory}/missing` } }
   for (const library of ['/a', '/b'])
     await t.rejects(findRuntime(facts('x86_64'), library, runtimes), { code: 'ENOENT' })
 })
 
 t.test('refuses a Node that does not fit its host', async (t) => {
-  const place = t.testdir({ cache: {} })
-  const program = `${place}/node`
+  const directory = t.testdir({ cache: {} })
+  const program = `${directory}/node`
   writeFileSync(program, elf({ machine: 183, loader: '/lib/ld-linux-aarch64.so.1' }))
-  const runtimes = { cacheDirectory: `${place}/cache`, programs: { x64: program, arm64: program } }
+  const runtimes = { cacheDirectory: `${directory}/cache`, programs: { x64: program, arm64: program } }
   const refused = (machine: string, libc: string) =>
     findRuntime(parseHostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes)
   const hint = /^set "runtime" in the stack file to a Node 20\.11 or later/
@@ -87,7 +87,7 @@ t.test('refuses a Node that does not fit its host', async (t) => {
     message: /is a program for glibc, and the host has musl$/,
   })
   t.match((await refused('aarch64', 'glibc')).directory, /^\/a\/runtime-/)
-  t.strictSame(readdirSync(`${place}/cache`), [])
+  t.strictSame(readdirSync(`${directory}/cache`), [])
 
   // The output of the uploaded program on the host.
   checkUploadedNode('v20.11.0\n')

@@ -24,14 +24,14 @@ const timer = setInterval(() => {
 
 const isProbe = (command: string) => command.includes('state=ended')
 
-interface Place {
+interface RunSetup {
   readonly host: RemoteHost
   readonly prefix: string
-  readonly asked: () => number
+  readonly queryCount: () => number
   readonly connection: string[]
 }
 
-function place(t: Test, change: Partial<Shell> = {}, first = 10): Place {
+function setUp(t: Test, change: Partial<Shell> = {}, first = 10): RunSetup {
   const prefix = scratch(t)
   mkdirSync(`${prefix}/usr/local/lib/converge`, { recursive: true })
   symlinkSync(process.execPath, `${prefix}/usr/local/lib/converge/node`)
@@ -50,7 +50,7 @@ function place(t: Test, change: Partial<Shell> = {}, first = 10): Place {
     engine,
     { limits: { first, rest: first, quiet: 0.1 }, connection: (state) => void connection.push(state) },
   )
-  return { host, prefix, asked: () => requestCount, connection }
+  return { host, prefix, queryCount: () => requestCount, connection }
 }
 
 async function until(holds: () => boolean): Promise<void> {
@@ -75,24 +75,24 @@ function processes(...words: readonly string[]): number[] {
 }
 
 t.test('waits for a run that works and reports nothing', async (t) => {
-  const { host, prefix, asked, connection } = place(t)
+  const { host, prefix, queryCount, connection } = setUp(t)
   const running = host.run(setupRequest, () => undefined)
-  await until(() => asked() >= 5)
+  await until(() => queryCount() >= 5)
   writeFileSync(`${prefix}/go`, '')
   t.match(await running, { status: 0 })
   t.strictSame(connection, [])
 })
 
 t.test('waits if a host refuses to report the state of the run', async (t) => {
-  const { host, prefix, asked } = place(t, { answers: { 'state=ended': '?' } })
+  const { host, prefix, queryCount } = setUp(t, { answers: { 'state=ended': '?' } })
   const running = host.run(setupRequest, () => undefined)
-  await until(() => asked() >= 5)
+  await until(() => queryCount() >= 5)
   writeFileSync(`${prefix}/go`, '')
   t.match(await running, { status: 0 })
 })
 
 t.test('follows the run again if only the sending of events has stopped', async (t) => {
-  const { host, prefix, connection } = place(t)
+  const { host, prefix, connection } = setUp(t)
   const received: string[] = []
   const running = host.run(setupRequest, ({ event }) => void received.push(event))
   await until(() => received.includes('start'))
@@ -107,7 +107,7 @@ t.test('follows the run again if only the sending of events has stopped', async 
 })
 
 t.test('a run that somebody has stopped fails, and the error names the process', async (t) => {
-  const { host, prefix } = place(t)
+  const { host, prefix } = setUp(t)
   const received: string[] = []
   const running = host.run(setupRequest, ({ event }) => void received.push(event))
   await until(() => received.includes('start'))
@@ -127,7 +127,7 @@ t.test('a run that somebody has stopped fails, and the error names the process',
 t.test('reports a host that stops answering in the middle of a run', async (t) => {
   let isMute = false
   const before = () => (isMute ? new Promise<void>(() => undefined) : undefined)
-  const { host, prefix } = place(t, { before }, 2)
+  const { host, prefix } = setUp(t, { before }, 2)
   const received: string[] = []
   const running = host.run(setupRequest, ({ event }) => {
     received.push(event)

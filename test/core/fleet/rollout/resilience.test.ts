@@ -276,7 +276,7 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
     does: fc.record({ build: what, deploy: what, rollback: fc.constantFrom('changed', 'changed', 'lost') }),
     silent: fc.constantFrom({}, {}, {}, {}, { releases: 0 }, { releases: 1 }),
   })
-  const asked = fc.record({
+  const requests = fc.record({
     action: fc.constantFrom('deploy', 'setup'),
     strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
     batch: fc.record({ count: fc.integer({ min: 1, max: 3 }) }),
@@ -286,7 +286,7 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
   })
   const [site, shop, tip] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string]
   await fc.assert(
-    fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 7 }), asked, async (all, request) => {
+    fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 7 }), requests, async (all, request) => {
       const hosts = all.map(({ does, apps, migrating, ...more }, at) => {
         const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
         const own = migrating.filter((app) => apps.includes(app))

@@ -72,7 +72,7 @@ t.test('selects the commit that most hosts had before the last change', async (t
 
 t.test('selects the release of that commit on each host', async (t) => {
   t.strictSame(ways(hosts('xaB', 'aB')), ['--to 2', '--to 1'])
-  t.strictSame(ways(hosts('zaB', 'zA')), ['--to 2', '--to 2'], 'who is there already finishes what is left')
+  t.strictSame(ways(hosts('zaB', 'zA')), ['--to 2', '--to 2'], 'a host on the target completes the rest')
   t.strictSame(ways(hosts('aaB', 'aAb')), ['--to 2', '--to 2'], 'and does not go back further')
   t.strictSame(ways(hosts('aA', 'aA')), ['--to 1', '--to 1'], 'another configuration of the same commit')
   t.strictSame(ways(hosts('aB', 'B')), ['--to 1', 'site has no release of aaaaaaaaaaaa to roll back to'])

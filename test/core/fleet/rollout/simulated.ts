@@ -186,7 +186,7 @@ export class Simulation {
       }),
     )
     this.releases.set(name, releases)
-    const asked = new Map<string, number>()
+    const queryCounts = new Map<string, number>()
     return {
       name,
       connect: async () => {
@@ -230,8 +230,8 @@ export class Simulation {
         }
       },
       query: async (word) => {
-        const times = asked.get(word) ?? 0
-        asked.set(word, times + 1)
+        const times = queryCounts.get(word) ?? 0
+        queryCounts.set(word, times + 1)
         if (times >= (silent[word] ?? Number.POSITIVE_INFINITY))
           throw new ConvergeError(`${name} says nothing`, { code: 'REMOTE_FAILED' })
         const own = word === 'revisions' ? behaviour.revisions?.(times) : undefined

@@ -328,7 +328,7 @@ plan of site: 4 would change, 1 unchanged in 63 s
 })
 
 t.test('status prints a table, whatever hosts report', (t) => {
-  const seen = {
+  const sampleStatus = {
     roles: ['zeo-client'],
     apps: [
       {
@@ -345,7 +345,7 @@ t.test('status prints a table, whatever hosts report', (t) => {
     lock: { by: 'joe@desk', since: 'today', message: 'wait\x1b[2J' },
     rollout: 'ann@desk since today (deployment 12)\x1b[2J',
   }
-  const other = structuredClone(seen)
+  const other = structuredClone(sampleStatus)
   Object.assign(other, { lock: null, lastRun: null, rollout: undefined })
   other.apps[0]!.current.commit = '999999999999'
   other.apps[0]!.services.pop()
@@ -357,7 +357,7 @@ t.test('status prints a table, whatever hosts report', (t) => {
   const refused = { code: 'SUDO_REFUSED', message: 'sudo was refused: no tty', hint: 'set "sudo"' }
   const text = reported([
     start('status'),
-    done('client1', seen),
+    done('client1', sampleStatus),
     done('client2', other, '000011'),
     done('client3', { roles: 'all of them' }),
     done('client4', '\x1b]0;mine\x07'),
@@ -401,7 +401,7 @@ site is on 999999999999: client2
 
 t.test('status --quiet prints nothing while all is up', (t) => {
   const service = { name: 'zope1', state: 'RUNNING', up: true, detail: '' }
-  const seen = (up: boolean, lock: object | null = null) => ({
+  const statusOf = (up: boolean, lock: object | null = null) => ({
     roles: ['zeo-client'],
     apps: [{ name: 'site', directory: '/srv', current: null, services: [{ ...service, up }] }],
     lastRun: null,
@@ -421,24 +421,27 @@ t.test('status --quiet prints nothing while all is up', (t) => {
       ],
       { quiet: true },
     )
-  t.equal(shown(seen(true)), '')
-  t.match(shown(seen(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
-  t.match(shown(seen(true), '000011'), /behind: missed deployment 11/)
-  t.match(shown(seen(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
-  const disk = (state: string) => ({ ...seen(true), disk: { state, detail: '/srv has 12 MiB free' } })
+  t.equal(shown(statusOf(true)), '')
+  t.match(shown(statusOf(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
+  t.match(shown(statusOf(true), '000011'), /behind: missed deployment 11/)
+  t.match(shown(statusOf(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
+  const disk = (state: string) => ({ ...statusOf(true), disk: { state, detail: '/srv has 12 MiB free' } })
   t.match(shown(disk('full')), /^db: the disk is full: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full disk\n/m)
   t.match(shown(disk('low')), /^db: the disk is nearly full: \/srv has 12 MiB free\n1 host: 1 reached\n/m)
-  const after = (outcome: string) => ({ ...seen(true), lastRun: { started: '2026-01-01', outcome, events: ['build'] } })
+  const after = (outcome: string) => ({
+    ...statusOf(true),
+    lastRun: { started: '2026-01-01', outcome, events: ['build'] },
+  })
   t.match(shown(after('failed')), /build failed .*\n1 host: 1 reached, 1 with a failed last run\n/)
   t.equal(shown(after('interrupted')), '')
   t.strictSame([disk('full'), disk('low'), after('died'), after('changed')].map(isHealthy), [false, true, false, true])
   const job = { name: 'backup', ok: false, detail: 'failed, 2026-11-29T21:00:04+00:00: disk full' }
-  const unsaved = { ...seen(true), apps: [{ ...seen(true).apps[0], jobs: [job] }] }
+  const unsaved = { ...statusOf(true), apps: [{ ...statusOf(true).apps[0], jobs: [job] }] }
   t.match(shown(unsaved), /^db: backup of site failed, .*: disk full\n1 host: 1 reached, 1 with failed jobs\n/m)
   t.equal(isHealthy(unsaved), false)
   const closed = {
-    ...seen(true),
-    apps: [{ ...seen(true).apps[0], closed: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }],
+    ...statusOf(true),
+    apps: [{ ...statusOf(true).apps[0], closed: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }],
   }
   t.match(
     shown(closed),
@@ -447,14 +450,14 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   t.match(shown(closed), /1 with closed sites/)
   t.notMatch(shown(closed), /down/)
   t.equal(isHealthy(closed), false)
-  const pinned = { ...seen(true), apps: [{ ...seen(true).apps[0], pinnedFrom: '000012-c0ffeec0' }] }
+  const pinned = { ...statusOf(true), apps: [{ ...statusOf(true).apps[0], pinnedFrom: '000012-c0ffeec0' }] }
   t.match(
     shown(pinned),
     /^db: site is pinned: rolled back from 000012-c0ffeec0, until the next deploy\n1 host: 1 reached$/m,
   )
   t.equal(isHealthy(pinned), true)
-  const app = { ...seen(true).apps[0], stopped: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }
-  const stopped = { ...seen(true), apps: [app] }
+  const app = { ...statusOf(true).apps[0], stopped: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }
+  const stopped = { ...statusOf(true), apps: [app] }
   t.match(
     shown(stopped),
     /^db .* site .* stopped .*\ndb: site was stopped on purpose by joe@desk, 2026-11-28T21:00:00Z\n/m,
@@ -462,7 +465,7 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   t.notMatch(shown(stopped), /down/)
   t.match(shown(stopped), /1 with stopped apps/)
   t.equal(isHealthy(stopped), false)
-  t.strictSame([seen(true), seen(false), 'what?', undefined].map(isHealthy), [true, false, false, false])
+  t.strictSame([statusOf(true), statusOf(false), 'what?', undefined].map(isHealthy), [true, false, false, false])
   t.end()
 })
 

@@ -60,8 +60,8 @@ const anything = fc.oneof(
 
 t.test('any value at any place loads or gives one error', async (t) => {
   const path = join(scratch(t), 'stack.json')
-  const place = fc.constantFrom(...paths(stack))
-  const changes = fc.array(fc.tuple(place, anything), { minLength: 1, maxLength: 2 })
+  const keyPath = fc.constantFrom(...paths(stack))
+  const changes = fc.array(fc.tuple(keyPath, anything), { minLength: 1, maxLength: 2 })
   const environment = fc.constantFrom(undefined, 'staging', 'next', 'none')
   let taken = 0
   await fc.assert(

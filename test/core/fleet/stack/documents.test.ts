@@ -102,7 +102,7 @@ function onlineIn({ node }: Golden): Set<string> {
 const cases = readdirSync(golden)
   .filter((name) => name !== 'default-attributes.json')
   .map((name) => [name, JSON.parse(readFileSync(join(golden, name), 'utf8')) as Golden] as const)
-t.ok(cases.length >= 18, 'the cases are there')
+t.ok(cases.length >= 18, 'all cases exist')
 
 for (const [name, one] of cases)
   t.test(`${name}: recipes see the node that OpsWorks described`, async (t) => {
@@ -211,14 +211,14 @@ t.test('orders the documents from lowest to highest, each with its place', async
 t.test('finds the place of a value in the file of the operator', async (t) => {
   const stack = await loadStack(fixture, { variables: { SHOP_TOKEN: 'sesame-open' } })
   const [base] = nodeDocuments(stack, 'web1', { online: new Set() })
-  const places: readonly (readonly [readonly (string | number)[], string])[] = [
+  const cases: readonly (readonly [readonly (string | number)[], string])[] = [
     [['deploy', 'plone_instances', 'scm', 'revision'], 'revision: main'],
     [['deploy', 'plone_instances', 'migrate'], 'migrate: true'],
     [['opsworks', 'layers', 'zeoserver', 'instances', 'zeo1', 'availability_zone'], 'zone: a'],
     [['opsworks', 'instance', 'private_ip'], 'private_ip: 10.0.0.21'],
   ]
   const lines = readFileSync(fixture, 'utf8').split('\n')
-  for (const [path, text] of places) {
+  for (const [path, text] of cases) {
     const { line = 0 } = base?.locate?.(path, 'key') ?? {}
     t.match(lines[line - 1], text, path.join('.'))
   }

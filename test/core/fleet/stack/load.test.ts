@@ -31,8 +31,8 @@ async function problems(path: string, options: StackOptions = {}): Promise<strin
   } catch (error) {
     const all = error instanceof InvalidInput ? error.problems : [error as InvalidInput]
     return all.map(({ message, hint, source, usage }) => {
-      const place = source === undefined ? '' : describeLocation(source).replace(path, '').replace(/^:/, '')
-      return `${usage ? '' : 'internal: '}${place} ${message}${hint === undefined ? '' : ` [${hint}]`}`
+      const location = source === undefined ? '' : describeLocation(source).replace(path, '').replace(/^:/, '')
+      return `${usage ? '' : 'internal: '}${location} ${message}${hint === undefined ? '' : ` [${hint}]`}`
     })
   }
 }
@@ -211,11 +211,11 @@ environments:
   staging: { runtime: { x64: null, arm64: other } }
 `,
   })
-  const place = join(path, '..')
-  mkdirSync(join(place, 'bin'))
+  const directory = join(path, '..')
+  mkdirSync(join(directory, 'bin'))
   const program = (name: string, content: Uint8Array, mode = 0o755) => {
-    writeFileSync(join(place, name), content)
-    chmodSync(join(place, name), mode)
+    writeFileSync(join(directory, name), content)
+    chmodSync(join(directory, name), mode)
   }
   program('bin/node', elf({ machine: 183 }))
   program('other', elf({ machine: 183 }))
@@ -224,9 +224,9 @@ environments:
   t.teardown(() => {
     process.env.HOME = before
   })
-  process.env.HOME = place
-  t.strictSame((await loadStack(path)).runtimes, { x64: join(place, 'node'), arm64: join(place, 'bin/node') })
-  t.strictSame((await loadStack(path, { environment: 'staging' })).runtimes, { arm64: join(place, 'other') })
+  process.env.HOME = directory
+  t.strictSame((await loadStack(path)).runtimes, { x64: join(directory, 'node'), arm64: join(directory, 'bin/node') })
+  t.strictSame((await loadStack(path, { environment: 'staging' })).runtimes, { arm64: join(directory, 'other') })
   const none = written(t, { 'stack.json': JSON.stringify(small) })
   t.strictSame((await loadStack(none)).runtimes, {})
 
@@ -237,10 +237,10 @@ environments:
   program('node', Buffer.from('#!/bin/sh\n'))
   t.match(await problems(path), [/runtime\.x64: ~\/node is not a program for Linux \(ELF\)/])
   program('node', elf({ machine: 62 }), 0o644)
-  rmSync(join(place, 'bin/node'))
+  rmSync(join(directory, 'bin/node'))
   t.strictSame((await problems(path)).sort(), [
-    `4:19 runtime.arm64: bin/node cannot be read: no such file or directory [check that this path exists: ${join(place, 'bin/node')}]`,
-    `4:34 runtime.x64: ~/node is not executable [if it is a Node: chmod +x ${join(place, 'node')}]`,
+    `4:19 runtime.arm64: bin/node cannot be read: no such file or directory [check that this path exists: ${join(directory, 'bin/node')}]`,
+    `4:34 runtime.x64: ~/node is not executable [if it is a Node: chmod +x ${join(directory, 'node')}]`,
   ])
   const odd = written(t, {
     'stack.json': JSON.stringify({ ...small, runtime: { amd64: 'node', arm64: '.', x64: 22 } }),
@@ -632,7 +632,7 @@ t.test('checks environments too, and null removes a setting', async (t) => {
     'stack.yaml': `name: small
 layers: { app: {} }
 hosts: { one: { address: 10.0.0.1, layers: [app] } }
-apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key: key, chain: none } } }
+apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key, chain: none } } }
 health: { url: http://a.test/ }
 environments:
   live: { apps: { site: { scm: { revision: null }, ssl: { chain: null } } }, health: { url: null } }

@@ -89,7 +89,9 @@ t.test('fastcgi: a worker answers without running a script', async (t) => {
     problemAt({ kind: 'fastcgi', socket: `${at}/${name}` }, connected)
   const result = Buffer.from('010a000000120600', 'hex')
   const worker = (socket: Socket) =>
-    void socket.on('data', (asked) => socket.write(asked[1] === 9 ? Buffer.concat([result, Buffer.alloc(24)]) : 'no'))
+    void socket.on('data', (request) =>
+      socket.write(request[1] === 9 ? Buffer.concat([result, Buffer.alloc(24)]) : 'no'),
+    )
   t.equal(await serves('fine', worker), null)
   const hangs = (socket: Socket) => void socket.on('data', () => undefined)
   t.match(await serves('hangs', hangs), /hangs did not answer within 1 s/)
@@ -98,32 +100,32 @@ t.test('fastcgi: a worker answers without running a script', async (t) => {
   t.match(await problem({ kind: 'fastcgi', socket: `${at}/none` }), /ENOENT/)
   const forbidden = new VirtualHost()
   forbidden.querySocket = () => Promise.reject(new ConvergeError('no', { code: 'EACCES' }))
-  const asked = { kind: 'fastcgi', socket: '/run/php/app.sock' } as const
-  t.equal(await readinessProblem(forbidden, asked, seconds(1)), null, 'an account that may not ask')
+  const check = { kind: 'fastcgi', socket: '/run/php/app.sock' } as const
+  t.equal(await readinessProblem(forbidden, check, seconds(1)), null, 'an account that may not ask')
 })
 
 t.test('haproxy: its port, and its runtime socket', async (t) => {
   const at = scratch(t)
   const port = await listening(t, createServer())
-  const asked = (name: string, answer: string | null) =>
+  const checkRequest = (name: string, answer: string | null) =>
     problemAt({ kind: 'haproxy', port, socket: `${at}/${name}` }, (socket) =>
       socket.on('data', () => answer !== null && socket.end(answer)),
     )
-  t.equal(await asked('fine', 'Name: HAProxy\nVersion: 2.6.12\n'), null)
-  t.match(await asked('hangs', null), /hangs did not answer within 1 s/)
-  t.match(await asked('other', '* OK\n'), /other is not HAProxy/)
+  t.equal(await checkRequest('fine', 'Name: HAProxy\nVersion: 2.6.12\n'), null)
+  t.match(await checkRequest('hangs', null), /hangs did not answer within 1 s/)
+  t.match(await checkRequest('other', '* OK\n'), /other is not HAProxy/)
   t.match(await problem({ kind: 'haproxy', port, socket: `${at}/none` }), /ENOENT/)
   t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens on 127.0.0.1:1/)
 })
 
 t.test('varnish: requires its own header in the answer', async (t) => {
-  const asked = async (headers: Record<string, string> | null) => {
+  const checkHeaders = async (headers: Record<string, string> | null) => {
     const server = createHttpServer((_, response) => headers && response.writeHead(405, headers).end())
     return problem({ kind: 'varnish', port: await listening(t, server) })
   }
-  t.equal(await asked({ 'X-Varnish': '2' }), null)
-  t.match(await asked({ Server: 'nginx' }), /is not Varnish/)
-  t.match(await asked(null), /did not answer within 1 s/)
+  t.equal(await checkHeaders({ 'X-Varnish': '2' }), null)
+  t.match(await checkHeaders({ Server: 'nginx' }), /is not Varnish/)
+  t.match(await checkHeaders(null), /did not answer within 1 s/)
 })
 
 t.test('finds addresses in the configuration that a build wrote', (t) => {
