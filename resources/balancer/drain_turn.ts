@@ -100,11 +100,11 @@ export class DrainTurn {
    * @returns whether this server must take visitors again
    */
   async isOvertaken(): Promise<boolean> {
-    const isFirst = (other: BalancerServer) => this.isForeign(other) && other.isDrained && other.name < this.server
+    const isFirst = (other: BalancerServer) => this.isForeign(other) && other.setAside && other.name < this.server
     const servers = await this.ports.find()
     return servers.some(
       (server) =>
-        server.state.isDrained && !server.state.checked && this.isLastServer(server) && server.others.some(isFirst),
+        server.state.setAside && !server.state.checked && this.isLastServer(server) && server.others.some(isFirst),
     )
   }
 
@@ -206,7 +206,7 @@ export class DrainTurn {
     const { client, state, others } = server
     if (state.admin !== 'ready' || !this.isLastServer(server)) return
     const foreign = others.filter((other) => this.isForeign(other))
-    const drained = foreign.filter(({ isDrained: setAside }) => setAside).map(({ name }) => name)
+    const drained = foreign.filter(({ setAside: setAside }) => setAside).map(({ name }) => name)
     if (drained.length > 0)
       throw new ConvergeError(
         `${state.name} is the only server that is up at ${client.label}, and was not restarted: ${drained.join(', ')} ${drained.length === 1 ? 'is' : 'are'} drained there`,

@@ -32,7 +32,7 @@ export interface BalancerServer {
   /** Whether a cookie binds visitors to it: HAProxy sends these to it in `drain` as well. */
   readonly sticky: boolean
   /** Whether a command over the runtime API drained it, or put it in maintenance. */
-  readonly isDrained: boolean
+  readonly setAside: boolean
   /** Whether a run has announced that it is about to drain it, see `claim`. */
   readonly claimed: boolean
   /** Seconds since it last went up or down, was drained or set ready. */
@@ -252,7 +252,7 @@ function serverOf(state: Row, figures: Row): BalancerServer {
     sessions: number(figures, 'scur'),
     queue: number(figures, 'qcur'),
     sticky: (figures.get('cookie') ?? '') !== '',
-    isDrained: (flags & forced) !== 0,
+    setAside: (flags & forced) !== 0,
     claimed: (check & configured) !== 0 && (check & enabled) === 0,
     unchangedFor: number(state, 'srv_time_since_last_change'),
   }
