@@ -20,13 +20,13 @@ export const deploy_python = () =>
         [],
         'Directories of the repository removed to make room for such links.',
       ),
-      create_dirs_before_symlink: field(list(relativePath()), ['public', 'tmp'], 'Directories made below `shared`.'),
+      create_dirs_before_symlink: field(list(relativePath()), ['public', 'tmp'], 'Directories created below `shared`.'),
       packages: field(packages(), [], 'Python packages installed into the virtualenv.'),
       os_packages: field(packages(), [], 'Packages of the distribution to install.'),
       ruby_gems: field(packages(), [], 'Ruby gems to install.', {
         unused: 'install what the gems are for with os_packages',
       }),
-      venv_options: field(line(), '--no-site-packages', 'Arguments for making the virtualenv.', {
+      venv_options: field(line(), '--no-site-packages', 'Arguments for creating the virtualenv.', {
         unused: 'remove it: converge makes each virtualenv with venv, without packages of the system',
       }),
     },

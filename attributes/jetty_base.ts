@@ -20,13 +20,14 @@ const roleProperties: Readonly<Record<string, string>> = {
 }
 
 function expectedFileName(name: string): string | null {
-  const tidy = posix.normalize(name).replace(/\/$/, '')
-  if (tidy === '.') return 'the name of a file, such as etc/realm.xml'
-  if (tidy !== name) return `in its shortest form: write it as ${tidy}`
-  if ([roleIni, appIni].includes(tidy)) return 'allowed: converge writes this file; put your lines into jetty_app.ini'
-  if (['start.d', 'logs', 'etc', 'lib', 'modules', 'resources'].includes(tidy))
-    return `a file: it is a directory of Jetty; name a file in it, such as ${tidy}/app.xml`
-  if (/^webapps(\/|$)/.test(tidy))
+  const normalized = posix.normalize(name).replace(/\/$/, '')
+  if (normalized === '.') return 'the name of a file, such as etc/realm.xml'
+  if (normalized !== name) return `in its shortest form: write it as ${normalized}`
+  if ([roleIni, appIni].includes(normalized))
+    return 'allowed: converge writes this file; put your lines into jetty_app.ini'
+  if (['start.d', 'logs', 'etc', 'lib', 'modules', 'resources'].includes(normalized))
+    return `a file: it is a directory of Jetty; name a file in it, such as ${normalized}/app.xml`
+  if (/^webapps(\/|$)/.test(normalized))
     return 'read by Jetty, which deploys only the war of the release; put the XML file into etc, and name it in jetty_app.ini'
   return null
 }

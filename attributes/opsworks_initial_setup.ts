@@ -27,7 +27,7 @@ const belowMountPoint = {
 /** Mount points that the platform used; data may lie below one that the attributes do not name. */
 const mountPoints = ['/mnt', '/media/ephemeral0'] as const
 
-/** @param attributes what all layers say */
+/** @param attributes the merged values of all layers */
 export function platformDefaults(attributes: JsonObject): JsonObject | null {
   const setup = attributes.opsworks_initial_setup
   const mount = isObject(setup) ? setup.ephemeral_mount_point : undefined
@@ -43,7 +43,7 @@ function below(mount: string, tree: object): JsonObject {
   return Object.fromEntries(entries) as JsonObject
 }
 
-/** All places where the platform, or an earlier version of converge, may have put this data. */
+/** All directories in which the platform, or an earlier version of converge, may have put this data. */
 export function platformPaths(mount: string | null, path: '/shared/zodb/filestorage' | '/shared/solr'): string[] {
   return [
     ...new Set([...(mount === null ? [] : [mount]), '', ...mountPoints].map((mountPoint) => `${mountPoint}${path}`)),

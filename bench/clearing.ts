@@ -1,7 +1,7 @@
 /** Ends everything that a benchmark has started: at its end, after an error, and on SIGINT or SIGTERM. */
 import type { Owner } from '../test/support/machine.ts'
 
-export async function clearing<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
+export async function withCleanUp<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
   const clear: (() => unknown)[] = []
   let cleaning: Promise<void> | undefined
   const all = async () => {

@@ -6,7 +6,7 @@ import { DeploySite } from '../test/support/deploy_site.ts'
 import { played, scenes, wholeSite } from '../test/support/downtime.ts'
 import { missingOf } from '../test/support/machine.ts'
 import type { Figures } from '../test/support/wrk.ts'
-import { clearing } from './clearing.ts'
+import { withCleanUp } from './clearing.ts'
 import { apps } from './downtime_apps.ts'
 import { describeMachine } from './machine.ts'
 import { measureSections, type Section } from './sections.ts'
@@ -40,7 +40,7 @@ async function tabled<S extends { readonly name: string }>(
 }
 
 const site = () =>
-  clearing(async (owner) => {
+  withCleanUp(async (owner) => {
     const made = await DeploySite.make(owner)
     tell('building the site')
     const port = await wholeSite(owner, made)
@@ -67,7 +67,7 @@ const sections: readonly Section[] = [
     title,
     about,
     missing: () => missingOf(needs),
-    measure: () => clearing((owner) => tableOf(owner, tabled)),
+    measure: () => withCleanUp((owner) => tableOf(owner, tabled)),
   })),
 ]
 

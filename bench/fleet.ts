@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type TestHost, type TestNetwork, testNetwork } from '../test/machine/support/hosts.ts'
 import { Operator } from '../test/machine/support/operator.ts'
-import { clearing } from './clearing.ts'
+import { withCleanUp } from './clearing.ts'
 import {
   type BenchSettings,
-  compiling,
   compilingCommands,
   firstContact,
   growth,
+  measureCompile,
   measured,
   partsTable,
 } from './fleet_parts.ts'
@@ -229,7 +229,7 @@ async function main(): Promise<void> {
   const directory = realpathSync(mkdtempSync(`${tmpdir()}/converge-bench-`))
   const machine = describeMachine(directory)
   const tell = (text: string) => process.stderr.write(`${text}\n`)
-  await clearing(async (owner) => {
+  await withCleanUp(async (owner) => {
     owner.teardown(() => rmSync(directory, { recursive: true, force: true }))
     owner.teardown(() => endAnsible(directory))
     const network = await testNetwork(owner)
@@ -239,7 +239,7 @@ async function main(): Promise<void> {
       const names = Object.entries({ converge: ownVersion(), ...versions }).map((one) => one.join(' '))
       writeFileSync(output, describe(found, [...machine, names.join(', '), `load ${load()} at the end`]))
     }
-    if (stackFile) return keep({ sizes: [], compiled: await compiling(settings, stackSizes) }, {})
+    if (stackFile) return keep({ sizes: [], compiled: await measureCompile(settings, stackSizes) }, {})
     tell('ansible-core and pyinfra from PyPI')
     const bin = pythonTools(`${process.env.XDG_CACHE_HOME ?? `${homedir()}/.cache`}/converge-bench`)
     tell('hosts')

@@ -163,7 +163,7 @@ export async function partsTable(
 export const compilingCommands = ['check', 'show', 'plan'] as const
 
 /** Measures loading and compiling a stack file of many hosts with the roles of a site, without connections. */
-export async function compiling(settings: BenchSettings, sizes: readonly number[]): Promise<Results> {
+export async function measureCompile(settings: BenchSettings, sizes: readonly number[]): Promise<Results> {
   const { operator, repetitions, tell } = settings
   const results = new Results()
   for (let repetition = 0; repetition < repetitions; repetition++)

@@ -1,6 +1,6 @@
 /** Runs `npm run bench:new-stack`: repeatedly sets up a new stack of one ZEO server and three client hosts. */
 import { FleetSite } from '../test/machine/support/fleet_site.ts'
-import { clearing } from './clearing.ts'
+import { withCleanUp } from './clearing.ts'
 
 const clients = ['plone1', 'plone2', 'plone3']
 const tell = (text: string) => process.stdout.write(`${text}\n`)
@@ -23,7 +23,7 @@ async function problemOf(site: FleetSite): Promise<string | null> {
 
 /** Sets up new hosts with a new database. @returns seconds */
 async function setUp(): Promise<number> {
-  return clearing(async (owner) => {
+  return withCleanUp(async (owner) => {
     const site = await FleetSite.make(owner)
     await site.add('zeo', ...clients)
     await site.haveEggs(async () => {

@@ -55,7 +55,7 @@ export async function startSshd(directory: string): Promise<Sshd> {
   // Stop it also if the benchmark is interrupted.
   process.once('exit', stop)
   try {
-    await answering(port)
+    await waitForBanner(port)
   } catch (error) {
     stop()
     throw error
@@ -73,7 +73,7 @@ function freePort(): Promise<number> {
   })
 }
 
-async function answering(port: number): Promise<void> {
+async function waitForBanner(port: number): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     const answers = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1')

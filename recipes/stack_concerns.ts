@@ -16,15 +16,15 @@ interface Member {
 
 /** Finds conflicts between hosts whose own settings are valid. */
 export function concernsOf(members: readonly Member[]): Concern[] {
-  const having = (role: string) => members.filter(({ roles }) => roles.includes(role))
-  const [servers, clients, frontends] = [having('zeo-server'), having('zeo-client'), having('frontend')]
+  const hostsWith = (role: string) => members.filter(({ roles }) => roles.includes(role))
+  const [servers, clients, frontends] = [hostsWith('zeo-server'), hostsWith('zeo-client'), hostsWith('frontend')]
   return [
     ...serverConcerns(servers, clients),
     ...(frontends.length > 0 ? drainConcerns(clients, frontends) : []),
     ...(frontends.length > 0 ? countConcerns(clients, frontends) : []),
     ...frontendConcerns(frontends),
     ...schedulerConcerns(clients),
-    ...packConcerns(having('relstorage-pack')),
+    ...packConcerns(hostsWith('relstorage-pack')),
   ]
 }
 

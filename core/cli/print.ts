@@ -21,7 +21,7 @@ export function printContent(text: string): void {
   process.stdout.write(process.stdout.isTTY ? printable(text, false) : text)
 }
 
-/** Decides whether output to a stream has colours, if no option says so. */
+/** Decides whether output to a stream has colours, if no option does. */
 export function useColor(stream: NodeJS.WriteStream): boolean {
   if (process.env.NO_COLOR) return false
   return process.env.FORCE_COLOR

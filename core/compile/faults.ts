@@ -3,7 +3,7 @@ import { ConvergeError } from '../model/errors.ts'
 
 interface Fault {
   readonly problem: ConvergeError
-  /** Roles whose declarations do not fit together; none for a mistake at one place. */
+  /** Roles whose declarations do not fit together; none for a mistake at one position. */
   readonly roles: readonly string[]
 }
 

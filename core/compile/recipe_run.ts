@@ -300,7 +300,7 @@ export class RecipeRun<N> implements Recipe<N> {
     return { definition, type, key, name: `${type} ${key}`, props: parsed.props, hasReferences, options, ...declaredIn }
   }
 
-  /** Checks properties in which the values of queries stand for the references to them. */
+  /** Checks properties in which the values of queries replace the references to them. */
   private checked(definition: AnyDefinition, props: object, mask: Mask): CheckedProps {
     const checked = this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
     if (!checked.hasReferences || !references(props).some(({ query }) => query !== undefined)) return checked

@@ -16,7 +16,7 @@ export interface Recipe<N> extends Scope {
   has(type: string, key: string): boolean
   /**
    * Changes properties of one resource that another recipe of this run declares, before or after this call. A property
-   * with the value `undefined` is removed. The resource keeps its place in the order.
+   * with the value `undefined` is removed. The resource keeps its position in the order.
    *
    * @param type function of the resource type, such as `template`
    * @param key of the resource, as `converge plan` prints it
@@ -25,10 +25,10 @@ export interface Recipe<N> extends Scope {
    * @example r.override(template, '/etc/haproxy/haproxy.cfg', { source: readTemplate(import.meta.url, 'haproxy.hbs') })
    */
   override<P>(type: ResourceFunction<P>, key: string, change: Partial<Properties<P> & CommonOptions>): void
-  /** Declares, at this place, what no role of this run has declared before: `declare` is called unless it has. */
+  /** Declares, at this position, what no role of this run has declared before: `declare` is called unless it has. */
   unlessDeclared(type: string, key: string, declare: () => void): void
   /**
-   * Declares, at this place, what depends on a value of the host. `declare` is called when the recipe is compiled, with the
+   * Declares, at this position, what depends on a value of the host. `declare` is called when the recipe is compiled, with the
    * value without a host, so that mistakes in it are reported before the run. It is called again, with the value of the
    * host, when the run begins. It must only declare.
    * @returns what `declare` returns, such as handles. In `when`, a handle that this host does not get is left out

@@ -26,7 +26,7 @@ export function withSelection(plan: Plan, selection: Selection | null): Plan {
       `${optionsOf(selection)}: the roles declare no resources for ${plan.events.join(', ')}`,
       'name another role or event',
     )
-  const matcher = (option: string) => (pattern: string) => matching(pattern, option, resources)
+  const matcher = (option: string) => (pattern: string) => findMatches(pattern, option, resources)
   const only = selection.only.map(matcher('--only'))
   const skip = selection.skip.map(matcher('--skip'))
   const isChosen = ({ name }: PlannedResource) =>
@@ -42,7 +42,7 @@ export function withSelection(plan: Plan, selection: Selection | null): Plan {
 }
 
 /** The names of the resources that a pattern matches. */
-function matching(pattern: string, option: string, resources: readonly PlannedResource[]): ReadonlySet<string> {
+function findMatches(pattern: string, option: string, resources: readonly PlannedResource[]): ReadonlySet<string> {
   // Plans print `TYPE KEY`: that works as well.
   const [, type = pattern, key] = /^([^/ ]+)[/ ](.+)$/s.exec(pattern) ?? []
   const [typeTest, keyTest] = [globExpression(type), globExpression(key ?? '*')]

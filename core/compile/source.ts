@@ -72,7 +72,7 @@ export function userFault(thrown: unknown, subject: string): unknown {
   if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown instanceof Inexpressible) return thrown
   // In a dry run a check may ask for what only the run knows.
   if (thrown instanceof NotYetKnown) return thrown
-  // A system error says itself what failed, and where.
+  // A system error already names what failed, and where.
   if ('syscall' in thrown) return thrown
   const frames = framesOf(thrown.stack)
   const userFrame = frames.find(isUsers)

@@ -1,7 +1,7 @@
 /**
  * Keeps account of the changes of resources that others wait for, so that each of those is due however a change ends.
  *
- * The state alone cannot tell A -> B -> A, where somebody loaded B in between. Before such a resource changes, the account
+ * The state alone does not reveal A -> B -> A, where a service loaded B in between. Before such a resource changes, the account
  * of it does, on the disk; and the account is a part of the digest that others see.
  */
 import type { Host } from '../host/types.ts'
@@ -103,7 +103,7 @@ export function fingerprintOf(
   return fingerprint ? fingerprint(props, state) : state
 }
 
-/** Null where a dry run cannot tell it. */
+/** Null if a dry run cannot know it. */
 function digestOfPrint(print: unknown): string | null {
   return print instanceof Unknown ? null : digestOf(print)
 }

@@ -1,4 +1,4 @@
-/** Finds files that hold a secret and that every account can read, because their recipe does not say otherwise. */
+/** Finds files with a secret that every account can read, because their recipe does not restrict the mode. */
 
 import type { HostReader } from '../host/types.ts'
 import { isObject } from '../model/json.ts'

@@ -1,7 +1,7 @@
 /**
  * Recognizes secrets that have been replaced or removed: a file still holds the old value, which no attribute names any
- * more. Where a run writes content with secrets, it records at which places they stand, and the digest of that content;
- * a later run that finds the same content knows the old values by their places. The values themselves are not recorded.
+ * more. Where a run writes content with secrets, it records their positions, and the digest of that content;
+ * a later run that finds the same content finds the old values by their positions. The values themselves are not recorded.
  */
 import { createHash } from 'node:crypto'
 import type { Host } from '../host/types.ts'

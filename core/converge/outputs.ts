@@ -30,7 +30,7 @@ export class ResourceOutputs {
   }
 
   /**
-   * The value a reference stands for, or Unknown where a dry run cannot tell.
+   * The value of a reference, or Unknown if a dry run cannot know it.
    * @throws ConvergeError NO_VALUE where its provider was skipped or failed, NO_OUTPUT where it has none of that name
    */
   lookUp(reference: ReferenceParts): unknown {
@@ -47,7 +47,7 @@ export class ResourceOutputs {
     return value instanceof Unknown || transform === undefined ? value : transform(value as never)
   }
 
-  /** Whether a reference stands for the same value in each run on this host, once it is known. */
+  /** Whether a reference has the same value in each run on this host, once it is known. */
   isConstant({ provider }: ReferenceParts): boolean {
     return this.results.get(provider)?.definition.constant === true
   }

@@ -10,7 +10,7 @@ const longestCommand = 120
 /** A change that a run is about to make. */
 interface IntendedChange {
   readonly resource: PlannedResource
-  /** Properties with their values in the place of references. */
+  /** Properties with values instead of references. */
   readonly props: unknown
   /** Computes its patch, for the message. */
   readonly patch: () => Promise<StatePatch>

@@ -1,4 +1,4 @@
-/** Reads the file whose place a new file takes, so that reports can compare the two. */
+/** Reads the file that a new file replaces, so that reports can compare the two. */
 import { resolvedPath } from '../host/resolved_path.ts'
 import type { HostReader } from '../host/types.ts'
 import { isRefusal } from '../model/file_errors.ts'

@@ -37,7 +37,7 @@ export class Step {
     this.props = resource.props
   }
 
-  /** Fails for a mistake in the recipe, and warns of what is left over in it. */
+  /** Fails for a mistake in the recipe, and warns of unused parts. */
   check(): void {
     const { resource, shared } = this
     try {

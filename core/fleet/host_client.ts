@@ -29,7 +29,7 @@ export type HostCommand =
   | {
       readonly kind: 'events'
       readonly events: readonly string[]
-      /** Default: as the attributes say. */
+      /** Default: from the attributes. */
       readonly migrate?: boolean | undefined
       readonly retryFailed?: boolean | undefined
       readonly purge?: boolean | undefined

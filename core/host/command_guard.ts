@@ -145,7 +145,7 @@ export async function awaitCommandsOf(
   }
 }
 
-/** A command that is left of an earlier run; files of those that have ended are removed. */
+/** A command of an earlier run that is still running; files of those that have ended are removed. */
 function commandLeftOver(directory: string): RunningCommand | null {
   for (const name of markerNames(directory)) {
     const path = `${directory}/${name}`
@@ -165,7 +165,7 @@ function markerNames(directory: string): string[] {
   }
 }
 
-/** The processes of the command that a file stands for; its own process first. */
+/** The processes of the command of a file; its own process first. */
 function processesOf(path: string): number[] {
   const args = ['-c', endCommandsScript, 'converge-guard', 'list', path, bootId()]
   const { stdout } = spawnSync('/bin/sh', args, { encoding: 'utf8', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } })

@@ -33,7 +33,7 @@ export function readDeployLock(stateDirectory: string): DeployLock | null {
     const { by, since, message } = JSON.parse(text) as DeployLock
     if ([by, since, message].every((value) => typeof value === 'string')) return { by, since, message }
   } catch {
-    // Told below, like one that says something else.
+    // Reported below, like a lock with another text.
   }
   throw new ConvergeError(`the deploy lock ${path} is damaged`, {
     code: 'BROKEN_LOCK',
@@ -53,7 +53,7 @@ export function putDeployLock(stateDirectory: string, lock: DeployLock): void {
   const beside = `${path}.${process.pid}`
   fs.writeFileSync(beside, `${JSON.stringify(lock)}\n`, { mode: 0o600, flush: true })
   try {
-    // Of two at once only one gets it; his own may say something new.
+    // Only one of two simultaneous holders gets it; the holder may change its own text.
     if (before === null) fs.linkSync(beside, path)
     else fs.renameSync(beside, path)
   } catch (error) {

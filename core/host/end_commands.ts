@@ -2,7 +2,7 @@
  * The shell script that finds the processes of a command and ends them. A shell, and not Node: it costs a run 1 ms instead
  * of 40, and exists whatever happens to the program's own files.
  *
- * `guard DIRECTORY PID` waits until standard input closes, then ends what the files `PID-*` in DIRECTORY stand for.
+ * `guard DIRECTORY PID` waits until standard input closes, then ends the commands of the files `PID-*` in DIRECTORY.
  * `list FILE BOOT` prints the processes of one command that are alive.
  *
  * A file has two lines: `end MARKER` or `finish -`, and `PID TICKS BOOT` of the command's own process, which is the leader

@@ -354,7 +354,7 @@ export class LocalHost implements Host {
       return fs.statSync(path).isFile()
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException
-      // Any other error does not say that the program is missing.
+      // Any other error does not mean that the program is missing.
       if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(code)) return false
       throw error
     }

@@ -43,7 +43,7 @@ export class LocalTree {
           fs.writeFileSync(file, content)
           const found = fileStatOf(unlessMissing(() => fs.lstatSync(target.path, undefinedIfMissing)))
           const before = found?.kind === 'file' ? found : null
-          // Where others can put a file first, that file says no more than who may read and write the new one.
+          // Where others can put a file first, that file decides only who may read and write the new one.
           const mode = Number.parseInt(before?.mode ?? '0644', 8) & (target.pinned === null ? 0o7777 : 0o777)
           const [uid, gid] = this.accounts.ids(options.owner, options.group)
           if (before) this.keepOwner(file, before, uid, gid)

@@ -2,7 +2,7 @@
  * A lock between processes that frees itself when its holder dies.
  *
  * `<path>.d/` holds numbered claims; each names the process that made it (pid, boot and start time, so that a reused pid
- * is somebody else). The highest number is the valid one. It is free when its process is gone or it says so itself; the
+ * is somebody else). The highest number is the valid one. It is free when its process has ended or the file marks it as free; the
  * next claim is that number plus one, made by link(2), which only one can do. A claim that finds a higher one beside it
  * gives way. Numbers only grow, so a slow contender cannot revive an old one.
  */

@@ -25,7 +25,7 @@ export function connectionError(address: string, error: NodeJS.ErrnoException): 
 
 /** Bytes of a body that is read whole: an answer of supervisord for a thousand programs has about one million. */
 const longestBody = 16 * 1024 * 1024
-/** Bytes of a download, unless the caller says otherwise. */
+/** Bytes of a download, unless the caller sets another limit. */
 const longestDownload = 64 * 1024 ** 3
 
 export function tooLongError(address: string, limit: number): ConvergeError {
@@ -193,7 +193,7 @@ function announcedLength({ headers }: globalThis.Response): number | null {
   return length === null || headers.has('content-encoding') ? null : Number(length)
 }
 
-/** fetch itself says `fetch failed` or `terminated`; the cause says why. */
+/** fetch itself reports `fetch failed` or `terminated`; the cause has the reason. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code = '', message } =

@@ -1,6 +1,6 @@
 /**
  * Protects root in directories that other accounts can write to: an account that swaps a name there must not make root
- * follow it to another place.
+ * follow it to another directory.
  *
  * The directory of a change is opened step by step and stays open. Names in it are reached through the descriptor
  * (`/proc/self/fd/N/name`, as openat(2) does), so later changes of the names above have no effect. If the path follows a link

@@ -50,7 +50,7 @@ export class StateDirectory {
     return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
       code: 'NO_STATE_DIRECTORY',
       hint: isInside || diskErrors.includes(code) ? hint : otherDirectoryHint(),
-      // A full or broken disk is nothing that the command line says.
+      // A full or broken disk is no mistake of the command line.
       usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'IN_THE_WAY', 'ELOOP', 'ENAMETOOLONG', 'EROFS'].includes(code),
       cause: error,
     })

@@ -147,7 +147,7 @@ export class VirtualHost implements Host {
     return this.overlay.list(path)
   }
 
-  /** Lists a directory without the names that a dry run cannot tell. */
+  /** Lists a directory without the names that a dry run cannot know. */
   listKnown(path: string): string[] {
     return this.overlay.listKnown(path)
   }

@@ -41,7 +41,7 @@ interface Followed {
   readonly by: number | null
 }
 
-/** A real path is one in whose directories no link is left to follow. */
+/** A real path has no links among its directories. */
 export class VirtualTree {
   private readonly entries = new Map<string, Entry | null>()
   private readonly children = new Map<string, Set<string>>()
@@ -113,7 +113,7 @@ export class VirtualTree {
     })
   }
 
-  /** Lists a directory without the names that a dry run cannot tell. */
+  /** Lists a directory without the names that a dry run cannot know. */
   listKnown(path: string): string[] {
     return this.names(path, () => undefined)
   }
@@ -296,7 +296,7 @@ export class VirtualTree {
     // Another account has replaced it since.
     if (target === undefined || target === null) return found
     const next = this.follow(normalise(target.startsWith('/') ? target : join(directory, target)), depth + 1)
-    // A link of the dry run itself leads where the recipe says.
+    // A link of the dry run itself has the target of the recipe.
     const parent = entry ? null : (this.base?.lstat(directory) ?? null)
     const by = found.by ?? (parent === null ? null : deciderOfLink(parent, stat))
     return next === null ? null : { real: next.real, by: by ?? next.by }

@@ -214,7 +214,7 @@ function engineExports(api: object): Plugin {
   }
 }
 
-/** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */
+/** `import.meta.url` of each file is its own URL, also in a bundle: templates are read beside the recipe. */
 function ownUrl(moduleUrl: CompileOptions['moduleUrl']): Plugin {
   return {
     name: 'own-url',
@@ -266,7 +266,7 @@ function replace(path: string, content: Uint8Array | string): void {
 /**
  * Runs a bundle.
  * @param origin where its requires are resolved from
- * @param name of the module, for errors without a place of their own
+ * @param name of the module, for errors without a position of their own
  */
 export function evaluate(file: string, origin: string, api: object, name = origin): Record<string, unknown> {
   const script = new vm.Script(

@@ -114,7 +114,7 @@ function namedMap(contents: Uint8Array): Uint8Array {
   return Buffer.from(JSON.stringify({ ...map, [namesOnly]: true }))
 }
 
-/** The expression for a module's `import.meta.url`: its place in the pack, wherever that is by then. */
+/** The expression for a module's `import.meta.url`: its path in the pack, wherever the pack is then. */
 function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems: ConvergeError[]): string {
   // A package asks for it to find other modules; what it is made of is in the bundle.
   if (path.includes('/node_modules/')) return 'require("node:url").pathToFileURL(__filename).href'
@@ -136,7 +136,7 @@ function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems
 
 const leftOut = ['node_modules', '.git']
 
-/** @returns how many bytes are left then */
+/** @returns the remaining number of bytes */
 function addFiles(files: Map<string, Uint8Array>, root: Root, remaining: number, limit: number): number {
   const sizes: [size: number, path: string][] = []
   let rest = remaining

@@ -89,7 +89,7 @@ export interface RecipeDirectory {
   readonly named: string
 }
 
-/** The configuration, and all places with recipes: those given, and those that it names. */
+/** The configuration, and all directories with recipes: those of the options, and those that the configuration names. */
 export async function recipeDirectoriesOf<N>(
   directories: readonly string[],
   config: string | null,
@@ -99,7 +99,7 @@ export async function recipeDirectoriesOf<N>(
   readonly recipeDirectories: readonly RecipeDirectory[]
 }> {
   const file = config ?? configInWorkingDirectory()
-  if (config !== null && !fs.existsSync(config)) throw missing(config, `--config ${config}`)
+  if (config !== null && !fs.existsSync(config)) throw missingFile(config, `--config ${config}`)
   const recipeDirectories = directories.map((path) => ({ path, named: `--recipes ${path}` }))
   if (file === undefined) return { configuration: null, recipeDirectories }
   const value = configOf<N>((await loadModule(file, await options())).default, file)
@@ -134,7 +134,7 @@ async function loadDirectory<N>(
 ): Promise<FoundRole<N>[]> {
   const before = problems.length
   if (!fs.existsSync(path)) {
-    problems.push(missing(path, named))
+    problems.push(missingFile(path, named))
     return []
   }
   const roles: FoundRole<N>[] = []
@@ -202,7 +202,7 @@ function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
         : `in ${first.file} and again in ${file}`
     return new ConvergeError(`the role ${role.name} is defined twice: ${locations}`, {
       code: 'ROLE_TWICE',
-      // The file of the error says which directory of recipes has it.
+      // The file of the error names the directory of recipes.
       source: second,
       hint: 'give one of them another name',
       usage: true,
@@ -210,7 +210,7 @@ function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
   })
 }
 
-/** Compares places in one file; others keep their order. A default export comes first, wherever it is. */
+/** Compares positions in one file; others keep their order. A default export comes first, wherever it is. */
 function byLine(one: SourceLocation, other: SourceLocation): number {
   return one.file === other.file ? (one.line ?? 0) - (other.line ?? 0) : 0
 }
@@ -248,7 +248,7 @@ function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
   return value as ConvergeConfig<N>
 }
 
-function missing(path: string, named: string): ConvergeError {
+function missingFile(path: string, named: string): ConvergeError {
   return new ConvergeError(`${named}: there is no such file or directory`, {
     code: 'NO_FILE',
     hint: isAbsolute(path)

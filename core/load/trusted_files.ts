@@ -18,7 +18,7 @@ export function reasonNotToTrust(file: string, trusted: readonly number[], alone
     const stat = fs.lstatSync(one)
     const { uid, gid, mode } = stat
     if (!trusted.includes(uid)) return `${one} belongs to another account (uid ${uid})`
-    // The mode of a link says nothing.
+    // The mode of a link has no effect.
     if (!alone || stat.isSymbolicLink()) continue
     if ((mode & 0o002) !== 0) return `everybody may write to ${one}`
     if ((mode & 0o020) !== 0 && gid !== 0) return `its group (gid ${gid}) may write to ${one}`

@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto'
 /** Caches that must revalidate ask the app; the others are recognized by their answer. */
 export const uncachedHeaders = { 'Cache-Control': 'no-cache', Pragma: 'no-cache' } as const
 
-/** Headers by which Varnish, nginx, Squid and content delivery networks say where an answer came from. */
+/** Headers in which Varnish, nginx, Squid and content delivery networks report where an answer came from. */
 const cacheHeaders = ['x-cache', 'x-cache-status', 'x-proxy-cache', 'cf-cache-status', 'x-varnish-cache']
-/** Squid says TCP_HIT, Fastly `MISS, HIT`. */
+/** Squid sends TCP_HIT, Fastly `MISS, HIT`. */
 const fromCache = /(^|[^a-z])(hit|stale|updating)([^a-z]|$)/i
 
 /**

@@ -1,4 +1,4 @@
-/** Digests of states, which tell what a state is apart from how often it was left and entered again. */
+/** Digests of states. They identify a state, regardless of how often it changed in between. */
 import { digestOf } from './json.ts'
 
 const withTurns = /^([0-9a-f]{64})~([0-9a-f]{64})$/

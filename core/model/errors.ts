@@ -2,7 +2,7 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
-/** Where in a user's file something was said: a recipe line, a key of a JSON file. */
+/** A position in a file of the user: a line of a recipe, a key of a JSON file. */
 export interface SourceLocation {
   readonly file: string
   /** 1-based. */
@@ -57,7 +57,7 @@ export class ConvergeError extends Error {
     this.usage = details.usage ?? false
   }
 
-  /** Adds the resource, and the place where the error happened, unless the error has them already. */
+  /** Adds the resource, and the position of the error, unless the error has them already. */
   at(details: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): ConvergeError {
     return new ConvergeError(this.message, {
       code: this.code,
@@ -83,7 +83,7 @@ export class ConvergeError extends Error {
   }
 
   /**
-   * The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind.
+   * The same error with every text in it passed through `mask`; its cause, which is never printed, is dropped.
    * @param maskOutput for the output of commands; default: the same
    */
   masked(mask: (text: string) => string, maskOutput = mask): ConvergeError {
@@ -208,7 +208,7 @@ interface SystemFailure {
   readonly reason?: string | undefined
 }
 
-/** The functions of the module os say only the number of the error, some of them without its sign. */
+/** The functions of the module os report only the number of the error, some of them without its sign. */
 function systemErrorOf(thrown: NodeJS.ErrnoException): SystemFailure {
   if (thrown.code?.startsWith('Unknown system error')) return { ...namedFailure(thrown), path: thrown.path }
   if (thrown.code !== 'ERR_SYSTEM_ERROR') return thrown
@@ -223,7 +223,7 @@ function namedFailure({ code, errno, syscall }: NodeJS.ErrnoException): SystemFa
   return { code: name, syscall }
 }
 
-/** Descriptions of system calls whose names say little. */
+/** Descriptions of system calls with unclear names. */
 const callNames: Readonly<Record<string, string>> = {
   uv_interface_addresses: 'list the network addresses of this host',
 }

@@ -2,7 +2,7 @@
 import { type ConvergeError, describeLocation } from './errors.ts'
 
 /**
- * The checks run one after the other, each on what the earlier ones have found to be right. A mistake at the place or in
+ * The checks run one after the other, each on what the earlier ones have found to be right. A mistake at the position or in
  * the attribute of an earlier check's mistake only follows from it, and is left out.
  */
 export class Findings {

@@ -21,7 +21,7 @@ export function sameJson(a: unknown, b: unknown): boolean {
   return count === 0
 }
 
-/** JSON with sorted keys; what is undefined is left out. */
+/** JSON with sorted keys; undefined values are left out. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, v: unknown) => {
     if (typeof v !== 'object' || v === null || Array.isArray(v)) return v

@@ -24,7 +24,7 @@ export interface ReferenceParts<T = unknown> extends Reference<T> {
   /** The output's name; `digest` is what the provider's state amounts to. */
   readonly output: string
   readonly transform?: ((value: never) => T) | undefined
-  /** The query whose value it stands for, instead of the output of a resource. */
+  /** The query that provides the value, instead of the output of a resource. */
   readonly query?: DefaultedQuery<unknown> | undefined
 }
 
@@ -39,7 +39,7 @@ export type Input<T> =
           ? { [K in keyof T]: Input<T[K]> }
           : T)
 
-/** A property with one literal value is no reference: it tells the variants of an object apart, also for editors. */
+/** A property with one literal value is no reference: it distinguishes the variants of an object, also for editors. */
 type ReferenceTo<T> = IsOneLiteral<Exclude<T, undefined>> extends true ? never : Reference<T>
 
 type IsOneLiteral<T, All = T> = [T] extends [string]
@@ -121,7 +121,7 @@ export class Unknown {
   }
 }
 
-/** Thrown by the overlay of a dry run where it is asked for what only the run itself can know. */
+/** Thrown by the overlay of a dry run for a query that only a real run can answer. */
 export class NotYetKnown extends Error {
   override readonly name = 'NotYetKnown'
   constructor(readonly after: string) {

@@ -71,7 +71,7 @@ export interface ResourceImplementation<P, S, O extends object> {
    * so that the run writes the real text and reports it. Props may still be references.
    */
   makeReadable?(host: Host, props: P): void
-  /** The current state; no side effects. Synchronous where only local files are asked. */
+  /** The current state; no side effects. Synchronous if it reads only local files. */
   read(host: HostReader, props: P, context: Context): S | Promise<S>
   /** Pure: what the state should become. Throws, with a hint, for what may not be replaced. */
   desired(props: P, now: S, context: Context): S
@@ -85,7 +85,7 @@ export interface ResourceImplementation<P, S, O extends object> {
    */
   predict?(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void
   /**
-   * Path of a file with text whose place a new file takes, such as the same file of the current release. A report shows the
+   * Path of a text file that a new file replaces, such as the same file of the current release. A report shows the
    * new file as a diff of it.
    */
   previous?(props: P): string | undefined
@@ -238,7 +238,7 @@ export interface CommonOptions {
    */
   readonly sensitive?: boolean | undefined
   /**
-   * These come first; source order decides anyway, this says why. Refused where one is declared later.
+   * These come first. The order of the source decides anyway; this documents the reason. Refused if one is declared later.
    * @example
    * after: config
    */
@@ -288,11 +288,11 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
       })
     return handle<O>(r.declare(definition, args))
   }
-  // The compiler cannot tell here whether the type requires properties unless it is absent.
+  // The compiler does not know here whether the type requires properties unless it is absent.
   return Object.assign(declare, { definition }) as never
 }
 
-/** Outputs are references made as they are asked for: which ones exist is the type's matter, checked when they are resolved. */
+/** Outputs are references, created on access. Whether an output exists is checked when it is resolved. */
 function handle<O extends object>(resource: { type: string; key: string }): Handle<O> {
   return new Proxy({ resource }, outputs) as unknown as Handle<O>
 }

@@ -1,4 +1,4 @@
-/** Masks secrets that nobody knows by their place in a text: after a name, in a URL, an option or a header. */
+/** Masks unknown secrets by their position in a text: after a name, in a URL, an option or a header. */
 import { namedValues } from './named_values.ts'
 import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
 import {
@@ -18,7 +18,7 @@ const privateKey = /(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)([\s\
 /** The end of a key whose beginning has been cut off. */
 const endOfKey = /((?:^[^\S\n]*[\w+/=]{16,}[^\S\n]*\n){1,200})(?=[^\S\n]*-----END [A-Z0-9 ]{0,40}PRIVATE KEY)/gm
 
-/** Text in the place of a value that is no secret: nothing, a keyword, a reference to a variable, a login method. */
+/** Text at the position of a value that is no secret: nothing, a keyword, a reference to a variable, a login method. */
 const harmless = new RegExp(
   `^["']?(?:${[
     ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', '\\(sensitive\\)'],

@@ -2,7 +2,7 @@
 
 /** Characters in which the end of a word is looked for. */
 const longestWord = 4096
-/** A shorter part of a secret tells nothing. */
+/** A shorter part of a secret reveals nothing. */
 const shortestPart = 4
 
 const mark = / \u2026 [\d,]+ characters left out \u2026 /g

@@ -66,7 +66,7 @@ export class Spelling {
     return found
   }
 
-  /** The longest spelling whose anchor is at a place, if there is one. */
+  /** The longest spelling whose anchor is at an index, if there is one. */
   private around(text: string, anchor: number, from: number): Span | null {
     const ends = this.endsOf(text, new Set([anchor]), this.before, this.characters.length)
     if (ends.size === 0) return null
@@ -76,7 +76,7 @@ export class Spelling {
     return null
   }
 
-  /** Where some of the characters may end, begun at any of the given places: all ways are followed at once. */
+  /** The indexes at which a spelling of some of the characters may end, from any of the given starts. */
   private endsOf(text: string, starts: ReadonlySet<number>, first: number, end: number): ReadonlySet<number> {
     let positions = starts
     for (let index = first; index < end && positions.size > 0; index++) {
@@ -89,7 +89,7 @@ export class Spelling {
   }
 }
 
-/** Adds each place at which a spelling of the character ends that begins at a place. */
+/** Adds each index at which a spelling of the character ends that begins at `start`. */
 function addEnds(text: string, start: number, character: string, ends: Set<number>): void {
   if (/[A-Za-z0-9]/.test(character)) {
     if (text[start] === character) ends.add(start + 1)

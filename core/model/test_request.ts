@@ -1,4 +1,4 @@
-/** How a test by HTTP and a web server that is closed for maintenance tell each other apart. */
+/** Marks HTTP tests of a release, so that a web server under maintenance lets them pass. */
 import type { Response } from '../host/types.ts'
 
 /** A request with it, from the host itself, reaches the app while visitors get the maintenance page. */

@@ -29,7 +29,7 @@ export function endOfQuoted(text: string, at: number): Bounds {
 const nextSetting = /^[,;][^\S\n]?[\w.-]+=["']/
 const longestSetting = 80
 
-/** The place of the quote that closes the one at `at`; the end of the line where there is none. */
+/** The index of the quote that closes the one at `at`; the end of the line if there is none. */
 function closingQuote(text: string, at: number): number {
   const quote = text.charAt(at)
   for (let index = at + 1; index < text.length && index - at < longestValue; index++) {
@@ -92,7 +92,7 @@ function isWithinWord(text: string, at: number): boolean {
 
 const farthestQuote = 1000
 
-/** The quote that encloses a place of a line, such as that of the whole URL around `?token=…`; null where there is none. */
+/** The quote that encloses an index of a line, such as that of the whole URL around `?token=…`; null where there is none. */
 function quoteAround(text: string, at: number): string | null {
   const begin = Math.max(text.lastIndexOf('\n', at - 1) + 1, at - farthestQuote)
   let open: string | null = null

@@ -1,4 +1,4 @@
-/** Where a value comes from: every layer that says something about a key path, highest first. */
+/** Explains where a value comes from: lists every layer that sets a key path, highest first. */
 import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { Secrets } from '../model/secrets.ts'
@@ -16,7 +16,7 @@ export interface Origin {
   /** `file:line:column`, or what else it comes from. */
   readonly from: string
   readonly source?: SourceLocation | undefined
-  /** As that layer says it; undefined where a patch takes the key away. */
+  /** The value in that layer; undefined if a patch removes the key. */
   readonly value: unknown
 }
 
@@ -32,7 +32,7 @@ export interface Explanation {
 const mask = '********'
 
 /**
- * Explains a key path; one that leads to an object explains all below it, lists as one.
+ * Explains a key path. For an object it explains each value below it, and a list counts as one value.
  *
  * @throws ConvergeError `UNKNOWN_ATTRIBUTE` if the path has no attribute, with the nearest name
  */
@@ -43,7 +43,7 @@ export function explain(original: Node<unknown>, path: string | KeyPath): readon
   return leaves(valueAt(node.attributes, keys), keys).map((leaf) => explainLeaf(node, leaf, secrets))
 }
 
-/** Checks that the path leads somewhere, and makes numbers of what are places in a list. */
+/** Checks that the path has a value, and converts the indexes of lists to numbers. */
 function resolve(node: Node<unknown>, keys: readonly string[]): KeyPath {
   let at: unknown = node.attributes
   return keys.map((key, index) => {
@@ -78,19 +78,19 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
     origins.unshift({ kind: layer.kind, from: describeLocation(source), source, value: show(setting) })
   })
   const value = valueAt(node.attributes, path)
-  const standard = defaultAt(node, path)
-  if (standard !== undefined || origins.length === 0)
-    origins.push({ kind: 'schema', from: 'default', value: show(standard === undefined ? value : standard) })
+  const defaultValue = defaultAt(node, path)
+  if (defaultValue !== undefined || origins.length === 0)
+    origins.push({ kind: 'schema', from: 'default', value: show(defaultValue === undefined ? value : defaultValue) })
   return { path: formatPath(path), value: show(value), sensitive: isSensitive(node.schemas, path, node.names), origins }
 }
 
-/** All attributes as they may be shown: sensitive values masked, however short, and secrets inside other texts as well. */
+/** All attributes for display: sensitive values are masked, however short, and secrets within other texts as well. */
 export function shownAttributes(original: Node<unknown>): unknown {
   const node = withoutMissing(original)
   return hide(node.attributes, [], node, secretsOf(node))
 }
 
-/** The same node without attributes that a recipe requires and nobody sets: to read them is an error. */
+/** The same node; reading a required attribute that no layer sets returns its known defaults instead of an error. */
 function withoutMissing(node: Node<unknown>): Node<unknown> {
   const attributes: Record<string, unknown> = {}
   for (const key of Object.keys(node.attributes as object)) {
@@ -125,7 +125,7 @@ function hide(value: unknown, path: KeyPath, node: Node<unknown>, secrets: Secre
   )
 }
 
-/** The value without any layer that sets it. */
+/** The value that the attribute has if no layer sets it. */
 function defaultAt(node: Node<unknown>, path: KeyPath): unknown {
   const [top = ''] = path
   const schema = childOf(node.schemas, top) as Node['schemas'][string] | undefined

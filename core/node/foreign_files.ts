@@ -1,4 +1,4 @@
-/** Recognises files of other tools that are not attributes, and says what to do with each. */
+/** Recognises files of other tools that are not attributes, and explains what to do with each. */
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import { shellWord } from '../text/shell.ts'
 import { isObject, type JsonObject } from './merge.ts'

@@ -1,4 +1,4 @@
-/** Walks what the layers say beside its schemas: keys nobody knows, and values that must not be shown. */
+/** Compares the values of the layers with the schemas: finds unknown keys, and values that must not be displayed. */
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { isComparable } from '../model/nearest.ts'
@@ -52,7 +52,7 @@ export function inspect(
 
 const ofShared = new Derived<string, Map<Schema | undefined, Inspection>>()
 
-/** Why all below a key is secret: its schema or its own name says so, or it lies below the name of several secrets. */
+/** Why everything below a key is secret: its schema or its name marks it, or it is below a name of several secrets. */
 type Secrecy = 'declared' | 'named' | false
 
 /** One walk through a value; what it finds in a shared part is stored with that part. */

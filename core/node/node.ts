@@ -26,7 +26,7 @@ export type AttributesOf<S> = { readonly [K in keyof S]: S[K] extends ZodType ? 
 export interface Node<A = Readonly<Record<string, unknown>>> {
   /** All attributes, deeply frozen; `cpu`, `memory`, `hostname` and `fqdn` among them, from the JSON or else from the facts. */
   readonly attributes: A & FactAttributes
-  /** As gathered from this host, whatever the JSON says. */
+  /** Gathered from this host; the JSON does not change them. */
   readonly facts: Facts
   readonly warnings: readonly NodeWarning[]
   /** Values that must not be displayed. */

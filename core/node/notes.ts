@@ -5,7 +5,7 @@ import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
 import type { JsonObject } from './merge.ts'
 import { childOf, formatPath, type KeyPath } from './path.ts'
 
-/** Key of a function among schemas: defaults that depend on what the layers say, or null for none. */
+/** Key of a function among schemas: defaults that depend on values in the layers, or null for none. */
 export const derivedDefaults = Symbol('defaults that depend on other attributes')
 
 export type Schemas = Readonly<Record<string, ZodType>> & {
@@ -37,7 +37,7 @@ export interface SchemaNotes {
 
 type Schema = z.core.$ZodType
 
-/** A schema without the wrappers for defaults, null and conversions, and what all of them say. */
+/** A schema without the wrappers for defaults, null and conversions, and the notes of all of them. */
 export interface Bare {
   readonly schema: z.core.$ZodTypes
   readonly notes: SchemaNotes

@@ -64,7 +64,7 @@ function pointerOf(path: KeyPath): string {
   return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-/** The layer with the names and places of the operator's files. */
+/** The layer with the names and positions of the operator's files. */
 export function withOrigins(layer: Layer, origins: Origins | undefined): Layer {
   if (origins === undefined) return layer
   return { ...layer, file: origins.name, locate: (path, part) => locationIn(origins, path, part) }

@@ -199,14 +199,14 @@ function notAnObject(value: unknown, text: string, file: string): ConvergeError 
     'INVALID_LAYER',
     empty ? 'there is nothing in it' : `an object of attributes is expected, got ${what}`,
     { file, line: 1, column: 1 },
-    holdsJson(value)
+    containsJson(value)
       ? 'the attributes are inside a text: take it out of its quotes, for example with jq -r .'
       : 'write {} for no attributes, or [ ... ] for a JSON Patch',
   )
 }
 
 /** Accepts the form that `aws … --query Stacks[0].CustomJson` prints. */
-function holdsJson(value: unknown): boolean {
+function containsJson(value: unknown): boolean {
   return typeof value === 'string' && /^\s*[{[]/.test(value)
 }
 

@@ -19,8 +19,8 @@ type Issue = z.core.$ZodIssue
 /**
  * One problem for each issue.
  * @param raw as zod reports it
- * @param value what the layers say as a whole
- * @param written how a number is written in the file, where its value does not tell
+ * @param value the merged value of all layers
+ * @param written how a number is written in the file, if its value does not preserve that
  */
 export function problemOf(
   raw: Issue,

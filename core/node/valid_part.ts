@@ -11,7 +11,7 @@ const maxRounds = 1000
 /**
  * Parses a value without the parts that the schema refuses. If a required key is missing, the object that requires it is such
  * a part.
- * @returns undefined where nothing is left that the schema accepts
+ * @returns undefined if the schema accepts no part
  */
 export function validPart(schema: z.ZodType, value: unknown): unknown {
   let rest = value

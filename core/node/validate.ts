@@ -16,7 +16,7 @@ import { validPart } from './valid_part.ts'
 export interface Validated {
   /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
   readonly value: JsonObject
-  /** Problems with file, line and column; the value has the defaults in their places. */
+  /** Problems with file, line and column; the value has the defaults instead. */
   readonly problems: readonly ConvergeError[]
   readonly warnings: readonly NodeWarning[]
   /** Values at sensitive paths, and others whose name or form gives them away. */
@@ -25,9 +25,9 @@ export interface Validated {
 
 export interface ValidateOptions {
   readonly schemas: Schemas
-  /** Where the layer that set a path says so. */
+  /** The position at which a layer sets a path. */
   readonly locate: (path: KeyPath, part?: 'value' | 'key') => SourceLocation | undefined
-  /** How a number at a path is written in the file, where its value does not tell. */
+  /** How a number at a path is written in the file, if its value does not preserve that. */
   readonly written?: ((path: KeyPath) => string | undefined) | undefined
   /** Top-level keys without a schema that are no reason for a warning. */
   readonly foreign?: ReadonlySet<string> | undefined

@@ -51,7 +51,7 @@ export function changedProperties(report: ResourceReport, isComplete = false): C
 function isDisplayed(change: StateChange, report: ResourceReport, kind: ChangeKind): boolean {
   const { path, before } = change
   const value: unknown = 'value' in change ? change.value : null
-  // The digest of what made it act says nothing to a person, nor does a first digest.
+  // The digest of the triggering changes means nothing to a person, nor does a first digest.
   if (path === '/cause' || (isDigest(value) && !isDigest(before))) return false
   // A sensitive content has no diff.
   if ((path === '/content' && report.texts) ?? report.diff ?? report.words) return false
@@ -60,7 +60,7 @@ function isDisplayed(change: StateChange, report: ResourceReport, kind: ChangeKi
       report.words === undefined && !['/kind', '/exists'].includes(path) && value !== null && value !== '(sensitive)'
     )
   if (report.words === undefined) return true
-  // The words say what did not exist before.
+  // The words name what did not exist before.
   return before !== undefined && !isHash(value) && before !== null && before !== false && before !== 'absent'
 }
 

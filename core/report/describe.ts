@@ -117,7 +117,7 @@ function describeComparison({ comparedWith }: ResourceReport): string {
   return `(${comparedWith.isSame ? 'same content as' : 'compared with'} ${title(comparedWith.path)})`
 }
 
-/** Whether the change takes something away: its diff says nothing more. */
+/** Whether the change only removes something: a diff would add nothing. */
 export function removes({ patch = [] }: ResourceReport): boolean {
   return kindOfChange(patch) === 'remove'
 }
@@ -164,7 +164,7 @@ function leftOutText({ leftOut, selection }: RunReport): string[] {
   return [`${leftOut} resource${leftOut === 1 ? '' : 's'} left out by ${optionsOf(selection)}`]
 }
 
-/** Describes a failure: cause, place, end of the output, and what to do. The caller prints the resource on the line above. */
+/** Describes a failure: cause, position, end of the output, and what to do. The caller prints the resource on the line above. */
 export function describeFailure(failure: FailureReport, paint: Paint): string {
   const problems = failure.problems?.map((problem) => problemLines(problem, paint).map((line) => `  ${line}`)) ?? []
   const [head = '', ...rest] = problemLines(failure, paint)

@@ -19,7 +19,7 @@ export interface AttributeSource {
 /** An operation of RFC 6902, with the value that it replaces or removes; absent where it only adds one. */
 export type StateChange = Operation & { readonly before?: unknown }
 
-/** `unknown`: a dry run cannot tell, since a value is known only after another resource was applied. */
+/** `unknown`: a dry run cannot predict it, because a value is known only after another resource was applied. */
 export type Outcome = 'unchanged' | 'changed' | 'planned' | 'unknown' | 'skipped' | 'failed'
 
 export interface FailureReport {

@@ -3,7 +3,7 @@ import { omitUndefined } from '../model/omit_undefined.ts'
 import type { DiffOf } from './diff.ts'
 import type { Handlers, ResourceReport } from './events.ts'
 
-/** More than any person reads: what is longer is cut, and says so. */
+/** More than any person reads: a longer text is truncated, with a note. */
 const longestDiff = 400
 
 export interface LineOptions {
@@ -26,7 +26,7 @@ export function jsonLines(write: (text: string) => void, { unchanged, diff, whol
     resource: ({ texts, output, event: roleEvent, ...report }) => {
       const lines = diff && texts ? shorten(diff(texts)) : []
       if (lines.length > 0) diffs.set(report.name, lines)
-      // The word `event` says what kind of line it is.
+      // The key `event` names the kind of the line.
       line('resource', { ...report, ...(wholeOutput ? { output } : {}), ...diffOf(diffs, report), roleEvent })
     },
     warn: (message) => line('warning', { message }),

@@ -123,7 +123,7 @@ function shortProblem({ code, message, attempted, resource, source, hint, output
     ...Object.fromEntries(shortTexts),
     ...omitUndefined({
       source: source && shortSource(source, short),
-      // The end of an output says what failed.
+      // The end of an output shows what failed.
       output: output?.slice(-longestText),
     }),
   }

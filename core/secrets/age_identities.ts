@@ -1,4 +1,4 @@
-/** Finds the age identities (private keys) of the operator, in the places where sops and age users keep them. */
+/** Finds the age identities (private keys) of the operator, in the files where sops and age users keep them. */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expandHome } from '../host/home_path.ts'

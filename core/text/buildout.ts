@@ -6,7 +6,7 @@ const blankEdge = new RegExp(`^[${pythonSpace}]|[${pythonSpace}]$`)
 
 /**
  * The value of an option, on one line.
- * @throws Inexpressible for what buildout replaces or takes away: it has no escape for any of it
+ * @throws Inexpressible for text that buildout replaces or removes: it has no escape for any of it
  */
 export function buildoutValue(text: string): string {
   requireLine(language, text)

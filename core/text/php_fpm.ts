@@ -3,7 +3,7 @@ import { Inexpressible, requireText } from './writer.ts'
 
 const language = 'php-fpm'
 
-/** Words that an ini file of PHP takes for what they say. */
+/** Text that PHP reads unchanged without quotes: not the words that it converts. */
 const plain = /^(?!(?:true|false|yes|no|on|off|null|none)$)[A-Za-z0-9_./:@+-]+$/i
 
 /**

@@ -1,6 +1,6 @@
 /** The interface of writers of configuration languages: each writes a text, or refuses it with a reason. */
 
-/** Thrown for a text that a language cannot say. The reason never repeats the text, which may be a secret. */
+/** Thrown for a text that a language cannot express. The reason never repeats the text, which may be a secret. */
 export class Inexpressible extends Error {
   override readonly name = 'Inexpressible'
 

@@ -14,7 +14,7 @@ import type { Differences } from './release_attributes.ts'
  */
 export type Purpose = 'deploy' | 'configure' | 'rebuild' | 'rollback'
 
-export type BuildMoment = 'before build' | 'after build'
+export type BuildStage = 'before build' | 'after build'
 
 /** A release to activate: an existing one, or one that this run builds. */
 export interface AppRelease {
@@ -73,7 +73,7 @@ export interface AppParts {
   checkBeforeBuild?(): void
 
   /** Requires the programs that the host must have; called before and after each build. */
-  requirePrograms?(moment: BuildMoment): void
+  requirePrograms?(stage: BuildStage): void
 
   /** Checks out, configures and builds a release, without marking it complete. */
   build(source: Source, purpose: Exclude<Purpose, 'rollback'>, options: CommonOptions): BuiltRelease

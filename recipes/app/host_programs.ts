@@ -12,7 +12,7 @@ import type { SiteNode } from '../node.ts'
 import { servicesOf } from '../role_services.ts'
 import { isSet } from '../site/attribute_writer.ts'
 import type { App } from './app.ts'
-import type { BuildMoment } from './app_parts.ts'
+import type { BuildStage } from './app_parts.ts'
 import { environmentOf } from './checkout.ts'
 
 export interface AppCommand {
@@ -71,12 +71,12 @@ export function requireProgram(
   r: Recipe<SiteNode>,
   app: App,
   command: AppCommand,
-  { moment, isBuilt }: { readonly moment: BuildMoment; readonly isBuilt: boolean },
+  { moment: stage, isBuilt }: { readonly moment: BuildStage; readonly isBuilt: boolean },
 ): void {
   const { user } = app.account
   const mayInstall = isBuilt && (user === undefined || user === 'root')
   const found = hostProgram(app, command)
-  if (found === null || mayInstall !== (moment === 'after build')) return
+  if (found === null || mayInstall !== (stage === 'after build')) return
   const { program, directories, attribute } = found
   host_program(r, {
     ...{ program, attribute, ...packagesOf(app) },

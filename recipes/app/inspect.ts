@@ -54,7 +54,7 @@ export async function servicesOf(
   programs: readonly ViewedProgram[],
 ): Promise<ServiceView[]> {
   const rpc = new SupervisorReader(host, socket)
-  const processes = await running(rpc)
+  const processes = await readRunning(rpc)
   const reader = new SupervisorServiceReader(host, rpc)
   return Promise.all(
     programs.map(async ({ name, ready }) => {
@@ -80,7 +80,7 @@ async function viewProcess(
 }
 
 /** Returns the running programs; null if no supervisord runs. */
-async function running(rpc: SupervisorReader) {
+async function readRunning(rpc: SupervisorReader) {
   try {
     return await rpc.getAllProcessInfo()
   } catch (error) {

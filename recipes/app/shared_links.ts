@@ -38,7 +38,7 @@ export function linkSources(r: Recipe<SiteNode>, app: App, names: SharedNames, g
   const keep = (name: string) => {
     const path = `${shared}/${name}`
     if (name === '.' || elsewhere.includes(name)) return
-    // A host may have a link in the place of the directory.
+    // A host may have a link instead of the directory.
     r.unlessDeclared('symlink', path, () =>
       r.unlessDeclared('directory', path, () => {
         directory(r, { path, parents: true, mode, ...owner, ...guard })

@@ -12,7 +12,7 @@ import { commandOf, type DeployedRelease, type DeployTarget } from './deploy_hoo
 import { hostOf } from './health_request.ts'
 
 interface SmokeTestOptions extends CommonOptions {
-  /** Whether a failure rolls the app back, if its attributes say so. */
+  /** Whether a failure rolls the app back, if its attributes request that. */
   readonly rollBackOnFailure: boolean
   readonly when: readonly Handle[]
 }

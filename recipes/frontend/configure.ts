@@ -69,7 +69,7 @@ function applyFor(r: Recipe<SiteNode>, node: SiteNode): void {
   const nginx = nginxConfig(r, node, app)
   const sites = [defaultSites(r, app)]
   endStop(r, stoppable(app))
-  running(r, node, app)
+  declareRunning(r, node, app)
   const provider = providerOf(app)
   service_reload(r, {
     name: nameOf(app, 'haproxy'),
@@ -126,7 +126,7 @@ function reportNoServers(r: Recipe<SiteNode>, node: SiteNode, { haproxy }: Front
   })
 }
 
-/** The socket at which the running HAProxy tells the state of its servers before the reload. */
+/** The socket at which the running HAProxy reports the state of its servers before the reload. */
 function runningSocket(node: SiteNode): Input<string> {
   return derived(queried(localBalancer(node)), (local) => runtimeSocket(node, local))
 }
@@ -237,7 +237,7 @@ function certbotSite(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): 
 }
 
 /** Keeps the three programs running with the options from the attributes. */
-function running(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
+function declareRunning(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout): void {
   const changed = app.system ? systemServices(r, node) : ownPrograms(r, node, app)
   service_restart(r, { provider: providerOf(app), services: changed })
 }

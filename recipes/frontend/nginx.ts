@@ -131,7 +131,7 @@ upstream balancer {
 client_header_buffer_size 4k;
 client_body_buffer_size 32k;
 
-# A balancer in front that speaks TLS says so.
+# A balancer in front that terminates TLS sends this header.
 map $http_x_forwarded_proto $final_scheme {
   default $scheme;
   http http;

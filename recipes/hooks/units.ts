@@ -26,7 +26,7 @@ const network = 'network-online.target nss-lookup.target supervisor.service'
 const services = `${network} nginx.service varnish.service haproxy.service`
 
 /** The setting that sends a stop to converge alone, which finishes its step; its supervisord must outlive the run. */
-const ending = ({ prefixed }: HookOptions) => `KillMode=${prefixed ? 'process' : 'mixed'}
+const stopSettings = ({ prefixed }: HookOptions) => `KillMode=${prefixed ? 'process' : 'mixed'}
 TimeoutStartSec=2h
 TimeoutStopSec=5min`
 
@@ -52,7 +52,7 @@ Restart=on-failure
 RestartSec=1min
 # Wrong usage or attributes: it would fail again.
 RestartPreventExitStatus=2
-${ending(options)}
+${stopSettings(options)}
 
 [Install]
 WantedBy=multi-user.target
@@ -69,7 +69,7 @@ After=${services} ${setupUnit}
 [Service]
 Type=oneshot
 ExecStart=${systemdCommand(options.commands.configure)}
-${ending(options)}
+${stopSettings(options)}
 `
 }
 

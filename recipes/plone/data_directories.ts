@@ -1,4 +1,4 @@
-/** Locates the database and the index of a host: as the attributes say, or where an earlier version has put them. */
+/** Locates the database and the index of a host: from the attributes, or from an earlier version's layout. */
 import { platformPaths } from '../../attributes/opsworks_initial_setup.ts'
 import type { Recipe } from '../../core/compile/role.ts'
 import { omitUndefined } from '../../core/model/omit_undefined.ts'
@@ -98,7 +98,7 @@ function otherDirectories(node: SiteNode, { attribute, path, platform }: DataDir
     .filter((one) => one !== path)
 }
 
-/** Declares a resource that refuses data in another place than the run uses. */
+/** Declares a resource that refuses data in another directory than the run uses. */
 function refuseOtherData(
   r: Recipe<SiteNode>,
   node: SiteNode,

@@ -158,7 +158,7 @@ function firstClient(context: Context, count: number): Section {
       ...slowStart,
       ...additions('eggs', tracesAll ? tracingEggs(attributes) : []),
       option('environment-vars', zopeEnvironment(environment).lines, '+='),
-      ...logging('event-log-custom', site),
+      ...loggingOptions('event-log-custom', site),
     ],
   }
 }
@@ -195,7 +195,7 @@ function cacheName({ attributes }: Context, n: number): Option[] {
   return attributes.plone_instances.persistent_cache ? [option('zeo-client-client', `zeoclient-${n}`)] : []
 }
 
-function logging(
+function loggingOptions(
   name: string,
   from: { readonly syslog_facility: string | null; readonly syslog_level: string },
 ): Option[] {
@@ -266,7 +266,7 @@ function zeoServerCfg(context: Context): BuildoutCfg {
     ...(isSet(blobs)
       ? [option('blob-storage', values.writtenLine('plone_blobs.blob_dir', blobs, buildoutValueForZope))]
       : []),
-    ...logging('zeo-log-custom', server),
+    ...loggingOptions('zeo-log-custom', server),
   ]
   const jobs = [...(server.enable_backup ? ['backupcronjob'] : []), ...(server.enable_pack ? ['packcronjob'] : [])]
   return [

@@ -137,7 +137,7 @@ function program(
   const args = (command.args ?? '').trim()
   return {
     name,
-    ...listening(key, command, values),
+    ...listeningProgram(key, command, values),
     command: `${deployTo}/current/${cmd} ${args}`.trim(),
     directory: `${deployTo}/current`,
     environment: ownEnvironment(key, command, site),
@@ -176,7 +176,11 @@ function eventsOf(command: Command): string[] {
   return [...new Set([...listed, ...(command.events ?? [])].map((event) => event.trim()).filter(isSet))]
 }
 
-function listening(key: string, command: Command, values: AttributeWriter): Pick<Program, 'type' | 'events' | 'user'> {
+function listeningProgram(
+  key: string,
+  command: Command,
+  values: AttributeWriter,
+): Pick<Program, 'type' | 'events' | 'user'> {
   const user = isSet(command.user) ? { user: command.user } : {}
   const events = eventsOf(command)
   const type = command.type ?? (command.eventlistener || events.length > 0 ? 'eventlistener' : 'program')

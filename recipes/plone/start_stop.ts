@@ -48,7 +48,7 @@ export function stopAll(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): 
       deadline,
       ...(node.converge.balancer.drain ? balancing : {}),
     })
-  givenBalancedPrograms(r, node, app, stop, 'last first')
+  givenBalancedPrograms(r, node, app, stop, 'reverse')
 }
 
 /** Restarts every program, one after the other, with or without changes. */
@@ -65,12 +65,12 @@ function givenBalancedPrograms(
   node: SiteNode,
   app: BuildoutApp,
   declare: (program: Program, balancing: ReturnType<typeof balanced>) => void,
-  order: 'first first' | 'last first' = 'first first',
+  order: 'forward' | 'reverse' = 'forward',
 ): void {
   givenCurrentPrograms(r, node, app, (programs) =>
     r.given(localBalancer(node), (local) => {
-      for (const one of order === 'last first' ? programs.toReversed() : programs)
-        declare(one, balanced(node, app, one, local))
+      for (const program of order === 'reverse' ? programs.toReversed() : programs)
+        declare(program, balanced(node, app, program, local))
     }),
   )
 }

@@ -49,7 +49,7 @@ function relationalStorage(
 ): Storage {
   const database = databaseOf(attributes, app, settings, values)
   const servers = settings.enable_cache ? cacheServers(attributes, settings) : null
-  const pack = packing(settings)
+  const pack = packingParts(settings)
   return {
     extends: [settings.config],
     parts: pack.parts,
@@ -187,7 +187,7 @@ function cacheServers(attributes: SiteAttributes, { cache_servers }: Relstorage)
     .join(' ')
 }
 
-function packing(settings: Relstorage): Pick<Storage, 'parts' | 'sections'> {
+function packingParts(settings: Relstorage): Pick<Storage, 'parts' | 'sections'> {
   if (!settings.enable_pack) return { parts: [], sections: [] }
   const days = option('pack-days', String(settings.pack_days))
   const collects = settings.pack_gc

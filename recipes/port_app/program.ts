@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Release } from '../../resources/releases/releases.ts'
 
 const serverProgram = z.strictObject({
-  /** Command to run in the directory of the release; `%{port}` stands for the port. */
+  /** Command to run in the directory of the release; `%{port}` is replaced by the port. */
   command: z.string().min(1),
   environment: z.record(z.string(), z.string()),
 })

@@ -72,9 +72,9 @@ function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): App
       writeSite(r, node, server)
       return []
     },
-    requirePrograms: (moment) => {
+    requirePrograms: (stage) => {
       const isBuilt = kind.build(node, server) !== null
-      requireProgram(r, app, commandOf(server), { moment, isBuilt })
+      requireProgram(r, app, commandOf(server), { moment: stage, isBuilt })
     },
     build(source) {
       const files = kind.files?.(node) ?? {}

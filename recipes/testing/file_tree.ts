@@ -4,7 +4,7 @@ import { NotYetKnown } from '../../core/model/reference.ts'
 
 /** A file, directory or link of a host. */
 export interface TreeEntry {
-  /** `file`, `directory`, `link`, `other`, or `unknown` where a dry run cannot tell. */
+  /** `file`, `directory`, `link`, `other`, or `unknown` if a dry run cannot know it. */
   readonly kind: string
   /** Four octal digits. */
   readonly mode: string

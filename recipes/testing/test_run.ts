@@ -16,7 +16,7 @@ export interface TestedResource {
   readonly role: string
   readonly event: string
   /**
-   * `changed` after a run, `planned` after a plan, `unchanged`, `skipped` by a guard, `unknown` if a plan cannot tell, or
+   * `changed` after a run, `planned` after a plan, `unchanged`, `skipped` by a guard, `unknown` if a plan cannot predict it, or
    * `not reached` after a failure.
    */
   readonly outcome: Outcome | 'not reached'
@@ -29,7 +29,7 @@ export interface TestedResource {
 /** The function of a resource type, such as `file`, or the name of the type. */
 export type ResourceName<P> = string | ResourceFunction<P>
 
-/** Properties to compare; those that are left out are not checked. */
+/** Properties to compare; omitted ones are not checked. */
 type SomeProps<P> = { readonly [K in keyof P]?: unknown }
 
 /** The parts of a result that `plan` and `converge` collect. */

@@ -47,7 +47,7 @@ export class BalancerLookup {
     return servers
   }
 
-  /** Looks at a balancer again, for a few seconds: it answered a moment ago and may be reloading. */
+  /** Queries a balancer again, for a few seconds: it answered before, and may be reloading. */
   async retryFindServer(client: BalancerClient, server: string): Promise<ServerAtBalancer | null> {
     const deadline = new Deadline(this.host, seconds(5))
     this.unreachable.delete(client.label)

@@ -25,7 +25,7 @@ export function balancersWithDrainRecord(host: HostReader, balancers: readonly B
 }
 
 /**
- * Finds the balancers where a server must be set ready. Only balancers with a record are asked. One that does not
+ * Finds the balancers where a server must be set ready. It queries only balancers with a record. One that does not
  * answer balances no visitors: this reports a warning, and the next run asks it again.
  * @param isIncluded decides about a server that the balancer knows; default: all
  */

@@ -106,7 +106,7 @@ export class ServerDrainer {
 
   /**
    * Drains the server.
-   * @returns the places where it takes no visitors any more; null if the restart did not begin
+   * @returns the balancers that send it no visitors any more; null if the restart did not begin
    */
   private async drainEverywhere(server: string, stopped: () => boolean): Promise<ServerAtBalancer[] | null> {
     const find = () => this.lookup.findAtAll(server)
@@ -168,7 +168,7 @@ export class ServerDrainer {
     }
   }
 
-  /** Waits for the last response of the server in all places; continues with a warning after the deadline. */
+  /** Waits for the last response of the server at all balancers; continues with a warning after the deadline. */
   private async waitUntilIdle(server: string, servers: readonly ServerAtBalancer[]): Promise<void> {
     const deadline = new Deadline(this.host, this.limit)
     for (const { client } of servers) {

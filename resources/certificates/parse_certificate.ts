@@ -1,4 +1,4 @@
-/** Reads what a certificate says, and whether a private key belongs to it. */
+/** Parses a certificate, and checks whether a private key belongs to it. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 
 export interface CertificateFacts {

@@ -72,9 +72,9 @@ export function deployVariables(
     directory,
     commit = '',
   }: { readonly app: string; readonly directory: string; readonly commit?: string | undefined },
-  moment: string,
+  hook: string,
 ): Record<string, string> {
-  return { CONVERGE_APP: app, CONVERGE_HOOK: moment, CONVERGE_RELEASE: directory, CONVERGE_COMMIT: commit }
+  return { CONVERGE_APP: app, CONVERGE_HOOK: hook, CONVERGE_RELEASE: directory, CONVERGE_COMMIT: commit }
 }
 
 /** Runs a command of the app: a list as it is, a text with /bin/sh. */

@@ -1,4 +1,4 @@
-/** Runs a hook of the app's repository at one moment of a deploy, from a file in `deploy/`. */
+/** Runs a hook of the app's repository in one phase of a deploy, from a file in `deploy/`. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -32,7 +32,7 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** Name of its file in `deploy/`; null if there is none, or the moment has passed. */
+  /** Name of its file in `deploy/`; null if there is none, or the phase is over. */
   file: z.string().nullable(),
   /** Digest of the inputs of its last success. */
   ranFor: z.string().nullable(),

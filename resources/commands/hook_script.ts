@@ -7,7 +7,7 @@ import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 /** The argument of a hook written in TypeScript. */
 export interface DeployHookContext {
   readonly app: string
-  /** The moment of the deploy. */
+  /** The phase of the deploy. */
   readonly hook: 'before_migrate' | 'before_symlink' | 'before_restart' | 'after_restart'
   /** Directory of the release; also the working directory. */
   readonly release: string
@@ -41,7 +41,7 @@ export async function hookScript(
       sourcemap: 'inline',
       logLevel: 'silent',
     })
-    return calling(code, path, context)
+    return commonJsScript(code, path, context)
   } catch (error) {
     throw new ConvergeError(`${path} cannot be compiled: ${asConvergeError(error).message}`, {
       code: 'HOOK_SYNTAX',
@@ -56,18 +56,18 @@ const isTypeScript = (path: string) => /\.m?ts$/.test(path)
 function plainScript(text: string, path: string, context: DeployHookContext): string {
   if (isTypeScript(path) && !('stripTypeScriptTypes' in nodeModule))
     throw new ConvergeError(
-      `${path} cannot be run here: neither esbuild nor this Node (${process.version}) takes the types out`,
+      `${path} cannot be run here: neither esbuild nor this Node (${process.version}) removes the types`,
       {
         code: 'NO_COMPILER',
         hint: 'install Node 22.13 or later on this host, or write the hook in JavaScript (.mjs) or as an executable',
       },
     )
   const isModule = /\.(mjs|m?ts)$/.test(path) || (path.endsWith('.js') && /^\s*(import|export)\b/m.test(text))
-  return isModule ? importing(text, path, context) : calling(text, path, context)
+  return isModule ? moduleScript(text, path, context) : commonJsScript(text, path, context)
 }
 
 /** Returns a script that registers the text of the hook at the hook's own URL; Node loads all its imports as usual. */
-function importing(text: string, path: string, context: DeployHookContext): string {
+function moduleScript(text: string, path: string, context: DeployHookContext): string {
   const [file, source, url] = [path, text, pathToFileURL(path).href].map((one) => JSON.stringify(one))
   return `
 const { register, stripTypeScriptTypes } = require('node:module')
@@ -94,7 +94,7 @@ const noFunction = ' has no function as its default export'
  * Returns a script that calls the hook. An error or rejection ends the process with the hook's own stack trace; a
  * module without a default function is reported as such.
  */
-function calling(code: string, path: string, context: DeployHookContext): string {
+function commonJsScript(code: string, path: string, context: DeployHookContext): string {
   const [file, none] = [path, `${path}${noFunction}`].map((text) => JSON.stringify(text))
   return `
 const Module = require('node:module')

@@ -7,7 +7,7 @@ import { requireNoPlannedStart } from '../services/planned_start.ts'
 
 const usualSocket = '/run/mysqld/mysqld.sock'
 
-/** Properties that say which server of the host is meant. */
+/** Properties that select a server of the host. */
 export const mysqlServerProps = {
   socket: absolutePath.default(usualSocket).describe('Socket of the server'),
 }

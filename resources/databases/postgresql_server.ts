@@ -15,7 +15,7 @@ export const postgresqlName = z
     error: 'a name of at most 63 bytes without control characters',
   })
 
-/** Properties that say which server of the host is meant. */
+/** Properties that select a server of the host. */
 export const serverProps = {
   port: z.int().min(1).max(65_535).default(5432).describe('Port of the server, which its socket is named after'),
   socket: absolutePath.default('/var/run/postgresql').describe('Directory of its socket'),

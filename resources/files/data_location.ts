@@ -1,4 +1,4 @@
-/** Fails a run before its first change if data is in another directory than the attributes say. */
+/** Fails a run before its first change if data is in another directory than that of the attributes. */
 import * as z from 'zod'
 import { resolvedPath } from '../../core/host/resolved_path.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -21,12 +21,12 @@ type Props = z.output<typeof props>
 const state = z.strictObject({ elsewhere: z.string().nullable() })
 
 /** Decides whether a directory contains data. */
-export function holdsData(host: HostReader, directory: string, file?: string): boolean {
+export function containsData(host: HostReader, directory: string, file?: string): boolean {
   if (file !== undefined) return host.stat(`${directory}/${file}`) !== null
   if (host.stat(directory)?.kind !== 'directory') return false
   return host.list(directory).some((name) => {
     const path = `${directory}/${name}`
-    return host.lstat(path)?.kind === 'directory' ? holdsData(host, path) : true
+    return host.lstat(path)?.kind === 'directory' ? containsData(host, path) : true
   })
 }
 
@@ -52,14 +52,14 @@ export function dataLocationsOf({
   return defineQuery({
     name: `where ${link} leads`,
     read(host) {
-      const isAtPath = holdsData(host, path, file)
+      const isAtPath = containsData(host, path, file)
       const kind = host.lstat(link)?.kind
       const target = kind === 'link' ? host.readLink(link) : null
-      const linked = others.find((other) => other === target && !isAtPath && holdsData(host, other, file)) ?? null
+      const linked = others.find((other) => other === target && !isAtPath && containsData(host, other, file)) ?? null
       const kindOfLink = kind === 'directory' ? 'directory' : 'nothing'
       return {
         linked,
-        contentOfLink: kindOfLink === 'directory' && holdsData(host, link) ? 'data' : kindOfLink,
+        contentOfLink: kindOfLink === 'directory' && containsData(host, link) ? 'data' : kindOfLink,
         isAtPath,
       }
     },
@@ -70,11 +70,11 @@ export function dataLocationsOf({
 function findElsewhere(host: HostReader, { path, others, file, link }: Props): string | null {
   if (link !== undefined && resolvedPath(host, link) === resolvedPath(host, path)) return null
   const ownPath = resolvedPath(host, path)
-  return others.find((other) => resolvedPath(host, other) !== ownPath && holdsData(host, other, file)) ?? null
+  return others.find((other) => resolvedPath(host, other) !== ownPath && containsData(host, other, file)) ?? null
 }
 
 function refuseLocation(host: HostReader, { what, path, file, attribute }: Props, other: string): never {
-  const both = holdsData(host, path, file)
+  const both = containsData(host, path, file)
   const away = shellWords(['mv', path, `${path}.old`])
   throw new ConvergeError(
     both

@@ -26,12 +26,12 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 function read(host: HostReader, { shared, files, directories }: Props): State {
-  const missing = (name: string) => host.stat(`${shared}/${name}`) === null
+  const isMissing = (name: string) => host.stat(`${shared}/${name}`) === null
   const isLink = (name: string) => host.lstat(`${shared}/${name}`) !== null
   return {
-    missingDirectories: directories.filter((name) => missing(name) && !isLink(name)),
-    missingFiles: files.filter((name) => missing(name) && !isLink(name)),
-    dangling: [...files, ...directories].filter((name) => missing(name) && isLink(name)),
+    missingDirectories: directories.filter((name) => isMissing(name) && !isLink(name)),
+    missingFiles: files.filter((name) => isMissing(name) && !isLink(name)),
+    dangling: [...files, ...directories].filter((name) => isMissing(name) && isLink(name)),
   }
 }
 

@@ -171,7 +171,7 @@ export const mount = defineResource(
 
 /**
  * While no server answers, the client of GlusterFS behaves like one that has ended, but it reconnects automatically. Another
- * mount in its place would leave the running programs on the former one.
+ * mount instead of it would leave the running programs on the former one.
  */
 async function isConnected(host: HostReader, path: string, type: string): Promise<boolean> {
   if ((await mountAnswer(host, path)) !== 'disconnected') return true

@@ -8,7 +8,7 @@ import { absolutePath } from '../../core/model/units.ts'
 import { isOnNetworkMount } from './mounts.ts'
 
 const props = z.strictObject({
-  attribute: z.string().min(1).describe('The attribute that says so'),
+  attribute: z.string().min(1).describe('The attribute that requires the mount'),
   path: absolutePath.describe('A directory that several hosts share; links are followed'),
   account: z
     .string()

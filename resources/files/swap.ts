@@ -108,7 +108,7 @@ function readArea(host: HostReader, { path }: Props): Pick<State, 'size' | 'acce
   return { size: stat.size, access: `${stat.mode} ${host.accountById(stat.uid)?.name ?? stat.uid}` }
 }
 
-/** Makes the area beside its place, so that a killed run leaves no half-made area there. */
+/** Creates the area beside its final path, so that a killed run leaves no incomplete area there. */
 async function makeArea(host: Host, { path, size = '' }: Props, context: Context): Promise<void> {
   if (host.stat(dirname(path))?.kind !== 'directory')
     throw new ConvergeError(`cannot make the swap file: the directory ${dirname(path)} does not exist`, {

@@ -16,7 +16,7 @@ export interface TemplateVariables {
   readonly readsAll: boolean
 }
 
-/** The meaning of a name at a place of the template. */
+/** The meaning of a name at a position of the template. */
 interface Scope {
   /** `variables`: the variables of the template. `item`: members of a value. `either`: depends on the value of the block. */
   readonly kind: 'variables' | 'item' | 'either'

@@ -148,7 +148,7 @@ export interface InsertPosition {
 export const isOnePosition = ({ insertAfter, insertBefore, insertAt }: InsertPosition): boolean =>
   [insertAfter, insertBefore, insertAt].filter((position) => position !== undefined).length <= 1
 
-/** The problem of properties that name several places. */
+/** The problem of properties that name several positions. */
 export const severalPositions = { error: 'only one of insertAfter, insertBefore and insertAt', path: ['insertAfter'] }
 
 /**

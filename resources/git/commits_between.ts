@@ -22,7 +22,7 @@ const listing = [
 ].join('\n')
 
 /**
- * Lists the commits; null if the two are the same or git cannot tell, with a note about the reason.
+ * Lists the commits; null if the two are the same or git cannot list them, with a note about the reason.
  * @param from full commit of the current release
  * @param to full commit of the new release
  */

@@ -6,7 +6,7 @@ import type { CheckoutOptions } from './checkout_options.ts'
 import { sharedPath } from './contained_paths.ts'
 import { asWriting, gitFailure, remoteExtension } from './remote.ts'
 
-/** The first words of a pointer, the text that stands for a file in the repository. */
+/** The first words of a pointer, the text that replaces a file in the repository. */
 const pointerStart = 'version https://git-lfs.github.com/spec/'
 
 /** The longest pointer, in bytes. */

@@ -1,4 +1,4 @@
-/** Builds the git commands that talk to a remote repository: its address without secrets, its login and its key. */
+/** Builds the git commands that access a remote repository: its address without secrets, its login and its key. */
 import type { CommandOptions, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { omitUndefined } from '../../core/model/omit_undefined.ts'
@@ -38,15 +38,15 @@ export function createRemote(props: RemoteProps, secret: (value: string) => void
   const { user, group, sshKey, knownHosts } = props
   const { url, username, password } = splitUrl(props.repository)
   const name = props.username ?? username
-  const word = props.password ?? password
-  for (const value of new Set([sshKey, word, password])) if (value) secret(value)
-  if (name !== undefined && (!word || name.length >= tokenLength)) secret(name)
+  const accessPassword = props.password ?? password
+  for (const value of new Set([sshKey, accessPassword, password])) if (value) secret(value)
+  if (name !== undefined && (!accessPassword || name.length >= tokenLength)) secret(name)
   const local = localPath(url)
   const origin = /^https?:\/\/[^/]+/i.exec(url)?.[0]
   const login =
-    origin === undefined || (name === undefined && word === undefined)
+    origin === undefined || (name === undefined && accessPassword === undefined)
       ? null
-      : { origin, username: name ?? '', password: word ?? '' }
+      : { origin, username: name ?? '', password: accessPassword ?? '' }
   const key = sshKey === undefined ? undefined : `${sshKey.replaceAll('\r', '').trimEnd()}\n`
   return { url, local, localAllowed: local !== null, user, group, sshKey: key, knownHosts, login }
 }
@@ -175,7 +175,7 @@ export function asWriting({ argv, options }: GitCommand): GitCommand {
   return { argv: ['sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
 }
 
-/** Returns a git command that talks to the remote; secrets go through its environment, never through its arguments. */
+/** Returns a git command that accesses the remote; secrets go through its environment, never through its arguments. */
 export function remoteGit(host: HostReader, remote: Remote, args: readonly string[]): GitCommand {
   const [verb = '', ...rest] = args
   const dir = verb.startsWith('--git-dir=') ? [verb, ...rest.splice(0, 1)] : [verb]
@@ -226,7 +226,7 @@ function trusts(host: HostReader, remote: Remote): boolean {
 }
 
 /** The advice that git adds to every failure, whatever its cause. */
-const commonplace = /^(Please make sure you have the correct access rights|and the repository exists\.)$/
+const genericAdvice = /^(Please make sure you have the correct access rights|and the repository exists\.)$/
 
 /** Returns an error with git's message and a hint about its cause. */
 export function gitFailure(error: unknown, message: string): unknown {
@@ -234,12 +234,12 @@ export function gitFailure(error: unknown, message: string): unknown {
   if (error.code === 'NO_PROGRAM')
     return new ConvergeError('git is not installed', { code: error.code, hint: 'apt-get install git', cause: error })
   if (error.code !== 'COMMAND_FAILED' && error.code !== 'COMMAND_TIMEOUT') return error
-  const lines = (error.output ?? '').split('\n').filter((line) => !commonplace.test(line))
+  const lines = (error.output ?? '').split('\n').filter((line) => !genericAdvice.test(line))
   const output = lines.join('\n')
   const hint =
     error.code === 'COMMAND_TIMEOUT'
       ? hints.network
-      : (causes.find(([pattern]) => pattern.test(output))?.[1] ?? error.hint)
+      : (hintsByOutput.find(([pattern]) => pattern.test(output))?.[1] ?? error.hint)
   return new ConvergeError(message, { code: 'GIT_FAILED', output, hint, cause: error })
 }
 
@@ -254,7 +254,7 @@ const hints = {
     "known hosts: the server's host key is not the one known here: either it was changed, or another server intercepts the connection; ask the server's owner before replacing it in knownHosts",
 }
 
-const causes: readonly (readonly [RegExp, string])[] = [
+const hintsByOutput: readonly (readonly [RegExp, string])[] = [
   [/git: not found/, 'git is not installed: apt-get install git'],
   [/REMOTE HOST IDENTIFICATION HAS CHANGED/, hints.changedHost],
   [/Host key verification failed|host key is known/, hints.knownHosts],

@@ -1,4 +1,4 @@
-/** Renders and parses the file that tells a web server the port of a backend. */
+/** Renders and parses the file that sets the port of a backend for a web server. */
 
 /** The placeholder of the port. */
 export const portMark = '%{port}'

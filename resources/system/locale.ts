@@ -94,7 +94,7 @@ function assignments(lines: readonly string[]): ReadonlyMap<string, string> {
   return new Map(pairs)
 }
 
-/** Adds the missing lines. A line that is a comment until now keeps its place. */
+/** Adds the missing lines. A commented line keeps its position. */
 function writeList(host: Host, missing: readonly string[]): void {
   const { lines } = readLines(host, listFile)
   const supported = supportedLines(host)

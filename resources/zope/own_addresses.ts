@@ -3,7 +3,7 @@ import type { HostReader } from '../../core/host/types.ts'
 
 /**
  * Decides whether a name is this host.
- * @param name a host name or an address, without its port; empty stands for this host
+ * @param name a host name or an address, without its port; empty means this host
  */
 export function isThisHost(host: HostReader, name: string): boolean {
   const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase()

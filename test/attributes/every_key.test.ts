@@ -179,7 +179,7 @@ for (const path of all)
       t.equal(reported.length, 1)
       t.equal(warning?.path, path.join('.'))
       t.match(warning, { source: { file: 'site.json', line: Number }, hint: /\w/ })
-      t.match(row, /\*\*No effect\*\*|Needs |has no effect/, 'the reference says so')
+      t.match(row, /\*\*No effect\*\*|Needs |has no effect/, 'the reference documents it')
       return
     }
     const names = rolesOf[path[0] ?? ''] ?? ['zeo-client', 'zeo-server']

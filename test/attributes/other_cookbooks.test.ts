@@ -56,7 +56,7 @@ for (const [path, standard] of settings)
           : '7'
     isReported(t, await warningsOf(nested(path, changed)), isEmptyGroup ? [...path, 'other'] : path)
     const row = reference.split('\n').find((line) => line.startsWith(`| \`${path.join('.')}\` |`))
-    t.match(row, /\*\*No effect\*\*/, 'the reference says so')
+    t.match(row, /\*\*No effect\*\*/, 'the reference documents it')
   })
 
 t.test('reports a key that no schema names', async (t) => {

@@ -4,7 +4,7 @@ import { linesOf, Sandbox } from '../support/program.ts'
 
 const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
 
-async function failing(t: Test, command: string, more: readonly string[] = []) {
+async function runFailing(t: Test, command: string, more: readonly string[] = []) {
   const sandbox = new Sandbox(t)
   sandbox.write({
     'recipes/site.ts': `
@@ -20,26 +20,26 @@ async function failing(t: Test, command: string, more: readonly string[] = []) {
 
 t.test('prints a reason that many lines follow', async (t) => {
   const command = 'echo "the reason" >&2; sleep 0.2; seq 300; exit 1'
-  const { stdout, sandbox } = await failing(t, command)
+  const { stdout, sandbox } = await runFailing(t, command)
   t.match(stdout, /\n {4}\| the reason\n {4}\| 1\n/)
   t.match(stdout, /\n {4}\| … 231 lines left out; all of it: \S+\/state\/runs\/000001\.jsonl\n/)
   t.match(stdout, /\n {4}\| 300\n/)
   const [journal = []] = sandbox.journals()
   const failed = journal.find(({ event }) => event === 'resource')
   t.equal(String(failed?.output).split('\n').length, 301, 'the journal has all of it')
-  const json = await failing(t, command, ['--json-output'])
+  const json = await runFailing(t, command, ['--json-output'])
   const sent = linesOf(json.stdout).find(({ event }) => event === 'resource') as { failure?: { output?: string } }
   t.match(sent.failure?.output, /^the reason\n1\n(.|\n)*… 231 lines left out; all of it: (.|\n)*\n300$/)
   t.notOk('output' in sent, 'another program gets what a person sees')
 })
 
 t.test('prints why npm ci fails without a lock file', async (t) => {
-  const { stdout } = await failing(t, 'echo "{}" >package.json; npm ci; status=$?; seq 100; exit $status')
+  const { stdout } = await runFailing(t, 'echo "{}" >package.json; npm ci; status=$?; seq 100; exit $status')
   t.match(stdout, /EUSAGE|package-lock\.json/)
 })
 
 t.test('reports a command that printed nothing', async (t) => {
-  const { stdout } = await failing(t, 'echo; exit 4')
+  const { stdout } = await runFailing(t, 'echo; exit 4')
   t.match(stdout, /exited with status 4, and printed nothing/)
   t.notMatch(stdout, /^ *\| *$/m)
 })

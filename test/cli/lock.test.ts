@@ -72,7 +72,11 @@ t.test('anybody with the permission may remove a lock, and nobody replaces the l
   t.equal((await lock('unlock')).stdout, 'there was no lock\n')
   t.equal((await run('deploy')).status, 0)
   t.match(JSON.parse((await lock('lock', '--json-output')).stdout), { locked: true, message: '' })
-  t.match((await lock('lock', '-m', 'another reason')).stdout, /: another reason\n$/, "one's own may say something new")
+  t.match(
+    (await lock('lock', '-m', 'another reason')).stdout,
+    /: another reason\n$/,
+    'the holder may change its reason',
+  )
 })
 
 t.test('a damaged lock refuses every deploy, and can be removed', async (t) => {

@@ -13,7 +13,7 @@ export default role('site', {
 `
 const args = ['--role', 'site', '--recipes', 'recipes']
 
-t.test('converges a part, and says so everywhere', async (t) => {
+t.test('converges a part, and every report shows that', async (t) => {
   const sandbox = new Sandbox(t)
   sandbox.write({ 'recipes/site.ts': recipe })
   const part = ['--only', 'file/*/one', '--only', 'file/*/two', '--skip', 'file/*/two']

@@ -210,7 +210,7 @@ const roleNamed = (name: string) =>
  * usage or input error, is only allowed for a release named by --to, and for the report of a run that never was.
  */
 function convergeStandIn(reader: Reader): string {
-  const taking = (option: string) =>
+  const commandsWith = (option: string) =>
     commands
       .filter(({ options }) => option in options)
       .map(({ name }) => name)
@@ -225,10 +225,10 @@ more=()
 case "$command $*" in
   stack*|*--version*|*--help*) ;;
   *)
-    takes '${taking('dry-run')}' && ! has --dry-run "$@" && ! has -n "$@" && more+=(--dry-run)
-    takes '${taking('prefix')}' && ! has --prefix "$@" && more+=(--prefix "$HOST")
-    takes '${taking('state-dir')}' && ! has --state-dir "$@" && more+=(--state-dir "$HOST/state")
-    if takes '${taking('config-dir')}' && ! has --config-dir "$@"; then
+    takes '${commandsWith('dry-run')}' && ! has --dry-run "$@" && ! has -n "$@" && more+=(--dry-run)
+    takes '${commandsWith('prefix')}' && ! has --prefix "$@" && more+=(--prefix "$HOST")
+    takes '${commandsWith('state-dir')}' && ! has --state-dir "$@" && more+=(--state-dir "$HOST/state")
+    if takes '${commandsWith('config-dir')}' && ! has --config-dir "$@"; then
       if has --role "$@" || has -r "$@"; then more+=(--config-dir '${reader.at('etc')}')
       else more+=(--config-dir '${reader.at('etc-with-roles')}'); fi
     fi

@@ -33,10 +33,10 @@ t.test('the hints about accounts work', async (t) => {
 })
 
 t.test('the hints about commands that fail work', async (t) => {
-  const failing: CommandHandler = (_argv, _options, host) =>
+  const failCommand: CommandHandler = (_argv, _options, host) =>
     host.readText('/srv/site/odd') === null ? {} : { status: 1, stderr: 'the data is odd' }
   const proof = {
-    commands: failing,
+    commands: failCommand,
     given: (host: VirtualHost) => host.given(hook, '#!/bin/sh\n', '0755').given('/srv/site/odd', ''),
     repair: (host: VirtualHost) => host.remove('/srv/site/odd'),
   }

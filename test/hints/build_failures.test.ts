@@ -37,18 +37,18 @@ t.test('the hints about pip work', async (t) => {
 
 t.test('the hints about the compiler work', async (t) => {
   /** Simulates the package: provides a header of the same name in a directory of the test. */
-  const missing = (header: string): Omit<ShellProof, 'source' | 'hint'> => ({
+  const missingHeader = (header: string): Omit<ShellProof, 'source' | 'hint'> => ({
     needs: ['gcc'],
     given: `echo '#include <${header}>' >a.c; echo 'int main(void) { return 0; }' >>a.c; mkdir -p usr/include/$(dirname ${header})`,
     fails: 'gcc -nostdinc -isystem usr/include -c a.c',
     repair: `echo '/* */' >usr/include/${header}`,
   })
   proveShell(t, [
-    { source, hint: 'find its package with: apt-file search odd/name.h', ...missing('odd/name.h') },
+    { source, hint: 'find its package with: apt-file search odd/name.h', ...missingHeader('odd/name.h') },
     {
       source,
       hint: 'list it in os_packages of the app, or install it: apt-get install libpq-dev',
-      ...missing('libpq-fe.h'),
+      ...missingHeader('libpq-fe.h'),
     },
   ])
 })

@@ -59,7 +59,7 @@ class Site {
 
 interface BuildProof extends Proof {
   readonly given?: (site: Site) => unknown
-  /** Props that differ from those of the site. */
+  /** Properties that differ from those of the site. */
   readonly broken?: (site: Site) => object
   readonly repair?: (site: Site, t: Test, hint: string) => unknown
   readonly repaired?: (site: Site) => object | Declare
@@ -75,12 +75,12 @@ function prove(t: Test, proofs: readonly BuildProof[]): void {
       await repair?.(site, t, before?.hint ?? '')
       const after = repaired(site)
       t.equal(await site.failure(typeof after === 'function' ? (after as Declare) : site.declare(after)), undefined)
-      t.ok(fs.existsSync(`${site.release}/bin/client1`), 'it is built')
+      t.ok(fs.existsSync(`${site.release}/bin/client1`), 'the build completed')
     })
 }
 
 /** Returns a command of a hint as a user would type it. */
-function typed(command: string) {
+function runAsTyped(command: string) {
   const { status, stdout, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8' })
   return { status, output: stdout + stderr }
 }
@@ -100,12 +100,12 @@ t.test('the hints about buildouts work', async (t) => {
       repair(site, t, hint) {
         const command = hint.slice(hint.indexOf('cd '))
         t.match(
-          typed(command),
+          runAsTyped(command),
           { status: 1, output: /2:broken\nError: broken configuration/ },
           'it fails as the run did',
         )
         site.write('deploy.cfg', '[buildout]\n')
-        t.match(typed(command), { status: 0 }, 'the corrected one succeeds')
+        t.match(runAsTyped(command), { status: 0 }, 'the corrected configuration succeeds')
       },
     },
     {
@@ -116,7 +116,7 @@ t.test('the hints about buildouts work', async (t) => {
         fs.writeFileSync(`${site.shared}/eggs/evil/setup.sh`, 'ln -sfn /etc .converge\n')
       },
       repair(site, t, hint) {
-        const { output } = typed(/\((.*)\)$/.exec(hint)?.[1] ?? '')
+        const { output } = runAsTyped(/\((.*)\)$/.exec(hint)?.[1] ?? '')
         t.equal(output, `${site.shared}/eggs/evil/setup.sh\n`, 'the command finds the package')
         fs.rmSync(`${site.shared}/eggs/evil`, { recursive: true })
         fs.unlinkSync(`${site.release}/.converge`)

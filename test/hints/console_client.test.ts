@@ -153,7 +153,7 @@ interface Case {
   readonly message: RegExp
 }
 
-const refusing =
+const refuseWith =
   (status: number, body: object, headers: Readonly<Record<string, string>> = {}): Handler =>
   (_, response) =>
     void response.writeHead(status, { ...headers, 'Content-Type': 'application/json' }).end(JSON.stringify(body))
@@ -210,7 +210,7 @@ const cases: readonly Case[] = [
   {
     source: client,
     hint: 'make a new token in the console: it has ended, or belongs to another console',
-    handler: refusing(401, { error: { code: 'LOGIN_REQUIRED', message: 'log in first', hint: 'log in' } }),
+    handler: refuseWith(401, { error: { code: 'LOGIN_REQUIRED', message: 'log in first', hint: 'log in' } }),
     message: /does not accept the token/,
   },
   {
@@ -249,7 +249,7 @@ for (const [at, { source, hint, handler, words = [], console, env, message }] of
 
 t.test('the message of the console is printed', async (t) => {
   const error = { code: 'FORBIDDEN', message: 'this requires the level deploy', hint: 'ask an administrator' }
-  const fake = await FakeConsole.start(t, refusing(403, { error }))
+  const fake = await FakeConsole.start(t, refuseWith(403, { error }))
   const { status, stderr } = await run(t, ['--console', fake.url, '--stack', 'shop'])
   t.equal(status, 1)
   t.match(stderr, /refuses: this requires the level deploy\n +hint: ask an administrator\n/)

@@ -14,7 +14,7 @@ import { rightsCheck } from '../../recipes/checks/rights.ts'
 import { dropInOverride, poolOverride } from '../../resources/services/overrides.ts'
 import { HooksMachine } from '../support/hooks_machine.ts'
 import { needs, scratch } from '../support/machine.ts'
-import { finding, proveFindings } from '../support/resource_proofs.ts'
+import { findingOf, proveFindings } from '../support/resource_proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
 
 t.test('the hints about disk space work', async (t) => {
@@ -81,9 +81,9 @@ t.test('the hints about disk space work', async (t) => {
 t.test('the hints about clock and hooks work', async (t) => {
   const source = 'recipes/checks/host.ts'
   const clock = new VirtualHost()
-  const clockFinding = async () => finding(await hostChecks(roleNode({}), clock, []), 'clock')
+  const clockFinding = async () => findingOf(await hostChecks(roleNode({}), clock, []), 'clock')
   const machine = new HooksMachine('systemd')
-  const hookFinding = async () => finding(await hostChecks(roleNode({}), machine.host, []), 'lifecycle hooks')
+  const hookFinding = async () => findingOf(await hostChecks(roleNode({}), machine.host, []), 'lifecycle hooks')
   proveFindings(t, [
     {
       source,

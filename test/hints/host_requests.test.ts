@@ -29,7 +29,7 @@ t.test('the hints about requests work', async (t) => {
   const into = fs.openSync(`${scratch(t)}/file`, 'w')
   t.teardown(() => fs.closeSync(into))
   const source = 'core/host/request.ts'
-  const fetching = (path: string, more: object = {}) => downloadInto(`http://127.0.0.1:${port}${path}`, into, more)
+  const download = (path: string, more: object = {}) => downloadInto(`http://127.0.0.1:${port}${path}`, into, more)
   const proofs: CallProof[] = [
     {
       source: 'core/host/request.ts',
@@ -40,14 +40,14 @@ t.test('the hints about requests work', async (t) => {
     {
       source,
       hint: 'give user and password for it',
-      broken: () => fetching('/closed'),
-      repaired: () => fetching('/closed', { user: 'me', password: 'secret' }),
+      broken: () => download('/closed'),
+      repaired: () => download('/closed', { user: 'me', password: 'secret' }),
     },
     {
       source,
       hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
-      broken: () => fetching('/page', { sha256: '0'.repeat(64) }),
-      repaired: () => fetching('/page', { sha256: '8a798890fe93817163b10b5f7bd2ca4d25d84c52739a645a889c173eee7d9d3d' }),
+      broken: () => download('/page', { sha256: '0'.repeat(64) }),
+      repaired: () => download('/page', { sha256: '8a798890fe93817163b10b5f7bd2ca4d25d84c52739a645a889c173eee7d9d3d' }),
     },
   ]
   proveCalls(t, proofs)

@@ -111,7 +111,7 @@ t.test('the hints about commands on hosts work', async (t) => {
   const selectable = { name: 'web1' }
   const reached = (sudo: 'none' | 'free') =>
     ({ selectable, host: {}, target: { user: 'jane' }, open: null, sudo }) as never
-  const sleeping = (timeout: number) =>
+  const runSleep = (timeout: number) =>
     runCommand(linkTo(t, shell(), scratch(t)), {
       ...{ words: ['sleep', '1'], account: null, timeout, onOutput: () => undefined },
       interrupt: new AbortController().signal,
@@ -128,7 +128,7 @@ t.test('the hints about commands on hosts work', async (t) => {
     source: 'core/fleet/operate/command.ts',
     hint: 'look at what it prints with converge stack ssh, or write the output to a file on the host',
   }
-  const printing = async (command: string) => {
+  const runAndPrint = async (command: string) => {
     let kept = 0
     await runCommand(linkTo(t, shell(), scratch(t)), {
       ...{ words: ['sh', '-c', command], account: null, timeout: 60, maxOutput: 1 << 20 },
@@ -141,15 +141,15 @@ t.test('the hints about commands on hosts work', async (t) => {
   }
   proveCalls(t, [
     // A host that never ends its output.
-    { ...long, broken: () => printing('yes'), repaired: () => printing('yes | head -c 1000 > /dev/null') },
+    { ...long, broken: () => runAndPrint('yes'), repaired: () => runAndPrint('yes | head -c 1000 > /dev/null') },
     {
       ...root,
       broken: () => operatedLink(reached('none'), true),
       repaired: () => operatedLink(reached('none'), false),
     },
     { ...root, broken: () => operatedLink(reached('none'), true), repaired: () => operatedLink(reached('free'), true) },
-    { ...time, broken: () => sleeping(0.1), repaired: () => sleeping(60) },
-    { ...time, broken: () => sleeping(0.1), repaired: () => sleeping(0) },
+    { ...time, broken: () => runSleep(0.1), repaired: () => runSleep(60) },
+    { ...time, broken: () => runSleep(0.1), repaired: () => runSleep(0) },
   ])
 })
 

@@ -149,24 +149,24 @@ t.test('the hints about repositories work', async (t) => {
   const commands: CommandHandler = ([program], _, host) =>
     program === 'apt-get' && host.stat('/srv/offline') !== null ? { status: 100, stderr: 'E: offline' } : {}
   const repository = { name: 'shop', uris: ['https://deb.example.com'], suites: ['stable'] }
-  const declaring =
+  const declare =
     (key: { content: string; fingerprints?: string[] }): Declare =>
     (r) =>
       apt_repository(r, { ...repository, key })
-  const repaired = declaring({ content: publicKey.text, fingerprints: [publicKey.fingerprint] })
+  const repaired = declare({ content: publicKey.text, fingerprints: [publicKey.fingerprint] })
   proveResources(t, [
     {
       source,
       hint: 'correct the property key: a key begins with -----BEGIN PGP PUBLIC KEY BLOCK-----, or is binary',
       commands,
-      broken: declaring({ content: 'key.asc' }),
+      broken: declare({ content: 'key.asc' }),
       repaired,
     },
     {
       source,
       hint: 'compare the fingerprints with those that the repository publishes, and correct fingerprints',
       commands,
-      broken: declaring({ content: publicKey.text, fingerprints: ['0'.repeat(40)] }),
+      broken: declare({ content: publicKey.text, fingerprints: ['0'.repeat(40)] }),
       repaired,
     },
     {

@@ -48,7 +48,7 @@ t.test('the hints about environments work', async (t) => {
   const source = 'resources/python/virtualenv.ts'
   const made: Declare = (r) => virtualenv(r, { path })
   const kept: Declare = (r) => virtualenv(r, { path, newPython: 'keep' })
-  const missing: Declare = (r) => virtualenv(r, { path, python: 'python3.12' })
+  const missingPython: Declare = (r) => virtualenv(r, { path, python: 'python3.12' })
   const absent =
     'install it (apt-get install python3.12 python3.12-venv), or set python to the full path of another one'
   proveResources(t, [
@@ -65,7 +65,7 @@ t.test('the hints about environments work', async (t) => {
       hint: absent,
       commands,
       given: whole,
-      broken: missing,
+      broken: missingPython,
       repair: (host) => install(host, '/usr/bin/python3.12'),
     },
     {
@@ -73,7 +73,7 @@ t.test('the hints about environments work', async (t) => {
       hint: absent,
       commands,
       given: whole,
-      broken: missing,
+      broken: missingPython,
       repaired: (r) => virtualenv(r, { path, python: '/usr/bin/python3.11' }),
     },
     {

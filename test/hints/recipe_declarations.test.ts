@@ -72,13 +72,13 @@ t.test('the hints about failures of the compilation work', async (t) => {
   const later = defineQuery({ name: 'later', read: async () => '', unread: '' as never })
   const now = defineQuery({ name: 'now', read: () => '', unread: '' })
   const writing = defineQuery({ name: 'now', read: (host) => `${Object(host).remove('/srv/a')}`, unread: '' })
-  const throwing = (thrown: unknown) =>
+  const recipeThatThrows = (thrown: unknown) =>
     role('site', {
       deploy: () => {
         throw thrown
       },
     })
-  const including = (event: string) => {
+  const recipeThatIncludes = (event: string) => {
     const one: Role<unknown> = role('one', { deploy: (r) => r.include(other, event), setup: () => undefined })
     const other: Role<unknown> = role('other', { deploy: (r) => r.include(one, event), setup: () => undefined })
     return () => compile([one], ['deploy'], {})
@@ -118,15 +118,15 @@ t.test('the hints about failures of the compilation work', async (t) => {
     {
       source: 'core/compile/call.ts',
       hint: 'remove one of these includes, or move what both need to a function that both call',
-      broken: including('deploy'),
-      repaired: including('setup'),
+      broken: recipeThatIncludes('deploy'),
+      repaired: recipeThatIncludes('setup'),
     },
     {
       source: 'core/compile/source.ts',
       hint: "throw an error, which has a line: throw new Error('...')",
-      broken: () => compile([throwing('no space')], ['deploy'], {}),
+      broken: () => compile([recipeThatThrows('no space')], ['deploy'], {}),
       repaired: () =>
-        t.throws(() => compile([throwing(new Error('no space'))], ['deploy'], {}), {
+        t.throws(() => compile([recipeThatThrows(new Error('no space'))], ['deploy'], {}), {
           message: /no space/,
           hint: undefined,
         }),
@@ -269,7 +269,7 @@ t.test('the hints about failures during a run work', async (t) => {
     { type: 'plain', doc: 'x', examples: [], key: () => 'p', props: z.strictObject({}), state: z.null() },
     { read: () => null, desired: () => null, apply: () => undefined },
   )
-  const using = (output: string) => (r: Recipe<unknown>) => {
+  const recipeThatUses = (output: string) => (r: Recipe<unknown>) => {
     thing(r, { name: 'a', value: 'x' })
     file(r, { path: '/srv/x', content: reference<string>('probe a', output) })
   }
@@ -277,7 +277,7 @@ t.test('the hints about failures during a run work', async (t) => {
     plain(r, {})
     file(r, { path: '/srv/x', content: reference<string>('plain p', output) })
   }
-  const deciding = (desired: () => null) =>
+  const recipeWithDesired = (desired: () => null) =>
     defineResource(
       { type: 'plain', doc: 'x', examples: [], key: () => 'p', props: z.strictObject({}), state: z.null() },
       { read: () => null, desired, apply: () => undefined },
@@ -294,8 +294,8 @@ t.test('the hints about failures during a run work', async (t) => {
     {
       source: 'core/converge/outputs.ts',
       hint: 'it has: digest, path, value',
-      broken: using('pth'),
-      repaired: using('path'),
+      broken: recipeThatUses('pth'),
+      repaired: recipeThatUses('path'),
     },
     {
       source: 'core/converge/outputs.ts',
@@ -318,8 +318,8 @@ t.test('the hints about failures during a run work', async (t) => {
     {
       source: 'core/converge/step.ts',
       hint: 'remove async from desired: it depends on the properties and the state only; read the host in read',
-      broken: (r) => deciding((async () => null) as never)(r, {}),
-      repaired: (r) => deciding(() => null)(r, {}),
+      broken: (r) => recipeWithDesired((async () => null) as never)(r, {}),
+      repaired: (r) => recipeWithDesired(() => null)(r, {}),
     },
     {
       source: 'core/compile/source.ts',

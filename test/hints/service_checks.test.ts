@@ -12,7 +12,7 @@ import { checks as frontendChecks } from '../../recipes/frontend/checks.ts'
 import jettyApp from '../../recipes/jetty_app/role.ts'
 import { deployed } from '../support/fake_host.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
-import { finding, proveFindings } from '../support/resource_proofs.ts'
+import { findingOf, proveFindings } from '../support/resource_proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
 import { until } from '../support/wait_until.ts'
 
@@ -32,10 +32,10 @@ t.test('the hints about ports work', async (t) => {
   const child = await listener(t, port)
   const [host, empty] = [new LocalHost(scratch(t)), new VirtualHost()]
   const at = (ports: readonly number[]) =>
-    finding(portChecks(roleNode({ port_app: { ports } }), host, ['port-app']), `port ${ports[0]}`)
+    findingOf(portChecks(roleNode({ port_app: { ports } }), host, ['port-app']), `port ${ports[0]}`)
   const both = (second: number) => {
     const node = roleNode({ port_app: { ports: [9090, 9091] }, jetty_app: { ports: [9092, second] } })
-    return finding(portChecks(node, empty, ['port-app', 'jetty-app']), 'port 9091')
+    return findingOf(portChecks(node, empty, ['port-app', 'jetty-app']), 'port 9091')
   }
   const other = await freePort()
   const hint = 'stop that program (kill …), or give port_app another port in the attributes'
@@ -70,7 +70,7 @@ t.test('the hints about servers work', async (t) => {
       port === 8001 && host.stat('/srv/zeo') !== null ? { status: 200, headers: {}, body: '' } : null,
   })
   const node = roleNode({ plone_instances: { zeo: { address: 'zeo1:8001' } } })
-  const check = () => finding(serverChecks(node, host, ['zeo-client']), 'server zeo1:8001')
+  const check = () => findingOf(serverChecks(node, host, ['zeo-client']), 'server zeo1:8001')
   host.given('/srv/zeo', '')
   proveFindings(t, [
     {
@@ -129,11 +129,11 @@ t.test('the hints about roles work', async (t) => {
       },
     } as JsonObject)
   const host = new VirtualHost()
-  const balancer = (status: string) => finding(frontendChecks(clients(status), host), 'servers of the balancer')
+  const balancer = (status: string) => findingOf(frontendChecks(clients(status), host), 'servers of the balancer')
   const war = '/srv/app.war'
   const warCheck = async () => {
     const checks = (await jettyApp.checks?.(roleNode({ jetty_app: { war: { file: war } } }), host, ['jetty-app'])) ?? []
-    return finding(checks, war)
+    return findingOf(checks, war)
   }
   proveFindings(t, [
     {

@@ -21,7 +21,7 @@ const hasWeb = (host: VirtualHost): void => {
   host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n')
 }
 /** A checking program that reports an error if the content of its file is `wrong`. */
-const checking: CommandHandler = (_, __, host) =>
+const checkCommand: CommandHandler = (_, __, host) =>
   host.readText('/etc/web.conf') === 'wrong' ? { status: 2, stdout: '/etc/web.conf: line 1: wrong\n' } : {}
 const correct = (host: VirtualHost) => host.given('/etc/web.conf', 'right')
 const damaged = (host: VirtualHost): void => {
@@ -248,7 +248,7 @@ t.test('the hints about restarts and reloads work', async (t) => {
       source: 'resources/services/config_check.ts',
       hint: 'correct its configuration, then run again; it still runs with its current one',
       host: { requests: new FakeSupervisor({ running: ['web'] }).requests },
-      commands: checking,
+      commands: checkCommand,
       given: damaged,
       broken: (r) => service_reload(r, { name: 'web', provider, check: ['web', '-t'] }),
       repair: correct,
@@ -267,7 +267,7 @@ t.test('the hints about a server that is replaced on another port work', async (
       ? { status: 200, headers: {}, body: 'a stranger' }
       : supervisor.requests(options, host)
   let status = 500
-  const failing = () =>
+  const failRestart = () =>
     new FakeSupervisor({
       running: ['nginx'],
       programs: (name) =>
@@ -301,13 +301,13 @@ t.test('the hints about a server that is replaced on another port work', async (
     source: 'resources/port_swap/port_swap.ts',
     hint: "find the process with ss -ltnp 'sport = :9090' and end it, or give shop other ports; nothing was changed",
     host: { requests: taken },
-    commands: checking,
+    commands: checkCommand,
     given,
     broken: shop([9090, 9091]),
   }
   const unwell = (more: Parameters<typeof shop>[1]) => ({
-    host: { requests: failing() },
-    commands: checking,
+    host: { requests: failRestart() },
+    commands: checkCommand,
     given: (host: VirtualHost) => {
       given(host)
       status = 500
@@ -336,7 +336,7 @@ t.test('the hints about a server that is replaced on another port work', async (
       source: 'resources/port_swap/web_server.ts',
       hint: 'correct the file that the output names, then run again; it still runs with its current configuration',
       host: { requests: supervisor.requests },
-      commands: checking,
+      commands: checkCommand,
       given: (host) => {
         given(host)
         host.given('/etc/web.conf', 'wrong')

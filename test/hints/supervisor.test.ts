@@ -96,7 +96,7 @@ t.test('the hints about faults of supervisord work', async (t) => {
   const fake = new FakeSupervisor({ programs, stopped: ['web'] })
   const without = new FakeSupervisor({ confDir: '/srv/none' })
   const elsewhere = new FakeSupervisor({ confDir: '/srv/conf.d', stopped: ['web'] })
-  const refusing =
+  const refuseWith =
     (fault: number, method: string, isBroken: (host: VirtualHost) => boolean): RequestHandler =>
     (options, host) =>
       options.body?.includes(`>supervisor.${method}`) && isBroken(host)
@@ -155,7 +155,7 @@ t.test('the hints about faults of supervisord work', async (t) => {
     {
       source,
       hint: 'wait until it has ended, start it (service supervisor start), then run again',
-      host: { requests: refusing(6, '', (host) => host.lstat('/run/ending') !== null) },
+      host: { requests: refuseWith(6, '', (host) => host.lstat('/run/ending') !== null) },
       given: (host) => {
         hasWeb(host)
         host.given('/run/ending', '')
@@ -167,7 +167,7 @@ t.test('the hints about faults of supervisord work', async (t) => {
       source,
       hint: 'correct the file that the message names, then run again; the running programs are not touched',
       host: {
-        requests: refusing(
+        requests: refuseWith(
           92,
           'reloadConfig',
           (host) => !/^\[program:x\]\n(\w+=.*\n)*$/.test(host.readText(`${confDir}/x.conf`) ?? ''),
@@ -184,7 +184,7 @@ t.test('the hints about faults of supervisord work', async (t) => {
       source,
       hint: 'upgrade supervisor to 3.2 or later',
       host: {
-        requests: refusing(1, 'signalProcess', (host) => host.readText('/usr/share/supervisor/version') === '3.1'),
+        requests: refuseWith(1, 'signalProcess', (host) => host.readText('/usr/share/supervisor/version') === '3.1'),
       },
       given: (host) => {
         hasWeb(host)

@@ -23,7 +23,7 @@ t.test('the hints about supervisord work', async (t) => {
   const ours = { commands, host: { requests: fake.requests } }
   let stopAfter = 1e6
   const slow = new FakeSupervisor({ running: ['web'] })
-  const ending: RequestHandler = (options, host) => {
+  const endOnShutdown: RequestHandler = (options, host) => {
     const since = host.readText('/run/ending')
     if (options.body?.includes('supervisor.shutdown')) host.given('/run/ending', `${host.clock}`)
     if (since === null) return slow.requests(options, host)
@@ -42,7 +42,7 @@ t.test('the hints about supervisord work', async (t) => {
   const slowStop = {
     source,
     hint: 'wait until its programs have ended, or set a longer deadline, then run again',
-    host: { requests: ending },
+    host: { requests: endOnShutdown },
     given: (host: VirtualHost) => host.given(config, ''),
     broken: stop(5),
   }

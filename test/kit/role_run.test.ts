@@ -180,7 +180,7 @@ t.test('verify names what a second run changes, and what a dry run does not anno
       apply: (h, _, { desired }) => h.writeFile('/etc/round', `${desired.round}`),
     },
   )
-  const counting = (dry: number, first: number, second: number) => {
+  const roleWithCounts = (dry: number, first: number, second: number) => {
     let runs = 0
     return role('counting', {
       deploy(r) {
@@ -189,12 +189,12 @@ t.test('verify names what a second run changes, and what a dry run does not anno
       },
     })
   }
-  await verify(counting(1, 1, 1))
+  await verify(roleWithCounts(1, 1, 1))
   await t.rejects(
-    verify(counting(1, 1, 2)),
+    verify(roleWithCounts(1, 1, 2)),
     /^AssertionError.*the second run made changes: restless x|the second run made changes: restless x/,
   )
-  await t.rejects(verify(counting(0, 1, 1)), /the run made changes that the dry run did not announce: restless x/)
+  await t.rejects(verify(roleWithCounts(0, 1, 1)), /the run made changes that the dry run did not announce: restless x/)
 })
 
 t.test('the state of a host is given in its options', async (t) => {

@@ -119,7 +119,7 @@ t.test('the pages of the console', async (t) => {
     await picture(ann, 'interrupted')
   })
 
-  await t.test('a failed canary rolls back, and says so', async (t) => {
+  await t.test('the page shows that a failed canary rolls back', async (t) => {
     for (const host of hosts) await host.run('touch /srv/broken')
     await ann.goto(`${running.url}/#/stack/probe/deploy`)
     await ann.getByLabel('Canary: one host first, then the rest').check()

@@ -6,7 +6,7 @@ import { reservePorts } from '../support/wait_until.ts'
 import * as machine from './deploy/bad_host.ts'
 import { environment } from './deploy/environment.ts'
 import * as failures from './deploy/failures.ts'
-import { moments } from './deploy/hooks.ts'
+import { deployPhases } from './deploy/hooks.ts'
 import * as killed from './deploy/killed.ts'
 import * as lifecycle from './deploy/lifecycle.ts'
 import * as operating from './deploy/operating.ts'
@@ -32,7 +32,7 @@ const steps: readonly (readonly [string, Step])[] = [
   ['always_build_on_deploy in both spellings', lifecycle.alwaysBuild],
   ['more clients, and fewer', lifecycle.changeClientCount],
   ['a rollback, and deploys of a branch, a tag and a commit', lifecycle.deployRevisions],
-  ['hooks, a migration and a smoke test', moments],
+  ['hooks, a migration and a smoke test', deployPhases],
   ['a repository of 10,000 files', machine.manyFiles],
   ['a client that does not start', failures.brokenClient],
   ['a port that somebody else has', failures.takenPort],

@@ -87,7 +87,7 @@ async function packagedOptions(host: TestHost): Promise<string[]> {
 }
 
 /** Checks that Varnish runs with the options of its package, except for address and size. */
-async function keepsOptions(t: Test, host: TestHost): Promise<void> {
+async function checkOptionsKept(t: Test, host: TestHost): Promise<void> {
   const { stdout: command } = await host.run('tr "\\0" " " < /proc/$(pgrep -o varnishd)/cmdline')
   t.match(command, / -a 127\.0\.0\.1:6081 .*malloc,64m/)
   const lost = (await packagedOptions(host)).filter((word) => !command.split(' ').includes(word))
@@ -95,7 +95,7 @@ async function keepsOptions(t: Test, host: TestHost): Promise<void> {
 }
 
 /** Checks the package names in this distribution for a host with Zope clients, a relational database and its cache. */
-async function knowsPackages(t: Test, machine: Machine): Promise<void> {
+async function checkPackageNames(t: Test, machine: Machine): Promise<void> {
   for (const type of ['postgres', 'mysql']) {
     const relstorage = { db: { type, name: 'zodb', host: 'db' } }
     const node = { plone_instances: { enable_relstorage: true, relstorage }, cpu: { total: 1 } }
@@ -115,7 +115,7 @@ async function wholeLife(t: Test, scene: Scene, distribution: Distribution): Pro
   const machine = await Machine.make(scene, distribution, 'systemd')
   const { host } = machine
   writeApps(host.root, 'one')
-  await knowsPackages(t, machine)
+  await checkPackageNames(t, machine)
   t.match(await machine.converge(t, 'plan'), /known after package/, 'a plan for a host without PHP')
   t.notOk(host.exists('/etc/nginx'))
   await machine.converge(t, '')
@@ -124,7 +124,7 @@ async function wholeLife(t: Test, scene: Scene, distribution: Distribution): Pro
   t.match(await page(host, 'wiki.test'), /\bone \d/)
   t.match(await page(host, 'www.test'), /X-Cache: miss[\s\S]*a page/i)
   t.match(await machine.converge(t, 'status'), /up .*varnish/)
-  await keepsOptions(t, host)
+  await checkOptionsKept(t, host)
   writeApps(host.root, 'two')
   await machine.converge(t, 'deploy')
   t.match(await page(host, 'shop.test'), /\btwo /)
@@ -143,7 +143,7 @@ async function withoutSystemd(t: Test, scene: Scene, distribution: Distribution)
   await machine.converge(t, role)
   t.match(await machine.converge(t, role), /nothing to do/)
   t.match(await page(host, 'www.test'), /X-Cache: miss[\s\S]*a page/i)
-  await keepsOptions(t, host)
+  await checkOptionsKept(t, host)
   for (const command of ['restart', 'stop', 'start']) await machine.converge(t, `${command} ${role}`)
   t.match(await page(host, 'www.test'), /X-Cache: miss[\s\S]*a page/i)
   t.match(await machine.converge(t, `configure ${role}`), /nothing to do/)

@@ -55,7 +55,7 @@ t.test('two operators', async (t) => {
   t.match(await apart.json(['setup']), { status: 0 })
   if (!t.passing()) return
 
-  const working = async (): Promise<RunningCommand> => {
+  const startDeploy = async (): Promise<RunningCommand> => {
     await host.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
     const run = first.start(['run', 'slow', '-m', 'new prices', '--host', 'h1', '--json-output'])
     await until(() => host.exists('/srv/probe/began'), 'the first one is at work')
@@ -64,7 +64,7 @@ t.test('two operators', async (t) => {
   const queued = ({ event }: { event: string }) => event === 'queued'
 
   await t.test('refuses the second operator, without a record', async (t) => {
-    const run = await working()
+    const run = await startDeploy()
     const before = [records(first), records(apart)]
     const message = /^deployment 2 \(run slow by \S+ since \d{4}-\S+Z: new prices\) works on h1; nothing was begun$/
     const refused = await beside.json(['configure'])
@@ -121,7 +121,7 @@ t.test('two operators', async (t) => {
   })
 
   await t.test('with --wait, each begins after the first has ended', async (t) => {
-    const run = await working()
+    const run = await startDeploy()
     const waiting = beside.start(['configure', '--json-output', '--wait'])
     await waiting.until(queued, 'it waits')
     const far = apart.start(['run', 'configure', '--host', 'h1', '--wait=5m', '--json-output'])
@@ -139,7 +139,7 @@ t.test('two operators', async (t) => {
   })
 
   await t.test('Ctrl-C during --wait leaves nothing behind', async (t) => {
-    const run = await working()
+    const run = await startDeploy()
     const before = [records(first), records(apart)]
     for (const operator of [beside, apart]) {
       const waiting = operator.start(['configure', '--json-output', '--wait'])
@@ -157,7 +157,7 @@ t.test('two operators', async (t) => {
 
   await t.test('the second continues after the first fails or is killed', async (t) => {
     for (const how of ['failed', 'died']) {
-      const run = await working()
+      const run = await startDeploy()
       const waiting = beside.start(['configure', '--json-output', '--wait'])
       await waiting.until(queued, 'it waits')
       if (how === 'failed') host.write('/srv/probe/broken', '')

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { until } from '../support/wait_until.ts'
-import { seesMoments } from './support/deploy_phases.ts'
+import { checkDeployPhases } from './support/deploy_phases.ts'
 import { WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -94,7 +94,7 @@ t.test('deploys a war from a server, and one that a build creates', async (t) =>
   await app.done(t, ['deploy'], { json })
   t.match(await app.page('/shop/'), { status: 200, body: 'built page' })
   t.equal((await app.run(['deploy'], { json })).report.outcome, 'unchanged')
-  await seesMoments(t, app, {
+  await checkDeployPhases(t, app, {
     publish: (version, files) => app.commit({ 'index.html': `${version} page`, ...files }),
     file: 'index.html',
     path: '/shop/',

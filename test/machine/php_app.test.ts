@@ -5,7 +5,7 @@ import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/wait_until.ts'
-import { seesMoments } from './support/deploy_phases.ts'
+import { checkDeployPhases } from './support/deploy_phases.ts'
 import { inOrder, type Step, WebApp, type WebRun } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -49,17 +49,17 @@ t.test('a PHP app', async (t) => {
 const steps: readonly Step[] = [
   ['the first deploy says that it is the first, and the second run does nothing', first],
   ['hot: a link is all that changes', hot],
-  ['a request that spans an update has the files of one release only', spanning],
+  ['a request that spans an update has the files of one release only', requestsDuringDeploy],
   ['a release that fails its health check does not become current', sick],
   ['hot: back and forward again', back],
   ['cold: the configuration names the release', coldUpdates],
-  ['hot after cold reloads once, and says so', hotAfterCold],
+  ['a hot reload after a cold one reloads once, and reports that', hotAfterCold],
   ['directives that nginx does not take', brokenSite],
-  ['hooks, a migration, and a smoke test that sends it back', moments],
+  ['hooks, a migration, and a smoke test that sends it back', deployPhases],
   ['drift that php-fpm has loaded', drift],
-  ['a pool whose workers all hang', hanging],
+  ['a pool whose workers all hang', hangingWorker],
   ['closed for a while, and deployed to meanwhile', closed],
-  ['stop, start, restart, undeploy', operating],
+  ['stop, start, restart, undeploy', startAndStop],
 ]
 
 async function first(t: Test, app: WebApp): Promise<void> {
@@ -73,9 +73,9 @@ async function first(t: Test, app: WebApp): Promise<void> {
   t.strictSame(again.report.warnings, [])
 }
 
-async function moments(t: Test, app: WebApp): Promise<void> {
+async function deployPhases(t: Test, app: WebApp): Promise<void> {
   const publish = (version: string, files: object) => app.commit({ ...release(version), ...files })
-  await seesMoments(t, app, { publish, file: 'public/hello.txt' })
+  await checkDeployPhases(t, app, { publish, file: 'public/hello.txt' })
 }
 
 async function drift(t: Test, app: WebApp): Promise<void> {
@@ -126,7 +126,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
     }
 }
 
-async function hanging(t: Test, app: WebApp): Promise<void> {
+async function hangingWorker(t: Test, app: WebApp): Promise<void> {
   const master = await app.pid('app-php-fpm')
   const workers = fs.readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
   for (const pid of workers) process.kill(pid, 'SIGSTOP')
@@ -166,7 +166,7 @@ async function hot(t: Test, app: WebApp): Promise<void> {
   t.equal((await app.page()).body.split(' ')[1], `${app.releases('active').at(-1)?.path}/public\n`, 'not the link')
 }
 
-async function spanning(t: Test, app: WebApp): Promise<void> {
+async function requestsDuringDeploy(t: Test, app: WebApp): Promise<void> {
   const answer = app.page('/?wait=4000')
   app.commit(release('three'))
   await app.done(t, ['deploy'])
@@ -242,10 +242,10 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
   t.match(await app.page(), { body: /^eight-eight / })
 }
 
-async function operating(t: Test, app: WebApp): Promise<void> {
+async function startAndStop(t: Test, app: WebApp): Promise<void> {
   const inspection = await app.inspect()
   t.match(inspection.apps, [{ name: 'app', stopped: null, services: [{ up: true }, { up: true }] }])
-  t.strictSame(await app.missing(), [])
+  t.strictSame(await app.missingRequirements(), [])
   t.strictSame(reloads(await app.done(t, ['restart'])), ['app-php-fpm', 'nginx'])
   await app.done(t, ['stop'])
   await staysDown(t, app)

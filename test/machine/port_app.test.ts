@@ -7,7 +7,7 @@ import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
 import { until } from '../support/wait_until.ts'
-import { seesMoments } from './support/deploy_phases.ts'
+import { checkDeployPhases } from './support/deploy_phases.ts'
 import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -25,7 +25,7 @@ const steps: readonly Step[] = [
   ['a request of the old process is answered, however long it takes', slowRequest],
   ['after a failed health check or a failed start, the old release serves', sick],
   ['a changed environment, a restart by hand, and a rollback: no request fails', changes],
-  ['hooks, a migration, and a smoke test that rolls back', moments],
+  ['hooks, a migration, and a smoke test that rolls back', deployPhases],
   ['a site that is only checked leaves nginx what it needs', onlyChecked],
   ['drift that nginx and supervisord have loaded is put right in both', drift],
   ['drift that was loaded, and then put back by hand', restore],
@@ -47,8 +47,8 @@ async function first(t: Test, app: WebApp): Promise<void> {
   t.strictSame(await app.up(), [`app-${app.ports[0]}`, 'nginx'])
 }
 
-async function moments(t: Test, app: WebApp): Promise<void> {
-  await seesMoments(t, app, { publish: (VERSION, files) => app.commit({ VERSION, ...files }), file: 'VERSION' })
+async function deployPhases(t: Test, app: WebApp): Promise<void> {
+  await checkDeployPhases(t, app, { publish: (VERSION, files) => app.commit({ VERSION, ...files }), file: 'VERSION' })
 }
 
 async function onlyChecked(t: Test, app: WebApp): Promise<void> {
@@ -171,7 +171,7 @@ async function shadowed(t: Test, app: WebApp): Promise<void> {
   const before = app.releases().length
   await app.fails(t, ['deploy'], new RegExp(`${name} is defined twice: in .*${name}\\.conf, and as .*zzz-old\\.conf`))
   t.equal(app.releases().length, before, 'nothing was built')
-  t.strictSame(await app.missing(), ['programs of supervisord'])
+  t.strictSame(await app.missingRequirements(), ['programs of supervisord'])
   fs.rmSync(other)
   await app.done(t, ['deploy'])
 }

@@ -23,7 +23,7 @@ const steps: readonly Step[] = [
   ['killed between any two steps', killed],
   ['a port that somebody else has', taken],
   ['directives that nginx does not take', brokenSite],
-  ['stop, start, undeploy', operating],
+  ['stop, start, undeploy', startAndStop],
 ]
 
 async function killed(t: Test, app: WebApp): Promise<void> {
@@ -74,7 +74,7 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
   t.equal((await app.host.request({ port: app.httpPort })).headers['x-site'], 'app')
 }
 
-async function operating(t: Test, app: WebApp): Promise<void> {
+async function startAndStop(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['stop'])
   t.strictSame(await app.up(), ['nginx'])
   t.equal((await app.page()).status, 502)
@@ -95,7 +95,7 @@ async function operating(t: Test, app: WebApp): Promise<void> {
   const inspection = await app.inspect()
   t.match(inspection.apps, [{ name: 'app', services: [{ up: true }] }])
   t.equal(inspection.apps[0]?.services.length, 1, 'the idle program is none that should be up')
-  t.strictSame(await app.missing(), [])
+  t.strictSame(await app.missingRequirements(), [])
   await app.done(t, ['undeploy'])
   t.strictSame(await app.up(), ['nginx'])
   t.notOk(fs.existsSync(`${app.directory}/current`))

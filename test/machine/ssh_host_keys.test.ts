@@ -52,7 +52,7 @@ test('refuses an unknown host, or stores its key once', async (t) => {
   t.equal(person.newHosts.length, 1, 'and reported once')
 })
 
-test('hashes names if ssh_config says so, and stores nothing without a file', async (t) => {
+test('hashes names with HashKnownHosts, and stores nothing without a file', async (t) => {
   const person = await operator(t)
   const sshd = await ownSshd(t, { authorized: [person.key] })
   person.config('HashKnownHosts yes')

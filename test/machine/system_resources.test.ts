@@ -39,7 +39,7 @@ const dryRun = (plan: Plan, host: LocalHost) =>
   converge(plan, new VirtualHost({ base: host }), { id: 'x', mode: 'plan' })
 
 /** Checks that the run does what the plan predicts, and that a second run changes nothing. */
-async function keepsItsWord(t: Test, plan: Plan, host: LocalHost): Promise<void> {
+async function checkPlanAndRun(t: Test, plan: Plan, host: LocalHost): Promise<void> {
   const dry = await dryRun(plan, host)
   const real = await run(plan, host)
   t.strictSame(failureOf(real), undefined)
@@ -86,7 +86,7 @@ t.test('keeps undeclared properties of a file; replaces a link, and does not fol
     directory(r, { path: `${base}/through`, owner: 'nobody', mode: '1777' })
     directory(r, { path: `${base}/own/deep`, parents: true, owner: 'nobody', mode: '2770' })
   })
-  await keepsItsWord(t, plan, host)
+  await checkPlanAndRun(t, plan, host)
   t.match(host.lstat(`${base}/kept`), { mode: '0640', uid: 65534, gid: 65534 })
   t.match(host.lstat(`${base}/link`), { kind: 'file', mode: '4755', uid: 65534 })
   t.equal(readFileSync(`${base}/target`, 'utf8'), 'target')
@@ -160,12 +160,12 @@ t.test('creates, changes and removes an account and its groups', async (t) => {
       user(r, { name, groups: [other], home, shell })
       directory(r, { path: `${base}/his`, owner: name, group: name })
     })
-  await keepsItsWord(t, made('/bin/sh'), host)
+  await checkPlanAndRun(t, made('/bin/sh'), host)
   t.match(sh('id', name).stdout, new RegExp(`uid=\\d+\\(${name}\\) gid=\\d+\\(${name}\\).*${other}`))
   t.equal(host.lstat(home)?.uid, host.account(name)?.uid)
-  await keepsItsWord(t, made('/bin/bash'), host)
+  await checkPlanAndRun(t, made('/bin/bash'), host)
   t.match(sh('getent', 'passwd', name).stdout, `:${home}:/bin/bash`)
-  await keepsItsWord(
+  await checkPlanAndRun(
     t,
     planOf((r) => user(r, { name, home: `${base}/moved` })),
     host,
@@ -173,7 +173,7 @@ t.test('creates, changes and removes an account and its groups', async (t) => {
   t.ok(existsSync(`${base}/moved/.profile`) || existsSync(`${base}/moved`), 'the home has moved')
   t.notOk(existsSync(home))
   const gid = 64_000 + Math.floor(Math.random() * 900)
-  await keepsItsWord(
+  await checkPlanAndRun(
     t,
     planOf((r) => group(r, { name: other, gid, members: ['nobody', name] })),
     host,
@@ -183,7 +183,7 @@ t.test('creates, changes and removes an account and its groups', async (t) => {
     user(r, { name, absent: true, manageHome: true })
     group(r, { name: other, absent: true })
   })
-  await keepsItsWord(t, gone, host)
+  await checkPlanAndRun(t, gone, host)
   t.not(sh('id', name).status, 0)
   t.notOk(existsSync(`${base}/moved`))
 })
@@ -251,7 +251,7 @@ t.test('unpacks archives from a server', async (t) => {
   for (const name of kinds) {
     const into = `${base}/${name}.d`
     const plan = planOf((r) => archive(r, { url: `${url}/${name}`, into, strip: 1 }))
-    await keepsItsWord(t, plan, host)
+    await checkPlanAndRun(t, plan, host)
     t.strictSame(readdirSync(into), ['a.egg', 'hard', 'link', 'sub'], name)
     t.equal(readFileSync(`${into}/link`, 'utf8'), 'A\n')
     t.equal(readFileSync(`${into}/sub/b ü.egg`, 'utf8'), 'B\n')
@@ -305,7 +305,7 @@ t.test('unpacks archives from a server', async (t) => {
     },
   ]) {
     const plan = planOf((r) => archive(r, { into: `${base}/y`, ...props }))
-    await keepsItsWord(t, plan, host)
+    await checkPlanAndRun(t, plan, host)
     t.strictSame(readdirSync(`${base}/y`), ['top'])
   }
 })
@@ -318,7 +318,7 @@ t.test('gives an archive to another account, in place of an empty directory', as
   const plan = planOf((r) =>
     archive(r, { url: `${served}/a.tar.gz`, into: `${base}/into`, owner: 'nobody', group: 'root' }),
   )
-  await keepsItsWord(t, plan, hostIn(base))
+  await checkPlanAndRun(t, plan, hostIn(base))
   t.match(lstatSync(`${base}/into/top/sub/b ü.egg`), { uid: 65534, gid: 0 })
   t.equal(lstatSync(`${base}/into`).mode & 0o777, 0o750)
 })
@@ -332,7 +332,7 @@ t.test('installs, pins and removes a small package', { timeout: 300_000 }, async
     sh('apt-mark', 'unhold', 'hello')
     sh('apt-get', '-y', 'remove', 'hello')
   })
-  await keepsItsWord(
+  await checkPlanAndRun(
     t,
     planOf((r) => package_(r, { names: ['hello', 'dpkg'] })),
     host,
@@ -379,7 +379,7 @@ t.test('installs, pins and removes a small package', { timeout: 300_000 }, async
     { outcome: 'unchanged' },
   )
   sh('apt-mark', 'unhold', 'hello')
-  await keepsItsWord(
+  await checkPlanAndRun(
     t,
     planOf((r) => package_(r, { names: ['hello'], absent: true })),
     host,

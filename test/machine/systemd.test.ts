@@ -114,7 +114,7 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
 
   t.match((await setup(host, tellerRole('two', 'reload', changed))).status, 0)
   t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /reload teller/ })
-  t.strictSame(await tells(), ['three', pidFour], 'the same process says something else')
+  t.strictSame(await tells(), ['three', pidFour], 'the same process prints the new text')
   t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /nothing to do/ })
 
   t.match(await setup(host, timer), {
@@ -136,7 +136,7 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
   t.equal(await property(host, 'teller', 'ActiveState'), 'inactive', 'it did not start with the host')
 }
 
-async function failing(t: Test, host: TestHost): Promise<void> {
+async function failingUnit(t: Test, host: TestHost): Promise<void> {
   const unitWith = (name: string, lines: string, more = '') =>
     setup(
       host,
@@ -150,14 +150,14 @@ async function failing(t: Test, host: TestHost): Promise<void> {
   t.match(none, { status: 1, stdout: /nowhere did not come up.*\/nowhere\/program: No such file or directory/s })
 
   host.write('/root/loop', '#!/bin/sh\necho round and round\nexit 1\n', 0o755)
-  const looping = () => unitWith('loop', 'ExecStart=/root/loop\nRestart=always\nRestartSec=0')
-  t.match(await looping(), {
+  const loopUnit = () => unitWith('loop', 'ExecStart=/root/loop\nRestart=always\nRestartSec=0')
+  t.match(await loopUnit(), {
     status: 1,
     stdout: /loop did not come up: it ended right after its start.*round and round/s,
   })
   await until(async () => (await property(host, 'loop', 'SubState')) === 'failed', 'it was given up')
   host.write('/root/loop', '#!/bin/sh\nexec sleep 1000\n', 0o755)
-  t.match(await looping(), { status: 0, stdout: /service loop state: \w+ -> running/ }, 'as soon as it is repaired')
+  t.match(await loopUnit(), { status: 0, stdout: /service loop state: \w+ -> running/ }, 'as soon as it is repaired')
 
   const silent = 'Type=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sh -c "echo waiting for ever; sleep 1000"'
   const slow = await unitWith('silent', silent, ', deadline: seconds(2)')
@@ -355,7 +355,7 @@ t.test('a host with systemd', async (t) => {
   const host = await network.systemdHost('web1', { node: 'own' })
   installProgram(host)
   await t.test('starts a unit with the host, and restarts or reloads it for changes', (t) => ownUnit(t, host))
-  await t.test('reports units that do not come up, with the reason', (t) => failing(t, host))
+  await t.test('reports units that do not come up, with the reason', (t) => failingUnit(t, host))
   await t.test('writes, enables, starts and removes units of its own', (t) => unitType(t, host))
   await t.test('serves a server and a PHP app behind nginx', (t) => webServer(t, host))
 })

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../core/node/merge.ts'
 import type { App } from '../../recipes/app/app.ts'
 import { type AppCommand, hostProgram, shellCommandsOf } from '../../recipes/app/host_programs.ts'
 import portApp from '../../recipes/port_app/role.ts'
-import { finding } from '../support/resource_proofs.ts'
+import { findingOf } from '../support/resource_proofs.ts'
 import { planned, roleNode } from '../support/role_plans.ts'
 
 const layout = (attributes: object = {}) => ({ name: 'shop', deployTo: '/srv/www/shop', attributes }) as unknown as App
@@ -84,7 +84,7 @@ t.test('doctor checks the migration and the smoke test', async (t) => {
   const find = async (host: VirtualHost, environment: JsonObject = {}) => {
     const own = { migrate: true, migrate_command: 'npx migrate', environment }
     const checks = await portApp.checks?.(roleNode(json({}, own)), host, ['port-app'])
-    return finding(checks ?? [], 'npx of deploy.shop.migrate_command')
+    return findingOf(checks ?? [], 'npx of deploy.shop.migrate_command')
   }
   const host = new VirtualHost().given('/opt/node/bin/npx', '', '0755')
   t.match(await find(host), { status: 'missing', detail: 'is not on the PATH' })
@@ -95,7 +95,7 @@ t.test('doctor reports missing programs', async (t) => {
   const host = new VirtualHost({ commands: () => ({}) })
   const find = async (own: JsonObject, roles: readonly string[] = ['port-app']) => {
     const checks = await portApp.checks?.(roleNode(own), host, roles)
-    return finding(checks ?? [], 'node of port_app.command')
+    return findingOf(checks ?? [], 'node of port_app.command')
   }
   t.match(await find(json({})), {
     status: 'missing',

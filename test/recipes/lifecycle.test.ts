@@ -145,19 +145,19 @@ t.test('a dry run predicts the run', async (t) => {
     await t.test(name, async (t) => {
       const host = new FakeHost(options)
       given(host)
-      await tellsTheTruth(t, host)
+      await checkPlan(t, host)
       host.remote.push({ VERSION: '2\n' })
-      await tellsTheTruth(t, host)
+      await checkPlan(t, host)
       host.attributes = { ...host.attributes, plone_instances: { app_name: 'site', instance_count: 3 } }
-      await tellsTheTruth(t, host, ['deploy'])
-      await tellsTheTruth(t, host, ['rollback'])
-      await tellsTheTruth(t, host, ['stop'])
-      await tellsTheTruth(t, host, ['undeploy'])
+      await checkPlan(t, host, ['deploy'])
+      await checkPlan(t, host, ['rollback'])
+      await checkPlan(t, host, ['stop'])
+      await checkPlan(t, host, ['undeploy'])
     })
 })
 
 /** Checks that a dry run writes nothing and predicts the run, and that a dry run afterwards predicts no change. */
-async function tellsTheTruth(t: Test, host: FakeHost, events?: readonly string[]): Promise<void> {
+async function checkPlan(t: Test, host: FakeHost, events?: readonly string[]): Promise<void> {
   const before = JSON.stringify([host.tree(), host.processes()])
   const dry = await host.run(events, { mode: 'plan' })
   t.equal(host.events, 0, 'a dry run changes nothing')

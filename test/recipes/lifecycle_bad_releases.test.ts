@@ -27,7 +27,7 @@ t.test('after two bad releases, rolls back to the good one', async (t) => {
   await push(t, host, 2)
   t.equal(await back(t, host), 1)
   await push(t, host, 3)
-  t.equal(previous(host), 1, 'the list of releases says so')
+  t.equal(previous(host), 1, 'the list of releases marks it as previous')
   t.equal(await back(t, host), 1)
   servedBy(t, host, 2, { commit: host.releases()[0]?.commit ?? '' })
   await t.rejects(host.run(['rollback']), { code: 'NO_SUCH_RELEASE', message: /^site stays on 000001/ })

@@ -6,7 +6,7 @@ import { changed, nothingToDo, succeeded } from '../support/lifecycle.ts'
 
 const both = ['zeo-server', 'zeo-client']
 
-function sharing(roles: readonly string[] = both): FakeHost {
+function hostWithSharedBlobs(roles: readonly string[] = both): FakeHost {
   const host = new FakeHost({ roles })
   host.remote.push({ 'shared-blob': '' })
   return host
@@ -22,7 +22,7 @@ const siteWith = (host: FakeHost, more: object) => ({
 
 t.test('refuses different blob directories before the clients switch, and blob_dir repairs it', async (t) => {
   for (const roles of [both, [...both].reverse()]) {
-    const host = sharing(roles)
+    const host = hostWithSharedBlobs(roles)
     const [, second] = roles
     const app = second === 'zeo-client' ? 'site' : 'zeo'
     const failure = failureOf(await host.run()) as { code: string; message: string; hint: string }
@@ -41,7 +41,7 @@ t.test('refuses different blob directories before the clients switch, and blob_d
 })
 
 t.test('clients that fetch blobs from the server may have their own directory', async (t) => {
-  const host = sharing()
+  const host = hostWithSharedBlobs()
   withAttributes(host, siteWith(host, { shared_blobs: false }))
   succeeded(t, await host.run())
   await nothingToDo(t, host)

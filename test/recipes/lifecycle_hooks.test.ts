@@ -84,7 +84,7 @@ for (const hook of ['before_migrate', 'before_symlink'])
 
 t.test('a failing migration keeps the current release', async (t) => {
   const host = await withHooks({ migrate_command: 'fail' })
-  t.equal(host.currentRelease(), undefined, 'there was none yet')
+  t.equal(host.currentRelease(), undefined, 'no release is current')
   set(host, {}, { ...migrating, ...smoke() })
   succeeded(t, await host.run())
   servedBy(t, host)
@@ -113,8 +113,8 @@ t.test('one host of the stack migrates', async (t) => {
     succeeded(t, await host.run(['deploy'], migrate === undefined ? {} : { migrate }))
     return done(host).length === 1
   }
-  t.equal(await migrated(['plone0', 'plone1']), false, 'the first by name does it')
-  t.equal(await migrated(['plone1']), true, 'here is the first that is online')
+  t.equal(await migrated(['plone0', 'plone1']), false, 'the host with the first name migrates')
+  t.equal(await migrated(['plone1']), true, 'this host has the first name of those online')
   t.equal(await migrated([]), true, 'no other host runs it')
   t.equal(await migrated(['plone0', 'plone1'], true), true, '--migrate')
   t.equal(await migrated(['plone1'], false), false, '--no-migrate')
@@ -126,12 +126,12 @@ t.test('refuses to migrate without a command before any change', async (t) => {
   await t.rejects(host.run(['deploy']), { code: 'INVALID_ATTRIBUTE', message: /migrate_command/ })
 })
 
-t.test('a release that fails its smoke test rolls back if the attribute says so', async (t) => {
+t.test('a release that fails its smoke test rolls back if the attribute requests it', async (t) => {
   const host = await withHooks(smoke({ http: [{ path: '/', contains: 'not there' }], rollback_on_failure: true }))
   t.equal(host.currentRelease()?.id.slice(0, 6), '000001')
   const failure = failureOf(await host.run(['deploy']))
   t.match(failure, { code: 'SMOKE_TEST_FAILED', message: /does not contain 'not there'/, recovery: 'rollback' })
-  t.match(failureOf(await host.run(['configure'])), { recovery: 'rollback' }, 'it is tried again until it passes')
+  t.match(failureOf(await host.run(['configure'])), { recovery: 'rollback' }, 'configure retries until it passes')
   succeeded(
     t,
     await host.run(['deploy']).then(async () => {
@@ -162,7 +162,7 @@ killedEverywhere({
   events: ['deploy'],
   served: (t, host) => {
     servedBy(t, host)
-    t.strictSame([...new Set(done(host))], all('000002'), 'each was done, in their order, if some twice')
+    t.strictSame([...new Set(done(host))], all('000002'), 'each ran in its order, some of them twice')
   },
   up: true,
 })

@@ -13,7 +13,7 @@ const site = {
 } as unknown as Site
 const up: ServiceView = { name: 'shop-9090', state: 'running', up: true, readiness: 'up', detail: 'pid 7' }
 const health = { path: '/healthz', headers: {}, status: { min: 200, max: 399 } }
-const answering = (status: number | null) => {
+const hostWithStatus = (status: number | null) => {
   const requestLog: unknown[] = []
   const host = new VirtualHost({
     requests: ({ port, path, headers }) => {
@@ -29,7 +29,7 @@ const answering = (status: number | null) => {
 
 t.test('not ready if another site or none answers, or nginx does not reach the app', async (t) => {
   for (const status of [404, 502, 503, 504, null]) {
-    const view = await viewServed(answering(status).host, up, site, health)
+    const view = await viewServed(hostWithStatus(status).host, up, site, health)
     t.match(view, { up: false, readiness: 'not ready', detail: /nginx does not show it: / }, `${status}`)
     if (status !== null) t.match(view.detail, `HTTP status ${status} at port 80`)
   }
@@ -37,11 +37,11 @@ t.test('not ready if another site or none answers, or nginx does not reach the a
 
 t.test('a page, a redirect or a password prompt counts as ready', async (t) => {
   for (const status of [200, 204, 301, 401, 403, 500])
-    t.strictSame(await viewServed(answering(status).host, up, site, health), up, `${status}`)
+    t.strictSame(await viewServed(hostWithStatus(status).host, up, site, health), up, `${status}`)
 })
 
 t.test('requests a domain of the app, past the maintenance page', async (t) => {
-  const { host, requestLog } = answering(200)
+  const { host, requestLog } = hostWithStatus(200)
   await viewServed(host, up, site, health)
   t.match(requestLog, [
     { port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } },
@@ -50,7 +50,7 @@ t.test('requests a domain of the app, past the maintenance page', async (t) => {
 
 t.test('requests nothing if the app is down, or without nginx', async (t) => {
   const down: ServiceView = { ...up, up: false, readiness: 'down' }
-  const { host, requestLog } = answering(404)
+  const { host, requestLog } = hostWithStatus(404)
   t.strictSame(await viewServed(host, down, site, health), down)
   t.strictSame(await viewServed(new VirtualHost(), up, site, health), up)
   t.strictSame(requestLog, [])
@@ -58,17 +58,17 @@ t.test('requests nothing if the app is down, or without nginx', async (t) => {
 
 t.test('accepts the status that the health check expects', async (t) => {
   const expected = { path: '/', headers: {}, status: { min: 404, max: 404 } }
-  t.strictSame(await viewServed(answering(404).host, up, site, expected), up)
+  t.strictSame(await viewServed(hostWithStatus(404).host, up, site, expected), up)
 })
 
 t.test('not ready without an enabled site', async (t) => {
-  const { host } = answering(200)
+  const { host } = hostWithStatus(200)
   host.remove('/etc/nginx/sites-enabled/shop')
   t.match(await viewServed(host, up, site, health), { up: false, detail: /its site is not enabled/ })
 })
 
 t.test('a cached page: requests nginx past the cache, or status reports that it cannot', async (t) => {
-  const caching = (fresh: { status: number; headers: Record<string, string> }) =>
+  const hostWithCache = (fresh: { status: number; headers: Record<string, string> }) =>
     new VirtualHost({
       requests: ({ path = '' }) =>
         path.includes('converge=')
@@ -77,9 +77,9 @@ t.test('a cached page: requests nginx past the cache, or status reports that it 
     })
       .given('/etc/nginx/nginx.conf', '')
       .given('/etc/nginx/sites-enabled/shop', '')
-  const gone = await viewServed(caching({ status: 502, headers: {} }), up, site, health)
+  const gone = await viewServed(hostWithCache({ status: 502, headers: {} }), up, site, health)
   t.match(gone, { up: false, detail: /HTTP status 502/ })
-  const kept = await viewServed(caching({ status: 200, headers: { age: '9' } }), up, site, health)
+  const kept = await viewServed(hostWithCache({ status: 200, headers: { age: '9' } }), up, site, health)
   t.match(kept, { up: true, detail: /^pid 7; nginx: a cache answered \(Age: 9\)/ })
-  t.strictSame(await viewServed(caching({ status: 200, headers: {} }), up, site, health), up)
+  t.strictSame(await viewServed(hostWithCache({ status: 200, headers: {} }), up, site, health), up)
 })

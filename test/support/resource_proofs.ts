@@ -77,7 +77,7 @@ export const commands: CommandHandler = (argv, _, host) => {
 }
 
 /** Returns the finding of one of several checks. */
-export async function finding(checks: readonly HostCheck[], what: string): Promise<Finding | null> {
+export async function findingOf(checks: readonly HostCheck[], what: string): Promise<Finding | null> {
   const check = checks.find((one) => one.what === what)
   if (check === undefined) throw new Error(`no check of ${what}: ${checks.map((one) => one.what).join(', ')}`)
   return check.run()

@@ -23,7 +23,7 @@ type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string 
 
 /**
  * @param argv without node and the script
- * @param roles names of the known roles, for a hint where a role stands in the place of a command
+ * @param roles names of the known roles, for a hint if a role is given instead of a command
  * @throws InvalidInput with all problems
  */
 export function parseArguments(argv: readonly string[], roles: readonly string[]): Parsed {
@@ -128,7 +128,7 @@ function variantOf(spec: CommandSpec, words: Words): CommandSpec {
 function parseWords(argv: readonly string[]): Words {
   const named = (test: (option: OptionSpec) => boolean) =>
     [...allOptions].flatMap(([name, option]) => (test(option) ? [name] : []))
-  // A letter may stand for different options; the command decides which one it is.
+  // A letter may mean different options; the command decides which one.
   const lettered = [...allOptions].flatMap(([name, { alias }]) => (alias === undefined ? [] : [{ name, alias }]))
   const shared = lettered.flatMap(({ alias }, at) =>
     lettered.some((one, i) => i < at && one.alias === alias) ? alias : [],

@@ -92,7 +92,7 @@ export const migrateOption = {
     group: inputGroup,
     type: 'boolean',
     description:
-      'Migrate on this host if the attributes say so (--no-migrate: do not); default: only on the first host of the stack',
+      'Migrate on this host if the attributes enable it (--no-migrate: do not); default: only on the first host of the stack',
   },
 } as const satisfies Options
 

@@ -53,7 +53,7 @@ interface PreparedRun {
   readonly printWarnings: () => void
 }
 
-/** @param builtInRole a built-in role to run in the place of the requested ones */
+/** @param builtInRole a built-in role to run instead of the requested ones */
 export async function runCommand<N>(
   args: Arguments,
   requestedEvents: readonly string[] | null,
@@ -165,7 +165,7 @@ async function dryRun<N>(
   return report
 }
 
-/** @throws ConvergeError where the run would do something else than the saved plan says */
+/** @throws ConvergeError if the run would differ from the saved plan */
 async function checkPlan<N>(
   application: PlanApplication,
   { host, prefix, secrets }: PreparedRun,

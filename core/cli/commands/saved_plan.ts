@@ -114,7 +114,7 @@ export class PlanApplication {
         'OTHER_VERSION',
         'save the plan again with this version',
       )
-    const key = PlanKey.existing(directory)
+    const key = PlanKey.readExisting(directory)
     if (key === null || !isIntact(saved, key))
       throw refuse(
         'was edited, or saved on another host: its signature does not match',

@@ -8,7 +8,7 @@ export function attachWarnings(error: unknown, warnings: readonly string[]): voi
   if (typeof error === 'object' && error !== null) unprinted.set(error, [...warningsOf(error), ...warnings])
 }
 
-/** Returns each attached warning once, without those about a place that the error is about. */
+/** Returns each attached warning once, without those about the position of the error. */
 export function warningsOf(error: unknown): readonly string[] {
   if (typeof error !== 'object' || error === null) return []
   const problems = error instanceof InvalidInput ? error.problems : error instanceof ConvergeError ? [error] : []

@@ -26,11 +26,11 @@ export class PlanKey {
         fs.rmSync(draft, { force: true })
       }
     }
-    return PlanKey.existing(stateDirectory) as PlanKey
+    return PlanKey.readExisting(stateDirectory) as PlanKey
   }
 
   /** @returns null if this host has never saved a plan */
-  static existing(stateDirectory: string): PlanKey | null {
+  static readExisting(stateDirectory: string): PlanKey | null {
     const path = `${stateDirectory}/plan.key`
     if (!fs.existsSync(path)) return null
     const text = fs.readFileSync(path, 'utf8')

@@ -15,7 +15,7 @@ import { readingRecords, stateDirectoryOf } from './state_directory.ts'
 
 /**
  * Returns the hosts that --layer, --host, --app and --limit select; without --host, none that is shut down.
- * @param compiles whether to compile the roles, which tells the apps and events of the hosts; default: if --app is given
+ * @param compiles whether to compile the roles, which yields the apps and events of the hosts; default: if --app is given
  * @throws InvalidInput for names that the stack does not have
  */
 export async function selectedHosts<N>(

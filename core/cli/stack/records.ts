@@ -64,7 +64,7 @@ export async function log<N>(call: StackCommand<N>): Promise<ExitStatus> {
   return 0
 }
 
-/** @throws NO_SUCH_DEPLOYMENT, also for a host in the place of a number */
+/** @throws NO_SUCH_DEPLOYMENT, also for a host instead of a number */
 function requestedDeployment(directory: string, args: Arguments): Deployment {
   const { argument: id = 'last' } = args
   if (id !== 'last' && !/^\d+$/.test(id)) {

@@ -7,8 +7,8 @@ import {
   describeGroup,
   groupResults,
   hasSucceeded,
-  type Moments,
   summarize,
+  type TimeComparison,
 } from '../../fleet/operate/results.ts'
 import { storedSecrets } from '../../fleet/operate/stored_secrets.ts'
 import { asConvergeError } from '../../model/errors.ts'
@@ -42,7 +42,7 @@ export interface CommandOnHosts {
   /** Returns the result to display; default: as it is. */
   readonly present?: (result: CommandResult) => CommandResult
   /** Whether hosts with output that differs in times of one minute are shown together; default: `exact`. */
-  readonly moments?: Moments
+  readonly timeComparison?: TimeComparison
   /** Returns what the JSON output has instead of `stdout`; default: `stdout`. */
   readonly answer?: (result: CommandResult) => object
 }
@@ -142,11 +142,11 @@ class HostRun<N> {
 }
 
 function show<N>({ args }: StackCommand<N>, results: readonly CommandResult[], command: CommandOnHosts): void {
-  const { isStreaming = false, moments } = command
+  const { isStreaming = false, timeComparison } = command
   const color = args.color ?? useColor(process.stdout)
   const paint = picocolors.createColors(color)
   if (!isStreaming) {
-    for (const group of groupResults(results, moments)) print(describeGroup(group, paint), color)
+    for (const group of groupResults(results, timeComparison)) print(describeGroup(group, paint), color)
     print(`${summarize(results)}\n`, color)
     return
   }

@@ -17,7 +17,7 @@ import { type CommandOnHosts, runOnHosts } from './run_on_hosts.ts'
 import type { SelectableHost } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
-type Presentation = Pick<CommandOnHosts, 'present' | 'answer' | 'moments'>
+type Presentation = Pick<CommandOnHosts, 'present' | 'answer' | 'timeComparison'>
 
 /** How long a host waits for a run that is under way there: less than the time limit of the whole command. */
 const runWaitSeconds = '540'
@@ -77,7 +77,7 @@ export function doctor<N>(call: StackCommand<N>): Promise<ExitStatus> {
       return { ...result, stdout: (lines.length === 0 ? ['nothing is missing'] : lines).join('\n') }
     },
     answer: (result) => ({ needs: needsIn(result) }),
-    moments: 'similar',
+    timeComparison: 'similar',
   })
 }
 

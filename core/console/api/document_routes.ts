@@ -1,4 +1,4 @@
-/** Routes that describe the API, and tell whether the console works. */
+/** Routes that describe the API, and report whether the console works. */
 import * as z from 'zod'
 import { openApi } from './openapi.ts'
 import { type Route, route } from './route.ts'

@@ -55,7 +55,7 @@ async function* streamParts({
   let shown = ''
   let silentMs = 0
   while (isPermitted()) {
-    // The state is read first: once it says that all has ended, the file is complete.
+    // The state is read first: once it is an end state, the file is complete.
     const deployment = store.get(id)
     const state = JSON.stringify(withoutPlan(deployment))
     const lines = readLines(file, offset)

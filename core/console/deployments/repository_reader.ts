@@ -55,7 +55,7 @@ export class RepositoryReader {
     private readonly limits = defaultLimits,
   ) {}
 
-  /** @throws REPOSITORY_UNREADABLE with what git says, without credentials */
+  /** @throws REPOSITORY_UNREADABLE with the message of git, without credentials */
   revisions(repository: string): Promise<Revisions> {
     const known = this.known.get(repository)
     if (known !== undefined && Date.now() - known.time < freshMs) return known.revisions

@@ -136,7 +136,7 @@ export class Runner {
       } catch (thrown) {
         const { code, message } = asConvergeError(thrown)
         const { id } = deployment
-        // Any other fault says nothing about the rollout, which may be running.
+        // Any other fault is independent of the rollout, which may be running.
         if (code === 'NO_PROCESS') this.change(this.options.store.get(id), { state: 'failed', reason: message })
         else this.options.reportFault(thrown)
       }
@@ -186,7 +186,7 @@ export class Runner {
       if (planning !== undefined) await this.startPart(planning, 'plan')
       return
     }
-    // One rollout at a time changes a stack; the others keep their places.
+    // One rollout at a time changes a stack; the others keep their positions.
     if (current.some(({ state, stack }) => state === 'running' && stack === deployment.stack)) return
     const running = this.change(deployment, { state: 'running', started: this.options.now().toISOString() })
     if (running !== undefined) await this.startPart(running, 'check')

@@ -1,4 +1,4 @@
-/** Reads what `converge stack` says about a stack, in a process of its own: the console never sees the secrets of a stack file. */
+/** Reads a stack with `converge stack`, in a process of its own: the console never sees the secrets of a stack file. */
 import { execFile } from 'node:child_process'
 import { dirname } from 'node:path'
 import pLimit from 'p-limit'
@@ -33,7 +33,7 @@ type StackPlace = Pick<StackSource, 'directory' | 'options'>
 /** Seconds for one command. */
 const timeout = 120
 const maxOutput = 256 * 1024 * 1024
-/** How long an answer is used again. A stack file may read other files, so its time alone does not tell. */
+/** How long an answer is used again. A stack file may read other files, so its modification time does not reveal every change. */
 const freshMs = 10_000
 
 export class StackReader {

@@ -114,7 +114,7 @@ export interface ConsoleDeployment {
   readonly id: number
   readonly stack: string
   readonly state: State
-  /** Why it is in this state, where the state alone does not say. */
+  /** The reason for this state, if the state alone does not explain it. */
   readonly reason: string | null
   readonly request: DeploymentRequest
   readonly by: string

@@ -1,4 +1,4 @@
-/** Loads `node:sqlite` without the warning of Node that it is experimental, which tells an operator nothing to do. */
+/** Loads `node:sqlite` without the warning of Node that it is experimental, on which an operator cannot act. */
 import type { DatabaseSync } from 'node:sqlite'
 
 export type { DatabaseSync, SqlValue, StatementSync } from 'node:sqlite'

@@ -21,40 +21,45 @@ export function hasSucceeded({ status, failure }: Pick<CommandResult, 'status' |
   return status === 0 && failure === null
 }
 
-/** `similar`: times in the output may differ by a minute, because hosts answer one after the other. */
-export type Moments = 'exact' | 'similar'
+/** How to compare times in outputs. `similar`: they may differ by a minute, because hosts answer one after the other. */
+export type TimeComparison = 'exact' | 'similar'
 
 /** Groups hosts with the same result; successful groups come first, in the order of their first hosts. */
-export function groupResults(results: readonly CommandResult[], moments: Moments = 'exact'): CommandResult[][] {
+export function groupResults(
+  results: readonly CommandResult[],
+  timeComparison: TimeComparison = 'exact',
+): CommandResult[][] {
   const all: CommandResult[][] = []
   const groups = new Map<string, CommandResult[][]>()
   for (const result of results) {
-    const key = keyOf(result, moments)
-    const alike = groups.get(key) ?? []
-    groups.set(key, alike)
-    const group = alike.find(([first]) => first !== undefined && (moments === 'exact' || answerTogether(first, result)))
+    const key = keyOf(result, timeComparison)
+    const candidates = groups.get(key) ?? []
+    groups.set(key, candidates)
+    const group = candidates.find(
+      ([first]) => first !== undefined && (timeComparison === 'exact' || answerTogether(first, result)),
+    )
     if (group) group.push(result)
     else {
-      const made = [result]
-      alike.push(made)
-      all.push(made)
+      const newGroup = [result]
+      candidates.push(newGroup)
+      all.push(newGroup)
     }
   }
   const succeeded = (group: readonly CommandResult[]) => group.every(hasSucceeded)
   return [...all.filter(succeeded), ...all.filter((group) => !succeeded(group))]
 }
 
-const moment = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g
+const timestamps = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g
 const similarMs = 60_000
 
-function keyOf({ host, status, stdout, stderr, failure }: CommandResult, moments: Moments): string {
-  const texts = [stdout, stderr].map((text) => (moments === 'exact' ? text : text.replace(moment, '<time>')))
+function keyOf({ host, status, stdout, stderr, failure }: CommandResult, timeComparison: TimeComparison): string {
+  const texts = [stdout, stderr].map((text) => (timeComparison === 'exact' ? text : text.replace(timestamps, '<time>')))
   return JSON.stringify([status, ...texts, failure?.message.replaceAll(host, '<host>')])
 }
 
 function answerTogether(one: CommandResult, other: CommandResult): boolean {
   const times = ({ stdout, stderr }: CommandResult) =>
-    `${stdout}\n${stderr}`.match(moment)?.map((text) => Date.parse(text)) ?? []
+    `${stdout}\n${stderr}`.match(timestamps)?.map((text) => Date.parse(text)) ?? []
   const others = times(other)
   return times(one).every((time, index) => Math.abs(time - (others[index] ?? Number.NaN)) <= similarMs)
 }

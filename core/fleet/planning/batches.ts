@@ -3,7 +3,7 @@ import { type HostCount, resolveHostCount } from './host_count.ts'
 
 export type Strategy = 'parallel' | 'rolling' | 'canary'
 
-/** The properties of a host that decide its place in the order. */
+/** The properties of a host that decide its position in the order. */
 export interface OrderedHost {
   readonly name: string
   /** Index of its first layer in the stack file, from 0: lower layers are set up first. */
@@ -106,13 +106,13 @@ function chooseFirstHosts<H extends OrderedHost>(
   appsOf: (host: H) => readonly string[],
   includes: (app: string) => boolean,
 ): Set<string> {
-  const having = (app: string) => hosts.filter((host) => appsOf(host).includes(app))
-  const firstStage = (app: string) => Math.min(...having(app).map(({ stage }) => stage))
+  const hostsWith = (app: string) => hosts.filter((host) => appsOf(host).includes(app))
+  const firstStage = (app: string) => Math.min(...hostsWith(app).map(({ stage }) => stage))
   const apps = [...new Set(hosts.flatMap(appsOf))].filter(includes)
   const chosen = new Map<string, H>()
   for (const app of apps.toSorted((a, b) => firstStage(a) - firstStage(b))) {
     if (chosen.has(app)) continue
-    const candidates = having(app).filter(({ stage }) => stage === firstStage(app))
+    const candidates = hostsWith(app).filter(({ stage }) => stage === firstStage(app))
     const representative = candidates.find((host) => !appsOf(host).some((other) => chosen.has(other))) ?? candidates[0]
     for (const otherApp of representative ? appsOf(representative) : [])
       if (representative && !chosen.has(otherApp)) chosen.set(otherApp, representative)

@@ -28,7 +28,7 @@ export interface Estimate {
   readonly runs: number
 }
 
-/** Rollouts that count: old ones say little about the current duration. */
+/** Rollouts that count: old ones do not predict the current duration. */
 const maxRuns = 10
 /** Phases that all hosts run at the same time; in all other phases one batch follows the other. */
 const simultaneousPhases: readonly Phase[] = ['connect', 'look', 'setup', 'build']

@@ -138,9 +138,10 @@ export function targetBeforeLastChange(hosts: readonly AppReleases[]): RollbackT
     const commit = (changed.has(host) ? releaseBefore(host) : currentOf(host))?.commit
     return commit !== undefined && isCommit(commit) ? [commit] : []
   })
-  const having = (commit: string) =>
+  const hostsWith = (commit: string) =>
     hosts.filter(({ releases }) => releases.some((one) => one.commit === commit && one.complete)).length
-  const weight = (commit: string) => votes.filter((one) => one === commit).length * (hosts.length + 1) + having(commit)
+  const weight = (commit: string) =>
+    votes.filter((one) => one === commit).length * (hosts.length + 1) + hostsWith(commit)
   const [commit = null] = [...new Set(votes)].sort((a, b) => weight(b) - weight(a))
   return { commit, changed }
 }

@@ -1,7 +1,7 @@
 /**
  * Writes the records of a stack's deployments: `deployments/<id>/report.json`, and beside it a log for each host.
  *
- * A record is created in one step, by renaming a directory, with a report that says `died`. The operator's process
+ * A record is created in one step, by renaming a directory, with a report whose outcome is `died`. The operator's process
  * keeps its lock until the final report replaces that one. So `died` without a lock holder means that the process was
  * killed.
  */

@@ -10,7 +10,7 @@ export interface AnswerLimits {
   readonly first: number
   /** From the first byte to the end of the output, and for the host to accept a part of an upload. */
   readonly rest: number
-  /** Without an event of a run, until the host is asked whether the run still exists. */
+  /** Without an event of a run, until a query checks whether the run still exists. */
   readonly quiet: number
 }
 

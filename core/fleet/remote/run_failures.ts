@@ -21,7 +21,7 @@ export const noOutput: FailureReport = {
   hint: 'remove /usr/local/lib/converge on the host (below its prefix, if it has one), whose files may be damaged, and run again',
 }
 
-/** Builds the failure of a run that ended with exit status 0 and whose report does not say that it succeeded. */
+/** Builds the failure of a run that ended with exit status 0 and whose report is not that of a success. */
 export const contradictoryEnd = (report: RunReport | null): FailureReport => ({
   code: 'REMOTE_FAILED',
   message: `converge ended on the host with exit status 0, but ${report === null ? 'sent no valid report' : `reported the outcome "${report.outcome}"`}`,

@@ -71,16 +71,16 @@ export class Rollback {
   }
 
   private async changesOfRollback(hosts: readonly RolloutHost[]): Promise<HostReleaseChange[]> {
-    const now = await this.tools.inspection.currentReleases(hosts)
+    const current = await this.tools.inspection.currentReleases(hosts)
     return hosts.flatMap(({ name }) => {
       const progress = this.context.progress.get(name)
       const before = progress.currentReleases.filter(({ app }) => includesApp(this.context.request, app))
-      progress.changes = changesBetween(now.get(name) ?? this.expectedReleases(before), before)
+      progress.changes = changesBetween(current.get(name) ?? this.expectedReleases(before), before)
       return progress.changes.map((move) => ({ host: name, ...move }))
     })
   }
 
-  /** Returns the releases that a host without an answer was to switch to. */
+  /** Returns the releases that a host without an answer was supposed to switch to. */
   private expectedReleases(before: readonly CurrentRelease[]): CurrentRelease[] {
     return before.map(({ app }) => ({ app, release: null, commit: this.context.commits.byApp[app]?.commit ?? null }))
   }

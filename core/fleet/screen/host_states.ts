@@ -115,7 +115,7 @@ export class HostStates {
 
   /** Describes the current phase, as `switch, batch 2 of 3: 1 of 2 done`, or the wait of the health gate. */
   stage(now: number): string {
-    const wait = this.waiting(now)
+    const wait = this.describeWait(now)
     if (wait !== null) return wait
     if (!this.group) return ''
     const { phase, batch, hosts, done } = this.group
@@ -123,7 +123,7 @@ export class HostStates {
   }
 
   /** Describes the wait of the health gate, with its duration and the last answer; null without a wait. */
-  waiting(now: number): string | null {
+  describeWait(now: number): string | null {
     if (this.wait === undefined) return null
     const { what, since, deadlineMs, answer } = this.wait
     const last = answer === undefined ? 'no answer yet' : `last answer: ${oneLine(answer)}`

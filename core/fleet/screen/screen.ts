@@ -184,7 +184,7 @@ class TextScreen implements Screen {
   /** Without a table: reports each new answer immediately, and repeats an old one now and then. */
   private tellWait(answer?: string): void {
     const now = performance.now()
-    const text = this.tally.waiting(now)
+    const text = this.tally.describeWait(now)
     if (this.options.live || text === null) return
     const { at, answer: before } = this.printedWait
     if ((answer ?? before) === before && now - at < longStepMs) return

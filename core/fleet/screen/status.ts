@@ -59,7 +59,13 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
   const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.status) }))
   const rows = read.flatMap((status) => rowsOf(status, now, paint))
   const table = columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
-  return [...table, ...notes(read, paint), ...lastKnownLines(read, now), ...differing(read, paint), totals(read, paint)]
+  return [
+    ...table,
+    ...notes(read, paint),
+    ...lastKnownLines(read, now),
+    ...describeDifferences(read, paint),
+    totals(read, paint),
+  ]
 }
 
 /** Decides whether the output of a host is readable, its services are up, its disk has space, and its last run succeeded. */
@@ -202,7 +208,7 @@ function blank(count: number): Cell[] {
 }
 
 /** Lists apps whose hosts run different commits; the same commit everywhere is not mentioned. */
-function differing(hosts: readonly Read[], paint: Paint): string[] {
+function describeDifferences(hosts: readonly Read[], paint: Paint): string[] {
   const commits = new Map<string, Map<string, string[]>>()
   for (const { host, parsed } of hosts)
     for (const { name, current } of parsed?.apps ?? []) {

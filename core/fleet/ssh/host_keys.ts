@@ -179,7 +179,7 @@ export class HostKeyCheck {
 
   private changed(lines: readonly KnownHostLine[], key: Buffer): ConvergeError {
     const [first, ...others] = lines
-    // The place of the first one is printed with the error.
+    // The position of the first one is printed with the error.
     const known = [
       ...(first ? [this.shown(first.key)] : []),
       ...others.map((line) => `${this.shown(line.key)} at ${describeLocation(line)}`),

@@ -24,13 +24,13 @@ export interface StackLayer {
 export interface StackHost {
   readonly name: string
   readonly address: string
-  /** Undefined: as ~/.ssh/config says, else 22. */
+  /** Undefined: from ~/.ssh/config, else 22. */
   readonly port: number | undefined
-  /** Undefined: as ~/.ssh/config says, else the operator's account. */
+  /** Undefined: from ~/.ssh/config, else the operator's account. */
   readonly user: string | undefined
-  /** Absolute path of a readable key; undefined: as ~/.ssh/config says. */
+  /** Absolute path of a readable key; undefined: from ~/.ssh/config. */
   readonly identity: string | undefined
-  /** `[user@]host[:port]`, several separated by commas; `none`; undefined: as ~/.ssh/config says. */
+  /** `[user@]host[:port]`, several separated by commas; `none`; undefined: from ~/.ssh/config. */
   readonly jump: string | undefined
   readonly sudo: Sudo
   /** Short names, in the order of the stack's layers. */

@@ -2,7 +2,7 @@
 import type { HostReader } from '../../../core/host/types.ts'
 import { digestOf } from '../../../core/model/json.ts'
 
-/** The processes of a service at some moment. */
+/** The processes of a service at one time. */
 export interface ServiceProcesses {
   /** Identifies its main process: the text changes when the process starts, or executes its program again. */
   readonly main: string

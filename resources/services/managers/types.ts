@@ -85,7 +85,7 @@ export interface ServiceManager extends ServiceReader {
    * @param signal what supervisor sends, without SIG; other managers use the reload of the unit or script
    */
   reload(name: string, signal: string): Promise<void>
-  /** Enables or disables a service; only for managers whose status tells whether it is enabled. */
+  /** Enables or disables a service; only for managers whose status shows whether it is enabled. */
   setEnabled?(name: string, enabled: boolean): Promise<void>
 }
 

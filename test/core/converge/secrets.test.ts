@@ -31,7 +31,7 @@ async function outputOf(
   const report = await converge(plan, host, { id: 'x', mode: 'run', handlers: [handler], secrets })
   return JSON.stringify([reported, report])
 }
-function knowing(...values: string[]): Secrets {
+function secretsOf(...values: string[]): Secrets {
   const secrets = new Secrets()
   for (const value of values) secrets.add(value)
   return secrets
@@ -57,7 +57,7 @@ t.test('masks secrets in patches, texts, names, reasons, progress, warnings, err
   })
   const host = new VirtualHost()
   host.given('/srv/config', `password = old-${secret}\n`)
-  const reported = await outputOf(plan, host, knowing(secret))
+  const reported = await outputOf(plan, host, secretsOf(secret))
   t.notMatch(reported, secret)
   t.notMatch(reported, encodeURIComponent(secret))
   t.match(reported, 'password = ********')
@@ -80,7 +80,7 @@ t.test('masks secrets that a resource finds during the run', async (t) => {
 
 t.test('masks each line of a key, and no short words', async (t) => {
   const key = `-----BEGIN KEY-----\n${'b3BlbnNzaC1rZXktdjEA'}\n-----END KEY-----\n`
-  const secrets = knowing(key, 'abc')
+  const secrets = secretsOf(key, 'abc')
   t.equal(secrets.mask('line b3BlbnNzaC1rZXktdjEA abc'), 'line ******** abc')
 })
 

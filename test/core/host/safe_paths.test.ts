@@ -184,7 +184,7 @@ t.test('never follows a link if an account swaps directory and link in a loop', 
   const began = performance.now()
   const met = () => said.has('done') && said.size > 1
   // If the system is busy, the other process may start late.
-  const goesOn = () => performance.now() - began < (met() ? 1500 : 30_000)
+  const mustContinue = () => performance.now() - began < (met() ? 1500 : 30_000)
   const changes = [
     () => host.writeFile(`${own}/etc/file`, 'x', { owner: 'nobody' }),
     () => host.setMode(`${own}/etc/file`, '0666'),
@@ -193,7 +193,7 @@ t.test('never follows a link if an account swaps directory and link in a loop', 
     () => host.replaceLink(`${own}/etc/link`, 'x'),
     () => host.remove(`${own}/etc/file`),
   ]
-  while (goesOn()) {
+  while (mustContinue()) {
     for (const change of changes)
       try {
         change()

@@ -52,25 +52,25 @@ t.test('any JSON below known keys loads or gives errors with a place', async () 
 })
 
 /** Generates values that the JSON Schema allows, each of which is sometimes replaced by an arbitrary one. */
-function fitting(json: JsonSchema): fc.Arbitrary<unknown> {
+function valuesFor(json: JsonSchema): fc.Arbitrary<unknown> {
   const types = ([] as unknown[]).concat(json.type ?? [])
   const own = (json.properties ?? {}) as Record<string, JsonSchema>
   const right = json.anyOf
-    ? fc.oneof(...(json.anyOf as JsonSchema[]).map(fitting))
+    ? fc.oneof(...(json.anyOf as JsonSchema[]).map(valuesFor))
     : json.enum
       ? fc.constantFrom(...(json.enum as unknown[]))
       : types.includes('object') && Object.keys(own).length > 0
-        ? fc.record(Object.fromEntries(Object.entries(own).map(([key, child]) => [key, fitting(child)])), {
+        ? fc.record(Object.fromEntries(Object.entries(own).map(([key, child]) => [key, valuesFor(child)])), {
             requiredKeys: [],
           })
         : types.includes('object')
           ? fc.dictionary(
               fc.constantFrom('a', 'b', 'web-1'),
-              fitting((json.additionalProperties ?? {}) as JsonSchema),
+              valuesFor((json.additionalProperties ?? {}) as JsonSchema),
               { maxKeys: 2 },
             )
           : types.includes('array')
-            ? fc.array(fitting((json.items ?? {}) as JsonSchema), { maxLength: 2 })
+            ? fc.array(valuesFor((json.items ?? {}) as JsonSchema), { maxLength: 2 })
             : types.includes('boolean')
               ? fc.oneof(fc.boolean(), fc.constantFrom('true', 'False'))
               : types.includes('number') || types.includes('integer')
@@ -84,7 +84,7 @@ t.test('nearly valid attributes load or give errors with a place', async (t) => 
   let built = 0
   const any = fc
     .constantFrom(...Object.entries(properties))
-    .chain(([key, json]) => fitting(json).map((one) => ({ [key]: one })))
+    .chain(([key, json]) => valuesFor(json).map((one) => ({ [key]: one })))
   const property = fc.asyncProperty(any, async (attributes) => {
     const problems = await problemsOf(async () => {
       const node = buildNode({

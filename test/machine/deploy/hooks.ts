@@ -26,7 +26,7 @@ test "$CONVERGE_RELEASE" = "$PWD"
 "$CONVERGE_CLIENT" run after.py
 `
 
-export async function moments(t: Test, site: DeploySite): Promise<void> {
+export async function deployPhases(t: Test, site: DeploySite): Promise<void> {
   const done = () => fs.readFileSync(`${site.directory()}/shared/moments`, 'utf8').trim().split('\n')
   fs.mkdirSync(`${site.repository}/deploy`)
   fs.writeFileSync(`${site.repository}/deploy/before_restart`, note('shell'), { mode: 0o755 })

@@ -150,7 +150,7 @@ export class WebApp {
   }
 
   /** Returns the requirements that `doctor` reports as missing. */
-  async missing(): Promise<string[]> {
+  async missingRequirements(): Promise<string[]> {
     const checks = (await this.loaded()).checks?.(this.node([], {}, {}), this.host, [this.role]) ?? []
     const found = await Promise.all(checks.map(async ({ what, run }) => [what, (await run())?.status] as const))
     return found.flatMap(([what, status]) => (status === 'missing' ? [what] : []))

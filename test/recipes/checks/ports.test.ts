@@ -12,7 +12,7 @@ interface Socket {
 }
 
 /** Returns a host with listening sockets. */
-function listening(sockets: readonly Socket[]): VirtualHost {
+function hostWithSockets(sockets: readonly Socket[]): VirtualHost {
   const rows = sockets.map(({ port, address = '00000000' }, index) => {
     const hex = port.toString(16).toUpperCase()
     return `   ${index}: ${address}:${hex} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 ${index + 1} 1\n`
@@ -27,7 +27,7 @@ function listening(sockets: readonly Socket[]): VirtualHost {
 }
 
 async function findings(role: string, sockets: readonly Socket[]): Promise<Record<string, string>> {
-  const checks = portChecks(roleNode({}), listening(sockets), [role])
+  const checks = portChecks(roleNode({}), hostWithSockets(sockets), [role])
   const found = await Promise.all(checks.map(async ({ what, run }) => [what, (await run())?.detail ?? '']))
   return Object.fromEntries(found)
 }

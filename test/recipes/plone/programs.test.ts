@@ -59,14 +59,14 @@ t.test('of the hosts of celerybeat_layer, the first one that is online runs the 
   }
   const [online, stopped] = [{ status: 'online' }, { status: 'stopped' }]
   const hosts = ['one', 'two', 'three']
-  const running = (instances: NodeJson) => hosts.filter((name) => name in instances && runsOn(name, instances))
-  t.strictSame(running({ one: online, two: online }), ['one'])
+  const hostsThatRun = (instances: NodeJson) => hosts.filter((name) => name in instances && runsOn(name, instances))
+  t.strictSame(hostsThatRun({ one: online, two: online }), ['one'])
   const others = hosts.filter((name) => name !== 'one')
   t.strictSame(
     others.filter((name) => runsOn(name, { one: stopped, two: online, three: online })),
     ['two'],
   )
-  t.strictSame(running({ two: online, three: online }), ['two'], 'the first host is removed')
+  t.strictSame(hostsThatRun({ two: online, three: online }), ['two'], 'the first host is removed')
   t.notOk(runsOn('elsewhere', { one: online }), 'a host of another layer')
 })
 

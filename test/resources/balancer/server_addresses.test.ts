@@ -180,7 +180,7 @@ t.test('reloads for an address alone, and not without a difference', async (t) =
   // Cached answers are valid until the host changes.
   host.writeFile('/srv/elsewhere', '')
   const planned = await run(plan(), new VirtualHost({ base: host }), 'plan')
-  t.equal(planned.outcome, 'planned', 'a dry run says so')
+  t.equal(planned.outcome, 'planned', 'a dry run predicts it')
   const report = await run(plan(), host)
   t.strictSame([failureOf(report), report.outcome], [undefined, 'changed'])
   t.equal(address, '10.0.0.2')

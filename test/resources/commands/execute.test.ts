@@ -67,7 +67,7 @@ const twice = async (plan: ReturnType<typeof planOf>, host: VirtualHost) => [
   await run(plan, host),
 ]
 
-t.test('without creates and when, it runs every time, and the plan says so', async (t) => {
+t.test('without creates and when, it runs every time, and the plan shows that', async (t) => {
   const plan = planOf((r) => execute(r, { command: ['note', 'hello'] }))
   const host = new VirtualHost({ commands })
   const dry = await run(plan, new VirtualHost({ base: host }), 'plan')

@@ -19,7 +19,7 @@ const caches = packed({
   'linked/x': 'theirs',
 })
 const host = { commands, downloads: { [url]: plain } }
-const serving = (content: string) => ({ commands, downloads: { [url]: content } })
+const hostOptions = (content: string) => ({ commands, downloads: { [url]: content } })
 const into = '/srv/eggs'
 const digest = createHash('sha256').update(plain).digest('hex')
 const leftovers = (host: VirtualHost) => host.list('/srv').filter((name) => name.includes('converge'))
@@ -100,7 +100,7 @@ contract(t, archive, [
         .given('/srv/shared/var/data', 'precious')
         .given('/srv/elsewhere', null)
         .given('/srv/shared/linked', { link: '/srv/elsewhere' }),
-    host: serving(caches),
+    host: hostOptions(caches),
     changes: ['replace /source'],
     then: (t, host) => {
       t.equal(host.readText('/srv/shared/eggs/v5/a.egg'), 'A')
@@ -120,7 +120,7 @@ contract(t, archive, [
         .given('/srv/shared/eggs/old', 'old')
         .given('/srv/shared/var/data', 'precious')
         .given('/srv/shared/media/mine', 'precious'),
-    host: serving(caches),
+    host: hostOptions(caches),
     then: (t, host) => {
       t.strictSame(host.list('/srv/shared/eggs'), ['v5'])
       t.strictSame(host.list('/srv/shared/media'), ['mine'])
@@ -146,47 +146,52 @@ contract(t, archive, [
   {
     name: 'a page in place of it',
     props: { url, into },
-    host: serving('<html>'),
+    host: hostOptions('<html>'),
     fails: /cannot be unpacked.*the file is incomplete.*tar archive/s,
   },
   {
     name: 'zip without unzip',
     props: { url, into },
-    host: serving(packed({}, 'zip')),
+    host: hostOptions(packed({}, 'zip')),
     fails: /unzip is missing.*apt-get install unzip/s,
   },
   {
     name: 'a member above',
     props: { url, into },
-    host: serving(packed({ '../x': '' })),
+    host: hostOptions(packed({ '../x': '' })),
     fails: /would leave.*from a source that you trust.*Member name contains/s,
   },
   {
     name: 'an absolute member',
     props: { url, into },
-    host: serving(packed({ '/etc/x': '' })),
+    host: hostOptions(packed({ '/etc/x': '' })),
     fails: /would leave.*from a source that you trust/s,
   },
   {
     name: 'a member above, in a zip',
     props: { url, into },
     given: (host) => host.given('/usr/bin/unzip', ''),
-    host: serving(packed({ '../x': '' }, 'zip')),
+    host: hostOptions(packed({ '../x': '' }, 'zip')),
     fails: /would leave/,
   },
   {
     name: 'an absolute link',
     props: { url, into },
-    host: serving(packed({ 'a/b': { link: '/etc' } })),
+    host: hostOptions(packed({ 'a/b': { link: '/etc' } })),
     fails: /would leave.*a\/b is a link to \/etc/s,
   },
   {
     name: 'a link that leads out',
     props: { url, into },
-    host: serving(packed({ 'a/b': { link: '../../x' } })),
+    host: hostOptions(packed({ 'a/b': { link: '../../x' } })),
     fails: /would leave.*a link to \.\.\/\.\.\/x/s,
   },
-  { name: 'a link that steps up after a step down', props: { url, into }, host: serving(eggs), fails: /would leave/ },
+  {
+    name: 'a link that steps up after a step down',
+    props: { url, into },
+    host: hostOptions(eggs),
+    fails: /would leave/,
+  },
   {
     name: 'a file in the way',
     props: { url, into },
@@ -262,7 +267,7 @@ t.test('a password with a percent sign in the URL', async (t) => {
 })
 
 t.test('a failed unpack leaves what was there, and nothing beside it', async (t) => {
-  const host = new VirtualHost(serving(packed({ a: 'A', '../x': '' })))
+  const host = new VirtualHost(hostOptions(packed({ a: 'A', '../x': '' })))
   host.given('/srv/eggs/mine', 'x')
   const report = await run(
     planOf((r) => archive(r, { url, into, purge: true })),

@@ -10,7 +10,7 @@ import { GitSite } from '../../support/git_site.ts'
 const key = `-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0IGtleSBvZiB0aGUgdGVzdHM=\n-----END OPENSSH PRIVATE KEY-----\n`
 
 /** Returns all traces of the run: reports, errors, warnings, arguments of git and ssh, and files on the disk. */
-function everything(site: GitSite, ...deployed: object[]): string {
+function allTexts(site: GitSite, ...deployed: object[]): string {
   const files = (path: string): string[] =>
     fs.readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
       const at = `${path}/${entry.name}`
@@ -77,7 +77,7 @@ exec `
   t.match(calls, /IdentitiesOnly=yes/)
   t.match(calls, /deploy@git\.example\.com/)
   t.notMatch(site.read(`${site.root}/ssh-environment`), /^CONVERGE_(SSH_KEY|KNOWN_HOSTS)=/m)
-  t.notMatch(everything(site, rest.report), 'c2VjcmV0')
+  t.notMatch(allTexts(site, rest.report), 'c2VjcmV0')
   t.strictSame(shm(), before, 'no key file is left')
 
   fs.rmSync(`${site.root}/ssh-calls`)
@@ -130,7 +130,7 @@ t.test('over https: only its server gets the login', async (t) => {
   const refused = await site.deploy({ repository: `http://deploy%20user:wr0ng-word@${host}/site.git` })
   t.match(refused.failure?.text, /cannot list the branches and tags of http:\/\/127.*the login: give username.*403/s)
   t.notMatch(
-    everything(site, one.report, two.report, wrong.report, refused.report, refused.failure ?? {}),
+    allTexts(site, one.report, two.report, wrong.report, refused.report, refused.failure ?? {}),
     /pa(\/|%2F)ss|wr0ng-word/,
   )
 })

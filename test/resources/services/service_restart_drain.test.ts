@@ -336,7 +336,7 @@ t.test('a service must be ready before its server is set ready', async (t) => {
   t.match(
     planned.resources.find(({ type }) => type === 'service_restart')?.words,
     'restart c2, c3; set ready c1',
-    'a dry run says so',
+    'a dry run predicts it',
   )
   t.strictSame(
     patchOf(planned).filter((line) => line.includes('/c1/')),
@@ -425,7 +425,7 @@ t.test('a socket level that must not drain, and a server unknown to the balancer
   ])
   t.equal(report.warnings.length, 2)
   t.notOk(host.changes.some((what) => what.includes(`${socket} set server site/c1 state ready`)))
-  t.equal((await roll()).outcome, 'unchanged', 'nothing is recorded where nothing was taken out')
+  t.equal((await roll()).outcome, 'unchanged', 'without a drained server, nothing is recorded')
 })
 
 t.test('a server that an operator drained or put in maintenance stays so', async (t) => {

@@ -28,9 +28,13 @@ contract(t, unit_command, [
 t.test("reads the command as systemd does, without converge's drop-in", async (t) => {
   const cases: [name: string, given: Record<string, string>, command: string][] = [
     ['that of the package', {}, '/packaged'],
-    ['an older place', { '/lib/systemd/system/varnish.service': unit('/older') }, '/packaged'],
+    ['a unit in the older directory', { '/lib/systemd/system/varnish.service': unit('/older') }, '/packaged'],
     ['a unit of the operator', { '/etc/systemd/system/varnish.service': unit('/own') }, '/own'],
-    ['ours is left out', { '/etc/systemd/system/varnish.service.d/converge.conf': dropIn('/ours') }, '/packaged'],
+    [
+      'without the drop-in of converge',
+      { '/etc/systemd/system/varnish.service.d/converge.conf': dropIn('/ours') },
+      '/packaged',
+    ],
     ['a drop-in of the operator', { '/etc/systemd/system/varnish.service.d/a.conf': dropIn('/a') }, '/a'],
     [
       'the last drop-in counts, wherever it is',
@@ -41,7 +45,7 @@ t.test("reads the command as systemd does, without converge's drop-in", async (t
       '/b',
     ],
     [
-      'of one name that of the operator',
+      'of two drop-ins with one name, that of the operator',
       {
         '/etc/systemd/system/varnish.service.d/a.conf': dropIn('/a'),
         '/usr/lib/systemd/system/varnish.service.d/a.conf': dropIn('/b'),

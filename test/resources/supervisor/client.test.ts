@@ -6,7 +6,7 @@ import { Supervisor, SupervisorReader } from '../../../resources/supervisor/clie
 import { FakeSupervisor } from '../../support/fake_supervisor.ts'
 
 const socket = '/var/run/supervisor.sock'
-const answering = (response: Partial<Response> | Error) =>
+const supervisorWith = (response: Partial<Response> | Error) =>
   new Supervisor(
     new VirtualHost({
       requests: () => {
@@ -65,7 +65,7 @@ t.test('no group counts as changed if supervisord cannot read its files', async 
     [6, 'SHUTDOWN_STATE'],
   ]) {
     const struct = `<struct><member><name>faultCode</name><value><int>${code}</int></value></member><member><name>faultString</name><value><string>${name}</string></value></member></struct>`
-    const one = answering({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
+    const one = supervisorWith({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
     t.strictSame(await one.changedGroups(), [])
   }
   const down = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ up: false }).requests }), socket)
@@ -75,7 +75,7 @@ t.test('no group counts as changed if supervisord cannot read its files', async 
 t.test('a supervisord that shuts down is neither running nor absent', async (t) => {
   const struct =
     '<struct><member><name>faultCode</name><value><int>6</int></value></member><member><name>faultString</name><value><string>SHUTDOWN_STATE</string></value></member></struct>'
-  const leaving = answering({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
+  const leaving = supervisorWith({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
   t.equal(await leaving.getState(), 'SHUTDOWN')
   await t.rejects(leaving.reloadConfig(), { code: 'SUPERVISOR_SHUTDOWN_STATE', message: /shutting down/ })
 })
@@ -99,7 +99,7 @@ t.test('a dropped connection is retried a limited number of times', async (t) =>
 })
 
 t.test('the socket of another account', async (t) => {
-  const denied = answering(new ConvergeError('connect EACCES', { code: 'EACCES' }))
+  const denied = supervisorWith(new ConvergeError('connect EACCES', { code: 'EACCES' }))
   await t.rejects(denied.getState(), { code: 'SUPERVISOR_DENIED', hint: /run converge as root, or as the account/ })
 })
 
@@ -130,11 +130,14 @@ t.test('starting a running process and stopping a stopped one succeed', async (t
 })
 
 t.test('invalid answers', async (t) => {
-  await t.rejects(answering({ status: 401 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /password/ })
-  await t.rejects(answering({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /unix_http_server/ })
-  await t.rejects(answering({ status: 500 }).getState(), { message: /HTTP status 500/ })
-  await t.rejects(answering({ body: '<html>' }).getState(), { code: 'SUPERVISOR_ANSWER' })
+  await t.rejects(supervisorWith({ status: 401 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /password/ })
+  await t.rejects(supervisorWith({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /unix_http_server/ })
+  await t.rejects(supervisorWith({ status: 500 }).getState(), { message: /HTTP status 500/ })
+  await t.rejects(supervisorWith({ body: '<html>' }).getState(), { code: 'SUPERVISOR_ANSWER' })
   const body =
     '<methodResponse><params><param><value><array><data><value>x</value></data></array></value></param></params></methodResponse>'
-  await t.rejects(answering({ body }).getAllProcessInfo(), { code: 'SUPERVISOR_ANSWER', message: /lacks a struct/ })
+  await t.rejects(supervisorWith({ body }).getAllProcessInfo(), {
+    code: 'SUPERVISOR_ANSWER',
+    message: /lacks a struct/,
+  })
 })

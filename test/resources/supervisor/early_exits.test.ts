@@ -6,7 +6,7 @@ const spawned = (time: string, name: string, pid: number) =>
   `2026-11-30 ${time} INFO spawned: '${name}' with pid ${pid}`
 const exited = (time: string, name: string, how = 'exit status 1; not expected') =>
   `2026-11-30 ${time} WARN exited: ${name} (${how})`
-const running = (time: string, name: string) =>
+const runningLine = (time: string, name: string) =>
   `2026-11-30 ${time} INFO success: ${name} entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)`
 const count = (pid: number, ...lines: string[]) => countEarlyExits(`${lines.join('\n')}\n`, 'client1', pid)
 
@@ -14,11 +14,11 @@ t.test('a program that ends some seconds after each start', async (t) => {
   const lines = [
     spawned('05:52:56,877', 'client1', 10),
     spawned('05:52:56,904', 'client11', 11),
-    running('05:52:57,921', 'client1'),
+    runningLine('05:52:57,921', 'client1'),
     exited('05:53:00,888', 'client1'),
     exited('05:53:00,900', 'client11'),
     spawned('05:53:00,904', 'client1', 12),
-    running('05:53:01,921', 'client1'),
+    runningLine('05:53:01,921', 'client1'),
     exited('05:53:04,888', 'client1', 'terminated by SIGSEGV (core dumped); not expected'),
     spawned('05:53:04,904', 'client1', 13),
   ]

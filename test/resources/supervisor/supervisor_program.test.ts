@@ -22,7 +22,7 @@ redirect_stderr=true
 `
 const withDirectory = (host: VirtualHost) => void host.given('/etc/supervisor/conf.d', null)
 const props = { name: 'site-client1', command: 'bin/run' }
-const running = () =>
+const runningHost = () =>
   new FakeSupervisor({ running: ['site-client1', 'other'], programs: { 'site-client1': { stopAfter: 30 } } })
 
 contract(t, supervisor_program, [
@@ -139,7 +139,7 @@ redirect_stderr=true
   {
     name: 'absent: stops the program, removes its group, and removes the file last',
     props: { name: 'site-client1', absent: true },
-    host: { requests: running().requests },
+    host: { requests: runningHost().requests },
     given: (host) => host.given(path, minimal, '0600'),
     changes: ['replace /mode = null', 'replace /content = null', 'replace /kind = "absent"'],
     then: (t, host) => {
@@ -170,7 +170,7 @@ redirect_stderr=true
 ])
 
 t.test('absent: other programs stay unchanged', async (t) => {
-  const fake = running()
+  const fake = runningHost()
   const host = new VirtualHost({ requests: fake.requests }).given(path, minimal, '0600')
   await run(
     planOf((r) => void supervisor_program(r, { name: 'site-client1', absent: true })),

@@ -8,17 +8,17 @@ const server = '/srv/www/zeoserver/releases/000001-aa'
 const props = { app: 'zeoserver', server, clients: ['app1', 'app2'] }
 const conf = `${server}/parts/zeoserver/etc/zeo.conf`
 const zeoConf = (address: string) => `%define PORT 8001\n<zeo>\n  address ${address}\n</zeo>\n`
-const listening = (address: string) => (host: VirtualHost) => void host.given(conf, zeoConf(address))
+const withZeoConf = (address: string) => (host: VirtualHost) => void host.given(conf, zeoConf(address))
 
 contract(t, zeo_address, [
-  { name: 'it listens on the loopback address', props, given: listening('127.0.0.1:8001'), changes: [] },
-  { name: 'it listens on all addresses', props, given: listening('8001'), changes: [] },
+  { name: 'it listens on the loopback address', props, given: withZeoConf('127.0.0.1:8001'), changes: [] },
+  { name: 'it listens on all addresses', props, given: withZeoConf('8001'), changes: [] },
   { name: 'no build yet', props, changes: [] },
 ])
 
 t.test('the warning names the address, the hosts and the setting', async (t) => {
   const host = new VirtualHost()
-  listening('127.0.0.1:$PORT')(host)
+  withZeoConf('127.0.0.1:$PORT')(host)
   const report = await run(
     planOf((r) => zeo_address(r, props)),
     host,
@@ -32,7 +32,7 @@ t.test('the warning names the address, the hosts and the setting', async (t) => 
 t.test('only an address of the loopback interface is a problem', (t) => {
   const isProblem = (address: string, clients = ['app1']) => {
     const host = new VirtualHost()
-    listening(address)(host)
+    withZeoConf(address)(host)
     return loopbackProblem(host, server, clients) !== null
   }
   for (const address of ['127.0.0.1:8001', '127.0.1.1:8100', 'localhost:8001', '[::1]:8001', '::1:8001'])

@@ -17,7 +17,7 @@ export class HealthGate {
   /**
    * Decides whether the site answered before these hosts change. A site that was not in service yet is not asked: any
    * answer would be that of another program.
-   * @param repeated says when a check that failed is repeated
+   * @param repeated decides when a failed check is repeated
    */
   async passesBefore(
     hosts: readonly RolloutHost[],

@@ -63,7 +63,7 @@ export class HostInspection {
   }
 
   /**
-   * Asks hosts for the commits that a deploy would resolve now, by host and app. A host that cannot tell is left out: its
+   * Queries hosts for the commits that a deploy would resolve now, by host and app. A host without an answer is left out: its
    * dry run reports why.
    */
   async requestedCommits(hosts: readonly RolloutHost[]): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {

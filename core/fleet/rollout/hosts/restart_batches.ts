@@ -17,14 +17,14 @@ export interface HostPrediction {
 
 interface Prediction {
   readonly restarting: readonly HostPrediction[]
-  /** Hosts that install or remove packages, whose scripts may restart services; no dry run can tell which. */
+  /** Hosts that install or remove packages, whose scripts may restart services; no dry run can predict which. */
   readonly packaging: readonly HostPrediction[]
-  /** All hosts that change something, as far as a dry run can tell. */
+  /** All hosts that change something, as far as a dry run can predict. */
   readonly changing: readonly RolloutHost[]
 }
 
 interface BatchOptions {
-  /** Whether the site answered before; default: it is asked. */
+  /** Whether the site answered before; default: the health gate checks it. */
   readonly hasAnswered?: boolean
   /**
    * Called with the hosts that are not restarted because too many others failed. Without it they are restarted, unless

@@ -13,7 +13,7 @@ const fullHash = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
 
 interface Pin {
   readonly commit: string
-  /** Default: as the stack file says. */
+  /** Default: the revision of the stack file. */
   readonly revision?: string
 }
 

@@ -12,7 +12,7 @@ export function recordedOnline(stack: Stack, { hosts }: StackState): ReadonlySet
   return new Set(online.map(({ name }) => name))
 }
 
-/** Whether the record says that the host was shut down. */
+/** Whether the host was shut down, by the record. */
 export function isShutDown(name: string, { hosts }: StackState): boolean {
   return hosts[name]?.status === 'stopped'
 }
@@ -85,7 +85,7 @@ function runsNoApp({ apps }: RolloutHost): boolean {
   return apps.length === 0
 }
 
-/** Identifies the layer of a host: its place in the order of layers, and its roles. */
+/** Identifies the layer of a host: its position in the order of layers, and its roles. */
 function layerOf({ stage, roles }: RolloutHost): string {
   return JSON.stringify([stage, [...roles].sort()])
 }

@@ -281,7 +281,7 @@ t.test('two operators at the same time never get the same number', async (t) => 
   t.equal(all.at(-1), '000080', 'in sequence')
 })
 
-t.test('a killed operator leaves a record that says so', async (t) => {
+t.test('the record of a killed operator shows that', async (t) => {
   const directory = scratch(t)
   const child = operator(directory, 'hang')
   await until(() => listDeployments(directory).length === 1 && readLog(directory, '1', 'client2') !== null, 'a record')

@@ -135,7 +135,7 @@ t.test('an app without an earlier release stays, and the others roll back', asyn
     '--to 1',
   ])
   t.strictSame(ways(hosts({ site: 'A', zeo: 'A' })), ['site has no release before the current one to roll back to'])
-  t.strictSame(ways(hosts('A')), [''], 'the host says so itself')
+  t.strictSame(ways(hosts('A')), [''], 'the host reports it')
 })
 
 t.test('uses the previous release that a host reports', async (t) => {

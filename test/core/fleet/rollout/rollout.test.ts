@@ -6,7 +6,7 @@ import { type Behaviour, Simulation } from './simulated.ts'
 const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
 
 /** Starts a site that answers as listed, one entry for each request, and repeats the last entry. */
-function answering(...answers: readonly boolean[]) {
+function gateWith(...answers: readonly boolean[]) {
   let at = 0
   return async () => {
     const ok = answers[Math.min(at++, answers.length - 1)] === true
@@ -70,7 +70,7 @@ t.test('a failed canary is the only changed host, and rolls back', async (t) => 
   )
   t.equal(report.outcome, 'failed')
   const gate = new Simulation(five)
-  const health = answering(true, false)
+  const health = gateWith(true, false)
   const second = await gate.go({ strategy: 'canary', rollbackOnFailure: true }, { checkHealth: health })
   t.strictSame(
     gate.begun.filter((text) => !text.endsWith('build')),
@@ -95,18 +95,18 @@ t.test('checks a site that did not answer before only at the end', async (t) => 
   const healths = (fleet: Simulation) => fleet.emitted.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const fresh = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps: {} }
-  const first = await fresh.go({ action: 'setup' }, { recorded: known, checkHealth: answering(true, false) })
+  const first = await fresh.go({ action: 'setup' }, { recorded: known, checkHealth: gateWith(true, false) })
   t.match(first.report, { outcome: 'changed', warnings: [] })
   t.strictSame(healths(fresh), [true], 'the welcome page of a package is not the site')
   const broken = new Simulation(five)
-  const second = await broken.go({ action: 'rollback' }, { checkHealth: answering(false, true) })
+  const second = await broken.go({ action: 'rollback' }, { checkHealth: gateWith(false, true) })
   t.match(second.report, {
     outcome: 'changed',
     warnings: [/^the health check failed before the first switch: http:..site.: status 500/],
   })
   t.strictSame(healths(broken), [true], 'the rollout that would repair it continues')
   const still = new Simulation(five)
-  const third = await still.go({}, { checkHealth: answering(false) })
+  const third = await still.go({}, { checkHealth: gateWith(false) })
   t.match(third.report, { outcome: 'failed', stopped: /http:\/\/site\/: status 500/ })
   t.equal(still.begun.filter((text) => text.endsWith('deploy')).length, 5)
 })
@@ -148,17 +148,17 @@ t.test('the first host migrates, once, alone and before all others', async (t) =
 t.test('a host with an app to migrate migrates, and only for a commit that is new to the stack', async (t) => {
   const both = { apps: ['site', 'shop'] }
   const fleet = new Simulation({ zeo: { migrating: [] }, a: {}, b: both, c: { apps: ['shop'] } })
-  const migrating = () =>
+  const deployWithMigration = () =>
     fleet.requests.splice(0).flatMap(({ host, options }) => (options.includes('--migrate') ? host : []))
   await fleet.go({ migrates: 'new', strategy: 'parallel' })
-  t.strictSame(migrating(), ['a', 'c'], 'the one that has both does not do the first app again')
+  t.strictSame(deployWithMigration(), ['a', 'c'], 'the one that has both does not do the first app again')
   const commit = 'c'.repeat(40)
   const apps = { site: { commit, revision: 'main' }, shop: { commit: 'd'.repeat(40), revision: 'main' } }
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps }
   await fleet.go({ migrates: 'new', action: 'setup' }, { recorded: known })
-  t.strictSame(migrating(), ['b'], 'the stack is on this commit of the site already')
+  t.strictSame(deployWithMigration(), ['b'], 'the stack is on this commit of the site already')
   await fleet.go({ migrates: true }, { recorded: known })
-  t.strictSame(migrating(), ['a', 'c'], 'unless it is asked for')
+  t.strictSame(deployWithMigration(), ['a', 'c'], 'unless it is asked for')
 })
 
 t.test('hosts that are down abort the rollout, or --down skip leaves them out of date', async (t) => {
@@ -349,19 +349,19 @@ t.test('a plan of a rollback names the release of the real rollback', async (t) 
   const [old, good, bad] = ['a', 'b', 'c'].map((digit) => digit.repeat(40)) as [string, string, string]
   const history = [old, good, bad]
   const hosts = { canary: { history }, stays: { history: [old, good] }, later: { history: [good, bad] } }
-  const going = async (action: 'plan' | 'rollback') => {
+  const announcedMoves = async (action: 'plan' | 'rollback') => {
     const fleet = new Simulation(hosts)
     await fleet.go({ action, events: action === 'plan' ? ['rollback'] : [] })
     t.ok(fleet.requests.every(({ isDryRun }) => isDryRun === (action === 'plan')))
     return fleet.requests.map(({ host, events, options }) => [host, ...events, ...options])
   }
-  const planned = await going('plan')
+  const planned = await announcedMoves('plan')
   t.strictSame(planned, [
     ['canary', 'rollback', '--to', '2'],
     ['stays', 'rollback', '--to', '2'],
     ['later', 'rollback', '--to', '1'],
   ])
-  t.strictSame(planned, await going('rollback'))
+  t.strictSame(planned, await announcedMoves('rollback'))
 })
 
 t.test('a dry run of hooks is a plan of each host with its options', async (t) => {

@@ -110,7 +110,7 @@ ${warned}`,
   t.end()
 })
 
-const waiting = (elapsedMs: number, detail?: string): FleetEvent => ({
+const waitEvent = (elapsedMs: number, detail?: string): FleetEvent => ({
   event: 'waiting',
   what: 'http://site/',
   elapsedMs,
@@ -119,7 +119,12 @@ const waiting = (elapsedMs: number, detail?: string): FleetEvent => ({
 })
 
 t.test('during a health check: prints the check, its duration and the last answer', (t) => {
-  const answers = [waiting(0), waiting(3000, 'status 503'), waiting(4000, 'status 503'), waiting(5000, 'status 404')]
+  const answers = [
+    waitEvent(0),
+    waitEvent(3000, 'status 503'),
+    waitEvent(4000, 'status 503'),
+    waitEvent(5000, 'status 404'),
+  ]
   t.equal(
     reported(answers),
     `health check of http://site/ for 3 s, deadline 60 s; last answer: status 503
@@ -129,10 +134,13 @@ health check of http://site/ for 5 s, deadline 60 s; last answer: status 404
   )
   t.equal(reported(answers, { quiet: true }), '')
   t.equal(
-    reported([waiting(0), { event: 'health', what: 'http://site/', ok: true, detail: '' }]),
+    reported([waitEvent(0), { event: 'health', what: 'http://site/', ok: true, detail: '' }]),
     'health ok: http://site/\n',
   )
-  t.match(reported([waiting(3000, 'status 503')], { json: true }), /"event":"waiting".*"elapsedMs":3000.*"status 503"/)
+  t.match(
+    reported([waitEvent(3000, 'status 503')], { json: true }),
+    /"event":"waiting".*"elapsedMs":3000.*"status 503"/,
+  )
   t.end()
 })
 

@@ -432,7 +432,7 @@ t.test('refuses files that are not stacks', async (t) => {
   t.equal((await loadStack(script, { loadModule: async () => ({ default: small }) })).name, 'small')
   const own: Record<string, unknown> = { ...small }
   own.layers = own
-  const throwing = (thrown: unknown) => ({
+  const stackThatThrows = (thrown: unknown) => ({
     ...small,
     get region() {
       throw thrown
@@ -444,8 +444,8 @@ t.test('refuses files that are not stacks', async (t) => {
     { ...small, region: 1n },
     { ...small, region: Number.NaN },
     infinite,
-    throwing(new Error('no')),
-    throwing(1),
+    stackThatThrows(new Error('no')),
+    stackThatThrows(1),
   ])
     t.match(await problems(script, { loadModule: async () => ({ default: value }) }), [
       /the default export must contain plain data only: /,

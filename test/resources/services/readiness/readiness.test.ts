@@ -19,7 +19,7 @@ import { scratch } from '../../../support/machine.ts'
 const host = () => new LocalHost('/nonexistent')
 const problem = (ready: ReadyProps) => readinessProblem(host(), readyProp.parse(ready) as CheckedReadiness, seconds(1))
 
-async function listening(t: Test, server: Server): Promise<number> {
+async function listen(t: Test, server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise((resolve) => server.close(resolve)))
   return (server.address() as AddressInfo).port
@@ -45,12 +45,12 @@ const greets = (text: string) => (socket: Socket) => void socket.on('error', () 
 
 t.test('zeo: accepts the banner of every protocol, and nothing else', async (t) => {
   for (const banner of ['\0\0\0\x04Z310', '\0\0\0\x02Z4', '\0\0\0\x02Z5', '\0\0\0\x02M5']) {
-    const port = await listening(t, createServer(greets(banner)))
+    const port = await listen(t, createServer(greets(banner)))
     t.equal(await problem({ kind: 'zeo', port }), null, JSON.stringify(banner))
   }
-  const ssh = await listening(t, createServer(greets('SSH-2.0-OpenSSH_9.2\r\n')))
+  const ssh = await listen(t, createServer(greets('SSH-2.0-OpenSSH_9.2\r\n')))
   t.match(await problem({ kind: 'zeo', port: ssh }), /is not a ZEO server/)
-  const silent = await listening(
+  const silent = await listen(
     t,
     createServer((socket) => socket.on('error', () => undefined).setTimeout(3000, () => socket.destroy())),
   )
@@ -63,7 +63,7 @@ t.test('http: sends the Host and the headers', async (t) => {
     response.statusCode = request.headers.host === 'www.example.com' && request.headers['x-probe'] === '1' ? 200 : 400
     response.end()
   })
-  const port = await listening(t, server)
+  const port = await listen(t, server)
   t.match(await problem({ port }), /HTTP status 400/)
   t.equal(await problem({ port, headers: { Host: 'www.example.com', 'X-Probe': '1' } }), null)
   t.throws(() => readyProp.parse({ port, headers: { Host: 'a\nb' } }))
@@ -74,7 +74,7 @@ t.test('solr, tcp and command', async (t) => {
     response.statusCode = request.url === '/solr/' ? 200 : 404
     response.end()
   })
-  const port = await listening(t, server)
+  const port = await listen(t, server)
   t.equal(await problem({ kind: 'solr', port }), null)
   t.match(await problem({ kind: 'solr', port, path: '/other/' }), /HTTP status 404/)
   t.equal(await problem({ kind: 'tcp', port }), null)
@@ -106,7 +106,7 @@ t.test('fastcgi: a worker answers without running a script', async (t) => {
 
 t.test('haproxy: its port, and its runtime socket', async (t) => {
   const at = scratch(t)
-  const port = await listening(t, createServer())
+  const port = await listen(t, createServer())
   const checkRequest = (name: string, answer: string | null) =>
     problemAt({ kind: 'haproxy', port, socket: `${at}/${name}` }, (socket) =>
       socket.on('data', () => answer !== null && socket.end(answer)),
@@ -121,7 +121,7 @@ t.test('haproxy: its port, and its runtime socket', async (t) => {
 t.test('varnish: requires its own header in the answer', async (t) => {
   const checkHeaders = async (headers: Record<string, string> | null) => {
     const server = createHttpServer((_, response) => headers && response.writeHead(405, headers).end())
-    return problem({ kind: 'varnish', port: await listening(t, server) })
+    return problem({ kind: 'varnish', port: await listen(t, server) })
   }
   t.equal(await checkHeaders({ 'X-Varnish': '2' }), null)
   t.match(await checkHeaders({ Server: 'nginx' }), /is not Varnish/)
