@@ -38,12 +38,12 @@ export interface GroupNotes extends Notes {
 }
 
 // Schemas cost 20 microseconds each to make, so those without notes of their own are made once, and when first used.
-const made = new Map<string, z.ZodType>()
+const schemas = new Map<string, z.ZodType>()
 export function shared<S extends z.ZodType>(key: string, make: () => S): S {
-  const found = made.get(key) as S | undefined
+  const found = schemas.get(key) as S | undefined
   if (found !== undefined) return found
   const schema = make()
-  made.set(key, schema)
+  schemas.set(key, schema)
   return schema
 }
 

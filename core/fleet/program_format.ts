@@ -30,11 +30,11 @@ interface ProgramTarget {
  * @param libc that of the host; undefined: any
  */
 export function incompatibilityOf(program: string, expected: Architecture, libc?: Libc): string | null {
-  const made = readProgramTarget(program)
-  if (made === null) return 'is not a program for Linux (ELF)'
-  if (made.machine !== expected) return `is a program for ${made.machine}, not for ${expected}`
-  if (libc === undefined || made.libc === null || made.libc === libc) return null
-  return `is a program for ${made.libc}, and the host has ${libc}`
+  const target = readProgramTarget(program)
+  if (target === null) return 'is not a program for Linux (ELF)'
+  if (target.machine !== expected) return `is a program for ${target.machine}, not for ${expected}`
+  if (libc === undefined || target.libc === null || target.libc === libc) return null
+  return `is a program for ${target.libc}, and the host has ${libc}`
 }
 
 /** Reads what an ELF file was built for; null: the file is not ELF. */

@@ -61,9 +61,9 @@ export class LocalTree {
 
   /** Keeps owner and group where no change is requested; an ordinary user can keep only those that it may set. */
   private keepOwner(file: number, before: FileStat, uid: number, gid: number): void {
-    const made = fs.fstatSync(file)
-    const keepUid = uid === -1 && before.uid !== made.uid ? before.uid : -1
-    const keepGid = gid === -1 && before.gid !== made.gid ? before.gid : -1
+    const stat = fs.fstatSync(file)
+    const keepUid = uid === -1 && before.uid !== stat.uid ? before.uid : -1
+    const keepGid = gid === -1 && before.gid !== stat.gid ? before.gid : -1
     if (keepUid === -1 && keepGid === -1) return
     try {
       fs.fchownSync(file, keepUid, keepGid)

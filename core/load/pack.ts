@@ -94,8 +94,8 @@ async function assemble(
     const outfile = join(base, `${index}.cjs`)
     const moduleUrl = (of: string) => placeIn(of, roots, read, problems)
     const { outputFiles } = await compileModule(path, { outfile, directory: base, moduleUrl, api })
-    for (const { path: made, contents } of outputFiles)
-      if (made.endsWith('.map')) files.set(`${script}.map`, namedMap(contents))
+    for (const { path: outputPath, contents } of outputFiles)
+      if (outputPath.endsWith('.map')) files.set(`${script}.map`, namedMap(contents))
       else files.set(script, contents)
     scripts.push({ kind, file: posixRelative(base, path), script })
   }

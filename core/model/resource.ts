@@ -298,10 +298,11 @@ function handle<O extends object>(resource: { type: string; key: string }): Hand
 }
 
 const outputs: ProxyHandler<{ readonly resource: { type: string; key: string }; [output: string]: unknown }> = {
-  get(made, name) {
+  get(outputs, name) {
     if (typeof name !== 'string') return undefined
-    if (!Object.hasOwn(made, name)) made[name] = reference(`${made.resource.type} ${made.resource.key}`, name)
-    return made[name]
+    if (!Object.hasOwn(outputs, name))
+      outputs[name] = reference(`${outputs.resource.type} ${outputs.resource.key}`, name)
+    return outputs[name]
   },
   has: (_, name) => name === 'resource' || name === 'digest',
 }

@@ -107,9 +107,9 @@ function formsOf(character: string): readonly RegExp[] {
   const known = forms.get(character)
   if (known !== undefined) return known
   const before = '#;('.includes(character) ? emptyExpansion : ''
-  const made = spellingsOf(character).map((form) => new RegExp(`${before}${form}`, 'y'))
-  forms.set(character, made)
-  return made
+  const patterns = spellingsOf(character).map((form) => new RegExp(`${before}${form}`, 'y'))
+  forms.set(character, patterns)
+  return patterns
 }
 
 /** The spellings of one character, as sources of regular expressions. */

@@ -120,7 +120,7 @@ class Walk {
     const pair = secretOfPair(at as Readonly<Record<string, unknown>>, this.ownNames)
     if (pair !== undefined) this.note(pair, 'named')
     for (const [key, child] of Object.entries(at)) {
-      if (names !== undefined && !names.has(key)) this.tell(key, names, bare(schema!).notes.open === true)
+      if (names !== undefined && !names.has(key)) this.warnOfUnknownKey(key, names, bare(schema!).notes.open === true)
       this.step(key, child, schema, secret)
     }
   }
@@ -132,7 +132,7 @@ class Walk {
     this.enter(key, child, inner, inherited || (isNamedSecret(String(key), child, this.ownNames) && 'named'))
   }
 
-  private tell(key: string, names: ReadonlySet<string>, open: boolean): void {
+  private warnOfUnknownKey(key: string, names: ReadonlySet<string>, open: boolean): void {
     const suggestion = this.nearOf(key, names)
     // Among keys of others a name counts as a slip only where hardly a letter differs: `id` is not meant for `ip`.
     const slip = suggestion !== undefined && key.length > 4 && distance(inOrder(key), inOrder(suggestion)) <= 2

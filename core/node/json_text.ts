@@ -108,12 +108,13 @@ export function isInexact(written: string): boolean {
 /** Decides whether the text may contain such a number; digits in strings do not count. */
 function hasOddNumber(text: string): boolean {
   let from = 0
-  const odd = (end: number) => (text.slice(from, end).match(/-?\d[\d.eE+-]*/g) ?? []).some((number) => isOdd(number))
+  const hasOddNumber = (end: number) =>
+    (text.slice(from, end).match(/-?\d[\d.eE+-]*/g) ?? []).some((number) => isOdd(number))
   for (const { start, end } of quotedTexts(text)) {
-    if (odd(start)) return true
+    if (hasOddNumber(start)) return true
     from = end
   }
-  return odd(text.length)
+  return hasOddNumber(text.length)
 }
 
 /** Returns the range of each string. A regular expression would run out of stack on a long one. */

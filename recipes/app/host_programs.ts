@@ -71,7 +71,7 @@ export function requireProgram(
   r: Recipe<SiteNode>,
   app: App,
   command: AppCommand,
-  { moment: stage, isBuilt }: { readonly moment: BuildStage; readonly isBuilt: boolean },
+  { stage, isBuilt }: { readonly stage: BuildStage; readonly isBuilt: boolean },
 ): void {
   const { user } = app.account
   const mayInstall = isBuilt && (user === undefined || user === 'root')

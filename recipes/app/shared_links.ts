@@ -56,8 +56,8 @@ export function linkSources(r: Recipe<SiteNode>, app: App, names: SharedNames, g
 
 /** Returns the linked names that count as files. */
 export function linkedFiles({ links, created }: SharedNames): string[] {
-  const made = created.map(tidy)
-  const isMade = (name: string) => made.some((one) => one === name || one.startsWith(`${name}/`))
+  const createdPaths = created.map(tidy)
+  const isMade = (name: string) => createdPaths.some((one) => one === name || one.startsWith(`${name}/`))
   return Object.entries(links).flatMap(([name, path]) => {
     if (name.endsWith('/') || path.endsWith('/') || isMade(tidy(name))) return []
     return [name, path].some(looksLikeFile) ? [tidy(name)] : []

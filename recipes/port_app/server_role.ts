@@ -74,7 +74,7 @@ function serverParts(r: Recipe<SiteNode>, node: SiteNode, kind: ServerKind): App
     },
     requirePrograms: (stage) => {
       const isBuilt = kind.build(node, server) !== null
-      requireProgram(r, app, commandOf(server), { moment: stage, isBuilt })
+      requireProgram(r, app, commandOf(server), { stage, isBuilt })
     },
     build(source) {
       const files = kind.files?.(node) ?? {}

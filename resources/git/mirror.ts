@@ -33,10 +33,10 @@ const notesFile = z.object({
 type Notes = z.output<typeof notesFile>
 
 /** The errors of servers that refuse to send a commit by its name. */
-const notThere = /not our ref|unadvertised object|couldn't find remote ref/i
+const missingRefPattern = /not our ref|unadvertised object|couldn't find remote ref/i
 
 /** The file that exists while git writes into the mirror: a run that finds it follows one that was killed. */
-const underWay = 'converge.fetching'
+const fetchMark = 'converge.fetching'
 
 /** Decides whether the mirror exists, so that git can read it. */
 export function mirrorExists(host: HostReader, { path }: Mirror): boolean {
@@ -176,7 +176,7 @@ export async function ensureCommit(
   try {
     await fetchRefs(host, mirror, context, [`+${commit}:refs/converge/${commit}`])
   } catch (error) {
-    if (error instanceof ConvergeError && notThere.test(error.output ?? ''))
+    if (error instanceof ConvergeError && missingRefPattern.test(error.output ?? ''))
       throw missingCommitError(mirror.remote, commit)
     throw error
   }
@@ -207,15 +207,15 @@ async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: rea
   const [flags, specs] = [refs.filter((ref) => ref.startsWith('--')), refs.filter((ref) => !ref.startsWith('--'))]
   const args = ['fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...flags, '--', remote.url, ...specs]
   const { argv, options } = asWriting(remoteGit(host, remote, [`--git-dir=${path}`, ...args]))
-  if (host.lstat(`${path}/${underWay}`) !== null) removeRemains(host, path)
-  writeDisposable(host, `${path}/${underWay}`, '', { mode: '0644', ...mirror.owner })
+  if (host.lstat(`${path}/${fetchMark}`) !== null) removeRemains(host, path)
+  writeDisposable(host, `${path}/${fetchMark}`, '', { mode: '0644', ...mirror.owner })
   context.progress(`fetching ${remote.url}`)
   try {
     await host.run(argv, options)
   } catch (error) {
     throw gitFailure(error, `cannot fetch from ${remote.url}`)
   }
-  host.remove(`${path}/${underWay}`)
+  host.remove(`${path}/${fetchMark}`)
 }
 
 /** Removes what a killed git left: locks and partly received data. No other run works on this mirror. */

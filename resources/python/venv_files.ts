@@ -13,8 +13,8 @@ export function creationNote(path: string): string {
 
 export function readMark(host: HostReader, path: string): string | null {
   const text = readDisposable(host, `${path}/${markFile}`)
-  const made = text === null ? null : /^\{"python":"([^"\\]+)"\}\n$/.exec(text)
-  return made?.[1] ?? null
+  const match = text === null ? null : /^\{"python":"([^"\\]+)"\}\n$/.exec(text)
+  return match?.[1] ?? null
 }
 
 export function writeMark(

@@ -184,7 +184,7 @@ for (const path of all)
     }
     const names = rolesOf[path[0] ?? ''] ?? ['zeo-client', 'zeo-server']
     const [old, now] = [await declared(before, names), await declared(after, names)]
-    t.not(now, old, 'it changes what is declared')
+    t.not(now, old, 'it changes the plan')
     t.notMatch(row, /\*\*No effect\*\*/)
   })
 

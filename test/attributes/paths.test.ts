@@ -33,7 +33,7 @@ async function readValue(path: AttributePath, text: string): Promise<unknown> {
 
 const accepts = async (path: AttributePath, text: string) => (await readValue(path, text)) !== null
 const long = 'a'.repeat(256)
-const odd = ['.git', '.converge/x', 'a//b', './a', 'a/', 'a/./b', '.', long]
+const oddPaths = ['.git', '.converge/x', 'a//b', './a', 'a/', 'a/./b', '.', long]
 
 t.test('every path in a release or below a directory', async (t) => {
   const paths: AttributePath[] = []
@@ -49,7 +49,7 @@ t.test('every path in a release or below a directory', async (t) => {
   let refused = 0
   for (const { role, json } of hostileSituations)
     for (const path of paths)
-      for (const value of odd) {
+      for (const value of oddPaths) {
         if (path[0] !== 'deploy_buildout' && !((path[0] ?? '') in json)) continue
         const result = await outcome(role, put(json, path, value))
         if (!(result instanceof ConvergeError)) continue

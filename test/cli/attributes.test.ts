@@ -16,7 +16,7 @@ const files = {
   'more.yml': 'plone_instances:\n  enable_celery: true\n',
 }
 
-function made(t: Test): Sandbox {
+function sandboxWithFiles(t: Test): Sandbox {
   const sandbox = new Sandbox(t)
   sandbox.write(files)
   return sandbox
@@ -25,7 +25,7 @@ function made(t: Test): Sandbox {
 const all = ['--node-json', 'node.json', '--json', 'site.json', '--json', 'more.yml']
 
 t.test('--explain prints every layer in its order, with file and line', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const env = { CONVERGE_ATTR_plone_instances__per_cpu: '7' }
   const { status, stdout, stderr } = await sandbox.converge(
     ['attributes', ...all, '--explain', 'plone_instances.per_cpu'],
@@ -49,7 +49,7 @@ t.test('--explain prints every layer in its order, with file and line', async (t
 })
 
 t.test('prints the merged values', async (t) => {
-  const { status, stdout } = await made(t).converge(['attributes', ...all])
+  const { status, stdout } = await sandboxWithFiles(t).converge(['attributes', ...all])
   t.equal(status, 0)
   t.match(JSON.parse(stdout), {
     plone_instances: { per_cpu: 6, app_name: 'site', enable_celery: true, restart_delay: Number },
@@ -60,7 +60,7 @@ t.test('prints the merged values', async (t) => {
 })
 
 t.test('--explain prints all values below a key, and --json-output prints them as JSON', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const { stdout } = await sandbox.converge(['attributes', ...all, '--explain', 'converge.readiness', '--json-output'])
   const { attributes } = JSON.parse(stdout) as { attributes: { path: string; value: unknown; origins: unknown[] }[] }
   t.match(
@@ -71,7 +71,7 @@ t.test('--explain prints all values below a key, and --json-output prints them a
 })
 
 t.test('reads attributes from standard input', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   for (const option of ['--json', '-j', '--node-json']) {
     const { stdout } = await sandbox.converge(['attributes', option, '-', '--explain', 'plone_instances.app_name'], {
       input: '{"plone_instances": {"app_name": "piped"}}',
@@ -81,7 +81,7 @@ t.test('reads attributes from standard input', async (t) => {
 })
 
 t.test('the attributes of roles are a layer, also if the attributes name the roles', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   sandbox.write({
     'recipes/web.ts':
       "import { role } from 'converge-engine'\nexport default role('web', { attributes: { plone_instances: { app_name: 'web' } } })",
@@ -94,7 +94,7 @@ t.test('the attributes of roles are a layer, also if the attributes name the rol
 })
 
 t.test('--explain names --prefix as the source of its value', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const { stdout } = await sandbox.converge(['attributes', '--prefix', 'site', '--explain', 'converge.prefix'])
   t.equal(
     stdout,
@@ -103,7 +103,7 @@ t.test('--explain names --prefix as the source of its value', async (t) => {
 })
 
 t.test('--defaults reads no file, no environment and no host', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   sandbox.write({ 'converge.config.ts': 'throw new Error("it is not asked")' })
   const { status, stdout, stderr } = await sandbox.converge(['attributes', '--defaults'], {
     env: { CONVERGE_ATTR_plone_instances__per_cpu: '7' },
@@ -117,7 +117,7 @@ t.test('--defaults reads no file, no environment and no host', async (t) => {
 })
 
 t.test('--schema prints the JSON Schema', async (t) => {
-  const { status, stdout } = await made(t).converge(['attributes', '--schema'])
+  const { status, stdout } = await sandboxWithFiles(t).converge(['attributes', '--schema'])
   t.equal(status, 0)
   t.match(JSON.parse(stdout), {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -127,7 +127,7 @@ t.test('--schema prints the JSON Schema', async (t) => {
 })
 
 t.test('prints warnings beside the values', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   sandbox.write({ 'odd.json': '{"plone_instances": {"per_cpus": 1}}' })
   const { status, stdout, stderr } = await sandbox.converge(['attributes', '--json', 'odd.json'])
   t.equal(status, 0)

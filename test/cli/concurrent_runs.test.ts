@@ -19,7 +19,7 @@ export default role('steps', {
 const args = ['setup', '--role', 'steps', '--recipes', 'recipes']
 
 /** Starts a run and waits until its first step runs. */
-async function underWay(
+async function startRun(
   t: Test,
   more: readonly string[] = [],
   through: readonly string[] = [],
@@ -39,7 +39,7 @@ function lives(pid: number): boolean {
 }
 
 t.test('the second run names the lock holder, its start, and how to wait', async (t) => {
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   const { status, stdout, stderr } = await sandbox.converge(args)
   t.equal(status, 1)
   t.equal(stdout, '')
@@ -62,9 +62,9 @@ t.test('the second run names the lock holder, its start, and how to wait', async
 })
 
 t.test('a third run waits, and then has nothing to do', async (t) => {
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   const waiting = sandbox.start([...args, '--wait', '60'])
-  await until(() => waiting.stdout !== '', 'it says for whom it waits')
+  await until(() => waiting.stdout !== '', 'the output names the run that it waits for')
   t.match(
     waiting.stdout,
     new RegExp(`^ {2}note: waiting for process ${run.pid} \\(converge steps setup\\) of \\w+, at work since `),
@@ -75,7 +75,7 @@ t.test('a third run waits, and then has nothing to do', async (t) => {
 })
 
 t.test('Ctrl-C ends a run that waits for another one', async (t) => {
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   const waiting = sandbox.start([...args, '--wait', '60'])
   await until(() => waiting.stdout !== '', 'it waits')
   waiting.child.kill('SIGINT')
@@ -85,7 +85,7 @@ t.test('Ctrl-C ends a run that waits for another one', async (t) => {
 })
 
 t.test('after a kill: the lock is free, the journal records it, and the next run finishes the work', async (t) => {
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   run.child.kill('SIGKILL')
   await run.finished
   const [journal = []] = sandbox.journals()
@@ -103,7 +103,7 @@ t.test('after a kill: the lock is free, the journal records it, and the next run
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   t.test(`${signal}: finishes the step, and begins no other`, async (t) => {
-    const { sandbox, run } = await underWay(t)
+    const { sandbox, run } = await startRun(t)
     run.child.kill(signal)
     await until(() => run.stderr !== '', 'it has reacted')
     t.equal(run.stderr, `\n${signal}: finishing what is under way; once more to end it at once\n`)
@@ -121,7 +121,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   })
 
 t.test('a second signal ends the run at once, with its command', async (t) => {
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   const command = Number(sandbox.read('pid'))
   t.ok(lives(command))
   run.child.kill('SIGINT')
@@ -130,31 +130,31 @@ t.test('a second signal ends the run at once, with its command', async (t) => {
   const { signal, stderr } = await run.finished
   t.equal(signal, 'SIGINT')
   t.match(stderr, /\nended; the next run finishes the work\n$/)
-  await until(() => !lives(command), 'what it ran is ended')
+  await until(() => !lives(command), 'the command of the killed run has ended')
   sandbox.write({ go: '' })
   t.match(await sandbox.converge(args), { status: 0, stdout: /2 changed/ })
 })
 
 t.test('a terminal that hangs up: finishes the step without a reader', async (t) => {
   if (!needs(t, ['python3'])) return
-  const { sandbox, run } = await underWay(t, [], onTerminal)
+  const { sandbox, run } = await startRun(t, [], onTerminal)
   run.child.kill('SIGKILL')
   await run.finished
   sandbox.write({ go: '' })
   const last = () => sandbox.journals().at(-1)?.at(-1)
-  await until(() => last()?.event === 'end', 'it comes to its end')
+  await until(() => last()?.event === 'end', 'the run completes')
   t.match(last(), { report: { outcome: 'interrupted', counts: { changed: 1, notReached: 1 } } })
 })
 
 t.test('without a terminal, as after nohup, a hangup does not stop the run', async (t) => {
-  const { sandbox, run } = await underWay(t, [], ['nohup'])
+  const { sandbox, run } = await startRun(t, [], ['nohup'])
   run.child.kill('SIGHUP')
   sandbox.write({ go: '' })
   t.match(await run.finished, { status: 0, stdout: /2 changed/ })
 })
 
 t.test('the lock of an ended process is free, also if its pid is used again', async (t) => {
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   const claims = `${sandbox.state}/lock.d`
   const [name = ''] = fs.readdirSync(claims)
   const claim = JSON.parse(fs.readFileSync(`${claims}/${name}`, 'utf8')) as { pid: number; started: string }
@@ -168,7 +168,7 @@ t.test('the lock of an ended process is free, also if its pid is used again', as
 
 t.test('refuses an account that may not read the state of another', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { sandbox, run } = await underWay(t)
+  const { sandbox, run } = await startRun(t)
   sandbox.write({ go: '' })
   await run.finished
   fs.chmodSync(sandbox.state, 0o700)

@@ -205,8 +205,8 @@ t.test('needs the compiler only after a file of the recipe has changed', async (
   const { at, run, edit } = site(t)
   t.equal(run(['--role', 'status-page']).status, 0)
   const cache = at('cache/converge')
-  const made = () => readdirSync(cache).map((name) => `${name} ${statSync(join(cache, name)).mtimeMs}`)
-  const before = made()
+  const cachedFiles = () => readdirSync(cache).map((name) => `${name} ${statSync(join(cache, name)).mtimeMs}`)
+  const before = cachedFiles()
   t.ok(before.length > 0)
   t.equal(statSync(cache).mode & 0o777, 0o700, 'what is run from there is nobody else’s to write')
 
@@ -218,13 +218,13 @@ t.test('needs the compiler only after a file of the recipe has changed', async (
   const cached = run(['--role', 'status-page'], alone)
   t.equal(cached.status, 0, cached.stderr)
   t.match(cached.stdout, 'nothing to do')
-  t.strictSame(made(), before)
+  t.strictSame(cachedFiles(), before)
 
   edit('resources/hosts_entry.ts', (text) => `${text}// changed\n`)
   const stale = run(['plan', '--role', 'status-page'], alone)
   t.match(stale.stderr, 'the compiler was loaded', 'an imported file counts as well')
   t.equal(run(['plan', '--role', 'status-page']).status, 0)
-  t.strictNotSame(made(), before)
+  t.strictNotSame(cachedFiles(), before)
 })
 
 t.test('undeploy removes what a custom role has created', async (t) => {

@@ -8,7 +8,7 @@ import { type RunOptions, Sandbox } from '../support/program.ts'
 
 const both = ['--role', 'zeo-server,zeo-client', '--json', 'site.json', '--prefix', 'site']
 
-function made(t: Test, json?: object, files: Readonly<Record<string, string>> = baseFile): Sandbox {
+function sandboxWithFiles(t: Test, json?: object, files: Readonly<Record<string, string>> = baseFile): Sandbox {
   const sandbox = new Sandbox(t)
   const repository = gitRepository(sandbox, files)
   const scm = { scm_type: 'git', repository }
@@ -62,7 +62,7 @@ function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<vo
 
 asEach('reports that a host meets all requirements', async (t, options) => {
   if (!needs(t, ['git', 'python3 venv', 'crontab'])) return
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const before = sandbox.snapshot()
   const { status, stdout, stderr } = await sandbox.converge(['doctor', ...both], options)
   t.equal(stderr, '')
@@ -73,11 +73,11 @@ asEach('reports that a host meets all requirements', async (t, options) => {
   const complete = found.every(({ met }) => met)
   t.equal(status, complete ? 0 : 1)
   t.equal(/\nthis host has what its roles need\n$/.test(stdout), complete)
-  t.strictSame(sandbox.snapshot(), before, 'it only looks')
+  t.strictSame(sandbox.snapshot(), before, 'doctor changes nothing')
 })
 
 asEach('reports what is missing, and how to fix it', async (t, options) => {
-  const sandbox = made(t, { converge: { python: 'python9.9' } })
+  const sandbox = sandboxWithFiles(t, { converge: { python: 'python9.9' } })
   const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
   const { status, stdout } = await sandbox.converge(args, options)
   t.equal(status, 1)
@@ -101,7 +101,7 @@ asEach('reports what is missing, and how to fix it', async (t, options) => {
 })
 
 t.test('reports a repository that git refuses', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   sandbox.write({
     'site.json': JSON.stringify({ deploy: { plone_instances: { scm: { repository: 'srv/site.git' } } } }),
   })
@@ -116,7 +116,7 @@ t.test('reports a repository that git refuses', async (t) => {
 
 t.test('asks the repository although the commit is known, as on a host of a stack', async (t) => {
   if (!needs(t, ['git'])) return
-  const directory = made(t)
+  const directory = sandboxWithFiles(t)
   const scm = { repository: 'git://127.0.0.1:1/site', commit: '1a2b3c4d'.repeat(5) }
   directory.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm } } }) })
   const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
@@ -130,7 +130,7 @@ t.test('asks the repository although the commit is known, as on a host of a stac
 
 t.test('reports what an ordinary user may not do', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const system = await sandbox.converge(['doctor', '--role', 'zeo-client', '--json', 'site.json'], {
     account: 'nobody',
   })
@@ -157,7 +157,7 @@ t.test('reports what an ordinary user may not do', async (t) => {
 
 t.test('an ordinary user where root runs supervisord: reports everything but the programs', async (t) => {
   if (!needs(t, ['root', 'nobody', 'git', 'python3 venv'])) return
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   fs.mkdirSync(sandbox.at('site/var/run'), { recursive: true })
   const socket = sandbox.at('site/var/run/supervisor.sock')
   await listen(t, (server) => server.listen(socket))
@@ -177,7 +177,7 @@ t.test('an ordinary user where root runs supervisord: reports everything but the
 })
 
 t.test('attributes that one role refuses: checks the other roles too', async (t) => {
-  const sandbox = made(t, { jetty_app: { war: { file: '/nowhere/a.war', path: 'b.war' } } })
+  const sandbox = sandboxWithFiles(t, { jetty_app: { war: { file: '/nowhere/a.war', path: 'b.war' } } })
   const args = ['doctor', '--role', 'jetty-app,zeo-client', '--json', 'site.json', '--prefix', 'site']
   const found = await reported(sandbox, args)
   t.match(
@@ -196,7 +196,7 @@ t.test('reports a port that another program uses, and one that two roles use', a
   if (!needs(t, ['proc'])) return
   const port = await freePort()
   await listen(t, (server) => server.listen(port, '127.0.0.1'))
-  const sandbox = made(t, { port_app: { ports: [port, 9091] }, jetty_app: { ports: [9092, 9091] } })
+  const sandbox = sandboxWithFiles(t, { port_app: { ports: [port, 9091] }, jetty_app: { ports: [9092, 9091] } })
   const args = ['doctor', '--role', 'port-app,jetty-app', '--json', 'site.json', '--prefix', 'site']
   const found = await reported(sandbox, args)
   t.match(
@@ -215,7 +215,7 @@ t.test('reports a port that another program uses, and one that two roles use', a
 
 t.test('reports a balancer without backends, and a ZEO server whose name does not resolve', async (t) => {
   const zeo = { address: 'zeo.nowhere.invalid:8001' }
-  const sandbox = made(t, { plone_instances: { instance_count: 1, zeo } })
+  const sandbox = sandboxWithFiles(t, { plone_instances: { instance_count: 1, zeo } })
   const args = ['doctor', '--role', 'zeo-client,frontend', '--json', 'site.json', '--prefix', 'site']
   const found = await reported(sandbox, args)
   t.match(
@@ -235,7 +235,10 @@ parts =
 shared-blob = on
 blob-storage = \${buildout:directory}/var/blobstorage
 `
-    const sandbox = made(t, undefined, { 'cfg/base.cfg': cfg, 'cfg/versions.cfg': '[versions]\nzc.buildout = 3.1.0\n' })
+    const sandbox = sandboxWithFiles(t, undefined, {
+      'cfg/base.cfg': cfg,
+      'cfg/versions.cfg': '[versions]\nzc.buildout = 3.1.0\n',
+    })
     const site = JSON.parse(fs.readFileSync(sandbox.at('site.json'), 'utf8'))
     const run = (more: object) => {
       sandbox.write({ 'more.json': JSON.stringify(more) })
@@ -266,7 +269,7 @@ blob-storage = \${buildout:directory}/var/blobstorage
 )
 
 t.test('a missing Python 2.7: doctor, plan and a run report it before any change', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const scm = { repository: sandbox.at('site.git') }
   sandbox.write({ 'site.json': JSON.stringify({ deploy: { zeoserver: { python_major_version: '2.99', scm } } }) })
   const args = ['--role', 'zeo-server', '--json', 'site.json', '--prefix', 'site']
@@ -287,7 +290,7 @@ t.test('a missing Python 2.7: doctor, plan and a run report it before any change
 })
 
 t.test('checks every role within a few seconds', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const all = 'base,zeo-server,zeo-client,solr,celerybeat,relstorage-pack,frontend,port-app,jetty-app,php-app'
   const start = process.hrtime.bigint()
   const found = await reported(sandbox, ['doctor', '--role', all, '--json', 'site.json', '--prefix', 'site'])
@@ -315,7 +318,7 @@ async function listen(t: Test, start: (server: Server) => void): Promise<void> {
 }
 
 t.test('a plan fails for a base configuration that the repository does not have', async (t) => {
-  const sandbox = made(t, undefined, { 'cfg/base.cfg': '[buildout]\n' })
+  const sandbox = sandboxWithFiles(t, undefined, { 'cfg/base.cfg': '[buildout]\n' })
   const args = ['plan', '--role', 'zeo-server', '--json', 'site.json', '--json', 'more.json', '--prefix', 'site']
   const run = (base_config: string) => {
     // As root, a run below a prefix creates no account.

@@ -20,7 +20,7 @@ t.test('warns about a secret in a file without a mode', async (t) => {
   fs.mkdirSync(sandbox.at('site'), { mode: 0o755 })
   sandbox.write({ 'secrets.json': '["hunter2-hunter2"]', 'recipes/own.ts': recipe('{}') })
   const args = ['--role', 'own', '--recipes', 'recipes', '--secrets', 'secrets.json', '--prefix', sandbox.at('site')]
-  const said = async (command: string) => {
+  const outputOf = async (command: string) => {
     const { stdout, stderr, status } = await sandbox.converge([command, ...args])
     t.equal(status, 0, stderr)
     t.notMatch(stdout + stderr, 'hunter2')
@@ -32,14 +32,14 @@ t.test('warns about a secret in a file without a mode', async (t) => {
     ['/key', '0644'],
     ['/conf', '0644'],
   ]
-  t.strictSame(await said('configure'), both)
-  t.strictSame(await said('configure'), both, 'also where there is nothing to do')
+  t.strictSame(await outputOf('configure'), both)
+  t.strictSame(await outputOf('configure'), both, 'also where there is nothing to do')
   fs.chmodSync(sandbox.at('site/key'), 0o600)
   fs.chmodSync(sandbox.at('site/conf'), 0o640)
-  t.strictSame(await said('configure'), [], 'a mode that somebody has set on the host stays')
+  t.strictSame(await outputOf('configure'), [], 'a mode that somebody has set on the host stays')
   t.equal(fs.statSync(sandbox.at('site/key')).mode & 0o777, 0o600)
   for (const mode of ["{ mode: '0640' }", "{ mode: '0644' }"]) {
     sandbox.write({ 'recipes/own.ts': recipe(mode) })
-    t.strictSame(await said('plan'), [], `the recipe says ${mode}`)
+    t.strictSame(await outputOf('plan'), [], `the recipe says ${mode}`)
   }
 })

@@ -26,7 +26,7 @@ t.test('prints a reason that many lines follow', async (t) => {
   t.match(stdout, /\n {4}\| 300\n/)
   const [journal = []] = sandbox.journals()
   const failed = journal.find(({ event }) => event === 'resource')
-  t.equal(String(failed?.output).split('\n').length, 301, 'the journal has all of it')
+  t.equal(String(failed?.output).split('\n').length, 301, 'the journal has the whole output')
   const json = await runFailing(t, command, ['--json-output'])
   const sent = linesOf(json.stdout).find(({ event }) => event === 'resource') as { failure?: { output?: string } }
   t.match(sent.failure?.output, /^the reason\n1\n(.|\n)*… 231 lines left out; all of it: (.|\n)*\n300$/)

@@ -58,8 +58,8 @@ t.test('hides secrets that are replaced or removed', async (t) => {
     {},
   ])
   t.notMatch(shown, /(first|second|gone)-secret/)
-  t.match(shown, '-S is <********>\n', 'the diff shows the line that goes')
-  t.match(shown, '+S is <********>\n', 'and the line that comes')
+  t.match(shown, '-S is <********>\n', 'the diff shows the removed line')
+  t.match(shown, '+S is <********>\n', 'and the added line')
   t.match(shown, '-A is <********>\n')
 })
 

@@ -19,7 +19,7 @@ export default role('site', {
 `
 const args = ['setup', '--role', 'site', '--recipes', 'recipes']
 
-function made(t: Test): Sandbox {
+function sandboxWithFiles(t: Test): Sandbox {
   const sandbox = new Sandbox(t)
   sandbox.write({ 'recipes/site.ts': recipe })
   return sandbox
@@ -29,7 +29,7 @@ const mode = (path: string) => (fs.statSync(path).mode & 0o7777).toString(8)
 const journals = (sandbox: Sandbox) => fs.readdirSync(`${sandbox.state}/runs`).sort()
 
 t.test('writes JSON lines that only this account can read', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const run = await sandbox.converge([...args, '--json-output'])
   t.strictSame(journals(sandbox), ['000001.jsonl'])
   t.equal(mode(sandbox.state), '700')
@@ -54,7 +54,7 @@ t.test('writes JSON lines that only this account can read', async (t) => {
 })
 
 t.test('a plan writes no journal', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const before = sandbox.snapshot()
   t.equal((await sandbox.converge(['plan', ...args.slice(1), '--event', 'setup'])).status, 0)
   t.equal((await sandbox.converge([...args, '--dry-run'])).status, 0)
@@ -62,7 +62,7 @@ t.test('a plan writes no journal', async (t) => {
 })
 
 t.test('keeps the last thirty journals, by number and not by the clock', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   await sandbox.converge(args)
   for (let n = 2; n <= 31; n++)
     fs.copyFileSync(`${sandbox.state}/runs/000001.jsonl`, `${sandbox.state}/runs/${`${n}`.padStart(6, '0')}.jsonl`)
@@ -78,7 +78,7 @@ t.test('keeps the last thirty journals, by number and not by the clock', async (
 })
 
 t.test('reads a journal that a crash of the host truncated, up to its last whole line', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   await sandbox.converge(args)
   const path = `${sandbox.state}/runs/000001.jsonl`
   const lines = fs.readFileSync(path, 'utf8').split('\n')
@@ -90,7 +90,7 @@ t.test('reads a journal that a crash of the host truncated, up to its last whole
 })
 
 t.test('status reports the last run', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const status = async (...more: string[]) => (await sandbox.converge(['status', ...args.slice(1), ...more])).stdout
   t.match(await status(), /^roles {6}site\nlast run {3}none\n$/)
   await sandbox.converge(args)
@@ -110,7 +110,7 @@ t.test('status reports the last run', async (t) => {
 
 t.test('a run with nothing to do writes its journal and its lock, nothing else', async (t) => {
   if (!needs(t, ['strace'])) return
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   await sandbox.converge(args)
   const before = sandbox
     .snapshot()

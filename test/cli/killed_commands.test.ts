@@ -115,7 +115,7 @@ t.test('waits for a command that cannot be ended, and reports it', async (t) => 
   await run.finished
   t.ok(lives(pid))
   const next = start(sandbox)
-  await until(() => /is still running/.test(next.stdout), 'it says what it waits for')
+  await until(() => /is still running/.test(next.stdout), 'the output names what it waits for')
   t.match(next.stdout, /a command of the interrupted run 000001 is still running: pid \d+ \(.*work.*\)/)
   t.equal(log(sandbox).length, 1, 'no second one is started')
   process.kill(pid, 'SIGKILL')

@@ -19,18 +19,18 @@ async function locked(t: Test, by?: string) {
   sandbox.write({ 'recipes/site.ts': recipe })
   const options = { bare: true }
   const state = ['--state-dir', sandbox.state]
-  const made = await sandbox.converge(['lock', '-m', 'release day', ...state], options)
-  t.equal(made.status, 0)
+  const lockResult = await sandbox.converge(['lock', '-m', 'release day', ...state], options)
+  t.equal(lockResult.status, 0)
   const path = `${sandbox.state}/deploy-lock.json`
   if (by !== undefined) fs.writeFileSync(path, JSON.stringify({ ...JSON.parse(fs.readFileSync(path, 'utf8')), by }))
   const run = (...args: string[]) => sandbox.converge([...args, '--role', 'site', '--recipes', 'recipes'])
   const lock = (...args: string[]) => sandbox.converge([...args, ...state], options)
-  return { sandbox, path, made, run, lock }
+  return { sandbox, path, made: lockResult, run, lock }
 }
 
 t.test('the lock names who, when and why, and only this account can read it', async (t) => {
-  const { made, path, run } = await locked(t)
-  t.match(made.stdout, /^deploys are locked by \S+@\S+ since \d{4}-\d\d-\d\dT\S+Z: release day\n$/)
+  const { made: lockResult, path, run } = await locked(t)
+  t.match(lockResult.stdout, /^deploys are locked by \S+@\S+ since \d{4}-\d\d-\d\dT\S+Z: release day\n$/)
   t.equal(fs.statSync(path).mode & 0o777, 0o600)
   t.match((await run('status')).stdout, /^locked {5}by \S+@\S+ since \S+Z: release day$/m)
   t.match(JSON.parse((await run('status', '--json-output')).stdout), { lock: { message: 'release day' } })
@@ -63,7 +63,7 @@ t.test('setup, configure and a plan continue under the lock of another operator'
   t.match(stdout, /warning.*deploys are locked by ann@desk/)
 })
 
-t.test('anybody with the permission may remove a lock, and nobody replaces the lock of another', async (t) => {
+t.test('any account with the permission may remove a lock, and none replaces the lock of another', async (t) => {
   const { run, lock } = await locked(t, 'ann@desk')
   const again = await lock('lock', '-m', 'mine')
   t.equal(again.status, 1)

@@ -32,14 +32,14 @@ const setup = ['--role', 'site', '--recipes', 'recipes', '--event', 'setup']
 const event = (name: string) => ['--role', 'site', '--recipes', 'recipes', '--event', name]
 const siteId = (id: string) => JSON.stringify({ plone_instances: { site_id: id } })
 
-function made(t: Test): Sandbox {
+function sandboxWithFiles(t: Test): Sandbox {
   const sandbox = new Sandbox(t)
   sandbox.write({ 'recipes/site.ts': site, 'a.json': siteId('three'), 'b.json': siteId('3') })
   return sandbox
 }
 
 t.test('in a pipe: prints changes, diffs and a summary, without escape codes', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const out = sandbox.at('out')
   const plan = await sandbox.converge(['plan', ...setup, '--json', 'a.json'])
   t.notOk(fs.existsSync(out), 'a plan writes nothing')
@@ -55,7 +55,7 @@ t.test('in a pipe: prints changes, diffs and a summary, without escape codes', a
     `  + file ${out}/key`,
   ]
   t.strictSame(first.stdout.split('\n').slice(0, -2), lines)
-  t.strictSame(plan.stdout.split('\n').slice(0, -2), lines, 'as the plan has said')
+  t.strictSame(plan.stdout.split('\n').slice(0, -2), lines, 'as the plan predicted')
   t.match(plan.stdout, /\n3 would change in \d+\.\d+ s\n$/)
   t.match(first.stdout, /\n3 changed in \d+\.\d+ s\n$/)
 
@@ -80,8 +80,8 @@ t.test('in a pipe: prints changes, diffs and a summary, without escape codes', a
   }
 })
 
-t.test('cuts a long diff, unless --verbose asks for all of it', async (t) => {
-  const sandbox = made(t)
+t.test('truncates a long diff, unless --verbose requests the whole', async (t) => {
+  const sandbox = sandboxWithFiles(t)
   const plan = await sandbox.converge(['plan', ...event('many')])
   t.match(plan.stdout, /\n {6}\+line 59\n {6}… 440 more lines \(--verbose shows all\)\n/)
   const whole = await sandbox.converge(['plan', ...event('many'), '--verbose'])
@@ -90,7 +90,7 @@ t.test('cuts a long diff, unless --verbose asks for all of it', async (t) => {
 })
 
 t.test('--quiet prints nothing but failures', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   for (const expected of [3, 0]) {
     const { status, stdout, stderr } = await sandbox.converge([
       ...setup,
@@ -119,7 +119,7 @@ t.test('--quiet prints nothing but failures', async (t) => {
 })
 
 t.test('--verbose prints unchanged and skipped resources, and the output of commands', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   await sandbox.converge([...setup, '--json', 'a.json'])
   const { stdout } = await sandbox.converge([...setup, '-v', '--json', 'a.json'])
   t.match(stdout, `  . file ${sandbox.at('out')}/site.conf\n`)
@@ -127,20 +127,20 @@ t.test('--verbose prints unchanged and skipped resources, and the output of comm
 })
 
 t.test('the output of a command cannot control the terminal', async (t) => {
-  const { stdout } = await made(t).converge(event('talk'))
+  const { stdout } = await sandboxWithFiles(t).converge(event('talk'))
   t.match(stdout, '    | red\n    | bell\\x07\n')
   t.notOk(stdout.includes(esc))
 })
 
 t.test('reports an ignored failure', async (t) => {
-  const { status, stdout } = await made(t).converge(event('ignored'))
+  const { status, stdout } = await sandboxWithFiles(t).converge(event('ignored'))
   t.equal(status, 0)
   t.match(stdout, /! execute ignored failed \(ignored\)\n/)
   t.match(stdout, /\n1 failed in /)
 })
 
-t.test('--detailed-exit-code tells a change from none', async (t) => {
-  const sandbox = made(t)
+t.test('--detailed-exit-code distinguishes a change from none', async (t) => {
+  const sandbox = sandboxWithFiles(t)
   const status = async (...args: string[]) => (await sandbox.converge([...args, '--json', 'a.json'])).status
   t.equal(await status('plan', ...setup), 0)
   t.equal(await status('plan', ...setup, '--detailed-exit-code'), 3)
@@ -153,7 +153,7 @@ t.test('--detailed-exit-code tells a change from none', async (t) => {
 })
 
 t.test('--json-output prints JSON lines, the last of them the report', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const args = [...setup, '--json', 'a.json', '--json-output']
   const { status, stdout, stderr } = await sandbox.converge(args)
   t.equal(status, 0)
@@ -190,7 +190,7 @@ t.test('--json-output prints JSON lines, the last of them the report', async (t)
 })
 
 t.test('no output and no journal contains secrets', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   // One contains characters that JSON and the shell escape.
   const [password, token] = ['hunter2"\\x', 'tok-4711-abc']
   sandbox.write({ 'secret.json': JSON.stringify({ deploy: { site: { environment: { API_TOKEN: token } } } }) })
@@ -218,7 +218,7 @@ t.test('no output and no journal contains secrets', async (t) => {
 
 t.test('on a terminal: prints colors, and a spinner for slow steps', async (t) => {
   if (!needs(t, ['python3'])) return
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const run = async (args: string[], env = {}) =>
     (await sandbox.converge(args, { through: onTerminal, env: { TERM: 'xterm', ...env } })).stdout.replaceAll(
       '\r\n',
@@ -236,7 +236,7 @@ t.test('on a terminal: prints colors, and a spinner for slow steps', async (t) =
   const spun = slow.split(`\r${esc}[K`)
   t.ok(spun.length > 5, 'a line is written over several times')
   t.match(spun[1], /^\x1b\[2m {2}. execute slow 0\.[3-5]\d s half way\x1b\[22m$/)
-  t.match(spun.at(-1), /^ {2}\x1b\[33m~\x1b\[39m execute slow .*1\.\d s/, 'which is gone in the end')
+  t.match(spun.at(-1), /^ {2}\x1b\[33m~\x1b\[39m execute slow .*1\.\d s/, 'and replaces it at the end')
 
   t.test('NO_COLOR, TERM=dumb and --no-color turn colors off', async (t) => {
     for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }])
@@ -247,12 +247,12 @@ t.test('on a terminal: prints colors, and a spinner for slow steps', async (t) =
 })
 
 t.test('--color prints colors in a pipe', async (t) => {
-  const { stdout } = await made(t).converge([...setup, '--color', '--json', 'a.json'])
+  const { stdout } = await sandboxWithFiles(t).converge([...setup, '--color', '--json', 'a.json'])
   t.ok(stdout.includes(`${esc}[32m+`))
 })
 
 t.test('a reader that closes the pipe does not stop a run', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const head = (args: string[]) => sandbox.shell(`converge ${args.join(' ')} | head -1`)
   const plan = await head(['plan', ...event('many'), '--verbose'])
   t.equal(plan.status, 0, plan.stderr)
@@ -267,7 +267,7 @@ t.test('a reader that closes the pipe does not stop a run', async (t) => {
 })
 
 t.test('a reader that closes the pipe at once does not stop a run with thousands of lines', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const run = sandbox.start([...event('many'), '--verbose'])
   run.child.stdout?.destroy()
   const { status, stderr } = await run.finished

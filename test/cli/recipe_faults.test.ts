@@ -129,7 +129,7 @@ export default role('web', { attributes: own, deploy() {} })`,
     message: [/the program ended before its work was over: something it waited for never came/],
   },
   {
-    name: 'a promise that nobody waits for',
+    name: 'a promise without await',
     recipe: `Promise.reject(new TypeError('late'))\nexport default role('web', { deploy() {} })`,
     status: 1,
     message: [/web\.ts:2:\d+: a promise that nobody waits for was rejected: TypeError: late/],

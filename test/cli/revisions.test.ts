@@ -178,7 +178,7 @@ t.test('a given commit: queries no remote, and the release still belongs to the 
   t.equal(next.releases.find((release) => release.current)?.commit, second)
   fs.renameSync(site.repository, `${site.repository}.gone`)
   const offline = await site.deploy({ revision: 'main', commit: first })
-  t.equal(offline.failure, undefined, 'what is in the mirror needs no repository')
+  t.equal(offline.failure, undefined, 'a commit of the mirror needs no repository')
   const missing = await site.deploy({ revision: 'main', commit: 'f'.repeat(40) })
   t.match(missing.failure?.text, /cannot fetch/)
   await t.rejects(site.deploy({ commit: 'abc1234' }), { message: /a commit in full/ })

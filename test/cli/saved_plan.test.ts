@@ -143,7 +143,7 @@ t.test('a failed plan is not saved, and a file that cannot be written is named',
   t.match(stderr, /^error: cannot write the plan to nowhere\/plan\.json: /)
 })
 
-t.test('a run of a plan that was killed is not taken up by the plan', async (t) => {
+t.test('a killed run of a plan cannot be continued with the plan', async (t) => {
   const sandbox = new Sandbox(t)
   sandbox.write({
     'recipes/site.ts': `

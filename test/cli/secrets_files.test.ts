@@ -66,7 +66,7 @@ t.test('creates a file, and sets, displays, edits and encrypts its values', asyn
   t.strictSame(
     readdirSync(directory).filter((name) => name.startsWith('converge-secrets-')),
     [],
-    'no draft is left',
+    'no draft remains',
   )
 })
 

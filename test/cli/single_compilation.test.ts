@@ -23,48 +23,48 @@ const recipe = `
   })`
 
 const sandboxOf = (test: Test) => {
-  const made = new Sandbox(test)
-  made.write({ 'recipes/site.ts': recipe })
-  return made
+  const sandbox = new Sandbox(test)
+  sandbox.write({ 'recipes/site.ts': recipe })
+  return sandbox
 }
 const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
 const compiled = (stderr: string) => stderr.split('\n').filter((line) => line.startsWith('compiled '))
 
 t.test('recipes run once, and what depends on the host follows it', async (t) => {
-  const made = sandboxOf(t)
-  made.write({ mode: 'first' })
-  const { status, stderr } = await made.converge(args)
+  const sandbox = sandboxOf(t)
+  sandbox.write({ mode: 'first' })
+  const { status, stderr } = await sandbox.converge(args)
   t.equal(status, 0)
   t.strictSame(compiled(stderr), ['compiled deploy, host false', 'compiled rollback'])
-  t.ok(fs.existsSync(made.at('first')))
-  t.equal(fs.readFileSync(made.at('copy'), 'utf8'), 'mode first')
-  const again = await made.converge([...args, '--detailed-exit-code'])
+  t.ok(fs.existsSync(sandbox.at('first')))
+  t.equal(fs.readFileSync(sandbox.at('copy'), 'utf8'), 'mode first')
+  const again = await sandbox.converge([...args, '--detailed-exit-code'])
   t.equal(again.status, 0, 'nothing to do')
 })
 
 t.test('the rollback is compiled with the deploy, and bound to the host after it', async (t) => {
-  const made = sandboxOf(t)
-  made.write({ mode: 'first', broken: '' })
-  const { status, stderr } = await made.converge(args)
+  const sandbox = sandboxOf(t)
+  sandbox.write({ mode: 'first', broken: '' })
+  const { status, stderr } = await sandbox.converge(args)
   t.equal(status, 1)
   t.strictSame(compiled(stderr), ['compiled deploy, host false', 'compiled rollback'])
-  t.ok(fs.existsSync(made.at('back from first')))
+  t.ok(fs.existsSync(sandbox.at('back from first')))
 })
 
 t.test('a dry run and a run that waits for the lock compile once, too', async (t) => {
-  const made = sandboxOf(t)
-  made.write({ mode: 'first' })
-  const dry = await made.converge(['plan', ...args.slice(1), '--event', 'deploy'])
+  const sandbox = sandboxOf(t)
+  sandbox.write({ mode: 'first' })
+  const dry = await sandbox.converge(['plan', ...args.slice(1), '--event', 'deploy'])
   t.strictSame(compiled(dry.stderr), ['compiled deploy, host false'])
   t.match(dry.stdout, /first/)
-  made.write({ mode: 'first', 'recipes/slow.ts': slow })
-  const other = made.converge(['--role', 'slow', '--recipes', 'recipes', '--event', 'wait'])
-  while (!fs.existsSync(made.at('waiting'))) await new Promise((resolve) => setTimeout(resolve, 20))
-  const { status, stderr } = await made.converge([...args, '--wait', '30'])
+  sandbox.write({ mode: 'first', 'recipes/slow.ts': slow })
+  const other = sandbox.converge(['--role', 'slow', '--recipes', 'recipes', '--event', 'wait'])
+  while (!fs.existsSync(sandbox.at('waiting'))) await new Promise((resolve) => setTimeout(resolve, 20))
+  const { status, stderr } = await sandbox.converge([...args, '--wait', '30'])
   t.equal((await other).status, 0)
   t.equal(status, 0)
   t.strictSame(compiled(stderr), ['compiled deploy, host false', 'compiled rollback'])
-  t.ok(fs.existsSync(made.at('second')), 'it follows what the other run has left')
+  t.ok(fs.existsSync(sandbox.at('second')), 'it follows what the other run has left')
 })
 
 /** A role whose event holds the lock for a moment, and changes what the other role depends on. */

@@ -99,12 +99,12 @@ t.test('warns about suspicious settings', async (t) => {
   const cases: readonly (readonly [string, Json, RegExp | null])[] = [
     ['as it should be', {}, null],
     [
-      'nobody drains',
+      'nothing drains it',
       { custom_json: {} },
       /without being drained: converge\.balancer\.port is not set \(app1, app2\)\n {2}hint: open the runtime API .* custom_json/,
     ],
     [
-      'drained by nobody who is known',
+      'drained by no known host',
       { custom_json: { converge: { balancer: { port: 8099, layers: ['lb'] } } } },
       /frontends are in no layer of converge\.balancer\.layers \(app1, app2\)/,
     ],
@@ -134,7 +134,7 @@ t.test('warns about suspicious settings', async (t) => {
       /the frontends count other clients here than there are \(app1, app2\)/,
     ],
     [
-      'clients that nobody can count',
+      'an unknown number of clients',
       { hosts: { ...small.hosts, app2: { address: '10.0.0.3', layers: ['plone_instances'] } } },
       /the frontends cannot know how many clients run here \(app2\)\n {2}hint: set cpus for each host/,
     ],
@@ -219,7 +219,10 @@ t.test('prints the JSON Schema of the stack file', async (t) => {
   const elsewhere = { $ref: '#/$defs/elsewhere' }
   const { site_id, app_name } = schema.$defs.attributes.properties.plone_instances.properties
   for (const text of [site_id, app_name]) t.match(text, { description: /./, anyOf: [{ type: [] }, elsewhere] })
-  t.notOk(schema.$defs.overlay.properties.hosts.additionalProperties.required, 'an environment says what is different')
+  t.notOk(
+    schema.$defs.overlay.properties.hosts.additionalProperties.required,
+    'an environment contains only the differences',
+  )
 })
 
 t.test('an unknown key of an app is reported once, and so is a host to remove that does not exist', async (t) => {

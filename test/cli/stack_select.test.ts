@@ -46,7 +46,7 @@ t.test('selects hosts by pattern and name, and reports typing errors', async (t)
     'there are: web1, web.2, webx2, old1, gone1',
   )
   fails({ limit: ['!wbe1'] }, '--limit !wbe1: the stack shop has no such host', 'did you mean web1?')
-  fails({ host: ['old1'] }, 'old1 is stopped, as the stack file says', 'remove its status from the stack file first')
+  fails({ host: ['old1'] }, 'old1 is stopped in the stack file', 'remove its status from the stack file first')
   for (const limit of [['gone1'], ['old1', 'gone*']])
     t.throws(() => names({ limit }), {
       code: 'NO_HOSTS',

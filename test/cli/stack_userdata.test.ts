@@ -10,7 +10,7 @@ import { Sandbox } from '../support/program.ts'
 
 const secret = 'correct horse battery staple'
 
-function made(t: Test) {
+function sandboxWithStack(t: Test) {
   const sandbox = new Sandbox(t)
   const host = { address: '10.0.0.21', layers: ['all'] }
   const key = (name: string) => {
@@ -48,7 +48,7 @@ function made(t: Test) {
 const body = (key: string) => key.split(' ').slice(0, 2).join(' ')
 
 t.test('creates the account of the stack file, with its permissions', async (t) => {
-  const { sandbox, keys, run } = made(t)
+  const { sandbox, keys, run } = sandboxWithStack(t)
   const account = async (name: string, ...more: string[]) => {
     const { status, stdout, stderr } = await run(name, ...more)
     t.equal(status, 0, stderr)
@@ -76,17 +76,17 @@ t.test('creates the account of the stack file, with its permissions', async (t) 
 })
 
 t.test('names the next command, and refuses names that are not host names', async (t) => {
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = sandboxWithStack(t)
   const all = await run('web1', '--stack', sandbox.at('stack.json'), '--environment', 'other')
   const next = `converge stack setup --stack ${sandbox.at('stack.json')} --environment other --host web1 --accept-new`
   t.equal(all.stdout.split('\n')[1], `# web1 of the stack two lines: true. When it is up: ${next}`)
-  const odd = await run('web_5')
-  t.match(odd, { status: 0, stderr: /"web_5" is not a valid host name \(letters, digits and dashes\)/ })
-  t.notMatch(parse(odd.stdout), { hostname: /./ })
+  const invalid = await run('web_5')
+  t.match(invalid, { status: 0, stderr: /"web_5" is not a valid host name \(letters, digits and dashes\)/ })
+  t.notMatch(parse(invalid.stdout), { hostname: /./ })
 })
 
 t.test('creates a host key, and stores it as known before the host exists', async (t) => {
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = sandboxWithStack(t)
   const { status, stdout, stderr } = await run('web1', '--host-key', '--output', sandbox.at('web1.yaml'))
   t.match({ status, stdout }, { status: 0, stdout: '' }, stderr)
   t.equal(statSync(sandbox.at('web1.yaml')).mode & 0o777, 0o600)
@@ -112,7 +112,7 @@ t.test('creates a host key, and stores it as known before the host exists', asyn
 
 t.test('cloud-init accepts the file', async (t) => {
   if (!needs(t, ['cloud-init'])) return
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = sandboxWithStack(t)
   const names = ['web1', 'web2', 'web3', 'web4', 'no', '2026-11-21', 'web_5']
   for (const name of names) {
     const file = sandbox.at(`${name}.yaml`)
@@ -122,7 +122,7 @@ t.test('cloud-init accepts the file', async (t) => {
 })
 
 t.test('refuses invalid arguments', async (t) => {
-  const { sandbox, run } = made(t)
+  const { sandbox, run } = sandboxWithStack(t)
   sandbox.write({ empty: '# nothing\n' })
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /missing argument HOST/],

@@ -13,7 +13,7 @@ const complete = JSON.stringify({
   deploy: { zeoserver: { scm }, plone_instances: { scm } },
 })
 
-function made(t: Test, json = complete): Sandbox {
+function sandboxWithSite(t: Test, json = complete): Sandbox {
   const sandbox = new Sandbox(t)
   sandbox.write({ 'site.json': json })
   fs.chmodSync(sandbox.directory, 0o777)
@@ -45,7 +45,7 @@ t.test('status names a disk that is nearly full, and fails for a full one', asyn
 })
 
 asEach('status reports a host without releases', async (t, options) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithSite(t)
   const before = sandbox.snapshot()
   const { status, stdout, stderr } = await sandbox.converge(['status', ...both], options)
   t.equal(status, 1, stderr)
@@ -73,11 +73,11 @@ asEach('status reports a host without releases', async (t, options) => {
     ],
     lastRun: null,
   })
-  t.strictSame(sandbox.snapshot(), before, 'it only looks')
+  t.strictSame(sandbox.snapshot(), before, 'status changes nothing')
 })
 
 asEach('status reports an app that was stopped on purpose', async (t, options) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithSite(t)
   const client = ['--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
   const directory = sandbox.at('site/srv/www/plone_instances')
   fs.mkdirSync(`${directory}/current`, { recursive: true })
@@ -86,8 +86,8 @@ asEach('status reports an app that was stopped on purpose', async (t, options) =
     status: 0,
     stdout: /^nothing to do/m,
   })
-  const said = /^ {2}stopped on purpose by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/m
-  t.match(await sandbox.converge(['status', ...client], options), { status: 1, stdout: said })
+  const stoppedLine = /^ {2}stopped on purpose by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/m
+  t.match(await sandbox.converge(['status', ...client], options), { status: 1, stdout: stoppedLine })
   t.match(await sandbox.converge(['status', ...client, '--quiet'], options), {
     status: 1,
     stdout: /^plone_instances {2}stopped on purpose by alice@web1, /,
@@ -104,7 +104,7 @@ asEach('status reports an app that was stopped on purpose', async (t, options) =
 })
 
 asEach('status reports a site that is closed for maintenance', async (t, options) => {
-  const sandbox = made(
+  const sandbox = sandboxWithSite(
     t,
     JSON.stringify({ port_app: { app: 'shop', command: 'serve %{port}' }, deploy: { shop: { scm } } }),
   )
@@ -114,8 +114,9 @@ asEach('status reports a site that is closed for maintenance', async (t, options
     status: 0,
     stdout: /^nothing to do/m,
   })
-  const said = /^ {2}closed for maintenance by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: visitors get HTTP 503/m
-  t.match(await sandbox.converge(['status', ...shop], options), { status: 1, stdout: said })
+  const closedLine =
+    /^ {2}closed for maintenance by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: visitors get HTTP 503/m
+  t.match(await sandbox.converge(['status', ...shop], options), { status: 1, stdout: closedLine })
   t.match(await sandbox.converge(['status', ...shop, '--quiet'], options), {
     status: 1,
     stdout: /closed for maintenance by alice@web1, /,
@@ -133,7 +134,7 @@ asEach('status reports a site that is closed for maintenance', async (t, options
 })
 
 asEach('releases lists releases, and marks an incomplete one', async (t, options) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithSite(t)
   const args = ['releases', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
   const root = sandbox.at('site/srv/www/plone_instances')
   t.match(await sandbox.converge(args, options), { status: 0, stdout: `plone_instances  ${root}\n  none\n` })
@@ -151,7 +152,7 @@ asEach('releases lists releases, and marks an incomplete one', async (t, options
 })
 
 t.test('releases lists no front end', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithSite(t)
   const args = ['releases', '--json', 'site.json', '--prefix', 'site', '--json-output']
   const { status, stdout } = await sandbox.converge([...args, '--role', 'frontend,zeo-client'])
   t.equal(status, 0)
@@ -160,7 +161,7 @@ t.test('releases lists no front end', async (t) => {
 })
 
 t.test('a rollback without an earlier release is refused, and writes nothing', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithSite(t)
   const before = sandbox.snapshot()
   for (const args of [['rollback'], ['rollback', '--to', '000042'], ['rollback', '--dry-run']]) {
     const { status, stderr } = await sandbox.converge([

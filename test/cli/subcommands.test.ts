@@ -90,7 +90,7 @@ t.test('completes commands of two words', async (t) => {
   t.ok((await complete('help', 'stack', '')).includes('check'))
   t.ok((await complete('stack', 'show', '--')).includes('--graph'))
   t.notOk((await complete('stack', 'check', '--')).includes('--graph'))
-  t.strictSame(await complete('stack', 'show', ''), [], 'nothing but options comes after it')
+  t.strictSame(await complete('stack', 'show', ''), [], 'only options follow it')
   t.strictSame(await complete('stack', 'deploy', '--strategy', ''), ['parallel', 'rolling', 'canary'])
 
   t.strictSame(await complete('stack', 'deploy', '--host', ''), [], 'there is no stack')

@@ -38,11 +38,11 @@ t.test('the process ends, and ends the work that it gave up', async (t) => {
     'setup',
   ])
   t.equal(status, 1, stderr)
-  t.match(stdout, /it was not done within 1 s/, 'it is said first')
+  t.match(stdout, /it was not done within 1 s/, 'the output reports the deadline')
   t.match(stdout, /1 failed/)
   const claims = fs.readdirSync(`${sandbox.state}/lock.d`)
   t.not(fs.readFileSync(`${sandbox.state}/lock.d/${claims.at(-1)}`, 'utf8'), '', 'the lock was not released')
-  t.equal(lockHolder(`${sandbox.state}/lock`), null, 'and is free, its process being gone')
+  t.equal(lockHolder(`${sandbox.state}/lock`), null, 'and is free, because its process has ended')
   const dots = sandbox.read('dots')
   await new Promise((resolve) => setTimeout(resolve, 300))
   t.equal(sandbox.read('dots'), dots, 'nothing continues')

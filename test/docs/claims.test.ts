@@ -61,20 +61,20 @@ t.test('links lead to a file and to a heading of it', async (t) => {
 })
 
 t.test('options in pages exist', async (t) => {
-  const wrong = code.flatMap((said) =>
-    [...said.text.matchAll(/(?<![\w-])--([a-z][\w-]*)/g)].flatMap(([, name = '']) => {
+  const wrong = code.flatMap((quoted) =>
+    [...quoted.text.matchAll(/(?<![\w-])--([a-z][\w-]*)/g)].flatMap(([, name = '']) => {
       const known = allOptions.has(name) || allOptions.has(name.replace(/^no-/, '')) || /^(help|version)$/.test(name)
-      const own = /^(converge|--)/.test(said.text)
-      return known || !own ? [] : at(said)
+      const own = /^(converge|--)/.test(quoted.text)
+      return known || !own ? [] : at(quoted)
     }),
   )
   t.strictSame(wrong, [])
 })
 
 t.test('commands in pages parse', async (t) => {
-  const wrong = code.flatMap((said) => {
-    if (!said.text.startsWith('converge ') || /[…[\]<>|"'$]|\.\.\./.test(said.text)) return []
-    const words = said.text.replace(/ #.*$/, '').split(/\s+/).slice(1)
+  const wrong = code.flatMap((quoted) => {
+    if (!quoted.text.startsWith('converge ') || /[…[\]<>|"'$]|\.\.\./.test(quoted.text)) return []
+    const words = quoted.text.replace(/ #.*$/, '').split(/\s+/).slice(1)
     if (words.some((word) => /^(--?h(elp)?|--version)$/.test(word)) || words.length === 0) return []
     // A command with the name of its argument, or an option with the name of its value.
     const family = families.some(({ name }) => name === words[0]) && words.length === 1
@@ -84,7 +84,7 @@ t.test('commands in pages parse', async (t) => {
       parseArguments(values, [])
       return []
     } catch (thrown) {
-      return /missing|requires|needs|is to be|which|what/i.test(String(thrown)) ? [] : `${at(said)}: ${thrown}`
+      return /missing|requires|needs|is to be|which|what/i.test(String(thrown)) ? [] : `${at(quoted)}: ${thrown}`
     }
   })
   t.strictSame(wrong, [])
@@ -144,7 +144,8 @@ t.test('error codes in pages exist', async (t) => {
     wrong
       .map(at)
       .filter(
-        (said) => !/(: |_)(SSL_CERT|REQUESTS_CA|NODE_EXTRA_CA_CERTS|GIT_SSL|SCRIPT_FILENAME|DOCUMENT_ROOT)/.test(said),
+        (quoted) =>
+          !/(: |_)(SSL_CERT|REQUESTS_CA|NODE_EXTRA_CA_CERTS|GIT_SSL|SCRIPT_FILENAME|DOCUMENT_ROOT)/.test(quoted),
       ),
     [],
   )

@@ -138,10 +138,10 @@ export const doctorAnswers: Compare = async (t, block, reader) => {
   )
   const checksOf = (text: string) =>
     [...text.matchAll(/^(?:ok|missing|warning|unknown) +(.+?): /gm)].map(([, what]) => what)
-  const made = checksOf(output)
+  const checks = checksOf(output)
   // The test's host has no supervisord that other accounts cannot query.
   for (const what of checksOf(lines.join('\n')))
-    t.ok(made.includes(what) || what === 'running supervisord', `${what}: ${made}`)
+    t.ok(checks.includes(what) || what === 'running supervisord', `${what}: ${checks}`)
   t.match(lines.at(-1), /^(\d+ (missing|could not be checked|warnings?)(, |$))+/)
 }
 

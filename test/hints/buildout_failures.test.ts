@@ -10,7 +10,7 @@ const source = 'core/model/failures/build.ts'
 /** Makes a virtualenv with zc.buildout, and wheels of recipes in `links`. */
 function environment(directory: string): void {
   const pip = 'env/bin/pip install --quiet --disable-pip-version-check'
-  const made = spawnSync(
+  const result = spawnSync(
     'bash',
     [
       '-e',
@@ -29,7 +29,7 @@ wheel "$1" needy 2.0 'hinted>=1.0'`,
     ],
     { encoding: 'utf8' },
   )
-  if (made.status !== 0) throw new Error(made.stderr)
+  if (result.status !== 0) throw new Error(result.stderr)
 }
 
 t.test('the hints about zc.buildout work', async (t) => {

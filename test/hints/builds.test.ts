@@ -137,8 +137,8 @@ t.test('the hints about buildouts work', async (t) => {
       repaired: (site) => (r) => {
         const env = directory(r, { path: `${site.directory}/env/bin`, owner: 'nobody' })
         const path = `${site.directory}/env/bin/buildout`
-        const made = file(r, { path, content: program, mode: '0755', owner: 'nobody', when: [env] })
-        site.declare({ buildout: path, when: [made] })(r)
+        const buildoutFile = file(r, { path, content: program, mode: '0755', owner: 'nobody', when: [env] })
+        site.declare({ buildout: path, when: [buildoutFile] })(r)
       },
     },
     {

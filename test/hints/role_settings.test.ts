@@ -141,7 +141,7 @@ t.test('the hints about a current release that converge did not create work', as
   const app = '/srv/www/port_app'
   const release = `${app}/releases/000001-1a2b3c4d`
   const hosts = () => new VirtualHost().given('/srv/other/index.html', '')
-  const made = hosts()
+  const pair = hosts()
     .given(`${release}/.converge/release.json`, '{}')
     .given(`${release}/.converge/complete`, '')
     .given(`${app}/current`, { link: release })
@@ -159,7 +159,7 @@ t.test('the hints about a current release that converge did not create work', as
       source: 'recipes/app/app.ts',
       hint: 'run a deploy first',
       broken: restart(hosts().given(`${app}/current`, { link: '/srv/other' })),
-      repaired: restart(made),
+      repaired: restart(pair),
     },
   ])
 })

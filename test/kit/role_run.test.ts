@@ -80,7 +80,7 @@ const expectedSnapshot = `run of shop: setup, deploy
 /home/shop: new directory 0755 shop:shop
 `
 
-t.test('a plan tells what would change, and leaves the host as it is', async (t) => {
+t.test('a plan reports what would change, and does not change the host', async (t) => {
   const run = await plan(web, { attributes: { kit_shop: { workers: 4, password } }, host })
   run.assertResource(file, '/etc/shop/shop.conf', { mode: '0640', content: 'workers = 4\npassword = kit-s3cret\n' })
   run.assertNoResource(file, '/etc/other')

@@ -73,6 +73,6 @@ t.test('a task whose worker is killed is done after the restart', async (t) => {
   t.equal(
     fs.statSync(`${site.directory()}/current/parts/celery/celeryconfig.py`).mode & 0o77,
     0,
-    'nobody else reads it',
+    'no other account reads it',
   )
 })

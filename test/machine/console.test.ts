@@ -36,10 +36,10 @@ t.test('the console', async (t) => {
   const url = () => running.url
   const ann = new Client(url)
   t.match(running.text, /^make the first account within a day: .*\nconsole for probe: /)
-  const made = await ann.send('POST', '/api/invitations/accept', {
+  const accepted = await ann.send('POST', '/api/invitations/accept', {
     ...{ invitation: running.invitation, name: 'ann', password: 'correct horse battery' },
   })
-  t.match(made, { status: 200, body: { account: 'ann', isAdmin: true, levels: { probe: 'manage' } } })
+  t.match(accepted, { status: 200, body: { account: 'ann', isAdmin: true, levels: { probe: 'manage' } } })
   if (!t.passing()) return t.comment(running.text)
 
   const request = async (client: Client, body: object = {}) =>
@@ -109,7 +109,7 @@ t.test('the console', async (t) => {
     t.strictSame([await version(one), await version(two)], ['four', 'four'])
   })
 
-  await t.test('a rollout that was killed with the console is interrupted, and says where', async (t) => {
+  await t.test('a rollout that was killed with the console is interrupted, and shows its last step', async (t) => {
     await commit('five')
     hold()
     const id = await request(ann)

@@ -122,7 +122,7 @@ t.test('behind a balancer', async (t) => {
       noneFailed(t, load, what)
       t.equal(await balancer.states(backend), allReady)
       const checks = (await balancer.servers()).filter((one) => one.claimed)
-      t.strictSame(checks, [], 'no claim is left')
+      t.strictSame(checks, [], 'no claim remains')
     })
 
   await t.test('waits while a health path answers 500', async (t) => {
@@ -223,7 +223,7 @@ t.test('behind a balancer', async (t) => {
     })
   })
 
-  await t.test('drains at two balancers, one of them over TCP, and at one after the other goes down', async (t) => {
+  await t.test('drains at two balancers, one of them over TCP, and at one after the other has ended', async (t) => {
     const other = await (await RealBalancer.of(t, site, 'other')).start()
     const tcp = { host: '127.0.0.1', port: balancer.runtimePort }
     const both = { balancers: [tcp, { socket: other.socket }] }

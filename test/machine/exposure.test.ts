@@ -261,20 +261,20 @@ async function converged(t: Test, network: TestNetwork): Promise<ReadonlyMap<str
   const several = new Operator(network)
   several.write({ 'stack.yaml': stack(false, {}) })
   if (!haveEggs()) {
-    await done(t, several, 'run', 'setup', '--host', 'plone')
-    await done(t, several, 'run', 'build', '--host', 'plone')
+    await runOperator(t, several, 'run', 'setup', '--host', 'plone')
+    await runOperator(t, several, 'run', 'build', '--host', 'plone')
     keepEggs(`${hosts.get('plone')?.root}/srv/www/plone_instances/shared`)
   }
   const eggs = await offeredEggs(t, network.gateway)
   several.write({ 'stack.yaml': stack(false, eggs) })
-  await done(t, several, 'setup')
+  await runOperator(t, several, 'setup')
   const single = new Operator(network, 'single', `${network.directory}/single`)
   single.write({ 'stack.yaml': stack(true, eggs) })
-  await done(t, single, 'setup')
+  await runOperator(t, single, 'setup')
   return hosts
 }
 
-async function done(t: Test, operator: Operator, ...args: readonly string[]): Promise<void> {
+async function runOperator(t: Test, operator: Operator, ...args: readonly string[]): Promise<void> {
   const { status, stdout, stderr } = await operator.run(args)
   if (status !== 0) throw new Error(`converge stack ${args.join(' ')}: ${stdout}${stderr}`)
   t.pass(`converge stack ${args.join(' ')}`)

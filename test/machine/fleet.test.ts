@@ -192,7 +192,7 @@ t.test('the hosts of a stack', async (t) => {
     t.ok(events.some((event) => event.event === 'connection' && event.state === 'back'))
     t.ok(
       events.some((event) => event.event === 'host' && event.host === 'h1' && /file/.test(event.step ?? '')),
-      'what came meanwhile',
+      'the events of the time without a connection arrive',
     )
     for (const host of hosts) await again(host)
   })

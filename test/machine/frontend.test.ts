@@ -219,7 +219,7 @@ t.test('the front end', async (t) => {
       const mark = coming.count
       await until(() => coming.count > mark + 100, 'more visitors arrive')
       t.strictSame(failureOf(report), undefined)
-      t.strictSame(await coming.home(), [], 'nobody was turned away')
+      t.strictSame(await coming.home(), [], 'no visitor got an error')
       t.equal(report.resources.filter(({ name }) => name.startsWith('service_reload')).length, 3)
       const admin = (await runtime.servers()).map(({ name, admin }) => [name, admin])
       t.strictSame(admin, [
@@ -247,7 +247,7 @@ t.test('the front end', async (t) => {
       output: /haproxy\.cfg:\d+\] : balance only supports/,
     })
     t.equal((await ask(http, '/still')).status, 200)
-    t.strictSame(patchOf(await site.converge()), [], 'nothing is left to repair')
+    t.strictSame(patchOf(await site.converge()), [], 'a second run changes nothing')
   })
 
   await t.test('a server that accepts connections and never answers is not ready', async (t) => {
@@ -287,14 +287,14 @@ t.test('the front end', async (t) => {
   })
 
   await t.test('serves TLS, and sticky sessions return visitors to their client', async (t) => {
-    const made = selfSigned(t, 'www.example.com')
+    const pair = selfSigned(t, 'www.example.com')
     const attributes = {
       plone_instances: { sticky_sessions: true, subsites: { 'intranet.example.com': 'intranet' } },
       deploy: {
         site: {
           ssl_support: true,
-          ssl_certificate: made.certificate,
-          ssl_certificate_key: made.key,
+          ssl_certificate: pair.certificate,
+          ssl_certificate_key: pair.key,
           domains: ['www.example.com', 'intranet.example.com', 'site'],
         },
       },
@@ -302,7 +302,7 @@ t.test('the front end', async (t) => {
     t.strictSame(failureOf(await site.converge(attributes)), undefined)
     const pem = `${site.prefix}/etc/nginx/ssl/www.example.com.pem`
     t.equal(statSync(pem).mode & 0o777, 0o600)
-    t.notOk(site.reported.join('\n').includes(made.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
+    t.notOk(site.reported.join('\n').includes(pair.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
     const get = (path: string, host: string, more = {}) =>
       ask(https, path, { tls: { servername: host }, headers: { Host: host, ...more } })
     await until(async () => (await get('/', 'www.example.com').catch(() => null))?.status === 200, 'TLS answers')

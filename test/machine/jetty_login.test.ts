@@ -56,7 +56,7 @@ t.test('deploys a war with a login', async (t) => {
     hint: 'add an XML file to jetty_app.files with a LoginService for the realm-name in web.xml of the war, and name that file in jetty_app.ini; for an example, see "Add a login" in docs/port-swap.md',
   }
   t.match(failure.hint, hintPattern(proof.hint), proof.source)
-  t.ok(performance.now() - began < 60_000, 'nobody waits for the deadline of two minutes')
+  t.ok(performance.now() - began < 60_000, 'the run does not wait until the deadline of two minutes')
 
   const { files, ini, health } = documented()
   const json = { jetty_app: { files, ini, health } }
@@ -75,8 +75,8 @@ t.test('deploys a war with a login', async (t) => {
   changed.jetty_app.files['etc/realm.properties'].content = 'admin: another-password,jolokia\n'
   const plan = await app.run(['deploy'], { json: changed, mode: 'plan' })
   const run = await app.done(t, ['deploy'], { json: changed })
-  t.match(patchOf(run.report).join('\n'), /replace \/current = \d+/, 'the run says that another process is current')
-  t.match(patchOf(plan.report).join('\n'), /replace \/current = \d+/, 'and the plan said so')
+  t.match(patchOf(run.report).join('\n'), /replace \/current = \d+/, 'the run reports that another process is current')
+  t.match(patchOf(plan.report).join('\n'), /replace \/current = \d+/, 'as the plan predicted')
   t.notMatch(JSON.stringify([plan, run]), /another-password/)
   t.match(await app.ask('/', login('a-long-password')), { status: 401 })
   t.match(await app.ask('/', login('another-password')), { status: 200 })

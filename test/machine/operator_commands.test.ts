@@ -177,7 +177,7 @@ t.test('commands of an operator', async (t) => {
   await t.test('the timeout ends the command on the host', async (t) => {
     const seen = await operator.run(['exec', '--host', 'h1', '--timeout', '1', '--', 'sleep 4711 & sleep 4711'])
     t.match(seen, { status: 1, stderr: /did not end within 1 s/ })
-    t.notOk(await isRunning(one, 'sleep 4711'), 'also what it has started')
+    t.notOk(await isRunning(one, 'sleep 4711'), 'its child processes have ended, too')
   })
 
   await t.test('Ctrl-C ends the command on the hosts', async (t) => {

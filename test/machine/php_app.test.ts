@@ -47,7 +47,7 @@ t.test('a PHP app', async (t) => {
 })
 
 const steps: readonly Step[] = [
-  ['the first deploy says that it is the first, and the second run does nothing', first],
+  ['the first deploy reports that it is the first, and the second run changes nothing', first],
   ['hot: a link is all that changes', hot],
   ['a request that spans an update has the files of one release only', requestsDuringDeploy],
   ['a release that fails its health check does not become current', sick],
@@ -66,7 +66,7 @@ async function first(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['setup'])
   t.not((await app.run(['deploy'], { mode: 'plan' })).report.outcome, 'failed', 'a dry run knows what can be known')
   const { report } = await app.done(t, ['deploy'])
-  t.strictSame(report.warnings, [], 'nobody has to act on the one reload')
+  t.strictSame(report.warnings, [], 'the one reload requires no action')
   t.match(await app.page(), { status: 200, body: /^one-one / })
   const again = await app.run(['deploy'])
   t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
@@ -117,7 +117,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
       t.strictSame(names(planned.report), names(report))
       t.match(names(report).join(), /service_re(start|load) app-php-fpm/)
       const tested = report.resources.filter(({ type, outcome }) => type === 'smoke_test' && outcome !== 'skipped')
-      t.strictSame(tested, [], 'what is live is not tested before it goes live')
+      t.strictSame(tested, [], 'the current release is not tested before the switch')
       if (isRestored) t.equal(report.resources.length, 1, names(report).join())
       t.equal(fs.readFileSync(file, 'utf8'), text)
       await until(async () => !(await isLoaded()), `${path} is right again`)
@@ -203,7 +203,7 @@ async function coldUpdates(t: Test, app: WebApp): Promise<void> {
   const answer = app.page('/?wait=3000')
   t.strictSame(reloads(await app.done(t, ['deploy'], cold)), ['app-php-fpm', 'nginx'])
   t.match(await app.page(), { body: /^five-five / })
-  t.match(await answer, { status: 200, body: /^four-four / }, 'what was under way was finished')
+  t.match(await answer, { status: 200, body: /^four-four / }, 'the current request completed')
   const site = fs.readFileSync(`${app.prefix}/etc/nginx/sites-available/app`, 'utf8')
   t.match(site, `root ${app.releases('active').find(({ current }) => current)?.path}/public;`)
   t.equal((await app.run(['deploy'], cold)).report.outcome, 'unchanged')

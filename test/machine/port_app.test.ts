@@ -28,7 +28,7 @@ const steps: readonly Step[] = [
   ['hooks, a migration, and a smoke test that rolls back', deployPhases],
   ['a site that is only checked leaves nginx what it needs', onlyChecked],
   ['drift that nginx and supervisord have loaded is put right in both', drift],
-  ['drift that was loaded, and then put back by hand', restore],
+  ['drift that was loaded, and then reverted by hand', restore],
   ['damaged files are repaired before nginx checks them', damaged],
   ['another file with the same program is refused', shadowed],
   ['TLS with the certificate of the attributes', tls],
@@ -100,7 +100,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['deploy'])
   const now = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
   const environment = fs.readFileSync(`/proc/${await app.pid(now)}/environ`, 'utf8')
-  t.notMatch(environment, /DRIFT/, 'the process runs with what is declared')
+  t.notMatch(environment, /DRIFT/, 'the process runs with the declared options')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
 }
 
@@ -205,7 +205,7 @@ async function tls(t: Test, app: WebApp): Promise<void> {
         () => false,
         () => true,
       ),
-    'nobody answers by TLS',
+    'no server answers by TLS',
   )
   t.notOk(fs.existsSync(`${app.prefix}/etc/nginx/ssl/app.pem`), 'no key is left')
 }
@@ -233,7 +233,7 @@ async function release(t: Test, app: WebApp): Promise<void> {
   await until(() => (visitors.bodies.get('two') ?? 0) > 100, 'they get the new one')
   await visitors.content(t)
   t.ok((visitors.bodies.get('one') ?? 0) > 100)
-  t.strictSame(await app.up(), [`app-${app.ports[1]}`, 'nginx'], 'the old one is gone')
+  t.strictSame(await app.up(), [`app-${app.ports[1]}`, 'nginx'], 'the old process has ended')
   const idle = fs.readFileSync(`${app.prefix}/etc/supervisor/conf.d/app-${app.ports[0]}.conf`, 'utf8')
   t.match(idle, 'autostart=false', 'and stays so after a boot')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')

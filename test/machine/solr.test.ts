@@ -29,9 +29,9 @@ t.test('an index below the mount point of the platform', async (t) => {
   await site.done(t, [], { roles, json: { plone_solr: { data_dir: '/mnt/shared/solr' } } })
   await solr.add('1', 'An index of the platform')
   t.strictSame(await solr.search('platform'), ['An index of the platform'])
-  t.ok(fs.readdirSync(`${mount}/solr/data/index`).length > 0, 'the index lies where the attribute says')
+  t.ok(fs.readdirSync(`${mount}/solr/data/index`).length > 0, 'the index is in the directory of the attribute')
   await forgetAll(t, site)
-  await t.rejects(solr.search('platform'), 'Solr is gone')
+  await t.rejects(solr.search('platform'), 'Solr has ended')
 
   await t.test('the first run finds it', async (t) => {
     await site.done(t, [], { roles, json: platform })
@@ -62,6 +62,6 @@ t.test('an index below the mount point of the platform', async (t) => {
     for (const path of [mount, usual]) t.ok(output.includes(path), path)
     t.notOk(fs.existsSync(`${site.directory('solr')}/current`), 'nothing is deployed')
     await site.done(t, [], { roles, json: { ...platform, plone_solr: { data_dir: '/shared/solr' } } })
-    t.strictSame(await solr.search('platform'), ['An index of the platform'], 'the one that is named is used')
+    t.strictSame(await solr.search('platform'), ['An index of the platform'], 'Solr uses the index in data_dir')
   })
 })

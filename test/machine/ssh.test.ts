@@ -26,12 +26,12 @@ async function acquainted(t: Test, options: Parameters<typeof operator>[1] = {},
   return { person, sshd }
 }
 
-const said = (connection: Connection, command: string, input?: string) => runSimple(connection, command, { input })
+const outputOf = (connection: Connection, command: string, input?: string) => runSimple(connection, command, { input })
 
 test('commands return their status, output and errors, and read their input', async (t) => {
   const { person, sshd } = await acquainted(t)
   const connection = await person.connector().connect(await person.target(sshd))
-  t.same(await said(connection, 'cat; echo err >&2; exit 3', 'in'), { code: 3, stdout: 'in', stderr: 'err\n' })
+  t.same(await outputOf(connection, 'cat; echo err >&2; exit 3', 'in'), { code: 3, stdout: 'in', stderr: 'err\n' })
   const killed = await connection.exec('kill -TERM $$')
   killed.stdout.resume()
   t.same(await killed.ended, { code: null, signal: 'SIGTERM' })
@@ -43,7 +43,7 @@ test('commands return their status, output and errors, and read their input', as
   open.stdin.write('later\n')
   t.same(await open.ended, { code: 0, signal: null })
   t.equal(text, 'got later\n')
-  const answers = await Promise.all(Array.from({ length: 5 }, (_, index) => said(connection, `echo ${index}`)))
+  const answers = await Promise.all(Array.from({ length: 5 }, (_, index) => outputOf(connection, `echo ${index}`)))
   t.same(
     answers.map(({ stdout }) => stdout),
     ['0\n', '1\n', '2\n', '3\n', '4\n'],
@@ -78,7 +78,7 @@ test('input of any length arrives complete, also at a command that does not read
   spawnSync('mkfifo', [gate])
   const { stream, taken } = blocks(800)
   const waiting = runSimple(connection, `read go < ${gate}; sha256sum`, { input: stream })
-  for (let round = 0; round < 5; round++) await said(connection, 'true')
+  for (let round = 0; round < 5; round++) await outputOf(connection, 'true')
   t.ok(taken.count < 200, `${taken.count} blocks of 800 are under way`)
   writeFileSync(gate, 'go\n')
   t.equal((await waiting).stdout, sum)
@@ -148,7 +148,7 @@ test('asks for a passphrase once for all connections, and only if the host accep
     const { person, key, target } = await locked(t, format, ['wrong', 'two words'])
     const connector = person.connector()
     const all = await Promise.all(Array.from({ length: 4 }, () => connector.connect(target)))
-    for (const connection of all) t.match(await said(connection, 'echo in'), { stdout: 'in\n' })
+    for (const connection of all) t.match(await outputOf(connection, 'echo in'), { stdout: 'in\n' })
     t.same(person.requestLog, [`Passphrase of ${key.file}: `, `Wrong. Passphrase of ${key.file}: `], format)
   }
   const { person, sshd } = await acquainted(t, { answers: [] })
@@ -192,7 +192,7 @@ test('an agent signs with the keys that ssh_config selects', async (t) => {
   const connect = async (host = {}) => person.connector().connect(await person.target(sshd, host))
 
   // sshd allows six attempts: the key that the configuration names must precede the rest of the agent's.
-  t.match(await said(await connect(), 'echo in'), { stdout: 'in\n' })
+  t.match(await outputOf(await connect(), 'echo in'), { stdout: 'in\n' })
   const elsewhere = join(person.home, 'elsewhere')
   renameSync(person.key.file, elsewhere)
   renameSync(`${person.key.file}.pub`, `${elsewhere}.pub`)
@@ -224,7 +224,11 @@ test('reports an agent that ends before it signs', async (t) => {
   t.ok(await connector.connect(await person.target(two)))
   agent.kill('SIGKILL')
   await until(() => agent.signalCode !== null, 'its end')
-  t.match(await said(await connector.connect(await person.target(one)), 'echo in'), { stdout: 'in\n' }, 'by the file')
+  t.match(
+    await outputOf(await connector.connect(await person.target(one)), 'echo in'),
+    { stdout: 'in\n' },
+    'by the file',
+  )
   await t.rejects(connector.connect(await person.target(two)), {
     code: 'AUTH_FAILED',
     message: /accepts none of these keys: .*also: .* of the agent did not sign \(Failed to connect to agent\)/,
@@ -294,9 +298,9 @@ test('uses keys of all types, from a file and from an agent', async (t) => {
     const sshd = await ownSshd(t, { authorized: [{ file, line }] })
     person.knows(`${sshd.name} ${sshd.hostKey.line}`)
     const connect = async (identity: string) => person.connector().connect(await person.target(sshd, { identity }))
-    t.match(await said(await connect(file), 'echo in'), { stdout: 'in\n' }, `${file}, by itself`)
+    t.match(await outputOf(await connect(file), 'echo in'), { stdout: 'in\n' }, `${file}, by itself`)
     spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
-    t.match(await said(await connect(`${file}.pub`), 'echo in'), { stdout: 'in\n' }, `${file}, by the agent`)
+    t.match(await outputOf(await connect(`${file}.pub`), 'echo in'), { stdout: 'in\n' }, `${file}, by the agent`)
   }
 })
 
@@ -311,7 +315,7 @@ test('one connection to a jump host serves all hosts behind it, and checks each 
     inner.map(async (sshd) => connector.connect(await person.target(sshd, through))),
   )
   for (const [index, connection] of connections.entries())
-    t.match(await said(connection, 'echo $SSH_CONNECTION'), {
+    t.match(await outputOf(connection, 'echo $SSH_CONNECTION'), {
       stdout: new RegExp(` 127.0.0.1 ${inner[index]?.port}\n`),
     })
   t.equal(gate.log().match(/Accepted publickey/g)?.length, 1)
@@ -320,8 +324,8 @@ test('one connection to a jump host serves all hosts behind it, and checks each 
 
   const twice = { jump: `127.0.0.1:${inner[0]?.port},127.0.0.1:${gate.port}` }
   const far = await person.connector().connect(await person.target(inner[1] as OwnSshd, twice))
-  t.match(await said(far, 'echo far'), { stdout: 'far\n' })
-  t.equal(inner[0]?.log().match(/Accepted publickey/g)?.length, 2, 'the nearest one is gone through first')
+  t.match(await outputOf(far, 'echo far'), { stdout: 'far\n' })
+  t.equal(inner[0]?.log().match(/Accepted publickey/g)?.length, 2, 'the connection passes the nearest jump host first')
 
   const closed = { port: await freePort() }
   await t.rejects(connector.connect(await person.target(closed, through)), {
@@ -358,9 +362,9 @@ test('a lost jump host takes its connections down, and the next connection resto
   await t.rejects(waiting.ended, { code: 'CONNECTION_LOST' })
   t.match(await connection.closed, { code: 'CONNECTION_LOST', message: /web1 \(.* through 127.0.0.1\)/ })
   const again = await Promise.all([1, 2].map(() => connector.connect(target)))
-  for (const one of again) t.match(await said(one, 'echo again'), { stdout: 'again\n' })
+  for (const one of again) t.match(await outputOf(one, 'echo again'), { stdout: 'again\n' })
   await again[0]?.close()
-  t.match(await said(again[1] as Connection, 'echo still'), { stdout: 'still\n' })
+  t.match(await outputOf(again[1] as Connection, 'echo still'), { stdout: 'still\n' })
   t.equal(gate.sessions().length, 1)
   await again[1]?.close()
   await until(() => gate.sessions().length === 0, 'the end of the connection that nobody goes through any more')
@@ -384,7 +388,7 @@ test('detects an sshd that has stopped, and accepts one that is silent', async (
   const { person, sshd } = await acquainted(t)
   const connector = person.connector({ keepalive: { interval: 0.5, count: 4 } })
   const connection = await connector.connect(await person.target(sshd))
-  t.match(await said(connection, 'sleep 4; echo done'), { stdout: 'done\n' })
+  t.match(await outputOf(connection, 'sleep 4; echo done'), { stdout: 'done\n' })
   const running = await connection.exec('sleep 60')
   const sessions = signal(sshd, 'SIGSTOP')
   t.teardown(() => {
@@ -419,7 +423,7 @@ test('does not mistake a host on a slow link for a silent one', async (t) => {
   person.knows(`[127.0.0.1]:${slow.port} ${sshd.hostKey.line}`)
   const connector = person.connector({ keepalive: { interval: 0.5, count: 4 } })
   const connection = await connector.connect(await person.target(slow))
-  t.match(await said(connection, 'wc -c', 'x'.repeat(1_000_000)), { stdout: '1000000\n' })
+  t.match(await outputOf(connection, 'wc -c', 'x'.repeat(1_000_000)), { stdout: '1000000\n' })
 })
 
 test('names the unreachable host, and likely reasons', async (t) => {
@@ -462,7 +466,7 @@ test('retries when sshd refuses connections because it has too many', async (t) 
   t.teardown(() => server.close())
   person.knows(`[127.0.0.1]:${port} ${sshd.hostKey.line}`)
   const connection = await person.connector().connect(await person.target({ port }))
-  t.match(await said(connection, 'echo in'), { stdout: 'in\n' })
+  t.match(await outputOf(connection, 'echo in'), { stdout: 'in\n' })
   t.equal(away, 4)
   await connection.close()
 })

@@ -52,7 +52,7 @@ t.test('reports a configuration that supervisord refuses', async (t) => {
   t.match(failureOf(report), { code: 'COMMAND_FAILED', output: /\/nowhere\/at\/all\.log/ })
 })
 
-t.test('a program gets what its file says', async (t) => {
+t.test('a program gets the values of its file', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const site = await siteOf(t)
   const { directory, confDir, socket } = site
@@ -198,7 +198,7 @@ t.test('stops supervisord with its programs, however long that takes', brief, as
     supervisord(r, { config, socket, program }),
   )
   t.strictSame(failureOf(await stopping), undefined)
-  t.strictSame(failureOf(await again), undefined, 'started once the old one is gone')
+  t.strictSame(failureOf(await again), undefined, 'started after the old one has ended')
   t.equal(await site.supervisor.getState(), 'RUNNING')
 })
 

@@ -123,7 +123,7 @@ t.test('the host in memory behaves like the real one', async (t) => {
       const plan = planFor(specs, root)
       const [real, virtual] = [new Machine(`${root}/../state`), hostFor(state, {}, root)]
       for (const round of [1, 2]) {
-        const [done, said] = [await run(plan, real), await converge(plan, virtual, { id: 'x', mode: 'run' })]
+        const [done, predicted] = [await run(plan, real), await converge(plan, virtual, { id: 'x', mode: 'run' })]
         // For a link through a file, one host reports a missing file and the other one that the path is not a
         // directory.
         const reason = (message?: string) =>
@@ -132,7 +132,7 @@ t.test('the host in memory behaves like the real one', async (t) => {
           resources.map(({ name, outcome, patch, failure }) => [name, outcome, patch, reason(failure?.message)])
         const [a, b] = [
           JSON.stringify([short(done), dump(real, root)]),
-          JSON.stringify([short(said), dump(virtual, root)]),
+          JSON.stringify([short(predicted), dump(virtual, root)]),
         ]
         if (a !== b) throw new Error(`round ${round}\nreal    ${a}\nvirtual ${b}`)
         changed += done.counts.changed
@@ -154,16 +154,16 @@ t.test('creates, changes and removes an account and its groups', async (t) => {
     for (const one of [name, other]) sh('groupdel', one)
   })
   const home = `${base}/homes/${name}`
-  const made = (shell: string) =>
+  const createdBy = (shell: string) =>
     planOf((r) => {
       group(r, { name: other, system: true })
       user(r, { name, groups: [other], home, shell })
       directory(r, { path: `${base}/his`, owner: name, group: name })
     })
-  await checkPlanAndRun(t, made('/bin/sh'), host)
+  await checkPlanAndRun(t, createdBy('/bin/sh'), host)
   t.match(sh('id', name).stdout, new RegExp(`uid=\\d+\\(${name}\\) gid=\\d+\\(${name}\\).*${other}`))
   t.equal(host.lstat(home)?.uid, host.account(name)?.uid)
-  await checkPlanAndRun(t, made('/bin/bash'), host)
+  await checkPlanAndRun(t, createdBy('/bin/bash'), host)
   t.match(sh('getent', 'passwd', name).stdout, `:${home}:/bin/bash`)
   await checkPlanAndRun(
     t,

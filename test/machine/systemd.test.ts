@@ -106,7 +106,7 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
       stdout: /restart teller\b.*\n1 changed/,
     })
     const process = await property(host, 'teller', 'MainPID')
-    t.match((await host.run(`tr '\\0' '\\n' < /proc/${process}/environ`)).stdout, /^MORE=yes$/m, 'put back by hand')
+    t.match((await host.run(`tr '\\0' '\\n' < /proc/${process}/environ`)).stdout, /^MORE=yes$/m, 'reverted by hand')
     await host.run('systemctl restart teller')
     t.match(await setup(host, tellerRole('two', 'restart', changed)), { status: 0, stdout: /nothing to do/ })
   }
@@ -321,7 +321,7 @@ async function webServer(t: Test, host: TestHost): Promise<void> {
   t.match(await page('shop.test'), /^two /)
   t.match(await page('wiki.test'), /^two /)
   for (const counts of await Promise.all(stop.map((end) => end()))) {
-    t.strictSame(counts.failed, [], 'nobody met an error')
+    t.strictSame(counts.failed, [], 'no visitor got an error')
     t.ok(counts.answered > 0)
   }
   t.equal((await reloads('nginx')) - reloaded, 1, 'nginx was reloaded once, for the new port')

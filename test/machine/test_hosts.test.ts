@@ -89,7 +89,7 @@ process.kill(process.pid, 'SIGKILL')`
   const left = () => spawnSync('ip', ['netns', 'pids', id], { encoding: 'utf8' }).stdout
   await until(() => left() === '', 'its processes have ended with it')
   await testNetwork(t)
-  t.not(ownerOf(directory), owner, 'the next test has taken it away')
+  t.not(ownerOf(directory), owner, 'the next test has removed it')
 })
 
 t.test('a host with systemd boots', async (t) => {

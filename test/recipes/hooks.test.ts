@@ -12,7 +12,7 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
   const { changes, warnings } = await machine.done(t, 'hooks_install')
   t.strictSame(warnings, [])
   const planned = report?.resources.flatMap(({ name, outcome }) => (outcome === 'planned' ? [name] : []))
-  t.strictSame(changes, planned, 'and says what a run does')
+  t.strictSame(changes, planned, 'and reports what a run does')
   t.strictSame([...machine.active].sort(), ['converge-configure.timer', 'converge-shutdown.service'])
   t.equal(machine.messages[0], 'daemon-reload', 'read before they are started')
   t.equal(
@@ -25,10 +25,10 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
   )
   t.strictSame((await machine.done(t, 'hooks_install')).changes, [])
 
-  const said = machine.messages.length
+  const messageCount = machine.messages.length
   const { changes: other } = await machine.done(t, 'hooks_install', { interval: 3600 })
   t.match(other, ['file /etc/systemd/system/converge-configure.timer'])
-  t.strictSame(machine.messages.slice(said), ['daemon-reload', 'restart converge-configure.timer'])
+  t.strictSame(machine.messages.slice(messageCount), ['daemon-reload', 'restart converge-configure.timer'])
   t.match(machine.unit('converge-configure.timer'), 'OnActiveSec=3600s\nOnUnitInactiveSec=3600s\n')
   const { shown } = await machine.run('show')
   t.match(shown, [
@@ -104,7 +104,7 @@ t.test('uses cron without systemd, and reports what cron cannot do', async (t) =
   const machine = new HooksMachine('other')
   const { warnings, notes } = await machine.done(t, 'hooks_install')
   t.match(notes, [/no systemd runs on this host: .*nothing runs shutdown/])
-  t.strictSame(warnings, [], 'nobody can change that')
+  t.strictSame(warnings, [], 'a note, because no operator can repair it')
   const setup = machine.host.readText('/etc/cron.d/converge-setup')
   t.match(
     setup,

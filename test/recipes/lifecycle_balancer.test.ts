@@ -101,7 +101,7 @@ t.test('after drain is turned off, a run still sets ready what an earlier run dr
   const calls = host.balancers?.calls
   host.remote.push({ VERSION: '3\n' })
   succeeded(t, await host.run(['deploy']))
-  t.equal(host.balancers?.calls, calls, 'and after that asks nobody')
+  t.equal(host.balancers?.calls, calls, 'and afterwards queries no balancer')
 })
 
 t.test('a stop drains first, and a start sets the server ready', async (t) => {

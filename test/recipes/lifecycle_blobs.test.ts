@@ -125,7 +125,7 @@ for (const [key, type] of [
     t.match(host.machine.readText('/proc/self/mounts'), '/mnt/shared/blobs')
   })
 
-t.test('a dry run of the first deploy knows that the mount comes', async (t) => {
+t.test('a dry run of the first deploy predicts the mount', async (t) => {
   const host = new FakeHost({ roles: ['zeo-client'] })
   withAttributes(host, { ...withServer, ...siteWith(host, { nfs_blobs: true }) })
   host.machine.given('/proc/self/mounts', '')

@@ -118,7 +118,7 @@ t.test('builds again if commit or configuration have changed since the build', a
   host.remote.push({ VERSION: '3\n' })
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
-  t.strictSame(ids(host), ['000001', '000003'], 'what was built for nothing is gone')
+  t.strictSame(ids(host), ['000001', '000003'], 'the unused build is removed')
   succeeded(t, await host.run(['build']))
   host.remote.push({ VERSION: '4\n' })
   succeeded(t, await host.run(['build']))
@@ -156,7 +156,7 @@ const scenarios: readonly Scenario[] = [
     up: true,
   },
   {
-    name: 'a deploy of what was built',
+    name: 'a deploy of the built release',
     prepare: async () => {
       const host = await withNews()
       await host.run(['build'])

@@ -134,7 +134,7 @@ t.test('a failed build leaves the site unchanged, and the next run retries', asy
     const report = await host.run(['deploy'])
     t.match(failureOf(report), { code: 'BUILDOUT_FAILED', output: /Picked a broken version/ }, what)
     untouched(what)
-    t.strictSame(ids(host), ['000001', '000002'], 'the same release is taken up again')
+    t.strictSame(ids(host), ['000001', '000002'], 'the run continues the same release')
   }
   await nothingToDo(t, host, ['configure'])
   host.remote.push({ VERSION: '3\n', broken: null })
@@ -144,7 +144,7 @@ t.test('a failed build leaves the site unchanged, and the next run retries', asy
   host.buildFailure = null
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
-  t.strictSame(ids(host), ['000001', '000003'], 'what was never finished goes')
+  t.strictSame(ids(host), ['000001', '000003'], 'an incomplete release is removed')
   host.remote.move(good)
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
@@ -329,7 +329,7 @@ t.test('starts supervisord again after it has ended', async (t) => {
       }
       host.supervisor.die(host.machine)
       succeeded(t, await host.run(['shutdown']))
-      t.equal(host.events, 0, 'what is down need not be stopped')
+      t.equal(host.events, 0, 'a service that is down is not stopped')
       succeeded(t, await host.run(['stop']), 'that it is to stay down is recorded')
       await nothingToDo(t, host, ['stop'])
       succeeded(t, await host.run(['undeploy']))

@@ -15,7 +15,7 @@ const migrating = { migrate: true, migrate_command: 'migrate the data' }
 const smoke = (more: NodeJson = {}) => ({ smoke_test: { http: [{ path: '/' }], command: 'smoke', ...more } })
 
 /** Returns the hooks and commands that have run since the last call. */
-function done(host: FakeHost): string[] {
+function takeCommands(host: FakeHost): string[] {
   return host.done.splice(0)
 }
 
@@ -36,10 +36,10 @@ const all = (release: string) => [
 
 t.test('each hook runs once, at its moment and in its order', async (t) => {
   const host = await withHooks()
-  t.strictSame(done(host), ['migrate the data 000001', 'smoke 000001'])
+  t.strictSame(takeCommands(host), ['migrate the data 000001', 'smoke 000001'])
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
-  t.strictSame(done(host), all('000002'))
+  t.strictSame(takeCommands(host), all('000002'))
   await nothingToDo(t, host, ['deploy'])
   await nothingToDo(t, host, ['configure'])
 })
@@ -47,11 +47,11 @@ t.test('each hook runs once, at its moment and in its order', async (t) => {
 t.test('a changed configuration runs all hooks but the migration', async (t) => {
   const host = await withHooks()
   await host.run(['deploy'])
-  done(host)
+  takeCommands(host)
   set(host, { zodb_cache_size: 1234 }, { ...migrating, ...smoke() })
   succeeded(t, await host.run(['configure']))
   t.strictSame(
-    done(host),
+    takeCommands(host),
     all('000003').filter((line) => !line.startsWith('migrate')),
   )
 })
@@ -61,9 +61,9 @@ t.test('a rollback restarts with the hooks of its target, and runs the smoke tes
   await host.run(['deploy'])
   host.remote.push({ VERSION: '3\n' })
   await host.run(['deploy'])
-  done(host)
+  takeCommands(host)
   succeeded(t, await host.run(['rollback']))
-  t.strictSame(done(host), ['before_restart 000002', 'after_restart 000002', 'smoke 000002'])
+  t.strictSame(takeCommands(host), ['before_restart 000002', 'after_restart 000002', 'smoke 000002'])
   await nothingToDo(t, host, ['configure'])
 })
 
@@ -111,7 +111,7 @@ t.test('one host of the stack migrates', async (t) => {
     }
     host.remote.push({ VERSION: '2\n' })
     succeeded(t, await host.run(['deploy'], migrate === undefined ? {} : { migrate }))
-    return done(host).length === 1
+    return takeCommands(host).length === 1
   }
   t.equal(await migrated(['plone0', 'plone1']), false, 'the host with the first name migrates')
   t.equal(await migrated(['plone1']), true, 'this host has the first name of those online')
@@ -156,13 +156,13 @@ killedEverywhere({
   name: 'a deploy with hooks, a migration and a smoke test',
   prepare: async () => {
     const host = await withHooks()
-    done(host)
+    takeCommands(host)
     return host
   },
   events: ['deploy'],
   served: (t, host) => {
     servedBy(t, host)
-    t.strictSame([...new Set(done(host))], all('000002'), 'each ran in its order, some of them twice')
+    t.strictSame([...new Set(takeCommands(host))], all('000002'), 'each ran in its order, some of them twice')
   },
   up: true,
 })

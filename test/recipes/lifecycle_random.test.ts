@@ -178,7 +178,7 @@ class World {
     // In addition to those to keep: the current release and the one before it, if they are older.
     assert.ok(
       host.releases().filter(({ complete }) => complete).length <= Math.max(2, keep) + 2,
-      'old releases are gone',
+      'old releases are removed',
     )
     await nothingToDo(throwing, host, events)
   }

@@ -70,7 +70,7 @@ t.test('the commit that was rolled back stays away until the next deploy', async
   servedBy(t, host, 2, { commit: second })
   t.equal(currentId(host), '000004', 'the state of the stack may still change')
   succeeded(t, await host.run(['rollback']))
-  t.equal(currentId(host), '000002', 'to what was current before, not to what was rolled back from')
+  t.equal(currentId(host), '000002', 'to the former current release, not to the one that was rolled back')
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
   await nothingToDo(t, host)
@@ -84,7 +84,7 @@ t.test('a rollback of a configuration restores the programs of that release', as
   succeeded(t, await host.run(['rollback']))
   servedBy(t, host, 2)
   t.equal(host.page(8083), null, 'client3 is stopped')
-  t.equal(host.machine.lstat('/etc/supervisor/conf.d/site-client3.conf'), null, 'and its program is gone')
+  t.equal(host.machine.lstat('/etc/supervisor/conf.d/site-client3.conf'), null, 'and its program is removed')
   for (const events of [['configure'], ['configure']]) {
     const report = await host.run(events)
     t.match(report.warnings, [/rolled back from the configuration/])

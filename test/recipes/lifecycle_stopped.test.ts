@@ -137,7 +137,7 @@ t.test('configure completes a stop or a start that was killed anywhere', async (
     else servedBy(t, host)
     started += recorded ? 0 : 1
   }
-  t.ok(started <= 2 && stopping > 4, 'the record comes first')
+  t.ok(started <= 2 && stopping > 4, 'the record is written first')
   for (let killAt = 1; ; killAt++) {
     const host = undisturbed.clone()
     await host.run(['start'], { killAt })

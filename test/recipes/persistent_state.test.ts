@@ -38,12 +38,12 @@ t.test('an upgrade of the host leaves the environment unchanged', async (t) => {
   const host = await deployed()
   const [name = ''] = environments(host)
   host.machine.given('/usr/bin/python3.13', '', '0755').given('/usr/bin/python3', { link: 'python3.13' })
-  const made = host.machine.readText(`${shared}/${name}/.converge.json`)
+  const mark = host.machine.readText(`${shared}/${name}/.converge.json`)
   const report = await host.run()
   succeeded(t, report)
   t.equal(report.outcome, 'unchanged')
   t.match(report.warnings, [/still uses \/usr\/bin\/python3, although python3 is \/usr\/bin\/python3\.13 now/])
-  t.equal(host.machine.readText(`${shared}/${name}/.converge.json`), made)
+  t.equal(host.machine.readText(`${shared}/${name}/.converge.json`), mark)
 })
 
 t.test('unpacks an archive for all shared directories', async (t) => {

@@ -23,7 +23,7 @@ interface Program {
   readonly check: (file: string, content: string) => string
 }
 
-function said(command: string, args: readonly string[]): string {
+function outputOf(command: string, args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 64 << 20 })
   if (status !== 0) throw new Error(`${command}: ${error?.message ?? (stderr || stdout).trim()}`)
   return stderr
@@ -45,7 +45,7 @@ const programs: readonly Program[] = [
     check: (file, content) => {
       const log = `${file}.log`
       writeFileSync(file, withKnownAccounts(content, log))
-      return said(fpm, ['-tt', '-y', file])
+      return outputOf(fpm, ['-tt', '-y', file])
     },
   },
   {
@@ -53,7 +53,7 @@ const programs: readonly Program[] = [
     files: /\.vcl$/m,
     check: (file, content) => {
       writeFileSync(file, content)
-      return said('varnishd', ['-C', '-f', file])
+      return outputOf('varnishd', ['-C', '-f', file])
     },
   },
   {
@@ -61,7 +61,7 @@ const programs: readonly Program[] = [
     files: /^crontab\//m,
     check: (file, content) => {
       writeFileSync(file, content)
-      return said('crontab', ['-n', file])
+      return outputOf('crontab', ['-n', file])
     },
   },
 ]
@@ -97,7 +97,7 @@ class Checker {
   ) {}
 
   /** @returns the programs with their output about their file */
-  *said(files: Files, what: string): Generator<readonly [program: Program, name: string, dump: string]> {
+  *dumpsOf(files: Files, what: string): Generator<readonly [program: Program, name: string, dump: string]> {
     for (const [name, content] of Object.entries(files))
       for (const program of this.programs.filter((one) => one.files.test(name)))
         try {
@@ -130,7 +130,8 @@ class Checker {
       const files = await outcome(role, put(json, path, text))
       if (files instanceof ConvergeError) continue
       const what = `${role}: ${path.join('.')} = ${JSON.stringify(text)}`
-      for (const [program, name, dump] of this.said(files, what)) all.push([program, dump, text, `${what} in ${name}`])
+      for (const [program, name, dump] of this.dumpsOf(files, what))
+        all.push([program, dump, text, `${what} in ${name}`])
     }
     return all
   }

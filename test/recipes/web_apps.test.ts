@@ -109,14 +109,14 @@ t.test('serves TLS with the certificate of the app', async (t) => {
       site,
       `listen 8443 ssl http2 default_server;\n    ssl_certificate ${pem};\n    ssl_certificate_key ${pem};\n    ssl_protocols`,
     )
-    t.equal(site.split('ssl http2').length, 2, 'what is tried out is for this host alone')
+    t.equal(site.split('ssl http2').length, 2, 'only the port for visitors has TLS')
     const keys = resources.map(({ key }) => key)
     t.ok(keys.indexOf(pem) < keys.indexOf('/etc/nginx/sites-available/app'), 'the site needs it')
     const without = await planned(role, { ...own, ...app({ ssl_support: true, ssl_certificate: 'C' }) })
     t.match(without.warnings.join('\n'), /deploy\.app\.ssl_support is true, but there is no TLS: .*ssl_certificate_key/)
     t.match(find(without.resources, 'file', pem), { absent: true })
     const undeployed = (await planned(role, { ...own, ...app(tls) }, { event: 'undeploy' })).resources
-    t.match(find(undeployed, 'file', pem), { absent: true }, 'the key goes with the app')
+    t.match(find(undeployed, 'file', pem), { absent: true }, 'the key is removed with the app')
   }
 })
 
@@ -326,7 +326,7 @@ t.test('PHP: requests the new release with the domain and headers of the health 
       t.match(preview, `fastcgi_param HTTP_HOST ${names};`)
       t.match(preview, `fastcgi_param SERVER_NAME ${names.replace(':81', '')};`)
     }
-    const requestLog = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
+    const requestLog = find(resources, 'smoke_test', 'before the switch')?.requests as { headers: object }[]
     t.strictSame({ ...requestLog[0]?.headers }, { Host: 'app.next.invalid', ...headers })
   }
   const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })
@@ -449,9 +449,11 @@ t.test('creates directories that releases link to, and a missing file stops the 
   for (const [role, own] of Object.entries(roles))
     for (const event of ['deploy', 'build']) {
       const { resources } = await planned(role, { ...own, ...app(names) }, { event })
-      const made = resources.flatMap(({ type, key }) => (type === 'directory' && key.startsWith(shared) ? [key] : []))
+      const directories = resources.flatMap(({ type, key }) =>
+        type === 'directory' && key.startsWith(shared) ? [key] : [],
+      )
       t.strictSame(
-        made,
+        directories,
         ['', '/spool/in', '/media.example.com', '/config'].map((name) => `${shared}${name}`),
         role,
       )

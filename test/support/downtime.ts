@@ -78,7 +78,7 @@ export const scenes: readonly Scene[] = [
   },
   { name: 'rollback', work: (site) => deploy(site, 'rollback') },
   {
-    name: 'a host comes to the stack: HAProxy is reloaded',
+    name: 'a host joins the stack: HAProxy is reloaded',
     async work(site) {
       const { opsworks } = site.json as { opsworks: { instance: object } }
       // Nothing listens on this address yet.

@@ -82,7 +82,7 @@ export class FakeHaproxy {
     this.exchanges({ socketPath: at, text: `set server ${name} state ${state}\n` }, host)
   }
 
-  private world(host: VirtualHost): Map<string, Server> {
+  private serversOf(host: VirtualHost): Map<string, Server> {
     if (this.shared) return this.common
     const known = this.worlds.get(host) ?? new Map<string, Server>()
     this.worlds.set(host, known)
@@ -90,9 +90,15 @@ export class FakeHaproxy {
   }
 
   private server(host: VirtualHost, { at }: FakeBalancer, name: string): Server {
-    const world = this.world(host)
-    const found = world.get(`${at} ${name}`) ?? { admin: 0, outSince: null, setUp: false, checks: true, changed: null }
-    world.set(`${at} ${name}`, found)
+    const servers = this.serversOf(host)
+    const found = servers.get(`${at} ${name}`) ?? {
+      admin: 0,
+      outSince: null,
+      setUp: false,
+      checks: true,
+      changed: null,
+    }
+    servers.set(`${at} ${name}`, found)
     return found
   }
 
@@ -144,9 +150,9 @@ export class FakeHaproxy {
     return ''
   }
 
-  private each<T>({ backends }: FakeBalancer, tell: (backend: string, server: string, n: number) => T): T[] {
+  private each<T>({ backends }: FakeBalancer, render: (backend: string, server: string, n: number) => T): T[] {
     return Object.entries(backends).flatMap(([backend, servers]) =>
-      servers.map((server, index) => tell(backend, server, index + 1)),
+      servers.map((server, index) => render(backend, server, index + 1)),
     )
   }
 

@@ -97,7 +97,7 @@ export function hostAt(
   engine: string,
   change: Partial<RemoteHostOptions> = {},
 ): RemoteHost {
-  const made = new RemoteHost({
+  const remoteHost = new RemoteHost({
     ...{ name: 'web1', prefix, rollout: 'deploy-1', by: 'ann', sudo: 'none', recipes: null, secrets: [], patience: 1 },
     open: () => open(t, host),
     engine: new Map([['start.cjs', { content: Buffer.from(engine) }]]),
@@ -106,8 +106,8 @@ export function hostAt(
     connection: () => undefined,
     ...change,
   })
-  t.teardown(() => made.close())
-  return made
+  t.teardown(() => remoteHost.close())
+  return remoteHost
 }
 
 /** Lists the engine's directories on a host, without those of Node. */

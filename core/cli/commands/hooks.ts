@@ -77,10 +77,10 @@ function optionsOf(args: Arguments): HookOptions {
 function checkProgramAndWords({ program, bare }: Arguments, { commands, stamp }: HookOptions): void {
   // A program with roles of its own may be installed later.
   if (program !== undefined && !bare) checkProgram(resolve(program))
-  const odd = [...commands.configure, stamp].find((word) => /\p{Cc}/u.test(word))
-  if (odd !== undefined)
+  const invalid = [...commands.configure, stamp].find((word) => /\p{Cc}/u.test(word))
+  if (invalid !== undefined)
     throw usage(
-      `hooks cannot contain ${JSON.stringify(odd)}`,
+      `hooks cannot contain ${JSON.stringify(invalid)}`,
       'remove line ends and other control characters from the name: units and crontabs cannot hold them',
     )
 }

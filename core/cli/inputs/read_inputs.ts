@@ -91,10 +91,10 @@ export async function readLayers(args: Arguments): Promise<LayerFiles> {
   const origins = originsIn(args.configDir)
   const add = async (read: () => Layer | null | Promise<LayerDraft>) => {
     try {
-      const made = await read()
-      if (made === null) return
-      layers.push('layer' in made ? made.layer : made)
-      if ('layer' in made) problems.push(...made.problems)
+      const result = await read()
+      if (result === null) return
+      layers.push('layer' in result ? result.layer : result)
+      if ('layer' in result) problems.push(...result.problems)
     } catch (error) {
       const problem = asConvergeError(error)
       problems.push(...(problem instanceof InvalidInput ? problem.problems : [problem]))

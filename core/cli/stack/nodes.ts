@@ -97,8 +97,8 @@ export class StackNodes<N> {
   }
 
   private layerOf(role: Role<N>): Layer {
-    const made = this.roleLayers.get(role)
-    if (made !== undefined) return made
+    const cached = this.roleLayers.get(role)
+    if (cached !== undefined) return cached
     const unsharedLayer = roleLayer(role)
     const layer = { ...unsharedLayer, value: share(unsharedLayer.value) }
     this.roleLayers.set(role, layer)

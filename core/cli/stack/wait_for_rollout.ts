@@ -64,13 +64,13 @@ export class RolloutQueue {
   async after(conflict: Conflict, directory: string, isFree: () => Promise<boolean>): Promise<void> {
     const { wait, tell } = this.options
     const { hosts, deployment } = conflict
-    if (wait === undefined) throw this.underWay(conflict)
+    if (wait === undefined) throw this.otherRollout(conflict)
     tell({ event: 'queued', hosts, deployment })
     const hasEnded = async () =>
       deployment === null ? isFree() : !runningDeployments(directory).some(({ id }) => id === deployment.id)
     while (!(await hasEnded())) {
       const left = this.until - performance.now()
-      if (left <= 0) throw this.underWay(conflict)
+      if (left <= 0) throw this.otherRollout(conflict)
       const pause = deployment === null ? interval.hosts : interval.record
       await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)))
     }
@@ -89,7 +89,7 @@ export class RolloutQueue {
     })
   }
 
-  private underWay({ hosts, deployment, holder }: Conflict): ConvergeError {
+  private otherRollout({ hosts, deployment, holder }: Conflict): ConvergeError {
     const { wait, same } = this.options
     const names = describeNames(hosts)
     const still = wait === undefined ? '' : `after ${wait} s: `

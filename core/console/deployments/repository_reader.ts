@@ -78,11 +78,11 @@ export class RepositoryReader {
   private async commits(repository: string): Promise<Commit[]> {
     const clone = `${this.directory}/${createHash('sha256').update(repository).digest('hex')}.git`
     if (!existsSync(clone)) {
-      const made = `${clone}.new`
-      rmSync(made, { recursive: true, force: true })
+      const newClone = `${clone}.new`
+      rmSync(newClone, { recursive: true, force: true })
       mkdirSync(this.directory, { recursive: true, mode: 0o700 })
-      await this.git(['init', '--quiet', '--bare', '--template=', '--', made])
-      renameSync(made, clone)
+      await this.git(['init', '--quiet', '--bare', '--template=', '--', newClone])
+      renameSync(newClone, clone)
     }
     const inClone = ['-c', 'gc.auto=0', '--git-dir', clone]
     // No files: commits are small, and the pages show nothing else.

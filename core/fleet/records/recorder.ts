@@ -276,8 +276,8 @@ function nextId(top: string): string {
 }
 
 function isOlderThanAnHour(path: string): boolean {
-  const made = fs.statSync(path, { throwIfNoEntry: false })
-  return made !== undefined && Date.now() - made.mtimeMs > 3_600_000
+  const stat = fs.statSync(path, { throwIfNoEntry: false })
+  return stat !== undefined && Date.now() - stat.mtimeMs > 3_600_000
 }
 
 /** Whether the log of a host has the event: the beginning of a phase, and a connection that was lost or is back. */

@@ -60,9 +60,9 @@ export function packDirectory(
     what,
     secret,
     archive: () => {
-      const made = archives.get(files) ?? createArchive(files)
-      archives.set(files, made)
-      return made
+      const archive = archives.get(files) ?? createArchive(files)
+      archives.set(files, archive)
+      return archive
     },
   }
 }

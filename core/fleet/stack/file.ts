@@ -86,7 +86,7 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
   const problems = [...layer.warnings.map(lostKey), ...source.problems, ...overlay.problems]
   const states = [layers[0]?.value ?? {}]
   for (const one of overlay.layers) {
-    const { value, problems: failed } = laidOver(states.at(-1) ?? {}, one)
+    const { value, problems: failed } = applyOverlay(states.at(-1) ?? {}, one)
     states.push(withoutNulls(value))
     problems.push(...failed)
   }
@@ -227,7 +227,7 @@ async function overlayOf(environments: JsonObject, layer: Layer, { environment }
   }
 }
 
-function laidOver(below: JsonObject, overlay: Layer): Patched {
+function applyOverlay(below: JsonObject, overlay: Layer): Patched {
   if (overlay.value !== null) return { value: merge(below, overlay.value), problems: [] }
   return applyPatch(below, overlay, { standard: (_, value) => value, isSecret: () => true })
 }

@@ -46,8 +46,8 @@ if (await runsOnNode22(t, import.meta.url))
     const url = () => running.address
     const admin = new Client(url)
     const account = (name: string) => ({ name, password: 'correct horse battery' })
-    const made = await admin.send('POST', '/api/invitations/accept', { invitation, ...account('root') })
-    t.match(made, { status: 200, body: { isAdmin: true } })
+    const accepted = await admin.send('POST', '/api/invitations/accept', { invitation, ...account('root') })
+    t.match(accepted, { status: 200, body: { isAdmin: true } })
     const again = await new Client(url).send('POST', '/api/invitations/accept', { invitation, ...account('eve') })
     t.match(again, { status: 404, body: { error: { code: 'NO_INVITATION' } } })
 
@@ -55,7 +55,7 @@ if (await runsOnNode22(t, import.meta.url))
     const accept = (name: string) =>
       new Client(url).send('POST', '/api/invitations/accept', { invitation: offer.invitation, ...account(name) })
     t.match(await accept('root'), { status: 409, body: { error: { code: 'NAME_TAKEN' } } })
-    t.equal((await accept('ron')).status, 200, 'a name that is taken does not use the invitation up')
+    t.equal((await accept('ron')).status, 200, 'a name in use does not consume the invitation')
 
     const member = async (name: string, level: string) => {
       const client = new Client(url)

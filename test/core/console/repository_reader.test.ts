@@ -50,18 +50,21 @@ t.test('revisions of a repository', async (t) => {
       ({ code, message }) => `${code} ${message}`,
     )
 
-  await t.test('refuses addresses that start programs, options, and what is no repository', async (t) => {
-    const mark = `${directory}/mark`
-    for (const one of [
-      `ext::sh -c touch% ${mark}`,
-      `--upload-pack=touch ${mark}`,
-      `ssh://-oProxyCommand=touch${mark}/x`,
-      `fd::17`,
-    ])
-      t.match(await refusal(one), /^REPOSITORY_UNREADABLE/, one)
-    t.notOk(existsSync(mark), 'no program has run')
-    t.match(await refusal(`${directory}/nothing`), /^REPOSITORY_UNREADABLE/)
-  })
+  await t.test(
+    'refuses addresses that start programs, options, and other addresses without a repository',
+    async (t) => {
+      const mark = `${directory}/mark`
+      for (const one of [
+        `ext::sh -c touch% ${mark}`,
+        `--upload-pack=touch ${mark}`,
+        `ssh://-oProxyCommand=touch${mark}/x`,
+        `fd::17`,
+      ])
+        t.match(await refusal(one), /^REPOSITORY_UNREADABLE/, one)
+      t.notOk(existsSync(mark), 'no program has run')
+      t.match(await refusal(`${directory}/nothing`), /^REPOSITORY_UNREADABLE/)
+    },
+  )
 
   await t.test('shows no credentials', async (t) => {
     const text = await refusal('http://ann:s3cret-word@127.0.0.1:1/site.git')

@@ -162,7 +162,7 @@ function differences(world: World, value: string): string[] {
   ]
 }
 
-t.test('after any history, services have loaded what is declared', async (t) => {
+t.test('after any history, services have loaded the declared content', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.constantFrom('A', 'C'), async (steps, value) => {
       const world = new World()

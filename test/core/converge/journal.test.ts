@@ -30,7 +30,7 @@ const resource = (outcome: ResourceReport['outcome']): ResourceReport => ({
 
 const diff = ({ before, after }: { before: string; after: string }) => [`-${before}`, `+${after}`]
 
-function made(t: Test): StateDirectory {
+function stateDirectory(t: Test): StateDirectory {
   const state = new StateDirectory(`${scratch(t)}/var/state`)
   state.prepare()
   return state
@@ -40,17 +40,17 @@ const events = (state: StateDirectory, run: string) =>
   (state.read(run) as { event: string }[]).map(({ event }) => event)
 
 t.test('writes nothing before the first change, and then all events', (t) => {
-  const state = made(t)
+  const state = stateDirectory(t)
   const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   handlers.warn?.('careful')
-  t.equal(handlers.unchanged, false, 'what is as declared is not of its business')
+  t.equal(handlers.unchanged, false, 'it has no line for an unchanged resource')
   t.strictSame(state.runs(), [])
   handlers.applying?.('file /a')
   t.strictSame(
     events(state, '000001'),
     ['start', 'warning', 'applying'],
-    'before it is begun, so that a kill tells of it',
+    'before the change begins, so that a kill leaves the line',
   )
   handlers.progress?.('file /a', 'a line of live output')
   handlers.resource?.(resource('changed'))
@@ -64,7 +64,7 @@ t.test('writes nothing before the first change, and then all events', (t) => {
 })
 
 t.test('stores the diff of a text that changes', (t) => {
-  const state = made(t)
+  const state = stateDirectory(t)
   const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   handlers.resource?.({
@@ -78,7 +78,7 @@ t.test('stores the diff of a text that changes', (t) => {
 })
 
 t.test('a run with nothing to do leaves its start and its end', (t) => {
-  const state = made(t)
+  const state = stateDirectory(t)
   const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   t.strictSame(state.runs(), [])
@@ -88,7 +88,7 @@ t.test('a run with nothing to do leaves its start and its end', (t) => {
 })
 
 t.test('keeps thirty journals', (t) => {
-  const state = made(t)
+  const state = stateDirectory(t)
   t.equal(state.nextRun(), '000001')
   for (let n = 0; n < 33; n++) {
     const handlers = journal(state, state.nextRun(), diff)
@@ -106,14 +106,14 @@ t.test('keeps thirty journals', (t) => {
 })
 
 t.test('ignores an incomplete last line', (t) => {
-  const state = made(t)
+  const state = stateDirectory(t)
   fs.writeFileSync(`${state.path}/runs/000001.jsonl`, '{"event":"start"}\n{"event":"appl')
   t.strictSame(state.read('000001'), [{ event: 'start' }])
   t.end()
 })
 
 t.test('only this account can read journals', (t) => {
-  const state = made(t)
+  const state = stateDirectory(t)
   const handlers = journal(state, '000001', diff)
   handlers.start?.(start)
   handlers.end?.(end)

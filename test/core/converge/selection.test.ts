@@ -21,7 +21,7 @@ const three = () =>
     symlink(r, { path: '/etc/link', target: '/etc/a.conf' })
   })
 
-t.test('converges what is chosen, and counts the rest', async (t) => {
+t.test('converges the selected resources, and counts the rest', async (t) => {
   const host = new VirtualHost()
   const report = await run(select(three(), ['file//etc/*.conf'], ['file//etc/sub/*']), host)
   t.match(report, { outcome: 'changed', counts: { changed: 1, unchanged: 0 }, leftOut: 2 })
@@ -42,7 +42,7 @@ t.test('takes a type alone, a name as plans print it, and globs', async (t) => {
   t.strictSame(chosen(['file'], ['file/*b.conf']), ['file /etc/a.conf'])
 })
 
-t.test('refuses what matches nothing, with what is near', (t) => {
+t.test('refuses a pattern without a match, and suggests a similar one', (t) => {
   const refused = (message: string, hint: RegExp | string, only: string[], skip: string[] = []) =>
     t.throws(() => select(three(), only, skip), { message, hint, usage: true })
   refused('--only fiel: this run has no resource of the type fiel', 'did you mean file?', ['fiel'])
@@ -78,7 +78,7 @@ t.test('a chosen restart acts for a chosen cause, and once more when the rest ch
   t.equal(host.lstat('/etc/other'), null)
   t.equal((await run(select(plan(), ['file//etc/one', 'restart']), host)).outcome, 'unchanged')
   await run(plan(), host)
-  t.equal(acted.length, 2, 'what was left out has changed')
+  t.equal(acted.length, 2, 'a skipped resource has changed')
   t.equal((await run(plan(), host)).outcome, 'unchanged')
 })
 
@@ -100,12 +100,12 @@ t.test('a change whose restart is left out keeps the restart due', async (t) => 
   t.equal(acted.length, 2)
 })
 
-t.test('a value of a resource that is left out is used only where it is as declared', async (t) => {
+t.test('a value of a skipped resource is used only if the resource is unchanged', async (t) => {
   const source = probe()
   const plan = () =>
     planOf((r) => {
-      const made = source(r, { name: 'source', value: 'v' })
-      file(r, { path: '/etc/copy', content: made.value })
+      const resource = source(r, { name: 'source', value: 'v' })
+      file(r, { path: '/etc/copy', content: resource.value })
     })
   const host = new VirtualHost()
   const report = await run(select(plan(), ['file']), host)
@@ -137,13 +137,13 @@ const release = defineResource(
   },
 )
 
-t.test('never switches to a release of which a step is left out', async (t) => {
+t.test('never switches to a release with a skipped step', async (t) => {
   const build = probe()
   const plan = () =>
     planOf((r) => {
-      const made = release(r, { path: '/srv/1' })
-      build(r, { name: 'built', list: [made.path] })
-      symlink(r, { path: '/srv/current', target: made.path })
+      const resource = release(r, { path: '/srv/1' })
+      build(r, { name: 'built', list: [resource.path] })
+      symlink(r, { path: '/srv/current', target: resource.path })
     })
   for (const [only, skip] of [
     [['symlink'], []],
@@ -161,7 +161,7 @@ t.test('never switches to a release of which a step is left out', async (t) => {
   t.match(await run(select(plan(), ['symlink']), host), { outcome: 'changed', leftOut: 2 }, 'all steps are as declared')
 })
 
-t.test('an error in reading what is left out does not fail the run', async (t) => {
+t.test('an error in reading a skipped resource does not fail the run', async (t) => {
   const broken = probe(
     {
       read: () => {

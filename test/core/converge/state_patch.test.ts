@@ -37,7 +37,7 @@ t.test('masks secrets on both sides', async (t) => {
   t.equal(
     await before({ a: 'new-Secret1 and more' }, { a: 'nothing' }),
     '******** and more',
-    'a known one that goes away',
+    'a known one that is removed',
   )
   t.equal(await before({ env: { DB_PASSWORD: 'old-Secret2' } }, { env: {} }), '********', 'by the name')
   t.equal(await before({ line: 'DB_PASSWORD=old-Secret2' }, { line: '' }), 'DB_PASSWORD=********')

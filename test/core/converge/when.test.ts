@@ -33,7 +33,7 @@ for (const kind of ['gate', 'cause'] as const) {
     await run(planFor('b'), host)
     host.writeFile('/srv/config', 'drifted')
     await run(planFor('b'), host)
-    t.equal(acted.length, 3, 'somebody may have loaded what was there meanwhile')
+    t.equal(acted.length, 3, 'a service may have loaded the earlier content meanwhile')
     await run(planFor('b'), host)
     t.equal(acted.length, 3)
   })

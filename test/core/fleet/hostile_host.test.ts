@@ -317,9 +317,11 @@ const garbage = fc.oneof(
     )
     .map((one) => Buffer.from(one)),
 )
-const said = fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: garbage }), { maxLength: 12 })
+const eventStream = fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: garbage }), {
+  maxLength: 12,
+})
 const runs = fc
-  .tuple(fc.boolean(), said, fc.boolean())
+  .tuple(fc.boolean(), eventStream, fc.boolean())
   .map(([header, all, ends]) =>
     Buffer.concat([Buffer.from(header ? started : ''), ...all, Buffer.from(ends ? lines(exit) : '')]),
   )

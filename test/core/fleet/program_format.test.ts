@@ -37,13 +37,13 @@ t.test('compares the architecture', async (t) => {
 })
 
 t.test('compares the C library', async (t) => {
-  const made = (loader?: string) => elf({ machine: 183, ...(loader === undefined ? {} : { loader }) })
+  const sampleProgram = (loader?: string) => elf({ machine: 183, ...(loader === undefined ? {} : { loader }) })
   const [glibc, musl] = ['/lib/ld-linux-aarch64.so.1', '/lib/ld-musl-aarch64.so.1']
-  t.equal(of(made(glibc), 'arm64', 'glibc'), null)
-  t.equal(of(made(glibc), 'arm64', 'musl'), 'is a program for glibc, and the host has musl')
-  t.equal(of(made(musl), 'arm64', 'glibc'), 'is a program for musl, and the host has glibc')
-  t.equal(of(made(musl), 'arm64'), null, 'of no host in particular')
-  t.equal(of(made(), 'arm64', 'musl'), null, 'linked statically')
+  t.equal(of(sampleProgram(glibc), 'arm64', 'glibc'), null)
+  t.equal(of(sampleProgram(glibc), 'arm64', 'musl'), 'is a program for glibc, and the host has musl')
+  t.equal(of(sampleProgram(musl), 'arm64', 'glibc'), 'is a program for musl, and the host has glibc')
+  t.equal(of(sampleProgram(musl), 'arm64'), null, 'of no host in particular')
+  t.equal(of(sampleProgram(), 'arm64', 'musl'), null, 'linked statically')
   const narrow = elf({ machine: 40, bits: 32, loader: '/lib/ld-linux-armhf.so.3' })
   t.equal(of(narrow, 'armv7l', 'musl'), 'is a program for glibc, and the host has musl')
 })
@@ -52,8 +52,8 @@ t.test('any bytes after the magic number either fit or give one reason', async (
   const bytes = fc.uint8Array({ minLength: 12, maxLength: 200 })
   fc.assert(
     fc.property(bytes, fc.constantFrom(1, 2), (rest, wide) => {
-      const said = of(Buffer.concat([Buffer.from([0x7f, 0x45, 0x4c, 0x46, wide, 1]), rest]), 'x64', 'musl')
-      if (said !== null && !/^is (not )?a program for /.test(said)) throw new Error(said)
+      const problem = of(Buffer.concat([Buffer.from([0x7f, 0x45, 0x4c, 0x46, wide, 1]), rest]), 'x64', 'musl')
+      if (problem !== null && !/^is (not )?a program for /.test(problem)) throw new Error(problem)
     }),
   )
 })

@@ -135,7 +135,7 @@ t.test('reports an answer that breaks off', async (t) => {
     code: 'ECONNRESET',
     message: /cannot talk to 127/,
   })
-  t.ok(timers() <= before, 'its timer is gone')
+  t.ok(timers() <= before, 'its timer is removed')
 })
 
 /** Writes a claim into a lock's directory, as a process would leave it. */
@@ -161,7 +161,7 @@ t.test('knows whether the lock holder is alive', async (t) => {
   t.match(me, { pid: process.pid, command: 'me' })
   const cases: readonly [name: string, change: object, alive: boolean][] = [
     ['this process, the host having got another name', { space: me?.space }, true],
-    ['a process of this boot that is gone, whatever the name', { space: me?.space, started: `${boot} 1` }, false],
+    ['a process of this boot that has ended, with any name', { space: me?.space, started: `${boot} 1` }, false],
     ['another container on this kernel', { started: `${boot} 1` }, true],
     ['an earlier boot, the same name', { started: 'b 1', host: me?.host }, false],
     ['an earlier boot, another name, the same host', { started: 'b 1', machine: me?.machine }, me?.machine === ''],

@@ -14,5 +14,5 @@ t.test('the holder of a rollout lock: as long as its operator gives a sign', asy
   t.equal(rolloutLock(state), holder)
   const before = new Date(Date.now() - 120_000)
   fs.utimesSync(lock, before, before)
-  t.equal(rolloutLock(state), null, 'the operator is gone')
+  t.equal(rolloutLock(state), null, 'the process of the operator has ended')
 })

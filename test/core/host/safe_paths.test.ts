@@ -61,7 +61,7 @@ t.test('supports every operation in the directory of another account', async (t)
   host.writeFile(`${own}/file`, 'b', { owner: 'nobody', group: 'nogroup', mode: '0640' })
   t.match(host.lstat(`${own}/file`), { uid: nobody, gid: nobody, mode: '0640' })
   host.writeFile(`${own}/file`, 'c')
-  t.match(host.lstat(`${own}/file`), { uid: nobody, gid: nobody, mode: '0640' }, 'what it was stays')
+  t.match(host.lstat(`${own}/file`), { uid: nobody, gid: nobody, mode: '0640' }, 'owner and mode stay')
   host.makeDirectory(`${own}/roots`)
   t.match(host.lstat(`${own}/roots`), { uid: 0, gid: 0, mode: '0755' })
   host.writeFile(`${own}/roots/deep`, 'd', { group: 'nogroup' })
@@ -85,7 +85,7 @@ t.test('supports every operation in the directory of another account', async (t)
   host.remove(`${own}/www`)
   host.remove(`${own}/link`)
   host.remove(`${own}/none/such`)
-  t.strictSame(fs.readdirSync(own), ['file'], 'nothing is left beside')
+  t.strictSame(fs.readdirSync(own), ['file'], 'no temporary file remains')
   t.throws(() => host.writeFile(`${own}/none/such`, ''), { code: 'ENOENT', message: new RegExp(`${own}/none`) })
   host.flush()
   untouched()
@@ -180,9 +180,9 @@ t.test('never follows a link if an account swaps directory and link in a loop', 
     for (;;) { fs.renameSync('etc', 'away'); fs.symlinkSync('${precious}', 'etc'); fs.unlinkSync('etc'); fs.renameSync('away', 'etc') }`
   const swapping = spawn(process.execPath, ['-e', script], { cwd: own, uid: nobody, gid: nobody, stdio: 'ignore' })
   t.teardown(() => void swapping.kill('SIGKILL'))
-  const said = new Set<string>()
+  const outcomes = new Set<string>()
   const began = performance.now()
-  const met = () => said.has('done') && said.size > 1
+  const met = () => outcomes.has('done') && outcomes.size > 1
   // If the system is busy, the other process may start late.
   const mustContinue = () => performance.now() - began < (met() ? 1500 : 30_000)
   const changes = [
@@ -197,14 +197,14 @@ t.test('never follows a link if an account swaps directory and link in a loop', 
     for (const change of changes)
       try {
         change()
-        said.add('done')
+        outcomes.add('done')
       } catch (error) {
-        said.add(`${(error as NodeJS.ErrnoException).code}`)
+        outcomes.add(`${(error as NodeJS.ErrnoException).code}`)
       }
     // Lets the other process run.
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
-  t.comment([...said].join(' '))
+  t.comment([...outcomes].join(' '))
   t.ok(met(), 'both were met: the directory, and the link or nothing')
   t.strictSame(fs.readdirSync(precious), ['file'])
   untouched()

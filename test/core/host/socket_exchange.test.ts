@@ -10,10 +10,10 @@ import { freePort, scratch } from '../../support/machine.ts'
 const host = new LocalHost('/nowhere')
 
 async function server(t: Test, at: string | number, talk: (socket: Socket) => void): Promise<number> {
-  const made = createServer(talk)
-  await new Promise<void>((resolve) => made.listen(at, resolve))
-  t.teardown(() => made.close())
-  return typeof at === 'number' ? (made.address() as AddressInfo).port : 0
+  const server = createServer(talk)
+  await new Promise<void>((resolve) => server.listen(at, resolve))
+  t.teardown(() => server.close())
+  return typeof at === 'number' ? (server.address() as AddressInfo).port : 0
 }
 
 /** Answers in pieces and closes the connection, as HAProxy does. */

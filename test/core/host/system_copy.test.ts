@@ -2,7 +2,7 @@
 import t from 'tap'
 import { noCopy } from '../../../core/host/system_copy.ts'
 
-t.test('the message says what failed', async (t) => {
+t.test('the message names what failed', async (t) => {
   const refused = `mount: /tmp/x/system: wrong fs type, bad option, bad superblock on overlay.
        dmesg(1) may have more information after failed mount system call.
 `

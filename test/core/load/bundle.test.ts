@@ -16,7 +16,7 @@ interface Project {
   readonly cached: () => Record<string, number>
 }
 
-function made(t: Test, files: Readonly<Record<string, string>>): Project {
+function createProject(t: Test, files: Readonly<Record<string, string>>): Project {
   const directory = scratch(t)
   const at = (...parts: string[]) => join(directory, ...parts)
   const write: Project['write'] = (all) => {
@@ -51,7 +51,7 @@ async function problems(loading: Promise<unknown>): Promise<readonly ConvergeErr
 }
 
 t.test('loads a module with all its imports, and the engine', async (t) => {
-  const { load } = made(t, {
+  const { load } = createProject(t, {
     'recipe.ts': `
       import * as engine from 'converge-engine'
       import { one } from './lib/one.ts'
@@ -72,13 +72,13 @@ t.test('loads a module with all its imports, and the engine', async (t) => {
 })
 
 t.test('modules get the running engine, not a copy', async (t) => {
-  const { load } = made(t, { 'recipe.ts': "import { mark } from 'converge-engine'\nexport default mark" })
+  const { load } = createProject(t, { 'recipe.ts': "import { mark } from 'converge-engine'\nexport default mark" })
   const mark = {}
   t.equal((await load('recipe.ts', { api: { mark } })).default, mark)
 })
 
 t.test('loads packages beside the recipe', async (t) => {
-  const { load } = made(t, {
+  const { load } = createProject(t, {
     'recipe.ts': "import word from 'a-package'\nexport default word",
     'node_modules/a-package/package.json': '{"name": "a-package", "main": "index.js"}',
     'node_modules/a-package/index.js': "module.exports = 'from a package'",
@@ -94,7 +94,7 @@ const two = {
 }
 
 t.test('uses the cache while no file has changed', async (t) => {
-  const { load, cached, at } = made(t, two)
+  const { load, cached, at } = createProject(t, two)
   t.equal((await load()).default, 'one text')
   const before = cached()
   t.equal(Object.keys(before).length, 3)
@@ -104,7 +104,7 @@ t.test('uses the cache while no file has changed', async (t) => {
 })
 
 t.test('notices a change of any imported file, also with the same length and time', async (t) => {
-  const { load, write, at } = made(t, two)
+  const { load, write, at } = createProject(t, two)
   await load()
   for (const [file, content, expected] of [
     ['deep/word.ts', "export const word = 'two'", 'two text'],
@@ -120,7 +120,7 @@ t.test('notices a change of any imported file, also with the same length and tim
 })
 
 t.test('reports a missing imported file in spite of the cached bundle', async (t) => {
-  const { load, at } = made(t, two)
+  const { load, at } = createProject(t, two)
   await load()
   fs.rmSync(at('deep/word.ts'))
   const [problem] = await problems(load())
@@ -131,7 +131,7 @@ t.test('reports a missing imported file in spite of the cached bundle', async (t
 })
 
 t.test('another engine or another recipe has another bundle', async (t) => {
-  const { load, cached, write } = made(t, two)
+  const { load, cached, write } = createProject(t, two)
   await load()
   await load('recipe.ts', { engineVersion: '2' })
   t.equal(Object.keys(cached()).length, 6)
@@ -142,7 +142,7 @@ t.test('another engine or another recipe has another bundle', async (t) => {
 })
 
 t.test('rebuilds a damaged cache', async (t) => {
-  const { load, cached, options } = made(t, two)
+  const { load, cached, options } = createProject(t, two)
   await load()
   const names = Object.keys(cached())
   t.equal(names.length, 3)
@@ -157,7 +157,7 @@ t.test('rebuilds a damaged cache', async (t) => {
 })
 
 t.test('only this account can read the cache', async (t) => {
-  const { load, options } = made(t, two)
+  const { load, options } = createProject(t, two)
   fs.mkdirSync(dirname(options.cacheDirectory), { recursive: true })
   fs.mkdirSync(options.cacheDirectory, { mode: 0o755 })
   await load()
@@ -167,7 +167,7 @@ t.test('only this account can read the cache', async (t) => {
 })
 
 t.test('does not run a cached bundle that others can write to', async (t) => {
-  const directory = made(t, { ...two, 'failing.ts': "\nthrow new Error('late')" })
+  const directory = createProject(t, { ...two, 'failing.ts': "\nthrow new Error('late')" })
   const { load, options, cached, at } = directory
   await load()
   for (const name of Object.keys(cached()))
@@ -182,7 +182,7 @@ t.test('does not run a cached bundle that others can write to', async (t) => {
 
 t.test('does not run the cache of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
-  const { load, options } = made(t, two)
+  const { load, options } = createProject(t, two)
   await load()
   fs.chownSync(options.cacheDirectory, 65534, 65534)
   for (const name of fs.readdirSync(options.cacheDirectory)) fs.writeFileSync(join(options.cacheDirectory, name), '')
@@ -193,7 +193,7 @@ t.test('does not run the cache of another account', async (t) => {
 })
 
 t.test('works without a cache directory, and errors name their line', async (t) => {
-  const { load, at, write } = made(t, { ...two, file: '' })
+  const { load, at, write } = createProject(t, { ...two, file: '' })
   // Root can write anywhere, but not below a file.
   for (const cacheDirectory of [at('file'), at('file/below'), '/proc/nowhere']) {
     t.equal((await load('recipe.ts', { cacheDirectory })).default, 'one text', cacheDirectory)
@@ -204,7 +204,7 @@ t.test('works without a cache directory, and errors name their line', async (t) 
 })
 
 t.test('reports every error of the compiler with file, line and column', async (t) => {
-  const { load, at } = made(t, {
+  const { load, at } = createProject(t, {
     'recipe.ts': "import './nope.ts'\nimport 'a-package'\nimport './broken.ts'\n",
     'broken.ts': 'export const a =\n',
   })
@@ -216,7 +216,7 @@ t.test('reports every error of the compiler with file, line and column', async (
 })
 
 t.test('refuses a recipe or an import that is a pipe or a device', { timeout: 20_000 }, async (t) => {
-  const { load, at } = made(t, { 'recipe.ts': "import x from './more.json'\nexport default x\n" })
+  const { load, at } = createProject(t, { 'recipe.ts': "import x from './more.json'\nexport default x\n" })
   for (const kind of hostileKinds.filter(({ name }) => !/of root$/.test(name)))
     for (const name of ['more.json', 'entry.ts']) {
       kind.put(at(name), '')
@@ -227,7 +227,7 @@ t.test('refuses a recipe or an import that is a pipe or a device', { timeout: 20
 })
 
 t.test('an error that a module throws has its line, and those of its callers', async (t) => {
-  const { load, at } = made(t, {
+  const { load, at } = createProject(t, {
     'recipe.ts': "import { check } from './check.ts'\n\ncheck(\n  null,\n)\n",
     'check.ts':
       'interface Any { readonly name: string }\n\nexport function check(value: Any | null): string {\n  return value!.name\n}\n',

@@ -14,7 +14,7 @@ import { Sandbox } from '../../support/program.ts'
 const project = new URL('../../..', import.meta.url)
 const { version } = JSON.parse(fs.readFileSync(new URL('package.json', project), 'utf8')) as { version: string }
 
-function made(t: Test, files: Readonly<Record<string, string>>) {
+function createProject(t: Test, files: Readonly<Record<string, string>>) {
   const directory = fs.realpathSync(scratch(t))
   const at = (...parts: string[]) => join(directory, ...parts)
   write(directory, new Map(Object.entries(files)))
@@ -92,7 +92,7 @@ Module._resolveFilename = function (name, ...rest) {
 `
 
 t.test('runs packed recipes elsewhere, without a compiler', async (t) => {
-  const { pack, moved, at } = made(t, recipes)
+  const { pack, moved, at } = createProject(t, recipes)
   const files = await pack(['site/recipes'])
   t.strictSame([...files.keys()].sort(), [
     'converge-recipes.json',
@@ -130,14 +130,14 @@ t.test('runs packed recipes elsewhere, without a compiler', async (t) => {
 
 t.test('the same sources give the same bytes in any directory', async (t) => {
   const digests = async () => {
-    const files = await made(t, recipes).pack(['site/recipes'])
+    const files = await createProject(t, recipes).pack(['site/recipes'])
     return Object.fromEntries([...files].map(([path, content]) => [path, Buffer.from(content).toString('utf8')]))
   }
   t.strictSame(await digests(), await digests())
 })
 
 t.test('packs a configuration with its roles, its handlers and its directories', async (t) => {
-  const { pack, moved, at, options } = made(t, {
+  const { pack, moved, at, options } = createProject(t, {
     ...recipes,
     'site/converge.config.ts': `
 import { role } from 'converge-engine'
@@ -163,7 +163,7 @@ export default {
 })
 
 t.test('packs files beside a recipe only if it uses its own path', async (t) => {
-  const { pack, at } = made(t, recipes)
+  const { pack, at } = createProject(t, recipes)
   fs.rmSync(at('site/recipes/web.ts'))
   const files = await pack(['site/recipes'])
   t.notOk([...files.keys()].some((path) => path.startsWith('files/')))
@@ -171,7 +171,7 @@ t.test('packs files beside a recipe only if it uses its own path', async (t) => 
 })
 
 t.test('follows links, and ends at a link to a parent', async (t) => {
-  const { pack, at } = made(t, { ...recipes, 'elsewhere/shared.hbs': 'shared' })
+  const { pack, at } = createProject(t, { ...recipes, 'elsewhere/shared.hbs': 'shared' })
   fs.symlinkSync(at('elsewhere'), at('site/recipes/shared'))
   fs.symlinkSync('..', at('site/recipes/pages/up'))
   fs.symlinkSync('/nowhere', at('site/recipes/broken'))
@@ -182,8 +182,8 @@ t.test('follows links, and ends at a link to a parent', async (t) => {
   t.equal([...files.keys()].filter((path) => path.endsWith('index.html.hbs')).length, 1)
 })
 
-t.test('reports with its place what cannot be packed', async (t) => {
-  const { pack, at, moved } = made(t, {
+t.test('reports the position of anything that cannot be packed', async (t) => {
+  const { pack, at, moved } = createProject(t, {
     ...recipes,
     'site/lib/word.ts': 'export const word = new URL("word.txt", import.meta.url).href\n',
     'broken/web.ts': 'export default (\n',
@@ -206,12 +206,12 @@ t.test('reports with its place what cannot be packed', async (t) => {
 })
 
 t.test('returns null if there is nothing to pack', async (t) => {
-  const { options } = made(t, {})
+  const { options } = createProject(t, {})
   t.equal(await packRecipes([], null, options), null)
 })
 
 t.test('does not run packed recipes that have changed', async (t) => {
-  const { pack, moved, options } = made(t, recipes)
+  const { pack, moved, options } = createProject(t, recipes)
   const files = await pack(['site/recipes'])
   const load = (directory: string) => problems(loadUserRecipes([directory], null, options))
   for (const name of files.keys()) {

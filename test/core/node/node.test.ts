@@ -73,7 +73,7 @@ t.test('an instance in the JSON gets no facts of this host', async (t) => {
     await json({ opsworks: { instance: { hostname: 'plone1' } }, cpu: { total: '2' }, memory: { total: '4053280kB' } }),
   )
   t.match(attributes.opsworks.instance, { hostname: 'plone1', private_ip: null, private_dns_name: null })
-  t.equal(attributes.cpu.total, 2, 'what the JSON states goes before the fact')
+  t.equal(attributes.cpu.total, 2, 'a value of the JSON takes precedence over the fact')
   t.equal(attributes.memory.total, 4053280 * 1024)
   t.equal(build().facts.cpu.total, 6, 'the fact itself stays')
 })

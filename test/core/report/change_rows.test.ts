@@ -81,7 +81,7 @@ t.test('leaves out what a diff, the words of the type or the sign of the line sa
   t.end()
 })
 
-t.test('tells a resource that is created or removed from one that changes', (t) => {
+t.test('distinguishes a created or removed resource from a changed one', (t) => {
   t.equal(kindOfChange([replaced('/kind', 'absent', 'file')]), 'create')
   t.equal(kindOfChange([{ op: 'replace', path: '/kind', value: 'file' }]), 'create', 'of an earlier version')
   t.equal(kindOfChange([replaced('/kind', 'file', 'absent')]), 'remove')

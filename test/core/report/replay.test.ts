@@ -81,8 +81,8 @@ t.test('refuses any invalid event of a host as a whole', (t) => {
   const { handlers } = listener()
   fc.assert(
     fc.property(fc.anything(), fc.constantFrom('start', 'resource', 'end', 'warning', 'none'), (value, event) => {
-      const said = typeof value === 'object' && value !== null ? { ...value, event } : value
-      return replay(said, handlers) === false
+      const line = typeof value === 'object' && value !== null ? { ...value, event } : value
+      return replay(line, handlers) === false
     }),
   )
   for (const broken of [

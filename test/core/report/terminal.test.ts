@@ -282,7 +282,7 @@ t.test('displays the current resource on a terminal', async (t) => {
   start()
   shown.applying('execute build')
   shown.progress('execute build', '\x1b[32mGot\x1b[0m Zope 5.8 and a lot of words after it ')
-  t.equal(text(), '', 'what is done soon is not shown')
+  t.equal(text(), '', 'a short step is not shown')
   await new Promise((resolve) => setTimeout(resolve, 650))
   const spun = text().split('\r\x1b[K').slice(1)
   t.ok(spun.length >= 2, 'it turns')

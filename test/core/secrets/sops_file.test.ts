@@ -107,7 +107,7 @@ t.test('refuses metadata that was changed or removed', async (t) => {
   }
 })
 
-t.test('reports what it cannot read, with an alternative', async (t) => {
+t.test('reports an unsupported file, with an alternative', async (t) => {
   await t.rejects(decrypt(fixture('site.env'), 'site.env'), { code: 'UNSUPPORTED_SOPS', hint: /sops", "decrypt"/ })
   await t.rejects(decrypt('token: plain\n'), { code: 'NOT_SOPS', hint: /^encrypt it: sops encrypt/ })
   await t.rejects(decrypt(fixture('other.yaml')), { code: 'WRONG_IDENTITY' })

@@ -105,7 +105,7 @@ export async function realDirectory(t: Test, site: DeploySite): Promise<void> {
   fs.mkdirSync(current)
   try {
     await checkFailure(t, await site.converge(['deploy'], client), /current/, /directory/, /hint: .*mv/)
-    t.strictSame(fs.readdirSync(current), [], 'it is left alone')
+    t.strictSame(fs.readdirSync(current), [], 'the directory is unchanged')
     t.strictSame(await pids(site), running)
   } finally {
     fs.rmdirSync(current)
@@ -130,7 +130,7 @@ export async function clock(t: Test, site: DeploySite): Promise<void> {
   t.equal(site.currentPath(), after)
   t.ok(
     (await site.releases()).some(({ id }) => id === before),
-    'it is not taken for the newest by what is cleaned up',
+    'the cleanup does not count it as the newest',
   )
 }
 

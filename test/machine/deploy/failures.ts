@@ -28,7 +28,7 @@ export async function build(t: Test, site: DeploySite): Promise<void> {
   await checkPages(t, site, site.latest)
   t.ok(
     (await site.releases()).every(({ complete }) => complete),
-    'nothing is left of the release that failed',
+    'no file of the failed release remains',
   )
 }
 

@@ -27,7 +27,7 @@ test "$CONVERGE_RELEASE" = "$PWD"
 `
 
 export async function deployPhases(t: Test, site: DeploySite): Promise<void> {
-  const done = () => fs.readFileSync(`${site.directory()}/shared/moments`, 'utf8').trim().split('\n')
+  const readNotes = () => fs.readFileSync(`${site.directory()}/shared/moments`, 'utf8').trim().split('\n')
   fs.mkdirSync(`${site.repository}/deploy`)
   fs.writeFileSync(`${site.repository}/deploy/before_restart`, note('shell'), { mode: 0o755 })
   fs.writeFileSync(`${site.repository}/deploy/after_restart`, afterwards, { mode: 0o755 })
@@ -38,7 +38,7 @@ export async function deployPhases(t: Test, site: DeploySite): Promise<void> {
   await checkPages(t, site, site.latest)
   const version = site.latest
   const first = [`typescript before_migrate ${version}`, `migration ${version}`, `shell before_restart ${version}`]
-  t.strictSame(done(), first)
+  t.strictSame(readNotes(), first)
   t.equal(fs.readFileSync(`${site.directory()}/shared/after`, 'utf8').trim(), version, 'a hook runs a client as well')
   const configuration = fs.readFileSync(`${site.directory()}/current/parts/client1/etc/zope.conf`, 'utf8')
   t.match(configuration, /^\s*client zeoclient-1$/m, 'the clients keep their persistent caches')
@@ -59,7 +59,7 @@ export async function deployPhases(t: Test, site: DeploySite): Promise<void> {
   t.equal(site.currentPath(), good, 'the site is back on the release before')
   await checkPages(t, site, version)
   t.not((await pids(site))[0], running[0], 'whose clients were started again')
-  t.match(done().slice(-4), [
+  t.match(readNotes().slice(-4), [
     /typescript before_migrate/,
     /migration/,
     /shell before_restart/,

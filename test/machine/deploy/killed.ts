@@ -21,9 +21,9 @@ const moments: readonly (readonly [string, RegExp])[] = [
   ['right before the switch', applying('symlink .*current')],
   ['right after the switch', done('symlink .*current')],
   ['while the first client restarts', progress('service_restart', 'restarting plone_instances-client1')],
-  ['as the first client comes', progress('service_restart', 'waiting for http://127.0.0.1:8081')],
+  ['as the first client starts', progress('service_restart', 'waiting for http://127.0.0.1:8081')],
   ['while the second client restarts', progress('service_restart', 'restarting plone_instances-client2')],
-  ['as the second client comes', progress('service_restart', 'waiting for http://127.0.0.1:8082')],
+  ['as the second client starts', progress('service_restart', 'waiting for http://127.0.0.1:8082')],
 ]
 
 /** Kills a deploy and its process group after the given line. */
@@ -61,7 +61,7 @@ export async function everywhere(t: Test, site: DeploySite): Promise<void> {
   t.not(site.currentPath(), before)
   await site.done(t, ['deploy'], client)
   await checkPages(t, site, site.latest)
-  t.strictSame(site.unfinished(), [], 'nothing is left of the killed runs')
+  t.strictSame(site.unfinished(), [], 'no file of the killed runs remains')
   t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
 }
 
@@ -106,10 +106,10 @@ export async function terminated(t: Test, site: DeploySite): Promise<void> {
   const events = eventsOf(output)
   t.equal(events.find(({ event }) => event === 'end')?.report?.outcome, 'interrupted')
   const last = events.findLast(({ event }) => event === 'resource')
-  t.match(last, { name: /^buildout/, outcome: 'changed' }, 'what is under way is finished, and nothing else begun')
+  t.match(last, { name: /^buildout/, outcome: 'changed' }, 'the current step completes, and no other begins')
   t.equal(site.currentPath(), before)
   t.strictSame(await pids(site), running)
   const next = await site.done(t, ['deploy', '--json-output'], client)
-  t.notMatch(next.output, new RegExp(applying('buildout').source, 'm'), 'what was built is not built again')
+  t.notMatch(next.output, new RegExp(applying('buildout').source, 'm'), 'the completed build is not repeated')
   await checkPages(t, site, site.latest)
 }

@@ -103,7 +103,7 @@ export async function deployRevision(t: Test, site: DeploySite): Promise<void> {
   t.equal(run.status, 3, 'the exit status reports a change')
   t.strictSame(changedResources(run), changedResources(plan), 'the run makes the planned changes')
   const pages = await checkPages(t, site, site.latest)
-  t.equal(watch.blackouts, 0, 'one client goes after the other')
+  t.equal(watch.blackouts, 0, 'one client restarts after the other')
   t.strictSame(watch.releases, [running[0]?.release, site.currentPath()], 'only these two releases answered')
   t.notMatch(
     pages,
@@ -178,7 +178,7 @@ export async function changeClientCount(t: Test, site: DeploySite): Promise<void
   t.equal(await get(3, 'text'), storedValues.text)
   await site.done(t, ['deploy'], client)
   await checkPages(t, site, site.latest)
-  t.notOk(isTaken(8083), 'the third is gone')
+  t.notOk(isTaken(8083), 'the third client has ended')
   t.notOk(existsSync(`${site.prefix}/etc/supervisor/conf.d/plone_instances-client3.conf`))
   t.strictSame((await site.status()).up, ['zeoserver', 'plone_instances-client1', 'plone_instances-client2'])
 }

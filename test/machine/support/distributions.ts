@@ -50,12 +50,12 @@ export async function systemOf(distribution: Distribution): Promise<string> {
     .slice(0, 8)
   const path = `${ownDirectory()}/${distribution.suite}-${key}`
   if (existsSync(path)) return path
-  const made = `${path}.${process.pid}`
+  const temporary = `${path}.${process.pid}`
   try {
-    await bootstrap(distribution, made)
-    renameSync(made, path)
+    await bootstrap(distribution, temporary)
+    renameSync(temporary, path)
   } finally {
-    rmSync(made, { recursive: true, force: true })
+    rmSync(temporary, { recursive: true, force: true })
   }
   return path
 }

@@ -134,13 +134,13 @@ export class FleetSite {
     const words = Object.entries(this.variables).map(([name, value]) => `"${name}=${value}"`)
     const options = { sshd: [`SetEnv ${words.join(' ')}`], node: 'own' as const }
     const mounts = { '/srv/blobs': `${this.network.directory}/blobs` }
-    const made = await Promise.all(
+    const hosts = await Promise.all(
       names.map((name) => {
         const all = layerOf(name) === 'lb' ? options : { ...options, mounts }
         return booted.includes(name) ? this.network.systemdHost(name, all) : this.network.host(name, all)
       }),
     )
-    for (const host of made) this.hosts.set(host.name, host)
+    for (const host of hosts) this.hosts.set(host.name, host)
     this.writeStack()
   }
 

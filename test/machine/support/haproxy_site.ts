@@ -24,12 +24,12 @@ export class RealBalancer {
   /** Writes the configuration; `start` starts the balancer. */
   static async of(t: Test, site: Site, name = 'haproxy'): Promise<RealBalancer> {
     const socket = `${site.directory}/${name}.sock`
-    const made = new RealBalancer(site, socket, await freePort(), await freePort(), await freePort())
-    writeFileSync(made.config, made.text())
-    const { status, stderr } = spawnSync('haproxy', ['-c', '-q', '-f', made.config], { encoding: 'utf8' })
+    const balancer = new RealBalancer(site, socket, await freePort(), await freePort(), await freePort())
+    writeFileSync(balancer.config, balancer.text())
+    const { status, stderr } = spawnSync('haproxy', ['-c', '-q', '-f', balancer.config], { encoding: 'utf8' })
     t.equal(status, 0, `haproxy.cfg is valid ${stderr}`)
-    t.teardown(() => made.stop())
-    return made
+    t.teardown(() => balancer.stop())
+    return balancer
   }
 
   private get config(): string {

@@ -203,9 +203,9 @@ function authorize(home: string, keys: readonly string[], id: number): void {
 /** Hashes a password; none: `*`, which no password matches. With `!`, sshd would not let the account log in at all. */
 function hashOf(password: string | undefined): string {
   if (password === undefined) return '*'
-  const made = spawnSync('openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' })
-  if (made.status !== 0) throw new Error(`openssl passwd: ${made.stderr}`)
-  return made.stdout.trim()
+  const result = spawnSync('openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' })
+  if (result.status !== 0) throw new Error(`openssl passwd: ${result.stderr}`)
+  return result.stdout.trim()
 }
 
 export function put(path: string, content: string, mode = 0o644): void {

@@ -66,12 +66,12 @@ export class TestNetwork {
 
   /** Makes a host with nothing but an sshd, and waits until it is up. */
   host(name: string, options: HostOptions = {}): Promise<TestHost> {
-    return this.made(name, options, false)
+    return this.createHost(name, options, false)
   }
 
   /** Makes a host with systemd, and waits until it has booted. */
   systemdHost(name: string, options: HostOptions = {}): Promise<TestHost> {
-    return this.made(name, options, true)
+    return this.createHost(name, options, true)
   }
 
   /** Makes `count` hosts, `NAME1`, `NAME2`, …; 100 take some seconds and 600 MB. */
@@ -80,7 +80,7 @@ export class TestNetwork {
     return limit.map(Array.from({ length: count }), (_, index) => this.host(`${name}${index + 1}`, options))
   }
 
-  private async made(name: string, options: HostOptions, systemd: boolean): Promise<TestHost> {
+  private async createHost(name: string, options: HostOptions, systemd: boolean): Promise<TestHost> {
     const address = options.address ?? this.freeAddress()
     const id = `${this.ground.prefix}-${address.split('.')[3]}`
     const lower = options.system ?? `${this.lower}:/`

@@ -117,14 +117,14 @@ export async function operator(
       return resolveTarget({ name: 'web1', address: '127.0.0.1', port, ...host }, config)
     },
     connector(options = {}) {
-      const made = connector({
+      const connection = connector({
         hostKeys: 'strict',
         onNewHost: (host) => newHosts.push(host),
         prompt: answers ? prompt : null,
         ...options,
       })
-      t.teardown(() => made.close())
-      return made
+      t.teardown(() => connection.close())
+      return connection
     },
   }
 }

@@ -34,7 +34,7 @@ t.test('the backend has the name of the layer', async (t) => {
 t.test('a server has the name of its host in the stack', async (t) => {
   t.equal(serverName('plone1', 2), 'plone1-2')
   const clients = (instances: object) => ({ opsworks: { layers: { plone_instances: { instances } } } })
-  t.equal(ownHostName(stack()), 'plone1', 'a stack that does not know it')
+  t.equal(ownHostName(stack()), 'plone1', 'a stack without this host')
   t.equal(ownHostName(stack(clients({ a: online('plone1') }))), 'a')
   t.equal(ownHostName(stack(clients({ b: online('b') }))), 'plone1')
   const some = stack(clients({ b: online('b'), c: online('c', { status: 'stopped' }) }))
@@ -95,9 +95,9 @@ t.test('balances the clients of this run, whatever the layers contain', (t) => {
   t.strictSame(settingsOf(clients({ app: renamed }), together), byAddress, 'under another name')
   t.strictSame(settingsOf(clients({ app: { ...renamed, status: 'stopped' } }), together), byAddress)
 
-  t.strictSame(settingsOf({}, alone), [], 'a frontend alone balances nothing that nobody tells of')
+  t.strictSame(settingsOf({}, alone), [], 'a frontend alone balances no clients outside the layers')
   const installed = new VirtualHost().given('/conf.d/plone_instances-client1.conf', '')
-  t.strictSame(settingsOf({}, alone, {}, installed), own, 'but clients that an earlier run has installed')
+  t.strictSame(settingsOf({}, alone, {}, installed), own, 'except clients that an earlier run has installed')
   t.strictSame(settingsOf(clients({ plone2: other }), alone, {}, installed), ['plone2-1 p2:8081'])
   t.end()
 })
@@ -160,7 +160,7 @@ t.test('finds the balancers of the stack', async (t) => {
   t.strictSame(balancers([layer('lb', online('plone1'))]), [{ socket }], 'the layer has this host')
   t.strictSame(balancers([layersOfThis('plone_instances')]), [])
   t.strictSame(balancers([layersOfThis('edge'), settings({ layers: ['edge'] })]), [{ socket }])
-  t.strictSame(balancers([], new VirtualHost().given(socket, '')), [{ socket }], 'a socket that no layer tells of')
+  t.strictSame(balancers([], new VirtualHost().given(socket, '')), [{ socket }], 'a socket without a layer')
   t.strictSame(balancers([], null), [], 'where nothing may be looked up')
   t.strictSame(balancers([layersOfThis('lb'), { converge: { prefix: '/home/jane' } }]), [
     { socket: `/home/jane${socket}` },

@@ -96,7 +96,7 @@ contract(t, authorized_key, [
   { name: 'no account', props: { user: 'deploy', keys: [ci] }, fails: /there is no account deploy.*user\(r/ },
 ])
 
-t.test('refuses what is no key, and what an option cannot hold', async (t) => {
+t.test('refuses invalid keys, and text that an option cannot contain', async (t) => {
   const keys = [ci]
   const wrong: Parameters<typeof authorized_key>[1][] = [
     { user: 'deploy', keys: ['AAAA'] },

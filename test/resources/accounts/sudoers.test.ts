@@ -66,7 +66,7 @@ contract(t, sudoers, [
   },
 ])
 
-t.test('refuses names that sudo ignores, and what is no account or command', async (t) => {
+t.test('refuses names that sudo ignores, invalid accounts and invalid commands', async (t) => {
   for (const wrong of [
     { name: 'a.b' },
     { name: 'a~' },

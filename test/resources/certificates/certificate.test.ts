@@ -31,7 +31,7 @@ function opensslIn(directory: string): CommandHandler {
 }
 
 /** Makes certificates as earlier runs would have made them. */
-function made(t: Parameters<typeof selfSigned>[0], name: string, days = 365) {
+function createPair(t: Parameters<typeof selfSigned>[0], name: string, days = 365) {
   const at = scratch(t)
   const key = makeKey('ec-256')
   writeFileSync(`${at}/key`, key)
@@ -49,8 +49,8 @@ function made(t: Parameters<typeof selfSigned>[0], name: string, days = 365) {
 if (needs(t, ['openssl'])) {
   const host = { commands: opensslIn(scratch(t)) }
   const name = 'shop.example.com'
-  const pair = made(t, name)
-  const other = made(t, 'other.example.com')
+  const pair = createPair(t, name)
+  const other = createPair(t, 'other.example.com')
   const authority = selfSigned(t, 'Own CA')
   const given =
     (files: Readonly<Record<string, string>> = {}) =>
@@ -250,7 +250,7 @@ if (needs(t, ['openssl'])) {
     t.strictSame(patchOf(report), [])
   })
 
-  t.test('refuses what is no certificate', async (t) => {
+  t.test('refuses an invalid certificate', async (t) => {
     for (const wrong of [
       { names: [] },
       { names: ['a b'] },

@@ -29,7 +29,7 @@ contract(t, mysql_user, [
       t.match(readMariadb(host).users["o'ne@10.0.0.%"], { login: { authentication_string: 'invalid' } }),
   },
   {
-    name: 'leaves a password that is right, and what is not declared',
+    name: 'leaves a correct password, and undeclared properties',
     props: { name: 'shop', password: 's3cret' },
     host,
     given: (host) =>
@@ -80,7 +80,7 @@ contract(t, mysql_user, [
   },
 ])
 
-t.test('refuses what is no privilege, target or user', async (t) => {
+t.test('refuses invalid privileges, targets and users', async (t) => {
   for (const wrong of [
     { grants: { 'a.*': ['SELECT; DROP'] } },
     { grants: { 'a.*': ['USAGE'] } },

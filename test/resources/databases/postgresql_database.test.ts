@@ -130,7 +130,7 @@ t.test('a dry run knows what earlier resources would create', async (t) => {
   t.equal((await run(plan, base)).counts.unchanged, 3)
 })
 
-t.test('a dry run cannot tell before the server is installed and runs', async (t) => {
+t.test('a dry run does not know before the server is installed and runs', async (t) => {
   const database = { name: 'shop' }
   const installing = planOf((r) => {
     package_(r, { names: ['postgresql'] })

@@ -48,7 +48,7 @@ contract(t, postgresql_role, [
       }),
   },
   {
-    name: 'leaves what is not declared, and a password that is right',
+    name: 'leaves undeclared properties, and a correct password',
     props: { name: 'shop', password: 's3cret', memberOf: ['a'] },
     host,
     given: (host) =>

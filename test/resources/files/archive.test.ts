@@ -32,7 +32,7 @@ contract(t, archive, [
     changes: ['replace /kind = "filled"'],
     then: (t, host) => {
       t.equal(host.readText('/srv/eggs/sub/up'), 'A')
-      t.strictSame(leftovers(host), [], 'nothing is left beside it')
+      t.strictSame(leftovers(host), [], 'no temporary file remains')
     },
   },
   {
@@ -66,7 +66,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.list(into), leftovers(host)], [['a.egg', 'sub'], []]),
   },
   {
-    name: 'from this host, a level taken off, given away',
+    name: 'from this host, without the top directory, owned by another account',
     props: { url: '/var/tmp/eggs.tar', into, strip: 1, owner: 'deploy', group: 'root' },
     given: (host) => {
       host.given('/var/tmp/eggs.tar', packed({ 'eggs/a.egg': 'A', 'eggs/sub/b.egg': 'B', top: 'gone' }))
@@ -76,7 +76,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.list(into), host.lstat('/srv/eggs/sub/b.egg')?.uid], [['a.egg', 'sub'], 1000]),
   },
   {
-    name: 'a zip file, a level taken off',
+    name: 'a zip file, without the top directory',
     props: {
       url: 'file:///var/tmp/a%20b.zip',
       into,
@@ -91,7 +91,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.list(into), host.readText('/srv/eggs/b/c')], [['a', 'b'], 'C']),
   },
   {
-    name: 'merged: what is missing or empty comes, the rest stays',
+    name: 'merged: adds missing and empty entries, the rest stays',
     props: { url, into: '/srv/shared', merge: true, except: ['var', 'env*'] },
     given: (host) =>
       host
@@ -235,7 +235,7 @@ t.test('purge: fetches again only when url, digest or cause change', async (t) =
   t.equal(await downloads(url, digest, '2'), 1)
 })
 
-t.test('merged: again when what came is gone, or comes from elsewhere', async (t) => {
+t.test('merged: again if an added entry is removed, or the archive is another one', async (t) => {
   const other = 'https://example.org/more.tgz'
   const host = new VirtualHost({ commands, downloads: { [url]: caches, [other]: packed({ 'media/a': 'A' }) } })
   host.given('/srv/shared/var/data', 'mine')
@@ -266,7 +266,7 @@ t.test('a password with a percent sign in the URL', async (t) => {
   t.notMatch(JSON.stringify(report), '50%off')
 })
 
-t.test('a failed unpack leaves what was there, and nothing beside it', async (t) => {
+t.test('a failed unpack leaves the existing entries, and no temporary file', async (t) => {
   const host = new VirtualHost(hostOptions(packed({ a: 'A', '../x': '' })))
   host.given('/srv/eggs/mine', 'x')
   const report = await run(
@@ -291,7 +291,7 @@ t.test('passwords are not shown, wherever they were given', async (t) => {
   }
 })
 
-t.test('what is in it is unknown to a dry run', async (t) => {
+t.test('a dry run does not know its content', async (t) => {
   const plan = planOf((r) => {
     archive(r, { url, into })
     file(r, { path: '/srv/eggs/a.egg', content: 'mine' })

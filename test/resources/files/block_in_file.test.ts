@@ -21,7 +21,7 @@ contract(t, block_in_file, [
     ...becomes(`a\n${marked('one\ntwo\n')}`),
   },
   {
-    name: 'replaces it in its place',
+    name: 'replaces the block at its position',
     props,
     ...holds(`a\n${marked('old\n')}b\n`),
     ...becomes(`a\n${marked('one\ntwo\n')}b\n`),

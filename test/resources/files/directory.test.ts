@@ -152,7 +152,7 @@ contract(t, directory, [
   },
 ])
 
-t.test('killed during the removal: all of it exists, or nothing', async (t) => {
+t.test('killed during the removal: the whole directory exists, or nothing', async (t) => {
   for (let at = 1; ; at++) {
     let count = 0
     const host = new VirtualHost({

@@ -99,7 +99,7 @@ contract(t, file, [
     changes: ['replace /content = ""'],
   },
   {
-    name: 'any text comes through as it is',
+    name: 'any text is written unchanged',
     props: { path, content: odd },
     then: (t, host) => t.equal(host.readText(path), odd),
   },
@@ -111,14 +111,14 @@ contract(t, file, [
     changes: ['replace /content = "a\\n"'],
   },
   {
-    name: 'a dangling link is replaced, what it points to is not made',
+    name: 'a dangling link is replaced, and its target is not created',
     props: { path, content: 'x' },
     given: (host) => host.given(path, { link: '/srv/nowhere' }),
     changes: ['replace /content', 'replace /kind'],
     then: (t, host) => t.match([host.lstat(path)?.kind, host.lstat('/srv/nowhere')], ['file', null]),
   },
   {
-    name: 'a link is replaced, what it points to is left alone',
+    name: 'a link is replaced, and its target is unchanged',
     props: { path, content: 'x' },
     given: (host) => host.given('/srv/real', 'real').given(path, { link: '/srv/real' }),
     then: (t, host) => t.match([host.lstat(path)?.kind, host.readText('/srv/real')], ['file', 'real']),
@@ -166,7 +166,7 @@ contract(t, file, [
   },
 ])
 
-t.test('a sensitive file shows neither its content nor what it was', async (t) => {
+t.test('a sensitive file shows neither its content nor the former one', async (t) => {
   const host = new VirtualHost()
   host.given('/srv/secret', 'old-content', '0644')
   const plan = planOf((r) => file(r, { path: '/srv/secret', content: 'new-content', mode: '0600', sensitive: true }))

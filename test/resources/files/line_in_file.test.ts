@@ -98,7 +98,7 @@ contract(t, line_in_file, [
   { name: 'a link', props: root, given: (host) => void host.given(path, { link: '/etc/passwd' }), fails: /is a link/ },
 ])
 
-t.test('refuses what is not one line, and what is no expression', async (t) => {
+t.test('refuses several lines, and invalid expressions', async (t) => {
   for (const props of [
     { path, line: 'a\nb' },
     { path, line: '' },

@@ -64,14 +64,14 @@ contract(t, mount, [
     changes: [],
   },
   {
-    name: 'mounts what is not mounted',
+    name: 'mounts a missing mount',
     props,
     host,
     given: given(line),
     changes: ['add /flags/0', 'replace /mounted'],
   },
   {
-    name: 'replaces the line in its place, and remounts',
+    name: 'replaces the line at its position, and remounts',
     props: { ...props, options: ['ro', 'noexec'] },
     host,
     given: given(`${line}${root}`, mounted),
@@ -103,7 +103,7 @@ contract(t, mount, [
     fails: /cannot unmount.*fuser -vm.*is busy/s,
   },
   {
-    name: 'mounts again what is not connected',
+    name: 'mounts a disconnected mount again',
     props,
     host,
     given(host) {

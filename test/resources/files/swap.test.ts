@@ -98,7 +98,7 @@ contract(t, swap, [
   },
 ])
 
-t.test('refuses what is no size', async (t) => {
+t.test('refuses an invalid size', async (t) => {
   for (const size of ['0M', '1', '1K', '1.5G', '-1M', '1T', '2GB'])
     t.throws(() => planOf((r) => swap(r, { path, size })), size)
   t.throws(() => planOf((r) => swap(r, { path } as never)))

@@ -38,7 +38,7 @@ contract(t, file, [
     changes: ['replace /content = "new"'],
     then: (t, host) => {
       t.match([host.readText(path), host.lstat(path)?.mode], ['new', '0640'])
-      t.strictSame(left(host), [], 'nothing is left beside it')
+      t.strictSame(left(host), [], 'no temporary file remains')
     },
   },
   {
@@ -56,7 +56,7 @@ contract(t, file, [
     then: (t, host) => t.match(host.lstat(path), { mode: '0600' }),
   },
   {
-    name: 'refused, with what the program says',
+    name: 'refused, with the output of the program',
     props: { path, content: 'broken', verify },
     host,
     given,
@@ -128,7 +128,7 @@ t.test('the checked files are private, and messages name the wrapper', async (t)
   t.match(failureOf(report), { output: 'in (around /etc/proxy.cfg): bad' })
 })
 
-t.test('secrets do not stand in what the program says, nor does any part of a sensitive content', async (t) => {
+t.test('the output of the program is masked, with every part of sensitive content', async (t) => {
   const secrets = new Secrets()
   secrets.add('broken-s3cret')
   const machine = new VirtualHost(host)

@@ -57,7 +57,7 @@ t.test('a revision is one commit, or an error with a hint', async (t) => {
     const { failure } = await site.deploy({ revision })
     t.match(failure?.text, expected, revision)
   }
-  t.strictSame(fs.readdirSync(site.into), before, 'what is refused leaves nothing')
+  t.strictSame(fs.readdirSync(site.into), before, 'a refused deploy leaves no files')
 })
 
 t.test('refuses invalid revisions, addresses and paths before any change', async (t) => {
@@ -157,7 +157,7 @@ t.test('selects the release to use again', async (t) => {
   fs.writeFileSync(file, site.read(file).replace(/"boot": "[^"]*"/, '"boot": "another"'))
   const after = await site.deploy({ inputs: { config: 'd' } })
   t.equal(after.currentId?.slice(0, 6), '000006', 'a release that was incomplete before a crash is not used')
-  t.notOk(fs.existsSync(file), 'and goes')
+  t.notOk(fs.existsSync(file), 'and is removed')
 })
 
 t.test('always: a new release each time, unless the last one is incomplete', async (t) => {
@@ -216,7 +216,7 @@ t.test('a dry run only queries the remote', async (t) => {
   t.ok(dry.releases[0]?.complete)
   const real = await site.deploy(links)
   const patches = (one: typeof dry) => one.report.resources.map(({ name, patch }) => ({ name, patch }))
-  t.strictSame(patches(real), patches(dry), 'what it says is what is done')
+  t.strictSame(patches(real), patches(dry), 'the run makes the planned release')
   t.strictSame((await site.deploy(links, { mode: 'plan' })).report.outcome, 'unchanged')
 })
 
@@ -230,7 +230,7 @@ t.test('a short commit is known after its fetch', async (t) => {
   const real = await site.deploy({ revision })
   t.equal(real.releases.at(-1)?.commit, commit)
   t.equal(real.currentId, `000001-${commit.slice(0, 8)}`, 'and those who refer to it get it')
-  t.strictSame((await site.deploy({ revision })).calls, [], 'then nobody is asked')
+  t.strictSame((await site.deploy({ revision })).calls, [], 'then no repository is queried')
   const pinned = await site.deploy({ revision, commit })
   t.equal(pinned.report.outcome, 'unchanged', 'the whole commit is the same release')
 })

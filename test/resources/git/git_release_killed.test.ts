@@ -139,7 +139,7 @@ t.test(
       t.strictSame(
         fs.readdirSync(site.into),
         releases.map((release) => release.id),
-        'nothing is left',
+        'no file remains',
       )
       t.equal((await site.deploy()).report.outcome, 'unchanged')
       site.commit({ 'l.txt': `${call}` }, 'lib', lib)

@@ -78,7 +78,7 @@ exec `
   t.match(calls, /deploy@git\.example\.com/)
   t.notMatch(site.read(`${site.root}/ssh-environment`), /^CONVERGE_(SSH_KEY|KNOWN_HOSTS)=/m)
   t.notMatch(allTexts(site, rest.report), 'c2VjcmV0')
-  t.strictSame(shm(), before, 'no key file is left')
+  t.strictSame(shm(), before, 'no key file remains')
 
   fs.rmSync(`${site.root}/ssh-calls`)
   site.commit({ 'a.txt': '2' })
@@ -178,7 +178,7 @@ t.test('an unreachable remote', async (t) => {
 
   away()
   const same = await site.deploy()
-  t.equal(same.report.outcome, 'unchanged', 'the branch is what it was the last time')
+  t.equal(same.report.outcome, 'unchanged', 'the branch has the same commit as the last time')
   t.match(
     same.report.warnings.join(),
     new RegExp(`cannot list the branches and tags of ${site.repository}.*using ${first}`),
@@ -232,7 +232,7 @@ t.test('a branch that moves between the query and the fetch', async (t) => {
   fs.writeFileSync(`${site.root}/bin/git`, real.replace('exec ', `${move}cd /; exec `))
   const { failure, releases } = await site.deploy()
   t.equal(failure, undefined)
-  t.equal(releases[0]?.commit, requestedPath, 'the one that was asked for is deployed')
+  t.equal(releases[0]?.commit, requestedPath, 'the requested commit is deployed')
 })
 
 t.test('addresses', async (t) => {

@@ -26,7 +26,7 @@ const given =
 
 contract(t, npm_install, [
   {
-    name: 'installs what the lock file says, without scripts',
+    name: 'installs the packages of the lock file, without scripts',
     props,
     host,
     given: given(),

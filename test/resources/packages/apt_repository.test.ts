@@ -134,7 +134,7 @@ t.test('reads keyrings', async (t) => {
     t.equal(binaryKeyring(damaged), null)
 })
 
-t.test('refuses what is no repository', async (t) => {
+t.test('refuses an invalid repository', async (t) => {
   for (const wrong of [
     { key: undefined },
     { signedBy: '/x' },

@@ -326,7 +326,7 @@ t.test('stops a new process that does not come up, and keeps the old one', async
     t.strictSame(world.up(), ['shop-9090'])
     t.equal(world.port, 9090)
     t.match(world.host.readText(conf(9091)), 'autostart=false')
-    t.equal((await world.run()).outcome, 'unchanged', 'what serves is what it was')
+    t.equal((await world.run()).outcome, 'unchanged', 'a second run changes nothing')
     t.strictSame(world.gaps, [])
   }
 })

@@ -61,19 +61,19 @@ class World {
   plan(release: Release) {
     return planOf((r) => {
       for (const name of ['blog', 'shop'] as const) {
-        const made = file(r, { path: `/srv/${name}`, content: release[name] })
+        const releaseFile = file(r, { path: `/srv/${name}`, content: release[name] })
         port_swap(r, {
           name,
           ports: [...servers[name]],
           command: [`/srv/${name}/server`, '%{port}'],
-          release: made.digest,
+          release: releaseFile.digest,
           upstream: { path: `${upstreams}/${name}.conf`, name },
           reload: { name: 'nginx', provider: { kind: 'supervisor' }, check: ['nginx', '-t'] },
           deadline: seconds(20),
         })
       }
-      const made = file(r, { path: '/srv/worker', content: release.worker })
-      supervisor_program(r, { name: 'worker', command: '/bin/worker', environment: { RELEASE: made.digest } })
+      const releaseFile = file(r, { path: '/srv/worker', content: release.worker })
+      supervisor_program(r, { name: 'worker', command: '/bin/worker', environment: { RELEASE: releaseFile.digest } })
     })
   }
 
@@ -160,8 +160,8 @@ t.test('leaves a file of others unchanged', async (t) => {
 t.test('leaves paths and ports that are known only during the run to the run', async (t) => {
   const { host } = new World()
   const plan = planOf((r) => {
-    const made = file(r, { path: '/srv/shop', content: 'x' })
-    const known = <T>(value: T) => derived(made.digest, () => value)
+    const releaseFile = file(r, { path: '/srv/shop', content: 'x' })
+    const known = <T>(value: T) => derived(releaseFile.digest, () => value)
     port_swap(r, {
       ...{ name: 'shop', ports: known([9090, 9091] as [number, number]), command: ['/srv/shop/server', '%{port}'] },
       ...{ upstream: { path: known(`${upstreams}/shop.conf`), name: 'shop' }, deadline: seconds(20) },

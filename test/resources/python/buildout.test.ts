@@ -66,7 +66,7 @@ contract(t, buildout, [
       t.equal(built(host).at(-1), `${program} -c deploy.cfg buildout:abi-tag-eggs=true`)
       t.match(host.readText(`${directory}/.converge/built.json`), /^\{"built":"[0-9a-f]{64}"\}\n$/)
       t.match(host.stat(`${directory}/.converge/built.json`), { uid: 1000, gid: 1000, mode: '0644' })
-      t.ok(host.lstat(`${eggs}/new-1.egg`), 'what it made stays')
+      t.ok(host.lstat(`${eggs}/new-1.egg`), 'the files of the build stay')
       t.equal(host.lstat(`${shared}/.converge-building.json`), null)
     },
   },
@@ -107,7 +107,7 @@ contract(t, buildout, [
         t.strictSame(
           leftovers(host).filter((path) => !path.endsWith('.egg')),
           [],
-          'gone before the build begins',
+          'removed before the build begins',
         )
         return undefined
       }),

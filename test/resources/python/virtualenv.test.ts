@@ -36,7 +36,7 @@ const given = (host: VirtualHost) =>
     .given('/usr/bin/python3.11', 'ELF', '0755')
     .given('/usr/bin/python3', { link: 'python3.11' })
     .given('/srv', null)
-const made = (host: VirtualHost, python = '/usr/bin/python3.11') => {
+const createEnvironment = (host: VirtualHost, python = '/usr/bin/python3.11') => {
   given(host)
   host.given(`${path}/.converge.json`, `{"python":"${python}"}\n`).given(`${path}/pyvenv.cfg`, '')
   host.given(`${path}/bin/python`, { link: '/usr/bin/python3.11' }).given(`${site}/pip-26.3.dist-info/RECORD`, '')
@@ -95,7 +95,7 @@ contract(t, virtualenv, [
     name: 'unchanged if correct',
     props: { path, packages: { 'zc.buildout': '6.0', setuptools: '' } },
     given: (host) =>
-      void made(host)
+      void createEnvironment(host)
         .given(`${site}/zc_buildout-6.0.0.dist-info/RECORD`, '')
         .given(`${site}/setuptools-1.0.dist-info/RECORD`, ''),
     changes: [],
@@ -103,14 +103,14 @@ contract(t, virtualenv, [
   {
     name: 'installs another version in the same environment',
     props: { path, packages: { supervisor: '4.3.0' } },
-    given: (host) => void made(host).given(`${site}/supervisor-4.2.5.dist-info/RECORD`, ''),
+    given: (host) => void createEnvironment(host).given(`${site}/supervisor-4.2.5.dist-info/RECORD`, ''),
     host: { commands },
     changes: ['replace /packages/supervisor = "4.3.0"'],
   },
   {
     name: 'an incomplete installation does not count',
     props: { path, packages: { supervisor: '4.3.0' } },
-    given: (host) => void made(host).given(`${site}/supervisor-4.3.0.dist-info/METADATA`, ''),
+    given: (host) => void createEnvironment(host).given(`${site}/supervisor-4.3.0.dist-info/METADATA`, ''),
     host: { commands },
     changes: ['replace /packages/supervisor = "4.3.0"'],
   },
@@ -118,7 +118,7 @@ contract(t, virtualenv, [
     name: 'creates an incomplete environment again',
     props: { path, packages: { supervisor: '4.3.0' } },
     given: (host) =>
-      void made(host)
+      void createEnvironment(host)
         .given(`${path}/.converge.json`, '{"python":null}\n')
         .given(`${site}/supervisor-4.3.0.dist-info/RECORD`, '')
         .given(`${path}/junk`, ''),
@@ -141,9 +141,9 @@ contract(t, virtualenv, [
     },
   },
   {
-    name: 'a killed creation does not count, whatever its mark says',
+    name: 'a killed creation does not count, with any mark',
     props: { path },
-    given: (host) => void made(host).given('/srv/.venv.unfinished', ''),
+    given: (host) => void createEnvironment(host).given('/srv/.venv.unfinished', ''),
     host: { commands },
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
@@ -151,7 +151,7 @@ contract(t, virtualenv, [
     name: 'creates an environment without pip again',
     props: { path, packages: { supervisor: '4.3.0' } },
     given: (host) => {
-      made(host)
+      createEnvironment(host)
       host.given(`${site}/pip-26.3.dist-info/RECORD`, { link: '/nowhere' })
       host.given(`${site}/supervisor-4.3.0.dist-info/RECORD`, '')
     },
@@ -161,14 +161,15 @@ contract(t, virtualenv, [
   {
     name: 'its Python is missing: creates it again',
     props: { path },
-    given: (host) => void made(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' }),
+    given: (host) =>
+      void createEnvironment(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' }),
     host: { commands },
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
     name: 'another Python was chosen: creates it again',
     props: { path, python: 'python3.12' },
-    given: (host) => void made(host).given('/usr/bin/python3.12', 'ELF', '0755'),
+    given: (host) => void createEnvironment(host).given('/usr/bin/python3.12', 'ELF', '0755'),
     host: { commands },
     changes: ['replace /python = "/usr/bin/python3.12"'],
   },
@@ -176,7 +177,9 @@ contract(t, virtualenv, [
     name: 'keep, and another Python was chosen: unchanged',
     props: { path, newPython: 'keep' as const },
     given: (host) =>
-      void made(host).given('/usr/bin/python3.13', 'ELF', '0755').given('/usr/bin/python3', { link: 'python3.13' }),
+      void createEnvironment(host)
+        .given('/usr/bin/python3.13', 'ELF', '0755')
+        .given('/usr/bin/python3', { link: 'python3.13' }),
     changes: [],
     then: (t, host) => t.match(host.readText(`${path}/.converge.json`), 'python3.11'),
   },
@@ -184,7 +187,7 @@ contract(t, virtualenv, [
     name: 'keep, and its Python is missing: refused',
     props: { path, newPython: 'keep' as const },
     given: (host) => {
-      made(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' })
+      createEnvironment(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' })
     },
     fails: /was made with \/usr\/bin\/python3\.9, which is gone.*converge.python to python3\.11/s,
   },
@@ -192,7 +195,9 @@ contract(t, virtualenv, [
     name: 'keep, pip is missing, and another Python was chosen: creates it again with its own',
     props: { path, newPython: 'keep' as const },
     given: (host) => {
-      made(host).given('/usr/bin/python3.13', 'ELF', '0755').given('/usr/bin/python3', { link: 'python3.13' })
+      createEnvironment(host)
+        .given('/usr/bin/python3.13', 'ELF', '0755')
+        .given('/usr/bin/python3', { link: 'python3.13' })
       host.given(`${site}/pip-26.3.dist-info/RECORD`, { link: '/nowhere' })
     },
     host: { commands },
@@ -205,14 +210,14 @@ contract(t, virtualenv, [
   {
     name: 'keep, and incomplete: creates it again',
     props: { path, newPython: 'keep' as const },
-    given: (host) => void made(host).given(`${path}/.converge.json`, '{"python":null}\n'),
+    given: (host) => void createEnvironment(host).given(`${path}/.converge.json`, '{"python":null}\n'),
     host: { commands },
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
     name: 'its Python works and is not on the PATH',
     props: { path, python: 'python2' },
-    given: (host) => void made(host),
+    given: (host) => void createEnvironment(host),
     changes: [],
   },
   {

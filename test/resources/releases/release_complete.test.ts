@@ -9,7 +9,7 @@ const commands = (argv: readonly string[]) => (argv.join(' ') === `sync -f ${rel
 
 contract(t, release_complete, [
   {
-    name: 'marks a release after all of it is on the disk',
+    name: 'marks a release after all its files are on the disk',
     props: { release },
     given,
     host: { commands },

@@ -23,7 +23,7 @@ contract(t, release_file, [
     fails: /the repository of site has no cfg\/base\.cfg.*set plone_instances\.base_config/,
   },
   {
-    name: 'an unreadable repository is left to the run',
+    name: 'the run reports an unreadable repository',
     props: { ...props, source: { ...source, repository: 'https://git.example.com/site.git', scmType: 'git' as const } },
     changes: [],
   },

@@ -38,7 +38,7 @@ contract(t, release_files, [
   },
 ])
 
-t.test('says which files differ from those of the current release', async (t) => {
+t.test('reports which files differ from those of the current release', async (t) => {
   const host = new VirtualHost()
   given(host)
   const current = '/srv/site/current'

@@ -81,7 +81,7 @@ t.test('lists the releases', async (t) => {
       ['000012', false, null],
     ],
   )
-  t.equal(nextId(host, into, 'feedbeef00'), '000014-feedbeef', 'what only looks like one counts')
+  t.equal(nextId(host, into, 'feedbeef00'), '000014-feedbeef', 'a directory with the name of a release counts')
 
   for (const link of [`${into}/20240501123000`, 'releases/20240501123000/']) {
     host.replaceLink(current, link)
@@ -109,7 +109,7 @@ t.test('refuses a number above the limit', async (t) => {
   t.throws(() => nextId(host, into, 'feedbeef'), { code: 'TOO_MANY_RELEASES' })
 })
 
-t.test('ids sort in the order of creation, whatever the clock says', async () => {
+t.test('ids sort in the order of creation, with any clock', async () => {
   const commits = fc.array(fc.string({ minLength: 40, maxLength: 40, unit: fc.constantFrom(...'0123456789abcdef') }), {
     maxLength: 30,
   })
@@ -117,13 +117,13 @@ t.test('ids sort in the order of creation, whatever the clock says', async () =>
     fc.property(commits, (commits) => {
       const host = new VirtualHost()
       host.given(into, null)
-      const made = commits.map((commit, n) => {
+      const ids = commits.map((commit, n) => {
         host.clock -= n * 1000
         const id = nextId(host, into, commit)
         host.given(`${into}/${id}`, null)
         return id
       })
-      return made.join() === [...new Set(made)].sort().join()
+      return ids.join() === [...new Set(ids)].sort().join()
     }),
   )
 })
@@ -214,7 +214,7 @@ t.test('finds the previous release', async (t) => {
   t.equal(before([1, 4]), '000001', 'release 2 was rolled back from')
   t.equal(before([1]), '000001', 'a run was killed between the switch and its record')
   t.equal(before([1, 4, 2]), '000001', 'somebody has set the link by hand')
-  t.equal(before([1, 3, 4]), '000001', 'what is not complete is passed over')
+  t.equal(before([1, 3, 4]), '000001', 'incomplete releases are skipped')
   t.equal(before([9, 4]), null, 'a removed release is not a target')
   t.equal(before([4]), null)
   const marked = all.map((one) => ({ ...one, wasCurrent: one.current || one.id.startsWith('000001') }))

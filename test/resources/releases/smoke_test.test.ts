@@ -89,7 +89,7 @@ contract(t, smoke_test, [
     host: server(),
     fails: /does not contain 'Hello'/,
   },
-  { name: 'nobody there', props: { ...base, ...asks('/down') }, host: server(), fails: /smoke test: .*\/down/ },
+  { name: 'no server answers', props: { ...base, ...asks('/down') }, host: server(), fails: /smoke test: .*\/down/ },
   {
     name: 'a command',
     props: { ...base, commands: ['bin/smoke', ['bin/more', 'a b']] },
@@ -131,7 +131,7 @@ t.test('a failure requests a rollback of the new release, also after an interrup
   t.strictSame(failureOf(await run(plan('smoke', release), on)), undefined)
   t.strictSame(patchOf(await run(plan('smoke', release), on)), [])
   const { recovery, hint } = failureOf(await run(plan('fail', release), on)) as { recovery?: string; hint?: string }
-  t.equal(recovery, undefined, 'a test that is new says nothing against what has passed before')
+  t.equal(recovery, undefined, 'a new test does not fail a release that passed before')
   t.match(hint, /deploy again, or roll back$/)
 })
 

@@ -25,7 +25,7 @@ const short = (change: string) => {
   if (method === undefined) return change.replace(/^record .*/, 'record')
   return [method, ...[...change.matchAll(/<string>(\w+)</g)].map(([, word]) => word)].join(' ')
 }
-const done = (host: VirtualHost) => host.changes.map(short)
+const changesOf = (host: VirtualHost) => host.changes.map(short)
 
 contract(t, service_reload, [
   {
@@ -34,23 +34,23 @@ contract(t, service_reload, [
     host: supervised(),
     changes: ['replace /reloadedFor = "'],
     then: (t, host) => {
-      t.ok(done(host).includes('signalProcess web HUP'))
-      t.notMatch(done(host).join('\n'), /stopProcess|startProcess/)
+      t.ok(changesOf(host).includes('signalProcess web HUP'))
+      t.notMatch(changesOf(host).join('\n'), /stopProcess|startProcess/)
     },
   },
   {
     name: 'another signal, and a check afterwards',
     props: { name: 'web', provider, signal: 'USR2', ready: { port: 8081 } },
     host: supervised({ port: 8081 }),
-    then: (t, host) => t.ok(done(host).includes('signalProcess web USR2')),
+    then: (t, host) => t.ok(changesOf(host).includes('signalProcess web USR2')),
   },
   {
     name: 'reloads with a command',
     props: { name: 'web', provider, command: ['proxy', 'load'] },
     host: { ...supervised(), commands: proxy },
     then: (t, host) => {
-      t.ok(done(host).includes('run proxy load'))
-      t.notMatch(done(host).join('\n'), /signalProcess/)
+      t.ok(changesOf(host).includes('run proxy load'))
+      t.notMatch(changesOf(host).join('\n'), /signalProcess/)
     },
   },
   {
@@ -58,7 +58,7 @@ contract(t, service_reload, [
     props: { name: 'web', provider, check },
     host: { ...supervised({}, 'stopped'), commands: proxy },
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
-    then: (t, host) => t.ok(done(host).includes('startProcess web')),
+    then: (t, host) => t.ok(changesOf(host).includes('startProcess web')),
   },
   {
     name: 'starts a service that keeps ending',
@@ -115,7 +115,7 @@ const causedBy = (content: string, more: object = {}) =>
     const config = file(r, { path: '/srv/config', content })
     service_reload(r, { name: 'web', provider, when: [config], ...more })
   })
-const signals = (host: VirtualHost) => done(host).filter((what) => what.startsWith('signalProcess')).length
+const signals = (host: VirtualHost) => changesOf(host).filter((what) => what.startsWith('signalProcess')).length
 
 t.test('reloads once for each change; a reload that a failure prevented stays due', async (t) => {
   const host = new VirtualHost({ ...supervised(), commands: proxy })
@@ -277,7 +277,7 @@ function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [
 t.test('a file restored by hand: reloads only if the service loaded something in between', async (t) => {
   const cases: [name: string, now: Parameters<typeof runs>[1], signals: number][] = [
     ['nothing was loaded', {}, 0],
-    ['one worker ended, and another came', { workers: [102, 103] }, 0],
+    ['one worker ended, and another started', { workers: [102, 103] }, 0],
     ['all workers are new', { workers: [103, 104] }, 1],
     ['the old workers leave', { workers: [101, 102, 103], leaving: [101, 102] }, 1],
     ['the main process has executed its program again', { auxv: 'b' }, 1],

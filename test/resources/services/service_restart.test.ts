@@ -472,7 +472,7 @@ t.test('a page that fails to warm is a warning', async (t) => {
   t.equal(report.warnings.length, 1)
 })
 
-t.test('a further attempt restarts only what is still due', async (t) => {
+t.test('a further attempt restarts only the services that are still due', async (t) => {
   let broken = true
   const { host, roll } = harness(fakeOf(), {
     beforeChange: (_, what) => {
@@ -506,7 +506,7 @@ t.test('adopt: a running service counts as up to date until something changes', 
   host.given('/etc/supervisor/conf.d', null)
   const written = planOf((r) => void supervisor_program(r, { name: 'c1', command: 'x' }))
   t.equal((await run(written, host)).outcome, 'changed')
-  t.equal((await run(declare({}), host)).outcome, 'changed', 'what is down is started')
+  t.equal((await run(declare({}), host)).outcome, 'changed', 'a service that is down is started')
   const other = new VirtualHost({ requests: fakeOf({}, ['c1']).requests })
   other.given('/etc/supervisor/conf.d/c1.conf', host.readText('/etc/supervisor/conf.d/c1.conf') ?? '', '0600')
   t.equal((await run(declare({}), other)).outcome, 'unchanged')

@@ -357,7 +357,7 @@ t.test('no balancer can be queried: a warning says that other hosts may restart 
 t.test('no balancer is known: a warning names the hosts that may restart at the same time', async (t) => {
   const apart = { services: services.map(({ server: _, ...one }) => one), balancers: [] }
   const { roll } = harness()
-  t.strictSame((await roll(apart)).warnings, [], 'nobody else has such services')
+  t.strictSame((await roll(apart)).warnings, [], 'no other host has such services')
   const more = { ...apart, neighbours: ['web2', 'web3'] }
   t.match((await roll(more, 'two')).warnings, [
     /: no balancer is known here: web2, web3 may restart at the same time; set converge\.balancer\.port/,

@@ -79,7 +79,7 @@ t.test('killed anywhere, with any balancers', async (t) => {
         })
       await run(plan(), host)
       calm = true
-      host.record('time goes by', '')
+      host.record('time passes', '')
       const planned = await run(plan(), new VirtualHost({ base: host }), 'plan')
       const repaired = await run(plan(), host)
       if (failureOf(repaired) !== undefined) throw new Error(JSON.stringify(failureOf(repaired)))

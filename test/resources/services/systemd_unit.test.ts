@@ -197,7 +197,7 @@ contract(t, systemd_unit, [
     fails: /systemd does not run/,
   },
   {
-    name: 'nothing that starts it',
+    name: 'no unit starts it',
     props: { name, content: { Service: {} }, enabled: true },
     host,
     given: given(),
@@ -225,7 +225,7 @@ t.test('advice of systemd is a warning', async (t) => {
   ])
 })
 
-t.test('refuses what is no unit', async (t) => {
+t.test('refuses an invalid unit', async (t) => {
   for (const wrong of [
     { name: 'shop', content },
     { name: '../x.service', content },

@@ -209,7 +209,7 @@ t.test('invalid properties are refused with the reason', async (t) => {
     t.throws(() => planOf((r) => void supervisor_program(r, given as never)), { message }, JSON.stringify(given))
 })
 
-t.test('a relative command is taken from the directory of the program', async (t) => {
+t.test('a relative command starts at the directory of the program', async (t) => {
   const { implementation, props: schema } = supervisor_program.definition
   for (const [command, expected] of [
     ['env/bin/gunicorn --bind :80', '/srv/www/a/current/env/bin/gunicorn --bind :80'],

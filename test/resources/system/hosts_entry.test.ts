@@ -23,7 +23,7 @@ contract(t, hosts_entry, [
   },
   { name: 'finds them on two lines', props: db, ...holds('10.0.0.5 db1\n10.0.0.5 db1.example.com # x\n'), changes: [] },
   {
-    name: 'adds only what is missing',
+    name: 'adds only missing names',
     props: db,
     ...holds('10.0.0.5 db1\n'),
     ...becomes('10.0.0.5 db1\n10.0.0.5\tdb1.example.com\n'),
@@ -64,7 +64,7 @@ contract(t, hosts_entry, [
   { name: 'localhost here', props: { address: '::1', names: ['localhost'] }, ...holds(localhost), changes: ['add'] },
 ])
 
-t.test('refuses what is no address or name', async (t) => {
+t.test('refuses invalid addresses and names', async (t) => {
   for (const props of [
     { ...db, address: 'db1' },
     { ...db, names: ['a b'] },

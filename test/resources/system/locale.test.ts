@@ -94,7 +94,7 @@ contract(t, locale, [
   { name: 'no package', props: { lang }, host, fails: /the package locales is not installed/ },
 ])
 
-t.test('refuses what is no locale', async (t) => {
+t.test('refuses an invalid locale', async (t) => {
   for (const wrong of [
     {},
     { lang: 'a b' },

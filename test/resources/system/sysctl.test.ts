@@ -97,7 +97,7 @@ t.test('a later file and a value that the kernel refuses', async (t) => {
   t.equal(refusing.readText(file), null, 'the next boot does not meet the wrong value')
 })
 
-t.test('refuses what is no setting', async (t) => {
+t.test('refuses an invalid setting', async (t) => {
   for (const wrong of [
     { key: 'a' },
     { key: '../../etc/x' },

@@ -37,7 +37,7 @@ contract(t, timezone, [
   },
 ])
 
-t.test('refuses what is no zone', async (t) => {
+t.test('refuses an invalid zone', async (t) => {
   for (const wrong of ['', '/etc/passwd', '../x', 'a b', 'Europe/'])
     t.throws(() => planOf((r) => timezone(r, { zone: wrong })))
 })

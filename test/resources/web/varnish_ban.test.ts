@@ -58,7 +58,7 @@ t.test('bans once for each deployment, commit and command', async (t) => {
   t.equal(varnish.bans[0], `ban req.url ~ ${quoted}`)
   t.equal(await bans(deployed('a', '1')), 0)
   t.equal(await bans(deployed('a', null)), 0, 'a deploy without a switch')
-  t.equal(await bans(deployed('b', null)), 1, 'the deploy that switched was killed before it came here')
+  t.equal(await bans(deployed('b', null)), 1, 'the deploy was killed after the switch and before the ban')
   t.equal(await bans(deployed('b', '3')), 1)
   t.equal(await bans(deployed(null, '4')), 1, 'a rollback')
   t.equal(await bans({ force: 'x' }), 1)

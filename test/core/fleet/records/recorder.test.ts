@@ -375,7 +375,7 @@ t.test('a full disk: warns once, and reserved space holds the state and the repo
   )
   record.logEvent({ event: 'end', report })
   await updateState(directory, () => online)
-  t.strictSame(loadState(directory), online, 'there was room in reserve for what is kept of the stack')
+  t.strictSame(loadState(directory), online, 'reserved disk space was enough for the record of the stack')
   t.match(warnings[0], /no space left/)
   record.end(report)
   t.equal(readDeployment(directory, 'last').outcome, 'changed', 'there was room in reserve for the report')
@@ -386,7 +386,7 @@ t.test('a full disk: warns once, and reserved space holds the state and the repo
     hint: /free some space/,
     usage: false,
   })
-  t.strictSame(fs.readdirSync(`${directory}/deployments`), ['000001'], 'and nothing is left of it')
+  t.strictSame(fs.readdirSync(`${directory}/deployments`), ['000001'], 'and no file of it remains')
   mount('-o', 'remount,ro')
   t.throws(() => one.begin(start), { code: 'NO_STACK_STATE', message: /read-only/, usage: true })
   t.equal(listDeployments(directory).length, 1, 'the complete record is readable')

@@ -120,7 +120,7 @@ t.test('asks sudo in English, and reports its refusal with a hint', async (t) =>
     { code: 'REMOTE_FAILED', message: /no space left on device$/ },
     'a script that has begun is not refused, whatever sudo warns of',
   )
-  for (const [said, message, hint] of [
+  for (const [output, message, hint] of [
     ['a password is required', 'sudo was refused: a password is required', /set "sudo": "password" for the host/],
     [
       'sorry, you must have a tty to run sudo',
@@ -133,7 +133,7 @@ t.test('asks sudo in English, and reports its refusal with a hint', async (t) =>
       /let the account use sudo/,
     ],
   ] as const)
-    await t.rejects(link(`echo "sudo: ${said}" >&2; exit 1`).runForOutput('true', []), {
+    await t.rejects(link(`echo "sudo: ${output}" >&2; exit 1`).runForOutput('true', []), {
       code: 'SUDO_REFUSED',
       message,
       hint,

@@ -12,7 +12,7 @@ import { until } from '../../../support/wait_until.ts'
 type Keeps = 'online' | 'same' | 'stopped' | 'first'
 
 /** Makes a host below a prefix, with an engine that prints its arguments. */
-function made(t: Test) {
+function installScripts(t: Test) {
   const prefix = `${scratch(t)}/a site's`
   const lib = `${prefix}/usr/local/lib/converge`
   const state = `${prefix}/var/lib/converge/fleet`
@@ -45,12 +45,12 @@ function made(t: Test) {
 }
 
 t.test('runs the stored command of the last successful run', async (t) => {
-  const { keep, call, state, lib } = made(t)
+  const { keep, call, state, lib } = installScripts(t)
   keep('first', 'one')
   t.equal(call(['configure', '--quiet']).stdout, "LIB/engine-one/start.cjs configure --quiet --role it's one")
   t.equal(call(['apply', '--quiet']).stdout, "LIB/engine-one/start.cjs apply --quiet --role it's one", 'the whole way')
   keep('first', 'two')
-  t.match(call(['configure']).stdout, 'engine-one', 'what is known already stays')
+  t.match(call(['configure']).stdout, 'engine-one', 'known entries stay')
   keep('online', 'three')
   t.equal(call(['configure']).stdout, "LIB/engine-three/start.cjs configure --role it's three")
   t.match(call(['apply', '--quiet']).stdout, 'apply --event setup,configure --quiet', 'no deploy')
@@ -83,7 +83,7 @@ t.test('runs the stored command of the last successful run', async (t) => {
 })
 
 t.test('leaves the host alone during a rollout whose operator is connected', async (t) => {
-  const { keep, call, state } = made(t)
+  const { keep, call, state } = installScripts(t)
   keep('online', 'one')
   const hold = (pid: number) => {
     fs.mkdirSync(`${state}/held`, { recursive: true })
@@ -114,11 +114,11 @@ t.test('leaves the host alone during a rollout whose operator is connected', asy
   )
   const { pid } = spawnSync('true')
   hold(pid)
-  t.match(call(['configure']).stdout, 'start.cjs configure', 'a holder that is gone')
+  t.match(call(['configure']).stdout, 'start.cjs configure', 'a holder whose process has ended')
 })
 
 t.test('the first boot waits for the rollout', async (t) => {
-  const { keep, lib, state } = made(t)
+  const { keep, lib, state } = installScripts(t)
   keep('online', 'one')
   fs.mkdirSync(`${state}/held`)
   const holder = spawn('sleep', ['60'])
@@ -139,7 +139,7 @@ t.test('the first boot waits for the rollout', async (t) => {
 })
 
 t.test('removes only what no run has used for a month', async (t) => {
-  const { keep, lib, state } = made(t)
+  const { keep, lib, state } = installScripts(t)
   keep('online', 'old')
   fs.mkdirSync(`${lib}/recipes-old`)
   const longAgo = new Date(Date.now() - 40 * 86_400_000)

@@ -170,7 +170,7 @@ t.test('downloads the newest suitable version, once for all hosts', async (t) =>
   t.strictSame(
     readdirSync(directory).filter((name) => name.startsWith('converge-')),
     [],
-    'nothing is left beside',
+    'no temporary file remains',
   )
 })
 
@@ -235,7 +235,7 @@ t.test('limits the time and size of a download', async (t) => {
         t.strictSame(
           readdirSync(directory).filter((name) => name.startsWith('converge-')),
           [],
-          'nothing is left beside',
+          'no temporary file remains',
         )
       })
 })

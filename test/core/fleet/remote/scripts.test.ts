@@ -66,11 +66,11 @@ t.test('ends when the run and its shell are killed', async (t) => {
     'echo at work; exec sleep 300',
   ]
   const following = spawn('sh', ['-c', startScript, 'sh', ...words])
-  let said = ''
+  let output = ''
   await new Promise<void>((resolve) =>
     following.stdout.on('data', (data) => {
-      said += data
-      if (said.includes('at work')) resolve()
+      output += data
+      if (output.includes('at work')) resolve()
     }),
   )
   const pid = Number(readFileSync(`${directory}/runs/run/pid`, 'utf8').split('\n')[0])

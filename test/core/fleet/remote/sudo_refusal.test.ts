@@ -60,23 +60,23 @@ const reasons: readonly [said: string, hint: RegExp][] = [
 ]
 
 t.test('finds the reason among warnings', (t) => {
-  for (const [said, hint] of reasons)
-    for (const errors of [said, `${warnings}\n${said}\n`, `${said}\n${warnings}`]) {
-      const message = `sudo was refused: ${said.replace(/^sudo(-rs)?: /, '')}`
+  for (const [output, hint] of reasons)
+    for (const errors of [output, `${warnings}\n${output}\n`, `${output}\n${warnings}`]) {
+      const message = `sudo was refused: ${output.replace(/^sudo(-rs)?: /, '')}`
       t.match(sudoRefusal('free', 1, errors), { code: 'SUDO_REFUSED', message, hint })
     }
   t.end()
 })
 
 t.test('of two reasons, names the one to repair first', (t) => {
-  const said = 'sudo: a terminal is required to read the password\nsudo: sorry, you must have a tty to run sudo'
-  t.match(sudoRefusal('free', 1, said), { message: /must have a tty/, hint: /!requiretty/ })
+  const output = 'sudo: a terminal is required to read the password\nsudo: sorry, you must have a tty to run sudo'
+  t.match(sudoRefusal('free', 1, output), { message: /must have a tty/, hint: /!requiretty/ })
   t.end()
 })
 
 t.test('displays an unknown reason as it is, without the warnings', (t) => {
-  const said = `${warnings}\nsudo: the moon is full\nsudo: and so is the disk\n`
-  t.match(sudoRefusal('free', 1, said), {
+  const output = `${warnings}\nsudo: the moon is full\nsudo: and so is the disk\n`
+  t.match(sudoRefusal('free', 1, output), {
     message: 'sudo was refused: the moon is full; sudo: and so is the disk',
     hint: /let the account use sudo/,
   })

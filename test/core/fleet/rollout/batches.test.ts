@@ -79,11 +79,11 @@ t.test('the migrating host is the canary, and in the first batch', async (t) => 
   t.strictSame(plan('canary', 2), ['c a', 'b d e'])
   t.strictSame(plan('rolling', 1), ['c', 'a', 'b', 'd', 'e'])
   t.strictSame(plan('rolling', 2), ['c a', 'b d', 'e'])
-  t.strictSame(plan('parallel', 2), ['c', 'a b d e'], 'where all go at once, it goes before them')
+  t.strictSame(plan('parallel', 2), ['c', 'a b d e'], 'in a parallel rollout, it runs before the others')
   t.strictSame(
     splitIntoTurns(hosts, new Set(['c'])).map((turn) => turn.map(({ name }) => name)),
     [['c'], ['a', 'b', 'd', 'e']],
-    'nobody has the new code before that',
+    'no host has the new code before that',
   )
 })
 

@@ -23,7 +23,7 @@ t.test('reports the same warning of many hosts and runs once', (t) => {
   t.strictSame(
     events.map((event) => event.event === 'warning' && event.host),
     ['a', 'b', 'a', 'c', 'b', undefined],
-    'readers of the events get each as it comes',
+    'the events contain each warning at once',
   )
   t.end()
 })

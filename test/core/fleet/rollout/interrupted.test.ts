@@ -53,7 +53,7 @@ t.test('during a health check', async (t) => {
       },
     )
     t.equal(report.outcome, 'interrupted')
-    t.equal(given?.aborted, true, 'nobody waits for its answer')
+    t.equal(given?.aborted, true, 'the rollout does not wait for its answer')
     t.notOk(fleet.begun.includes('b deploy'))
   }
 })
@@ -100,7 +100,7 @@ t.test('queries no host after the operator has left', async (t) => {
   }
   const { report } = await fleet.go({})
   t.strictSame(report.warnings, [])
-  t.strictSame(report.hosts[1]?.live, [], 'what it is on is not known')
+  t.strictSame(report.hosts[1]?.live, [], 'its current release is not known')
 })
 
 t.test('during status', async (t) => {
@@ -137,8 +137,8 @@ t.test('at any moment: begins nothing more, waits for what has begun, and report
       fc.array(fc.record({ deploy: doings, rollback: doings, stage: fc.nat(1) }), { minLength: 1, maxLength: 6 }),
       async (request, state, when, all) => {
         const hosts = all.map(({ stage, ...does }, at): [string, Behaviour] => {
-          const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
-          return [`h${at}`, { stage, history, does: odd as Behaviour['does'] & object }]
+          const unusual = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
+          return [`h${at}`, { stage, history, does: unusual as Behaviour['does'] & object }]
         })
         const fleet = new Simulation(Object.fromEntries(hosts))
         let events = 0

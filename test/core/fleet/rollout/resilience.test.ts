@@ -70,12 +70,12 @@ t.test('the current release of a host that does not report it is unknown', async
   t.strictSame(
     report.hosts.map(({ live }) => live.map(({ commit }) => commit)),
     [[old], [], [old]],
-    'not what it was on before',
+    'not its release before',
   )
   t.strictSame(
     changes.apps,
     { site: { commit: old, revision: old } },
-    'who catches up does not get what was gone back from',
+    'a host that catches up does not get the commit that was rolled back',
   )
   t.match(report.warnings, [/^b: b says nothing/])
 })
@@ -174,7 +174,7 @@ t.test('rolls back two apps on one host', async (t) => {
   t.strictSame(currentCommits(all.report), ['2 7', '2 7', '2'])
   t.match(all.changes.apps, { site: { commit: /^2/ }, shop: { commit: /^7/ } })
   const one = await new Simulation(hosts).go({ action: 'rollback', apps: ['shop'] }, { only: ['a', 'b'] })
-  t.strictSame(currentCommits(one.report), ['3 7', '3 7'], 'the other one is left alone')
+  t.strictSame(currentCommits(one.report), ['3 7', '3 7'], 'the rollout does not touch the other host')
   t.match(one.changes.apps, { shop: { commit: /^7/ } })
 })
 
@@ -288,10 +288,10 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
   await fc.assert(
     fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 7 }), requests, async (all, request) => {
       const hosts = all.map(({ does, apps, migrating, ...more }, at) => {
-        const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
+        const unusual = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
         const own = migrating.filter((app) => apps.includes(app))
         const history = { site: [site], shop: [shop] }
-        const host: Behaviour = { ...more, apps, history, migrating: own, does: odd as Behaviour['does'] & object }
+        const host: Behaviour = { ...more, apps, history, migrating: own, does: unusual as Behaviour['does'] & object }
         return [`h${at}`, host] as const
       })
       const fleet = new Simulation(Object.fromEntries(hosts))

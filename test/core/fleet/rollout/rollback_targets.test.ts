@@ -60,14 +60,14 @@ const goal = (...all: readonly string[]) => targetBeforeLastChange(all.map((text
 t.test('selects the commit that most hosts had before the last change', async (t) => {
   t.equal(goal('aB', 'aB', 'aB'), 'a')
   t.equal(goal('abC', 'aC', 'aC'), 'a', 'one had a release of its own in between')
-  t.equal(goal('abC', 'ab-C'), 'a', 'of two the one that both have')
+  t.equal(goal('abC', 'ab-C'), 'a', 'of two commits, the one that both hosts have')
   t.equal(goal('zaB', 'zA', 'zA', 'zA'), 'a', 'it was tried on one host alone')
-  t.equal(goal('zAb', 'zaB'), 'a', 'one has gone back already')
+  t.equal(goal('zAb', 'zaB'), 'a', 'one host has rolled back already')
   t.equal(goal('aaA'), 'a', 'only the configuration has changed')
   t.equal(goal('A', 'A'), null)
   t.equal(goal(), null)
-  t.equal(goal('?B', 'aB'), 'a', 'what nobody knows the commit of says nothing')
-  t.equal(goal('abA', 'aB'), 'b', 'there and back again')
+  t.equal(goal('?B', 'aB'), 'a', 'a release without a known commit does not count')
+  t.equal(goal('abA', 'aB'), 'b', 'the last change returned to the first commit')
 })
 
 t.test('selects the release of that commit on each host', async (t) => {
@@ -79,9 +79,9 @@ t.test('selects the release of that commit on each host', async (t) => {
   t.strictSame(
     ways(hosts('zaB', 'zaB', 'zaB', 'Z')),
     ['--to 2', '--to 2', '--to 2', 'skipped: site has no release of aaaaaaaaaaaa on the host'],
-    'one that has missed it all keeps nobody from going back',
+    'a host that missed every deployment does not block the rollback of the others',
   )
-  t.strictSame(ways(hosts('A')), [''], 'it says itself that there is none')
+  t.strictSame(ways(hosts('A')), [''], 'the host reports that it has none')
   t.strictSame(ways(hosts('ab', 'aB')), ['no app has a current release to roll back', '--to 1'])
   t.strictSame(ways(hosts({})), [''], 'its recipe knows')
   t.strictSame(ways(hosts({}), commit('a')), [`--to ${commit('a')}`])
@@ -98,7 +98,11 @@ t.test('selects the earlier release of each app of a host', async (t) => {
   const both = hosts({ site: 'aB', shop: 'xyZ' }, { site: 'abB', shop: 'yZ' })
   t.strictSame(ways(both), ['--to site=1,shop=2', '--to site=1,shop=1'])
   t.strictSame(ways(both, null, ['shop']), ['--to shop=2', '--to shop=1'], 'the other one stays')
-  t.strictSame(ways(hosts({ site: 'aB', shop: 'x' })), ['--to site=1'], 'of what is not live there nothing goes back')
+  t.strictSame(
+    ways(hosts({ site: 'aB', shop: 'x' })),
+    ['--to site=1'],
+    'an app without a current release is not rolled back',
+  )
   t.strictSame(ways(hosts({ site: 'aB', shop: 'X' })), ['--to site=1'], 'what has no earlier release stays')
   t.strictSame(ways(hosts({ site: 'aB', shop: 'xY' }, { site: 'aB' }, { shop: 'xY' })), [
     '--to site=1,shop=1',

@@ -66,7 +66,7 @@ t.test('a failed canary is the only changed host, and rolls back', async (t) => 
   t.strictSame(
     fleet.begun.filter((text) => !text.endsWith('build')),
     ['a deploy'],
-    'nothing of it had gone live',
+    'no host had switched to it',
   )
   t.equal(report.outcome, 'failed')
   const gate = new Simulation(five)
@@ -151,7 +151,7 @@ t.test('a host with an app to migrate migrates, and only for a commit that is ne
   const deployWithMigration = () =>
     fleet.requests.splice(0).flatMap(({ host, options }) => (options.includes('--migrate') ? host : []))
   await fleet.go({ migrates: 'new', strategy: 'parallel' })
-  t.strictSame(deployWithMigration(), ['a', 'c'], 'the one that has both does not do the first app again')
+  t.strictSame(deployWithMigration(), ['a', 'c'], 'the host with both apps does not migrate the first app again')
   const commit = 'c'.repeat(40)
   const apps = { site: { commit, revision: 'main' }, shop: { commit: 'd'.repeat(40), revision: 'main' } }
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps }

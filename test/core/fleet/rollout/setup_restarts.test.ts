@@ -56,7 +56,7 @@ t.test('a restart in the setup event itself counts too', async (t) => {
   ])
   const fresh = new Simulation(hosts)
   await fresh.go(setup, { recorded: known('web') })
-  t.strictSame(batches(fresh, 'setup'), ['lb1 lb2 web'], 'nobody uses a new host yet')
+  t.strictSame(batches(fresh, 'setup'), ['lb1 lb2 web'], 'no visitor reaches a new host yet')
   const rolling = new Simulation(hosts)
   await rolling.go({ action: 'setup' }, { recorded: known('lb1', 'lb2', 'web') })
   t.strictSame(batches(rolling, 'setup'), ['web', 'lb1', 'lb2'], 'also where the switch is rolling')

@@ -13,7 +13,7 @@ import { change, runReport } from '../../../support/screen.ts'
 
 const paint = picocolors.createColors(false)
 const failure = (message: string, more: Partial<FailureReport> = {}): FailureReport => ({ code: 'X', message, ...more })
-const on = (host: string, said: FailureReport): HostFailure => ({ host, phase: 'build', failure: said })
+const on = (host: string, failure: FailureReport): HostFailure => ({ host, phase: 'build', failure: failure })
 const hostsOf = (groups: readonly { hosts: readonly string[] }[]) => groups.map(({ hosts }) => hosts)
 
 t.test('the same failure on forty hosts is one paragraph with forty names', (t) => {

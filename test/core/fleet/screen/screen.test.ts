@@ -383,7 +383,7 @@ t.test('status prints a table, whatever hosts report', (t) => {
       ),
     },
   ])
-  t.match(text, /^! db failed in connect\n/, 'nothing but what was seen')
+  t.match(text, /^! db failed in connect\n/, 'the failure of the unreachable host comes first')
   t.equal(
     text.slice(text.indexOf('HOST')),
     `HOST     ROLES       APP   RELEASE  COMMIT        SERVICES      LAST RUN

@@ -14,10 +14,10 @@ const colourful = picocolors.createColors(true)
 const names = (count: number) => Array.from({ length: count }, (_, n) => `client${n + 1}`)
 
 function tally(hosts: readonly string[], events: readonly FleetEvent[] = []): HostStates {
-  const made = new HostStates()
-  made.apply({ event: 'start', id: '000012', stack: 'site', action: 'deploy', hosts, strategy: 'rolling' }, 0)
-  for (const event of events) made.apply(event, 1000)
-  return made
+  const states = new HostStates()
+  states.apply({ event: 'start', id: '000012', stack: 'site', action: 'deploy', hosts, strategy: 'rolling' }, 0)
+  for (const event of events) states.apply(event, 1000)
+  return states
 }
 
 const size = fc.record({ columns: fc.integer({ min: 1, max: 160 }), rows: fc.integer({ min: 1, max: 60 }) })
@@ -36,22 +36,25 @@ t.test('any table fits any terminal, and counts every host', (t) => {
       size,
       fc.nat(1_000_000_000),
       ([some, events], terminal, now) => {
-        const made = tally(some, events)
-        const rows = table(made, terminal, now, '⠋', paint)
+        const states = tally(some, events)
+        const rows = table(states, terminal, now, '⠋', paint)
         if (rows.length > Math.max(1, terminal.rows - 1)) throw new Error(`${rows.length} rows`)
         const widest = Math.max(...rows.map(widthOf))
         if (widest > Math.max(1, terminal.columns - 1)) throw new Error(`${widest} columns`)
         if (rows.some((row) => /[\x00-\x1f\x7f-\x9f]/.test(row))) throw new Error('a control character')
-        const total = [...counts(made.rows, 1000, paint).matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
+        const total = [...counts(states.rows, 1000, paint).matchAll(/(\d+) /g)].reduce(
+          (sum, [, n]) => sum + Number(n),
+          0,
+        )
         if (total !== some.length) throw new Error(`${total} of ${some.length} counted`)
         const hidden = rows.at(-2)?.startsWith('  … ') ? rows.at(-2) : undefined
         if (hidden !== undefined && terminal.columns > 60) {
           const left = [...hidden.matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
-          const shown = rows.length - 3 - (made.stage(now) === '' ? 0 : 1)
+          const shown = rows.length - 3 - (states.stage(now) === '' ? 0 : 1)
           if (left + shown !== some.length) throw new Error(`${shown} shown, ${left} counted, of ${some.length}`)
         }
         // Colour codes take no space.
-        const bare = table(made, terminal, now, '⠋', colourful).map((row) => row.replace(/\x1b\[\d+m/g, ''))
+        const bare = table(states, terminal, now, '⠋', colourful).map((row) => row.replace(/\x1b\[\d+m/g, ''))
         if (JSON.stringify(bare) !== JSON.stringify(rows)) throw new Error('colours change the text')
       },
     ),
@@ -70,16 +73,16 @@ t.test('the terminal displays the table, whatever was there before', (t) => {
       (events, rows, columns) => {
         const terminal = new TinyTerminal({ rows, columns })
         const block = new RedrawnRows(terminal.write)
-        const made = tally(some)
+        const states = tally(some)
         const messages: string[] = []
         for (const [n, event] of events.entries()) {
-          made.apply(event, n * 700)
+          states.apply(event, n * 700)
           if (event.event === 'health') {
             messages.push(`said ${n}`)
             block.above(`said ${n}\n`)
           }
-          block.draw(table(made, terminal.size, n * 700, '⠋', colourful), terminal.size)
-          const expected = table(made, terminal.size, n * 700, '⠋', paint).map((row) => row.trimEnd())
+          block.draw(table(states, terminal.size, n * 700, '⠋', colourful), terminal.size)
+          const expected = table(states, terminal.size, n * 700, '⠋', paint).map((row) => row.trimEnd())
           const all = [...messages, ...expected]
           if (JSON.stringify(terminal.text) !== JSON.stringify(all))
             throw new Error(`${JSON.stringify(terminal.text)} instead of ${JSON.stringify(all)}`)
@@ -132,46 +135,46 @@ t.test('shortens long host names so that they differ', (t) => {
 })
 
 t.test('during a health check, the time advances between answers', (t) => {
-  const made = tally(['web'], [{ event: 'phase', phase: 'switch', hosts: ['web'], batch: 1, batches: 1 }])
+  const states = tally(['web'], [{ event: 'phase', phase: 'switch', hosts: ['web'], batch: 1, batches: 1 }])
   const waiting = { event: 'waiting', what: 'http://site/', deadlineMs: 60_000 } as const
-  const line = (now: number) => table(made, { columns: 100, rows: 24 }, now, '⠋', paint)[1]
-  made.apply({ ...waiting, elapsedMs: 0 }, 1000)
+  const line = (now: number) => table(states, { columns: 100, rows: 24 }, now, '⠋', paint)[1]
+  states.apply({ ...waiting, elapsedMs: 0 }, 1000)
   t.equal(line(4000), '  health check of http://site/ for 3 s, deadline 60 s; no answer yet')
-  made.apply({ ...waiting, elapsedMs: 5000, detail: 'status 503' }, 6000)
+  states.apply({ ...waiting, elapsedMs: 5000, detail: 'status 503' }, 6000)
   t.equal(line(9000), '  health check of http://site/ for 8 s, deadline 60 s; last answer: status 503')
-  made.apply({ event: 'health', what: 'http://site/', ok: true, detail: 'status 200' }, 9000)
+  states.apply({ event: 'health', what: 'http://site/', ok: true, detail: 'status 200' }, 9000)
   t.equal(line(9000), '  switch, batch 1 of 1: 0 of 1 done')
   t.end()
 })
 
 t.test('keeps the order of hosts if all fit, and displays the duration of a long step', (t) => {
-  const made = tally(
+  const states = tally(
     ['web', 'db'],
     [
       { event: 'phase', phase: 'switch', hosts: ['web'], batch: 2, batches: 3 },
       { event: 'host', host: 'db', phase: 'switch' },
     ],
   )
-  made.apply({ event: 'host', host: 'db', phase: 'switch', step: 'service zope1' }, 3000)
-  t.strictSame(table(made, { columns: 70, rows: 24 }, 20_000, '⠋', paint), [
+  states.apply({ event: 'host', host: 'db', phase: 'switch', step: 'service zope1' }, 3000)
+  t.strictSame(table(states, { columns: 70, rows: 24 }, 20_000, '⠋', paint), [
     '⠋ deploy of site (deployment 12), rolling                        20 s',
     '  switch, batch 2 of 3: 0 of 1 done',
     '  web  waiting                                                       ',
     '  db   at work  switch  service zope1 (17 s)                     19 s',
     '  1 at work, 1 waiting',
   ])
-  made.apply({ event: 'done', host: 'db', phase: 'switch', outcome: 'changed', durationMs: 21_000 }, 22_000)
-  made.apply(
+  states.apply({ event: 'done', host: 'db', phase: 'switch', outcome: 'changed', durationMs: 21_000 }, 22_000)
+  states.apply(
     { event: 'done', host: 'web', phase: 'switch', outcome: 'skipped', durationMs: 0, reason: 'it is down' },
     22_000,
   )
-  t.match(made.stage(22_000), /1 of 1 done/)
-  made.apply({ event: 'phase', phase: 'connect', hosts: ['web', 'db'] }, 22_000)
-  t.equal(made.stage(22_000), 'connect: 0 of 2 done')
-  made.apply({ event: 'host', host: 'db', phase: 'connect' }, 22_000)
-  made.apply({ event: 'connection', host: 'db', state: 'open' }, 22_500)
-  made.apply({ event: 'phase', phase: 'run', hosts: ['web'], batch: 1, batches: 2 }, 23_000)
-  t.match(made.row('db'), { state: 'waiting', phase: null }, 'its turn has not come')
-  t.match(table(made, { columns: 70, rows: 24 }, 22_000, '⠋', paint), [/./, /./, /web +skipped +switch +it is down/])
+  t.match(states.stage(22_000), /1 of 1 done/)
+  states.apply({ event: 'phase', phase: 'connect', hosts: ['web', 'db'] }, 22_000)
+  t.equal(states.stage(22_000), 'connect: 0 of 2 done')
+  states.apply({ event: 'host', host: 'db', phase: 'connect' }, 22_000)
+  states.apply({ event: 'connection', host: 'db', state: 'open' }, 22_500)
+  states.apply({ event: 'phase', phase: 'run', hosts: ['web'], batch: 1, batches: 2 }, 23_000)
+  t.match(states.row('db'), { state: 'waiting', phase: null }, 'its turn has not come')
+  t.match(table(states, { columns: 70, rows: 24 }, 22_000, '⠋', paint), [/./, /./, /web +skipped +switch +it is down/])
   t.end()
 })

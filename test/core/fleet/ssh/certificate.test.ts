@@ -118,7 +118,7 @@ t.test('accepts authorities and host keys of all types', async (t) => {
   const weak = rsa('ssh-rsa', pair)
   t.match(reason({ by: weak }, { authorities: [publicKey(weak)] }), /its signature is not/, 'SHA-1')
   const foreign = { ...ed25519(), fields: authority.fields }
-  t.match(reason({ by: foreign }), /its signature is not/, 'signed with another key than it says')
+  t.match(reason({ by: foreign }), /its signature is not/, 'signed with another key than the named one')
 })
 
 t.test('accepts a certificate only for its principals, kind and authority', async (t) => {

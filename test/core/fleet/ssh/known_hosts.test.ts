@@ -86,7 +86,7 @@ t.test('prints fingerprints as ssh-keygen does', async (t) => {
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9.-]{0,20}$/)
 const port = fc.integer({ min: 1, max: 65_535 })
 
-t.test('finds what it added, and under no other name', async (t) => {
+t.test('finds the added line, and under no other name', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'known-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   let run = 0

@@ -91,7 +91,7 @@ t.test('reports addresses that no host answers, and ports that two services use'
   const [concern, ...more] = missingAnswers(arrowsOf(stack, lost), all)
   t.match(concern, { message: 'site asks db1, where nothing of the stack answers it', hosts: ['app1', 'app2'] })
   t.strictSame(more, [])
-  t.strictSame(missingAnswers(arrowsOf(stack, lost), new Set(['web1'])), [], 'of others nobody knows')
+  t.strictSame(missingAnswers(arrowsOf(stack, lost), new Set(['web1'])), [], 'the targets of others are unknown')
   const [clash] = portClashes([
     { host: 'a', services: [service('one', [1, 2]), service('one', [2]), service('two', [2, 3])] },
   ])
