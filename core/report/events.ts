@@ -82,7 +82,8 @@ export interface Counts {
   readonly notReached: number
 }
 
-export interface RunReport {
+/** The inputs of a run, and its start. */
+interface RunHeader {
   readonly id: string
   readonly mode: 'run' | 'plan'
   readonly roles: readonly string[]
@@ -91,6 +92,9 @@ export interface RunReport {
   readonly selection?: Selection | undefined
   /** ISO time. */
   readonly started: string
+}
+
+export interface RunReport extends RunHeader {
   readonly durationMs: number
   readonly outcome: 'unchanged' | 'changed' | 'planned' | 'failed' | 'interrupted'
   readonly counts: Counts
@@ -103,13 +107,7 @@ export interface RunReport {
   readonly stillRunning?: boolean | undefined
 }
 
-export interface RunStart {
-  readonly id: string
-  readonly mode: 'run' | 'plan'
-  readonly roles: readonly string[]
-  readonly events: readonly string[]
-  readonly selection?: Selection | undefined
-  readonly started: string
+export interface RunStart extends RunHeader {
   readonly resources: number
 }
 

@@ -2,12 +2,10 @@
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { newestVersion } from '../../resources/packages/versioned_program.ts'
-import { listReleases, releaseLeftByRollback } from '../../resources/releases/releases.ts'
-import { viewsOf } from '../app/inspect.ts'
+import { listReleases } from '../../resources/releases/releases.ts'
 import { viewService } from '../app/service_view.ts'
-import { readStop } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
-import { closedSite } from '../web/maintenance.ts'
+import { viewWebApp } from '../web/app_view.ts'
 import { viewServed } from '../web/served.ts'
 import { fpmProgram, orPlain, phpApp } from './php_app.ts'
 import { poolReadiness } from './serve.ts'
@@ -25,17 +23,5 @@ export async function inspect(node: SiteNode, host: HostReader): Promise<Inspect
   const ready = isServed ? poolReadiness(php) : undefined
   const { name, provider } = fpm.reload
   const services = [viewService(host, { name: orPlain(name, 'php-fpm'), provider, ready }), viewNginx()]
-  return {
-    apps: [
-      {
-        name: app.name,
-        directory: app.deployTo,
-        releases: await viewsOf(host, app, releases),
-        stopped: readStop(host, app.name),
-        closed: closedSite(node, host, app.name),
-        pinnedFrom: releaseLeftByRollback(host, app.releases, releases),
-        services: await Promise.all(services),
-      },
-    ],
-  }
+  return { apps: [await viewWebApp(node, host, app, releases, await Promise.all(services))] }
 }

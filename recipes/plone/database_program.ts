@@ -2,27 +2,13 @@
  * The program that restores a backup with repozo, or opens a restored database and counts its objects and blobs. It runs
  * with the Python of the site, 2.7 or 3, and with the packages of its scripts.
  */
+import { importFromScripts } from './script_packages.ts'
 
 export const databaseProgram = String.raw`
 import json, os, re, sys
 scripts, action, args = json.loads(sys.argv[1])
 repozo = None
-for script in scripts:
-    if not os.path.isfile(script):
-        continue
-    with open(script) as stream:
-        text = stream.read()
-    paths = re.search(r'sys\.path\[0:0\] *= *\[[^\]]*\]', text)
-    if not paths:
-        continue
-    saved = list(sys.path)
-    try:
-        exec(compile(text[:paths.end()], script, 'exec'), {'__name__': 'converge', '__file__': script})
-        from ZODB.scripts import repozo
-        break
-    except ImportError:
-        sys.path[:] = saved
-if repozo is None:
+${importFromScripts('from ZODB.scripts import repozo')}if repozo is None:
     sys.exit('no script of the release can import ZODB: ' + ', '.join(scripts))
 import logging
 logging.basicConfig(level=logging.ERROR)

@@ -2,26 +2,12 @@
  * The program that opens a database of RelStorage and reads its objects and blobs. It runs with the Python of the site,
  * 2.7 or 3, and with the packages of its scripts.
  */
+import { importFromScripts } from './script_packages.ts'
 
 export const relstorageProgram = String.raw`
 import json, os, re, sys
 scripts, config, args = json.loads(sys.argv[1])[0], sys.stdin.read(), json.loads(sys.argv[1])[1]
-for script in scripts:
-    if not os.path.isfile(script):
-        continue
-    with open(script) as stream:
-        text = stream.read()
-    paths = re.search(r'sys\.path\[0:0\] *= *\[[^\]]*\]', text)
-    if not paths:
-        continue
-    saved = list(sys.path)
-    try:
-        exec(compile(text[:paths.end()], script, 'exec'), {'__name__': 'converge', '__file__': script})
-        import relstorage
-        break
-    except ImportError:
-        sys.path[:] = saved
-else:
+${importFromScripts('import relstorage')}else:
     sys.exit('no script of the release can import RelStorage: ' + ', '.join(scripts))
 import logging
 logging.basicConfig(level=logging.ERROR)

@@ -1,11 +1,10 @@
 /** Reports a server that uses two ports in turn for `status` and `releases`. */
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { listReleases, releaseLeftByRollback } from '../../resources/releases/releases.ts'
-import { servicesOf, viewsOf } from '../app/inspect.ts'
-import { readStop } from '../app/stopped.ts'
+import { listReleases } from '../../resources/releases/releases.ts'
+import { servicesOf } from '../app/inspect.ts'
 import type { SiteNode } from '../node.ts'
-import { closedSite } from '../web/maintenance.ts'
+import { viewWebApp } from '../web/app_view.ts'
 import { viewServed } from '../web/served.ts'
 import { readinessAt, type Server } from './server.ts'
 
@@ -17,14 +16,5 @@ export async function inspect(node: SiteNode, server: Server, host: HostReader):
   const services = await Promise.all(found.map((one) => viewServed(host, one, server, settings.health)))
   // One of the two is always idle: do not report it as down.
   const shown = services.filter(({ readiness }) => readiness !== 'down')
-  const view = {
-    name: app.name,
-    directory: app.deployTo,
-    releases: await viewsOf(host, app, releases),
-    stopped: readStop(host, app.name),
-    closed: closedSite(node, host, app.name),
-    pinnedFrom: releaseLeftByRollback(host, app.releases, releases),
-    services: shown.length > 0 ? shown : services.slice(0, 1),
-  }
-  return { apps: [view] }
+  return { apps: [await viewWebApp(node, host, app, releases, shown.length > 0 ? shown : services.slice(0, 1))] }
 }

@@ -326,7 +326,7 @@ t.test('PHP: requests the new release with the domain and headers of the health 
       t.match(preview, `fastcgi_param HTTP_HOST ${names};`)
       t.match(preview, `fastcgi_param SERVER_NAME ${names.replace(':81', '')};`)
     }
-    const requestLog = find(resources, 'smoke_test', 'before the switch')?.requests as { headers: object }[]
+    const requestLog = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
     t.strictSame({ ...requestLog[0]?.headers }, { Host: 'app.next.invalid', ...headers })
   }
   const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })

@@ -16,6 +16,16 @@ import {
 } from './shared_options.ts'
 import type { CommandSpec } from './types.ts'
 
+/** Options of the commands that converge this host, or print what that would change. */
+const convergeOptions = {
+  ...inputOptions,
+  ...eventOption,
+  ...revisionOption,
+  ...migrateOption,
+  ...retryFailedOption,
+  ...selectionOptions,
+} as const
+
 export const convergeCommands: readonly CommandSpec[] = [
   {
     name: 'apply',
@@ -25,12 +35,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     details:
       'Without --event it runs setup, deploy and configure. With FILE it makes the changes of a plan that converge plan --out has saved, with the options of that plan. It refuses if this host or the inputs have changed since. A second run finds nothing to do. Ctrl-C ends the run after the current step; a second Ctrl-C ends it at once, and the next run finishes the work.',
     options: {
-      ...inputOptions,
-      ...eventOption,
-      ...revisionOption,
-      ...migrateOption,
-      ...retryFailedOption,
-      ...selectionOptions,
+      ...convergeOptions,
       ...runOptions,
       ...outputOptions,
     },
@@ -54,12 +59,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     details:
       'Each resource is compared with the state after the resources before it. Values that only a run can compute are marked as unknown. The commands below accept --dry-run with the same effect.',
     options: {
-      ...inputOptions,
-      ...eventOption,
-      ...revisionOption,
-      ...migrateOption,
-      ...retryFailedOption,
-      ...selectionOptions,
+      ...convergeOptions,
       out: {
         group: runGroup,
         type: 'string',

@@ -1,64 +1,39 @@
 /** The page that lists, makes and revokes the tokens of a stack. */
 import { useState } from 'preact/hooks'
 import { apiPath, call, get, type Level, type Token } from './api.ts'
-import { ActionForm, Failure, SecretOnce, Time, useLoaded } from './parts.tsx'
+import { EntryTable } from './entry_table.tsx'
+import { ActionForm, SecretOnce, Time, useLoaded } from './parts.tsx'
 
 const levels: readonly Level[] = ['show', 'deploy', 'manage']
 
 export function TokensPage({ stack }: { readonly stack: string }) {
   const path = `${apiPath`/api/stacks/${stack}`}/tokens`
-  const { value: tokens, error, reload } = useLoaded(() => get<Token[]>(path), path)
+  const loaded = useLoaded(() => get<Token[]>(path), path)
   return (
     <>
       <p>A pipeline sends its token instead of a password. It works for this stack only.</p>
-      <Failure error={error} />
-      {tokens?.length === 0 && <p class="quiet">No token yet.</p>}
-      {tokens && tokens.length > 0 && (
-        <section class="scroll" tabIndex={0} aria-label="Tokens">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Level</th>
-                <th scope="col">Made by</th>
-                <th scope="col">Expires</th>
-                <th scope="col">Last use</th>
-                <th scope="col">
-                  <span class="hidden">Action</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {tokens.map((token) => (
-                <tr key={token.id}>
-                  <td>{token.name}</td>
-                  <td>{token.level}</td>
-                  <td>{token.account}</td>
-                  <td>
-                    {Date.parse(token.expires) < Date.now() ? <span class="badge failed">expired</span> : null}{' '}
-                    <Time at={token.expires} />
-                  </td>
-                  <td>{token.lastUsed === null ? 'never' : <Time at={token.lastUsed} />}</td>
-                  <td>
-                    <ActionForm
-                      label="Revoke"
-                      subject={token.name}
-                      kind="danger"
-                      onSubmit={async () => {
-                        if (!confirm(`Revoke the token ${token.name}? Pipelines that use it can no longer log in.`))
-                          return
-                        await call('DELETE', `${path}/${token.id}`)
-                        reload()
-                      }}
-                    />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
-      <TokenForm path={path} onMade={reload} />
+      <EntryTable
+        label="Tokens"
+        none="No token yet."
+        path={path}
+        loaded={loaded}
+        columns={['Name', 'Level', 'Made by', 'Expires', 'Last use']}
+        cells={(token) => [
+          token.name,
+          token.level,
+          token.account,
+          <>
+            {Date.parse(token.expires) < Date.now() ? <span class="badge failed">expired</span> : null}{' '}
+            <Time at={token.expires} />
+          </>,
+          token.lastUsed === null ? 'never' : <Time at={token.lastUsed} />,
+        ]}
+        remove={{
+          label: 'Revoke',
+          question: ({ name }) => `Revoke the token ${name}? Pipelines that use it can no longer log in.`,
+        }}
+      />
+      <TokenForm path={path} onMade={loaded.reload} />
     </>
   )
 }

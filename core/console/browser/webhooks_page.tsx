@@ -2,69 +2,40 @@
 import { useState } from 'preact/hooks'
 import { apiPath, call, get, type Stack, type Webhook } from './api.ts'
 import { Choices } from './choices.tsx'
-import { ActionForm, Failure, SecretOnce, Time, useLoaded } from './parts.tsx'
+import { EntryTable } from './entry_table.tsx'
+import { ActionForm, SecretOnce, Time, useLoaded } from './parts.tsx'
 
 const senders = { github: 'GitHub', gitlab: 'GitLab', generic: 'Another program (Standard Webhooks)' } as const
 const triggers = { checks: 'when the checks of a commit succeed', push: 'after each push' } as const
 
 export function WebhooksPage({ stack }: { readonly stack: string }) {
   const path = `${apiPath`/api/stacks/${stack}`}/webhooks`
-  const { value: webhooks, error, reload } = useLoaded(() => get<Webhook[]>(path), path)
+  const loaded = useLoaded(() => get<Webhook[]>(path), path)
   return (
     <>
       <p>A webhook deploys a branch without a person: after a push, or when the checks of a commit succeed.</p>
-      <Failure error={error} />
-      {webhooks?.length === 0 && <p class="quiet">No webhook yet.</p>}
-      {webhooks && webhooks.length > 0 && (
-        <section class="scroll" tabIndex={0} aria-label="Webhooks">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Sender</th>
-                <th scope="col">Branch</th>
-                <th scope="col">Deploys</th>
-                <th scope="col">Address</th>
-                <th scope="col">Made by</th>
-                <th scope="col">
-                  <span class="hidden">Action</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {webhooks.map((one) => (
-                <tr key={one.id}>
-                  <td>{one.name}</td>
-                  <td>{senders[one.sender as keyof typeof senders] ?? one.sender}</td>
-                  <td>{one.branch}</td>
-                  <td>
-                    {describeApps(one.request)} {triggers[one.trigger as keyof typeof triggers] ?? one.trigger}
-                  </td>
-                  <td>
-                    <code>/hooks/{one.id}</code>
-                  </td>
-                  <td>
-                    {one.account}, <Time at={one.created} />
-                  </td>
-                  <td>
-                    <ActionForm
-                      label="Remove"
-                      subject={one.name}
-                      kind="danger"
-                      onSubmit={async () => {
-                        if (!confirm(`Remove the webhook ${one.name}? Its deliveries are refused from then on.`)) return
-                        await call('DELETE', `${path}/${one.id}`)
-                        reload()
-                      }}
-                    />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
-      <WebhookForm path={path} stack={stack} onMade={reload} />
+      <EntryTable
+        label="Webhooks"
+        none="No webhook yet."
+        path={path}
+        loaded={loaded}
+        columns={['Name', 'Sender', 'Branch', 'Deploys', 'Address', 'Made by']}
+        cells={(webhook) => [
+          webhook.name,
+          senders[webhook.sender as keyof typeof senders] ?? webhook.sender,
+          webhook.branch,
+          `${describeApps(webhook.request)} ${triggers[webhook.trigger as keyof typeof triggers] ?? webhook.trigger}`,
+          <code key="address">/hooks/{webhook.id}</code>,
+          <>
+            {webhook.account}, <Time at={webhook.created} />
+          </>,
+        ]}
+        remove={{
+          label: 'Remove',
+          question: ({ name }) => `Remove the webhook ${name}? Its deliveries are refused from then on.`,
+        }}
+      />
+      <WebhookForm path={path} stack={stack} onMade={loaded.reload} />
     </>
   )
 }
