@@ -206,7 +206,7 @@ export class DrainTurn {
     const { client, state, others } = server
     if (state.admin !== 'ready' || !this.isLastServer(server)) return
     const foreign = others.filter((other) => this.isForeign(other))
-    const drained = foreign.filter(({ setAside: setAside }) => setAside).map(({ name }) => name)
+    const drained = foreign.filter(({ setAside }) => setAside).map(({ name }) => name)
     if (drained.length > 0)
       throw new ConvergeError(
         `${state.name} is the only server that is up at ${client.label}, and was not restarted: ${drained.join(', ')} ${drained.length === 1 ? 'is' : 'are'} drained there`,

@@ -5,7 +5,8 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { type Context, defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { listReleases, metadataDirectory, surplusReleases } from './releases.ts'
+import { surplusReleases } from './release_selection.ts'
+import { listReleases, metadataDirectory } from './releases.ts'
 import { releasesInUse } from './releases_in_use.ts'
 
 const state = z.strictObject({ surplus: z.array(z.string()) })

@@ -7,11 +7,12 @@ import { type Recipe, role } from '../../core/compile/role.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { file } from '../../resources/files/file.ts'
 import { commitOfName } from '../../resources/git/resolve_revision.ts'
-import { nextId, type Release, rollbackTarget } from '../../resources/releases/releases.ts'
+import { rollbackTarget } from '../../resources/releases/release_selection.ts'
+import { nextId, type Release } from '../../resources/releases/releases.ts'
 import { proveCalls } from '../support/proofs.ts'
 
 t.test('the hints about releases work', async (t) => {
-  const source = 'resources/releases/releases.ts'
+  const source = 'resources/releases/release_selection.ts'
   const release = (id: string) => ({ id, commit: id.slice(7), isManaged: true, complete: true }) as unknown as Release
   const releases = [release('000001-aaaaaaaa'), release('000002-aaaaaaab')]
   const host = new VirtualHost().given('/srv/releases/999999-aaaaaaaa', null)
@@ -23,7 +24,7 @@ t.test('the hints about releases work', async (t) => {
       repaired: () => rollbackTarget(releases, '000001-aaaaaaaa'),
     },
     {
-      source,
+      source: 'resources/releases/releases.ts',
       hint: 'remove the directory with that number if it is not a release, else start with a new releases directory',
       broken: () => nextId(host, '/srv/releases', 'aaaaaaaa'),
       repaired: () => {

@@ -4,7 +4,8 @@ import { link_sources } from '../../resources/files/link_sources.ts'
 import { remote_file } from '../../resources/files/remote_file.ts'
 import { prepareTemplates, renderTemplate } from '../../resources/files/render_template.ts'
 import { symlink } from '../../resources/files/symlink.ts'
-import { type Release, rollbackTarget } from '../../resources/releases/releases.ts'
+import { rollbackTarget } from '../../resources/releases/release_selection.ts'
+import type { Release } from '../../resources/releases/releases.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { proveResources } from '../support/resource_proofs.ts'
 
@@ -55,7 +56,7 @@ t.test('the hints about links and releases work', async (t) => {
 })
 
 t.test('the hints about rollbacks work', async (t) => {
-  const source = 'resources/releases/releases.ts'
+  const source = 'resources/releases/release_selection.ts'
   const release = (id: string, complete: boolean) =>
     ({ id, commit: id.slice(7), isManaged: true, complete }) as unknown as Release
   const releases = [release('000001-aaaaaaaa', true), release('000002-bbbbbbbb', false)]

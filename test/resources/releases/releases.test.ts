@@ -2,15 +2,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import {
-  listReleases,
-  nextId,
-  previousRelease,
-  type Release,
   releaseBefore,
   releaseFor,
   rollbackTarget,
   surplusReleases,
-} from '../../../resources/releases/releases.ts'
+} from '../../../resources/releases/release_selection.ts'
+import { listReleases, nextId, previousRelease, type Release } from '../../../resources/releases/releases.ts'
 
 const into = '/srv/site/releases'
 const current = '/srv/site/current'
