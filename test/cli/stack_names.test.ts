@@ -35,7 +35,7 @@ t.test('reports names that the stack does not have', async (t) => {
   hint: did you mean web?
 error: the stack site has no host web4
   hint: did you mean web1?
-error: old1 is stopped, as the stack file says
+error: old1 is stopped in the stack file
   hint: remove its status from the stack file first
 error: the stack site has no app shop
   hint: there are: zeoserver, plone_instances

@@ -88,7 +88,7 @@ export const stackCommands: readonly CommandSpec[] = [
     group,
     description: 'Print the cloud-init user data for a new host of the stack',
     details:
-      'The user data creates the account of the stack file with your key, gives it sudo as the stack file says, and names the host. It contains no secret of the stack. Afterwards run converge stack setup --host HOST.',
+      'The user data creates the account of the stack file with your key, gives it sudo as the stack file requests, and names the host. It contains no secret of the stack. Afterwards run converge stack setup --host HOST.',
     argument: { placeholder: 'HOST', description: 'Name of the host in the stack file', required: true },
     options: {
       ...stackOptions,

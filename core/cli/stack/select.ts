@@ -57,7 +57,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
     ...unknown('host', host, hosts),
     ...(host ?? [])
       .filter((one) => stopped.includes(one))
-      .map((one) => usage(`${one} is stopped, as the stack file says`, 'remove its status from the stack file first')),
+      .map((one) => usage(`${one} is stopped in the stack file`, 'remove its status from the stack file first')),
     ...unknown('app', app, apps),
     // A misspelt name after ! would include the very host that the operator excludes.
     ...(limit ?? []).flatMap((pattern) => {
