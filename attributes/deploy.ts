@@ -176,7 +176,7 @@ type Prefixed<T> = {
 }
 
 /** `buildout_<name>` for each setting of `deploy_buildout`, without a default: `deploy_buildout` has it. */
-function prefixed(): Prefixed<BuildoutFields> {
+function prefixedFields(): Prefixed<BuildoutFields> {
   const fields: Record<string, z.ZodType> = {}
   for (const [name, schema] of Object.entries<z.ZodDefault>(buildoutFields())) {
     const notes = z.globalRegistry.get(schema)
@@ -195,7 +195,7 @@ const application = () => {
     ...placement(),
     ...checkout(),
     ...environmentAndServices(),
-    ...prefixed(),
+    ...prefixedFields(),
     buildout_version: optional(line(), 'Version of zc.buildout; takes precedence over `buildout_buildout_version`.'),
     buildout_allow_root: optional(flag(), 'Builds as root where the account is root; default `converge.allow_root`.', {
       mirrors: '',

@@ -1,6 +1,6 @@
 /** Computes the services of each host from its roles, and the servers that they use. */
 import type { Service } from '../core/cli/catalogue.ts'
-import { balancerAt, cacheAt, reached } from './frontend/addresses.ts'
+import { balancerAt, cacheAt, requestAddress } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
 import type { SiteNode } from './node.ts'
 import { databaseKind } from './plone/database_kind.ts'
@@ -35,8 +35,8 @@ const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 
   celerybeat: clients,
   'relstorage-pack': clients,
   frontend: (node) => frontend(node),
-  'port-app': (node) => served(node, node.port_app.app_name, node.port_app),
-  'jetty-app': (node) => served(node, node.jetty_app.app_name, node.jetty_app),
+  'port-app': (node) => webServices(node, node.port_app.app_name, node.port_app),
+  'jetty-app': (node) => webServices(node, node.jetty_app.app_name, node.jetty_app),
   'php-app': (node) => [
     ...web(node, node.php_app.app_name, node.php_app, []),
     { name: 'php-fpm', ports: [], visited: false, asks: databaseOf(node, node.php_app.app_name) },
@@ -120,8 +120,8 @@ function frontend(node: SiteNode): Plain[] {
   const [cache, balancer] = [cacheAt(node), balancerAt(node)]
   const app = appName(node, 'zeo-client')
   return [
-    ...web(node, app, node.converge.frontend, [reached(cache)]),
-    plain('varnish', [cache.port], [reached(balancer)]),
+    ...web(node, app, node.converge.frontend, [requestAddress(cache)]),
+    plain('varnish', [cache.port], [requestAddress(balancer)]),
     plain(
       'haproxy',
       [balancer.port],
@@ -142,7 +142,7 @@ function web(node: SiteNode, app: string, { http_port, https_port }: Site, asks:
 }
 
 /** Returns nginx and a server behind it that uses two ports in turn. */
-function served(node: SiteNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
+function webServices(node: SiteNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
   const { ports } = settings
   return [...web(node, app, settings, [`localhost:${ports[0]}`]), plain(app, ports, databaseOf(node, app))]
 }

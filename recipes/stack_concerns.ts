@@ -76,8 +76,8 @@ function drainConcerns(clients: readonly Member[], frontends: readonly Member[])
   )
   const unknown = elsewhere.filter(({ node }) => {
     const { layers, port } = node.converge.balancer
-    const known = (one: Member) => one.node.opsworks.instance.layers.some((layer) => layers.includes(layer))
-    return port !== null && !frontends.every(known)
+    const isInKnownLayer = (one: Member) => one.node.opsworks.instance.layers.some((layer) => layers.includes(layer))
+    return port !== null && !frontends.every(isInKnownLayer)
   })
   const hint = 'open the runtime API inside the network with custom_json: { converge: { balancer: { port: 8099 } } }'
   return [

@@ -290,7 +290,7 @@ export class RecipeRun<N> implements Recipe<N> {
     const at = (problem: ConvergeError) => problem.at({ resource: type, source: declaredIn.source() })
     const { props, options } = withoutOptions(definition, declaration)
     const mask = options.sensitive ? hidden : this.mask
-    const { hasReferences, ...parsed } = this.checked(definition, props, mask)
+    const { hasReferences, ...parsed } = this.checkProperties(definition, props, mask)
     const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
     if ('problems' in parsed || wrong.length > 0) return wrong.map(at)
     const key: unknown = definition.key(
@@ -301,7 +301,7 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   /** Checks properties in which the values of queries replace the references to them. */
-  private checked(definition: AnyDefinition, props: object, mask: Mask): CheckedProps {
+  private checkProperties(definition: AnyDefinition, props: object, mask: Mask): CheckedProps {
     const checked = this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
     if (!checked.hasReferences || !references(props).some(({ query }) => query !== undefined)) return checked
     const { host } = this

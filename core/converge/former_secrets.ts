@@ -30,7 +30,7 @@ export class FormerSecrets {
   learn(name: string, now: unknown, desired: unknown): void {
     const before = contentOf(now)
     if (before === null || before === '') return
-    const written = this.recorded(name).find(({ digest }) => digest === digestOf(before))
+    const written = this.readRecord(name).find(({ digest }) => digest === digestOf(before))
     for (const { start, end } of written?.spans ?? []) this.secrets.add(before.slice(start, end))
     const after = contentOf(desired)
     if (after !== null) for (const value of replacedIn(before, after, this.secrets)) this.secrets.add(value)
@@ -41,14 +41,14 @@ export class FormerSecrets {
     const content = contentOf(desired)
     if (content === null) return
     const spans = this.secrets.spans(content)
-    const before = this.recorded(name)
+    const before = this.readRecord(name)
     const digest = digestOf(content)
     if ((spans.length === 0 && before.length === 0) || before[0]?.digest === digest) return
     const entries = [{ digest, spans }, ...before.filter((entry) => entry.digest !== digest)].slice(0, storedContents)
     this.host.record(recordKey(name), JSON.stringify(entries))
   }
 
-  private recorded(name: string): readonly Written[] {
+  private readRecord(name: string): readonly Written[] {
     const text = this.host.recorded(recordKey(name))
     if (text === null) return []
     try {

@@ -100,10 +100,10 @@ function presentable(change: StateChange, { secrets, sensitive }: Options): Stat
   if (typeof change.before === 'string' && hasValue && typeof change.value === 'string')
     for (const old of replacedIn(change.before, change.value, secrets)) secrets.add(old)
   const isSecret = secrets.hasSecretName(lastKey(change.path))
-  const value = hasValue ? { value: masked(change.value, secrets, isSecret) } : {}
+  const value = hasValue ? { value: maskValue(change.value, secrets, isSecret) } : {}
   // A value that a secret replaces is probably a former secret, which the mask may not recognize.
   const replacesSecret = hasValue && JSON.stringify(value).includes(mask)
-  const before = hasBefore ? { before: masked(change.before, secrets, isSecret, replacesSecret) } : {}
+  const before = hasBefore ? { before: maskValue(change.before, secrets, isSecret, replacesSecret) } : {}
   return { ...change, ...before, ...value } as StateChange
 }
 
@@ -116,9 +116,9 @@ function lastKey(pointer: string): string {
  * @param isSecret whether each text in the value is secret
  * @param replacesSecret whether a text without a recognized secret is one as a whole
  */
-function masked(value: unknown, secrets: Secrets, isSecret: boolean, replacesSecret = false): unknown {
+function maskValue(value: unknown, secrets: Secrets, isSecret: boolean, replacesSecret = false): unknown {
   const inside = (item: unknown, key?: string): unknown =>
-    masked(item, secrets, isSecret || (key !== undefined && secrets.hasSecretName(key)), replacesSecret)
+    maskValue(item, secrets, isSecret || (key !== undefined && secrets.hasSecretName(key)), replacesSecret)
   if (typeof value === 'string') return maskedText(value, secrets, isSecret, replacesSecret)
   if (Array.isArray(value)) return value.map((item) => inside(item))
   if (typeof value !== 'object' || value === null) return value

@@ -44,14 +44,14 @@ export class ScriptedAnswers<H> {
   }
 
   async response(options: RequestOptions): Promise<Response> {
-    return this.scripts.requests?.(options, this.host) ?? refused(options)
+    return this.scripts.requests?.(options, this.host) ?? refuseConnection(options)
   }
 
   exchange(options: ExchangeOptions): string {
-    return this.scripts.exchanges?.(options, this.host) ?? refused(options)
+    return this.scripts.exchanges?.(options, this.host) ?? refuseConnection(options)
   }
 }
 
-function refused(options: RequestOptions): never {
+function refuseConnection(options: RequestOptions): never {
   throw new ConvergeError(`cannot talk to ${endpointName(options)}`, { code: 'ECONNREFUSED' })
 }

@@ -29,7 +29,7 @@ export async function inSystemCopy({ script, sharesNetwork }: SystemCopyOptions)
     const setUp = setUpScript(directory, mounts, { script, sharesNetwork })
     const namespaces = ['--mount', '--pid', '--uts', '--ipc', ...(sharesNetwork ? [] : ['--net'])]
     const args = [...namespaces, '--fork', '--kill-child', '--propagation', 'private', 'sh', '-c', setUp]
-    const { status, errors } = await ended('unshare', args)
+    const { status, errors } = await runToEnd('unshare', args)
     if (status >= firstScriptStatus) return status
     throw noCopy(errors)
   } finally {
@@ -52,7 +52,7 @@ export function noCopy(errors: string): ConvergeError {
 }
 
 /** An interrupt reaches the processes of the copy too: the copy ends, and then this function. */
-function ended(
+function runToEnd(
   program: string,
   args: readonly string[],
 ): Promise<{ readonly status: number; readonly errors: string }> {

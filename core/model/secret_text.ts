@@ -8,7 +8,7 @@ import {
   type SecretPattern,
   type SecretPatternGroup,
 } from './secret_patterns.ts'
-import { merged, type Span } from './spelling.ts'
+import { mergeSpans, type Span } from './spelling.ts'
 import type { Bounds } from './value_bounds.ts'
 
 const mask = '********'
@@ -29,7 +29,7 @@ const harmless = new RegExp(
 
 /** Masks what stands where only a secret stands. */
 export function maskValues(text: string, ownNames: OwnNames = noNames): string {
-  return masked(text, patternSpans(text, patternsAnywhere, ownNames))
+  return maskSpans(text, patternSpans(text, patternsAnywhere, ownNames))
 }
 
 /**
@@ -37,7 +37,7 @@ export function maskValues(text: string, ownNames: OwnNames = noNames): string {
  * replace the name of the next value.
  */
 export function maskNamed(text: string, ownNames: OwnNames): string {
-  return masked(text, allSpans(text, ownNames))
+  return maskSpans(text, allSpans(text, ownNames))
 }
 
 function allSpans(text: string, ownNames: OwnNames): readonly Span[] {
@@ -103,10 +103,10 @@ function isHarmless(value: string): boolean {
   return harmless.test(value)
 }
 
-function masked(text: string, spans: readonly Span[]): string {
+function maskSpans(text: string, spans: readonly Span[]): string {
   let result = ''
   let at = 0
-  for (const { start, end } of merged([...spans])) {
+  for (const { start, end } of mergeSpans([...spans])) {
     if (start === end) continue
     // Keeps the number of lines, by which a diff compares two masked texts.
     result += `${text.slice(at, start)}${text.slice(start, end).replaceAll(/\S.*/g, mask)}`

@@ -3,7 +3,7 @@ import { lineMask } from './line_mask.ts'
 import { hasSecretName, noNames, type OwnNames } from './secret_names.ts'
 import { keyLineMask, maskNamed, maskValues, secretsInside } from './secret_text.ts'
 import { maskCuts } from './shorten.ts'
-import { merged, type Span, Spelling } from './spelling.ts'
+import { mergeSpans, type Span, Spelling } from './spelling.ts'
 
 export type { Span } from './spelling.ts'
 
@@ -39,11 +39,11 @@ export class Secrets {
 
   /** Adds names that the user counts as secret, and names that are none although they sound so. */
   useNames({ secret, open }: OwnNames): void {
-    this.ownNames = joined(this.ownNames, { secret, open })
+    this.ownNames = joinNames(this.ownNames, { secret, open })
   }
 
   private get names(): OwnNames {
-    return this.base === null ? this.ownNames : joined(this.base.names, this.ownNames)
+    return this.base === null ? this.ownNames : joinNames(this.base.names, this.ownNames)
   }
 
   private allSpellings(): readonly (readonly [text: string, spelling: Spelling])[] {
@@ -80,7 +80,7 @@ export class Secrets {
 
   /** Where known secrets stand in a text; in order, without overlaps. */
   spans(text: string): readonly Span[] {
-    return merged(this.allSpellings().flatMap(([, one]) => one.in(text)))
+    return mergeSpans(this.allSpellings().flatMap(([, one]) => one.in(text)))
   }
 
   private maskKnownAndCut(text: string): string {
@@ -106,7 +106,7 @@ export class Secrets {
   }
 }
 
-function joined(one: OwnNames, other: OwnNames): OwnNames {
+function joinNames(one: OwnNames, other: OwnNames): OwnNames {
   return { secret: [...one.secret, ...other.secret], open: [...one.open, ...other.open] }
 }
 

@@ -165,7 +165,7 @@ function inJson(character: string): string {
 }
 
 /** In order, without overlaps. */
-export function merged(spans: Span[]): readonly Span[] {
+export function mergeSpans(spans: Span[]): readonly Span[] {
   const result: Span[] = []
   for (const span of spans.sort((a, b) => a.start - b.start || b.end - a.end)) {
     const last = result.at(-1)

@@ -41,12 +41,12 @@ export function parseYamlWith(yaml: typeof import('yaml'), text: string): Parsed
   const problems: TextProblem[] = (
     tab === undefined
       ? [
-          ...[...document.errors, ...document.warnings].map(explained),
+          ...[...document.errors, ...document.warnings].map(explainError),
           ...wrongKeys(yaml, document),
           ...cyclicAliases(yaml, document),
         ]
       : // All other errors may result from it.
-        [explained({ ...tab, code: 'TAB_AS_INDENT' })]
+        [explainError({ ...tab, code: 'TAB_AS_INDENT' })]
   )
     .sort((one, other) => one.offset - other.offset)
     .map(({ offset, ...problem }) => ({ ...problem, ...positionOf(offset) }))
@@ -203,7 +203,7 @@ function isTab({ code, pos: [offset] }: YAMLError, text: string): boolean {
   return code === 'BAD_INDENT' && /^\s*\t\s*$/.test(before)
 }
 
-function explained(error: Pick<YAMLError, 'code' | 'message' | 'pos'>): OffsetProblem {
+function explainError(error: Pick<YAMLError, 'code' | 'message' | 'pos'>): OffsetProblem {
   return {
     message: explain(error),
     hint: hints[error.code] ?? checkSyntax,

@@ -44,7 +44,7 @@ export function changedProperties(report: ResourceReport, isComplete = false): C
     const after = valueText('value' in change ? change.value : null)
     const isKnown = change.op === 'add' || 'before' in change
     const before = isKnown ? valueText(change.before) : null
-    return { name: nameOf(change.path), ...(isComplete ? { before, after } : shortened(before, after)) }
+    return { name: nameOf(change.path), ...(isComplete ? { before, after } : shortenValues(before, after)) }
   })
 }
 
@@ -111,7 +111,7 @@ function isPlainWord(text: string): boolean {
 }
 
 /** Shortens two values around their first difference, with a mark in the place of what is left out. */
-function shortened(before: string | null, after: string): Pick<ChangedProperty, 'before' | 'after'> {
+function shortenValues(before: string | null, after: string): Pick<ChangedProperty, 'before' | 'after'> {
   if (before === null) return { before, after: cut(after) }
   let equal = 0
   while (equal < before.length && before[equal] === after[equal]) equal++

@@ -173,14 +173,14 @@ export function describeFailure(failure: FailureReport, paint: Paint): string {
 
 function problemLines(failure: Omit<FailureReport, 'problems'>, paint: Paint): string[] {
   const where = failure.source ? ` (${plain(describeLocation(failure.source))})` : ''
-  const lines = [`    ${indented(withoutMiddle(failure.message))}${where}`]
+  const lines = [`    ${indent(withoutMiddle(failure.message))}${where}`]
   for (const line of linesOf(excerpt(failure.output))) lines.push(paint.dim(`    | ${line}`))
-  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indented(withoutMiddle(failure.hint))}`)
+  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indent(withoutMiddle(failure.hint))}`)
   return lines
 }
 
 /** Indents further lines, so that they differ from lines of converge. */
-function indented(text: string): string {
+function indent(text: string): string {
   return plain(text).replaceAll('\n', '\n      ')
 }
 

@@ -10,7 +10,7 @@ export async function loadDiff(): Promise<DiffOf> {
   const { createTwoFilesPatch } = await import('diff')
   return ({ before, after }) =>
     before === ''
-      ? added(after)
+      ? addedLines(after)
       : createTwoFilesPatch('before', 'after', before, after, undefined, undefined, { context: 2 })
           .split('\n')
           .slice(4)
@@ -19,7 +19,7 @@ export async function loadDiff(): Promise<DiffOf> {
 }
 
 /** A new file is all additions; to find that out, a diff would take longer than to write the file. */
-function added(text: string): string[] {
+function addedLines(text: string): string[] {
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   return lines.map((line) => `+${line}`)

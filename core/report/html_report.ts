@@ -43,7 +43,7 @@ ${facts(run)}
 ${failed.length > 0 ? section('Failures', failed.map(failureCard)) : ''}
 ${warnings.length > 0 ? section('Warnings', [list(warnings)]) : ''}
 ${groups(resources.filter(({ outcome }) => outcome !== 'failed' && outcome !== 'skipped'))}
-${skipped(resources)}
+${skippedList(resources)}
 ${notes.length > 0 ? section('Notes', [list(notes)]) : ''}
 ${resources.length === 0 ? html`<p>Every resource was as declared.</p>` : ''}
 </main>
@@ -112,7 +112,7 @@ function groups(resources: readonly ResourceReport[]): Html {
   return html`${[...byGroup].map(([name, all]) => section(`${name} (${all.length})`, all.map(changeCard)))}`
 }
 
-function skipped(resources: readonly ResourceReport[]): Html | string {
+function skippedList(resources: readonly ResourceReport[]): Html | string {
   const all = resources.filter(({ outcome }) => outcome === 'skipped')
   if (all.length === 0) return ''
   return section(`Skipped (${all.length})`, [
@@ -137,8 +137,8 @@ function changeCard(resource: ResourceReport): Html {
   return html`<article><h3>${name}</h3>
 <p class="muted">${shown.join(' \u00b7 ')}</p>
 ${commits === undefined ? '' : commitList(commits)}
-${rows.length > 0 ? folded(`${rows.length} properties`, rows.length, table(rows, kind)) : ''}
-${diff === undefined ? '' : folded(`diff, ${diff.length} lines`, diff.length, diffBlock(diff))}
+${rows.length > 0 ? foldedSection(`${rows.length} properties`, rows.length, table(rows, kind)) : ''}
+${diff === undefined ? '' : foldedSection(`diff, ${diff.length} lines`, diff.length, diffBlock(diff))}
 </article>`
 }
 
@@ -166,7 +166,7 @@ function commitList({ from, to, added, removed, newest }: CommitRange): Html {
 <ul>${items}${hidden > 0 ? html`<li class="muted">and ${hidden} more</li>` : ''}</ul>`
 }
 
-function folded(name: string, rows: number, content: Html): Html {
+function foldedSection(name: string, rows: number, content: Html): Html {
   return rows <= openRows ? content : html`<details><summary>${name}</summary>${content}</details>`
 }
 
@@ -204,7 +204,7 @@ function problem(failure: Omit<FailureReport, 'problems'>, whole: string | undef
     failure.source === undefined ? '' : html` <span class="muted">${describeLocation(failure.source)}</span>`
   return html`<p><strong>${failure.message}</strong>${where}</p>
 ${failure.hint === undefined ? '' : html`<p class="hint"><span>Hint:</span> ${failure.hint}</p>`}
-${output === undefined || output === '' ? '' : folded('output', output.split('\n').length, html`<pre tabindex="0">${output}</pre>`)}`
+${output === undefined || output === '' ? '' : foldedSection('output', output.split('\n').length, html`<pre tabindex="0">${output}</pre>`)}`
 }
 
 const styles = `

@@ -35,9 +35,9 @@ export function printable(text: string, color: boolean): string {
 
 /** JSON with the same meaning that a terminal prints as it is. */
 export function printableJson(value: unknown, space?: number): string {
-  const spelled = (sign: string) => `\\u${hex(sign, 4)}`
+  const spellSign = (sign: string) => `\\u${hex(sign, 4)}`
   // JSON.stringify has escaped what is below the blank; line breaks between values stay.
-  return (JSON.stringify(value, null, space) ?? 'null').replace(/[\x7f-\x9f]/g, spelled).replace(turning, spelled)
+  return (JSON.stringify(value, null, space) ?? 'null').replace(/[\x7f-\x9f]/g, spellSign).replace(turning, spellSign)
 }
 
 function hex(sign: string, digits: number): string {

@@ -26,7 +26,7 @@ const comment = Symbol('comment')
  */
 export async function decryptSops(text: string, file: string, identities: Identities): Promise<SecretMap> {
   if (/^(sops_version=|\[sops\]\s*$)/m.test(text))
-    throw unsupported(`${file} is a sops file in dotenv or INI format`, file)
+    throw unsupportedFile(`${file} is a sops file in dotenv or INI format`, file)
   const document = await parseSecrets(text, file)
   const metadata = document.get('sops')
   if (!(metadata instanceof Map)) throw notSops(file)
@@ -67,14 +67,15 @@ export async function decryptSops(text: string, file: string, identities: Identi
 
 /** Decrypts the data key with the first entry for age that an identity matches. */
 async function dataKey(metadata: SecretMap, file: string, identities: Identities): Promise<Uint8Array> {
-  if (Array.isArray(metadata.get('key_groups'))) throw unsupported(`${file} splits its key among groups (Shamir)`, file)
+  if (Array.isArray(metadata.get('key_groups')))
+    throw unsupportedFile(`${file} splits its key among groups (Shamir)`, file)
   const entries = metadata.get('age')
   if (!Array.isArray(entries) || entries.length === 0)
-    throw unsupported(`${file} is not encrypted for an age recipient`, file)
+    throw unsupportedFile(`${file} is not encrypted for an age recipient`, file)
   let failure: unknown
   for (const entry of entries as readonly SecretValue[]) {
     const armored = entry instanceof Map ? entry.get('enc') : undefined
-    if (typeof armored !== 'string') throw damaged(file, 'sops.age contains no key')
+    if (typeof armored !== 'string') throw damagedFile(file, 'sops.age contains no key')
     try {
       return await decryptAge(Buffer.from(armored), file, identities)
     } catch (error) {
@@ -87,10 +88,10 @@ async function dataKey(metadata: SecretMap, file: string, identities: Identities
 
 function decryptValue(text: string, key: Uint8Array, path: readonly string[], file: string) {
   const match = encryptedValue.exec(text)
-  if (match === null) throw damaged(file, `the value of ${path.join('.')} is cut off`)
+  if (match === null) throw damagedFile(file, `the value of ${path.join('.')} is cut off`)
   const [, data = '', iv = '', tag = '', type = ''] = match
   const bytes = decipher({ data, iv, tag, key, authenticated: `${path.join(':')}:` })
-  if (bytes === null) throw damaged(file, `the value of ${path.join('.')} was changed, or moved from another key`)
+  if (bytes === null) throw damagedFile(file, `the value of ${path.join('.')} was changed, or moved from another key`)
   return { value: typedValue(bytes.toString('utf8'), type, path, file), type }
 }
 
@@ -131,7 +132,7 @@ function typedValue(text: string, type: string, path: readonly string[], file: s
     case 'bool':
       return new PlainScalar(text.toLowerCase(), /^true$/i.test(text))
     default:
-      throw unsupported(`${file}: the value of ${path.join('.')} has the unknown type ${type}`, file)
+      throw unsupportedFile(`${file}: the value of ${path.join('.')} has the unknown type ${type}`, file)
   }
 }
 
@@ -155,16 +156,16 @@ function decimal(value: number): string {
 
 function verifyMac(metadata: SecretMap, key: Uint8Array, computed: string, file: string): void {
   const [mac, modified] = [metadata.get('mac'), metadata.get('lastmodified')]
-  if (typeof mac !== 'string' || typeof modified !== 'string') throw damaged(file, 'it has no MAC')
+  if (typeof mac !== 'string' || typeof modified !== 'string') throw damagedFile(file, 'it has no MAC')
   const [, data = '', iv = '', tag = ''] = encryptedValue.exec(mac) ?? []
   const stored = decipher({ data, iv, tag, key, authenticated: modified })
-  if (stored === null) throw damaged(file, 'its MAC was changed')
+  if (stored === null) throw damagedFile(file, 'its MAC was changed')
   const expected = Buffer.from(computed)
   if (stored.length !== expected.length || !timingSafeEqual(stored, expected))
-    throw damaged(file, 'its MAC does not match: a value was removed, added, moved or changed')
+    throw damagedFile(file, 'its MAC does not match: a value was removed, added, moved or changed')
 }
 
-function damaged(file: string, reason: string): ConvergeError {
+function damagedFile(file: string, reason: string): ConvergeError {
   return new ConvergeError(`${file} is damaged: ${reason}`, {
     code: 'DAMAGED_SECRET',
     hint: `restore the file from version control; sops decrypt ${file} verifies it as well`,
@@ -180,7 +181,7 @@ function notSops(file: string): ConvergeError {
   })
 }
 
-function unsupported(message: string, file: string): ConvergeError {
+function unsupportedFile(message: string, file: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'UNSUPPORTED_SOPS',
     hint: `let sops decrypt it: {"$command": ["sops", "decrypt", "--extract", "[\\"KEY\\"]", "${file}"]}`,

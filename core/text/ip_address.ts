@@ -18,15 +18,15 @@ export function isInNetwork(address: string, network: string): boolean {
 /** Parses a valid address. An IPv4 address within IPv6, ::ffff:10.0.0.1, counts as IPv4. */
 function parse(text: string): Address {
   const within = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text)?.[1] ?? text
-  if (!within.includes(':')) return { bits: joined(within.split('.').map(Number), 8n), length: 32 }
+  if (!within.includes(':')) return { bits: joinParts(within.split('.').map(Number), 8n), length: 32 }
   const [head = '', tail] = within.split('::')
   const [left, right] = [groups(head), groups(tail ?? '')]
   const missing = tail === undefined ? 0 : 8 - left.length - right.length
-  return { bits: joined([...left, ...Array<number>(missing).fill(0), ...right], 16n), length: 128 }
+  return { bits: joinParts([...left, ...Array<number>(missing).fill(0), ...right], 16n), length: 128 }
 }
 
 const groups = (text: string) => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)))
 
-function joined(parts: readonly number[], size: bigint): bigint {
+function joinParts(parts: readonly number[], size: bigint): bigint {
   return parts.reduce((bits, part) => (bits << size) | BigInt(part), 0n)
 }

@@ -7,9 +7,9 @@ import { requireLine } from './writer.ts'
  */
 export function redisText(text: string): string {
   requireLine('redis.conf', text)
-  return `"${text.replace(/[\\"]/g, (sign) => `\\${sign}`).replace(/[\x01-\x1f\x7f]/g, escaped)}"`
+  return `"${text.replace(/[\\"]/g, (sign) => `\\${sign}`).replace(/[\x01-\x1f\x7f]/g, escapeSign)}"`
 }
 
-function escaped(sign: string): string {
+function escapeSign(sign: string): string {
   return `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`
 }

@@ -8,7 +8,7 @@ import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
 import type { App } from './app.ts'
 import { sourceOf } from './checkout.ts'
-import { committed } from './commit_contents.ts'
+import { readCommitContents } from './commit_contents.ts'
 import { hostProgramChecks, shellCommandsOf } from './host_programs.ts'
 import { linkedFiles, ownNames, type SharedNames } from './shared_links.ts'
 
@@ -69,7 +69,7 @@ function repositoryCheck(node: SiteNode, host: HostReader, app: App): HostCheck 
         )
       if (host.which('git') === null) throw new Error('git is not installed')
       try {
-        const { description, ask } = await committed(node, host, app)
+        const { description, ask } = await readCommitContents(node, host, app)
         await ask()
         return ok(description)
       } catch (error) {

@@ -9,7 +9,7 @@ import type { App } from './app.ts'
 import { releaseProps, sourceOf } from './checkout.ts'
 
 /** Returns the contents of the commit, read once for all checks of an app. */
-export function committed(node: SiteNode, host: HostReader, app: App): Promise<Contents> {
+export function readCommitContents(node: SiteNode, host: HostReader, app: App): Promise<Contents> {
   return host.once(`contents of ${app.deployTo}`, () => {
     const props = { ...releaseProps(node, app), ...sourceOf(app) }
     const checked = checkProps(git_release.definition, props)

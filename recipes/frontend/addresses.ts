@@ -28,8 +28,8 @@ function cacheAddresses(node: SiteNode): readonly string[] {
 }
 
 /** Returns the addresses in the notation of HAProxy's `bind` and varnishd's `-a`. */
-export function bound({ addresses, port }: Listening): string[] {
-  return addresses.map((address) => `${address === '*' ? '' : bracketed(address)}:${port}`)
+export function bindAddresses({ addresses, port }: Listening): string[] {
+  return addresses.map((address) => `${address === '*' ? '' : bracketAddress(address)}:${port}`)
 }
 
 /** Returns the address to which programs of this host connect. */
@@ -38,10 +38,10 @@ export function reachedAt({ addresses }: Listening): string {
 }
 
 /** Returns the address and port to which programs of this host connect. */
-export function reached(at: Listening): string {
-  return `${bracketed(reachedAt(at))}:${at.port}`
+export function requestAddress(at: Listening): string {
+  return `${bracketAddress(reachedAt(at))}:${at.port}`
 }
 
-function bracketed(address: string): string {
+function bracketAddress(address: string): string {
   return address.includes(':') ? `[${address}]` : address
 }

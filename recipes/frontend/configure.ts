@@ -35,7 +35,7 @@ import { balancedServers, checkHaproxy, configuredServers, renderHaproxy } from 
 import { warnOfIneffectiveSettings } from './ineffective_settings.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite, tlsNames } from './nginx.ts'
-import { loadVcl, nameOf, parts, programs, providerOf, readyOf, stoppable, supervised } from './programs.ts'
+import { loadVcl, nameOf, parts, programProps, programs, providerOf, readyOf, stoppable } from './programs.ts'
 import { renderVcl } from './varnish.ts'
 import {
   initScript,
@@ -280,7 +280,7 @@ function packagedCommand(r: Recipe<SiteNode>): Reference<string> {
 function ownPrograms(r: Recipe<SiteNode>, node: SiteNode, app: FrontendLayout) {
   requireSupervisor(r, node, app)
   return (['haproxy', 'varnish'] as const).map((part) => {
-    const program = supervisor_program(r, supervised(node, app, part))
+    const program = supervisor_program(r, programProps(node, app, part))
     return { name: nameOf(app, part), configuration: program.digest }
   })
 }

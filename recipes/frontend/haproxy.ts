@@ -17,7 +17,7 @@ import {
 import { clientCount, clientPort } from '../plone/site.ts'
 import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { hostAddress, type NamedInstance } from '../site/hosts.ts'
-import { balancerAt, bound } from './addresses.ts'
+import { balancerAt, bindAddresses } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
 /** A ZEO client as a backend server of the balancer. */
@@ -182,7 +182,7 @@ function frontendSection(node: SiteNode, password: string, hasBackend: boolean):
   ]
   return [
     'frontend http-in',
-    ...bound(balancerAt(node)).map((at) => `bind ${at}`),
+    ...bindAddresses(balancerAt(node)).map((at) => `bind ${at}`),
     ...(haproxy.enable_stats ? stats : []),
     ...(hasBackend ? [`default_backend ${backendName(node)}`] : []),
   ]

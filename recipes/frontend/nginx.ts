@@ -3,7 +3,7 @@ import type { SiteNode } from '../node.ts'
 import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { appAttributes } from '../site/site_attributes.ts'
 import { type Certificate, tlsDirectives } from '../web/tls.ts'
-import { balancerAt, cacheAt, reached } from './addresses.ts'
+import { balancerAt, cacheAt, requestAddress } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 import { server, type VirtualHost, variable } from './virtual_host.ts'
 
@@ -25,7 +25,7 @@ export function renderSite(node: SiteNode, app: FrontendLayout): string {
   const listen = (host: VirtualHost) => `listen ${converge.frontend.http_port}${host.main ? ' default_server' : ''};`
   const text = [
     '# Written by converge, changes are overwritten.',
-    shared(node, app),
+    sharedDirectives(node, app),
     ...(isSet(nginx_plone.additional_servers) ? [nginx_plone.additional_servers] : []),
     ...hosts.map((host) => server(node, app, host, [listen(host)])),
   ].join('\n')
@@ -116,15 +116,15 @@ function hostName(values: AttributeWriter, key: string, name: string): string {
 const crawlers = 'Googlebot|msnbot|Bingbot|BingPreview|Yahoo|Baiduspider'
 
 /** Renders the directives that all virtual hosts share. */
-function shared(node: SiteNode, { name: app }: FrontendLayout): string {
+function sharedDirectives(node: SiteNode, { name: app }: FrontendLayout): string {
   const prefix = `$${variable(app)}`
   return `upstream cache {
-  server ${reached(cacheAt(node))} max_fails=0;
+  server ${requestAddress(cacheAt(node))} max_fails=0;
   keepalive 32;
 }
 
 upstream balancer {
-  server ${reached(balancerAt(node))} max_fails=0;
+  server ${requestAddress(balancerAt(node))} max_fails=0;
   keepalive 8;
 }
 

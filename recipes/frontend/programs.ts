@@ -7,7 +7,7 @@ import type { ReadyProps } from '../../resources/services/readiness/ready_props.
 import type { StoppableApp } from '../app/stopped.ts'
 import type { SiteNode } from '../node.ts'
 import { nginxProgram } from '../web/nginx.ts'
-import { balancerAt, bound, cacheAt, reachedAt } from './addresses.ts'
+import { balancerAt, bindAddresses, cacheAt, reachedAt } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
 /** The owner of the front end's programs in supervisord, which distinguishes them from those of an app. */
@@ -50,7 +50,7 @@ export function readyOf(node: SiteNode, part: Part, socket: string): ReadyProps 
 }
 
 /** Returns the program of a part for supervisord, in the foreground; nginx has one program for all sites. */
-export function supervised(node: SiteNode, app: FrontendLayout, part: Exclude<Part, 'nginx'>) {
+export function programProps(node: SiteNode, app: FrontendLayout, part: Exclude<Part, 'nginx'>) {
   const command = {
     haproxy: [programs.haproxy, '-W', '-db', '-f', app.haproxy.config],
     varnish: varnishCommand(node, app),
@@ -74,7 +74,7 @@ function varnishCommand(node: SiteNode, { varnish }: FrontendLayout): string[] {
     programs.varnishd,
     '-F',
     ...(varnish.directory === null ? [] : ['-n', varnish.directory]),
-    ...bound(cacheAt(node)).flatMap((at) => ['-a', at]),
+    ...bindAddresses(cacheAt(node)).flatMap((at) => ['-a', at]),
     '-f',
     varnish.config,
     '-s',

@@ -1,7 +1,7 @@
 /** Configures Varnish as a service of the system: the package's command with our address, size and configuration. */
 import { commandWords } from '../../core/text/unit_file.ts'
 import type { SiteNode } from '../node.ts'
-import { bound, cacheAt } from './addresses.ts'
+import { bindAddresses, cacheAt } from './addresses.ts'
 import { frontendLayout } from './layout.ts'
 
 /** Our drop-in for the package's unit. */
@@ -39,7 +39,7 @@ type Options = ReadonlyMap<string, readonly string[]>
 
 function ownOptions(node: SiteNode): Options {
   return new Map([
-    ['-a', bound(cacheAt(node))],
+    ['-a', bindAddresses(cacheAt(node))],
     ['-f', [frontendLayout(node).varnish.config]],
     ['-s', [`malloc,${node.converge.frontend.cache_size}`]],
     // The configuration names the backend, and varnishadm finds only a Varnish without a name.

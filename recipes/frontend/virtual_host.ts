@@ -50,7 +50,7 @@ export function server(node: SiteNode, app: FrontendLayout, host: VirtualHost, l
     ...(host.main ? aboutItself(node) : []),
     ...blobs(node, app),
     ...host.own.filter(isSet).flatMap((text) => [...text.trim().split('\n'), '']),
-    ...proxied(node, app, host),
+    ...proxyLines(node, app, host),
   ]
   return `server {\n${lines.map((line) => (line === '' ? '' : `  ${line}`)).join('\n')}\n}\n`
 }
@@ -114,7 +114,7 @@ function blobs(node: SiteNode, app: FrontendLayout): string[] {
   return ['location ^~ /-blobs/ {', '  internal;', `  alias ${nginxWord(`${directory}/`)};`, '}', '']
 }
 
-function proxied(node: SiteNode, app: FrontendLayout, { path }: VirtualHost): string[] {
+function proxyLines(node: SiteNode, app: FrontendLayout, { path }: VirtualHost): string[] {
   const prefix = `$${variable(app.name)}`
   return [
     'location / {',

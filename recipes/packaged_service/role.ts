@@ -53,8 +53,8 @@ export function packagedServiceRole(
     requireSystem(node, name)
     return serviceOf(node)
   }
-  const converged = (r: Recipe<SiteNode>, node: SiteNode) => applyConfiguration(r, node, onSystem(node))
-  const stopped = (r: Recipe<SiteNode>, node: SiteNode) => keepStopped(r, node, onSystem(node))
+  const converge = (r: Recipe<SiteNode>, node: SiteNode) => applyConfiguration(r, node, onSystem(node))
+  const keepUnitStopped = (r: Recipe<SiteNode>, node: SiteNode) => keepStopped(r, node, onSystem(node))
   return role<SiteNode>(name, {
     doc,
     setup(r, node) {
@@ -63,13 +63,13 @@ export function packagedServiceRole(
     },
     configure: (r, node) =>
       unlessStopped(r, onSystem(node).name, {
-        stopped: () => stopped(r, node),
-        otherwise: () => converged(r, node),
+        stopped: () => keepUnitStopped(r, node),
+        otherwise: () => converge(r, node),
       }),
     deploy: (r, node) =>
       unlessDeployLeavesStopped(r, node, onSystem(node).name, {
-        stopped: () => stopped(r, node),
-        otherwise: () => converged(r, node),
+        stopped: () => keepUnitStopped(r, node),
+        otherwise: () => converge(r, node),
       }),
     start(r, node) {
       const unit = onSystem(node)
@@ -78,16 +78,16 @@ export function packagedServiceRole(
     },
     stop(r, node) {
       recordStop(r, node, stoppable(onSystem(node)))
-      stopped(r, node)
+      keepUnitStopped(r, node)
     },
     shutdown: (r, node) => void service(r, { name: onSystem(node).name, action: 'stopped' }),
     restart(r, node) {
       const unit = onSystem(node)
       endStop(r, stoppable(unit), () => run(r, node, unit))
-      service_restart(r, { provider, services: [restarted(unit)], force: node.run.id })
+      service_restart(r, { provider, services: [serviceProps(unit)], force: node.run.id })
     },
     undeploy(r, node) {
-      stopped(r, node)
+      keepUnitStopped(r, node)
       const { name, remove } = onSystem(node)
       remove?.(r)
       removeStopRecord(r, name)
@@ -105,17 +105,17 @@ function applyConfiguration(r: Recipe<SiteNode>, node: SiteNode, unit: PackagedS
   const changed = unit.files(r)
   endStop(r, stoppable(unit))
   // It starts the service too, so that the first run does not start it twice.
-  if (changed.length > 0) service_restart(r, { provider, services: [restarted(unit)], when: changed })
+  if (changed.length > 0) service_restart(r, { provider, services: [serviceProps(unit)], when: changed })
   run(r, node, unit)
   unit.afterStart?.(r)
 }
 
-function restarted({ name, ready, log }: PackagedService) {
+function serviceProps({ name, ready, log }: PackagedService) {
   return omitUndefined({ name, ready, log })
 }
 
 function run(r: Recipe<SiteNode>, node: SiteNode, unit: PackagedService): void {
-  service(r, { ...restarted(unit), ...startsWithHost(node, true) })
+  service(r, { ...serviceProps(unit), ...startsWithHost(node, true) })
 }
 
 function keepStopped(r: Recipe<SiteNode>, node: SiteNode, { name }: PackagedService): void {

@@ -54,7 +54,7 @@ function rootOf({ app, settings }: PhpApp, directory: string): string {
 function text(php: PhpApp, root: string, next: string): string {
   const { settings, preview } = php
   return `# Written by converge, changes are overwritten.
-${serverBlock(php, served(php, root))}
+${serverBlock(php, siteDirectives(php, root))}
 # A release is asked here before it goes live.
 server {
     listen ${settings.http_port};
@@ -62,7 +62,7 @@ server {
     access_log off;
     allow 127.0.0.1;
     deny all;
-${served(php, next, previewNames(php))
+${siteDirectives(php, next, previewNames(php))
   .split('\n')
   .map((line) => (line === '' ? line : `    ${line}`))
   .join('\n')}
@@ -79,7 +79,7 @@ export function previewNames({ healthHost }: PhpApp): string {
     fastcgi_param SERVER_NAME ${nginxWord(name)};`
 }
 
-function served({ fpm, settings }: PhpApp, root: string, names = ''): string {
+function siteDirectives({ fpm, settings }: PhpApp, root: string, names = ''): string {
   return `root ${nginxWord(root)};
 index ${settings.index};
 location / {

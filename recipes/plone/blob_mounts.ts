@@ -87,7 +87,13 @@ function managedMount(node: SiteNode, key: 'nfs_blobs' | 'gluster_blobs'): Manag
     if (server === null) return null
     // Without retry=0, a command that mounts waits two minutes for a server that is down.
     const options = withOptions(nfs_mount_options, ['_netdev', 'nofail', 'retry=0'])
-    return { point, type: 'nfs', device: `${bracketed(server)}:${nfs_export_dir}`, options, packageName: 'nfs-common' }
+    return {
+      point,
+      type: 'nfs',
+      device: `${bracketAddress(server)}:${nfs_export_dir}`,
+      options,
+      packageName: 'nfs-common',
+    }
   }
   const [server, ...others] = glusterServers(node)
   if (server === undefined) return null
@@ -96,7 +102,7 @@ function managedMount(node: SiteNode, key: 'nfs_blobs' | 'gluster_blobs'): Manag
   return { point, type: 'glusterfs', device: `${server}:/${gluster_volume}`, options, packageName: 'glusterfs-client' }
 }
 
-function bracketed(server: string): string {
+function bracketAddress(server: string): string {
   return server.includes(':') ? `[${server}]` : server
 }
 

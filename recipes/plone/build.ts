@@ -14,7 +14,7 @@ import { refuseRoot, releaseProps, type Source } from '../app/checkout.ts'
 import { linkSources } from '../app/shared_links.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { deployDirectory } from '../site/site_attributes.ts'
-import { type BuildoutApp, purged, sectionOf, sharedLinks, sharedNames } from './buildout_app.ts'
+import { type BuildoutApp, purgedDirectories, sectionOf, sharedLinks, sharedNames } from './buildout_app.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { checkNewRelic } from './newrelic.ts'
 import type { Program } from './programs.ts'
@@ -123,7 +123,7 @@ function checkoutRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp, 
     ...releaseProps(node, app),
     ...source,
     links: sharedLinks(node, app),
-    purge: purged(node, app),
+    purge: purgedDirectories(node, app),
     inputs: options.inputs,
     record: { programs: options.programs.map(programRecord), inputs: digestOf(options.inputs) },
     always: purpose === 'rebuild' || (purpose === 'deploy' && buildsAlways),

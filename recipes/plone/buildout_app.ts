@@ -55,7 +55,7 @@ function allLinks(node: SiteNode, { attributes: own }: BuildoutApp): Record<stri
 }
 
 /** Returns the paths of the repository that these links replace. */
-export function purged(node: SiteNode, { attributes: own }: BuildoutApp): string[] {
+export function purgedDirectories(node: SiteNode, { attributes: own }: BuildoutApp): string[] {
   return unique([
     ...node.deploy_python.purge_before_symlink,
     ...node.deploy_buildout.purge_before_symlink,

@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { committed } from '../app/commit_contents.ts'
+import { readCommitContents } from '../app/commit_contents.ts'
 import { missing, ok, warning } from '../checks/findings.ts'
 import type { SiteNode } from '../node.ts'
 import type { BuildoutApp } from './buildout_app.ts'
@@ -40,7 +40,7 @@ interface Files {
 
 /** Follows `extends` through the files of the repository; skips files from elsewhere. */
 async function readFiles(node: SiteNode, host: HostReader, app: BuildoutApp, base: string): Promise<Files> {
-  const contents = await committed(node, host, app)
+  const contents = await readCommitContents(node, host, app)
   const texts = new Map<string, string>()
   const absent: string[] = []
   const due = [base]

@@ -12,7 +12,7 @@ import type { BuildoutApp } from './buildout_app.ts'
 import { stopWaiter } from './mount_waiter.ts'
 import type { Program } from './programs.ts'
 import { readinessTest } from './readiness.ts'
-import { balanced, givenCurrentPrograms, logOf, restartPrograms } from './supervised_programs.ts'
+import { balancerOptions, givenCurrentPrograms, logOf, restartPrograms } from './supervised_programs.ts'
 
 /** Starts every program of the app that is down. */
 export function startAll(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
@@ -64,13 +64,13 @@ function givenBalancedPrograms(
   r: Recipe<SiteNode>,
   node: SiteNode,
   app: BuildoutApp,
-  declare: (program: Program, balancing: ReturnType<typeof balanced>) => void,
+  declare: (program: Program, balancing: ReturnType<typeof balancerOptions>) => void,
   order: 'forward' | 'reverse' = 'forward',
 ): void {
   givenCurrentPrograms(r, node, app, (programs) =>
     r.given(localBalancer(node), (local) => {
       for (const program of order === 'reverse' ? programs.toReversed() : programs)
-        declare(program, balanced(node, app, program, local))
+        declare(program, balancerOptions(node, app, program, local))
     }),
   )
 }

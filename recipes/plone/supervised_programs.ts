@@ -113,7 +113,7 @@ function drainDeadline({ converge }: SiteNode) {
 }
 
 /** Returns the balancer options of `service`, which drains a program before it stops, and sets it ready later. */
-export function balanced(node: SiteNode, { role }: BuildoutApp, program: Program, local: LocalBalancer | null) {
+export function balancerOptions(node: SiteNode, { role }: BuildoutApp, program: Program, local: LocalBalancer | null) {
   const balancers = balancersFor(node, role, local)
   return { ...serverOf(node, program, balancers), balancers, drainDeadline: drainDeadline(node) }
 }

@@ -112,11 +112,11 @@ export function nginxSetup(r: Recipe<SiteNode>, app: App, nginx: Nginx): void {
     logDir: app.supervisor.logDir,
     socket: app.supervisor.socket,
   })
-  loaded(r, nginx, { config, program })
+  loadConfiguration(r, nginx, { config, program })
 }
 
 /** Has a running nginx load its own configuration; the resources that serve a site start it. */
-function loaded(
+function loadConfiguration(
   r: Recipe<SiteNode>,
   { reload: { name, provider, check, pidFile } }: Nginx,
   { config, program }: { readonly config: Handle; readonly program: Handle },

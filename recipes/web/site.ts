@@ -98,12 +98,12 @@ export function serveSite(r: Recipe<SiteNode>, site: Site, content: Input<string
   if (app.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
   const pem = certificate(r, site)
   // Copy the file instead of linking it: then its existence and its content are one state, for the reload as well.
-  reload(r, site, [...(pem === null ? [] : [pem]), ...served(r, site, content)], { force })
+  reload(r, site, [...(pem === null ? [] : [pem]), ...declareSite(r, site, content)], { force })
   startsWithHost(r, nginx)
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
 }
 
-function served(r: Recipe<SiteNode>, site: Site, content: Input<string>): Handle[] {
+function declareSite(r: Recipe<SiteNode>, site: Site, content: Input<string>): Handle[] {
   return [
     file(r, { path: enabledPath(site), content, mode: '0644', verifiedCopy: sitePath(site) }),
     unknownNames(r, site),
@@ -113,7 +113,7 @@ function served(r: Recipe<SiteNode>, site: Site, content: Input<string>): Handle
 /** Repairs a site that nginx serves already: with a damaged file, every check of nginx would fail. */
 export function repairSite(r: Recipe<SiteNode>, site: Site, content: Input<string>): void {
   r.given(hasEntry(enabledPath(site)), (isServed) => {
-    if (isServed) served(r, site, content)
+    if (isServed) declareSite(r, site, content)
   })
 }
 
@@ -201,7 +201,7 @@ export function serverBlock(site: Site, body: string): string {
     listen ${http_port}${byDefault};
     server_name ${names.length === 0 ? anyName : names.map(nginxName).join(' ')};
     client_max_body_size ${max_body_megabytes}m;
-${appCertificate(site.app.attributes) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
+${appCertificate(site.app.attributes) === null ? '' : indent(tls)}${indent(closed(site))}${indent(body)}${additional_config.trim() === '' ? '' : indent(additional_config)}}
 `
 }
 
@@ -222,7 +222,7 @@ location ^~ /-maintenance/ {
 }`
 }
 
-function indented(text: string): string {
+function indent(text: string): string {
   const lines = text.trim().split('\n')
   return `${lines.map((line) => (line === '' ? line : `    ${line}`)).join('\n')}\n`
 }

@@ -72,7 +72,7 @@ export function claimNames(r: Recipe<SiteNode>, node: SiteNode, nginx: Nginx, cl
 function refuseTaken(claim: Claim, others: readonly { readonly file: string; readonly names: readonly string[] }[]) {
   for (const { file, names } of others) {
     const [taken] = claimedAddresses(claim).filter((one) => names.includes(one))
-    if (taken !== undefined) throw refused(claim, file, taken)
+    if (taken !== undefined) throw nameClash(claim, file, taken)
   }
 }
 
@@ -97,7 +97,7 @@ function requestedAddresses(node: SiteNode, file: string): string[] | null {
   return one === undefined ? null : claimedAddresses(claimOf(file, appAttributes(node, file), one))
 }
 
-function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
+function nameClash({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
   const [port = '', name = ''] = taken.split(' ')
   const what = name === anyName ? 'for every name that no other site has' : `for ${name}`
   const isFrontend = (name: string) => frontendFiles.some((file) => file === name)

@@ -65,7 +65,7 @@ export class BalancerReader {
     const answer = await reach(this.label, () => this.reading.querySocket(message(this.balancer, everything)))
     const [states = '', stats = ''] = answer.split(/^(?=# pxname,)/m)
     const found = parseServers(states, stats)
-    if (found === null) throw refused(this.label, answer)
+    if (found === null) throw commandRefused(this.label, answer)
     return found
   }
 }
@@ -139,7 +139,7 @@ export class BalancerClient extends BalancerReader {
 
   private async send(server: string, commands: readonly string[]): Promise<void> {
     const answer = await reach(this.label, () => this.host.sendToSocket(message(this.balancer, commands.join('; '))))
-    if (answer.trim() !== '') throw refused(this.label, answer, server)
+    if (answer.trim() !== '') throw commandRefused(this.label, answer, server)
   }
 }
 
@@ -173,7 +173,7 @@ async function reach(address: string, exchange: () => Promise<string>): Promise<
   }
 }
 
-function refused(address: string, answer: string, server?: string): ConvergeError {
+function commandRefused(address: string, answer: string, server?: string): ConvergeError {
   const response = answer.trim().split('\n')[0] ?? ''
   if (/^Permission denied/.test(response))
     return new ConvergeError(`the balancer at ${address} refuses commands: ${response}`, {

@@ -126,7 +126,7 @@ export const postgresql_database = defineResource(
       }
     },
     desired(props, now): State {
-      if (props.absent) return removed(props, now)
+      if (props.absent) return removedState(props, now)
       for (const name of ['encoding', 'locale'] as const) requireSame(props, name, now)
       const { owner = null, encoding = null, locale = null, connectionLimit = null } = props
       return { exists: true, owner, encoding, locale, connectionLimit, objects: null }
@@ -181,7 +181,7 @@ async function readObjects(host: HostReader, props: Props): Promise<number> {
   return (await readJson(host, props, z.number(), sql)) ?? 0
 }
 
-function removed({ name, withData }: Props, now: State): State {
+function removedState({ name, withData }: Props, now: State): State {
   if (now.objects !== null && now.objects > 0 && !withData)
     throw notEmpty(`the database ${name} is not empty: it has tables, sequences or large objects (${now.objects})`, {
       dump: 'pg_dump',

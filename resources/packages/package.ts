@@ -198,7 +198,7 @@ async function install(host: Host, argv: readonly string[], names: readonly stri
     const { status, stdout, stderr } = await runAptGet(host, argv, context, 'any')
     if (status === 0) return
     const output = `${stdout}${stderr}`
-    if (fresh || !outdated.test(output)) throw await explained(host, argv, output, names)
+    if (fresh || !outdated.test(output)) throw await explainFailure(host, argv, output, names)
     await update(host, context)
     fresh = true
   }
@@ -225,7 +225,7 @@ async function update(host: Host, context: Context): Promise<void> {
   )
 }
 
-async function explained(
+async function explainFailure(
   host: HostReader,
   argv: readonly string[],
   output: string,

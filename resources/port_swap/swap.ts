@@ -225,13 +225,13 @@ export class Swap {
     const error = asConvergeError(thrown)
     if (error.code === 'INTERNAL') return thrown
     // The web server may have loaded the new port, or loads it with any reload.
-    if (this.isCurrent(port)) return explained(error, `port ${port} is already current, and nothing was stopped`)
+    if (this.isCurrent(port)) return explainEffect(error, `port ${port} is already current, and nothing was stopped`)
     const stopped = await this.retire(port, current).then(
       () => 'it was stopped',
       (left: unknown) => `it could not be stopped: ${asConvergeError(left).message}`,
     )
     const serving = current === null ? '' : `, and port ${current} continues to serve the previous version`
-    return explained(error, `${stopped}${serving}`)
+    return explainEffect(error, `${stopped}${serving}`)
   }
 
   /** Decides whether the upstream file names the port. */
@@ -241,7 +241,7 @@ export class Swap {
   }
 }
 
-function explained(error: ConvergeError, effect: string): ConvergeError {
+function explainEffect(error: ConvergeError, effect: string): ConvergeError {
   const { message, code, hint, output } = error
   return new ConvergeError(`${message}; ${effect}`, { code, hint, output, cause: error })
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Arguments } from '../../core/cli/command_specs/list.ts'
-import { selectableHosts, selected } from '../../core/cli/stack/select.ts'
+import { selectableHosts, selectHostNames } from '../../core/cli/stack/select.ts'
 import { loadStack } from '../../core/fleet/stack/load.ts'
 import { scratch } from '../support/machine.ts'
 
@@ -29,7 +29,7 @@ t.test('selects hosts by pattern and name, and reports typing errors', async (t)
     // This host counts as shut down.
     ({ name }) => name !== 'gone1',
   )
-  const names = (args: Arguments) => [...selected(stack, hosts, args)].join(' ')
+  const names = (args: Arguments) => [...selectHostNames(stack, hosts, args)].join(' ')
   t.equal(names({}), 'web1 web.2 webx2')
   t.equal(names({ limit: ['web*'] }), 'web1 web.2 webx2')
   t.equal(names({ limit: ['web.2'] }), 'web.2', 'a dot is a dot')

@@ -157,7 +157,7 @@ function printProblems(apps: readonly AppView[], disk: DiskProblem | null, paint
 
 /** Lists the ids of the releases to which a rollback can return, for completion in a shell. */
 export async function releaseIds<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
-  const apps = released((await inspectApps(args, catalogue, new Secrets())).apps)
+  const apps = withReleases((await inspectApps(args, catalogue, new Secrets())).apps)
   const ids = apps.flatMap(({ name, releases }) =>
     releases.flatMap(({ id, complete, current }) =>
       complete && !current ? [apps.length > 1 ? `${name}=${id}` : id] : [],
@@ -180,7 +180,7 @@ function describeRun({ started, roles, events, outcome, changed, selection }: La
 
 export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { apps: inspected, paint, color } = await inspectApps(args, catalogue, secrets)
-  const apps = released(args.jsonOutput ? inspected : oneLineDeep(inspected))
+  const apps = withReleases(args.jsonOutput ? inspected : oneLineDeep(inspected))
   if (args.jsonOutput)
     return printValue({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) }, secrets)
   if (apps.length === 0) print('none of these roles has releases\n')
@@ -192,7 +192,7 @@ export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secr
   return 0
 }
 
-function released(apps: readonly AppView[]): AppView[] {
+function withReleases(apps: readonly AppView[]): AppView[] {
   return apps.filter(({ unreleased }) => !unreleased)
 }
 

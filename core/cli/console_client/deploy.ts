@@ -62,7 +62,7 @@ async function follow(client: ConsoleClient, { id, page, isJson, say }: Followin
     }
   }
   if (deployment.state === 'succeeded') return 0
-  throw new ConvergeError(`deployment ${id} ${ended(deployment)}`, {
+  throw new ConvergeError(`deployment ${id} ${describeEnd(deployment)}`, {
     code: 'DEPLOYMENT_FAILED',
     hint: `see ${page}`,
   })
@@ -72,7 +72,7 @@ function stateLine({ state, reason }: Deployment): string {
   return reason === null ? state : `${state}: ${oneLine(reason)}`
 }
 
-function ended({ state, reason }: Deployment): string {
+function describeEnd({ state, reason }: Deployment): string {
   const how = { failed: 'failed', 'rolled back': 'failed and was rolled back' }[state] ?? `was ${state}`
   return reason === null ? how : `${how}: ${oneLine(reason)}`
 }

@@ -85,7 +85,7 @@ export function writePlan(path: string, content: PlanContent, key: PlanKey): voi
 
 /** @throws ConvergeError NO_FILE, INVALID_PLAN, NEWER_PLAN */
 export function readPlan(path: string): SavedPlan {
-  const value = parsed(readInput(path, 'apply'))
+  const value = parsePlan(readInput(path, 'apply'))
   const head = z.looseObject({ format: z.literal('converge plan'), version: z.number() }).safeParse(value)
   if (head.success && head.data.version > formatVersion)
     throw new ConvergeError(`${path} was saved by a newer version of converge (${String(head.data.converge)})`, {
@@ -102,7 +102,7 @@ export function readPlan(path: string): SavedPlan {
   })
 }
 
-function parsed(text: string): unknown {
+function parsePlan(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -137,13 +137,13 @@ async function hostServices<N>(
       const other = all.findIndex((one) => one.name === service.name)
       // One nginx serves the sites of several roles: list it once.
       if (other === -1) all.push(service)
-      else all[other] = joined(all[other] ?? service, service)
+      else all[other] = joinServices(all[other] ?? service, service)
     }
   }
   return { host: name, services: all, known }
 }
 
-function joined(one: Service, other: Service): Service {
+function joinServices(one: Service, other: Service): Service {
   const ports = [...new Set([...one.ports, ...other.ports])]
   return { ...one, ports, asks: [...new Set([...one.asks, ...other.asks])], visited: one.visited || other.visited }
 }

@@ -25,13 +25,13 @@ export async function checkEnvironments<N>(
   const skipped: Concern[] = []
   for (const environment of source.environments) {
     const { inputs, draft } = await draftInputs(call, source, environment)
-    const [absent] = unreported(draft.absent, known)
+    const [absent] = newProblems(draft.absent, known)
     if (absent !== undefined) {
       skipped.push(skippedFor(environment, absent))
       continue
     }
     const hosts = await draftHosts(call, inputs, draft)
-    for (const problem of unreported([...draft.problems, ...hosts.problems], known)) {
+    for (const problem of newProblems([...draft.problems, ...hosts.problems], known)) {
       const { environments } = found.get(identityOf(problem)) ?? { environments: [] }
       found.set(identityOf(problem), { problem, environments: [...environments, environment] })
     }
@@ -42,7 +42,7 @@ export async function checkEnvironments<N>(
   }
 }
 
-function unreported(problems: readonly ConvergeError[], known: readonly ConvergeError[]): readonly ConvergeError[] {
+function newProblems(problems: readonly ConvergeError[], known: readonly ConvergeError[]): readonly ConvergeError[] {
   const reported = new Set(known.map(identityOf))
   return new Findings(known).add(problems.filter((problem) => !reported.has(identityOf(problem))))
 }

@@ -17,7 +17,7 @@ import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
 import { rolloutOf } from './rollout.ts'
 import { parallelHosts } from './rollout_request.ts'
-import { selectableHosts, selected } from './select.ts'
+import { selectableHosts, selectHostNames } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 import { stateDirectoryOf } from './state_directory.ts'
 
@@ -67,7 +67,7 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { stack } = inputs
   const online = recordedOnline(stack, loadState(stateDirectoryOf(stack)))
   const hosts = selectableHosts(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
-  const names = selected(stack, hosts, args)
+  const names = selectHostNames(stack, hosts, args)
   const selectedHosts = await fleetHosts(call, inputs, {
     hosts: hosts.filter(({ name }) => names.has(name)),
     tell: (event) => warn(secrets.maskDeep(event)),

@@ -9,7 +9,7 @@ import { deployedOnAll } from './apps.ts'
 import { type ReachableHost, reachableHosts } from './hosts.ts'
 import type { StackInputs } from './inputs.ts'
 import { isParticipant } from './participants.ts'
-import { type SelectableHost, selectableHosts, selected } from './select.ts'
+import { type SelectableHost, selectableHosts, selectHostNames } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 import { readingRecords, stateDirectoryOf } from './state_directory.ts'
 
@@ -33,7 +33,7 @@ export async function selectedHosts<N>(
   const hosts = selectableHosts(stack, (host) => apps?.get(host) ?? nothing).filter(({ name }) =>
     isParticipant(name, state, 'status', args),
   )
-  const names = selected(stack, hosts, args)
+  const names = selectHostNames(stack, hosts, args)
   const warn = (message: string) => printError(secrets.mask(`warning: ${plain(message)}\n`))
   const note = (message: string) => printError(secrets.mask(`note: ${plain(message)}\n`))
   const screen = { pause: () => undefined, resume: () => undefined }

@@ -53,7 +53,7 @@ function hidden(question: string): Promise<string> {
     input.on('data', (data: string) => {
       for (const letter of data) {
         if (letter === '\r' || letter === '\n') return end(() => resolve(text))
-        if (letter === '\u0003' || letter === '\u0004') return end(() => reject(ended()))
+        if (letter === '\u0003' || letter === '\u0004') return end(() => reject(inputEnded()))
         if (letter === '\u007f' || letter === '\b') text = text.slice(0, -1)
         else if (letter >= ' ') text += letter
       }
@@ -62,6 +62,6 @@ function hidden(question: string): Promise<string> {
   })
 }
 
-function ended(): ConvergeError {
+function inputEnded(): ConvergeError {
   return new ConvergeError('nothing was answered', { code: 'NO_ANSWER', usage: true })
 }

@@ -8,7 +8,7 @@ import { type DeployedApps, deployedOnAll } from './apps.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
 import { isParticipant, withApps } from './participants.ts'
 import { requestOf } from './rollout_request.ts'
-import { type SelectableHost, selectableHosts, selected, wrongNames } from './select.ts'
+import { type SelectableHost, selectableHosts, selectHostNames, wrongNames } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 import { readingRecords, stateDirectoryOf } from './state_directory.ts'
 
@@ -38,7 +38,7 @@ export async function readRolloutInput<N>(call: StackCommand<N>, action: Action)
   const apps = await deployedOnAll(call, inputs, events)
   const all = selectableHosts(stack, (host) => apps.get(host) ?? noApps)
   const hosts = all.filter(({ name }) => isParticipant(name, state, action, args))
-  const names = withApps(action, args, hosts, selected(stack, hosts, args))
+  const names = withApps(action, args, hosts, selectHostNames(stack, hosts, args))
   const known = { roles: inputs.roleNames, events: [...new Set([...apps.values()].flatMap((one) => [...one.events]))] }
   const request = requestOf(action, args, stack, known)
   const recipe = action === 'run' || action === 'hooks' ? args.argument : undefined

@@ -70,7 +70,7 @@ export async function runOnHosts<N>(
   try {
     const work = limit.map(hosts, async (host) => {
       const result = await run.on(host)
-      progress.ended(result.host)
+      progress.endHost(result.host)
       if (args.jsonOutput)
         tell({ event: 'done', ...(answer === undefined ? result : { ...withoutOutput(result), ...answer(result) }) })
       return result
@@ -172,7 +172,7 @@ class Progress {
     this.timer = isOn ? setInterval(() => this.draw(), 1000) : null
   }
 
-  ended(name: string): void {
+  endHost(name: string): void {
     this.remaining.delete(name)
   }
 

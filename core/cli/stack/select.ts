@@ -84,7 +84,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
  * @param hosts that may take part, without those that are shut down
  * @throws InvalidInput for names that the stack does not have; NO_HOSTS if no host is left
  */
-export function selected(stack: Stack, hosts: readonly SelectableHost[], args: Arguments): ReadonlySet<string> {
+export function selectHostNames(stack: Stack, hosts: readonly SelectableHost[], args: Arguments): ReadonlySet<string> {
   throwProblems(wrongNames(stack, args))
   const inLayers = selectedHosts(stack, args)
   const chosen = hosts

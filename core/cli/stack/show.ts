@@ -27,7 +27,7 @@ export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
     if (args.graph === '-') return 0
   }
   const color = args.color ?? useColor(process.stdout)
-  if (args.jsonOutput) printJson(secrets.maskDeep(described(stack, services)), 2)
+  if (args.jsonOutput) printJson(secrets.maskDeep(describeStack(stack, services)), 2)
   else print(secrets.mask(tables(stack, services, picocolors.createColors(color))), color)
   return 0
 }
@@ -90,7 +90,7 @@ function table(all: readonly string[], rows: readonly (readonly string[])[], dim
   return [dim(lineOf(head)), ...rows.map(lineOf)].join('\n')
 }
 
-function described(stack: Stack, services: readonly HostServices[]): object {
+function describeStack(stack: Stack, services: readonly HostServices[]): object {
   const running = new Map(services.map((one) => [one.host, one.services]))
   return {
     stack: stack.name,

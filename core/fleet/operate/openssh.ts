@@ -31,7 +31,7 @@ export function sshArguments(host: HostAddress, target: SshTarget, request: SshR
     ...['-p', String(port), '-l', user],
     ...identities.flatMap(({ file, from }) => (from === 'default' && !hasOtherHome ? [] : ['-i', file])),
     ...(host.jump === undefined ? [] : ['-J', host.jump]),
-    ...(knownHosts.user.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.user.map(quoted).join(' '))),
+    ...(knownHosts.user.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.user.map(quoteFile).join(' '))),
     ...(acceptNew ? option('StrictHostKeyChecking', 'accept-new') : []),
     ...(command.length > 0 && terminal ? ['-t'] : []),
     ...['--', host.address],
@@ -40,7 +40,7 @@ export function sshArguments(host: HostAddress, target: SshTarget, request: SshR
 }
 
 /** Quotes a file name in a list of ssh_config(5), where % begins a token. */
-function quoted(file: string): string {
+function quoteFile(file: string): string {
   return `"${file.replaceAll('%', '%%')}"`
 }
 

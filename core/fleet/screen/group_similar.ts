@@ -18,8 +18,8 @@ export function groupSimilar<T extends HostText>(
   addresses: Addresses,
   leaveOut: (text: string) => string = String,
 ): T[][] {
-  const same = [...grouped(texts, ({ text }) => leaveOut(text)).values()]
-  const merged = grouped(same, ([first, ...more]) => {
+  const same = [...groupBy(texts, ({ text }) => leaveOut(text)).values()]
+  const merged = groupBy(same, ([first, ...more]) => {
     if (first === undefined) return ''
     // When several hosts give the same text, a name in it does not belong to one of them.
     return leaveOut(more.some(({ host }) => host !== first.host) ? first.text : ownLeftOut(first, addresses))
@@ -27,7 +27,7 @@ export function groupSimilar<T extends HostText>(
   return [...merged.values()].map((groups) => groups.flat())
 }
 
-function grouped<T>(texts: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+function groupBy<T>(texts: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()
   for (const one of texts) {
     const key = keyOf(one)

@@ -64,7 +64,7 @@ function isSameRelease(from: ReleaseName, to: ReleaseName): boolean {
 
 /** `000012-c0ffeec0 (c0ffeec0ffee "Fix the prices")` */
 function describeRelease({ release, commit, subject }: ReleaseName, paint: Paint): string {
-  const title = subject === undefined ? '' : ` ${paint.dim(JSON.stringify(shortened(subject)))}`
+  const title = subject === undefined ? '' : ` ${paint.dim(JSON.stringify(shortenSubject(subject)))}`
   if (release === null) return commit === null ? 'an unknown release' : `${shortCommit(commit)}${title}`
   if (commit === null || commit === release) return `${oneLine(release)}${title}`
   return `${oneLine(release)} (${shortCommit(commit)}${title})`
@@ -75,13 +75,13 @@ function rangeLines({ added, removed, subjects }: CommitRange, paint: Paint): st
     ...(added > 0 ? [`${many(added, 'new commit')}`] : []),
     ...(removed > 0 ? [`without ${many(removed, 'commit')} of the current release`] : []),
   ]
-  const shown = subjects.map((subject) => paint.dim(`    ${shortened(subject)}`))
+  const shown = subjects.map((subject) => paint.dim(`    ${shortenSubject(subject)}`))
   const hidden = (added > 0 ? added : removed) - subjects.length
   const more = hidden > 0 ? [paint.dim(`    and ${hidden} more`)] : []
   return [`  ${counts.join(', ')}:`, ...shown, ...more]
 }
 
-function shortened(subject: string): string {
+function shortenSubject(subject: string): string {
   const text = oneLine(subject)
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }

@@ -119,7 +119,7 @@ function describeRow(row: HostRow, layout: Layout, now: number, paint: Paint): s
   const word = fit(row.state, state)
   const room = width - widthOf(name) - state - phase - time - 6
   // On a narrow terminal: name, state and phase only.
-  if (room < 8) return painted(cut(`${name}${word}  ${row.phase ?? ''}`, width), name, word, row.state, paint)
+  if (room < 8) return paintState(cut(`${name}${word}  ${row.phase ?? ''}`, width), name, word, row.state, paint)
   const long = row.stepSince !== null && row.since !== row.stepSince && now - row.stepSince >= 5000
   const text = describeStep(row)
   const step = long ? `${cut(text, room - 14)} (${elapsed(now - (row.stepSince ?? now))})` : text
@@ -127,7 +127,7 @@ function describeRow(row: HostRow, layout: Layout, now: number, paint: Paint): s
   return `${name}${colourOf(row.state, paint)(word)}${row.since === null && !bad.has(row.state) ? paint.dim(rest) : rest}`
 }
 
-function painted(text: string, name: string, word: string, state: HostState, paint: Paint): string {
+function paintState(text: string, name: string, word: string, state: HostState, paint: Paint): string {
   return text.startsWith(name + word) ? name + colourOf(state, paint)(word) + text.slice((name + word).length) : text
 }
 

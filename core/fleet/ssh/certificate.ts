@@ -120,7 +120,10 @@ function isSigned({ authority, signature, signed }: HostCertificate): boolean {
     const curve = curves[algorithm]
     if (curve && type === algorithm) {
       const pair = new WireReader(value)
-      const number = Buffer.concat([unsigned(pair.string(), curve.size), unsigned(pair.string(), curve.size)])
+      const number = Buffer.concat([
+        trimLeadingZeros(pair.string(), curve.size),
+        trimLeadingZeros(pair.string(), curve.size),
+      ])
       return verify(curve.hash, signed, { key: key(), dsaEncoding: 'ieee-p1363' }, number)
     }
     // Plain `ssh-rsa` signatures use SHA-1, which is no longer accepted.
@@ -140,7 +143,7 @@ function asJwk(key: Buffer): JsonWebKey {
   if (type === 'ssh-ed25519') return { kty: 'OKP', crv: 'Ed25519', x: encoded(reader.string()) }
   if (type === 'ssh-rsa') {
     const [e, n] = [reader.string(), reader.string()]
-    return { kty: 'RSA', e: encoded(unsigned(e)), n: encoded(unsigned(n)) }
+    return { kty: 'RSA', e: encoded(trimLeadingZeros(e)), n: encoded(trimLeadingZeros(n)) }
   }
   const curve = Object.hasOwn(curves, type) ? curves[type] : undefined
   if (!curve) throw new RangeError(`unknown type of key ${type}`)
@@ -151,7 +154,7 @@ function asJwk(key: Buffer): JsonWebKey {
 }
 
 /** Returns a number without leading zeros, or with as many as fill `size` bytes. */
-function unsigned(number: Buffer, size = 0): Buffer {
+function trimLeadingZeros(number: Buffer, size = 0): Buffer {
   const start = number.findIndex((byte) => byte !== 0)
   const bare = start < 0 ? Buffer.alloc(0) : number.subarray(start)
   return Buffer.concat([Buffer.alloc(Math.max(0, size - bare.length)), bare])

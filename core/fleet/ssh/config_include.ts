@@ -32,15 +32,15 @@ function globPattern(glob: string): RegExp {
       at = set.end
     } else if (char === '*') source += '.*'
     else if (char === '?') source += '.'
-    else if (char === '\\' && at + 1 < glob.length) source += escaped(glob[++at] ?? '')
-    else source += escaped(char)
+    else if (char === '\\' && at + 1 < glob.length) source += escapePattern(glob[++at] ?? '')
+    else source += escapePattern(char)
   }
   return new RegExp(`^${source}$`, 'su')
 }
 
-const escaped = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+const escapePattern = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 /** Escapes a character of a set, in which a dash has a meaning. */
-const escapedMember = (char: string) => (char === '-' ? '\\-' : escaped(char))
+const escapedMember = (char: string) => (char === '-' ? '\\-' : escapePattern(char))
 
 /** Parses a set such as `[0-9]`, `[!a-c]` or `[[:digit:]]`; null where it is not closed, and so is literal. */
 function bracketAt(glob: string, start: number): { readonly source: string; readonly end: number } | null {

@@ -150,7 +150,7 @@ function asConnection(session: Session): Connection {
       try {
         client.exec(command, (error, channel) => {
           forget()
-          if (error) reject(refused(target, error))
+          if (error) reject(connectionRefused(target, error))
           else resolve(remoteProcess(channel, input, onLost))
         })
       } catch (thrown) {
@@ -162,7 +162,7 @@ function asConnection(session: Session): Connection {
   return { target, exec, closed, close: () => session.close() }
 }
 
-const refused = (target: SshTarget, error: Error) =>
+const connectionRefused = (target: SshTarget, error: Error) =>
   new ConvergeError(`${target.name}: the host does not run a command: ${error.message}`, {
     code: 'COMMAND_REFUSED',
     hint: 'raise MaxSessions in the sshd_config of the host to 3 or more, and let the account run commands there',

@@ -160,7 +160,7 @@ export class HostKeyCheck {
     return name === knownAs[0] ? name : `${name} (${knownAs[0]})`
   }
 
-  private shown(key: Buffer): string {
+  private describeKey(key: Buffer): string {
     return `${keyType(key)} ${fingerprint(key)}`
   }
 
@@ -170,7 +170,7 @@ export class HostKeyCheck {
     const at = jump ? ` (on ${jump.name})` : ''
     const damaged = spoilt.length > 0 ? `; correct the lines that are damaged: ${spoilt.join(', ')}` : ''
     const kind = keyType(key)?.match(/ed25519|ecdsa|rsa/)?.[0] ?? '*'
-    return new ConvergeError(`${this.host()}: unknown host key ${this.shown(key)}`, {
+    return new ConvergeError(`${this.host()}: unknown host key ${this.describeKey(key)}`, {
       code: 'HOST_KEY_UNKNOWN',
       usage: true,
       hint: `compare it with the key on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if they match, run again with --accept-new, or add the output of ssh-keyscan -p ${port} ${address}${at} to known_hosts${damaged}`,
@@ -181,11 +181,11 @@ export class HostKeyCheck {
     const [first, ...others] = lines
     // The position of the first one is printed with the error.
     const known = [
-      ...(first ? [this.shown(first.key)] : []),
-      ...others.map((line) => `${this.shown(line.key)} at ${describeLocation(line)}`),
+      ...(first ? [this.describeKey(first.key)] : []),
+      ...others.map((line) => `${this.describeKey(line.key)} at ${describeLocation(line)}`),
     ]
     return new ConvergeError(
-      `${this.host()}: its host key is ${this.shown(key)}, but known_hosts has ${known.join(', ')}`,
+      `${this.host()}: its host key is ${this.describeKey(key)}, but known_hosts has ${known.join(', ')}`,
       {
         code: 'HOST_KEY_CHANGED',
         usage: true,
@@ -196,7 +196,7 @@ export class HostKeyCheck {
   }
 
   private revoked(line: KnownHostLine, key: Buffer): ConvergeError {
-    return new ConvergeError(`${this.host()}: its host key ${this.shown(key)} is revoked`, {
+    return new ConvergeError(`${this.host()}: its host key ${this.describeKey(key)} is revoked`, {
       code: 'HOST_KEY_REVOKED',
       usage: true,
       source: { file: line.file, line: line.line },
@@ -208,7 +208,7 @@ export class HostKeyCheck {
     const [first] = authorities
     const known = authorities.map(describeLocation).join(', ')
     return new ConvergeError(
-      `${this.host()}: its host key ${this.shown(key)} has no valid certificate of the authority at ${known}: ${why}`,
+      `${this.host()}: its host key ${this.describeKey(key)} has no valid certificate of the authority at ${known}: ${why}`,
       {
         code: 'HOST_CERTIFICATE_INVALID',
         usage: true,

@@ -96,7 +96,7 @@ export class KeyRing {
     const { text, others } = readKey(path)
     const kind = typeOf(text)
     if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${whatKind(kind)}`, onToken)
-    const parse = (passphrase?: string) => parsed(this.ssh2.utils.parseKey(text, passphrase))
+    const parse = (passphrase?: string) => unwrapKey(this.ssh2.utils.parseKey(text, passphrase))
     const plain = parse()
     // A public key selects a key of the agent.
     if (!(plain instanceof Error) && !plain.isPrivateKey()) return new KeyFile(path, plain, null)
@@ -109,7 +109,7 @@ export class KeyRing {
       return opened
     }
     const publicText = publicPart(text) ?? publicFile(path)
-    const key = publicText === null ? await open() : parsed(this.ssh2.utils.parseKey(publicText))
+    const key = publicText === null ? await open() : unwrapKey(this.ssh2.utils.parseKey(publicText))
     if (key instanceof Error) throw notReadable(`${path}.pub`, `is not a public key (${key.message})`)
     return new KeyFile(path, key, open)
   }
@@ -200,7 +200,7 @@ export function asAgent(
 }
 
 /** Unwraps a key: for a file in OpenSSH's own format, ssh2 returns a list of one. */
-function parsed(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Error {
+function unwrapKey(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Error {
   return Array.isArray(key) ? (key[0] ?? new Error('it holds no key')) : key
 }
 

@@ -146,7 +146,8 @@ function repairs(
 /** Returns the lines of sshd_config that add one of converge's algorithms to those that the host offers. */
 function sshdLines(kind: AlgorithmKind, local: readonly string[], host: readonly string[]): string[] {
   if (kind === 'compress') return ['Compression no']
-  if (kind !== 'serverHostKey') return [`${algorithmKeywords[kind]} ${[...host, preferred(kind, local)].join(',')}`]
+  if (kind !== 'serverHostKey')
+    return [`${algorithmKeywords[kind]} ${[...host, preferredAlgorithm(kind, local)].join(',')}`]
   const usable = host.map(keyAlgorithm).find((name) => local.includes(name))
   const added = usable ?? 'ssh-ed25519'
   const key = usable === undefined ? ['HostKey /etc/ssh/ssh_host_ed25519_key'] : []
@@ -179,6 +180,6 @@ const recommended: Readonly<Partial<Record<AlgorithmKind, readonly string[]>>> =
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256'],
 }
 
-function preferred(kind: AlgorithmKind, local: readonly string[]): string {
+function preferredAlgorithm(kind: AlgorithmKind, local: readonly string[]): string {
   return recommended[kind]?.find((name) => local.includes(name)) ?? local[0] ?? ''
 }

@@ -80,7 +80,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       const denied = error.level === 'client-authentication' || /authentication/i.test(error.message)
       // The message of ssh2 where the host has closed the connection.
       if (error.message === 'Connection lost before handshake') return fail(connectFailed(target, closedEarly))
-      if (!denied) return fail(disputed(options, host.offer, error) ?? connectFailed(target, error))
+      if (!denied) return fail(negotiationFailure(options, host.offer, error) ?? connectFailed(target, error))
       const hostMessage = error.level ? [] : [`the host says "${error.message}"`]
       fail(
         passphrase ??
@@ -143,7 +143,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
 const namedAsSsh2 = (algorithms: Algorithms) =>
   Object.fromEntries(Object.entries(algorithms).map(([kind, names]) => [kind, [...names]])) as never
 
-function disputed(options: HandshakeOptions, host: Algorithms | null, error: Error): ConvergeError | null {
+function negotiationFailure(options: HandshakeOptions, host: Algorithms | null, error: Error): ConvergeError | null {
   const { target, algorithms: local, supported } = options
   return host && noCommonAlgorithm(target, { local, host, supported }, error)
 }

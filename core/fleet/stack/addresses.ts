@@ -52,7 +52,7 @@ function hintFor(address: string): string {
 }
 
 /** Returns one spelling for all spellings of the same address. */
-function spelled(address: string): string {
+function normalizeAddress(address: string): string {
   if (isIP(address) !== 6) return address.toLowerCase().replace(/\.$/, '')
   const [plain = '', zone] = address.split('%')
   return `${new URL(`http://[${plain}]`).hostname}${zone === undefined ? '' : `%${zone}`}`
@@ -66,7 +66,7 @@ export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError
   return Object.entries(hosts).flatMap(([name, host]) => {
     if (!isKnown(name)) return []
     const port = host.port ?? ssh?.port ?? 22
-    const key = JSON.stringify([spelled(host.address), port, host.jump ?? ssh?.jump])
+    const key = JSON.stringify([normalizeAddress(host.address), port, host.jump ?? ssh?.jump])
     const other = owners.get(key)
     owners.set(key, other ?? name)
     if (other === undefined) return []
@@ -85,8 +85,8 @@ export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Pic
   const owners = new Map<string, string>()
   return hosts.flatMap(({ name, publicDnsName, privateDnsName }) => {
     const address = publicDnsName ?? privateDnsName
-    const other = owners.get(spelled(address))
-    owners.set(spelled(address), other ?? name)
+    const other = owners.get(normalizeAddress(address))
+    owners.set(normalizeAddress(address), other ?? name)
     if (other === undefined) return []
     const path = ['hosts', name]
     return {

@@ -55,7 +55,7 @@ async function documentsIn(
     return []
   }
   const locate = (inner: KeyPath, what?: 'value' | 'key'): SourceLocation => search.locate([...path, ...inner], what)
-  return checked(
+  return checkDocument(
     { name: `${file}: ${formattedPath}`, kind, value, locate },
     writtenNumbers(value, path, search),
     search,
@@ -87,7 +87,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
       )
       return []
     }
-    return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, layer.numbers ?? [], search)
+    return checkDocument({ name, kind, value: value as JsonObject, locate: layer.locate }, layer.numbers ?? [], search)
   } catch (error) {
     search.problems.push(...problemsOf(error))
     return []
@@ -95,7 +95,11 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
 }
 
 /** Validates a document, keeps the spelling of numbers meant as text, and reports invalid patch operations. */
-async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
+async function checkDocument(
+  document: Document,
+  numbers: readonly WrittenNumber[],
+  search: Search,
+): Promise<Document[]> {
   try {
     const layer = await documentLayer(document)
     const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas())

@@ -241,21 +241,21 @@ function withoutNulls(value: JsonObject): JsonObject {
   const remaining = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
     if (child === null) return []
     if (!isObject(child)) return [[key, child]]
-    if (key === 'ssh' || key === 'health' || key === 'runtime') return [[key, pruned(child)]]
+    if (key === 'ssh' || key === 'health' || key === 'runtime') return [[key, removeNulls(child)]]
     if (!maps.includes(key)) return [[key, child]]
-    const entries = Object.entries(pruned(child))
+    const entries = Object.entries(removeNulls(child))
     return [[key, Object.fromEntries(entries.map(([name, one]) => [name, isObject(one) ? prunedEntry(one) : one]))]]
   })
   return Object.fromEntries(remaining)
 }
 
 function prunedEntry(object: JsonObject): JsonObject {
-  const entries = Object.entries(pruned(object))
+  const entries = Object.entries(removeNulls(object))
   return Object.fromEntries(
-    entries.map(([key, one]) => [key, settings.includes(key) && isObject(one) ? pruned(one) : one]),
+    entries.map(([key, one]) => [key, settings.includes(key) && isObject(one) ? removeNulls(one) : one]),
   )
 }
 
-function pruned(object: JsonObject): JsonObject {
+function removeNulls(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null))
 }

@@ -43,7 +43,7 @@ export function graphOf(stack: Stack, services: readonly HostServices[]): string
     ...[...outside, ...(visitors === null ? [] : [visitors])].flatMap(outsideParts),
   ]
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${round(width)} ${round(height)}" width="${round(width)}" height="${round(height)}" role="img">
-  <title>${escaped(title)}</title>
+  <title>${escapeHtml(title)}</title>
   <style>${style}
   </style>
   <defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 Z"/></marker></defs>
@@ -134,11 +134,11 @@ function sides({ x, y, width, height }: Box): string {
 
 function text(kind: string, x: number, y: number, content: string): string {
   const named = kind === '' ? '' : ` class="${kind}"`
-  return content === '' ? '' : `<text${named} x="${round(x)}" y="${round(y)}">${escaped(content)}</text>`
+  return content === '' ? '' : `<text${named} x="${round(x)}" y="${round(y)}">${escapeHtml(content)}</text>`
 }
 
 /** Escapes text for XML, which cannot contain control characters in any spelling. */
-function escaped(content: string): string {
+function escapeHtml(content: string): string {
   return content
     .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
     .replaceAll('&', '&amp;')

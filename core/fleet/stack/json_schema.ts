@@ -23,7 +23,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
   for (const [key, schema] of Object.entries(stackShape)) {
     const json = toJSONSchema(schema as ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema
     delete json.$schema
-    properties[key] = translated(json)
+    properties[key] = translateSchema(json)
     if (!schema.safeParse(undefined).success) required.push(key)
   }
   const overlay = { type: 'object', properties: optional(properties) }
@@ -65,7 +65,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
 }
 
 /** Translates the notes of a schema to JSON Schema; a text may be a reference. */
-function translated(json: JsonSchema): JsonSchema {
+function translateSchema(json: JsonSchema): JsonSchema {
   const { sensitive, open, customJson, ...rest } = json
   const { description, ...type } = rest
   const annotations = omitUndefined({ description })
@@ -79,12 +79,12 @@ function translated(json: JsonSchema): JsonSchema {
   const result: JsonSchema = { ...rest }
   if (isObject(rest.properties)) {
     result.properties = Object.fromEntries(
-      Object.entries(rest.properties).map(([key, child]) => [key, translated(child as JsonSchema)]),
+      Object.entries(rest.properties).map(([key, child]) => [key, translateSchema(child as JsonSchema)]),
     )
     result.additionalProperties = open === true
   } else if (isObject(rest.additionalProperties))
-    result.additionalProperties = translated({ ...rest.additionalProperties })
-  if (isObject(rest.items)) result.items = translated({ ...rest.items })
+    result.additionalProperties = translateSchema({ ...rest.additionalProperties })
+  if (isObject(rest.items)) result.items = translateSchema({ ...rest.items })
   return result
 }
 

@@ -87,8 +87,8 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
       ],
       locate: search.locate,
     },
-    problems: masked(byPosition(problems), search),
-    absent: masked(search.absent, search),
+    problems: maskProblems(byPosition(problems), search),
+    absent: maskProblems(search.absent, search),
     lost: search.lost,
   }
 }
@@ -114,7 +114,7 @@ function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean 
   return words.some((word) => typeof word === 'string' && word.includes(text))
 }
 
-function masked(problems: readonly ConvergeError[], { secrets }: Search): ConvergeError[] {
+function maskProblems(problems: readonly ConvergeError[], { secrets }: Search): ConvergeError[] {
   const masks = new Secrets()
   for (const one of secrets) masks.add(one)
   return problems.map((problem) => problem.masked((text) => masks.mask(text)))

@@ -108,7 +108,7 @@ export function portClashes(hosts: readonly HostServices[]): Concern[] {
     host,
     message: `port ${port} is used by both ${one?.name} (${one?.role}) and ${other?.name} (${other?.role})`,
   }))
-  return gathered(messages, 'give one of them other ports, or move it to another host')
+  return mergeByMessage(messages, 'give one of them other ports, or move it to another host')
 }
 
 /** Finds connections to a host of the stack on which no service answers. */
@@ -118,11 +118,11 @@ export function missingAnswers(arrows: readonly Arrow[], complete: ReadonlySet<s
       ? []
       : [{ host: from.host, message: `${from.service.name} asks ${to.host}, where nothing of the stack answers it` }],
   )
-  return gathered(found, 'correct the address, or give that host a role that answers there')
+  return mergeByMessage(found, 'correct the address, or give that host a role that answers there')
 }
 
 /** Combines the same message of several hosts. */
-export function gathered(found: readonly { host: string; message: string }[], hint?: string): Concern[] {
+export function mergeByMessage(found: readonly { host: string; message: string }[], hint?: string): Concern[] {
   const messages = [...new Set(found.map(({ message }) => message))]
   return messages.map((message) => ({
     message,

@@ -3,7 +3,7 @@ import t from 'tap'
 import { attributeSchemas } from '../../../attributes/index.ts'
 import { compile } from '../../../core/compile/compile.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
-import { balancerAt, bound, cacheAt, reached } from '../../../recipes/frontend/addresses.ts'
+import { balancerAt, bindAddresses, cacheAt, requestAddress } from '../../../recipes/frontend/addresses.ts'
 import { balancedServers, checkHaproxy, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
 import { frontendLayout } from '../../../recipes/frontend/layout.ts'
 import { varnishUnit } from '../../../recipes/frontend/varnish_service.ts'
@@ -44,8 +44,8 @@ function nodeWith(...layers: NodeJson[]): SiteNode {
 
 t.test('uses the loopback address if everything is on one host', async (t) => {
   const node = nodeWith(clientsOn('web1'))
-  t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'])
-  t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081'])
+  t.strictSame(bindAddresses(balancerAt(node)), ['127.0.0.1:8080'])
+  t.strictSame(bindAddresses(cacheAt(node)), ['127.0.0.1:6081'])
   t.match(renderHaproxy(node, frontendLayout(node), ''), /\n {2}bind 127\.0\.0\.1:8080\n/)
   t.match(renderHaproxy(node, frontendLayout(node), ''), /\n {2}stats socket \/var\/lib\/haproxy\/stats mode 660 /)
   t.match(varnishUnit(node, debian12), / -a 127\.0\.0\.1:6081 -T /)
@@ -53,23 +53,23 @@ t.test('uses the loopback address if everything is on one host', async (t) => {
 
 t.test('clients on other hosts reach Varnish by the private address', async (t) => {
   const node = nodeWith(clientsOn('web1', 'app2'))
-  t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081', '10.0.0.5:6081'])
+  t.strictSame(bindAddresses(cacheAt(node)), ['127.0.0.1:6081', '10.0.0.5:6081'])
   t.match(varnishUnit(node, debian12), / -a 127\.0\.0\.1:6081 -a 10\.0\.0\.5:6081 -T /)
   const loopback = { opsworks: { instance: { ...own, private_ip: '127.0.0.1' } } } as unknown as NodeJson
-  t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), loopback))), ['127.0.0.1:6081'], 'each address once')
-  t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'], 'HAProxy is for this host alone')
+  t.strictSame(bindAddresses(cacheAt(nodeWith(clientsOn('app2'), loopback))), ['127.0.0.1:6081'], 'each address once')
+  t.strictSame(bindAddresses(balancerAt(node)), ['127.0.0.1:8080'], 'HAProxy is for this host alone')
   const elsewhere = { opsworks: { instance: { ...own, private_ip: '192.0.2.1' } } } as unknown as NodeJson
-  t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), elsewhere))), [':6081'], 'an address that this host lacks')
+  t.strictSame(bindAddresses(cacheAt(nodeWith(clientsOn('app2'), elsewhere))), [':6081'], 'an address that this host lacks')
 })
 
 t.test('uses addresses from attributes', async (t) => {
   const frontend = (more: object) =>
     nodeWith(clientsOn('web1'), { converge: { frontend: more } } as unknown as NodeJson)
-  t.strictSame(bound(balancerAt(frontend({ balancer_address: '*' }))), [':8080'])
-  t.equal(reached(balancerAt(frontend({ balancer_address: '*' }))), '127.0.0.1:8080')
-  t.strictSame(bound(cacheAt(frontend({ cache_address: '::1' }))), ['[::1]:6081'])
-  t.equal(reached(cacheAt(frontend({ cache_address: '::' }))), '[::1]:6081')
-  t.equal(reached(cacheAt(frontend({ cache_address: '10.0.0.5' }))), '10.0.0.5:6081')
+  t.strictSame(bindAddresses(balancerAt(frontend({ balancer_address: '*' }))), [':8080'])
+  t.equal(requestAddress(balancerAt(frontend({ balancer_address: '*' }))), '127.0.0.1:8080')
+  t.strictSame(bindAddresses(cacheAt(frontend({ cache_address: '::1' }))), ['[::1]:6081'])
+  t.equal(requestAddress(cacheAt(frontend({ cache_address: '::' }))), '[::1]:6081')
+  t.equal(requestAddress(cacheAt(frontend({ cache_address: '10.0.0.5' }))), '10.0.0.5:6081')
   for (const wrong of ['localhost', '10.0.0.5:80', '', '10.0.0.5 ssl', 'fe80::1%eth0'])
     t.notOk(attributeSchemas.converge.safeParse({ frontend: { balancer_address: wrong } }).success, wrong)
 })

@@ -632,7 +632,7 @@ t.test('checks environments too, and null removes a setting', async (t) => {
     'stack.yaml': `name: small
 layers: { app: {} }
 hosts: { one: { address: 10.0.0.1, layers: [app] } }
-apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key, chain: none } } }
+apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key: key, chain: none } } }
 health: { url: http://a.test/ }
 environments:
   live: { apps: { site: { scm: { revision: null }, ssl: { chain: null } } }, health: { url: null } }
