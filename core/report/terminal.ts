@@ -19,7 +19,7 @@ import { plain } from './printable.ts'
 export interface TerminalOptions {
   readonly write: (text: string) => void
   readonly color: boolean
-  /** Whether lines can be written over: a spinner shows what is under way. */
+  /** Whether lines can be written over: a spinner shows the current step. */
   readonly live: boolean
   /** Columns. */
   readonly width: number

@@ -106,7 +106,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     const { sandbox, run } = await startRun(t)
     run.child.kill(signal)
     await until(() => run.stderr !== '', 'it has reacted')
-    t.equal(run.stderr, `\n${signal}: finishing what is under way; once more to end it at once\n`)
+    t.equal(run.stderr, `\n${signal}: finishing the current step; the same signal again ends it at once\n`)
     sandbox.write({ go: '' })
     const { status, stdout } = await run.finished
     t.equal(status, 1)

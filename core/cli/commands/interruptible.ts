@@ -17,7 +17,7 @@ export async function interruptible<T>(work: (interrupted: () => boolean) => Pro
     if (signal === 'SIGHUP' && !process.stdout.isTTY) return
     if (!isInterrupted) {
       isInterrupted = true
-      process.stderr.write(`\n${signal}: finishing what is under way; once more to end it at once\n`)
+      process.stderr.write(`\n${signal}: finishing the current step; the same signal again ends it at once\n`)
       return
     }
     removeHandlers()
