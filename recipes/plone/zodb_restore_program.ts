@@ -1,6 +1,6 @@
 /** The part of the upkeep program that verifies a backup of a ZEO server, and restores it in two steps. */
 
-export const zodbRestoreProgram = String.raw`def put_blobs(where, name, target, links):
+export const zodbRestoreProgram = `def put_blobs(where, name, target, links):
     source = os.path.join(where['blob_backups'], name)
     if os.path.isfile(source):
         with tarfile.open(source) as archive:

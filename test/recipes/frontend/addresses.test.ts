@@ -59,7 +59,11 @@ t.test('clients on other hosts reach Varnish by the private address', async (t) 
   t.strictSame(bindAddresses(cacheAt(nodeWith(clientsOn('app2'), loopback))), ['127.0.0.1:6081'], 'each address once')
   t.strictSame(bindAddresses(balancerAt(node)), ['127.0.0.1:8080'], 'HAProxy is for this host alone')
   const elsewhere = { opsworks: { instance: { ...own, private_ip: '192.0.2.1' } } } as unknown as NodeJson
-  t.strictSame(bindAddresses(cacheAt(nodeWith(clientsOn('app2'), elsewhere))), [':6081'], 'an address that this host lacks')
+  t.strictSame(
+    bindAddresses(cacheAt(nodeWith(clientsOn('app2'), elsewhere))),
+    [':6081'],
+    'an address that this host lacks',
+  )
 })
 
 t.test('uses addresses from attributes', async (t) => {
