@@ -4,7 +4,7 @@
  */
 import { importFromScripts } from './script_packages.ts'
 
-export const databaseProgram = String.raw`
+export const databaseProgram = `
 import json, os, re, sys
 scripts, action, args = json.loads(sys.argv[1])
 repozo = None

@@ -4,7 +4,7 @@
  */
 import { importFromScripts } from './script_packages.ts'
 
-export const relstorageProgram = String.raw`
+export const relstorageProgram = `
 import json, os, re, sys
 scripts, config, args = json.loads(sys.argv[1])[0], sys.stdin.read(), json.loads(sys.argv[1])[1]
 ${importFromScripts('import relstorage')}else:
