@@ -43,6 +43,15 @@ export function explain(original: Node<unknown>, path: string | KeyPath): readon
   return leaves(valueAt(node.attributes, keys), keys).map((leaf) => explainLeaf(node, leaf, secrets))
 }
 
+/** Explains the attributes that a layer above the facts sets; the others have their defaults. */
+export function explainSet(original: Node<unknown>): readonly Explanation[] {
+  const node = withoutMissing(original)
+  const secrets = secretsOf(node)
+  return leaves(node.attributes, [])
+    .filter((path) => node.layers.some(({ kind }, index) => kind !== 'facts' && sets(node.layers, node.states, index, path)))
+    .map((path) => explainLeaf(node, path, secrets))
+}
+
 /** Checks that the path leads somewhere, and makes numbers of what are places in a list. */
 function resolve(node: Node<unknown>, keys: readonly string[]): KeyPath {
   let at: unknown = node.attributes

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { LoginLimit } from '../../core/console/access/login_limit.ts'
 import { processState, startProcess } from '../../core/console/deployments/command_process.ts'
-import { RepositoryReader } from '../../core/console/deployments/repository_reader.ts'
+import { RepositoryReader } from '../../core/console/stack/repository_reader.ts'
 import { type Answer, Client } from '../machine/support/console.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
@@ -220,7 +220,7 @@ t.test('a process that cannot start', async (t) => {
 
 t.test('a repository that cannot be listed', async (t) => {
   const proof = {
-    source: 'core/console/deployments/repository_reader.ts',
+    source: 'core/console/stack/repository_reader.ts',
     hint: 'enter the branch, tag or commit; the hosts read the repository with their own credentials',
   }
   const directory = scratch(t)
@@ -308,7 +308,7 @@ t.test('hints of the API', async (t) => {
   })
 
   await t.test('a stack file that became wrong', async () => {
-    const wrong = { source: 'core/console/deployments/stack_reader.ts', hint: 'run converge stack check … in …' }
+    const wrong = { source: 'core/console/stack/stack_reader.ts', hint: 'run converge stack check … in …' }
     writeFileSync(`${place.directory}/a.json`, '{')
     const { status, body } = await admin.send('GET', '/api/stacks/a')
     t.match([status, body.error.hint], [502, new RegExp(`^${wrong.hint.replaceAll('…', '.+')}$`)])

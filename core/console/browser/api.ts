@@ -5,6 +5,7 @@ import type { ConsoleDeployment, PlanSummary, requestSchema } from '../deploymen
 
 export type { Level } from '../access/levels.ts'
 export type { PlannedChange, State } from '../deployments/states.ts'
+export type { HostState, StackState } from '../stack/host_state.ts'
 
 export interface Session {
   readonly account: string
@@ -56,6 +57,13 @@ export interface Stack {
     readonly status: string
   }[]
   readonly apps: readonly { readonly name: string }[]
+}
+
+/** An attribute of a host, with the layers that set it; the first one decides. */
+export interface Attribute {
+  readonly path: string
+  readonly value: unknown
+  readonly origins: readonly { readonly kind: string; readonly from: string; readonly value: unknown }[]
 }
 
 export interface AuditEntry {

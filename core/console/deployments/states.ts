@@ -20,7 +20,7 @@ export function hasEnded(state: State): boolean {
 }
 
 /** A name in a stack file. A leading hyphen would be an option of the command. */
-const stackName = z
+export const stackName = z
   .string()
   .min(1)
   .max(200)
