@@ -9,6 +9,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { Accounts } from './access/accounts.ts'
 import { Audit } from './access/audit.ts'
 import { LoginLimit } from './access/login_limit.ts'
+import { SecondFactors } from './access/second_factor.ts'
 import { Sessions } from './access/sessions.ts'
 import { accountRoutes } from './api/account_routes.ts'
 import { deploymentRoutes } from './api/deployment_routes.ts'
@@ -77,6 +78,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const database = new Database(databaseFile(directory))
   const accounts = new Accounts(database, now)
   const sessions = new Sessions(database, accounts, now)
+  const factors = new SecondFactors(database, now)
   const audit = new Audit(database, now)
   const settings = new StackSettings(database)
   const store = new DeploymentStore(database, now)
@@ -93,8 +95,8 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const repositories = new RepositoryReader(`${directory}/repositories`)
   const limit = new LoginLimit(now)
   const routes = [
-    ...sessionRoutes({ accounts, sessions, limit, audit, stacks: names }),
-    ...accountRoutes({ accounts, sessions, audit, stacks: names, now }),
+    ...sessionRoutes({ accounts, sessions, factors, limit, audit, stacks: names }),
+    ...accountRoutes({ accounts, sessions, factors, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
     ...deploymentRoutes({ store, runner, audit }),

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { Secret, TOTP } from 'otpauth'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
@@ -26,7 +27,7 @@ if (await runsOnNode22(t, import.meta.url))
       const page = await context.newPage()
       page.on('pageerror', (error) => mistakes.push(error.message))
       page.on('console', (message) => {
-        if (message.type() === 'error' && !/40[14]|502/.test(message.text())) mistakes.push(message.text())
+        if (message.type() === 'error' && !/40[134]|502/.test(message.text())) mistakes.push(message.text())
       })
       return page
     }
@@ -40,7 +41,10 @@ if (await runsOnNode22(t, import.meta.url))
       await hosts.getByText('needs attention').waitFor()
       const lineOf = (host: string) => hosts.getByRole('listitem').filter({ hasText: host }).first().innerText()
       t.match(await lineOf('web1'), /^web1 10\.0\.0\.0\s+good\s+2 services up · 0123abcd$/)
-      t.match(await lineOf('web2'), /needs attention\s+0 of 1 services up .*missed deployment 12\s+<b>client3<\/b>: failed/s)
+      t.match(
+        await lineOf('web2'),
+        /needs attention\s+0 of 1 services up .*missed deployment 12\s+<b>client3<\/b>: failed/s,
+      )
       t.match(await lineOf('db1'), /unknown\s+cannot connect to db1\s+check that sshd is running/)
       t.strictSame(await findings(ann), [])
       await picture(ann, 'stack-state')
@@ -154,6 +158,51 @@ if (await runsOnNode22(t, import.meta.url))
       await ann.getByRole('button', { name: 'Remove pushes' }).click()
       await ann.getByText('No webhook yet').waitFor()
       t.match(await deliver(), { error: { code: 'WRONG_SIGNATURE' } })
+    })
+
+    await t.test('sets up a second factor, which the next login requires', async (t) => {
+      const page = await open(await account('fay', 'show'))
+      await page.goto(`${running.address}/#/account`)
+      const field = page.getByLabel('Your password')
+      await field.fill('a wrong password')
+      await page.getByRole('button', { name: 'Set up a second factor' }).click()
+      await page.getByRole('alert').getByText('the present password is wrong').waitFor()
+      await field.fill('correct horse battery')
+      await page.getByRole('button', { name: 'Set up a second factor' }).click()
+      const key = await page.getByLabel('Key', { exact: true }).inputValue()
+      t.ok(await page.getByRole('img', { name: 'QR code' }).isVisible())
+      t.strictSame(await findings(page), [])
+      await picture(page, 'second-factor')
+      const totp = new TOTP({ secret: Secret.fromBase32(key) })
+      await page.getByRole('textbox', { name: 'Code', exact: true }).fill('000000')
+      await page.getByRole('button', { name: 'Enable' }).click()
+      await page.getByRole('alert').getByText('the code is wrong').waitFor()
+      await page.getByRole('textbox', { name: 'Code', exact: true }).fill(totp.generate())
+      await page.getByRole('button', { name: 'Enable' }).click()
+      const codes = (await page.getByLabel('Codes for a lost device').inputValue()).split(' ')
+      t.equal(codes.length, 10)
+      t.strictSame(await findings(page), [])
+      await page.getByRole('button', { name: 'I have stored the codes' }).click()
+      await page.getByText('Each login requires a code of your device').waitFor()
+      await page.getByRole('button', { name: 'Log out' }).click()
+      const logIn = async (code: string) => {
+        await page.getByLabel('Name').fill('fay')
+        await page.getByLabel('Password').fill('correct horse battery')
+        if ((await page.getByLabel('Code of your device').count()) === 0) {
+          await page.getByRole('button', { name: 'Log in' }).click()
+          await page.getByLabel('Code of your device').waitFor()
+        }
+        await page.getByLabel('Code of your device').fill(code)
+        await page.getByRole('button', { name: 'Log in' }).click()
+      }
+      await logIn('123456')
+      await page.getByRole('alert').getByText('the code is wrong').waitFor()
+      t.strictSame(await findings(page), [])
+      await picture(page, 'login-code')
+      await logIn(codes[3] ?? '')
+      await page.getByRole('link', { name: 'fay' }).click()
+      await page.getByText('Each login requires a code of your device').waitFor()
+      await page.context().close()
     })
 
     await t.test('requires a second person from then on', async (t) => {

@@ -10,6 +10,7 @@ export type { HostState, StackState } from '../stack/host_state.ts'
 export interface Session {
   readonly account: string
   readonly isAdmin: boolean
+  readonly secondFactor: boolean
   readonly levels: Readonly<Record<string, Level>>
 }
 
@@ -81,6 +82,7 @@ export interface Account {
   readonly name: string
   readonly isAdmin: boolean
   readonly created: string
+  readonly secondFactor: boolean
   readonly levels: Readonly<Record<string, Level>>
 }
 
@@ -132,6 +134,7 @@ export class ApiError extends Error {
     readonly status: number,
     message: string,
     readonly hint: string | null,
+    readonly code = '',
   ) {
     super(message)
   }
@@ -149,8 +152,8 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   }
   const answer = await response.json()
   if (response.ok) return answer as T
-  const { message, hint } = (answer as { error: { message: string; hint: string | null } }).error
-  throw new ApiError(response.status, message, hint)
+  const { code, message, hint } = (answer as { error: { code: string; message: string; hint: string | null } }).error
+  throw new ApiError(response.status, message, hint, code)
 }
 
 export function get<T>(path: string): Promise<T> {

@@ -78,7 +78,8 @@ function Apps({ status, host }: { readonly status: NonNullable<HostState['status
                   <td>
                     {app.current && (
                       <>
-                        <code>{app.current.commit.slice(0, 8)}</code> <span class="quiet">{app.current.revision}</span>
+                        <code class="commit">{app.current.commit.slice(0, 8)}</code>{' '}
+                        <span class="quiet">{app.current.revision}</span>
                       </>
                     )}
                   </td>
@@ -86,8 +87,7 @@ function Apps({ status, host }: { readonly status: NonNullable<HostState['status
                     <ul class="hosts">
                       {app.services.map(({ name, state, up, readiness }) => (
                         <li key={name}>
-                          {name}{' '}
-                          <span class={up ? 'up' : 'down'}>{[state, readiness].filter(Boolean).join(', ')}</span>
+                          {name} <span class={up ? 'up' : 'down'}>{[state, readiness].filter(Boolean).join(', ')}</span>
                         </li>
                       ))}
                     </ul>

@@ -1,6 +1,7 @@
 /** Starts the pages: finds out who is logged in, and shows the page that the address names. */
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { AccountPage } from './account_page.tsx'
 import { AccountsPage } from './accounts_page.tsx'
 import { ApiError, call, get, type Level, type Session } from './api.ts'
 import { AuditPage } from './audit_page.tsx'
@@ -68,22 +69,25 @@ function Console() {
           {session.isAdmin && <a href="#/accounts">Accounts</a>}
         </nav>
         <div class="who">
-          <span>{session.account}</span>
+          <a href="#/account">{session.account}</a>
           <button type="button" class="plain" onClick={logOut}>
             Log out
           </button>
         </div>
       </header>
       <main id="main" tabIndex={-1}>
-        <Page first={first} second={second} third={third} fourth={fourth} session={session} />
+        <Page first={first} second={second} third={third} fourth={fourth} session={session} onSession={setSession} />
       </main>
     </>
   )
 }
 
-type PageProps = Record<'first' | 'second' | 'third' | 'fourth', string> & { readonly session: Session }
+type PageProps = Record<'first' | 'second' | 'third' | 'fourth', string> & {
+  readonly session: Session
+  readonly onSession: (session: Session) => void
+}
 
-function Page({ first, second, third, fourth, session }: PageProps) {
+function Page({ first, second, third, fourth, session, onSession }: PageProps) {
   switch (first) {
     case '':
       return <OverviewPage />
@@ -98,6 +102,8 @@ function Page({ first, second, third, fourth, session }: PageProps) {
       return <DeploymentPage id={Number(second)} session={session} />
     case 'audit':
       return <AuditPage />
+    case 'account':
+      return <AccountPage session={session} onSession={onSession} />
     case 'accounts':
       return <AccountsPage stacks={Object.keys(session.levels)} />
     default:

@@ -15,20 +15,22 @@ export function StackPage({ stack: name, level }: { readonly stack: string; read
   return (
     <>
       <Failure error={error} />
-      <p role="status" class="quiet">
-        {states.value === null && states.error === null && 'Asking the hosts for their state …'}
-        {states.value && (
-          <>
-            State of <Time at={states.value.checked} />
-          </>
-        )}
-      </p>
       <Failure error={states.error} />
-      {(states.value || states.error !== null) && (
-        <button type="button" class="plain" onClick={states.reload}>
-          Ask again
-        </button>
-      )}
+      <div class="title asked">
+        <span role="status" class="quiet">
+          {states.value === null && states.error === null && 'Asking the hosts for their state …'}
+          {states.value && (
+            <>
+              State of <Time at={states.value.checked} />
+            </>
+          )}
+        </span>
+        {(states.value || states.error !== null) && (
+          <button type="button" class="plain" onClick={states.reload}>
+            Ask again
+          </button>
+        )}
+      </div>
       {stack && (
         <section class="layers" aria-label="Layers">
           {stack.layers.map((layer) => (
