@@ -69,6 +69,14 @@ if (await runsOnNode22(t, import.meta.url))
       t.strictSame(await findings(ann), [])
       await picture(ann, 'host')
       t.match(await client.send('GET', '/api/stacks/shop/hosts/web9/attributes'), { status: 404 })
+      t.match(await client.send('GET', '/api/stacks/shop/hosts/web1/attributes?key=nothing'), {
+        status: 404,
+        body: { error: { code: 'UNKNOWN_ATTRIBUTE', hint: 'did you mean this?' } },
+      })
+      t.match(await client.send('POST', '/api/stacks/shop'), {
+        status: 405,
+        body: { error: { hint: 'use GET, PATCH, HEAD' } },
+      })
       t.match(await client.send('GET', '/api/stacks/shop/hosts/--recipes=x/attributes'), { status: 400 })
     })
 

@@ -5,6 +5,7 @@ import type { Audit, AuditEntry } from '../access/audit.ts'
 import { includesLevel, levels } from '../access/levels.ts'
 import type { SecondFactors } from '../access/second_factor.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
+import { oneLine } from '../deployments/states.ts'
 import { Problem } from './problem.ts'
 import { accountOf, idSchema, type Route, route } from './route.ts'
 import { accountName } from './session_routes.ts'
@@ -155,11 +156,7 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       summary: 'Make a token for a pipeline; it is shown once',
       params: { stack: z.string() },
       body: z.strictObject({
-        name: z
-          .string()
-          .min(1)
-          .max(100)
-          .regex(/^\P{Cc}*$/u, 'expected one line'),
+        name: oneLine(100).min(1),
         level: z.enum(['show', 'deploy', 'manage']),
         days: z.number().int().min(1).max(366).default(90),
       }),

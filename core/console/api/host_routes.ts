@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Audit } from '../access/audit.ts'
-import { stackName } from '../deployments/states.ts'
+import { oneLine, stackName } from '../deployments/states.ts'
 import { stackStateSchema } from '../stack/host_state.ts'
 import type { HostStates } from '../stack/host_states.ts'
 import { switchMaintenance } from '../stack/maintenance.ts'
@@ -72,12 +72,7 @@ export function hostRoutes({ stacks, reader, states, command, audit }: HostServi
       params: stackPath,
       body: z.strictObject({
         closed: z.boolean(),
-        message: z
-          .string()
-          .min(1)
-          .max(500)
-          .regex(/^\P{Cc}*$/u, 'expected one line')
-          .optional(),
+        message: oneLine(500).min(1).optional(),
       }),
       answer: z.object({ hosts: z.array(z.object({ host: z.string(), failure: z.string().nullable() })) }),
       handle: async (request) => {

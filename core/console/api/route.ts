@@ -40,6 +40,8 @@ export interface Route<P extends Shape = Shape, Q extends Shape = Shape, B = unk
   readonly query: Q
   readonly body: z.ZodType<B> | null
   readonly answer: z.ZodType<A>
+  /** Content type of the answer, if the handler returns a response of its own. Default `application/json`. */
+  readonly contentType?: string
   /** Default 200. */
   readonly status?: 200 | 201
   handle(request: RouteRequest<P, Q, B>): Promise<A> | A

@@ -19,7 +19,7 @@ export interface MaintenanceSwitch {
 /** Seconds: a host waits up to nine minutes for a run that is under way there. */
 const timeout = 600
 
-/** @throws STACK_UNREADABLE, also if no host has a maintenance page */
+/** @throws STACK_UNREADABLE; NO_HOSTS if no host has a maintenance page */
 export async function switchMaintenance(
   command: StackCommand,
   source: StackLocation,

@@ -65,7 +65,7 @@ export class StackReader {
   /**
    * Returns the attributes of a host with the layers that set each, secrets masked.
    * @param key this attribute and those below it; null: all that are set
-   * @throws STACK_UNREADABLE, also for an unknown attribute
+   * @throws STACK_UNREADABLE, UNKNOWN_ATTRIBUTE
    */
   async attributes(source: StackLocation, host: string, key: string | null): Promise<readonly Explanation[]> {
     const what = key === null ? ['--origins'] : ['--explain', key]

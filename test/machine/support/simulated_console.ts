@@ -43,7 +43,7 @@ switch (command) {
   case 'attributes': {
     const key = options[options.indexOf('--explain') + 1]
     if (options.includes('--explain') && key !== 'plone_instances.per_cpu') {
-      console.error('error: unknown attribute ' + key)
+      print({ event: 'error', code: 'UNKNOWN_ATTRIBUTE', message: 'unknown attribute ' + key, hint: 'did you mean this?' })
       process.exit(2)
     }
     const origins = [{ kind: 'host', from: 'stack.yaml:10:94', value: 5 }, { kind: 'schema', from: 'default', value: 2 }]
@@ -51,6 +51,9 @@ switch (command) {
     print({ attributes: [{ path: 'plone_instances.per_cpu', value: 5, sensitive: false, origins }, ...(options.includes('--origins') ? other : [])] })
     break
   }
+  case 'deployments':
+    print([{ id: '000012', action: 'deploy', by: 'ann@ops', outcome: 'changed' }])
+    break
   case 'maintenance': {
     const fs = require('fs')
     fs.writeFileSync('maintenance', options.join(' '))
