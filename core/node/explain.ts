@@ -48,7 +48,9 @@ export function explainSet(original: Node<unknown>): readonly Explanation[] {
   const node = withoutMissing(original)
   const secrets = secretsOf(node)
   return leaves(node.attributes, [])
-    .filter((path) => node.layers.some(({ kind }, index) => kind !== 'facts' && sets(node.layers, node.states, index, path)))
+    .filter((path) =>
+      node.layers.some(({ kind }, index) => kind !== 'facts' && sets(node.layers, node.states, index, path)),
+    )
     .map((path) => explainLeaf(node, path, secrets))
 }
 

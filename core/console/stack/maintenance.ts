@@ -12,7 +12,7 @@ export interface MaintenanceSwitch {
   readonly isClosed: boolean
   /** Text of the page; undefined: its default. */
   readonly message: string | undefined
-  /** Who switches it, for the records of the hosts. */
+  /** The operator, for the records of the hosts. */
   readonly by: string
 }
 
