@@ -82,10 +82,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'core/console': [
     'core/fleet/screen/changes.ts',
+    'core/fleet/screen/host_status.ts',
+    'core/fleet/screen/status.ts',
     'core/fleet/types.ts',
     'core/host/lock.ts',
     'core/host/proc.ts',
     'core/model',
+    'core/node/explain.ts',
     'core/report',
   ],
   'core/cli': ['core'],

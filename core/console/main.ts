@@ -9,21 +9,25 @@ import { ConvergeError } from '../model/errors.ts'
 import { Accounts } from './access/accounts.ts'
 import { Audit } from './access/audit.ts'
 import { LoginLimit } from './access/login_limit.ts'
+import { SecondFactors } from './access/second_factor.ts'
 import { Sessions } from './access/sessions.ts'
 import { accountRoutes } from './api/account_routes.ts'
 import { deploymentRoutes } from './api/deployment_routes.ts'
 import { documentRoutes } from './api/document_routes.ts'
+import { hostRoutes } from './api/host_routes.ts'
 import type { Route } from './api/route.ts'
 import { serverApp } from './api/server_app.ts'
 import { sessionRoutes } from './api/session_routes.ts'
 import { stackRoutes } from './api/stack_routes.ts'
 import { webhookRoutes } from './api/webhook_routes.ts'
-import { RepositoryReader } from './deployments/repository_reader.ts'
 import { Runner, type StackSource } from './deployments/runner.ts'
-import { StackReader } from './deployments/stack_reader.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
 import { servePages } from './pages.ts'
+import { HostStates } from './stack/host_states.ts'
+import { RepositoryReader } from './stack/repository_reader.ts'
+import { stackCommand } from './stack/stack_command.ts'
+import { StackReader } from './stack/stack_reader.ts'
 import { Database } from './storage/database.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 
@@ -74,6 +78,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const database = new Database(databaseFile(directory))
   const accounts = new Accounts(database, now)
   const sessions = new Sessions(database, accounts, now)
+  const factors = new SecondFactors(database, now)
   const audit = new Audit(database, now)
   const settings = new StackSettings(database)
   const store = new DeploymentStore(database, now)
@@ -84,13 +89,16 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
     reportFault,
   })
-  const reader = new StackReader(options.program)
+  const command = stackCommand(options.program)
+  const reader = new StackReader(command)
+  const states = new HostStates(command, now)
   const repositories = new RepositoryReader(`${directory}/repositories`)
   const limit = new LoginLimit(now)
   const routes = [
-    ...sessionRoutes({ accounts, sessions, limit, audit, stacks: names }),
-    ...accountRoutes({ accounts, sessions, audit, stacks: names, now }),
+    ...sessionRoutes({ accounts, sessions, factors, limit, audit, stacks: names }),
+    ...accountRoutes({ accounts, sessions, factors, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
+    ...hostRoutes({ stacks, reader, states, command, audit }),
     ...deploymentRoutes({ store, runner, audit }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]
@@ -150,7 +158,7 @@ function databaseFile(directory: string): string {
  * @throws STACK_UNREADABLE with what is wrong in a file
  */
 export function readStacks(program: readonly string[], files: readonly string[]): Promise<StackSource[]> {
-  const reader = new StackReader(program)
+  const reader = new StackReader(stackCommand(program))
   return Promise.all(files.map((file) => reader.sourceOf(file)))
 }
 

@@ -43,6 +43,17 @@ export function explain(original: Node<unknown>, path: string | KeyPath): readon
   return leaves(valueAt(node.attributes, keys), keys).map((leaf) => explainLeaf(node, leaf, secrets))
 }
 
+/** Explains the attributes that a layer above the facts sets; the others have their defaults. */
+export function explainSet(original: Node<unknown>): readonly Explanation[] {
+  const node = withoutMissing(original)
+  const secrets = secretsOf(node)
+  return leaves(node.attributes, [])
+    .filter((path) =>
+      node.layers.some(({ kind }, index) => kind !== 'facts' && sets(node.layers, node.states, index, path)),
+    )
+    .map((path) => explainLeaf(node, path, secrets))
+}
+
 /** Checks that the path has a value, and converts the indexes of lists to numbers. */
 function resolve(node: Node<unknown>, keys: readonly string[]): KeyPath {
   let at: unknown = node.attributes

@@ -48,6 +48,27 @@ t.test('--explain prints every layer in its order, with file and line', async (t
   )
 })
 
+t.test('--origins prints what is set, and nothing that has its default', async (t) => {
+  const sandbox = made(t)
+  const { status, stdout, stderr } = await sandbox.converge(['attributes', ...all, '--origins'])
+  t.equal(status, 0, stderr)
+  const shown = stdout.replaceAll(sandbox.directory, '@')
+  t.match(
+    shown,
+    /^converge\.python = "python3\.11"\n {4}host +@\/etc\/10-host\.yaml:2:11 "python3\.11"\n {4}schema +default /m,
+  )
+  t.match(shown, /^plone_instances\.per_cpu = 6\n {4}deployment site\.json:3:34 6\n/m)
+  t.match(shown, /^deploy_python\.os_packages = \[.*libxml2/m)
+  t.notMatch(shown, /restart_delay|^cpu/m)
+  const json = await sandbox.converge(['attributes', ...all, '--origins', '--json-output'])
+  const { attributes } = JSON.parse(json.stdout)
+  t.match(
+    attributes.find(({ path }: { path: string }) => path === 'plone_instances.app_name'),
+    { value: 'site', sensitive: false, origins: [{ kind: 'stack', source: { line: 4 } }, { kind: 'schema' }] },
+  )
+  t.match(await sandbox.converge(['attributes', '--origins', '--explain', 'x']), { status: 2 })
+})
+
 t.test('prints the merged values', async (t) => {
   const { status, stdout } = await sandboxWithFiles(t).converge(['attributes', ...all])
   t.equal(status, 0)

@@ -3,10 +3,11 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { Secret, TOTP } from 'otpauth'
 import t, { type Test } from 'tap'
 import { LoginLimit } from '../../core/console/access/login_limit.ts'
 import { processState, startProcess } from '../../core/console/deployments/command_process.ts'
-import { RepositoryReader } from '../../core/console/deployments/repository_reader.ts'
+import { RepositoryReader } from '../../core/console/stack/repository_reader.ts'
 import { type Answer, Client } from '../machine/support/console.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
@@ -220,7 +221,7 @@ t.test('a process that cannot start', async (t) => {
 
 t.test('a repository that cannot be listed', async (t) => {
   const proof = {
-    source: 'core/console/deployments/repository_reader.ts',
+    source: 'core/console/stack/repository_reader.ts',
     hint: 'enter the branch, tag or commit; the hosts read the repository with their own credentials',
   }
   const directory = scratch(t)
@@ -307,8 +308,44 @@ t.test('hints of the API', async (t) => {
     t.equal(limit.secondsToWait(key), 0, 'after that time')
   })
 
+  await t.test('a wrong method', async () => {
+    const wrong = { source: 'core/console/api/server_app.ts', hint: 'use …' }
+    const answer = await admin.send('POST', '/api/health')
+    t.match(answer, { status: 405, body: { error: { hint: new RegExp(`^${wrong.hint.replace('…', 'GET, HEAD')}$`) } } })
+    t.equal((await admin.send('GET', '/api/health')).status, 200)
+  })
+
+  await t.test('a second factor', async () => {
+    const source = 'core/console/api/session_routes.ts'
+    const path = '/api/session/second-factor'
+    const password = 'correct horse battery'
+    const { body: offer } = await admin.send('POST', '/api/invitations', {})
+    const tia = client()
+    await tia.send('POST', '/api/invitations/accept', { invitation: offer.invitation, name: 'tia', password })
+    const { body } = await tia.send('POST', path, { password })
+    const totp = new TOTP({ secret: Secret.fromBase32(body.secret) })
+    const unconfirmed = {
+      source,
+      hint: 'enter the code that your device shows, and check that its clock is right',
+    }
+    refused(await tia.send('PUT', path, { code: '00000' }), unconfirmed.hint)
+    const code = totp.generate()
+    t.equal((await tia.send('PUT', path, { code })).status, 200)
+    const logIn = (more: object) => client().send('POST', '/api/session', { name: 'tia', password, ...more })
+    const missing = { source, hint: 'enter the code that your device shows, or one of the codes for a lost device' }
+    refused(await logIn({}), missing.hint)
+    const used = { source, hint: 'wait for the next code of your device, and check that its clock is right' }
+    refused(await logIn({ code }), used.hint)
+    const next = totp.generate({ timestamp: Date.now() + 30_000 })
+    t.equal((await logIn({ code: next })).status, 200)
+    const second = { source, hint: 'remove it first' }
+    refused(await tia.send('POST', path, { password }), second.hint)
+    t.equal((await admin.send('DELETE', '/api/accounts/tia/second-factor')).status, 200)
+    t.equal((await tia.send('POST', path, { password })).status, 200)
+  })
+
   await t.test('a stack file that became wrong', async () => {
-    const wrong = { source: 'core/console/deployments/stack_reader.ts', hint: 'run converge stack check … in …' }
+    const wrong = { source: 'core/console/stack/stack_command.ts', hint: 'run converge stack check … in …' }
     writeFileSync(`${consoleDirectory.directory}/a.json`, '{')
     const { status, body } = await admin.send('GET', '/api/stacks/a')
     t.match([status, body.error.hint], [502, new RegExp(`^${wrong.hint.replaceAll('…', '.+')}$`)])

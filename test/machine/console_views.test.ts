@@ -1,7 +1,8 @@
 /** Tests the pages of the console that need no host, in Chromium: a program answers as `converge stack` does. */
 import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { Secret, TOTP } from 'otpauth'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
@@ -26,13 +27,88 @@ if (await runsOnNode22(t, import.meta.url))
       const page = await context.newPage()
       page.on('pageerror', (error) => mistakes.push(error.message))
       page.on('console', (message) => {
-        if (message.type() === 'error' && !/40[14]|502/.test(message.text())) mistakes.push(message.text())
+        if (message.type() === 'error' && !/40[134]|502/.test(message.text())) mistakes.push(message.text())
       })
       return page
     }
     const reaches = (page: Page, name: string) => page.getByRole('status').getByText(name, { exact: true }).waitFor()
     const client = await account('ann', 'manage')
     const ann = await open(client)
+
+    await t.test('shows the state of each host, and what needs attention', async (t) => {
+      await ann.goto(`${running.address}/#/stack/shop`)
+      const hosts = ann.getByRole('region', { name: 'Layers' })
+      await hosts.getByText('needs attention').waitFor()
+      const lineOf = (host: string) => hosts.getByRole('listitem').filter({ hasText: host }).first().innerText()
+      t.match(await lineOf('web1'), /^web1 10\.0\.0\.0\s+good\s+2 services up · 0123abcd$/)
+      t.match(
+        await lineOf('web2'),
+        /needs attention\s+0 of 1 services up .*missed deployment 12\s+<b>client3<\/b>: failed/s,
+      )
+      t.match(await lineOf('db1'), /unknown\s+cannot connect to db1\s+check that sshd is running/)
+      t.strictSame(await findings(ann), [])
+      await picture(ann, 'stack-state')
+    })
+
+    await t.test('shows a host with its services, and where its attributes come from', async (t) => {
+      await ann.goto(`${running.address}/#/stack/shop`)
+      await ann.getByRole('link', { name: 'web1' }).first().click()
+      await ann.getByRole('row', { name: /site 000007-0123abcd/ }).waitFor()
+      t.match(await ann.getByRole('main').innerText(), /Roles: .*Last run: deploy changed/s)
+      const row = ann.getByRole('row', { name: /plone_instances\.per_cpu/ })
+      t.match(await row.innerText(), /5\s+host stack\.yaml:10:94\s+schema default: 2/)
+      t.match(await ann.getByRole('row', { name: /site\.title/ }).innerText(), /"<i>Shop<\/i>"/)
+      await ann.getByLabel('Filter by key').fill('plone')
+      t.equal(await ann.getByRole('row', { name: /site\.title/ }).count(), 0)
+      await ann.getByLabel('Explain any attribute').fill('nothing')
+      await ann.getByRole('button', { name: 'Explain' }).click()
+      await ann.getByRole('alert').getByText('unknown attribute nothing').waitFor()
+      await ann.getByLabel('Explain any attribute').fill('plone_instances.per_cpu')
+      await ann.getByRole('button', { name: 'Explain' }).click()
+      await ann.getByRole('region', { name: 'Explained attributes' }).waitFor()
+      t.strictSame(await findings(ann), [])
+      await picture(ann, 'host')
+      t.match(await client.send('GET', '/api/stacks/shop/hosts/web9/attributes'), { status: 404 })
+      t.match(await client.send('GET', '/api/stacks/shop/hosts/web1/attributes?key=nothing'), {
+        status: 404,
+        body: { error: { code: 'UNKNOWN_ATTRIBUTE', hint: 'did you mean this?' } },
+      })
+      t.match(await client.send('POST', '/api/stacks/shop'), {
+        status: 405,
+        body: { error: { hint: 'use GET, PATCH, HEAD' } },
+      })
+      t.match(await client.send('GET', '/api/stacks/shop/hosts/--recipes=x/attributes'), { status: 400 })
+    })
+
+    await t.test('closes the sites and opens them, and records who did', async (t) => {
+      await ann.goto(`${running.address}/#/stack/shop`)
+      await ann.getByText('Maintenance page', { exact: true }).click()
+      await ann.getByLabel('Text of the page').fill('Back <i>soon</i>')
+      await ann.getByRole('button', { name: 'Close the sites' }).click()
+      await ann.getByText('site is closed for maintenance by ann, console').first().waitFor()
+      t.match(
+        readFileSync(`${directory}/maintenance`, 'utf8'),
+        '--stack shop.yaml on --message=Back <i>soon</i> --by=ann, console --json-output',
+      )
+      t.strictSame(await findings(ann), [])
+      await picture(ann, 'maintenance')
+      writeFileSync(`${directory}/stuck`, '')
+      await ann.getByRole('button', { name: 'Open the sites' }).click()
+      await ann.getByRole('alert').getByText('web2: another run is under way').waitFor()
+      rmSync(`${directory}/stuck`)
+      const { body } = await client.send('GET', '/api/audit')
+      t.match(
+        body.map(({ action }: { action: string }) => action),
+        ['open sites: failed', 'open sites: requested', 'close sites: done', 'close sites: requested'],
+      )
+      const sue = await account('sue', 'show')
+      t.match(await sue.send('PUT', '/api/stacks/shop/maintenance', { closed: true }), { status: 403 })
+      const page = await open(sue)
+      await page.goto(`${running.address}/#/stack/shop`)
+      await page.getByText('needs attention').first().waitFor()
+      t.equal(await page.getByText('Maintenance page').count(), 0)
+      await page.context().close()
+    })
 
     await t.test('makes a token, shows it once, and revokes it', async (t) => {
       await ann.goto(`${running.address}/#/stack/shop/tokens`)
@@ -90,6 +166,51 @@ if (await runsOnNode22(t, import.meta.url))
       await ann.getByRole('button', { name: 'Remove pushes' }).click()
       await ann.getByText('No webhook yet').waitFor()
       t.match(await deliver(), { error: { code: 'WRONG_SIGNATURE' } })
+    })
+
+    await t.test('sets up a second factor, which the next login requires', async (t) => {
+      const page = await open(await account('fay', 'show'))
+      await page.goto(`${running.address}/#/account`)
+      const field = page.getByLabel('Your password')
+      await field.fill('a wrong password')
+      await page.getByRole('button', { name: 'Set up a second factor' }).click()
+      await page.getByRole('alert').getByText('the present password is wrong').waitFor()
+      await field.fill('correct horse battery')
+      await page.getByRole('button', { name: 'Set up a second factor' }).click()
+      const key = await page.getByLabel('Key', { exact: true }).inputValue()
+      t.ok(await page.getByRole('img', { name: 'QR code' }).isVisible())
+      t.strictSame(await findings(page), [])
+      await picture(page, 'second-factor')
+      const totp = new TOTP({ secret: Secret.fromBase32(key) })
+      await page.getByRole('textbox', { name: 'Code', exact: true }).fill('000000')
+      await page.getByRole('button', { name: 'Enable' }).click()
+      await page.getByRole('alert').getByText('the code is wrong').waitFor()
+      await page.getByRole('textbox', { name: 'Code', exact: true }).fill(totp.generate())
+      await page.getByRole('button', { name: 'Enable' }).click()
+      const codes = (await page.getByLabel('Codes for a lost device').inputValue()).split(' ')
+      t.equal(codes.length, 10)
+      t.strictSame(await findings(page), [])
+      await page.getByRole('button', { name: 'I have stored the codes' }).click()
+      await page.getByText('Each login requires a code of your device').waitFor()
+      await page.getByRole('button', { name: 'Log out' }).click()
+      const logIn = async (code: string) => {
+        await page.getByLabel('Name').fill('fay')
+        await page.getByLabel('Password').fill('correct horse battery')
+        if ((await page.getByLabel('Code of your device').count()) === 0) {
+          await page.getByRole('button', { name: 'Log in' }).click()
+          await page.getByLabel('Code of your device').waitFor()
+        }
+        await page.getByLabel('Code of your device').fill(code)
+        await page.getByRole('button', { name: 'Log in' }).click()
+      }
+      await logIn('123456')
+      await page.getByRole('alert').getByText('the code is wrong').waitFor()
+      t.strictSame(await findings(page), [])
+      await picture(page, 'login-code')
+      await logIn(codes[3] ?? '')
+      await page.getByRole('link', { name: 'fay' }).click()
+      await page.getByText('Each login requires a code of your device').waitFor()
+      await page.context().close()
     })
 
     await t.test('requires a second person from then on', async (t) => {

@@ -1,5 +1,5 @@
 /** Defines the commands that only read the host. */
-import { formatOptions, inputGroup, inputOptions, quietOption, stateOptions } from './shared_options.ts'
+import { formatOptions, inputGroup, inputOptions, originOptions, quietOption, stateOptions } from './shared_options.ts'
 import type { CommandSpec } from './types.ts'
 
 export const inspectCommands: readonly CommandSpec[] = [
@@ -62,12 +62,7 @@ export const inspectCommands: readonly CommandSpec[] = [
     description: 'Show the merged attributes, and the source of each',
     options: {
       ...inputOptions,
-      explain: {
-        group: inputGroup,
-        type: 'string',
-        placeholder: 'KEY',
-        description: 'Show every layer that sets this key, with file and line',
-      },
+      ...originOptions,
       schema: {
         group: inputGroup,
         type: 'boolean',
@@ -79,11 +74,15 @@ export const inspectCommands: readonly CommandSpec[] = [
     examples: [
       ['converge attributes --json site.json', 'all values'],
       ['converge attributes --json site.json --explain plone_instances.per_cpu', 'who sets it?'],
+      ['converge attributes --json site.json --origins', 'all values that are set, with file and line'],
       ['converge attributes --schema > converge.schema.json', 'completion in an editor'],
     ],
     kind: 'attributes',
     conflicts: [
       ['explain', 'schema'],
+      ['explain', 'origins'],
+      ['origins', 'schema'],
+      ['origins', 'defaults'],
       ['schema', 'defaults'],
     ],
   },

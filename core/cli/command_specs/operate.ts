@@ -1,6 +1,7 @@
 /** Defines the commands that run a command on the hosts of a stack, read their logs, or log in to one. */
 import { connectionOptions, selectionOptions } from './rollout_options.ts'
 import {
+  byOption,
   formatOptions,
   inputGroup,
   lockReasonOption,
@@ -100,6 +101,7 @@ export const operateCommands: readonly CommandSpec[] = [
       ...stackOptions,
       ...selectionOptions,
       ...pageTextOption,
+      ...byOption,
       ...connect,
       ...jsonLinesOptions,
     },

@@ -256,3 +256,18 @@ export const lockReasonOption = {
     description: 'Reason, for the other operators',
   },
 } as const satisfies Options
+
+/** Options that print where attributes come from. */
+export const originOptions = {
+  explain: {
+    group: inputGroup,
+    type: 'string',
+    placeholder: 'KEY',
+    description: 'Show every layer that sets this key, with file and line',
+  },
+  origins: {
+    group: inputGroup,
+    type: 'boolean',
+    description: 'Show every key that is set, without defaults, with the layers that set it',
+  },
+} as const

@@ -1,5 +1,5 @@
 /** Defines the commands about a stack file. */
-import { formatOptions, inputGroup, inputOptions } from './shared_options.ts'
+import { formatOptions, inputGroup, inputOptions, originOptions } from './shared_options.ts'
 import type { CommandFamily, CommandSpec, Options } from './types.ts'
 
 /** The options that select a stack and its environment. */
@@ -74,6 +74,21 @@ export const stackCommands: readonly CommandSpec[] = [
       ['converge stack show --environment staging --graph staging.svg', 'a picture of the connections'],
     ],
     kind: 'stack',
+  },
+  {
+    name: 'stack attributes',
+    group,
+    description: 'Show the merged attributes of a host of a stack, and the source of each',
+    details:
+      'Computed from the stack file alone: the facts of the host, such as its number of CPUs, are those of the stack file, or defaults.',
+    argument: { placeholder: 'HOST', description: 'Name of the host in the stack file', required: true },
+    options: { ...stackOptions, ...originOptions, ...formatOptions },
+    examples: [
+      ['converge stack attributes client1 --origins', 'what is set for a host, and where?'],
+      ['converge stack attributes client1 --explain plone_instances.per_cpu', 'who sets it?'],
+    ],
+    kind: 'stack',
+    conflicts: [['explain', 'origins']],
   },
   {
     name: 'stack schema',

@@ -1,19 +1,18 @@
 /** Runs `converge attributes`: prints the merged values, where each comes from, and their schema. */
-import picocolors from 'picocolors'
 import { withOwnAttributes } from '../../load/own_attributes.ts'
 import { throwProblems } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
-import type { Explanation } from '../../node/explain.ts'
 import { factKeys } from '../../node/fact_attributes.ts'
 import { neutralFacts } from '../../node/facts.ts'
 import { buildNode, type Node } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
+import { printAttributes } from '../attribute_output.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { userRecipes, warningText } from '../inputs/read_inputs.ts'
 import { loadInputs } from '../inputs/run_inputs.ts'
-import { print, printError, printJson, useColor } from '../print.ts'
+import { printError, printJson } from '../print.ts'
 
 export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   if (args.schema) {
@@ -24,17 +23,7 @@ export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, se
     ? await defaults(args, catalogue)
     : (await loadInputs(args, catalogue, secrets, { needsRole: false })).mergedNode
   for (const warning of mergedNode.warnings) printError(`warning: ${secrets.mask(warningText(warning))}\n`)
-  const { explain, shownAttributes } = await import('../../node/explain.ts')
-  if (typeof args.explain !== 'string') {
-    const all = shownAttributes(mergedNode) as Record<string, unknown>
-    if (args.defaults) for (const key of factKeys) delete all[key]
-    return printValue(secrets.maskDeep(all))
-  }
-  const explanations = secrets.maskDeep(explain(mergedNode, args.explain))
-  if (args.jsonOutput) return printValue({ attributes: explanations })
-  const color = args.color ?? useColor(process.stdout)
-  const paint = picocolors.createColors(color)
-  for (const explanation of explanations) print(`${text(explanation, paint)}\n`, color)
+  await printAttributes(mergedNode, args, secrets, args.defaults ? factKeys : [])
   return 0
 }
 
@@ -51,14 +40,6 @@ async function schemasOf<N>(args: Arguments, catalogue: Catalogue<N>): Promise<S
   const { problems } = await userRecipes(args, catalogue)
   throwProblems(problems, 'the recipes cannot be loaded')
   return withOwnAttributes(await catalogue.schemas())
-}
-
-function text({ path, value, origins }: Explanation, paint: ReturnType<typeof picocolors.createColors>): string {
-  const lines = [`${paint.bold(path)} = ${JSON.stringify(value)}`]
-  for (const origin of origins) {
-    lines.push(`    ${origin.kind.padEnd(10)} ${paint.dim(origin.from)} ${JSON.stringify(origin.value)}`)
-  }
-  return lines.join('\n')
 }
 
 function printValue(value: unknown): ExitStatus {

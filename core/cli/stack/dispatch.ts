@@ -13,6 +13,7 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   ...Object.fromEntries(
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
   ),
+  attributes: async () => (await import('./attributes.ts')).attributes,
   check: async () => (await import('./check.ts')).check,
   doctor: async () => (await import('./this_host.ts')).doctor,
   lock: async () => (await import('./this_host.ts')).lock,

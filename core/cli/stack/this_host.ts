@@ -89,7 +89,7 @@ export async function maintenance<N>(call: StackCommand<N>): Promise<ExitStatus>
   const hosts = all.filter(({ selectable }) => selectable.events.has(`maintenance_${argument}`))
   if (hosts.length === 0) throw noMaintenancePage(all)
   const words = [
-    ...['maintenance', argument, '--by', author(), '--wait', runWaitSeconds, '--quiet'],
+    ...['maintenance', argument, '--by', call.args.by ?? author(), '--wait', runWaitSeconds, '--quiet'],
     ...(message === undefined ? [] : ['--message', message]),
   ]
   const text = argument === 'on' ? 'closed for maintenance' : 'open for visitors'

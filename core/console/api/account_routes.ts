@@ -3,7 +3,9 @@ import * as z from 'zod'
 import type { Accounts } from '../access/accounts.ts'
 import type { Audit, AuditEntry } from '../access/audit.ts'
 import { includesLevel, levels } from '../access/levels.ts'
+import type { SecondFactors } from '../access/second_factor.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
+import { oneLine } from '../deployments/states.ts'
 import { Problem } from './problem.ts'
 import { accountOf, idSchema, type Route, route } from './route.ts'
 import { accountName } from './session_routes.ts'
@@ -11,6 +13,7 @@ import { accountName } from './session_routes.ts'
 export interface AccountServices {
   readonly accounts: Accounts
   readonly sessions: Sessions
+  readonly factors: SecondFactors
   readonly audit: Audit
   /** Names of all stacks. */
   readonly stacks: readonly string[]
@@ -22,6 +25,7 @@ const account = z.object({
   name: z.string(),
   isAdmin: z.boolean(),
   created: z.string(),
+  secondFactor: z.boolean(),
   levels: z.record(z.string(), level),
 })
 const token = z.object({
@@ -47,7 +51,7 @@ const auditEntry = z.object({
 const dayMs = 24 * 60 * 60 * 1000
 
 export function accountRoutes(services: AccountServices): readonly Route[] {
-  const { accounts, sessions, audit, stacks, now } = services
+  const { accounts, sessions, factors, audit, stacks, now } = services
   const find = (name: string) => {
     const found = accounts.find(name)
     if (found === undefined) throw new Problem(404, 'NOT_FOUND', `there is no account ${name}`)
@@ -67,7 +71,10 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       access: 'admin',
       summary: 'List accounts with their levels',
       answer: z.array(account),
-      handle: () => accounts.list().map((one) => ({ ...one, levels: accounts.levelsOf(one.name) })),
+      handle: () =>
+        accounts
+          .list()
+          .map((one) => ({ ...one, secondFactor: factors.isEnabled(one.name), levels: accounts.levelsOf(one.name) })),
     }),
     route({
       method: 'post',
@@ -120,6 +127,20 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       },
     }),
     route({
+      method: 'delete',
+      path: '/api/accounts/{account}/second-factor',
+      access: 'admin',
+      summary: 'Remove the second factor of an account whose device and codes are lost',
+      params: { account: accountName },
+      answer: z.object({}),
+      handle: (request) => {
+        const { name } = find(request.params.account)
+        if (!factors.remove(name)) throw new Problem(404, 'NOT_FOUND', `${name} has no second factor`)
+        record(request, { action: 'second factor removed', stack: null, detail: { account: name } })
+        return {}
+      },
+    }),
+    route({
       method: 'get',
       path: '/api/stacks/{stack}/tokens',
       access: 'manage',
@@ -135,11 +156,7 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       summary: 'Make a token for a pipeline; it is shown once',
       params: { stack: z.string() },
       body: z.strictObject({
-        name: z
-          .string()
-          .min(1)
-          .max(100)
-          .regex(/^\P{Cc}*$/u, 'expected one line'),
+        name: oneLine(100).min(1),
         level: z.enum(['show', 'deploy', 'manage']),
         days: z.number().int().min(1).max(366).default(90),
       }),

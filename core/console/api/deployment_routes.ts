@@ -119,6 +119,7 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
       params: deploymentPath,
       query: { from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional() },
       answer: z.unknown(),
+      contentType: 'text/event-stream',
       handle: ({ params, query, header, isPermitted }) => {
         const last = header('last-event-id')
         const from = last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : (query.from ?? 0)

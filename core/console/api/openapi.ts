@@ -26,7 +26,8 @@ export function openApi(routes: readonly Route[], version: string): object {
   }
 }
 
-function operation({ summary, access, params, query, body, answer, status = 200 }: Route): object {
+function operation(route: Route): object {
+  const { summary, access, params, query, body, answer, contentType = 'application/json', status = 200 } = route
   const parameters = [
     ...Object.entries(params).map(([name, schema]) => ({
       ...{ name, in: 'path', required: true, schema: schemaOf(schema, 'input') },
@@ -47,7 +48,7 @@ function operation({ summary, access, params, query, body, answer, status = 200 
     parameters,
     ...(body === null ? {} : { requestBody: { required: true, content: json(schemaOf(body, 'input')) } }),
     responses: {
-      [status]: { description: 'Done', content: json(schemaOf(answer, 'output')) },
+      [status]: { description: 'Done', content: { [contentType]: { schema: schemaOf(answer, 'output') } } },
       ...Object.fromEntries(problems),
     },
   }

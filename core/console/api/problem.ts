@@ -41,6 +41,7 @@ export const problemDescriptions = {
   401: 'No valid session or token',
   403: 'Not permitted',
   404: 'Not found',
+  405: 'Another method is required',
   409: 'The current state does not permit this',
   413: 'The body is too large',
   415: 'The body is not JSON',

@@ -1,7 +1,9 @@
 /** Describes routes as data: what each needs, takes and answers. One description gives validation, access and OpenAPI. */
 import * as z from 'zod'
 import type { Actor } from '../access/sessions.ts'
+import type { StackSource } from '../deployments/runner.ts'
 import type { Access } from './access.ts'
+import { Problem } from './problem.ts'
 
 type Shape = Readonly<Record<string, z.ZodType>>
 type NoShape = Readonly<Record<never, z.ZodType>>
@@ -38,6 +40,8 @@ export interface Route<P extends Shape = Shape, Q extends Shape = Shape, B = unk
   readonly query: Q
   readonly body: z.ZodType<B> | null
   readonly answer: z.ZodType<A>
+  /** Content type of the answer, if the handler returns a response of its own. Default `application/json`. */
+  readonly contentType?: string
   /** Default 200. */
   readonly status?: 200 | 201
   handle(request: RouteRequest<P, Q, B>): Promise<A> | A
@@ -65,3 +69,13 @@ export function accountOf({ actor }: { readonly actor: Actor | null }): Actor {
 
 /** A number in a path or a query. */
 export const idSchema = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+
+/** The stacks of the console, by name. */
+export type StackSources = ReadonlyMap<string, StackSource>
+
+/** Returns how a stack is reached. @throws Problem if the console does not have it */
+export function sourceOf(stacks: StackSources, name: string): StackSource {
+  const found = stacks.get(name)
+  if (found === undefined) throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')
+  return found
+}

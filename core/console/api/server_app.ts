@@ -6,12 +6,19 @@ import * as z from 'zod'
 import { asConvergeError } from '../../model/errors.ts'
 import { sessionHours } from '../access/sessions.ts'
 import { type AccessOptions, checkAccess, isPermitted } from './access.ts'
-import { type FieldProblem, Problem } from './problem.ts'
+import { type FieldProblem, Problem, type ProblemStatus } from './problem.ts'
 import type { Route } from './route.ts'
 
 const maxBody = 1024 * 1024
 /** Browsers accept it only over TLS or from the own computer, without a domain, and for all paths. */
 const sessionCookie = '__Host-converge'
+
+/** Statuses for errors of `converge stack`. */
+const commandErrors: Readonly<Record<string, ProblemStatus>> = {
+  STACK_UNREADABLE: 502,
+  UNKNOWN_ATTRIBUTE: 404,
+  NO_HOSTS: 409,
+}
 
 export interface ServerOptions extends AccessOptions {
   readonly routes: readonly Route[]
@@ -25,14 +32,20 @@ export function serverApp(options: ServerOptions): Hono {
   const app = new Hono()
   app.use(securityHeaders)
   app.use(bodyLimit({ maxSize: maxBody, onError: () => tooLarge() }))
+  const pathOf = ({ path }: Route) => path.replaceAll(/\{(\w+)\}/g, ':$1')
   for (const route of options.routes)
-    app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => respond(c, route, options))
+    app.on(route.method.toUpperCase(), pathOf(route), (c) => respond(c, route, options))
+  for (const path of new Set(options.routes.map(pathOf))) {
+    const methods = options.routes.filter((route) => pathOf(route) === path).map(({ method }) => method.toUpperCase())
+    app.all(path, (c) => wrongMethod(c, methods))
+  }
   app.notFound((c) => c.json(new Problem(404, 'NOT_FOUND', `there is nothing at ${c.req.path}`).body(), 404))
   app.onError((thrown, c) => {
     if (thrown instanceof Problem) return c.json(thrown.body(), thrown.status)
     const error = asConvergeError(thrown)
-    if (error.code === 'STACK_UNREADABLE')
-      return c.json(new Problem(502, error.code, error.message, { hint: error.hint ?? '' }).body(), 502)
+    const status = commandErrors[error.code]
+    if (status !== undefined)
+      return c.json(new Problem(status, error.code, error.message, { hint: error.hint ?? '' }).body(), status)
     options.reportFault(thrown)
     return c.json(new Problem(500, 'FAULT', 'the console has a fault; its log says more').body(), 500)
   })
@@ -89,6 +102,14 @@ async function jsonBody(c: Context): Promise<unknown> {
   } catch (cause) {
     throw new Problem(400, 'INVALID_JSON', `the body is not valid JSON: ${(cause as Error).message}`)
   }
+}
+
+function wrongMethod(c: Context, methods: readonly string[]): Response {
+  // A browser asks with HEAD for what GET answers.
+  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].join(', ')
+  c.header('Allow', allowed)
+  const problem = new Problem(405, 'WRONG_METHOD', `${c.req.method} is not possible here`, { hint: `use ${allowed}` })
+  return c.json(problem.body(), 405)
 }
 
 function tooLarge(): Response {

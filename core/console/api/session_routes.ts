@@ -4,13 +4,15 @@ import type { Accounts } from '../access/accounts.ts'
 import type { Audit } from '../access/audit.ts'
 import { type Level, levels } from '../access/levels.ts'
 import type { LimitKey, LoginLimit } from '../access/login_limit.ts'
+import type { SecondFactors } from '../access/second_factor.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
 import { Problem } from './problem.ts'
-import { accountOf, type Route, route } from './route.ts'
+import { accountOf, type Route, type RouteRequest, route } from './route.ts'
 
 export interface SessionServices {
   readonly accounts: Accounts
   readonly sessions: Sessions
+  readonly factors: SecondFactors
   readonly limit: LoginLimit
   readonly audit: Audit
   /** Names of all stacks. */
@@ -22,21 +24,36 @@ export const accountName = z
   .regex(/^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$/, 'expected letters, digits and . _ @ -, at most 64')
 export const newPassword = z.string().min(12, 'expected at least 12 characters').max(1000)
 
+type SessionRequest = Pick<RouteRequest<Record<never, never>, Record<never, never>, unknown>, 'actor' | 'address'>
+
 const accountKey = (value: string): LimitKey => ({ kind: 'account', value })
 const addressKey = (value: string): LimitKey => ({ kind: 'address', value })
 
 const sessionAnswer = z.object({
   account: z.string(),
   isAdmin: z.boolean(),
+  /** Whether a login requires a code. */
+  secondFactor: z.boolean(),
   /** By stack, without those that it may not see. */
   levels: z.record(z.string(), z.enum(levels)),
 })
 
-export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: SessionServices): readonly Route[] {
+const code = z.string().max(64)
+const given = z.string().max(1000)
+
+export function sessionRoutes({
+  accounts,
+  sessions,
+  factors,
+  limit,
+  audit,
+  stacks,
+}: SessionServices): readonly Route[] {
   const describeActor = (actor: Actor) => {
     const known = stacks.map((stack): [string, Level] => [stack, actor.levelOf(stack)])
     const levels = Object.fromEntries(known.filter(([, level]) => level !== 'deny'))
-    return { account: actor.account, isAdmin: actor.isAdmin, levels }
+    const secondFactor = factors.isEnabled(actor.account)
+    return { account: actor.account, isAdmin: actor.isAdmin, secondFactor, levels }
   }
   const begin = (name: string, setSession: (value: string) => void) => {
     const key = sessions.begin(name)
@@ -45,6 +62,24 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
     if (actor === undefined) throw new Error(`no session of ${name}`)
     return describeActor(actor)
   }
+  /** Returns the account of a session that has named its password again. */
+  const confirmed = async (request: SessionRequest, password: string) => {
+    const { account, via } = accountOf(request)
+    if (via !== 'session') throw new Problem(403, 'FORBIDDEN', 'a token cannot change how an account logs in')
+    const key = accountKey(account)
+    refuseMany('too many failed logins', key)
+    if ((await accounts.authenticate(account, password)) === undefined) {
+      limit.addFailure(key)
+      throw new Problem(403, 'WRONG_LOGIN', 'the present password is wrong')
+    }
+    return account
+  }
+  const refuseMany = (message: string, ...keys: readonly LimitKey[]) => {
+    const seconds = limit.secondsToWait(...keys)
+    if (seconds > 0) throw new Problem(429, 'TOO_MANY_LOGINS', message, { hint: `try again in ${seconds} s` })
+  }
+  const record = (request: SessionRequest, actor: string, action: string, via = 'session') =>
+    audit.add({ actor, via, address: request.address, action, stack: null, detail: {} })
   return [
     route({
       method: 'get',
@@ -59,24 +94,36 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
       path: '/api/session',
       access: 'public',
       summary: 'Log in',
-      body: z.strictObject({ name: z.string().max(64), password: z.string().max(1000) }),
+      body: z.strictObject({ name: z.string().max(64), password: given, code: code.optional() }),
       answer: sessionAnswer,
-      handle: async ({ body: { name, password }, address, session, setSession }) => {
+      handle: async (request) => {
+        const { body, address, session, setSession } = request
+        const { name, password } = body
         const keys = [accountKey(name), addressKey(address)]
-        const seconds = limit.secondsToWait(...keys)
-        if (seconds > 0)
-          throw new Problem(429, 'TOO_MANY_LOGINS', 'too many failed logins', { hint: `try again in ${seconds} s` })
+        refuseMany('too many failed logins', ...keys)
         // Counted before the slow check: parallel attempts must not get past the limit.
         limit.addFailure(...keys)
         const account = await accounts.authenticate(name, password)
         if (account === undefined) {
-          audit.add({ actor: name, via: 'session', address, action: 'login failed', stack: null, detail: {} })
+          record(request, name, 'login failed')
           throw new Problem(401, 'WRONG_LOGIN', 'the name or the password is wrong')
+        }
+        if (factors.isEnabled(account.name)) {
+          if (body.code === undefined)
+            throw new Problem(401, 'CODE_REQUIRED', 'this account requires a code of its second factor', {
+              hint: 'enter the code that your device shows, or one of the codes for a lost device',
+            })
+          if (!factors.check(account.name, body.code)) {
+            record(request, account.name, 'login failed: wrong code')
+            throw new Problem(401, 'WRONG_CODE', 'the code is wrong, or was used before', {
+              hint: 'wait for the next code of your device, and check that its clock is right',
+            })
+          }
         }
         limit.forget(accountKey(name))
         // A session from before the login might be known to somebody else.
         if (session !== undefined) sessions.end(session)
-        audit.add({ actor: account.name, via: 'session', address, action: 'login', stack: null, detail: {} })
+        record(request, account.name, 'login')
         return begin(account.name, setSession)
       },
     }),
@@ -99,11 +146,10 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
       summary: 'Make the account of an invitation, and log in',
       body: z.strictObject({ invitation: z.string().max(100), name: accountName, password: newPassword }),
       answer: sessionAnswer,
-      handle: async ({ body: { invitation, name, password }, address, setSession }) => {
-        const key = addressKey(address)
-        const seconds = limit.secondsToWait(key)
-        if (seconds > 0)
-          throw new Problem(429, 'TOO_MANY_LOGINS', 'too many attempts', { hint: `try again in ${seconds} s` })
+      handle: async (request) => {
+        const { invitation, name, password } = request.body
+        const key = addressKey(request.address)
+        refuseMany('too many attempts', key)
         const account = await accounts.accept(invitation, name, password)
         if (account === 'invitation') {
           limit.addFailure(key)
@@ -112,8 +158,8 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
           })
         }
         if (account === 'name') throw new Problem(409, 'NAME_TAKEN', `there is an account ${name}`)
-        audit.add({ actor: name, via: 'invitation', address, action: 'account created', stack: null, detail: {} })
-        return begin(account.name, setSession)
+        record(request, name, 'account created', 'invitation')
+        return begin(account.name, request.setSession)
       },
     }),
     route({
@@ -121,23 +167,66 @@ export function sessionRoutes({ accounts, sessions, limit, audit, stacks }: Sess
       path: '/api/session/password',
       access: 'account',
       summary: 'Change your own password; all your sessions end, and a new one begins',
-      body: z.strictObject({ password: z.string().max(1000), newPassword }),
+      body: z.strictObject({ password: given, newPassword }),
       answer: sessionAnswer,
       handle: async (request) => {
-        const { account, via } = accountOf(request)
-        if (via !== 'session') throw new Problem(403, 'FORBIDDEN', 'a token cannot change a password')
-        const keys = [accountKey(account)]
-        const seconds = limit.secondsToWait(...keys)
-        if (seconds > 0)
-          throw new Problem(429, 'TOO_MANY_LOGINS', 'too many failed logins', { hint: `try again in ${seconds} s` })
-        if ((await accounts.authenticate(account, request.body.password)) === undefined) {
-          limit.addFailure(...keys)
-          throw new Problem(403, 'WRONG_LOGIN', 'the present password is wrong')
-        }
+        const account = await confirmed(request, request.body.password)
         await accounts.setPassword(account, request.body.newPassword)
-        const { address } = request
-        audit.add({ actor: account, via, address, action: 'password changed', stack: null, detail: {} })
+        record(request, account, 'password changed')
         return begin(account, request.setSession)
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/api/session/second-factor',
+      access: 'account',
+      summary: 'Begin to set up a second factor; it counts once a code of it has arrived',
+      body: z.strictObject({ password: given }),
+      answer: z.object({ secret: z.string(), uri: z.string() }),
+      handle: async (request) => {
+        const enrolment = factors.enrol(await confirmed(request, request.body.password))
+        if (enrolment !== undefined) return { ...enrolment }
+        throw new Problem(409, 'HAS_SECOND_FACTOR', 'the account has a second factor', { hint: 'remove it first' })
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/api/session/second-factor',
+      access: 'account',
+      summary: 'Enable the second factor with a code of it; returns codes for a lost device, once',
+      body: z.strictObject({ code }),
+      answer: z.object({ recoveryCodes: z.array(z.string()) }),
+      handle: (request) => {
+        const { account, via } = accountOf(request)
+        if (via !== 'session') throw new Problem(403, 'FORBIDDEN', 'a token cannot change how an account logs in')
+        refuseMany('too many failed logins', accountKey(account))
+        const codes = factors.confirm(account, request.body.code)
+        if (codes === undefined) {
+          limit.addFailure(accountKey(account))
+          throw new Problem(403, 'WRONG_CODE', 'the code is wrong, or was used before', {
+            hint: 'enter the code that your device shows, and check that its clock is right',
+          })
+        }
+        record(request, account, 'second factor enabled')
+        return { recoveryCodes: [...codes] }
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/api/session/second-factor',
+      access: 'account',
+      summary: 'Remove your second factor',
+      body: z.strictObject({ password: given, code }),
+      answer: z.object({}),
+      handle: async (request) => {
+        const account = await confirmed(request, request.body.password)
+        if (!factors.check(account, request.body.code)) {
+          limit.addFailure(accountKey(account))
+          throw new Problem(403, 'WRONG_CODE', 'the code is wrong, or was used before')
+        }
+        factors.remove(account)
+        record(request, account, 'second factor removed')
+        return {}
       },
     }),
   ]

@@ -3,17 +3,16 @@ import * as z from 'zod'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Audit } from '../access/audit.ts'
 import { levels } from '../access/levels.ts'
-import type { RepositoryReader } from '../deployments/repository_reader.ts'
-import type { StackSource } from '../deployments/runner.ts'
-import type { StackReader } from '../deployments/stack_reader.ts'
 import type { StackSettings } from '../deployments/stack_settings.ts'
 import type { DeploymentStore } from '../deployments/store.ts'
+import type { RepositoryReader } from '../stack/repository_reader.ts'
+import type { StackReader } from '../stack/stack_reader.ts'
 import { deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { Problem } from './problem.ts'
-import { accountOf, type Route, route } from './route.ts'
+import { accountOf, type Route, route, type StackSources, sourceOf } from './route.ts'
 
 export interface StackServices {
-  readonly stacks: ReadonlyMap<string, StackSource>
+  readonly stacks: StackSources
   readonly reader: StackReader
   readonly repositories: RepositoryReader
   readonly store: DeploymentStore
@@ -26,11 +25,7 @@ const stackPath = { stack: z.string() }
 const settingsSchema = z.strictObject({ secondPerson: z.boolean() })
 
 export function stackRoutes({ stacks, reader, repositories, store, settings, audit }: StackServices): readonly Route[] {
-  const source = (name: string) => {
-    const found = stacks.get(name)
-    if (found === undefined) throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')
-    return found
-  }
+  const source = (name: string) => sourceOf(stacks, name)
   return [
     route({
       method: 'get',

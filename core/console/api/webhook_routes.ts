@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
 import { includesLevel } from '../access/levels.ts'
 import type { Sessions } from '../access/sessions.ts'
-import { requestSchema } from '../deployments/states.ts'
+import { oneLine, requestSchema } from '../deployments/states.ts'
 import type { DeploymentStore } from '../deployments/store.ts'
 import { commitEvent, triggers } from '../webhooks/commit_event.ts'
 import { checkSignature, senders } from '../webhooks/signature.ts'
@@ -19,11 +19,7 @@ export interface WebhookServices {
   readonly now: () => Date
 }
 
-const line = z
-  .string()
-  .min(1)
-  .max(200)
-  .regex(/^\P{Cc}*$/u, 'expected one line')
+const line = oneLine(200).min(1)
 const webhookAnswer = z.object({
   id: z.string(),
   stack: z.string(),

@@ -40,6 +40,7 @@ function AccountCard({ account, stacks, onChange }: CardProps) {
       <h2>{account.name}</h2>
       <p class="quiet">
         {account.isAdmin ? 'Administrator' : 'Account'} since <Time at={account.created} />
+        {account.secondFactor ? ', with a second factor' : ', without a second factor'}
       </p>
       {!account.isAdmin &&
         stacks.map((stack) => (
@@ -58,8 +59,22 @@ function AccountCard({ account, stacks, onChange }: CardProps) {
           </label>
         ))}
       <Failure error={error} />
+      {account.secondFactor && (
+        <ActionForm
+          label="Remove the second factor"
+          subject={`of ${account.name}`}
+          kind="plain"
+          onSubmit={async () => {
+            if (!confirm(`Remove the second factor of ${account.name}? A login then requires only the password.`))
+              return
+            await call('DELETE', `${apiPath`/api/accounts/${account.name}`}/second-factor`)
+            onChange()
+          }}
+        />
+      )}
       <ActionForm
         label="Remove"
+        subject={account.name}
         kind="danger"
         onSubmit={async () => {
           if (!confirm(`Remove ${account.name}?`)) return

@@ -5,10 +5,12 @@ import type { ConsoleDeployment, PlanSummary, requestSchema } from '../deploymen
 
 export type { Level } from '../access/levels.ts'
 export type { PlannedChange, State } from '../deployments/states.ts'
+export type { HostState, StackState } from '../stack/host_state.ts'
 
 export interface Session {
   readonly account: string
   readonly isAdmin: boolean
+  readonly secondFactor: boolean
   readonly levels: Readonly<Record<string, Level>>
 }
 
@@ -58,6 +60,13 @@ export interface Stack {
   readonly apps: readonly { readonly name: string }[]
 }
 
+/** An attribute of a host, with the layers that set it; the first one decides. */
+export interface Attribute {
+  readonly path: string
+  readonly value: unknown
+  readonly origins: readonly { readonly kind: string; readonly from: string; readonly value: unknown }[]
+}
+
 export interface AuditEntry {
   readonly id: number
   readonly time: string
@@ -73,6 +82,7 @@ export interface Account {
   readonly name: string
   readonly isAdmin: boolean
   readonly created: string
+  readonly secondFactor: boolean
   readonly levels: Readonly<Record<string, Level>>
 }
 
@@ -124,6 +134,7 @@ export class ApiError extends Error {
     readonly status: number,
     message: string,
     readonly hint: string | null,
+    readonly code = '',
   ) {
     super(message)
   }
@@ -141,8 +152,8 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   }
   const answer = await response.json()
   if (response.ok) return answer as T
-  const { message, hint } = (answer as { error: { message: string; hint: string | null } }).error
-  throw new ApiError(response.status, message, hint)
+  const { code, message, hint } = (answer as { error: { code: string; message: string; hint: string | null } }).error
+  throw new ApiError(response.status, message, hint, code)
 }
 
 export function get<T>(path: string): Promise<T> {

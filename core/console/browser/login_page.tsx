@@ -1,6 +1,7 @@
 /** Pages to log in, and to make the account of an invitation. */
+import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { call, type Session } from './api.ts'
+import { ApiError, call, type Session } from './api.ts'
 import { ActionForm } from './parts.tsx'
 
 interface PageProps {
@@ -8,14 +9,39 @@ interface PageProps {
 }
 
 export function LoginPage({ onDone }: PageProps) {
+  const [needsCode, setNeedsCode] = useState(false)
+  const [code, setCode] = useState('')
+  const logIn = async (credentials: Credentials) => {
+    try {
+      onDone(await call<Session>('POST', '/api/session', { ...credentials, ...(needsCode ? { code } : {}) }))
+    } catch (thrown) {
+      const isFirst = thrown instanceof ApiError && thrown.code === 'CODE_REQUIRED' && !needsCode
+      if (!isFirst) throw thrown
+      setNeedsCode(true)
+    }
+  }
   return (
     <CredentialsForm
       title="Log in"
       button="Log in"
       password="Password"
       autocomplete="current-password"
-      onSubmit={async (credentials) => onDone(await call<Session>('POST', '/api/session', credentials))}
-    />
+      onSubmit={logIn}
+    >
+      {needsCode && (
+        <label>
+          Code of your device, or one for a lost device
+          <input
+            ref={(field) => field?.focus()}
+            value={code}
+            maxLength={64}
+            autocomplete="one-time-code"
+            onInput={(event) => setCode(event.currentTarget.value)}
+            required
+          />
+        </label>
+      )}
+    </CredentialsForm>
   )
 }
 
@@ -42,10 +68,24 @@ interface FormProps {
   readonly password: string
   readonly minLength?: number
   readonly autocomplete: 'current-password' | 'new-password'
-  readonly onSubmit: (credentials: { readonly name: string; readonly password: string }) => Promise<void>
+  readonly onSubmit: (credentials: Credentials) => Promise<void>
+  readonly children?: ComponentChildren
 }
 
-function CredentialsForm({ title, button, password: label, minLength = 1, autocomplete, onSubmit }: FormProps) {
+interface Credentials {
+  readonly name: string
+  readonly password: string
+}
+
+function CredentialsForm({
+  title,
+  button,
+  password: label,
+  minLength = 1,
+  autocomplete,
+  onSubmit,
+  children,
+}: FormProps) {
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
   return (
@@ -72,6 +112,7 @@ function CredentialsForm({ title, button, password: label, minLength = 1, autoco
             required
           />
         </label>
+        {children}
       </ActionForm>
     </main>
   )

@@ -1,11 +1,13 @@
 /** Starts the pages: finds out who is logged in, and shows the page that the address names. */
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { AccountPage } from './account_page.tsx'
 import { AccountsPage } from './accounts_page.tsx'
-import { ApiError, call, get, type Session } from './api.ts'
+import { ApiError, call, get, type Level, type Session } from './api.ts'
 import { AuditPage } from './audit_page.tsx'
 import { DeployPage } from './deploy_page.tsx'
 import { DeploymentPage } from './deployment_page.tsx'
+import { HostPage } from './host_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
 import { Failure } from './parts.tsx'
@@ -27,7 +29,7 @@ function useRoute(): readonly string[] {
 }
 
 function Console() {
-  const [first = '', second = '', third = ''] = useRoute()
+  const [first = '', second = '', third = '', fourth = ''] = useRoute()
   const [session, setSession] = useState<Session | null | undefined>(undefined)
   const [error, setError] = useState<unknown>(null)
   useEffect(() => {
@@ -67,20 +69,25 @@ function Console() {
           {session.isAdmin && <a href="#/accounts">Accounts</a>}
         </nav>
         <div class="who">
-          <span>{session.account}</span>
+          <a href="#/account">{session.account}</a>
           <button type="button" class="plain" onClick={logOut}>
             Log out
           </button>
         </div>
       </header>
       <main id="main" tabIndex={-1}>
-        <Page first={first} second={second} third={third} session={session} />
+        <Page first={first} second={second} third={third} fourth={fourth} session={session} onSession={setSession} />
       </main>
     </>
   )
 }
 
-function Page({ first, second, third, session }: Record<'first' | 'second' | 'third', string> & { session: Session }) {
+type PageProps = Record<'first' | 'second' | 'third' | 'fourth', string> & {
+  readonly session: Session
+  readonly onSession: (session: Session) => void
+}
+
+function Page({ first, second, third, fourth, session, onSession }: PageProps) {
   switch (first) {
     case '':
       return <OverviewPage />
@@ -88,13 +95,15 @@ function Page({ first, second, third, session }: Record<'first' | 'second' | 'th
       return (
         <>
           <StackHeading stack={second} level={session.levels[second] ?? 'deny'} page={third} />
-          <StackPart stack={second} page={third} />
+          <StackPart stack={second} page={third} host={fourth} level={session.levels[second] ?? 'deny'} />
         </>
       )
     case 'deployment':
       return <DeploymentPage id={Number(second)} session={session} />
     case 'audit':
       return <AuditPage />
+    case 'account':
+      return <AccountPage session={session} onSession={onSession} />
     case 'accounts':
       return <AccountsPage stacks={Object.keys(session.levels)} />
     default:
@@ -102,10 +111,20 @@ function Page({ first, second, third, session }: Record<'first' | 'second' | 'th
   }
 }
 
-function StackPart({ stack, page }: { readonly stack: string; readonly page: string }) {
+interface StackPartProps {
+  readonly stack: string
+  readonly page: string
+  /** The host of a page about one host. */
+  readonly host: string
+  readonly level: Level
+}
+
+function StackPart({ stack, page, host, level }: StackPartProps) {
   switch (page) {
     case '':
-      return <StackPage stack={stack} />
+      return <StackPage stack={stack} level={level} />
+    case 'host':
+      return <HostPage key={host} stack={stack} host={host} />
     case 'deploy':
       return <DeployPage stack={stack} />
     case 'tokens':

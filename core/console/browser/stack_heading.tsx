@@ -15,12 +15,15 @@ const pages: readonly { readonly page: string; readonly title: string; readonly 
   { page: 'settings', title: 'Settings', levels: ['manage'] },
 ]
 
+/** Titles of the pages without a tab. */
+const otherTitles: Readonly<Record<string, string>> = { deploy: 'Deploy', host: 'Host' }
+
 export function StackHeading({ stack, level, page }: HeadingProps) {
   const current = pages.find((one) => one.page === page)
   return (
     <>
       <div class="title">
-        <h1>{page === '' ? stack : `${current?.title ?? 'Deploy'} of ${stack}`}</h1>
+        <h1>{page === '' ? stack : `${current?.title ?? otherTitles[page] ?? 'Page'} of ${stack}`}</h1>
         {page !== 'deploy' && ['deploy', 'manage'].includes(level) && (
           <a class="button primary" href={stackLink(stack, 'deploy')}>
             Deploy

@@ -19,12 +19,24 @@ export function hasEnded(state: State): boolean {
   return states.indexOf(state) >= states.indexOf('succeeded')
 }
 
+/** Control characters, written as readers of OpenAPI understand them. */
+const control = '\\u0000-\\u001f\\u007f-\\u009f'
+
 /** A name in a stack file. A leading hyphen would be an option of the command. */
-const stackName = z
+export const stackName = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^[^-\p{Cc}][^\p{Cc}]*$/u, 'expected a name')
+  .regex(new RegExp(`^[^\\-${control}][^${control}]*$`), 'expected a name')
+
+/** A text on one line. @param max characters */
+export function oneLine(max: number) {
+  return z
+    .string()
+    .max(max)
+    .regex(new RegExp(`^[^${control}]*$`), 'expected one line')
+}
+
 const nameList = z.array(stackName).max(1000).default([])
 
 /** Characters of a custom JSON. OpsWorks permits 80 kB. */
@@ -68,11 +80,7 @@ export const requestSchema = z
     rollbackOnFailure: z.boolean().default(false),
     /** Attributes of this deployment, above those of the stack file. */
     customJson: customJsonSchema.optional(),
-    comment: z
-      .string()
-      .max(500)
-      .regex(/^\P{Cc}*$/u, 'expected one line')
-      .default(''),
+    comment: oneLine(500).default(''),
     /** Whether to continue after the plan without a person, as a pipeline does. */
     automatic: z.boolean().default(false),
   })

@@ -92,4 +92,17 @@ export const migrations: readonly string[] = [
   `,
   'ALTER TABLE deployments ADD COLUMN aborted_by TEXT',
   'ALTER TABLE deployments ADD COLUMN custom_json TEXT',
+  `
+  CREATE TABLE second_factors (
+    account TEXT PRIMARY KEY COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    secret TEXT NOT NULL,
+    confirmed INTEGER NOT NULL,
+    last_step INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE recovery_codes (
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (account, digest)
+  ) STRICT;
+  `,
 ]

@@ -1,5 +1,5 @@
 /** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
-import * as z from 'zod'
+import type * as z from 'zod'
 import { closedText, hasFailedJob, isUp, pinText } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
@@ -8,32 +8,10 @@ import type { LastKnownState } from '../types.ts'
 import { ago, type Cell, columns } from './columns.ts'
 import { groupSimilar, withoutTimes } from './group_similar.ts'
 import { describeNames } from './host_name_list.ts'
+import { hostStatusSchema } from './host_status.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
-/** The expected output: the host decides what it sends, and other output is reported as unreadable. */
-const statusSchema = z.object({
-  roles: z.array(z.string()),
-  apps: z.array(
-    z.object({
-      name: z.string(),
-      unreleased: z.boolean().optional(),
-      stopped: z.object({ by: z.string(), at: z.string() }).nullish(),
-      closed: z.object({ by: z.string().nullable(), at: z.string().nullable() }).nullish(),
-      pinnedFrom: z.string().nullish(),
-      jobs: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })).default([]),
-      current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
-      services: z.array(
-        z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
-      ),
-    }),
-  ),
-  lastRun: z.object({ started: z.string(), outcome: z.string(), events: z.array(z.string()) }).nullable(),
-  lock: z.object({ by: z.string(), since: z.string(), message: z.string() }).nullable(),
-  rollout: z.string().nullish(),
-  disk: z.object({ state: z.enum(['full', 'low', 'unknown']), detail: z.string() }).nullish(),
-})
-
-type ParsedStatus = z.infer<typeof statusSchema>
+type ParsedStatus = z.infer<typeof hostStatusSchema>
 
 export interface HostStatus {
   readonly host: string
@@ -86,7 +64,7 @@ export function isUnremarkable({ status, behind, failure }: HostStatus): boolean
 }
 
 function parse(status: unknown): ParsedStatus | null {
-  const result = statusSchema.safeParse(status)
+  const result = hostStatusSchema.safeParse(status)
   return result.success ? result.data : null
 }
 

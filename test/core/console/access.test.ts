@@ -100,6 +100,7 @@ if (await runsOnNode22(t, import.meta.url))
       const filled = path
         .replace('{stack}', 'shop')
         .replace('{app}', 'site')
+        .replace('{host}', 'web1')
         .replace('{deployment}', '1')
         .replace('{account}', 'nobody-here')
         .replace('{token}', '999')

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import t from 'tap'
-import { RepositoryReader } from '../../../core/console/deployments/repository_reader.ts'
+import { RepositoryReader } from '../../../core/console/stack/repository_reader.ts'
 
 t.test('revisions of a repository', async (t) => {
   const directory = mkdtempSync(`${tmpdir()}/console-`)

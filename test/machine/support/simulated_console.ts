@@ -26,6 +26,46 @@ switch (command) {
     print({ event: 'start', action: 'plan', stack: 'shop', hosts, strategy: 'parallel' })
     print({ event: 'end', report: { outcome: 'planned', hosts: [] } })
     break
+  case 'status': {
+    const service = (name, up) => ({ name, state: up ? 'running' : 'failed', up })
+    const closed = require('fs').existsSync('closed') ? { by: 'ann, console', at: '2026-11-30T10:00:00Z' } : null
+    const state = (services) => ({
+      roles: ['zeo-client'], lock: null, disk: null, lastRun: { started: '2026-11-30T09:00:00Z', outcome: 'changed', events: ['deploy'] },
+      apps: [{ name: 'site', current: { id: '000007-0123abcd', commit: '0123abcd'.repeat(5), revision: 'main' }, closed, services }],
+    })
+    print({ event: 'done', host: 'web1', phase: 'status', outcome: 'unchanged', status: state([service('client1', true), service('client2', true)]) })
+    print({ event: 'done', host: 'web2', phase: 'status', outcome: 'unchanged', behind: 'deployment 12', status: state([service('<b>client3</b>', false)]) })
+    print({ event: 'done', host: 'db1', phase: 'connect', outcome: 'failed', failure: { code: 'SSH', message: 'cannot connect to db1', hint: 'check that sshd is running' } })
+    print({ event: 'end', report: { outcome: 'failed', hosts: [] } })
+    process.exitCode = 1
+    break
+  }
+  case 'attributes': {
+    const key = options[options.indexOf('--explain') + 1]
+    if (options.includes('--explain') && key !== 'plone_instances.per_cpu') {
+      print({ event: 'error', code: 'UNKNOWN_ATTRIBUTE', message: 'unknown attribute ' + key, hint: 'did you mean this?' })
+      process.exit(2)
+    }
+    const origins = [{ kind: 'host', from: 'stack.yaml:10:94', value: 5 }, { kind: 'schema', from: 'default', value: 2 }]
+    const other = [{ path: 'site.title', value: '<i>Shop</i>', sensitive: false, origins: [{ kind: 'stack', from: 'stack.yaml:2:3', value: '<i>Shop</i>' }] }]
+    print({ attributes: [{ path: 'plone_instances.per_cpu', value: 5, sensitive: false, origins }, ...(options.includes('--origins') ? other : [])] })
+    break
+  }
+  case 'deployments':
+    print([{ id: '000012', action: 'deploy', by: 'ann@ops', outcome: 'changed' }])
+    break
+  case 'maintenance': {
+    const fs = require('fs')
+    fs.writeFileSync('maintenance', options.join(' '))
+    if (options.includes('on')) fs.writeFileSync('closed', '')
+    else fs.rmSync('closed')
+    const result = { stdout: '', stderr: '', status: 0, failure: null }
+    print({ event: 'start', hosts })
+    print({ event: 'done', host: 'web1', ...result })
+    print({ event: 'done', host: 'web2', ...result, ...(fs.existsSync('stuck') ? { status: 1, stderr: 'another run is under way' } : {}) })
+    print({ event: 'end', hosts: 2, failed: [] })
+    break
+  }
   default:
     print({ event: 'end', report: { outcome: 'changed', hosts: hosts.map((host) => ({ host, outcome: 'changed' })) } })
 }

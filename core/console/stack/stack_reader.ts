@@ -1,9 +1,9 @@
-/** Reads a stack with `converge stack`, in a process of its own: the console never sees the secrets of a stack file. */
-import { execFile } from 'node:child_process'
+/** Reads what `converge stack` says about a stack, without a connection to its hosts. */
 import { dirname } from 'node:path'
 import pLimit from 'p-limit'
-import { ConvergeError } from '../../model/errors.ts'
-import type { StackSource } from './runner.ts'
+import type { Explanation } from '../../node/explain.ts'
+import type { StackSource } from '../deployments/runner.ts'
+import type { StackCommand, StackLocation } from './stack_command.ts'
 
 export interface StackLayer {
   readonly name: string
@@ -28,22 +28,15 @@ export interface StackView {
   readonly apps: readonly { readonly name: string; readonly repository?: string | null }[]
 }
 
-type StackPlace = Pick<StackSource, 'directory' | 'options'>
-
-/** Seconds for one command. */
-const timeout = 120
-const maxOutput = 256 * 1024 * 1024
 /** How long an answer is used again. A stack file may read other files, so its modification time does not reveal every change. */
 const freshMs = 10_000
 
 export class StackReader {
   private readonly views = new Map<string, { readonly time: number; readonly view: Promise<StackView> }>()
-
-  /** @param program words that start converge */
-  constructor(private readonly program: readonly string[]) {}
-
   /** Each reading is a process that compiles a stack. */
   private readonly limited = pLimit(2)
+
+  constructor(private readonly command: StackCommand) {}
 
   /** Returns how the stack of a file is reached. @throws STACK_UNREADABLE with the message of the command */
   async sourceOf(file: string): Promise<StackSource> {
@@ -53,11 +46,11 @@ export class StackReader {
   }
 
   /** Returns layers, hosts and apps. @throws STACK_UNREADABLE with the message of the command */
-  show(source: StackPlace): Promise<StackView> {
+  show(source: StackLocation): Promise<StackView> {
     const key = JSON.stringify([source.directory, source.options])
     const known = this.views.get(key)
     if (known !== undefined && Date.now() - known.time < freshMs) return known.view
-    const view = this.read(source, ['stack', 'show', ...source.options, '--json-output']) as Promise<StackView>
+    const view = this.read(source, ['show']) as Promise<StackView>
     this.views.set(key, { time: Date.now(), view })
     // The next request tries again.
     view.catch(() => this.views.delete(key))
@@ -65,31 +58,22 @@ export class StackReader {
   }
 
   /** Returns the recorded deployments of the stack, also those from a command line, newest first. */
-  records(source: StackPlace, limit: number): Promise<unknown> {
-    const words = ['stack', 'deployments', ...source.options, '--limit', String(limit), '--json-output']
-    return this.read(source, words)
+  records(source: StackLocation, limit: number): Promise<unknown> {
+    return this.read(source, ['deployments', '--limit', String(limit)])
   }
 
-  private read(source: StackPlace, words: readonly string[]): Promise<unknown> {
-    const [program = '', ...start] = this.program
-    const options = {
-      cwd: source.directory,
-      timeout: timeout * 1000,
-      maxBuffer: maxOutput,
-      killSignal: 'SIGKILL',
-    } as const
-    const run = (resolve: (value: unknown) => void, reject: (error: unknown) => void) =>
-      execFile(program, [...start, ...words], options, (error, stdout, stderr) => {
-        if (error === null) return resolve(JSON.parse(stdout))
-        const reason = error.killed ? `no answer within ${timeout} s` : stderr.trim() || error.message
-        reject(
-          new ConvergeError(`the stack cannot be read: ${reason}`, {
-            code: 'STACK_UNREADABLE',
-            hint: `run converge stack check ${source.options.join(' ')} in ${source.directory}`,
-            usage: true,
-          }),
-        )
-      })
-    return this.limited(() => new Promise(run))
+  /**
+   * Returns the attributes of a host with the layers that set each, secrets masked.
+   * @param key this attribute and those below it; null: all that are set
+   * @throws STACK_UNREADABLE, UNKNOWN_ATTRIBUTE
+   */
+  async attributes(source: StackLocation, host: string, key: string | null): Promise<readonly Explanation[]> {
+    const what = key === null ? ['--origins'] : ['--explain', key]
+    const answer = (await this.read(source, ['attributes', host, ...what])) as { attributes: readonly Explanation[] }
+    return answer.attributes
+  }
+
+  private read(source: StackLocation, words: readonly string[]): Promise<unknown> {
+    return this.limited(async () => JSON.parse(await this.command(source, [...words, '--json-output'])))
   }
 }
