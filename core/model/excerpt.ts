@@ -18,6 +18,6 @@ export function excerpt(text: string | undefined, location?: string): string | u
   return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map(shortLine).join('\n')
 }
 
-function shortLine(line: string): string {
-  return line.length > longestLine ? `${line.slice(0, longestLine)}…` : line
+export function shortLine(line: string, longest = longestLine): string {
+  return line.length > longest ? `${line.slice(0, longest)}…` : line
 }
