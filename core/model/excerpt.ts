@@ -13,9 +13,9 @@ export function excerpt(text: string | undefined, location?: string): string | u
   const lines = text.replace(/\s+$/, '').split(/\r\n|\n|\r/)
   const left = lines.length - firstLines - lastLines
   // An excerpt stays as it is: hosts send what they have shortened already.
-  if (left <= 1) return lines.map(shortLine).join('\n')
+  if (left <= 1) return lines.map((line) => shortLine(line)).join('\n')
   const mark = `… ${left} lines left out${location === undefined ? '' : `; all of it: ${location}`}`
-  return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map(shortLine).join('\n')
+  return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map((line) => shortLine(line)).join('\n')
 }
 
 export function shortLine(line: string, longest = longestLine): string {
