@@ -1,6 +1,6 @@
 /** Parses layers of attributes, and records the position of each key in its file. */
 import type { Operation } from 'fast-json-patch'
-import { asConvergeError, ConvergeError, type SourceLocation, throwProblems, isStackOverflow } from '../model/errors.ts'
+import { asConvergeError, ConvergeError, isStackOverflow, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { foreignFileError, foreignTextError } from './foreign_files.ts'
 import { duplicateKeys, type Locate, type ParsedText, parseJson, quotedTexts } from './json_text.ts'
 import type { Layer, LayerKind, NodeWarning } from './layer.ts'

@@ -176,7 +176,9 @@ export default role('web', { attributes: own, deploy() {} })`,
     recipe: `export const list = ${'['.repeat(20_000)}${']'.repeat(20_000)}
 export default role('web', { deploy(r) { void list } })`,
     status: 2,
-    message: [/recipes\/web\.ts: it cannot be loaded: its code is nested too deeply\n {2}hint: nest at most 200 levels/],
+    message: [
+      /recipes\/web\.ts: it cannot be loaded: its code is nested too deeply\n {2}hint: nest at most 200 levels/,
+    ],
   },
   {
     name: 'a property that is nested without end',

@@ -34,7 +34,13 @@ const places: Readonly<Record<string, readonly string[]>> = {
   addresses: [
     ...[
       'https://§§@github.com/x.git',
-      ...['https://§@h/x.git', 'git+https://§@h/x.git', 'https://a%2B§@h/x', 'https://§:x-oauth-basic@h/x', 'http://§:@h'],
+      ...[
+        'https://§@h/x.git',
+        'git+https://§@h/x.git',
+        'https://a%2B§@h/x',
+        'https://§:x-oauth-basic@h/x',
+        'http://§:@h',
+      ],
       ...['https://x-oauth-§@h/x', 'https://ghp_§@h/x', 'https://glpat-§@h/x'],
       'https://u:a/b§@h/x',
       'https://u:a@b§@h/x',
@@ -238,7 +244,13 @@ t.test('leaves text without secrets unchanged', (t) => {
 })
 
 t.test('masks a token of letters in an address', (t) => {
-  const tokens = ['AbqKhTzwPlMnRtYuXcVb', 'ghp_AbqKhTzwPlMn', 'glpat-AbqKhTzwPlMn', 'github_pat_AbqKhTzw', 'x-oauth-AbqKhTzw']
+  const tokens = [
+    'AbqKhTzwPlMnRtYuXcVb',
+    'ghp_AbqKhTzwPlMn',
+    'glpat-AbqKhTzwPlMn',
+    'github_pat_AbqKhTzw',
+    'x-oauth-AbqKhTzw',
+  ]
   for (const token of tokens)
     for (const rest of ['@h/x.git', ':@h', ':x-oauth-basic@h'])
       t.notMatch(new Secrets().mask(`https://${token}${rest}`), token.slice(-8), `${token}${rest}`)

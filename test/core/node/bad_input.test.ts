@@ -175,7 +175,9 @@ const cases: readonly Case[] = [
   {
     name: 'millions of blanks',
     text: `{\n "a": 1,${' '.repeat(3_000_000)}}`,
-    errors: ['a.json:2:9: more than 1,000,000 blanks in a row: remove them (it is read as JSON; comments and trailing commas are fine)'],
+    errors: [
+      'a.json:2:9: more than 1,000,000 blanks in a row: remove them (it is read as JSON; comments and trailing commas are fine)',
+    ],
   },
   {
     name: 'nothing but blanks',
