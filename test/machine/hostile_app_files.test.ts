@@ -186,7 +186,7 @@ t.test('ZEO clients', async (t) => {
     app: 'plone_instances',
     json: (scm) => ({
       ...eggs,
-      converge: { readiness: { deadline_seconds: 40 } },
+      converge: { readiness: { deadline_seconds: 90 } },
       plone_instances: { instance_count: 1, zeo: { address: `127.0.0.1:${port}` } },
       deploy: { zeoserver: { ...web, scm }, plone_instances: { ...web, scm } },
     }),

@@ -16,7 +16,7 @@ import { newKey } from './support/ssh_keys.ts'
 const all = process.env.CONVERGE_TEST_HOSTILE === 'all'
 const seed = Number(process.env.CONVERGE_TEST_SEED ?? 9)
 
-t.setTimeout(all ? 3_600_000 : 400_000)
+t.setTimeout(all ? 3_600_000 : 900_000)
 
 const shell = fileURLToPath(new URL('support/hostile_shell.py', import.meta.url))
 
@@ -48,7 +48,7 @@ export default role('probe', {
       current: '${at}/srv/mine/current', repository: '${at}/../site', revision, commit, inputs: {} })
   },
   restart(r) { file(r, { path: '${at}/srv/restarted', content: 'yes' }) },
-  logs(r) { supervisor_program(r, { name: 'worker', app: 'mine', command: '/bin/worker', logDir: '${at}/srv/mine/shared' }) },
+  events: { logs(r) { supervisor_program(r, { name: 'worker', app: 'mine', command: '/bin/worker', logDir: '${at}/srv/mine/shared' }) } },
 })
 `
 
@@ -167,7 +167,7 @@ interface Case {
 
 /** Lays out the cases so that each worker runs whole lives of a host. */
 function casesOf(worker: number, workers: number): Case[] {
-  const rounds = all ? kinds.length : 4
+  const rounds = all ? kinds.length : 2
   return Array.from({ length: rounds }, (_, round) => round)
     .filter((round) => round % workers === worker)
     .flatMap((round) =>
@@ -187,7 +187,7 @@ function casesOf(worker: number, workers: number): Case[] {
 }
 
 /** A case waits for the host for most of its time. */
-const workers = 4
+const workers = all ? 4 : 2
 t.jobs = workers
 let total = 0
 let reached = 0
@@ -229,5 +229,13 @@ for (let worker = 0; worker < workers; worker++)
     const last = await stack.run(['setup'], honest)
     t.equal(last.status, 0, `afterwards a setup succeeds: ${last.stdout}${last.stderr}`)
   })
+
+t.test('ends a command whose host prints more than 64 MiB', { buffered: true }, async (t) => {
+  if (!needs(t, ['root', 'git', 'sshd', 'python3'])) return
+  const stack = await HostileStack.make(t)
+  const { status, stdout } = await stack.run(['exec', '--accept-new', '--json-output', '--', 'yes'], honest)
+  t.equal(status, 1)
+  t.match(stdout, '"message":"the command was ended: it printed more than 64 MiB"')
+})
 
 t.teardown(() => t.comment(`${total} cases, ${reached} with changed answers`))

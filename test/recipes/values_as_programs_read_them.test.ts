@@ -217,6 +217,7 @@ for (const program of programs)
 /** Prints for each text of a JSON list the sections with the names of their options, as zc.buildout reads them. */
 const buildoutReader = `
 import glob, importlib.util, io, json, logging, sys
+sys.path.insert(0, sys.argv[1])
 path, = glob.glob(sys.argv[1] + '/zc/buildout/configparser.py')
 spec = importlib.util.spec_from_file_location('configparser_of_buildout', path)
 module = importlib.util.module_from_spec(spec)
@@ -244,6 +245,7 @@ t.test('zc.buildout reads each value as one option', { timeout: 600_000 }, async
     '--target',
     directory,
     'zc.buildout==6.0.1',
+    'packaging',
   ])
   const all = await hostileAttributes((names) => /deploy\.cfg$/m.test(names.join('\n')))
   // Once for each attribute: the writer is the same for every role.
