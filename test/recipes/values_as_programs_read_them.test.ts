@@ -1,6 +1,6 @@
 /**
- * Tests hostile texts in attributes with the programs that read the files: php-fpm, nginx, HAProxy, Varnish, cron and
- * zc.buildout accept each file.
+ * Tests hostile texts in attributes with the programs that read the files: php-fpm, nginx, HAProxy, Varnish and cron
+ * accept each file.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,6 @@ import { dirname } from 'node:path'
 import t from 'tap'
 import { ConvergeError } from '../../core/model/errors.ts'
 import {
-  certain,
   type HostileAttribute,
   hostile,
   hostileAttributes,
@@ -213,80 +212,3 @@ for (const program of programs)
     t.strictSame(checker.wrong, [])
     t.ok((checker.written[program.name] ?? 0) > 100, `${checker.written[program.name]} values`)
   })
-
-/** Prints for each text of a JSON list the sections with the names of their options, as zc.buildout reads them. */
-const buildoutReader = `
-import glob, importlib.util, io, json, logging, sys
-sys.path.insert(0, sys.argv[1])
-path, = glob.glob(sys.argv[1] + '/zc/buildout/configparser.py')
-spec = importlib.util.spec_from_file_location('configparser_of_buildout', path)
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-read = []
-for text in json.load(sys.stdin):
-    try:
-        read.append(module.parse(io.StringIO(text), 'deploy.cfg', lambda: {}))
-    except Exception as error:
-        read.append(str(error))
-json.dump(read, sys.stdout)
-`
-
-type Sections = Readonly<Record<string, Readonly<Record<string, string>>>>
-
-t.test('zc.buildout reads each value as one option', { timeout: 600_000 }, async (t) => {
-  if (!needs(t, ['python3 venv', 'pip registry'])) return
-  const directory = scratch(t)
-  execFileSync('/usr/bin/python3', [
-    '-m',
-    'pip',
-    'install',
-    '-q',
-    '--no-deps',
-    '--target',
-    directory,
-    'zc.buildout==6.0.1',
-    'packaging',
-  ])
-  const all = await hostileAttributes((names) => /deploy\.cfg$/m.test(names.join('\n')))
-  // Once for each attribute: the writer is the same for every role.
-  const found = [...new Map(all.map((one) => [one.path.join('.'), one])).values()]
-  const cases: { readonly what: string; readonly isGood: boolean; readonly key: string; readonly content: string }[] =
-    []
-  for (const { role, json, path } of found)
-    for (const [isGood, texts] of [
-      [true, marks],
-      [false, [...certain, ...hostile.filter((_, at) => at % 3 === 0)]],
-    ] as const)
-      for (const text of texts) {
-        const files = await outcome(role, put(json, path, text))
-        if (files instanceof ConvergeError) continue
-        const content = Object.entries(files).find(([name]) => name.endsWith('deploy.cfg'))?.[1]
-        const key = `${role} ${JSON.stringify(json)} ${path.join('.')}`
-        if (content !== undefined) cases.push({ what: `${key} = ${JSON.stringify(text)}`, isGood, key, content })
-      }
-  const contents = [...new Set(cases.map(({ content }) => content))]
-  const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-S', '-c', buildoutReader, directory], {
-    input: JSON.stringify(contents),
-    encoding: 'utf8',
-    maxBuffer: 1 << 30,
-  })
-  t.equal(stderr, '')
-  const read = new Map((JSON.parse(stdout) as (Sections | string)[]).map((one, at) => [contents[at], one]))
-  const skeleton = (content: string) => {
-    const sections = read.get(content)
-    if (typeof sections === 'string') return sections
-    return Object.entries(sections ?? {})
-      .map(([name, options]) => `[${name}] ${Object.keys(options).sort().join()}`)
-      .join('\n')
-  }
-  const good = new Map<string, Set<string>>()
-  for (const { key, isGood, content } of cases)
-    if (isGood) good.set(key, (good.get(key) ?? new Set()).add(skeleton(content)))
-  const wrong = cases.flatMap(({ what, key, isGood, content }) => {
-    if (typeof read.get(content) === 'string') return [`${what}: ${skeleton(content)}`]
-    const known = good.get(key)
-    return isGood || known === undefined || known.has(skeleton(content)) ? [] : [`${what}: other options`]
-  })
-  t.strictSame(wrong, [])
-  t.ok(contents.length > 200, `${contents.length} files of ${found.length} attributes`)
-})
