@@ -1,10 +1,10 @@
 /** Names on the TLS certificate. */
 import { field } from './fields.ts'
-import { wordList } from './values.ts'
+import { hostNames } from './values.ts'
 
 export const certbot_domains = () =>
   field(
-    wordList(),
+    hostNames(),
     [],
     "Host names of the one certificate that certbot gets; none for no certificate of Let's Encrypt.",
     {

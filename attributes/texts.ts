@@ -69,7 +69,8 @@ export const cidrNetworks = () =>
   notation('cidrNetworks', /^[\da-f.:]+\/\d{1,3}([ ,]+[\da-f.:]+\/\d{1,3})*$/, 'networks such as 10.0.0.0/16')
 
 /** The address of a host, which stands in configuration files as it is; an empty one means none. */
-export const hostAddress = () => notation('hostAddress', /^(?!-)[\w.:%-]*$/, 'an IP address or a host name')
+export const hostAddress = () =>
+  notation('hostAddress', /^(?!-)(?:[\w.-]*|[\da-f:.]*:[\da-f:.]*(?:%[\w.-]+)?)$/i, 'an IP address or a host name')
 
 export const buildoutFile = () =>
   notation(

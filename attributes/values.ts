@@ -1,7 +1,7 @@
 /** Schemas for the other values of attributes: switches, numbers, times, choices, lists of words, variables, packages. */
 import * as z from 'zod'
 import { noted, shared } from './schema_notes.ts'
-import { line, pattern } from './texts.ts'
+import { domainName, line, pattern } from './texts.ts'
 
 /** Accepts `"4"`, `"-1"`, `"0.5"` as numbers, but nothing that needs interpretation (`"1e3"`, `"0x10"`, `"4 GB"`). */
 const numberOf = (value: unknown): unknown =>
@@ -87,6 +87,18 @@ export const wordList = () =>
       z.preprocess(
         (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter((word) => word !== '') : value),
         z.array(line()),
+      ),
+      { accepts: 'text or list', verbatim: true },
+    ),
+  )
+
+/** Words as {@link wordList}, each of which is a host name. */
+export const hostNames = () =>
+  shared('hostNames', () =>
+    noted(
+      z.preprocess(
+        (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter((word) => word !== '') : value),
+        z.array(domainName()),
       ),
       { accepts: 'text or list', verbatim: true },
     ),

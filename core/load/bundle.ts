@@ -11,7 +11,7 @@ import { recipeFault } from '../compile/source.ts'
 import { makeDirectories } from '../host/directories.ts'
 import { readInputFile } from '../host/input_file.ts'
 import { loadCompiler } from '../model/compiler.ts'
-import { asConvergeError, ConvergeError, throwProblems } from '../model/errors.ts'
+import { asConvergeError, ConvergeError, isStackOverflow, throwProblems } from '../model/errors.ts'
 import { utf8Text } from '../model/utf8.ts'
 
 export interface BundleOptions {
@@ -269,10 +269,7 @@ function replace(path: string, content: Uint8Array | string): void {
  * @param name of the module, for errors without a position of their own
  */
 export function evaluate(file: string, origin: string, api: object, name = origin): Record<string, unknown> {
-  const script = new vm.Script(
-    `(function (exports, require, module, __filename, __dirname) {${fs.readFileSync(file, 'utf8')}\n})`,
-    { filename: file },
-  )
+  const script = compiled(file, name)
   const native = createRequire(origin)
   const module = { exports: {} as Record<string, unknown> }
   const require = (name: string): unknown => (name === runningEngine || name === 'converge-engine' ? api : native(name))
@@ -283,4 +280,20 @@ export function evaluate(file: string, origin: string, api: object, name = origi
     throw recipeFault(thrown, 'it cannot be loaded', { file: name })
   }
   return module.exports
+}
+
+function compiled(file: string, name: string): vm.Script {
+  const text = `(function (exports, require, module, __filename, __dirname) {${fs.readFileSync(file, 'utf8')}\n})`
+  try {
+    return new vm.Script(text, { filename: file })
+  } catch (thrown) {
+    if (!isStackOverflow(thrown)) throw thrown
+    throw new ConvergeError('it cannot be loaded: its code is nested too deeply', {
+      code: 'RECIPE_FAILED',
+      source: { file: name },
+      hint: 'nest at most 200 levels',
+      usage: true,
+      cause: thrown,
+    })
+  }
 }

@@ -158,6 +158,11 @@ export function describeLocation(source: SourceLocation): string {
 }
 
 /** Wraps whatever was thrown; system errors keep their code and get a hint where one is known. */
+/** Decides whether a value or a program is nested more deeply than the stack of JavaScript allows. */
+export function isStackOverflow(thrown: unknown): boolean {
+  return thrown instanceof RangeError && /call stack/.test(thrown.message)
+}
+
 export function asConvergeError(thrown: unknown): ConvergeError {
   if (thrown instanceof ConvergeError) return thrown
   if (!(thrown instanceof Error)) return new ConvergeError(String(thrown), { code: 'INTERNAL', cause: thrown })

@@ -13,11 +13,11 @@ export function excerpt(text: string | undefined, location?: string): string | u
   const lines = text.replace(/\s+$/, '').split(/\r\n|\n|\r/)
   const omitted = lines.length - firstLines - lastLines
   // An excerpt stays as it is: hosts send what they have shortened already.
-  if (omitted <= 1) return lines.map(shortLine).join('\n')
+  if (omitted <= 1) return lines.map((line) => shortLine(line)).join('\n')
   const mark = `… ${omitted} lines left out${location === undefined ? '' : `; all of it: ${location}`}`
-  return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map(shortLine).join('\n')
+  return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map((line) => shortLine(line)).join('\n')
 }
 
-function shortLine(line: string): string {
-  return line.length > longestLine ? `${line.slice(0, longestLine)}…` : line
+export function shortLine(line: string, longest = longestLine): string {
+  return line.length > longest ? `${line.slice(0, longest)}…` : line
 }

@@ -29,12 +29,22 @@ const quoted = `"[^"\\n]*"|'[^'\\n]*'`
 /** Words before the secret in an Authorization header. */
 export const loginSchemes = 'basic|bearer|token|digest|api-?key|negotiate|hawk|hmac|aws4-hmac-sha256|jwt|oauth'
 
+/** User names that servers require beside a token. */
+const loginWords = '(?:x-token-auth|x-oauth-basic|x-access-token|oauth2)'
+/** Tokens in place of the user name of a web address: those with a known prefix, letters with digits, and mixed letters. */
+const userTokens: readonly string[] = [
+  '(?:gh[pousr]_|github_pat_|gl[a-z]{2,5}-|x-oauth-)[\\w.~%+-]{4,300}',
+  '(?=[^\\d:@/]{0,300}\\d)(?=[^A-Za-z:@/]{0,300}[A-Za-z])[\\w.~%+=!$-]{12,300}',
+  '(?=[A-Z]{0,300}[a-z])(?=[a-z]{0,300}[A-Z])[A-Za-z]{20,300}',
+  '\\d{16,300}',
+]
+
 const inUrls: readonly SecretPattern[] = [
   // https://user:password@host; the password may hold `/` and `@`.
   always(`(://[^/\\s:@'"<>]*:)(?!\\d{1,5}[/?#])([^\\s'"<>?#]{1,300})(?=@[\\w.[-])`),
   always(`(://[^/\\s:@'"]*:)([^/\\s@'"]+)(?=@)`),
-  // https://token@host
-  always(`(\\bhttps?://)((?=[A-Za-z._~-]*\\d)[\\w.~-]{16,})(?=@)`),
+  // https://token@host, https://token:@host, https://token:x-oauth-basic@host
+  always(`(\\bhttps?://)(?!${loginWords}[:@])(${userTokens.join('|')})(?=:[^\\s@/]{0,300}@|@)`),
   // ?token=value, &api_key=value, #access_token=value, ;jsessionid=value
   byName(`([?&#;](${candidateName})=)([^&\\s"'<>#;]+)`),
   always(

@@ -45,6 +45,20 @@ class LimitedErrors extends Array<ParseError> {
   }
 }
 
+/** Blanks in a row: the second parser takes 20 bytes of memory for each, and a minute for 60 million. */
+const mostBlanks = 1_000_000
+
+/** Returns where too many blanks in a row begin; -1 without them. */
+function manyBlanksIn(text: string): number {
+  if (text.length <= mostBlanks) return -1
+  for (let start = text.search(/[ \t]/), at = start; start >= 0 && at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code !== 32 && code !== 9) start = at + 1
+    else if (at - start >= mostBlanks) return start
+  }
+  return -1
+}
+
 const syntax = { allowTrailingComma: true, disallowComments: false }
 
 /**
@@ -54,6 +68,13 @@ const syntax = { allowTrailingComma: true, disallowComments: false }
  */
 export function parseJson(source: string): ParsedText {
   const text = source.replace(/^\uFEFF/, '')
+  const blanks = manyBlanksIn(text)
+  if (blanks >= 0) {
+    const isBlank = text.trim() === ''
+    const message = `more than ${mostBlanks.toLocaleString('en')} blanks in a row: remove them`
+    const problems = isBlank ? [] : [{ message, ...positionAt(text, blanks) }]
+    return { value: undefined, numbers: [], problems, locate: () => ({ line: 1, column: 1 }) }
+  }
   let tree: Node | undefined
   const positionOf = positionsIn(text)
   const properties = new Properties()

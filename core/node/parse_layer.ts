@@ -1,6 +1,6 @@
 /** Parses layers of attributes, and records the position of each key in its file. */
 import type { Operation } from 'fast-json-patch'
-import { asConvergeError, ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { asConvergeError, ConvergeError, isStackOverflow, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { foreignFileError, foreignTextError } from './foreign_files.ts'
 import { duplicateKeys, type Locate, type ParsedText, parseJson, quotedTexts } from './json_text.ts'
 import type { Layer, LayerKind, NodeWarning } from './layer.ts'
@@ -93,9 +93,19 @@ export interface Document {
 
 /** @throws ConvergeError, InvalidInput with every problem of a patch */
 export async function documentLayer({ name, kind, value, locate = () => ({ file: name }) }: Document): Promise<Layer> {
-  const copy = jsonCopy(value) as JsonObject | unknown[]
+  const copy = documentCopy(value, name)
   const { unsafe } = clean(copy, name)
   return layerOf(copy, { kind, file: name, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate })
+}
+
+/** @throws INVALID_LAYER if it is nested too deeply for the stack */
+function documentCopy(value: unknown, file: string): JsonObject | unknown[] {
+  try {
+    return jsonCopy(value) as JsonObject | unknown[]
+  } catch (thrown) {
+    if (isStackOverflow(thrown)) throw tooDeep(file, thrown)
+    throw thrown
+  }
 }
 
 type LayerRest = Pick<Layer, 'kind' | 'file' | 'numbers' | 'warnings' | 'locate'>

@@ -205,7 +205,9 @@ function backendSection(node: SiteNode, servers: readonly BalancedServer[]): str
     `backend ${backendName(node)}`,
     `balance ${haproxy.balance}`,
     `option httpchk ${checkWord(haproxy.health_check_method)} ${checkWord(haproxy.health_check_url)}`,
-    ...(isSet(haproxy.health_check_host) ? [`http-check send hdr Host ${checkWord(haproxy.health_check_host)}`] : []),
+    ...(isSet(haproxy.health_check_host)
+      ? [`http-check send hdr Host ${checkWord(haproxy.health_check_host.replaceAll('%', '%%'))}`]
+      : []),
     'option forwardfor except 127.0.0.0/8',
     '# Only what changes nothing is sent a second time once a server may have seen it.',
     'http-request disable-l7-retry unless METH_GET',

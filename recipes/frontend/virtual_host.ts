@@ -84,6 +84,10 @@ function acme({ certbot_domains }: SiteNode, { certbot }: FrontendLayout): strin
   ]
 }
 
+/** Quotes a text for a regular expression in double quotes, in which nginx reads two backslashes as one. */
+const quotedPattern = (text: string) =>
+  text.replace(/[^\w/-]/g, (character) => (character === '\\' ? '\\'.repeat(4) : `\\${character}`))
+
 function aboutItself({ haproxy }: SiteNode): string[] {
   const stats = haproxy.stats_url.replace(/[?;].*$/, '')
   return [
@@ -96,7 +100,7 @@ function aboutItself({ haproxy }: SiteNode): string[] {
     '',
     ...(haproxy.enable_stats
       ? [
-          `location ~ "^${stats.replace(/[^\w/-]/g, '\\$&')}(;|$)" {`,
+          `location ~ "^${quotedPattern(stats)}(;|$)" {`,
           '  proxy_pass http://balancer;',
           '  proxy_http_version 1.1;',
           '  proxy_set_header Connection "";',

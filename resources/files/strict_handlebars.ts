@@ -70,13 +70,13 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
   }
   return {
     compile(source) {
-      refuseDeepNesting(source)
+      refuseSlowTemplates(source)
       const program = engine.parse(source)
       new Stricter().accept(program)
       return engine.compile(program, { strict: true, noEscape: true, preventIndent: true })
     },
     variables(source) {
-      refuseDeepNesting(source)
+      refuseSlowTemplates(source)
       const program = engine.parse(source)
       const found = variablesOf(program, names)
       new Stricter().accept(program)
@@ -87,15 +87,17 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
 
 /** The time of the parser grows with the square of the depth, and its stack is limited. */
 const deepestNesting = 100
+/** The parser takes a second for 100,000 tags, and each run parses a template twice. */
+const mostTags = 20_000
 
 /**
- * Refuses a template whose blocks or parentheses are nested too deeply. An `else if` counts as a block in a block, as for
+ * Refuses a template with too many tags, or whose blocks or parentheses are nested too deeply. An `else if` counts as a block in a block, as for
  * the parser.
  */
-function refuseDeepNesting(source: string): void {
+function refuseSlowTemplates(source: string): void {
   /** The number of levels that each open block takes. */
   const open: number[] = []
-  let depth = 0
+  let [depth, tags] = [0, 0]
   for (const { 0: tag, 1: kind, index } of source.matchAll(/\{\{\{?~?\s*(#|\^(?!\s*~?\})|\/|else\s+\w)?[^{}]*/g)) {
     if (kind === '/') depth -= open.pop() ?? 0
     else if (kind?.startsWith('else')) {
@@ -105,8 +107,9 @@ function refuseDeepNesting(source: string): void {
       open.push(1)
       depth += 1
     }
-    if (depth <= deepestNesting && !isDeep(tag)) continue
     const hint = 'compute the text in the recipe, and pass it as a variable'
+    if (++tags > mostTags) throw new TemplateMistake(`the template has more than ${mostTags} tags`, hint)
+    if (depth <= deepestNesting && !isDeep(tag)) continue
     const mistake = new TemplateMistake(
       `blocks, else if or parentheses are nested more than ${deepestNesting} deep`,
       hint,

@@ -164,6 +164,23 @@ export default role('web', { attributes: own, deploy() {} })`,
     message: [new RegExp(`^error: .*recipes/web\\.ts:3:\\d+: ${message}`, 'm')],
   })),
   {
+    name: 'a template of a hundred thousand tags',
+    recipe: `export default role('web', { deploy(r) {
+  template(r, { path: '/x', source: '{{a}}\\n'.repeat(100_000), variables: { a: 1 } })
+} })`,
+    status: 1,
+    message: [/the template has more than 20000 tags \(.*web\.ts:3:\d+\)/],
+  },
+  {
+    name: 'a list that is nested too deeply to be compiled',
+    recipe: `export const list = ${'['.repeat(20_000)}${']'.repeat(20_000)}
+export default role('web', { deploy(r) { void list } })`,
+    status: 2,
+    message: [
+      /recipes\/web\.ts: it cannot be loaded: its code is nested too deeply\n {2}hint: nest at most 200 levels/,
+    ],
+  },
+  {
     name: 'a property that is nested without end',
     recipe: `export default role('web', { deploy(r) {
   let deep: unknown = 1

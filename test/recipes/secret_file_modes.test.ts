@@ -26,6 +26,12 @@ const situations: Readonly<Record<string, Situation>> = {
   },
   'jetty-app': { attributes: { jetty_app: { ...site, war: { path: 'a.war' } } }, files: [release, program] },
   'php-app': { attributes: { php_app: site }, files: [/\/(fpm\/pool\.d|php)\/site\.conf$/] },
+  'relstorage-server': {
+    attributes: { plone_instances: { relstorage: { db: { name: 'd', user: 'u', password: secret } } } },
+    // The password goes to the server alone, through the environment of a command.
+    files: [],
+    needsSystem: true,
+  },
   broker: { attributes: { redis: { config: { requirepass: secret } } }, files: [/\/redis\.conf$/], needsSystem: true },
 }
 
@@ -46,7 +52,7 @@ for (const [role, { attributes = {}, files, needsSystem }] of Object.entries(sit
           found.some((path) => pattern.test(path)),
           `${pattern} has the secret`,
         )
-      if (role !== 'broker') t.equal(tree[`${host.root}/srv/www/site/shared`]?.mode, '0770', 'the shared directory')
+      if (!needsSystem) t.equal(tree[`${host.root}/srv/www/site/shared`]?.mode, '0770', 'the shared directory')
       for (const path of found) {
         // The group of Redis has no other member.
         const expected = /\/redis\.conf$/.test(path) ? '0640' : '0600'

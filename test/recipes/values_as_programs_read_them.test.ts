@@ -1,8 +1,10 @@
 /**
- * Tests hostile texts in attributes with the programs that read the files: php-fpm, Varnish and cron accept each file.
+ * Tests hostile texts in attributes with the programs that read the files: php-fpm, nginx, HAProxy, Varnish and cron
+ * accept each file.
  */
-import { spawnSync } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import t from 'tap'
 import { ConvergeError } from '../../core/model/errors.ts'
 import {
@@ -16,8 +18,10 @@ import {
 import { needs, scratch } from '../support/machine.ts'
 import type { Files } from '../support/rendering.ts'
 
+t.setTimeout(1_200_000)
+
 interface Program {
-  readonly name: 'php-fpm' | 'varnishd' | 'crontab'
+  readonly name: 'php-fpm' | 'nginx' | 'haproxy' | 'varnishd' | 'crontab'
   readonly files: RegExp
   /** @returns the program's output about the file */
   readonly check: (file: string, content: string) => string
@@ -46,6 +50,37 @@ const programs: readonly Program[] = [
       const log = `${file}.log`
       writeFileSync(file, withKnownAccounts(content, log))
       return outputOf(fpm, ['-tt', '-y', file])
+    },
+  },
+  {
+    name: 'nginx',
+    files: /^\/etc\/nginx\/(sites-available|conf\.d)\//m,
+    check: (file, content) => {
+      const directory = dirname(file)
+      const settings = [
+        `pid ${file}.pid;`,
+        `error_log ${file}.log;`,
+        'events {}',
+        'include /etc/nginx/modules-enabled/*.conf;',
+      ]
+      const certificate = content.replace(
+        /(ssl_certificate(_key)?|ssl_dhparam) [^;]*;/g,
+        `$1 ${directory}/certificate;`,
+      )
+      writeFileSync(file, `${settings.join('\n')}\nhttp {\n${certificate}\n}\n`)
+      outputOf('nginx', ['-t', '-q', '-c', file])
+      return ''
+    },
+  },
+  {
+    name: 'haproxy',
+    files: /haproxy\.cfg$/m,
+    check: (file, content) => {
+      // HAProxy looks names of hosts up as it starts.
+      const servers = content.replace(/^(\s*server \S+ )[\w.-]*[A-Za-z_][\w.-]*:(\d+)/gm, '$1127.0.0.1:$2')
+      writeFileSync(file, servers)
+      outputOf('haproxy', ['-c', '-q', '-f', file])
+      return ''
     },
   },
   {
@@ -84,6 +119,30 @@ const shownAs: Readonly<Record<string, string>> = {
   'deploy.*.environment.*': 'env[A]',
 }
 
+/** Joins the files of nginx, which refer to each other. */
+function withOneNginxFile(files: Files): Files {
+  const isNginx = (name: string) => programs.some((one) => one.name === 'nginx' && one.files.test(name))
+  const [own, others] = [true, false].map((is) => Object.entries(files).filter(([name]) => isNginx(name) === is))
+  const text = own?.map(([, content]) => content).join('\n') ?? ''
+  return { ...Object.fromEntries(others ?? []), ...(text === '' ? {} : { '/etc/nginx/conf.d/all': text }) }
+}
+
+/** Returns the attributes that change a file with such a name: the others need no hostile texts. */
+async function attributesOf(files: RegExp): Promise<readonly HostileAttribute[]> {
+  const found: HostileAttribute[] = []
+  for (const attribute of await hostileAttributes((names) => files.test(names.join('\n')))) {
+    const contents = new Set<string>()
+    for (const mark of marks) {
+      const made = await outcome(attribute.role, put(attribute.json, attribute.path, mark))
+      if (made instanceof ConvergeError) continue
+      const own = Object.entries(made).filter(([name]) => files.test(name))
+      contents.add(own.map(([, content]) => content).join('\n'))
+    }
+    if (contents.size > 1) found.push(attribute)
+  }
+  return found
+}
+
 /** Runs each program once for each content. */
 class Checker {
   readonly written: Record<string, number> = {}
@@ -98,7 +157,7 @@ class Checker {
 
   /** @returns the programs with their output about their file */
   *dumpsOf(files: Files, what: string): Generator<readonly [program: Program, name: string, dump: string]> {
-    for (const [name, content] of Object.entries(files))
+    for (const [name, content] of Object.entries(withOneNginxFile(files)))
       for (const program of this.programs.filter((one) => one.files.test(name)))
         try {
           const dump = this.dumps.get(content) ?? program.check(this.file, content)
@@ -137,12 +196,20 @@ class Checker {
   }
 }
 
-t.test('each program accepts the configuration that was written for it', { timeout: 300_000 }, async (t) => {
-  const installed = programs.filter(({ name }) => needs(t, [name]))
-  if (installed.length < programs.length) return
-  const checker = new Checker(`${scratch(t)}/file`, installed)
-  const found = await hostileAttributes((files) => installed.some((program) => program.files.test(files.join('\n'))))
-  for (const attribute of found) await checker.attack(attribute)
-  t.strictSame(checker.wrong, [])
-  for (const { name } of installed) t.ok((checker.written[name] ?? 0) > 100, `${name}: ${checker.written[name]} values`)
-})
+/** Makes a directory with a certificate, which nginx reads. */
+function withCertificate(directory: string): string {
+  const [key, certificate] = [`${directory}/key`, `${directory}/crt`]
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=a']
+  execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+  writeFileSync(`${directory}/certificate`, `${readFileSync(key)}${readFileSync(certificate)}`)
+  return directory
+}
+
+for (const program of programs)
+  t.test(`${program.name} accepts the configuration that was written for it`, { timeout: 300_000 }, async (t) => {
+    if (!needs(t, [program.name, 'openssl'])) return
+    const checker = new Checker(`${withCertificate(scratch(t))}/file`, [program])
+    for (const attribute of await attributesOf(program.files)) await checker.attack(attribute)
+    t.strictSame(checker.wrong, [])
+    t.ok((checker.written[program.name] ?? 0) > 100, `${checker.written[program.name]} values`)
+  })

@@ -101,6 +101,18 @@ export const hostileSituations: readonly Situation[] = [
     },
   },
   // Other hosts use these services, so they listen at the private address.
+  ...['postgresql', 'mysql'].map((type) => ({
+    role: 'relstorage-server',
+    json: {
+      plone_instances: {
+        relstorage: {
+          ...{ keep_history: false, db: { type, name: 'd', user: 'u', password: 'hunter22' } },
+          server: { network: '10.0.0.0/8' },
+        },
+      },
+      opsworks: withOtherHost,
+    },
+  })),
   { role: 'memcached', json: { opsworks: withOtherHost } },
   { role: 'broker', json: { redis: { config: { requirepass: 'hunter22' } }, opsworks: withOtherHost } },
   {

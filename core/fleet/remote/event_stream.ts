@@ -1,5 +1,6 @@
 /** Parses the event stream and the command output that a host sends back. */
 import { ConvergeError } from '../../model/errors.ts'
+import { shortLine } from '../../model/excerpt.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { isFailure, isRunReport, shortFailure } from '../../report/replay.ts'
 import type { RunEvent, RunResult } from '../host_client.ts'
@@ -211,7 +212,12 @@ export function readUntil({ stdout }: RemoteProcess, enough: (text: string) => b
 }
 
 export function lastLines(text: string): string {
-  return text.trim().split('\n').slice(-20).join('\n')
+  return text
+    .trim()
+    .split('\n')
+    .slice(-20)
+    .map((line) => shortLine(line))
+    .join('\n')
 }
 
 function outputTooLong(process: RemoteProcess): ConvergeError {

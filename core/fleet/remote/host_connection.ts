@@ -134,7 +134,8 @@ export class HostConnection {
   /** Builds the error for a script that ended without output. */
   async startFailure(started: StartedScript, what: string): Promise<ConvergeError> {
     const { code } = await waitForEnd(started.process, this.limits)
-    const errors = started.errors()
+    const errors = started.errors().replaceAll(`${beginMarker}\n`, '')
+    if (code === 0 && errors.trim() === '') return shellEndedEarly(code)
     return (
       this.sudoFailure(code, started) ??
       new ConvergeError(`${what}: ${failureReason(errors) || `exit status ${code}`}`, {

@@ -149,7 +149,7 @@ export class RemoteHost implements HostClient {
       if (error !== null) throw error
       if (value !== undefined) return value
       // JSON lines, without any.
-      if (code === 0 && answer === '') return []
+      if (code === 0 && answer === '' && query === 'revisions') return []
       throw (
         this.connection.sudoFailure(code, started) ??
         new ConvergeError(`converge ${queryWords(query).join(' ')} gave no answer on the host`, {

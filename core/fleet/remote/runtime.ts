@@ -16,6 +16,7 @@ import { createGzip } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
 import { ConvergeError } from '../../model/errors.ts'
+import { shortLine } from '../../model/excerpt.ts'
 import { type Architecture, architectures, incompatibilityOf, type Libc } from '../program_format.ts'
 import { type DownloadLimits, downloadNode, leastVersion, minimumVersion } from './node_download.ts'
 import type { PackedDirectory } from './packed_directory.ts'
@@ -32,12 +33,17 @@ export interface HostFacts {
   readonly lacks: readonly string[]
 }
 
+/** Values of one fact. */
+const mostValues = 10
+
 /** Parses the output of the probe script. */
 export function parseHostFacts(output: string): HostFacts {
   const values = new Map<string, string[]>()
   for (const line of output.split('\n')) {
-    const [, key, value] = /^(\w+)=(.*)$/.exec(line) ?? []
-    if (key !== undefined && value) values.set(key, [...(values.get(key) ?? []), value])
+    const [, key = '', value = ''] = /^(\w{1,20})=(.{1,4096})$/.exec(line) ?? []
+    const known = values.get(key) ?? []
+    // The host decides how many lines it sends.
+    if (value !== '' && known.length < mostValues) values.set(key, [...known, value])
   }
   const first = (key: string) => values.get(key)?.[0]
   const [path, version] = [first('node'), first('version')]
@@ -46,7 +52,7 @@ export function parseHostFacts(output: string): HostFacts {
     machine: first('machine') ?? '',
     libc: first('libc') === 'musl' ? 'musl' : 'glibc',
     node: path !== undefined && version !== undefined ? { path, version: version.replace(/^v/, '') } : null,
-    lacks: values.get('lacks') ?? [],
+    lacks: (values.get('lacks') ?? []).filter((name) => /^\w{1,20}$/.test(name)),
   }
 }
 
@@ -83,10 +89,13 @@ export async function findRuntime(facts: HostFacts, library: string, runtimes: R
   const { cacheDirectory, programs } = runtimes
   const arch = (architectures as Readonly<Record<string, Architecture>>)[facts.machine]
   if (facts.kernel !== 'Linux' || arch === undefined)
-    throw new ConvergeError(`${facts.kernel || 'this system'} on ${facts.machine || 'this machine'} is not supported`, {
-      code: 'HOST_UNSUPPORTED',
-      hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
-    })
+    throw new ConvergeError(
+      `${shortLine(facts.kernel || 'this system', 40)} on ${shortLine(facts.machine || 'this machine', 40)} is not supported`,
+      {
+        code: 'HOST_UNSUPPORTED',
+        hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
+      },
+    )
   const program = programs[arch] ?? (findPortableNode(arch, facts.libc) ? process.execPath : undefined)
   if (program === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {

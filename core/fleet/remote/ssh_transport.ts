@@ -1,6 +1,7 @@
 /** Declares the connection to a host, and starts scripts on it, with sudo where the account is not root. */
 import type { Readable, Writable } from 'node:stream'
 import type { ConvergeError } from '../../model/errors.ts'
+import { shortLine } from '../../model/excerpt.ts'
 import { shellWords } from '../../text/shell.ts'
 import { findRefusal, sudoRefused, withoutNoise } from './sudo_refusal.ts'
 
@@ -145,7 +146,10 @@ function sudoErrorIn(code: number | null, errors: string): ConvergeError | null 
   return why === null ? null : sudoRefused(why)
 }
 
-/** Returns the last line that explains how a command ended. */
+/** Characters of a line in a message: the host decides how long it is. */
+const longestReason = 300
+
+/** Returns the last line that explains how a command ended, shortened for a message. */
 export function lastLine(text: string): string {
-  return withoutNoise(text).at(-1)?.trim() ?? ''
+  return shortLine(withoutNoise(text).at(-1)?.trim() ?? '', longestReason)
 }

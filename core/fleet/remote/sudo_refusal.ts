@@ -1,5 +1,6 @@
 /** Detects from standard error whether sudo refused to run a script, and why. */
 import { ConvergeError } from '../../model/errors.ts'
+import { shortLine } from '../../model/excerpt.ts'
 
 const askPassword =
   'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
@@ -83,8 +84,14 @@ function isSudoLine(line: string): boolean {
   )
 }
 
+/** Characters of a message of the host. */
+const longestReason = 300
+
 /** @param why the message of sudo */
 export function sudoRefused(why: string): ConvergeError {
   const hint = refusals.find(([pattern]) => pattern.test(why))?.[1] ?? allowAccount
-  return new ConvergeError(`sudo was refused: ${why.replace(/^(sudo|sudo-rs): /, '')}`, { code: 'SUDO_REFUSED', hint })
+  return new ConvergeError(`sudo was refused: ${shortLine(why.replace(/^(sudo|sudo-rs): /, ''), longestReason)}`, {
+    code: 'SUDO_REFUSED',
+    hint,
+  })
 }

@@ -1,5 +1,6 @@
 /** Uploads what a host lacks: a Node to run the engine, and items that are identified by their content. */
 import { ConvergeError } from '../../model/errors.ts'
+import { shortLine } from '../../model/excerpt.ts'
 import type { HostConnection } from './host_connection.ts'
 import type { PackedDirectory } from './packed_directory.ts'
 import { checkUploadedNode, findRuntime, isRecentEnough, parseHostFacts, type Runtimes } from './runtime.ts'
@@ -66,8 +67,11 @@ export class Uploader {
 
 /** Builds the error for a host that lacks items after their upload. */
 export function uploadsDisappeared(missing: readonly string[]): ConvergeError {
-  return new ConvergeError(`uploaded directories are missing on the host again: ${missing.join(', ')}`, {
-    code: 'REMOTE_FAILED',
-    hint: 'stop what removes these directories on the host, or free space there (df -h shows where), then run again',
-  })
+  return new ConvergeError(
+    `uploaded directories are missing on the host again: ${shortLine(missing.slice(0, 10).join(', '))}`,
+    {
+      code: 'REMOTE_FAILED',
+      hint: 'stop what removes these directories on the host, or free space there (df -h shows where), then run again',
+    },
+  )
 }

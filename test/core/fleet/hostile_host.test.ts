@@ -67,6 +67,13 @@ function processOf(output: string | Buffer, code: number): RemoteProcess {
   return { stdin: new PassThrough(), stdout, stderr, ended, close: () => stdout.destroy() }
 }
 
+function withErrors(output: string, errors: string, code: number): RemoteProcess {
+  const made = processOf(output, code)
+  const stderr = new PassThrough()
+  stderr.end(errors)
+  return { ...made, stderr }
+}
+
 function wireOf({ run, ask, revisions = '', code }: Words): SshTransport {
   return {
     exec: async (command) => {
@@ -431,5 +438,64 @@ t.test('exit status 0 is a success only with a report of success', async (t) => 
     const output = await rolled({ ...honest, run }, 'configure', scratch(t))
     t.match(output.report, { outcome: 'failed' }, name)
     t.match(output.report.hosts, [{ host: 'evil', outcome: 'failed', failure: { code: 'REMOTE_FAILED' } }], name)
+  }
+})
+
+t.test('an error has no long texts of the host', async (t) => {
+  const long = '\x1b]0;owned\x07'.repeat(5000)
+  const wire = wireOf(honest)
+  const kinds: Readonly<Record<string, (command: string) => RemoteProcess | null>> = {
+    'an error of the lock': (command) => (command.includes('held') ? withErrors('', long, 3) : null),
+    'an error of a script': (command) =>
+      command.includes('asked') ? processOf('\n{"missing":["/x"]}\n', 0) : withErrors('\nconverge: begins\n', long, 3),
+    'names of directories': (command) => {
+      if (!command.includes('asked')) return null
+      return processOf(
+        `\n${JSON.stringify({ missing: Array.from({ length: 2000 }, (_, at) => `/${at}${long}`) })}\n`,
+        0,
+      )
+    },
+    'programs that are missing': (command) =>
+      command.includes('asked')
+        ? processOf('\n{"missing":["node"]}\n', 0)
+        : processOf(`\nconverge: begins\nlacks=${long}\n`, 0),
+    'millions of facts': (command) =>
+      command.includes('asked')
+        ? processOf('\n{"missing":["node"]}\n', 0)
+        : processOf(`\nconverge: begins\n${'lacks=tar\n'.repeat(3_000_000)}`, 0),
+    'the name of a kernel': (command) =>
+      command.includes('asked')
+        ? processOf('\n{"missing":["node"]}\n', 0)
+        : processOf(`\nconverge: begins\nkernel=${'x'.repeat(4000)}\n`, 0),
+  }
+  for (const [name, answer] of Object.entries(kinds)) {
+    const exec = async (command: string) => answer(command) ?? wire.exec(command)
+    const seen = await rolled(
+      { ...honest, wire: { ...wire, exec } },
+      name.includes('lock') ? 'configure' : 'status',
+      scratch(t),
+    )
+    await check(seen)
+    const failure = seen.report.hosts.find(({ host }) => host === 'evil')?.failure
+    t.ok(failure, name)
+    t.ok((failure?.message.length ?? 0) < 1000, `${name}: ${failure?.message.length} characters`)
+    t.ok((failure?.output?.length ?? 0) < 25_000, `${name}: ${failure?.output?.length} characters of output`)
+  }
+})
+
+t.test('a script that the host does not start is named as such', async (t) => {
+  const wire = wireOf(honest)
+  const kinds: Readonly<Record<string, (command: string) => RemoteProcess | null>> = {
+    'an empty status': (command) => (command.includes('"asked":true') ? processOf('\n{"asked":true}\n', 0) : null),
+    'no start of a run': (command) => (command.includes('runs=$2 run=$3') ? processOf('', 0) : null),
+  }
+  for (const [name, answer] of Object.entries(kinds)) {
+    const exec = async (command: string) => answer(command) ?? wire.exec(command)
+    const action = name.includes('status') ? 'status' : 'configure'
+    const seen = await rolled({ ...honest, wire: { ...wire, exec } }, action, scratch(t))
+    await check(seen)
+    const message =
+      action === 'status' ? /^converge status gave no answer/ : /^the shell of the account ended with status 0/
+    t.match(seen.report.hosts, [{ host: 'evil', failure: { message } }, { host: 'good' }], name)
   }
 })

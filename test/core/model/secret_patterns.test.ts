@@ -34,6 +34,14 @@ const samples: Readonly<Record<string, readonly string[]>> = {
   addresses: [
     ...[
       'https://§§@github.com/x.git',
+      ...[
+        'https://§@h/x.git',
+        'git+https://§@h/x.git',
+        'https://a%2B§@h/x',
+        'https://§:x-oauth-basic@h/x',
+        'http://§:@h',
+      ],
+      ...['https://x-oauth-§@h/x', 'https://ghp_§@h/x', 'https://glpat-§@h/x'],
       'https://u:a/b§@h/x',
       'https://u:a@b§@h/x',
       'redis://:§@h:6379',
@@ -192,6 +200,8 @@ t.test('leaves text without secrets unchanged', (t) => {
       'http://web1.example.com:8080/@scope/x',
       'git@git.example.com:shop/site.git',
       'ssh://git@git.example.com/shop.git',
+      ...['https://deploy@git.example.com/x', 'https://x-token-auth@h/x', 'https://deployment-robot@h/x'],
+      ...['ssh://robot2024builder@git.example.com/x', 'robot2024builder@git.example.com:x', 'https://web1@h/x'],
     ],
     ...[
       'password_file = /x',
@@ -230,6 +240,20 @@ t.test('leaves text without secrets unchanged', (t) => {
     ...['{"name": "DB_HOST", "value": "db1"}', 'SyntaxError: Unexpected token }', "Unexpected token 'export'"],
   ]
   for (const line of lines) t.equal(new Secrets().maskForeign(line), line)
+  t.end()
+})
+
+t.test('masks a token of letters in an address', (t) => {
+  const tokens = [
+    'AbqKhTzwPlMnRtYuXcVb',
+    'ghp_AbqKhTzwPlMn',
+    'glpat-AbqKhTzwPlMn',
+    'github_pat_AbqKhTzw',
+    'x-oauth-AbqKhTzw',
+  ]
+  for (const token of tokens)
+    for (const rest of ['@h/x.git', ':@h', ':x-oauth-basic@h'])
+      t.notMatch(new Secrets().mask(`https://${token}${rest}`), token.slice(-8), `${token}${rest}`)
   t.end()
 })
 

@@ -173,6 +173,18 @@ const cases: readonly Case[] = [
     errors: ['a.json: it is nested too deeply (nest at most 200 levels)'],
   },
   {
+    name: 'millions of blanks',
+    text: `{\n "a": 1,${' '.repeat(3_000_000)}}`,
+    errors: [
+      'a.json:2:9: more than 1,000,000 blanks in a row: remove them (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'nothing but blanks',
+    text: ' '.repeat(3_000_000),
+    errors: ['a.json:1:1: there is nothing in it (write {} for no attributes, or [ ... ] for a JSON Patch)'],
+  },
+  {
     name: 'a tab in YAML',
     file: 'a.yaml',
     text: 'deploy:\n\tsite: {}\n',
