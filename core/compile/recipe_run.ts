@@ -21,7 +21,7 @@ import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
-import { recipeFault } from './source.ts'
+import { callerOf, recipeFault } from './source.ts'
 import { causesOf, invalidStep, nothingToPrecede, type Step } from './steps_before.ts'
 
 /** A call of a recipe outside of `given`. */
@@ -76,6 +76,8 @@ export class RecipeRun<N> implements Recipe<N> {
   private isComparison = false
   /** What other events of the roles declare, by `role::event`. */
   private readonly otherEvents = new Map<string, OtherEvent>()
+  /** Warnings about overrides, found when the recipes are compiled. */
+  private readonly overrideWarnings: string[] = []
 
   /** Runs one event of a role in this plan. */
   run(role: Role<N>, event: string): void {
@@ -437,7 +439,12 @@ export class RecipeRun<N> implements Recipe<N> {
       if (isCertain) faults.add(problem.at({ resource: name, source: one.source() }))
       else if (this.host !== null) this.addWarning(`${problem.message} (${problem.hint})`)
     }
-    if (this.host !== null || this.memory !== null) return
+    if (this.host === null && this.memory === null) this.findLackingOverrides()
+    for (const warning of this.overrideWarnings) this.addWarning(warning)
+  }
+
+  private findLackingOverrides(): void {
+    const { overrides, byName } = this.collected
     for (const override of overrides) {
       const name = `${override.definition.type} ${override.key}`
       const role = this.roles.get(override.role)
@@ -446,7 +453,7 @@ export class RecipeRun<N> implements Recipe<N> {
         const { declared, overridden } = this.otherEvent(role, event)
         return declared.has(name) && !overridden.has(name)
       })
-      if (lacking.length > 0) this.addWarning(overriddenInOneEvent(override, lacking))
+      if (lacking.length > 0) this.overrideWarnings.push(overriddenInOneEvent(override, lacking))
     }
   }
 
@@ -514,5 +521,5 @@ export class RecipeRun<N> implements Recipe<N> {
 }
 
 function readQuery<V>(query: Query<V>, host: HostReader): V {
-  return query.read(readOnly(host, `the query "${query.name}"`))
+  return query.read(readOnly(host, `the query "${query.name}"`, callerOf))
 }

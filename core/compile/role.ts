@@ -85,6 +85,8 @@ export interface RoleOptions<N> {
   readonly apps?: AppsOf<N>
   /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
   readonly sharesData?: boolean
+  /** Whether the role replaces the built-in role of the same name, instead of being refused. Default: false. */
+  readonly replacesBuiltIn?: boolean
   /** Names the event that a rollout runs on its hosts after all hosts of an app have switched the release; null for none. */
   readonly followUp?: FollowUpOf<N>
 }
@@ -117,6 +119,7 @@ export interface Role<N = never> {
   readonly checks: Checks<N> | undefined
   readonly apps: AppsOf<N> | undefined
   readonly sharesData: boolean
+  readonly replacesBuiltIn: boolean
   readonly followUp: FollowUpOf<N> | undefined
 }
 
@@ -164,6 +167,7 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     checks: definition.checks ?? definition.extends?.checks,
     apps: definition.apps ?? definition.extends?.apps,
     sharesData: definition.sharesData ?? definition.extends?.sharesData ?? false,
+    replacesBuiltIn: definition.replacesBuiltIn ?? false,
     followUp: definition.followUp ?? definition.extends?.followUp,
   }
 }
@@ -178,6 +182,7 @@ const roleKeys: readonly string[] = [
   'checks',
   'apps',
   'sharesData',
+  'replacesBuiltIn',
   'followUp',
   'events',
 ]
