@@ -22,7 +22,7 @@ import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './pr
 import type { PropsMemory } from './props_memory.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
 import { callerOf, recipeFault } from './source.ts'
-import { causesOf, invalidStep, nothingToPrecede, type Step } from './steps_before.ts'
+import { causesOf, invalidStep, nothingToPrecede, type Step, stepInOverrides } from './steps_before.ts'
 
 /** A call of a recipe outside of `given`. */
 interface Call {
@@ -212,10 +212,12 @@ export class RecipeRun<N> implements Recipe<N> {
     this.requireRunning('before', this.before)
     const source = this.memory === null ? callPosition(this.before) : noPosition
     const { definition } = Object(type) as typeof type
-    const isOptional = this.isOverriding
+    const { isOverriding } = this
     this.call(() => {
-      const place = { role: this.roleName, event: this.eventName, isOptional, source }
-      if (definition === undefined || typeof key !== 'string' || typeof declare !== 'function')
+      const place = { role: this.roleName, event: this.eventName, source }
+      // The resources that the other one waits for differ between events: a step of all events would run in each of them.
+      if (isOverriding) this.collected.faults.add(stepInOverrides().at({ source: source() }))
+      else if (definition === undefined || typeof key !== 'string' || typeof declare !== 'function')
         this.collected.faults.add(invalidStep().at({ source: source() }))
       else this.collected.steps.push({ definition, key, declare, ...place })
     })
@@ -397,7 +399,7 @@ export class RecipeRun<N> implements Recipe<N> {
       const target = byName.get(name)
       const at = (problem: ConvergeError) => faults.add(problem.at({ resource: name, source: step.source() }))
       if (target === undefined) {
-        if (this.collected.isComplete && !step.isOptional) at(nothingToPrecede(step, this.collected.originals.values()))
+        if (this.collected.isComplete) at(nothingToPrecede(step, this.collected.originals.values()))
         continue
       }
       const end = declared.length
@@ -426,8 +428,8 @@ export class RecipeRun<N> implements Recipe<N> {
   /** Reports overrides that no event of their role needs, and those that other events of it lack. */
   private checkOtherEvents(): void {
     if (this.isComparison) return
-    const { overrides, steps, byName, faults } = this.collected
-    for (const one of [...overrides, ...steps]) {
+    const { overrides, byName, faults } = this.collected
+    for (const one of overrides) {
       const name = `${one.definition.type} ${one.key}`
       const role = this.roles.get(one.role)
       if (!one.isOptional || role === undefined || byName.has(name)) continue
@@ -435,7 +437,7 @@ export class RecipeRun<N> implements Recipe<N> {
       if (others.some(({ declared }) => declared.has(name))) continue
       const isCertain = others.every((other) => other.isCertain)
       const declared = others.flatMap((other) => [...other.declared.values()])
-      const problem = 'change' in one ? nothingToOverride(one, declared) : nothingToPrecede(one, declared)
+      const problem = nothingToOverride(one, declared)
       if (isCertain) faults.add(problem.at({ resource: name, source: one.source() }))
       else if (this.host !== null) this.addWarning(`${problem.message} (${problem.hint})`)
     }

@@ -62,8 +62,8 @@ export interface Recipe<N> extends Scope {
 /** Declares the resources of one event of a role; synchronous, and source order is run order. */
 export type RecipeFunction<N> = (r: Recipe<N>, node: N) => void
 
-/** Changes what the events of a role declare. */
-export type OverridesFunction<N> = (r: Pick<Recipe<N>, 'override' | 'before'> & Scope, node: N) => void
+/** Overrides what the events of a role declare. */
+export type OverridesFunction<N> = (r: Pick<Recipe<N>, 'override'>, node: N) => void
 
 export interface RoleOptions<N> {
   /** One sentence for `--help`. */
@@ -73,8 +73,8 @@ export interface RoleOptions<N> {
   /** The role whose events stand in for those this one does not define itself. */
   readonly extends?: Role<N>
   /**
-   * Calls `r.override` and `r.before` for all events of the role, inherited ones too. A resource that an event does not declare
-   * stays out of it; one that no event of the role declares is an error.
+   * Calls `r.override` for all events of the role, inherited ones too. A resource that an event does not declare stays out of it;
+   * one that no event of the role declares is an error.
    */
   readonly overrides?: OverridesFunction<N>
   /** Reports the role for `status` and `releases`. */

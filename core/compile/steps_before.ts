@@ -10,8 +10,6 @@ export interface Step {
   readonly declare: (when: readonly Handle[] | undefined) => void
   readonly role: string
   readonly event: string
-  /** Whether a missing resource is no mistake, since another event of the role may declare it. */
-  readonly isOptional: boolean
   readonly source: () => SourceLocation | undefined
 }
 
@@ -40,7 +38,15 @@ export function nothingToPrecede(
     code: 'NOTHING_TO_PRECEDE',
     hint:
       nearest(key, keys) ??
-      'converge plan prints the resources with their keys; if a role declares it only in some events, call before in overrides(r, node) of the role',
+      'converge plan prints the resources with their keys; if a role declares it only for some hosts or events, call before there',
+    usage: true,
+  })
+}
+
+export function stepInOverrides(): ConvergeError {
+  return new ConvergeError('before: overrides of a role can only override', {
+    code: 'INVALID_CALL',
+    hint: 'call r.before in the event that declares the resource, after r.include',
     usage: true,
   })
 }

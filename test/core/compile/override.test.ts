@@ -221,7 +221,8 @@ t.test('warns of an override in one event of a resource that another event decla
 t.test('declares a step before a resource of another recipe', async (t) => {
   const own = role<object>('own', {
     extends: twoEvents,
-    overrides(r) {
+    deploy(r) {
+      r.include(twoEvents, 'deploy')
       r.before(service_restart, 'web', (when) => {
         file(r, { path: '/etc/step', content: 'x', when })
       })
@@ -233,7 +234,6 @@ t.test('declares a step before a resource of another recipe', async (t) => {
     ['file /etc/web.conf', 'file /etc/step', 'service_restart web'],
   )
   t.match(resources[1]?.options, { when: [{ resource: { type: 'file', key: '/etc/web.conf' } }] })
-  t.equal(compile([own], ['stop'], {}).resources.length, 1)
 })
 
 t.test('reports mistakes of steps at their line', async (t) => {
@@ -261,4 +261,14 @@ t.test('reports mistakes of steps at their line', async (t) => {
     ),
     [{ code: 'NO' }],
   )
+  const inOverrides = role<object>('own', {
+    extends: twoEvents,
+    overrides: (r) => (r as Recipe<object>).before(service_restart, 'web', () => undefined),
+  })
+  try {
+    compile([inOverrides], ['deploy'], {})
+    t.fail('it is compiled')
+  } catch (error) {
+    t.match(errorsOf(error), [{ code: 'INVALID_CALL', source: { file: /override\.test/ } }])
+  }
 })
