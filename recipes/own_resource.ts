@@ -31,8 +31,7 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
   const refuse = (message: string) =>
     new ConvergeError(message, { code: 'TYPE_TAKEN', hint: 'give it another name', usage: true, source })
   const isBuiltIn = Object.values(builtInTypes).some((one) => 'definition' in one && one.definition.type === type)
-  if (isBuiltIn)
-    throw refuse(`the resource type ${type} is built in: converge resources ${type} describes it`)
+  if (isBuiltIn) throw refuse(`the resource type ${type} is built in: converge resources ${type} describes it`)
   const first = defined.get(type)
   // Each file of recipes is a bundle, so that several contain the same definition.
   if (first !== undefined && source !== undefined && describeLocation(first) !== describeLocation(source))

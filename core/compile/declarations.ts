@@ -3,8 +3,8 @@ import { ConvergeError } from '../model/errors.ts'
 import { isPlainObject, references } from '../model/reference.ts'
 import type { CommonOptions, Handle, PlannedResource } from '../model/resource.ts'
 import { Faults } from './faults.ts'
-import type { Step } from './steps_before.ts'
 import type { Declared, Override } from './overrides.ts'
+import type { Step } from './steps_before.ts'
 
 export interface Declarations {
   readonly resources: readonly PlannedResource[]
@@ -23,7 +23,7 @@ export class Collected {
   readonly leftOut = new Map<string, ConvergeError[]>()
   readonly participations = new Set<string>()
   readonly overrides: Override[] = []
-  /** What recipes declare before a resource of another recipe. */
+  /** Steps that recipes place before resources of other recipes. */
   readonly steps: Step[] = []
   /** The objects that recipes passed, by the name of the resource. */
   readonly originals = new Map<string, Declared>()

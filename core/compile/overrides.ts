@@ -92,7 +92,10 @@ export function nothingToOverride(
 }
 
 /** Warns of a resource that another event of the same role declares without the override: each event would change it back. */
-export function overriddenInOneEvent({ definition, key, role, event, source }: Override, others: readonly string[]): string {
+export function overriddenInOneEvent(
+  { definition, key, role, event, source }: Override,
+  others: readonly string[],
+): string {
   const place = source()
   const where = place === undefined ? '' : `${describeLocation(place)}: `
   const name = `${definition.type} ${key}`

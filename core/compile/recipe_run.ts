@@ -16,7 +16,13 @@ import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
 import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
 import { optionProblems, withoutOptions } from './options.ts'
-import { applyOverrides, type Declared, invalidOverrideCall, nothingToOverride, overriddenInOneEvent } from './overrides.ts'
+import {
+  applyOverrides,
+  type Declared,
+  invalidOverrideCall,
+  nothingToOverride,
+  overriddenInOneEvent,
+} from './overrides.ts'
 import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
@@ -31,7 +37,7 @@ interface Call {
   readonly repeat: () => unknown
 }
 
-/** What an event that is not part of the run declares. */
+/** The declarations of an event that is not part of the run. */
 interface OtherEvent {
   readonly declared: ReadonlyMap<string, Declared>
   readonly overridden: ReadonlySet<string>
@@ -74,7 +80,7 @@ export class RecipeRun<N> implements Recipe<N> {
   private isOverriding = false
   /** Whether this run only shows what another event of a role declares. */
   private isComparison = false
-  /** What other events of the roles declare, by `role::event`. */
+  /** The declarations of other events of the roles, by `role::event`. */
   private readonly otherEvents = new Map<string, OtherEvent>()
   /** Warnings about overrides, found when the recipes are compiled. */
   private readonly overrideWarnings: string[] = []

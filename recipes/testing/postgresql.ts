@@ -60,7 +60,10 @@ export function psql(host: VirtualHost, database: string, input: string): Partia
   const server = serverSchema.parse(JSON.parse(host.readText(stored) ?? JSON.stringify(initial)))
   const values = new Map<string, string>()
   for (const [, name = '', text = ''] of input.matchAll(/^\\set (\w+) '((?:[^'\\]|\\.)*)'$/gm))
-    values.set(name, text.replace(/\\(.)/gs, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped === 'r' ? '\r' : escaped)))
+    values.set(
+      name,
+      text.replace(/\\(.)/gs, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped === 'r' ? '\r' : escaped)),
+    )
   const sql = input.replace(/^\\set .*\n/gm, '')
   const value = (name: string) => values.get(name) ?? ''
   if (/^\s*SELECT/.test(sql)) return { stdout: `${JSON.stringify(answer(server, database, sql, value))}\n` }
@@ -137,7 +140,12 @@ function changeDatabase({ databases }: Server, statement: string, { name, verb, 
   }
 }
 
-function changeRole({ roles, databases }: Server, statement: string, { name, verb, limit }: Target, value: Value): void {
+function changeRole(
+  { roles, databases }: Server,
+  statement: string,
+  { name, verb, limit }: Target,
+  value: Value,
+): void {
   if (verb === 'DROP') {
     if (Object.values(databases).some(({ owner }) => owner === name))
       throw new Error(`role "${name}" cannot be dropped because some objects depend on it`)

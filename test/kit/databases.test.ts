@@ -2,10 +2,10 @@
 import t from 'tap'
 import { role } from '../../core/compile/role.ts'
 import { converge, verify } from '../../recipes/testing/index.ts'
-import { package_ as packages } from '../../resources/packages/package.ts'
 import { postgresql_database } from '../../resources/databases/postgresql_database.ts'
 import { postgresql_extension } from '../../resources/databases/postgresql_extension.ts'
 import { postgresql_role } from '../../resources/databases/postgresql_role.ts'
+import { package_ as packages } from '../../resources/packages/package.ts'
 
 const shop = (owner = 'shop', absent = false) =>
   role('shop-database', {

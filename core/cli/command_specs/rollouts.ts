@@ -18,8 +18,8 @@ import {
   explainOption,
   outputOptions,
   quietOrVerbose,
-  runGroup,
   selectionOptions as resourceOptions,
+  runGroup,
 } from './shared_options.ts'
 import { stackFamily, stackOptions } from './stack.ts'
 import type { CommandSpec } from './types.ts'

@@ -5,8 +5,8 @@ import type { AppView, Finding, JobView, ReleaseView } from '../../compile/inspe
 import type { Role } from '../../compile/role.ts'
 import { describeDeployLock } from '../../host/deploy_lock.ts'
 import { openHost } from '../../host/open_host.ts'
-import type { HostReader } from '../../host/types.ts'
 import { rolloutLock } from '../../host/rollout_lock.ts'
+import type { HostReader } from '../../host/types.ts'
 import { closedText, hasFailedJob, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { Secrets } from '../../model/secrets.ts'
@@ -51,8 +51,7 @@ async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets:
     const { inspect } = role
     const inspection = await withWarnings(warnings, () => withLocations(inputs.mergedNode, () => inspect?.(node, host)))
     for (const app of inspection?.apps ?? []) apps.set(app.name, app)
-    for (const app of await ownReleases(role, inputs, host, catalogue))
-      if (!apps.has(app.name)) apps.set(app.name, app)
+    for (const app of await ownReleases(role, inputs, host, catalogue)) if (!apps.has(app.name)) apps.set(app.name, app)
   }
   const color = args.color ?? useColor(process.stdout)
   return {

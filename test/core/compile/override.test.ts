@@ -164,8 +164,11 @@ const twoEvents = role<object>('two-events', {
 })
 
 const contentIn = (one: Role<object>, event: string) =>
-  (compile([one], [event], {}).resources.find(({ name }) => name === 'file /etc/web.conf')?.props as { content: string })
-    ?.content
+  (
+    compile([one], [event], {}).resources.find(({ name }) => name === 'file /etc/web.conf')?.props as {
+      content: string
+    }
+  )?.content
 
 t.test('overrides of a role apply to all of its events, inherited ones too', async (t) => {
   const own = role<object>('own', {
@@ -205,7 +208,9 @@ t.test('warns of an override in one event of a resource that another event decla
     },
   })
   const { warnings } = compile([own], ['configure'], {})
-  t.match(warnings, [/override\.test\.ts:\d+:\d+: own overrides file \/etc\/web\.conf in configure, but not in deploy: /])
+  t.match(warnings, [
+    /override\.test\.ts:\d+:\d+: own overrides file \/etc\/web\.conf in configure, but not in deploy: /,
+  ])
   t.equal(warnings.length, 1)
   const both = role<object>('both', {
     extends: twoEvents,
@@ -238,12 +243,14 @@ t.test('declares a step before a resource of another recipe', async (t) => {
 
 t.test('reports mistakes of steps at their line', async (t) => {
   const problems = (declare: Declare) => problemsOf((r) => declare(r), base)
-  t.match(problems((r) => r.before(service_restart, 'wbe', () => undefined)), [
-    { code: 'NOTHING_TO_PRECEDE', message: /declares service_restart wbe/, file: /override\.test/ },
-  ])
-  t.match(problems((r) => (r.before as (...given: unknown[]) => void)('file', '/etc/web.conf')), [
-    { code: 'INVALID_CALL', file: /override\.test/ },
-  ])
+  t.match(
+    problems((r) => r.before(service_restart, 'wbe', () => undefined)),
+    [{ code: 'NOTHING_TO_PRECEDE', message: /declares service_restart wbe/, file: /override\.test/ }],
+  )
+  t.match(
+    problems((r) => (r.before as (...given: unknown[]) => void)('file', '/etc/web.conf')),
+    [{ code: 'INVALID_CALL', file: /override\.test/ }],
+  )
   t.match(
     problems((r) => {
       const late = file(r, { path: '/etc/late', content: '' })
