@@ -16,7 +16,7 @@ const beat = role<object>('beat', {
     const unit = systemd_unit(r, { name: 'beat.timer', content: timer, action: 'running', verify: false })
     service_restart(r, { services: [{ name: 'beat' }], provider: { kind: 'systemd' }, when: [unit] })
     service(r, { name: 'beat' })
-    directory(r, { path: '/srv' })
+    directory(r, { path: '/srv/beat' })
   },
 })
 
@@ -24,7 +24,7 @@ const hostWithoutSystemd = () =>
   new VirtualHost({ commands: () => ({}) })
     .given('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n')
     .given('/etc/group', 'root:x:0:\n')
-    .given('/etc/systemd/system', null)
+    .given('/etc/systemd/system', null).given('/srv', null)
 
 const run = async (host: VirtualHost, isCopy: boolean) => {
   const warnings: string[] = []
@@ -50,7 +50,7 @@ t.test('names what needs systemd, and converges the rest', async (t) => {
     'systemd_unit beat.timer: changed',
     'service_restart beat: skipped',
     'service beat: skipped',
-    'directory /srv: changed',
+    'directory /srv/beat: changed',
   ])
   t.match(host.readText('/etc/systemd/system/beat.timer'), /OnCalendar=daily/)
   t.match(await run(host, true), { outcome: 'unchanged', counts: { changed: 0, failed: 0 } })
