@@ -92,6 +92,7 @@ export const catalogue: Catalogue<SiteNode> = {
     const { backupControl } = await import('./plone/backups.ts')
     return keepers.map((keeper) => backupControl(node, host, keeper))
   },
+  releases: async (...given) => (await import('./app/own_releases.ts')).ownReleases(...given),
   revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).planRevisions(...given),
   services: async (node, role) => (await import('./role_services.ts')).servicesOf(node, role),
   logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),

@@ -1,7 +1,7 @@
 /** Defines the interface between the command line and a distribution: its roles, resources and attributes. */
 
 import type { ZodType } from 'zod'
-import type { Finding, HostCheck } from '../compile/inspection.ts'
+import type { AppView, Finding, HostCheck } from '../compile/inspection.ts'
 import type { Role } from '../compile/role.ts'
 import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
@@ -35,6 +35,8 @@ export interface Catalogue<N> {
     host: HostReader,
     context: Pick<Context, 'warn' | 'secret'>,
   ): Promise<readonly AppRevision[]>
+  /** The apps whose releases are among these resources, for roles of users. */
+  releases(resources: readonly PlannedResource[], host: HostReader): Promise<readonly AppView[]>
   /** The services of a role on a host, and the servers that they use; null for a role that is not built in. */
   services(node: N, role: string): Promise<readonly Service[] | null>
   /** The log files that the programs of a role write themselves. */

@@ -4,6 +4,7 @@ import { isPlainObject, references } from '../model/reference.ts'
 import type { CommonOptions, Handle, PlannedResource } from '../model/resource.ts'
 import { Faults } from './faults.ts'
 import type { Declared, Override } from './overrides.ts'
+import type { Step } from './steps_before.ts'
 
 export interface Declarations {
   readonly resources: readonly PlannedResource[]
@@ -22,6 +23,8 @@ export class Collected {
   readonly leftOut = new Map<string, ConvergeError[]>()
   readonly participations = new Set<string>()
   readonly overrides: Override[] = []
+  /** Steps that recipes place before resources of other recipes. */
+  readonly steps: Step[] = []
   /** The objects that recipes passed, by the name of the resource. */
   readonly originals = new Map<string, Declared>()
   /** Whether something depends on a value of the host for which no host was read. */

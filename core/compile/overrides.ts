@@ -14,6 +14,9 @@ export interface Override {
   readonly key: string
   readonly change: Readonly<Record<string, unknown>>
   readonly role: string
+  readonly event: string
+  /** Whether a missing resource is no mistake, since another event of the role may declare it. */
+  readonly isOptional: boolean
   readonly source: () => SourceLocation | undefined
 }
 
@@ -53,7 +56,7 @@ export function applyOverrides(
     const target = declared.get(name)
     if (before !== undefined) at(overriddenTwice(name, before))
     else if (target === undefined) {
-      if (isComplete) at(nothingToOverride(override, declared))
+      if (isComplete && !override.isOptional) at(nothingToOverride(override, declared.values()))
     } else {
       const result = redeclare(target.resource, { ...target.originalProps, ...override.change }, override.source)
       if (!('name' in result)) problems.push(...result)
@@ -74,10 +77,11 @@ function overriddenTwice(name: string, before: Override): ConvergeError {
   })
 }
 
-function nothingToOverride({ definition, key }: Override, declared: ReadonlyMap<string, Declared>): ConvergeError {
-  const keys = [...declared.values()].flatMap(({ resource }) =>
-    resource.type === definition.type ? [resource.key] : [],
-  )
+export function nothingToOverride(
+  { definition, key }: Pick<Override, 'definition' | 'key'>,
+  declared: Iterable<Pick<Declared, 'resource'>>,
+): ConvergeError {
+  const keys = [...declared].flatMap(({ resource }) => (resource.type === definition.type ? [resource.key] : []))
   return new ConvergeError(`override: no recipe of this run declares ${definition.type} ${key}`, {
     code: 'NOTHING_TO_OVERRIDE',
     hint:
@@ -85,6 +89,17 @@ function nothingToOverride({ definition, key }: Override, declared: ReadonlyMap<
       `converge plan prints the resources with their keys; if a role declares it only for some hosts or events, override it there`,
     usage: true,
   })
+}
+
+/** Warns of a resource that another event of the same role declares without the override: each event would change it back. */
+export function overriddenInOneEvent(
+  { definition, key, role, event, source }: Override,
+  others: readonly string[],
+): string {
+  const place = source()
+  const where = place === undefined ? '' : `${describeLocation(place)}: `
+  const name = `${definition.type} ${key}`
+  return `${where}${role} overrides ${name} in ${event}, but not in ${others.join(', ')}: write overrides(r, node) { r.override(...) } in the role, for all of its events`
 }
 
 function otherResource(name: string, changed: string): ConvergeError {

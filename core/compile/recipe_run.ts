@@ -16,18 +16,33 @@ import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
 import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
 import { optionProblems, withoutOptions } from './options.ts'
-import { applyOverrides, invalidOverrideCall } from './overrides.ts'
+import {
+  applyOverrides,
+  type Declared,
+  invalidOverrideCall,
+  nothingToOverride,
+  overriddenInOneEvent,
+} from './overrides.ts'
 import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
-import { recipeFault } from './source.ts'
+import { callerOf, recipeFault } from './source.ts'
+import { causesOf, invalidStep, nothingToPrecede, type Step, stepInOverrides } from './steps_before.ts'
 
 /** A call of a recipe outside of `given`. */
 interface Call {
   readonly role: string
   readonly event: string
   readonly repeat: () => unknown
+}
+
+/** The declarations of an event that is not part of the run. */
+interface OtherEvent {
+  readonly declared: ReadonlyMap<string, Declared>
+  readonly overridden: ReadonlySet<string>
+  /** Whether the event declares nothing else on this host. */
+  readonly isCertain: boolean
 }
 
 /** Runs the recipes of a plan one after the other, and collects the resources that they declare. */
@@ -59,6 +74,17 @@ export class RecipeRun<N> implements Recipe<N> {
     memory?.begin()
   }
 
+  /** The roles of this run, included ones too, by name. */
+  private readonly roles = new Map<string, Role<N>>()
+  /** Whether `overrides` of a role is running. */
+  private isOverriding = false
+  /** Whether this run only shows what another event of a role declares. */
+  private isComparison = false
+  /** The declarations of other events of the roles, by `role::event`. */
+  private readonly otherEvents = new Map<string, OtherEvent>()
+  /** Warnings about overrides, found when the recipes are compiled. */
+  private readonly overrideWarnings: string[] = []
+
   /** Runs one event of a role in this plan. */
   run(role: Role<N>, event: string): void {
     const recipe = role.events.get(event)
@@ -68,6 +94,7 @@ export class RecipeRun<N> implements Recipe<N> {
     this.eventName = event
     this.running.push(`${role.name}::${event}`)
     const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`, role)
+    this.overrideAll(role)
     this.running.pop()
     if (answer instanceof Promise) {
       answer.catch(() => undefined)
@@ -95,6 +122,15 @@ export class RecipeRun<N> implements Recipe<N> {
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
+  }
+
+  /** Calls the overrides of a role, once for all of its events. */
+  private overrideAll(role: Role<N>): void {
+    if (this.roles.has(role.name)) return
+    this.roles.set(role.name, role)
+    this.isOverriding = true
+    for (const overrides of role.overrides) this.answerOf(overrides, `overrides of the role ${role.name} failed`, role)
+    this.isOverriding = false
   }
 
   include(other: Role<N>, event: string): void {
@@ -169,11 +205,27 @@ export class RecipeRun<N> implements Recipe<N> {
     this.requireRunning('override', this.override)
     const source = this.memory === null ? callPosition(this.override) : noPosition
     const { definition } = Object(type) as typeof type
+    const isOptional = this.isOverriding
     this.call(() => {
-      const role = this.roleName
+      const place = { role: this.roleName, event: this.eventName, isOptional, source }
       if (definition === undefined || typeof key !== 'string' || !isPlainObject(change))
         this.collected.faults.add(invalidOverrideCall().at({ source: source() }))
-      else this.collected.overrides.push({ definition, key, change, role, source })
+      else this.collected.overrides.push({ definition, key, change, ...place })
+    })
+  }
+
+  before(type: { readonly definition?: AnyDefinition }, key: string, declare: Step['declare']): void {
+    this.requireRunning('before', this.before)
+    const source = this.memory === null ? callPosition(this.before) : noPosition
+    const { definition } = Object(type) as typeof type
+    const { isOverriding } = this
+    this.call(() => {
+      const place = { role: this.roleName, event: this.eventName, source }
+      // The resources that the other one waits for differ between events: a step of all events would run in each of them.
+      if (isOverriding) this.collected.faults.add(stepInOverrides().at({ source: source() }))
+      else if (definition === undefined || typeof key !== 'string' || typeof declare !== 'function')
+        this.collected.faults.add(invalidStep().at({ source: source() }))
+      else this.collected.steps.push({ definition, key, declare, ...place })
     })
   }
 
@@ -226,6 +278,7 @@ export class RecipeRun<N> implements Recipe<N> {
     if (this.memory !== null) throw new Error('a plan that was compiled with a memory cannot be bound to a host')
     this.compiled ??= new Set(this.collected.byName.keys())
     this.isFinished = false
+    this.otherEvents.clear()
     this.collected = new Collected()
     this.host = host
     const failed = new Set<string>()
@@ -344,6 +397,100 @@ export class RecipeRun<N> implements Recipe<N> {
     return { ...resource, options: { ...resource.options, when: when.filter((handle) => !isAbsent(handle)) } }
   }
 
+  /** Declares the steps that recipes place before resources of others. */
+  private insertSteps(): void {
+    const { steps, declared, byName, faults } = this.collected
+    for (const step of steps) {
+      const name = `${step.definition.type} ${step.key}`
+      const target = byName.get(name)
+      const at = (problem: ConvergeError) => faults.add(problem.at({ resource: name, source: step.source() }))
+      if (target === undefined) {
+        if (this.collected.isComplete) at(nothingToPrecede(step, this.collected.originals.values()))
+        continue
+      }
+      const end = declared.length
+      this.roleName = step.role
+      this.eventName = step.event
+      try {
+        this.inside(step.declare, causesOf(target, neededBy(target), byName))
+      } catch (thrown) {
+        faults.addThrown(problemsOf(recipeFault(thrown, `before ${name} of the role ${step.role} failed`)), step.role)
+      }
+      const added = declared.splice(end)
+      const index = declared.indexOf(target)
+      for (const resource of added) this.requireEarlier(resource, [...declared.slice(0, index), ...added])
+      declared.splice(index, 0, ...added)
+    }
+  }
+
+  /** Reports references to resources that are not among these, which come first. */
+  private requireEarlier(resource: PlannedResource, earlier: readonly PlannedResource[]): void {
+    const before = new Set(earlier.map(({ name }) => name))
+    for (const needed of neededBy(resource))
+      if (!before.has(needed) && !needed.includes(' invalid '))
+        this.collected.faults.addMismatch(unknownReference(resource, needed), [resource.role])
+  }
+
+  /** Reports overrides that no event of their role needs, and those that other events of it lack. */
+  private checkOtherEvents(): void {
+    if (this.isComparison) return
+    const { overrides, byName, faults } = this.collected
+    for (const one of overrides) {
+      const name = `${one.definition.type} ${one.key}`
+      const role = this.roles.get(one.role)
+      if (!one.isOptional || role === undefined || byName.has(name)) continue
+      const others = [...role.events.keys()].map((event) => this.otherEvent(role, event))
+      if (others.some(({ declared }) => declared.has(name))) continue
+      const isCertain = others.every((other) => other.isCertain)
+      const declared = others.flatMap((other) => [...other.declared.values()])
+      const problem = nothingToOverride(one, declared)
+      if (isCertain) faults.add(problem.at({ resource: name, source: one.source() }))
+      else if (this.host !== null) this.addWarning(`${problem.message} (${problem.hint})`)
+    }
+    if (this.host === null && this.memory === null) this.findLackingOverrides()
+    for (const warning of this.overrideWarnings) this.addWarning(warning)
+  }
+
+  private findLackingOverrides(): void {
+    const { overrides, byName } = this.collected
+    for (const override of overrides) {
+      const name = `${override.definition.type} ${override.key}`
+      const role = this.roles.get(override.role)
+      if (override.isOptional || role === undefined || !byName.has(name)) continue
+      const lacking = [...role.events.keys()].filter((event) => {
+        const { declared, overridden } = this.otherEvent(role, event)
+        return declared.has(name) && !overridden.has(name)
+      })
+      if (lacking.length > 0) this.overrideWarnings.push(overriddenInOneEvent(override, lacking))
+    }
+  }
+
+  /** Runs another event of a role, to see what it declares. */
+  private otherEvent(role: Role<N>, event: string): OtherEvent {
+    const name = `${role.name}::${event}`
+    const known = this.otherEvents.get(name)
+    if (known !== undefined) return known
+    const run = new RecipeRun(this.node)
+    run.isComparison = true
+    run.run(role, event)
+    let isCertain = true
+    try {
+      if (this.host !== null) run.bind(this.host)
+    } catch (error) {
+      // Such as a rollback without an earlier release: nothing is known about what it declares on this host.
+      if (!(error instanceof ConvergeError)) throw error
+      isCertain = false
+    }
+    const { originals: declared, overrides, isComplete, faults } = run.collected
+    const other = {
+      declared,
+      overridden: new Set(overrides.map(({ definition, key }) => `${definition.type} ${key}`)),
+      isCertain: isCertain && isComplete && faults.problems().length === 0,
+    }
+    this.otherEvents.set(name, other)
+    return other
+  }
+
   private replaceOverridden(): void {
     const { overrides, originals: given, declared, byName, faults, isComplete } = this.collected
     if (overrides.length === 0) return
@@ -361,16 +508,15 @@ export class RecipeRun<N> implements Recipe<N> {
       if (changed === undefined) continue
       declared[index] = changed
       byName.set(changed.name, changed)
-      const before = new Set(declared.slice(0, index).map(({ name }) => name))
-      for (const needed of neededBy(changed))
-        if (!before.has(needed) && !needed.includes(' invalid '))
-          faults.addMismatch(unknownReference(changed, needed), [changed.role])
+      this.requireEarlier(changed, declared.slice(0, index))
     }
   }
 
   /** The declared resources, and all problems with them. */
   finish(): Declarations {
+    this.insertSteps()
     this.isFinished = true
+    this.checkOtherEvents()
     this.replaceOverridden()
     const { faults, leftOut, participations, warned, noted, declared } = this.collected
     const problems = faults.problems()
@@ -383,5 +529,5 @@ export class RecipeRun<N> implements Recipe<N> {
 }
 
 function readQuery<V>(query: Query<V>, host: HostReader): V {
-  return query.read(readOnly(host, `the query "${query.name}"`))
+  return query.read(readOnly(host, `the query "${query.name}"`, callerOf))
 }

@@ -4,7 +4,7 @@ import { ConvergeError, type SourceLocation, throwProblems } from '../model/erro
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
 import type { Properties } from '../model/reference.ts'
-import type { CommonOptions, ResourceFunction, Scope } from '../model/resource.ts'
+import type { CommonOptions, Handle, ResourceFunction, Scope } from '../model/resource.ts'
 import { callPosition } from './call_position.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
 
@@ -25,6 +25,20 @@ export interface Recipe<N> extends Scope {
    * @example r.override(template, '/etc/haproxy/haproxy.cfg', { source: readTemplate(import.meta.url, 'haproxy.hbs') })
    */
   override<P>(type: ResourceFunction<P>, key: string, change: Partial<Properties<P> & CommonOptions>): void
+  /**
+   * Declares resources before one resource that another recipe of this run declares, such as a step before a restart.
+   *
+   * @param type function of the resource type, such as `service_restart`
+   * @param key of the resource, as `converge plan` prints it
+   * @param declare gets the resources that the other one waits for, to pass them as `when`: the step then runs if they have
+   * changed. It is undefined if there are none
+   * @throws at the end of the compilation NOTHING_TO_PRECEDE
+   * @example
+   * r.before(service_restart, 'queue', (when) => {
+   *   execute(r, { name: 'drain the queue', command: ['/usr/bin/drain'], when })
+   * })
+   */
+  before<P>(type: ResourceFunction<P>, key: string, declare: (when: readonly Handle[] | undefined) => void): void
   /** Declares, at this position, what no role of this run has declared before: `declare` is called unless it has. */
   unlessDeclared(type: string, key: string, declare: () => void): void
   /**
@@ -48,6 +62,9 @@ export interface Recipe<N> extends Scope {
 /** Declares the resources of one event of a role; synchronous, and source order is run order. */
 export type RecipeFunction<N> = (r: Recipe<N>, node: N) => void
 
+/** Overrides what the events of a role declare. */
+export type OverridesFunction<N> = (r: Pick<Recipe<N>, 'override'>, node: N) => void
+
 export interface RoleOptions<N> {
   /** One sentence for `--help`. */
   readonly doc?: string
@@ -55,6 +72,11 @@ export interface RoleOptions<N> {
   readonly attributes?: Readonly<Record<string, unknown>>
   /** The role whose events stand in for those this one does not define itself. */
   readonly extends?: Role<N>
+  /**
+   * Calls `r.override` for all events of the role, inherited ones too. A resource that an event does not declare stays out of it;
+   * one that no event of the role declares is an error.
+   */
+  readonly overrides?: OverridesFunction<N>
   /** Reports the role for `status` and `releases`. */
   readonly inspect?: Inspect<N>
   /** The checks of `doctor` for the role. */
@@ -63,6 +85,8 @@ export interface RoleOptions<N> {
   readonly apps?: AppsOf<N>
   /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
   readonly sharesData?: boolean
+  /** Whether the role replaces the built-in role of the same name, instead of being refused. Default: false. */
+  readonly replacesBuiltIn?: boolean
   /** Names the event that a rollout runs on its hosts after all hosts of an app have switched the release; null for none. */
   readonly followUp?: FollowUpOf<N>
 }
@@ -89,10 +113,13 @@ export interface Role<N = never> {
   readonly doc: string
   readonly attributes: Readonly<Record<string, unknown>>
   readonly events: ReadonlyMap<string, RecipeFunction<N>>
+  /** Those of the role that it extends come first. */
+  readonly overrides: readonly OverridesFunction<N>[]
   readonly inspect: Inspect<N> | undefined
   readonly checks: Checks<N> | undefined
   readonly apps: AppsOf<N> | undefined
   readonly sharesData: boolean
+  readonly replacesBuiltIn: boolean
   readonly followUp: FollowUpOf<N> | undefined
 }
 
@@ -135,10 +162,12 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     doc: definition.doc ?? '',
     attributes: { ...definition.extends?.attributes, ...definition.attributes },
     events,
+    overrides: [...(definition.extends?.overrides ?? []), ...(definition.overrides ? [definition.overrides] : [])],
     inspect: definition.inspect ?? definition.extends?.inspect,
     checks: definition.checks ?? definition.extends?.checks,
     apps: definition.apps ?? definition.extends?.apps,
     sharesData: definition.sharesData ?? definition.extends?.sharesData ?? false,
+    replacesBuiltIn: definition.replacesBuiltIn ?? false,
     followUp: definition.followUp ?? definition.extends?.followUp,
   }
 }
@@ -148,10 +177,12 @@ const roleKeys: readonly string[] = [
   'doc',
   'attributes',
   'extends',
+  'overrides',
   'inspect',
   'checks',
   'apps',
   'sharesData',
+  'replacesBuiltIn',
   'followUp',
   'events',
 ]
@@ -193,6 +224,9 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
       .map((event) =>
         refuse(`the role ${name} defines ${event} twice`, `remove it from events: ${event} is a lifecycle event`),
       ),
+    ...('overrides' in fields && typeof fields.overrides !== 'function'
+      ? [refuse(`the role ${name}: overrides is not a function`, 'overrides(r, node) { r.override(...) }')]
+      : []),
     ...(isEmpty(fields) ? [refuse(`the role ${name} has no event`, 'deploy(r, node) { ... }')] : []),
     ...Object.entries(recipes)
       .filter(([event, recipe]) => (recipe !== undefined || isNamed(fields, event)) && typeof recipe !== 'function')

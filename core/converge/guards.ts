@@ -1,5 +1,5 @@
 /** Evaluates `onlyIf` and `notIf` of a resource. */
-import { userFault } from '../compile/source.ts'
+import { callerOf, userFault } from '../compile/source.ts'
 import type { HostReader } from '../host/types.ts'
 import { readOnly } from '../model/read_only.ts'
 import type { Check, CommonOptions } from '../model/resource.ts'
@@ -20,7 +20,7 @@ async function refusedBy(
   if (typeof guard === 'boolean') return guard === required ? null : `${word}: the node says otherwise`
   const subject = `the check "${guard.description}"`
   try {
-    return (await guard.check(readOnly(host, subject))) === required ? null : `${word} ${guard.description}`
+    return (await guard.check(readOnly(host, subject, callerOf))) === required ? null : `${word} ${guard.description}`
   } catch (thrown) {
     throw userFault(thrown, subject)
   }

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly secrets?: Secrets | undefined
   /** Plans with other values of attributes, by which a dry run explains its changes; default: no explanations. */
   readonly variants?: readonly PlanVariant[] | undefined
+  /** Whether the host is a copy of the system in which systemd does not run: what needs systemd is left out with a warning. */
+  readonly isCopy?: boolean | undefined
   /** Directory outside which the run changes nothing; default: the run may change the whole system. */
   readonly prefix?: string | undefined
   /** Called before a change with both states, which contain secrets. */

@@ -108,7 +108,7 @@ export class Step {
   run(): Promise<void> | void {
     try {
       this.shared.unconverged.check(this.resource)
-      if (!isReadyToRead(this.resource)) return this.runGuarded().catch((error) => this.fail(error))
+      if (!isReadyToRead(this.resource) || this.isInCopy) return this.runGuarded().catch((error) => this.fail(error))
       const state = this.firstRead()
       if (!(state instanceof Promise)) return this.compare(state)
       return state.then((read) => this.compare(read)).catch((error) => this.fail(error))
@@ -127,6 +127,7 @@ export class Step {
     if (cause instanceof Unknown) return this.finishUnknown(cause)
     this.props = props
     this.cause = cause
+    if (this.isInCopy && this.leaveOutSystemd()) return
     if (cause !== null && this.isGated && shared.host.recorded(this.gate) === cause) {
       if (shared.plan.needed.has(resource.name)) this.provideUnchanged(await this.read())
       return this.finish({ outcome: 'unchanged' })
@@ -134,7 +135,27 @@ export class Step {
     await this.compare(await this.firstRead())
   }
 
+  private get isInCopy(): boolean {
+    return this.shared.options.isCopy === true && this.implementation.withoutSystemd !== undefined
+  }
+
+  /** Leaves out what needs systemd, with a warning. @returns whether nothing is left of the resource */
+  private leaveOutSystemd(): boolean {
+    const { shared, resource } = this
+    const part = this.implementation.withoutSystemd?.(shared.host, this.props)
+    if (sameJson(part, this.props)) return false
+    const what = part === null ? 'it' : 'whether it runs'
+    shared.reporter.warn(`${resource.name}: ${what} is not verified, because systemd does not run in the copy`)
+    if (part === null) {
+      this.finish({ outcome: 'skipped', reason: 'systemd does not run in the copy' })
+      return true
+    }
+    this.props = part
+    return false
+  }
+
   private firstRead(): unknown {
+    if (this.isInCopy) return this.read()
     return this.shared.ahead.take(this.resource) ?? this.read()
   }
 

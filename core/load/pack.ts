@@ -7,7 +7,7 @@ import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { type BundleOptions, compileModule } from './bundle.ts'
 import { isPacked, manifestName } from './manifest.ts'
 import { digestOf, type PackManifest } from './packed_recipes.ts'
-import { filesOf, loadUserRecipes, recipeDirectoriesOf } from './recipes.ts'
+import { filesOf, loadUserRecipes, newFiles, recipeDirectoriesOf } from './recipes.ts'
 
 export interface PackedRecipes {
   /** By path, relative to the directory that they are installed in. Equal sources give equal bytes. */
@@ -59,12 +59,14 @@ export async function packRecipes(
   const base = configuration === null ? null : dirname(fs.realpathSync(configuration.file))
   const entries: Entry[] = configuration === null ? [] : [entryOf('config', configuration.file, base)]
   const roots: Root[] = []
+  const listed = new Set<string>()
   for (const { path } of recipeDirectories) {
     const real = fs.realpathSync(path)
     const root = fs.statSync(real).isDirectory() ? real : dirname(real)
     if (!roots.some((packedRoot) => packedRoot.path === root))
       roots.push({ path: root, packed: `files/${roots.length}-${basename(root)}` })
-    for (const file of filesOf(real)) entries.push(entryOf('recipe', file, isBelow(base, root) ? base : dirname(root)))
+    for (const file of newFiles(filesOf(real), listed))
+      entries.push(entryOf('recipe', file, isBelow(base, root) ? base : dirname(root)))
   }
   if (entries.length === 0) return null
   return assemble(entries, roots, await options(), limit)

@@ -64,9 +64,10 @@ export async function draftUserRecipes<N>(
   }
   if (configuration !== null) takeConfig(configuration)
   const problems: ConvergeError[] = []
+  const loaded = new Set<string>()
   for (const directory of recipeDirectories) {
     if (!isPacked(directory.path)) {
-      roles.push(...(await loadDirectory<N>(directory, options, problems)))
+      roles.push(...(await loadDirectory<N>(directory, options, problems, loaded)))
       continue
     }
     const { loadPacked } = await import('./packed_recipes.ts')
@@ -131,6 +132,7 @@ async function loadDirectory<N>(
   { path, named }: RecipeDirectory,
   options: () => Promise<BundleOptions>,
   problems: ConvergeError[],
+  loaded: Set<string>,
 ): Promise<FoundRole<N>[]> {
   const before = problems.length
   if (!fs.existsSync(path)) {
@@ -138,7 +140,10 @@ async function loadDirectory<N>(
     return []
   }
   const roles: FoundRole<N>[] = []
-  for (const file of filesOf(path)) {
+  const all = filesOf(path)
+  const files = newFiles(all, loaded)
+  if (all.length > files.length && files.length === 0) return []
+  for (const file of files) {
     const exported = await loadModule(file, await options()).catch((error: unknown) => {
       if (!(error instanceof ConvergeError)) throw error
       problems.push(...(error instanceof InvalidInput ? error.problems : [error]))
@@ -170,6 +175,18 @@ export function filesOf(path: string): string[] {
     .filter((name) => /\.[cm]?[jt]s$/.test(name) && !/\.(d|test)\.[cm]?ts$/.test(name) && !configNames.includes(name))
     .sort()
     .map((name) => join(path, name))
+}
+
+/**
+ * Leaves out files that are in `loaded`, and adds the others to it. `--recipes`, the stack file and the configuration may name
+ * the same directory.
+ * @param loaded real paths
+ */
+export function newFiles(files: readonly string[], loaded: Set<string>): string[] {
+  return files.filter((file) => {
+    const real = fs.realpathSync(file)
+    return !loaded.has(real) && loaded.add(real)
+  })
 }
 
 function noRole(file: string, exported: unknown): ConvergeError {

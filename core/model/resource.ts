@@ -119,6 +119,11 @@ export interface ResourceImplementation<P, S, O extends object> {
    * an error with this `recovery`.
    */
   recovery?(props: P): string | undefined
+  /**
+   * The properties that can be tried without systemd, for `converge verify` in a copy of the system; null for none. Default:
+   * all of them.
+   */
+  withoutSystemd?(host: HostReader, props: P): P | null
   /** Placeholders for the outputs in `converge render`, which reads no host. */
   placeholders?(props: P): Partial<O>
 }

@@ -79,6 +79,8 @@ const zones = (): PackageContent['files'] =>
 export function debianPackage(name: string): PackageContent | undefined {
   if (name === 'cron') return { files: { '/usr/bin/crontab': '' } }
   if (name === 'sudo') return { files: { '/usr/sbin/visudo': '', '/etc/sudoers.d': null }, services: [] }
+  if (/^postgresql(-\d+)?$/.test(name))
+    return { files: { '/usr/bin/psql': '', '/var/run/postgresql/.s.PGSQL.5432': '' }, services: ['postgresql'] }
   if (name === 'nftables') return { files: { '/usr/sbin/nft': '' } }
   const programs = programsOf[name]
   if (programs !== undefined)

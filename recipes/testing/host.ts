@@ -9,6 +9,7 @@ import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts
 import { accountPrograms, type Program } from './account_programs.ts'
 import { debianPrograms, giveDebian, type PackageContent, packagedPrograms } from './debian.ts'
 import { aptGet, givePackage } from './packages.ts'
+import { psql } from './postgresql.ts'
 import { type GivenService, type ServiceState, Units } from './units.ts'
 
 /** Answers a command of a test. */
@@ -332,6 +333,8 @@ function answer(
     .map((start) => scripts[start])[0]
   if (script !== undefined) return typeof script === 'function' ? script(argv, host, options) : script
   const [program = '', ...args] = argv
+  if (program === 'psql' && host.which(program) !== null)
+    return psql(host, options.environment?.PGDATABASE ?? 'postgres', options.input ?? '')
   const own = Object.hasOwn(programs, program) ? programs[program] : packagedProgram(program, host)
   if (own !== undefined) return own(args, host, options.input ?? '')
   throw new ConvergeError(`the test host has no program ${program}, which runs as: ${line}`, {

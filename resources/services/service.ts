@@ -11,6 +11,7 @@ import { reachOfProvider } from '../reach.ts'
 import { currentState, currentStateOf } from './current_state.ts'
 import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
+import { worksWithoutSystemd } from './managers/system.ts'
 import { nameProp, providerProp } from './managers/types.ts'
 import { recordPlannedStart } from './planned_start.ts'
 import { readyProp } from './readiness/ready_props.ts'
@@ -90,6 +91,7 @@ export const service = defineResource(
         drained,
       }
     },
+    withoutSystemd: (host, props) => (worksWithoutSystemd(host, props.provider, props.name) ? props : null),
     desired({ action, enabled }, now): State {
       const down = now.state === 'absent' || now.state === 'failed'
       return {

@@ -9,6 +9,7 @@ import { checkConfiguration, checkProps } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
 import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
+import { worksWithoutSystemd } from './managers/system.ts'
 import { nameProp, type ServiceStatus } from './managers/types.ts'
 import { readyProp } from './readiness/ready_props.ts'
 import { reloadProps } from './reload_props.ts'
@@ -196,6 +197,7 @@ export const service_reload = defineResource(
   },
   {
     read,
+    withoutSystemd: (host, props) => (worksWithoutSystemd(host, props.provider, props.name) ? props : null),
     desired,
     apply: (host, props, _, context) => apply(host, props, context),
     async settle(host, props, _, context) {

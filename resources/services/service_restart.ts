@@ -15,6 +15,7 @@ import { checkConfiguration } from './config_check.ts'
 import { currentState, currentStateOf, isUp } from './current_state.ts'
 import { refuseMasked } from './managers/masked_unit.ts'
 import { serviceManager, serviceReader } from './managers/select_manager.ts'
+import { worksWithoutSystemd } from './managers/system.ts'
 import { hasCheck } from './readiness/readiness.ts'
 import { countUnavailable, forEachLimited } from './restart/max_unavailable.ts'
 import { restartError } from './restart/restart_failure.ts'
@@ -243,6 +244,10 @@ export const service_restart = defineResource(
   },
   {
     read,
+    withoutSystemd: (host, props) => {
+      const services = props.services.filter(({ name }) => worksWithoutSystemd(host, props.provider, name))
+      return services.length === 0 ? null : { ...props, services }
+    },
     desired,
     apply: (host, props, _, context) => restartAll(host, props, context),
     settle(host, props, _, context) {

@@ -287,6 +287,7 @@ export const systemd_unit = defineResource(
     // Whether it is enabled or runs is no reason to restart what lists it.
     fingerprint: (_, { content }) => content,
     paths: (props) => [target(props).path],
+    withoutSystemd: (_, props) => ({ ...props, action: undefined }),
     files: (props) => (props.absent ? [] : [{ ...target(props), content: contentOf(props) }]),
   },
 )

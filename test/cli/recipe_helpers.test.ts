@@ -158,3 +158,15 @@ t.test('a missing data file', (t) => {
   t.match(text, /cannot read the data file \/recipes\/vhosts\.yaml: no such file/)
   t.end()
 })
+
+t.test('a directory of recipes that the options and the configuration both name is loaded once', (t) => {
+  const recipe = `import { file, role } from 'converge-engine'
+export const one = role('one', { deploy(r, node) { file(r, { path: node.converge.prefix + '/etc/one', content: '1' }) } })
+export default role('other', { deploy() {} })`
+  const config = "export default { recipes: ['./recipes', './recipes/../recipes', './recipes/one.ts'] }"
+  const files = { 'recipes/one.ts': recipe, 'converge.config.js': config, 'package.json': '{"type":"module"}' }
+  const { status, text } = converge(t, files, 'render', '--role', 'one,other', '--config', 'converge.config.js')
+  t.match(text, /etc\/one/)
+  t.equal(status, 0, text)
+  t.end()
+})

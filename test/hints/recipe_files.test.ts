@@ -340,6 +340,64 @@ export default role('web', { deploy(r) {
   ])
 })
 
+t.test('the hints about steps, and about names that are built in, work', async (t) => {
+  const steps = 'core/compile/steps_before.ts'
+  const inDeploy = (calls: string, more = '') => `import { file, role, defineResource, z } from 'converge-engine'
+const base = role('base-web', { deploy(r) { file(r, { path: '/etc/web.conf', content: 'port = 80' }) } })
+export default role('web', { ${more} deploy(r) {
+  r.include(base, 'deploy')
+  ${calls}
+} })
+`
+  const step = (key: string) =>
+    `r.before(file, '${key}', (when) => { file(r, { path: '/etc/web.step', content: 'x', when }) })`
+  const right = inDeploy(step('/etc/web.conf'))
+  const ofType = (type: string) => `import { defineResource, role, z } from 'converge-engine'
+const own = defineResource(
+  { type: '${type}', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({}) },
+  { read: () => ({}), desired: () => ({}), apply: () => undefined, paths: () => [] },
+)
+export default role('web', { deploy(r) { own(r, {}) } })
+`
+  const named = (name: string, more = '') => `import { role } from 'converge-engine'
+export const other = role('${name}', { ${more} deploy() {} })
+export default role('web', { deploy() {} })
+`
+  proveCommands(t, [
+    file(
+      steps,
+      'converge plan prints the resources with their keys; if a role declares it only for some hosts or events, call before there',
+      inDeploy(step('/srv/shop/settings.ini')),
+      right,
+    ),
+    file(
+      steps,
+      'call r.before in the event that declares the resource, after r.include',
+      inDeploy('', "overrides: (r) => r.before(file, '/etc/web.conf', () => undefined),"),
+      right,
+    ),
+    file(
+      steps,
+      "write r.before(service_restart, 'web', (when) => { execute(r, { command: [...], when }) })",
+      inDeploy("r.before(file, '/etc/web.conf')"),
+      right,
+    ),
+    file(
+      'core/compile/role.ts',
+      'overrides(r, node) { r.override(...) }',
+      inDeploy('', 'overrides: 5,'),
+      inDeploy('', "overrides: (r) => r.override(file, '/etc/web.conf', { content: 'x' }),"),
+    ),
+    file('recipes/own_resource.ts', 'give it another name', ofType('file'), ofType('own_file')),
+    file(
+      'core/cli/inputs/read_inputs.ts',
+      'give it another name; to replace the built-in role, write replacesBuiltIn: true in the definition',
+      named('frontend'),
+      named('frontend', 'replacesBuiltIn: true,'),
+    ),
+  ])
+})
+
 t.test('the hints of converge test work', async (t) => {
   const source = 'core/cli/commands/recipe_tests.ts'
   const green = "import { test } from 'node:test'\ntest('green', () => undefined)\n"

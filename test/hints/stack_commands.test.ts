@@ -171,6 +171,14 @@ t.test('the hints about runs and hooks work', async (t) => {
       repaired: 'stack plan --event rollback --to c0ffee12',
       reaches,
     },
+    {
+      source,
+      hint: 'omit the option',
+      files,
+      broken: 'stack plan --event rollback --explain',
+      repaired: 'stack plan --event rollback',
+      reaches,
+    },
     { source, hint: 'there are: …', files, broken: 'stack run qqqqqqqq', repaired: 'stack run setup', reaches },
     {
       source: 'core/fleet/planning/host_count.ts',

@@ -561,6 +561,61 @@ export const mistakes: readonly Mistake[] = [
     message: /a dry run may not do this: true/,
   },
   {
+    name: 'a resource type whose read writes',
+    recipe:
+      "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: (host) => ({ on: Object(host).writeFile('/srv/a', 'x') === undefined }), desired: () => ({ on: true }), apply: () => undefined, paths: () => [] }, // here\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) },\n})",
+    found: 'plan',
+    message: /read of the resource type odd may only read: it called writeFile/,
+  },
+  {
+    name: 'a resource type whose asynchronous read runs a command',
+    recipe:
+      "const odd = defineResource(\n  { type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: async (host) => ({ on: (await Object(host).run(['true'])).ok }), desired: () => ({ on: true }), apply: () => undefined, paths: () => [] }, // here\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) },\n})",
+    found: 'plan',
+    message: /read of the resource type odd may only read: it called run/,
+  },
+  {
+    name: 'a resource type with the name of a built-in one',
+    recipe:
+      "const odd = defineResource( // here\n  { type: 'file', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) },\n  { read: () => ({ on: true }), desired: () => ({ on: true }), apply: () => undefined, paths: () => [] },\n)\nexport default role('web', {\n  deploy(r) { odd(r, {}) },\n})",
+    found: 'plan',
+    message: /the resource type file is built in/,
+  },
+  {
+    name: 'two resource types with one name',
+    recipe:
+      "const rest = { read: () => ({ on: true }), desired: () => ({ on: true }), apply: () => undefined, paths: () => [] }\nexport const first = defineResource({ type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) }, rest)\nexport const second = defineResource({ type: 'odd', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }) }, rest) // here\nexport default role('web', {\n  deploy(r) { first(r, {}) },\n})",
+    found: 'plan',
+    message: /the resource type odd is defined twice: first in \S*web\.ts:3:/,
+  },
+  {
+    name: 'a role with the name of a built-in one',
+    recipe: `export const other = role('frontend', { deploy() {} }) // here\n${deploy("file(r, { path: '/srv/a', content: '' })")}`,
+    found: 'plan',
+    message: /the role frontend is built in/,
+  },
+  {
+    name: 'overrides of nothing',
+    recipe:
+      "const base = role('base-web', { deploy(r) { file(r, { path: '/srv/a', content: '' }) } })\nexport default role('web', {\n  extends: base,\n  overrides: (r) => r.override(file, '/srv/b', { content: 'x' }), // here\n})",
+    found: 'plan',
+    message: /override: no recipe of this run declares file \/srv\/b/,
+  },
+  {
+    name: 'an override in one event of a resource that another event declares too',
+    recipe:
+      "const base = role('base-web', { deploy(r) { file(r, { path: '/srv/a', content: '' }) }, configure(r) { file(r, { path: '/srv/a', content: '' }) } })\nexport default role('web', {\n  extends: base,\n  deploy(r, node) {\n    r.include(base, 'deploy')\n    r.override(file, '/srv/a', { content: 'x' }) // here\n  },\n})",
+    found: 'plan',
+    message: /web overrides file \/srv\/a in deploy, but not in configure: write overrides/,
+    isWarning: true,
+  },
+  {
+    name: 'a step before nothing',
+    recipe: deploy("r.before(file, '/srv/b', () => undefined) // here"),
+    found: 'plan',
+    message: /before: no recipe of this run declares file \/srv\/b/,
+  },
+  {
     name: 'process.exit',
     recipe: deploy('process.exit(0) // here'),
     found: 'plan',

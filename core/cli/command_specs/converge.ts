@@ -4,6 +4,7 @@ import {
   eventCommand,
   eventOption,
   exitCodeOption,
+  explainOption,
   inputOptions,
   migrateOption,
   outputOptions,
@@ -67,11 +68,7 @@ export const convergeCommands: readonly CommandSpec[] = [
         description: 'Save the plan, for converge apply FILE; secrets are stored as digests only',
       },
       ...byOption,
-      explain: {
-        group: runGroup,
-        type: 'boolean',
-        description: 'Show below each change the attributes that it depends on, with file and line',
-      },
+      ...explainOption,
       ...exitCodeOption,
       ...outputOptions,
     },
@@ -94,7 +91,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     group: 'Converge this host',
     description: 'Converge a copy of this system twice, and require that the second run changes nothing',
     details:
-      'The copy has its own files, processes, network, host name and kernel settings, and is discarded at the end: nothing of this system changes. It requires root and a kernel that permits mounts. systemd does not run in the copy. Exit status 1 if a run fails or the second run changes something.',
+      'The copy has its own files, processes, network, host name and kernel settings, and is discarded at the end: nothing of this system changes. It requires root and a kernel that permits mounts. systemd does not run in the copy: what needs it is left out with a warning. Exit status 1 if a run fails or the second run changes something.',
     options: {
       ...inputOptions,
       ...eventOption,

@@ -37,7 +37,9 @@ export const commands: readonly CommandSpec[] = [
 /** The families of commands whose names have two words. */
 export const families: readonly CommandFamily[] = [hooksFamily, newFamily, stackFamily, secretsFamily]
 
-/** Every option of any command, by name. */
+/** Every option of any command, by name. Of two options with one name, the one with a value counts: `--explain KEY`. */
 export const allOptions: ReadonlyMap<string, OptionSpec> = new Map(
-  commands.flatMap(({ options }) => Object.entries(options)),
+  commands
+    .flatMap(({ options }): [string, OptionSpec][] => Object.entries(options))
+    .sort(([, { type }], [, other]) => Number(type !== 'boolean') - Number(other.type !== 'boolean')),
 )

@@ -12,7 +12,15 @@ import {
   strategyOption,
   targetOption,
 } from './rollout_options.ts'
-import { eventOption, exitCodeOption, outputOptions, quietOrVerbose, runGroup } from './shared_options.ts'
+import {
+  eventOption,
+  exitCodeOption,
+  explainOption,
+  outputOptions,
+  quietOrVerbose,
+  selectionOptions as resourceOptions,
+  runGroup,
+} from './shared_options.ts'
 import { stackFamily, stackOptions } from './stack.ts'
 import type { CommandSpec } from './types.ts'
 
@@ -24,6 +32,10 @@ const dryRunAdvice: Readonly<Record<string, string>> = {
   run: planAdvice('EVENT'),
   rollback: 'converge stack deployments lists the earlier releases; a rollback can be undone',
 }
+
+/** Advice for operators who pass --only or --skip to a rollout. */
+const wholeRoles =
+  'a rollout converges whole roles, so that all hosts agree with the record: converge stack run ROLE::EVENT runs one role, and --layer, --host, --app and --limit select hosts'
 
 function planAdvice(event: string): string {
   return `converge stack plan --event ${event} prints what would change`
@@ -44,6 +56,7 @@ function rolloutCommand(
     conflicts: quietOrVerbose,
     advice: {
       role: 'the stack file gives each host its roles; --layer, --host and --app select hosts',
+      ...(name === 'plan' ? {} : { only: wholeRoles, skip: wholeRoles }),
       ...(advice === undefined ? {} : { 'dry-run': advice, check: advice }),
     },
     ...rest,
@@ -65,6 +78,9 @@ export const rolloutCommands: readonly CommandSpec[] = [
       revision: deployOptions.revision,
       ...deploymentJsonOption,
       to: { ...targetOption.to, description: `With --event rollback: ${targetOption.to.description}` },
+      only: { ...resourceOptions.only, description: resourceOptions.only.description.replace('Converge', 'Plan') },
+      skip: resourceOptions.skip,
+      ...explainOption,
       ...downOption,
       ...connectionOptions,
       ...exitCodeOption,
@@ -72,6 +88,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
     examples: [
       ['converge stack plan', 'all changes, with diffs'],
       ['converge stack plan --layer frontend --event configure', 'changes of the balancers'],
+      ['converge stack plan --host web1 --only file --explain', 'files of one host, and where their values come from'],
       ['converge stack plan --event rollback --to c0ffee12', 'changes of a rollback to this commit'],
       ['converge stack plan --quiet --detailed-exit-code', 'exit status 3: a host has drifted'],
     ],

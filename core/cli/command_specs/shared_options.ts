@@ -184,6 +184,14 @@ export const selectionOptions = {
   },
 } as const satisfies Options
 
+export const explainOption = {
+  explain: {
+    group: runGroup,
+    type: 'boolean',
+    description: 'Show below each change the attributes that it depends on, with file and line',
+  },
+} as const satisfies Options
+
 export const formatOptions = {
   'json-output': { group: 'Output', type: 'boolean', description: 'JSON for programs' },
   color: {

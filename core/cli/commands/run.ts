@@ -225,6 +225,7 @@ async function run(
           id,
           mode: 'run',
           prefix,
+          isCopy: process.env.CONVERGE_VERIFY === 'copy',
           journal: state.journalPath(id),
           handlers: [output, journal(state, id, diff), ...handlers],
           secrets,

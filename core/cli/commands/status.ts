@@ -1,11 +1,14 @@
 /** Runs `converge status` and `converge releases`: reports the state of the apps without changing it. */
 import picocolors from 'picocolors'
+import { compile } from '../../compile/compile.ts'
 import type { AppView, Finding, JobView, ReleaseView } from '../../compile/inspection.ts'
+import type { Role } from '../../compile/role.ts'
 import { describeDeployLock } from '../../host/deploy_lock.ts'
 import { openHost } from '../../host/open_host.ts'
 import { rolloutLock } from '../../host/rollout_lock.ts'
+import type { HostReader } from '../../host/types.ts'
 import { closedText, hasFailedJob, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
-import { asConvergeError } from '../../model/errors.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { Secrets } from '../../model/secrets.ts'
 import { optionsOf } from '../../model/selection.ts'
 import { withLocations } from '../../node/located.ts'
@@ -15,8 +18,8 @@ import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { withWarnings } from '../inputs/input_warnings.ts'
 import { warningText } from '../inputs/read_inputs.ts'
-import { loadInputs } from '../inputs/run_inputs.ts'
-import { print, printJson, useColor } from '../print.ts'
+import { loadInputs, type RunInputs } from '../inputs/run_inputs.ts'
+import { print, printError, printJson, useColor } from '../print.ts'
 import { type LastRun, lastRun } from './last_run.ts'
 import { visibleLock } from './lock.ts'
 
@@ -44,9 +47,11 @@ async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets:
   const node = inputs.buildRecipeNode([])
   const apps = new Map<string, AppView>()
   const warnings = () => inputs.mergedNode.warnings.map(warningText)
-  for (const { inspect } of inputs.roles) {
+  for (const role of inputs.roles) {
+    const { inspect } = role
     const inspection = await withWarnings(warnings, () => withLocations(inputs.mergedNode, () => inspect?.(node, host)))
     for (const app of inspection?.apps ?? []) apps.set(app.name, app)
+    for (const app of await ownReleases(role, inputs, host, catalogue)) if (!apps.has(app.name)) apps.set(app.name, app)
   }
   const color = args.color ?? useColor(process.stdout)
   return {
@@ -56,6 +61,27 @@ async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets:
     disk: () => diskProblem(() => catalogue.diskSpace(node, host)),
     paint: picocolors.createColors(color),
     color,
+  }
+}
+
+/** Returns the apps whose releases a role of a user declares; such a role has no view of its own. */
+async function ownReleases<N>(
+  role: Role<N>,
+  { mergedNode, buildRecipeNode }: Pick<RunInputs<N>, 'mergedNode' | 'buildRecipeNode'>,
+  host: HostReader,
+  catalogue: Catalogue<N>,
+): Promise<readonly AppView[]> {
+  if (role.source?.() === undefined || !role.events.has('deploy')) return []
+  try {
+    const { resources } = withLocations(mergedNode, () =>
+      compile([role], ['deploy'], buildRecipeNode(['deploy'])).bind(host),
+    )
+    return await catalogue.releases(resources, host)
+  } catch (error) {
+    if (!(error instanceof ConvergeError)) throw error
+    // The state of the other roles is worth more than a recipe that cannot be compiled now.
+    printError(`warning: the releases of the role ${role.name} are unknown: ${error.message}\n`)
+    return []
   }
 }
 

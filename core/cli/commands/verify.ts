@@ -58,7 +58,8 @@ export async function verify<N>(
 function twice(command: string, keep: boolean): string {
   const shell = keep ? 'echo "exit discards the copy" >&2; sh || true; ' : ''
   const end = (number: number | string) => `{ ${shell}exit ${number}; }`
-  return `echo "first run, in a copy of the system" >&2
+  return `export CONVERGE_VERIFY=copy
+echo "first run, in a copy of the system" >&2
 ${command}
 status=$?
 [ $status = 0 ] || [ $status = 3 ] || ${end(`$((${status.firstFailed} + status))`)}

@@ -61,10 +61,26 @@ export async function userRecipes<N>(
     return { user: none, problems: [] }
   try {
     const draft = await draftUserRecipes<N>(recipes, config, () => bundleOptions(catalogue))
-    return { ...draft, problems: [...draft.problems, ...definitionProblems(await catalogue.schemas())] }
+    const problems = [...draft.problems, ...definitionProblems(await catalogue.schemas())]
+    return { ...draft, problems: [...problems, ...takenNames(draft.user.roles, catalogue)] }
   } catch (error) {
     return { user: none, problems: problemsOf(error) }
   }
+}
+
+/** Reports roles with the name of a built-in role, which `--role` would no longer find. */
+function takenNames<N>(roles: readonly Role<N>[], { roles: builtIn }: Catalogue<N>): ConvergeError[] {
+  return roles
+    .filter(({ name, replacesBuiltIn }) => Object.hasOwn(builtIn, name) && !replacesBuiltIn)
+    .map(
+      ({ name, source }) =>
+        new ConvergeError(`the role ${name} is built in, and defined here again`, {
+          code: 'ROLE_TAKEN',
+          hint: 'give it another name; to replace the built-in role, write replacesBuiltIn: true in the definition',
+          source: source?.(),
+          usage: true,
+        }),
+    )
 }
 
 /** Returns the options for bundling the user's TypeScript. */

@@ -13,6 +13,7 @@ import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import type { EmitEvent } from '../../fleet/types.ts'
 import { expandHome } from '../../host/home_path.ts'
 import { asConvergeError, type ConvergeError, throwProblems } from '../../model/errors.ts'
+import type { Arguments } from '../command_specs/list.ts'
 import { cacheDirectory } from '../inputs/read_inputs.ts'
 import type { StackInputs } from './inputs.ts'
 import { hasTerminal, Prompter } from './prompt.ts'
@@ -55,9 +56,19 @@ export async function fleetHosts<N>(
       connection: (state, detail) =>
         tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
       patience: args.reconnect ?? 120,
+      planOptions: planOptions(args),
     })
     return { ...selectable, address: host.address, client: remote }
   })
+}
+
+/** Returns the options of `converge stack plan` that each host gets. */
+function planOptions({ explain, only = [], skip = [] }: Arguments): string[] {
+  return [
+    ...(explain === true ? ['--explain'] : []),
+    ...only.flatMap((part) => ['--only', part]),
+    ...skip.flatMap((part) => ['--skip', part]),
+  ]
 }
 
 /** A host with its route, not connected yet. */

@@ -17,6 +17,7 @@ interface Known {
 
 export function requestOf(action: Action, args: Arguments, stack: Stack, known: Known): RolloutRequest {
   requireRollback(action, args)
+  refusePlanOptions(action, args)
   return {
     action,
     ...partsOfRecipe(action, args, known),
@@ -46,6 +47,18 @@ function requireRollback(action: Action, { to, event }: Arguments): void {
   throw new ConvergeError(`--to ${to} applies to a rollback only`, {
     code: 'USAGE',
     hint: `add --event rollback: converge stack plan --event rollback --to ${to}`,
+    usage: true,
+  })
+}
+
+/** Refuses options that the plan of a rollback does not have. */
+function refusePlanOptions(action: Action, { event, explain, only, skip }: Arguments): void {
+  if (action !== 'plan' || event?.includes('rollback') !== true) return
+  const given = Object.entries({ explain, only, skip }).flatMap(([name, value]) => (value ? [`--${name}`] : []))
+  if (given.length === 0) return
+  throw new ConvergeError(`the plan of a rollback does not take ${given.join(' and ')}`, {
+    code: 'USAGE',
+    hint: 'omit the option',
     usage: true,
   })
 }

@@ -4,11 +4,15 @@ import type { HostCommand, HostQuery, RollbackTo } from '../host_client.ts'
 /** Events with a command of the same name, which takes options that `plan` and `apply` do not. */
 const eventCommands = 'setup configure build deploy undeploy shutdown rollback rebuild start stop restart'.split(' ')
 
-/** Returns the name of the command, with `--dry-run` where the command requires that for a dry run. */
-export function commandWords(command: HostCommand, dry: boolean): string[] {
+/**
+ * Returns the name of the command, with `--dry-run` where the command requires that for a dry run.
+ * @param planOptions that only `plan` takes, such as `--explain`
+ */
+export function commandWords(command: HostCommand, dry: boolean, planOptions: readonly string[] = []): string[] {
   const dryRun = dry ? ['--dry-run'] : []
   if (command.kind === 'rollback') return ['rollback', ...dryRun]
   if (command.kind === 'hooks') return ['hooks', command.action, ...dryRun]
+  if (dry && planOptions.length > 0) return ['plan', '--event', command.events.join(','), ...planOptions]
   const [only] = command.events
   if (command.events.length === 1 && only !== undefined && eventCommands.includes(only)) return [only, ...dryRun]
   return [dry ? 'plan' : 'apply', '--event', command.events.join(',')]

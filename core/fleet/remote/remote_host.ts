@@ -32,6 +32,8 @@ export interface RemoteHostOptions extends HostConnectionOptions {
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
   /** How long to retry a lost connection. Seconds. */
+  /** Options of `plan` for dry runs, such as `--explain`; default: none. */
+  readonly planOptions?: readonly string[]
   readonly patience: number
 }
 
@@ -96,7 +98,7 @@ export class RemoteHost implements HostClient {
     const { patience, connection } = this.options
     const follower = new RunFollower(this.connection, events, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
-      ...this.commandLine(commandWords(request.command, request.isDryRun), request, inputs),
+      ...this.commandLine(commandWords(request.command, request.isDryRun, this.options.planOptions), request, inputs),
       // The host's own scheduler may be running: its run may take this many seconds to finish.
       ...(request.isDryRun ? [] : this.rolloutOptions(request)),
       ...['--json-output', ...commandOptions(request.command, schedulerProgram(this.library))],

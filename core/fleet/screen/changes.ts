@@ -1,5 +1,5 @@
 /** Presents the changes of runs on many hosts: the same change is displayed once, with the names of all its hosts. */
-import { describeChange, describeDiff, type Paint, removes } from '../../report/describe.ts'
+import { describeChange, describeDiff, describeSources, type Paint, removes } from '../../report/describe.ts'
 import type { ResourceReport, RunReport } from '../../report/events.ts'
 import { type Addresses, groupSimilar, withoutNumbers } from './group_similar.ts'
 import { describeNames } from './host_name_list.ts'
@@ -57,8 +57,8 @@ function isChange({ outcome }: ResourceReport): boolean {
 }
 
 /** Returns the text to compare, without the outcome: one host may be done while another must wait. */
-function textOf({ name, patch = [], words = '', reason = '', diff = [] }: ResourceReport): string {
-  return JSON.stringify([name, patch, words, reason, diff])
+function textOf({ name, patch = [], words = '', reason = '', diff = [], sources = [] }: ResourceReport): string {
+  return JSON.stringify([name, patch, words, reason, diff, sources])
 }
 
 export function describeChanges(groups: readonly ChangeGroup[], all: boolean, paint: Paint): string[] {
@@ -70,6 +70,7 @@ export function describeChanges(groups: readonly ChangeGroup[], all: boolean, pa
       ...resources.flatMap((resource) => [
         ...describeChange(resource, paint, all).map((row) => `  ${row}`),
         ...(removes(resource) ? [] : describeDiff(resource.diff ?? [], all, paint).map((row) => `  ${row}`)),
+        ...describeSources(resource, paint).map((row) => `  ${row}`),
       ]),
     ]
   })

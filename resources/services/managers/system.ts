@@ -20,6 +20,17 @@ export function runsSystemd(host: HostReader): boolean {
 }
 
 const limit: Duration = minutes(5)
+/** Decides whether a service can be controlled without systemd: by supervisord, or by its init script. */
+export function worksWithoutSystemd(
+  host: HostReader,
+  provider: { readonly kind: string } | undefined,
+  name: string,
+): boolean {
+  if (provider?.kind === 'supervisor') return true
+  if (provider?.kind === 'systemd') return false
+  return host.stat(`/etc/init.d/${name.replace(/\.service$/, '')}`) !== null
+}
+
 /** A daemon that an init script starts must outlive the run. */
 const options: CommandOptions = { timeout: limit, outlivesRun: true }
 const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,InvocationID,Result,Type,Job'

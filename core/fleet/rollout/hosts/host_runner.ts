@@ -139,7 +139,11 @@ export class HostRunner {
         absentHosts: absentHosts(this.context),
       }
       const result = await this.runOn(host, phase, request)
-      this.context.progress.recordRun(name, phase, result.report, failureOf(result))
+      const failure = failureOf(result)
+      // Of a plan with --only or --skip, some hosts declare nothing of what is named.
+      const hasNoMatch = phase === 'plan' && failure?.code === 'INVALID_SELECTION'
+      if (hasNoMatch) this.context.progress.addWarning(failure.message, name)
+      this.context.progress.recordRun(name, phase, result.report, hasNoMatch ? null : failure)
       this.context.progress.endPhase(name, phase, startedAt, result.report === null ? {} : { report: result.report })
     } catch (thrown) {
       const error = asConvergeError(thrown)

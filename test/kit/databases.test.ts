@@ -1,0 +1,40 @@
+/** Tests the databases that the host of the test kit imitates. */
+import t from 'tap'
+import { role } from '../../core/compile/role.ts'
+import { converge, verify } from '../../recipes/testing/index.ts'
+import { postgresql_database } from '../../resources/databases/postgresql_database.ts'
+import { postgresql_extension } from '../../resources/databases/postgresql_extension.ts'
+import { postgresql_role } from '../../resources/databases/postgresql_role.ts'
+import { package_ as packages } from '../../resources/packages/package.ts'
+
+const shop = (owner = 'shop', absent = false) =>
+  role('shop-database', {
+    setup: (r) => void packages(r, { names: ['postgresql'] }),
+    deploy(r) {
+      if (absent) {
+        postgresql_database(r, { name: 'shop', absent: true })
+        postgresql_role(r, { name: 'shop', absent: true })
+        return
+      }
+      postgresql_role(r, { name: 'reader', login: false, memberOf: ['pg_read_all_data'] })
+      postgresql_role(r, { name: 'shop', password: "it's \\ a secret", createDatabase: true, connectionLimit: 5 })
+      postgresql_database(r, { name: 'shop', owner, encoding: 'UTF8', locale: 'C.UTF-8', connectionLimit: 9 })
+      postgresql_extension(r, { name: 'pg_trgm', database: 'shop', schema: 'geo' })
+    },
+  })
+
+t.test('a role with databases converges, and its second run changes nothing', async (t) => {
+  const run = await verify(shop())
+  run.assertResource(postgresql_database, 'shop', { owner: 'shop' })
+  const next = await converge(shop('reader'), { host: run.host })
+  next.assertChanged(['postgresql_database shop'])
+  const last = await converge(shop('', true), { host: run.host })
+  last.assertChanged(['postgresql_database shop', 'postgresql_role shop'])
+  const again = await converge(shop('', true), { host: run.host })
+  again.assertUnchanged()
+  t.pass()
+})
+
+t.test('a missing owner is an error', async (t) => {
+  await t.rejects(converge(shop('shpo')), { message: /PostgreSQL has no role shpo/ })
+})
