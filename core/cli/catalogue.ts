@@ -8,6 +8,7 @@ import type { Host, HostReader } from '../host/types.ts'
 import type { SourceLocation } from '../model/errors.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
 import type { Node } from '../node/node.ts'
+import type { RunningRelease } from '../report/run_metrics.ts'
 
 export type { Concern, Service }
 
@@ -47,6 +48,8 @@ export interface Catalogue<N> {
   checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>
   /** The check of the file systems that runs write to, the worst one; also part of `checks`. */
   diskSpace(node: N, host: HostReader): Promise<Finding | null>
+  /** The current releases of the apps of these roles. */
+  runningReleases(node: N, host: HostReader, roles: readonly Role<N>[]): Promise<readonly RunningRelease[]>
   /** The hooks by which the scheduler of this host calls converge. */
   hooks(options: HookOptions): Promise<Hooks<N>>
   /** The role that runs the console as a service of this host. */
