@@ -6,6 +6,7 @@ import type { Role } from '../compile/role.ts'
 import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
 import type { SourceLocation } from '../model/errors.ts'
+import type { PendingRestarts } from '../model/pending_restarts.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
 import type { Node } from '../node/node.ts'
 import type { RunningRelease } from '../report/run_metrics.ts'
@@ -48,6 +49,8 @@ export interface Catalogue<N> {
   checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>
   /** The check of the file systems that runs write to, the worst one; also part of `checks`. */
   diskSpace(node: N, host: HostReader): Promise<Finding | null>
+  /** What still runs as it was before an upgrade; null if nothing does. */
+  pendingRestarts(node: N, host: HostReader): Promise<PendingRestarts | null>
   /** The current releases of the apps of these roles. */
   runningReleases(node: N, host: HostReader, roles: readonly Role<N>[]): Promise<readonly RunningRelease[]>
   /** The hooks by which the scheduler of this host calls converge. */

@@ -1,6 +1,7 @@
 /** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
 import * as z from 'zod'
 import { closedText, hasFailedJob, isUp, pinText } from '../../model/app_status.ts'
+import { restartTexts } from '../../model/pending_restarts.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { shortId } from '../records/deployment_number.ts'
@@ -31,6 +32,9 @@ const statusSchema = z.object({
   lock: z.object({ by: z.string(), since: z.string(), message: z.string() }).nullable(),
   rollout: z.string().nullish(),
   disk: z.object({ state: z.enum(['full', 'low', 'unknown']), detail: z.string() }).nullish(),
+  restarts: z
+    .object({ services: z.array(z.string()), reboot: z.string().nullable(), problem: z.string().nullable() })
+    .nullish(),
 })
 
 type ParsedStatus = z.infer<typeof statusSchema>
@@ -76,7 +80,7 @@ export function isHealthy(status: unknown): boolean {
 export function isUnremarkable({ status, behind, failure }: HostStatus): boolean {
   if (failure !== undefined || behind !== undefined || !isHealthy(status)) return false
   const parsed = parse(status)
-  return parsed?.lock === null && !parsed.disk && parsed.apps.every((app) => !app.pinnedFrom)
+  return parsed?.lock === null && !parsed.disk && !parsed.restarts && parsed.apps.every((app) => !app.pinnedFrom)
 }
 
 function parse(status: unknown): ParsedStatus | null {
@@ -145,6 +149,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
       parsed?.disk ? diskText(parsed.disk, paint) : '',
+      ...restartTexts(parsed?.restarts ?? null).map(({ name, detail }) => paint.yellow(oneLine(`${name}: ${detail}`))),
       parsed?.rollout ? paint.yellow(`locked by a rollout: ${oneLine(parsed.rollout)}`) : '',
       parsed?.lock ? paint.yellow(`locked by ${oneLine(describeLock(parsed.lock))}`) : '',
     ]
