@@ -102,6 +102,7 @@ export const catalogue: Catalogue<SiteNode> = {
   concerns: async (members) => (await import('./stack_concerns.ts')).concernsOf(members),
   checks: async (...given) => (await import('./checks/host.ts')).hostChecks(...given),
   diskSpace: async (node, host) => (await import('./checks/disk.ts')).runDiskCheck(node, host).run(),
+  debugClient: async (...given) => (await import('./plone/debug_client.ts')).debugClient(...given),
   pendingRestarts: async (...given) => (await import('./checks/pending_restarts.ts')).pendingRestarts(...given),
   runningReleases: async (...given) => (await import('./running_releases.ts')).runningReleases(...given),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),

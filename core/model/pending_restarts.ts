@@ -14,7 +14,9 @@ export function restartTexts(restarts: PendingRestarts | null): { readonly name:
   if (restarts === null) return []
   const { services, reboot, problem } = restarts
   return [
-    ...(services.length > 0 ? [{ name: 'outdated', detail: `services with old libraries: ${services.join(', ')}` }] : []),
+    ...(services.length > 0
+      ? [{ name: 'outdated', detail: `services with old libraries: ${services.join(', ')}` }]
+      : []),
     ...(reboot === null ? [] : [{ name: 'reboot', detail: `due ${reboot}` }]),
     ...(problem === null ? [] : [{ name: 'outdated', detail: problem }]),
   ]

@@ -61,6 +61,7 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/deploys.md > Deploy one commit to several hosts': compared(revisionLine),
   'docs/deploys.md > Migrations': attributes([], app('plone_instances')),
+  'docs/deploys.md > Debug a site': elsewhere('test/machine/debug_client.test.ts'),
   'docs/deploys.md > Smoke tests': attributes([], app('plone_instances')),
 
   'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
