@@ -190,6 +190,11 @@ export const converge = () =>
         'Whether the host installs security updates automatically; the role base sets it up. null leaves the host as it is.',
         { mirrors: 'apt.conf: APT::Periodic::Unattended-Upgrade' },
       ),
+      hosts_file: field(
+        orNull(flag()),
+        null,
+        'Whether /etc/hosts has the names of the hosts of the stack; the role base writes them in configure. False removes them, null leaves the file as it is.',
+      ),
       log_rotation: field(
         choice(['copytruncate', 'rename']),
         'copytruncate',

@@ -81,12 +81,12 @@ t.test('a debug client runs beside the clients of the site', async (t) => {
   })
 
   await t.test('as root at a terminal, the account gets a terminal of its own', async (t) => {
-    const typed = `import os; print('SEEN', app.debugged, os.getuid(), os.isatty(0), os.ttyname(0))\n`
+    const typed = `import os; print('SEEN', app.debugged, os.getuid(), os.isatty(0), os.ttyname(0)); raise SystemExit\n`
     const inside = [process.execPath, program, ...words].join(' ')
     const ended = spawnSync('script', ['-qec', `tty; ${inside}`, '/dev/null'], {
       env,
       encoding: 'utf8',
-      input: `${typed}\u0004`,
+      input: typed,
       timeout: 120_000,
     })
     t.equal(ended.status, 0, ended.stdout + ended.stderr)
@@ -94,6 +94,15 @@ t.test('a debug client runs beside the clients of the site', async (t) => {
     const [, uid, inner] = /^SEEN kept (\d+) True (\/dev\/pts\/\d+)\r?$/m.exec(ended.stdout) ?? []
     t.equal(uid, String(site.account.uid), ended.stdout)
     t.ok(outer && inner && outer !== inner, `${outer} and ${inner}`)
+    t.strictSame(traces(), before)
+  })
+
+  await t.test('a killed one leaves nothing', async (t) => {
+    const fed = ['sh', '-c', `{ printf 'print("AT WORK")\\n'; sleep 60; } | exec "$@"`, 'sh']
+    const run = site.start(['debug-client'], { roles: ['zeo-client'], through: fed })
+    await run.written(/AT WORK/)
+    run.signal('SIGTERM')
+    t.not((await run.ended).status, 0)
     t.strictSame(traces(), before)
   })
 
