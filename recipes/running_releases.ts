@@ -1,7 +1,7 @@
 /** Names the current release of each app that the roles of a host deploy. */
 import type { Role } from '../core/compile/role.ts'
 import type { HostReader } from '../core/host/types.ts'
-import type { RunningRelease } from '../core/report/run_metrics.ts'
+import type { RunningRelease } from '../core/model/run_metrics.ts'
 import { listReleases } from '../resources/releases/releases.ts'
 import { appOnHost } from './app/app.ts'
 import type { SiteNode } from './node.ts'

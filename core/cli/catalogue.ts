@@ -8,8 +8,8 @@ import type { Host, HostReader } from '../host/types.ts'
 import type { SourceLocation } from '../model/errors.ts'
 import type { PendingRestarts } from '../model/pending_restarts.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
+import type { RunningRelease } from '../model/run_metrics.ts'
 import type { Node } from '../node/node.ts'
-import type { RunningRelease } from '../report/run_metrics.ts'
 
 export type { Concern, Service }
 

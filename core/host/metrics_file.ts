@@ -1,10 +1,7 @@
 /** Writes the metrics of the last run to the file that the node exporter reads, if the host has the directory for it. */
 import * as fs from 'node:fs'
+import { metricsDirectory, metricsFile } from '../model/run_metrics.ts'
 import { replaceFile } from './replace_file.ts'
-
-/** Outside of the state directory, which other accounts cannot enter. */
-export const metricsDirectory = '/var/lib/converge-metrics'
-export const metricsFile = `${metricsDirectory}/converge.prom`
 
 /** Decides whether the directory is there, and only root can write to it. */
 export function hasMetricsDirectory(): boolean {

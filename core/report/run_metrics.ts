@@ -1,13 +1,6 @@
 /** Renders the result of a run in the text format of Prometheus, for the textfile collector of the node exporter. */
+import type { RunningRelease } from '../model/run_metrics.ts'
 import type { RunReport } from './events.ts'
-
-/** The release that an app of the host runs. */
-export interface RunningRelease {
-  readonly app: string
-  readonly release: string
-  /** Full commit, or the digest of a copied directory; null if another tool made the release. */
-  readonly commit: string | null
-}
 
 interface Sample {
   readonly labels?: Readonly<Record<string, string>>

@@ -81,7 +81,7 @@ t.test('a debug client runs beside the clients of the site', async (t) => {
   })
 
   await t.test('as root at a terminal, the account gets a terminal of its own', async (t) => {
-    const typed = `import os; print('SEEN', app.debugged, os.getuid(), os.isatty(0), os.ttyname(0)); raise SystemExit\n`
+    const typed = `import os; print('SEEN', app.debugged, os.getuid(), os.isatty(0), os.ttyname(0)); os._exit(0)\n`
     const inside = [process.execPath, program, ...words].join(' ')
     const ended = spawnSync('script', ['-qec', `tty; ${inside}`, '/dev/null'], {
       env,
