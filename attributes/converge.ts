@@ -124,6 +124,32 @@ const frontend = () =>
     ),
   })
 
+const exporterPort = (number: number, description: string) =>
+  field(port(), number, description, { mirrors: '--web.listen-address' })
+
+const monitoring = () =>
+  group('The Prometheus exporters of the role monitoring.', {
+    address: field(
+      orNull(listenAddress()),
+      null,
+      'Address that the exporters listen on; * for all addresses. Null for loopback, or the private address of the host if the stack has other hosts.',
+      { mirrors: '--web.listen-address' },
+    ),
+    node_port: exporterPort(9100, 'Port of the exporter for the host, and for the runs of converge.'),
+    nginx_port: exporterPort(9113, 'Port of the exporter for nginx.'),
+    varnish_port: exporterPort(9131, 'Port of the exporter for Varnish.'),
+    redis_port: exporterPort(9121, 'Port of the exporter for the broker.'),
+    haproxy_port: field(port(), 8405, 'Port at which HAProxy serves its metrics.', { mirrors: 'haproxy.cfg: bind' }),
+    nginx_status_port: field(
+      port(),
+      8406,
+      'Port of the loopback address at which nginx tells its exporter its counters.',
+      {
+        mirrors: 'nginx: stub_status',
+      },
+    ),
+  })
+
 export const converge = () =>
   group(
     'Features that the cookbook lacks, or has in another form.',
@@ -164,6 +190,11 @@ export const converge = () =>
         'Whether the host installs security updates automatically; the role base sets it up. null leaves the host as it is.',
         { mirrors: 'apt.conf: APT::Periodic::Unattended-Upgrade' },
       ),
+      hosts_file: field(
+        orNull(flag()),
+        null,
+        'Whether /etc/hosts has the names of the hosts of the stack; the role base writes them in configure. False removes them, null leaves the file as it is.',
+      ),
       log_rotation: field(
         choice(['copytruncate', 'rename']),
         'copytruncate',
@@ -175,6 +206,7 @@ export const converge = () =>
       readiness: readiness(),
       balancer: balancer(),
       frontend: frontend(),
+      monitoring: monitoring(),
       secret_names: field(
         list(line()),
         [],

@@ -55,6 +55,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Buckets of S3, mounted as directories',
       load: lazy(async () => (await import('./s3fs/role.ts')).default),
     },
+    monitoring: {
+      doc: 'Prometheus exporters for the roles of the host, and metrics of the runs',
+      load: lazy(async () => (await import('./monitoring/role.ts')).default),
+    },
     console: {
       doc: 'The console of stacks, behind nginx with TLS',
       load: lazy(async () => (await import('./console/role.ts')).default),
@@ -99,6 +103,9 @@ export const catalogue: Catalogue<SiteNode> = {
   concerns: async (members) => (await import('./stack_concerns.ts')).concernsOf(members),
   checks: async (...given) => (await import('./checks/host.ts')).hostChecks(...given),
   diskSpace: async (node, host) => (await import('./checks/disk.ts')).runDiskCheck(node, host).run(),
+  debugClient: async (...given) => (await import('./plone/debug_client.ts')).debugClient(...given),
+  pendingRestarts: async (...given) => (await import('./checks/pending_restarts.ts')).pendingRestarts(...given),
+  runningReleases: async (...given) => (await import('./running_releases.ts')).runningReleases(...given),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),
   console: async ({ stackFiles, ...options }) =>
     (await import('./console/role.ts')).consoleRole({ ...options, stack_files: [...stackFiles] }),

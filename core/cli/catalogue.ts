@@ -6,7 +6,9 @@ import type { Role } from '../compile/role.ts'
 import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
 import type { SourceLocation } from '../model/errors.ts'
+import type { PendingRestarts } from '../model/pending_restarts.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
+import type { RunningRelease } from '../model/run_metrics.ts'
 import type { Node } from '../node/node.ts'
 
 export type { Concern, Service }
@@ -49,6 +51,12 @@ export interface Catalogue<N> {
   checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>
   /** The check of the file systems that runs write to, the worst one; also part of `checks`. */
   diskSpace(node: N, host: HostReader): Promise<Finding | null>
+  /** Prepares a Zope client for debugging; it exists until it is removed. */
+  debugClient(node: N, host: Host): Promise<DebugClient>
+  /** What still runs as it was before an upgrade; null if nothing does. */
+  pendingRestarts(node: N, host: HostReader): Promise<PendingRestarts | null>
+  /** The current releases of the apps of these roles. */
+  runningReleases(node: N, host: HostReader, roles: readonly Role<N>[]): Promise<readonly RunningRelease[]>
   /** The hooks by which the scheduler of this host calls converge. */
   hooks(options: HookOptions): Promise<Hooks<N>>
   /** The role that runs the console as a service of this host. */
@@ -154,6 +162,22 @@ export interface BalancedServer {
   readonly queue: number
   /** Whether visitors are bound to it by a cookie. */
   readonly sticky: boolean
+}
+
+/** A Zope client for debugging, which no balancer knows. */
+export interface DebugClient {
+  readonly app: string
+  /** Id of the release that it runs. */
+  readonly release: string
+  /** Path of its script, like bin/client1. */
+  readonly script: string
+  /** Path of the release. */
+  readonly directory: string
+  /** Account of the app; empty for an ordinary user. */
+  readonly account: { readonly user?: string; readonly group?: string }
+  /** Variables of the running clients. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly remove: () => void
 }
 
 /** The backups of one database. */

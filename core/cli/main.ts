@@ -81,6 +81,8 @@ async function dispatch<N>(
     }
     case 'backup':
       return (await import('./commands/backup.ts')).backup(args, catalogue, secrets, endProcess)
+    case 'debug-client':
+      return (await import('./commands/debug_client.ts')).debugClientCommand(args, catalogue, secrets)
     case 'revisions':
       return (await import('./commands/revisions.ts')).revisions(args, catalogue, secrets)
     case 'hooks':

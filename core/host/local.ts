@@ -5,6 +5,7 @@ import { noAccount, onlyRoot } from '../model/account_errors.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 import { CommandGuard } from './command_guard.ts'
+import { type InteractiveOptions, runInteractive } from './interactive.ts'
 import { LocalAccounts } from './local_accounts.ts'
 import { fileStatOf, undefinedIfMissing, unlessMissing } from './local_files.ts'
 import { LocalReader } from './local_reader.ts'
@@ -334,6 +335,14 @@ export class LocalHost implements Host {
 
   private recordPath(key: string): string {
     return `${this.stateDirectory}/records/${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`
+  }
+
+  /** Runs a command that reads from the terminal of the operator; see {@link runInteractive}. */
+  interact(
+    command: readonly string[],
+    options: InteractiveOptions & Pick<CommandOptions, 'user' | 'group'>,
+  ): Promise<number> {
+    return runInteractive(command, this.identity(options), options)
   }
 
   private identity(options: CommandOptions): Identity {

@@ -1,4 +1,4 @@
-/** Defines the role base, which every host of a stack has: the packages of its layers, and unattended upgrades. */
+/** Defines the role base, which every host of a stack has: the packages of its layers, unattended upgrades, and the names of its hosts. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import { lifecycleEvents, type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -10,6 +10,7 @@ import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
 import { AttributeWriter } from '../site/attribute_writer.ts'
+import { hostsFile } from '../site/hosts_file.ts'
 import { systemTimezone } from '../site/timezone.ts'
 import { temporaryFileSystem } from '../site/tmpfs.ts'
 
@@ -74,7 +75,7 @@ function checks(node: SiteNode, host: HostReader): HostCheck[] {
 
 /** The recipe of events without work: a host whose layers have no other role still takes part in all rollouts. */
 const nothing = () => undefined
-const unlike: readonly string[] = ['setup', 'build']
+const unlike: readonly string[] = ['setup', 'build', 'configure']
 
 export default role<SiteNode>('base', {
   doc: 'Packages and automatic updates, as the layers of a stack ask for them',
@@ -82,5 +83,6 @@ export default role<SiteNode>('base', {
     lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),
   ),
   setup,
+  configure: hostsFile,
   checks,
 })

@@ -3,6 +3,7 @@
 import { haproxyWord } from '../../core/text/haproxy.ts'
 import { isPrivateAddress } from '../../core/text/private_address.ts'
 import type { ConfiguredServer } from '../../resources/balancer/server_addresses.ts'
+import { balancerMetricsAt } from '../monitoring/addresses.ts'
 import type { SiteNode } from '../node.ts'
 import {
   backendName,
@@ -100,6 +101,7 @@ export function renderHaproxy(node: SiteNode, app: FrontendLayout, password: str
     defaultsSection(node, servers.length),
     frontendSection(node, password, servers.length > 0),
     ...(servers.length > 0 ? [backendSection(node, servers)] : []),
+    ...metricsSections(node),
   ]
   return `# Written by converge, changes are overwritten.\n${sections.map((lines) => section(lines)).join('\n')}`
 }
@@ -185,6 +187,21 @@ function frontendSection(node: SiteNode, password: string, hasBackend: boolean):
     ...bindAddresses(balancerAt(node)).map((at) => `bind ${at}`),
     ...(haproxy.enable_stats ? stats : []),
     ...(hasBackend ? [`default_backend ${backendName(node)}`] : []),
+  ]
+}
+
+/** Serves the metrics in the format of Prometheus, at a port of their own. */
+function metricsSections(node: SiteNode): string[][] {
+  const at = balancerMetricsAt(node)
+  if (at === null) return []
+  return [
+    [
+      'frontend metrics',
+      ...bound(at).map((address) => `bind ${address}`),
+      'option dontlog-normal',
+      'http-request use-service prometheus-exporter if { path /metrics }',
+      'http-request return status 404',
+    ],
   ]
 }
 

@@ -75,9 +75,15 @@ export async function withOwnCache<T>(host: Host, release: string, owner: Owner,
 /**
  * Writes a script that runs as the release's first client, with a temporary cache, so that it also works beside running
  * clients of this release.
+ * @param directory where the script and its configuration are written; default: that of converge in the release
  * @returns its path; null if the release has no such client
  */
-export function clientScript(host: Host, release: string, owner: Owner): string | null {
+export function clientScript(
+  host: Host,
+  release: string,
+  owner: Owner,
+  directory = `${release}/${metadataDirectory}`,
+): string | null {
   const named = /(['"])[^'"]*\/parts\/([^/'"]+)\/etc\/zope\.conf\1/
   const names = host.list(`${release}/bin`)
   for (const name of ['client1', 'instance', ...names].filter((one) => names.includes(one))) {
@@ -85,10 +91,7 @@ export function clientScript(host: Host, release: string, owner: Owner): string 
     const part = named.exec(script)?.[2]
     const text = part === undefined ? null : host.readText(configurationPath(release, part))
     if (text === null) continue
-    const [configuration, path] = ['zope.conf', 'client'].map((file) => `${release}/${metadataDirectory}/${file}`) as [
-      string,
-      string,
-    ]
+    const [configuration, path] = ['zope.conf', 'client'].map((file) => `${directory}/${file}`) as [string, string]
     host.writeFile(configuration, removeNamedCache(text), { ...owner, mode: '0600' })
     host.writeFile(path, script.replace(named, `'${configuration}'`), { ...owner, mode: '0755' })
     return path

@@ -61,6 +61,7 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/deploys.md > Deploy one commit to several hosts': compared(revisionLine),
   'docs/deploys.md > Migrations': attributes([], app('plone_instances')),
+  'docs/deploys.md > Debug a site': elsewhere('test/machine/debug_client.test.ts'),
   'docs/deploys.md > Smoke tests': attributes([], app('plone_instances')),
 
   'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
@@ -155,6 +156,11 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/relstorage.md > Pack the database': elsewhere('test/machine/relstorage.test.ts'),
   'docs/relstorage.md > Back up the database': elsewhere('test/machine/relstorage.test.ts'),
   'docs/relstorage.md > Restore a backup': elsewhere('test/machine/relstorage.test.ts'),
+
+  'docs/monitoring.md > Monitor hosts with Prometheus': attributes([]),
+  'docs/monitoring.md > Metrics of the last run': elsewhere('test/machine/monitoring.test.ts'),
+  'docs/monitoring.md > Scrape the hosts': elsewhere('test/machine/monitoring.test.ts'),
+  'docs/monitoring.md > Remove the exporters': elsewhere('test/machine/monitoring.test.ts'),
 
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),

@@ -24,6 +24,26 @@ t.test('declares nothing by default', async (t) => {
   t.strictSame(plan({}), { resources: [], warnings: [] })
 })
 
+t.test('writes the hosts of the stack into /etc/hosts, and removes them', async (t) => {
+  const facts = { ...neutralFacts, uid: 0 }
+  const opsworks = {
+    layers: {
+      web: { instances: { web2: { private_ip: '10.0.0.12' }, web1: { private_ip: '10.0.0.11', ip: '192.0.2.1' } } },
+      db: { instances: { web1: { private_ip: '10.0.0.11', ip: '192.0.2.1' }, 'no name': { private_ip: '10.0.0.13' } } },
+      empty: { instances: { db1: { status: 'online' } } },
+    },
+  }
+  const of = (hosts_file: boolean | null, given: Facts = facts) =>
+    plan({ opsworks, converge: { hosts_file } }, given, ['configure'])
+  t.strictSame(of(null).resources, [])
+  const block = '10.0.0.11 web1\n192.0.2.1 web1-ext\n10.0.0.12 web2\n'
+  t.match(of(true).resources, [[/block_in_file/, { path: '/etc/hosts', block }]])
+  t.match(of(false).resources, [[/block_in_file/, { path: '/etc/hosts', absent: true }]])
+  const ordinary = of(true, { ...facts, uid: 1000 })
+  t.strictSame(ordinary.resources, [])
+  t.match(JSON.stringify(ordinary.warnings), 'stays as it is')
+})
+
 t.test('installs packages in any version, or in a given one', async (t) => {
   const { resources } = plan({ converge: { packages: ['zip', ['poppler-utils', '22.12*'], 'curl'] } })
   t.strictSame(resources, [

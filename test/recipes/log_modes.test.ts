@@ -34,6 +34,7 @@ const situations: Readonly<Record<string, Situation>> = {
   'php-app': { attributes: { php_app: site }, fails: /^service_/ },
   frontend: { fails: /^(file|service_).*(haproxy|varnish)/ },
   broker: { needsSystem: true, fails: /^service_/ },
+  monitoring: { needsSystem: true, fails: /^file / },
   memcached: { needsSystem: true, fails: /^service_/ },
   'relstorage-server': { attributes: database, needsSystem: true, fails: /^(versioned_program|service_)/ },
   'nfs-server': { attributes: stack, needsSystem: true, fails: /^(execute|service)/ },

@@ -89,6 +89,7 @@ const probes = {
   logrotate: program('logrotate'),
   'redis-server': program('redis-server'),
   memcached: program('memcached'),
+  'prometheus exporters': program('prometheus-node-exporter'),
   s3fs: program('s3fs'),
   glusterd: program('glusterd', 'glusterfs-server'),
   exportfs: program('exportfs', 'nfs-kernel-server'),

@@ -83,6 +83,20 @@ export const serviceCommands: readonly CommandSpec[] = [
     kind: 'backup',
     conflicts: quietOrVerbose,
   },
+  {
+    name: 'debug-client',
+    group: 'Services',
+    description: 'Open a Python prompt in a Zope client of the current release, outside the balancer',
+    details:
+      'Runs the first client of the site with the word debug, as the account of the app and with its environment. app is the root of the database. The client opens no port, so no visitor reaches it, and has a temporary cache, so the running clients stay as they are. What you commit with transaction.commit() is in the database. Ctrl-D ends it. With SCRIPT, it runs a Python file instead.',
+    argument: { placeholder: 'SCRIPT', description: 'Python file to run with app, instead of the prompt' },
+    options: { ...inputOptions },
+    examples: [
+      ['converge debug-client --role zeo-client --json site.json', 'a Python prompt with app'],
+      ['converge debug-client /srv/scripts/count.py --role zeo-client --json site.json', 'a script instead'],
+    ],
+    kind: 'debug-client',
+  },
   eventCommand('pack', 'Pack the database: remove old revisions of its objects', {
     group: 'Services',
     details:

@@ -182,6 +182,7 @@ export interface CommandSpec {
     | 'maintenance'
     | 'balancer'
     | 'backup'
+    | 'debug-client'
     | 'stack'
     | 'hooks'
     | 'secrets'

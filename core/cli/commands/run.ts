@@ -8,17 +8,20 @@ import { journal } from '../../converge/journal.ts'
 import { awaitCommandsOf } from '../../host/command_guard.ts'
 import type { LocalHost } from '../../host/local.ts'
 import { acquireLock, lockHolder } from '../../host/lock.ts'
+import { hasMetricsDirectory, writeMetrics } from '../../host/metrics_file.ts'
 import { openHost } from '../../host/open_host.ts'
 import { killRunning } from '../../host/process.ts'
 import { endDownloads } from '../../host/request.ts'
 import { StateDirectory } from '../../host/state_files.ts'
 import { VirtualHost } from '../../host/virtual.ts'
+import { asConvergeError } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import { selectionOf } from '../../model/selection.ts'
 import { seconds } from '../../model/units.ts'
 import { loadDiff } from '../../report/diff.ts'
 import type { Handlers, RunReport } from '../../report/events.ts'
 import { jsonLines } from '../../report/machine.ts'
+import { renderRunMetrics } from '../../report/run_metrics.ts'
 import { Terminal } from '../../report/terminal.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
@@ -51,6 +54,8 @@ interface PreparedRun {
   readonly findVariants: (() => Promise<PlanVariant[]>) | null
   /** Prints the warnings about attributes. */
   readonly printWarnings: () => void
+  /** Renders the metrics of a run of this host. */
+  readonly renderMetrics: (report: RunReport) => Promise<string>
 }
 
 /** @param builtInRole a built-in role to run instead of the requested ones */
@@ -109,6 +114,10 @@ export async function runCommand<N>(
           const lock = checkLock()
           if (lock !== null) warn(lock)
           for (const warning of unprinted.splice(0)) warn(warning)
+        },
+        async renderMetrics(report) {
+          const releases = await catalogue.runningReleases(inputs.buildRecipeNode(events), host, roles)
+          return secrets.mask(renderRunMetrics(report, releases, catalogue.version))
         },
       }
       const planned = (bound: Plan) => ({ args, catalogue, inputs, secrets, host, plan: bound })
@@ -187,7 +196,7 @@ async function checkPlan<N>(
 }
 
 async function run(
-  { host, prefix, output, plan, recoveries, handlers, secrets, warn, note, printWarnings }: PreparedRun,
+  { host, prefix, output, plan, recoveries, handlers, secrets, warn, note, printWarnings, renderMetrics }: PreparedRun,
   state: StateDirectory,
   {
     wait,
@@ -242,10 +251,12 @@ async function run(
     recordApplied?.(state.nextRun())
     const report = await convergePlan(bound)
     const recovery = stillRunning ? null : recoveryOf(report, recoveries)
-    if (recovery === null) return report
-    note(`${recovery.role}: ${recovery.event}, since what was deployed failed`)
-    const recoveryPlan = recovery.bind(host, warn)
-    if (recoveryPlan !== null) await convergePlan(recoveryPlan)
+    if (recovery !== null) {
+      note(`${recovery.role}: ${recovery.event}, since what was deployed failed`)
+      const recoveryPlan = recovery.bind(host, warn)
+      if (recoveryPlan !== null) await convergePlan(recoveryPlan)
+    }
+    if (prefix === undefined && host.isRoot) await recordMetrics(() => renderMetrics(report), warn)
     // The requested run has failed, whether or not the failure was repaired.
     return stillRunning ? { ...report, stillRunning } : report
   } finally {
@@ -253,6 +264,16 @@ async function run(
     if (stillRunning) killRunning('SIGKILL')
     else lock.release()
     await host.close()
+  }
+}
+
+/** Writes the metrics of a run; a failure is a warning, since the run itself is over. */
+async function recordMetrics(render: () => Promise<string>, warn: (message: string) => void): Promise<void> {
+  if (!hasMetricsDirectory()) return
+  try {
+    writeMetrics(await render())
+  } catch (error) {
+    warn(`the metrics of this run are not written: ${asConvergeError(error).message}`)
   }
 }
 

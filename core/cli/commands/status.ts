@@ -9,6 +9,7 @@ import { rolloutLock } from '../../host/rollout_lock.ts'
 import type { HostReader } from '../../host/types.ts'
 import { closedText, hasFailedJob, type IntendedStop, isUp, pinText } from '../../model/app_status.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { type PendingRestarts, restartTexts } from '../../model/pending_restarts.ts'
 import { Secrets } from '../../model/secrets.ts'
 import { optionsOf } from '../../model/selection.ts'
 import { withLocations } from '../../node/located.ts'
@@ -31,6 +32,7 @@ interface Inspection {
   readonly stateDirectory: string
   /** Finds a problem of the file systems that runs write to; null if all have enough space. */
   readonly disk: () => Promise<DiskProblem | null>
+  readonly restarts: () => Promise<PendingRestarts | null>
   readonly paint: Paint
   readonly color: boolean
 }
@@ -59,6 +61,7 @@ async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets:
     apps: [...apps.values()],
     stateDirectory: inputs.stateDirectory,
     disk: () => diskProblem(() => catalogue.diskSpace(node, host)),
+    restarts: () => catalogue.pendingRestarts(node, host),
     paint: picocolors.createColors(color),
     color,
   }
@@ -102,6 +105,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
     apps: inspected,
     stateDirectory,
     disk: findDiskProblem,
+    restarts: findPendingRestarts,
     paint,
     color,
   } = await inspectApps(args, catalogue, secrets)
@@ -110,7 +114,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const last = lastRun(stateDirectory)
   const locked = visibleLock(stateDirectory)
   const rollout = rolloutLock(stateDirectory)
-  const disk = await findDiskProblem()
+  const [disk, restarts] = await Promise.all([findDiskProblem(), findPendingRestarts()])
   const bad = !apps.every(isUp) || apps.some(hasFailedJob) || disk?.state === 'full'
   if (args.jsonOutput)
     return printValue(
@@ -126,11 +130,13 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
         lock: locked,
         rollout,
         disk,
+        restarts,
       },
       secrets,
       bad,
     )
-  if (args.quiet) return printProblems(apps, disk, paint, color)
+  if (args.quiet)
+    return printProblems(apps, [...diskLines(disk, paint), ...restartLines(restarts, paint)], disk, paint, color)
   const lines = [`roles      ${roles.join(', ')}`]
   for (const { name, directory, releases, services, jobs = [], stopped, closed, pinnedFrom, unreleased } of apps) {
     const current = releases.find((release) => release.current)
@@ -148,7 +154,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
   if (locked !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(locked)}`)
   if (rollout !== null) lines.push(`${paint.yellow('rollout')}    by ${oneLineDeep(rollout)} is at work`)
-  if (disk !== null) lines.push(`${diskText(disk, paint)}       ${oneLineDeep(disk.detail)}`)
+  lines.push(...[...diskLines(disk, paint), ...restartLines(restarts, paint)].map(hostLine))
   print(`${lines.join('\n')}\n`, color)
   return bad ? 1 : 0
 }
@@ -161,12 +167,34 @@ function stopText({ by, at }: IntendedStop, paint: Paint): string {
   return `${paint.red('stopped on purpose')} by ${by}, ${at}`
 }
 
-function diskText({ state }: DiskProblem, paint: Paint): string {
-  return state === 'full' ? paint.red('disk') : paint.yellow('disk')
+/** A fact about the host, which needs attention. */
+interface HostFact {
+  readonly name: string
+  readonly colour: (text: string) => string
+  readonly detail: string
 }
 
-/** Prints what needs attention, for --quiet: services that are down, jobs that failed, and disks that are nearly full. */
-function printProblems(apps: readonly AppView[], disk: DiskProblem | null, paint: Paint, color: boolean): ExitStatus {
+function diskLines(disk: DiskProblem | null, paint: Paint): HostFact[] {
+  if (disk === null) return []
+  return [{ name: 'disk', colour: disk.state === 'full' ? paint.red : paint.yellow, detail: oneLineDeep(disk.detail) }]
+}
+
+function restartLines(restarts: PendingRestarts | null, paint: Paint): HostFact[] {
+  return restartTexts(restarts).map(({ name, detail }) => ({ name, colour: paint.yellow, detail: oneLineDeep(detail) }))
+}
+
+function hostLine({ name, colour, detail }: HostFact): string {
+  return `${colour(name)}${' '.repeat(11 - name.length)}${detail}`
+}
+
+/** Prints what needs attention, for --quiet: services that are down, jobs that failed, and facts about the host. */
+function printProblems(
+  apps: readonly AppView[],
+  facts: readonly HostFact[],
+  disk: DiskProblem | null,
+  paint: Paint,
+  color: boolean,
+): ExitStatus {
   const lines = apps.flatMap((app) => [
     ...(app.stopped ? [`${app.name}  ${stopText(app.stopped, paint)}\n`] : []),
     ...(app.closed ? [`${app.name}  ${paint.red(closedText(app.closed))}\n`] : []),
@@ -176,7 +204,7 @@ function printProblems(apps: readonly AppView[], disk: DiskProblem | null, paint
       .map((one) => `${readinessText(one, paint)}  ${app.name}  ${one.name}  ${paint.dim(one.detail || one.state)}\n`),
   ])
   const isDown = lines.length > 0
-  if (disk !== null) lines.push(`${diskText(disk, paint)}  ${oneLineDeep(disk.detail)}\n`)
+  lines.push(...facts.map(({ name, colour, detail }) => `${colour(name)}  ${detail}\n`))
   print(lines.join(''), color)
   return isDown || disk?.state === 'full' ? 1 : 0
 }

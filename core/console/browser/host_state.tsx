@@ -30,7 +30,7 @@ export function commitsText(apps: readonly App[]): string {
 
 /** Everything about a host that somebody must know or act on. */
 export function Remarks({ state: { reason, hint, missed, status } }: { readonly state: HostState }) {
-  const { apps = [], lastRun = null, lock = null, disk = null } = status ?? {}
+  const { apps = [], lastRun = null, lock = null, disk = null, restarts = null } = status ?? {}
   return (
     <ul class="remarks">
       {reason !== null && (
@@ -49,6 +49,8 @@ export function Remarks({ state: { reason, hint, missed, status } }: { readonly 
           disk {disk.state}: {disk.detail}
         </li>
       )}
+      {restarts && restarts.services.length > 0 && <li>services with old libraries: {restarts.services.join(', ')}</li>}
+      {restarts && restarts.reboot !== null && <li>a reboot is due {restarts.reboot}</li>}
       {lock !== null && (
         <li>
           deploys are locked by {lock.by} since <Time at={lock.since} />

@@ -22,4 +22,7 @@ export const hostStatusSchema = z.object({
   lock: z.object({ by: z.string(), since: z.string(), message: z.string() }).nullable(),
   rollout: z.string().nullish(),
   disk: z.object({ state: z.enum(['full', 'low', 'unknown']), detail: z.string() }).nullish(),
+  restarts: z
+    .object({ services: z.array(z.string()), reboot: z.string().nullable(), problem: z.string().nullable() })
+    .nullish(),
 })

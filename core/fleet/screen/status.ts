@@ -1,6 +1,7 @@
 /** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
 import type * as z from 'zod'
 import { closedText, hasFailedJob, isUp, pinText } from '../../model/app_status.ts'
+import { restartTexts } from '../../model/pending_restarts.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { shortId } from '../records/deployment_number.ts'
@@ -60,7 +61,7 @@ export function isHealthy(status: unknown): boolean {
 export function isUnremarkable({ status, behind, failure }: HostStatus): boolean {
   if (failure !== undefined || behind !== undefined || !isHealthy(status)) return false
   const parsed = parse(status)
-  return parsed?.lock === null && !parsed.disk && parsed.apps.every((app) => !app.pinnedFrom)
+  return parsed?.lock === null && !parsed.disk && !parsed.restarts && parsed.apps.every((app) => !app.pinnedFrom)
 }
 
 function parse(status: unknown): ParsedStatus | null {
@@ -129,6 +130,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
       parsed?.disk ? diskText(parsed.disk, paint) : '',
+      ...restartTexts(parsed?.restarts ?? null).map(({ name, detail }) => paint.yellow(oneLine(`${name}: ${detail}`))),
       parsed?.rollout ? paint.yellow(`locked by a rollout: ${oneLine(parsed.rollout)}`) : '',
       parsed?.lock ? paint.yellow(`locked by ${oneLine(describeLock(parsed.lock))}`) : '',
     ]

@@ -436,6 +436,12 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   const disk = (state: string) => ({ ...statusOf(true), disk: { state, detail: '/srv has 12 MiB free' } })
   t.match(shown(disk('full')), /^db: the disk is full: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full disk\n/m)
   t.match(shown(disk('low')), /^db: the disk is nearly full: \/srv has 12 MiB free\n1 host: 1 reached\n/m)
+  const restarts = { services: ['nginx', 'redis-server'], reboot: 'since an upgrade', problem: null }
+  t.match(
+    shown({ ...statusOf(true), restarts }),
+    /^db: outdated: services with old libraries: nginx, redis-server\ndb: reboot: due since an upgrade\n1 host: 1 reached\n/m,
+  )
+  t.equal(isHealthy({ ...statusOf(true), restarts }), true)
   const after = (outcome: string) => ({
     ...statusOf(true),
     lastRun: { started: '2026-01-01', outcome, events: ['build'] },

@@ -1,0 +1,48 @@
+/** Keeps the hosts of the stack in /etc/hosts, as OpsWorks did. */
+import type { Recipe } from '../../core/compile/role.ts'
+import { block_in_file } from '../../resources/files/block_in_file.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
+import type { SiteNode } from '../node.ts'
+import { isSet } from './attribute_writer.ts'
+
+const path = '/etc/hosts'
+const name = 'hosts of the stack'
+
+/** Declares the block of the stack; other lines of the file stay. */
+export function hostsFile(r: Recipe<SiteNode>, node: SiteNode): void {
+  const { hosts_file, prefix } = node.converge
+  if (hosts_file === null) return
+  if (node.facts.uid !== 0 || prefix !== '/') {
+    const message = `${path} stays as it is: a change needs root and the whole system`
+    const hint =
+      prefix === '/' ? 'run converge as root, or remove converge.hosts_file' : `remove it, or the prefix ${prefix}`
+    return warnOfAttribute(r, node, { attribute: ['converge', 'hosts_file'], message, hint })
+  }
+  if (hosts_file)
+    block_in_file(r, {
+      path,
+      name,
+      block: entries(node)
+        .map((line) => `${line}\n`)
+        .join(''),
+    })
+  else block_in_file(r, { path, name, absent: true })
+}
+
+/** Returns a line for the private address of each host, and one for its public address with `-ext` at the name. */
+function entries({ opsworks }: SiteNode): string[] {
+  const hosts = new Map(Object.values(opsworks.layers).flatMap(({ instances }) => Object.entries(instances ?? {})))
+  return [...hosts].sort(byName).flatMap(([host, { private_ip, ip }]) => {
+    // A key that is no host name cannot be looked up.
+    if (!/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host)) return []
+    return [...line(private_ip, host), ...line(ip, `${host}-ext`)]
+  })
+}
+
+function byName([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1
+}
+
+function line(address: string | null | undefined, host: string): string[] {
+  return isSet(address) && /^[0-9a-fA-F.:]+$/.test(address) ? [`${address} ${host}`] : []
+}
