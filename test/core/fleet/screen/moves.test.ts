@@ -62,7 +62,13 @@ t.test('a failed deploy names the way back', (t) => {
       /to roll back/.test(line),
     )
   }
-  t.strictSame(lines({}), ['to roll back a: converge stack rollback -s x.yaml'])
+  t.strictSame(lines({}), ['to roll back a: converge stack rollback --app site -s x.yaml'])
+  const moves = ['zeo', 'site', 'new'].map((app) => ({ app, from: app === 'new' ? null : from, to }))
+  t.strictSame(
+    lines({ moves }),
+    ['to roll back a: converge stack rollback --app site,zeo -s x.yaml'],
+    'the apps with an earlier release that this deploy has switched, and no other app of the stack',
+  )
   t.strictSame(lines({ outcome: 'rolled back' }), [])
   t.strictSame(lines({ moves: [{ app: 'site', from: null, to }] }), [], 'there is nothing to return to')
   t.strictSame(lines({ moves: undefined }), [])
