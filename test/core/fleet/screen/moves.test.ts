@@ -83,5 +83,10 @@ t.test('displays the estimate', (t) => {
   t.equal(reported(200_000, 4, 4), 'estimated duration: about 3 min 20 s (4 earlier runs, 4 batches)')
   t.equal(reported(12, 1, 1), 'estimated duration: about 1.0 s (1 earlier run, 1 batch)')
   t.equal(reported(null, 0, 3), 'estimated duration: unknown, no earlier run to estimate from')
+  const rebuilt = (durationMs: number | null) =>
+    describeEstimate({ event: 'estimate', durationMs, runs: 2, batches: 3, rebuilt: ['a', 'b'] }, paint)
+  const cause = 'the build changed hosts whose commit stays: a, b'
+  t.equal(rebuilt(47_000), `new estimate of the duration: about 47 s (2 earlier runs, 3 batches); ${cause}`)
+  t.equal(rebuilt(null), `new estimate of the duration: unknown, no earlier run to estimate from; ${cause}`)
   t.end()
 })
