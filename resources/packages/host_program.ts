@@ -38,7 +38,20 @@ export const host_program = defineResource(
   {
     type: 'host_program',
     doc: 'Fails before a build and a migration if the program of a command is not installed. Changes nothing.',
-    examples: [{ program: 'node', attribute: 'port_app.command', packages: 'deploy.shop.os_packages' }],
+    examples: [
+      { program: 'node', attribute: 'port_app.command', packages: 'deploy.shop.os_packages' },
+      {
+        program: 'bin/smoke',
+        attribute: 'deploy.shop.smoke_test.command',
+        release: '/srv/www/shop/releases/000042-1a2b3c4d',
+        source: {
+          into: '/srv/www/shop/releases',
+          shared: '/srv/www/shop/shared',
+          current: '/srv/www/shop/current',
+          repository: 'https://git.example.com/shop.git',
+        },
+      },
+    ],
     reach: 'paths',
     key: ({ program, attribute, mayBeBuilt }) => `${program} of ${attribute}${mayBeBuilt ? ' before the build' : ''}`,
     props,
