@@ -163,7 +163,14 @@ export type FleetEvent =
   /** The release that each host changes from and to, before the change. */
   | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedReleaseChange[] }
   /** The expected duration, from earlier rollouts; null where there is none of the same kind. */
-  | { readonly event: 'estimate'; readonly durationMs: number | null; readonly runs: number; readonly batches: number }
+  | {
+      readonly event: 'estimate'
+      readonly durationMs: number | null
+      readonly runs: number
+      readonly batches: number
+      /** After the build: hosts whose commit stays, and whose build changed something, such as attributes. */
+      readonly rebuilt?: readonly string[] | undefined
+    }
   /** Another rollout has locked these hosts: this one begins when that has ended. */
   | { readonly event: 'queued'; readonly hosts: readonly string[]; readonly deployment: OtherDeployment | null }
   /** The other rollout has ended; its outcome is null where its record is on another computer. */

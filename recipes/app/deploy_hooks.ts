@@ -86,7 +86,7 @@ export function declareMigration(
 }
 
 /** Decides whether this host migrates: the first online host by name, unless `--migrate` or `--no-migrate` is given. */
-function migratesHere(node: SiteNode, target: DeployTarget): boolean {
+export function migratesHere(node: SiteNode, target: DeployTarget): boolean {
   const { migrate } = node.run.options
   if (typeof migrate === 'boolean') return migrate
   const { instance, layers } = node.opsworks

@@ -4,6 +4,8 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { omitUndefined } from '../../core/model/omit_undefined.ts'
+import type { Reference } from '../../core/model/reference.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
 import { programIn } from '../../core/text/shell.ts'
 import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
 import { host_program, installHint, programPath, whereMissing } from '../../resources/packages/host_program.ts'
@@ -82,6 +84,50 @@ export function requireProgram(
     ...{ program, attribute, ...packagesOf(app) },
     ...omitUndefined({ directories: directories && [...directories], user }),
   })
+}
+
+/**
+ * Declares checks of the programs of the migration and of the smoke test, which the deploy otherwise misses only at the
+ * migration, or after the switch. The build runs with the rights of the account: it may fill the home of that account.
+ */
+export function requireShellPrograms(
+  r: Recipe<SiteNode>,
+  app: App,
+  { moment, migrates }: { readonly moment: BuildMoment; readonly migrates: boolean },
+): void {
+  const isInHome = (path: string) => posix.normalize(path).startsWith('/home/')
+  for (const command of shellCommandsOf(app)) {
+    const isMigration = command.attribute.endsWith('.migrate_command')
+    const { program = '', directories = [] } = hostProgram(app, command) ?? {}
+    if ((isMigration && !migrates) || [program, ...directories].some(isInHome)) continue
+    requireProgram(r, app, command, { moment, isBuilt: true })
+  }
+}
+
+/** Returns the commands of the app whose program is a file of the release. */
+function releaseCommandsOf(app: App): { readonly program: string; readonly attribute: string }[] {
+  return shellCommandsOf(app).flatMap(({ line, attribute }) => {
+    const program = programIn(line).replace(/^(\.\/+)+/, '')
+    const isInRelease = /^[^/]+\//.test(program) && !program.split('/').includes('..') && !/[%$]/.test(program)
+    return isInRelease ? [{ program, attribute }] : []
+  })
+}
+
+/** Declares checks of the programs that the release must have; `mayBeBuilt`: before its build. */
+export function requireReleasePrograms(
+  r: Recipe<SiteNode>,
+  app: App,
+  release: Reference<string>,
+  { mayBeBuilt, source, guard = {} }: ReleaseProgramOptions,
+): void {
+  for (const { program, attribute } of releaseCommandsOf(app))
+    host_program(r, { program, attribute, release, source, mayBeBuilt, ...guard })
+}
+
+interface ReleaseProgramOptions {
+  readonly mayBeBuilt: boolean
+  readonly source: NonNullable<Parameters<typeof host_program>[1]['source']>
+  readonly guard?: CommonOptions
 }
 
 /** Lists the checks of `doctor` for the programs. */

@@ -10,9 +10,10 @@ import { deploysOnlyOthers } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
 import { removeReleases } from './account.ts'
 import { type App, hasCurrentRelease } from './app.ts'
-import type { Activation, AppParts, AppRelease, BuiltRelease, Purpose } from './app_parts.ts'
-import type { Source } from './checkout.ts'
-import { declareHook, declareMigration } from './deploy_hooks.ts'
+import type { Activation, AppParts, AppRelease, BuildMoment, BuiltRelease, Purpose } from './app_parts.ts'
+import { releaseProps, type Source } from './checkout.ts'
+import { declareHook, declareMigration, migratesHere } from './deploy_hooks.ts'
+import { requireReleasePrograms, requireShellPrograms } from './host_programs.ts'
 import { type Differences, reportRebuild, warnOfKeptValues, warnOfRestoredValues } from './release_attributes.ts'
 import { finishRollback, givenRollbackTarget, recordRollback } from './rollback.ts'
 import { declareSmokeTest, refuseFailedRelease } from './smoke_test.ts'
@@ -97,7 +98,7 @@ function releaseApp(
   const options = purpose === 'deploy' ? {} : { onlyIf: hasCurrentRelease(app) }
   const prepared = parts.prepare(options)
   parts.checkBeforeBuild?.()
-  const { path, commit, identity } = buildChecked(parts, source, purpose, options)
+  const { path, commit, identity } = buildChecked(r, node, parts, source, purpose, options)
   const release = { path, commit, identity }
   const target = parts.deployTarget()
   refuseFailedRelease(r, node, target, release, options)
@@ -114,11 +115,26 @@ function releaseApp(
   cleanUpReleases(r, app, options)
 }
 
-/** Builds a release, and requires the programs that it does not contain. */
-function buildChecked(parts: AppParts, source: Source, purpose: DeployPurpose, options: CommonOptions): BuiltRelease {
-  parts.requirePrograms?.('before build')
+/** Builds a release, and requires the programs of the commands that run later. */
+function buildChecked(
+  r: Recipe<SiteNode>,
+  node: SiteNode,
+  parts: AppParts,
+  source: Source,
+  purpose: DeployPurpose,
+  options: CommonOptions,
+): BuiltRelease {
+  const { app } = parts
+  const migrates = migratesHere(node, parts.deployTarget())
+  const requirePrograms = (moment: BuildMoment) => {
+    parts.requirePrograms?.(moment)
+    requireShellPrograms(r, app, { moment, migrates })
+  }
+  requirePrograms('before build')
   const release = parts.build(source, purpose, options)
-  parts.requirePrograms?.('after build')
+  requirePrograms('after build')
+  const repository = { ...releaseProps(node, app), ...source }
+  requireReleasePrograms(r, app, release.path, { mayBeBuilt: false, source: repository, guard: options })
   return release
 }
 
@@ -174,7 +190,7 @@ export function activateExisting(
 function build(r: Recipe<SiteNode>, node: SiteNode, parts: AppParts): void {
   const source = parts.findSource()
   if (source === null) return warnOfAttribute(r, node, parts.noSource)
-  const declare = () => void buildChecked(parts, source, 'deploy', {})
+  const declare = () => void buildChecked(r, node, parts, source, 'deploy', {})
   if (parts.rolledBack === undefined || !deploysOnlyOthers(node, parts.app.name)) return declare()
   parts.rolledBack.given((isKept) => (isKept ? undefined : declare()))
 }

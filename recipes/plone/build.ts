@@ -11,6 +11,7 @@ import { buildout } from '../../resources/python/buildout.ts'
 import { release_file } from '../../resources/releases/release_file.ts'
 import type { Purpose } from '../app/app_parts.ts'
 import { refuseRoot, releaseProps, type Source } from '../app/checkout.ts'
+import { requireReleasePrograms } from '../app/host_programs.ts'
 import { linkSources } from '../app/shared_links.ts'
 import { type SiteNode, underPrefix } from '../node.ts'
 import { deployDirectory } from '../site/site_attributes.ts'
@@ -48,6 +49,8 @@ export function buildRelease(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutA
     inputs: { config, ...inputsOf(build, options.programs) },
   })
   baseConfig(r, node, app, options, release.path)
+  const source = { ...releaseProps(node, app), ...options.source }
+  requireReleasePrograms(r, app, release.path, { mayBeBuilt: true, source, guard })
   file(r, {
     path: under(release.path, build.config),
     content: config,

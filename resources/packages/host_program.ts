@@ -5,6 +5,8 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { findProgram } from '../commands/find_program.ts'
+import { gitReleaseProps } from '../git/props.ts'
+import { isCommitted } from '../releases/release_file.ts'
 
 const props = z.strictObject({
   program: z.string().min(1).describe('Name on the PATH, or absolute path'),
@@ -16,6 +18,14 @@ const props = z.strictObject({
     .min(1)
     .optional()
     .describe('The attribute that lists the packages of the app, if setup installs them'),
+  release: absolutePath.optional().describe('Release that has the program, named by its path in the release'),
+  source: gitReleaseProps
+    .optional()
+    .describe('With release: properties of git_release; a dry run finds the program of a new release there'),
+  mayBeBuilt: z
+    .boolean()
+    .default(false)
+    .describe('Whether a later build may create the program in the release; default false'),
 })
 type Props = z.output<typeof props>
 
@@ -28,20 +38,40 @@ export const host_program = defineResource(
   {
     type: 'host_program',
     doc: 'Fails before a build and a migration if the program of a command is not installed. Changes nothing.',
-    examples: [{ program: 'node', attribute: 'port_app.command', packages: 'deploy.shop.os_packages' }],
+    examples: [
+      { program: 'node', attribute: 'port_app.command', packages: 'deploy.shop.os_packages' },
+      {
+        program: 'bin/smoke',
+        attribute: 'deploy.shop.smoke_test.command',
+        release: '/srv/www/shop/releases/000042-1a2b3c4d',
+        source: {
+          into: '/srv/www/shop/releases',
+          shared: '/srv/www/shop/shared',
+          current: '/srv/www/shop/current',
+          repository: 'https://git.example.com/shop.git',
+        },
+      },
+    ],
     reach: 'paths',
-    key: ({ program, attribute }) => `${program} of ${attribute}`,
+    key: ({ program, attribute, mayBeBuilt }) => `${program} of ${attribute}${mayBeBuilt ? ' before the build' : ''}`,
     props,
     state,
   },
   {
-    read: (host, props) => ({ path: programPath(host, props) }),
+    read: async (host, props) => ({
+      path: props.release === undefined ? programPath(host, props) : await programOfRelease(host, props, props.release),
+    }),
     desired(props, now) {
       if (now.path !== null) return now
-      const { program, attribute } = props
-      throw new ConvergeError(`${attribute} runs ${program}, which ${whereMissing(program)}`, {
+      const { program, attribute, release } = props
+      if (release === undefined)
+        throw new ConvergeError(`${attribute} runs ${program}, which ${whereMissing(program)}`, {
+          code: 'NO_PROGRAM',
+          hint: installHint(props),
+        })
+      throw new ConvergeError(`${attribute} runs ${program}, which the release does not have as an executable file`, {
         code: 'NO_PROGRAM',
-        hint: installHint(props),
+        hint: `commit ${program} with the mode of an executable (git add --chmod=+x), have the build create it, or correct ${attribute}`,
       })
     },
     apply: () => undefined,
@@ -61,6 +91,24 @@ export function programPath(
     if (path !== null) return path
   }
   return null
+}
+
+/**
+ * Returns the path of a program of the release; null if it is no executable file. Before the build, and where hooks of
+ * the repository run before the command, a missing program may still be created.
+ */
+async function programOfRelease(
+  host: HostReader,
+  { program, mayBeBuilt, source }: Props,
+  release: string,
+): Promise<string | null> {
+  const path = `${release}/${program}`
+  const stat = host.stat(path)
+  const isExecutable = stat?.kind === 'file' && (Number.parseInt(stat.mode, 8) & 0o111) !== 0
+  if (isExecutable || (stat === null && mayBeBuilt)) return path
+  const mayBeMade = host.list(`${release}/deploy`).some((name) => /^before_(migrate|symlink)(\.|$)/.test(name))
+  if (mayBeMade || stat !== null || source === undefined) return mayBeMade ? path : null
+  return (await isCommitted(host, source, program)) ? path : null
 }
 
 export function installHint({

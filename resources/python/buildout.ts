@@ -144,6 +144,13 @@ export function createIndexWatch(): (line: string) => boolean {
   }
 }
 
+/** Explains the line at which buildout stays for minutes, for an egg that only find-links have. */
+function describeProgress(line: string): string {
+  return /^(root: )?Reading https:\/\/pypi\.org\/simple\/$/.test(line)
+    ? `${line} (the list of all packages, for minutes: PyPI lacks an egg that find-links have)`
+    : line
+}
+
 async function build(host: Host, props: Props, area: BuildArea, context: Context): Promise<void> {
   if (host.stat(props.directory)?.kind !== 'directory')
     throw new ConvergeError(`the build directory ${props.directory} does not exist`, {
@@ -166,7 +173,7 @@ async function build(host: Host, props: Props, area: BuildArea, context: Context
       group: props.group,
       environment: props.environment,
       timeout: props.timeout,
-      onLine: context.progress,
+      onLine: (line) => context.progress(describeProgress(line)),
       endsAt: createIndexWatch(),
     })
   const bootstrap = toWords(props.bootstrapParams)

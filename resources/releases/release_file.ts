@@ -6,7 +6,7 @@ import { NotYetKnown } from '../../core/model/reference.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { openContents } from '../git/contents.ts'
-import { gitReleaseProps } from '../git/props.ts'
+import { type GitReleaseProps, gitReleaseProps } from '../git/props.ts'
 
 const props = z.strictObject({
   release: absolutePath.describe('Directory of the release, as git_release gives it'),
@@ -17,8 +17,6 @@ const props = z.strictObject({
   attribute: z.string().min(1).describe('The attribute that names the file'),
   source: gitReleaseProps.describe('Properties of git_release: a dry run finds the file of a new release there'),
 })
-type Props = z.output<typeof props>
-
 const state = z.strictObject({ found: z.boolean() })
 
 export const release_file = defineResource(
@@ -45,7 +43,8 @@ export const release_file = defineResource(
   },
   {
     read: async (host, props) => ({
-      found: host.stat(`${props.release}/${props.file}`) !== null || (await isCommitted(host, props)),
+      found:
+        host.stat(`${props.release}/${props.file}`) !== null || (await isCommitted(host, props.source, props.file)),
     }),
     desired({ file, attribute, source }, now) {
       if (now.found) return now
@@ -65,7 +64,7 @@ export const release_file = defineResource(
  * Decides whether the commit contains the file, for a dry run: in a run the release has its files. An unreadable
  * repository counts as yes, and the run reports it.
  */
-async function isCommitted(host: HostReader, { file, source }: Props): Promise<boolean> {
+export async function isCommitted(host: HostReader, source: GitReleaseProps, file: string): Promise<boolean> {
   if (source.scmType === 'directory') return false
   try {
     return await hasFile(host, source, file)
@@ -77,7 +76,7 @@ async function isCommitted(host: HostReader, { file, source }: Props): Promise<b
   }
 }
 
-async function hasFile(host: HostReader, source: Props['source'], file: string): Promise<boolean> {
+async function hasFile(host: HostReader, source: GitReleaseProps, file: string): Promise<boolean> {
   const contents = await openContents(host, source)
   if ((await contents.file(file)) !== null) return true
   const modules = (await contents.file('.gitmodules')) ?? ''

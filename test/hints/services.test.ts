@@ -110,6 +110,14 @@ const setupInstalls: Declare = (r) =>
 const installsNode = (host: VirtualHost) => host.given('/usr/bin/node', '', '0755')
 const hasShell = (host: VirtualHost) => host.given('/usr/bin/sh', '', '0755')
 const runsShell: Declare = (r) => host_program(r, { program: 'sh', attribute: 'port_app.command' })
+const shopRelease = '/srv/www/shop/releases/000001-1a2b3c4d'
+const ofRelease =
+  'commit bin/smoke with the mode of an executable (git add --chmod=+x), have the build create it, or correct deploy.shop.migrate_command'
+const runsOfRelease =
+  (program: string): Declare =>
+  (r) =>
+    host_program(r, { program, attribute: 'deploy.shop.migrate_command', release: shopRelease })
+
 t.test('the hints about files of system packages work', async (t) => {
   const source = 'resources/services/unit_command.ts'
   const hint = 'declare its package with packages() before this, or correct the name of the unit'
@@ -153,6 +161,20 @@ t.test('the hints about files of system packages work', async (t) => {
       given: hasShell,
       broken: setupInstalls,
       repaired: runsShell,
+    },
+    {
+      source: 'resources/packages/host_program.ts',
+      hint: ofRelease,
+      given: (host) => host.given(`${shopRelease}/bin/smoke`, '', '0644'),
+      broken: runsOfRelease('bin/smoke'),
+      repair: (host) => host.given(`${shopRelease}/bin/smoke`, '', '0755'),
+    },
+    {
+      source: 'resources/packages/host_program.ts',
+      hint: ofRelease,
+      given: (host) => host.given(`${shopRelease}/bin/test`, '', '0755'),
+      broken: runsOfRelease('bin/smoke'),
+      repaired: runsOfRelease('bin/test'),
     },
   ])
 })

@@ -80,6 +80,48 @@ t.test('the build of a rollout checks the program too', async (t) => {
   t.strictSame(await order({ build_command: null }, 1000), ['host_program', 'git_release'], 'nothing installs it')
 })
 
+t.test('a deploy checks the programs of the migration and the smoke test', async (t) => {
+  const commands = (migrate_command: string, command: string, more: JsonObject = {}) =>
+    json({ command: '%{port}' }, { migrate: true, migrate_command, smoke_test: { command }, ...more })
+  const order = async (node: JsonObject, role = 'port-app') => {
+    const { resources } = await planned(role, node, { event: 'build' })
+    return resources.flatMap(({ type, key }) =>
+      type === 'host_program' ? key : type === 'git_release' || type === 'buildout' ? type : [],
+    )
+  }
+  const [migration, test] = ['deploy.shop.migrate_command', 'deploy.shop.smoke_test.command']
+  t.strictSame(await order(commands('npx migrate', '/opt/smoke --quick')), [
+    `npx of ${migration}`,
+    `/opt/smoke of ${test}`,
+    'git_release',
+  ])
+  t.strictSame(await order(commands('./bin/migrate', 'scripts/smoke')), [
+    'git_release',
+    `bin/migrate of ${migration}`,
+    `scripts/smoke of ${test}`,
+  ])
+  const home = { environment: { PATH: '/home/deploy/.local/bin:/usr/bin' } }
+  for (const unknown of [commands('cd app && npx x', '../../shared/env/bin/x'), commands('npx x', '$SMOKE', home)])
+    t.strictSame(await order(unknown), ['git_release'], 'only the run knows it')
+  t.strictSame(await order(commands('/home/deploy/bin/x', '/srv/www/shop/shared/x')), ['git_release'])
+  const other = { opsworks: { layers: { shop: { instances: { a: { hostname: 'a', status: 'online' } } } } } }
+  t.strictSame(await order({ ...commands('npx migrate', 'curl x'), ...other }), [`curl of ${test}`, 'git_release'])
+  const site = {
+    deploy: {
+      plone_instances: {
+        scm: { repository: 'https://git.example.com/site.git' },
+        smoke_test: { command: 'bin/smoke' },
+      },
+    },
+  }
+  t.strictSame(await order(site, 'zeo-client'), [
+    'git_release',
+    'bin/smoke of deploy.plone_instances.smoke_test.command before the build',
+    'buildout',
+    'bin/smoke of deploy.plone_instances.smoke_test.command',
+  ])
+})
+
 t.test('doctor checks the migration and the smoke test', async (t) => {
   const find = async (host: VirtualHost, environment: JsonObject = {}) => {
     const own = { migrate: true, migrate_command: 'npx migrate', environment }

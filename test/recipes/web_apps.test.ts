@@ -375,16 +375,26 @@ t.test('PHP: the note of the first hot update depends on what nginx serves', asy
 })
 
 t.test('a build creates a release, and changes nothing else', async (t) => {
+  // The check of the program of the migration.
+  const migration = ['host_program']
   const cases: [role: string, json: JsonObject, types: readonly string[]][] = [
-    ['port-app', { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } }, ['execute']],
-    ['port-app', { port_app: { app_name: 'app', command: '%{port}' } }, []],
+    [
+      'port-app',
+      { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } },
+      ['execute', ...migration],
+    ],
+    ['port-app', { port_app: { app_name: 'app', command: '%{port}' } }, migration],
     [
       'jetty-app',
       { jetty_app: { app_name: 'app', war: { file: '/srv/a.war' } } },
-      ['directory', 'remote_file', 'execute', 'host_program'],
+      ['directory', 'remote_file', 'execute', 'host_program', ...migration],
     ],
-    ['jetty-app', { jetty_app: { app_name: 'app', war: { path: 'a.war' } } }, ['execute', 'host_program']],
-    ['php-app', { php_app: { app_name: 'app', build_command: 'composer install' } }, ['execute']],
+    [
+      'jetty-app',
+      { jetty_app: { app_name: 'app', war: { path: 'a.war' } } },
+      ['execute', 'host_program', ...migration],
+    ],
+    ['php-app', { php_app: { app_name: 'app', build_command: 'composer install' } }, ['execute', ...migration]],
   ]
   const always = app({ migrate: true, migrate_command: 'migrate', always_build_on_deploy: true })
   for (const [role, own, types] of cases) {

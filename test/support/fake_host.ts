@@ -101,6 +101,8 @@ export class FakeHost {
     this.machine.alive = () => this.stillAlive()
     this.machine.given('/var/run', null).given('/etc/logrotate.d', null)
     if (init === 'systemd') this.machine.given('/run/systemd/system', null)
+    // The commands of migrations and smoke tests in tests.
+    for (const program of ['fail', 'migrate', 'smoke']) this.machine.given(`/usr/bin/${program}`, '', '0755')
     if (root === '') return
     // If a run does not change the system, these programs must already be installed.
     for (const program of ['git', 'python3', 'crontab']) this.machine.given(`/usr/bin/${program}`, '', '0755')

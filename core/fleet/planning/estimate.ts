@@ -7,7 +7,7 @@ export interface EarlierRun {
   readonly outcome: string
   /** Commits by app. */
   readonly commits: Readonly<Record<string, string>>
-  readonly hosts: readonly Pick<HostReport, 'outcome' | 'durationMs' | 'phases' | 'moves'>[]
+  readonly hosts: readonly Pick<HostReport, 'host' | 'outcome' | 'durationMs' | 'phases' | 'moves'>[]
 }
 
 export interface PlannedRun {
@@ -16,6 +16,11 @@ export interface PlannedRun {
   readonly changes: boolean
   /** Apps that change their release. */
   readonly apps: readonly string[]
+  /**
+   * Names of the hosts that restart something, where a dry run has shown them; the apps are then unknown. Other hosts
+   * that changed earlier, such as balancers, say nothing about a restart.
+   */
+  readonly restarting?: readonly string[] | undefined
   readonly hosts: number
   readonly batches: number
   /** Hosts at once, at most. */
@@ -42,10 +47,11 @@ export function estimateDuration(earlierRuns: readonly EarlierRun[], planned: Pl
   const expectedOutcome = planned.changes ? 'changed' : 'unchanged'
   const runs = earlierRuns
     .filter(({ action, outcome }) => action === planned.action && outcome === expectedOutcome)
-    .filter((run) => !planned.changes || isSameSet(changedApps(run), planned.apps))
-    .slice(0, maxRuns)
-    .map(({ hosts }) => hosts.filter((host) => host.outcome === expectedOutcome).map(phaseDurations))
+    .filter((run) => isComparable(run, planned))
+    .map(({ hosts }) => hosts.filter((host) => host.outcome === expectedOutcome && isCounted(host, planned)))
     .filter((hosts) => hosts.length > 0)
+    .slice(0, maxRuns)
+    .map((hosts) => hosts.map(phaseDurations))
   if (runs.length === 0) return null
   const durations = new Map<string, number[]>()
   for (const host of runs.flat())
@@ -56,6 +62,14 @@ export function estimateDuration(earlierRuns: readonly EarlierRun[], planned: Pl
     return sum + median(all) * Math.max(1, isTogether ? turns : planned.batches)
   }, 0)
   return { durationMs: Math.round(durationMs), runs: runs.length }
+}
+
+function isComparable(run: EarlierRun, { changes, apps, restarting }: PlannedRun): boolean {
+  return !changes || restarting !== undefined || isSameSet(changedApps(run), apps)
+}
+
+function isCounted({ host }: EarlierRun['hosts'][number], { changes, restarting }: PlannedRun): boolean {
+  return !changes || restarting === undefined || restarting.includes(host)
 }
 
 /** Apps that changed their release. A record of an earlier version only has the apps of the rollout. */

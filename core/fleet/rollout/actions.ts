@@ -105,9 +105,10 @@ export class RolloutActions {
       : new Set<string>()
     if (!this.context.abort.isAborted) await this.tools.announcement.announceDeploy(this.usableHosts(), inTurn)
     const building = this.usableHosts().filter(({ events }) => events.has('build'))
-    await this.runOnAll('build', building, { kind: 'events', events: ['build'] })
+    const built = await this.build(building)
     await this.resolution.resolveFetched(this.usableHosts())
     if (this.context.abort.isAborted) return
+    this.tools.announcement.announceRebuilds(built)
     await this.switchReleases(inTurn)
     // Roles without a build have fetched only now.
     await this.resolution.resolveFetched([])
@@ -115,6 +116,14 @@ export class RolloutActions {
     await this.tools.inspection.recordReleasesAfter(this.context.participants)
     await this.configureBystanders()
     await this.followUp()
+  }
+
+  /** @returns the names of the hosts whose build changed something */
+  private async build(hosts: readonly RolloutHost[]): Promise<ReadonlySet<string>> {
+    const changesOf = ({ name }: RolloutHost) => this.context.progress.get(name).counts.changed
+    const before = new Map(hosts.map((host) => [host.name, changesOf(host)]))
+    await this.runOnAll('build', hosts, { kind: 'events', events: ['build'] })
+    return new Set(hosts.filter((host) => changesOf(host) !== before.get(host.name)).map(({ name }) => name))
   }
 
   /** Switches the hosts to the new releases; one host migrates each app. */

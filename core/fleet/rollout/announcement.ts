@@ -23,6 +23,7 @@ const changingEvents: readonly string[] = [
 export class Announcement {
   /** Names of the hosts that a warning has named as the last one of an app. */
   private readonly warned = new Set<string>()
+  private announcedDeploy: AnnouncedDeploy | undefined
 
   constructor(private readonly context: RolloutContext) {}
 
@@ -40,7 +41,8 @@ export class Announcement {
     const changing = moves.filter(isChange)
     const changes = changing.length > 0
     const { batches } = hostOrder(hosts, this.context, { inTurn })
-    this.announceDuration(hosts, changes || inTurn.size > 0, changing, batches.length)
+    this.announcedDeploy = { hosts, moves, batches: batches.length }
+    this.announceDuration(hosts, changes || inTurn.size > 0, { moves: changing, batches: batches.length })
     const { action, restartsInTurn } = this.context.request
     if (restartsInTurn)
       this.warnOfRestarts(
@@ -49,6 +51,22 @@ export class Announcement {
       )
     else if (changes || action !== 'setup')
       this.warnOfRestarts(hosts, undefined, new Set(changing.map(({ host }) => host)))
+  }
+
+  /**
+   * Corrects the estimate after the build. Only the build shows that a host whose commit stays gets another release,
+   * because attributes have changed.
+   * @param built names of the hosts whose build changed something
+   */
+  announceRebuilds(built: ReadonlySet<string>): void {
+    if (this.announcedDeploy === undefined) return
+    const { hosts, moves, batches } = this.announcedDeploy
+    const changing = moves.filter(isChange)
+    const expected = new Set(changing.map(({ host }) => host))
+    const rebuilt = [...new Set(moves.map(({ host }) => host))].filter((name) => built.has(name) && !expected.has(name))
+    if (rebuilt.length === 0) return
+    const rebuiltMoves = moves.filter(({ host }) => rebuilt.includes(host))
+    this.announceDuration(hosts, true, { moves: [...changing, ...rebuiltMoves], batches, rebuilt })
   }
 
   /** Reports the changes of some apps whose commits became known late. */
@@ -63,7 +81,7 @@ export class Announcement {
   async announceRollback(moves: readonly HostReleaseChange[], hosts: readonly RolloutHost[]): Promise<void> {
     await emitReleaseChanges(moves, 'rollback', this.context.ports)
     if (this.context.request.action === 'plan') return
-    this.announceDuration(hosts, true, moves.filter(isChange))
+    this.announceDuration(hosts, true, { moves: moves.filter(isChange) })
     this.warnOfRestarts(hosts)
   }
 
@@ -113,21 +131,20 @@ export class Announcement {
 
   /**
    * @param changes whether something will change, as far as that is known
-   * @param moves changes of releases
    */
   announceDuration(
     hosts: readonly RolloutHost[],
     changes: boolean,
-    moves: readonly HostReleaseChange[],
-    batches = this.batchesOf(hosts).length,
+    { moves = [], batches = this.batchesOf(hosts).length, restarting, rebuilt }: DurationOptions,
   ): void {
     const { action, parallel } = this.context.request
     const earlier = this.context.ports.earlierRollouts?.()
     if (earlier === undefined || hosts.length === 0) return
     const apps = moves.map(({ app }) => app)
-    const estimate = estimateDuration(earlier, { action, changes, apps, hosts: hosts.length, batches, parallel })
+    const planned = { action, changes, apps, restarting, hosts: hosts.length, batches, parallel }
+    const estimate = estimateDuration(earlier, planned)
     const { durationMs, runs } = estimate ?? { durationMs: null, runs: 0 }
-    this.context.ports.emit({ event: 'estimate', durationMs, runs, batches })
+    this.context.ports.emit({ event: 'estimate', durationMs, runs, batches, ...omitUndefined({ rebuilt }) })
   }
 
   /** @param switching the hosts that get another release, where that is known; default: all */
@@ -179,6 +196,21 @@ export class Announcement {
   private batchesOf(hosts: readonly RolloutHost[]): readonly (readonly RolloutHost[])[] {
     return hostOrder(hosts, this.context).batches
   }
+}
+
+interface AnnouncedDeploy {
+  readonly hosts: readonly RolloutHost[]
+  readonly moves: readonly HostReleaseChange[]
+  readonly batches: number
+}
+
+interface DurationOptions {
+  /** Changes of releases. */
+  readonly moves?: readonly HostReleaseChange[]
+  readonly batches?: number
+  /** Names of the hosts that restart something, where a dry run has shown them. */
+  readonly restarting?: readonly string[]
+  readonly rebuilt?: readonly string[]
 }
 
 interface LastHostOptions {

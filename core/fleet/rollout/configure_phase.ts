@@ -38,7 +38,10 @@ export class ConfigurePhase {
     )
     if (this.isConfigure) {
       const batches = Math.max(1, this.tools.restarts.batches(restarting).length)
-      this.tools.announcement.announceDuration(hosts, restarting.length > 0, [], batches)
+      this.tools.announcement.announceDuration(hosts, restarting.length > 0, {
+        batches,
+        restarting: hostNames(restarting),
+      })
     }
     const hasAnswered = await this.answersBefore(hosts, changing)
     const before = this.countChanges(hosts)

@@ -24,11 +24,12 @@ export function describeCommit(
 }
 
 export function describeEstimate(event: FleetEvent & { event: 'estimate' }, paint: Paint): string {
-  const { durationMs, runs, batches } = event
-  const head = paint.cyan('estimated duration')
-  if (durationMs === null) return `${head}: unknown, no earlier run to estimate from`
+  const { durationMs, runs, batches, rebuilt } = event
+  const head = paint.cyan(rebuilt === undefined ? 'estimated duration' : 'new estimate of the duration')
+  const cause = rebuilt === undefined ? '' : `; the build changed hosts whose commit stays: ${describeNames(rebuilt)}`
+  if (durationMs === null) return `${head}: unknown, no earlier run to estimate from${cause}`
   const how = paint.dim(`(${many(runs, 'earlier run')}, ${batches === 1 ? '1 batch' : `${batches} batches`})`)
-  return `${head}: about ${duration(Math.max(1000, durationMs))} ${how}`
+  return `${head}: about ${duration(Math.max(1000, durationMs))} ${how}${cause}`
 }
 
 /** Describes the changes that a rollout made. */

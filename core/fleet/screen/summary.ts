@@ -144,13 +144,16 @@ function lastLine(report: RolloutReport, paint: Paint): string {
   return isDone ? `${paint.green('nothing to do')}: ${text}` : text
 }
 
-/** Names the way back from a deploy that has failed on its way. */
+/** Names the way back from a deploy that has failed on its way: without --app, a rollback changes the other apps too. */
 function rollbackLines({ action, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {
-  const switched = hosts.filter(({ moves = [], outcome }) => moves.length > 0 && outcome !== 'rolled back')
-  const hasEarlier = switched.some(({ moves = [] }) => moves.some(({ from }) => from !== null))
-  if (!deployActions.includes(action) || !hasEarlier) return []
-  const names = describeNames(switched.map(({ host }) => host))
-  return [paint.dim(`to roll back ${names}: converge stack rollback${plain(same)}`)]
+  if (!deployActions.includes(action)) return []
+  const switched = hosts.flatMap(({ host, moves = [], outcome }) =>
+    moves.flatMap(({ app, from }) => (from === null || outcome === 'rolled back' ? [] : [{ host, app }])),
+  )
+  if (switched.length === 0) return []
+  const names = describeNames([...new Set(switched.map(({ host }) => host))])
+  const apps = [...new Set(switched.map(({ app }) => app))].sort()
+  return [paint.dim(`to roll back ${names}: converge stack rollback --app ${apps.map(oneLine).join()}${plain(same)}`)]
 }
 
 function nextLines({ id, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {

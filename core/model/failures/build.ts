@@ -117,6 +117,16 @@ export const buildFailures: readonly Pattern[] = [
     },
   },
   {
+    // setuptools continues after such an answer, and then reports that the index lacks the package.
+    name: 'error of the package index',
+    pattern:
+      /Reading (\S{1,1000})\n(?:root: )?HTTP error: (?!Not Found)([^\n]{1,100})\n(?:root: )?Couldn't find index page for [\s\S]{0,8192}?Couldn't find a distribution/,
+    explain: (address, answer = '') => ({
+      reason: `the package index answered ${address} with an error: ${answer}`,
+      hint: `${/^(Unauthorized|Forbidden)/.test(answer) ? 'the index refuses the login; ' : ''}${indexSettings}`,
+    }),
+  },
+  {
     name: 'no matching version',
     // converge ends a buildout that begins to read the whole index of packages.
     pattern:

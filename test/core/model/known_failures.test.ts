@@ -89,7 +89,25 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
       /https_proxy in deploy/,
     ],
   ],
+  'error of the package index': [
+    [
+      "root: Reading http://eggs.example.com/find/\nroot: HTTP error: Not Found\nroot: Reading http://eggs.example.com/simple/six/\nroot: HTTP error: Bad Gateway\nroot: Couldn't find index page for 'six' (maybe misspelled?)\nroot: Scanning index of all packages (this may take a while)\nroot: Reading http://eggs.example.com/simple/\nroot: HTTP error: Bad Gateway\nGetting distribution for 'six==1.17.0'.\nError: Couldn't find a distribution for 'six==1.17.0'.",
+      /^the package index answered http:\/\/eggs.example.com\/simple\/six\/ with an error: Bad Gateway$/,
+      /^a proxy, certificate or index/,
+    ],
+    [
+      "Reading https://eggs.example.com/simple/six/\nHTTP error: Unauthorized\nCouldn't find index page for 'six' (maybe misspelled?)\nError: Couldn't find a distribution for 'six'.",
+      /with an error: Unauthorized$/,
+      /^the index refuses the login; a proxy/,
+    ],
+  ],
   'no matching version': [
+    [
+      // Only find-links have failed, and the index has answered.
+      "root: Reading http://eggs.example.com/find/\nroot: HTTP error: Bad Gateway\nroot: Reading https://pypi.org/simple/six/\nGetting distribution for 'six==9'.\nError: Couldn't find a distribution for 'six==9'.",
+      /no six==9 for this Python/,
+      /compare/,
+    ],
     [
       // One source of several is unreachable, and the index has answered.
       "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': [Errno 111] Connection refused')': /links/\nERROR: Could not find a version that satisfies the requirement x==9 (from versions: 1, 2)\nERROR: No matching distribution found for x==9",

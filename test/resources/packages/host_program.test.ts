@@ -39,6 +39,57 @@ contract(t, host_program, [
   },
 ])
 
+const release = '/srv/www/shop/releases/000001-1a2b3c4d'
+const own = { program: 'bin/smoke', attribute: 'deploy.shop.smoke_test.command', release }
+const without =
+  /deploy\.shop\.smoke_test\.command runs bin\/smoke, which the release does not have as an executable file/
+
+contract(t, host_program, [
+  {
+    name: 'in the release',
+    props: own,
+    given: (host) => void host.given(`${release}/bin/smoke`, '', '0755'),
+    changes: [],
+  },
+  { name: 'not in the release', props: own, given: (host) => void host.given(`${release}/README`, ''), fails: without },
+  {
+    name: 'not executable',
+    props: own,
+    given: (host) => void host.given(`${release}/bin/smoke`, '', '0644'),
+    fails: /git add --chmod=\+x/,
+  },
+  {
+    name: 'a directory',
+    props: own,
+    given: (host) => void host.given(`${release}/bin/smoke/x`, '', '0644'),
+    fails: without,
+  },
+  {
+    name: 'in the release after its build',
+    props: { ...own, mayBeBuilt: true },
+    given: (host) => void host.given(`${release}/README`, ''),
+    changes: [],
+  },
+  {
+    name: 'committed without the mode of an executable',
+    props: { ...own, mayBeBuilt: true },
+    given: (host) => void host.given(`${release}/bin/smoke`, '', '0644'),
+    fails: without,
+  },
+  {
+    name: 'in the release after a hook',
+    props: own,
+    given: (host) => void host.given(`${release}/deploy/before_symlink.sh`, '', '0755'),
+    changes: [],
+  },
+  {
+    name: 'not created by a hook after the switch',
+    props: own,
+    given: (host) => void host.given(`${release}/deploy/before_restart`, '', '0755'),
+    fails: without,
+  },
+])
+
 t.test('a plan does not refuse a program that an earlier resource may install', async (t) => {
   const outcomes = async (declare: Parameters<typeof planOf>[0]) => {
     const base = new VirtualHost().given(

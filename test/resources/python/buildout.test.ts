@@ -309,13 +309,16 @@ t.test('reports leftovers that cannot be removed with the failure, and retries',
 t.test('progress displays its output', async (t) => {
   const { converge } = await import('../../../core/converge/engine.ts')
   const reported: string[] = []
-  const host = prepared(() => ({ lines: ['Getting distribution for x.', 'Got x 1.'] }))
+  const lines = ['Getting distribution for x.', 'root: Reading https://pypi.org/simple/x/', 'Got x 1.']
+  const list = 'root: Reading https://pypi.org/simple/'
+  const host = prepared(() => ({ lines: [...lines, list] }))
   await converge(plan(), host, {
     id: 't',
     mode: 'run',
     handlers: [{ progress: (_, line) => void reported.push(line) }],
   })
-  t.strictSame(reported, ['Getting distribution for x.', 'Got x 1.'])
+  t.strictSame(reported.slice(0, -1), lines)
+  t.match(reported.at(-1), /^root: Reading \S+ \(the list of all packages, for minutes: /)
 })
 
 t.test('splits words as a shell does', async (t) => {

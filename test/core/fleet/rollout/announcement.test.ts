@@ -15,6 +15,7 @@ function run(phases: readonly (Record<string, number> | undefined)[], more: Part
 const host =
   (...apps: readonly string[]) =>
   (phases: Record<string, number> | undefined): EarlierRun['hosts'][number] => ({
+    host: 'a',
     outcome: 'changed',
     durationMs: 70_000,
     phases,
@@ -92,6 +93,38 @@ t.test('announces the estimate before the build, or that there is none', async (
     configure.emitted.find(({ event }) => event === 'estimate'),
     { durationMs: 10_000, batches: 2 },
   )
+})
+
+t.test('estimates a configure from the hosts that restart, and not from those that only changed', (t) => {
+  const changed = (...names: string[]) => ({
+    ...run([], { action: 'configure' }),
+    hosts: names.map((name) => ({ ...host()({ configure: name === 'lb' ? 1000 : 20_000 }), host: name })),
+  })
+  const configure = { ...planned, action: 'configure', apps: [], batches: 3, restarting: ['a', 'b', 'c'] } as const
+  const moved = { ...run([], { action: 'configure' }), hosts: [host('site')({ configure: 30_000 })] }
+  t.strictSame(estimateDuration([changed('lb'), changed('lb', 'a')], configure), { durationMs: 60_000, runs: 1 })
+  t.strictSame(estimateDuration([changed('lb'), moved], configure), { durationMs: 90_000, runs: 1 })
+  t.equal(estimateDuration([changed('lb')], configure), null)
+  t.end()
+})
+
+t.test('corrects the estimate where the build changes a host whose commit stays', async (t) => {
+  const of = (outcome: 'changed' | 'unchanged', ...apps: string[]) =>
+    run([], { outcome, hosts: [{ ...host(...apps)({ build: 1000, switch: 9000 }), outcome }] })
+  const estimates = async (hosts: Record<string, Behaviour>, ...changed: string[]) => {
+    const fleet = new Simulation(hosts)
+    await fleet.go({}, { earlierRollouts: () => [of('changed', ...changed), of('unchanged')] })
+    return fleet.emitted.flatMap((event) => (event.event === 'estimate' ? event : []))
+  }
+  const stays = { history: [tip] }
+  t.match(await estimates({ a: stays, b: { ...stays, does: { build: 'unchanged' } } }, 'site'), [
+    { durationMs: 19_000, batches: 2 },
+    { durationMs: 19_000, batches: 2, rebuilt: ['a'] },
+  ])
+  t.match(await estimates({ a: stays }, 'site', 'shop'), [{ runs: 1 }, { durationMs: null, rebuilt: ['a'] }])
+  t.equal((await estimates({ a: { ...stays, does: { build: 'unchanged' } } }, 'site')).length, 1, 'nothing is built')
+  t.equal((await estimates({ a: {} }, 'site')).length, 1, 'the new commit was announced')
+  t.equal((await estimates({ a: { ...stays, does: { build: 'fails' } } }, 'site')).length, 1, 'it ends here')
 })
 
 t.test('configure names the commit that a host with a missing deployment gets', async (t) => {

@@ -62,7 +62,13 @@ t.test('a failed deploy names the way back', (t) => {
       /to roll back/.test(line),
     )
   }
-  t.strictSame(lines({}), ['to roll back a: converge stack rollback -s x.yaml'])
+  t.strictSame(lines({}), ['to roll back a: converge stack rollback --app site -s x.yaml'])
+  const moves = ['zeo', 'site', 'new'].map((app) => ({ app, from: app === 'new' ? null : from, to }))
+  t.strictSame(
+    lines({ moves }),
+    ['to roll back a: converge stack rollback --app site,zeo -s x.yaml'],
+    'the apps with an earlier release that this deploy has switched, and no other app of the stack',
+  )
   t.strictSame(lines({ outcome: 'rolled back' }), [])
   t.strictSame(lines({ moves: [{ app: 'site', from: null, to }] }), [], 'there is nothing to return to')
   t.strictSame(lines({ moves: undefined }), [])
@@ -77,5 +83,10 @@ t.test('displays the estimate', (t) => {
   t.equal(reported(200_000, 4, 4), 'estimated duration: about 3 min 20 s (4 earlier runs, 4 batches)')
   t.equal(reported(12, 1, 1), 'estimated duration: about 1.0 s (1 earlier run, 1 batch)')
   t.equal(reported(null, 0, 3), 'estimated duration: unknown, no earlier run to estimate from')
+  const rebuilt = (durationMs: number | null) =>
+    describeEstimate({ event: 'estimate', durationMs, runs: 2, batches: 3, rebuilt: ['a', 'b'] }, paint)
+  const cause = 'the build changed hosts whose commit stays: a, b'
+  t.equal(rebuilt(47_000), `new estimate of the duration: about 47 s (2 earlier runs, 3 batches); ${cause}`)
+  t.equal(rebuilt(null), `new estimate of the duration: unknown, no earlier run to estimate from; ${cause}`)
   t.end()
 })
