@@ -93,14 +93,14 @@ export function requireProgram(
 export function requireShellPrograms(
   r: Recipe<SiteNode>,
   app: App,
-  { moment, migrates }: { readonly moment: BuildMoment; readonly migrates: boolean },
+  { stage, migrates }: { readonly stage: BuildStage; readonly migrates: boolean },
 ): void {
   const isInHome = (path: string) => posix.normalize(path).startsWith('/home/')
   for (const command of shellCommandsOf(app)) {
     const isMigration = command.attribute.endsWith('.migrate_command')
     const { program = '', directories = [] } = hostProgram(app, command) ?? {}
     if ((isMigration && !migrates) || [program, ...directories].some(isInHome)) continue
-    requireProgram(r, app, command, { moment, isBuilt: true })
+    requireProgram(r, app, command, { stage, isBuilt: true })
   }
 }
 

@@ -10,7 +10,7 @@ import { deploysOnlyOthers } from '../deployed_apps.ts'
 import type { SiteNode } from '../node.ts'
 import { removeReleases } from './account.ts'
 import { type App, hasCurrentRelease } from './app.ts'
-import type { Activation, AppParts, AppRelease, BuildMoment, BuiltRelease, Purpose } from './app_parts.ts'
+import type { Activation, AppParts, AppRelease, BuildStage, BuiltRelease, Purpose } from './app_parts.ts'
 import { releaseProps, type Source } from './checkout.ts'
 import { declareHook, declareMigration, migratesHere } from './deploy_hooks.ts'
 import { requireReleasePrograms, requireShellPrograms } from './host_programs.ts'
@@ -126,9 +126,9 @@ function buildChecked(
 ): BuiltRelease {
   const { app } = parts
   const migrates = migratesHere(node, parts.deployTarget())
-  const requirePrograms = (moment: BuildMoment) => {
-    parts.requirePrograms?.(moment)
-    requireShellPrograms(r, app, { moment, migrates })
+  const requirePrograms = (stage: BuildStage) => {
+    parts.requirePrograms?.(stage)
+    requireShellPrograms(r, app, { stage, migrates })
   }
   requirePrograms('before build')
   const release = parts.build(source, purpose, options)

@@ -197,7 +197,7 @@ function metricsSections(node: SiteNode): string[][] {
   return [
     [
       'frontend metrics',
-      ...bound(at).map((address) => `bind ${address}`),
+      ...bindAddresses(at).map((address) => `bind ${address}`),
       'option dontlog-normal',
       'http-request use-service prometheus-exporter if { path /metrics }',
       'http-request return status 404',

@@ -1,6 +1,6 @@
 /** Describes the Prometheus exporters of a host, from the packages of its distribution. */
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
-import { bound, type Listening, reachedAt } from '../frontend/addresses.ts'
+import { bindAddresses, type Listening, reachedAt } from '../frontend/addresses.ts'
 import type { SiteNode } from '../node.ts'
 import { hostRoles } from '../site/host_roles.ts'
 import { localAddress, loopback, stackAddresses } from '../site/listen_addresses.ts'
@@ -74,7 +74,7 @@ function redisOptions(node: SiteNode): string[] {
 
 /** Renders /etc/default/NAME, which both systemd and the init script of the package read. */
 export function renderDefaults({ at, options, environment }: Exporter): string {
-  const [address] = bound(at)
+  const [address] = bindAddresses(at)
   const words = [...options, `--web.listen-address=${address}`]
   const variables = Object.entries({ ...environment, ARGS: words.join(' ') })
   return `# Written by converge, changes are overwritten.\n${variables.map(([name, value]) => `${name}="${value}"\n`).join('')}`

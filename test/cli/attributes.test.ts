@@ -49,7 +49,7 @@ t.test('--explain prints every layer in its order, with file and line', async (t
 })
 
 t.test('--origins prints what is set, and nothing that has its default', async (t) => {
-  const sandbox = made(t)
+  const sandbox = sandboxWithFiles(t)
   const { status, stdout, stderr } = await sandbox.converge(['attributes', ...all, '--origins'])
   t.equal(status, 0, stderr)
   const shown = stdout.replaceAll(sandbox.directory, '@')

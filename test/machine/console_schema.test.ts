@@ -21,9 +21,10 @@ interface Ended {
   readonly output: string
 }
 
-function run(program: string, args: readonly string[]): Promise<Ended> {
+/** @param cwd directory in which a program may leave files */
+function run(cwd: string, program: string, args: readonly string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -40,15 +41,17 @@ if (await runsOnNode22(t, import.meta.url))
     if (!needs(t, ['python3', 'pip registry'])) return
     const directory = mkdtempSync(`${tmpdir()}/schemathesis-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-    t.match(await run('python3', ['-m', 'venv', directory]), { status: 0 })
-    t.match(await run(`${directory}/bin/pip`, ['install', '--quiet', `schemathesis==${version}`]), { status: 0 })
+    t.match(await run(directory, 'python3', ['-m', 'venv', directory]), { status: 0 })
+    t.match(await run(directory, `${directory}/bin/pip`, ['install', '--quiet', `schemathesis==${version}`]), {
+      status: 0,
+    })
     writeFileSync(`${directory}/schemathesis.toml`, configuration)
     const { running, admin } = await simulatedConsole(t)
     const { body } = await admin.send('POST', '/api/stacks/shop/deployments', {})
     t.equal(body.id, 1)
     const { Cookie = '', Origin = '' } = admin.headers({})
     const checks = async (...args: string[]) => {
-      const { status, output } = await run(`${directory}/bin/schemathesis`, [
+      const { status, output } = await run(directory, `${directory}/bin/schemathesis`, [
         ...[
           '--config-file',
           `${directory}/schemathesis.toml`,

@@ -23,7 +23,10 @@ function found({ files = {}, answer, uid = 0, prefix = '/' }: Given) {
       return { status: 0, stdout: answer, stderr: '' }
     },
   }
-  return pendingRestarts({ facts: { uid }, converge: { prefix } } as SiteNode, host as unknown as Parameters<typeof pendingRestarts>[1])
+  return pendingRestarts(
+    { facts: { uid }, converge: { prefix } } as SiteNode,
+    host as unknown as Parameters<typeof pendingRestarts>[1],
+  )
 }
 
 const kernel = (state: number) =>

@@ -24,7 +24,8 @@ const hostWithoutSystemd = () =>
   new VirtualHost({ commands: () => ({}) })
     .given('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n')
     .given('/etc/group', 'root:x:0:\n')
-    .given('/etc/systemd/system', null).given('/srv', null)
+    .given('/etc/systemd/system', null)
+    .given('/srv', null)
 
 const run = async (host: VirtualHost, isCopy: boolean) => {
   const warnings: string[] = []
