@@ -53,7 +53,7 @@ export interface Catalogue<N> {
   diskSpace(node: N, host: HostReader): Promise<Finding | null>
   /** Prepares a Zope client for debugging; it exists until it is removed. */
   debugClient(node: N, host: Host): Promise<DebugClient>
-  /** What still runs as it was before an upgrade; null if nothing does. */
+  /** Returns the services that still run as before an upgrade; null if there are none. */
   pendingRestarts(node: N, host: HostReader): Promise<PendingRestarts | null>
   /** The current releases of the apps of these roles. */
   runningReleases(node: N, host: HostReader, roles: readonly Role<N>[]): Promise<readonly RunningRelease[]>

@@ -6,7 +6,7 @@ import type { SiteNode } from '../../recipes/node.ts'
 
 interface Given {
   readonly files?: Readonly<Record<string, string>>
-  /** What needrestart prints; an error if it fails; undefined if it is not installed. */
+  /** The output of needrestart; an error if it fails; undefined if it is not installed. */
   readonly answer?: string | Error
   readonly uid?: number
   readonly prefix?: string

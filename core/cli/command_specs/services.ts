@@ -88,7 +88,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     group: 'Services',
     description: 'Open a Python prompt in a Zope client of the current release, outside the balancer',
     details:
-      'Runs the first client of the site with the word debug, as the account of the app and with its environment. app is the root of the database. The client opens no port, so no visitor reaches it, and has a temporary cache, so the running clients stay as they are. What you commit with transaction.commit() is in the database. Ctrl-D ends it. With SCRIPT, it runs a Python file instead.',
+      'Runs the first client of the site with the word debug, as the account of the app and with its environment. app is the root of the database. The client opens no port, so no visitor reaches it, and has a temporary cache, so the running clients stay as they are. Changes that you commit with transaction.commit() are in the database. Ctrl-D ends it. With SCRIPT, it runs a Python file instead.',
     argument: { placeholder: 'SCRIPT', description: 'Python file to run with app, instead of the prompt' },
     options: { ...inputOptions },
     examples: [
