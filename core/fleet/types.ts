@@ -115,6 +115,8 @@ export interface RolloutReport {
   /** The deployed commits, by app. */
   readonly commits: Readonly<Record<string, string>>
   readonly strategy: string
+  /** The apps that the operator has selected; absent if none were named. */
+  readonly apps?: readonly string[] | undefined
   /** Of `run` the event or role, of `hooks` what was done with them. */
   readonly recipe?: string | undefined
   readonly hosts: readonly HostReport[]

@@ -243,6 +243,25 @@ t.test('status warns of a deployment whose operator was killed, and is not green
   )
 })
 
+t.test('the way on from an unfinished deployment names its apps', async (t) => {
+  const { sandbox } = recordedStack(t)
+  const recorder = new Recorder({
+    directory: sandbox.at('.converge/site'),
+    secrets: new Secrets(),
+    warn: t.fail.bind(t),
+  })
+  const killed = recorder.begin({ ...start, apps: ['shop', 'zeoserver'], commits: {} })
+  fs.rmSync(sandbox.at(`.converge/site/deployments/${killed.id}/lock.d`), { recursive: true })
+  const advice = /run converge stack deploy --app shop,zeoserver, or converge stack rollback --app shop,zeoserver$/m
+  t.match((await sandbox.converge(['stack', 'status'], { bare: true })).stdout, advice, 'killed')
+  const interrupted = recorder.begin({ ...start, apps: ['shop', 'zeoserver'] })
+  interrupted.end(rolloutReport([hostReport('client1')], { ...start, hosts: [], outcome: 'interrupted' }))
+  const stored = JSON.parse(
+    fs.readFileSync(sandbox.at(`.converge/site/deployments/${interrupted.id}/report.json`), 'utf8'),
+  )
+  t.strictSame(stored.apps, ['shop', 'zeoserver'])
+})
+
 t.test('refuses to read the records of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { sandbox } = recordedStack(t)

@@ -16,6 +16,7 @@ import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action, FleetEvent, LastKnownState } from '../../fleet/types.ts'
 import type { JsonObject } from '../../node/merge.ts'
+import { shellWords } from '../../text/shell.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { commitsBetween } from './clone.ts'
 import { fleetHosts } from './hosts.ts'
@@ -121,7 +122,8 @@ export class RecordedRollout<N> {
     const { stack, action, comment, by } = request
     const strategy = orderName(request)
     const started = new Date().toISOString()
-    const what = { stack, action, recipe, comment, by, strategy, started, commits: {}, hosts: [...names] }
+    const { app: apps } = this.call.args
+    const what = { stack, action, apps, recipe, comment, by, strategy, started, commits: {}, hosts: [...names] }
     this.recording = recorder.begin(what)
   }
 
@@ -180,11 +182,15 @@ export class RecordedRollout<N> {
       unfinishedDeployment(directory, new Set(inputs.stack.hosts.map(({ name }) => name))),
     )
     if (found === null) return
-    const same = sameStack(this.call.args)
+    const { apps = [], outcome } = found.deployment
+    // Without --app, a rollback would change the other apps too.
+    const options = `${apps.length === 0 ? '' : ` --app ${shellWords([apps.join()])}`}${sameStack(this.call.args)}`
+    const what = `${describeOther(found.deployment)} was ${outcome === 'died' ? 'killed' : 'interrupted'}`
+    const hosts = describeNames(found.hosts)
     this.hasProblem = request.action === 'status'
     this.tell({
       event: 'warning',
-      message: `${describeOther(found.deployment)} was ${found.deployment.outcome === 'died' ? 'killed' : 'interrupted'} before it was complete, so the commits of ${describeNames(found.hosts)} may differ from those of others: run converge stack deploy${same}, or converge stack rollback${same}`,
+      message: `${what} before it was complete, so the commits of ${hosts} may differ from those of others: run converge stack deploy${options}, or converge stack rollback${options}`,
     })
   }
 

@@ -24,7 +24,7 @@ const reservedSpace = { least: 64 * 1024, host: 2 * 1024 }
 
 export type DeploymentStart = Pick<
   RolloutReport,
-  'stack' | 'action' | 'recipe' | 'comment' | 'by' | 'started' | 'strategy' | 'commits'
+  'stack' | 'action' | 'apps' | 'recipe' | 'comment' | 'by' | 'started' | 'strategy' | 'commits'
 > & { readonly hosts: readonly string[] }
 
 /** A recorded deployment; `died` where its operator was killed, `not readable` where the record is damaged. */
@@ -71,7 +71,7 @@ export class Recorder {
       makeDirectories(top, 0o700)
       const id = this.createRecord(top, start)
       this.removeOldRecords(top)
-      return new OpenRecord(`${top}/${id}`, id, this.options)
+      return new OpenRecord(`${top}/${id}`, id, start.apps, this.options)
     } catch (error) {
       throw unusableDirectory(directory, error, true)
     }
@@ -137,6 +137,7 @@ class OpenRecord implements Recording {
   constructor(
     private readonly path: string,
     readonly id: string,
+    private readonly apps: readonly string[] | undefined,
     private readonly options: RecorderOptions,
   ) {}
 
@@ -195,7 +196,7 @@ class OpenRecord implements Recording {
       const { secrets } = this.options
       replaceStateFile(
         `${this.path}/report.json`,
-        `${JSON.stringify(secrets.maskDeep({ ...report, id: this.id }), null, 2)}\n`,
+        `${JSON.stringify(secrets.maskDeep({ ...report, apps: this.apps, id: this.id }), null, 2)}\n`,
       )
       fs.rmSync(`${this.path}/lock.d`, { recursive: true, force: true })
     } catch (error) {
