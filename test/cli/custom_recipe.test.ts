@@ -97,7 +97,7 @@ t.test('repeats only the steps that depend on a change', async (t) => {
   t.equal(status, 3)
   t.match(stdout, '+<li>plone1: stopped</li>')
   t.match(stdout, 'execute compress the status page')
-  t.notMatch(stdout, 'hosts_entry')
+  t.notMatch(stdout, 'host_alias')
   t.match(stdout, '2 changed, 1 unchanged')
 })
 
@@ -108,7 +108,7 @@ t.test('a custom resource keeps the other lines of the file', async (t) => {
   writeFileSync(at('root/etc/hosts'), mine)
   const { status, stdout, stderr } = run(['--role', 'status-page'])
   t.equal(status, 0, stderr)
-  t.match(stdout, /~ hosts_entry zeo in .*\n +addresses\.0: 10\.0\.0\.4 -> 10\.0\.0\.5\n/)
+  t.match(stdout, /~ host_alias zeo in .*\n +addresses\.0: 10\.0\.0\.4 -> 10\.0\.0\.5\n/)
   t.equal(
     readFileSync(at('root/etc/hosts'), 'utf8'),
     '127.0.0.1\tlocalhost\n# the old server\n10.0.0.4\tdb # until May\n\nfe80::1 router\n10.0.0.5\tzeo\n',
@@ -141,7 +141,7 @@ t.test('a custom role runs beside the built-in roles', async (t) => {
   t.equal(status, 0, stderr)
   const order = [
     /^ {2}\+ template .*index\.html /m,
-    /^ {2}~ hosts_entry zeo /m,
+    /^ {2}~ host_alias zeo /m,
     /^ {2}~ git_release /m,
     /^ {6}\+address = 10\.0\.0\.5:8001$/m,
     /^ {2}\+ supervisor_program plone_instances-client2\b/m,
@@ -220,7 +220,7 @@ t.test('needs the compiler only after a file of the recipe has changed', async (
   t.match(cached.stdout, 'nothing to do')
   t.strictSame(cachedFiles(), before)
 
-  edit('resources/hosts_entry.ts', (text) => `${text}// changed\n`)
+  edit('resources/host_alias.ts', (text) => `${text}// changed\n`)
   const stale = run(['plan', '--role', 'status-page'], alone)
   t.match(stale.stderr, 'the compiler was loaded', 'an imported file counts as well')
   t.equal(run(['plan', '--role', 'status-page']).status, 0)

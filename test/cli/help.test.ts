@@ -141,7 +141,7 @@ t.test('bash completes commands, options and values', async (t) => {
     t.equal(status, 0, stderr)
     return stdout.split('\n').filter((word) => word !== '')
   }
-  t.strictSame(await complete('de'), ['deploy'])
+  t.strictSame(await complete('de'), ['deploy', 'debug-client'])
   t.strictSame(await complete('re'), ['rebuild', 'releases', 'revisions', 'restart', 'report', 'render', 'resources'])
   t.strictSame(await complete('--role', 'ze'), ['zeo-client', 'zeo-server'])
   t.strictSame(await complete('deploy', '-r', 'zeo-server,zeo-c'), ['zeo-server,zeo-client'])
