@@ -250,7 +250,7 @@ case "$command" in
   # The release that --to names is not there.
   rollback) [ $status = 1 ] || { [ $status = 2 ] && grep -q '^error: there is no release' "$errors"; } && status=0 ;;
   # Nothing is deployed on the host.
-  backup|pack) grep -Eq '^error: .* (has no (current release|backups)|stores its objects in a ZEO server)' "$errors" && status=0 ;;
+  backup|pack|debug-client) grep -Eq '^error: .* (has no (current release|backups)|stores its objects in a ZEO server)' "$errors" && status=0 ;;
   # The host has no run yet.
   report) grep -q '^error: there is no journal' "$errors" && status=0 ;;
   status|doctor|releases|restart|start|stop|rebuild|balancer*|"hooks show") [ $status = 1 ] && status=0 ;;
