@@ -1,4 +1,7 @@
-/** Tests `converge debug-client` with a real Zope site: beside its clients, without a port, and without traces. */
+/**
+ * Tests `converge debug-client` (docs/deploys.md) with a real Zope site: beside its clients, without a port, and without
+ * traces.
+ */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'

@@ -161,6 +161,9 @@ export class Runner {
         break
       case 'waiting for approval':
         if (isLate) this.change(deployment, { state: 'cancelled', reason: 'nobody approved it within a day' })
+        // Here, and not where the plan is complete: a console that is killed in between leaves it to the next one.
+        else if (deployment.request.automatic && deployment.confirmedBy === null)
+          this.afterConfirmation(deployment, deployment.by)
         break
       case 'running':
         if (isLate) this.interruptLate(deployment, this.partOf(deployment))
@@ -205,8 +208,7 @@ export class Runner {
       return
     }
     const plan = summarizePlan(this.readFleetEvents(id, 'plan'), this.options.store.customJson(id))
-    const waiting = this.change(deployment, { state: 'waiting for approval', plan })
-    if (waiting?.request.automatic) this.afterConfirmation(waiting, waiting.by)
+    this.change(deployment, { state: 'waiting for approval', plan })
   }
 
   private async followRun(deployment: ConsoleDeployment): Promise<void> {

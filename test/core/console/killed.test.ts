@@ -3,13 +3,14 @@
  * starts is a small one; the tests with real hosts have the real one.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { Accounts } from '../../../core/console/access/accounts.ts'
 import { type ConsoleDeployment, requestSchema } from '../../../core/console/deployments/states.ts'
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
+import { startConsole } from '../../../core/console/main.ts'
 import { Database } from '../../../core/console/storage/database.ts'
 import { runsOnNode22 } from '../../support/node22.ts'
 import { waitUntil } from '../../support/wait_until.ts'
@@ -72,7 +73,7 @@ async function killAt(t: Test, moments: readonly number[]): Promise<void> {
   }
 }
 
-if (await runsOnNode22(t, import.meta.url))
+if (await runsOnNode22(t, import.meta.url)) {
   t.test('a console that is killed at 50 moments', async (t) => {
     // They spread over the whole course of a deployment: about two seconds with its polls. Most of that is waiting, so five
     // consoles are killed at the same time.
@@ -86,3 +87,26 @@ if (await runsOnNode22(t, import.meta.url))
       ),
     )
   })
+
+  t.test('a console that was killed between the plan and its automatic confirmation', async (t) => {
+    const directory = mkdtempSync(`${tmpdir()}/console-`)
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    writeFileSync(`${directory}/program.cjs`, program)
+    mkdirSync(`${directory}/state`)
+    const database = new Database(`${directory}/state/console.sqlite`)
+    t.teardown(() => database.close())
+    const store = new DeploymentStore(database, () => new Date())
+    const { id } = store.create('shop', requestSchema.parse({ automatic: true }), 'ann')
+    const plan = { digest: 'of another plan', groups: [], releases: [], warnings: [] }
+    store.change(id, 'queued', { state: 'waiting for approval', plan })
+    const running = await startConsole({
+      ...{ directory: `${directory}/state`, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
+      stacks: [{ name: 'shop', directory, options: [] }],
+      program: [process.execPath, `${directory}/program.cjs`],
+      print: () => undefined,
+    })
+    t.teardown(() => running.stop())
+    await waitUntil(() => store.get(id).ended !== null, 'the deployment ends')
+    t.match(store.get(id), { state: 'failed', reason: /^refused: the plan has changed/, confirmedBy: 'ann' })
+  })
+}
