@@ -37,6 +37,12 @@ t.test('the hints about the compiler work', async (t) => {
     ),
     file(
       source,
+      'nest at most 200 levels',
+      `export const list = ${'['.repeat(20_000)}${']'.repeat(20_000)}\n${role}`,
+      `export const list = ${'['.repeat(200)}${']'.repeat(200)}\n${role}`,
+    ),
+    file(
+      source,
       "import { z } from 'converge-engine'",
       `import { z } from 'zod'\n${importRole}z.string()\nexport default role('web', { deploy() {} })`,
       `import { role, z } from 'converge-engine'\nz.string()\nexport default role('web', { deploy() {} })`,
