@@ -9,7 +9,10 @@ t.test('prints the help of commands of two words, and reports mistakes', async (
   t.match(stdout, '\nUsage:\n  converge stack check [OPTION ...]\n')
   t.equal((await sandbox.converge(['help', 'stack', 'check'])).stdout, stdout)
   for (const [args, expected] of [
-    [['stack'], /^error: converge stack takes a command after it\n {2}hint: there are: .*\bcheck, show, attributes, schema\b/],
+    [
+      ['stack'],
+      /^error: converge stack takes a command after it\n {2}hint: there are: .*\bcheck, show, attributes, schema\b/,
+    ],
     [['stack', 'chek'], /^error: unknown command stack chek\n {2}hint: did you mean check\?/],
     [['stak'], /^error: unknown command stak\n {2}hint: did you mean stack\?/],
     [['schema'], /^error: unknown command schema\n {2}hint: did you mean converge stack schema\?/],
