@@ -7,7 +7,7 @@ import { Runner } from '../../../core/console/deployments/runner.ts'
 import { hasEnded, requestSchema } from '../../../core/console/deployments/states.ts'
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
 import { Database } from '../../../core/console/storage/database.ts'
-import { runsOnNode22 } from '../../support/node22.ts'
+import { plainNode, runsOnNode22 } from '../../support/node22.ts'
 import { waitUntil } from '../../support/wait_until.ts'
 
 /** A plan ends at once. A rollout ends when it is interrupted, or after a second. */
@@ -32,7 +32,7 @@ if (await runsOnNode22(t, import.meta.url))
     const runner = new Runner({
       ...{ store, audit: new Audit(database, now), now, directory: `${directory}/deployments` },
       stacks: new Map(names.map((name) => [name, { name, directory, options: [] }])),
-      program: [process.execPath, `${directory}/program.cjs`],
+      program: [...plainNode, `${directory}/program.cjs`],
       needsSecondPerson: () => false,
       reportFault: (error) => faults.push(error),
     })

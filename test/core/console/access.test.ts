@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import t from 'tap'
 import { type RunningConsole, startConsole } from '../../../core/console/main.ts'
 import { Client } from '../../machine/support/console.ts'
-import { runsOnNode22 } from '../../support/node22.ts'
+import { plainNode, runsOnNode22 } from '../../support/node22.ts'
 
 /** Answers for `converge stack show` and all other commands. */
 const program = `console.log(JSON.stringify({ stack: 'shop', environment: null, layers: [], hosts: [], apps: [] }))`
@@ -15,7 +15,7 @@ async function consoleIn(directory: string): Promise<{ running: RunningConsole; 
   const source = (name: string) => ({ name, directory, options: ['--stack', `${name}.yaml`] })
   const running = await startConsole({
     ...{ directory: `${directory}/state`, stacks: [source('shop'), source('other')], version: 'test' },
-    ...{ program: [process.execPath, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
+    ...{ program: [...plainNode, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
     pages: directory,
     print: (line) => lines.push(line),
   })

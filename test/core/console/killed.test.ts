@@ -12,7 +12,7 @@ import { type ConsoleDeployment, requestSchema } from '../../../core/console/dep
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
 import { startConsole } from '../../../core/console/main.ts'
 import { Database } from '../../../core/console/storage/database.ts'
-import { runsOnNode22 } from '../../support/node22.ts'
+import { plainNode, runsOnNode22 } from '../../support/node22.ts'
 import { waitUntil } from '../../support/wait_until.ts'
 
 const bundle = fileURLToPath(new URL('../../../dist/console.cjs', import.meta.url))
@@ -38,12 +38,12 @@ async function killAt(t: Test, moments: readonly number[]): Promise<void> {
   const options = {
     ...{ directory: state, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
     stacks: [{ name: 'shop', directory, options: [] }],
-    program: [process.execPath, `${directory}/program.cjs`],
+    program: [...plainNode, `${directory}/program.cjs`],
   }
   const script = `require(${JSON.stringify(bundle)}).startConsole({ ...${JSON.stringify(options)}, print: console.log })`
   let running: ChildProcess | undefined
   const start = () => {
-    running = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    running = spawn('env', [...plainNode.slice(1), '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   }
   const kill = () =>
     new Promise((resolve) => {
@@ -102,7 +102,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     const running = await startConsole({
       ...{ directory: `${directory}/state`, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
       stacks: [{ name: 'shop', directory, options: [] }],
-      program: [process.execPath, `${directory}/program.cjs`],
+      program: [...plainNode, `${directory}/program.cjs`],
       print: () => undefined,
     })
     t.teardown(() => running.stop())

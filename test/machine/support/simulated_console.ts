@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type RunningConsole, startConsole } from '../../../core/console/main.ts'
+import { plainNode } from '../../support/node22.ts'
 import { Client } from './console.ts'
 
 /** Answers for the commands of a console, by the words after `converge stack`. */
@@ -87,7 +88,7 @@ export async function simulatedConsole(t: Pick<Test, 'teardown'>, commands = pro
   const lines: string[] = []
   const running = await startConsole({
     ...{ directory: `${directory}/state`, stacks: [{ name: 'shop', directory, options: ['--stack', 'shop.yaml'] }] },
-    ...{ program: [process.execPath, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
+    ...{ program: [...plainNode, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
     ...{ version: 'test', pages: fileURLToPath(new URL('../../../dist/console', import.meta.url)) },
     print: (line) => lines.push(line),
   })
