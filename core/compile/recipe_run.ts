@@ -16,13 +16,8 @@ import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
 import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
 import { optionProblems, withoutOptions } from './options.ts'
-import {
-  applyOverrides,
-  type Declared,
-  invalidOverrideCall,
-  nothingToOverride,
-  overriddenInOneEvent,
-} from './overrides.ts'
+import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
+import { applyOverrides, type Declared, invalidOverrideCall } from './overrides.ts'
 import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
@@ -35,14 +30,6 @@ interface Call {
   readonly role: string
   readonly event: string
   readonly repeat: () => unknown
-}
-
-/** The declarations of an event that is not part of the run. */
-interface OtherEvent {
-  readonly declared: ReadonlyMap<string, Declared>
-  readonly overridden: ReadonlySet<string>
-  /** Whether the event declares nothing else on this host. */
-  readonly isCertain: boolean
 }
 
 /** Runs the recipes of a plan one after the other, and collects the resources that they declare. */
@@ -80,8 +67,7 @@ export class RecipeRun<N> implements Recipe<N> {
   private isOverriding = false
   /** Whether this run only shows what another event of a role declares. */
   private isComparison = false
-  /** The declarations of other events of the roles, by `role::event`. */
-  private readonly otherEvents = new Map<string, OtherEvent>()
+  private readonly otherEvents = new OtherEvents<N>((role, event) => this.otherEvent(role, event))
   /** Warnings about overrides, found when the recipes are compiled. */
   private readonly overrideWarnings: string[] = []
 
@@ -401,7 +387,7 @@ export class RecipeRun<N> implements Recipe<N> {
   private insertSteps(): void {
     const { steps, declared, byName, faults } = this.collected
     for (const step of steps) {
-      const name = `${step.definition.type} ${step.key}`
+      const name = nameOf(step)
       const target = byName.get(name)
       const at = (problem: ConvergeError) => faults.add(problem.at({ resource: name, source: step.source() }))
       if (target === undefined) {
@@ -435,41 +421,16 @@ export class RecipeRun<N> implements Recipe<N> {
   private checkOtherEvents(): void {
     if (this.isComparison) return
     const { overrides, byName, faults } = this.collected
-    for (const one of overrides) {
-      const name = `${one.definition.type} ${one.key}`
-      const role = this.roles.get(one.role)
-      if (!one.isOptional || role === undefined || byName.has(name)) continue
-      const others = [...role.events.keys()].map((event) => this.otherEvent(role, event))
-      if (others.some(({ declared }) => declared.has(name))) continue
-      const isCertain = others.every((other) => other.isCertain)
-      const declared = others.flatMap((other) => [...other.declared.values()])
-      const problem = nothingToOverride(one, declared)
-      if (isCertain) faults.add(problem.at({ resource: name, source: one.source() }))
+    const run = { overrides, declared: byName, roles: this.roles }
+    for (const { override, problem, isCertain } of this.otherEvents.unused(run))
+      if (isCertain) faults.add(problem.at({ resource: nameOf(override), source: override.source() }))
       else if (this.host !== null) this.addWarning(`${problem.message} (${problem.hint})`)
-    }
-    if (this.host === null && this.memory === null) this.findLackingOverrides()
+    if (this.host === null && this.memory === null) this.overrideWarnings.push(...this.otherEvents.lacking(run))
     for (const warning of this.overrideWarnings) this.addWarning(warning)
-  }
-
-  private findLackingOverrides(): void {
-    const { overrides, byName } = this.collected
-    for (const override of overrides) {
-      const name = `${override.definition.type} ${override.key}`
-      const role = this.roles.get(override.role)
-      if (override.isOptional || role === undefined || !byName.has(name)) continue
-      const lacking = [...role.events.keys()].filter((event) => {
-        const { declared, overridden } = this.otherEvent(role, event)
-        return declared.has(name) && !overridden.has(name)
-      })
-      if (lacking.length > 0) this.overrideWarnings.push(overriddenInOneEvent(override, lacking))
-    }
   }
 
   /** Runs another event of a role, to see what it declares. */
   private otherEvent(role: Role<N>, event: string): OtherEvent {
-    const name = `${role.name}::${event}`
-    const known = this.otherEvents.get(name)
-    if (known !== undefined) return known
     const run = new RecipeRun(this.node)
     run.isComparison = true
     run.run(role, event)
@@ -482,13 +443,11 @@ export class RecipeRun<N> implements Recipe<N> {
       isCertain = false
     }
     const { originals: declared, overrides, isComplete, faults } = run.collected
-    const other = {
+    return {
       declared,
-      overridden: new Set(overrides.map(({ definition, key }) => `${definition.type} ${key}`)),
+      overridden: new Set(overrides.map(nameOf)),
       isCertain: isCertain && isComplete && faults.problems().length === 0,
     }
-    this.otherEvents.set(name, other)
-    return other
   }
 
   private replaceOverridden(): void {

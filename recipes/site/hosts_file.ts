@@ -33,7 +33,7 @@ export function hostsFile(r: Recipe<SiteNode>, node: SiteNode): void {
 function entries({ opsworks }: SiteNode): string[] {
   const hosts = new Map(Object.values(opsworks.layers).flatMap(({ instances }) => Object.entries(instances ?? {})))
   return [...hosts].sort(byName).flatMap(([host, { private_ip, ip }]) => {
-    // A key that is no host name cannot be looked up.
+    // Programs look up host names only; a host of the stack may have another name.
     if (!/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host)) return []
     return [...line(private_ip, host), ...line(ip, `${host}-ext`)]
   })

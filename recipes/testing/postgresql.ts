@@ -2,19 +2,10 @@
 import * as z from 'zod'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { VirtualHost } from '../../core/host/virtual.ts'
+import { serverRoleSchema } from '../../resources/databases/postgresql_role.ts'
 
 const stored = '/var/lib/postgresql/imitated.json'
 
-const roleSchema = z.object({
-  login: z.boolean(),
-  superuser: z.boolean(),
-  createDatabase: z.boolean(),
-  createRole: z.boolean(),
-  replication: z.boolean(),
-  connectionLimit: z.number(),
-  memberOf: z.array(z.string()),
-  password: z.string().nullable(),
-})
 const databaseSchema = z.object({
   owner: z.string(),
   encoding: z.string(),
@@ -24,7 +15,7 @@ const databaseSchema = z.object({
   extensions: z.record(z.string(), z.object({ version: z.string(), schema: z.string() })),
 })
 const serverSchema = z.object({
-  roles: z.record(z.string(), roleSchema),
+  roles: z.record(z.string(), serverRoleSchema),
   databases: z.record(z.string(), databaseSchema),
 })
 type Server = z.output<typeof serverSchema>

@@ -80,20 +80,21 @@ const absentState: State = {
   password: null,
 }
 
+/** A role as the server describes it. */
+export const serverRoleSchema = z.object({
+  login: z.boolean(),
+  superuser: z.boolean(),
+  createDatabase: z.boolean(),
+  createRole: z.boolean(),
+  replication: z.boolean(),
+  connectionLimit: z.number(),
+  memberOf: z.array(z.string()),
+  password: z.string().nullable(),
+})
+
 const found = z.object({
   exists: z.boolean(),
-  role: z
-    .object({
-      login: z.boolean(),
-      superuser: z.boolean(),
-      createDatabase: z.boolean(),
-      createRole: z.boolean(),
-      replication: z.boolean(),
-      connectionLimit: z.number(),
-      memberOf: z.array(z.string()),
-      password: z.string().nullable(),
-    })
-    .nullable(),
+  role: serverRoleSchema.nullable(),
   roles: z.array(z.string()),
 })
 

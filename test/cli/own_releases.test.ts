@@ -38,3 +38,23 @@ t.test('status and releases show a release of a role of a user', async (t) => {
   t.match(converge('status'), /release {2}000001-[0-9a-f]+ .* first page\n/, deployed)
   t.match(converge('releases'), /\* 000001-[0-9a-f]+ .* first page {2}not complete\n/)
 })
+
+t.test('a recipe that cannot be compiled leaves the rest of the status, and shows no secret', async (t) => {
+  const directory = scratch(t)
+  for (const name of ['recipes', 'etc', 'root']) mkdirSync(`${directory}/${name}`)
+  writeFileSync(
+    `${directory}/recipes/blog.ts`,
+    `import { role } from 'converge-engine'
+export default role('blog', { deploy(r, node) { throw new Error('no login with ' + node.deploy.site.scm.password) } })`,
+  )
+  writeFileSync(
+    `${directory}/site.json`,
+    JSON.stringify({ deploy: { site: { scm: { password: 'open-sesame-4711' } } } }),
+  )
+  const words = ['status', '--role', 'blog', '--recipes', 'recipes', '--config-dir', 'etc', '--json', 'site.json']
+  const options = { cwd: directory, encoding: 'utf8' } as const
+  const ended = spawnSync(process.execPath, [program, ...words, '--prefix', `${directory}/root`], options)
+  t.equal(ended.status, 0, ended.stderr)
+  t.match(ended.stderr, /^warning: the releases of the role blog are unknown: .*no login with \*{8}/m)
+  t.notMatch(`${ended.stdout}${ended.stderr}`, /sesame/)
+})

@@ -298,7 +298,7 @@ test('uses keys of all types, from a file and from an agent', async (t) => {
     const sshd = await ownSshd(t, { authorized: [{ file, line }] })
     person.knows(`${sshd.name} ${sshd.hostKey.line}`)
     const connect = async (identity: string) => person.connector().connect(await person.target(sshd, { identity }))
-    t.match(await outputOf(await connect(file), 'echo in'), { stdout: 'in\n' }, `${file}, by itself`)
+    t.match(await outputOf(await connect(file), 'echo in'), { stdout: 'in\n' }, `${file} alone`)
     spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
     t.match(await outputOf(await connect(`${file}.pub`), 'echo in'), { stdout: 'in\n' }, `${file}, by the agent`)
   }

@@ -13,7 +13,7 @@ import { type PendingRestarts, restartTexts } from '../../model/pending_restarts
 import { Secrets } from '../../model/secrets.ts'
 import { optionsOf } from '../../model/selection.ts'
 import { withLocations } from '../../node/located.ts'
-import { oneLineDeep } from '../../report/printable.ts'
+import { oneLineDeep, plain } from '../../report/printable.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
@@ -53,7 +53,8 @@ async function inspectApps<N>(args: Arguments, catalogue: Catalogue<N>, secrets:
     const { inspect } = role
     const inspection = await withWarnings(warnings, () => withLocations(inputs.mergedNode, () => inspect?.(node, host)))
     for (const app of inspection?.apps ?? []) apps.set(app.name, app)
-    for (const app of await ownReleases(role, inputs, host, catalogue)) if (!apps.has(app.name)) apps.set(app.name, app)
+    for (const app of await ownReleases(role, inputs, host, { catalogue, secrets }))
+      if (!apps.has(app.name)) apps.set(app.name, app)
   }
   const color = args.color ?? useColor(process.stdout)
   return {
@@ -72,7 +73,7 @@ async function ownReleases<N>(
   role: Role<N>,
   { mergedNode, buildRecipeNode }: Pick<RunInputs<N>, 'mergedNode' | 'buildRecipeNode'>,
   host: HostReader,
-  catalogue: Catalogue<N>,
+  { catalogue, secrets }: { readonly catalogue: Catalogue<N>; readonly secrets: Secrets },
 ): Promise<readonly AppView[]> {
   if (role.source?.() === undefined || !role.events.has('deploy')) return []
   try {
@@ -83,7 +84,7 @@ async function ownReleases<N>(
   } catch (error) {
     if (!(error instanceof ConvergeError)) throw error
     // The state of the other roles is worth more than a recipe that cannot be compiled now.
-    printError(`warning: the releases of the role ${role.name} are unknown: ${error.message}\n`)
+    printError(secrets.mask(`warning: the releases of the role ${role.name} are unknown: ${plain(error.message)}\n`))
     return []
   }
 }

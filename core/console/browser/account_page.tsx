@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import { encode } from 'uqr'
 import { call, type Session } from './api.ts'
-import { ActionForm, SecretOnce } from './parts.tsx'
+import { ActionForm, PasswordField, SecretOnce } from './parts.tsx'
 
 interface AccountProps {
   readonly session: Session
@@ -120,27 +120,6 @@ function ChangePassword({ onSession }: Pick<AccountProps, 'onSession'>) {
 interface FieldProps {
   readonly value: string
   readonly onValue: (value: string) => void
-}
-
-function PasswordField({
-  label,
-  value,
-  onValue,
-  isNew,
-}: FieldProps & { readonly label: string; readonly isNew?: boolean }) {
-  return (
-    <label>
-      {label}
-      <input
-        type="password"
-        value={value}
-        minLength={isNew ? 12 : 1}
-        autocomplete={isNew ? 'new-password' : 'current-password'}
-        onInput={(event) => onValue(event.currentTarget.value)}
-        required
-      />
-    </label>
-  )
 }
 
 function CodeField({ value, onValue }: FieldProps) {

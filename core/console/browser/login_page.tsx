@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { ApiError, call, type Session } from './api.ts'
-import { ActionForm } from './parts.tsx'
+import { ActionForm, PasswordField } from './parts.tsx'
 
 interface PageProps {
   readonly onDone: (session: Session) => void
@@ -21,13 +21,7 @@ export function LoginPage({ onDone }: PageProps) {
     }
   }
   return (
-    <CredentialsForm
-      title="Log in"
-      button="Log in"
-      password="Password"
-      autocomplete="current-password"
-      onSubmit={logIn}
-    >
+    <CredentialsForm title="Log in" button="Log in" password="Password" onSubmit={logIn}>
       {needsCode && (
         <label>
           Code of your device, or one for a lost device
@@ -51,8 +45,7 @@ export function InvitationPage({ invitation, onDone }: PageProps & { readonly in
       title="Make your account"
       button="Make the account"
       password="Password, at least 12 characters"
-      minLength={12}
-      autocomplete="new-password"
+      isNew
       onSubmit={async (credentials) =>
         onDone(await call<Session>('POST', '/api/invitations/accept', { invitation, ...credentials }))
       }
@@ -66,8 +59,8 @@ interface FormProps {
   readonly button: string
   /** Label of the field for the password. */
   readonly password: string
-  readonly minLength?: number
-  readonly autocomplete: 'current-password' | 'new-password'
+  /** Whether the password is chosen here. */
+  readonly isNew?: boolean
   readonly onSubmit: (credentials: Credentials) => Promise<void>
   readonly children?: ComponentChildren
 }
@@ -77,15 +70,7 @@ interface Credentials {
   readonly password: string
 }
 
-function CredentialsForm({
-  title,
-  button,
-  password: label,
-  minLength = 1,
-  autocomplete,
-  onSubmit,
-  children,
-}: FormProps) {
+function CredentialsForm({ title, button, password: label, isNew = false, onSubmit, children }: FormProps) {
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
   return (
@@ -101,17 +86,7 @@ function CredentialsForm({
             required
           />
         </label>
-        <label>
-          {label}
-          <input
-            type="password"
-            minLength={minLength}
-            value={password}
-            onInput={(event) => setPassword(event.currentTarget.value)}
-            autocomplete={autocomplete}
-            required
-          />
-        </label>
+        <PasswordField label={label} value={password} onValue={setPassword} isNew={isNew} />
         {children}
       </ActionForm>
     </main>

@@ -124,3 +124,27 @@ export function SecretOnce({ label, value }: { readonly label: string; readonly 
     </div>
   )
 }
+
+interface PasswordProps {
+  readonly label: string
+  readonly value: string
+  readonly onValue: (value: string) => void
+  /** Whether it is chosen here, and has a least length. */
+  readonly isNew?: boolean
+}
+
+export function PasswordField({ label, value, onValue, isNew = false }: PasswordProps) {
+  return (
+    <label>
+      {label}
+      <input
+        type="password"
+        value={value}
+        minLength={isNew ? 12 : 1}
+        autocomplete={isNew ? 'new-password' : 'current-password'}
+        onInput={(event) => onValue(event.currentTarget.value)}
+        required
+      />
+    </label>
+  )
+}
