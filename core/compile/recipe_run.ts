@@ -17,7 +17,7 @@ import { declaredTwice, keyProblem, unknownReference } from './declaration_probl
 import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
 import { optionProblems, withoutOptions } from './options.ts'
 import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
-import { applyOverrides, type Declared, invalidOverrideCall } from './overrides.ts'
+import { applyOverrides, invalidOverrideCall } from './overrides.ts'
 import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
