@@ -84,20 +84,11 @@ def sql_chosen(where, wanted):
     return backups[-1]
 
 
-def sql_stamp(where):
-    """Returns a name that no backup has: a small database is backed up twice within a second."""
-    while True:
-        stamp = now().strftime(STAMP)
-        if all(backup['id'] != stamp for backup in sql_backups(where)):
-            return stamp
-        time.sleep(0.1)
-
-
 def sql_back_up():
     def work():
         where = sql_layout()
         os.makedirs(where['location'], exist_ok=True)
-        stamp = sql_stamp(where)
+        stamp = next_stamp(where, sql_backups(where))
         path = os.path.join(where['location'], stamp + where['server'].suffix)
         for name in names(where['location']):
             if name.startswith('.partial'):

@@ -204,9 +204,25 @@ def copy_elsewhere(where, target):
         raise Failure('the copy to %s failed: rsync ended with status %d: %s' % (target, child.returncode, output))
 
 
+def next_stamp(where, backups):
+    """Waits until a new backup has a later name than all others, and returns that name.
+
+    The names have seconds. repozo cannot recover an incremental backup that has the name of the full one before it.
+    """
+    latest = max([one['id'] for one in backups], default='')
+    for _ in range(50):
+        stamp = now().strftime(STAMP)
+        if stamp > latest:
+            return stamp
+        time.sleep(0.1)
+    raise Failure('the backup %s in %s is dated in the future: set the clock of the host, or move the backup away'
+                  % (latest, where['location']))
+
+
 def back_up(usual, is_full=False):
     def work():
         where = layout()
+        next_stamp(where, database_backups(where))
         command = full_command(where) if is_full else usual
         run(command)
         backups = database_backups(where)

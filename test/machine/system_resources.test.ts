@@ -28,6 +28,7 @@ import { package_ } from '../../resources/packages/package.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { needs, sameAs, scratch } from '../support/machine.ts'
 import { dump, hostFor, layOut, planFor, worlds } from '../support/random_hosts.ts'
+import { lockPackages } from '../support/system_copy.ts'
 
 type Plan = ReturnType<typeof planOf>
 const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -328,6 +329,7 @@ t.test('installs, pins and removes a small package', { timeout: 300_000 }, async
   const host = hostIn(scratch(t))
   if (sh('dpkg-query', '-s', 'hello').stdout.includes('ok installed'))
     return t.pass('skipped', { skip: 'hello is installed here, and is left alone' })
+  await lockPackages(t)
   t.teardown(() => {
     sh('apt-mark', 'unhold', 'hello')
     sh('apt-get', '-y', 'remove', 'hello')

@@ -129,6 +129,22 @@ t.test('a backup fails without a result, and without its copy', (t) => {
   t.end()
 })
 
+t.test('a backup has a later name than all before it', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  const name = (seconds: number) =>
+    new Date(Date.now() + seconds * 1000).toISOString().slice(0, 19).replace(/[T:]/g, '-')
+  const soon = name(2)
+  site.write({ [`var/backups/${soon}.fsz`]: '' })
+  const command = `date -u +%Y-%m-%d-%H-%M-%S > ${site.root}/started && touch ${site.root}/var/backups/${soon}.deltafsz`
+  t.match(site.run('run', 'backup', command), { status: 0, stderr: '' })
+  t.ok(fs.readFileSync(`${site.root}/started`, 'utf8').trim() > soon, 'it waits for the next second')
+
+  site.write({ [`var/backups/${name(86_400)}.fsz`]: '' })
+  t.match(site.backup(`${third}.fsz`), { status: 1, stderr: /the backup \S+ in \S+ is dated in the future: set the clock/ })
+  t.end()
+})
+
 t.test('finds the directories of collective.recipe.backup', (t) => {
   if (!needs(t, ['python3'])) return t.end()
   const site = new Site(t, { recipe: 'collective.recipe.backup' })

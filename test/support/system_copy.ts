@@ -1,12 +1,24 @@
 /** Runs a script as root in a copy of the system, and discards the copy with all processes started in it. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { childOutput } from './child_output.ts'
 import { type Need, scratch } from './machine.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+
+/** Locked while packages of the system change: a copy that is made in between has an interrupted dpkg. */
+const packagesLock = `${tmpdir()}/converge-test-packages.lock`
+
+/** Keeps other tests from copying the system while this one installs packages. */
+export async function lockPackages(t: Test): Promise<void> {
+  const child = spawn('flock', ['--exclusive', '--no-fork', packagesLock, 'sh', '-c', 'echo locked; exec cat'])
+  t.teardown(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+}
 
 /** The requirements of the copy. */
 export const systemCopyNeeds: readonly Need[] = ['root', 'tmpfs', 'overlay']
@@ -53,7 +65,9 @@ export function systemCopy(t: Test): SystemCopy {
       const own = network === 'own' ? ['--net'] : []
       const namespaces = ['--mount', '--pid', ...own, '--fork', '--kill-child', '--propagation', 'private']
       const prepare = `ln -s ${given} "$1/given"\n${copyOfSystem}`
-      const child = spawn('unshare', [...namespaces, 'bash', '-c', prepare, 'bash', directory, project, network], {
+      const lock = ['--shared', '--no-fork', packagesLock]
+      const copy = ['unshare', ...namespaces, 'bash', '-c', prepare, 'bash', directory, project, network]
+      const child = spawn('flock', [...lock, ...copy], {
         env: { PATH: process.env.PATH },
         stdio: ['ignore', 'pipe', 'pipe'],
       })

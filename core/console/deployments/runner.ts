@@ -92,7 +92,7 @@ export class Runner {
     if (deployment.state !== 'waiting for approval' || deployment.confirmedBy !== null)
       return `deployment ${id} does not wait for a confirmation: it is ${deployment.state}`
     if (deployment.plan?.digest !== digest) return `the plan of deployment ${id} is another one: look at it again`
-    return this.afterConfirmation(deployment, by) ?? `deployment ${id} has changed in the meantime`
+    return this.change(deployment, this.confirmed(deployment, by)) ?? `deployment ${id} has changed in the meantime`
   }
 
   /**
@@ -161,9 +161,6 @@ export class Runner {
         break
       case 'waiting for approval':
         if (isLate) this.change(deployment, { state: 'cancelled', reason: 'nobody approved it within a day' })
-        // Here, and not where the plan is complete: a console that is killed in between leaves it to the next one.
-        else if (deployment.request.automatic && deployment.confirmedBy === null)
-          this.afterConfirmation(deployment, deployment.by)
         break
       case 'running':
         if (isLate) this.interruptLate(deployment, this.partOf(deployment))
@@ -208,7 +205,11 @@ export class Runner {
       return
     }
     const plan = summarizePlan(this.readFleetEvents(id, 'plan'), this.options.store.customJson(id))
-    this.change(deployment, { state: 'waiting for approval', plan })
+    // One change: a console that was killed between two would leave an automatic deployment waiting for an approval.
+    const next = deployment.request.automatic
+      ? this.confirmed(deployment, deployment.by)
+      : ({ state: 'waiting for approval' } as const)
+    this.change(deployment, { plan, ...next })
   }
 
   private async followRun(deployment: ConsoleDeployment): Promise<void> {
@@ -261,9 +262,8 @@ export class Runner {
       }
   }
 
-  private afterConfirmation(deployment: ConsoleDeployment, by: string): ConsoleDeployment | undefined {
-    const state = this.options.needsSecondPerson(deployment.stack) ? 'waiting for approval' : 'queued'
-    return this.change(deployment, { state, confirmedBy: by })
+  private confirmed({ stack }: ConsoleDeployment, by: string): DeploymentChange {
+    return { state: this.options.needsSecondPerson(stack) ? 'waiting for approval' : 'queued', confirmedBy: by }
   }
 
   private async startPart(deployment: ConsoleDeployment, part: Part): Promise<void> {
