@@ -138,6 +138,14 @@ export interface OtherDeployment {
   readonly comment: string
 }
 
+/** Who has paused a rollout, and since when. */
+export interface RolloutPause {
+  readonly by: string
+  /** ISO time. */
+  readonly since: string
+  readonly comment: string
+}
+
 /** An event that a rollout reports while it runs. */
 export type FleetEvent =
   | {
@@ -233,6 +241,9 @@ export type FleetEvent =
       readonly detail?: string | undefined
     }
   | { readonly event: 'health'; readonly what: string; readonly ok: boolean; readonly detail: string }
+  /** An operator has paused the rollout: no further host starts until `continued`. */
+  | ({ readonly event: 'paused' } & RolloutPause)
+  | { readonly event: 'continued' }
   /** Something that the operator can or must act on. */
   | { readonly event: 'warning'; readonly host?: string | undefined; readonly message: string }
   /** Something that requires no action. */

@@ -120,6 +120,28 @@ t.test('two operators', async (t) => {
     t.notOk(done[0]?.includes('stdout'))
   })
 
+  await t.test('pauses a rollout, and continues it', async (t) => {
+    t.match(errorIn(await beside.run(['pause', '--json-output'])), { code: 'NO_RUNNING_DEPLOYMENT' })
+    for (const one of hosts) await one.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
+    const run = first.start(['run', 'slow', '--json-output'])
+    await until(() => host.exists('/srv/probe/began'), 'the first host is at work')
+    const paused = await beside.run(['pause', '-m', 'lunch', '--by', 'ann'])
+    t.match(paused, { status: 0, stdout: /^deployment \d+ \(run slow by .*\): paused: no further host starts/ })
+    t.match(await beside.run(['pause']), { status: 0, stdout: /: already paused by ann\n$/ })
+    t.match(errorIn(await beside.run(['continue', '99', '--json-output'])), { message: /^deployment 99 does not run/ })
+    for (const one of hosts) one.write('/srv/probe/go', '')
+    await run.until((event) => event.event === 'paused', 'it waits')
+    t.notOk(hosts[1]?.exists('/srv/probe/began'), 'no further host has started')
+    t.match(await beside.run(['continue', '--json-output']), { status: 0, stdout: /"state": "running"/ })
+    const { status, events } = await run.ended
+    t.equal(status, 0)
+    t.ok(hosts[1]?.exists('/srv/probe/began'))
+    t.match(
+      events.filter(({ event }) => event === 'paused' || event === 'continued'),
+      [{ event: 'paused', by: 'ann', comment: 'lunch' }, { event: 'continued' }],
+    )
+  })
+
   await t.test('with --wait, each begins after the first has ended', async (t) => {
     const run = await startDeploy()
     const waiting = beside.start(['configure', '--json-output', '--wait'])

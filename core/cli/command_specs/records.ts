@@ -1,11 +1,44 @@
 /** Defines the commands that print the recorded deployments of a stack. */
-import { formatOptions, inputGroup } from './shared_options.ts'
+import { commentOption } from './rollout_options.ts'
+import { byOption, formatOptions, inputGroup } from './shared_options.ts'
 import { stackFamily, stackOptions } from './stack.ts'
 import type { CommandSpec } from './types.ts'
 
 const { group } = stackFamily
 
+const reasonOption = {
+  comment: { ...commentOption.comment, description: 'Reason, for those who follow the rollout' },
+} as const
+
+const runningDeployment = {
+  placeholder: 'ID',
+  description: 'Number of the deployment; default: the only one that runs',
+} as const
+
 export const recordCommands: readonly CommandSpec[] = [
+  {
+    name: 'stack pause',
+    group,
+    description: 'Pause a rollout: no further host starts',
+    details:
+      'Running hosts complete their current phase. The hosts stay locked, and the rollout waits until converge stack continue or Ctrl-C. Run the command as the account that has started the rollout, on the same computer.',
+    options: { ...stackOptions, ...byOption, ...reasonOption, ...formatOptions },
+    argument: runningDeployment,
+    examples: [
+      ["converge stack pause --comment 'looking at the canary'", 'the only running rollout of the stack'],
+      ['converge stack pause 12', 'deployment 12'],
+    ],
+    kind: 'stack',
+  },
+  {
+    name: 'stack continue',
+    group,
+    description: 'Continue a paused rollout',
+    options: { ...stackOptions, ...formatOptions },
+    argument: runningDeployment,
+    examples: [['converge stack continue', 'the only running rollout of the stack']],
+    kind: 'stack',
+  },
   {
     name: 'stack deployments',
     group,

@@ -22,6 +22,8 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   exec: async () => (await import('./exec.ts')).exec,
   logs: async () => (await import('./logs.ts')).logs,
   ssh: async () => (await import('./ssh.ts')).ssh,
+  pause: async () => (await import('./pause.ts')).pause,
+  continue: async () => (await import('./pause.ts')).continueRollout,
   deployments: async () => (await import('./records.ts')).deployments,
   hooks: async () => (await import('./hooks.ts')).hooks,
   log: async () => (await import('./records.ts')).log,

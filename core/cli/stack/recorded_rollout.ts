@@ -2,6 +2,7 @@
 import { checkHealth } from '../../fleet/health/health_check.ts'
 import { listDeployments, runningDeployments, unfinishedDeployment } from '../../fleet/records/history.ts'
 import { lastKnownHosts } from '../../fleet/records/last_known.ts'
+import { readPause } from '../../fleet/records/pause.ts'
 import { Recorder, type Recording } from '../../fleet/records/recorder.ts'
 import { recordStackChanges } from '../../fleet/records/stack_state.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
@@ -154,6 +155,7 @@ export class RecordedRollout<N> {
       earlierRollouts: () => listDeployments(this.input.directory, recentDeployments),
       commitsBetween: (from, to) => commitsBetween([stack.directory, process.cwd()], from, to),
       interruption: () => this.interrupts?.state ?? 'none',
+      paused: () => (this.recording === null ? null : readPause(this.input.directory, this.recording.id)),
       onInterrupt: (listener) => this.interrupts?.on(listener) ?? (() => undefined),
       clock: () => Date.now(),
     }

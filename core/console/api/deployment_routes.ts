@@ -4,20 +4,23 @@ import type { Audit } from '../access/audit.ts'
 import type { Runner } from '../deployments/runner.ts'
 import { type ConsoleDeployment, requestSchema } from '../deployments/states.ts'
 import { type DeploymentStore, maskedRequest } from '../deployments/store.ts'
+import type { StackCommand } from '../stack/stack_command.ts'
 import { answerOf, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { eventStream } from './event_stream.ts'
 import { Problem } from './problem.ts'
-import { accountOf, idSchema, type Route, route } from './route.ts'
+import { accountOf, idSchema, type Route, route, type StackSources, sourceOf } from './route.ts'
 
 export interface DeploymentServices {
   readonly store: DeploymentStore
   readonly runner: Runner
   readonly audit: Audit
+  readonly stacks: StackSources
+  readonly command: StackCommand
 }
 
 const deploymentPath = { deployment: idSchema }
 
-export function deploymentRoutes({ store, runner, audit }: DeploymentServices): readonly Route[] {
+export function deploymentRoutes({ store, runner, audit, stacks, command }: DeploymentServices): readonly Route[] {
   const record = (
     request: Parameters<typeof accountOf>[0] & { readonly address: string },
     action: string,
@@ -110,6 +113,29 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
         return answerOf(cancelled)
       },
     }),
+    ...(['pause', 'continue'] as const).map((action) =>
+      route({
+        method: 'post',
+        path: `/api/deployments/{deployment}/${action}`,
+        access: 'deploy',
+        summary:
+          action === 'pause'
+            ? 'Pause a rollout that runs: no further host starts, and running hosts complete their phase'
+            : 'Continue a paused rollout',
+        params: deploymentPath,
+        answer: deploymentAnswer,
+        handle: async (request) => {
+          const deployment = store.get(request.params.deployment)
+          const { account } = accountOf(request)
+          if (deployment.state !== 'running' || deployment.record === null)
+            throw new Problem(409, 'WRONG_STATE', `the rollout of deployment ${deployment.id} does not run`)
+          const by = action === 'pause' ? [`--by=${account}, console`] : []
+          await command(sourceOf(stacks, deployment.stack), [action, deployment.record, ...by, '--json-output'])
+          record(request, action === 'pause' ? 'paused' : 'continued', deployment)
+          return answerOf(store.get(deployment.id))
+        },
+      }),
+    ),
     route({
       method: 'get',
       path: '/api/deployments/{deployment}/events',

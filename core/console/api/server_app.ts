@@ -18,6 +18,7 @@ const commandErrors: Readonly<Record<string, ProblemStatus>> = {
   STACK_UNREADABLE: 502,
   UNKNOWN_ATTRIBUTE: 404,
   NO_HOSTS: 409,
+  NO_RUNNING_DEPLOYMENT: 409,
 }
 
 export interface ServerOptions extends AccessOptions {

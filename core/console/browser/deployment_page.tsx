@@ -45,8 +45,20 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
       {deployment.state === 'running' && deployment.abortedBy && (
         <p class="warning">aborted by {deployment.abortedBy}: no further host starts</p>
       )}
+      {followed.view.pausedBy !== null && deployment.state === 'running' && (
+        <p class="warning">
+          Paused by {followed.view.pausedBy}: no further host starts. The hosts stay locked until someone continues.
+        </p>
+      )}
       {followed.connection === 'lost' && <p class="warning">The connection to the console is lost. Trying again.</p>}
-      {mayDeploy && <Actions deployment={deployment} plan={full?.plan ?? null} session={session} />}
+      {mayDeploy && (
+        <Actions
+          deployment={deployment}
+          plan={full?.plan ?? null}
+          session={session}
+          isPaused={followed.view.pausedBy !== null}
+        />
+      )}
       {['running', 'interrupted', 'failed', 'rolled back', 'succeeded'].includes(deployment.state) && (
         <Progress followed={followed} deployment={deployment} />
       )}
@@ -59,9 +71,10 @@ interface ActionsProps {
   readonly deployment: Deployment
   readonly plan: Plan | null
   readonly session: Session
+  readonly isPaused: boolean
 }
 
-function Actions({ deployment, plan, session }: ActionsProps) {
+function Actions({ deployment, plan, session, isPaused }: ActionsProps) {
   const { id, state, confirmedBy, by } = deployment
   const path = apiPath`/api/deployments/${id}`
   const act = async (action: string, body?: unknown) => {
@@ -79,6 +92,14 @@ function Actions({ deployment, plan, session }: ActionsProps) {
       {state === 'waiting for approval' && confirmedBy !== null && isOwn && <p>A second person must approve it.</p>}
       {['queued', 'planning', 'waiting for approval'].includes(state) && (
         <ActionForm label="Cancel" kind="plain" onSubmit={() => act('cancel')} />
+      )}
+      {state === 'running' && deployment.record !== null && (
+        <ActionForm
+          key={`${isPaused}`}
+          label={isPaused ? 'Continue' : 'Pause'}
+          kind="plain"
+          onSubmit={() => act(isPaused ? 'continue' : 'pause')}
+        />
       )}
       {state === 'running' && <ActionForm label="Abort" kind="danger" onSubmit={() => act('cancel')} />}
       {['succeeded', 'failed', 'interrupted'].includes(state) && deployment.request.action === 'deploy' && (

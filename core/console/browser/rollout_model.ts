@@ -26,9 +26,11 @@ export interface RolloutView {
   readonly batch: string
   /** The page for which the health gate waits; empty while it does not wait. */
   readonly waiting: string
+  /** Who has paused the rollout; null if it is not paused. */
+  readonly pausedBy: string | null
 }
 
-export const emptyView: RolloutView = { hosts: new Map(), lines: [], phase: '', batch: '', waiting: '' }
+export const emptyView: RolloutView = { hosts: new Map(), lines: [], phase: '', batch: '', waiting: '', pausedBy: null }
 
 /** An event of `converge stack … --json-output`. */
 export type RolloutEvent = Readonly<Record<string, unknown>> & { readonly event?: unknown }
@@ -37,7 +39,7 @@ export type RolloutEvent = Readonly<Record<string, unknown>> & { readonly event?
 export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): RolloutView {
   const hosts = new Map(view.hosts)
   const lines = [...view.lines]
-  let { phase, batch, waiting } = view
+  let { phase, batch, waiting, pausedBy } = view
   const say = (text: string, kind: LogLine['kind'] = 'plain', host?: string) =>
     lines.push({ text, kind, ...(host === undefined ? {} : { host }) })
   const row = (name: string): HostRow => hosts.get(name) ?? { name, phase: '', step: '', detail: '', durationMs: 0 }
@@ -100,8 +102,17 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
       case 'turn':
         waiting = ''
         break
+      case 'paused':
+        pausedBy = text(event.by)
+        say(`paused by ${pausedBy}`, 'warning')
+        break
+      case 'continued':
+        pausedBy = null
+        say('the rollout continues')
+        break
       case 'end':
         waiting = ''
+        pausedBy = null
         for (const report of reports(event.report)) hosts.set(report.name, { ...row(report.name), ...report })
         break
       case 'error':
@@ -109,7 +120,7 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
         break
       default:
     }
-  return { hosts, lines, phase, batch, waiting }
+  return { hosts, lines, phase, batch, waiting, pausedBy }
 }
 
 /** Returns the final outcome of each host; one that took no part in a phase has no event of its own. */

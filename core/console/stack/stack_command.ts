@@ -24,7 +24,7 @@ const maxOutput = 256 * 1024 * 1024
 /**
  * Runs `converge stack`, and returns its standard output.
  * @throws STACK_UNREADABLE with the message of the command
- * @throws UNKNOWN_ATTRIBUTE, NO_HOSTS if the command has refused what it was asked
+ * @throws UNKNOWN_ATTRIBUTE, NO_HOSTS, NO_RUNNING_DEPLOYMENT if the command has refused what it was asked
  */
 export type StackCommand = (
   location: StackLocation,
@@ -57,7 +57,7 @@ export function stackCommand([program = '', ...start]: readonly string[]): Stack
 }
 
 /** Errors of a command that say that the request was wrong, not the stack. */
-const refusals = ['UNKNOWN_ATTRIBUTE', 'NO_HOSTS'] as const
+const refusals = ['UNKNOWN_ATTRIBUTE', 'NO_HOSTS', 'NO_RUNNING_DEPLOYMENT'] as const
 const errorSchema = z.object({
   event: z.literal('error'),
   code: z.enum(refusals),

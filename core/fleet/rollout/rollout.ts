@@ -47,6 +47,7 @@ class Rollout {
     // Another rollout may have locked the hosts: the number is final once they are locked by this one.
     emit({ event: 'start', id: null, stack, action, hosts: hostNames(this.context.participants), strategy, addresses })
     const removeListener = this.context.ports.onInterrupt((state) => this.onInterruption(state))
+    const endWatch = this.context.pause.watch()
     try {
       await this.actions.run()
     } catch (thrown) {
@@ -54,6 +55,7 @@ class Rollout {
       this.context.progress.addErrorWarning(asConvergeError(thrown))
     } finally {
       removeListener()
+      endWatch()
       for (const { client } of hosts) client.close()
     }
     const report = this.report()

@@ -2,7 +2,7 @@
 
 import type { FailureReport } from '../../report/events.ts'
 import { shortId } from '../records/deployment_number.ts'
-import type { Action, FleetEvent, HostOutcome, OtherDeployment, Phase } from '../types.ts'
+import type { Action, FleetEvent, HostOutcome, OtherDeployment, Phase, RolloutPause } from '../types.ts'
 import { describeNames } from './host_name_list.ts'
 import { elapsed, oneLine } from './text.ts'
 
@@ -223,6 +223,11 @@ export function describeRestarts({ phase, hosts }: FleetEvent & { event: 'restar
 export function describeQueued({ hosts, deployment }: FleetEvent & { event: 'queued' }): string {
   const other = deployment === null ? 'another rollout' : describeOther(deployment)
   return `waiting for ${other} on ${describeNames(hosts)}; Ctrl-C ends the wait, and begins nothing`
+}
+
+export function describePause({ by, comment }: RolloutPause): string {
+  const why = comment === '' ? '' : `: ${oneLine(comment)}`
+  return `paused by ${oneLine(by)}${why}; no further host starts until converge stack continue`
 }
 
 export function describeQueueEnd({ deployment, outcome }: FleetEvent & { event: 'turn' }): string {

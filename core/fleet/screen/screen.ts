@@ -12,6 +12,7 @@ import {
   describeEnd,
   describeGroup,
   describeQueued,
+  describePause,
   describeQueueEnd,
   describeRestarts,
   describeStart,
@@ -139,6 +140,12 @@ class TextScreen implements Screen {
         else this.always(text)
         break
       }
+      case 'paused':
+        this.line(this.paint.yellow(describePause(event)))
+        break
+      case 'continued':
+        this.line('the rollout continues')
+        break
       case 'warning':
         this.warning(event)
         break

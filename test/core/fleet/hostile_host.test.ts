@@ -164,6 +164,7 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
       emit: tell,
       log: (host, event) => recording.log(host, event),
       checkHealth: null,
+      paused: () => null,
       interruption: () => 'none',
       onInterrupt: () => () => undefined,
       clock: () => Date.now(),

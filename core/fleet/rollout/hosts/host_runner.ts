@@ -99,13 +99,16 @@ export class HostRunner {
   ): Promise<void> {
     if (hosts.length === 0) return
     this.context.ports.emit({ event: 'phase', phase, hosts: hostNames(hosts), ...batch })
+    const isPhaseOver = isOver ?? (() => this.context.abort.isAborted)
     const workAndCheck = async (host: RolloutHost) => {
+      await this.context.pause.pass(isPhaseOver)
+      if (isPhaseOver()) return
       await work(host)
       // Other hosts may have failed in the meantime.
       this.context.abort.checkFailures()
     }
     for (const turn of splitIntoTurns(hosts, first)) {
-      await this.forEachHost(turn, workAndCheck, isOver)
+      await this.forEachHost(turn, workAndCheck, isPhaseOver)
       const failed = turn.find(({ name }) => first.has(name) && !this.context.progress.succeeded(name))
       // New code must not run on data that is not migrated.
       if (failed && !this.context.abort.isAborted)

@@ -2,6 +2,7 @@
 import { RolloutAbort } from './abort.ts'
 import { DeployCommits } from './deploy_commits.ts'
 import { OnlineHosts } from './online_hosts.ts'
+import { PauseGate } from './pause.ts'
 import { isolateFailures, monotonicClock, type RolloutPorts } from './ports.ts'
 import { RolloutProgress } from './progress.ts'
 import { hostNames, type RolloutHost, type RolloutRequest } from './request.ts'
@@ -11,6 +12,7 @@ export interface RolloutContext {
   readonly ports: RolloutPorts
   readonly progress: RolloutProgress
   readonly abort: RolloutAbort
+  readonly pause: PauseGate
   readonly commits: DeployCommits
   readonly onlineHosts: OnlineHosts
   /** Hosts that take part. */
@@ -34,6 +36,7 @@ export function createContext(request: RolloutRequest, outerPorts: RolloutPorts)
     ports,
     progress,
     abort: new RolloutAbort(request, progress, participants, ports.interruption),
+    pause: new PauseGate(ports.paused, ports.emit),
     commits: new DeployCommits(request, recorded.apps, bystanders, progress, ports.emit),
     onlineHosts: new OnlineHosts(request.action, recorded.online, participants, progress, hosts),
     participants,

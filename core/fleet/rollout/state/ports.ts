@@ -4,7 +4,7 @@ import { asConvergeError } from '../../../model/errors.ts'
 import type { Health, HealthWait } from '../../health/health_check.ts'
 import type { HostDocument, RunEvent } from '../../host_client.ts'
 import type { EarlierRun } from '../../planning/estimate.ts'
-import type { CommitRange, EmitEvent } from '../../types.ts'
+import type { CommitRange, EmitEvent, RolloutPause } from '../../types.ts'
 import type { RolloutHost } from './request.ts'
 
 export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
@@ -42,6 +42,8 @@ export interface RolloutPorts {
   /** Records of earlier rollouts, newest first. */
   readonly earlierRollouts?: () => readonly EarlierRun[]
   readonly interruption: () => Interruption
+  /** Returns who has paused the rollout; null if it is not paused. */
+  readonly paused: () => RolloutPause | null
   /**
    * Calls the listener with each change of the interruption.
    * @returns a function that removes the listener

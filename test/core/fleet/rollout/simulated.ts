@@ -138,6 +138,7 @@ export class Simulation {
         emit: (event) => this.emitted.push(event),
         log: () => undefined,
         checkHealth: null,
+        paused: () => null,
         interruption: () => this.interruption,
         onInterrupt: (listener) => {
           this.listeners.add(listener)
