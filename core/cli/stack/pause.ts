@@ -19,7 +19,11 @@ export async function pause<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const earlier = readPause(directory, deployment.id)
   if (earlier === null)
     changingRecords(directory, () =>
-      writePause(directory, deployment.id, { by, comment: call.secrets.mask(comment), since: new Date().toISOString() }),
+      writePause(directory, deployment.id, {
+        by,
+        comment: call.secrets.mask(comment),
+        since: new Date().toISOString(),
+      }),
     )
   return report(call, deployment, {
     state: 'paused',

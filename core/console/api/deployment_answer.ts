@@ -41,6 +41,20 @@ export const deploymentAnswer = z.object({
 })
 export type DeploymentAnswer = z.output<typeof deploymentAnswer>
 
+function difference<T extends z.ZodType>(value: T) {
+  return z.object({ name: z.string(), from: value.nullable(), to: value.nullable() })
+}
+
+export const comparisonAnswer = z.object({
+  from: deploymentAnswer,
+  to: deploymentAnswer,
+  request: z.array(difference(z.string())),
+  commits: z.array(difference(z.string())),
+  hosts: z.array(difference(z.object({ outcome: z.string(), durationMs: z.number() }))),
+  changes: z.array(difference(z.array(z.string()))),
+  sameChanges: z.number(),
+})
+
 export function answerOf(deployment: ConsoleDeployment): DeploymentAnswer {
   return deployment as unknown as DeploymentAnswer
 }

@@ -1,11 +1,13 @@
 /** Routes to plan, start, follow and end deployments. */
 import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
+import { compareDeployments } from '../deployments/comparison.ts'
+import { deploymentReport } from '../deployments/deployment_report.ts'
 import type { Runner } from '../deployments/runner.ts'
-import { type ConsoleDeployment, requestSchema } from '../deployments/states.ts'
+import { type ConsoleDeployment, requestSchema, states } from '../deployments/states.ts'
 import { type DeploymentStore, maskedRequest } from '../deployments/store.ts'
 import type { StackCommand } from '../stack/stack_command.ts'
-import { answerOf, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
+import { answerOf, comparisonAnswer, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { eventStream } from './event_stream.ts'
 import { Problem } from './problem.ts'
 import { accountOf, idSchema, type Route, route, type StackSources, sourceOf } from './route.ts'
@@ -42,9 +44,13 @@ export function deploymentRoutes({ store, runner, audit, stacks, command }: Depl
       access: 'show',
       summary: 'List the deployments of the console for a stack, newest first, without their plans',
       params: { stack: z.string() },
-      query: { before: idSchema.optional(), limit: z.coerce.number().int().min(1).max(200).default(50) },
+      query: {
+        before: idSchema.optional(),
+        limit: z.coerce.number().int().min(1).max(200).default(50),
+        state: z.enum(states).optional(),
+      },
       answer: z.array(deploymentAnswer),
-      handle: ({ params, query }) => store.list(params.stack, query.limit, query.before).map(withoutPlan),
+      handle: ({ params, query: { limit, ...filter } }) => store.list(params.stack, limit, filter).map(withoutPlan),
     }),
     route({
       method: 'post',
@@ -71,6 +77,43 @@ export function deploymentRoutes({ store, runner, audit, stacks, command }: Depl
       params: deploymentPath,
       answer: deploymentAnswer,
       handle: ({ params }) => answerOf(store.get(params.deployment)),
+    }),
+    route({
+      method: 'get',
+      path: '/api/stacks/{stack}/comparison',
+      access: 'show',
+      summary: 'Compare two deployments of a stack: requests, commits, outcomes of hosts, and plans',
+      params: { stack: z.string() },
+      query: { from: idSchema, to: idSchema },
+      answer: comparisonAnswer,
+      handle: ({ params, query }) => {
+        const compared = (id: number) => {
+          const deployment = store.find(id)
+          if (deployment?.stack !== params.stack)
+            throw new Problem(404, 'NOT_FOUND', `${params.stack} has no deployment ${id}`)
+          return { deployment, events: runner.rolloutEvents(id) }
+        }
+        const [from, to] = [compared(query.from), compared(query.to)]
+        const comparison = compareDeployments(from, to) as z.output<typeof comparisonAnswer>
+        return { ...comparison, from: withoutPlan(from.deployment), to: withoutPlan(to.deployment) }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/deployments/{deployment}/report',
+      access: 'show',
+      summary: 'Render a deployment as an HTML page that opens without the console',
+      params: deploymentPath,
+      answer: z.unknown(),
+      contentType: 'text/html',
+      handle: ({ params: { deployment: id } }) =>
+        new Response(deploymentReport(store.get(id), runner.rolloutEvents(id)), {
+          headers: {
+            'Content-Type': 'text/html; charset=utf-8',
+            'Content-Disposition': `inline; filename="deployment-${id}.html"`,
+            'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+          },
+        }),
     }),
     route({
       method: 'post',

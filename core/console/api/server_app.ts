@@ -126,7 +126,8 @@ const policy = [
 
 async function securityHeaders(c: Context, next: () => Promise<void>): Promise<void> {
   await next()
-  c.header('Content-Security-Policy', policy)
+  // A page of its own policy, such as a report, has a stricter one.
+  if (!c.res.headers.has('Content-Security-Policy')) c.header('Content-Security-Policy', policy)
   c.header('X-Content-Type-Options', 'nosniff')
   c.header('Referrer-Policy', 'no-referrer')
   c.header('Cross-Origin-Opener-Policy', 'same-origin')

@@ -60,6 +60,23 @@ export interface Stack {
   readonly apps: readonly { readonly name: string }[]
 }
 
+export interface Difference<T> {
+  readonly name: string
+  readonly from: T | null
+  readonly to: T | null
+}
+
+export interface Comparison {
+  readonly from: Deployment
+  readonly to: Deployment
+  readonly request: readonly Difference<string>[]
+  readonly commits: readonly Difference<string>[]
+  readonly hosts: readonly Difference<{ readonly outcome: string; readonly durationMs: number }>[]
+  /** Changes of only one of the two plans, with their hosts. */
+  readonly changes: readonly Difference<readonly string[]>[]
+  readonly sameChanges: number
+}
+
 /** An attribute of a host, with the layers that set it; the first one decides. */
 export interface Attribute {
   readonly path: string

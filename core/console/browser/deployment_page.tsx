@@ -34,6 +34,12 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
         <Time at={deployment.created} />
         {deployment.approvedBy && `, approved by ${deployment.approvedBy}`}
         {deployment.record && <span class="quiet"> (record {deployment.record})</span>}
+        {deployment.ended && (
+          <>
+            {'. '}
+            <a href={`${apiPath`/api/deployments/${id}`}/report`}>Report</a>
+          </>
+        )}
       </p>
       {deployment.request.customJson && (
         <details>

@@ -5,9 +5,12 @@ import { Badge, duration, Time } from './parts.tsx'
 interface TableProps {
   readonly deployments: readonly Deployment[]
   readonly caption: string
+  /** The chosen deployments; without it, none can be chosen. */
+  readonly choice?: readonly number[]
+  readonly onChoice?: (choice: readonly number[]) => void
 }
 
-export function DeploymentTable({ deployments, caption }: TableProps) {
+export function DeploymentTable({ deployments, caption, choice, onChoice }: TableProps) {
   if (deployments.length === 0) return <p class="quiet">No deployment from this console yet.</p>
   return (
     <section class="scroll" tabIndex={0} aria-label={caption}>
@@ -15,6 +18,7 @@ export function DeploymentTable({ deployments, caption }: TableProps) {
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
+            {choice && <th scope="col">Compare</th>}
             <th scope="col">Deployment</th>
             <th scope="col">State</th>
             <th scope="col">What</th>
@@ -26,6 +30,20 @@ export function DeploymentTable({ deployments, caption }: TableProps) {
         <tbody>
           {deployments.map((one) => (
             <tr key={one.id}>
+              {choice && (
+                <td>
+                  <input
+                    type="checkbox"
+                    aria-label={`Compare deployment ${one.id}`}
+                    checked={choice.includes(one.id)}
+                    onChange={({ currentTarget }) =>
+                      onChoice?.(
+                        currentTarget.checked ? [...choice, one.id].slice(-2) : choice.filter((id) => id !== one.id),
+                      )
+                    }
+                  />
+                </td>
+              )}
               <td>
                 <a href={`#/deployment/${one.id}`}>{one.id}</a>
               </td>

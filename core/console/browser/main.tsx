@@ -5,8 +5,10 @@ import { AccountPage } from './account_page.tsx'
 import { AccountsPage } from './accounts_page.tsx'
 import { ApiError, call, get, type Level, type Session } from './api.ts'
 import { AuditPage } from './audit_page.tsx'
+import { ComparisonPage } from './comparison_page.tsx'
 import { DeployPage } from './deploy_page.tsx'
 import { DeploymentPage } from './deployment_page.tsx'
+import { HistoryPage } from './history_page.tsx'
 import { HostPage } from './host_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
@@ -114,7 +116,7 @@ function Page({ first, second, third, fourth, session, onSession }: PageProps) {
 interface StackPartProps {
   readonly stack: string
   readonly page: string
-  /** The host of a page about one host. */
+  /** The host of a page about one host; of a comparison, the numbers of both deployments. */
   readonly host: string
   readonly level: Level
 }
@@ -125,6 +127,10 @@ function StackPart({ stack, page, host, level }: StackPartProps) {
       return <StackPage stack={stack} level={level} />
     case 'host':
       return <HostPage key={host} stack={stack} host={host} />
+    case 'history':
+      return <HistoryPage stack={stack} />
+    case 'compare':
+      return <ComparisonPage key={host} stack={stack} ids={host} />
     case 'deploy':
       return <DeployPage stack={stack} />
     case 'tokens':

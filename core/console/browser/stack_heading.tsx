@@ -10,13 +10,14 @@ interface HeadingProps {
 
 const pages: readonly { readonly page: string; readonly title: string; readonly levels: readonly Level[] }[] = [
   { page: '', title: 'Stack', levels: ['show', 'deploy', 'manage'] },
+  { page: 'history', title: 'History', levels: ['show', 'deploy', 'manage'] },
   { page: 'tokens', title: 'Tokens', levels: ['manage'] },
   { page: 'webhooks', title: 'Webhooks', levels: ['manage'] },
   { page: 'settings', title: 'Settings', levels: ['manage'] },
 ]
 
 /** Titles of the pages without a tab. */
-const otherTitles: Readonly<Record<string, string>> = { deploy: 'Deploy', host: 'Host' }
+const otherTitles: Readonly<Record<string, string>> = { deploy: 'Deploy', host: 'Host', compare: 'Comparison' }
 
 export function StackHeading({ stack, level, page }: HeadingProps) {
   const current = pages.find((one) => one.page === page)

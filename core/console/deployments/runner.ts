@@ -293,6 +293,11 @@ export class Runner {
     return `${this.options.directory}/${id}/custom.json`
   }
 
+  /** Returns the events of the rollout of a deployment; none before it begins. */
+  rolloutEvents(id: number): Iterable<FleetEvent> {
+    return this.readFleetEvents(id, 'rollout')
+  }
+
   private readResult(id: number, part: Part): ResultReader {
     const reader = new ResultReader()
     for (const event of this.readFleetEvents(id, part)) reader.add(event)

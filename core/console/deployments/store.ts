@@ -22,6 +22,12 @@ interface DeploymentRow {
   readonly ended: string | null
 }
 
+export interface DeploymentFilter {
+  /** Only deployments older than this one. */
+  readonly before?: number | undefined
+  readonly state?: State | null | undefined
+}
+
 /** The fields that change during a deployment. */
 export type DeploymentChange = Partial<
   Pick<
@@ -98,13 +104,16 @@ export class DeploymentStore {
 
   /**
    * Lists deployments of a stack, newest first.
-   * @param before only deployments older than this one
    */
-  list(stack: string, limit: number, before = Number.MAX_SAFE_INTEGER): ConsoleDeployment[] {
+  list(
+    stack: string,
+    limit: number,
+    { before = Number.MAX_SAFE_INTEGER, state = null }: DeploymentFilter = {},
+  ): ConsoleDeployment[] {
     return this.database
       .all<DeploymentRow>(
-        'SELECT * FROM deployments WHERE stack = ? AND id < ? ORDER BY id DESC LIMIT ?',
-        ...[stack, before, limit],
+        'SELECT * FROM deployments WHERE stack = ? AND id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT ?',
+        ...[stack, before, state, state, limit],
       )
       .map(deploymentOf)
   }

@@ -11,8 +11,8 @@ import type { Addresses } from './group_similar.ts'
 import {
   describeEnd,
   describeGroup,
-  describeQueued,
   describePause,
+  describeQueued,
   describeQueueEnd,
   describeRestarts,
   describeStart,
