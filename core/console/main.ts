@@ -16,6 +16,7 @@ import { deploymentRoutes } from './api/deployment_routes.ts'
 import { documentRoutes } from './api/document_routes.ts'
 import { hostRoutes } from './api/host_routes.ts'
 import type { Route } from './api/route.ts'
+import { scheduleRoutes } from './api/schedule_routes.ts'
 import { serverApp } from './api/server_app.ts'
 import { sessionRoutes } from './api/session_routes.ts'
 import { stackRoutes } from './api/stack_routes.ts'
@@ -28,6 +29,8 @@ import { HostStates } from './stack/host_states.ts'
 import { RepositoryReader } from './stack/repository_reader.ts'
 import { stackCommand } from './stack/stack_command.ts'
 import { StackReader } from './stack/stack_reader.ts'
+import { Scheduler } from './schedules/scheduler.ts'
+import { Schedules } from './schedules/schedules.ts'
 import { Database } from './storage/database.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 
@@ -89,6 +92,8 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
     reportFault,
   })
+  const schedules = new Schedules(database, now)
+  const scheduler = new Scheduler({ schedules, store, sessions, audit, stacks: names, now, reportFault })
   const command = stackCommand(options.program)
   const reader = new StackReader(command)
   const states = new HostStates(command, now)
@@ -100,6 +105,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
     ...deploymentRoutes({ store, runner, audit, stacks, command }),
+    ...scheduleRoutes({ schedules, audit, now }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]
   const all = [...routes, ...documentRoutes(routes, version)]
@@ -132,11 +138,13 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   }
   print(`console for ${names.join(', ')}: ${options.url ?? own}`)
   runner.start()
+  scheduler.start()
   return {
     address: own,
     routes: all,
     stop: async () => {
       runner.stop()
+      scheduler.stop()
       await new Promise((resolve) => {
         server.close(resolve)
         // Browsers keep their connections for events open.

@@ -145,6 +145,19 @@ export interface Webhook {
   readonly created: string
 }
 
+export interface Schedule {
+  readonly id: number
+  readonly name: string
+  readonly account: string
+  readonly when: string
+  readonly zone: string
+  readonly request: Readonly<Record<string, unknown>>
+  readonly enabled: boolean
+  readonly next: string | null
+  readonly last: string | null
+  readonly created: string
+}
+
 /** An error that the API has returned. */
 export class ApiError extends Error {
   constructor(

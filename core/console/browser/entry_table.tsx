@@ -19,7 +19,8 @@ interface EntryTableProps<T extends Entry> {
   readonly columns: readonly string[]
   /** The content of the columns. */
   readonly cells: (entry: T) => readonly ComponentChildren[]
-  readonly remove: { readonly label: string; readonly question: (entry: T) => string }
+  /** Null if the reader may not remove entries. */
+  readonly remove: { readonly label: string; readonly question: (entry: T) => string } | null
 }
 
 export function EntryTable<T extends Entry>({ label, none, path, loaded, columns, cells, remove }: EntryTableProps<T>) {
@@ -38,9 +39,11 @@ export function EntryTable<T extends Entry>({ label, none, path, loaded, columns
                     {column}
                   </th>
                 ))}
-                <th scope="col">
-                  <span class="hidden">Action</span>
-                </th>
+                {remove && (
+                  <th scope="col">
+                    <span class="hidden">Action</span>
+                  </th>
+                )}
               </tr>
             </thead>
             <tbody>
@@ -49,18 +52,20 @@ export function EntryTable<T extends Entry>({ label, none, path, loaded, columns
                   {cells(entry).map((cell, index) => (
                     <td key={columns[index]}>{cell}</td>
                   ))}
-                  <td>
-                    <ActionForm
-                      label={remove.label}
-                      subject={entry.name}
-                      kind="danger"
-                      onSubmit={async () => {
-                        if (!confirm(remove.question(entry))) return
-                        await call('DELETE', `${path}/${entry.id}`)
-                        reload()
-                      }}
-                    />
-                  </td>
+                  {remove && (
+                    <td>
+                      <ActionForm
+                        label={remove.label}
+                        subject={entry.name}
+                        kind="danger"
+                        onSubmit={async () => {
+                          if (!confirm(remove.question(entry))) return
+                          await call('DELETE', `${path}/${entry.id}`)
+                          reload()
+                        }}
+                      />
+                    </td>
+                  )}
                 </tr>
               ))}
             </tbody>

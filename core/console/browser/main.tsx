@@ -13,6 +13,7 @@ import { HostPage } from './host_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
 import { Failure } from './parts.tsx'
+import { SchedulesPage } from './schedules_page.tsx'
 import { SettingsPage } from './settings_page.tsx'
 import { StackHeading } from './stack_heading.tsx'
 import { StackPage } from './stack_page.tsx'
@@ -133,6 +134,8 @@ function StackPart({ stack, page, host, level }: StackPartProps) {
       return <ComparisonPage key={host} stack={stack} ids={host} />
     case 'deploy':
       return <DeployPage stack={stack} />
+    case 'schedules':
+      return <SchedulesPage stack={stack} level={level} />
     case 'tokens':
       return <TokensPage stack={stack} />
     case 'webhooks':

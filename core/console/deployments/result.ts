@@ -48,7 +48,7 @@ export class ResultReader {
     const rolledBack = report.hosts.filter(({ outcome }) => outcome === 'rolled back').map(({ host }) => host)
     switch (report.outcome) {
       case 'interrupted':
-        return { state: 'interrupted', reason: report.stopped ?? 'aborted' }
+        return { state: 'interrupted', reason: report.stopped ?? null }
       case 'failed': {
         const why = report.stopped ?? this.failure ?? 'a host failed'
         return rolledBack.length > 0

@@ -105,4 +105,20 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (account, digest)
   ) STRICT;
   `,
+  `
+  CREATE TABLE schedules (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stack TEXT NOT NULL,
+    name TEXT NOT NULL,
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts(name) ON DELETE CASCADE,
+    due TEXT NOT NULL,
+    zone TEXT NOT NULL,
+    request TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    next TEXT,
+    last TEXT,
+    created TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX schedules_by_next ON schedules (next);
+  `,
 ]
