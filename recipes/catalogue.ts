@@ -90,6 +90,7 @@ export const catalogue: Catalogue<SiteNode> = {
     const { BalancerClient } = await import('../resources/balancer/haproxy_runtime.ts')
     return balancersOf(node, localBalancer(node).read(host)).map((balancer) => new BalancerClient(host, balancer))
   },
+  balancerRoles: ['frontend'],
   backups: async (node, host, roles) => {
     const keepers = (['zeo-server', 'relstorage-pack'] as const).filter((role) => roles.includes(role))
     if (keepers.length === 0) return []

@@ -29,6 +29,8 @@ export interface Catalogue<N> {
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
   /** The balancers that the attributes name; they need not exist. */
   balancers(node: N, host: Host): Promise<readonly BalancerControl[]>
+  /** The roles that run a balancer on their host. */
+  readonly balancerRoles: readonly string[]
   /** The databases of these roles whose backups can be listed and verified. */
   backups(node: N, host: Host, roles: readonly string[]): Promise<readonly BackupControl[]>
   /** Finds the commits from which the releases among these resources would be made; writes nothing. */

@@ -12,6 +12,7 @@ import { LoginLimit } from './access/login_limit.ts'
 import { SecondFactors } from './access/second_factor.ts'
 import { Sessions } from './access/sessions.ts'
 import { accountRoutes } from './api/account_routes.ts'
+import { balancerRoutes } from './api/balancer_routes.ts'
 import { deploymentRoutes } from './api/deployment_routes.ts'
 import { documentRoutes } from './api/document_routes.ts'
 import { hostRoutes } from './api/host_routes.ts'
@@ -25,12 +26,12 @@ import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
 import { servePages } from './pages.ts'
+import { Scheduler } from './schedules/scheduler.ts'
+import { Schedules } from './schedules/schedules.ts'
 import { HostStates } from './stack/host_states.ts'
 import { RepositoryReader } from './stack/repository_reader.ts'
 import { stackCommand } from './stack/stack_command.ts'
 import { StackReader } from './stack/stack_reader.ts'
-import { Scheduler } from './schedules/scheduler.ts'
-import { Schedules } from './schedules/schedules.ts'
 import { Database } from './storage/database.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 
@@ -105,6 +106,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
     ...deploymentRoutes({ store, runner, audit, stacks, command }),
+    ...balancerRoutes({ stacks, command, audit }),
     ...scheduleRoutes({ schedules, audit, now }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]

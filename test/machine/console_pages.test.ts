@@ -175,7 +175,10 @@ t.test('the pages of the console', async (t) => {
     await ann.getByRole('link', { name: 'Compare 1 with 2' }).click()
     await ann.getByRole('heading', { name: 'Comparison of probe' }).waitFor()
     t.match(await ann.getByRole('region', { name: 'Hosts' }).innerText(), /h1\s+changed, \d+ s\s+untouched/)
-    t.match(await ann.getByRole('region', { name: 'Request' }).innerText(), /comment\s+<b>new<\/b> prices\s+to be aborted/)
+    t.match(
+      await ann.getByRole('region', { name: 'Request' }).innerText(),
+      /comment\s+<b>new<\/b> prices\s+to be aborted/,
+    )
     t.strictSame(await findings(ann), [])
     await picture(ann, 'comparison')
     await ann.goto(`${running.url}/#/stack/probe/history`)

@@ -1,7 +1,9 @@
 /** Defines the commands that run a command on the hosts of a stack, read their logs, or log in to one. */
 import { connectionOptions, selectionOptions } from './rollout_options.ts'
 import {
+  balancerArguments,
   byOption,
+  drainWaitOption,
   formatOptions,
   inputGroup,
   lockReasonOption,
@@ -87,6 +89,28 @@ export const operateCommands: readonly CommandSpec[] = [
     examples: [
       ['converge stack doctor', 'all hosts'],
       ['converge stack doctor --layer clients --verbose', 'also the requirements that are met'],
+    ],
+    kind: 'stack',
+  },
+  {
+    name: 'stack balancer',
+    group,
+    description: 'List the backend servers of the balancers, drain one, or set it ready',
+    details:
+      'Like converge balancer, on each host of the stack with a balancer. A drained server gets no new visitors until it is set ready, even if a deploy restarts it. The exit status is 1 if a balancer cannot be queried, or a session is left.',
+    argument: balancerArguments.action,
+    secondArgument: balancerArguments.server,
+    options: {
+      ...stackOptions,
+      ...selectionOptions,
+      ...drainWaitOption,
+      ...connect,
+      ...jsonLinesOptions,
+    },
+    examples: [
+      ['converge stack balancer', 'all servers, their states and their sessions'],
+      ['converge stack balancer drain plone1-2', 'before you inspect that client'],
+      ['converge stack balancer ready plone1-2', 'accept visitors again'],
     ],
     kind: 'stack',
   },

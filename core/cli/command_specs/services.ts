@@ -1,5 +1,7 @@
 /** Defines the commands that control services, the maintenance page and balancers. */
 import {
+  balancerArguments,
+  drainWaitOption,
   eventCommand,
   formatOptions,
   inputGroup,
@@ -109,24 +111,11 @@ export const serviceCommands: readonly CommandSpec[] = [
     description: 'List the servers of the balancers, drain one, or set it ready',
     details:
       'A drained server gets no new visitors, and finishes its current requests. It stays drained until converge balancer ready, even if a deploy restarts it. A server that binds visitors by a cookie is put in maintenance instead, because they would still reach it. The balancers are those of the stack, and of converge.balancer.sockets. The exit status is 1 if a balancer cannot be queried, or a session is left.',
-    argument: {
-      placeholder: 'list|drain|ready',
-      description: 'Action; default: list',
-      choices: ['list', 'drain', 'ready'],
-    },
-    secondArgument: {
-      placeholder: 'SERVER',
-      description: 'Server to drain or to set ready: its name, or backend/name',
-    },
+    argument: balancerArguments.action,
+    secondArgument: balancerArguments.server,
     options: {
       ...inputOptions,
-      wait: {
-        group: runGroup,
-        type: 'number',
-        placeholder: 'SECONDS',
-        description: 'Wait up to this long until a drained server has no session left',
-        default: '60',
-      },
+      ...drainWaitOption,
       ...formatOptions,
     },
     examples: [

@@ -126,6 +126,28 @@ export const exitCodeOption = {
   },
 } as const satisfies Options
 
+export const balancerArguments = {
+  action: {
+    placeholder: 'list|drain|ready',
+    description: 'Action; default: list',
+    choices: ['list', 'drain', 'ready'],
+  },
+  server: {
+    placeholder: 'SERVER',
+    description: 'Server to drain or to set ready: its name, or backend/name',
+  },
+} as const
+
+export const drainWaitOption = {
+  wait: {
+    group: runGroup,
+    type: 'number',
+    placeholder: 'SECONDS',
+    description: 'Wait up to this long until a drained server has no session left',
+    default: '60',
+  },
+} as const satisfies Options
+
 export const byOption = {
   by: {
     group: runGroup,

@@ -14,6 +14,7 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
   ),
   attributes: async () => (await import('./attributes.ts')).attributes,
+  balancer: async () => (await import('./balancer.ts')).balancer,
   check: async () => (await import('./check.ts')).check,
   doctor: async () => (await import('./this_host.ts')).doctor,
   lock: async () => (await import('./this_host.ts')).lock,

@@ -36,13 +36,18 @@ function thisHost(words: readonly string[], presentation: Presentation): Command
   }
 }
 
-async function runThisHost<N>(
+/**
+ * Runs a command with the input that each host stores.
+ * @param hosts default: those that the command line selects
+ */
+export async function runThisHost<N>(
   call: StackCommand<N>,
   words: readonly string[],
   presentation: Presentation,
+  hosts?: readonly ReachableHost<SelectableHost>[],
 ): Promise<ExitStatus> {
   const inputs = await stackInputs(call)
-  return runOnHosts(call, inputs, await selectedHosts(call, inputs), thisHost(words, presentation))
+  return runOnHosts(call, inputs, hosts ?? (await selectedHosts(call, inputs)), thisHost(words, presentation))
 }
 
 const needsSchema = z.object({

@@ -5,6 +5,7 @@ import type { ConsoleDeployment, PlanSummary, requestSchema } from '../deploymen
 
 export type { Level } from '../access/levels.ts'
 export type { PlannedChange, State } from '../deployments/states.ts'
+export type { BalancerState as Balancer } from '../stack/balancer_state.ts'
 export type { HostState, StackState } from '../stack/host_state.ts'
 
 export interface Session {

@@ -5,6 +5,7 @@ import { AccountPage } from './account_page.tsx'
 import { AccountsPage } from './accounts_page.tsx'
 import { ApiError, call, get, type Level, type Session } from './api.ts'
 import { AuditPage } from './audit_page.tsx'
+import { BalancerPage } from './balancer_page.tsx'
 import { ComparisonPage } from './comparison_page.tsx'
 import { DeployPage } from './deploy_page.tsx'
 import { DeploymentPage } from './deployment_page.tsx'
@@ -134,6 +135,8 @@ function StackPart({ stack, page, host, level }: StackPartProps) {
       return <ComparisonPage key={host} stack={stack} ids={host} />
     case 'deploy':
       return <DeployPage stack={stack} />
+    case 'balancer':
+      return <BalancerPage stack={stack} level={level} />
     case 'schedules':
       return <SchedulesPage stack={stack} level={level} />
     case 'tokens':

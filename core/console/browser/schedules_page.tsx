@@ -59,7 +59,8 @@ export function SchedulesPage({ stack, level }: { readonly stack: string; readon
 /** The result of the last time; a deployment is a link. */
 function LastResult({ text }: { readonly text: string | null }) {
   const id = /^deployment (\d+)$/.exec(text ?? '')?.[1]
-  return id === undefined ? <>{text ?? '–'}</> : <a href={`#/deployment/${id}`}>{text}</a>
+  if (id === undefined) return <span>{text ?? '–'}</span>
+  return <a href={`#/deployment/${id}`}>{text}</a>
 }
 
 interface FormProps {

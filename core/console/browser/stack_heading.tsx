@@ -11,6 +11,7 @@ interface HeadingProps {
 const pages: readonly { readonly page: string; readonly title: string; readonly levels: readonly Level[] }[] = [
   { page: '', title: 'Stack', levels: ['show', 'deploy', 'manage'] },
   { page: 'history', title: 'History', levels: ['show', 'deploy', 'manage'] },
+  { page: 'balancer', title: 'Balancer', levels: ['show', 'deploy', 'manage'] },
   { page: 'schedules', title: 'Schedules', levels: ['show', 'deploy', 'manage'] },
   { page: 'tokens', title: 'Tokens', levels: ['manage'] },
   { page: 'webhooks', title: 'Webhooks', levels: ['manage'] },

@@ -225,7 +225,9 @@ export class Runner {
     const result = reader.result(process.kind === 'ended' ? process.status : null)
     if (part === 'rollout') {
       const aborted = deployment.abortedBy === null ? null : `aborted by ${deployment.abortedBy}`
-      const reason = [aborted, result.reason].filter((one) => one !== null).join(': ') || (result.state === 'interrupted' ? 'aborted' : null)
+      const reason =
+        [aborted, result.reason].filter((one) => one !== null).join(': ') ||
+        (result.state === 'interrupted' ? 'aborted' : null)
       this.change(deployment, { ...result, reason, record: reader.record })
       return
     }

@@ -51,7 +51,15 @@ class Scheduled {
 
   create(when: string, more: { readonly account?: string; readonly stack?: string } = {}) {
     const request = requestSchema.parse({ apps: ['site'] })
-    return this.schedules.create({ stack: 'shop', name: 'nightly', account: 'ann', when, zone: 'UTC', request, ...more })
+    return this.schedules.create({
+      stack: 'shop',
+      name: 'nightly',
+      account: 'ann',
+      when,
+      zone: 'UTC',
+      request,
+      ...more,
+    })
   }
 
   /** Ticks at a time, and returns the deployments. */
@@ -77,14 +85,17 @@ t.test('times follow the clock of their zone, also when it changes', async (t) =
     '2026-10-25T07:30:00.000Z',
     '2026-10-26T07:30:00.000Z',
   ])
-  t.strictSame(texts(nextTimes('0 9 * * 1-5', 'UTC', new Date('2026-11-27T10:00:00Z'), 1)), ['2026-11-30T09:00:00.000Z'])
+  t.strictSame(texts(nextTimes('0 9 * * 1-5', 'UTC', new Date('2026-11-27T10:00:00Z'), 1)), [
+    '2026-11-30T09:00:00.000Z',
+  ])
   t.strictSame(texts(nextTimes('2026-12-01T08:30', 'America/New_York', before, 5)), ['2026-12-01T13:30:00.000Z'])
 })
 
 t.test('a time that is wrong is refused with the reason', async (t) => {
   const now = new Date('2026-11-30T08:00:00Z')
   const problem = (when: string, zone = 'UTC') => scheduleProblem(when, zone, now)
-  for (const valid of ['*/5 * * * *', '0 0 1 1 *', '2026-12-01T08:30', '0 9 * * MON']) t.equal(problem(valid), null, valid)
+  for (const valid of ['*/5 * * * *', '0 0 1 1 *', '2026-12-01T08:30', '0 9 * * MON'])
+    t.equal(problem(valid), null, valid)
   for (const wrong of ['', 'daily', '61 * * * *', '* * * *', '0 0 9 * * *', '2026-13-01T00:00'])
     t.match(problem(wrong), /^invalid time/, wrong)
   t.match(problem('* * * * *'), /more often than every 5 minutes/)
@@ -110,11 +121,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.match(console.last(id), /^skipped: deployment 1 of this schedule has not ended: it is queued/)
     console.store.change(1, 'queued', { state: 'succeeded' })
     t.equal(console.tickAt('2026-12-02T09:00:01Z').length, 2)
-    t.strictSame(console.actions(), [
-      'deployment requested',
-      'scheduled deployment skipped',
-      'deployment requested',
-    ])
+    t.strictSame(console.actions(), ['deployment requested', 'scheduled deployment skipped', 'deployment requested'])
   })
 
   t.test('one time ends with its deployment', async (t) => {
@@ -134,7 +141,11 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.strictSame(console.tickAt('2026-11-30T11:00:01Z'), [])
     t.match(console.last(other.id), 'skipped: bob, who made the schedule, may no longer deploy shop')
     console.database.run('DELETE FROM accounts WHERE name = ?', 'bob')
-    t.strictSame(console.schedules.list('shop').map(({ id }) => id), [late.id], 'it ends with its account')
+    t.strictSame(
+      console.schedules.list('shop').map(({ id }) => id),
+      [late.id],
+      'it ends with its account',
+    )
     console.create('0 12 * * *', { stack: 'gone' })
     t.strictSame(console.tickAt('2026-11-30T12:00:01Z'), [])
     t.match(console.schedules.list('gone')[0]?.last, /no longer has the stack gone/)
