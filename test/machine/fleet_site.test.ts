@@ -132,6 +132,33 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     })
   })
 
+  await scene('a client is drained at all balancers, and set ready', async (t) => {
+    interface Server {
+      readonly name: string
+      readonly admin: string
+      readonly takesVisitors: boolean
+    }
+    const balancer = async (...words: readonly string[]) => {
+      const { status, events } = await site.operator.json(['balancer', ...words])
+      t.equal(status, 0, `converge stack balancer ${words.join(' ')}`)
+      const done = events.filter(({ event }) => event === 'done')
+      t.strictSame(done.map(({ host }) => host).sort(), frontends, 'only hosts with a balancer are asked')
+      return done.flatMap(({ balancers }) => balancers as { readonly servers?: readonly Server[]; readonly server?: Server }[])
+    }
+    const lists = await balancer('list')
+    const server = lists[0]?.servers?.find(({ name }) => name.includes('plone2'))?.name ?? ''
+    t.match(await balancer('drain', server), [{ server: { admin: /^(drain|maint)$/ } }, { server: { admin: /^(drain|maint)$/ } }])
+    const drained = (await balancer()).map(({ servers = [] }) => servers.find(({ name }) => name === server))
+    t.match(drained, [{ takesVisitors: false }, { takesVisitors: false }])
+    t.match(await balancer('ready', server), [{ server: { admin: 'ready' } }, { server: { admin: 'ready' } }])
+    await site.served(clients)
+    t.match(await site.operator.run(['balancer', 'drain']), { status: 2, stderr: /missing argument SERVER/ })
+    t.match(await site.operator.run(['balancer', 'list', '--host', 'zeo']), {
+      status: 2,
+      stderr: /none of the selected hosts has a role with a balancer/,
+    })
+  })
+
   await scene('a new revision, one client after the other', async (t) => {
     const commit = await site.commit()
     let deployed: Outcome | undefined

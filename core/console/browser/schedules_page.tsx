@@ -27,7 +27,7 @@ export function SchedulesPage({ stack, level }: { readonly stack: string; readon
           </>,
           describeRequest(schedule.request),
           <>
-            {schedule.next ? <Time at={schedule.next} /> : schedule.enabled ? 'ended' : 'off'}
+            {schedule.next ? <Time at={schedule.next} /> : <span>{schedule.enabled ? 'ended' : 'off'}</span>}
             {mayManage && (schedule.next !== null || !schedule.enabled) && (
               <ActionForm
                 label={schedule.enabled ? 'Switch off' : 'Switch on'}

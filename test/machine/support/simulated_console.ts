@@ -67,6 +67,20 @@ switch (command) {
     print({ event: 'end', hosts: 2, failed: [] })
     break
   }
+  case 'balancer': {
+    const fs = require('fs')
+    const [action] = options.filter((word) => /^(list|drain|ready)$/.test(word))
+    if (action === 'drain') fs.writeFileSync('drained', '')
+    if (action === 'ready') fs.rmSync('drained')
+    const server = (name, admin, up) => ({ name: 'site/' + name, backend: 'site', address: '10.0.0.1:8081', admin, up, checked: true, takesVisitors: up && admin === 'ready', check: up ? 'L7OK' : '<b>L4CON</b>', sessions: 3, queue: 0, sticky: false })
+    const one = server('plone1-1', fs.existsSync('drained') ? 'drain' : 'ready', true)
+    const answer = action === 'list' ? { servers: [one, server('plone2-1', 'ready', false)], problem: null } : { server: one }
+    print({ event: 'done', host: 'web1', status: 0, stderr: '', failure: null, balancers: [{ where: '/run/haproxy.sock', ...answer }] })
+    print({ event: 'done', host: 'web2', status: 1, stderr: 'no balancer is known', failure: null, balancers: null })
+    print({ event: 'end', hosts: 2, failed: ['web2'] })
+    process.exitCode = 1
+    break
+  }
   default:
     print({ event: 'end', report: { outcome: 'changed', hosts: hosts.map((host) => ({ host, outcome: 'changed' })) } })
 }
