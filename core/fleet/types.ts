@@ -138,7 +138,7 @@ export interface OtherDeployment {
   readonly comment: string
 }
 
-/** Who has paused a rollout, and since when. */
+/** The operator who has paused a rollout, with the time and the reason. */
 export interface RolloutPause {
   readonly by: string
   /** ISO time. */

@@ -358,6 +358,14 @@ t.test('hints of the API', async (t) => {
     t.equal((await admin.send('GET', '/api/stacks/a')).status, 200)
   })
 
+  await t.test('schedules', async () => {
+    const attributes = { source: 'core/console/api/schedule_routes.ts', hint: 'set the attributes in the stack file' }
+    const create = (request: object) =>
+      admin.send('POST', '/api/stacks/a/schedules', { name: 'nightly', when: '0 2 * * *', request })
+    refused(await create({ customJson: { tmpdir: { tmpfs: true } } }), attributes.hint)
+    t.equal((await create({})).status, 201)
+  })
+
   await t.test('webhooks', async () => {
     const source = 'core/console/api/webhook_routes.ts'
     const shape = { source, hint: 'leave out "action" and "revision" of the request' }

@@ -21,6 +21,7 @@ const files = { 'stack.json': JSON.stringify({ name: 'shop', layers, hosts }) }
 
 t.test('the hints about words work', async (t) => {
   const logs = 'core/cli/stack/logs.ts'
+  const balancer = 'core/cli/stack/balancer.ts'
   proveCommands(t, [
     {
       source: 'core/cli/command_line/option_values.ts',
@@ -44,6 +45,30 @@ t.test('the hints about words work', async (t) => {
       files,
       broken: 'stack maintenance on --layer app',
       repaired: 'stack maintenance on',
+      reaches: 'lb1',
+    },
+    {
+      source: balancer,
+      hint: 'converge stack balancer list names them',
+      files,
+      broken: 'stack balancer drain',
+      repaired: 'stack balancer list',
+      reaches: 'lb1',
+    },
+    {
+      source: balancer,
+      hint: 'leave the name out: the list has every server',
+      files,
+      broken: 'stack balancer list plone1-1',
+      repaired: 'stack balancer list',
+      reaches: 'lb1',
+    },
+    {
+      source: balancer,
+      hint: 'select hosts with the role frontend, or leave out --layer, --host, --app and --limit',
+      files,
+      broken: 'stack balancer --layer app',
+      repaired: 'stack balancer',
       reaches: 'lb1',
     },
     {

@@ -6,7 +6,8 @@ import { type DeploymentStart, Recorder } from '../../core/fleet/records/recorde
 import { loadState } from '../../core/fleet/records/stack_state.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { scratch } from '../support/machine.ts'
-import { proveCalls, proveCommands } from '../support/proofs.ts'
+import { Sandbox } from '../support/program.ts'
+import { type Proof, proveCalls, proveCommands } from '../support/proofs.ts'
 import { hostReport, rolloutReport } from '../support/screen.ts'
 
 const stack = {
@@ -85,6 +86,40 @@ t.test('the hints about records of deployments work', async (t) => {
       repaired: 'stack deployments',
     },
   ])
+})
+
+t.test('the hints about pauses work', async (t) => {
+  const source = 'core/cli/stack/pause.ts'
+  const word: Proof = { source, hint: 'converge stack deployments lists the numbers' }
+  const elsewhere: Proof = {
+    source,
+    hint: 'a rollout is paused on the computer on which it was started; converge stack deployments lists those of this one',
+  }
+  const several: Proof = { source, hint: 'name one, such as 1' }
+  const sandbox = new Sandbox(t)
+  sandbox.write({ 'stack.json': JSON.stringify(stack) })
+  const run = (...words: readonly string[]) => sandbox.converge(['stack', ...words], { bare: true })
+  const refused = (outcome: Awaited<ReturnType<typeof run>>, { hint }: Proof) => {
+    t.equal(outcome.status, 2, hint)
+    t.match(outcome.stderr, hint)
+  }
+  refused(await run('pause'), elsewhere)
+  const directory = sandbox.at('.converge/shop')
+  const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
+  const start: DeploymentStart = {
+    ...{ stack: 'shop', comment: '', by: 'jane@desk', commits: {}, hosts: ['web1'], action: 'deploy' },
+    ...{ strategy: 'rolling', started: '2026-11-20T07:40:00.000Z' },
+  }
+  recorder.begin(start)
+  const second = recorder.begin(start)
+  refused(await run('pause', 'web1'), word)
+  t.match(await run('deployments'), { status: 0, stdout: /^1 /m })
+  refused(await run('pause'), several)
+  t.match(await run('pause', '1'), { status: 0, stdout: /^deployment 1 .*: paused/ })
+  second.discard()
+  t.match(await run('pause'), { status: 0, stdout: /: already paused by / })
+  t.match(await run('continue'), { status: 0, stdout: /: continues\n$/ })
+  t.match(await run('continue'), { status: 0, stdout: /: not paused\n$/ })
 })
 
 t.test('the hints about the state of a stack work', async (t) => {

@@ -138,16 +138,23 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       readonly admin: string
       readonly takesVisitors: boolean
     }
+    interface Answer {
+      readonly host: string
+      readonly balancers: readonly { readonly servers?: readonly Server[]; readonly server?: Server }[]
+    }
     const balancer = async (...words: readonly string[]) => {
       const { status, events } = await site.operator.json(['balancer', ...words])
       t.equal(status, 0, `converge stack balancer ${words.join(' ')}`)
-      const done = events.filter(({ event }) => event === 'done')
+      const done = events.flatMap((event) => (event.event === 'done' ? [event as unknown as Answer] : []))
       t.strictSame(done.map(({ host }) => host).sort(), frontends, 'only hosts with a balancer are asked')
-      return done.flatMap(({ balancers }) => balancers as { readonly servers?: readonly Server[]; readonly server?: Server }[])
+      return done.flatMap(({ balancers }) => balancers)
     }
     const lists = await balancer('list')
     const server = lists[0]?.servers?.find(({ name }) => name.includes('plone2'))?.name ?? ''
-    t.match(await balancer('drain', server), [{ server: { admin: /^(drain|maint)$/ } }, { server: { admin: /^(drain|maint)$/ } }])
+    t.match(await balancer('drain', server), [
+      { server: { admin: /^(drain|maint)$/ } },
+      { server: { admin: /^(drain|maint)$/ } },
+    ])
     const drained = (await balancer()).map(({ servers = [] }) => servers.find(({ name }) => name === server))
     t.match(drained, [{ takesVisitors: false }, { takesVisitors: false }])
     t.match(await balancer('ready', server), [{ server: { admin: 'ready' } }, { server: { admin: 'ready' } }])

@@ -26,7 +26,7 @@ export interface RolloutView {
   readonly batch: string
   /** The page for which the health gate waits; empty while it does not wait. */
   readonly waiting: string
-  /** Who has paused the rollout; null if it is not paused. */
+  /** The operator who has paused the rollout; null if it is not paused. */
   readonly pausedBy: string | null
 }
 

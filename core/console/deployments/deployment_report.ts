@@ -6,7 +6,7 @@ import { diffBlock } from '../../report/html_report.ts'
 import { type Html, html } from '../../report/html_text.ts'
 import type { ConsoleDeployment, PlanGroup, State } from './states.ts'
 
-/** What the events of a rollout say about its end. */
+/** The end of a rollout, its health checks and its pauses, from its events. */
 interface Happened {
   /** Null if the rollout was killed, or never began. */
   readonly report: RolloutReport | null

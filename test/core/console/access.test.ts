@@ -103,6 +103,7 @@ if (await runsOnNode22(t, import.meta.url))
         .replace('{host}', 'web1')
         .replace('{deployment}', '1')
         .replace('{account}', 'nobody-here')
+        .replace('{schedule}', '999')
         .replace('{token}', '999')
         .replace('{webhook}', '0'.repeat(24))
       for (const sender of Object.keys(senders) as Sender[]) {

@@ -74,7 +74,9 @@ export class Client {
     })
     const cookie = /^__Host-converge=([^;]*)/.exec(response.headers.get('set-cookie') ?? '')?.[1]
     if (cookie !== undefined) this.cookie = cookie
-    return { status: response.status, body: await response.json() }
+    // The report of a deployment is a page.
+    const isJson = response.headers.get('content-type')?.startsWith('application/json')
+    return { status: response.status, body: isJson ? await response.json() : { text: await response.text() } }
   }
 
   headers(more: Readonly<Record<string, string>>): Record<string, string> {
