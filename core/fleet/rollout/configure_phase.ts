@@ -22,7 +22,7 @@ export class ConfigurePhase {
     private readonly tools: PhaseTools,
   ) {}
 
-  /** Runs configure on the hosts. @param settled hosts that were deployed in this rollout: they have nothing to restart */
+  /** Runs configure on the hosts. @param settled hosts that this rollout has set up: they have nothing to restart */
   async run(hosts: readonly RolloutHost[], settled: readonly RolloutHost[] = []): Promise<void> {
     const { due, changing } = await this.predict(hosts.filter((host) => !settled.includes(host)))
     const restarting = due.map(({ host }) => host)
