@@ -5,6 +5,7 @@ import { isPlainObject, isReference, partsOf } from '../model/reference.ts'
 import { displayText, type Mask } from './props.ts'
 
 /**
+ * Returns what is wrong with the arguments of a call.
  * @param args what the recipe passed after `r`
  * @returns null for one object of properties
  */
@@ -44,7 +45,7 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof Object(value).then === 'function'
 }
 
-/** Describes a query whose value would come too late for the declarations that depend on it. */
+/** Builds the error for a query whose value would come too late for the declarations that depend on it. */
 export function asynchronousQuery({ name }: Query<unknown>): ConvergeError {
   return new ConvergeError(`the query "${name}" is asynchronous: its read returns a promise`, {
     code: 'ASYNC_QUERY',
@@ -61,7 +62,7 @@ export function invalidMessage(name: string, message: unknown): ConvergeError {
   })
 }
 
-/** @param name of the function of `r`, or of the resource type */
+/** Builds the error for a call after the recipes have returned. @param name of the function of `r`, or of the resource type */
 export function lateCall(name: string): ConvergeError {
   return new ConvergeError(`${name}: called after the recipes have returned`, {
     code: 'LATE_CALL',
@@ -70,7 +71,7 @@ export function lateCall(name: string): ConvergeError {
   })
 }
 
-/** @param names such as `web::deploy`; the last one is that of the first */
+/** Builds the error for recipes that include each other. @param names such as `web::deploy`; the last one equals the first */
 export function includeCircle(
   [first, ...others]: readonly string[],
   source: SourceLocation | undefined,

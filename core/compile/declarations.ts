@@ -1,4 +1,4 @@
-/** Holds the declarations of recipes, and compares them. */
+/** Collects the declarations of recipes, and compares them. */
 import { ConvergeError } from '../model/errors.ts'
 import { isPlainObject, references } from '../model/reference.ts'
 import type { CommonOptions, Handle, PlannedResource } from '../model/resource.ts'
@@ -14,7 +14,7 @@ export interface Declarations {
 }
 
 /** The declarations of the recipes so far, with the mistakes in them. */
-export class Collected {
+export class CollectedDeclarations {
   readonly byName = new Map<string, PlannedResource>()
   readonly declared: PlannedResource[] = []
   readonly faults = new Faults()
@@ -27,19 +27,20 @@ export class Collected {
   readonly steps: Step[] = []
   /** The objects that recipes passed, by the name of the resource. */
   readonly originals = new Map<string, Declared>()
-  /** Whether something depends on a value of the host for which no host was read. */
+  /** False if declarations are missing because they depend on a query and no host was read. */
   isComplete = true
 }
 
-/** One error and not a list: the input is valid. */
+/** Combines the reasons why a resource cannot be declared into one error. It is no InvalidInput: the input is valid. */
 export function combinedReason(reasons: readonly ConvergeError[]): ConvergeError {
   const { code, hint } = reasons[0] as ConvergeError
   const message = [...new Set(reasons.map((reason) => reason.message))].join('; ')
   return new ConvergeError(message, { code, hint })
 }
 
-/** Names of the resources that must come before it. The first line is a shortcut for most resources, which have none. */
-export function neededBy({ props, hasReferences, options }: PlannedResource): readonly string[] {
+/** Returns the names of the resources that must come before a resource. */
+export function prerequisitesOf({ props, hasReferences, options }: PlannedResource): readonly string[] {
+  // Most resources have none: skip the search for references.
   if (!hasReferences && options.when === undefined && options.after === undefined) return []
   const handles = [...(options.when ?? []), ...afterOf(options)]
   const providers = references(props).map(({ provider }) => provider)

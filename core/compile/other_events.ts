@@ -1,4 +1,4 @@
-/** Compares the overrides of a role with what its events declare that are not part of the run. */
+/** Compares the overrides of a role with the declarations of those of its events that are not part of the run. */
 import type { ConvergeError } from '../model/errors.ts'
 import { type Declared, nothingToOverride, type Override, overriddenInOneEvent } from './overrides.ts'
 import type { Role } from './role.ts'
@@ -7,7 +7,7 @@ import type { Role } from './role.ts'
 export interface OtherEvent {
   readonly declared: ReadonlyMap<string, Declared>
   readonly overridden: ReadonlySet<string>
-  /** Whether the event declares nothing else on this host. */
+  /** Whether these are certainly all declarations of the event on this host. */
   readonly isCertain: boolean
 }
 
@@ -30,14 +30,14 @@ interface UnusedOverride {
 export class OtherEvents<N> {
   private readonly known = new Map<string, OtherEvent>()
 
-  /** @param compile runs an event of a role, to see what it declares */
+  /** @param compile returns the declarations of an event of a role */
   constructor(private readonly compile: (role: Role<N>, event: string) => OtherEvent) {}
 
   clear(): void {
     this.known.clear()
   }
 
-  /** Finds the overrides of all events whose resource no event of the role declares. */
+  /** Finds the overrides that apply to all events, but whose resource no event of the role declares. */
   unused({ overrides, declared, roles }: ComparedRun<N>): UnusedOverride[] {
     return overrides.flatMap((override) => {
       const name = nameOf(override)

@@ -14,7 +14,7 @@ import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.t
 import { asynchronousQuery, callProblem, includeCircle, invalidMessage, isPromise, lateCall } from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
-import { Collected, combinedReason, type Declarations, neededBy } from './declarations.ts'
+import { CollectedDeclarations, combinedReason, type Declarations, prerequisitesOf } from './declarations.ts'
 import { optionProblems, withoutOptions } from './options.ts'
 import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
 import { applyOverrides, invalidOverrideCall } from './overrides.ts'
@@ -36,7 +36,7 @@ interface Call {
 export class RecipeRun<N> implements Recipe<N> {
   private roleName = ''
   private eventName = ''
-  private collected = new Collected()
+  private collected = new CollectedDeclarations()
   private readonly calls: Call[] = []
   /** The number of `given` around the present call. */
   private depth = 0
@@ -265,7 +265,7 @@ export class RecipeRun<N> implements Recipe<N> {
     this.compiled ??= new Set(this.collected.byName.keys())
     this.isFinished = false
     this.otherEvents.clear()
-    this.collected = new Collected()
+    this.collected = new CollectedDeclarations()
     this.host = host
     const failed = new Set<string>()
     for (const { role, event, repeat } of this.calls) {
@@ -366,7 +366,7 @@ export class RecipeRun<N> implements Recipe<N> {
       this.collected.faults.addMismatch(declaredTwice(before, resource, differing), [before.role, resource.role])
       return
     }
-    for (const needed of neededBy(resource))
+    for (const needed of prerequisitesOf(resource))
       if (!this.collected.byName.has(needed) && !needed.includes(' invalid '))
         this.collected.faults.addMismatch(unknownReference(resource, needed), [resource.role])
     this.collected.byName.set(name, resource)
@@ -398,7 +398,7 @@ export class RecipeRun<N> implements Recipe<N> {
       this.roleName = step.role
       this.eventName = step.event
       try {
-        this.inside(step.declare, causesOf(target, neededBy(target), byName))
+        this.inside(step.declare, causesOf(target, prerequisitesOf(target), byName))
       } catch (thrown) {
         faults.addThrown(problemsOf(recipeFault(thrown, `before ${name} of the role ${step.role} failed`)), step.role)
       }
@@ -412,7 +412,7 @@ export class RecipeRun<N> implements Recipe<N> {
   /** Reports references to resources that are not among these, which come first. */
   private requireEarlier(resource: PlannedResource, earlier: readonly PlannedResource[]): void {
     const before = new Set(earlier.map(({ name }) => name))
-    for (const needed of neededBy(resource))
+    for (const needed of prerequisitesOf(resource))
       if (!before.has(needed) && !needed.includes(' invalid '))
         this.collected.faults.addMismatch(unknownReference(resource, needed), [resource.role])
   }

@@ -21,6 +21,7 @@ export interface ExplainedChange {
 }
 
 /**
+ * Returns the attributes on which the properties of a change depend.
  * @param resolve returns the properties of a resource of a variant, with its references replaced; null if they are unknown
  */
 export function changeSources(
@@ -48,7 +49,7 @@ function dependentProperties(change: ExplainedChange, props: unknown): (string |
   return [...new Set(names)].filter((name) => name !== 'kind' && name !== 'cause')
 }
 
-/** Null where the resource refuses the properties of the variant. */
+/** Returns null if the resource refuses the properties of the variant. */
 function desiredOf({ definition }: PlannedResource, props: unknown, now: unknown, context: Context): unknown {
   const silent: Context = { ...context, warn: () => undefined, note: () => undefined, secret: () => undefined }
   try {
@@ -73,13 +74,13 @@ function childAt(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined
 }
 
-/** Of a text, only the lines that change count: a template depends on more attributes than the change does. */
+/** Compares only the lines that change: a template depends on more attributes than the change does. */
 function differsInChange(before: string, after: string, varied: string): boolean {
-  const [old, young, others] = [before, after, varied].map((text) => new Set(text.split('\n'))) as [
+  const [oldLines, newLines, variedLines] = [before, after, varied].map((text) => new Set(text.split('\n'))) as [
     Set<string>,
     Set<string>,
     Set<string>,
   ]
-  const isLost = [...young].some((line) => !old.has(line) && !others.has(line))
-  return isLost || [...old].some((line) => !young.has(line) && others.has(line))
+  const isLost = [...newLines].some((line) => !oldLines.has(line) && !variedLines.has(line))
+  return isLost || [...oldLines].some((line) => !newLines.has(line) && variedLines.has(line))
 }

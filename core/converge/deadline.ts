@@ -1,13 +1,14 @@
-/** Limits how long something may take, and sees to it that it is over before anything else starts. */
+/** Limits how long work may take, and waits until it has ended before anything else starts. */
 import { ConvergeError } from '../model/errors.ts'
 import { type Duration, seconds } from '../model/units.ts'
 
-/** How long after its deadline it may take to end before it is given up. */
+/** How long the work may take to end after its deadline. */
 const gracePeriod = seconds(10)
 
 /**
- * @param end called when the time is over, to end what it runs
- * @throws ConvergeError TIMEOUT, or STILL_RUNNING if it continues after the request to end: then it must not be started again
+ * Runs work with a limit of its time; undefined: no limit.
+ * @param end called at the deadline, to end the commands of the work
+ * @throws ConvergeError TIMEOUT, or STILL_RUNNING if the work continues nevertheless: then it must not start again
  */
 export async function withDeadline<T>(
   limit: Duration | undefined,
@@ -28,7 +29,7 @@ export async function withDeadline<T>(
   })
 }
 
-/** Whether the work came to an end, good or bad, in that time. */
+/** Waits until the work has succeeded or failed, but no longer than the limit. @returns whether it has ended */
 async function settledWithin(work: Promise<unknown>, limit: Duration): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const over = new Promise<false>((resolve) => {

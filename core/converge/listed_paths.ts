@@ -1,4 +1,4 @@
-/** Finds the paths of what a resource lists in `when`. */
+/** Finds the paths that the resources listed in `when` write. */
 import type { PlannedResource } from '../model/resource.ts'
 
 const none: readonly string[] = []
@@ -8,7 +8,7 @@ export class ListedPaths {
 
   constructor(private readonly resources: readonly PlannedResource[]) {}
 
-  /** Without those that only the run itself finds out. */
+  /** Returns the paths for a resource, without those that become known only during the run. */
   of({ options }: PlannedResource): readonly string[] {
     if (options.when === undefined) return none
     this.byName ??= new Map(this.resources.map((resource) => [resource.name, resource]))

@@ -19,8 +19,9 @@ interface NewFile {
 }
 
 /**
- * @param learn called with the path without links and the state of the previous file, before its text is used: it may hold
- * former secrets
+ * Returns the previous file of a new one, with its text.
+ * @param learn called with the path without links and the state of the previous file, before its text is used: it may
+ * contain former secrets
  * @returns null if the file is not new, or if there is no text to compare with
  */
 export function readPreviousFile(

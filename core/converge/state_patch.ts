@@ -1,4 +1,4 @@
-/** The change from one state to another as an RFC 6902 patch, fit to be shown and stored. */
+/** Computes the change from one state to another as an RFC 6902 patch, with secrets masked and long texts shortened. */
 import { createHash } from 'node:crypto'
 import type { Operation } from 'fast-json-patch'
 import { lazy } from '../model/lazy.ts'
@@ -22,14 +22,14 @@ export class StatePatch {
   ) {}
 
   static async between(
-    now: unknown,
+    current: unknown,
     desired: unknown,
     options: { secrets: Secrets; sensitive: boolean; previous?: string | undefined },
   ): Promise<StatePatch> {
     const { default: jsonPatch } = await loadJsonPatch()
-    const [before, after] = [asObject(now), asObject(desired)]
-    const operations = withBefore(jsonPatch.compare(before, after, true)).map((change) => presentable(change, options))
-    return new StatePatch(operations, options.sensitive ? null : texts(before, after, options))
+    const [before, after] = [asObject(current), asObject(desired)]
+    const operations = withBefore(jsonPatch.compare(before, after, true)).map((change) => maskChange(change, options))
+    return new StatePatch(operations, options.sensitive ? null : textsOf(before, after, options))
   }
 }
 
@@ -37,8 +37,11 @@ function asObject(state: unknown): object {
   return typeof state === 'object' && state !== null ? state : { value: state }
 }
 
-/** @param previous text to compare new content with; default: none */
-function texts(
+/**
+ * Returns the contents before and after a change.
+ * @param previous text to compare the content of a new file with; default: none
+ */
+function textsOf(
   before: object,
   after: object,
   { secrets, previous = null }: { readonly secrets: Secrets; readonly previous?: string | null | undefined },
@@ -57,13 +60,13 @@ export function maskTexts(
 }
 
 /** Masks the old text. Marks lines that differ from the new text only in their secrets, because a diff would hide the change. */
-function maskOldText(old: string, young: string, secrets: Secrets): string {
-  const masked = secrets.maskForeign(old).split('\n')
-  const lines = old.split('\n')
-  // A secret of several lines is one mask: then the lines of both do not correspond.
+function maskOldText(oldText: string, newText: string, secrets: Secrets): string {
+  const masked = secrets.maskForeign(oldText).split('\n')
+  const lines = oldText.split('\n')
+  // The mask replaces all lines of a secret: then masked and unmasked lines do not correspond.
   if (masked.length !== lines.length) return masked.map((line) => markIfMasked(line)).join('\n')
-  const same = new Set(young.split('\n'))
-  return masked.map((line, index) => (same.has(lines[index] ?? '') ? line : markIfMasked(line))).join('\n')
+  const newLines = new Set(newText.split('\n'))
+  return masked.map((line, index) => (newLines.has(lines[index] ?? '') ? line : markIfMasked(line))).join('\n')
 }
 
 function markIfMasked(line: string): string {
@@ -74,7 +77,7 @@ function contentOf(state: object): string | null {
   return 'content' in state && typeof state.content === 'string' ? state.content : null
 }
 
-/** Each operation with the value that it replaces or removes, which the operation `test` before it has. */
+/** Adds to each operation the value that it replaces or removes, which the operation `test` before it has. */
 function withBefore(operations: readonly Operation[]): StateChange[] {
   return operations.flatMap((operation, index) => {
     if (operation.op === 'test') return []
@@ -88,7 +91,8 @@ interface Options {
   readonly sensitive: boolean
 }
 
-function presentable(change: StateChange, { secrets, sensitive }: Options): StateChange {
+/** Masks the values of an operation, and shortens them. */
+function maskChange(change: StateChange, { secrets, sensitive }: Options): StateChange {
   const hasValue = 'value' in change
   const hasBefore = 'before' in change
   if (sensitive && !displayablePaths.test(change.path))
@@ -113,6 +117,7 @@ function lastKey(pointer: string): string {
 }
 
 /**
+ * Masks the texts in a value.
  * @param isSecret whether each text in the value is secret
  * @param replacesSecret whether a text without a recognized secret is one as a whole
  */
@@ -127,10 +132,10 @@ function maskValue(value: unknown, secrets: Secrets, isSecret: boolean, replaces
 
 function maskedText(text: string, secrets: Secrets, isSecret: boolean, replacesSecret: boolean): string {
   if (text === '') return text
-  const shown = secrets.maskForeign(text)
+  const masked = secrets.maskForeign(text)
   // Former secrets in the lines of a file are already known.
-  if (isSecret || (replacesSecret && !shown.includes(mask) && !text.includes('\n'))) return mask
-  if (shown.length <= maxTextLength) return shown
+  if (isSecret || (replacesSecret && !masked.includes(mask) && !text.includes('\n'))) return mask
+  if (masked.length <= maxTextLength) return masked
   const digest = createHash('sha256').update(text).digest('hex')
   return `(${Buffer.byteLength(text)} bytes, sha256 ${digest})`
 }

@@ -1,4 +1,4 @@
-/** Reads the passwd(5) and group(5) formats. */
+/** Parses the passwd(5) and group(5) formats. */
 import type { Account, Group } from './types.ts'
 
 export function parseAccounts(text: string): Account[] {

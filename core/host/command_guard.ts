@@ -13,7 +13,7 @@ import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 import { endCommandsScript, markerName } from './end_commands.ts'
 import { bootId, startTicks } from './proc.ts'
-import { makePrivate } from './state_files.ts'
+import { makePrivateDirectories } from './state_files.ts'
 
 /** A command between its registration and its end. */
 export interface GuardedCommand {
@@ -99,7 +99,7 @@ export class CommandGuard {
 
   private startHelper(): void {
     if (this.helper !== undefined) return
-    makePrivate(this.stateDirectory, directoryName)
+    makePrivateDirectories(this.stateDirectory, directoryName)
     this.boot = bootId()
     const directory = `${this.stateDirectory}/${directoryName}`
     // In a session of its own: whatever signals the group of converge leaves it alone.

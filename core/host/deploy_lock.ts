@@ -1,7 +1,7 @@
 /** The lock that a person puts on deploys: who holds it, since when and why; it stays until it is taken off. */
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
-import { makePrivate } from './state_files.ts'
+import { makePrivateDirectories } from './state_files.ts'
 
 export interface DeployLock {
   /** Account and host, as in `releases`. */
@@ -48,7 +48,7 @@ export function readDeployLock(stateDirectory: string): DeployLock | null {
 export function putDeployLock(stateDirectory: string, lock: DeployLock): void {
   const before = readDeployLock(stateDirectory)
   if (before !== null && before.by !== lock.by) throw lockedBy(before)
-  makePrivate(stateDirectory)
+  makePrivateDirectories(stateDirectory)
   const path = pathOf(stateDirectory)
   const beside = `${path}.${process.pid}`
   fs.writeFileSync(beside, `${JSON.stringify(lock)}\n`, { mode: 0o600, flush: true })

@@ -1,12 +1,12 @@
-/** Directories made with all that is missing above them. */
+/** Creates directories together with their missing parents. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { describeFileMode, inTheWay } from '../model/file_errors.ts'
 
 /**
- * Makes a directory with the missing ones above it, as `mkdir -p` does; an existing one stays as it is. Node's own
- * recursive mkdir turns for ever where a file system refuses a new name with ENOENT, as /proc does.
- * @param mode of each directory it makes, less the umask
+ * Creates a directory and its missing parents, as `mkdir -p` does; an existing one stays as it is. Node's own
+ * recursive mkdir loops for ever where a file system refuses a new name with ENOENT, as /proc does.
+ * @param mode of each directory that it creates, less the umask
  * @throws IN_THE_WAY for a path that is not a directory
  */
 export function makeDirectories(path: string, mode: number): void {

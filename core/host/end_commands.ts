@@ -5,15 +5,17 @@
  * `guard DIRECTORY PID` waits until standard input closes, then ends the commands of the files `PID-*` in DIRECTORY.
  * `list FILE BOOT` prints the processes of one command that are alive.
  *
- * A file has two lines: `end MARKER` or `finish -`, and `PID TICKS BOOT` of the command's own process, which is the leader
- * of its session. TICKS is its start time (field 22 of proc_pid_stat(5)), so that a reused number is somebody else.
+ * A file has two lines. The first is `end MARKER`, or `finish -` for a command that may outlive its run. The second is
+ * `PID TICKS BOOT` of the command's own process, which is the leader of its session. TICKS is its start time (field 22 of proc_pid_stat(5)), so that a reused number is somebody else.
  */
 
 /** The variable in the environment of a command that identifies its processes. */
 export const markerName = '_CONVERGE_COMMAND'
 
-/** In seconds: when SIGKILL follows SIGTERM, and when the script gives up. */
-const [killAfter, giveUpAfter] = [5, 30]
+/** Time between SIGTERM and SIGKILL. */
+const killAfterSeconds = 5
+/** Time after which the script gives up. */
+const giveUpAfterSeconds = 30
 
 export const endCommandsScript = `
 load() { # FILE
@@ -61,14 +63,14 @@ now() { # sets time: whole seconds since the boot
 end_command() { # FILE
   load "$1"
   if [ "$kind" != end ]; then return; fi
-  signalled=" " looks=0
+  signalled=" " searches=0
   now
-  kill=$((time + ${killAfter})) give_up=$((time + ${giveUpAfter}))
+  kill=$((time + ${killAfterSeconds})) give_up=$((time + ${giveUpAfterSeconds}))
   while [ $time -le $give_up ]; do
     find_processes
-    looks=$((looks + 1))
-    # Looked for twice: a process may have been about to start.
-    if [ "$found" = " " ] && [ $looks -gt 1 ]; then rm -f -- "$1"; return; fi
+    searches=$((searches + 1))
+    # Search twice: a process may have been about to start.
+    if [ "$found" = " " ] && [ $searches -gt 1 ]; then rm -f -- "$1"; return; fi
     for pid in $found; do
       case $signalled in
         *" $pid "*) [ $time -lt $kill ] || kill -KILL "$pid";;

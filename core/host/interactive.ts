@@ -10,7 +10,7 @@ export interface InteractiveOptions {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** @returns its exit status */
+/** Runs the command until it ends. @returns its exit status */
 export function runInteractive(
   command: readonly string[],
   identity: Identity,
@@ -18,16 +18,16 @@ export function runInteractive(
 ): Promise<number> {
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true
   const { uid, gid } = identity
-  const isOther = uid !== undefined && gid !== undefined
+  const isOtherAccount = uid !== undefined && gid !== undefined
   // With the terminal of root, the other account could type for root. It gets a terminal of its own, or none.
-  const [program = '', ...words] = isOther && isTerminal ? ownTerminal(command, uid, gid) : command
+  const [program = '', ...words] = isOtherAccount && isTerminal ? ownTerminal(command, uid, gid) : command
   const terminal = process.env.TERM === undefined ? {} : { TERM: process.env.TERM }
   const env = commandEnvironment(identity, { SHELL: '/bin/sh', ...terminal, ...environment })
-  const isApart = isOther && !isTerminal
+  const hasOwnSession = isOtherAccount && !isTerminal
   return untilEnd(
-    () => spawn(program, words, { cwd, env, stdio: 'inherit', ...(isApart ? { uid, gid, detached: true } : {}) }),
+    () => spawn(program, words, { cwd, env, stdio: 'inherit', ...(hasOwnSession ? { uid, gid, detached: true } : {}) }),
     program,
-    isApart,
+    hasOwnSession,
   )
 }
 
@@ -36,16 +36,19 @@ function ownTerminal(command: readonly string[], uid: number, gid: number): stri
   return ['script', '-q', '-e', '-f', '-c', shellWords([...account, ...command]), '/dev/null']
 }
 
-/** Waits for the command. Ctrl-C is for the command, and a signal to this process alone is passed on. */
-function untilEnd(start: () => ChildProcess, program: string, isApart: boolean): Promise<number> {
+/**
+ * Starts the command, and waits for its end. Ctrl-C reaches a command in the same session through the terminal; a signal to
+ * this process alone is passed on.
+ */
+function untilEnd(start: () => ChildProcess, program: string, hasOwnSession: boolean): Promise<number> {
   let child: ChildProcess | undefined
   const passOn = (signal: NodeJS.Signals) => {
     if (child?.pid === undefined) return
-    if (isApart) process.kill(-child.pid, signal)
+    if (hasOwnSession) process.kill(-child.pid, signal)
     else child.kill(signal)
   }
   const onInterrupt = (signal: NodeJS.Signals) => {
-    if (isApart) passOn(signal)
+    if (hasOwnSession) passOn(signal)
   }
   const listeners = { SIGINT: onInterrupt, SIGQUIT: onInterrupt, SIGTERM: passOn, SIGHUP: passOn }
   for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener)

@@ -17,7 +17,7 @@ import { type Identity, runCommand } from './process.ts'
 import { listening, request } from './request.ts'
 import { SilentMounts } from './silent_mounts.ts'
 import { exchange } from './socket_exchange.ts'
-import { makePrivate } from './state_files.ts'
+import { makePrivateDirectories } from './state_files.ts'
 import type {
   Account,
   CommandOptions,
@@ -286,7 +286,7 @@ export class LocalHost implements Host {
   async locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T> {
     // Not beside the locked path: the owner of its directory could put a link there, and root would write through it.
     const name = createHash('sha256').update(path).digest('hex').slice(0, 32)
-    makePrivate(this.stateDirectory)
+    makePrivateDirectories(this.stateDirectory)
     const lock = await acquireLock(`${this.stateDirectory}/locks/${name}`, 'converge', wait, undefined, path)
     try {
       return await work()
@@ -299,7 +299,7 @@ export class LocalHost implements Host {
     // Flush the changes before their record: otherwise a power cut leaves a record of changes that were lost.
     this.flush()
     const path = this.recordPath(key)
-    makePrivate(this.stateDirectory, 'records')
+    makePrivateDirectories(this.stateDirectory, 'records')
     // Without the key, which may be a command with all its words: the file is found by its digest.
     this.writeFile(path, `${JSON.stringify({ value })}\n`, { mode: '0600' })
     this.flush()

@@ -195,8 +195,13 @@ function holderOf(value: unknown): Holder | null {
   if (!Number.isSafeInteger(pid) || typeof started !== 'string' || typeof host !== 'string') return null
   const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : '')
   return {
-    ...{ pid: pid as number, started, host },
-    ...{ user: text('user'), machine: text('machine'), space: text('space'), since: text('since') },
+    pid: pid as number,
+    started,
+    host,
+    user: text('user'),
+    machine: text('machine'),
+    space: text('space'),
+    since: text('since'),
     command: text('command'),
   }
 }

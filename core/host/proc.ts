@@ -1,7 +1,7 @@
-/** Finds out whether a process runs, and identifies it beyond its number, which is used again: by boot and start time. */
+/** Decides whether a process runs, and identifies it by boot and start time, because process numbers are reused. */
 import { readFileSync } from 'node:fs'
 
-/** Whether a process has this number now, whichever it is. */
+/** Decides whether any process has this number now. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -11,10 +11,11 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Clock ticks from boot to the start of a process, or null where it does not run. Its name may hold spaces and parentheses. */
+/** Returns the clock ticks from boot to the start of a process; null if it does not run. */
 export function startTicks(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name of the program, in parentheses, may contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return fields[0] === 'Z' ? null : (fields[19] ?? null)
   } catch (error) {

@@ -1,16 +1,16 @@
-/** The engine's own files on a host: the journals of its runs, in the state directory. */
+/** Manages the state directory of the engine on a host, with the journals of its runs. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { makeDirectories } from './directories.ts'
 
-/** Makes the state directory, and those named in it, for this account only; what is missing above is for all to read. */
-export function makePrivate(path: string, ...names: readonly string[]): void {
+/** Creates the state directory, and those named in it, for this account only; missing parents are readable by everyone. */
+export function makePrivateDirectories(path: string, ...names: readonly string[]): void {
   makeDirectories(dirname(path), 0o755)
   for (const directory of [path, ...names.map((name) => `${path}/${name}`)]) makeDirectories(directory, 0o700)
 }
 
-/** The directory is right, and the disk is not. */
+/** Errors of the disk: another directory may not help, so the hint is that of the error. */
 const diskErrors: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE']
 
 function otherDirectoryHint(): string {
@@ -30,10 +30,10 @@ export class StateDirectory {
     }
   }
 
-  /** Makes the directory, for this account only. */
+  /** Creates the directory, for this account only. */
   prepare(): void {
     try {
-      makePrivate(this.path, 'runs')
+      makePrivateDirectories(this.path, 'runs')
       this.access()
     } catch (error) {
       throw this.unusable(error)
@@ -69,7 +69,7 @@ export class StateDirectory {
     }
   }
 
-  /** The number after the last: it sorts, and needs no clock. */
+  /** Returns the number after that of the last run; leading zeros make names sort. */
   nextRun(): string {
     const last = this.runs().at(-1)
     return String(Number(last ?? 0) + 1).padStart(6, '0')
@@ -93,8 +93,9 @@ export class StateDirectory {
     return { write, close: () => fs.closeSync(file) }
   }
 
-  removeOldRuns(count: number): void {
-    for (const run of this.runs().slice(0, -count))
+  /** @param kept number of the newest journals, which stay */
+  removeOldRuns(kept: number): void {
+    for (const run of this.runs().slice(0, -kept))
       try {
         fs.rmSync(this.journalPath(run), { force: true, recursive: true })
       } catch {

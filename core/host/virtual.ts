@@ -182,7 +182,7 @@ export class VirtualHost implements Host {
 
   private noProgram(): null {
     if (this.installs !== undefined) throw new NotYetKnown(this.installs)
-    return this.overlay.missingError()
+    return this.overlay.nullUnlessUnknown()
   }
 
   async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -190,7 +190,7 @@ export class VirtualHost implements Host {
     try {
       return await this.base.query(argv, options)
     } catch (error) {
-      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.overlay.missingError()
+      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.overlay.nullUnlessUnknown()
       throw error
     }
   }
@@ -230,7 +230,7 @@ export class VirtualHost implements Host {
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    const real = this.overlay.target(path, 'open')
+    const real = this.overlay.writeTarget(path, 'open')
     const before = this.overlay.describe(real)
     if (before?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
     const [uid, gid] = this.accounts.ids(options)
@@ -242,7 +242,7 @@ export class VirtualHost implements Host {
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
-    const real = this.overlay.target(path, 'mkdir')
+    const real = this.overlay.writeTarget(path, 'mkdir')
     if (this.overlay.describe(real) !== null) throw systemError('EEXIST', 'mkdir', path)
     const [uid, gid] = this.accounts.ids(options)
     this.change(`mkdir ${path}`)
@@ -250,7 +250,7 @@ export class VirtualHost implements Host {
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
-    const real = this.overlay.target(path, 'symlink')
+    const real = this.overlay.writeTarget(path, 'symlink')
     if (this.overlay.describe(real)?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
     const [uid, gid] = this.accounts.ids(options)
     this.change(`link ${path} -> ${target}`)
@@ -258,7 +258,7 @@ export class VirtualHost implements Host {
   }
 
   rename(from: string, to: string): void {
-    const [source, target] = [this.overlay.target(from, 'rename'), this.overlay.target(to, 'rename')]
+    const [source, target] = [this.overlay.writeTarget(from, 'rename'), this.overlay.writeTarget(to, 'rename')]
     const [moved, existing] = [this.overlay.describe(source), this.overlay.describe(target)]
     if (moved === null) throw systemError('ENOENT', 'rename', from)
     if (existing?.kind === 'directory' && moved.kind !== 'directory') throw systemError('EISDIR', 'rename', to)
@@ -277,13 +277,13 @@ export class VirtualHost implements Host {
   }
 
   setMode(path: string, mode: string): void {
-    const entry = this.overlay.own(this.overlay.resolve(path), path)
+    const entry = this.overlay.ownEntry(this.overlay.resolve(path), path)
     this.change(`chmod ${mode} ${path}`)
     entry.mode = mode
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
-    const entry = this.overlay.own(this.overlay.resolveParent(path), path)
+    const entry = this.overlay.ownEntry(this.overlay.resolveParent(path), path)
     const [uid, gid] = this.accounts.ids({ owner, group })
     this.change(`chown ${owner ?? ''}:${group ?? ''} ${path}`)
     if (owner !== undefined) entry.uid = uid
@@ -335,7 +335,7 @@ export class VirtualHost implements Host {
   }
 
   unknown(path: string, after: string): void {
-    this.overlay.unknown(path, after)
+    this.overlay.markUnknown(path, after)
   }
 
   mayCreate(after: string, paths: readonly string[]): void {

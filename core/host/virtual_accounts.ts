@@ -18,7 +18,7 @@ export class VirtualAccounts {
   account(name: string): Account | null {
     const below = this.below('/etc/passwd')
     const found = below ? below.account(name) : this.accounts().find((account) => account.name === name)
-    return found ?? this.overlay.missingError()
+    return found ?? this.overlay.nullUnlessUnknown()
   }
 
   accountById(uid: number): Account | null {
@@ -29,7 +29,7 @@ export class VirtualAccounts {
   groupNamed(name: string): Group | null {
     const below = this.below('/etc/group')
     const found = below ? below.groupNamed(name) : this.groups().find((group) => group.name === name)
-    return found ?? this.overlay.missingError()
+    return found ?? this.overlay.nullUnlessUnknown()
   }
 
   groupById(gid: number): Group | null {

@@ -1,4 +1,4 @@
-/** The files of a host in memory, over nothing or over those of another host. */
+/** Keeps the files of a host in memory: alone, or as an overlay over the files of another host. */
 import { fileTooLarge, notAFile } from '../model/file_errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import { deciderOfLink } from './safe_paths.ts'
@@ -12,8 +12,8 @@ import {
 } from './types.ts'
 import { join, normalise, split, systemError } from './virtual_paths.ts'
 
-/** The content of a file of the host below that a dry run has moved, or given another mode or owner. */
-class Below {
+/** The content of a file of the base host that a dry run has moved, or given another mode or owner. */
+class BaseContent {
   constructor(
     readonly path: string,
     readonly size: number,
@@ -25,7 +25,7 @@ interface Entry {
   mode: string
   uid: number
   gid: number
-  readonly content: Buffer | string | Below
+  readonly content: Buffer | string | BaseContent
   readonly target: string
   /** Differs after each change. */
   version: number
@@ -37,22 +37,22 @@ const systemPath = /^\/(etc|usr|var|opt|run|lib\w*|s?bin)\//
 
 interface Followed {
   readonly real: string
-  /** The account of the host below that decides where a link on the way leads; null: none but root. */
+  /** The account of the base host that decides where a link on the way leads; null: none but root. */
   readonly by: number | null
 }
 
-/** A real path has no links among its directories. */
+/** The files by their real paths: a real path has no links among its directories. */
 export class VirtualTree {
   private readonly entries = new Map<string, Entry | null>()
   private readonly children = new Map<string, Set<string>>()
   /** Paths whose content a dry run cannot know, with the resource that decides it. */
   private readonly unknowns = new Map<string, string>()
   private versions = 0
-  /** The resource after which there may be more on the system than there is. */
-  private later: string | undefined
+  /** Resource, such as a package, that may create any system file: a missing one is unknown after it. Undefined: none yet. */
+  private unknownAfter: string | undefined
 
   /**
-   * @param self owns what is made without a word about its owner
+   * @param self owner of entries that are created without one
    * @param beforeRead called with each real path before it is read
    */
   constructor(
@@ -74,19 +74,13 @@ export class VirtualTree {
   readBytes(path: string, options: ReadOptions = {}): Buffer | null {
     const found = this.follow(path)
     if (found === null) return null
-    const copyToOverlay = this.entries.get(found.real)
-    if (copyToOverlay === null) return null
-    const below =
-      copyToOverlay === undefined
-        ? found.real
-        : copyToOverlay.content instanceof Below
-          ? copyToOverlay.content.path
-          : null
+    const entry = this.entries.get(found.real)
+    if (entry === null) return null
+    const below = entry === undefined ? found.real : entry.content instanceof BaseContent ? entry.content.path : null
     const { origin = { path, by: found.by } } = options
     if (below !== null) return this.base?.readBytes(below, { ...options, origin }) ?? null
-    if (copyToOverlay?.kind !== 'file')
-      throw notAFile(path, { mode: copyToOverlay?.kind === 'directory' ? 0o040000 : 0 })
-    return part(path, Buffer.from(copyToOverlay.content as Buffer | string), options)
+    if (entry?.kind !== 'file') throw notAFile(path, { mode: entry?.kind === 'directory' ? 0o040000 : 0 })
+    return limitedPart(path, Buffer.from(entry.content as Buffer | string), options)
   }
 
   readLink(path: string): string | null {
@@ -139,7 +133,7 @@ export class VirtualTree {
     return this.base.writable(real)
   }
 
-  unknown(path: string, after: string): void {
+  markUnknown(path: string, after: string): void {
     let real: string | null
     try {
       real = this.resolveParent(path)
@@ -148,16 +142,16 @@ export class VirtualTree {
       throw error
     }
     // The resource that makes it also makes its parent directories.
-    if (real === null) return this.unknown(split(path)[0], after)
+    if (real === null) return this.markUnknown(split(path)[0], after)
     for (const known of [...this.entries.keys()])
       if (known === real || known.startsWith(`${real}/`)) this.entries.delete(known)
     this.unknowns.set(real, after)
   }
 
   mayCreate(after: string, paths: readonly string[]): void {
-    this.later = undefined
-    for (const path of paths) if (this.isMissing(path)) this.unknown(path, after)
-    this.later = after
+    this.unknownAfter = undefined
+    for (const path of paths) if (this.isMissing(path)) this.markUnknown(path, after)
+    this.unknownAfter = after
   }
 
   private isMissing(path: string): boolean {
@@ -198,15 +192,16 @@ export class VirtualTree {
     else this.children.set(parent, new Set([name]))
   }
 
-  private forget(path: string): void {
+  private removeEntries(path: string): void {
     // A link is only a name: what it points to stays.
-    if (this.describe(path)?.kind === 'directory') for (const name of this.list(path)) this.forget(join(path, name))
+    if (this.describe(path)?.kind === 'directory')
+      for (const name of this.list(path)) this.removeEntries(join(path, name))
     this.entries.set(path, null)
     this.addToParent(path)
   }
 
   move(from: string, to: string): void {
-    const entry = this.own(from, from)
+    const entry = this.ownEntry(from, from)
     const names = entry.kind === 'directory' ? this.list(from) : []
     this.entries.set(to, { ...entry, version: ++this.versions })
     this.addToParent(to)
@@ -215,8 +210,8 @@ export class VirtualTree {
     this.addToParent(from)
   }
 
-  /** The entry to change, copied from the base if it is still there. */
-  own(real: string | null, path: string): Entry {
+  /** Returns the entry to change, copied from the base if only that has it. */
+  ownEntry(real: string | null, path: string): Entry {
     const entry = real === null ? null : this.entries.get(real)
     if (entry) {
       entry.version = ++this.versions
@@ -229,7 +224,7 @@ export class VirtualTree {
       mode: stat.mode,
       uid: stat.uid,
       gid: stat.gid,
-      content: stat.kind === 'file' ? new Below(real, stat.size) : '',
+      content: stat.kind === 'file' ? new BaseContent(real, stat.size) : '',
       target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
       version: ++this.versions,
     }
@@ -247,7 +242,7 @@ export class VirtualTree {
     }
     if (entry === null) return null
     const { kind, mode, uid, gid, content } = entry
-    return { kind, mode, uid, gid, size: content instanceof Below ? content.size : Buffer.byteLength(content) }
+    return { kind, mode, uid, gid, size: content instanceof BaseContent ? content.size : Buffer.byteLength(content) }
   }
 
   private refuseUnknown(real: string): void {
@@ -257,13 +252,13 @@ export class VirtualTree {
     }
   }
 
-  /** Null for an absent path; unknown while packages that may contain it are not installed yet. */
-  missingError(): null {
-    if (this.later !== undefined) throw new NotYetKnown(this.later)
+  /** Returns null for an absent system path. @throws NotYetKnown after a resource that may create it */
+  nullUnlessUnknown(): null {
+    if (this.unknownAfter !== undefined) throw new NotYetKnown(this.unknownAfter)
     return null
   }
 
-  /** The path with links in its directories followed, or null where a directory is missing. */
+  /** Follows the links in the directories of a path; null if a directory is missing. */
   resolveParent(path: string): string | null {
     return this.followParent(path)?.real ?? null
   }
@@ -278,7 +273,7 @@ export class VirtualTree {
     const [parent, name] = split(path)
     const found = this.follow(parent, depth)
     if (name === '.') return found
-    if (found === null) return systemPath.test(parent) ? this.missingError() : null
+    if (found === null) return systemPath.test(parent) ? this.nullUnlessUnknown() : null
     return { ...found, real: join(found.real, name) }
   }
 
@@ -293,7 +288,7 @@ export class VirtualTree {
     const entry = this.entries.get(real)
     const [directory] = split(real)
     const target = entry ? entry.target : this.base?.readLink(real)
-    // Another account has replaced it since.
+    // Another account has replaced the link in the meantime.
     if (target === undefined || target === null) return found
     const next = this.follow(normalise(target.startsWith('/') ? target : join(directory, target)), depth + 1)
     // A link of the dry run itself has the target of the recipe.
@@ -302,7 +297,7 @@ export class VirtualTree {
     return next === null ? null : { real: next.real, by: by ?? next.by }
   }
 
-  target(path: string, call: string): string {
+  writeTarget(path: string, call: string): string {
     const real = this.resolveParent(path)
     const parent = real === null ? null : this.describe(split(real)[0])
     if (real === null || parent === null) throw systemError('ENOENT', call, path)
@@ -322,14 +317,14 @@ export class VirtualTree {
     return this.entries.get(real) !== undefined
   }
 
-  /** Removes what is at the real path, and what is not known below it. */
+  /** Removes the entry at the real path, and the unknown paths below it. */
   remove(real: string): void {
     for (const unknown of [...this.unknowns.keys()]) if (unknown.startsWith(`${real}/`)) this.unknowns.delete(unknown)
-    this.forget(real)
+    this.removeEntries(real)
   }
 }
 
-function part(path: string, bytes: Buffer, { limit = defaultReadLimit, from }: ReadOptions): Buffer {
+function limitedPart(path: string, bytes: Buffer, { limit = defaultReadLimit, from }: ReadOptions): Buffer {
   if (from !== undefined) return bytes.subarray(from).subarray(0, limit)
   if (bytes.length <= limit) return bytes
   throw fileTooLarge(path, bytes.length, limit)

@@ -1,4 +1,4 @@
-/** The errors for accounts and groups that the host does not have, or that only root can use. */
+/** Builds the errors for accounts and groups that the host does not have, or that only root can use. */
 import { ConvergeError } from './errors.ts'
 
 export function noAccount(name: string): ConvergeError {

@@ -78,7 +78,16 @@ export class ConvergeError extends Error {
     if (this.hint !== undefined) return this
     const { message, code, attempted, resource, source, attribute, output, recovery, usage, cause } = this
     return new ConvergeError(message, {
-      ...{ code, attempted, resource, source, attribute, hint, output, recovery, usage, cause },
+      code,
+      attempted,
+      resource,
+      source,
+      attribute,
+      hint,
+      output,
+      recovery,
+      usage,
+      cause,
     })
   }
 
@@ -90,7 +99,12 @@ export class ConvergeError extends Error {
     const maskOptional = (text: string | undefined) => (text === undefined ? undefined : mask(text))
     const { code, attempted, source, attribute, recovery, usage } = this
     return new ConvergeError(mask(this.message), {
-      ...{ code, attempted, source, attribute, recovery, usage },
+      code,
+      attempted,
+      source,
+      attribute,
+      recovery,
+      usage,
       resource: maskOptional(this.resource),
       hint: maskOptional(this.hint),
       output: this.output === undefined ? undefined : maskOutput(this.output),

@@ -1,4 +1,4 @@
-/** Loads a module when it is first used, and only once: each `import()` asks the module loader of Node again. */
+/** Computes a value when it is first used, and only once: a module, or the answer to a question. */
 export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | undefined
   return () => {

@@ -1,16 +1,17 @@
 /** Finds the values of names that sound secret, such as `DB_PASSWORD = …`, in files and output of any language. */
 import { type Bounds, endOfQuoted, endOfWord, indentedBlock, valuesWithin } from './value_bounds.ts'
 
-/** Between a name and its value: the end of the quotes or brackets around the name, and a sign. */
+/** Text between a name and its value: the end of the quotes or brackets around the name, and a sign such as `=`. */
 const sign = /(?<quote>\\{0,8}["'`])?\]?[^\S\n]{0,20}(?:=>|->|:=|\?=|\+=|={1,2}|:)(?![:/]{2})(?:[^\S\n]{0,20})/y
 /** Tags and anchors of YAML, and letters before quotes in Python. */
 const prefix = /(?:(?:!{1,2}[\w:./-]*|&[\w-]+)[^\S\n]+){0,2}(?:[rRbBuUfF]{1,2}(?=["'])|\$(?=["']))?/y
 /** Text that may precede a name at the start of its line. */
 const lineStart =
   /(?:^|\n)[^\S\n]*[+<>#;*|@-]{0,3}[^\S\n]*(?:(?:export|set|setenv|local|readonly|declare(?: -\w+)*|var|let|const|my)[^\S\n]+)?["'$]?$/
-const longestPrefix = 60
+const maxPrefixLength = 60
 
 /**
+ * Returns the positions of the values.
  * @param candidate finds a part of each name that may be secret
  * @param isSecret whether a whole name is secret
  */
@@ -27,13 +28,14 @@ export function namedValues(text: string, candidate: RegExp, isSecret: (name: st
   return found
 }
 
-const longestName = 80
+/** Characters that a name may have on each side of the part that was found. */
+const maxNameLength = 80
 
 function wordAround(text: string, from: number, to: number): Bounds {
   let start = from
   let end = to
-  while (start > 0 && from - start < longestName && /[\w.-]/.test(text.charAt(start - 1))) start--
-  while (end < text.length && end - to < longestName && /[\w.-]/.test(text.charAt(end))) end++
+  while (start > 0 && from - start < maxNameLength && /[\w.-]/.test(text.charAt(start - 1))) start--
+  while (end < text.length && end - to < maxNameLength && /[\w.-]/.test(text.charAt(end))) end++
   return { start, end }
 }
 
@@ -49,6 +51,6 @@ function valuesAfter(text: string, name: number, end: number): readonly Bounds[]
   if (/[[{]/.test(text.charAt(at)) && !text.startsWith('{{', at)) return valuesWithin(text, at)
   if (/^\\{0,8}["'`]/.test(text.slice(at, at + 9))) return [endOfQuoted(text, at)]
   const isFirst =
-    signed.groups?.quote === undefined && lineStart.test(text.slice(Math.max(0, name - longestPrefix), name))
+    signed.groups?.quote === undefined && lineStart.test(text.slice(Math.max(0, name - maxPrefixLength), name))
   return [endOfWord(text, at, isFirst)]
 }

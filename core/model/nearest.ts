@@ -1,17 +1,19 @@
-/** "Did you mean": the name nearest to one that does not exist. */
+/** Finds the name that is nearest to one that does not exist, for hints such as `did you mean hosts?`. */
 import { closest, distance } from 'fastest-levenshtein'
 
-/** A hint with the nearest of the names, or undefined where none is near. */
+/** Returns a hint with the nearest of the names; undefined if none is near. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const best = nearestName(name, names)
   return best === undefined ? undefined : `did you mean ${best}?`
 }
 
-/** Characters of a name that is compared: the time grows with the square of the length. */
-const longestCompared = 200
+/** Longest name that is compared: the time grows with the square of the length. */
+const maxLength = 200
 
-export const isComparable = (name: string) => name.length <= longestCompared
+/** Decides whether a name is short enough for a comparison. */
+export const isComparable = (name: string) => name.length <= maxLength
 
+/** Returns the nearest of the names; undefined if none is near. */
 export function nearestName(name: string, names: readonly string[]): string | undefined {
   if (names.length === 0 || !isComparable(name)) return undefined
   const best = closest(name, names)

@@ -1,4 +1,4 @@
-/** Where secrets stand in URLs, options, headers, commands and the lines of common files, as patterns. */
+/** Patterns that find secrets in URLs, options, headers, commands and the lines of common files. */
 import { candidateName } from './secret_names.ts'
 
 /** A pattern whose first group ends where the value begins. */
@@ -9,17 +9,18 @@ export interface SecretPattern {
   readonly name: number | null
 }
 
-/** Places that are looked for only where the hint is found: a run masks each line that a build prints. */
+/** Patterns that are tried only where the hint matches: a run masks each line that a build prints. */
 export interface SecretPatternGroup {
   readonly hint: RegExp
   readonly patterns: readonly SecretPattern[]
 }
 
+/** Returns a pattern whose second group is a secret, whatever its name is. */
 function always(source: string, flags = 'g'): SecretPattern {
   return { pattern: new RegExp(source, flags), value: 2, name: null }
 }
 
-/** The second group is the name, the third the value. */
+/** Returns a pattern whose second group is the name, and the third the value: a secret if the name is that of one. */
 function byName(source: string, flags = 'gi'): SecretPattern {
   return { pattern: new RegExp(source, flags), value: 3, name: 2 }
 }
@@ -51,7 +52,7 @@ const inUrls: readonly SecretPattern[] = [
     `([?&#;](?:[\\w.-]{0,40}signature|[\\w.-]{0,40}session_?id|sig|sid|key|auth|pw|pwd|pass)=)([^&\\s"'<>#;]+)`,
     'gi',
   ),
-  // Addresses that let everybody in who knows them.
+  // Addresses that are secrets themselves: everyone who knows them may use them.
   always(`(\\bhooks\\.slack\\.com/(?:services|workflows|triggers)/)([\\w/-]+)`),
   always(`(\\bdiscord(?:app)?\\.com/api/webhooks/\\d+/)([\\w-]+)`),
   always(`(\\bapi\\.telegram\\.org/bot)([\\w:-]{10,})`),
@@ -71,22 +72,24 @@ const inHeaders: readonly SecretPattern[] = [
 
 /** Tokens that are known by their form. */
 const forms: readonly string[] = [
-  ...[
-    'gh[pousr]_\\w{20,}',
-    'github_pat_\\w{20,}',
-    'gl[a-z]{2,5}-[\\w-]{16,}',
-    'xox[a-z]-[\\w-]{10,}',
-    'xapp-[\\w-]{10,}',
-  ],
-  ...[
-    '[sr]k_(?:live|test)_\\w{10,}',
-    'whsec_\\w{10,}',
-    'sk-(?=[\\w-]*\\d)[\\w-]{20,}',
-    'npm_\\w{20,}',
-    'pypi-[\\w-]{20,}',
-  ],
-  ...['AIza[\\w-]{30,}', 'hv[sbr]\\.[\\w-]{20,}', 'do[opr]_v1_\\w{20,}', 'SG\\.[\\w-]{10,}\\.[\\w-]{10,}'],
-  ...['dckr_pat_[\\w-]{16,}', 'shp[a-z]{2}_\\w{20,}', 'ya29\\.[\\w-]{20,}', 'AGE-SECRET-KEY-1\\w{20,}'],
+  'gh[pousr]_\\w{20,}',
+  'github_pat_\\w{20,}',
+  'gl[a-z]{2,5}-[\\w-]{16,}',
+  'xox[a-z]-[\\w-]{10,}',
+  'xapp-[\\w-]{10,}',
+  '[sr]k_(?:live|test)_\\w{10,}',
+  'whsec_\\w{10,}',
+  'sk-(?=[\\w-]*\\d)[\\w-]{20,}',
+  'npm_\\w{20,}',
+  'pypi-[\\w-]{20,}',
+  'AIza[\\w-]{30,}',
+  'hv[sbr]\\.[\\w-]{20,}',
+  'do[opr]_v1_\\w{20,}',
+  'SG\\.[\\w-]{10,}\\.[\\w-]{10,}',
+  'dckr_pat_[\\w-]{16,}',
+  'shp[a-z]{2}_\\w{20,}',
+  'ya29\\.[\\w-]{20,}',
+  'AGE-SECRET-KEY-1\\w{20,}',
   'eyJ[\\w-]{8,}\\.[\\w-]{8,}\\.[\\w-]{4,}',
 ]
 

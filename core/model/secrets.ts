@@ -16,28 +16,28 @@ export const mask = '********'
  */
 export const differs = '\u2063'
 
-/** A shorter value is left alone: masking it would garble every text and hide nothing. */
-const shortest = 4
+/** Length from which a value is masked: masking shorter ones would garble every text and hide nothing. */
+const minLength = 4
 /** Each line of a secret with several lines is masked from this length on, and a shorter one if it has letters and digits. */
 const longLine = 8
 
-/** A set of texts that are never shown; `mask` replaces each occurrence, however it is spelled. */
+/** A set of texts that are never displayed or stored; `mask` replaces each occurrence in any spelling. */
 export class Secrets {
   private readonly spellings = new Map<string, Spelling>()
   private ownNames: OwnNames = noNames
 
-  /** @param base whose texts and names count here too; what is added here is not added there */
+  /** @param base its texts and names are masked as well; it does not get what is added here */
   constructor(private readonly base: Secrets | null = null) {}
 
   /** Adds a value, also without the blanks around it; its single lines where it has several; and its forms in base64 and hexadecimal. */
   add(value: unknown): void {
     if (typeof value !== 'string') return
     const text = value.trim()
-    for (const one of [value, text, ...secretLines(text)]) if (one.length >= shortest) this.learn(one)
-    if (text.length >= shortest) for (const one of encodedForms(text)) this.learn(one)
+    for (const one of [value, text, ...secretLines(text)]) if (one.length >= minLength) this.learn(one)
+    if (text.length >= minLength) for (const one of encodedForms(text)) this.learn(one)
   }
 
-  /** Adds names that the user counts as secret, and names that are none although they sound so. */
+  /** Adds names that the user counts as secret, and names that are not secret although they sound so. */
   useNames({ secret, open }: OwnNames): void {
     this.ownNames = joinNames(this.ownNames, { secret, open })
   }
@@ -50,25 +50,25 @@ export class Secrets {
     return [...(this.base?.allSpellings() ?? []), ...this.spellings]
   }
 
-  /** Replaces every known secret, and what stands where secrets stand: in a URL, an option or a header. */
+  /** Replaces every known secret, and values where secrets usually are: in a URL, an option or a header. */
   mask(text: string): string {
     return maskValues(this.maskKnownAndCut(text), this.names)
   }
 
   /**
-   * Also replaces the values of names that sound secret, such as `DB_PASSWORD = …`: for text that comes from elsewhere, a
-   * file of the host or the output of a command, and may hold a secret that nobody knows here.
+   * Also replaces the values of names that sound secret, such as `DB_PASSWORD = …`: for a file of the host or the output of
+   * a command, which may contain secrets that are not known here.
    */
   maskForeign(text: string): string {
     return maskNamed(this.maskKnownAndCut(text), this.names)
   }
 
-  /** The same as `maskForeign` for lines that arrive one by one: a private key, for one, has several. */
+  /** Returns `maskForeign` for lines that arrive one by one: a secret such as a private key has several. */
   foreignLineMask(): (line: string) => string {
     return lineMask((text) => this.maskForeign(text))
   }
 
-  /** The same value with every string in it masked. */
+  /** Returns the value with every string in it masked. */
   maskDeep<T>(value: T): T {
     return JSON.parse(JSON.stringify(value) ?? 'null', (_, v) => (typeof v === 'string' ? this.mask(v) : v)) as T
   }
@@ -78,7 +78,7 @@ export class Secrets {
     return hasSecretName(name, this.names)
   }
 
-  /** Where known secrets stand in a text; in order, without overlaps. */
+  /** Returns the positions of known secrets in a text, in order and without overlaps. */
   spans(text: string): readonly Span[] {
     return mergeSpans(this.allSpellings().flatMap(([, one]) => one.in(text)))
   }
@@ -110,7 +110,7 @@ function joinNames(one: OwnNames, other: OwnNames): OwnNames {
   return { secret: [...one.secret, ...other.secret], open: [...one.open, ...other.open] }
 }
 
-/** The lines of a secret, and the values of names inside: a tool may print only one of them. */
+/** Returns the lines of a secret, and the values of names in it: a tool may print only one of them. */
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
   const isInKey = keyLineMask()
@@ -131,7 +131,7 @@ function encodedForms(value: string): readonly string[] {
   return [...new Set([...base64, ...urlSafe, hexadecimal, hexadecimal.toUpperCase()])]
 }
 
-/** The part that is the same wherever the value stands in a text encoded as base64, such as `user:password`. */
+/** Returns the parts that are in the base64 form of every text with the value, such as `user:password`: one for each shift. */
 function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value, 'utf8')
   return [0, 1, 2].flatMap((shift) => {

@@ -33,11 +33,12 @@ const doubled = new Set(['%', '$', "'", '"', '{', '}'])
 /** The longest spelling of one character: four bytes, each as `%25F0`. */
 const longestSpelling = 20
 
-/** A text, and how it is found in another one in each of its spellings. */
+/** Finds a text in others, in each of its spellings. */
 export class Spelling {
   private readonly characters: readonly string[]
-  /** The longest part that every writer leaves as it is, and how many characters stand before it. */
+  /** The longest part that every writer leaves as it is. */
   private readonly anchor: string
+  /** Number of characters before the anchor. */
   private readonly before: number
 
   /** @param text not empty */
@@ -52,7 +53,7 @@ export class Spelling {
     this.characters = [...text]
   }
 
-  /** Where the text stands in another one: as it is; with backslashes; doubled; as in XML, JSON, a URL or a shell. */
+  /** Returns the positions of the text in another one: as it is; with backslashes; doubled; as in XML, JSON, a URL or a shell. */
   in(text: string): readonly Span[] {
     const found: Span[] = []
     let from = 0

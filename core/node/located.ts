@@ -26,14 +26,14 @@ export function locateValues<T>(node: Layered, thrown: T): T | ConvergeError {
   return thrown.at({ source: locateIn(node.layers, node.states, path) })
 }
 
-/** The keys of an attribute that an error names; null where no layer sets it. */
-export function givenKeys({ states }: Pick<Layered, 'states'>, attribute: string): KeyPath | null {
+/** Returns the keys of an attribute that an error names; null if no layer sets it. */
+export function keysIfSet({ states }: Pick<Layered, 'states'>, attribute: string): KeyPath | null {
   const path = keysOf(states.at(-1), attribute)
-  const plain = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
-  return path.length > 0 && [formatPath(path), plain.slice(1)].includes(attribute) ? path : null
+  const dotted = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
+  return path.length > 0 && [formatPath(path), dotted.slice(1)].includes(attribute) ? path : null
 }
 
-/** The keys of a path as messages show it, as far as they exist; a key may contain dots. */
+/** Parses a path, as messages show it, into keys, as far as these exist in the value; a key may contain dots. */
 export function keysOf(value: unknown, path: string): KeyPath {
   if (typeof value !== 'object' || value === null) return []
   if (Array.isArray(value)) {
@@ -44,6 +44,9 @@ export function keysOf(value: unknown, path: string): KeyPath {
   const fits = (key: string) => rest.startsWith(key) && /^([.[]|$)/.test(rest.slice(key.length))
   const key = Object.keys(value)
     .filter(fits)
-    .reduce<string | undefined>((longest, one) => (one.length > (longest?.length ?? 0) ? one : longest), undefined)
+    .reduce<string | undefined>(
+      (longest, candidate) => (candidate.length > (longest?.length ?? 0) ? candidate : longest),
+      undefined,
+    )
   return key === undefined ? [] : [key, ...keysOf((value as Record<string, unknown>)[key], rest.slice(key.length))]
 }

@@ -1,5 +1,4 @@
 /** Reads the notes of a schema (descriptions, units, sensitivity), and finds the schema of a key. */
-
 import { globalRegistry, type ZodType, type z } from 'zod'
 import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
 import type { JsonObject } from './merge.ts'
@@ -115,7 +114,7 @@ export function knownKeysAt(schemas: Schemas, path: KeyPath): readonly string[] 
   return [...((schema && knownKeys(schema)) ?? [])]
 }
 
-/** Whether what stands at a path is never shown. */
+/** Decides whether the value at a path is secret, by its schema or its name, and so never displayed. */
 export function isSensitive(schemas: Schemas, path: KeyPath, names: OwnNames = noNames): boolean {
   let schema: Schema | undefined = childOf(schemas, path[0] ?? '') as Schema | undefined
   for (let i = 1; i <= path.length; i++) {
@@ -126,7 +125,7 @@ export function isSensitive(schemas: Schemas, path: KeyPath, names: OwnNames = n
   return hasSecretName(String(path.at(-1)), names)
 }
 
-/** Whether an attribute is a text, so that a number there is the text that the file has. */
+/** Decides whether an attribute is a text, so that a number keeps its spelling in the file. */
 export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
   const [top = '', ...rest] = path
   let schema = childOf(schemas, top) as Schema | undefined
@@ -138,7 +137,7 @@ export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
   return schema !== undefined && bare(schema).notes.verbatim === true
 }
 
-/** Key paths of all sensitive attributes; `*` stands for any key or index. */
+/** Returns the key paths of all sensitive attributes; `*` stands for any key or index. */
 export function sensitivePathsOf(schemas: Schemas): readonly string[] {
   const found: string[] = []
   const visit = (schema: Schema, path: KeyPath): void => {

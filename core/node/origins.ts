@@ -20,7 +20,7 @@ export const originsFile = '.stack'
 /** A document, by the path of the file that a host gets. */
 export const originsByFile = z.record(z.string(), originsSchema)
 
-/** More of it than any message names: a stack of many hosts lists each of them below this key. */
+/** Values below this key have no positions: a stack of many hosts lists each of them there, and no message names one. */
 const hostsOfLayer = /^\/opsworks\/layers\/[^/]*\/instances$/
 
 interface Document {
@@ -29,7 +29,7 @@ interface Document {
   readonly locate?: Layer['locate'] | undefined
 }
 
-/** Where each key path of a document stands. */
+/** Returns the position of each key path of a document. */
 export function originsOf({ name, value, locate = () => ({ file: name }) }: Document): Origins {
   const files = new Map<string, number>()
   const places: Record<string, Position> = {}
@@ -64,7 +64,7 @@ function pointerOf(path: KeyPath): string {
   return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-/** The layer with the names and positions of the operator's files. */
+/** Returns the layer with the names and positions of the operator's files. */
 export function withOrigins(layer: Layer, origins: Origins | undefined): Layer {
   if (origins === undefined) return layer
   return { ...layer, file: origins.name, locate: (path, part) => locationIn(origins, path, part) }

@@ -1,4 +1,4 @@
-/** Makes schemas remember what they made of shared values, so that a thousand nodes parse the same value once. */
+/** Caches in schemas the result of parsing shared values, so that a thousand nodes parse the same value once. */
 import type { z } from 'zod'
 import { childSchema } from './notes.ts'
 import { deepFreeze, isShared } from './shared_values.ts'
@@ -36,7 +36,7 @@ function remember(schema: Schema): void {
   }
 }
 
-/** The caller prepends to the paths of the issues: it gets its own. */
+/** Copies a result: the caller changes the paths of its issues. */
 function resultOf(payload: Payload): Payload {
   return { ...payload, issues: payload.issues.map((issue) => ({ ...issue, path: [...(issue.path ?? [])] })) }
 }

@@ -1,4 +1,4 @@
-/** Key paths into attributes: `deploy.site.domains[0]`, `plone_instances.subsites["www.example.com"]`. */
+/** Formats, parses and follows key paths into attributes: `deploy.site.domains[0]`, `plone_instances.subsites["www.example.com"]`. */
 import { ConvergeError } from '../model/errors.ts'
 
 export type KeyPath = readonly (string | number)[]
@@ -14,8 +14,7 @@ export function formatPath(path: KeyPath): string {
 }
 
 /**
- * The keys of a path as a person writes it; a number between dots is an index or a key, as the value there requires.
- *
+ * Parses a path as a person writes it into keys; a number between dots is an index or a key, as the value there requires.
  * @throws ConvergeError `INVALID_KEY_PATH` where brackets or quotes do not match
  */
 export function parsePath(text: string): string[] {
@@ -25,7 +24,7 @@ export function parsePath(text: string): string[] {
     const at = part.lastIndex
     const found = part.exec(text)
     if (found === null)
-      throw new ConvergeError(`${JSON.stringify(text)} is not a key path: nothing fits at character ${at + 1}`, {
+      throw new ConvergeError(`${JSON.stringify(text)} is not a key path: unexpected text at character ${at + 1}`, {
         code: 'INVALID_KEY_PATH',
         hint: 'write it as plone_instances.zeo.address or plone_instances.subsites["www.example.com"]',
         usage: true,
@@ -35,7 +34,7 @@ export function parsePath(text: string): string[] {
   return keys
 }
 
-/** The keys of a JSON pointer (RFC 6901). */
+/** Returns the keys of a JSON pointer (RFC 6901). */
 export function pointerKeys(pointer: string): string[] {
   return pointer
     .split('/')
@@ -43,7 +42,7 @@ export function pointerKeys(pointer: string): string[] {
     .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-/** The value of an own key of a value; inherited keys such as `constructor` count as absent. */
+/** Returns the value of an own key; inherited keys such as `constructor` count as absent. */
 export function childOf(value: unknown, key: string | number): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
   return (value as Record<string | number, unknown>)[key]

@@ -1,15 +1,15 @@
-/** Values that the nodes of many hosts have in common: they never change, so what is derived from one is derived once. */
+/** Marks values that the nodes of many hosts share. They never change, so what is derived from one is derived once. */
 import { randomUUID } from 'node:crypto'
 
 const sharedValues = new WeakSet<object>()
 
-/** Whether a value never changes and stands in the nodes of many hosts. */
+/** Decides whether a value is shared by the nodes of many hosts, and so never changes. */
 export function isShared(value: unknown): boolean {
   return typeof value === 'object' && value !== null && sharedValues.has(value)
 }
 
 /**
- * Makes a value, and all objects in it, shared. It must not change afterwards: all of it is frozen.
+ * Marks a value, and all objects in it, as shared, and freezes them.
  * @param value plain JSON without a key `__proto__`
  */
 export function share<T>(value: T): T {
@@ -33,15 +33,17 @@ const placeholder = randomUUID()
  */
 export function jsonCopy<T>(value: T): T {
   const shared: object[] = []
-  const text = JSON.stringify(value, (key, one: unknown) => {
-    if (typeof one === 'number' && !Number.isFinite(one)) throw new TypeError(`${key} is ${one}`)
-    if (!isShared(one)) return one
-    shared.push(one as object)
+  const text = JSON.stringify(value, (key, inner: unknown) => {
+    if (typeof inner === 'number' && !Number.isFinite(inner)) throw new TypeError(`${key} is ${inner}`)
+    if (!isShared(inner)) return inner
+    shared.push(inner as object)
     return `${placeholder}${shared.length - 1}`
   })
   if (shared.length === 0) return JSON.parse(text) as T
-  return JSON.parse(text, (_, one: unknown) =>
-    typeof one === 'string' && one.startsWith(placeholder) ? shared[Number(one.slice(placeholder.length))] : one,
+  return JSON.parse(text, (_, inner: unknown) =>
+    typeof inner === 'string' && inner.startsWith(placeholder)
+      ? shared[Number(inner.slice(placeholder.length))]
+      : inner,
   ) as T
 }
 

@@ -1,4 +1,4 @@
-/** Events and report of a run, as the terminal, the journal and other programs read them. */
+/** Defines the events and the report of a run, as the terminal, the journal and other programs read them. */
 import type { Operation } from 'fast-json-patch'
 import type { CommitRange } from '../model/commit_range.ts'
 import type { SourceLocation } from '../model/errors.ts'
@@ -30,9 +30,9 @@ export interface FailureReport {
   readonly source?: SourceLocation | undefined
   readonly hint?: string | undefined
   readonly output?: string | undefined
-  /** Event of the role that makes it good again, and that is run next. */
+  /** Event of the role that repairs the failure; the caller may run it next. */
   readonly recovery?: string | undefined
-  /** Where several things are wrong at once: each of them. */
+  /** Each problem, if there are several. */
   readonly problems?: readonly Omit<FailureReport, 'problems'>[] | undefined
 }
 
@@ -50,12 +50,12 @@ export interface ResourceReport {
   /** Why it was skipped, or what a dry run is waiting for. */
   readonly reason?: string | undefined
   readonly failure?: FailureReport | undefined
-  /** The run went on after the failure. */
+  /** True if the run continued after the failure. */
   readonly ignored?: boolean | undefined
   readonly durationMs: number
   /** All that a failed command printed, where `failure` has only a part of it; for the journal. */
   readonly output?: string | undefined
-  /** How often `apply` was tried, where once was not enough. */
+  /** Number of attempts of `apply`, if there were several. */
   readonly attempts?: number | undefined
   /** Contents before and after, for a text diff; not stored. Null where sensitive or where there is no text. */
   readonly texts?: { readonly before: string; readonly after: string } | null | undefined
@@ -78,7 +78,7 @@ export interface Counts {
   readonly unchanged: number
   readonly skipped: number
   readonly failed: number
-  /** After the failure or the interruption that ended the run. */
+  /** Resources after the failure or the interruption that ended the run. */
   readonly notReached: number
 }
 
@@ -111,9 +111,9 @@ export interface RunStart extends RunHeader {
   readonly resources: number
 }
 
-/** Hears of a run; every part is optional. A handler that throws fails the run with its own error. */
+/** Receives the events of a run; each handler is optional. A handler that throws fails the run with its own error. */
 export interface Handlers {
-  /** False: `resource` is not called for those that are as declared, thousands in most runs; default: it is. */
+  /** Whether `resource` is called for resources that are as declared, thousands in most runs; default: true. */
   readonly unchanged?: boolean
   start?(run: RunStart): void
   /** Before a resource is applied. */

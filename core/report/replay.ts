@@ -1,4 +1,4 @@
-/** Reads the JSON lines of a run back into what they were made from; the run may have been on another host. */
+/** Passes the JSON lines of a run to the handlers of its events again, after checks: another host may have written them. */
 import type { SourceLocation } from '../model/errors.ts'
 import { omitUndefined } from '../model/omit_undefined.ts'
 import type { FailureReport, Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
@@ -44,7 +44,7 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
-/** Checks the fields that the screen reads, because a host may send anything. */
+/** Checks the fields that the screen reads: a host may send anything. */
 export function isRunReport(value: unknown): value is RunReport {
   return (
     isObject(value) &&
@@ -98,21 +98,22 @@ export function isFailure(value: unknown): value is FailureReport {
   return problems === undefined || (Array.isArray(problems) && problems.every(isProblem))
 }
 
-/** Characters of each text in a failure, and problems in it, that a rollout keeps: a host decides how many it sends. */
-const longestText = 16_384
-const mostProblems = 100
+/** Characters of each text in a failure that a rollout stores: a host decides how many it sends. */
+const maxTextLength = 16_384
+/** Problems in a failure that a rollout stores. */
+const maxProblems = 100
 
-/** The same failure with its texts cut, as a report keeps it that many hosts share. */
+/** Shortens the texts of a failure, because the report of a rollout has the failures of many hosts. */
 export function shortFailure(failure: FailureReport): FailureReport {
   const { problems } = failure
   return {
     ...shortProblem(failure),
-    ...omitUndefined({ problems: problems?.slice(0, mostProblems).map(shortProblem) }),
+    ...omitUndefined({ problems: problems?.slice(0, maxProblems).map(shortProblem) }),
   }
 }
 
 function shortProblem({ code, message, attempted, resource, source, hint, output, recovery }: FailureReport) {
-  const short = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
+  const short = (text: string) => (text.length > maxTextLength ? `${text.slice(0, maxTextLength)}…` : text)
   const texts = { attempted, resource, hint, recovery }
   const shortTexts = Object.entries(texts).flatMap(([key, text]) =>
     text === undefined ? [] : [[key, short(text)] as const],
@@ -124,7 +125,7 @@ function shortProblem({ code, message, attempted, resource, source, hint, output
     ...omitUndefined({
       source: source && shortSource(source, short),
       // The end of an output shows what failed.
-      output: output?.slice(-longestText),
+      output: output?.slice(-maxTextLength),
     }),
   }
 }

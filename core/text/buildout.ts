@@ -1,12 +1,12 @@
-/** Values of a buildout configuration. */
+/** Writes values of a buildout configuration. */
 import { Inexpressible, pythonSpace, requireLine } from './writer.ts'
 
 const language = 'buildout'
 const blankEdge = new RegExp(`^[${pythonSpace}]|[${pythonSpace}]$`)
 
 /**
- * The value of an option, on one line.
- * @throws Inexpressible for text that buildout replaces or removes: it has no escape for any of it
+ * Returns the value of an option, on one line.
+ * @throws Inexpressible for text that buildout replaces or removes, because buildout has no escapes
  */
 export function buildoutValue(text: string): string {
   requireLine(language, text)
@@ -17,7 +17,7 @@ export function buildoutValue(text: string): string {
 }
 
 /**
- * A value that a recipe copies into a configuration of ZConfig, such as zope.conf.
+ * Returns a value that a recipe copies into a configuration of ZConfig, such as zope.conf.
  * @throws Inexpressible
  */
 export function buildoutValueForZope(text: string): string {

@@ -187,7 +187,7 @@ table('JSON and YAML', {
   },
   'attributes --explain plone': { message: ['unknown attribute plone', 'there are: '] },
   [`render ${solr} --path nope.cfg`]: {
-    message: ['no rendered file is or ends in nope.cfg', 'there are: /etc/logrotate.d/converge-solr'],
+    message: ['no rendered file has the path nope.cfg, or ends with it', 'there are: /etc/logrotate.d/converge-solr'],
   },
   'render --role zeo-server,solr --path buildout.cfg --json a.json': {
     files: {
@@ -197,7 +197,7 @@ table('JSON and YAML', {
         ),
       }),
     },
-    message: ['buildout.cfg is the end of several: /srv/www/zeoserver/', '/srv/www/solr/'],
+    message: ['several rendered files end with buildout.cfg: /srv/www/zeoserver/', '/srv/www/solr/'],
   },
 })
 

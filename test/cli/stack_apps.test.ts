@@ -34,7 +34,7 @@ t.test('selects apps by roles, and by layers if apps name them', async (t) => {
   const inputs = await stackInputs(call)
   const found = [...(await deployedOnAll(call, inputs, [])).values()]
   t.strictSame(
-    found.map(({ apps, migrating }) => [apps, migrating]),
+    found.map(({ apps, appsToMigrate }) => [apps, appsToMigrate]),
     [
       [['zeoserver', 'plone_instances', 'pages'], ['plone_instances']],
       [['plone_instances'], ['plone_instances']],

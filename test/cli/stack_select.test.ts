@@ -25,7 +25,7 @@ t.test('selects hosts by pattern and name, and reports typing errors', async (t)
   writeFileSync(path, JSON.stringify(content))
   const stack = await loadStack(path)
   const apps = (name: string) => (name === 'web1' ? ['site'] : [])
-  const hosts = selectableHosts(stack, (name) => ({ apps: apps(name), migrating: [], events: new Set() })).filter(
+  const hosts = selectableHosts(stack, (name) => ({ apps: apps(name), appsToMigrate: [], events: new Set() })).filter(
     // This host counts as shut down.
     ({ name }) => name !== 'gone1',
   )

@@ -16,7 +16,7 @@ import { waitUntil } from '../support/wait_until.ts'
 
 const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 const command = 'core/cli/commands/console.ts'
-const main = 'core/console/main.ts'
+const start = 'core/console/start.ts'
 
 const stack = (name: string) =>
   JSON.stringify({
@@ -84,7 +84,7 @@ interface CommandProof extends Proof {
 const listening = ['--listen', '127.0.0.1:0']
 const proofs: readonly CommandProof[] = [
   {
-    source: main,
+    source: 'core/console/administration.ts',
     hint: 'name its directory with --state-dir, or start the console first',
     words: ['invite'],
     repaired: [...listening, '--stack', 'a.json'],
@@ -131,14 +131,14 @@ const proofs: readonly CommandProof[] = [
     repaired: [...listening, '--url', 'https://deploy.example.com', '--stack', 'a.json'],
   },
   {
-    source: main,
+    source: start,
     hint: 'end it first, or name another directory with --state-dir',
     prepare: async (consoleDirectory) => (await consoleDirectory.start([...listening, '--stack', 'a.json'])).end,
     words: [...listening, '--stack', 'a.json'],
     repaired: [...listening, '--stack', 'a.json', '--state-dir', 'other'],
   },
   {
-    source: main,
+    source: start,
     hint: 'choose another address with --listen',
     prepare: () =>
       new Promise((resolve) => {
@@ -284,7 +284,7 @@ t.test('hints of the API', async (t) => {
     await accept(client(), await invite({ isAdmin: true }), 'zoe')
     const used = {
       source: 'core/console/api/session_routes.ts',
-      hint: 'an administrator makes a new one; without any account: converge console invite',
+      hint: 'ask an administrator for a new link; without any account, run converge console invite',
     }
     refused(await accept(client(), invitation, 'max'), used.hint)
     t.equal((await accept(client(), await invite({}), 'max')).status, 200)
@@ -302,7 +302,7 @@ t.test('hints of the API', async (t) => {
     let now = 0
     const limit = new LoginLimit(() => new Date(now))
     const key = { kind: 'account', value: 'max' } as const
-    for (let attempt = 0; attempt < 10; attempt++) limit.addFailure(key)
+    for (let attempt = 0; attempt < 10; attempt++) limit.addAttempt(key)
     now = limit.secondsToWait(key) * 1000
     t.ok(now > 0)
     t.equal(limit.secondsToWait(key), 0, 'after that time')

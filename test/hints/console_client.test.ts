@@ -229,7 +229,7 @@ const cases: readonly Case[] = [
     source: command,
     hint: 'copy the token again',
     env: { CONVERGE_TOKEN: `${token} and more` },
-    message: /the environment variable CONVERGE_TOKEN holds no token/,
+    message: /the environment variable CONVERGE_TOKEN contains no token/,
   },
 ]
 

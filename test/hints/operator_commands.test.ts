@@ -189,7 +189,7 @@ t.test('the hints about another rollout work', async (t) => {
   const deploy = async (wait?: number, meanwhile: () => void = () => undefined) => {
     const conflict = conflictIn(directory, new Set(['web1']))
     if (conflict === null) return
-    const turn = new RolloutQueue({ action: 'deploy', wait, tell: meanwhile, same: '' })
+    const turn = new RolloutQueue({ action: 'deploy', wait, emit: meanwhile, stackOptions: '' })
     await turn.after(conflict, directory, async () => true)
   }
   const failing = begin()

@@ -41,16 +41,16 @@ t.test('the hints about rollbacks work', async (t) => {
   const source = 'core/fleet/planning/rollback_targets.ts'
   const hosts = { a: { history: [old, bad, good] }, b: { history: [old, good] } }
   const both = { a: { apps: ['site', 'shop'], history: { site: [old, good], shop: [good] } } }
-  const broken = { action: 'rollback', to: bad } as const
+  const broken = { action: 'rollback', rollbackTo: bad } as const
   proveRollouts(t, [
-    { source, hint, hosts, broken, repaired: { action: 'rollback', to: old } },
+    { source, hint, hosts, broken, repaired: { action: 'rollback', rollbackTo: old } },
     { source, hint, hosts, broken, only: ['a'] },
     {
       source,
       hint,
       hosts: both,
-      broken: { action: 'rollback', to: old },
-      repaired: { action: 'rollback', to: old, apps: ['site'] },
+      broken: { action: 'rollback', rollbackTo: old },
+      repaired: { action: 'rollback', rollbackTo: old, apps: ['site'] },
     },
   ])
 })
@@ -61,8 +61,8 @@ t.test('the hints about hosts that are down or interrupted work', async (t) => {
       source: 'core/fleet/rollout/connect_phase.ts',
       hint: 'add --down skip to continue without …',
       hosts: { a: {}, b: { connects: 'refused' } },
-      broken: { down: 'fail' },
-      repaired: { down: 'skip' },
+      broken: { onUnreachable: 'fail' },
+      repaired: { onUnreachable: 'skip' },
     },
     {
       source: 'core/fleet/rollout/hosts/host_runner.ts',

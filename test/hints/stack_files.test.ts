@@ -86,19 +86,19 @@ t.test('the hints about addresses work', async (t) => {
   prove(t, [
     {
       source,
-      hint: 'without the brackets: fd00::1; the port goes into port: 2222',
+      hint: 'write the address without the brackets: fd00::1; write the port as port: 2222',
       broken: web1({ address: '[fd00::1]:2222' }),
       repaired: web1({ address: 'fd00::1', port: 2222 }),
     },
     {
       source,
-      hint: 'the account goes into user: admin',
+      hint: 'write the account as user: admin',
       broken: web1({ address: 'admin@10.0.0.1' }),
       repaired: web1({ user: 'admin' }),
     },
     {
       source,
-      hint: 'the port goes into port: 2222',
+      hint: 'write the port as port: 2222',
       broken: web1({ address: '10.0.0.1:2222' }),
       repaired: web1({ port: 2222 }),
     },
@@ -110,13 +110,13 @@ t.test('the hints about addresses work', async (t) => {
     },
     {
       source,
-      hint: 'an IPv4 or IPv6 address, or a DNS name',
+      hint: 'write an IPv4 or IPv6 address, or a DNS name',
       broken: web1({ address: 'web 1' }),
       repaired: web1({ address: 'web1' }),
     },
     {
       source,
-      hint: 'a name goes into private_dns_name',
+      hint: 'write a name as private_dns_name',
       broken: web1({ private_ip: 'web1.internal' }),
       repaired: web1({ private_dns_name: 'web1.internal' }),
     },
@@ -238,9 +238,9 @@ t.test('the hints about values from files and variables work', async (t) => {
     },
     {
       source,
-      hint: 'check the path, and whether this account may read it',
-      files: { password: 'secret' },
-      broken: password({ $file: '/nonexistent/password' }),
+      hint: 'check that this path is a regular file that this account may read: @/passwords',
+      files: { password: 'secret', 'passwords/file': '' },
+      broken: password({ $file: 'passwords' }),
       repaired: password({ $file: 'password' }),
     },
     {
@@ -300,14 +300,14 @@ t.test('the hints about Node programs for hosts work', async (t) => {
     },
     {
       source,
-      hint: 'if it is a Node: chmod +x @/node/bin/node',
+      hint: 'check that it is a Node program, then run chmod +x @/node/bin/node',
       files,
       broken: runtime('node/bin/node'),
       changed: make,
     },
     {
       source,
-      hint: 'the program bin/node of a download for linux-x64',
+      hint: 'name the program bin/node of a download for linux-x64',
       files,
       broken: runtime('/usr/bin/ldd'),
       changed: make,

@@ -79,7 +79,7 @@ export function screenWith(options: Partial<ScreenOptions> = {}): { shown: Scree
     json: false,
     quiet: false,
     verbose: false,
-    same: '',
+    stackOptions: '',
     ...options,
   })
   return { shown, text: () => written.splice(0).join('') }

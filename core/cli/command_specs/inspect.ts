@@ -8,7 +8,7 @@ export const inspectCommands: readonly CommandSpec[] = [
     group: 'Inspect',
     description: 'Show roles, current release, state of services, last run',
     details:
-      'The exit status is 1 if a service is down, a scheduled backup or packing failed or is missing, or the disk is full. Also when an app was stopped by converge stop, or a site was closed by converge maintenance on.',
+      'The exit status is 1 if a service is down, a scheduled backup or packing failed or is missing, or the disk is full. It is also 1 if an app was stopped by converge stop, or a site was closed by converge maintenance on.',
     options: { ...inputOptions, ...quietOption, ...formatOptions },
     examples: [
       ['converge status --role zeo-client --json site.json', 'state of this host'],

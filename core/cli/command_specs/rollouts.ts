@@ -203,7 +203,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
   }),
   rolloutCommand('status', 'Show the release, services, last run and missed deployment of each host', {
     details:
-      'The exit status is 1 if a host cannot be reached, missed a deployment, its last run failed, its disk is full, or a service is down. Also when an app was stopped on purpose, or a site is closed for maintenance. Hosts that are shut down are left out.',
+      'The exit status is 1 if a host cannot be reached, missed a deployment, its last run failed, its disk is full, or a service is down. It is also 1 if an app was stopped on purpose, or a site is closed for maintenance. Hosts that are shut down are left out.',
     options: { ...stackOptions, ...selectionOptions, ...connectionOptions },
     examples: [
       ['converge stack status', 'state of all hosts'],

@@ -27,12 +27,12 @@ export async function consoleCommand<N>(call: ConsoleCall<N>): Promise<ExitStatu
   try {
     return await withNode22(call)
   } catch (thrown) {
-    throw ownError(thrown)
+    throw asOwnError(thrown)
   }
 }
 
-/** The bundle of the console has its own copy of the class of errors. */
-function ownError(thrown: unknown): unknown {
+/** Converts an error of the console's bundle, which has its own copy of the class. */
+function asOwnError(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown.name !== 'ConvergeError') return thrown
   const { message, code, hint, usage, cause } = thrown as ConvergeError
   return new ConvergeError(message, { code, usage, cause, ...(hint === undefined ? {} : { hint }) })
@@ -71,7 +71,13 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw usage(`two stack files have the name ${twice}`, 'change "name" in one of them')
   const running = await startConsole({
-    ...{ directory, stacks, program, host, port, url, version: catalogue.version },
+    directory,
+    stacks,
+    program,
+    host,
+    port,
+    url,
+    version: catalogue.version,
     pages: join(catalogue.engineDirectory(), 'console'),
     print: (line) => print(`${line}\n`),
   })

@@ -1,5 +1,4 @@
 /** Runs `converge render`: renders the files that the roles would write, from the attributes alone. */
-
 import { compile, defaultEvents } from '../../compile/compile.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
@@ -39,8 +38,8 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
   if (match === undefined || matches.length > 1)
     throw new ConvergeError(
       match === undefined
-        ? `no rendered file is or ends in ${requested}`
-        : `${requested} is the end of several: ${matches.join(', ')}`,
+        ? `no rendered file has the path ${requested}, or ends with it`
+        : `several rendered files end with ${requested}: ${matches.join(', ')}`,
       {
         code: 'NO_SUCH_FILE',
         hint: nearest(requested, Object.keys(files)) ?? `there are: ${Object.keys(files).join(', ')}`,

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../host/replace_file.ts'
-import { makePrivate } from '../../host/state_files.ts'
+import { makePrivateDirectories } from '../../host/state_files.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { newIdentity, recipientsOf } from '../../secrets/age_file.ts'
@@ -69,7 +69,7 @@ async function ownRecipients(): Promise<{ readonly keys: readonly string[]; read
   if (process.env.SOPS_AGE_KEY || fs.existsSync(file))
     return { keys: await recipientsOf(readIdentities(process.env)), created: null }
   const { key, recipient } = await newIdentity()
-  makePrivate(dirname(file))
+  makePrivateDirectories(dirname(file))
   replaceFile(file, `# created: ${new Date().toISOString()}\n# public key: ${recipient}\n${key}\n`)
   return { keys: [recipient], created: file }
 }

@@ -38,14 +38,14 @@ export async function deployByConsole(args: Arguments, secrets: Secrets): Promis
   return follow(client, { id, page, isJson, say })
 }
 
-interface Following {
+interface FollowedDeployment {
   readonly id: number
   readonly page: string
   readonly isJson: boolean
   readonly say: (text: string) => void
 }
 
-async function follow(client: ConsoleClient, { id, page, isJson, say }: Following): Promise<ExitStatus> {
+async function follow(client: ConsoleClient, { id, page, isJson, say }: FollowedDeployment): Promise<ExitStatus> {
   let deployment: Deployment = { id, state: '', reason: null }
   let view = emptyView
   for await (const { kind, data } of client.events(id)) {
@@ -88,8 +88,15 @@ function request(args: Arguments): object {
   return {
     action: 'deploy',
     automatic: true,
-    ...{ apps: app ?? [], layers: layer ?? [], hosts: host ?? [], revision, strategy, batch, maxFailures },
-    ...{ rollbackOnFailure, comment },
+    apps: app ?? [],
+    layers: layer ?? [],
+    hosts: host ?? [],
+    revision,
+    strategy,
+    batch,
+    maxFailures,
+    rollbackOnFailure,
+    comment,
   }
 }
 
@@ -106,9 +113,9 @@ async function onlyStack(client: ConsoleClient, url: URL): Promise<string> {
   )
 }
 
-/** @throws USAGE if there is none, or one that no header can hold */
+/** Reads the token. @throws USAGE if there is none, or one that a header cannot contain */
 function tokenOf({ tokenFile }: Arguments): string {
-  const text = tokenFile === undefined ? process.env.CONVERGE_TOKEN : readInputFile(tokenFile).toString().toString()
+  const text = tokenFile === undefined ? process.env.CONVERGE_TOKEN : readInputFile(tokenFile).toString()
   const token = text?.trim() ?? ''
   const origin = tokenFile === undefined ? 'the environment variable CONVERGE_TOKEN' : `the file ${tokenFile}`
   if (token === '')
@@ -118,7 +125,7 @@ function tokenOf({ tokenFile }: Arguments): string {
     )
   if (!/^[\x21-\x7e]+$/.test(token))
     throw usage(
-      `${origin} holds no token: it has spaces or other characters that tokens do not have`,
+      `${origin} contains no token: it has spaces or other characters that tokens do not have`,
       'copy the token again',
     )
   return token

@@ -4,7 +4,7 @@ import { isMissingProp } from '../../compile/props.ts'
 import type { Role } from '../../compile/role.ts'
 import { ConvergeError, problemsOf } from '../../model/errors.ts'
 import { Findings } from '../../model/findings.ts'
-import { givenKeys, locateValues } from '../../node/located.ts'
+import { keysIfSet, locateValues } from '../../node/located.ts'
 import { type Node, type NodeDraft, withoutAttributes } from '../../node/node.ts'
 import type { KeyPath } from '../../node/path.ts'
 import { draftFiles } from './rendered_files.ts'
@@ -35,7 +35,7 @@ export async function diagnose<N>(suspect: Suspect<N>): Promise<readonly Converg
     const found = (await mistakesOf(suspect, mergedNode)).filter(
       (one) => !(isMissing(one, draft.node) && isLost(one.attribute)),
     )
-    const further = findings.add(found).map(({ attribute = '' }) => givenKeys(draft.node, attribute))
+    const further = findings.add(found).map(({ attribute = '' }) => keysIfSet(draft.node, attribute))
     refused.push(...further.filter((path) => path !== null))
     if (further.every((path) => path === null)) return findings.problems
   }
@@ -71,6 +71,6 @@ function distinct(problems: readonly ConvergeError[]): ConvergeError[] {
 /** Decides whether the problem is, or may be, a missing attribute. */
 function isMissing(problem: ConvergeError, node: Node<unknown>): boolean {
   const { attribute, cause } = problem
-  if (attribute !== undefined) return givenKeys(node, attribute) === null
+  if (attribute !== undefined) return keysIfSet(node, attribute) === null
   return isMissingProp(problem) || cause instanceof TypeError
 }

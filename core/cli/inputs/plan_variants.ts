@@ -36,19 +36,20 @@ export function planVariants(
 
 type Resources = ReadonlyMap<string, PlannedResource>
 
+/** Returns the resources of the first variant of an attribute that makes a difference; null if none does. */
 function variantResources(
   node: Node<unknown>,
   path: KeyPath,
-  differing: (node: Node<unknown>) => Resources | null,
+  compileIfDifferent: (node: Node<unknown>) => Resources | null,
 ): Resources | null {
   for (const variant of variantsOf(node, path)) {
-    const found = differing(variant)
-    if (found !== null) return found
+    const resources = compileIfDifferent(variant)
+    if (resources !== null) return resources
   }
   return null
 }
 
-/** Null where the recipes refuse the node, such as one without a required attribute. */
+/** Returns null if the recipes refuse the node, such as one without a required attribute. */
 function resourcesOf(node: Node<unknown>, host: HostReader, compile: (node: Node<unknown>) => Plan): Resources | null {
   try {
     return new Map(

@@ -43,7 +43,7 @@ export interface RunInputs<N> {
 }
 
 export interface InputOptions {
-  /** Default: the facts of this host. `render` passes neutral ones, because it must not read the host. */
+  /** Default: the facts of this host. `render` passes constant ones, because it must not read the host. */
   readonly facts?: Facts
   /** Whether an input without any role is an error; default true. */
   readonly needsRole?: boolean
@@ -66,7 +66,7 @@ export async function loadInputs<N>(
 ): Promise<RunInputs<N>> {
   if (args.prefix !== undefined) checkPrefix(args.prefix)
   // Learn secrets before reading files that contain them: errors about those files must mask them too.
-  if (args.secrets !== undefined) for (const one of secretTexts(args.secrets)) secrets.add(one)
+  if (args.secrets !== undefined) for (const secret of secretTexts(args.secrets)) secrets.add(secret)
   const read = await readAll(args, catalogue, needsRole)
   const { user, roles, layers } = read
   const draft = draftNode({

@@ -6,7 +6,7 @@ import { readInput } from '../inputs/read_inputs.ts'
 import { writeOutputFile } from '../output_file.ts'
 import type { PlanKey } from './plan_key.ts'
 
-/** Raised when an older converge could misunderstand a plan. */
+/** Incremented when an older converge could misunderstand a plan. */
 const formatVersion = 1
 
 const texts = z.array(z.string()).optional()
@@ -38,7 +38,7 @@ const planFile = z.strictObject({
   /** Also the id of the run in the node, so that a restart of this plan is made once. */
   id: z.string(),
   host: z.string(),
-  /** Number of the account. */
+  /** Number of the account that saved it. */
   account: z.number(),
   /** ISO time. */
   created: z.string(),
@@ -110,7 +110,7 @@ function parsePlan(text: string): unknown {
   }
 }
 
-/** Whether nothing in the file was edited since it was written. */
+/** Decides whether the plan is unchanged since it was signed with the key. */
 export function isIntact({ signature, ...rest }: SavedPlan, key: PlanKey): boolean {
   return sameJson(key.digest(rest), signature)
 }

@@ -19,9 +19,9 @@ export interface DeployedApps {
   /** Events in which at least one of its roles takes part. */
   readonly events: ReadonlySet<string>
   /** Subset of the apps that have a migration. */
-  readonly migrating: readonly string[]
+  readonly appsToMigrate: readonly string[]
   /** Subset of the apps that share a database with other hosts. */
-  readonly sharing?: readonly string[] | undefined
+  readonly appsSharingData?: readonly string[] | undefined
   /** Events that the host runs after other hosts have switched releases. */
   readonly followUps?: readonly FollowUp[] | undefined
 }
@@ -90,8 +90,8 @@ async function deployedOn<N>(
   return {
     apps,
     events,
-    migrating: apps.filter((app) => valueAt(mergedNode.attributes, ['deploy', app, 'migrate']) === true),
-    sharing: roles.some(({ sharesData }) => sharesData) ? apps : [],
+    appsToMigrate: apps.filter((app) => valueAt(mergedNode.attributes, ['deploy', app, 'migrate']) === true),
+    appsSharingData: roles.some(({ sharesData }) => sharesData) ? apps : [],
     followUps: roles.flatMap(({ followUp }) => followUp?.(compiled.node) ?? []),
   }
 }

@@ -35,6 +35,6 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
 
 export async function stackCommand<N>({ name }: CommandSpec, call: StackCommand<N>): Promise<ExitStatus> {
   const load = handlers[name.replace(/^\w+ /, '')]
-  if (load === undefined) throw new ConvergeError(`nothing does ${name}`, { code: 'NO_HANDLER' })
+  if (load === undefined) throw new ConvergeError(`the command "${name}" has no function`, { code: 'NO_HANDLER' })
   return (await load())(call)
 }

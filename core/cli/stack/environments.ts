@@ -15,7 +15,10 @@ interface CheckedEnvironments {
   readonly skipped: readonly Concern[]
 }
 
-/** @param known problems of the stack file without an environment, which are not reported again */
+/**
+ * Checks each environment of a stack file.
+ * @param known problems of the stack file without an environment, which are not reported again
+ */
 export async function checkEnvironments<N>(
   call: StackCommand<N>,
   source: StackSource,
@@ -55,7 +58,11 @@ function identityOf({ message, source }: ConvergeError): string {
 function inEnvironments({ message, code, source, hint, resource, output }: ConvergeError, names: readonly string[]) {
   const where = names.length === 1 ? 'in the environment' : 'in the environments'
   return new ConvergeError(`${message} (${where} ${describeNames(names)})`, {
-    ...{ code, source, hint, resource, output },
+    code,
+    source,
+    hint,
+    resource,
+    output,
     usage: true,
   })
 }

@@ -66,11 +66,11 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const inputs = await stackInputs(call)
   const { stack } = inputs
   const online = recordedOnline(stack, loadState(stateDirectoryOf(stack)))
-  const hosts = selectableHosts(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
+  const hosts = selectableHosts(stack, () => ({ apps: [], events: new Set<string>(), appsToMigrate: [] }))
   const names = selectHostNames(stack, hosts, args)
   const selectedHosts = await fleetHosts(call, inputs, {
     hosts: hosts.filter(({ name }) => names.has(name)),
-    tell: (event) => warn(secrets.maskDeep(event)),
+    emit: (event) => warn(secrets.maskDeep(event)),
     screen: { pause: () => undefined, resume: () => undefined },
     rollout: `look-hooks-${process.pid}-${Date.now().toString(36)}`,
     by: author(),

@@ -83,7 +83,8 @@ export class HostCheck<N> {
     const warnings = draft.node.warnings.map(warningText)
     const names = roles.map(({ name }) => name)
     const suspect = {
-      ...{ draft, roles },
+      draft,
+      roles,
       node: (mergedNode: Node<unknown>, events: readonly string[]) =>
         recipeNode({ catalogue, roles, mergedNode, run: operatorRun(this.nodes) }, events),
       mask: (text: string) => secrets.mask(text),

@@ -120,7 +120,7 @@ export class HostLogs {
     this.listener.connection(this.name, 'lost', message.replace(/^.*?: connection lost: /, ''))
     this.settle()
     this.reader.reset()
-    this.resume.resume()
+    this.resume.beginResend()
     this.resentSince = 0
   }
 
@@ -130,7 +130,9 @@ export class HostLogs {
     if (!this.hasBegun) this.listener.secrets(this.name, await storedSecrets(link, interrupt))
     const status = await runCommand(link, {
       words: logWords(this.logged.sources, lines, follow),
-      ...{ account: null, timeout: follow ? 0 : readingSeconds, interrupt },
+      account: null,
+      timeout: follow ? 0 : readingSeconds,
+      interrupt,
       onOutput: (text, from) => {
         if (from === 'stdout') this.add(text)
         else this.problems = (this.problems + text).slice(-4000)
@@ -149,7 +151,7 @@ export class HostLogs {
 
   private add(text: string): void {
     this.reader.add(text)
-    if (!this.resume.isResuming) return
+    if (!this.resume.isResending) return
     const now = performance.now()
     this.resentSince ||= now
     clearTimeout(this.timer)
@@ -159,7 +161,7 @@ export class HostLogs {
 
   private settle(): void {
     clearTimeout(this.timer)
-    this.resume.settle()
+    this.resume.endResend()
   }
 
   private end(): void {

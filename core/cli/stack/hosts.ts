@@ -23,7 +23,7 @@ import { sudoPassword } from './sudo_password.ts'
 
 export interface FleetOptions {
   readonly hosts: readonly SelectableHost[]
-  readonly tell: EmitEvent
+  readonly emit: EmitEvent
   readonly screen: Pick<Screen, 'pause' | 'resume'>
   /** Name of the rollout, and its operator. */
   readonly rollout: string
@@ -36,11 +36,11 @@ export interface FleetOptions {
 export async function fleetHosts<N>(
   call: StackCommand<N>,
   { stack, packed }: StackInputs<N>,
-  { hosts, tell, screen, rollout, by, deployment }: FleetOptions,
+  { hosts, emit, screen, rollout, by, deployment }: FleetOptions,
 ): Promise<RolloutHost[]> {
   const { args, catalogue } = call
-  const warn = (message: string) => tell({ event: 'warning', message })
-  const note = (message: string) => tell({ event: 'note', message })
+  const warn = (message: string) => emit({ event: 'warning', message })
+  const note = (message: string) => emit({ event: 'note', message })
   const reached = await reachableHosts(call, stack, { hosts, warn, note, screen })
   const engine = engineFiles(catalogue.engineDirectory())
   const packedRecipes = await packed()
@@ -49,12 +49,20 @@ export async function fleetHosts<N>(
   return reached.map(({ selectable, host, open, sudo }): RolloutHost => {
     const { name } = selectable
     const remote = new RemoteHost({
-      ...{ name, open, sudo },
+      name,
+      open,
+      sudo,
       prefix: host.prefix ?? null,
-      ...{ engine, recipes, runtimes, rollout, by, deployment, secrets: stack.secrets },
-      step: (step) => tell({ event: 'host', host: name, phase: 'bring', step }),
+      engine,
+      recipes,
+      runtimes,
+      rollout,
+      by,
+      deployment,
+      secrets: stack.secrets,
+      step: (step) => emit({ event: 'host', host: name, phase: 'bring', step }),
       connection: (state, detail) =>
-        tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
+        emit({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
       patience: args.reconnect ?? 120,
       planOptions: planOptions(args),
     })

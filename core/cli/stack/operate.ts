@@ -1,5 +1,4 @@
 /** Selects hosts for a command of the operator, and connects to them without a lock or a record. */
-
 import { loadState } from '../../fleet/records/stack_state.ts'
 import { HostConnection } from '../../fleet/remote/host_connection.ts'
 import { ConvergeError } from '../../model/errors.ts'
@@ -29,8 +28,8 @@ export async function selectedHosts<N>(
   const state = readingRecords(directory, () => loadState(directory))
   // Only compiling its roles shows which apps a host has.
   const apps = compiles ? await deployedOnAll(call, inputs, []) : null
-  const nothing = { apps: [], events: new Set<string>(), migrating: [] }
-  const hosts = selectableHosts(stack, (host) => apps?.get(host) ?? nothing).filter(({ name }) =>
+  const noApps = { apps: [], events: new Set<string>(), appsToMigrate: [] }
+  const hosts = selectableHosts(stack, (host) => apps?.get(host) ?? noApps).filter(({ name }) =>
     isParticipant(name, state, 'status', args),
   )
   const names = selectHostNames(stack, hosts, args)
@@ -41,6 +40,7 @@ export async function selectedHosts<N>(
 }
 
 /**
+ * Builds the connection on which a command runs.
  * @param asRoot whether the command runs as root
  * @throws NO_ROOT
  */

@@ -91,10 +91,10 @@ export class RecordedRollout<N> {
     const { inputs, hosts, request } = this.input
     return fleetHosts(this.call, inputs, {
       hosts,
-      tell: this.tell,
+      emit: this.tell,
       screen: this.screen,
       rollout: rolloutName(request),
-      by: request.by,
+      by: request.operator,
       deployment: () => this.deployment(),
     })
   }
@@ -120,7 +120,7 @@ export class RecordedRollout<N> {
   private record(): void {
     const { directory, request, recipe, names } = this.input
     const recorder = new Recorder({ directory, secrets: this.call.secrets, warn: this.warn })
-    const { stack, action, comment, by } = request
+    const { stack, action, comment, operator: by } = request
     const strategy = orderName(request)
     const started = new Date().toISOString()
     const { app: apps } = this.call.args
@@ -210,10 +210,10 @@ export class RecordedRollout<N> {
     if (event.event === 'done' && event.phase === 'status')
       this.hasProblem ||= event.behind !== undefined || !isHealthy(event.status)
     this.recording?.logEvent(shown)
-    this.screen.tell(shown)
+    this.screen.display(shown)
   }
 
-  private readonly warn = (message: string): void => this.screen.tell({ event: 'warning', message })
+  private readonly warn = (message: string): void => this.screen.display({ event: 'warning', message })
 }
 
 /** Adds the recipe to an event, for the record and the screen. */

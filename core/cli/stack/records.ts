@@ -50,7 +50,7 @@ export async function log<N>(call: StackCommand<N>): Promise<ExitStatus> {
   if (args.secondArgument === undefined) {
     if (args.jsonOutput) printJson(deployment, 2)
     else {
-      const how = { now: new Date(), verbose, paint, same: sameStack(args) }
+      const how = { now: new Date(), verbose, paint, stackOptions: sameStack(args) }
       printText(`${describeDeployment(deployment, how).join('\n')}\n`, args)
     }
     return deployment.outcome === 'not readable' ? 1 : 0

@@ -1,3 +1,4 @@
+/** Runs the actions of `converge stack` as rollouts, one after the other if they use the same hosts. */
 import { type Screen, screen } from '../../fleet/screen/screen.ts'
 import type { Action, FleetEvent } from '../../fleet/types.ts'
 import { asConvergeError } from '../../model/errors.ts'
@@ -26,8 +27,8 @@ export function rolloutOf(action: Action) {
 /** Starts the rollout when no other one uses the hosts, and reads its input again then. */
 async function runInTurn<N>(call: StackCommand<N>, action: Action, out: Screen): Promise<ExitStatus> {
   const { args } = call
-  const tell = (event: FleetEvent) => out.tell(call.secrets.maskDeep(event))
-  const turn = new RolloutQueue({ action, wait: args.wait, tell, same: sameStack(args) })
+  const emit = (event: FleetEvent) => out.display(call.secrets.maskDeep(event))
+  const queue = new RolloutQueue({ action, wait: args.wait, emit, stackOptions: sameStack(args) })
   for (;;) {
     const input = await readRolloutInput(call, action)
     const { directory, names } = input
@@ -36,7 +37,7 @@ async function runInTurn<N>(call: StackCommand<N>, action: Action, out: Screen):
     if (typeof attempt === 'number') return attempt
     const free = () => areFree(call, input, attempt.hosts, out)
     await untilInterrupted(
-      () => turn.after(attempt, directory, free),
+      () => queue.after(attempt, directory, free),
       call.endProcess,
       'stopped waiting; nothing was begun',
     )
@@ -52,10 +53,10 @@ async function areFree<N>(
 ): Promise<boolean> {
   const lockTargets = await fleetHosts(call, inputs, {
     hosts: hosts.filter(({ name }) => names.includes(name)),
-    tell: () => undefined,
+    emit: () => undefined,
     screen: out,
     rollout: rolloutName(request),
-    by: request.by,
+    by: request.operator,
   })
   try {
     await Promise.all(lockTargets.map(({ client }) => client.connect(true)))
@@ -79,6 +80,6 @@ function output(args: Arguments) {
     json: args.jsonOutput === true,
     quiet: args.quiet === true,
     verbose: args.verbose === true,
-    same: sameStack(args),
+    stackOptions: sameStack(args),
   })
 }

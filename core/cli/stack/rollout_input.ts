@@ -12,7 +12,7 @@ import { type SelectableHost, selectableHosts, selectHostNames, wrongNames } fro
 import type { StackCommand } from './stack_command.ts'
 import { readingRecords, stateDirectoryOf } from './state_directory.ts'
 
-const noApps: DeployedApps = { apps: [], events: new Set(), migrating: [] }
+const noApps: DeployedApps = { apps: [], events: new Set(), appsToMigrate: [] }
 
 export interface RolloutInput<N> {
   readonly inputs: StackInputs<N>

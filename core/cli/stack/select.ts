@@ -15,9 +15,9 @@ export interface SelectableHost extends OrderedHost {
   readonly roles: readonly string[]
   readonly apps: readonly string[]
   /** Subset of its apps that have a migration. */
-  readonly migrating: readonly string[]
+  readonly appsToMigrate: readonly string[]
   /** Subset of its apps that share a database with other hosts. */
-  readonly sharing?: readonly string[] | undefined
+  readonly appsSharingData?: readonly string[] | undefined
   /** Events that it runs after other hosts have switched releases. */
   readonly followUps?: readonly FollowUp[] | undefined
   /** Events in which at least one of its roles takes part. */
@@ -27,7 +27,9 @@ export interface SelectableHost extends OrderedHost {
 /** @param compiledOf compiled apps and events of each host */
 export function selectableHosts(
   stack: Stack,
-  compiledOf: (host: string) => Pick<SelectableHost, 'apps' | 'migrating' | 'sharing' | 'followUps' | 'events'>,
+  compiledOf: (
+    host: string,
+  ) => Pick<SelectableHost, 'apps' | 'appsToMigrate' | 'appsSharingData' | 'followUps' | 'events'>,
 ): SelectableHost[] {
   const order = stack.layers.map(({ name }) => name)
   return stack.hosts

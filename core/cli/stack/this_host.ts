@@ -1,6 +1,6 @@
 /**
- * Runs `converge stack doctor`, `maintenance`, `lock` and `unlock`: the command of that name with the input that each host
- * stores, without a lock of the rollout or a record.
+ * Runs `converge stack doctor`, `maintenance`, `lock` and `unlock`: each calls the command of the same name on the hosts,
+ * with the input that the host stores. It takes no lock of a rollout, and writes no record.
  */
 import picocolors from 'picocolors'
 import * as z from 'zod'
@@ -94,7 +94,13 @@ export async function maintenance<N>(call: StackCommand<N>): Promise<ExitStatus>
   const hosts = all.filter(({ selectable }) => selectable.events.has(`maintenance_${argument}`))
   if (hosts.length === 0) throw noMaintenancePage(all)
   const words = [
-    ...['maintenance', argument, '--by', call.args.by ?? author(), '--wait', runWaitSeconds, '--quiet'],
+    'maintenance',
+    argument,
+    '--by',
+    call.args.by ?? author(),
+    '--wait',
+    runWaitSeconds,
+    '--quiet',
     ...(message === undefined ? [] : ['--message', message]),
   ]
   const text = argument === 'on' ? 'closed for maintenance' : 'open for visitors'

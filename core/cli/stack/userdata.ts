@@ -21,7 +21,7 @@ export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const config = await readUserConfig()
   const target = resolveTarget(withHome(host), config)
   for (const message of config.warnings) print(`warning: ${message}`)
-  const authorized = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
+  const authorizedKeys = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
   if (args.hostKey) refuseKnown(target)
   const hostKey = args.hostKey ? await newHostKey(name) : null
   const sudo = host.sudo === false || target.user === 'root' ? 'none' : host.sudo === 'password' ? 'password' : 'free'
@@ -30,9 +30,13 @@ export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const trust = hostKey === null ? ['--accept-new'] : []
   const text = userData({
     stack: stack.name,
-    next: `converge ${shellWords(['stack', 'setup', ...where, '--host', name, ...trust])}`,
-    ...{ name, authorized, hostKey, sudo },
-    ...{ user: target.user, port: target.port },
+    nextCommand: `converge ${shellWords(['stack', 'setup', ...where, '--host', name, ...trust])}`,
+    name,
+    authorizedKeys,
+    hostKey,
+    sudo,
+    user: target.user,
+    port: target.port,
   })
   if (args.output === undefined) printContent(text)
   else write(args.output, text)

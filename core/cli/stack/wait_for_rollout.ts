@@ -21,9 +21,9 @@ export interface RolloutQueueOptions {
   readonly action: Action
   /** Seconds; undefined if the operator does not want to wait. */
   readonly wait: number | undefined
-  readonly tell: EmitEvent
+  readonly emit: EmitEvent
   /** Options that select the same stack, with a leading blank. */
-  readonly same: string
+  readonly stackOptions: string
 }
 
 /** Milliseconds between two checks. */
@@ -62,10 +62,10 @@ export class RolloutQueue {
    * @throws DEPLOYMENT_UNDER_WAY, OTHER_DEPLOYMENT_FAILED
    */
   async after(conflict: Conflict, directory: string, isFree: () => Promise<boolean>): Promise<void> {
-    const { wait, tell } = this.options
+    const { wait, emit } = this.options
     const { hosts, deployment } = conflict
     if (wait === undefined) throw this.otherRollout(conflict)
-    tell({ event: 'queued', hosts, deployment })
+    emit({ event: 'queued', hosts, deployment })
     const hasEnded = async () =>
       deployment === null ? isFree() : !runningDeployments(directory).some(({ id }) => id === deployment.id)
     while (!(await hasEnded())) {
@@ -75,29 +75,29 @@ export class RolloutQueue {
       await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)))
     }
     const outcome = deployment === null ? null : outcomeOf(directory, deployment.id)
-    tell({ event: 'turn', deployment: deployment?.id ?? null, outcome })
+    emit({ event: 'turn', deployment: deployment?.id ?? null, outcome })
     if (deployment !== null && outcome !== 'changed' && outcome !== 'unchanged') this.refuseAfter(deployment, outcome)
   }
 
   /** Refuses to follow a failed rollout, which requires a decision of the operator, unless this one is a rollback. */
   private refuseAfter({ id }: OtherDeployment, outcome: string | null): void {
-    const { action, same } = this.options
+    const { action, stackOptions } = this.options
     if (action === 'rollback') return
     throw new ConvergeError(`deployment ${shortId(id)} ended with outcome ${outcome}; the ${action} was not begun`, {
       code: 'OTHER_DEPLOYMENT_FAILED',
-      hint: `read converge stack log ${shortId(id)}${same}, then run the command again`,
+      hint: `read converge stack log ${shortId(id)}${stackOptions}, then run the command again`,
     })
   }
 
   private otherRollout({ hosts, deployment, holder }: Conflict): ConvergeError {
-    const { wait, same } = this.options
+    const { wait, stackOptions } = this.options
     const names = describeNames(hosts)
     const still = wait === undefined ? '' : `after ${wait} s: `
     const message =
       deployment === null
         ? `${still}${names}: ${holder}; nothing was begun`
         : `${still}${describeOther(deployment)} works on ${names}; nothing was begun`
-    const log = deployment === null ? '' : `, or follow it: converge stack log ${shortId(deployment.id)}${same}`
+    const log = deployment === null ? '' : `, or follow it: converge stack log ${shortId(deployment.id)}${stackOptions}`
     return new ConvergeError(message, {
       code: 'DEPLOYMENT_UNDER_WAY',
       hint: `add --wait to begin when it has ended${log}`,

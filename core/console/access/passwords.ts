@@ -3,8 +3,9 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import pLimit from 'p-limit'
 
 const parameters = { cost: 2 ** 17, blockSize: 8, parallelization: 1 } as const
-const memory = 256 * 1024 * 1024
-/** Each attempt needs 128 MiB: many logins at once must not exhaust the memory of the host. */
+/** Limit of scrypt in bytes, above what the parameters need. */
+const maxMemory = 256 * 1024 * 1024
+/** Many logins at once must not exhaust the memory of the host. */
 const limited = pLimit(2)
 
 /** Returns `scrypt$N$r$p$salt$digest`, the last two in base64url. */
@@ -16,7 +17,7 @@ export async function hashPassword(password: string): Promise<string> {
   return ['scrypt', ...numbers, salt.toString('base64url'), digest.toString('base64url')].join('$')
 }
 
-/** Compares in the same time for each password. */
+/** Decides whether a password is the stored one, in the same time for each password. */
 export async function isPassword(password: string, stored: string): Promise<boolean> {
   const [kind, cost, blockSize, parallelization, salt, digest] = stored.split('$')
   if (kind !== 'scrypt' || salt === undefined || digest === undefined) return false
@@ -41,7 +42,7 @@ function derive(password: string, salt: Buffer, { cost, blockSize, parallelizati
   return limited(
     () =>
       new Promise<Buffer>((resolve, reject) => {
-        const options = { N: cost, r: blockSize, p: parallelization, maxmem: memory }
+        const options = { N: cost, r: blockSize, p: parallelization, maxmem: maxMemory }
         // The same characters may be typed in two forms of Unicode.
         scrypt(password.normalize('NFKC'), salt, 32, options, (error, key) => (error ? reject(error) : resolve(key)))
       }),

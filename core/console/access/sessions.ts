@@ -123,7 +123,9 @@ export class Sessions {
     const { isAdmin } = account
     const known = this.accounts.levelsOf(account.name)
     return {
-      ...{ account: account.name, isAdmin, via },
+      account: account.name,
+      isAdmin,
+      via,
       levelOf: (stack) => (isAdmin ? 'manage' : (known[stack] ?? 'deny')),
     }
   }

@@ -1,12 +1,15 @@
-/** Decides who may send which request. Every route names what it needs; there are no checks elsewhere. */
+/**
+ * Decides who may send which request, by the requirement that its route names. A handler checks only what depends on the
+ * body of a request: a signature, the level that a new token or webhook gets, or a password that must be entered again.
+ */
 import type { Level } from '../access/levels.ts'
 import { includesLevel } from '../access/levels.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
 import { Problem } from './problem.ts'
 
 /**
- * The requirement of a route: nothing, any account, an administrator, or a level for the stack in its path. A route of a deployment
- * requires the level for the stack of that deployment. `signed`: the route checks a signature over the body.
+ * The requirement of a route: nothing, any account, an administrator, or a level for the stack in its path. A route of a
+ * deployment requires the level for the stack of that deployment. `signed`: the handler checks a signature over the body.
  */
 export type Access = 'public' | 'signed' | 'account' | 'admin' | Exclude<Level, 'deny'>
 
@@ -48,7 +51,7 @@ export function checkAccess(access: Access, request: Credentials, options: Acces
     if (!actor.isAdmin) throw new Problem(403, 'FORBIDDEN', 'only an administrator may do this')
     return actor
   }
-  const { deployment, stack = deployment && options.stackOfDeployment(Number(deployment)) } = request.params
+  const stack = stackOf(request, options)
   const level = stack === undefined ? 'deny' : actor.levelOf(stack)
   // An account that may not see a stack does not learn whether it exists.
   if (level === 'deny') throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')
@@ -68,6 +71,12 @@ export function isPermitted(access: Access, request: Credentials, options: Acces
     if (error instanceof Problem) return false
     throw error
   }
+}
+
+/** Returns the stack that a request is about: that of its path, or of the deployment in its path. */
+function stackOf({ params }: Credentials, { stackOfDeployment }: AccessOptions): string | undefined {
+  if (params.stack !== undefined) return params.stack
+  return params.deployment === undefined ? undefined : stackOfDeployment(Number(params.deployment))
 }
 
 function actorOf(request: Credentials, { sessions, origin }: AccessOptions): Actor | undefined {

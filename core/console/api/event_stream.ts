@@ -52,7 +52,7 @@ async function* streamParts({
 }: EventStreamOptions): AsyncGenerator<string, void, void> {
   const file = runner.eventsOf(id, 'rollout')
   let offset = from
-  let shown = ''
+  let sentState = ''
   let silentMs = 0
   while (isPermitted()) {
     // The state is read first: once it is an end state, the file is complete.
@@ -60,10 +60,10 @@ async function* streamParts({
     const state = JSON.stringify(withoutPlan(deployment))
     const lines = readLines(file, offset)
     let text = ''
-    if (state !== shown) text += `event: state\ndata: ${state}\n\n`
+    if (state !== sentState) text += `event: state\ndata: ${state}\n\n`
     for (const line of lines) text += `id: ${line.end}\ndata: ${line.text.replaceAll('\r', ' ')}\n\n`
     offset = lines.at(-1)?.end ?? offset
-    shown = state
+    sentState = state
     if (text !== '') {
       silentMs = 0
       yield text

@@ -40,7 +40,7 @@ export function hostRoutes({ stacks, reader, states, command, audit }: HostServi
         'Ask the hosts of a stack for their releases, services and last run; answers within 15 seconds are shared',
       params: stackPath,
       answer: stackStateSchema,
-      handle: ({ params }) => states.ask(sourceOf(stacks, params.stack)),
+      handle: ({ params }) => states.statesOf(sourceOf(stacks, params.stack)),
     }),
     route({
       method: 'get',
@@ -58,7 +58,9 @@ export function hostRoutes({ stacks, reader, states, command, audit }: HostServi
           throw new Problem(404, 'NOT_FOUND', `${params.stack} has no host ${params.host}`)
         const explanations = await reader.attributes(source, params.host, query.key ?? null)
         const attributes = explanations.map(({ path, value, sensitive, origins }) => ({
-          ...{ path, value, sensitive },
+          path,
+          value,
+          sensitive,
           origins: origins.map(({ kind, from, value }) => ({ kind, from, value })),
         }))
         return { attributes }
@@ -101,7 +103,7 @@ export function hostRoutes({ stacks, reader, states, command, audit }: HostServi
           record('failed', { reason: asConvergeError(thrown).message })
           throw thrown
         } finally {
-          states.forget(source)
+          states.discard(source)
         }
       },
     }),

@@ -30,10 +30,16 @@ function operation(route: Route): object {
   const { summary, access, params, query, body, answer, contentType = 'application/json', status = 200 } = route
   const parameters = [
     ...Object.entries(params).map(([name, schema]) => ({
-      ...{ name, in: 'path', required: true, schema: schemaOf(schema, 'input') },
+      name,
+      in: 'path',
+      required: true,
+      schema: schemaOf(schema, 'input'),
     })),
     ...Object.entries(query).map(([name, schema]) => ({
-      ...{ name, in: 'query', required: !schema.safeParse(undefined).success, schema: schemaOf(schema, 'input') },
+      name,
+      in: 'query',
+      required: !schema.safeParse(undefined).success,
+      schema: schemaOf(schema, 'input'),
     })),
   ]
   const json = (schema: object) => ({ 'application/json': { schema } })

@@ -57,8 +57,12 @@ async function respond(c: Context, route: Route, options: ServerOptions): Promis
   const { access, params, query, body, status = 200 } = route
   const session = getCookie(c, sessionCookie)
   const credentials = {
-    ...{ method: c.req.method, host: c.req.header('host') ?? '', params: c.req.param() },
-    ...{ origin: c.req.header('origin'), authorization: c.req.header('authorization'), cookie: session },
+    method: c.req.method,
+    host: c.req.header('host') ?? '',
+    params: c.req.param(),
+    origin: c.req.header('origin'),
+    authorization: c.req.header('authorization'),
+    cookie: session,
   }
   const actor = checkAccess(access, credentials, options)
   const problems: FieldProblem[] = []
@@ -120,8 +124,14 @@ function tooLarge(): Response {
 
 const policy = [
   "default-src 'none'",
-  ...["script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'", "manifest-src 'self'"],
-  ...["base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"],
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
 ].join('; ')
 
 async function securityHeaders(c: Context, next: () => Promise<void>): Promise<void> {

@@ -1,9 +1,9 @@
-/** Routes to log in and out, and to accept an invitation. */
+/** Routes of logins and sessions: log in and out, accept an invitation, change the own password and second factor. */
 import * as z from 'zod'
 import type { Accounts } from '../access/accounts.ts'
 import type { Audit } from '../access/audit.ts'
 import { type Level, levels } from '../access/levels.ts'
-import type { LimitKey, LoginLimit } from '../access/login_limit.ts'
+import type { Attempt, LimitKey, LoginLimit } from '../access/login_limit.ts'
 import type { SecondFactors } from '../access/second_factor.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
 import { Problem } from './problem.ts'
@@ -38,8 +38,14 @@ const sessionAnswer = z.object({
   levels: z.record(z.string(), z.enum(levels)),
 })
 
-const code = z.string().max(64)
-const given = z.string().max(1000)
+const codeSchema = z.string().max(64)
+const passwordSchema = z.string().max(1000)
+
+function wrongCode(): Problem {
+  return new Problem(403, 'WRONG_CODE', 'the code is wrong, or was used before', {
+    hint: 'enter the code that your device shows, and check that its clock is right',
+  })
+}
 
 export function sessionRoutes({
   accounts,
@@ -50,33 +56,41 @@ export function sessionRoutes({
   stacks,
 }: SessionServices): readonly Route[] {
   const describeActor = (actor: Actor) => {
-    const known = stacks.map((stack): [string, Level] => [stack, actor.levelOf(stack)])
-    const levels = Object.fromEntries(known.filter(([, level]) => level !== 'deny'))
+    const allLevels = stacks.map((stack): [string, Level] => [stack, actor.levelOf(stack)])
+    const levels = Object.fromEntries(allLevels.filter(([, level]) => level !== 'deny'))
     const secondFactor = factors.isEnabled(actor.account)
     return { account: actor.account, isAdmin: actor.isAdmin, secondFactor, levels }
   }
-  const begin = (name: string, setSession: (value: string) => void) => {
+  const beginSession = (name: string, setSession: (value: string) => void) => {
     const key = sessions.begin(name)
     setSession(key)
     const actor = sessions.actorOfSession(key)
     if (actor === undefined) throw new Error(`no session of ${name}`)
     return describeActor(actor)
   }
-  /** Returns the account of a session that has named its password again. */
-  const confirmed = async (request: SessionRequest, password: string) => {
-    const { account, via } = accountOf(request)
-    if (via !== 'session') throw new Problem(403, 'FORBIDDEN', 'a token cannot change how an account logs in')
-    const key = accountKey(account)
-    refuseMany('too many failed logins', key)
-    if ((await accounts.authenticate(account, password)) === undefined) {
-      limit.addFailure(key)
-      throw new Problem(403, 'WRONG_LOGIN', 'the present password is wrong')
-    }
-    return account
-  }
-  const refuseMany = (message: string, ...keys: readonly LimitKey[]) => {
+  /** Counts an attempt as failed until it is withdrawn. @throws Problem if there were too many failures */
+  const beginAttempt = (message: string, ...keys: readonly LimitKey[]): Attempt => {
     const seconds = limit.secondsToWait(...keys)
     if (seconds > 0) throw new Problem(429, 'TOO_MANY_LOGINS', message, { hint: `try again in ${seconds} s` })
+    return limit.addAttempt(...keys)
+  }
+  const accountOfSession = (request: SessionRequest): string => {
+    const { account, via } = accountOf(request)
+    if (via === 'session') return account
+    throw new Problem(403, 'FORBIDDEN', 'a token cannot change how an account logs in')
+  }
+  /**
+   * Requires the password of the account of a session again, and a code of its second factor if one is passed.
+   * @returns the name of the account
+   */
+  const requirePassword = async (request: SessionRequest, password: string, code?: string): Promise<string> => {
+    const account = accountOfSession(request)
+    const attempt = beginAttempt('too many failed logins', accountKey(account))
+    if ((await accounts.authenticate(account, password)) === undefined)
+      throw new Problem(403, 'WRONG_LOGIN', 'the present password is wrong')
+    if (code !== undefined && !factors.check(account, code)) throw wrongCode()
+    attempt.withdraw()
+    return account
   }
   const record = (request: SessionRequest, actor: string, action: string, via = 'session') =>
     audit.add({ actor, via, address: request.address, action, stack: null, detail: {} })
@@ -94,25 +108,25 @@ export function sessionRoutes({
       path: '/api/session',
       access: 'public',
       summary: 'Log in',
-      body: z.strictObject({ name: z.string().max(64), password: given, code: code.optional() }),
+      body: z.strictObject({ name: z.string().max(64), password: passwordSchema, code: codeSchema.optional() }),
       answer: sessionAnswer,
       handle: async (request) => {
         const { body, address, session, setSession } = request
         const { name, password } = body
         const keys = [accountKey(name), addressKey(address)]
-        refuseMany('too many failed logins', ...keys)
-        // Counted before the slow check: parallel attempts must not get past the limit.
-        limit.addFailure(...keys)
+        const attempt = beginAttempt('too many failed logins', ...keys)
         const account = await accounts.authenticate(name, password)
         if (account === undefined) {
           record(request, name, 'login failed')
           throw new Problem(401, 'WRONG_LOGIN', 'the name or the password is wrong')
         }
         if (factors.isEnabled(account.name)) {
-          if (body.code === undefined)
+          if (body.code === undefined) {
+            attempt.withdraw()
             throw new Problem(401, 'CODE_REQUIRED', 'this account requires a code of its second factor', {
               hint: 'enter the code that your device shows, or one of the codes for a lost device',
             })
+          }
           if (!factors.check(account.name, body.code)) {
             record(request, account.name, 'login failed: wrong code')
             throw new Problem(401, 'WRONG_CODE', 'the code is wrong, or was used before', {
@@ -120,11 +134,12 @@ export function sessionRoutes({
             })
           }
         }
-        limit.forget(accountKey(name))
+        attempt.withdraw()
+        limit.clear(accountKey(name))
         // A session from before the login might be known to somebody else.
         if (session !== undefined) sessions.end(session)
         record(request, account.name, 'login')
-        return begin(account.name, setSession)
+        return beginSession(account.name, setSession)
       },
     }),
     route({
@@ -148,18 +163,16 @@ export function sessionRoutes({
       answer: sessionAnswer,
       handle: async (request) => {
         const { invitation, name, password } = request.body
-        const key = addressKey(request.address)
-        refuseMany('too many attempts', key)
+        const attempt = beginAttempt('too many attempts', addressKey(request.address))
         const account = await accounts.accept(invitation, name, password)
-        if (account === 'invitation') {
-          limit.addFailure(key)
+        if (account === 'invitation')
           throw new Problem(404, 'NO_INVITATION', 'the link has expired, or was used before', {
-            hint: 'an administrator makes a new one; without any account: converge console invite',
+            hint: 'ask an administrator for a new link; without any account, run converge console invite',
           })
-        }
+        attempt.withdraw()
         if (account === 'name') throw new Problem(409, 'NAME_TAKEN', `there is an account ${name}`)
         record(request, name, 'account created', 'invitation')
-        return begin(account.name, request.setSession)
+        return beginSession(account.name, request.setSession)
       },
     }),
     route({
@@ -167,13 +180,13 @@ export function sessionRoutes({
       path: '/api/session/password',
       access: 'account',
       summary: 'Change your own password; all your sessions end, and a new one begins',
-      body: z.strictObject({ password: given, newPassword }),
+      body: z.strictObject({ password: passwordSchema, newPassword }),
       answer: sessionAnswer,
       handle: async (request) => {
-        const account = await confirmed(request, request.body.password)
+        const account = await requirePassword(request, request.body.password)
         await accounts.setPassword(account, request.body.newPassword)
         record(request, account, 'password changed')
-        return begin(account, request.setSession)
+        return beginSession(account, request.setSession)
       },
     }),
     route({
@@ -181,10 +194,10 @@ export function sessionRoutes({
       path: '/api/session/second-factor',
       access: 'account',
       summary: 'Begin to set up a second factor; it counts once a code of it has arrived',
-      body: z.strictObject({ password: given }),
+      body: z.strictObject({ password: passwordSchema }),
       answer: z.object({ secret: z.string(), uri: z.string() }),
       handle: async (request) => {
-        const enrolment = factors.enrol(await confirmed(request, request.body.password))
+        const enrolment = factors.enrol(await requirePassword(request, request.body.password))
         if (enrolment !== undefined) return { ...enrolment }
         throw new Problem(409, 'HAS_SECOND_FACTOR', 'the account has a second factor', { hint: 'remove it first' })
       },
@@ -194,19 +207,14 @@ export function sessionRoutes({
       path: '/api/session/second-factor',
       access: 'account',
       summary: 'Enable the second factor with a code of it; returns codes for a lost device, once',
-      body: z.strictObject({ code }),
+      body: z.strictObject({ code: codeSchema }),
       answer: z.object({ recoveryCodes: z.array(z.string()) }),
       handle: (request) => {
-        const { account, via } = accountOf(request)
-        if (via !== 'session') throw new Problem(403, 'FORBIDDEN', 'a token cannot change how an account logs in')
-        refuseMany('too many failed logins', accountKey(account))
+        const account = accountOfSession(request)
+        const attempt = beginAttempt('too many failed logins', accountKey(account))
         const codes = factors.confirm(account, request.body.code)
-        if (codes === undefined) {
-          limit.addFailure(accountKey(account))
-          throw new Problem(403, 'WRONG_CODE', 'the code is wrong, or was used before', {
-            hint: 'enter the code that your device shows, and check that its clock is right',
-          })
-        }
+        if (codes === undefined) throw wrongCode()
+        attempt.withdraw()
         record(request, account, 'second factor enabled')
         return { recoveryCodes: [...codes] }
       },
@@ -216,14 +224,10 @@ export function sessionRoutes({
       path: '/api/session/second-factor',
       access: 'account',
       summary: 'Remove your second factor',
-      body: z.strictObject({ password: given, code }),
+      body: z.strictObject({ password: passwordSchema, code: codeSchema }),
       answer: z.object({}),
       handle: async (request) => {
-        const account = await confirmed(request, request.body.password)
-        if (!factors.check(account, request.body.code)) {
-          limit.addFailure(accountKey(account))
-          throw new Problem(403, 'WRONG_CODE', 'the code is wrong, or was used before')
-        }
+        const account = await requirePassword(request, request.body.password, request.body.code)
         factors.remove(account)
         record(request, account, 'second factor removed')
         return {}

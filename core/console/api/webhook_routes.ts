@@ -141,8 +141,12 @@ function receive(
   const deployment = store.create(webhook.stack, request, webhook.account)
   const detail = { deployment: deployment.id, branch: event.branch, commit: event.commit, delivery: checked.id }
   audit.add({
-    ...{ actor: webhook.account, via: `webhook ${webhook.name}`, address, action: 'deployment requested' },
-    ...{ stack: webhook.stack, detail },
+    actor: webhook.account,
+    via: `webhook ${webhook.name}`,
+    address,
+    action: 'deployment requested',
+    stack: webhook.stack,
+    detail,
   })
   return { result: 'deployed', deployment: deployment.id }
 }

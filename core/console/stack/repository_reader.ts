@@ -43,10 +43,12 @@ const maxOutput = 4 * 1024 * 1024
 /** Branches, and tags, that are listed. */
 const maxRefs = 500
 const maxCommits = 50
-const freshMs = 20_000
+/** How long an answer is reused. */
+const reuseMs = 20_000
 
 export class RepositoryReader {
-  private readonly known = new Map<string, { readonly time: number; readonly revisions: Promise<Revisions> }>()
+  private readonly answers = new Map<string, { readonly time: number; readonly revisions: Promise<Revisions> }>()
+  /** Each reading is a process of git, and perhaps a transfer. */
   private readonly limited = pLimit(2)
 
   /** @param directory for the clones; created with mode 0700 */
@@ -57,12 +59,12 @@ export class RepositoryReader {
 
   /** @throws REPOSITORY_UNREADABLE with the message of git, without credentials */
   revisions(repository: string): Promise<Revisions> {
-    const known = this.known.get(repository)
-    if (known !== undefined && Date.now() - known.time < freshMs) return known.revisions
+    const known = this.answers.get(repository)
+    if (known !== undefined && Date.now() - known.time < reuseMs) return known.revisions
     const revisions = this.limited(() => this.read(repository))
-    this.known.set(repository, { time: Date.now(), revisions })
+    this.answers.set(repository, { time: Date.now(), revisions })
     // The next request tries again.
-    revisions.catch(() => this.known.delete(repository))
+    revisions.catch(() => this.answers.delete(repository))
     return revisions
   }
 
@@ -70,7 +72,7 @@ export class RepositoryReader {
     const expected = expectedRepository(repository)
     if (expected !== null) throw unreadable(`expected ${expected}`)
     if (repository.includes(mask))
-      throw unreadable('its address has credentials of the stack, which the console never sees')
+      throw unreadable('its address contains credentials of the stack, which the console never sees')
     const refs = refsOf(await this.git(['ls-remote', '--heads', '--tags', '--', repository]))
     return { ...refs, commits: await this.commits(repository) }
   }
@@ -111,7 +113,9 @@ export class RepositoryReader {
     const script = `ulimit -f ${Math.ceil(maxFileSize / 512)}; exec git "$@"`
     const env = {
       ...process.env,
-      ...{ GIT_TERMINAL_PROMPT: '0', GIT_NO_LAZY_FETCH: '1', LC_ALL: 'C.UTF-8' },
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_NO_LAZY_FETCH: '1',
+      LC_ALL: 'C.UTF-8',
       GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oConnectTimeout=10',
       // Others, such as ext, start programs.
       GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
@@ -123,8 +127,8 @@ export class RepositoryReader {
         stdio: ['ignore', 'pipe', 'pipe'],
       })
       let [output, errors, reason] = ['', '', '']
-      const kill = (why: string) => {
-        reason ||= why
+      const kill = (newReason: string) => {
+        reason ||= newReason
         try {
           if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
         } catch (error) {

@@ -1,4 +1,4 @@
-/** Runs a short command of `converge stack` in a process of its own: the console never sees the secrets of a stack file. */
+/** Runs a short command of `converge stack` in its own process, so that the console never sees the secrets of a stack file. */
 import { execFile } from 'node:child_process'
 import * as z from 'zod'
 import { ConvergeError } from '../../model/errors.ts'
@@ -19,12 +19,13 @@ export interface StackCommandOptions {
   readonly accept?: readonly number[]
 }
 
+/** Bytes. */
 const maxOutput = 256 * 1024 * 1024
 
 /**
  * Runs `converge stack`, and returns its standard output.
  * @throws STACK_UNREADABLE with the message of the command
- * @throws UNKNOWN_ATTRIBUTE, NO_HOSTS, NO_RUNNING_DEPLOYMENT if the command has refused what it was asked
+ * @throws UNKNOWN_ATTRIBUTE, NO_HOSTS, NO_RUNNING_DEPLOYMENT if the command refuses the request
  */
 export type StackCommand = (
   location: StackLocation,
@@ -33,12 +34,17 @@ export type StackCommand = (
 ) => Promise<string>
 
 /** @param program words that start converge */
-export function stackCommand([program = '', ...start]: readonly string[]): StackCommand {
+export function stackCommand([program = '', ...startWords]: readonly string[]): StackCommand {
   return ({ directory, options }, [command = '', ...words], { timeout = 120, accept = [0] } = {}) => {
-    const args = [...start, 'stack', command, ...options, ...words]
-    const limits = { timeout: timeout * 1000, maxBuffer: maxOutput, killSignal: 'SIGKILL' } as const
+    const args = [...startWords, 'stack', command, ...options, ...words]
+    const processOptions = {
+      cwd: directory,
+      timeout: timeout * 1000,
+      maxBuffer: maxOutput,
+      killSignal: 'SIGKILL',
+    } as const
     return new Promise((resolve, reject) => {
-      execFile(program, args, { cwd: directory, ...limits }, (error, stdout, stderr) => {
+      execFile(program, args, processOptions, (error, stdout, stderr) => {
         const status = error === null ? 0 : error.code
         if (typeof status === 'number' && accept.includes(status)) return resolve(stdout)
         const refusal = refusalIn(stdout)
@@ -65,7 +71,7 @@ const errorSchema = z.object({
   hint: z.string().optional(),
 })
 
-/** Returns why a command has refused what it was asked; null if it failed for another reason. */
+/** Returns why a command refused the request; null if it failed for another reason. */
 function refusalIn(stdout: string): ConvergeError | null {
   const { data } = errorSchema.safeParse(parseEvent(stdout.trimEnd().split('\n').at(-1) ?? ''))
   return data === undefined ? null : new ConvergeError(data.message, { ...data, usage: true })

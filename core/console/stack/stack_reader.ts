@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import pLimit from 'p-limit'
 import type { Explanation } from '../../node/explain.ts'
 import type { StackSource } from '../deployments/runner.ts'
-import type { StackCommand, StackLocation } from './stack_command.ts'
+import { type StackCommand, type StackLocation, stackCommand } from './stack_command.ts'
 
 export interface StackLayer {
   readonly name: string
@@ -28,8 +28,8 @@ export interface StackView {
   readonly apps: readonly { readonly name: string; readonly repository?: string | null }[]
 }
 
-/** How long an answer is used again. A stack file may read other files, so its modification time does not reveal every change. */
-const freshMs = 10_000
+/** How long an answer is reused. A stack file may read other files, so its modification time does not reveal every change. */
+const reuseMs = 10_000
 
 export class StackReader {
   private readonly views = new Map<string, { readonly time: number; readonly view: Promise<StackView> }>()
@@ -49,7 +49,7 @@ export class StackReader {
   show(source: StackLocation): Promise<StackView> {
     const key = JSON.stringify([source.directory, source.options])
     const known = this.views.get(key)
-    if (known !== undefined && Date.now() - known.time < freshMs) return known.view
+    if (known !== undefined && Date.now() - known.time < reuseMs) return known.view
     const view = this.read(source, ['show']) as Promise<StackView>
     this.views.set(key, { time: Date.now(), view })
     // The next request tries again.
@@ -68,12 +68,23 @@ export class StackReader {
    * @throws STACK_UNREADABLE, UNKNOWN_ATTRIBUTE
    */
   async attributes(source: StackLocation, host: string, key: string | null): Promise<readonly Explanation[]> {
-    const what = key === null ? ['--origins'] : ['--explain', key]
-    const answer = (await this.read(source, ['attributes', host, ...what])) as { attributes: readonly Explanation[] }
+    const options = key === null ? ['--origins'] : ['--explain', key]
+    const answer = (await this.read(source, ['attributes', host, ...options])) as { attributes: readonly Explanation[] }
     return answer.attributes
   }
 
   private read(source: StackLocation, words: readonly string[]): Promise<unknown> {
     return this.limited(async () => JSON.parse(await this.command(source, [...words, '--json-output'])))
   }
+}
+
+/**
+ * Reads the names of stacks.
+ * @param program words that start converge
+ * @param files absolute paths of stack files
+ * @throws STACK_UNREADABLE with what is wrong in a file
+ */
+export function readStacks(program: readonly string[], files: readonly string[]): Promise<StackSource[]> {
+  const reader = new StackReader(stackCommand(program))
+  return Promise.all(files.map((file) => reader.sourceOf(file)))
 }

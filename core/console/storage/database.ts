@@ -4,6 +4,11 @@ import { ConvergeError } from '../../model/errors.ts'
 import { migrations } from './migrations.ts'
 import { type DatabaseSync, openSqlite, type SqlValue, type StatementSync } from './sqlite.ts'
 
+/** Returns the path of the database in the directory of a console. */
+export function databaseFile(directory: string): string {
+  return `${directory}/console.sqlite`
+}
+
 export class Database {
   private readonly connection: DatabaseSync
   private readonly statements = new Map<string, StatementSync>()

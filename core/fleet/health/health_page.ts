@@ -1,4 +1,4 @@
-/** Requests a page of the site for the health gate, past every cache before it. */
+/** Requests a page of the site for the health gate, without answers from caches. */
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { cacheEvidence, uncachedHeaders, uncachedPath } from '../../model/cached_answer.ts'
@@ -25,6 +25,10 @@ interface Answer {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/**
+ * Checks the status of a page.
+ * @returns `isFinal`: later requests cannot change the result
+ */
 export async function checkPage(
   page: HealthPage,
   range: StatusRange,
@@ -66,11 +70,17 @@ function withoutPath(url: URL): URL {
 function request(url: URL, { host, headers }: HealthPage, callerSignal?: AbortSignal): Promise<Answer> {
   const limit = AbortSignal.timeout(requestTimeoutMs)
   const signal = callerSignal === undefined ? limit : AbortSignal.any([limit, callerSignal])
-  const sent = { Accept: '*/*', 'User-Agent': 'converge', ...uncachedHeaders, ...headers, ...hostHeader(url, host) }
-  const options = { agent: false, signal, headers: sent, ...serverName(url, host) }
+  const sentHeaders = {
+    Accept: '*/*',
+    'User-Agent': 'converge',
+    ...uncachedHeaders,
+    ...headers,
+    ...hostHeader(url, host),
+  }
+  const options = { agent: false, signal, headers: sentHeaders, ...serverName(url, host) }
   return new Promise((resolve, reject) => {
-    const { request: open } = url.protocol === 'https:' ? https : http
-    open(url, options, (answer) => {
+    const { request: sendRequest } = url.protocol === 'https:' ? https : http
+    sendRequest(url, options, (answer) => {
       const entries = Object.entries(answer.headers).map(([name, value]) => [name, [value].flat().join(', ')])
       resolve({ status: answer.statusCode ?? 0, headers: Object.fromEntries(entries) })
       answer.destroy()
@@ -86,7 +96,7 @@ function hostHeader(url: URL, host: string | undefined) {
   return { Host: host ?? url.host }
 }
 
-/** The certificate must match the name of the site. */
+/** Returns the name that the certificate must match: that of the site; none for an address. */
 function serverName(url: URL, host: string | undefined) {
   const name = host?.replace(/:\d+$/, '')
   return url.protocol === 'https:' && name !== undefined && !/^[\d.]+$|[[:]/.test(name) ? { servername: name } : {}

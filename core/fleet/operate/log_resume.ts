@@ -1,20 +1,20 @@
-/** Continues logs after a lost connection: the host sends their ends again, and known lines are dropped. */
+/** Resumes logs after a lost connection: the host sends the end of each again, and lines that were sent before are dropped. */
 import type { LogLine } from './logs.ts'
 
 /** Lines of each log that the host sends again after a lost connection. */
 export const resentLines = 1000
 
-/** Lines of each log that are remembered to find the position in it again. */
-const remembered = 10
+/** Last lines of each log that are remembered, to find the position in it again. */
+const rememberedLines = 10
 
 export class LogResume {
   private readonly recent = new Map<string, string[]>()
-  /** By log, the lines that arrived after the reconnect; null: each line is a new one. */
+  /** By log, the lines since `beginResend`; null: each line is a new one. */
   private resent: Map<string, LogLine[]> | null = null
 
-  constructor(private readonly pass: (line: LogLine) => void) {}
+  constructor(private readonly emit: (line: LogLine) => void) {}
 
-  get isResuming(): boolean {
+  get isResending(): boolean {
     return this.resent !== null
   }
 
@@ -26,18 +26,18 @@ export class LogResume {
     else lines.push(line)
   }
 
-  /** Remembers a line that is not passed on. */
+  /** Remembers a line that the reader filters out: the host sends it again as well. */
   skip(line: LogLine): void {
     if (this.resent === null) this.remember(line)
   }
 
-  /** Treats lines as possible repetitions, until `settle`. */
-  resume(): void {
+  /** Collects lines, which may be repetitions, until `endResend`. */
+  beginResend(): void {
     this.resent = new Map()
   }
 
   /** Passes on the lines that are new. */
-  settle(): void {
+  endResend(): void {
     const resent = this.resent ?? new Map<string, LogLine[]>()
     this.resent = null
     for (const [key, lines] of resent)
@@ -46,14 +46,14 @@ export class LogResume {
 
   private passOn(line: LogLine): void {
     this.remember(line)
-    this.pass(line)
+    this.emit(line)
   }
 
   private remember(line: LogLine): void {
     const key = keyOf(line)
     const lines = this.recent.get(key) ?? []
     lines.push(line.line)
-    if (lines.length > remembered) lines.shift()
+    if (lines.length > rememberedLines) lines.shift()
     this.recent.set(key, lines)
   }
 }
@@ -69,7 +69,7 @@ function keyOf({ program, file }: LogLine): string {
 function countOfKnown(lines: readonly LogLine[], recent: readonly string[]): number {
   if (recent.length === 0) return 0
   const isKnown = (end: number, known: readonly string[]) =>
-    known.every((line, at) => lines[end - known.length + at]?.line === line)
+    known.every((line, index) => lines[end - known.length + index]?.line === line)
   for (let end = lines.length; end >= recent.length; end--) if (isKnown(end, recent)) return end
   // After a rotation of the file, the first of the known lines are in the file before it.
   for (let count = Math.min(recent.length, lines.length); count > 0; count--)

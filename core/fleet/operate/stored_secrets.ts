@@ -1,13 +1,14 @@
-/** Reads the secrets of earlier runs, which a host stores with their input, so that an operator's command hides them. */
+/** Reads from a host the secrets of its earlier runs, so that the output of an operator's command can be masked. */
 import type { HostConnection } from '../remote/host_connection.ts'
 import { untilAborted } from './command.ts'
 
-/** Characters; and how many texts count. A host decides what it sends, and each text takes a search of every line. */
-const longest = 4 * 1024 * 1024
-const mostTexts = 1000
+/** Limit of what is read, in bytes: a host decides what it sends. */
+const maxBytes = 4 * 1024 * 1024
+/** Texts that are used: every line of output is searched for each. */
+const maxTexts = 1000
 
 /**
- * Prints the secrets of each input, the newest first, with a zero byte after each.
+ * Prints the file of secrets of each stored input, the newest first, with a zero byte after each.
  * $1 directory of the fleet's own files, $2 limit in bytes
  */
 const storedSecretsScript = `
@@ -18,16 +19,16 @@ done | head -c "$2"
 `
 
 /**
- * Returns the texts that the runs of the last month masked; none if the account of the login may not read them.
+ * Returns the secrets of the runs whose input the host still stores; none if the account of the login may not read them.
  * @param interrupt ends the wait for the host
  * @throws CONNECT_FAILED and the like, SUDO_REFUSED, INTERRUPTED
  */
 export async function storedSecrets(link: HostConnection, interrupt: AbortSignal): Promise<readonly string[]> {
-  const output = await untilAborted(link.runForOutput(storedSecretsScript, [link.state, `${longest}`]), interrupt)
-  return [...new Set(output.split('\0').flatMap(textsOf))].slice(0, mostTexts)
+  const output = await untilAborted(link.runForOutput(storedSecretsScript, [link.state, `${maxBytes}`]), interrupt)
+  return [...new Set(output.split('\0').flatMap(textsOf))].slice(0, maxTexts)
 }
 
-/** Returns the texts of one file; none for a file that the limit has cut, or that is damaged. */
+/** Returns the texts of one file; none for a file that is damaged, or incomplete because of `maxBytes`. */
 function textsOf(json: string): string[] {
   try {
     const texts: unknown = JSON.parse(json)

@@ -72,12 +72,12 @@ function sizedBatches<H>(hosts: readonly H[], strategy: Strategy, size: HostCoun
 
 /** A host that has apps, some of them to migrate. */
 interface MigratingHost extends OrderedHost {
-  readonly migrating: readonly string[]
+  readonly appsToMigrate: readonly string[]
 }
 
 /** A host that has apps, some of which share a database with other hosts. */
 interface SharingHost extends OrderedHost {
-  readonly sharing?: readonly string[] | undefined
+  readonly appsSharingData?: readonly string[] | undefined
 }
 
 /**
@@ -88,7 +88,7 @@ export function chooseMigrators(
   hosts: readonly MigratingHost[],
   isToBeMigrated: (app: string) => boolean,
 ): Set<string> {
-  return chooseFirstHosts(hosts, ({ migrating }) => migrating, isToBeMigrated)
+  return chooseFirstHosts(hosts, ({ appsToMigrate }) => appsToMigrate, isToBeMigrated)
 }
 
 /**
@@ -97,7 +97,7 @@ export function chooseMigrators(
  * @param isNew decides which apps have no database yet
  */
 export function chooseFounders(hosts: readonly SharingHost[], isNew: (app: string) => boolean): Set<string> {
-  return chooseFirstHosts(hosts, ({ sharing = [] }) => sharing, isNew)
+  return chooseFirstHosts(hosts, ({ appsSharingData = [] }) => appsSharingData, isNew)
 }
 
 /** Chooses one host for each app, from its first stage. It prefers a host that was not chosen for another app. */

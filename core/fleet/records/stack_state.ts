@@ -51,7 +51,7 @@ function parse(text: string, path: string): StackState {
   }
   const checked = schema.safeParse(value)
   if (checked.success) return checked.data
-  const problems = checked.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole'}: ${message}`)
+  const problems = checked.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole file'}: ${message}`)
   throw brokenState(path, problems.join('; '))
 }
 

@@ -101,7 +101,8 @@ export class RemoteHost implements HostClient {
       ...this.commandLine(commandWords(request.command, request.isDryRun, this.options.planOptions), request, inputs),
       // The host's own scheduler may be running: its run may take this many seconds to finish.
       ...(request.isDryRun ? [] : this.rolloutOptions(request)),
-      ...['--json-output', ...commandOptions(request.command, schedulerProgram(this.library))],
+      '--json-output',
+      ...commandOptions(request.command, schedulerProgram(this.library)),
     ]
     const start = () =>
       this.connection.runScript(startScript, [
@@ -230,7 +231,11 @@ export class RemoteHost implements HostClient {
 
   private rolloutOptions({ absentHosts = [] }: RunRequest): string[] {
     return [
-      ...['--wait', '600', '--by', this.options.by, '--coordinated'],
+      '--wait',
+      '600',
+      '--by',
+      this.options.by,
+      '--coordinated',
       ...(absentHosts.length === 0 ? [] : ['--absent-hosts', absentHosts.join(',')]),
     ]
   }

@@ -11,7 +11,9 @@ export const interruptedBeforeStart = () =>
 
 /** @param errors standard error of the run */
 export const runDied = (message: string, errors: string): FailureReport => ({
-  ...{ code: 'RUN_DIED', message, hint: 'run again to finish what is left' },
+  code: 'RUN_DIED',
+  message,
+  hint: 'run again to finish what is left',
   ...(errors.trim() === '' ? {} : { output: lastLines(errors) }),
 })
 

@@ -1,4 +1,4 @@
-/** Uploads what a host lacks: a Node to run the engine, and items that are identified by their content. */
+/** Uploads what a host lacks: a Node program, and packed directories that are identified by the digest of their content. */
 import { ConvergeError } from '../../model/errors.ts'
 import { shortLine } from '../../model/excerpt.ts'
 import type { HostConnection } from './host_connection.ts'

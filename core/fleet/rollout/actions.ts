@@ -208,7 +208,7 @@ export class RolloutActions {
     if (this.context.abort.isAborted) return
     const order = hostOrder(hosts, this.context, { reverse, inTurn })
     const { batches, migrators, first } = order
-    const isCheckedAfterEach = gate && batches.length > 1 && (await this.tools.gate.passesBefore(hosts))
+    const isCheckedAfterEach = gate && batches.length > 1 && (await this.tools.gate.passesBeforeSwitch(hosts))
     const run = (host: RolloutHost) => this.tools.runner.run(host, phase, commandFor(host, migrators.has(host.name)))
     for (const [at, batch] of batches.entries()) {
       if (this.context.abort.isAborted) return

@@ -1,5 +1,4 @@
-/** Runs configure: at once where nothing restarts, then in batches. Hosts get the deployments that they missed. */
-
+/** Runs configure: at once on hosts that restart nothing, then in batches. Hosts get the deployments that they missed. */
 import { shortId } from '../records/deployment_number.ts'
 import type { CurrentRelease } from '../types.ts'
 import type { HostPrediction } from './hosts/restart_batches.ts'
@@ -23,7 +22,7 @@ export class ConfigurePhase {
     private readonly tools: PhaseTools,
   ) {}
 
-  /** @param settled hosts whose run ended moments ago: they have nothing to restart */
+  /** Runs configure on the hosts. @param settled hosts that this rollout has set up: they have nothing to restart */
   async run(hosts: readonly RolloutHost[], settled: readonly RolloutHost[] = []): Promise<void> {
     const { due, changing } = await this.predict(hosts.filter((host) => !settled.includes(host)))
     const restarting = due.map(({ host }) => host)
@@ -60,12 +59,12 @@ export class ConfigurePhase {
     return this.context.request.action === 'configure'
   }
 
-  /** Decides whether the site answered before. If nothing is to change, it is not asked. */
+  /** Decides whether the site answered before. If nothing will change, it is not checked. */
   private async answersBefore(hosts: readonly RolloutHost[], changing: readonly RolloutHost[]): Promise<boolean> {
     if (this.context.abort.isAborted) return false
     if (this.tools.gate.hasPassed) return this.tools.gate.isInService(hosts)
     if (changing.length === 0) return false
-    return this.tools.gate.passesBefore(hosts, this.isConfigure ? undefined : 'it is not repeated')
+    return this.tools.gate.passesBeforeSwitch(hosts, this.isConfigure ? undefined : 'it is not repeated')
   }
 
   /**

@@ -33,7 +33,7 @@ export class ConnectPhase {
   }
 
   private async connectParticipant({ name, client }: RolloutHost): Promise<void> {
-    const { action, down } = this.context.request
+    const { action, onUnreachable } = this.context.request
     const startedAt = this.context.progress.beginPhase(name, 'connect')
     try {
       await client.connect(!readOnlyActions.includes(action))
@@ -41,7 +41,7 @@ export class ConnectPhase {
       this.context.ports.emit({ event: 'connection', host: name, state: 'open' })
     } catch (thrown) {
       const error = asConvergeError(thrown)
-      if (!isUnreachable(error) || (down === 'fail' && action !== 'status'))
+      if (!isUnreachable(error) || (onUnreachable === 'fail' && action !== 'status'))
         return this.context.progress.failPhase(name, 'connect', error, startedAt)
       this.context.progress.skipHost(name, 'connect', error.message, startedAt)
     }
@@ -66,12 +66,12 @@ export class ConnectPhase {
     if (participants.every(({ name }) => !progress.get(name).isConnected)) return abort.trigger('no host is usable')
     const failed = participants.filter(({ name }) => progress.hasFailed(name))
     if (failed.length === 0) return
-    const down = failed.every(({ name }) =>
+    const allUnreachable = failed.every(({ name }) =>
       ['CONNECT_FAILED', 'HOST_SILENT'].includes(progress.get(name).failure?.code ?? ''),
     )
     const hint = `add --down skip to continue without ${failed.length === 1 ? 'it' : 'them'}`
     // With more hosts, the summary names each one and the reason.
     const names = failed.length > maxNames ? `${failed.length} hosts` : hostNames(failed).join(', ')
-    abort.trigger(`${names} cannot be used; nothing was changed${down ? `; ${hint}` : ''}`)
+    abort.trigger(`${names} cannot be used; nothing was changed${allUnreachable ? `; ${hint}` : ''}`)
   }
 }

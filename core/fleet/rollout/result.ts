@@ -3,7 +3,7 @@ import { ConvergeError } from '../../model/errors.ts'
 import type { HostOutcome } from '../types.ts'
 import type { RolloutContext } from './state/context.ts'
 import type { RolloutHost, StackChanges } from './state/request.ts'
-import { deployActions, hostNames, includesApp, misses } from './state/request.ts'
+import { deployActions, hasMissedRollout, hostNames, includesApp } from './state/request.ts'
 
 /** @param caughtUp names of hosts that had missed an earlier deployment, and now have it */
 export function stackChanges(context: RolloutContext, caughtUp: readonly string[]): StackChanges {
@@ -22,7 +22,9 @@ export function stackChanges(context: RolloutContext, caughtUp: readonly string[
   const missing = hostNames(participants).filter((name) => outcomesWithoutCode.includes(progress.get(name).outcome))
   const notConfigured = hostNames(
     bystanders.filter(
-      (host) => (unreachable.has(host.name) || progress.hasMissingConfigure(host.name)) && misses(host, request, hosts),
+      (host) =>
+        (unreachable.has(host.name) || progress.hasMissingConfigure(host.name)) &&
+        hasMissedRollout(host, request, hosts),
     ),
   )
   const appsOf = ({ apps }: RolloutHost) => apps.filter((app) => includesApp(request, app))

@@ -34,7 +34,7 @@ export class Rollback {
     const returning = usable.map(({ name }) => ({ name, releases: progress.get(name).releasesBefore }))
     const targets = new Map<string, RollbackTo>()
     const moves: HostReleaseChange[] = []
-    for (const [name, result] of planRollback(returning, (app) => includesApp(request, app), request.to))
+    for (const [name, result] of planRollback(returning, (app) => includesApp(request, app), request.rollbackTo))
       if ('targets' in result) {
         targets.set(name, result.to)
         for (const move of changesTo(progress.get(name).releasesBefore, result.targets))

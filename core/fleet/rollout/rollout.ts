@@ -83,7 +83,7 @@ class Rollout {
   }
 
   private report(): RolloutReport {
-    const { action, stack, comment, by } = this.context.request
+    const { action, stack, comment, operator } = this.context.request
     const strategy = orderName(this.context.request)
     const { startedAt } = this
     const { progress, abort } = this.context
@@ -91,7 +91,12 @@ class Rollout {
     const hostWarnings = progress.hostWarnings()
     return {
       id: this.context.ports.deploymentId,
-      ...{ stack, action, comment, by, strategy, hosts },
+      stack,
+      action,
+      comment,
+      by: operator,
+      strategy,
+      hosts,
       started: new Date(startedAt).toISOString(),
       durationMs: this.context.ports.clock() - startedAt,
       outcome: rolloutOutcome(hosts, abort.reason !== undefined, this.context.ports.interruption()),

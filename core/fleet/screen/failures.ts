@@ -30,7 +30,7 @@ const fingerprint = /SHA256:[\w+/=]+/
 /** Replaces a failure of unknown form: the host decides what it sends, and the failure must be displayed anyway. */
 export function validFailure(failure: FailureReport | undefined): FailureReport | undefined {
   if (failure === undefined || isFailure(failure)) return failure
-  return { code: 'NOT_READABLE', message: 'what it says of its failure cannot be read' }
+  return { code: 'NOT_READABLE', message: 'the host reported its failure in a form that cannot be read' }
 }
 
 /** Returns the failures of hosts that failed or were lost. */

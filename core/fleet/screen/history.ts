@@ -85,11 +85,11 @@ export interface DeploymentOptions {
   readonly verbose: boolean
   readonly paint: Paint
   /** Options by which another command selects the same stack, after a blank. */
-  readonly same: string
+  readonly stackOptions: string
 }
 
 /** Describes one deployment: who, when and why, then its summary. */
-export function describeDeployment(one: Recorded, { now, verbose, paint, same }: DeploymentOptions): string[] {
+export function describeDeployment(one: Recorded, { now, verbose, paint, stackOptions }: DeploymentOptions): string[] {
   const { id, action, stack, by, started, comment, strategy, outcome } = one
   if (outcome === 'not readable')
     return [paint.red(`the record of deployment ${shortId(id)} is damaged, or of a later version: it cannot be read`)]
@@ -109,7 +109,7 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
     ...warnings.flatMap(({ host, message }) => (host === null ? [] : { host, message })),
     ...(one.hostWarnings ?? []).flatMap(({ message, hosts }) => hosts.map((host) => ({ host, message }))),
   ]
-  const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, same }
+  const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, stackOptions }
   const hosts = one.hosts.map((host) => ({ ...host, failure: validFailure(host.failure) }))
   if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
   const working = hosts.filter((host) => isRunning(host, outcome))
@@ -145,8 +145,12 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
     text += more
   }
   const terminal = await new Terminal({
-    ...{ write, color: options.color, verbose: options.verbose },
-    ...{ live: false, width: 100, quiet: false },
+    write,
+    color: options.color,
+    verbose: options.verbose,
+    live: false,
+    width: 100,
+    quiet: false,
   }).prepare()
   const around = new Around(options)
   for (const line of lines) {

@@ -5,8 +5,8 @@ import { describeNames } from './host_name_list.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 const verbs: Readonly<Record<string, string>> = { rollback: 'roll back', configure: 'catch up' }
-/** Characters of a subject. */
-const longest = 60
+/** Characters of the subject of a commit. */
+const maxSubjectLength = 60
 
 /** Describes the changes that a rollout is about to make. */
 export function describeReleaseChanges({ phase, moves }: FleetEvent & { event: 'moves' }, paint: Paint): string {
@@ -84,5 +84,5 @@ function rangeLines({ added, removed, subjects }: CommitRange, paint: Paint): st
 
 function shortenSubject(subject: string): string {
   const text = oneLine(subject)
-  return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
+  return text.length > maxSubjectLength ? `${text.slice(0, maxSubjectLength - 1)}…` : text
 }

@@ -38,11 +38,11 @@ export interface ScreenOptions {
   readonly quiet: boolean
   readonly verbose: boolean
   /** Options by which another command selects the same stack, after a blank. */
-  readonly same: string
+  readonly stackOptions: string
 }
 
 export interface Screen {
-  readonly tell: EmitEvent
+  readonly display: EmitEvent
   /** Removes the table during a question; later events are displayed afterwards. */
   pause(): void
   resume(): void
@@ -53,7 +53,7 @@ export interface Screen {
 export function screen(options: ScreenOptions): Screen {
   if (options.json)
     return {
-      tell: (event) => options.write(`${printableJson({ ...event, time: new Date().toISOString() })}\n`),
+      display: (event) => options.write(`${printableJson({ ...event, time: new Date().toISOString() })}\n`),
       pause: () => undefined,
       resume: () => undefined,
       close: () => undefined,
@@ -64,8 +64,8 @@ export function screen(options: ScreenOptions): Screen {
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 class TextScreen implements Screen {
   private readonly paint: Paint
-  private readonly tally = new HostStates()
-  private readonly block: RedrawnRows
+  private readonly hostStates = new HostStates()
+  private readonly rows: RedrawnRows
   private readonly runs: HostRun[] = []
   private readonly statuses = new Map<string, HostStatus>()
   private readonly warnings: HostWarning[] = []
@@ -75,50 +75,50 @@ class TextScreen implements Screen {
   private isReadOnly = false
   private timer: NodeJS.Timeout | undefined
   private frame = 0
-  private paused = false
+  private isPaused = false
   private deferred: string[] = []
   private readonly longSteps = new LongSteps()
   private printedWait: { readonly at: number; readonly answer: string | undefined } = { at: 0, answer: undefined }
 
   constructor(private readonly options: ScreenOptions) {
     this.paint = picocolors.createColors(options.color)
-    this.block = new RedrawnRows(options.write)
+    this.rows = new RedrawnRows(options.write)
   }
 
-  readonly tell = (rawEvent: FleetEvent): void => {
+  readonly display = (rawEvent: FleetEvent): void => {
     const event = asTyped(rawEvent)
-    this.tally.apply(event, performance.now())
+    this.hostStates.apply(event, performance.now())
     switch (event.event) {
       case 'start':
         this.addresses = event.addresses ?? {}
         this.showsChanges = !this.options.quiet && (event.action === 'plan' || this.options.verbose)
         this.isReadOnly = event.action === 'status' && !this.options.verbose
-        if (!this.options.live && !this.isReadOnly) this.line(describeStart(event))
+        if (!this.options.live && !this.isReadOnly) this.printUnlessQuiet(describeStart(event))
         this.begin()
         break
       case 'commit':
-        this.line(describeCommit(event, this.paint))
+        this.printUnlessQuiet(describeCommit(event, this.paint))
         break
       case 'deployment':
-        if (!this.options.live) this.line(`deployment ${shortId(event.id)}`)
+        if (!this.options.live) this.printUnlessQuiet(`deployment ${shortId(event.id)}`)
         break
       case 'phase':
-        if (!this.options.live && !this.isReadOnly) this.line(describeGroup(event))
+        if (!this.options.live && !this.isReadOnly) this.printUnlessQuiet(describeGroup(event))
         break
       case 'moves':
-        if (event.moves.length > 0) this.line(describeReleaseChanges(event, this.paint))
+        if (event.moves.length > 0) this.printUnlessQuiet(describeReleaseChanges(event, this.paint))
         break
       case 'estimate':
-        this.line(describeEstimate(event, this.paint))
+        this.printUnlessQuiet(describeEstimate(event, this.paint))
         break
       case 'queued':
-        this.line(describeQueued(event))
+        this.printUnlessQuiet(describeQueued(event))
         break
       case 'turn':
-        this.line(describeQueueEnd(event))
+        this.printUnlessQuiet(describeQueueEnd(event))
         break
       case 'restarts':
-        this.line(describeRestarts(event))
+        this.printUnlessQuiet(describeRestarts(event))
         break
       case 'host':
         if (!this.options.live && this.options.verbose) this.host(event)
@@ -131,26 +131,26 @@ class TextScreen implements Screen {
         break
       case 'waiting':
         if (event.detail === undefined) this.printedWait = { at: performance.now(), answer: undefined }
-        else this.tellWait(event.detail)
+        else this.printWait(event.detail)
         break
       case 'health': {
         const [colour, word] = event.ok ? [this.paint.green, 'ok'] : [this.paint.red, 'not ok']
         const text = `${colour(`health ${word}:`)} ${oneLine(event.what)}${event.detail === '' ? '' : this.paint.dim(` ${oneLine(event.detail)}`)}`
-        if (event.ok) this.line(text)
-        else this.always(text)
+        if (event.ok) this.printUnlessQuiet(text)
+        else this.print(text)
         break
       }
       case 'paused':
-        this.line(this.paint.yellow(describePause(event)))
+        this.printUnlessQuiet(this.paint.yellow(describePause(event)))
         break
       case 'continued':
-        this.line('the rollout continues')
+        this.printUnlessQuiet('the rollout continues')
         break
       case 'warning':
         this.warning(event)
         break
       case 'note':
-        this.line(this.paint.dim(`note: ${oneLine(event.message)}`))
+        this.printUnlessQuiet(this.paint.dim(`note: ${oneLine(event.message)}`))
         break
       case 'end':
         this.end(event.report)
@@ -158,55 +158,59 @@ class TextScreen implements Screen {
   }
 
   pause(): void {
-    this.paused = true
-    this.block.above('')
+    this.isPaused = true
+    this.rows.above('')
   }
 
   resume(): void {
-    this.paused = false
+    this.isPaused = false
     const deferred = this.deferred.splice(0)
-    if (deferred.length > 0) this.always(deferred.join('\n'))
+    if (deferred.length > 0) this.print(deferred.join('\n'))
   }
 
   close(): void {
     clearInterval(this.timer)
     this.timer = undefined
-    this.block.above('')
+    this.rows.above('')
     this.resume()
   }
 
   private begin(): void {
     if (this.options.quiet || this.timer) return
-    this.timer = setInterval(() => (this.options.live ? this.draw() : this.tellLong()), this.options.live ? 100 : 1000)
+    this.timer = setInterval(
+      () => (this.options.live ? this.draw() : this.printLongWork()),
+      this.options.live ? 100 : 1000,
+    )
     this.timer.unref()
   }
 
   private draw(): void {
-    if (this.paused) return
+    if (this.isPaused) return
     this.frame = (this.frame + 1) % frames.length
     const size = this.options.size()
-    this.block.draw(table(this.tally, size, performance.now(), frames[this.frame] ?? '', this.paint), size)
+    this.rows.draw(table(this.hostStates, size, performance.now(), frames[this.frame] ?? '', this.paint), size)
   }
 
-  /** Without a table: reports each new answer immediately, and repeats an old one now and then. */
-  private tellWait(answer?: string): void {
+  /** Without a table: prints each new answer immediately, and repeats the same one after `longStepMs`. */
+  private printWait(answer?: string): void {
     const now = performance.now()
-    const text = this.tally.describeWait(now)
+    const text = this.hostStates.describeWait(now)
     if (this.options.live || text === null) return
     const { at, answer: before } = this.printedWait
     if ((answer ?? before) === before && now - at < longStepMs) return
     this.printedWait = { at: now, answer: answer ?? before }
-    this.line(this.paint.dim(text))
+    this.printUnlessQuiet(this.paint.dim(text))
   }
 
-  private tellLong(): void {
-    this.tellWait()
-    for (const line of this.longSteps.lines(this.tally.rows, performance.now())) this.line(this.paint.dim(line))
+  private printLongWork(): void {
+    this.printWait()
+    for (const line of this.longSteps.lines(this.hostStates.rows, performance.now()))
+      this.printUnlessQuiet(this.paint.dim(line))
   }
 
   private host({ host, phase, step, detail }: FleetEvent & { event: 'host' }): void {
     const texts = [host, phase, step, detail].flatMap((text) => (text === undefined ? [] : oneLine(text)))
-    this.line(this.paint.dim(texts.join(': ')))
+    this.printUnlessQuiet(this.paint.dim(texts.join(': ')))
   }
 
   private done(event: FleetEvent & { event: 'done' }): void {
@@ -222,21 +226,21 @@ class TextScreen implements Screen {
     if (this.options.live || this.isReadOnly) return
     const failed = outcome === 'failed' || outcome === 'lost'
     // A warning reports the reason for a skip as well.
-    const isUnremarkable = outcome === 'unchanged' || outcome === 'skipped'
-    if (isUnremarkable && !this.options.verbose) return
+    const isRoutine = outcome === 'unchanged' || outcome === 'skipped'
+    if (isRoutine && !this.options.verbose) return
     // The summary gives the reason of a failure once, with its hint, for all hosts that failed in the same way.
     const why = failed ? '' : describeEnd(event)
     const colour = failed ? this.paint.red : String
     const text = `${oneLine(host)}: ${phase}: ${colour(outcome)}${why === '' ? '' : `: ${why}`} ${this.paint.dim(`(${duration(durationMs)})`)}`
-    if (failed) this.always(text)
-    else this.line(text)
+    if (failed) this.print(text)
+    else this.printUnlessQuiet(text)
   }
 
   private connection({ host, state, detail }: FleetEvent & { event: 'connection' }): void {
     // In the table it is the state of the host.
     if (this.options.live || state === 'open') return
     const why = detail === undefined ? '' : ` (${oneLine(detail)})`
-    this.line(
+    this.printUnlessQuiet(
       state === 'lost'
         ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; if the host is up, its run continues${why}`
         : `${oneLine(host)}: connection restored${why}`,
@@ -245,25 +249,24 @@ class TextScreen implements Screen {
 
   /** Records a warning of a host: the summary prints it once, with the names of all hosts that it concerns. */
   private warning({ host, message }: FleetEvent & { event: 'warning' }): void {
-    if (host === undefined) this.always(`${this.paint.yellow('warning:')} ${oneLine(message)}`)
+    if (host === undefined) this.print(`${this.paint.yellow('warning:')} ${oneLine(message)}`)
     else this.warnings.push({ host, message })
   }
 
   private end(report: RolloutReport): void {
     this.close()
-    const { quiet, verbose, live, same } = this.options
+    const { quiet, verbose, live, stackOptions } = this.options
     const { paint, addresses } = this
-    const shown: string[] = []
-    shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
-    const all = summary(report, { paint, verbose, quiet, addresses, warnings: this.warnings, same })
+    const lines = describeChanges(groupChanges(this.runs, addresses), verbose, paint)
+    const summaryLines = summary(report, { paint, verbose, quiet, addresses, warnings: this.warnings, stackOptions })
     const isSuccessful = ['unchanged', 'changed', 'planned'].includes(report.outcome)
     if (report.action === 'status') {
       const hosts = this.statusesOf(report)
       const width = live ? this.options.size().columns : Number.POSITIVE_INFINITY
-      const silent = quiet && isSuccessful && hosts.every(isUnremarkable)
-      shown.push(...all.slice(0, -1), ...(silent ? [] : statusTable(hosts, width, new Date(), paint)))
-    } else shown.push(...(quiet && isSuccessful ? all.slice(0, -1) : all))
-    if (shown.length > 0) this.options.write(`${shown.join('\n')}\n`)
+      const hidesTable = quiet && isSuccessful && hosts.every(isUnremarkable)
+      lines.push(...summaryLines.slice(0, -1), ...(hidesTable ? [] : statusTable(hosts, width, new Date(), paint)))
+    } else lines.push(...(quiet && isSuccessful ? summaryLines.slice(0, -1) : summaryLines))
+    if (lines.length > 0) this.options.write(`${lines.join('\n')}\n`)
   }
 
   private statusesOf({ hosts }: RolloutReport): HostStatus[] {
@@ -275,12 +278,12 @@ class TextScreen implements Screen {
   }
 
   /** Writes a line that --quiet leaves out. */
-  private line(text: string): void {
-    if (!this.options.quiet) this.always(text)
+  private printUnlessQuiet(text: string): void {
+    if (!this.options.quiet) this.print(text)
   }
 
-  private always(text: string): void {
-    if (this.paused) this.deferred.push(text)
-    else this.block.above(`${text}\n`)
+  private print(text: string): void {
+    if (this.isPaused) this.deferred.push(text)
+    else this.rows.above(`${text}\n`)
   }
 }

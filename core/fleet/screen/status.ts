@@ -25,7 +25,7 @@ export interface HostStatus {
   readonly lastKnown?: LastKnownState | undefined
 }
 
-type Read = HostStatus & { readonly parsed: ParsedStatus | null }
+type ParsedHost = HostStatus & { readonly parsed: ParsedStatus | null }
 
 const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RUN']
 const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
@@ -35,15 +35,15 @@ const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
  * @param width columns; infinite in a pipe, where nothing is shortened
  */
 export function statusTable(hosts: readonly HostStatus[], width: number, now: Date, paint: Paint): string[] {
-  const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.status) }))
-  const rows = read.flatMap((status) => rowsOf(status, now, paint))
+  const parsedHosts = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.status) }))
+  const rows = parsedHosts.flatMap((status) => rowsOf(status, now, paint))
   const table = columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
   return [
     ...table,
-    ...notes(read, paint),
-    ...lastKnownLines(read, now),
-    ...describeDifferences(read, paint),
-    totals(read, paint),
+    ...notes(parsedHosts, paint),
+    ...lastKnownLines(parsedHosts, now),
+    ...describeDifferences(parsedHosts, paint),
+    totals(parsedHosts, paint),
   ]
 }
 
@@ -69,7 +69,7 @@ function parse(status: unknown): ParsedStatus | null {
   return result.success ? result.data : null
 }
 
-function rowsOf({ host, failure, isReached, parsed }: Read, now: Date, paint: Paint): Cell[][] {
+function rowsOf({ host, failure, isReached, parsed }: ParsedHost, now: Date, paint: Paint): Cell[][] {
   if (parsed === null) {
     const words = failure ? (isReached ? 'unknown' : 'not reached') : 'not readable'
     return [[{ text: oneLine(host), colour: paint.red }, ...blank(4), { text: words, colour: paint.red }, ...blank(1)]]
@@ -97,7 +97,7 @@ function numberOf(id: string | undefined): string {
   return oneLine(id ?? 'none').replace(/^0*(\d+)-[0-9a-f]{8}$/, '$1')
 }
 
-function notes(hosts: readonly Read[], paint: Paint): string[] {
+function notes(hosts: readonly ParsedHost[], paint: Paint): string[] {
   const lines = hosts.flatMap(({ host, failure, parsed, behind }) => {
     const stopped = (parsed?.apps ?? []).flatMap(({ name, stopped }) =>
       stopped ? [oneLine(`${name} was stopped on purpose by ${stopped.by}, ${stopped.at}`)] : [],
@@ -141,7 +141,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
   )
 }
 
-function lastKnownLines(hosts: readonly Read[], now: Date): string[] {
+function lastKnownLines(hosts: readonly ParsedHost[], now: Date): string[] {
   return hosts.flatMap(({ host, lastKnown }) => {
     if (lastKnown === undefined) return []
     const { deployment, outcome, started, live } = lastKnown
@@ -174,9 +174,9 @@ function servicesOf(services: ParsedStatus['apps'][number]['services'], paint: P
 
 function lastRunOf(run: ParsedStatus['lastRun'], now: Date, paint: Paint): Cell {
   if (run === null) return { text: 'none' }
-  const bad = hasFailed(run)
-  const what = bad ? `${run.events.join(', ')} ` : ''
-  return { text: oneLine(`${what}${run.outcome} ${ago(run.started, now)}`), colour: bad ? paint.red : undefined }
+  const isFailed = hasFailed(run)
+  const events = isFailed ? `${run.events.join(', ')} ` : ''
+  return { text: oneLine(`${events}${run.outcome} ${ago(run.started, now)}`), colour: isFailed ? paint.red : undefined }
 }
 
 function hasFailed(run: ParsedStatus['lastRun']): boolean {
@@ -188,7 +188,7 @@ function blank(count: number): Cell[] {
 }
 
 /** Lists apps whose hosts run different commits; the same commit everywhere is not mentioned. */
-function describeDifferences(hosts: readonly Read[], paint: Paint): string[] {
+function describeDifferences(hosts: readonly ParsedHost[], paint: Paint): string[] {
   const commits = new Map<string, Map<string, string[]>>()
   for (const { host, parsed } of hosts)
     for (const { name, current } of parsed?.apps ?? []) {
@@ -207,10 +207,10 @@ function describeDifferences(hosts: readonly Read[], paint: Paint): string[] {
   )
 }
 
-function totals(hosts: readonly Read[], paint: Paint): string {
+function totals(hosts: readonly ParsedHost[], paint: Paint): string {
   const reached = hosts.filter(({ failure, isReached }) => failure === undefined || isReached).length
   const unknown = hosts.filter(({ failure, isReached }) => failure !== undefined && isReached).length
-  const apps = ({ parsed }: Read) => parsed?.apps ?? []
+  const apps = ({ parsed }: ParsedHost) => parsed?.apps ?? []
   const stopped = hosts.filter((host) => apps(host).some((app) => app.stopped)).length
   const closed = hosts.filter((host) => apps(host).some((app) => app.closed)).length
   const isDown = (app: ParsedStatus['apps'][number]) => !app.stopped && !isUp({ ...app, closed: null })

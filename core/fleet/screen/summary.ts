@@ -25,7 +25,7 @@ export interface SummaryOptions {
   readonly addresses: Addresses
   readonly warnings: readonly HostWarning[]
   /** Options by which another command selects the same stack, after a blank. */
-  readonly same: string
+  readonly stackOptions: string
 }
 
 /** An outcome; `built`: the release is ready on the host, but the rollout aborted before its switch. */
@@ -145,7 +145,7 @@ function lastLine(report: RolloutReport, paint: Paint): string {
 }
 
 /** Names the way back from a deploy that has failed on its way: without --app, a rollback changes the other apps too. */
-function rollbackLines({ action, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {
+function rollbackLines({ action, hosts }: RolloutReport, { paint, stackOptions }: SummaryOptions): string[] {
   if (!deployActions.includes(action)) return []
   const switched = hosts.flatMap(({ host, moves = [], outcome }) =>
     moves.flatMap(({ app, from }) => (from === null || outcome === 'rolled back' ? [] : [{ host, app }])),
@@ -153,13 +153,15 @@ function rollbackLines({ action, hosts }: RolloutReport, { paint, same }: Summar
   if (switched.length === 0) return []
   const names = describeNames([...new Set(switched.map(({ host }) => host))])
   const apps = [...new Set(switched.map(({ app }) => app))].sort()
-  return [paint.dim(`to roll back ${names}: converge stack rollback --app ${apps.map(oneLine).join()}${plain(same)}`)]
+  return [
+    paint.dim(`to roll back ${names}: converge stack rollback --app ${apps.map(oneLine).join()}${plain(stackOptions)}`),
+  ]
 }
 
-function nextLines({ id, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {
+function nextLines({ id, hosts }: RolloutReport, { paint, stackOptions }: SummaryOptions): string[] {
   // A host that could not be reached has sent nothing to its log.
   const first = hosts.find(({ failure, phase, failedIn = phase }) => failure && failedIn !== 'connect')?.host
   if (id === null || first === undefined) return []
   const name = oneLine(first)
-  return [paint.dim(`complete log of ${name}: converge stack log ${shortId(id)} ${name}${plain(same)}`)]
+  return [paint.dim(`complete log of ${name}: converge stack log ${shortId(id)} ${name}${plain(stackOptions)}`)]
 }

@@ -11,10 +11,10 @@ export interface AgentKeys {
   readonly notes: readonly string[]
 }
 
-/** Milliseconds for the list of keys. A signature has no limit: the agent may wait for a person to confirm it. */
-const patience = 10_000
-/** Bytes of an answer: 256 KiB is the most that OpenSSH accepts. */
-const longest = 256 * 1024
+/** Limit for the list of keys. A signature has no limit: the agent may wait for a person to confirm it. */
+const listTimeoutMs = 10_000
+/** Limit of an answer in bytes, as in OpenSSH. */
+const maxAnswer = 256 * 1024
 
 /**
  * Lists the keys of an agent.
@@ -51,9 +51,9 @@ function signature(
   agent: InstanceType<Ssh2['OpenSSHAgent']>,
   { key, name, text, hash }: SignatureRequest,
 ): Promise<Buffer> {
-  return new Promise((signed, refused) => {
-    agent.sign(key, text, hash ? { hash } : {}, (failure, given) =>
-      given ? signed(given) : refused(new Error(`${name} did not sign (${failure?.message ?? 'no answer'})`)),
+  return new Promise((resolve, reject) => {
+    agent.sign(key, text, hash ? { hash } : {}, (failure, signed) =>
+      signed ? resolve(signed) : reject(new Error(`${name} did not sign (${failure?.message ?? 'no answer'})`)),
     )
   })
 }
@@ -63,7 +63,7 @@ const listKeys = 11
 const keysAnswer = 12
 
 function keysIn(answer: Buffer): { readonly data: Buffer; readonly comment: string }[] {
-  if (answer[0] !== keysAnswer) throw new Error('it does not tell its keys')
+  if (answer[0] !== keysAnswer) throw new Error('it does not list its keys')
   const reader = new WireReader(answer.subarray(1))
   return Array.from({ length: Math.min(reader.uint32(), 10_000) }, () => ({
     data: reader.string(),
@@ -71,24 +71,24 @@ function keysIn(answer: Buffer): { readonly data: Buffer; readonly comment: stri
   }))
 }
 
-/** @returns the message without its length field */
+/** Sends a request to the agent. @returns its answer without the length field */
 function answerTo(socket: string, request: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)
     const stream = connect(socket)
-    const fail = (why: string) => {
-      reject(new Error(why))
+    const fail = (reason: string) => {
+      reject(new Error(reason))
       stream.destroy()
     }
-    stream.setTimeout(patience, () => fail('it is silent'))
+    stream.setTimeout(listTimeoutMs, () => fail('it does not answer'))
     stream.on('error', ({ message }) => fail(message))
-    stream.on('close', () => reject(new Error('it has closed the connection')))
+    stream.on('close', () => reject(new Error('it closed the connection')))
     stream.on('connect', () => stream.write(Buffer.from([0, 0, 0, 1, request])))
     stream.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk])
       if (received.length < 4) return
       const length = received.readUInt32BE(0)
-      if (length > longest) return fail('it is not an SSH agent')
+      if (length > maxAnswer) return fail('it is not an SSH agent')
       if (received.length < 4 + length) return
       resolve(received.subarray(4, 4 + length))
       stream.destroy()

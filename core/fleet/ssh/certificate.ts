@@ -55,7 +55,15 @@ export function parseCertificate(data: Buffer): HostCertificate | null {
     const signature = reader.string()
     if (!reader.done) return null
     return {
-      ...{ key, kind, id, principals, from, until, authority, signature, signed },
+      key,
+      kind,
+      id,
+      principals,
+      from,
+      until,
+      authority,
+      signature,
+      signed,
       criticalOptions: criticalOptions.map(String),
     }
   } catch (thrown) {

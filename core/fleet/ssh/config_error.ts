@@ -3,6 +3,6 @@ import { ConvergeError, type SourceLocation } from '../../model/errors.ts'
 
 export const invalid = (
   source: SourceLocation,
-  why: string,
+  message: string,
   hint = 'see man ssh_config; ssh -G HOST shows what ssh makes of it',
-): ConvergeError => new ConvergeError(why, { code: 'SSH_CONFIG_INVALID', usage: true, source, hint })
+): ConvergeError => new ConvergeError(message, { code: 'SSH_CONFIG_INVALID', usage: true, source, hint })

@@ -4,7 +4,7 @@ import { offeredAlgorithms, supportedAlgorithms } from './algorithms.ts'
 import { connectionLost, isRejected } from './failures.ts'
 import { HostKeyCheck, type HostKeyPolicy, KnownHostFiles } from './host_keys.ts'
 import { KeyRing, type Prompt } from './identities.ts'
-import { type Input, type RemoteProcess, remoteProcess } from './process.ts'
+import { type Input, type RemoteProcess, remoteProcess } from './remote_process.ts'
 import { handshake, type Keepalive } from './session.ts'
 import type { Session } from './session_types.ts'
 import { openSocket, scanCertificates } from './socket.ts'
@@ -69,7 +69,12 @@ export function connector(options: ConnectOptions): Connector {
       const session = await letIn(async () => {
         const stream = await openSocket(target, via, seconds)
         return handshake(ssh2, stream, {
-          ...{ target, check, offers, algorithms, seconds, keepalive },
+          target,
+          check,
+          offers,
+          algorithms,
+          seconds,
+          keepalive,
           supported: supportedAlgorithms(library),
         })
       })

@@ -1,4 +1,4 @@
-/** Implements a time limit that pauses while it prompts the operator. */
+/** Implements a time limit that pauses while the operator answers a question. */
 
 export class Deadline {
   private timer: NodeJS.Timeout | undefined
@@ -8,13 +8,17 @@ export class Deadline {
   private left: number
   private readonly passed: () => void
 
-  /** @param left ms */
+  /**
+   * @param left milliseconds
+   * @param passed called when the time is over
+   */
   constructor(left: number, passed: () => void) {
     this.left = left
     this.passed = passed
     this.start()
   }
 
+  /** Does not count the time of an action. */
   async whilePaused<T>(act: () => Promise<T>): Promise<T> {
     if (this.paused++ === 0) this.halt()
     try {

@@ -21,7 +21,9 @@ export function parseJump(chain: string): Jump | null {
   const address = bracketed ?? bare
   if (address === undefined || Number(port ?? 22) > 65_535 || Number(port ?? 22) < 1) return null
   return {
-    ...{ last, user, address },
+    last,
+    user,
+    address,
     port: port === undefined ? undefined : Number(port),
     before: hops.length > 0 ? hops.join(',') : undefined,
   }

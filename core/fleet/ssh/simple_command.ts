@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Connection } from './connect.ts'
-import type { Input } from './process.ts'
+import type { Input } from './remote_process.ts'
 
 export interface SimpleOptions {
   readonly input?: Input | undefined

@@ -82,13 +82,16 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   const user = host.user ?? text('user') ?? config.user
   const alias = text('hostkeyalias')?.toLowerCase()
   const tokens = {
-    ...{ h: address, n: host.address, p: String(port), r: user, u: config.user, d: config.home },
-    ...{
-      k: alias ?? host.address,
-      i: String(process.getuid?.() ?? 0),
-      l: hostname(),
-      L: hostname().split('.')[0] ?? '',
-    },
+    h: address,
+    n: host.address,
+    p: String(port),
+    r: user,
+    u: config.user,
+    d: config.home,
+    k: alias ?? host.address,
+    i: String(process.getuid?.() ?? 0),
+    l: hostname(),
+    L: hostname().split('.')[0] ?? '',
   }
   const path = (setting: Setting | undefined, value?: string) => {
     const expanded = expandTokens(setting, tokens, value)
@@ -106,7 +109,9 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   return {
     name: host.name,
     configuredAs: host.address,
-    ...{ address, port, user },
+    address,
+    port,
+    user,
     knownAs: alias ? [alias] : ([...withPort, address] as unknown as SshTarget['knownAs']),
     certifiedAs: alias ?? address,
     identities: identitiesOf(host, settings, config, path),
@@ -183,7 +188,10 @@ function jumpOf(
   const { last, user, address, port, before: hops } = way
   if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
   const jump: HostAddress = {
-    ...{ name: address, address, user, port },
+    name: address,
+    address,
+    user,
+    port,
     // The first hops lead to the last one; without any, the last hop's own configuration decides.
     jump: hops,
   }

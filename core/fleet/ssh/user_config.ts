@@ -71,7 +71,10 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
   check(sections)
   const warnings = new Set<string>()
   return {
-    ...{ home, user, agent, warnings },
+    home,
+    user,
+    agent,
+    warnings,
     settings(host, givenUser) {
       const collector = new Collector(host, user, givenUser, warnings)
       collector.collect(sections, { host, final: false })

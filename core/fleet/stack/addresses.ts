@@ -20,15 +20,15 @@ const isHostAddress = (text: string) => isIP(text) > 0 || (dnsName.test(text) &&
 export function addressProblems(host: GivenHost, path: KeyPath, where: Where): ConvergeError[] {
   const { locate } = where
   const { address } = host
-  const refuse = (key: string, why: string, hint: string) =>
-    problemAt(`${formatPath([...path, key])}: ${why}`, locate([...path, key]), hint)
+  const refuse = (key: string, reason: string, hint: string) =>
+    problemAt(`${formatPath([...path, key])}: ${reason}`, locate([...path, key]), hint)
   const problems: ConvergeError[] = []
   if (!isHostAddress(address) && !isLost([...path, 'address'], where))
     problems.push(refuse('address', `${JSON.stringify(address)} is not a host address`, hintFor(address)))
   for (const key of ['private_ip', 'ip'] as const) {
     const ip = host[key]
     if (ip !== undefined && isIP(ip) === 0)
-      problems.push(refuse(key, `${ip} is no IP address`, `a name goes into ${names[key]}`))
+      problems.push(refuse(key, `${ip} is no IP address`, `write a name as ${nameKeys[key]}`))
   }
   for (const key of ['private_dns_name', 'public_dns_name'] as const) {
     const name = host[key]
@@ -38,17 +38,17 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
   return problems
 }
 
-const names = { private_ip: 'private_dns_name', ip: 'public_dns_name' } as const
+const nameKeys = { private_ip: 'private_dns_name', ip: 'public_dns_name' } as const
 
 function hintFor(address: string): string {
   const inside = /^\[([^\]]+)\](?::(\d+))?$/.exec(address)
   if (inside?.[1] !== undefined && isIP(inside[1]) === 6)
-    return `without the brackets: ${inside[1]}${inside[2] === undefined ? '' : `; the port goes into port: ${inside[2]}`}`
-  if (address.includes('@')) return `the account goes into user: ${address.slice(0, address.lastIndexOf('@'))}`
-  if (/^[^:]+:\d+$/.test(address)) return `the port goes into port: ${address.split(':')[1]}`
+    return `write the address without the brackets: ${inside[1]}${inside[2] === undefined ? '' : `; write the port as port: ${inside[2]}`}`
+  if (address.includes('@')) return `write the account as user: ${address.slice(0, address.lastIndexOf('@'))}`
+  if (/^[^:]+:\d+$/.test(address)) return `write the port as port: ${address.split(':')[1]}`
   const ascii = /[^ -~]/.test(address) ? domainToASCII(address) : ''
   if (ascii !== '' && isHostAddress(ascii)) return `write it as ${ascii}`
-  return 'an IPv4 or IPv6 address, or a DNS name'
+  return 'write an IPv4 or IPv6 address, or a DNS name'
 }
 
 /** Returns one spelling for all spellings of the same address. */

@@ -1,4 +1,4 @@
-/** Defines a stack in TypeScript. */
+/** Provides `defineStack`, the function with which a stack.ts defines a stack. */
 import type { StackFile } from './schema.ts'
 
 /**

@@ -1,4 +1,4 @@
-/** Reads the text that a reference of a stack file stands for: a file, a variable, a command, a file of age or sops. */
+/** Reads the text that a reference in a stack file stands for: from a file, a variable, a command, or a file of age or sops. */
 import { readInputFile } from '../../host/input_file.ts'
 import { ConvergeError, failureReason } from '../../model/errors.ts'
 import { utf8Text } from '../../model/utf8.ts'
@@ -57,7 +57,7 @@ export interface ReferenceContext {
   /** Directory that files are relative to, and that commands run in. */
   readonly directory: string
   readonly environment: Environment
-  /** Called before the first command: throws an error if the stack file may not run programs. */
+  /** Called before each command: throws an error if the stack file may not run programs. */
   readonly allowCommands: () => Promise<void>
   /** Results by kind and source, so that each file is decrypted once and each command runs once. */
   readonly results: Map<string, Promise<unknown>>
@@ -67,11 +67,11 @@ type ReferenceValue = Readonly<Record<string, unknown>>
 type ReadReference = (value: ReferenceValue, context: ReferenceContext) => Promise<string>
 
 const kinds: Readonly<Record<string, ReadReference>> = {
-  $file: async ({ $file }, { directory }) => fileSecret(textIn($file), directory),
-  $env: async ({ $env }, { environment }) => variable(textIn($env), environment),
-  $age: ({ $age, key }, context) => ageSecret(textIn($age), keyIn(key), context),
-  $sops: ({ $sops, key }, context) => sopsSecret(textIn($sops), keyIn(key), context),
-  $command: ({ $command }, context) => commandSecret(argvIn($command), context),
+  $file: async ({ $file }, { directory }) => fileSecret(textIn('$file', $file), directory),
+  $env: async ({ $env }, { environment }) => variable(textIn('$env', $env), environment),
+  $age: async ({ $age, key }, context) => ageSecret(textIn('$age', $age), keyIn(key), context),
+  $sops: async ({ $sops, key }, context) => sopsSecret(textIn('$sops', $sops), keyIn(key), context),
+  $command: async ({ $command }, context) => commandSecret(argvIn($command), context),
 }
 
 const kindsWithKey: readonly string[] = ['$age', '$sops']
@@ -88,34 +88,37 @@ export async function readReference(value: ReferenceValue, context: ReferenceCon
   const names = Object.keys(value)
   const kind = names.find((name) => Object.hasOwn(kinds, name)) ?? ''
   const read = kinds[kind]
-  const unknown = names.filter((name) => name !== kind && (name !== 'key' || !kindsWithKey.includes(kind)))
-  if (read === undefined || unknown.length > 0) throw invalidReference()
+  if (read === undefined) throw invalidReference(`it has none of ${Object.keys(kinds).join(', ')}`)
+  const unknown = names.find((name) => name !== kind && (name !== 'key' || !kindsWithKey.includes(kind)))
+  if (unknown !== undefined) throw invalidReference(`${kind} cannot have ${JSON.stringify(unknown)} beside it`)
   return read(value, context)
 }
 
-function invalidReference(): ConvergeError {
-  return new ConvergeError('invalid reference to a value outside the stack file', {
+function invalidReference(reason: string): ConvergeError {
+  return new ConvergeError(`invalid reference to a value outside the stack file: ${reason}`, {
     code: 'INVALID_REFERENCE',
     hint: 'write one of {"$file": "PATH"}, {"$env": "NAME"}, {"$age": "FILE", "key": "NAME"}, {"$sops": "FILE", "key": "NAME"}, {"$command": ["PROGRAM", "ARGUMENT"]}',
     usage: true,
   })
 }
 
-function textIn(value: unknown): string {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) throw invalidReference()
+function textIn(name: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') throw invalidReference(`${name} must be a text that is not empty`)
+  if (value.includes('\0')) throw invalidReference(`${name} contains a zero byte`)
   return value
 }
 
 function keyIn(value: unknown): SecretKey | undefined {
   if (value === undefined) return undefined
-  if (Array.isArray(value) && value.length > 0) return value.map(textIn)
-  return textIn(value)
+  if (Array.isArray(value) && value.length > 0) return value.map((part) => textIn('each part of key', part))
+  return textIn('key', value)
 }
 
 function argvIn(value: unknown): readonly string[] {
-  if (!Array.isArray(value) || value.some((word) => typeof word !== 'string' || word.includes('\0')))
-    throw invalidReference()
-  textIn(value[0])
+  if (!Array.isArray(value) || value.some((word) => typeof word !== 'string'))
+    throw invalidReference('$command must be a list of texts: the program and its arguments')
+  if (value.some((word) => word.includes('\0'))) throw invalidReference('$command contains a zero byte')
+  textIn('the program of $command', value[0])
   return value
 }
 
@@ -135,7 +138,7 @@ export function fileSecret(file: string, directory: string): string {
   return withoutLineEnd(text)
 }
 
-/** A text of one line loses its line end. */
+/** Removes the line end of a text of one line. */
 function withoutLineEnd(text: string): string {
   const line = text.replace(/\r?\n$/, '')
   return line.includes('\n') ? text : line
@@ -149,18 +152,21 @@ function fileContent(file: string, directory: string): Buffer {
   }
 }
 
+/** Builds the error for a file that a reference or a key of the stack file names. */
 export function unreadableFile(file: string, directory: string, error: unknown): ConvergeError {
-  const whole = absolutePath(file, directory)
-  const reason = failureReason(error, whole)
+  const path = absolutePath(file, directory)
+  const reason = failureReason(error, path)
+  const isMissing = error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR'].includes(String(error.code))
   return new ConvergeError(`${file} cannot be read: ${reason}`, {
     code: 'FILE_UNREADABLE',
-    hint:
-      whole === file ? 'check the path, and whether this account may read it' : `check that this path exists: ${whole}`,
+    hint: isMissing
+      ? `check that this path exists: ${path}`
+      : `check that this path is a regular file that this account may read: ${path}`,
     usage: true,
   })
 }
 
-/** Null: the content is not UTF-8. */
+/** Returns null if the content is not UTF-8. */
 function decodedText(content: Uint8Array): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content)
@@ -196,7 +202,7 @@ async function sopsSecret(file: string, key: SecretKey | undefined, context: Ref
   })
   if (key !== undefined) return secretAt(content, key, file)
   if (!isBinaryFormat(content))
-    throw new ConvergeError(`{"$sops": "${file}"} needs the key of a value`, {
+    throw new ConvergeError(`{"$sops": "${file}"} requires the key of a value`, {
       code: 'INVALID_REFERENCE',
       hint: `add "key": one of ${[...content.keys()].slice(0, 10).join(', ')}`,
       usage: true,
@@ -210,15 +216,15 @@ function isBinaryFormat(content: SecretMap): boolean {
 }
 
 async function commandSecret(argv: readonly string[], context: ReferenceContext): Promise<string> {
-  const { directory, environment } = context
-  await readOnce(context, 'commands are allowed', context.allowCommands)
+  const { directory, environment, allowCommands } = context
+  await allowCommands()
   return readOnce(context, `$command ${JSON.stringify(argv)}`, () => secretOfCommand(argv, directory, environment))
 }
 
 function readOnce<T>({ directory, results }: ReferenceContext, name: string, read: () => Promise<T>): Promise<T> {
   const key = `${directory}\0${name}`
-  const known = results.get(key) as Promise<T> | undefined
-  if (known !== undefined) return known
+  const earlier = results.get(key) as Promise<T> | undefined
+  if (earlier !== undefined) return earlier
   const result = read()
   results.set(key, result)
   return result

@@ -2,6 +2,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError, failureReason, problemsOf, type SourceLocation } from '../../model/errors.ts'
+import { lazy } from '../../model/lazy.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { foreignFileError } from '../../node/foreign_files.ts'
@@ -96,7 +97,7 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
   const search: Search = {
     directory: dirname(resolve(file)),
     environment: options.variables ?? process.env,
-    allowCommands: options.allowCommands ?? (async () => undefined),
+    allowCommands: lazy(options.allowCommands ?? (async () => undefined)),
     results: new Map(),
     schemas: options.schemas ?? (() => ({})),
     locate,

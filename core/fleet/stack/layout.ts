@@ -48,18 +48,21 @@ export interface Picture {
   readonly arrows: readonly Arrow[]
 }
 
+/** Height of a line of text. */
 export const line = 18
 const padding = 12
+/** Space between the boxes of a column, and around the picture. */
 const gap = 24
-const channel = 90
+/** Space between two columns, for the arrows. */
+const channelWidth = 90
 /** In a layer with more hosts than this, hosts with the same services share a box. */
-const most = 6
-/** The most columns for the names of many hosts; their number is displayed below. */
-const longest = 48
+const maxHostBoxes = 6
+/** Terminal columns of the names of hosts that share a box; their number is displayed below. */
+const maxNamesWidth = 48
 
-/** Estimated width of a letter in the sizes used; a character of a wide script takes two. Text is not measured. */
-const letter = 7.2
-const wide = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf)) * letter
+/** Estimated width of a letter in the font sizes of the picture; a character of a wide script takes two. */
+const letterWidth = 7.2
+const textWidth = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf)) * letterWidth
 
 /** Formats ports briefly: `:80 :443`, `:8081-8084`. */
 export function portsText(ports: readonly number[]): string {
@@ -84,6 +87,7 @@ interface Group {
   readonly members: readonly Member[]
 }
 
+/** A box of a layer: a host, or several that share it. */
 interface Member {
   readonly hosts: readonly string[]
   readonly title: string
@@ -94,67 +98,87 @@ interface Member {
 
 export function pictureOf(stack: Stack, services: readonly HostServices[]): Picture {
   const arrows = arrowsOf(stack, services)
-  const groups = groupsOf(stack, services)
-  const domains = [
-    ...new Set(stack.apps.flatMap(({ deploy }) => (Array.isArray(deploy.domains) ? deploy.domains : []))),
-  ]
-  const isVisited = services.some((host) => host.services.some(({ visited }) => visited))
-  const columns = columnsOf(groups, arrows)
-  const outside = [...new Set(arrows.flatMap(({ to }) => ('outside' in to ? [to.outside] : [])))]
-  const shown = domains.length > 4 ? [...domains.slice(0, 3), `and ${domains.length - 3} more`] : domains
-  const visitors = isVisited ? outsideBox('visitors', shown.map(String)) : null
-  const outer = outside.map((address) => outsideBox(address, []))
-  const stacked: (readonly Box[])[] = [
+  const columns = columnsOf(groupsOf(stack, services), arrows)
+  const visitors = visitorsBox(stack, services)
+  const outsideAddresses = [...new Set(arrows.flatMap(({ to }) => ('outside' in to ? [to.outside] : [])))]
+  const outside = outsideAddresses.map((address) => outsideBox(address, []))
+  const boxColumns: (readonly Box[])[] = [
     ...(visitors === null ? [] : [[visitors]]),
     ...columns.map((column) => column.map(sizeOf)),
-    ...(outer.length === 0 ? [] : [outer]),
+    ...(outside.length === 0 ? [] : [outside]),
   ]
-  const heightOf = (boxes: readonly Box[]) => boxes.reduce((sum, box) => sum + box.height + gap, -gap)
-  const height = Math.max(...stacked.map(heightOf), 0) + 2 * gap
-  let x = gap
-  const placed = stacked.map((boxes) => {
-    const width = Math.max(...boxes.map((box) => box.width))
-    let y = (height - heightOf(boxes)) / 2
-    const column = boxes.map((box) => {
-      const at = { x: box.width < width ? x + (width - box.width) / 2 : x, y }
-      y += box.height + gap
-      return at
-    })
-    x += width + channel
-    return column
-  })
-  const first = visitors === null ? 0 : 1
+  const { width, height, positions } = arrange(boxColumns)
+  const firstLayer = visitors === null ? 0 : 1
   return {
-    width: x - channel + gap,
+    width,
     height,
     layers: columns.flatMap((column, index) =>
-      column.map((group, row) => layerBox(group, placed[first + index]?.[row] ?? { x: 0, y: 0 })),
+      column.map((group, row) => layerBox(group, positions[firstLayer + index]?.[row] ?? { x: 0, y: 0 })),
     ),
-    visitors: visitors && { ...visitors, ...placed[0]?.[0] },
-    outside: outer.map((box, index) => ({ ...box, ...placed.at(-1)?.[index] })),
+    visitors: visitors && { ...visitors, ...positions[0]?.[0] },
+    outside: outside.map((box, index) => ({ ...box, ...positions.at(-1)?.[index] })),
     arrows,
   }
 }
 
-/** Groups the hosts by the first of their layers. */
+function visitorsBox({ apps }: Stack, services: readonly HostServices[]): OutsideBox | null {
+  if (!services.some((host) => host.services.some(({ visited }) => visited))) return null
+  const domains = [...new Set(apps.flatMap(({ deploy }) => (Array.isArray(deploy.domains) ? deploy.domains : [])))]
+  const listed = domains.length > 4 ? [...domains.slice(0, 3), `and ${domains.length - 3} more`] : domains
+  return outsideBox('visitors', listed.map(String))
+}
+
+interface Position {
+  readonly x: number
+  readonly y: number
+}
+
+interface Arrangement {
+  readonly width: number
+  readonly height: number
+  /** By column, the upper left corner of each box. */
+  readonly positions: readonly (readonly Position[])[]
+}
+
+/** Places columns of boxes from left to right, each centered vertically, and its boxes centered in it. */
+function arrange(columns: readonly (readonly Box[])[]): Arrangement {
+  const heightOf = (boxes: readonly Box[]) => boxes.reduce((sum, box) => sum + box.height + gap, -gap)
+  const height = Math.max(...columns.map(heightOf), 0) + 2 * gap
+  let x = gap
+  const positions = columns.map((boxes) => {
+    const width = Math.max(...boxes.map((box) => box.width))
+    let y = (height - heightOf(boxes)) / 2
+    const column = boxes.map((box) => {
+      const position = { x: x + (width - box.width) / 2, y }
+      y += box.height + gap
+      return position
+    })
+    x += width + channelWidth
+    return column
+  })
+  return { width: x - channelWidth + gap, height, positions }
+}
+
+/** Groups the hosts by the first of their layers; layers without hosts are left out. */
 function groupsOf({ layers, hosts }: Stack, services: readonly HostServices[]): Group[] {
-  const running = new Map(services.map((one) => [one.host, one.services]))
+  const servicesOf = new Map(services.map((entry) => [entry.host, entry.services]))
   return layers.flatMap(({ name, title, roles }) => {
     const layerHosts = hosts.filter((host) => host.layers[0] === name)
     const members = layerHosts.map((host): Member => {
-      const more = host.layers.slice(1)
-      const also = more.length === 0 ? '' : ` + ${more.join(', ')}`
+      const otherLayers = host.layers.slice(1)
+      const suffix = otherLayers.length === 0 ? '' : ` + ${otherLayers.join(', ')}`
       const stopped = host.status === 'stopped'
-      const detail = `${host.address}${also}${stopped ? ' (stopped)' : ''}`
-      return { hosts: [host.name], title: host.name, detail, stopped, services: running.get(host.name) ?? [] }
+      const detail = `${host.address}${suffix}${stopped ? ' (stopped)' : ''}`
+      return { hosts: [host.name], title: host.name, detail, stopped, services: servicesOf.get(host.name) ?? [] }
     })
     if (members.length === 0) return []
-    const shown = members.length > most ? alike(members) : members
-    return [{ name, title, detail: roles.join(', '), members: shown }]
+    const boxes = members.length > maxHostBoxes ? combineSimilar(members) : members
+    return [{ name, title, detail: roles.join(', '), members: boxes }]
   })
 }
 
-function alike(members: readonly Member[]): Member[] {
+/** Combines hosts with the same services and the same status. */
+function combineSimilar(members: readonly Member[]): Member[] {
   const groups = new Map<string, Member[]>()
   for (const member of members) {
     const key = JSON.stringify([member.services.map(serviceText), member.stopped])
@@ -164,7 +188,7 @@ function alike(members: readonly Member[]): Member[] {
     const [first, ...more] = same
     if (first !== undefined && more.length === 0) return first
     const hosts = same.flatMap((member) => member.hosts)
-    const title = cut(describeNames(hosts), longest)
+    const title = cut(describeNames(hosts), maxNamesWidth)
     const stopped = first?.stopped ?? false
     const detail = `${hosts.length} hosts${stopped ? ' (stopped)' : ''}`
     return { hosts, title, detail, stopped, services: first?.services ?? [] }
@@ -172,38 +196,54 @@ function alike(members: readonly Member[]): Member[] {
 }
 
 /**
- * Sorts the layers into columns: a service stands to the right of its clients. Layers that connect to each other share
- * a column.
+ * Sorts the layers into columns: a layer stands to the right of the layers that connect to it. Layers that connect to each
+ * other, also through others, share a column.
  */
 function columnsOf(groups: readonly Group[], arrows: readonly Arrow[]): Group[][] {
-  const layerOf = new Map(
-    groups.flatMap(({ name, members }) => members.flatMap(({ hosts }) => hosts.map((host) => [host, name]))),
-  )
-  const askers = new Map<string, Set<string>>()
-  for (const { from, to } of arrows) {
-    const [asks, target] = [layerOf.get(from.host), 'host' in to ? layerOf.get(to.host) : undefined]
-    if (asks === undefined || target === undefined || asks === target) continue
-    askers.set(target, (askers.get(target) ?? new Set()).add(asks))
-  }
+  const clientsOf = layerClients(groups, arrows)
+  const allClients = new Map(groups.map(({ name }) => [name, reachable(name, clientsOf)]))
   const depths = new Map<string, number>()
-  const depth = (name: string, way: readonly string[]): number => {
+  const depthOf = (name: string): number => {
     const known = depths.get(name)
     if (known !== undefined) return known
-    const before = [...(askers.get(name) ?? [])].filter((one) => !way.includes(one))
-    const found = Math.max(-1, ...before.map((one) => depth(one, [...way, name]))) + 1
-    depths.set(name, found)
-    return found
+    const toTheLeft = [...(allClients.get(name) ?? [])].filter((client) => !allClients.get(client)?.has(name))
+    const depth = Math.max(-1, ...toTheLeft.map(depthOf)) + 1
+    depths.set(name, depth)
+    return depth
   }
   const columns: Group[][] = []
   for (const group of groups) {
-    const at = depth(group.name, [])
-    columns[at] = [...(columns[at] ?? []), group]
+    const depth = depthOf(group.name)
+    columns[depth] = [...(columns[depth] ?? []), group]
   }
   return columns.filter((column) => column !== undefined)
 }
 
+/** By layer, the other layers with a host that connects to one of its hosts. */
+function layerClients(groups: readonly Group[], arrows: readonly Arrow[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const layerOf = new Map(
+    groups.flatMap(({ name, members }) => members.flatMap(({ hosts }) => hosts.map((host) => [host, name]))),
+  )
+  const clients = new Map<string, Set<string>>()
+  for (const { from, to } of arrows) {
+    const client = layerOf.get(from.host)
+    const target = 'host' in to ? layerOf.get(to.host) : undefined
+    if (client === undefined || target === undefined || client === target) continue
+    clients.set(target, (clients.get(target) ?? new Set()).add(client))
+  }
+  return clients
+}
+
+/** Returns every name that can be reached from a name, itself only through a circle. */
+function reachable(start: string, edges: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> {
+  const reached = new Set(edges.get(start))
+  // The loop also visits the names that it adds.
+  for (const name of reached) for (const next of edges.get(name) ?? []) reached.add(next)
+  return reached
+}
+
 function outsideBox(title: string, lines: readonly string[]): OutsideBox {
-  const width = wide([title, ...lines]) + 2 * padding
+  const width = textWidth([title, ...lines]) + 2 * padding
   return { x: 0, y: 0, width, height: line * (1 + lines.length) + padding, title, lines }
 }
 
@@ -214,17 +254,19 @@ function memberHeight({ services }: Member): number {
 }
 
 function sizeOf({ title, detail, members }: Group): Box {
-  const inner = wide(members.flatMap((one) => [one.title, one.detail, ...one.services.map(serviceText)])) + 3 * padding
-  const width = Math.max(inner + 2 * padding, wide([title, detail]) + 2 * padding)
+  const inner =
+    textWidth(members.flatMap((member) => [member.title, member.detail, ...member.services.map(serviceText)])) +
+    3 * padding
+  const width = Math.max(inner + 2 * padding, textWidth([title, detail]) + 2 * padding)
   const height = members.reduce((sum, member) => sum + memberHeight(member) + padding, line * titleLines + padding)
   return { x: 0, y: 0, width, height }
 }
 
-function layerBox(group: Group, at: { readonly x: number; readonly y: number }): LayerBox {
+function layerBox(group: Group, position: Position): LayerBox {
   const { width, height } = sizeOf(group)
-  let y = at.y + line * titleLines + padding
+  let y = position.y + line * titleLines + padding
   const hosts = group.members.map((member): HostBox => {
-    const box = { x: at.x + padding, y, width: width - 2 * padding, height: memberHeight(member) }
+    const box = { x: position.x + padding, y, width: width - 2 * padding, height: memberHeight(member) }
     const rows = member.services.map((service, index) => ({
       service,
       text: serviceText(service),
@@ -233,5 +275,5 @@ function layerBox(group: Group, at: { readonly x: number; readonly y: number }):
     y += box.height + padding
     return { ...box, hosts: member.hosts, title: member.title, detail: member.detail, rows }
   })
-  return { ...at, width, height, title: group.title, detail: group.detail, hosts }
+  return { ...position, width, height, title: group.title, detail: group.detail, hosts }
 }

@@ -24,16 +24,19 @@ export function runtimeProblems({ runtime = {} }: StackContent, search: Search):
 function programProblem(program: string, name: Architecture, where: Search): ConvergeError | null {
   const path = ['runtime', name]
   const file = absolutePath(program, where.directory)
-  const refuse = (why: string, hint: string) =>
-    problemAt(`${formatPath(path)}: ${program} ${why}`, where.locate(path), hint)
+  const refuse = (reason: string, hint: string) =>
+    problemAt(`${formatPath(path)}: ${program} ${reason}`, where.locate(path), hint)
   try {
     accessSync(file, constants.R_OK)
     const stats = statSync(file)
     if (!stats.isFile()) return refuse('is not a file', 'name the program itself, such as bin/node')
     // The upload makes it executable on the host; a file that is not executable here is probably the wrong file.
-    if ((stats.mode & 0o111) === 0) return refuse('is not executable', `if it is a Node: chmod +x ${file}`)
-    const why = incompatibilityOf(file, name)
-    return why === null ? null : refuse(why, `the program bin/node of a download for linux-${name}`)
+    if ((stats.mode & 0o111) === 0)
+      return refuse('is not executable', `check that it is a Node program, then run chmod +x ${file}`)
+    const incompatibility = incompatibilityOf(file, name)
+    return incompatibility === null
+      ? null
+      : refuse(incompatibility, `name the program bin/node of a download for linux-${name}`)
   } catch (error) {
     return unreadable(program, path, where, error)
   }

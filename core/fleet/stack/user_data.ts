@@ -1,17 +1,19 @@
-/** Builds the cloud-init user data of a new host: the operator's account, and no secrets of the stack. */
+/** Builds the cloud-init user data of a new host: its sshd, and the account of the operator with its keys. */
 import { Document, isScalar, Scalar, visit } from 'yaml'
 
 export interface NewHostData {
-  /** For the first lines: the name of the stack, and the command to run next. */
+  /** Name of the stack, for the comment at the top. */
   readonly stack: string
-  readonly next: string
+  /** Command to run when the host is up, for the comment at the top. */
+  readonly nextCommand: string
   readonly name: string
+  /** Account that the operator logs in to. */
   readonly user: string
   readonly port: number
-  /** `free` without a password, `password` with one, `none` no sudo at all. */
+  /** `none`: no sudo; `free`: sudo without a password; `password`: sudo with one. */
   readonly sudo: 'none' | 'free' | 'password'
   /** Lines of authorized_keys(5). */
-  readonly authorized: readonly string[]
+  readonly authorizedKeys: readonly string[]
   /** Key pair of its sshd; null: sshd creates one at its first boot. */
   readonly hostKey: { readonly private: string; readonly public: string } | null
 }
@@ -28,7 +30,7 @@ export function isHostName(name: string): boolean {
 
 /** @returns the text, which begins with `#cloud-config` */
 export function userData(host: NewHostData): string {
-  const { stack, next, name, user, port, sudo, hostKey } = host
+  const { stack, nextCommand: next, name, user, port, sudo, hostKey } = host
   const data = {
     // sudo resolves the name of its host.
     ...(isHostName(name) ? { hostname: name, manage_etc_hosts: 'localhost' } : {}),
@@ -55,19 +57,19 @@ export function userData(host: NewHostData): string {
         node.type = Scalar.BLOCK_LITERAL
     },
   })
-  const words = [`${name} of the stack ${stack}. When it is up: ${next}`]
+  const comments = [`${name} of the stack ${stack}. When it is up: ${next}`]
   if (hostKey !== null)
-    words.push(
+    comments.push(
       'It contains the private key of the host: anyone who reads it can impersonate the host. Remove it afterwards.',
     )
-  return `#cloud-config\n${words.map((line) => `# ${line.replace(/[\r\n\u0085\u2028\u2029]/g, ' ')}\n`).join('')}${document.toString({ lineWidth: 0 })}`
+  return `#cloud-config\n${comments.map((line) => `# ${line.replace(/[\r\n\u0085\u2028\u2029]/g, ' ')}\n`).join('')}${document.toString({ lineWidth: 0 })}`
 }
 
 function sshdLines(port: number): string[] {
   return ['PasswordAuthentication no', ...(port === 22 ? [] : [`Port ${port}`])]
 }
 
-function accountOf({ user, sudo, authorized }: NewHostData) {
+function accountOf({ user, sudo, authorizedKeys: authorized }: NewHostData) {
   return {
     name: user,
     ...(user === 'root' ? {} : { shell: '/bin/bash' }),

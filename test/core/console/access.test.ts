@@ -156,6 +156,36 @@ if (await runsOnNode22(t, import.meta.url))
       t.strictSame(statuses.filter((status) => status === 429).length, 4)
     })
 
+    await t.test('limits guesses of the present password, also parallel ones', async (t) => {
+      const client = await member('guessed', 'show')
+      const guesses = Array.from({ length: 14 }, () =>
+        client.send('PUT', '/api/session/password', { password: 'wrong', newPassword: 'correct horse battery' }),
+      )
+      const statuses = (await Promise.all(guesses)).map(({ status }) => status)
+      t.strictSame(statuses.filter((status) => status === 403).length, 10)
+      t.strictSame(statuses.filter((status) => status === 429).length, 4)
+    })
+
+    await t.test('limits the failures of an address, and does not count its successful logins', async (t) => {
+      await member('frequent', 'show')
+      const send = async (path: string, body: object) => {
+        const response = await fetch(`${running.address}${path}`, {
+          method: 'POST',
+          headers: {
+            ...new Client(url).headers({ 'Content-Type': 'application/json' }),
+            'X-Forwarded-For': '192.0.2.7',
+          },
+          body: JSON.stringify(body),
+        })
+        return response.status
+      }
+      const fail = () => send('/api/invitations/accept', { invitation: 'none', ...account('eve') })
+      for (let failure = 1; failure <= 48; failure++) t.equal(await fail(), 404)
+      for (let login = 1; login <= 3; login++) t.equal(await send('/api/session', account('frequent')), 200)
+      t.strictSame([await fail(), await fail(), await fail()], [404, 404, 429])
+      t.equal(await send('/api/session', account('frequent')), 429)
+    })
+
     await t.test('the database has no password, session or token in clear', async (t) => {
       const { readFileSync, readdirSync } = await import('node:fs')
       const files = readdirSync(`${directory}/state`).filter((name) => name.startsWith('console.sqlite'))

@@ -83,6 +83,21 @@ if (await runsOnNode22(t, import.meta.url))
         t.notOk(audit.includes(secret), 'no secret in the audit')
     })
 
+    await t.test('a login without its code does not count as a failed one of the address', async (t) => {
+      const { body } = await ann.send('POST', path, { password })
+      totp = new TOTP({ secret: Secret.fromBase32(body.secret) })
+      t.equal((await ann.send('PUT', path, { code: codeAt(0) })).status, 200)
+      const send = async (path: string, body: object) => {
+        const headers = { 'Content-Type': 'application/json', Origin: url(), 'X-Forwarded-For': '192.0.2.7' }
+        return (await fetch(`${url()}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).status
+      }
+      const eve = { invitation: 'none', name: 'eve', password }
+      for (let failure = 1; failure <= 49; failure++) t.equal(await send('/api/invitations/accept', eve), 404)
+      t.equal(await send('/api/session', { name: 'ann', password }), 401, 'requires the code')
+      t.equal(await send('/api/session', { name: 'ann', password, code: codeAt(1) }), 200)
+      t.equal((await admin.send('DELETE', '/api/accounts/ann/second-factor')).status, 200)
+    })
+
     await t.test('guesses are limited', async (t) => {
       const { body } = await ann.send('POST', path, { password })
       totp = new TOTP({ secret: Secret.fromBase32(body.secret) })
@@ -91,5 +106,6 @@ if (await runsOnNode22(t, import.meta.url))
       for (let attempt = 0; attempt < 12; attempt++) statuses.push((await logIn('999999')).status)
       t.strictSame(statuses.slice(-2), [429, 429])
       t.equal((await logIn(codeAt(1))).status, 429, 'also for the right code')
+      t.equal((await logIn()).status, 429, 'the password alone does not begin a new count')
     })
   })

@@ -105,7 +105,16 @@ function member(name: string, words: Words): RolloutHost {
     },
   })
   const events = new Set(['setup', 'build', 'deploy', 'configure'])
-  return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, client: host }
+  return {
+    name,
+    stage: 0,
+    apps: ['site'],
+    appsToMigrate: [],
+    roles: ['role'],
+    address: '192.0.2.1',
+    events,
+    client: host,
+  }
 }
 
 interface RolloutOutput {
@@ -130,7 +139,7 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   const size = () => ({ columns: 100, rows: 24 })
   const screens = kinds.map((kind, at) =>
     screen({
-      ...{ ...kind, color: false, quiet: false, verbose: true, same: '', size },
+      ...{ ...kind, color: false, quiet: false, verbose: true, stackOptions: '', size },
       write: (text) => void written[at]?.push(text),
     }),
   )
@@ -140,20 +149,28 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   const tell = (event: FleetEvent) => {
     const shown = secrets.maskDeep(event)
     recording.logEvent(shown)
-    for (const one of screens) one.tell(shown)
+    for (const one of screens) one.display(shown)
   }
   const { report } = await rollout(
     {
-      ...{ action, events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'parallel' },
+      ...{ action, events: [], roles: [], stack: 'site', comment: '', operator: 'ann', strategy: 'parallel' },
       ...{
         restartsInTurn: false,
         batchSize: { count: 9 },
         parallel: 9,
         maxFailures: { count: 9 },
         rollbackOnFailure: false,
-        down: 'fail',
+        onUnreachable: 'fail',
       },
-      ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, purge: false, schedule: {} },
+      ...{
+        migration: 'none',
+        retryFailed: false,
+        apps: [],
+        revision: null,
+        rollbackTo: null,
+        purge: false,
+        schedule: {},
+      },
     },
     {
       hosts: [member('evil', words), member('good', honest)],
@@ -200,7 +217,7 @@ async function check({ report, texts, json, directory }: RolloutOutput): Promise
   if (kept.outcome === 'not readable') throw new Error('the record cannot be read')
   const how = { paint, color: false, verbose: true }
   const shown = [
-    ...describeDeployment(kept, { now: new Date(), verbose: true, paint, same: '' }),
+    ...describeDeployment(kept, { now: new Date(), verbose: true, paint, stackOptions: '' }),
     await describeLog(readLog(directory, 'last', 'evil') ?? [], how),
   ].join('\n')
   const steering = raw.exec(shown)

@@ -15,13 +15,13 @@ export class HealthGate {
   constructor(private readonly context: RolloutContext) {}
 
   /**
-   * Decides whether the site answered before these hosts change. A site that was not in service yet is not asked: any
-   * answer would be that of another program.
-   * @param repeated decides when a failed check is repeated
+   * Checks whether the site answers before these hosts change, and warns if not. A site that was not in service yet is
+   * not checked: any answer would be that of another program.
+   * @param repetition clause for the warning: when a failed check is repeated
    */
-  async passesBefore(
+  async passesBeforeSwitch(
     hosts: readonly RolloutHost[],
-    repeated = 'it is repeated when all hosts are done',
+    repetition = 'it is repeated when all hosts are done',
   ): Promise<boolean> {
     if (!this.isInService(hosts)) return false
     const health = await this.runCheck(quickCheckSeconds)
@@ -29,7 +29,7 @@ export class HealthGate {
     const { ok, what, detail } = health
     if (!ok)
       this.context.progress.addWarning(
-        `the health check failed before the first switch: ${what}: ${detail}; ${repeated}`,
+        `the health check failed before the first switch: ${what}: ${detail}; ${repetition}`,
       )
     return ok
   }
@@ -54,7 +54,7 @@ export class HealthGate {
   }
 
   /** Runs the health check; null where the stack defines none, or the operator interrupts. */
-  private async runCheck(mostSeconds?: number): Promise<Health | null> {
+  private async runCheck(maxSeconds?: number): Promise<Health | null> {
     const { checkHealth, onInterrupt, emit } = this.context.ports
     if (checkHealth === null || this.context.abort.isInterrupted) return null
     const controller = new AbortController()
@@ -72,7 +72,7 @@ export class HealthGate {
       })
     })
     try {
-      return await Promise.race([checkHealth(mostSeconds, watch), interrupted])
+      return await Promise.race([checkHealth(maxSeconds, watch), interrupted])
     } catch (thrown) {
       // A check that cannot run is a failed check.
       return { ok: false, what: 'the check cannot run', detail: asConvergeError(thrown).message }

@@ -27,11 +27,11 @@ export function hostOrder(
   { reverse = false, inTurn = new Set() }: OrderOptions = {},
 ): HostOrder {
   const { request, ports, commits } = context
-  const { strategy, batchSize: size, action, migrates } = request
+  const { strategy, batchSize: size, action, migration } = request
   const deploying = deployActions.includes(action) ? hosts : []
   /** By default only apps whose commit is new to the stack: a new host does not change the data. */
   const isToBeMigrated = (app: string) =>
-    includesApp(request, app) && migrates !== false && !(migrates === 'new' && commits.isKnown(app))
+    includesApp(request, app) && (migration === 'all' || (migration === 'new' && !commits.isKnown(app)))
   const migrators = chooseMigrators(deploying, isToBeMigrated)
   const first = new Set([...migrators, ...chooseFounders(deploying, (app) => isNewApp(app, request, ports))])
   return { batches: splitIntoBatches(hosts, { strategy, size, first, reverse, inTurn }), migrators, first }

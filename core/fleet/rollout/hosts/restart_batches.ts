@@ -90,7 +90,7 @@ export class RestartBatches {
   ): Promise<boolean> {
     const batches = this.batches(hosts)
     if (batches.length === 0 || this.context.abort.isAborted) return false
-    const isCheckedAfterEach = hasAnswered ?? (await this.gate.passesBefore(hosts))
+    const isCheckedAfterEach = hasAnswered ?? (await this.gate.passesBeforeSwitch(hosts))
     for (const [at, batch] of batches.entries()) {
       if (this.context.abort.isAborted) break
       if (onRemaining !== undefined && this.haveTooManyFailed(hosts)) {

@@ -53,7 +53,10 @@ export class OnlineHosts {
     return this.recorded.has(name)
   }
 
-  /** Expects the connected hosts to be online in the end. Others are configured only once, so they learn it now. */
+  /**
+   * Lists the connected hosts as online already: other hosts are configured only once, with the hosts that are online at
+   * the end.
+   */
   expectParticipants(): void {
     const { action, progress } = this
     if (action === 'status') return

@@ -71,17 +71,22 @@ export class RolloutProgress {
   private addHost(name: string, { isBystander }: { readonly isBystander: boolean }): void {
     if (this.hosts.has(name)) return
     this.hosts.set(name, {
-      ...{
-        outcome: 'untouched',
-        phase: null,
-        durationMs: 0,
-        phases: {},
-        counts: noCounts,
-        currentReleases: [],
-        releasesBefore: [],
-      },
-      ...{ hasSwitched: false, hasDeployed: false, failure: undefined, failedIn: undefined, lastFailure: undefined },
-      ...{ reason: undefined, changes: undefined, isConnected: isBystander, isBystander },
+      outcome: 'untouched',
+      phase: null,
+      durationMs: 0,
+      phases: {},
+      counts: noCounts,
+      currentReleases: [],
+      releasesBefore: [],
+      hasSwitched: false,
+      hasDeployed: false,
+      failure: undefined,
+      failedIn: undefined,
+      lastFailure: undefined,
+      reason: undefined,
+      changes: undefined,
+      isConnected: isBystander,
+      isBystander,
     })
   }
 

@@ -1,3 +1,4 @@
+/** Describes the request for a rollout, and the hosts of the stack file that it is for. */
 import type { HookSchedule, HostClient, HostCommand } from '../../host_client.ts'
 import type { OrderedHost, Strategy } from '../../planning/batches.ts'
 import type { HostCount } from '../../planning/host_count.ts'
@@ -9,9 +10,9 @@ export interface RolloutHost extends OrderedHost {
   /** Short names of the apps it runs. */
   readonly apps: readonly string[]
   /** Those of `apps` with `deploy.<app>.migrate` set. */
-  readonly migrating: readonly string[]
+  readonly appsToMigrate: readonly string[]
   /** Those of `apps` that share a database with other hosts. */
-  readonly sharing?: readonly string[] | undefined
+  readonly appsSharingData?: readonly string[] | undefined
   /** Events that it runs after the hosts of an app have switched, wherever those are. */
   readonly followUps?: readonly { readonly app: string; readonly event: string }[] | undefined
   /** Events for which one of its roles has a recipe. */
@@ -22,36 +23,36 @@ export interface RolloutHost extends OrderedHost {
 
 export interface RolloutRequest {
   readonly action: Action
-  /** Events of `run`; other actions imply their events. */
+  /** Events of the action `run`; other actions imply their events. */
   readonly events: readonly string[]
-  /** Roles of `run`; empty for those of each host. */
+  /** Roles of the action `run`; empty for those of each host. */
   readonly roles: readonly string[]
   readonly stack: string
   readonly comment: string
-  readonly by: string
+  readonly operator: string
   readonly strategy: Strategy
   /** Whether hosts that restart something take turns, and all others run at once: the default of setup. */
   readonly restartsInTurn: boolean
   readonly batchSize: HostCount
-  /** How many hosts at once, at most. */
+  /** Maximum number of hosts at the same time. */
   readonly parallel: number
   readonly maxFailures: HostCount
   readonly rollbackOnFailure: boolean
-  /** Whether the rollout fails or skips hosts that cannot be reached when it begins. */
-  readonly down: 'fail' | 'skip'
-  /** Whether one host migrates each app before the others switch; `new` skips commits that the stack already runs. */
-  readonly migrates: boolean | 'new'
+  /** Decides whether the rollout fails if hosts cannot be reached when it begins, or skips them. */
+  readonly onUnreachable: 'fail' | 'skip'
+  /** Apps that one host migrates before the others switch; `new`: those whose commit the stack does not run yet. */
+  readonly migration: 'all' | 'none' | 'new'
   /** Whether hosts may switch to a release that failed its smoke test before. */
   readonly retryFailed: boolean
   /** Apps to deploy; empty for all. */
   readonly apps: readonly string[]
   /** The revision to deploy instead of the one in the stack file; of one app. */
   readonly revision: string | null
-  /** Of a rollback: a commit, or the id of a release; null for the one before the last change. */
-  readonly to: string | null
+  /** Commit, or id of a release, of a rollback; null for the release before the last change. */
+  readonly rollbackTo: string | null
   /** Whether an undeploy also removes data. */
   readonly purge: boolean
-  /** Of `hooks`. */
+  /** When the timers of `hooks` run. */
   readonly schedule: HookSchedule
 }
 
@@ -72,24 +73,30 @@ export function includesApp({ apps }: RolloutRequest, app: string): boolean {
 }
 
 /**
- * Decides whether a host that was down missed the rollout, and not only the configure after it. A deploy or rollback of
- * some apps is missed by the hosts that run one of them; one of all apps also by hosts without apps, such as
- * frontends.
+ * Decides whether a host that was down missed the rollout itself, and not only the configure after it. A host with apps
+ * misses a deploy or rollback of one of them. A host without apps, such as a frontend, misses only one of all apps. Every
+ * host misses another action.
  */
-export function misses({ apps }: RolloutHost, request: RolloutRequest, hosts: readonly RolloutHost[]): boolean {
+export function hasMissedRollout(
+  { apps }: RolloutHost,
+  request: RolloutRequest,
+  hosts: readonly RolloutHost[],
+): boolean {
   const isOfApps = request.action === 'deploy' || request.action === 'rollback'
   const includes = (app: string) => includesApp(request, app)
   if (!isOfApps || apps.some(includes)) return true
   return apps.length === 0 && hosts.every((host) => host.apps.every(includes))
 }
 
-/** Advises what to do about a host that takes no part and is down. */
+/** Names what a host missed that takes no part and is down, and what to do about it. */
 export function missingDeploymentHint(
   host: RolloutHost,
   request: RolloutRequest,
   hosts: readonly RolloutHost[],
 ): string {
-  const consequence = misses(host, request, hosts) ? `the host missed this ${request.action}` : 'it is not configured'
+  const consequence = hasMissedRollout(host, request, hosts)
+    ? `the host missed this ${request.action}`
+    : 'it is not configured'
   const hint = 'run converge stack configure when it can be reached'
   return `${consequence} (${hint})`
 }
@@ -113,7 +120,7 @@ export interface StackChanges {
   readonly missedApps: Readonly<Record<string, readonly string[]>>
   /** Hosts that are up to date again. */
   readonly upToDate: readonly string[]
-  /** By host, the apps that it got: it no longer misses an earlier deployment of these. */
+  /** By host, the apps that it received: it no longer misses an earlier deployment of these. */
   readonly receivedApps: Readonly<Record<string, readonly string[]>>
   /** Commits that the whole stack runs now. */
   readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>

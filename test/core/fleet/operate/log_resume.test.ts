@@ -18,11 +18,11 @@ function follow(parts: readonly (readonly string[])[]): string[] {
   const file: string[] = []
   for (const [at, part] of parts.entries()) {
     const add = (line: string) => resume.add({ program, file: 'a', line })
-    if (at > 0) resume.resume()
+    if (at > 0) resume.beginResend()
     for (const line of file) add(line)
     // Half of a part is written while the host sends the end of the log again.
     for (const line of part.slice(0, part.length / 2)) add(line)
-    resume.settle()
+    resume.endResend()
     for (const line of part.slice(part.length / 2)) add(line)
     file.push(...part)
     // This line is lost, since the connection is closed.
@@ -53,12 +53,12 @@ t.test('keeps the lines of several logs apart, also equal ones', async (t) => {
   }
   add('a', 'ping', 'ping', 'one')
   add('b', 'ping')
-  resume.resume()
+  resume.beginResend()
   add('a', 'ping', 'ping', 'one', 'ping')
   add('b', 'ping', 'pong')
   add('new', 'first')
   t.equal(shown.length, 4, 'nothing before it is known what is new')
-  resume.settle()
+  resume.endResend()
   t.strictSame(shown.slice(4), ['a ping', 'b pong', 'new first'])
 })
 
@@ -66,9 +66,9 @@ t.test('does not repeat a log of equal lines', async (t) => {
   const shown: string[] = []
   const resume = new LogResume(({ line }) => shown.push(line))
   for (let n = 0; n < 30; n++) resume.add({ program, file: 'a', line: 'ping' })
-  resume.resume()
+  resume.beginResend()
   for (let n = 0; n < 50; n++) resume.add({ program, file: 'a', line: 'ping' })
-  resume.settle()
+  resume.endResend()
   t.equal(shown.length, 30)
 })
 
@@ -78,9 +78,9 @@ t.test('displays all lines of a rotated log', async (t) => {
     const resume = new LogResume(({ line }) => shown.push(line))
     for (let n = 0; n < 30; n++) resume.add({ program, file: 'a', line: `old ${n}` })
     for (let n = 0; n < known; n++) resume.add({ program, file: 'a', line: `new ${n}` })
-    resume.resume()
+    resume.beginResend()
     for (let n = 0; n < 5; n++) resume.add({ program, file: 'a', line: `new ${n}` })
-    resume.settle()
+    resume.endResend()
     t.strictSame(shown.slice(30), ['new 0', 'new 1', 'new 2', 'new 3', 'new 4'], `${known} known`)
   }
 })
@@ -89,8 +89,8 @@ t.test('displays all lines if there are more than the host sends again', async (
   const shown: string[] = []
   const resume = new LogResume(({ line }) => shown.push(line))
   resume.skip({ program, file: 'a', line: 'before' })
-  resume.resume()
+  resume.beginResend()
   for (let n = 0; n < 5; n++) resume.add({ program, file: 'a', line: `later ${n}` })
-  resume.settle()
+  resume.endResend()
   t.equal(shown.length, 5)
 })

@@ -69,7 +69,7 @@ t.test('reports a damaged file, and leaves it unchanged', async (t) => {
   for (const [text, problem] of [
     ['', /JSON/],
     ['{"hosts": {', /JSON/],
-    ['[]', /the whole: /],
+    ['[]', /the whole file: /],
     ['{"hosts": {"a": {"status": "asleep"}}, "apps": {"x": {}}}', /hosts\.a\.status: .*apps\.x\.commit: /],
   ] as const) {
     fs.writeFileSync(path, text)

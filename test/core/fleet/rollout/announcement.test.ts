@@ -78,7 +78,7 @@ t.test('announces the estimate before the build, or that there is none', async (
   t.match(fleet.emitted[reported], { durationMs: 6000, runs: 1, batches: 2 })
   t.ok(reported < at(fleet, 'build'))
   const first = new Simulation({ a: {}, b: {} })
-  await first.go({ action: 'rollback', to: 'a' }, { earlierRollouts: () => [] })
+  await first.go({ action: 'rollback', rollbackTo: 'a' }, { earlierRollouts: () => [] })
   t.match(first.emitted, [{ event: 'start' }, {}, {}])
   t.match(
     first.emitted.find(({ event }) => event === 'estimate'),
@@ -153,10 +153,10 @@ t.test('warns once about hosts that restart at the same time', async (t) => {
       /^--strategy parallel restarts site on a, b, c .* visitors get errors .*--strategy rolling/,
     ],
     [{ batchSize: { percent: 100 } }, /^this --batch restarts site on a, b, c .*smaller --batch/],
-    [{ action: 'rollback', to: 'a', strategy: 'parallel' }, /--strategy parallel/],
+    [{ action: 'rollback', rollbackTo: 'a', strategy: 'parallel' }, /--strategy parallel/],
     [{ action: 'run', events: ['restart'], strategy: 'parallel' }, /--strategy parallel/],
     [{ action: 'setup', strategy: 'parallel' }, /--strategy parallel/],
-    [{ strategy: 'parallel', migrates: 'new' }, /restarts site on b, c at the same time/],
+    [{ strategy: 'parallel', migration: 'new' }, /restarts site on b, c at the same time/],
   ]
   for (const [request, text] of noticed) {
     const fleet = new Simulation(three)
@@ -195,7 +195,10 @@ t.test('does not warn if other hosts answer, or if the app is not in service', a
 
 t.test('the last host of an app that is up: a warning before it restarts', async (t) => {
   const warnings = async (hosts: Readonly<Record<string, Behaviour>>, request = {}, only?: readonly string[]) => {
-    const { report } = await new Simulation(hosts).go({ down: 'skip', ...request }, only === undefined ? {} : { only })
+    const { report } = await new Simulation(hosts).go(
+      { onUnreachable: 'skip', ...request },
+      only === undefined ? {} : { only },
+    )
     return report.warnings.filter((text) => /only host/.test(text))
   }
   const down = { connects: 'refused' } as const

@@ -89,7 +89,7 @@ t.test('the migrating host is the canary, and in the first batch', async (t) => 
 
 t.test('the migrating host of an app is in the first stage that has the app', async () => {
   const some = fc
-    .array(fc.record({ stage: fc.nat(2), migrating: fc.subarray(['site', 'shop', 'mail']) }), { maxLength: 12 })
+    .array(fc.record({ stage: fc.nat(2), appsToMigrate: fc.subarray(['site', 'shop', 'mail']) }), { maxLength: 12 })
     .map((all) => all.map((one, at) => ({ name: `h${at}`, ...one })))
   fc.assert(
     fc.property(some, fc.subarray(['site', 'shop', 'mail']), options, (hosts, expected, { strategy, size }) => {
@@ -98,7 +98,7 @@ t.test('the migrating host of an app is in the first stage that has the app', as
         splitIntoTurns(batch, first),
       )
       return expected.every((app) => {
-        const turns = order.map((turn) => turn.filter(({ migrating }) => migrating.includes(app)))
+        const turns = order.map((turn) => turn.filter(({ appsToMigrate }) => appsToMigrate.includes(app)))
         const opening = turns.find((turn) => turn.length > 0)
         return opening === undefined || (opening.length === 1 && opening.every(({ name }) => first.has(name)))
       })

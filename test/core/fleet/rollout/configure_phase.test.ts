@@ -229,9 +229,9 @@ t.test('a rollout records the apps that a host missed, and those that it got', a
   const missedApps = new Map([['a', ['site']]])
   const after = await fleet().go({ apps: ['site'] }, { recorded: { ...known, missedApps }, only: ['a'] })
   t.strictSame(after.changes.upToDate, ['a'])
-  const whole = await fleet().go({ down: 'skip' })
+  const whole = await fleet().go({ onUnreachable: 'skip' })
   t.strictSame(missed(whole.changes), [{ b: ['site', 'shop'] }, { a: ['site', 'shop'], web: [] }])
-  const configured = await fleet().go({ action: 'configure', down: 'skip' })
+  const configured = await fleet().go({ action: 'configure', onUnreachable: 'skip' })
   t.strictSame(missed(configured.changes), [{ b: [] }, {}])
 })
 

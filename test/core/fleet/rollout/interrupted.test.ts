@@ -130,7 +130,7 @@ t.test('at any moment: begins nothing more, waits for what has begun, and report
         strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
         parallel: fc.integer({ min: 1, max: 4 }),
         rollbackOnFailure: fc.boolean(),
-        migrates: fc.boolean(),
+        migration: fc.constantFrom('all', 'none'),
       }),
       fc.constantFrom<Interruption>('no more hosts', 'finish steps', 'leave'),
       fc.nat(25),

@@ -89,7 +89,7 @@ t.test('other hosts that fail to configure are out of date', async (t) => {
 
 t.test('a failed migration aborts, whatever --max-failures is', async (t) => {
   const fleet = new Simulation({ ...three, a: { does: { deploy: 'fails' } } })
-  const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batchSize: { count: 3 } })
+  const { report } = await fleet.go({ migration: 'all', maxFailures: { count: 3 }, batchSize: { count: 3 } })
   t.strictSame(deploys(fleet), ['a deploy'])
   t.match(report, { outcome: 'failed', stopped: 'a must succeed before all other hosts, and failed' })
 })
@@ -100,7 +100,7 @@ t.test('the migrating host is in the first batch, and completes before the other
   fleet.onRun = (host, event) => {
     if (event === 'deploy') order.push(`${host} after ${fleet.ended.filter((text) => text.endsWith(' deploy')).length}`)
   }
-  await fleet.go({ migrates: true, strategy: 'canary', batchSize: { count: 2 } })
+  await fleet.go({ migration: 'all', strategy: 'canary', batchSize: { count: 2 } })
   t.strictSame(order, ['b after 0', 'a after 1', 'c after 2'])
   const phases = fleet.emitted.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? [event] : []))
   t.match(phases, [
@@ -111,7 +111,7 @@ t.test('the migrating host is in the first batch, and completes before the other
 
 t.test('the first layer of an app migrates it', async (t) => {
   const fleet = new Simulation({ web: { stage: 1 }, worker: { stage: 0 } })
-  await fleet.go({ migrates: true })
+  await fleet.go({ migration: 'all' })
   t.strictSame(
     fleet.requests.flatMap(({ host, options }) => (options.includes('--migrate') ? host : [])),
     ['worker'],
@@ -248,7 +248,10 @@ t.test('a host without a current release, or far out of date, does not prevent a
 })
 
 t.test('waits for all hosts of a batch, whatever fails', async (t) => {
-  const slow = new Promise((resolve) => setTimeout(resolve, 30))
+  let endSlowDeploy: () => void = () => undefined
+  const slow = new Promise<void>((resolve) => {
+    endSlowDeploy = resolve
+  })
   const fleet = new Simulation({ ...three, a: { waits: { deploy: slow } } })
   let calls = 0
   const { report } = await fleet.go(
@@ -256,8 +259,10 @@ t.test('waits for all hosts of a batch, whatever fails', async (t) => {
     {
       clock: () => {
         // At the start of the next host.
-        if (fleet.ended.includes('b deploy') && ++calls === 2) throw new Error('no clock')
-        return 0
+        if (!fleet.ended.includes('b deploy') || ++calls !== 2) return 0
+        // The other host of the batch ends later: the rollout must wait for it.
+        setTimeout(endSlowDeploy, 30)
+        throw new Error('no clock')
       },
     },
   )
@@ -282,7 +287,11 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
     batch: fc.record({ count: fc.integer({ min: 1, max: 3 }) }),
     maxFailures: fc.record({ count: fc.nat(4) }),
     apps: fc.constantFrom([], ['site']),
-    ...{ parallel: fc.integer({ min: 1, max: 5 }), rollbackOnFailure: fc.boolean(), migrates: fc.boolean() },
+    ...{
+      parallel: fc.integer({ min: 1, max: 5 }),
+      rollbackOnFailure: fc.boolean(),
+      migration: fc.constantFrom('all', 'none'),
+    },
   })
   const [site, shop, tip] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string]
   await fc.assert(
@@ -299,7 +308,7 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
       const means = (app: string) => request.apps.length === 0 || app === 'site'
       const migrated = new Set<string>()
       fleet.onRun = (host, event) => {
-        if (event !== 'deploy' || !request.migrates) return
+        if (event !== 'deploy' || request.migration === 'none') return
         for (const ended of fleet.ended) {
           const [name = '', before] = ended.split(' ')
           const isFirst = fleet.requests.some(({ host, options }) => host === name && options.includes('--migrate'))
@@ -336,7 +345,10 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
 
 t.test('runs learn which hosts the rollout could not connect to, and not those that were lost later', async (t) => {
   const fleet = new Simulation({ ...three, b: { connects: 'refused' }, d: { connects: 'refused' }, e: {} })
-  await fleet.go({ down: 'skip' }, { only: ['a', 'b', 'c'], recorded: known({}, { online: new Set('abcde') }) })
+  await fleet.go(
+    { onUnreachable: 'skip' },
+    { only: ['a', 'b', 'c'], recorded: known({}, { online: new Set('abcde') }) },
+  )
   const absent = fleet.requests.map(({ host, events, absentHosts }) => `${host} ${events}: ${absentHosts}`)
   t.ok(absent.includes('a deploy: b,d'), absent.join('\n'))
   t.ok(absent.includes('e configure: b,d'), absent.join('\n'))

@@ -135,7 +135,7 @@ t.test('counts hosts that fail after the limit is exceeded', async (t) => {
 
 t.test('the first host migrates, once, alone and before all others', async (t) => {
   const fleet = new Simulation({ ...five, a: { apps: [] } })
-  await fleet.go({ migrates: true, strategy: 'parallel' })
+  await fleet.go({ migration: 'all', strategy: 'parallel' })
   const deploys = fleet.requests.filter(({ events }) => events[0] === 'deploy')
   t.strictSame(
     deploys.filter(({ options }) => options.includes('--migrate')).map(({ host }) => host),
@@ -150,14 +150,14 @@ t.test('a host with an app to migrate migrates, and only for a commit that is ne
   const fleet = new Simulation({ zeo: { migrating: [] }, a: {}, b: both, c: { apps: ['shop'] } })
   const deployWithMigration = () =>
     fleet.requests.splice(0).flatMap(({ host, options }) => (options.includes('--migrate') ? host : []))
-  await fleet.go({ migrates: 'new', strategy: 'parallel' })
+  await fleet.go({ migration: 'new', strategy: 'parallel' })
   t.strictSame(deployWithMigration(), ['a', 'c'], 'the host with both apps does not migrate the first app again')
   const commit = 'c'.repeat(40)
   const apps = { site: { commit, revision: 'main' }, shop: { commit: 'd'.repeat(40), revision: 'main' } }
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps }
-  await fleet.go({ migrates: 'new', action: 'setup' }, { recorded: known })
+  await fleet.go({ migration: 'new', action: 'setup' }, { recorded: known })
   t.strictSame(deployWithMigration(), ['b'], 'the stack is on this commit of the site already')
-  await fleet.go({ migrates: true }, { recorded: known })
+  await fleet.go({ migration: 'all' }, { recorded: known })
   t.strictSame(deployWithMigration(), ['a', 'c'], 'unless it is asked for')
 })
 
@@ -171,7 +171,7 @@ t.test('hosts that are down abort the rollout, or --down skip leaves them out of
     stopped: 'c cannot be used; nothing was changed; add --down skip to continue without it',
   })
   const skipped = new Simulation(hosts)
-  const second = await skipped.go({ down: 'skip' })
+  const second = await skipped.go({ onUnreachable: 'skip' })
   t.match(second.report, { outcome: 'changed', warnings: [] })
   t.match(
     second.report.hosts.find(({ host }) => host === 'c'),
@@ -180,7 +180,7 @@ t.test('hosts that are down abort the rollout, or --down skip leaves them out of
   )
   t.strictSame(second.changes.outdated, ['c'])
   const wrong = new Simulation({ ...five, c: { connects: 'wrong key' } })
-  t.match((await wrong.go({ down: 'skip' })).report, { outcome: 'failed', stopped: /nothing was changed$/ })
+  t.match((await wrong.go({ onUnreachable: 'skip' })).report, { outcome: 'failed', stopped: /nothing was changed$/ })
   const late = new Simulation(five)
   const known = {
     online: new Set(Object.keys(five)),
@@ -210,10 +210,10 @@ t.test('a rollback switches all hosts to one commit, also one that had another r
     [old, old, old],
   )
   const named = new Simulation({ a: { history: [old, bad, good] }, b: { history } })
-  const refused = await named.go({ action: 'rollback', to: bad.slice(0, 8) })
+  const refused = await named.go({ action: 'rollback', rollbackTo: bad.slice(0, 8) })
   t.match(refused.report, { stopped: /one host failed/, hosts: [{}, { failure: { code: 'NO_SUCH_RELEASE' } }] })
   t.notOk(named.begun.includes('a rollback'), 'not even where there is one')
-  const back = await new Simulation({ a: { history } }).go({ action: 'rollback', to: old.slice(0, 8) })
+  const back = await new Simulation({ a: { history } }).go({ action: 'rollback', rollbackTo: old.slice(0, 8) })
   t.equal(back.report.hosts[0]?.live[0]?.commit, old)
 })
 
@@ -222,7 +222,7 @@ t.test('after a rollback, a host that was down gets the commit of the others', a
   const hosts = { a: { history }, b: { connects: 'refused' } as const, c: { history } }
   const apps = { site: { commit: good, revision: 'main' } }
   const known = { online: new Set(['a', 'b', 'c']), behind: new Map<string, string>(), apps }
-  const { changes } = await new Simulation(hosts).go({ action: 'rollback', down: 'skip' }, { recorded: known })
+  const { changes } = await new Simulation(hosts).go({ action: 'rollback', onUnreachable: 'skip' }, { recorded: known })
   t.strictSame(changes.outdated, ['b'])
   t.strictSame(changes.apps, { site: { commit: old, revision: old } })
   const part = await new Simulation({ a: { history }, c: { history } }).go(

@@ -36,7 +36,7 @@ t.test('new hosts and those without a restart deploy at once, then the others in
 
 t.test('the migrating host deploys before those that restart nothing', async (t) => {
   const fleet = new Simulation({ calm: { migrating: [] }, ...clients })
-  const more = { migrates: true, apps: [] }
+  const more = { migration: 'all' as const, apps: [] }
   await fleet.go({ ...setup, ...more }, { recorded: known('calm', 'a', 'b', 'c') })
   t.strictSame(batches(fleet, 'switch'), ['calm', 'a', 'b', 'c'])
   const together = new Simulation({ calm: { stage: 1, migrating: [] }, ...clients })

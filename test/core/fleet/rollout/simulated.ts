@@ -120,10 +120,32 @@ export class Simulation {
     this.foresees = new Set(request.action === 'plan' ? [] : ['setup', 'deploy', 'configure'])
     return rollout(
       {
-        ...{ action: 'deploy', events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'rolling' },
+        ...{
+          action: 'deploy',
+          events: [],
+          roles: [],
+          stack: 'site',
+          comment: '',
+          operator: 'ann',
+          strategy: 'rolling',
+        },
         restartsInTurn: false,
-        ...{ batchSize: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
-        ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, purge: false, schedule: {} },
+        ...{
+          batchSize: { count: 1 },
+          parallel: 10,
+          maxFailures: { count: 0 },
+          rollbackOnFailure: false,
+          onUnreachable: 'fail',
+        },
+        ...{
+          migration: 'none',
+          retryFailed: false,
+          apps: [],
+          revision: null,
+          rollbackTo: null,
+          purge: false,
+          schedule: {},
+        },
         ...request,
       },
       {
@@ -154,7 +176,16 @@ export class Simulation {
     const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing, followUps } = behaviour
     const all = 'setup build deploy configure rollback shutdown undeploy restart rebuild ban'.split(' ')
     return {
-      ...{ name, stage, apps, migrating, sharing, followUps, roles: ['role'], address: '192.0.2.1' },
+      ...{
+        name,
+        stage,
+        apps,
+        appsToMigrate: migrating,
+        appsSharingData: sharing,
+        followUps,
+        roles: ['role'],
+        address: '192.0.2.1',
+      },
       events: new Set(all.filter((event) => !without.includes(event))),
       client: this.host(name, apps, behaviour),
     }

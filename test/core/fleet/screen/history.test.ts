@@ -36,7 +36,7 @@ t.test('displays the commits of a rollback', (t) => {
 t.test('displays the warnings of hosts', (t) => {
   const hostWarnings = [{ message: 'port 80 is taken', hosts: ['a', 'b'] }]
   const one = { ...rolloutReport([hostReport('a'), hostReport('b')]), hostWarnings, id: '000001' }
-  const how = { now: new Date(), verbose: false, paint: picocolors.createColors(false), same: '' }
+  const how = { now: new Date(), verbose: false, paint: picocolors.createColors(false), stackOptions: '' }
   for (const outcome of ['changed', 'died'] as const) {
     const text = describeDeployment({ ...one, outcome }, how).join('\n')
     t.equal(text.split('port 80 is taken').length, 2, text)

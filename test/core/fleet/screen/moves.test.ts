@@ -57,7 +57,14 @@ t.test('a failed deploy names the way back', (t) => {
     ]
     const report = { ...{ id: '7', stack: 's', action: 'deploy', comment: '', by: 'ann', strategy: 'rolling' }, hosts }
     const all = { ...report, started: '', durationMs: 1, outcome: 'failed', commits: {}, warnings: [], ...more }
-    const options = { paint, verbose: false, quiet: false, addresses: new Map(), warnings: [], same: ' -s x.yaml' }
+    const options = {
+      paint,
+      verbose: false,
+      quiet: false,
+      addresses: new Map(),
+      warnings: [],
+      stackOptions: ' -s x.yaml',
+    }
     return summary(all as RolloutReport, options as unknown as SummaryOptions).filter((line) =>
       /to roll back/.test(line),
     )

@@ -67,7 +67,7 @@ const deploy: readonly FleetEvent[] = [
 
 function reported(events: readonly FleetEvent[], options: Partial<ScreenOptions> = {}): string {
   const { shown, text } = screenWith(options)
-  for (const event of events) shown.tell(event)
+  for (const event of events) shown.display(event)
   shown.close()
   return text()
 }
@@ -158,7 +158,7 @@ ${warned}`,
 })
 
 t.test('the suggested command has the options of the stack', (t) => {
-  const lines = reported(deploy, { same: ' --environment staging' }).split('\n')
+  const lines = reported(deploy, { stackOptions: ' --environment staging' }).split('\n')
   t.equal(lines.at(-3), 'complete log of client3: converge stack log 12 client3 --environment staging')
   t.end()
 })
@@ -269,11 +269,11 @@ t.test('draws the table while hosts work, but not during a question', async (t) 
   const wait = async (holds: () => boolean) => {
     while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  shown.tell(start())
+  shown.display(start())
   await wait(() => terminal.text.some((line) => /deploy of site/.test(line)))
   shown.pause()
   t.strictSame(terminal.text, [''], 'there is room for a question')
-  shown.tell({ event: 'warning', message: 'reported meanwhile' })
+  shown.display({ event: 'warning', message: 'reported meanwhile' })
   await new Promise((resolve) => setTimeout(resolve, 250))
   t.strictSame(terminal.text, [''])
   shown.resume()
@@ -502,7 +502,7 @@ t.test('a value of another type does not break the display', (t) => {
     { event: 'end', report: rolloutReport([hostReport('client1', { outcome: 'failed', failure })]) },
   ])
   t.match(text, /client1: build: failed \(/)
-  t.match(text, /! client1 failed in switch\n {4}what it says of its failure cannot be read/)
+  t.match(text, /! client1 failed in switch\n {4}the host reported its failure in a form that cannot be read/)
   t.end()
 })
 
@@ -525,7 +525,7 @@ function neverSteered(t: Test, name: string, options: Partial<ScreenOptions>): v
           ...events,
           { event: 'end' as const, report },
         ] as FleetEvent[])
-          shown.tell(event)
+          shown.display(event)
         shown.close()
       }),
       { numRuns: 200 },

@@ -67,12 +67,12 @@ t.test('lists keys of all types', async (t) => {
 
 t.test('reports a socket that is not an agent', async (t) => {
   await t.rejects(agentKeys(ssh2, '/nonexistent/agent'), { message: /ENOENT/ })
-  await t.rejects(agentKeys(ssh2, await agent(t, null)), { message: 'it has closed the connection' })
+  await t.rejects(agentKeys(ssh2, await agent(t, null)), { message: 'it closed the connection' })
   await t.rejects(agentKeys(ssh2, await agent(t, Buffer.from('HTTP/1.1 400\r\n'))), {
     message: 'it is not an SSH agent',
   })
   await t.rejects(agentKeys(ssh2, await agent(t, wireString(Buffer.from([5])))), {
-    message: 'it does not tell its keys',
+    message: 'it does not list its keys',
   })
   const short = wireString(Buffer.from([12, 0, 0, 0, 9, 0, 0, 0, 7, 1]))
   await t.rejects(agentKeys(ssh2, await agent(t, short)), { message: 'the data ends too soon' })

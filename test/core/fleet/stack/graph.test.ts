@@ -107,6 +107,29 @@ t.test('shortens lists of ports', async (t) => {
   ])
 })
 
+t.test('layers that connect to each other share a column, in any order of the stack file', async (t) => {
+  const names = { web: 'web1', app: 'app1', db: 'db1' } as const
+  const services: readonly HostServices[] = [
+    { host: 'web1', services: [service('varnish', [80], ['10.0.0.2:8081'], true)] },
+    { host: 'app1', services: [service('site', [8081], ['10.0.0.1:80', '10.0.0.4:8001'])] },
+    { host: 'db1', services: [service('zeo', [8001])] },
+  ]
+  const hostsOf = { web: hosts.web1, app: { address: '10.0.0.2', layers: ['app'] }, db: hosts.db1 }
+  for (const order of [['web', 'app', 'db'] as const, ['db', 'app', 'web'] as const]) {
+    const path = join(scratch(t), 'stack.json')
+    const layers = Object.fromEntries(order.map((layer) => [layer, {}]))
+    const hosts = Object.fromEntries(order.map((layer) => [names[layer], hostsOf[layer]]))
+    writeFileSync(path, JSON.stringify({ name: 'cycle', layers, hosts }))
+    const picture = pictureOf(await loadStack(path), services)
+    const middleOf = (title: string) => {
+      const { x = Number.NaN, width = 0 } = picture.layers.find((layer) => layer.title === title) ?? {}
+      return x + width / 2
+    }
+    t.equal(middleOf('web'), middleOf('app'), order.join())
+    t.ok(middleOf('app') < middleOf('db'), order.join())
+  }
+})
+
 t.test('draws columns from the visitors inwards, and boxes do not overlap', async (t) => {
   const picture = pictureOf(await stackOf(t, hosts), running)
   const x = (title: string) => picture.layers.find((layer) => layer.title === title)?.x ?? Number.NaN

@@ -193,10 +193,10 @@ recipes: [norecipes]
     `6:38 hosts.one.layers[0]: unknown layer ap [did you mean app?]`,
     `7:19 hosts.two and hosts.one have one address, 10.0.0.1 port 22 [give each its own address; if they are one host, write one entry with the layers of both]`,
     `7:54 hosts.two.identity: nokey cannot be read: no such file or directory [check that this path exists: ${join(path, '../nokey')}]`,
-    `8:21 hosts.three.address: "admin@10.0.0.300" is not a host address [the account goes into user: admin]`,
+    `8:21 hosts.three.address: "admin@10.0.0.300" is not a host address [write the account as user: admin]`,
     `8:47 hosts.three is in no layer [name the layers that it belongs to: layers: [app, spare]]`,
-    `9:20 hosts.four.address: "10.0.0.4:2222" is not a host address [the port goes into port: 2222]`,
-    `9:62 hosts.four.private_ip: inner is no IP address [a name goes into private_dns_name]`,
+    `9:20 hosts.four.address: "10.0.0.4:2222" is not a host address [write the port as port: 2222]`,
+    `9:62 hosts.four.private_ip: inner is no IP address [write a name as private_dns_name]`,
     `9:69 hosts.four.usr: unknown key [did you mean hosts.four.user?]`,
   ])
 })
@@ -232,7 +232,7 @@ environments:
 
   program('node', elf({ machine: 183 }))
   t.strictSame(await problems(path), [
-    '4:34 runtime.x64: ~/node is a program for arm64, not for x64 [the program bin/node of a download for linux-x64]',
+    '4:34 runtime.x64: ~/node is a program for arm64, not for x64 [name the program bin/node of a download for linux-x64]',
   ])
   program('node', Buffer.from('#!/bin/sh\n'))
   t.match(await problems(path), [/runtime\.x64: ~\/node is not a program for Linux \(ELF\)/])
@@ -240,7 +240,7 @@ environments:
   rmSync(join(directory, 'bin/node'))
   t.strictSame((await problems(path)).sort(), [
     `4:19 runtime.arm64: bin/node cannot be read: no such file or directory [check that this path exists: ${join(directory, 'bin/node')}]`,
-    `4:34 runtime.x64: ~/node is not executable [if it is a Node: chmod +x ${join(directory, 'node')}]`,
+    `4:34 runtime.x64: ~/node is not executable [check that it is a Node program, then run chmod +x ${join(directory, 'node')}]`,
   ])
   const odd = written(t, {
     'stack.json': JSON.stringify({ ...small, runtime: { amd64: 'node', arm64: '.', x64: 22 } }),
@@ -349,10 +349,37 @@ t.test('names a missing file or variable, without a value', async (t) => {
   t.match(found.join('\n'), /environment\.A: nofile cannot be read: no such file or directory/)
   t.match(
     found.join('\n'),
-    /environment\.B: invalid reference to a value outside the stack file \[write one of \{"\$file"/,
+    /environment\.B: invalid reference to a value outside the stack file: \$env cannot have "and" beside it \[write one of \{"\$file"/,
   )
   t.match(found.join('\n'), /environment\.C: the environment variable EMPTY is empty/)
   t.notMatch(found.join('\n'), /sesame/)
+})
+
+t.test('an invalid reference is reported with what is wrong about it', async (t) => {
+  const references = {
+    EMPTY: { $env: '' },
+    NUMBER: { $file: 1 },
+    ZERO: { $file: 'a\0b' },
+    UNKNOWN: { $age: 'secrets.age', field: 'a' },
+    KEY: { $sops: 'secrets.yaml', key: 7 },
+    PART: { $sops: 'secrets.yaml', key: ['a', ''] },
+    TEXT: { $command: 'pass show' },
+    NOTHING: { $command: [] },
+  }
+  const reasons = {
+    EMPTY: '$env must be a text that is not empty',
+    NUMBER: '$file must be a text that is not empty',
+    ZERO: '$file contains a zero byte',
+    UNKNOWN: '$age cannot have "field" beside it',
+    KEY: 'key must be a text that is not empty',
+    PART: 'each part of key must be a text that is not empty',
+    TEXT: '$command must be a list of texts: the program and its arguments',
+    NOTHING: 'the program of $command must be a text that is not empty',
+  }
+  const apps = { site: { scm: { repository: 'https://x/y' }, environment: references } }
+  const found = (await problems(written(t, { 'stack.json': JSON.stringify({ ...small, apps }) }))).join('\n')
+  for (const [name, reason] of Object.entries(reasons))
+    t.ok(found.includes(`environment.${name}: invalid reference to a value outside the stack file: ${reason} [`), found)
 })
 
 t.test('an error about a secret in a wrong place does not print it', async (t) => {
@@ -488,7 +515,7 @@ custom_json: { plone_instances: { per_cpu: 2.0 } }
 `,
   })
   t.strictSame((await problems(other)).sort(), [
-    '4:19 hosts.one.address: "12" is not a host address [an IPv4 or IPv6 address, or a DNS name]',
+    '4:19 hosts.one.address: "12" is not a host address [write an IPv4 or IPv6 address, or a DNS name]',
     `4:48 hosts.one.identity: 7 cannot be read: no such file or directory [check that this path exists: ${join(other, '../7')}]`,
   ])
 })
@@ -666,14 +693,14 @@ hosts:
 `,
   })
   t.strictSame((await problems(path)).map((one) => one.replace(/\[give each.*/, '')).sort(), [
-    '10:44 hosts.h.ip: h is no IP address [a name goes into public_dns_name]',
-    '10:65 hosts.h.private_dns_name: "h i" is not a host name [an IPv4 or IPv6 address, or a DNS name]',
-    '11:17 hosts.i.address: "ann@corp@gate.test" is not a host address [the account goes into user: ann@corp]',
-    '11:70 hosts.i.private_dns_name: "a; b" is not a host name [an IPv4 or IPv6 address, or a DNS name]',
+    '10:44 hosts.h.ip: h is no IP address [write a name as public_dns_name]',
+    '10:65 hosts.h.private_dns_name: "h i" is not a host name [write an IPv4 or IPv6 address, or a DNS name]',
+    '11:17 hosts.i.address: "ann@corp@gate.test" is not a host address [write the account as user: ann@corp]',
+    '11:70 hosts.i.private_dns_name: "a; b" is not a host name [write an IPv4 or IPv6 address, or a DNS name]',
     `12:56 hosts.j.prefix: expected an absolute path below /, without '.' or '..' parts, got "/srv/../etc" [Directory that all paths are placed below, for a host that is converged as an ordinary user]`,
     '5:17 hosts.b and hosts.a have one address, fd00::1 port 22 ',
     '7:17 hosts.e and hosts["c.d"] have one address, web.example.com port 22 ',
-    '8:17 hosts.f.address: "[fd00::2]:2222" is not a host address [without the brackets: fd00::2; the port goes into port: 2222]',
+    '8:17 hosts.f.address: "[fd00::2]:2222" is not a host address [write the address without the brackets: fd00::2; write the port as port: 2222]',
     '9:17 hosts.g.address: "müller.example" is not a host address [write it as xn--mller-kva.example]',
   ])
   const hosts = {

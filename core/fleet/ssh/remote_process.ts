@@ -3,10 +3,10 @@ import { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
 import type { OnLost } from './session_types.ts'
 
-export interface Ended {
-  /** Exit status; null where a signal ended it. */
+export interface ProcessEnd {
+  /** Exit status; null if a signal ended it. */
   readonly code: number | null
-  /** Such as `SIGTERM`. */
+  /** Signal that ended it, such as `SIGTERM`; null if none did. */
   readonly signal: string | null
 }
 
@@ -14,10 +14,10 @@ export interface RemoteProcess {
   /** Must be read to its end, or `resume()`d: `ended` waits for that. */
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Already ended where `input` was passed. */
+  /** Ends automatically where `input` was passed. */
   readonly stdin: Writable
   /** Rejects with CONNECTION_LOST when the connection ends first, or with the error of the input stream. */
-  readonly ended: Promise<Ended>
+  readonly ended: Promise<ProcessEnd>
   /** Ends the channel; the command gets no signal, but can no longer read or write. */
   close(): void
 }
@@ -26,18 +26,18 @@ export type Input = string | Uint8Array | Readable
 
 export function remoteProcess(channel: ClientChannel, input: Input | undefined, onLost: OnLost): RemoteProcess {
   const stdin = new Stdin(channel)
-  let exit: Ended = { code: null, signal: null }
+  let exit: ProcessEnd = { code: null, signal: null }
   channel.once('exit', (code: number | null, signal?: string) => {
     exit = { code, signal: signal ?? null }
   })
-  const ended = new Promise<Ended>((resolve, reject) => {
+  const ended = new Promise<ProcessEnd>((resolve, reject) => {
     // Without a connection no more output arrives, so a reader must not wait for it.
-    const forget = onLost((error) => {
+    const unsubscribe = onLost((error) => {
       stdin.release()
       reject(error)
     })
     channel.once('close', () => {
-      forget()
+      unsubscribe()
       stdin.release()
       resolve(exit)
     })
@@ -61,7 +61,7 @@ export function remoteProcess(channel: ClientChannel, input: Input | undefined, 
  */
 class Stdin extends Writable {
   private released = false
-  private waiting: (() => void) | null = null
+  private finishWrite: (() => void) | null = null
   private readonly channel: ClientChannel
 
   constructor(channel: ClientChannel) {
@@ -72,24 +72,24 @@ class Stdin extends Writable {
   release(): void {
     if (this.released) return
     this.released = true
-    this.waiting?.()
+    this.finishWrite?.()
     this.emit('released')
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.wait(done, (written) => this.channel.write(chunk, written))
+    this.writeUnlessReleased(done, (written) => this.channel.write(chunk, written))
   }
 
   override _final(done: () => void): void {
-    this.wait(done, (written) => this.channel.end(written))
+    this.writeUnlessReleased(done, (written) => this.channel.end(written))
   }
 
-  private wait(done: () => void, act: (written: () => void) => void): void {
+  private writeUnlessReleased(done: () => void, write: (written: () => void) => void): void {
     if (this.released) return done()
-    this.waiting = () => {
-      this.waiting = null
+    this.finishWrite = () => {
+      this.finishWrite = null
       done()
     }
-    act(() => this.waiting?.())
+    write(() => this.finishWrite?.())
   }
 }
