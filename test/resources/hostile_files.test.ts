@@ -35,7 +35,7 @@ const fallback = { host: '127.0.0.1', port: 8100 }
 interface AttackedFile {
   /** Path below the app's directory. */
   readonly path: string
-  /** What reads the file, if another reader has the same path. */
+  /** The name of the reader, if another one has the same path. */
   readonly reader?: string
   /** Whether an account that swaps the file during the reads attacks it too. */
   readonly isSwapped?: boolean
