@@ -1,4 +1,4 @@
-/** The Zope clients: how many, with which storage, and what goes along with them. */
+/** Defines the attributes of the Zope clients: their number, their storage, and the services beside them. */
 import * as z from 'zod'
 import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, map, optional, orNull } from './fields.ts'

@@ -5,14 +5,14 @@ import { buildoutApp } from './plone/buildout_app.ts'
 import { appName } from './plone/site.ts'
 import type { BuildoutRole } from './plone/types.ts'
 
-type Logs = (node: SiteNode) => RoleLogs
+type LogsOfRole = (node: SiteNode) => RoleLogs
 
-const logsByRole: Readonly<Record<string, Logs>> = {
-  'zeo-server': (node) => buildout(node, 'zeo-server'),
-  solr: (node) => buildout(node, 'solr'),
-  'zeo-client': (node) => buildout(node, 'zeo-client'),
-  celerybeat: (node) => buildout(node, 'zeo-client'),
-  'relstorage-pack': (node) => buildout(node, 'zeo-client'),
+const logsByRole: Readonly<Record<string, LogsOfRole>> = {
+  'zeo-server': (node) => buildoutLogs(node, 'zeo-server'),
+  solr: (node) => buildoutLogs(node, 'solr'),
+  'zeo-client': (node) => buildoutLogs(node, 'zeo-client'),
+  celerybeat: (node) => buildoutLogs(node, 'zeo-client'),
+  'relstorage-pack': (node) => buildoutLogs(node, 'zeo-client'),
   broker: (node) => ({
     app: null,
     files: [{ program: 'redis-server', pattern: underPrefix(node, '/var/log/redis/redis-server.log') }],
@@ -26,27 +26,27 @@ const logsByRole: Readonly<Record<string, Logs>> = {
   }),
   frontend: (node) => ({
     app: appName(node, 'zeo-client'),
-    files: [nginx(node), { program: 'haproxy', pattern: underPrefix(node, '/var/log/haproxy.log') }],
+    files: [nginxLogs(node), { program: 'haproxy', pattern: underPrefix(node, '/var/log/haproxy.log') }],
   }),
-  'port-app': (node) => ({ app: node.port_app.app_name, files: [nginx(node)] }),
-  'jetty-app': (node) => ({ app: node.jetty_app.app_name, files: [nginx(node)] }),
+  'port-app': (node) => ({ app: node.port_app.app_name, files: [nginxLogs(node)] }),
+  'jetty-app': (node) => ({ app: node.jetty_app.app_name, files: [nginxLogs(node)] }),
   'php-app': (node) => ({
     app: node.php_app.app_name,
-    files: [nginx(node), { program: 'php-fpm', pattern: underPrefix(node, '/var/log/*php*-fpm.log') }],
+    files: [nginxLogs(node), { program: 'php-fpm', pattern: underPrefix(node, '/var/log/*php*-fpm.log') }],
   }),
 }
 
-/** @returns no logs for a user's role */
+/** Returns the log files of a built-in role, beside its app; none for a role of users. */
 export function logsOf(node: SiteNode, role: string): RoleLogs {
   return (Object.hasOwn(logsByRole, role) ? logsByRole[role]?.(node) : undefined) ?? { app: null, files: [] }
 }
 
 /** Returns the logs of Zope, ZEO and Solr, which are in the directory that all releases share. */
-function buildout(node: SiteNode, role: BuildoutRole): RoleLogs {
+function buildoutLogs(node: SiteNode, role: BuildoutRole): RoleLogs {
   const app = appName(node, role)
   return { app, files: [{ program: app, pattern: `${buildoutApp(node, role).shared}/var/log/*.log` }] }
 }
 
-function nginx(node: SiteNode) {
+function nginxLogs(node: SiteNode) {
   return { program: 'nginx', pattern: `${underPrefix(node, '/var/log/nginx')}/*.log` }
 }

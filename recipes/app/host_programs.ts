@@ -8,7 +8,7 @@ import type { Reference } from '../../core/model/reference.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { programIn } from '../../core/text/shell.ts'
 import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
-import { host_program, installHint, programPath, whereMissing } from '../../resources/packages/host_program.ts'
+import { host_program, installHint, missingReason, programPath } from '../../resources/packages/host_program.ts'
 import { missing, ok, warning } from '../checks/findings.ts'
 import type { SiteNode } from '../node.ts'
 import { servicesOf } from '../role_services.ts'
@@ -149,12 +149,12 @@ export function hostProgramChecks(
       })
       if (found !== null) return ok(found)
       const packages = await packagesOfSetup(node, host, app, roles)
-      if (packages.length > 0) return ok(`${whereMissing(program)}; setup first installs ${packages.join(', ')}`)
+      if (packages.length > 0) return ok(`${missingReason(program)}; setup first installs ${packages.join(', ')}`)
       const remedy = installHint({ program, attribute, ...packagesOf(app) })
       const others = roles.filter((role) => servicesOf(node, role) === null)
       if (others.length > 0)
-        return warning(`${whereMissing(program)}, unless ${others.join(' or ')} installs it`, remedy)
-      return missing(whereMissing(program), remedy)
+        return warning(`${missingReason(program)}, unless ${others.join(' or ')} installs it`, remedy)
+      return missing(missingReason(program), remedy)
     },
   }))
 }

@@ -7,13 +7,13 @@ import type { Provider, ServiceReader, ServiceStatus } from '../../resources/ser
 import { hasCheck, readinessProblem } from '../../resources/services/readiness/readiness.ts'
 import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/readiness/ready_props.ts'
 
-/** The time limit of a readiness test: the operator waits, but Celery needs some seconds to reach its worker. */
-const limit = seconds(10)
+/** The time limit of a readiness check: the operator waits, but Celery needs some seconds to reach its worker. */
+const checkLimit = seconds(10)
 
 export interface ViewedService {
   readonly name: string
   readonly provider: Provider
-  /** Readiness test; default: it stays up. */
+  /** Readiness check; default: it stays up. */
   readonly ready?: ReadyProps | undefined
 }
 
@@ -32,10 +32,10 @@ interface ReadService {
   readonly ready: ReadyProps | undefined
 }
 
-type Current = readonly [readiness: ServiceReadiness, problem: string | null]
+type ReadinessWithProblem = readonly [readiness: ServiceReadiness, problem: string | null]
 
 /** Returns the readiness of a service, and the reason if it runs and is not ready. */
-export async function currentReadiness(host: HostReader, service: ReadService): Promise<Current> {
+export async function currentReadiness(host: HostReader, service: ReadService): Promise<ReadinessWithProblem> {
   const { name, reader, status, ready } = service
   if (status.state === 'failing') return ['failing', null]
   if (status.state !== 'running') return ['down', null]
@@ -52,7 +52,7 @@ async function readinessWhileRunning(
   host: HostReader,
   status: ServiceStatus,
   readyProps: ReadyProps | undefined,
-): Promise<Current> {
+): Promise<ReadinessWithProblem> {
   const ready = readyProps === undefined ? undefined : readyProp.parse(readyProps)
   const { uptime, starting } = status
   if (!hasCheck(ready)) {
@@ -62,7 +62,7 @@ async function readinessWhileRunning(
       return ['starting', `it must stay up for ${needed}`]
     return starting ? ['starting', 'its manager is still starting it'] : ['up', null]
   }
-  const problem = await readinessProblem(host, ready, limit)
+  const problem = await readinessProblem(host, ready, checkLimit)
   if (problem === null) return ['up', null]
   return [starting || (uptime !== null && uptime < startingSeconds) ? 'starting' : 'not ready', problem]
 }

@@ -1,4 +1,4 @@
-/** Installs the supervisor that keeps the programs running: the system's for root, an own one for an ordinary user. */
+/** Declares the supervisor that runs the programs: that of the system for root, one of its own for an ordinary user. */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'

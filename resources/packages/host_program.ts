@@ -1,4 +1,7 @@
-/** Refuses a deploy whose program neither the host nor the release has; in a dry run, before the build. */
+/**
+ * Ends a deploy before the build if the host or the release lacks the program of a command. In a dry run, a program of
+ * a new release is searched in its commit.
+ */
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -65,7 +68,7 @@ export const host_program = defineResource(
       if (now.path !== null) return now
       const { program, attribute, release } = props
       if (release === undefined)
-        throw new ConvergeError(`${attribute} runs ${program}, which ${whereMissing(program)}`, {
+        throw new ConvergeError(`${attribute} runs ${program}, which ${missingReason(program)}`, {
           code: 'NO_PROGRAM',
           hint: installHint(props),
         })
@@ -94,8 +97,8 @@ export function programPath(
 }
 
 /**
- * Returns the path of a program of the release; null if it is no executable file. Before the build, and where hooks of
- * the repository run before the command, a missing program may still be created.
+ * Returns the path of a program of the release; null if it is no executable file. A missing program counts as found if
+ * it may still be created: by the build, or by a hook of the repository that runs before the command.
  */
 async function programOfRelease(
   host: HostReader,
@@ -106,8 +109,8 @@ async function programOfRelease(
   const stat = host.stat(path)
   const isExecutable = stat?.kind === 'file' && (Number.parseInt(stat.mode, 8) & 0o111) !== 0
   if (isExecutable || (stat === null && mayBeBuilt)) return path
-  const mayBeMade = host.list(`${release}/deploy`).some((name) => /^before_(migrate|symlink)(\.|$)/.test(name))
-  if (mayBeMade || stat !== null || source === undefined) return mayBeMade ? path : null
+  const hasEarlyHook = host.list(`${release}/deploy`).some((name) => /^before_(migrate|symlink)(\.|$)/.test(name))
+  if (hasEarlyHook || stat !== null || source === undefined) return hasEarlyHook ? path : null
   return (await isCommitted(host, source, program)) ? path : null
 }
 
@@ -123,6 +126,7 @@ export function installHint({
 /** Makes `findProgram` search the PATH of other accounts. */
 const anyAccount = ''
 
-export function whereMissing(program: string): string {
+/** Returns what is wrong with a program that no search has found, as the end of a sentence. */
+export function missingReason(program: string): string {
   return program.includes('/') ? 'does not exist or is not executable' : 'is not on the PATH'
 }

@@ -32,7 +32,10 @@ const props = z.strictObject({
 })
 type Props = z.output<typeof props>
 
-/** By name: the installed version, or `absent`, `half-installed`, `installed` (if any version is accepted). */
+/**
+ * By name: the installed version, which ends in ` (held)` for a package on hold. Or `absent`, `half-installed`, `by NAME`
+ * if another package provides it, `installed` if any version is declared.
+ */
 const state = z.record(z.string(), z.string())
 type State = z.output<typeof state>
 
@@ -76,7 +79,7 @@ export const package_ = defineResource(
       requireRoot(host, [aptGet(props, names, desired)])
       predictStatus(host, Object.fromEntries(names.map((name) => [name, props.absent ? null : (desired[name] ?? '')])))
       if (props.absent) return
-      host.mayCreate(context.name, names.flatMap(ownPaths))
+      host.mayCreate(context.name, names.flatMap(conventionalPaths))
     },
   },
 )
@@ -130,12 +133,12 @@ function changedNames(now: State, desired: State): string[] {
 function aptGet({ absent }: Props, names: readonly string[], desired: State): string[] {
   if (absent) return ['apt-get', '-y', 'remove', ...names]
   const exact = names.map((name) => (desired[name] === 'installed' ? name : `${name}=${desired[name]}`))
-  const lower = exact.some((name) => name.includes('=')) ? ['--allow-downgrades'] : []
-  return ['apt-get', '-y', '--no-install-recommends', ...lower, 'install', ...exact]
+  const downgradeOption = exact.some((name) => name.includes('=')) ? ['--allow-downgrades'] : []
+  return ['apt-get', '-y', '--no-install-recommends', ...downgradeOption, 'install', ...exact]
 }
 
 /** Options that wait for the lock of another apt or dpkg, and that keep changed configuration files. */
-const politely = ['DPkg::Lock::Timeout=120', 'Dpkg::Options::=--force-confdef', 'Dpkg::Options::=--force-confold']
+const aptOptions = ['DPkg::Lock::Timeout=120', 'Dpkg::Options::=--force-confdef', 'Dpkg::Options::=--force-confold']
 
 /** needrestart would restart services after apt-get, on all hosts of a rollout at the same time and without notice. */
 const environment = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }
@@ -147,7 +150,7 @@ function runAptGet(
   accept: 'any' | [0] = [0],
 ): Promise<CommandResult> {
   const [program = '', ...rest] = argv
-  return host.run([program, ...politely.flatMap((option) => ['-o', option]), ...rest], {
+  return host.run([program, ...aptOptions.flatMap((option) => ['-o', option]), ...rest], {
     environment,
     timeout: minutes(30),
     outlivesRun: true,
@@ -187,20 +190,21 @@ async function repairInterruptedInstall(host: Host, context: Context): Promise<v
     })
 }
 
-const listsKeptFor = 24 * 3600
-const outdated = /Unable to locate package|has no installation candidate|was not found|404 +Not Found/
+/** In seconds. */
+const listsMaxAge = 24 * 3600
+const outdatedListsError = /Unable to locate package|has no installation candidate|was not found|404 +Not Found/
 
 async function install(host: Host, argv: readonly string[], names: readonly string[], context: Context): Promise<void> {
   const age = host.now() - Number(host.recorded('apt-get update') ?? 0)
-  let fresh = !hasLists(host) || age < 0 || age > listsKeptFor
-  if (fresh) await update(host, context)
+  let hasFreshLists = !hasLists(host) || age < 0 || age > listsMaxAge
+  if (hasFreshLists) await updateLists(host, context)
   for (;;) {
     const { status, stdout, stderr } = await runAptGet(host, argv, context, 'any')
     if (status === 0) return
     const output = `${stdout}${stderr}`
-    if (fresh || !outdated.test(output)) throw await explainFailure(host, argv, output, names)
-    await update(host, context)
-    fresh = true
+    if (hasFreshLists || !outdatedListsError.test(output)) throw await explainFailure(host, argv, output, names)
+    await updateLists(host, context)
+    hasFreshLists = true
   }
 }
 
@@ -208,7 +212,7 @@ function hasLists(host: HostReader): boolean {
   return host.list('/var/lib/apt/lists').some((name) => name.includes('_Packages'))
 }
 
-async function update(host: Host, context: Context): Promise<void> {
+async function updateLists(host: Host, context: Context): Promise<void> {
   const argv = ['apt-get', '-o', 'APT::Update::Error-Mode=any', 'update']
   const output = await retryWhileLocked(host, () => runAptGet(host, argv, context, 'any'))
   if (output === null) return host.record('apt-get update', `${Math.floor(host.now())}`)
@@ -231,18 +235,18 @@ async function explainFailure(
   output: string,
   names: readonly string[],
 ): Promise<ConvergeError> {
-  const found = /Unable to locate package ([^\s']+)|Package '([^']+)' has no installation candidate/.exec(output)
-  const unknown = found?.[1] ?? found?.[2]
-  const missing = /Version '(.+?)' for '(.+?)' was not found/.exec(output)
-  if (missing?.[1] !== undefined && missing[2] !== undefined) {
-    const { stdout } = await host.query(['apt-cache', 'madison', missing[2]], { accept: 'any' })
+  const unknownName = /Unable to locate package ([^\s']+)|Package '([^']+)' has no installation candidate/.exec(output)
+  const unknown = unknownName?.[1] ?? unknownName?.[2]
+  const missingVersion = /Version '(.+?)' for '(.+?)' was not found/.exec(output)
+  if (missingVersion?.[1] !== undefined && missingVersion[2] !== undefined) {
+    const { stdout } = await host.query(['apt-cache', 'madison', missingVersion[2]], { accept: 'any' })
     const versions = [...new Set(stdout.split('\n').map((line) => line.split('|')[1]?.trim() ?? ''))].filter(Boolean)
-    return new ConvergeError(`there is no version ${missing[1]} of the package ${missing[2]}`, {
+    return new ConvergeError(`there is no version ${missingVersion[1]} of the package ${missingVersion[2]}`, {
       code: 'UNKNOWN_VERSION',
       hint:
         versions.length > 0
           ? `declare a version that the sources have: ${versions.join(', ')}`
-          : `add a source that has ${missing[2]} to /etc/apt/sources.list.d`,
+          : `add a source that has ${missingVersion[2]} to /etc/apt/sources.list.d`,
       output,
     })
   }
@@ -260,7 +264,7 @@ async function explainFailure(
 }
 
 /** Returns the paths that Debian's helpers name after the package. */
-function ownPaths(name: string): string[] {
+function conventionalPaths(name: string): string[] {
   const directories = ['/etc', '/etc/default', '/etc/init.d', '/etc/logrotate.d', '/etc/cron.d', '/etc/cron.daily']
   const data = ['/usr/bin', '/usr/sbin', '/usr/lib', '/usr/share', '/var/lib', '/var/log', '/var/cache', '/run']
   const units = ['/usr/lib/systemd/system', '/lib/systemd/system'].map((directory) => `${directory}/${name}.service`)

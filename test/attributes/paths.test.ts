@@ -8,7 +8,7 @@ import { ConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
 import { buildNode } from '../../core/node/node.ts'
 import { parseAttributes } from '../../core/node/parse_layer.ts'
-import { outcome, put } from '../support/hostile_attributes.ts'
+import { configurationOrError, withAttribute } from '../support/hostile_attributes.ts'
 import { hostileSituations } from '../support/hostile_situations.ts'
 import { type AttributePath, textAttributes } from '../support/text_attributes.ts'
 
@@ -51,7 +51,7 @@ t.test('every path in a release or below a directory', async (t) => {
     for (const path of paths)
       for (const value of oddPaths) {
         if (path[0] !== 'deploy_buildout' && !((path[0] ?? '') in json)) continue
-        const result = await outcome(role, put(json, path, value))
+        const result = await configurationOrError(role, withAttribute(json, path, value))
         if (!(result instanceof ConvergeError)) continue
         refused++
         for (const { source, message } of result instanceof InvalidInput ? result.problems : [result])

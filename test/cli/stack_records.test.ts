@@ -21,9 +21,9 @@ const failure = {
   message: 'bin/buildout exited with status 1',
   resource: 'execute bin/buildout',
   output: 'Error: no distribution\x1b]0;mine\x07',
-  hint: 'look at buildout.cfg',
+  hint: 'correct the versions in buildout.cfg',
 }
-const start: DeploymentStart = {
+const deploymentStart: DeploymentStart = {
   stack: 'site',
   action: 'deploy',
   comment: 'the new theme',
@@ -40,9 +40,9 @@ function recordedStack(t: Test): { sandbox: Sandbox; run: (...args: string[]) =>
   sandbox.write({ 'stack.json': JSON.stringify(stack) })
   const directory = sandbox.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
-  const first = recorder.begin(start)
+  const first = recorder.begin(deploymentStart)
   first.logEvent({ event: 'host', host: 'client1', phase: 'build' })
-  const about = { type: '', key: '', role: '', roleEvent: '', durationMs: 4 }
+  const unused = { type: '', key: '', role: '', roleEvent: '', durationMs: 4 }
   const patch = [{ op: 'replace', path: '/content', value: 'b' }]
   first.log('client1', {
     event: 'resource',
@@ -50,9 +50,9 @@ function recordedStack(t: Test): { sandbox: Sandbox; run: (...args: string[]) =>
     outcome: 'changed',
     patch,
     diff: ['-a', '+b'],
-    ...about,
+    ...unused,
   })
-  first.log('client1', { event: 'resource', name: 'execute bin/buildout', outcome: 'failed', failure, ...about })
+  first.log('client1', { event: 'resource', name: 'execute bin/buildout', outcome: 'failed', failure, ...unused })
   first.log('client1', 'sudo: \x1b[2Ja lecture')
   first.logEvent({ event: 'connection', host: 'client1', state: 'lost', detail: 'no answer' })
   first.logEvent({ event: 'done', host: 'client1', phase: 'build', outcome: 'failed', durationMs: 4000, failure })
@@ -60,22 +60,22 @@ function recordedStack(t: Test): { sandbox: Sandbox; run: (...args: string[]) =>
   const skipped = hostReport('client2', { outcome: 'skipped', phase: null, reason: 'it is down' })
   first.end(
     rolloutReport([failed, skipped], {
-      ...start,
+      ...deploymentStart,
       hosts: [failed, skipped],
       warnings: ['it is late', 'client1: no room', 'client2: no room'],
     }),
   )
-  const second = recorder.begin({ ...start, action: 'configure', comment: '', commits: {} })
+  const second = recorder.begin({ ...deploymentStart, action: 'configure', comment: '', commits: {} })
   second.end(
     rolloutReport([hostReport('client1')], {
-      ...start,
+      ...deploymentStart,
       action: 'configure',
       commits: {},
       comment: '',
       hosts: [hostReport('client1')],
     }),
   )
-  const third = recorder.begin({ ...start, action: 'setup', comment: '' })
+  const third = recorder.begin({ ...deploymentStart, action: 'setup', comment: '' })
   third.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
   // As if its operator had been killed: the deployment's lock has no holder.
   fs.rmSync(`${directory}/deployments/${third.id}/lock.d`, { recursive: true })
@@ -112,7 +112,7 @@ t.test('lists the deployments', async (t) => {
   }
 })
 
-t.test('prints one deployment', async (t) => {
+t.test('prints a failed deployment and one whose operator was killed', async (t) => {
   const { run } = recordedStack(t)
   const { stdout } = await run('log', '1')
   t.match(
@@ -124,7 +124,7 @@ t.test('prints one deployment', async (t) => {
     execute bin/buildout
     bin/buildout exited with status 1
     | Error: no distribution\\x1b]0;mine\\x07
-    hint: look at buildout.cfg
+    hint: correct the versions in buildout.cfg
 warning: client1, client2: no room
 skipped: client2: it is down
 complete log of client1: converge stack log 1 client1
@@ -150,7 +150,7 @@ t.test('prints the log of a host', async (t) => {
   ! execute bin/buildout failed
     bin/buildout exited with status 1
     | Error: no distribution\\x1b]0;mine\\x07
-    hint: look at buildout.cfg
+    hint: correct the versions in buildout.cfg
   | sudo: a lecture
   connection lost (no answer)
 build: failed in 4.0 s
@@ -163,17 +163,17 @@ build: failed in 4.0 s
   )
 })
 
-t.test('reports missing deployments and hosts', async (t) => {
+t.test('refuses a deployment or host that has no record or log', async (t) => {
   const { run } = recordedStack(t)
   for (const [args, status, expectation] of [
     [['7'], 2, /no deployment 7: there are 1 to 3\n {2}hint: converge stack deployments/],
     [['1', 'clint1'], 2, /deployment 1 has no host clint1\n {2}hint: did you mean client1\?/],
     [['1', 'client2'], 1, /deployment 1 has no log of client2: skipped\n {2}hint: it is down/],
   ] as const) {
-    const ended = await run('log', ...args)
-    t.match(ended.stderr, expectation)
-    t.equal(ended.status, status)
-    t.equal(ended.stdout, '')
+    const result = await run('log', ...args)
+    t.match(result.stderr, expectation)
+    t.equal(result.status, status)
+    t.equal(result.stdout, '')
   }
 })
 
@@ -181,7 +181,7 @@ t.test('prints a deployment that is under way', async (t) => {
   const { sandbox, run } = recordedStack(t)
   const directory = sandbox.at('.converge/site')
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
-  const fourth = recorder.begin({ ...start, action: 'setup', comment: '' })
+  const fourth = recorder.begin({ ...deploymentStart, action: 'setup', comment: '' })
   fourth.logEvent({ event: 'host', host: 'client1', phase: 'setup' })
   t.match((await run('deployments', '--limit', '1')).stdout, /^4 .* under way +1 at work, 1 not done$/m)
   const { stdout } = await run('log')
@@ -189,12 +189,12 @@ t.test('prints a deployment that is under way', async (t) => {
   fourth.end(rolloutReport([hostReport('client1')]))
 })
 
-t.test('a host name in place of the deployment: the hint names the right command', async (t) => {
+t.test('a host name in place of the deployment gives a hint with the right command', async (t) => {
   const { run } = recordedStack(t)
-  const ended = await run('log', 'client1', '--stack', './stack.json')
-  t.equal(ended.status, 2)
+  const result = await run('log', 'client1', '--stack', './stack.json')
+  t.equal(result.status, 2)
   t.equal(
-    ended.stderr,
+    result.stderr,
     `error: invalid deployment client1: it is a host, not a number\n  hint: converge stack log last client1 --stack ./stack.json\n`,
   )
 })
@@ -219,21 +219,21 @@ t.test('damaged, older and newer records do not hide the others', async (t) => {
   t.match(third, /^3 +not readable$/)
   t.match(second, /^2 +not readable$/)
   t.match(first, /^1 .* rejoice .* postponed +1 not done/)
-  const later = await run('log', '1')
-  t.equal(later.status, 0, later.stderr)
-  t.match(later.stdout, /^deployment 1: rejoice of site, rolling\n/)
+  const newer = await run('log', '1')
+  t.equal(newer.status, 0, newer.stderr)
+  t.match(newer.stdout, /^deployment 1: rejoice of site, rolling\n/)
   t.match((await run('log', '1', 'client1')).stdout, /buildout exited with status 1/, 'its logs are found')
   for (const id of ['2', '3']) {
     const broken = await run('log', id)
     t.match(broken.stdout, `the record of deployment ${id} is damaged, or of a later version: it cannot be read\n`)
     t.equal(broken.status, 1)
   }
-  const none = await run('log', '2', 'client1')
-  t.match(none.stderr, /^error: there is no log of client1 in deployment 2, and its record cannot be read\n/)
-  t.equal(none.status, 1)
+  const unreadable = await run('log', '2', 'client1')
+  t.match(unreadable.stderr, /^error: there is no log of client1 in deployment 2, and its record cannot be read\n/)
+  t.equal(unreadable.status, 1)
 })
 
-t.test('status warns of a deployment whose operator was killed, and is not green', async (t) => {
+t.test('status warns about a deployment whose operator was killed, and exits with status 1', async (t) => {
   const { sandbox } = recordedStack(t)
   const { status, stdout } = await sandbox.converge(['stack', 'status'], { bare: true })
   t.equal(status, 1)
@@ -243,19 +243,19 @@ t.test('status warns of a deployment whose operator was killed, and is not green
   )
 })
 
-t.test('the way on from an unfinished deployment names its apps', async (t) => {
+t.test('the advice for an unfinished deployment names its apps', async (t) => {
   const { sandbox } = recordedStack(t)
   const recorder = new Recorder({
     directory: sandbox.at('.converge/site'),
     secrets: new Secrets(),
     warn: t.fail.bind(t),
   })
-  const killed = recorder.begin({ ...start, apps: ['shop', 'zeoserver'], commits: {} })
+  const killed = recorder.begin({ ...deploymentStart, apps: ['shop', 'zeoserver'], commits: {} })
   fs.rmSync(sandbox.at(`.converge/site/deployments/${killed.id}/lock.d`), { recursive: true })
   const advice = /run converge stack deploy --app shop,zeoserver, or converge stack rollback --app shop,zeoserver$/m
   t.match((await sandbox.converge(['stack', 'status'], { bare: true })).stdout, advice, 'killed')
-  const interrupted = recorder.begin({ ...start, apps: ['shop', 'zeoserver'] })
-  interrupted.end(rolloutReport([hostReport('client1')], { ...start, hosts: [], outcome: 'interrupted' }))
+  const interrupted = recorder.begin({ ...deploymentStart, apps: ['shop', 'zeoserver'] })
+  interrupted.end(rolloutReport([hostReport('client1')], { ...deploymentStart, hosts: [], outcome: 'interrupted' }))
   const stored = JSON.parse(
     fs.readFileSync(sandbox.at(`.converge/site/deployments/${interrupted.id}/report.json`), 'utf8'),
   )
@@ -266,10 +266,10 @@ t.test('refuses to read the records of another account', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { sandbox } = recordedStack(t)
   for (const args of [['deployments'], ['log'], ['configure']]) {
-    const ended = await sandbox.converge(['stack', ...args], { bare: true, account: 'nobody' })
-    t.equal(ended.status, 2)
+    const result = await sandbox.converge(['stack', ...args], { bare: true, account: 'nobody' })
+    t.equal(result.status, 2)
     t.match(
-      ended.stderr,
+      result.stderr,
       /^error: this account may not read the records of the stack in .*\n {2}hint: run the command as the account that owns these records/,
     )
   }
@@ -297,5 +297,5 @@ t.test('reports that there are no deployments yet', async (t) => {
   t.equal(none.stdout, 'no deployments yet\n')
   t.equal(none.status, 0)
   t.match((await sandbox.converge(['stack', 'log'], { bare: true })).stderr, /no deployment last: there is none yet/)
-  t.strictSame(sandbox.snapshot(), before, 'looking makes nothing')
+  t.strictSame(sandbox.snapshot(), before, 'the commands create no file')
 })

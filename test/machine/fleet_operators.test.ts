@@ -31,7 +31,7 @@ function errorIn({ stdout }: Pick<Outcome, 'stdout'>): ErrorEvent | undefined {
   return lines[0] === undefined ? undefined : (JSON.parse(lines[0]) as ErrorEvent)
 }
 
-t.test('two operators', async (t) => {
+t.test('operators of one stack', async (t) => {
   if (!needs(t, hostNeeds)) return
   const network = await testNetwork(t)
   const hosts = await network.many('h', 2)
@@ -47,12 +47,12 @@ t.test('two operators', async (t) => {
   const files = { 'recipes/probe.ts': recipe, 'stack.json': stack }
   const first = new Operator(network)
   first.write(files)
-  const beside = new Operator(network, 'beside', first.directory)
-  const apart = new Operator(network, 'apart', `${network.directory}/apart`)
-  apart.write(files)
+  const sameDirectory = new Operator(network, 'beside', first.directory)
+  const ownDirectory = new Operator(network, 'apart', `${network.directory}/apart`)
+  ownDirectory.write(files)
   const records = (operator: Operator) => readdirSync(`${operator.directory}/.converge/probe/deployments`)
   t.match(await first.json(['setup']), { status: 0 })
-  t.match(await apart.json(['setup']), { status: 0 })
+  t.match(await ownDirectory.json(['setup']), { status: 0 })
   if (!t.passing()) return
 
   const startDeploy = async (): Promise<RunningCommand> => {
@@ -61,49 +61,55 @@ t.test('two operators', async (t) => {
     await until(() => host.exists('/srv/probe/began'), 'the first one is at work')
     return run
   }
-  const queued = ({ event }: { event: string }) => event === 'queued'
+  const isQueued = ({ event }: { event: string }) => event === 'queued'
 
   await t.test('refuses the second operator, without a record', async (t) => {
     const run = await startDeploy()
-    const before = [records(first), records(apart)]
+    const before = [records(first), records(ownDirectory)]
     const message = /^deployment 2 \(run slow by \S+ since \d{4}-\S+Z: new prices\) works on h1; nothing was begun$/
-    const refused = await beside.json(['configure'])
+    const refused = await sameDirectory.json(['configure'])
     t.match(refused, { status: 1, report: undefined })
     t.match(errorIn(refused), { code: 'DEPLOYMENT_UNDER_WAY', message, hint: /--wait .*converge stack log 2/ })
-    t.match(await beside.run(['configure']), { status: 1, stdout: '', stderr: /deployment 2 \(run slow by / })
-    const elsewhere = await apart.run(['configure', '--json-output'])
-    t.equal(elsewhere.status, 1)
-    t.match(errorIn(elsewhere), {
+    t.match(await sameDirectory.run(['configure']), { status: 1, stdout: '', stderr: /deployment 2 \(run slow by / })
+    const refusedByHost = await ownDirectory.run(['configure', '--json-output'])
+    t.equal(refusedByHost.status, 1)
+    t.match(errorIn(refusedByHost), {
       code: 'DEPLOYMENT_UNDER_WAY',
       message: /^h1: locked by another rollout: \S+ since \S+ \(deployment 2: new prices\), .*; nothing was begun$/,
     })
-    t.match(errorIn(await beside.json(['configure', '--wait=1s'])), { message: /^after 1 s: deployment 2 / })
-    t.match(await beside.json(['run', 'configure', '--host', 'h2']), { status: 0 }, 'other hosts are free')
-    const other = String.raw`deployment 2 \(run slow by \S+ since \S+: new prices\) works on h1`
-    t.match(await beside.run(['status']), { status: 0, stdout: new RegExp(`note: ${other}`) })
-    t.match(await apart.run(['status']), {
+    t.match(errorIn(await sameDirectory.json(['configure', '--wait=1s'])), { message: /^after 1 s: deployment 2 / })
+    t.match(await sameDirectory.json(['run', 'configure', '--host', 'h2']), { status: 0 }, 'other hosts are free')
+    const note = String.raw`deployment 2 \(run slow by \S+ since \S+: new prices\) works on h1`
+    t.match(await sameDirectory.run(['status']), { status: 0, stdout: new RegExp(`note: ${note}`) })
+    t.match(await ownDirectory.run(['status']), {
       status: 0,
       stdout: /^h1: locked by a rollout: \S+@\S+ since \S+ \(deployment 2: new prices\)$/m,
     })
-    t.strictSame([records(first).slice(0, 2), records(apart)], before)
+    t.strictSame([records(first).slice(0, 2), records(ownDirectory)], before)
     host.write('/srv/probe/go', '')
     t.match(await run.ended, { status: 0 })
   })
 
-  await t.test('closes sites, locks deploys and checks hosts under the name of the operator', async (t) => {
-    const closed = await beside.run(['maintenance', 'on', '-m', "Back at nine o'clock."])
+  await t.test('the maintenance page has the name of the operator', async (t) => {
+    const closed = await sameDirectory.run(['maintenance', 'on', '-m', "Back at nine o'clock."])
     t.match(closed, { status: 0, stdout: 'h1, h2 (2 hosts)\n  closed for maintenance\n2 hosts: all succeeded\n' })
-    for (const one of hosts) t.match(one.read('/srv/probe/closed'), /^Back at nine o'clock\. \w+@[\w.-]+$/)
-    t.match(await beside.run(['maintenance', 'off']), { status: 2, stderr: /no role of h1, h2 has a maintenance page/ })
+    for (const closedHost of hosts)
+      t.match(closedHost.read('/srv/probe/closed'), /^Back at nine o'clock\. \w+@[\w.-]+$/)
+    t.match(await sameDirectory.run(['maintenance', 'off']), {
+      status: 2,
+      stderr: /no role of h1, h2 has a maintenance page/,
+    })
+  })
 
+  await t.test('a lock of deploys has the name of the operator, and refuses another lock', async (t) => {
     t.match(await first.run(['lock', '-m', 'release day', '--host', 'h1']), { status: 0, stdout: /deploys are locked/ })
     t.match(JSON.parse(host.read('/var/lib/converge/deploy-lock.json')), {
       by: /^\w+@/,
       message: 'release day',
     })
     await host.run(`sed -i 's/"by":"[^"]*"/"by":"joe@elsewhere"/' /var/lib/converge/deploy-lock.json`)
-    const taken = await first.run(['lock', '-m', 'mine'])
-    t.match(taken, {
+    const partlyLocked = await first.run(['lock', '-m', 'mine'])
+    t.match(partlyLocked, {
       status: 1,
       stdout: /^h2\n {2}deploys are locked\n! h1: exit status 1\n.*joe@elsewhere since .*release day/,
     })
@@ -111,7 +117,9 @@ t.test('two operators', async (t) => {
       status: 0,
       stdout: 'h1, h2 (2 hosts)\n  lock removed\n2 hosts: all succeeded\n',
     })
+  })
 
+  await t.test('doctor reports the checks of each host', async (t) => {
     const doctor = await first.run(['doctor', '--verbose'])
     t.match(doctor, { status: 0, stdout: /ok {7}disk space: / })
     const json = await first.run(['doctor', '--host', 'h2', '--json-output'])
@@ -121,18 +129,18 @@ t.test('two operators', async (t) => {
   })
 
   await t.test('pauses a rollout, and continues it', async (t) => {
-    t.match(errorIn(await beside.run(['pause', '--json-output'])), { code: 'NO_RUNNING_DEPLOYMENT' })
+    t.match(errorIn(await sameDirectory.run(['pause', '--json-output'])), { code: 'NO_RUNNING_DEPLOYMENT' })
     for (const one of hosts) await one.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
     const run = first.start(['run', 'slow', '--json-output'])
     await until(() => host.exists('/srv/probe/began'), 'the first host is at work')
-    const paused = await beside.run(['pause', '-m', 'lunch', '--by', 'ann'])
+    const paused = await sameDirectory.run(['pause', '-m', 'lunch', '--by', 'ann'])
     t.match(paused, { status: 0, stdout: /^deployment \d+ \(run slow by .*\): paused: no further host starts/ })
-    t.match(await beside.run(['pause']), { status: 0, stdout: /: already paused by ann\n$/ })
-    t.match(errorIn(await beside.run(['continue', '99', '--json-output'])), { message: /^deployment 99 does not run/ })
+    t.match(await sameDirectory.run(['pause']), { status: 0, stdout: /: already paused by ann\n$/ })
+    t.match(errorIn(await sameDirectory.run(['continue', '99', '--json-output'])), { message: /^deployment 99 does not run/ })
     for (const one of hosts) one.write('/srv/probe/go', '')
     await run.until((event) => event.event === 'paused', 'it waits')
     t.notOk(hosts[1]?.exists('/srv/probe/began'), 'no further host has started')
-    t.match(await beside.run(['continue', '--json-output']), { status: 0, stdout: /"state": "running"/ })
+    t.match(await sameDirectory.run(['continue', '--json-output']), { status: 0, stdout: /"state": "running"/ })
     const { status, events } = await run.ended
     t.equal(status, 0)
     t.ok(hosts[1]?.exists('/srv/probe/began'))
@@ -142,12 +150,12 @@ t.test('two operators', async (t) => {
     )
   })
 
-  await t.test('with --wait, each begins after the first has ended', async (t) => {
+  await t.test('with --wait, each operator begins after the first has ended', async (t) => {
     const run = await startDeploy()
-    const waiting = beside.start(['configure', '--json-output', '--wait'])
-    await waiting.until(queued, 'it waits')
-    const far = apart.start(['run', 'configure', '--host', 'h1', '--wait=5m', '--json-output'])
-    await far.until(queued, 'it waits for the hosts')
+    const waiting = sameDirectory.start(['configure', '--json-output', '--wait'])
+    await waiting.until(isQueued, 'it waits')
+    const waitingForHosts = ownDirectory.start(['run', 'configure', '--host', 'h1', '--wait=5m', '--json-output'])
+    await waitingForHosts.until(isQueued, 'it waits for the hosts')
     host.write('/srv/probe/go', '')
     t.match(await run.ended, { status: 0 })
     const ended = await waiting.ended
@@ -157,43 +165,46 @@ t.test('two operators', async (t) => {
       { event: 'turn', outcome: 'changed' },
       { event: 'start' },
     ])
-    t.match(await far.ended, { status: 0 })
+    t.match(await waitingForHosts.ended, { status: 0 })
   })
 
-  await t.test('Ctrl-C during --wait leaves nothing behind', async (t) => {
+  await t.test('Ctrl-C during --wait leaves no record and no lock', async (t) => {
     const run = await startDeploy()
-    const before = [records(first), records(apart)]
-    for (const operator of [beside, apart]) {
+    const before = [records(first), records(ownDirectory)]
+    for (const operator of [sameDirectory, ownDirectory]) {
       const waiting = operator.start(['configure', '--json-output', '--wait'])
-      await waiting.until(queued, 'it waits')
+      await waiting.until(isQueued, 'it waits')
       waiting.kill('SIGINT')
       const ended = await waiting.ended
       t.equal(ended.status, 1)
       t.match(errorIn(ended), { code: 'INTERRUPTED', message: /nothing was begun/ })
     }
-    t.strictSame([records(first), records(apart)], before)
+    t.strictSame([records(first), records(ownDirectory)], before)
     host.write('/srv/probe/go', '')
     t.match(await run.ended, { status: 0 })
-    t.match(await beside.json(['configure']), { status: 0 })
+    t.match(await sameDirectory.json(['configure']), { status: 0 })
   })
 
-  await t.test('the second continues after the first fails or is killed', async (t) => {
-    for (const how of ['failed', 'died']) {
-      const run = await startDeploy()
-      const waiting = beside.start(['configure', '--json-output', '--wait'])
-      await waiting.until(queued, 'it waits')
-      if (how === 'failed') host.write('/srv/probe/broken', '')
-      else run.kill('SIGKILL')
-      if (how === 'failed') host.write('/srv/probe/go', '')
-      const ended = await waiting.ended
-      t.equal(ended.status, 1)
-      t.match(errorIn(ended), {
-        code: 'OTHER_DEPLOYMENT_FAILED',
-        message: new RegExp(`^deployment \\d+ ended with outcome ${how}; the configure was not begun$`),
-      })
-      await run.ended
-      host.write('/srv/probe/go', '')
-      t.match(await beside.json(['configure', '--wait']), { status: 0 }, 'the next one begins')
-    }
-  })
+  await t.test(
+    '--wait ends with an error after the first deployment fails or is killed, and the next command begins',
+    async (t) => {
+      for (const outcome of ['failed', 'died']) {
+        const run = await startDeploy()
+        const waiting = sameDirectory.start(['configure', '--json-output', '--wait'])
+        await waiting.until(isQueued, 'it waits')
+        if (outcome === 'failed') host.write('/srv/probe/broken', '')
+        else run.kill('SIGKILL')
+        if (outcome === 'failed') host.write('/srv/probe/go', '')
+        const ended = await waiting.ended
+        t.equal(ended.status, 1)
+        t.match(errorIn(ended), {
+          code: 'OTHER_DEPLOYMENT_FAILED',
+          message: new RegExp(`^deployment \\d+ ended with outcome ${outcome}; the configure was not begun$`),
+        })
+        await run.ended
+        host.write('/srv/probe/go', '')
+        t.match(await sameDirectory.json(['configure', '--wait']), { status: 0 }, 'the next one begins')
+      }
+    },
+  )
 })

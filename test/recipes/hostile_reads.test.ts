@@ -6,11 +6,12 @@ import t, { type Test } from 'tap'
 import type { Inspection } from '../../core/compile/inspection.ts'
 import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import type { RunReport } from '../../core/report/events.ts'
+import { giveWebServer } from '../support/app_web_server.ts'
 import { failureOf } from '../support/contract.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import type { NodeJson } from '../support/golden.ts'
 import { secret } from '../support/hostile.ts'
-import { forged, giveWebServer, plantVirtual, precious, virtualKinds, watch } from '../support/hostile_reads.ts'
+import { forgedText, plantVirtual, rootOnlyFile, virtualHostileKinds, watchReads } from '../support/hostile_reads.ts'
 
 /** Each kind for each command that reads a path, instead of for one of them, and a third of the kinds for what is only looked at. */
 const all = process.env.CONVERGE_TEST_HOSTILE === 'all'
@@ -78,7 +79,7 @@ async function deployedTwice(role: string, { attributes, fails = '' }: Situation
     'index.php': 'a',
     ...Object.fromEntries(hooks.map((name) => [name, '#!/bin/sh\n'])),
   })
-  host.machine.given(precious, secret, '0600').given('/dev/zero', { other: true })
+  host.machine.given(rootOnlyFile, secret, '0600').given('/dev/zero', { other: true })
   for (const events of [undefined, ['deploy']]) {
     push(host)
     const { code, shown } = await outcome(() => host.run(events), host)
@@ -105,7 +106,7 @@ async function targetsOf(base: FakeHost, { fails }: Situation): Promise<Readonly
   const targets = new Map<string, Target>()
   for (const [name, act] of Object.entries(commands)) {
     const host = base.clone()
-    const end = watch(host, (path, how) => {
+    const end = watchReads(host, (path, how) => {
       if (!ofApp.test(path)) return
       const target = targets.get(path) ?? { readers: [], isRead: false }
       targets.set(path, target)
@@ -144,7 +145,7 @@ for (const [role, situation] of Object.entries(situations))
       if (!all && tested.has(key)) continue
       tested.add(key)
       turn++
-      const kinds = virtualKinds.filter(({ isJson }, at) => all || isRead || (!isJson && (at + turn) % 3 === 0))
+      const kinds = virtualHostileKinds.filter(({ isJson }, at) => all || isRead || (!isJson && (at + turn) % 3 === 0))
       for (const [at, kind] of kinds.entries())
         for (const { name, act } of all ? readers : readers.slice(at % readers.length).slice(0, 1)) {
           count++
@@ -159,21 +160,22 @@ interface Attack {
   readonly base: FakeHost
   readonly act: Act
   readonly path: string
-  readonly kind: (typeof virtualKinds)[number]
+  readonly kind: (typeof virtualHostileKinds)[number]
   readonly what: string
 }
 
 async function attack(t: Test, { base, act, path, kind, what }: Attack): Promise<void> {
   const host = base.clone()
   plantVirtual(host, kind, path)
-  const end = watch(host, () => undefined)
+  const end = watchReads(host, () => undefined)
   const { code, shown } = await outcome(act, host)
   end()
   if (code !== '' && !clear.has(code)) t.fail(`${what}: ${code} ${shown.slice(0, 2000)}`)
   if (shown.includes(secret)) t.fail(`${what}: a file of root is shown`)
   for (const [path, { content }] of Object.entries(host.tree())) {
-    if (path !== precious && content.includes(secret)) t.fail(`${what}: a file of root is copied to ${path}`)
-    if (!/^\/(srv|shared)\//.test(path) && content.includes(forged)) t.fail(`${what}: its text is copied to ${path}`)
+    if (path !== rootOnlyFile && content.includes(secret)) t.fail(`${what}: a file of root is copied to ${path}`)
+    if (!/^\/(srv|shared)\//.test(path) && content.includes(forgedText))
+      t.fail(`${what}: its text is copied to ${path}`)
   }
-  if (host.machine.readText(precious) !== secret) t.fail(`${what}: a file of root is changed`)
+  if (host.machine.readText(rootOnlyFile) !== secret) t.fail(`${what}: a file of root is changed`)
 }

@@ -6,23 +6,23 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import {
-  certain,
+  configurationOrError,
+  generatedTexts,
   type HostileAttribute,
-  hostile,
   hostileAttributes,
-  outcome,
-  put,
+  hostileTexts,
   skeletonsOf,
-  texts,
+  textsForEveryAttribute,
+  withAttribute,
 } from '../support/hostile_attributes.ts'
 import { hostileSituations } from '../support/hostile_situations.ts'
 
 async function attack(
-  { role, json, path, isEnvironment, good }: HostileAttribute,
+  { role, json, path, isEnvironment, validSkeletons: good }: HostileAttribute,
   text: string,
 ): Promise<'refused' | 'written'> {
   const what = `${role}: ${path.join('.')} = ${JSON.stringify(text)}`
-  const result = await outcome(role, put(json, path, text))
+  const result = await configurationOrError(role, withAttribute(json, path, text))
   if (result instanceof ConvergeError) {
     const problems = result instanceof InvalidInput ? result.problems : [result]
     const isNamed = problems.every(({ source, attribute }) => attribute !== undefined || source?.file === 'site.json')
@@ -40,11 +40,11 @@ async function attack(
 t.test('no text of an attribute adds a directive to a configuration', { timeout: 300_000 }, async (t) => {
   const found = await hostileAttributes()
   const counts = { refused: 0, written: 0 }
-  for (const attribute of found) for (const text of certain) counts[await attack(attribute, text)]++
+  for (const attribute of found) for (const text of textsForEveryAttribute) counts[await attack(attribute, text)]++
   const reached = new Set(found.map(({ path }) => path.join('.')))
   t.ok(reached.size > 70, `${reached.size} attributes reach a file, ${found.length} ways`)
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...found), texts, async (attribute, text) => {
+    fc.asyncProperty(fc.constantFrom(...found), generatedTexts, async (attribute, text) => {
       counts[await attack(attribute, text)]++
     }),
     { numRuns: Number(process.env.FUZZ_RUNS ?? 600) },
@@ -57,7 +57,7 @@ t.test('refuses names with blanks between them, or reads them as one name', asyn
   if (situation === undefined) throw new Error('no situation with certbot_domains')
   const counts = { refused: 0, written: 0 }
   const check = async (text: string): Promise<void> => {
-    const result = await outcome('frontend', put(situation.json, ['certbot_domains'], text))
+    const result = await configurationOrError('frontend', withAttribute(situation.json, ['certbot_domains'], text))
     counts[result instanceof ConvergeError ? 'refused' : 'written']++
     if (result instanceof ConvergeError) return
     const all = Object.values(result).join('\n')
@@ -66,7 +66,7 @@ t.test('refuses names with blanks between them, or reads them as one name', asyn
     const words = text.split(/[\s,]+/).filter((word) => word !== '')
     for (const word of words) if (!names.includes(`${word};`)) throw new Error(`${JSON.stringify(text)}: no ${word}`)
   }
-  for (const text of hostile) await check(text)
-  await fc.assert(fc.asyncProperty(texts, check), { numRuns: 200 })
+  for (const text of hostileTexts) await check(text)
+  await fc.assert(fc.asyncProperty(generatedTexts, check), { numRuns: 200 })
   t.ok(counts.refused > 50 && counts.written > 3, JSON.stringify(counts))
 })

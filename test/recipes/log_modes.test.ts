@@ -2,9 +2,9 @@
 import { posix } from 'node:path'
 import t from 'tap'
 import { catalogue } from '../../recipes/catalogue.ts'
+import { giveWebServer } from '../support/app_web_server.ts'
 import { FakeHost, type FakeHostOptions } from '../support/fake_host.ts'
 import type { NodeJson } from '../support/golden.ts'
-import { giveWebServer } from '../support/hostile_reads.ts'
 
 interface Situation {
   readonly attributes?: NodeJson

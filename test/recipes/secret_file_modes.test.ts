@@ -2,8 +2,8 @@
 import t from 'tap'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { merge } from '../../core/node/merge.ts'
+import { giveWebServer } from '../support/app_web_server.ts'
 import { FakeHost, type FakeHostOptions } from '../support/fake_host.ts'
-import { giveWebServer } from '../support/hostile_reads.ts'
 
 const secret = 'planted-hunter22'
 const site = { app_name: 'site' }

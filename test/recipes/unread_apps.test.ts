@@ -3,9 +3,10 @@
  * that begins to read one fails here: it then belongs to the attacks of hostile_reads.test.ts.
  */
 import t from 'tap'
+import { giveWebServer } from '../support/app_web_server.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { HooksMachine } from '../support/hooks_machine.ts'
-import { giveWebServer, watch } from '../support/hostile_reads.ts'
+import { watchReads } from '../support/hostile_reads.ts'
 
 const isOfApp = (path: string) => path.startsWith('/srv/www/')
 
@@ -23,7 +24,7 @@ for (const role of ['frontend', 'broker', 'memcached', 'base'])
     for (const events of [['setup', 'configure'], ['deploy'], ['restart'], ['undeploy']])
       for (const mode of ['plan', 'run'] as const) {
         const host = base.clone()
-        const end = watch(host, (path) => {
+        const end = watchReads(host, (path) => {
           count++
           if (isOfApp(path)) read.push(path)
         })
@@ -42,7 +43,7 @@ t.test('the hooks read no path of an app', async (t) => {
     machine.host.given('/srv/www/site/current', null)
     const read: string[] = []
     let count = 0
-    const end = watch({ machine: machine.host }, (path) => {
+    const end = watchReads({ machine: machine.host }, (path) => {
       count++
       if (isOfApp(path)) read.push(path)
     })

@@ -8,12 +8,12 @@ import { dirname } from 'node:path'
 import t from 'tap'
 import { ConvergeError } from '../../core/model/errors.ts'
 import {
+  configurationOrError,
   type HostileAttribute,
-  hostile,
   hostileAttributes,
-  marks,
-  outcome,
-  put,
+  hostileTexts,
+  validTexts,
+  withAttribute,
 } from '../support/hostile_attributes.ts'
 import { needs, scratch } from '../support/machine.ts'
 import type { Files } from '../support/rendering.ts'
@@ -138,8 +138,8 @@ async function attributesOf({ files, isSlow = false }: Program): Promise<readonl
   const found: HostileAttribute[] = []
   for (const attribute of all) {
     const contents = new Set<string>()
-    for (const mark of marks) {
-      const made = await outcome(attribute.role, put(attribute.json, attribute.path, mark))
+    for (const mark of validTexts) {
+      const made = await configurationOrError(attribute.role, withAttribute(attribute.json, attribute.path, mark))
       if (made instanceof ConvergeError) continue
       const own = Object.entries(made).filter(([name]) => files.test(name))
       contents.add(own.map(([, content]) => content).join('\n'))
@@ -177,8 +177,8 @@ class Checker {
   async attack({ role, json, path }: HostileAttribute): Promise<void> {
     const key = shownAs[path.join('.')]
     const good = new Set<string>()
-    for (const [, dump] of await this.ofEach({ role, json, path }, marks)) good.add(directives(dump))
-    for (const [program, dump, text, what] of await this.ofEach({ role, json, path }, hostile)) {
+    for (const [, dump] of await this.ofEach({ role, json, path }, validTexts)) good.add(directives(dump))
+    for (const [program, dump, text, what] of await this.ofEach({ role, json, path }, hostileTexts)) {
       this.written[program.name] = (this.written[program.name] ?? 0) + 1
       if (!good.has(directives(dump))) this.wrong.push(`${what}: other directives`)
       if (program.name !== 'php-fpm' || key === undefined) continue
@@ -192,7 +192,7 @@ class Checker {
   ): Promise<(readonly [program: Program, dump: string, text: string, what: string])[]> {
     const all: (readonly [Program, string, string, string])[] = []
     for (const text of texts) {
-      const files = await outcome(role, put(json, path, text))
+      const files = await configurationOrError(role, withAttribute(json, path, text))
       if (files instanceof ConvergeError) continue
       const what = `${role}: ${path.join('.')} = ${JSON.stringify(text)}`
       for (const [program, name, dump] of this.dumpsOf(files, what))

@@ -3,7 +3,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import * as fs from 'node:fs'
 
+/** The content of each file that only root may read. */
 export const secret = 'only-root-may-read-this'
+/** The user and group id of the account that attacks. */
 export const nobody = 65_534
 
 export interface Hostile {
@@ -12,18 +14,19 @@ export interface Hostile {
   readonly put: (path: string, precious: string) => void
 }
 
-export const hostileKinds: readonly Hostile[] = [
+export const hostileKinds = [
   { name: 'FIFO', put: (path) => spawnSync('mkfifo', [path]) },
   { name: 'link to /dev/zero', put: (path) => fs.symlinkSync('/dev/zero', path) },
   { name: 'link to a file of root', put: (path, precious) => fs.symlinkSync(precious, path) },
   { name: 'link to itself', put: (path) => fs.symlinkSync(path, path) },
   { name: 'hard link to a file of root', put: (path, precious) => fs.linkSync(precious, path) },
-  { name: 'sparse file of 5 GB', put: (path) => truncate(path, 5e9) },
+  { name: 'sparse file of 5 GB', put: (path) => makeSparseFile(path, 5e9) },
   { name: 'directory', put: (path) => fs.mkdirSync(path) },
   { name: 'socket', put: makeSocket },
-]
+] as const satisfies readonly Hostile[]
+export type HostileName = (typeof hostileKinds)[number]['name']
 
-function truncate(path: string, size: number): void {
+function makeSparseFile(path: string, size: number): void {
   fs.writeFileSync(path, '')
   fs.truncateSync(path, size)
 }

@@ -12,25 +12,36 @@ import { type AttributePath, textAttributes } from './text_attributes.ts'
 type Json = { [key: string]: unknown }
 
 /** Attributes whose text is meant to be copied into a configuration as it is. */
-const verbatim =
+const copiedVerbatim =
   /(^|\.)(additional_(config|servers|ssl_config)|default_(ssl_)?config|buildout_additional_config|subsite_config\.\*)$|^jetty_app\.(files|ini)/
-/** Several words of a directive, or several names separated by blanks. */
-const wordy = /^(haproxy\.balance|certbot_domains|memcached\.listen_addr|redis\.config\.listen_addr)$/
+/** Attributes whose blanks separate the words of a directive, or names. */
+const takesSeveralWords = /^(haproxy\.balance|certbot_domains|memcached\.listen_addr|redis\.config\.listen_addr)$/
 
-export const certain = ['a; evil on', 'a;}\nevil {', '"', '"; evil; "', '#evil', 'a\\', '${evil}', 'a ; evil']
-export const hostile = [
-  ...certain,
+/** Texts that are tried with each attribute. */
+export const textsForEveryAttribute = [
+  'a; evil on',
+  'a;}\nevil {',
+  '"',
+  '"; evil; "',
+  '#evil',
+  'a\\',
+  '${evil}',
+  'a ; evil',
+]
+/** Texts with special characters of at least one configuration language. */
+export const hostileTexts = [
+  ...textsForEveryAttribute,
   ...['a\nevil = 1', 'a\n[evil]\nx = y', 'a\r\nevil: 1', "'", 'a # evil', '\\', '$evil', '$${evil}', '%(evil)s', 'a%b'],
   ...['%', 'a b', ' a ', '{ evil }', '}', '{"evil"}', '`evil`', '$(evil)', 'a\tb', 'a\0b', '[evil]', 'a,b', '-evil'],
   ...['\u2028evil', '\u0085evil', 'a\x0bevil', 'a\x0cevil', 'a\'b"c', '<evil>', 'a=b', '~', '*', '{"', '"}'],
 ]
-const piece = fc.constantFrom(...'ab;{}"\'\\#$%()[] \t\n\r=<>`,:|&~*'.split(''), '${', '%(', '\nevil')
-export const texts = fc
-  .oneof(fc.constantFrom(...hostile), fc.string({ unit: piece, minLength: 1, maxLength: 8 }))
+const specialCharacter = fc.constantFrom(...'ab;{}"\'\\#$%()[] \t\n\r=<>`,:|&~*'.split(''), '${', '%(', '\nevil')
+export const generatedTexts = fc
+  .oneof(fc.constantFrom(...hostileTexts), fc.string({ unit: specialCharacter, minLength: 1, maxLength: 8 }))
   .filter((text) => text.trim() !== '')
 
-/** Valid values: each attribute accepts some of them. */
-export const marks = [
+/** Values without special characters: each attribute accepts some of them. */
+export const validTexts = [
   'zqxmark',
   '/zqxmark',
   '*.zqxmark.example.com',
@@ -43,20 +54,21 @@ export const marks = [
 ]
 
 /** Sets the attribute at the path to a text; `*` stands for the first key, `#` for the first item. */
-export function put(json: Json, path: AttributePath, value: string): Json {
+export function withAttribute(json: Json, path: AttributePath, value: string): Json {
   const copy = structuredClone(json)
-  let at = copy
+  let parent = copy
   for (const [index, key] of path.entries()) {
-    const own = key === '*' ? (Object.keys(at)[0] ?? 'x') : key === '#' ? '0' : key
+    const property = key === '*' ? (Object.keys(parent)[0] ?? 'x') : key === '#' ? '0' : key
     const isLast = index === path.length - 1
-    if (isLast) at[own] = value
-    else at[own] ??= path[index + 1] === '#' ? [] : {}
-    if (!isLast) at = at[own] as Json
+    if (isLast) parent[property] = value
+    else parent[property] ??= path[index + 1] === '#' ? [] : {}
+    if (!isLast) parent = parent[property] as Json
   }
   return copy
 }
 
-export async function outcome(role: string, json: Json): Promise<Files | ConvergeError> {
+/** Returns the configuration files that a role writes, or the error that refuses its attributes. */
+export async function configurationOrError(role: string, json: Json): Promise<Files | ConvergeError> {
   try {
     return await configurationOf(role, json)
   } catch (error) {
@@ -65,6 +77,10 @@ export async function outcome(role: string, json: Json): Promise<Files | Converg
   }
 }
 
+/**
+ * Returns the directives of each file, without their values.
+ * @param isEnvironment whether the attribute is an environment variable
+ */
 export function skeletonsOf(files: Files, isEnvironment: boolean): Map<string, string> {
   return new Map(
     Object.entries(files).map(([path, text]) => {
@@ -78,11 +94,11 @@ export function skeletonsOf(files: Files, isEnvironment: boolean): Map<string, s
 export interface HostileAttribute extends Situation {
   readonly path: AttributePath
   readonly isEnvironment: boolean
-  /** The contents of the files for valid values. */
-  readonly good: readonly Map<string, string>[]
+  /** The directives of each file without the attribute, and with each valid value. */
+  readonly validSkeletons: readonly Map<string, string>[]
 }
 
-/** Returns where the attribute reaches a file in a situation; null if it reaches none. */
+/** Returns the attribute with its valid files; null if it reaches no file in the situation. */
 async function hostileAttributeOf(
   situation: Situation,
   base: Files,
@@ -90,29 +106,37 @@ async function hostileAttributeOf(
 ): Promise<HostileAttribute | null> {
   const { role, json } = situation
   const isEnvironment = /(environment(_variables)?\.\*|^opsworks\.stack\.name)$/.test(path.join('.'))
-  const good: Files[] = []
-  for (const mark of marks) {
-    const files = await outcome(role, put(json, path, mark))
-    if (!(files instanceof ConvergeError) && JSON.stringify(files) !== JSON.stringify(base)) good.push(files)
+  const validFiles: Files[] = []
+  for (const text of validTexts) {
+    const files = await configurationOrError(role, withAttribute(json, path, text))
+    if (!(files instanceof ConvergeError) && JSON.stringify(files) !== JSON.stringify(base)) validFiles.push(files)
     // Most texts do not reach any file of a role.
-    if (good.length === 0 && mark === '/zqxmark' && !(files instanceof ConvergeError)) return null
+    if (validFiles.length === 0 && text === '/zqxmark' && !(files instanceof ConvergeError)) return null
   }
-  if (good.length === 0) return null
-  return { ...situation, path, isEnvironment, good: [base, ...good].map((files) => skeletonsOf(files, isEnvironment)) }
+  if (validFiles.length === 0) return null
+  return {
+    ...situation,
+    path,
+    isEnvironment,
+    validSkeletons: [base, ...validFiles].map((files) => skeletonsOf(files, isEnvironment)),
+  }
 }
 
 /**
- * Returns all such attributes, except for those whose text is copied into a configuration as it is.
- * @param counts decides whether a situation with these files is included
+ * Returns each attribute that reaches a file, once for each situation, except for those whose text is copied into a
+ * configuration as it is and those that take several words.
+ * @param hasWantedFiles decides by the paths of its files whether a situation is included
  */
 export async function hostileAttributes(
-  counts: (files: readonly string[]) => boolean = () => true,
+  hasWantedFiles: (files: readonly string[]) => boolean = () => true,
 ): Promise<readonly HostileAttribute[]> {
-  const attributes = textAttributes().filter((path) => !verbatim.test(path.join('.')) && !wordy.test(path.join('.')))
+  const attributes = textAttributes().filter(
+    (path) => !copiedVerbatim.test(path.join('.')) && !takesSeveralWords.test(path.join('.')),
+  )
   const found: HostileAttribute[] = []
   for (const situation of hostileSituations) {
     const base = await configurationOf(situation.role, situation.json)
-    if (!counts(Object.keys(base))) continue
+    if (!hasWantedFiles(Object.keys(base))) continue
     for (const path of attributes) {
       if (path[0] === 'deploy' && !('deploy' in situation.json)) continue
       const attribute = await hostileAttributeOf(situation, base, path)

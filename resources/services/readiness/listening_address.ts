@@ -8,6 +8,7 @@ interface Fallback {
 }
 
 interface ZeoServer {
+  /** Its address as configured, such as 0.0.0.0. */
   readonly endpoint: Endpoint
   /** Whether the server expects TLS, where the client sends first. */
   readonly tls: boolean
@@ -45,7 +46,7 @@ export function jettyAddress(host: HostReader, config: string | undefined, fallb
     )
   const [port, address] = [found('jetty.port'), found('jetty.host')].map((match) => match?.[1] ?? match?.[2] ?? '')
   return {
-    host: connectAddress(address || fallback.host),
+    host: listenAddress(address || fallback.host),
     port: /^\d+$/.test(port ?? '') ? Number(port) : fallback.port,
   }
 }
@@ -89,12 +90,17 @@ function expandDefinitions(value: string, text: string): string {
 function parseEndpoint(address: string, fallback: Fallback): Endpoint {
   if (address.includes('/')) return { socketPath: address }
   const [, name = '', number = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
-  return number === '' ? fallback : { host: connectAddress(name), port: Number(number) }
+  return number === '' ? fallback : { host: listenAddress(name), port: Number(number) }
 }
 
-/** Returns an address to connect to, for an address to listen on. */
-function connectAddress(address: string): string {
+/** Returns an address without the brackets of IPv6; an empty one means all addresses. */
+function listenAddress(address: string): string {
   const bare = address.replace(/^\[(.*)\]$/, '$1')
-  if (bare === '' || bare === '*' || bare === '0.0.0.0') return '127.0.0.1'
-  return bare === '::' ? '::1' : bare
+  return bare === '' || bare === '*' ? '0.0.0.0' : bare
+}
+
+/** Returns the endpoint to connect to, for one to listen on. */
+export function toConnect<T extends Endpoint>(endpoint: T): T {
+  if (endpoint.host === '0.0.0.0') return { ...endpoint, host: '127.0.0.1' }
+  return endpoint.host === '::' ? { ...endpoint, host: '::1' } : endpoint
 }

@@ -4,7 +4,7 @@ import { askPastCaches, cachedProblem } from '../../../core/model/cached_answer.
 import { asConvergeError } from '../../../core/model/errors.ts'
 import { Duration } from '../../../core/model/units.ts'
 import { lastLines } from '../managers/types.ts'
-import { jettyAddress, zeoAddress } from './listening_address.ts'
+import { jettyAddress, toConnect, zeoAddress } from './listening_address.ts'
 import { isPortTaken } from './port_in_use.ts'
 import { fastcgiProblem, haproxyProblem, varnishProblem } from './protocol_checks.ts'
 import type { HttpReadiness, Readiness } from './ready_props.ts'
@@ -34,7 +34,7 @@ export async function readinessProblem(
 async function runCheck(host: HostReader, ready: CheckedReadiness, timeout: Duration): Promise<string | null> {
   switch (ready.kind) {
     case 'solr':
-      return httpProblem(host, { ...jettyAddress(host, ready.config, ready), path: ready.path, timeout }, solrStatus)
+      return httpProblem(host, { ...solrEndpoint(host, ready), path: ready.path, timeout }, solrStatus)
     case 'zeo':
       return greetingProblem(host, ready, timeout)
     case 'tcp':
@@ -52,6 +52,10 @@ async function runCheck(host: HostReader, ready: CheckedReadiness, timeout: Dura
       return problem === null ? null : problem.replace(/^it /, `${checkUrl(ready)} `)
     }
   }
+}
+
+function solrEndpoint(host: HostReader, ready: Extract<CheckedReadiness, { kind: 'solr' }>) {
+  return toConnect(jettyAddress(host, ready.config, ready))
 }
 
 /** The bytes to read of a page when only its status matters. */
@@ -89,7 +93,8 @@ async function greetingProblem(
   ready: Extract<CheckedReadiness, { kind: 'zeo' }>,
   timeout: Duration,
 ): Promise<string | null> {
-  const { endpoint, tls } = zeoAddress(host, ready)
+  const { endpoint: listening, tls } = zeoAddress(host, ready)
+  const endpoint = toConnect(listening)
   if (tls) return connectionProblem(host, endpoint)
   const text = await host.querySocket({ ...endpoint, text: '', enough: bannerLength, timeout })
   return zeoBanner.test(text) ? null : `the process at ${endpointName(endpoint)} is not a ZEO server`
@@ -124,9 +129,9 @@ function commandTitle({ title, command }: Extract<CheckedReadiness, { kind: 'com
 export function checkName(host: HostReader, ready: CheckedReadiness): string {
   switch (ready.kind) {
     case 'solr':
-      return checkUrl({ ...jettyAddress(host, ready.config, ready), path: ready.path })
+      return checkUrl({ ...solrEndpoint(host, ready), path: ready.path })
     case 'zeo':
-      return `the ZEO server at ${endpointName(zeoAddress(host, ready).endpoint)}`
+      return `the ZEO server at ${endpointName(toConnect(zeoAddress(host, ready).endpoint))}`
     case 'tcp':
       return `a listener at ${endpointName(ready)}`
     case 'fastcgi':
@@ -150,11 +155,13 @@ function endpointName({ socketPath, host, port }: Endpoint): string {
   return socketPath ?? `${host}:${port}`
 }
 
-/** Returns the port that the service uses; null if it uses none. */
-export function readinessPort(
-  host: HostReader,
-  ready: Readiness,
-): { readonly host: string; readonly port: number } | null {
+interface ListeningPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** Returns the address and port that the service listens on; null if it uses no port. */
+function listeningPort(host: HostReader, ready: Readiness): ListeningPort | null {
   if (ready.kind === 'uptime' || ready.kind === 'command' || ready.kind === 'fastcgi') return null
   if (ready.kind === 'solr') return jettyAddress(host, ready.config, ready)
   if (ready.kind !== 'zeo') return ready
@@ -162,9 +169,10 @@ export function readinessPort(
   return port === undefined ? null : { host: address, port }
 }
 
+/** Returns the port of the service if another process prevents it from listening there; null otherwise. */
 export async function takenPort(host: HostReader, ready: Readiness): Promise<number | null> {
-  const at = readinessPort(host, ready)
-  return at !== null && (await isPortTaken(host, at.port, at.host)) ? at.port : null
+  const wanted = listeningPort(host, ready)
+  return wanted !== null && (await isPortTaken(host, wanted.port, wanted.host)) ? wanted.port : null
 }
 
 /** Returns the time limit of one check: the rest of a deadline, within bounds. */

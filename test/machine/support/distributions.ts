@@ -1,15 +1,11 @@
 /**
- * Makes systems of other distributions for test hosts by debootstrap, once for each computer, since each takes half a
- * minute.
+ * Makes the file systems of test hosts with debootstrap, one for each distribution. They stay in the temporary directory
+ * for later tests, since each takes half a minute.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { createServer, request } from 'node:http'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { listenUntilEnd } from '../../support/listening_server.ts'
-import type { Owner } from '../../support/machine.ts'
 import { masked } from './host_files.ts'
 import { script } from './host_network.ts'
 
@@ -38,14 +34,14 @@ const packages = [
   'systemd-sysv',
 ]
 
-/** Scripts of debootstrap for suites that are newer than debootstrap itself. */
 const scripts = '/usr/share/debootstrap/scripts'
-const likeOthers = { debian: 'sid', ubuntu: 'gutsy' } as const
+/** The suites whose scripts debootstrap uses for suites that are newer than debootstrap itself. */
+const relatedSuites = { debian: 'sid', ubuntu: 'gutsy' } as const
 
 /** @returns the directory of a minimal system, which is never written to */
 export async function systemOf(distribution: Distribution): Promise<string> {
   const key = createHash('sha256')
-    .update(JSON.stringify([packages, masked, prepared]))
+    .update(JSON.stringify([packages, masked, prepareScript]))
     .digest('hex')
     .slice(0, 8)
   const path = `${ownDirectory()}/${distribution.suite}-${key}`
@@ -70,25 +66,25 @@ function ownDirectory(): string {
 
 async function bootstrap({ vendor, suite }: Distribution, path: string): Promise<void> {
   const keyring = `/usr/share/keyrings/${vendor}-archive-keyring.gpg`
-  const own = existsSync(`${scripts}/${suite}`) ? suite : likeOthers[vendor]
+  const scriptName = existsSync(`${scripts}/${suite}`) ? suite : relatedSuites[vendor]
   await script(
-    `${make}\n${prepared}`,
+    `${bootstrapScript}\n${prepareScript}`,
     suite,
     path,
     mirrorOf(vendor),
     keyring,
     vendor === 'ubuntu' ? 'main,universe' : 'main',
     packages.join(','),
-    `${scripts}/${own}`,
+    `${scripts}/${scriptName}`,
   )
 }
 
 /**
- * $1: suite, $2: directory, $3: mirror or nothing, $4: keyring, $5: components, $6: packages, $7: script. Everything it
+ * Runs debootstrap. $1: suite, $2: directory, $3: mirror or nothing, $4: keyring, $5: components, $6: packages, $7: script. Everything it
  * mounts and starts ends with it. Debian has no package with Ubuntu's keys; without them nothing checks signatures
  * here, since the test discards the system, and apt in it verifies what it installs.
  */
-const make = `
+const bootstrapScript = `
 if [ -e "$4" ]; then check="--keyring=$4"; else check=--no-check-gpg; fi
 unshare --mount --pid --fork --kill-child --propagation private \
   debootstrap --variant=minbase "$check" --components="$5" --include="$6" "$1" "$2" "$3" "$7" > "$2.log" 2>&1 ||
@@ -97,7 +93,7 @@ rm "$2.log"
 `
 
 /** Prepares the system to run as a host: sshd as a service, and no units that require dedicated hardware. */
-const prepared = `
+const prepareScript = `
 cd "$2/etc/systemd/system"
 find . -name 'ssh.socket' -delete
 mkdir -p multi-user.target.wants
@@ -111,42 +107,6 @@ function mirrorOf(vendor: Distribution['vendor']): string {
   const targets = execFileSync('apt-get', ['indextargets', '--format', '$(LABEL) $(SITE)', 'Created-By: Packages'], {
     encoding: 'utf8',
   })
-  const line = targets.split('\n').find((one) => one.toLowerCase().startsWith(`${vendor} `))
+  const line = targets.split('\n').find((line) => line.toLowerCase().startsWith(`${vendor} `))
   return line?.split(' ')[1] ?? ''
-}
-
-/**
- * Starts an HTTP proxy at an address, through which apt on the hosts reaches the local mirrors: the hosts have no other
- * network.
- * @returns the text of the file for apt.conf.d
- */
-export async function aptProxy(t: Owner, address: string): Promise<string> {
-  const server = createServer((incoming, answer) => {
-    const { host, hostname, port, pathname, search } = new URL(incoming.url ?? '')
-    const options = {
-      hostname,
-      port,
-      path: `${pathname}${search}`,
-      method: incoming.method,
-      headers: { ...incoming.headers, host },
-    }
-    const passed = request(options, (found) => {
-      answer.writeHead(found.statusCode ?? 502, found.headers)
-      found.pipe(answer)
-    })
-    passed.on('error', () => answer.writeHead(502).end())
-    incoming.pipe(passed)
-  })
-  server.on('connect', ({ url = '' }, client, head) => {
-    const [name, port] = url.split(':')
-    const wire = connect(Number(port), name, () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n')
-      wire.write(head)
-      wire.pipe(client).pipe(wire)
-    })
-    wire.on('error', () => client.destroy())
-    client.on('error', () => wire.destroy())
-  })
-  const port = await listenUntilEnd(t, server, address)
-  return `Acquire::http::Proxy "http://${address}:${port}";\nAcquire::https::Proxy "http://${address}:${port}";\n`
 }

@@ -1,5 +1,4 @@
-/** Tests downloads from faulty servers: each ends within its limits with one error, and leaves nothing. */
-
+/** Tests downloads from faulty servers: each ends within its limits with one error, and leaves no file. */
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -16,11 +15,11 @@ import { scratch } from '../../support/machine.ts'
 
 t.setTimeout(240_000)
 
-const head = (length?: number) =>
+const headOfAnswer = (length?: number) =>
   `HTTP/1.1 200 OK\r\n${length === undefined ? '' : `Content-Length: ${length}\r\n`}\r\n`
 
 /** Sends a letter in short intervals, which no limit for silence ends. */
-function drip(socket: Socket): void {
+function sendSlowly(socket: Socket): void {
   const timer = setInterval(() => socket.write('x'), 20)
   socket.once('close', () => clearInterval(timer))
 }
@@ -28,37 +27,53 @@ function drip(socket: Socket): void {
 interface Fault {
   readonly answer: (socket: Socket) => void
   readonly message: RegExp
+  /** Whether the download continues until something else ends it, such as the deadline of its resource. */
+  readonly isEndless?: boolean
 }
 
-const late = /\((0|[1-9]) of 100 bytes\): it was ended$/
+const endedMessage = /\((0|[1-9]) of 100 bytes\): it was ended$/
 const faults: Readonly<Record<string, Fault>> = {
-  'silence before the headers': { answer: () => undefined, message: /^cannot fetch \S+: it was ended$/ },
-  'silence after the headers': { answer: (socket) => void socket.write(head(100)), message: late },
-  'silence in the middle': { answer: (socket) => void socket.write(`${head(100)}0123`), message: late },
+  'silence before the headers': {
+    answer: () => undefined,
+    message: /^cannot fetch \S+: it was ended$/,
+    isEndless: true,
+  },
+  'silence after the headers': {
+    answer: (socket) => void socket.write(headOfAnswer(100)),
+    message: endedMessage,
+    isEndless: true,
+  },
+  'silence in the middle': {
+    answer: (socket) => void socket.write(`${headOfAnswer(100)}0123`),
+    message: endedMessage,
+    isEndless: true,
+  },
   'a byte now and then': {
     answer: (socket) => {
-      socket.write(head(1_000_000))
-      drip(socket)
+      socket.write(headOfAnswer(1_000_000))
+      sendSlowly(socket)
     },
     message: /\(\d+ of 1,000,000 bytes\): it was ended$/,
+    isEndless: true,
   },
   'no end': {
     answer: (socket) => {
-      socket.write(head())
-      drip(socket)
+      socket.write(headOfAnswer())
+      sendSlowly(socket)
     },
     message: /\(\d+ bytes\): it was ended$/,
+    isEndless: true,
   },
   'a reset connection': {
-    answer: (socket) => socket.write(`${head(100)}0123`, () => setTimeout(() => socket.resetAndDestroy(), 50)),
+    answer: (socket) => socket.write(`${headOfAnswer(100)}0123`, () => setTimeout(() => socket.resetAndDestroy(), 50)),
     message: /\(4 of 100 bytes\): .*(ECONNRESET|other side closed)/,
   },
   'a shorter body than announced': {
-    answer: (socket) => socket.end(`${head(100)}0123`),
+    answer: (socket) => socket.end(`${headOfAnswer(100)}0123`),
     message: /\(4 of 100 bytes\): other side closed$/,
   },
   'an announced length beyond the limit': {
-    answer: (socket) => void socket.write(head(2 ** 40)),
+    answer: (socket) => void socket.write(headOfAnswer(2 ** 40)),
     message: /announces 1,099,511,627,776 bytes, more than the limit of 68,719,476,736$/,
   },
   'a page of an error': {
@@ -82,33 +97,27 @@ async function serve(t: Test, answer: (socket: Socket) => void): Promise<string>
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/file`
 }
 
-for (const [name, { answer, message }] of Object.entries(faults))
+for (const [name, fault] of Object.entries(faults))
   t.test(`reports ${name}`, async (t) => {
-    const url = await serve(t, answer)
+    const url = await serve(t, fault.answer)
     const directory = scratch(t)
     const host = new LocalHost(`${directory}/state`)
+    // The deadline of the resource ends what would otherwise continue.
+    const message = fault.isEndless ? /not (done within|complete after) 1 s$/ : fault.message
     const plans = {
       remote_file: planOf((r) => remote_file(r, { path: `${directory}/file`, url, timeout: seconds(1) })),
       archive: planOf((r) => archive(r, { into: `${directory}/into`, url, timeout: seconds(1) })),
     }
     for (const [type, plan] of Object.entries(plans)) {
       const report = await converge(plan, host, { id: 'test', mode: 'run', onTimeout: endDownloads })
-      t.match(failureOf(report), failureOfDownload(message), type)
-      t.strictSame(host.list(directory), [], `${type} leaves nothing`)
+      t.match(failureOf(report), { message }, type)
+      t.strictSame(host.list(directory), [], `${type} leaves no file`)
     }
     await host.close()
   })
 
-/** The deadline of the resource ends what would otherwise continue. */
-function failureOfDownload(message: RegExp): object {
-  const isEndedByDeadline = message.source.includes('ended')
-  return { message: isEndedByDeadline ? /not (done within|complete after) 1 s$/ : message }
-}
-
-t.test('the error of an ended download has its progress', async (t) => {
-  for (const [name, { answer, message }] of Object.entries(faults).filter(([, fault]) =>
-    fault.message.source.includes('ended'),
-  )) {
+t.test('the error of a download that was ended has its progress', async (t) => {
+  for (const [name, { answer, message }] of Object.entries(faults).filter(([, { isEndless }]) => isEndless)) {
     const url = await serve(t, answer)
     const directory = scratch(t)
     const host = new LocalHost(`${directory}/state`)
@@ -122,11 +131,11 @@ t.test('the error of an ended download has its progress', async (t) => {
   }
 })
 
-t.test('a download may take as long as its resource', async (t) => {
-  const hosts: (string | undefined)[] = []
+t.test('passes the timeout of a resource to its download', async (t) => {
+  const timeouts: (string | undefined)[] = []
   class PatientHost extends VirtualHost {
     override async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-      hosts.push(String(options.timeout))
+      timeouts.push(String(options.timeout))
       await super.download(url, path, options)
     }
   }
@@ -138,11 +147,11 @@ t.test('a download may take as long as its resource', async (t) => {
     archive(r, { into: '/srv/into', url, timeout: minutes(50) })
   })
   await converge(plan, host, { id: 'test', mode: 'run' })
-  t.strictSame(hosts, [String(minutes(40)), 'undefined', String(minutes(50))])
+  t.strictSame(timeouts, [String(minutes(40)), 'undefined', String(minutes(50))])
 })
 
 t.test('a file ends at its announced length', async (t) => {
-  const url = await serve(t, (socket) => socket.end(`${head(4)}0123 and more`))
+  const url = await serve(t, (socket) => socket.end(`${headOfAnswer(4)}0123 and more`))
   const directory = scratch(t)
   const host = new LocalHost(`${directory}/state`)
   await host.download(url, `${directory}/file`)
@@ -154,11 +163,11 @@ t.test('no message of a server shows the password of the URL', async (t) => {
   const directory = scratch(t)
   const host = new LocalHost(`${directory}/state`)
   const withLogin = url.replace('http://', 'http://ann:pl4nted-word@')
-  for (const declare of [
+  for (const plan of [
     planOf((r) => remote_file(r, { path: `${directory}/file`, url: withLogin })),
     planOf((r) => archive(r, { into: `${directory}/into`, url: withLogin })),
   ]) {
-    const report = await converge(declare, host, { id: 'test', mode: 'run' })
+    const report = await converge(plan, host, { id: 'test', mode: 'run' })
     t.match(failureOf(report), { message: /the server answered 403 no \*{8}/ })
     t.notMatch(JSON.stringify(report), 'pl4nted-word')
   }

@@ -217,6 +217,15 @@ t.test('a rollback switches all hosts to one commit, also one that had another r
   t.equal(back.report.hosts[0]?.live[0]?.commit, old)
 })
 
+t.test('a parallel rollback begins no further host after too many failures', async (t) => {
+  const hosts = Object.fromEntries(
+    Object.keys(five).map((name): [string, Behaviour] => [name, { history: [old, good] }]),
+  )
+  const fleet = new Simulation({ ...hosts, a: { history: [old, good], does: { rollback: 'fails' } } })
+  await fleet.go({ action: 'rollback', strategy: 'parallel', parallel: 2 })
+  t.ok(fleet.begun.length <= 3, fleet.begun.join(', '))
+})
+
 t.test('after a rollback, a host that was down gets the commit of the others', async (t) => {
   const history = [old, good]
   const hosts = { a: { history }, b: { connects: 'refused' } as const, c: { history } }

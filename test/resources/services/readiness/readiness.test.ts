@@ -9,7 +9,12 @@ import { VirtualHost } from '../../../../core/host/virtual.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import { seconds } from '../../../../core/model/units.ts'
 import { jettyAddress, zeoAddress } from '../../../../resources/services/readiness/listening_address.ts'
-import { type CheckedReadiness, readinessProblem } from '../../../../resources/services/readiness/readiness.ts'
+import {
+  type CheckedReadiness,
+  checkName,
+  readinessProblem,
+  takenPort,
+} from '../../../../resources/services/readiness/readiness.ts'
 import { type ReadyProps, readyProp } from '../../../../resources/services/readiness/ready_props.ts'
 import { service_restart } from '../../../../resources/services/service_restart.ts'
 import { failureOf, planOf, run } from '../../../support/contract.ts'
@@ -137,8 +142,8 @@ t.test('finds addresses in the configuration that a build wrote', (t) => {
     return zeoAddress(machine, { program: '/z/bin/zeoserver', ...fallback })
   }
   const section = (address: string) => `%define HERE /srv\n<zeo>\n  address ${address}\n</zeo>\n<runner>\n</runner>\n`
-  t.strictSame(found(section('8100')).endpoint, { host: '127.0.0.1', port: 8100 })
-  t.strictSame(found(section('0.0.0.0:8100')).endpoint, { host: '127.0.0.1', port: 8100 })
+  t.strictSame(found(section('8100')).endpoint, { host: '0.0.0.0', port: 8100 })
+  t.strictSame(found(section('0.0.0.0:8100')).endpoint, { host: '0.0.0.0', port: 8100 })
   t.strictSame(found(section('[::1]:8100')).endpoint, { host: '::1', port: 8100 })
   t.strictSame(found(section('$HERE/zeo.sock')).endpoint, { socketPath: '/srv/zeo.sock' })
   t.strictSame(found('').endpoint, fallback)
@@ -157,6 +162,18 @@ t.test('finds addresses in the configuration that a build wrote', (t) => {
   t.strictSame(jettyAddress(jetty, '/none', { host: '127.0.0.1', port: 8983 }), { host: '127.0.0.1', port: 8983 })
   t.end()
 })
+
+t.test(
+  'a ZEO server on all addresses: its check connects to localhost, and each listener takes its port',
+  async (t) => {
+    const machine = new VirtualHost()
+    machine.given('/z/zeo.conf', '<zeo>\naddress 8100\n</zeo>\n')
+    machine.given('/proc/net/tcp', ' 0: 0500000A:1FA4 00000000:0000 0A\n')
+    const ready = { kind: 'zeo', config: '/z/zeo.conf', host: '127.0.0.1', port: 8001 } as const
+    t.equal(checkName(machine, ready), 'the ZEO server at 127.0.0.1:8100')
+    t.equal(await takenPort(machine, ready), 8100)
+  },
+)
 
 t.test('a ZEO server that ends after 1.6 s, and one that never listens, end the run', async (t) => {
   for (const [behaviour, reason] of [
