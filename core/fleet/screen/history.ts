@@ -146,7 +146,7 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
   }
   const terminal = await new Terminal({
     ...{ write, color: options.color, verbose: options.verbose },
-    ...{ live: false, width: 100, quiet: false },
+    ...{ live: false, width: 100, quiet: false, journal: false },
   }).prepare()
   const around = new Around(options)
   for (const line of lines) {
