@@ -247,8 +247,10 @@ class TextScreen implements Screen {
     const { quiet, verbose, live, same } = this.options
     const { paint, addresses } = this
     const shown: string[] = []
-    shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
-    const all = summary(report, { paint, verbose, quiet, addresses, warnings: this.warnings, same })
+    const order = new Map(report.hosts.map(({ host }, index) => [host, index]))
+    shown.push(...describeChanges(groupChanges(sorted(this.runs, order), addresses), verbose, paint))
+    const warnings = sorted(this.warnings, order)
+    const all = summary(report, { paint, verbose, quiet, addresses, warnings, same })
     const isSuccessful = ['unchanged', 'changed', 'planned'].includes(report.outcome)
     if (report.action === 'status') {
       const hosts = this.statusesOf(report)
@@ -276,4 +278,9 @@ class TextScreen implements Screen {
     if (this.paused) this.deferred.push(text)
     else this.block.above(`${text}\n`)
   }
+}
+
+/** Sorts what hosts reported, in the order of the stack file instead of the order in which they finished. */
+function sorted<T extends { readonly host: string }>(items: readonly T[], order: ReadonlyMap<string, number>): T[] {
+  return items.toSorted((a, b) => (order.get(a.host) ?? order.size) - (order.get(b.host) ?? order.size))
 }
