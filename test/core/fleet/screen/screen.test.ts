@@ -455,7 +455,10 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   t.match(shown(statusOf(true), '000011'), /behind: missed deployment 11/)
   t.match(shown(statusOf(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
   const disk = (state: string) => ({ ...statusOf(true), disk: { state, detail: '/srv has 12 MiB free' } })
-  t.match(shown(disk('full')), /^db: the disk is full: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full disk\n/m)
+  t.match(
+    shown(disk('full')),
+    /^db: the disk is full or read-only: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full or read-only disk\n/m,
+  )
   t.match(shown(disk('low')), /^db: the disk is nearly full: \/srv has 12 MiB free\n1 host: 1 reached\n/m)
   const restarts = { services: ['nginx', 'redis-server'], reboot: 'since an upgrade', problem: null }
   t.match(
