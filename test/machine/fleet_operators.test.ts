@@ -117,7 +117,11 @@ t.test('two operators', async (t) => {
     t.match(doctor, { status: 0, stdout: /ok {7}disk space: / })
     const json = await first.run(['doctor', '--host', 'h2', '--json-output'])
     const done = json.stdout.split('\n').filter((line) => line.includes('"event":"done"'))
-    t.match(JSON.parse(done[0] ?? '{}'), { host: 'h2', status: 0, needs: [{ what: 'login' }, { what: 'disk space', status: 'ok' }] })
+    t.match(JSON.parse(done[0] ?? '{}'), {
+      host: 'h2',
+      status: 0,
+      needs: [{ what: 'login' }, { what: 'disk space', status: 'ok' }],
+    })
     t.notOk(done[0]?.includes('stdout'))
 
     const scm = { repository: 'https://git.example.com/mine', user: 'reader', password: 'changed-since' }
