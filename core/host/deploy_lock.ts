@@ -72,7 +72,7 @@ export function removeDeployLock(stateDirectory: string): void {
 export function lockedBy(lock: DeployLock): ConvergeError {
   return new ConvergeError(`deploys are locked by ${describeDeployLock(lock)}`, {
     code: 'DEPLOY_LOCKED',
-    hint: 'ask the holder first; converge unlock removes the lock',
+    hint: 'ask the holder first; converge unlock removes the lock, and converge stack unlock those of a stack',
   })
 }
 

@@ -26,21 +26,31 @@ const mostRows = 12
  * @param isComplete also what is longer than a person reads; default: false
  */
 export function describeChange(report: ResourceReport, paint: Paint, isComplete = false): string[] {
-  const name = title(report.name)
-  if (report.outcome === 'unknown') return [`${paint.cyan('?')} ${name} ${paint.dim(title(report.reason ?? ''))}`]
-  const kind = kindOfChange(report.patch ?? [])
-  const sign = { create: paint.green('+'), change: paint.yellow('~'), remove: paint.red('-') }[kind]
-  const words = report.words ?? (kind === 'remove' ? 'removed' : '')
-  const shown = [plain(words).replaceAll('\n', ' '), describeComparison(report)].filter((text) => text !== '')
-  const head = [`${sign} ${name}`, ...shown.map((text) => paint.dim(text))].join(' ')
+  const head = describeChangeBriefly(report, paint)
+  if (report.outcome === 'unknown') return [head]
+  const shown = shownWords(report)
   const properties = changedProperties(report, isComplete)
-  if (kind === 'create') {
+  if (kindOfChange(report.patch ?? []) === 'create') {
     const values = properties.map(({ name, after }) => `${name} ${after}`)
     const text = values.length === 0 ? '' : ` ${paint.dim(isComplete ? values.join(', ') : title(values.join(', ')))}`
     return [`${head}${text}`]
   }
   if (report.commits !== undefined) return [head, ...commitRows(report.commits, paint)]
   return withRows(head, properties, { isComplete, isAlone: shown.length === 0, paint })
+}
+
+/** Describes a change in one line, without the values of properties. */
+export function describeChangeBriefly(report: ResourceReport, paint: Paint): string {
+  const name = title(report.name)
+  if (report.outcome === 'unknown') return `${paint.cyan('?')} ${name} ${paint.dim(title(report.reason ?? ''))}`
+  const kind = kindOfChange(report.patch ?? [])
+  const sign = { create: paint.green('+'), change: paint.yellow('~'), remove: paint.red('-') }[kind]
+  return [`${sign} ${name}`, ...shownWords(report).map((text) => paint.dim(text))].join(' ')
+}
+
+function shownWords(report: ResourceReport): string[] {
+  const words = report.words ?? (removes(report) ? 'removed' : '')
+  return [plain(words).replaceAll('\n', ' '), describeComparison(report)].filter((text) => text !== '')
 }
 
 function withRows(

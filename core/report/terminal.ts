@@ -2,6 +2,7 @@
 import picocolors from 'picocolors'
 import {
   describeChange,
+  describeChangeBriefly,
   describeDiff,
   describeFailure,
   describeSources,
@@ -24,6 +25,8 @@ export interface TerminalOptions {
   /** Columns. */
   readonly width: number
   readonly quiet: boolean
+  /** Whether the output goes to the journal of systemd, where a quiet run lists its changes without their values. */
+  readonly journal: boolean
   readonly verbose: boolean
 }
 
@@ -89,10 +92,11 @@ export class Terminal implements Handlers {
       return
     }
     if (outcome === 'failed') return this.failed(report)
-    if (this.options.quiet) return
+    if (this.options.quiet && !this.listsBriefly) return
     const took =
       report.durationMs >= 1000 && outcome !== 'unknown' ? this.paint.dim(` ${duration(report.durationMs)}`) : ''
     this.heading(report)
+    if (this.listsBriefly) return this.line(`  ${describeChangeBriefly(report, this.paint)}${took}`)
     const [head = '', ...rows] = describeChange(report, this.paint, this.options.verbose)
     this.line([`  ${head}${took}`, ...rows.map((row) => `  ${row}`)].join('\n'))
     if (!removes(report)) this.text(report)
@@ -118,8 +122,13 @@ export class Terminal implements Handlers {
     clearInterval(this.timer)
     // A recovery is a second run on the same terminal.
     this.timer = undefined
-    if (this.options.quiet && ['unchanged', 'changed', 'planned'].includes(report.outcome)) return
+    const isSilent = this.options.quiet && ['unchanged', 'changed', 'planned'].includes(report.outcome)
+    if (isSilent && !(this.listsBriefly && report.outcome === 'changed')) return
     this.line(summary(report, this.paint))
+  }
+
+  private get listsBriefly(): boolean {
+    return this.options.quiet && this.options.journal && this.mode === 'run'
   }
 
   /** Names the role and the event before the first resource of both that is printed. */

@@ -77,7 +77,7 @@ t.test('the hints about locks work', async (t) => {
     },
     {
       source: 'core/host/deploy_lock.ts',
-      hint: 'ask the holder first; converge unlock removes the lock',
+      hint: 'ask the holder first; converge unlock removes the lock, and converge stack unlock those of a stack',
       broken: () => putDeployLock(other, lock('ben@host')),
       repaired: () => {
         removeDeployLock(other)

@@ -12,6 +12,7 @@ import { Operator, type Outcome, type RunningCommand } from './support/operator.
 const recipe = `import { role, directory, execute, file } from 'converge-engine'
 export default role('probe', {
   setup(r) { directory(r, { path: '/srv/probe' }) },
+  checks: (node) => [{ what: 'login', run: () => ({ status: 'ok', detail: (node.deploy?.mine?.scm?.password ?? '').length + ' characters' }) }],
   configure(r) { file(r, { path: '/srv/probe/configured', content: 'yes\\n' }) },
   events: {
     maintenance_on(r, node) { file(r, { path: '/srv/probe/closed', content: node.run.options.message + ' ' + node.run.by }) },
@@ -124,8 +125,19 @@ t.test('operators of one stack', async (t) => {
     t.match(doctor, { status: 0, stdout: /ok {7}disk space: / })
     const json = await first.run(['doctor', '--host', 'h2', '--json-output'])
     const done = json.stdout.split('\n').filter((line) => line.includes('"event":"done"'))
-    t.match(JSON.parse(done[0] ?? '{}'), { host: 'h2', status: 0, needs: [{ what: 'disk space', status: 'ok' }] })
+    t.match(JSON.parse(done[0] ?? '{}'), {
+      host: 'h2',
+      status: 0,
+      needs: [{ what: 'login' }, { what: 'disk space', status: 'ok' }],
+    })
     t.notOk(done[0]?.includes('stdout'))
+
+    const scm = { repository: 'https://git.example.com/mine', user: 'reader', password: 'changed-since' }
+    first.write({ 'stack.json': { ...stack, apps: { mine: { layers: ['all'], scm } } } })
+    const changed = await first.run(['doctor', '--verbose'])
+    t.match(changed, { stdout: /ok {7}login: 13 characters/ }, 'the login of the stack file, before any deploy uses it')
+    t.notMatch(changed.stdout, /changed-since/)
+    first.write(files)
   })
 
   await t.test('pauses a rollout, and continues it', async (t) => {

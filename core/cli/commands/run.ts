@@ -6,6 +6,7 @@ import type { PlanVariant } from '../../converge/change_sources.ts'
 import { converge } from '../../converge/engine.ts'
 import { journal } from '../../converge/journal.ts'
 import { awaitCommandsOf } from '../../host/command_guard.ts'
+import { isJournalStream } from '../../host/journal_stream.ts'
 import type { LocalHost } from '../../host/local.ts'
 import { acquireLock, lockHolder } from '../../host/lock.ts'
 import { hasMetricsDirectory, writeMetrics } from '../../host/metrics_file.ts'
@@ -286,6 +287,7 @@ async function outputOf(args: Arguments): Promise<Handlers> {
     live: process.stdout.isTTY === true && process.env.TERM !== 'dumb',
     width: process.stdout.columns || 100,
     quiet: args.quiet === true,
+    journal: isJournalStream(process.stdout.fd),
     verbose: args.verbose === true,
   }).prepare()
 }

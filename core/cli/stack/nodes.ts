@@ -8,6 +8,7 @@ import { withOwnAttributes } from '../../load/own_attributes.ts'
 import { throwProblems } from '../../model/errors.ts'
 import type { Facts } from '../../node/facts.ts'
 import type { Layer } from '../../node/layer.ts'
+import type { JsonObject } from '../../node/merge.ts'
 import { draftNode, type Node, type NodeDraft } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
 import { documentLayer } from '../../node/parse_layer.ts'
@@ -77,10 +78,15 @@ export class StackNodes<N> {
     return { roles, draft }
   }
 
-  /** Learns the secrets of a host from its attributes, without its roles: a faulty recipe must not block a command. */
-  async learnSecretsOf({ name }: StackHost, facts: Facts): Promise<void> {
+  /**
+   * Learns the secrets of a host from its attributes, without its roles: a faulty recipe must not block a command.
+   * @returns the merged attributes of the host, without defaults
+   */
+  async learnSecretsOf({ name }: StackHost, facts: Facts): Promise<JsonObject> {
     const { schemas, foreignKeys } = this
-    this.learnSecrets(draftNode({ layers: await this.documentsOf(name), facts, schemas, foreignKeys }).node)
+    const { node } = draftNode({ layers: await this.documentsOf(name), facts, schemas, foreignKeys })
+    this.learnSecrets(node)
+    return node.states.at(-1) ?? {}
   }
 
   private documentsOf(host: string): Promise<Layer[]> {

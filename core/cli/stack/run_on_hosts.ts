@@ -14,6 +14,7 @@ import { storedSecrets } from '../../fleet/operate/stored_secrets.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import { omitUndefined } from '../../model/omit_undefined.ts'
 import { Secrets } from '../../model/secrets.ts'
+import type { JsonObject } from '../../node/merge.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { print, printError, printJson, useColor } from '../print.ts'
 import { factsOf } from './host_check.ts'
@@ -35,6 +36,8 @@ export interface CommandOnHosts {
   readonly shown: readonly string[]
   words(host: ReachableHost<SelectableHost>): readonly string[]
   readonly asRoot: boolean
+  /** Returns one line for the standard input of the command, from the attributes of the host; default: no input. */
+  readonly input?: (attributes: JsonObject) => string
   /** Account to run it as; null: that of the login, or root. */
   readonly account: string | null
   /** Whether to print the output as it arrives. */
@@ -56,7 +59,11 @@ export async function runOnHosts<N>(
   const { args, secrets, endProcess } = call
   const { isStreaming = false, present = (result) => result, answer } = command
   const nodes = await StackNodes.of(call, inputs)
-  for (const { host } of hosts) await nodes.learnSecretsOf(host, factsOf(host))
+  const inputLines = new Map<string, string>()
+  for (const { host } of hosts) {
+    const attributes = await nodes.learnSecretsOf(host, factsOf(host))
+    if (command.input !== undefined) inputLines.set(host.name, command.input(attributes))
+  }
   const names = hosts.map(({ selectable }) => selectable.name)
   const tell = (event: object) => printJson(secrets.maskDeep({ time: new Date().toISOString(), ...event }))
   if (args.jsonOutput) tell({ event: 'start', hosts: names, command: command.shown })
@@ -65,7 +72,7 @@ export async function runOnHosts<N>(
     printError(`${signal}: ending the command on the hosts. Press Ctrl-C again to leave without waiting\n`)
   })
   const progress = new Progress(names, !args.jsonOutput && !isStreaming)
-  const run = new HostRun(call, interrupts.signal, command)
+  const run = new HostRun(call, interrupts.signal, command, inputLines)
   const limit = pLimit(parallelHosts(args))
   try {
     const work = limit.map(hosts, async (host) => {
@@ -97,6 +104,8 @@ class HostRun<N> {
     private readonly call: StackCommand<N>,
     private readonly interrupt: AbortSignal,
     private readonly command: CommandOnHosts,
+    /** By host. */
+    private readonly inputLines: ReadonlyMap<string, string>,
   ) {}
 
   async on(host: ReachableHost<SelectableHost>): Promise<CommandResult> {
@@ -122,6 +131,7 @@ class HostRun<N> {
         const status = await runCommand(link, {
           words: words(host),
           account,
+          input: this.inputLines.get(name),
           timeout: args.timeout ?? 600,
           ...(this.command.isStreaming ? {} : { maxOutput: longestTransfer }),
           interrupt: this.interrupt,

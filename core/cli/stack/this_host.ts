@@ -6,6 +6,8 @@ import picocolors from 'picocolors'
 import * as z from 'zod'
 import type { CommandResult } from '../../fleet/operate/results.ts'
 import { ConvergeError } from '../../model/errors.ts'
+import { isObject } from '../../model/json.ts'
+import type { JsonObject } from '../../node/merge.ts'
 import { plain } from '../../report/printable.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { author } from '../inputs/read_inputs.ts'
@@ -17,7 +19,7 @@ import { type CommandOnHosts, runOnHosts } from './run_on_hosts.ts'
 import type { SelectableHost } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
-type Presentation = Pick<CommandOnHosts, 'present' | 'answer' | 'timeComparison'>
+type Presentation = Pick<CommandOnHosts, 'present' | 'answer' | 'timeComparison' | 'input'>
 
 /** How long a host waits for a run that is under way there: less than the time limit of the whole command. */
 const runWaitSeconds = '540'
@@ -64,12 +66,25 @@ function needsIn({ stdout }: CommandResult): z.infer<typeof needsSchema>['needs'
   }
 }
 
+/**
+ * Returns the repositories of the apps with their logins as JSON: the last run of the host may have had others than the
+ * stack file has now.
+ */
+function repositoriesOf(attributes: JsonObject): string {
+  const apps = isObject(attributes.deploy) ? Object.entries(attributes.deploy) : []
+  const repositories = apps.flatMap(([app, value]) =>
+    isObject(value) && value.scm !== undefined ? [[app, { scm: value.scm }]] : [],
+  )
+  return JSON.stringify({ deploy: Object.fromEntries(repositories) })
+}
+
 /** Checks each host for missing requirements; details that differ between healthy hosts, such as the time, are left out. */
 export function doctor<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { verbose, color } = call.args
   const paint = picocolors.createColors(color ?? useColor(process.stdout))
   const colors: Readonly<Record<string, (text: string) => string>> = { ok: paint.green, warning: paint.yellow }
-  return runThisHost(call, ['doctor', '--json-output'], {
+  return runThisHost(call, ['doctor', '--json-output', '--json', '-'], {
+    input: repositoriesOf,
     present(result) {
       const needs = needsIn(result)
       if (needs === null) return result

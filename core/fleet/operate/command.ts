@@ -13,6 +13,8 @@ export interface CommandRequest {
   readonly words: readonly string[]
   /** Account to run it as, which requires a login as root; null: the account of the login. */
   readonly account: string | null
+  /** One line for its standard input; default: the input is empty. */
+  readonly input?: string | undefined
   /** Seconds; 0: no limit. */
   readonly timeout: number
   /** Ends the command. */
@@ -32,9 +34,10 @@ const endingSeconds = 8
  * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, OUTPUT_TOO_LONG, INTERRUPTED, CONNECTION_LOST
  */
 export async function runCommand(link: HostConnection, request: CommandRequest): Promise<number> {
-  const { words, account, timeout, interrupt, onBegin, maxOutput = Number.POSITIVE_INFINITY } = request
+  const { words, account, input, timeout, interrupt, onBegin, maxOutput = Number.POSITIVE_INFINITY } = request
   if (interrupt.aborted) throw interrupted()
-  const started = await untilAborted(link.runScript(commandScript, [account ?? '', ...words]), interrupt)
+  const hasInput = input === undefined ? '' : 'input'
+  const started = await untilAborted(link.runScript(commandScript, [account ?? '', hasInput, ...words]), interrupt)
   const { process } = started
   const ending = new Ending(process, interrupt)
   let size = 0
@@ -44,6 +47,7 @@ export async function runCommand(link: HostConnection, request: CommandRequest):
     else request.onOutput(text, from)
   }
   process.stdin.on('error', () => undefined)
+  if (input !== undefined) process.stdin.write(`${input}\n`)
   const errors = new AfterMark((text) => onOutput(text, 'stderr'))
   errors.add(started.errors())
   process.stderr.on('data', (text: string) => errors.add(text))

@@ -6,12 +6,15 @@ const askPassword =
   'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
 const allowAccount =
   'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host'
+const installSudo =
+  'install the package sudo on the host, connect as root, or set "sudo": false and a "prefix" for the host'
 const repairSudo = 'log in to the host, and repair sudo there: sudo -n true must succeed for this account'
 const repairAccount = 'unlock or renew the account on the host (chage -l ACCOUNT), or connect as another user'
 
 /** Messages with which sudo and sudo-rs refuse, most specific first, each with a hint. */
 const refusals: readonly (readonly [RegExp, hint: string])[] = [
   [/must have a tty/i, 'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d'],
+  [/there is no sudo on the host/, installSudo],
   [/is not in the sudoers file|is not allowed to (run|execute)|may not run sudo/i, allowAccount],
   [/I'm afraid I can't do that|sorry, you are not allowed to/i, allowAccount],
   [

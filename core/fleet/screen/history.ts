@@ -151,6 +151,7 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
     live: false,
     width: 100,
     quiet: false,
+    journal: false,
   }).prepare()
   const around = new Around(options)
   for (const line of lines) {

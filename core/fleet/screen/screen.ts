@@ -257,8 +257,10 @@ class TextScreen implements Screen {
     this.close()
     const { quiet, verbose, live, stackOptions } = this.options
     const { paint, addresses } = this
-    const lines = describeChanges(groupChanges(this.runs, addresses), verbose, paint)
-    const summaryLines = summary(report, { paint, verbose, quiet, addresses, warnings: this.warnings, stackOptions })
+    const order = new Map(report.hosts.map(({ host }, index) => [host, index]))
+    const lines = describeChanges(groupChanges(sorted(this.runs, order), addresses), verbose, paint)
+    const warnings = sorted(this.warnings, order)
+    const summaryLines = summary(report, { paint, verbose, quiet, addresses, warnings, stackOptions })
     const isSuccessful = ['unchanged', 'changed', 'planned'].includes(report.outcome)
     if (report.action === 'status') {
       const hosts = this.statusesOf(report)
@@ -286,4 +288,9 @@ class TextScreen implements Screen {
     if (this.isPaused) this.deferred.push(text)
     else this.rows.above(`${text}\n`)
   }
+}
+
+/** Sorts what hosts reported, in the order of the stack file instead of the order in which they finished. */
+function sorted<T extends { readonly host: string }>(items: readonly T[], order: ReadonlyMap<string, number>): T[] {
+  return items.toSorted((a, b) => (order.get(a.host) ?? order.size) - (order.get(b.host) ?? order.size))
 }

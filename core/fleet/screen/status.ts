@@ -156,7 +156,7 @@ function lastKnownLines(hosts: readonly ParsedHost[], now: Date): string[] {
 }
 
 function diskText({ state, detail }: NonNullable<ParsedStatus['disk']>, paint: Paint): string {
-  if (state === 'full') return paint.red(`the disk is full: ${oneLine(detail)}`)
+  if (state === 'full') return paint.red(`the disk is full or read-only: ${oneLine(detail)}`)
   return paint.yellow(state === 'low' ? `the disk is nearly full: ${oneLine(detail)}` : oneLine(detail))
 }
 
@@ -226,7 +226,7 @@ function totals(hosts: readonly ParsedHost[], paint: Paint): string {
     ...(stopped > 0 ? [paint.red(`${stopped} with stopped apps`)] : []),
     ...(closed > 0 ? [paint.red(`${closed} with closed sites`)] : []),
     ...(down > 0 ? [paint.red(`${down} with services down`)] : []),
-    ...(full > 0 ? [paint.red(`${full} with a full disk`)] : []),
+    ...(full > 0 ? [paint.red(`${full} with a full or read-only disk`)] : []),
     ...(failedJobs > 0 ? [paint.red(`${failedJobs} with failed jobs`)] : []),
     ...(failed > 0 ? [paint.red(`${failed} with a failed last run`)] : []),
     ...(behind > 0 ? [paint.yellow(`${behind} behind`)] : []),

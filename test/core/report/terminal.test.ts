@@ -11,7 +11,7 @@ const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped
 async function terminal(options: Partial<TerminalOptions> = {}) {
   const written: string[] = []
   const write = (text: string) => void written.push(text)
-  const all = { write, color: false, live: false, width: 80, quiet: false, verbose: false, ...options }
+  const all = { write, color: false, live: false, width: 80, quiet: false, journal: false, verbose: false, ...options }
   const shown = await new Terminal(all).prepare()
   const text = () => written.splice(0).join('')
   const run = { id: '1', mode: 'run' as const, roles: ['web'], events: ['deploy'], started: '', resources: 3 }
@@ -247,6 +247,24 @@ t.test('prints the commits of a new release as the page does', async (t) => {
     readFileSync(new URL('../../../docs/how-a-run-works.md', import.meta.url), 'utf8'),
     `\n\`\`\`\n${text}\`\`\`\n`,
   )
+})
+
+t.test('a quiet run in the journal of systemd lists what it changed, without contents', async (t) => {
+  const { start, resource, end, text, shown } = await terminal({ quiet: true, journal: true })
+  start()
+  t.equal(
+    resource({ outcome: 'changed', patch: [{ op: 'replace', path: '/content', before: 'a', value: 'token=b' }] }),
+    '  ~ file /a\n',
+  )
+  const restart = { name: 'service_restart web', type: 'service_restart', words: 'restart web', durationMs: 12_000 }
+  t.equal(resource({ ...restart, outcome: 'changed', patch: [] }), '  ~ service_restart web restart web 12 s\n')
+  t.equal(resource({ outcome: 'unchanged' }), '')
+  t.match(end('changed', { changed: 2 }), /^2 changed in/)
+  t.equal(end('unchanged', { unchanged: 2 }), '')
+  shown.note('a note')
+  t.equal(text(), '')
+  start('plan')
+  t.equal(resource({ outcome: 'planned', patch: [] }) + end('planned', { planned: 1 }), '')
 })
 
 t.test('prints less with --quiet, and more with --verbose', async (t) => {

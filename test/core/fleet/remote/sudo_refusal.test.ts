@@ -93,7 +93,10 @@ t.test('warnings alone are not a refusal, and not the reason of another failure'
     "env: can't execute 'sudo': No such file or directory",
     'sh: 1: sudo: not found',
   ])
-    t.match(sudoRefusal('free', 127, missing), { message: 'sudo was refused: there is no sudo on the host' })
+    t.match(sudoRefusal('free', 127, missing), {
+      message: 'sudo was refused: there is no sudo on the host',
+      hint: /^install the package sudo on the host, /,
+    })
   t.equal(lastLine(`no space left on device\n${warnings}\n`), 'no space left on device')
   t.equal(lastLine('  \n'), '')
   t.end()

@@ -335,6 +335,27 @@ plan of site: 4 would change, 1 unchanged in 63 s
   t.end()
 })
 
+t.test('changes and warnings list hosts in the order of the stack file, whichever ends first', (t) => {
+  const edit = (path: string) =>
+    change(`file ${path}`, { patch: [{ op: 'replace', path: '/mode', value: '0600', before: '0644' }] })
+  const planned = (host: string): FleetEvent[] => [
+    { event: 'warning', host, message: 'the clock is slow' },
+    {
+      ...{ event: 'done', host, phase: 'plan', outcome: 'planned', durationMs: 5 },
+      report: runReport([edit(host === 'db' ? '/etc/db' : '/etc/motd')]),
+    },
+  ]
+  const report = rolloutReport(
+    ['db', 'web2', 'web1'].map((host) => hostReport(host, { outcome: 'planned' })),
+    { action: 'plan', id: null, outcome: 'planned', commits: {} },
+  )
+  const events: FleetEvent[] = [start('plan'), ...['web1', 'db', 'web2'].flatMap(planned), { event: 'end', report }]
+  const text = reported(events, { live: true })
+  t.match(text, /^db\n.*\nweb2, web1 \(2 hosts\)\n/)
+  t.match(text, /^warning: db, web2, web1: the clock is slow$/m)
+  t.end()
+})
+
 t.test('status prints a table, whatever hosts report', (t) => {
   const sampleStatus = {
     roles: ['zeo-client'],
@@ -434,7 +455,10 @@ t.test('status --quiet prints nothing while all is up', (t) => {
   t.match(shown(statusOf(true), '000011'), /behind: missed deployment 11/)
   t.match(shown(statusOf(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
   const disk = (state: string) => ({ ...statusOf(true), disk: { state, detail: '/srv has 12 MiB free' } })
-  t.match(shown(disk('full')), /^db: the disk is full: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full disk\n/m)
+  t.match(
+    shown(disk('full')),
+    /^db: the disk is full or read-only: \/srv has 12 MiB free\n1 host: 1 reached, 1 with a full or read-only disk\n/m,
+  )
   t.match(shown(disk('low')), /^db: the disk is nearly full: \/srv has 12 MiB free\n1 host: 1 reached\n/m)
   const restarts = { services: ['nginx', 'redis-server'], reboot: 'since an upgrade', problem: null }
   t.match(
