@@ -8,6 +8,8 @@ import t, { type Test } from 'tap'
 import { GitSite } from '../support/git_site.ts'
 import { needs } from '../support/machine.ts'
 
+t.setTimeout(600_000)
+
 const seed = process.env.POWER_CUT_SEED ?? '1'
 
 /**
