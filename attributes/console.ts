@@ -1,9 +1,12 @@
 /** The console of the role console. */
 import { field, group, list, orAbsent, orNull } from './fields.ts'
-import { accountName, domainName, path, pattern } from './texts.ts'
+import { accountName, domainName, path, pattern, portPattern } from './texts.ts'
 
 const listenAddress = () =>
-  pattern(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'an address and a port, such as 127.0.0.1:8484')
+  pattern(
+    new RegExp(`^(\\[[0-9a-f:]+\\]|[\\w.-]+):${portPattern}$`, 'i'),
+    'an address and a port, such as 127.0.0.1:8484',
+  )
 
 export const console_ = orAbsent(() =>
   group('The console of the role console.', {

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { field, group, list, map, orNull } from './fields.ts'
 import { readinessRequest, urlPath } from './http.ts'
-import { configuredPath, line } from './texts.ts'
+import { configuredPath, line, portPattern } from './texts.ts'
 import { choice, flag, integer, number, packages, port } from './values.ts'
 
 const readiness = () =>
@@ -40,7 +40,9 @@ const supervisor = () =>
   })
 
 const endpoint = () =>
-  z.string().regex(/^(\/[^\s\0]*|[^\s/:]+:\d{1,5})$/, { error: 'the path of a socket, or host:port' })
+  z
+    .string()
+    .regex(new RegExp(`^(/[^\\s\\0]*|[^\\s/:]+:${portPattern})$`), { error: 'the path of a socket, or host:port' })
 
 const listenAddress = () =>
   z.union([z.literal('*'), z.ipv4(), z.ipv6()], { error: 'an IP address of the host, or * for all of them' })

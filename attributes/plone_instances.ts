@@ -3,8 +3,18 @@ import * as z from 'zod'
 import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, map, optional, orNull } from './fields.ts'
 import { blobMounts } from './plone_blobs.ts'
-import { buildoutFile, buildoutName, cidrNetworks, line, listenAddresses, path, text } from './texts.ts'
-import { choice, flag, integer, number, port, words } from './values.ts'
+import {
+  addressesWithPorts,
+  addressListWithPorts,
+  buildoutFile,
+  buildoutName,
+  cidrNetworks,
+  line,
+  listenAddresses,
+  path,
+  text,
+} from './texts.ts'
+import { choice, flag, integer, number, port } from './values.ts'
 
 const relstorage = () =>
   group(
@@ -77,7 +87,7 @@ const relstorage = () =>
       ),
       config: field(buildoutName(), 'cfg/relstorage.cfg', 'Buildout file, in the repository, that sets RelStorage up.'),
       cache_servers: field(
-        orNull(words()),
+        orNull(addressListWithPorts()),
         null,
         'Memcached servers as `host:port`, with spaces between them; null takes those of the layer memcached.',
       ),
@@ -97,7 +107,11 @@ const storage = () => ({
   relstorage: relstorage(),
   zeo_layer: field(line(), 'zeoserver', 'Short name of the layer whose first online host runs the ZEO server.'),
   zeo: group('A ZEO server that no layer knows.', {
-    address: field(orNull(line()), null, 'Fixed `host:port` of the ZEO server; null looks it up in the layer.'),
+    address: field(
+      orNull(addressesWithPorts()),
+      null,
+      'Fixed `host:port` of the ZEO server; null looks it up in the layer.',
+    ),
   }),
   shared_blobs: field(
     flag(),

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, orNull } from './fields.ts'
 import { blobMounts } from './plone_blobs.ts'
-import { buildoutFile, line, ownDirectory, path } from './texts.ts'
+import { buildoutFile, line, ownDirectory, path, portPattern } from './texts.ts'
 import { flag, integer } from './values.ts'
 
 const backup = () =>
@@ -26,7 +26,7 @@ const backup = () =>
     { cookbook: null },
   )
 
-const address = () => z.string().regex(/^([^\s/]+:)?\d{1,5}$/, { error: 'a port, or host:port' })
+const address = () => z.string().regex(new RegExp(`^([^\\s/]+:)?${portPattern}$`), { error: 'a port, or host:port' })
 
 export const plone_zeoserver = () =>
   group(

@@ -26,6 +26,33 @@ export const line = () =>
     ),
   )
 
+/** A port of TCP, as a part of a pattern. */
+export const portPattern = '0*(?:[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])'
+
+const wrongPort = `(?!${portPattern}(?:\\s|$))\\d+(?:\\s|$)`
+
+const addresses = new RegExp(`^(?!(?:.*\\s)?\\S*:${wrongPort})[^\\0-\\x08\\n-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$`)
+
+const expectedAddresses = { error: 'text on one line with ports from 1 to 65535' }
+
+/** Addresses such as `host:port` with spaces between them; only the ports are checked. */
+export const addressesWithPorts = () =>
+  shared('addressesWithPorts', () =>
+    noted(z.preprocess(textOf, z.string().regex(addresses, expectedAddresses)), textNotes),
+  )
+
+/** The same; a list of them is accepted. */
+export const addressListWithPorts = () =>
+  shared('addressListWithPorts', () =>
+    noted(
+      z.preprocess(
+        (value) => (Array.isArray(value) ? value.join(' ') : value),
+        z.string().regex(addresses, expectedAddresses),
+      ),
+      { accepts: 'text or list', verbatim: true },
+    ),
+  )
+
 /** Text of one kind. */
 export const pattern = (regex: RegExp, expected: string) =>
   noted(z.preprocess(textOf, z.string().regex(regex, { error: expected })), textNotes)

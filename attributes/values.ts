@@ -68,18 +68,6 @@ export const choice = <const W extends readonly [string, ...string[]], const U e
     ),
   )
 
-/** Words on one line, separated by spaces; a list of them is accepted. */
-export const words = () =>
-  shared('words', () =>
-    noted(
-      z.preprocess(
-        (value) => (Array.isArray(value) ? value.join(' ') : value),
-        z.string().regex(/^[^\0-\x08\n-\x1f\x7f]*$/, { error: 'words on one line' }),
-      ),
-      { accepts: 'text or list', verbatim: true },
-    ),
-  )
-
 /** A list of words; one text with spaces or commas between them is accepted. */
 export const wordList = () =>
   shared('wordList', () =>

@@ -1,5 +1,6 @@
 /** Detects the architecture and the C library of programs, and names architectures as uname and Node do. */
 import { closeSync, openSync, readSync } from 'node:fs'
+import { withPathInErrors } from '../model/file_errors.ts'
 
 /** Architectures: the name in the output of uname(1) → the name in Node's own downloads. */
 export const architectures = { x86_64: 'x64', aarch64: 'arm64', armv7l: 'armv7l', ppc64le: 'ppc64le' } as const
@@ -43,7 +44,10 @@ function readProgramTarget(program: string): ProgramTarget | null {
   try {
     const part = (at: number, length: number) => {
       const bytes = Buffer.alloc(length)
-      return bytes.subarray(0, Number.isSafeInteger(at) ? readSync(file, bytes, 0, length, at) : 0)
+      return bytes.subarray(
+        0,
+        Number.isSafeInteger(at) ? withPathInErrors(program, () => readSync(file, bytes, 0, length, at)) : 0,
+      )
     }
     const head = part(0, 64)
     if (head.length < 64 || head.toString('latin1', 0, 4) !== '\x7fELF') return null

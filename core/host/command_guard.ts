@@ -10,6 +10,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
+import { withPathInErrors } from '../model/file_errors.ts'
 import type { Duration } from '../model/units.ts'
 import { endCommandsScript, markerName } from './end_commands.ts'
 import { bootId, startTicks } from './proc.ts'
@@ -55,7 +56,7 @@ export class CommandGuard {
     const path = `${this.stateDirectory}/${directoryName}/${process.pid}-${this.count}`
     const marker = randomBytes(16).toString('hex')
     const file = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_TRUNC, 0o600)
-    const write = (text: string) => writeTo(file, text, path)
+    const write = (text: string) => withPathInErrors(path, () => fs.writeSync(file, text))
     try {
       write(outlivesRun ? 'finish -\n' : `end ${marker}\n`)
     } catch (error) {
@@ -186,14 +187,5 @@ function signalProcess(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal)
   } catch (error) {
     if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-  }
-}
-
-/** A full disk is reported with the file that did not fit. */
-function writeTo(file: number, text: string, path: string): void {
-  try {
-    fs.writeSync(file, text)
-  } catch (error) {
-    throw Object.assign(error as NodeJS.ErrnoException, { path })
   }
 }

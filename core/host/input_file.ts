@@ -1,6 +1,6 @@
 /** Reads files that an input of the user names: regular files up to a limit, so that a name such as /dev/zero stops no command. */
 import * as fs from 'node:fs'
-import { fileTooLarge, inputNotAFile } from '../model/file_errors.ts'
+import { fileTooLarge, inputNotAFile, withPathInErrors } from '../model/file_errors.ts'
 
 const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = fs.constants
 
@@ -22,7 +22,7 @@ export function readInputFile(path: string, limit = inputFileLimit): Buffer {
     const stat = fs.fstatSync(file)
     if (!stat.isFile() && !isDevNull(stat) && !(isOwnPipe && !stat.isDirectory())) throw inputNotAFile(path, stat)
     if (stat.size > limit) throw fileTooLarge(path, stat.size, limit)
-    return readUpTo(limit, file, path)
+    return withPathInErrors(path, () => readUpTo(limit, file, path))
   } finally {
     fs.closeSync(file)
   }

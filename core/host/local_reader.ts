@@ -5,7 +5,7 @@
 import * as fs from 'node:fs'
 import { posix } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
-import { fileTooLarge, notAFile, notReadable } from '../model/file_errors.ts'
+import { fileTooLarge, notAFile, notReadable, withPathInErrors } from '../model/file_errors.ts'
 import { unlessMissing } from './local_files.ts'
 import { isRootOnly, type ResolvedPath, type Rights, readingAs, resolvePath } from './safe_paths.ts'
 import { defaultReadLimit, type ReadOptions, type ReadOrigin } from './types.ts'
@@ -39,7 +39,10 @@ export class LocalReader {
   bytes(path: string, options: ReadOptions = {}): Buffer | null {
     return (
       unlessMissing(() =>
-        this.withFile(path, options, (fd) => this.content(options.origin?.path ?? path, fd, options)),
+        this.withFile(path, options, (fd) => {
+          const shown = options.origin?.path ?? path
+          return withPathInErrors(shown, () => this.content(shown, fd, options))
+        }),
       ) ?? null
     )
   }

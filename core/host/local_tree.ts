@@ -1,5 +1,6 @@
 /** Makes and changes files, directories and links of this host: completely or not at all, and only at the intended path. */
 import * as fs from 'node:fs'
+import { withPathInErrors } from '../model/file_errors.ts'
 import type { LocalAccounts } from './local_accounts.ts'
 import {
   fileStatOf,
@@ -205,7 +206,9 @@ export class LocalTree {
       const file = unlessReplaced(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
       if (file === undefined) continue
       try {
-        if (fs.fstatSync(file).isFile()) fs.fsyncSync(file)
+        withPathInErrors(path, () => {
+          if (fs.fstatSync(file).isFile()) fs.fsyncSync(file)
+        })
       } finally {
         fs.closeSync(file)
       }

@@ -1,6 +1,7 @@
 /** Replaces a file in one step: after a crash, it has either the old or the new content. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
+import { withPathInErrors } from '../model/file_errors.ts'
 
 export interface ReplaceOptions {
   /** Permissions of a new file, which the umask limits; default 0600. */
@@ -27,9 +28,11 @@ export function replaceFile(path: string, content: string, options: ReplaceOptio
     if (options.temporary !== undefined) fs.rmSync(temporary, { force: true })
     const file = fs.openSync(temporary, 'wx', mode)
     try {
-      fs.writeFileSync(file, content)
-      if (existing !== undefined) fs.fchmodSync(file, existing.mode & 0o777)
-      fs.fsyncSync(file)
+      withPathInErrors(target, () => {
+        fs.writeFileSync(file, content)
+        if (existing !== undefined) fs.fchmodSync(file, existing.mode & 0o777)
+        fs.fsyncSync(file)
+      })
     } finally {
       fs.closeSync(file)
     }
@@ -45,7 +48,7 @@ export function replaceFile(path: string, content: string, options: ReplaceOptio
 export function syncDirectory(path: string): void {
   const directory = fs.openSync(path, 'r')
   try {
-    fs.fsyncSync(directory)
+    withPathInErrors(path, () => fs.fsyncSync(directory))
   } finally {
     fs.closeSync(directory)
   }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import { type Duration, minutes, seconds } from '../model/units.ts'
-import type { DownloadOptions, Endpoint, RequestOptions, Response } from './types.ts'
+import { type DownloadOptions, type Endpoint, longestDownload, type RequestOptions, type Response } from './types.ts'
 
 /** The other side of a connection, for messages. */
 export function endpointName({ socketPath, host = '127.0.0.1', port }: Endpoint): string {
@@ -25,8 +25,6 @@ export function connectionError(address: string, error: NodeJS.ErrnoException): 
 
 /** Bytes of a body that is read whole: an answer of supervisord for a thousand programs has about one million. */
 const longestBody = 16 * 1024 * 1024
-/** Bytes of a download, unless the caller sets another limit. */
-const longestDownload = 64 * 1024 ** 3
 
 export function tooLongError(address: string, limit: number): ConvergeError {
   return new ConvergeError(`${address} sent more than ${limit.toLocaleString('en')} bytes`, {

@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { withPathInErrors } from '../model/file_errors.ts'
 import { makeDirectories } from './directories.ts'
 
 /** Creates the state directory, and those named in it, for this account only; missing parents are readable by everyone. */
@@ -83,13 +84,7 @@ export class StateDirectory {
   journal(run: string): { write(text: string): void; close(): void } {
     const path = this.journalPath(run)
     const file = fs.openSync(path, 'a', 0o600)
-    const write = (text: string) => {
-      try {
-        fs.writeFileSync(file, text)
-      } catch (error) {
-        throw Object.assign(error as NodeJS.ErrnoException, { path })
-      }
-    }
+    const write = (text: string) => withPathInErrors(path, () => fs.writeFileSync(file, text))
     return { write, close: () => fs.closeSync(file) }
   }
 

@@ -33,6 +33,9 @@ export const defaultReadLimit = 32 * 1024 * 1024
 /** Bytes that a reader who takes any file can ask for: Node.js reads no more at once. */
 export const longestFile = 2 ** 31 - 1
 
+/** Bytes of a download, unless its resource has another limit. */
+export const longestDownload = 64 * 1024 ** 3
+
 export interface ReadOptions {
   /** Bytes; a longer file is refused. Default: 32 MiB. */
   readonly limit?: number | undefined

@@ -3,6 +3,17 @@ import type { FileKind, Host, HostReader, ReadOptions, WriteOptions } from '../h
 import { shellWords } from '../text/shell.ts'
 import { ConvergeError } from './errors.ts'
 
+/** Errors of calls on an open file do not contain its path: adds it. */
+export function withPathInErrors<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const system = error as NodeJS.ErrnoException
+    if (system.path === undefined && typeof system.syscall === 'string') system.path = path
+    throw error
+  }
+}
+
 /** Names the kind of a path in a sentence. */
 export function describeFileKind(kind: FileKind): string {
   return kind === 'other' ? 'a device, socket or pipe' : `a ${kind}`

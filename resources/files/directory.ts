@@ -108,7 +108,7 @@ function refuseForeign(host: HostReader, path: string): void {
     const uid = host.lstat(name)?.uid ?? 0
     if (uid === 0 || uid === host.self.uid) continue
     const owner = host.accountById(uid)?.name ?? `the account with the id ${uid}`
-    throw new ConvergeError(`${path} is a link, and where it leads is for ${owner} to say, who owns ${name}`, {
+    throw new ConvergeError(`${path} is a link that ${owner} can change: ${name} belongs to that account`, {
       code: 'IN_THE_WAY',
       hint: `name the directory it points to, or declare the link itself with symlink(); to have a real directory: rm ${path}`,
     })

@@ -46,6 +46,19 @@ async function desiredContent(host: HostReader, props: Props): Promise<string> {
   return sha256OfFile(host, local)
 }
 
+const sizeKey = ({ name }: Context) => `${name} size`
+
+/**
+ * Returns the digest of the file; null for one that is larger than the right one. The account of an app may have made it
+ * so large that it takes hours to read.
+ */
+async function presentContent(host: HostReader, props: Props, size: number, context: Context): Promise<string | null> {
+  const { path: local } = parseSource(props)
+  const right = local === null ? host.recorded(sizeKey(context)) : host.stat(local)?.size
+  if (right !== null && right !== undefined && size > Number(right)) return null
+  return sha256OfFile(host, props.path)
+}
+
 export const remote_file = defineResource(
   {
     type: 'remote_file',
@@ -74,7 +87,7 @@ export const remote_file = defineResource(
       if (stat === null || stat.kind !== 'file')
         return { kind: stat?.kind ?? 'absent', content: null, wanted: target, mode: null, owner: null, group: null }
       const byUrl = props.sha256 === undefined && parseSource(props).path === null
-      const content = byUrl ? host.recorded(context.name) : await sha256OfFile(host, props.path)
+      const content = byUrl ? host.recorded(context.name) : await presentContent(host, props, stat.size, context)
       return { kind: 'file', content, wanted: target, ...readOwnership(host, props, stat) }
     },
     desired(props, now): State {
@@ -85,6 +98,7 @@ export const remote_file = defineResource(
       if (now.content === desired.content && now.kind === 'file') return applyOwnership(host, props.path, now, props)
       await fetch(host, props, desired.wanted, context)
       host.record(context.name, desired.wanted)
+      host.record(sizeKey(context), `${host.lstat(props.path)?.size ?? 0}`)
     },
     predict(host, props, _, context) {
       requireDirectory(host, props)

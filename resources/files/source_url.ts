@@ -1,8 +1,13 @@
 /** Resolves the source of a file: a path on this host, or a URL with its login. */
+import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
-import type { HostReader } from '../../core/host/types.ts'
+import { type HostReader, longestDownload } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { fileTooLarge } from '../../core/model/file_errors.ts'
+
+/** Bytes that are read at once for a digest. */
+const partSize = 4 * 1024 * 1024
 
 export const sourceProps = {
   url: z
@@ -55,12 +60,20 @@ function decodePercent(text: string): string {
 }
 
 /**
- * Returns the digest of a file on this host. sha256sum prints a backslash before it if the name contains a backslash or
- * a line break.
+ * Returns the digest of a file on this host, which another account may replace meanwhile.
+ * @throws NOT_A_FILE, NOT_READABLE; FILE_TOO_LARGE beyond what a download can have
  */
 export async function sha256OfFile(host: HostReader, path: string): Promise<string> {
-  const { stdout } = await host.query(['sha256sum', '--', path])
-  return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
+  const hash = createHash('sha256')
+  for (let from = 0; ; ) {
+    const bytes = host.readBytes(path, { from, limit: partSize }) ?? Buffer.alloc(0)
+    hash.update(bytes)
+    from += bytes.length
+    if (bytes.length < partSize) return hash.digest('hex')
+    if (from > longestDownload) throw fileTooLarge(path, null, longestDownload)
+    // Deadlines and signals must not wait for the whole file.
+    await new Promise(setImmediate)
+  }
 }
 
 /**

@@ -31,6 +31,8 @@ const cases: readonly { path: string; given: unknown; becomes: unknown }[] = [
   { path: 'haproxy.check_interval', given: '500', becomes: 500 },
   { path: 'haproxy.check_interval', given: '1m', becomes: 60000 },
   { path: 'haproxy.retries', given: '3', becomes: 3 },
+  { path: 'plone_instances.zeo.address', given: 'db1:65535 [fe80::1]:8001', becomes: 'db1:65535 [fe80::1]:8001' },
+  { path: 'plone_zeoserver.readiness.address', given: 'db1:08001', becomes: 'db1:08001' },
   { path: 'haproxy.global_max_connections', given: 4000, becomes: '4000' },
   { path: 'haproxy.client_timeout', given: ' 90s ', becomes: '90s' },
   { path: 'haproxy.client_timeout', given: 5000, becomes: '5000' },
@@ -95,6 +97,13 @@ const refused: readonly { path: string; given: unknown; expected: RegExp }[] = [
   { path: 'haproxy.global_max_connections', given: 'many', expected: /a whole number/ },
   { path: 'haproxy.health_check_url', given: '/is it up', expected: /one word without blanks/ },
   { path: 'haproxy.stats_user', given: 'a b', expected: /one word without blanks/ },
+  { path: 'plone_instances.zeo.address', given: '10.0.0.5:99999', expected: /ports from 1 to 65535/ },
+  { path: 'plone_instances.zeo.address', given: 'db1:8001 db2:0', expected: /ports from 1 to 65535/ },
+  { path: 'plone_instances.relstorage.cache_servers', given: ['a:1', 'b:65536'], expected: /ports from 1 to 65535/ },
+  { path: 'plone_zeoserver.readiness.address', given: '65536', expected: /a port, or host:port/ },
+  { path: 'plone_zeoserver.readiness.address', given: 'db1:0', expected: /a port, or host:port/ },
+  { path: 'converge.balancer.sockets', given: ['lb:70000'], expected: /host:port/ },
+  { path: 'console.listen', given: '127.0.0.1:84840', expected: /an address and a port/ },
   { path: 'haproxy.balance', given: 'leastconn # x', expected: /words in HAProxy notation, such as leastconn/ },
 ]
 

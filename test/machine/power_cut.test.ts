@@ -1,12 +1,33 @@
-/** Tests a power cut during a deploy: whatever part of it is on the disk, the next run deploys a complete release. */
+/**
+ * Tests a power cut during a deploy: whatever part of it is on the disk, the next run deploys a complete release. Which files
+ * are on the disk follows from a seed; `POWER_CUT_SEED=7 node --import=tsx test/machine/power_cut.test.ts` tries another one.
+ */
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { GitSite } from '../support/git_site.ts'
 import { needs } from '../support/machine.ts'
 
-/** EXT4_IOC_SHUTDOWN with NOLOGFLUSH: data that is not on the disk yet is lost, as after a power cut. */
-const cut = 'import fcntl, os, struct, sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, struct.pack("I", 2))'
+t.setTimeout(600_000)
+
+const seed = process.env.POWER_CUT_SEED ?? '1'
+
+/**
+ * EXT4_IOC_SHUTDOWN with NOLOGFLUSH: data that is not on the disk yet is lost, as after a power cut. Before that, the content
+ * of one file of ten reaches the disk; $2 selects them.
+ */
+const cut = `
+import fcntl, os, random, struct, sys
+chosen = random.Random(sys.argv[2])
+for directory, _, names in sorted(os.walk(sys.argv[1])):
+    for name in sorted(names):
+        path = directory + '/' + name
+        if chosen.random() < 0.1 and os.path.isfile(path) and not os.path.islink(path):
+            file = os.open(path, os.O_RDONLY)
+            os.fsync(file)
+            os.close(file)
+fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, struct.pack("I", 2))
+`
 
 class Disk {
   constructor(
@@ -33,8 +54,9 @@ class Disk {
   }
 }
 
-t.test('a power cut at any git command of a first deploy leaves no incomplete release', async (t) => {
-  if (!needs(t, ['root', 'loop mount', 'python3'])) return
+const links = { links: { log: 'var/log' } }
+
+function build(t: Test) {
   const site = new GitSite(t)
   const disk = new Disk(`${site.root}/image`, `${site.root}/site`)
   t.teardown(() => void spawnSync('umount', ['-l', disk.at], { stdio: 'ignore' }))
@@ -45,30 +67,52 @@ t.test('a power cut at any git command of a first deploy leaves no incomplete re
   site.init(library)
   site.commit({ 'l.txt': 'library' }, 'library', library)
   site.git(site.repository, 'submodule', 'add', '-q', library, 'lib')
-  const files = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`src/${at}.txt`, `${at}\n`.repeat(500)]))
-  const commit = site.commit(files)
 
   const wrapper = `${site.root}/bin/git`
   const program = site.read(wrapper)
+  fs.writeFileSync(`${site.root}/cut.py`, cut)
+  const command = `python3 ${site.root}/cut.py ${disk.at} ${seed}-$(cat ${site.root}/kill-at)`
   // Another program has flushed the directory entries but no content: the files exist and are empty.
   const before = `touch ${disk.at}/other; sync ${disk.at}/other;`
-  fs.writeFileSync(wrapper, program.replace('then kill', `then ${before} python3 -c '${cut}' ${disk.at}; kill`))
-  let calls = 0
-  for (let more = true; more; ) {
+  fs.writeFileSync(wrapper, program.replace('then kill', `then ${before} ${command}; kill`))
+
+  const commit = (text: string) => {
+    const files = Array.from({ length: 30 }, (_, at) => [`src/${at}.txt`, `${text} ${at}\n`.repeat(500)])
+    return site.commit(Object.fromEntries(files))
+  }
+  const prepare = () => {
     disk.create()
     for (const path of [site.into, site.shared, `${disk.at}/state`]) fs.mkdirSync(path)
     execFileSync('sync', ['-f', disk.at])
-    more = site.deployKilledAt(++calls, { links: { log: 'var/log' } })
-    // The last deploy was not interrupted: the cut happens right after it.
-    if (!more) execFileSync('python3', ['-c', cut, disk.at])
+  }
+  /** @returns whether the cut came during the deploy, and not right after it */
+  const deployUntilCut = (call: number) => {
+    const during = site.deployKilledAt(call, links)
+    if (!during) execFileSync('python3', [`${site.root}/cut.py`, disk.at, `${seed}-${call}`])
     disk.unmount()
     disk.mount()
-    const { failure, currentId: current } = await site.deploy({ links: { log: 'var/log' } })
-    t.equal(failure, undefined, `after a cut at command ${calls}`)
-    t.match(current, commit.slice(0, 8))
+    return during
+  }
+  const repaired = async (t: Test, call: number, expected: string) => {
+    const { failure, currentId: current } = await site.deploy(links)
+    t.equal(failure, undefined, `after a cut at command ${call}, with the seed ${seed}`)
+    t.match(current, expected.slice(0, 8))
     t.equal(site.git(site.current, 'status', '--porcelain'), '', 'every file is whole')
     t.equal(site.read(`${site.current}/lib/l.txt`), 'library')
-    t.equal((await site.deploy({ links: { log: 'var/log' } })).report.outcome, 'unchanged')
+    t.equal((await site.deploy(links)).report.outcome, 'unchanged')
+  }
+  return { disk, commit, prepare, deployUntilCut, repaired }
+}
+
+t.test('a power cut at any git command of a first deploy leaves no incomplete release', async (t) => {
+  if (!needs(t, ['root', 'loop mount', 'python3'])) return
+  const { disk, commit, prepare, deployUntilCut, repaired } = build(t)
+  const expected = commit('first')
+  let calls = 0
+  for (let more = true; more; ) {
+    prepare()
+    more = deployUntilCut(++calls)
+    await repaired(t, calls, expected)
     disk.unmount()
   }
   t.ok(calls > 8, `${calls} commands`)

@@ -1,7 +1,6 @@
 /**
  * Imitates the programs of the in-memory host: as much of useradd, apt-get, crontab, tar and similar as the tests need.
  */
-import { createHash } from 'node:crypto'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import type { Program } from '../../recipes/testing/account_programs.ts'
@@ -115,10 +114,6 @@ export function packed(members: Members, kind: 'tar' | 'zip' = 'tar'): string {
 
 export const archivePrograms: Readonly<Record<string, Program>> = {
   head: (args, host) => ({ stdout: (host.readText(args.at(-1) ?? '') ?? '').slice(0, 4) }),
-  sha256sum(args, host) {
-    const bytes = host.readBytes(args.at(-1) ?? '') ?? ''
-    return { stdout: `${createHash('sha256').update(bytes).digest('hex')}  ${args.at(-1)}\n` }
-  },
   sync: () => done,
   chown(args, host) {
     const [whose = '', path = ''] = args.slice(-2)

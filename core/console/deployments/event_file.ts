@@ -1,5 +1,6 @@
 /** Reads the events of a process by their byte offsets in its file, so that a reader resumes where it stopped. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { withPathInErrors } from '../../model/file_errors.ts'
 
 export interface EventLine {
   readonly text: string
@@ -28,7 +29,10 @@ export function readLines(path: string, from: number, limit = chunkSize): readon
     const { size } = fstatSync(file)
     for (let length = limit; ; length *= 4) {
       const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - from)))
-      const text = buffer.subarray(0, readSync(file, buffer, 0, buffer.length, from))
+      const text = buffer.subarray(
+        0,
+        withPathInErrors(path, () => readSync(file, buffer, 0, buffer.length, from)),
+      )
       const lines = [...split(text, from)]
       // A line longer than the chunk needs a larger one.
       if (lines.length > 0 || from + text.length >= size || length >= maxLine) return lines

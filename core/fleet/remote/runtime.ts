@@ -17,6 +17,7 @@ import { pack } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { shortLine } from '../../model/excerpt.ts'
+import { withPathInErrors } from '../../model/file_errors.ts'
 import { type Architecture, architectures, incompatibilityOf, type Libc } from '../program_format.ts'
 import { type DownloadLimits, downloadNode, leastVersion, minimumVersion } from './node_download.ts'
 import type { PackedDirectory } from './packed_directory.ts'
@@ -171,7 +172,12 @@ function identityOf(program: string): string {
   try {
     const part = Buffer.alloc(1 << 20)
     for (const at of [0, Math.floor(size / 2), Math.max(0, size - part.length)])
-      hash.update(part.subarray(0, readSync(file, part, 0, part.length, at)))
+      hash.update(
+        part.subarray(
+          0,
+          withPathInErrors(program, () => readSync(file, part, 0, part.length, at)),
+        ),
+      )
   } finally {
     closeSync(file)
   }

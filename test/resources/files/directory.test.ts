@@ -83,7 +83,7 @@ contract(t, directory, [
       withDeploy(host)
       host.given('/mnt/real', null).given(path, { link: '/mnt/real' }).setOwner(path, 'deploy', undefined)
     },
-    fails: /is a link, and where it leads is for deploy to say, who owns \/srv\/site\/shared name the directory/,
+    fails: /is a link that deploy can change: \/srv\/site\/shared belongs to that account name the directory/,
   },
   {
     name: 'a link that another account may have created, since it owns a directory above',
@@ -92,7 +92,7 @@ contract(t, directory, [
       withDeploy(host)
       host.given('/mnt/real', null).given(path, { link: '/mnt/real' }).setOwner('/srv/site', 'deploy', undefined)
     },
-    fails: /where it leads is for deploy to say, who owns \/srv\/site name/,
+    fails: /is a link that deploy can change: \/srv\/site belongs to that account name/,
   },
   {
     name: 'a dangling link',

@@ -1,9 +1,14 @@
-import { createHash } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import t from 'tap'
+import { LocalHost } from '../../../core/host/local.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { remote_file } from '../../../resources/files/remote_file.ts'
+import { sha256OfFile } from '../../../resources/files/source_url.ts'
 import { archivePrograms, programs } from '../../support/commands.ts'
 import { contract, failureOf, patchOf, planOf, run } from '../../support/contract.ts'
+import { scratch } from '../../support/machine.ts'
 
 const commands = programs(archivePrograms)
 const url = 'https://user:hidden@builds.example.com/app.war'
@@ -98,4 +103,39 @@ t.test('hides the login in a URL', async (t) => {
   const report = await converge(plan, new VirtualHost(host), { id: 't', mode: 'run', handlers })
   t.strictSame(failureOf(report), undefined)
   t.strictSame(reported, ['fetching https://builds.example.com/app.war'])
+})
+
+t.test('a file that another account has made larger is replaced, and not read', async (t) => {
+  for (const props of [
+    { path, url, sha256 },
+    { path, url: '/var/tmp/app.war' },
+  ]) {
+    const machine = new VirtualHost(host)
+    local('new')(machine)
+    const plan = planOf((r) => void remote_file(r, props))
+    await run(plan, machine)
+    let reads = 0
+    const readBytes = machine.readBytes.bind(machine)
+    machine.readBytes = (name, options) => {
+      if (name === path) reads++
+      return readBytes(name, options)
+    }
+    machine.given(path, 'longer than before')
+    const report = await run(plan, machine)
+    t.equal(report.outcome, 'changed')
+    t.equal(reads, 1, 'only to check the new content')
+    t.equal(readBytes(path)?.toString(), 'new')
+    t.equal((await run(plan, machine)).outcome, 'unchanged')
+  }
+})
+
+t.test('a digest is computed by parts, without a command', async (t) => {
+  const directory = scratch(t)
+  const file = `${directory}/file`
+  const bytes = randomBytes(9 * 1024 * 1024 + 5)
+  writeFileSync(file, bytes)
+  const real = new LocalHost(`${directory}/state`)
+  t.equal(await sha256OfFile(real, file), createHash('sha256').update(bytes).digest('hex'))
+  execFileSync('mkfifo', [`${directory}/pipe`])
+  await t.rejects(sha256OfFile(real, `${directory}/pipe`), { code: 'NOT_A_FILE' })
 })
