@@ -99,7 +99,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...accountRoutes({ accounts, sessions, factors, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
-    ...deploymentRoutes({ store, runner, audit }),
+    ...deploymentRoutes({ store, runner, audit, stacks, reader }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]
   const all = [...routes, ...documentRoutes(routes, version)]

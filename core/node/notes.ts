@@ -139,10 +139,10 @@ export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
 }
 
 /** Key paths of all sensitive attributes; `*` stands for any key or index. */
-export function sensitivePathsOf(schemas: Schemas): readonly string[] {
-  const found: string[] = []
+export function sensitivePathsOf(schemas: Schemas): readonly KeyPath[] {
+  const found: KeyPath[] = []
   const visit = (schema: Schema, path: KeyPath): void => {
-    if (bare(schema).notes.sensitive === true) found.push(formatPath(path))
+    if (bare(schema).notes.sensitive === true) found.push(path)
     const { def } = bare(schema).schema._zod
     if (def.type === 'object') for (const [key, child] of Object.entries(def.shape)) visit(child, [...path, key])
     if (def.type === 'record') visit(def.valueType, [...path, '*'])

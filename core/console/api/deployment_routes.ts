@@ -3,21 +3,24 @@ import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
 import type { Runner } from '../deployments/runner.ts'
 import { type ConsoleDeployment, requestSchema } from '../deployments/states.ts'
-import { type DeploymentStore, maskedRequest } from '../deployments/store.ts'
+import type { DeploymentStore } from '../deployments/store.ts'
+import type { StackReader } from '../stack/stack_reader.ts'
 import { answerOf, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { eventStream } from './event_stream.ts'
 import { Problem } from './problem.ts'
-import { accountOf, idSchema, type Route, route } from './route.ts'
+import { accountOf, idSchema, type Route, route, type StackSources, sourceOf } from './route.ts'
 
 export interface DeploymentServices {
   readonly store: DeploymentStore
   readonly runner: Runner
   readonly audit: Audit
+  readonly stacks: StackSources
+  readonly reader: StackReader
 }
 
 const deploymentPath = { deployment: idSchema }
 
-export function deploymentRoutes({ store, runner, audit }: DeploymentServices): readonly Route[] {
+export function deploymentRoutes({ store, runner, audit, stacks, reader }: DeploymentServices): readonly Route[] {
   const record = (
     request: Parameters<typeof accountOf>[0] & { readonly address: string },
     action: string,
@@ -52,11 +55,13 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
       body: requestSchema,
       status: 201,
       answer: deploymentAnswer,
-      handle: (request) => {
+      handle: async (request) => {
         const { params, body } = request
         const { account } = accountOf(request)
-        const deployment = store.create(params.stack, body, account)
-        record(request, 'deployment requested', deployment, { request: maskedRequest(body) })
+        const source = sourceOf(stacks, params.stack)
+        const marks = body.customJson === undefined ? null : await reader.secretMarks(source)
+        const deployment = store.create(params.stack, body, account, marks)
+        record(request, 'deployment requested', deployment, { request: deployment.request })
         return answerOf(deployment)
       },
     }),

@@ -1,6 +1,7 @@
 /** Reads what `converge stack` says about a stack, without a connection to its hosts. */
 import { dirname } from 'node:path'
 import pLimit from 'p-limit'
+import { ConvergeError } from '../../model/errors.ts'
 import type { Explanation } from '../../node/explain.ts'
 import type { StackSource } from '../deployments/runner.ts'
 import type { StackCommand, StackLocation } from './stack_command.ts'
@@ -20,7 +21,15 @@ export interface StackHostView {
   readonly status: string
 }
 
-export interface StackView {
+/** The values that count as secret in the attributes of a stack. */
+export interface SecretMarks {
+  /** Key paths of secret attributes; `*` stands for any key or index. */
+  readonly secretAttributes: readonly (readonly string[])[]
+  /** Names that the stack adds to those of secrets. */
+  readonly secretNames: readonly string[]
+}
+
+export interface StackView extends Partial<SecretMarks> {
   readonly stack: string
   readonly environment: string | null
   readonly layers: readonly StackLayer[]
@@ -55,6 +64,17 @@ export class StackReader {
     // The next request tries again.
     view.catch(() => this.views.delete(key))
     return view
+  }
+
+  /** Returns what is secret in the attributes of a stack; null if the stack cannot be read now. */
+  async secretMarks(source: StackLocation): Promise<SecretMarks | null> {
+    try {
+      const { secretAttributes, secretNames } = await this.show(source)
+      return secretAttributes && secretNames ? { secretAttributes, secretNames } : null
+    } catch (error) {
+      if (error instanceof ConvergeError) return null
+      throw error
+    }
   }
 
   /** Returns the recorded deployments of the stack, also those from a command line, newest first. */
