@@ -73,7 +73,18 @@ export default role('my-app', {
   sandbox.write({ 'recipes/app.ts': recipe, 'out/phrase': 'old' })
   for (const phrase of ['open the door', 'shut the door']) {
     sandbox.write({ 'a.json': JSON.stringify({ my_app: { phrase, mode: '0600' } }) })
-    const words = ['plan', '--explain', '--role', 'my-app', '--recipes', 'recipes', '--event', 'setup', '--json', 'a.json']
+    const words = [
+      'plan',
+      '--explain',
+      '--role',
+      'my-app',
+      '--recipes',
+      'recipes',
+      '--event',
+      'setup',
+      '--json',
+      'a.json',
+    ]
     const { stdout } = await sandbox.converge(words)
     t.match(stdout, 'content from my_app.phrase = "********" (a.json:1:')
     t.match(stdout, 'mode from my_app.mode = "0600"')
