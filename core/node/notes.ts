@@ -3,7 +3,7 @@
 import { globalRegistry, type ZodType, type z } from 'zod'
 import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
 import type { JsonObject } from './merge.ts'
-import { childOf, formatPath, type KeyPath } from './path.ts'
+import { childOf, type KeyPath } from './path.ts'
 
 /** Key of a function among schemas: defaults that depend on values in the layers, or null for none. */
 export const derivedDefaults = Symbol('defaults that depend on other attributes')
