@@ -5,6 +5,7 @@ import t from 'tap'
 import { Accounts } from '../../../core/console/access/accounts.ts'
 import { LoginLimit } from '../../../core/console/access/login_limit.ts'
 import { Sessions } from '../../../core/console/access/sessions.ts'
+import { requestSchema } from '../../../core/console/deployments/states.ts'
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
 import { Database } from '../../../core/console/storage/database.ts'
 import { scratch } from '../../support/machine.ts'
@@ -49,18 +50,8 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.teardown(() => database.close())
     const store = new DeploymentStore(database, () => new Date())
     const secret = randomBytes(16).toString('hex')
-    const request = {
-      ...({
-        action: 'deploy',
-        apps: [],
-        layers: [],
-        hosts: [],
-        strategy: 'rolling',
-        rollbackOnFailure: false,
-      } as const),
-      ...{ comment: '', automatic: true },
-      customJson: { deploy: { shop: { environment: { A_TOKEN: secret, TEXT: 'x'.repeat(20_000) } } } },
-    }
+    const customJson = { deploy: { shop: { environment: { A_TOKEN: secret, TEXT: 'x'.repeat(20_000) } } } }
+    const request = requestSchema.parse({ customJson })
     const { id } = store.create('shop', request, 'ann')
     t.match(store.customJson(id), secret)
     const { readFileSync, readdirSync } = await import('node:fs')
