@@ -39,7 +39,7 @@ export interface StackView extends Partial<SecretMarks> {
 }
 
 const named = z.looseObject({ name: z.string() })
-/** What an answer must contain: another version of converge may have printed it. */
+/** Defines the least that each answer contains, because another version of converge may have printed it. */
 const answers = {
   show: z.looseObject({ stack: z.string(), layers: z.array(named), hosts: z.array(named), apps: z.array(named) }),
   deployments: z.array(z.looseObject({})),
