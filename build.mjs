@@ -117,7 +117,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 requireAscii('converge.cjs')
-await buildConsole()
+const consoleInputs = await buildConsole()
 // The modules that recipes and their tests import outside a run. In a run, recipes get the engine itself.
 await build({
   entryPoints: ['recipes/testing/library.ts'],
@@ -138,13 +138,14 @@ copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
 // Another name for the same program.
 writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
-writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses(Object.keys(metafile.inputs)))
+writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses([...Object.keys(metafile.inputs), ...consoleInputs]))
 writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
 
-/** Bundles the console apart: hosts and most commands never load it. */
+/** Bundles the console apart: hosts and most commands never load it. @returns the paths of what it contains */
 async function buildConsole() {
-  await build({
+  const server = await build({
+    metafile: true,
     entryPoints: ['core/console/main.ts'],
     outfile: 'dist/console.cjs',
     bundle: true,
@@ -158,7 +159,8 @@ async function buildConsole() {
     plugins: [replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales)],
     logLevel: 'warning',
   })
-  await build({
+  const pages = await build({
+    metafile: true,
     entryPoints: [{ in: 'core/console/browser/main.tsx', out: 'app' }, 'core/console/browser/app.css'],
     outdir: 'dist/console',
     bundle: true,
@@ -173,6 +175,7 @@ async function buildConsole() {
   })
   for (const file of ['index.html', 'icon.svg'])
     copyFileSync(`${root}core/console/browser/${file}`, `${dist}/console/${file}`)
+  return [server, pages].flatMap(({ metafile }) => Object.keys(metafile.inputs))
 }
 
 /** Fails for a character that start.cjs, which reads latin1, would display as two others. */

@@ -2,6 +2,7 @@
 import type { ZodType, z } from 'zod'
 import type { AttributesOf } from '../core/node/node.ts'
 import { derivedDefaults, sensitivePathsOf } from '../core/node/notes.ts'
+import { formatPath } from '../core/node/path.ts'
 import { apt } from './apt.ts'
 import { certbot_domains } from './certbot_domains.ts'
 import { certbot_email } from './certbot_email.ts'
@@ -137,7 +138,7 @@ export function defaultAttributes(): Record<string, unknown> {
 
 /** Key paths whose values are never shown; `*` stands for any key or index. */
 export function sensitivePaths(): readonly string[] {
-  return sensitivePathsOf(attributeSchemas)
+  return sensitivePathsOf(attributeSchemas).map(formatPath)
 }
 
 /** Top-level keys that the platform and its own cookbooks write beside the attributes: kept, and no reason for a warning. */

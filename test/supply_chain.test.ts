@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import t from 'tap'
 import { needs, scratch } from './support/machine.ts'
 
@@ -23,13 +24,21 @@ const lock = JSON.parse(text('package-lock.json')) as { readonly packages: Reado
 const locked = Object.entries(lock.packages).filter(([path]) => path !== '')
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
-t.test('dist has the licence of each bundled package', async (t) => {
+/** Returns the directories of the packages that the program, the console and its pages contain. */
+async function bundledPackages(): Promise<Set<string>> {
   const { sources } = JSON.parse(text('dist/converge.cjs.map')) as { readonly sources: readonly string[] }
-  const directories = sources.flatMap(
-    (source) => /^(?:\.\.\/)*(.*node_modules\/(?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [],
-  )
-  const bundled = new Set(directories)
-  t.ok(bundled.has('node_modules/zod') && bundled.has('node_modules/handlebars'))
+  const { metafile } = await build({
+    entryPoints: ['core/console/main.ts', 'core/console/browser/main.tsx'],
+    ...{ bundle: true, metafile: true, write: false, outdir: 'unused', absWorkingDir: root, platform: 'node' },
+    ...{ jsx: 'automatic', jsxImportSource: 'preact' },
+  })
+  const files = [...sources, ...Object.keys(metafile.inputs)]
+  return new Set(files.flatMap((file) => /^(?:\.\.\/)*(.*node_modules\/(?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))
+}
+
+t.test('dist has the licence of each bundled package', async (t) => {
+  const bundled = await bundledPackages()
+  for (const name of ['zod', 'handlebars', 'hono', 'preact']) t.ok(bundled.has(`node_modules/${name}`), name)
   const licenses = text('dist/THIRD-PARTY-LICENSES.txt')
   for (const directory of bundled) {
     const { version } = lock.packages[directory] as LockedPackage
@@ -55,6 +64,8 @@ t.test('the bill of materials lists each bundled package with its digest', async
   const listed = new Set(bom.components.map((one) => `${one.name}@${one.version}`))
   const expected = new Set(locked.filter(([, { dev }]) => !dev).map(([path, one]) => `${nameOf(path)}@${one.version}`))
   t.strictSame([...listed].sort(), [...expected].sort())
+  for (const directory of await bundledPackages())
+    t.ok(listed.has(`${nameOf(directory)}@${lock.packages[directory]?.version}`), directory)
   for (const { purl, hashes } of bom.components) {
     t.match(purl, /^pkg:npm\//)
     t.match(hashes, [{ alg: 'SHA-512', content: /^[0-9a-f]{128}$/ }])

@@ -128,7 +128,7 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     ...accountRoutes({ accounts, sessions, factors, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
-    ...deploymentRoutes({ store, runner, audit, stacks, command }),
+    ...deploymentRoutes({ store, runner, audit, stacks, command, reader }),
     ...balancerRoutes({ stacks, command, audit }),
     ...scheduleRoutes({ schedules, audit, now }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),

@@ -1,7 +1,9 @@
 /** Finds the attributes on which a change depends: with another value of such an attribute, the change would differ. */
 import { sameJson } from '../model/json.ts'
 import type { Context, PlannedResource } from '../model/resource.ts'
+import { mask } from '../model/secrets.ts'
 import type { AttributeSource, StateChange } from '../report/events.ts'
+import { isDisplayable } from './state_patch.ts'
 
 /** The resources of the plan that the recipes declare with another value of one attribute. */
 export interface PlanVariant {
@@ -29,13 +31,19 @@ export function changeSources(
   variants: readonly PlanVariant[],
   resolve: (resource: PlannedResource) => unknown,
 ): AttributeSource[] {
-  return variants.flatMap(({ attribute, resources }) => {
+  const sources = variants.flatMap(({ attribute, resources }): AttributeSource[] => {
     const other = resources.get(change.resource.name)
     if (other === undefined) return change.isNew ? [{ property: null, ...attribute }] : []
     const props = resolve(other)
     if (props === null || sameJson(props, change.props)) return []
     return dependentProperties(change, props).map((property) => ({ property, ...attribute }))
   })
+  return change.resource.options.sensitive ? sources.map(withoutContent) : sources
+}
+
+/** Masks the value of an attribute from which the content of a sensitive resource may be made. */
+function withoutContent(source: AttributeSource): AttributeSource {
+  return source.value === undefined || isDisplayable(`/${source.property}`) ? source : { ...source, value: mask }
 }
 
 /** Returns the changed properties that differ in the variant; null stands for the resource as a whole. */

@@ -11,6 +11,11 @@ const hidden = '(sensitive)'
 /** Paths of a sensitive resource that may be displayed; all others count as its content. */
 const displayablePaths = /^\/(kind|mode|owner|group|exists)$/
 
+/** Decides whether the values of a property of a sensitive resource may be displayed. */
+export function isDisplayable(path: string): boolean {
+  return displayablePaths.test(path)
+}
+
 // A run without changes does not need it.
 const loadJsonPatch = lazy(() => import('fast-json-patch'))
 
@@ -95,7 +100,7 @@ interface Options {
 function maskChange(change: StateChange, { secrets, sensitive }: Options): StateChange {
   const hasValue = 'value' in change
   const hasBefore = 'before' in change
-  if (sensitive && !displayablePaths.test(change.path))
+  if (sensitive && !isDisplayable(change.path))
     return {
       ...change,
       ...(hasBefore ? { before: hidden } : {}),

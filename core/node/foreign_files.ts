@@ -59,6 +59,14 @@ const chefRole: Recognizer = (value, file) =>
       }
     : undefined
 
+const dataBag: Recognizer = (value) =>
+  Object.values(value).some((one) => isObject(one) && 'encrypted_data' in one && 'cipher' in one)
+    ? {
+        description: 'an encrypted item of a Chef data bag',
+        hint: 'decrypt it with knife data bag show, and copy the attributes in it to a file with mode 0600',
+      }
+    : undefined
+
 const cloudFormation: Recognizer = (value, file) => {
   const resources = isObject(value.Resources) ? Object.values(value.Resources) : []
   const isTemplate = resources.some((resource) => isObject(resource) && /^AWS::/.test(String(resource.Type)))
@@ -155,4 +163,4 @@ const npmPackage: Recognizer = (value) =>
     ? { description: 'a package.json of npm', hint: 'name a file with attributes' }
     : undefined
 
-const recognizers = [chefNode, chefRole, cloudFormation, description, terraform, npmPackage]
+const recognizers = [chefNode, chefRole, dataBag, cloudFormation, description, terraform, npmPackage]

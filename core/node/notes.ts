@@ -2,7 +2,7 @@
 import { globalRegistry, type ZodType, type z } from 'zod'
 import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
 import type { JsonObject } from './merge.ts'
-import { childOf, formatPath, type KeyPath } from './path.ts'
+import { childOf, type KeyPath } from './path.ts'
 
 /** Key of a function among schemas: defaults that depend on values in the layers, or null for none. */
 export const derivedDefaults = Symbol('defaults that depend on other attributes')
@@ -138,10 +138,10 @@ export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
 }
 
 /** Returns the key paths of all sensitive attributes; `*` stands for any key or index. */
-export function sensitivePathsOf(schemas: Schemas): readonly string[] {
-  const found: string[] = []
+export function sensitivePathsOf(schemas: Schemas): readonly KeyPath[] {
+  const found: KeyPath[] = []
   const visit = (schema: Schema, path: KeyPath): void => {
-    if (bare(schema).notes.sensitive === true) found.push(formatPath(path))
+    if (bare(schema).notes.sensitive === true) found.push(path)
     const { def } = bare(schema).schema._zod
     if (def.type === 'object') for (const [key, child] of Object.entries(def.shape)) visit(child, [...path, key])
     if (def.type === 'record') visit(def.valueType, [...path, '*'])

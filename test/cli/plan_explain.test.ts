@@ -59,3 +59,36 @@ t.test('names the attributes of each changed property, with file and line', asyn
   )
   t.notMatch(JSON.stringify(lines), /Secret/)
 })
+
+t.test('masks the attributes of a sensitive content', async (t) => {
+  const sandbox = new Sandbox(t)
+  const recipe = `import { defineAttributes, file, role, z } from 'converge-engine'
+defineAttributes('my_app', z.object({ phrase: z.string(), mode: z.enum(['0600', '0640']).default('0640') }))
+export default role('my-app', {
+  setup(r, { my_app }) {
+    file(r, { path: process.cwd() + '/out/phrase', content: my_app.phrase, mode: my_app.mode, sensitive: true })
+  },
+})
+`
+  sandbox.write({ 'recipes/app.ts': recipe, 'out/phrase': 'old' })
+  for (const phrase of ['open the door', 'shut the door']) {
+    sandbox.write({ 'a.json': JSON.stringify({ my_app: { phrase, mode: '0600' } }) })
+    const words = [
+      'plan',
+      '--explain',
+      '--role',
+      'my-app',
+      '--recipes',
+      'recipes',
+      '--event',
+      'setup',
+      '--json',
+      'a.json',
+    ]
+    const { stdout } = await sandbox.converge(words)
+    t.match(stdout, 'content from my_app.phrase = "********" (a.json:1:')
+    t.match(stdout, 'mode from my_app.mode = "0600"')
+    const json = await sandbox.converge([...words, '--json-output'])
+    for (const text of [stdout, json.stdout]) t.notMatch(text, 'the door')
+  }
+})

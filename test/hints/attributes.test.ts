@@ -88,6 +88,12 @@ t.test('the hints about files of other programs work', async (t) => {
       repaired: 'plan --role base --prefix @/root --node-json @/node.json',
       files: { 'node.json': '{"opsworks": {}, "deploy": {}}' },
     },
+    file(
+      source,
+      'decrypt it with knife data bag show, and copy the attributes in it to a file with mode 0600',
+      { id: 'mail', password: { encrypted_data: 'x', cipher: 'aes-256-cbc' } },
+      { converge: {} },
+    ),
     file(source, 'name a file with attributes', { name: 'site', version: '1.0.0', dependencies: {} }, { converge: {} }),
   ])
 })

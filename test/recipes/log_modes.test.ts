@@ -24,7 +24,7 @@ const database = { plone_instances: { relstorage: { db: { name: 'site', user: 'z
 const stack = { opsworks: { instance: { hostname: 'plone1', private_ip: '10.0.0.1' } } }
 
 const situations: Readonly<Record<string, Situation>> = {
-  'zeo-client': { directories: shared('site') },
+  'zeo-client': { attributes: { converge: { log_rotation: 'rename' } }, directories: shared('site') },
   celerybeat: { directories: shared('site') },
   'relstorage-pack': { directories: shared('site') },
   'zeo-server': { directories: shared('zeo') },

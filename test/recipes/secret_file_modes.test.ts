@@ -7,12 +7,20 @@ import { FakeHost, type FakeHostOptions } from '../support/fake_host.ts'
 
 const secret = 'planted-hunter22'
 const site = { app_name: 'site' }
+const pem = (label: string, text: string) => `-----BEGIN ${label}-----\n${text}\n-----END ${label}-----\n`
+const tls = {
+  ssl_support: true,
+  ssl_certificate: pem('CERTIFICATE', 'MIIB'),
+  ssl_certificate_key: pem('PRIVATE KEY', secret),
+}
 const environment = { environment: { API_TOKEN: secret } }
 
 interface Situation {
   readonly attributes?: JsonObject
   /** Files with the secret, as patterns of their paths. */
   readonly files: readonly RegExp[]
+  /** Such files that a run below a prefix does not write. */
+  readonly systemFiles?: readonly RegExp[]
   readonly needsSystem?: true
 }
 
@@ -25,7 +33,11 @@ const situations: Readonly<Record<string, Situation>> = {
     files: [release, program],
   },
   'jetty-app': { attributes: { jetty_app: { ...site, war: { path: 'a.war' } } }, files: [release, program] },
-  'php-app': { attributes: { php_app: site }, files: [/\/(fpm\/pool\.d|php)\/site\.conf$/] },
+  'php-app': {
+    attributes: { php_app: site, deploy: { site: tls } },
+    files: [/\/(fpm\/pool\.d|php)\/site\.conf$/],
+    systemFiles: [/\/ssl\/site\.pem$/],
+  },
   'relstorage-server': {
     attributes: { plone_instances: { relstorage: { db: { name: 'd', user: 'u', password: secret } } } },
     // The password goes to the server alone, through the environment of a command.
@@ -40,14 +52,14 @@ const accounts: readonly Required<Pick<FakeHostOptions, 'user' | 'prefixed'>>[] 
   { user: 'jane', prefixed: true },
 ]
 
-for (const [role, { attributes = {}, files, needsSystem }] of Object.entries(situations))
+for (const [role, { attributes = {}, files, systemFiles = [], needsSystem }] of Object.entries(situations))
   for (const options of accounts.filter(({ prefixed }) => !(needsSystem && prefixed)))
     t.test(`${role} as ${options.user}`, async (t) => {
       const host = madeHost(role, options, attributes)
       await host.run()
       const tree = host.tree()
       const found = Object.keys(tree).filter((path) => tree[path]?.content.includes(secret))
-      for (const pattern of files)
+      for (const pattern of [...files, ...(options.prefixed ? [] : systemFiles)])
         t.ok(
           found.some((path) => pattern.test(path)),
           `${pattern} has the secret`,

@@ -25,6 +25,8 @@ export interface CompiledStack {
   readonly services: readonly HostServices[]
   /** Warnings; one that several hosts share is listed once. */
   readonly concerns: readonly Concern[]
+  /** Names that the attributes of any host add to those of secrets. */
+  readonly secretNames: readonly string[]
 }
 
 /**
@@ -59,6 +61,7 @@ export async function draftHosts<N>(
   const hostWarnings: { host: string; message: string }[] = []
   const hostNodes: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
   const services: (HostServices & { readonly known: boolean })[] = []
+  const secretNames = new Set<string>()
   const deployed = new Set<string>()
   const nodes = await StackNodes.of(call, inputs)
   const check = new HostCheck(call, nodes, inputs.user.roles)
@@ -68,6 +71,7 @@ export async function draftHosts<N>(
     for (const message of warnings) hostWarnings.push({ host: host.name, message })
     if (compiled === null) continue
     const { name, roles, node, plan } = compiled
+    for (const secret of compiled.mergedNode.names.secret) secretNames.add(secret)
     for (const message of plan.warnings) hostWarnings.push({ host: name, message })
     for (const app of appsOn(stack, host, { ...compiled, roles: compiled.definitions })) deployed.add(app)
     if (host.status === 'stopped') continue
@@ -84,6 +88,7 @@ export async function draftHosts<N>(
   return {
     problems,
     services,
+    secretNames: [...secretNames],
     concerns: [
       ...mergeConcerns(hostWarnings),
       ...(isWhole ? unusedApps(stack, deployed) : []),

@@ -7,11 +7,13 @@ import { graphOf } from '../../fleet/stack/graph.ts'
 import { serviceText } from '../../fleet/stack/layout.ts'
 import { arrowsOf, type HostServices } from '../../fleet/stack/services.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
+import { withOwnAttributes } from '../../load/own_attributes.ts'
+import { sensitivePathsOf } from '../../node/notes.ts'
 import { valueAt } from '../../node/path.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { writeOutputFile } from '../output_file.ts'
 import { print, printContent, printJson, useColor } from '../print.ts'
-import { compileStack } from './compile_stack.ts'
+import { type CompiledStack, compileStack } from './compile_stack.ts'
 import { stackInputs } from './inputs.ts'
 import type { StackCommand } from './stack_command.ts'
 
@@ -19,7 +21,8 @@ export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const inputs = await stackInputs(call)
   const { stack } = inputs
-  const { services } = await compileStack(call, inputs)
+  const compiled = await compileStack(call, inputs)
+  const { services } = compiled
   if (args.graph !== undefined) {
     const svg = secrets.mask(graphOf(stack, services))
     if (args.graph === '-') printContent(svg)
@@ -27,7 +30,8 @@ export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
     if (args.graph === '-') return 0
   }
   const color = args.color ?? useColor(process.stdout)
-  if (args.jsonOutput) printJson(secrets.maskDeep(describeStack(stack, services)), 2)
+  if (args.jsonOutput)
+    printJson(secrets.maskDeep({ ...describeStack(stack, services), ...(await secretMarks(call, compiled)) }), 2)
   else print(secrets.mask(tables(stack, services, picocolors.createColors(color))), color)
   return 0
 }
@@ -88,6 +92,11 @@ function table(all: readonly string[], rows: readonly (readonly string[])[], dim
       .join('  ')
       .trimEnd()
   return [dim(lineOf(head)), ...rows.map(lineOf)].join('\n')
+}
+
+/** Returns which attributes are secret, for programs that show attributes of the stack. */
+async function secretMarks<N>({ catalogue }: StackCommand<N>, { secretNames }: CompiledStack): Promise<object> {
+  return { secretAttributes: sensitivePathsOf(withOwnAttributes(await catalogue.schemas())), secretNames }
 }
 
 function describeStack(stack: Stack, services: readonly HostServices[]): object {

@@ -5,8 +5,9 @@ import { compareDeployments } from '../deployments/comparison.ts'
 import { deploymentReport } from '../deployments/deployment_report.ts'
 import type { Runner } from '../deployments/runner.ts'
 import { type ConsoleDeployment, requestSchema, states } from '../deployments/states.ts'
-import { type DeploymentStore, maskedRequest } from '../deployments/store.ts'
+import type { DeploymentStore } from '../deployments/store.ts'
 import type { StackCommand } from '../stack/stack_command.ts'
+import type { StackReader } from '../stack/stack_reader.ts'
 import { answerOf, comparisonAnswer, deploymentAnswer, withoutPlan } from './deployment_answer.ts'
 import { eventStream } from './event_stream.ts'
 import { Problem } from './problem.ts'
@@ -18,11 +19,19 @@ export interface DeploymentServices {
   readonly audit: Audit
   readonly stacks: StackSources
   readonly command: StackCommand
+  readonly reader: StackReader
 }
 
 const deploymentPath = { deployment: idSchema }
 
-export function deploymentRoutes({ store, runner, audit, stacks, command }: DeploymentServices): readonly Route[] {
+export function deploymentRoutes({
+  store,
+  runner,
+  audit,
+  stacks,
+  command,
+  reader,
+}: DeploymentServices): readonly Route[] {
   const record = (
     request: Parameters<typeof accountOf>[0] & { readonly address: string },
     action: string,
@@ -61,11 +70,13 @@ export function deploymentRoutes({ store, runner, audit, stacks, command }: Depl
       body: requestSchema,
       status: 201,
       answer: deploymentAnswer,
-      handle: (request) => {
+      handle: async (request) => {
         const { params, body } = request
         const { account } = accountOf(request)
-        const deployment = store.create(params.stack, body, account)
-        record(request, 'deployment requested', deployment, { request: maskedRequest(body) })
+        const source = sourceOf(stacks, params.stack)
+        const marks = body.customJson === undefined ? null : await reader.secretMarks(source)
+        const deployment = store.create(params.stack, body, account, marks)
+        record(request, 'deployment requested', deployment, { request: deployment.request })
         return answerOf(deployment)
       },
     }),

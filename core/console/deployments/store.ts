@@ -1,4 +1,5 @@
 /** Stores the deployments of the console. */
+import type { SecretMarks } from '../stack/stack_reader.ts'
 import type { Database } from '../storage/database.ts'
 import { maskedJson } from './masked_json.ts'
 import { type ConsoleDeployment, type DeploymentRequest, hasEnded, type State, states } from './states.ts'
@@ -66,12 +67,15 @@ export class DeploymentStore {
     private readonly now: () => Date,
   ) {}
 
-  /** Stores a request. Its custom JSON is stored apart until the deployment ends; everybody sees it with its secrets masked. */
-  create(stack: string, request: DeploymentRequest, by: string): ConsoleDeployment {
+  /**
+   * Stores a request. Its custom JSON is stored apart until the deployment ends; everybody sees it with its secrets masked.
+   * @param marks which values of it are secret; null: all
+   */
+  create(stack: string, request: DeploymentRequest, by: string, marks: SecretMarks | null = null): ConsoleDeployment {
     const { customJson } = request
     const id = this.database.insert(
       "INSERT INTO deployments (stack, state, request, by, created, custom_json) VALUES (?, 'queued', ?, ?, ?, ?)",
-      ...[stack, JSON.stringify(maskedRequest(request)), by, this.now().toISOString()],
+      ...[stack, JSON.stringify(maskedRequest(request, marks)), by, this.now().toISOString()],
       customJson === undefined ? null : JSON.stringify(customJson),
     )
     return this.get(id)
@@ -88,7 +92,8 @@ export class DeploymentStore {
 
   /** Removes the custom JSON with its secrets. */
   forgetCustomJson(id: number): void {
-    this.database.run('UPDATE deployments SET custom_json = NULL WHERE id = ? AND custom_json IS NOT NULL', id)
+    const sql = 'UPDATE deployments SET custom_json = NULL WHERE id = ? AND custom_json IS NOT NULL'
+    if (this.database.run(sql, id) > 0) this.database.forgetOldContent()
   }
 
   find(id: number): ConsoleDeployment | undefined {
@@ -143,10 +148,10 @@ export class DeploymentStore {
   }
 }
 
-/** Masks the secrets of a request: for the audit and for everybody who may see the deployment. */
-export function maskedRequest(request: DeploymentRequest): DeploymentRequest {
+/** Masks the secrets of a request for everybody who may see the deployment. */
+function maskedRequest(request: DeploymentRequest, marks: SecretMarks | null): DeploymentRequest {
   const { customJson } = request
-  return customJson === undefined ? request : { ...request, customJson: maskedJson(customJson) }
+  return customJson === undefined ? request : { ...request, customJson: maskedJson(customJson, marks) }
 }
 
 function deploymentOf({

@@ -33,6 +33,15 @@ export type StackCommand = (
   options?: StackCommandOptions,
 ) => Promise<string>
 
+/** Returns the error for a stack whose command has failed, or whose answer is none. */
+export function stackUnreadable({ directory, options }: StackLocation, reason: string): ConvergeError {
+  return new ConvergeError(`the stack cannot be read: ${reason}`, {
+    code: 'STACK_UNREADABLE',
+    hint: `run converge stack check ${options.join(' ')} in ${directory}`,
+    usage: true,
+  })
+}
+
 /** @param program words that start converge */
 export function stackCommand([program = '', ...startWords]: readonly string[]): StackCommand {
   return ({ directory, options }, [command = '', ...words], { timeout = 120, accept = [0] } = {}) => {
@@ -50,13 +59,7 @@ export function stackCommand([program = '', ...startWords]: readonly string[]): 
         const refusal = refusalIn(stdout)
         if (refusal !== null) return reject(refusal)
         const reason = error?.killed ? `no answer within ${timeout} s` : stderr.trim() || error?.message
-        reject(
-          new ConvergeError(`the stack cannot be read: ${reason}`, {
-            code: 'STACK_UNREADABLE',
-            hint: `run converge stack check ${options.join(' ')} in ${directory}`,
-            usage: true,
-          }),
-        )
+        reject(stackUnreadable({ directory, options }, reason ?? 'it has failed'))
       })
     })
   }

@@ -1,9 +1,11 @@
 /** Reads what `converge stack` says about a stack, without a connection to its hosts. */
 import { dirname } from 'node:path'
 import pLimit from 'p-limit'
+import * as z from 'zod'
+import { ConvergeError } from '../../model/errors.ts'
 import type { Explanation } from '../../node/explain.ts'
 import type { StackSource } from '../deployments/runner.ts'
-import { type StackCommand, type StackLocation, stackCommand } from './stack_command.ts'
+import { type StackCommand, type StackLocation, stackCommand, stackUnreadable } from './stack_command.ts'
 
 export interface StackLayer {
   readonly name: string
@@ -20,13 +22,29 @@ export interface StackHostView {
   readonly status: string
 }
 
-export interface StackView {
+/** The values that count as secret in the attributes of a stack. */
+export interface SecretMarks {
+  /** Key paths of secret attributes; `*` stands for any key or index. */
+  readonly secretAttributes: readonly (readonly string[])[]
+  /** Names that the stack adds to those of secrets. */
+  readonly secretNames: readonly string[]
+}
+
+export interface StackView extends Partial<SecretMarks> {
   readonly stack: string
   readonly environment: string | null
   readonly layers: readonly StackLayer[]
   readonly hosts: readonly StackHostView[]
   readonly apps: readonly { readonly name: string; readonly repository?: string | null }[]
 }
+
+const named = z.looseObject({ name: z.string() })
+/** Defines the least that each answer contains, because another version of converge may have printed it. */
+const answers = {
+  show: z.looseObject({ stack: z.string(), layers: z.array(named), hosts: z.array(named), apps: z.array(named) }),
+  deployments: z.array(z.looseObject({})),
+  attributes: z.looseObject({ attributes: z.array(z.looseObject({ path: z.string() })) }),
+} as const
 
 /** How long an answer is reused. A stack file may read other files, so its modification time does not reveal every change. */
 const reuseMs = 10_000
@@ -50,16 +68,27 @@ export class StackReader {
     const key = JSON.stringify([source.directory, source.options])
     const known = this.views.get(key)
     if (known !== undefined && Date.now() - known.time < reuseMs) return known.view
-    const view = this.read(source, ['show']) as Promise<StackView>
+    const view = this.read<StackView>(source, 'show')
     this.views.set(key, { time: Date.now(), view })
     // The next request tries again.
     view.catch(() => this.views.delete(key))
     return view
   }
 
+  /** Returns what is secret in the attributes of a stack; null if the stack cannot be read now. */
+  async secretMarks(source: StackLocation): Promise<SecretMarks | null> {
+    try {
+      const { secretAttributes, secretNames } = await this.show(source)
+      return secretAttributes && secretNames ? { secretAttributes, secretNames } : null
+    } catch (error) {
+      if (error instanceof ConvergeError) return null
+      throw error
+    }
+  }
+
   /** Returns the recorded deployments of the stack, also those from a command line, newest first. */
   records(source: StackLocation, limit: number): Promise<unknown> {
-    return this.read(source, ['deployments', '--limit', String(limit)])
+    return this.read(source, 'deployments', ['--limit', String(limit)])
   }
 
   /**
@@ -69,12 +98,26 @@ export class StackReader {
    */
   async attributes(source: StackLocation, host: string, key: string | null): Promise<readonly Explanation[]> {
     const options = key === null ? ['--origins'] : ['--explain', key]
-    const answer = (await this.read(source, ['attributes', host, ...options])) as { attributes: readonly Explanation[] }
+    const answer = await this.read<{ attributes: readonly Explanation[] }>(source, 'attributes', [host, ...options])
     return answer.attributes
   }
 
-  private read(source: StackLocation, words: readonly string[]): Promise<unknown> {
-    return this.limited(async () => JSON.parse(await this.command(source, [...words, '--json-output'])))
+  private read<T>(source: StackLocation, command: keyof typeof answers, words: readonly string[] = []): Promise<T> {
+    return this.limited(async () => {
+      const output = await this.command(source, [command, ...words, '--json-output'])
+      const value = parsed(output)
+      if (answers[command].safeParse(value).success) return value as T
+      throw stackUnreadable(source, `converge stack ${command} has printed an unexpected answer`)
+    })
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The caller reports it like any other unexpected answer.
+    return undefined
   }
 }
 

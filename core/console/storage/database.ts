@@ -25,7 +25,8 @@ export class Database {
       this.connection = openSqlite(path)
       // FULL: what was answered is on the disk, also after a power cut.
       this.connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
-      this.connection.exec('PRAGMA busy_timeout = 5000')
+      // Removed secrets are overwritten.
+      this.connection.exec('PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON')
     } catch (cause) {
       throw this.unusable((cause as Error).message, cause)
     }
@@ -62,6 +63,11 @@ export class Database {
       this.connection.exec('ROLLBACK')
       throw error
     }
+  }
+
+  /** Removes values that were deleted or replaced from the log of changes beside the file. */
+  forgetOldContent(): void {
+    this.connection.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
   /** Writes a consistent copy to a new file while the console works. @throws CANNOT_COPY */

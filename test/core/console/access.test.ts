@@ -118,6 +118,26 @@ if (await runsOnNode22(t, import.meta.url))
       }
     }
 
+    await t.test('scripts cannot read the cookie, and pages load nothing of other sites', async (t) => {
+      const login = await fetch(`${running.address}/api/session`, {
+        method: 'POST',
+        headers: { Origin: running.address, 'Content-Type': 'application/json' },
+        body: JSON.stringify(account('root')),
+      })
+      const cookie = login.headers.get('set-cookie') ?? ''
+      t.match(cookie, /^__Host-converge=session_/)
+      for (const part of ['Path=/', 'Max-Age=43200', 'HttpOnly', 'Secure', 'SameSite=Lax']) t.match(cookie, part)
+      t.notMatch(cookie, /Domain/i)
+      for (const path of ['/', '/api/session', '/nothing']) {
+        const { headers } = await fetch(`${running.address}${path}`)
+        t.match(
+          headers.get('content-security-policy'),
+          /^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/,
+        )
+        t.equal(headers.get('x-content-type-options'), 'nosniff')
+      }
+    })
+
     await t.test('refuses requests of other sites', async (t) => {
       for (const { method, path, access } of running.routes) {
         // A delivery of a webhook has no cookie.

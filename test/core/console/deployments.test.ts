@@ -152,13 +152,38 @@ t.test('plans with the same changes have the same digest', async (t) => {
   ])
 })
 
-t.test('secrets of a custom JSON are masked by name', async (t) => {
+t.test('secrets of a custom JSON are masked by name and by attribute', async (t) => {
+  const none = { secretAttributes: [], secretNames: [] }
   const given = { db: { password: 'one', port: 5432, secret: ['two', { deep: 3 }] }, open: true, none: null }
-  t.strictSame(maskedJson(given), {
+  t.strictSame(maskedJson(given, none), {
     db: { password: mask, port: 5432, secret: [mask, { deep: mask }] },
     ...{ open: true, none: null },
   })
-  t.strictSame(maskedJson({ url: 'postgres://shop:hunter22@db/shop' }), { url: `postgres://shop:${mask}@db/shop` })
+  const url = (password: string) => ({ url: `postgres://shop:${password}@db/shop` })
+  t.strictSame(maskedJson(url('hunter22'), none), url(mask))
+  const marks = {
+    secretAttributes: [
+      ['newrelic', 'license'],
+      ['files', '*', 'content'],
+    ],
+    secretNames: ['PIN'],
+  }
+  const attributes = (license: unknown, ...content: unknown[]) => ({
+    newrelic: { license, name: 'shop' },
+    files: content.map((one) => ({ path: '/a', content: one })),
+  })
+  t.strictSame(
+    maskedJson(attributes({ deep: 'one' }, 'two', ['three']), marks),
+    attributes({ deep: mask }, mask, [mask]),
+  )
+  t.strictSame(maskedJson({ pin: 1, text: 'pin = 1234', code: '9' }, marks), {
+    pin: mask,
+    text: `pin = ${mask}`,
+    code: '9',
+  })
+  const own = { converge: { secret_names: ['code'] } }
+  t.strictSame(maskedJson({ ...own, code: '9' }, none), { ...own, code: mask }, 'names of the custom JSON itself')
+  t.strictSame(maskedJson({ a: 'one', b: [2, true] }, null), { a: mask, b: [mask, true] }, 'all, if nothing is known')
 })
 
 t.test('the end of a rollout', async (t) => {

@@ -41,6 +41,12 @@ const cases: readonly Case[] = [
     hint: /default_attributes/,
   },
   {
+    name: 'an encrypted data bag',
+    value: { id: 'mail', password: { encrypted_data: 'x', iv: 'y', version: 1, cipher: 'aes-256-cbc' } },
+    message: 'an encrypted item of a Chef data bag',
+    hint: /^decrypt it with knife/,
+  },
+  {
     name: 'a Chef environment',
     value: { name: 'prod', cookbook_versions: {}, override_attributes: {} },
     message: 'a Chef environment',
