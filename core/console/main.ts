@@ -8,13 +8,17 @@ import { tryLock } from '../host/lock.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { Accounts } from './access/accounts.ts'
 import { Audit } from './access/audit.ts'
+import { LoginAttempts } from './access/login_attempts.ts'
 import { LoginLimit } from './access/login_limit.ts'
+import { Provider } from './access/provider.ts'
+import { ProviderAccounts } from './access/provider_accounts.ts'
 import { SecondFactors } from './access/second_factor.ts'
 import { Sessions } from './access/sessions.ts'
 import { accountRoutes } from './api/account_routes.ts'
 import { deploymentRoutes } from './api/deployment_routes.ts'
 import { documentRoutes } from './api/document_routes.ts'
 import { hostRoutes } from './api/host_routes.ts'
+import { callbackPath, providerRoutes } from './api/provider_routes.ts'
 import type { Route } from './api/route.ts'
 import { serverApp } from './api/server_app.ts'
 import { sessionRoutes } from './api/session_routes.ts'
@@ -24,6 +28,7 @@ import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
 import { servePages } from './pages.ts'
+import { type ConsoleSettings, defaultSettings } from './settings.ts'
 import { HostStates } from './stack/host_states.ts'
 import { RepositoryReader } from './stack/repository_reader.ts'
 import { stackCommand } from './stack/stack_command.ts'
@@ -44,6 +49,8 @@ export interface ConsoleOptions {
   readonly port: number
   /** Address under which browsers reach it, such as `https://deploy.example.com`; null: that of each request. */
   readonly url: string | null
+  /** Default: accounts with passwords, and no other login. */
+  readonly settings?: ConsoleSettings
   /** Directory of the browser's files. */
   readonly pages: string
   /** Prints a line for the operator. */
@@ -63,7 +70,7 @@ export interface RunningConsole {
  * @throws CONSOLE_DATABASE, CANNOT_LISTEN
  */
 export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
-  const { directory, version, print } = options
+  const { directory, version, print, settings: { localAccounts, oidc } = defaultSettings() } = options
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const attempt = tryLock(`${directory}/lock`, 'converge console')
   if ('holder' in attempt)
@@ -76,7 +83,9 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const reportFault = (error: unknown) =>
     print(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   const database = new Database(databaseFile(directory))
-  const accounts = new Accounts(database, now)
+  const accounts = new Accounts(database, now, localAccounts)
+  accounts.endForbiddenSessions(oidc !== null)
+  const provider = oidc && new Provider(oidc, now)
   const sessions = new Sessions(database, accounts, now)
   const factors = new SecondFactors(database, now)
   const audit = new Audit(database, now)
@@ -96,6 +105,10 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const limit = new LoginLimit(now)
   const routes = [
     ...sessionRoutes({ accounts, sessions, factors, limit, audit, stacks: names }),
+    ...providerRoutes({
+      ...{ provider, sessions, limit, audit, localAccounts, print, origin: options.url },
+      ...{ attempts: new LoginAttempts(now), providerAccounts: new ProviderAccounts(database, accounts, now) },
+    }),
     ...accountRoutes({ accounts, sessions, factors, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
@@ -126,10 +139,11 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   })
   const { address, port } = server.address() as AddressInfo
   const own = `http://${address.includes(':') ? `[${address}]` : address}:${port}`
-  if (accounts.isEmpty()) {
+  if (accounts.isEmpty() && localAccounts) {
     const key = accounts.invite({ isAdmin: true, levels: {} })
     print(`make the first account within a day: ${options.url ?? own}/#/invitation/${key}`)
   }
+  if (provider !== null) print(`register this redirect address at the provider: ${options.url ?? own}${callbackPath}`)
   print(`console for ${names.join(', ')}: ${options.url ?? own}`)
   runner.start()
   return {
@@ -147,6 +161,8 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     },
   }
 }
+
+export { readSettings } from './settings.ts'
 
 function databaseFile(directory: string): string {
   return `${directory}/console.sqlite`
@@ -166,7 +182,7 @@ export function readStacks(program: readonly string[], files: readonly string[])
 export function inviteAdministrator(directory: string): string {
   const database = existingDatabase(directory)
   try {
-    return new Accounts(database, () => new Date()).invite({ isAdmin: true, levels: {} })
+    return new Accounts(database, () => new Date()).invite({ isAdmin: true, levels: {}, isByCommand: true })
   } finally {
     database.close()
   }

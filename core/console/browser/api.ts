@@ -11,7 +11,16 @@ export interface Session {
   readonly account: string
   readonly isAdmin: boolean
   readonly secondFactor: boolean
+  /** Whether it logs in by a provider. */
+  readonly isExternal: boolean
   readonly levels: Readonly<Record<string, Level>>
+}
+
+/** The ways to log in, and why the last login of this browser failed. */
+export interface LoginWays {
+  readonly password: boolean
+  readonly provider: { readonly label: string } | null
+  readonly failure: string | null
 }
 
 interface Release {
@@ -83,6 +92,7 @@ export interface Account {
   readonly isAdmin: boolean
   readonly created: string
   readonly secondFactor: boolean
+  readonly isExternal: boolean
   readonly levels: Readonly<Record<string, Level>>
 }
 

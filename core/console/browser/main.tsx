@@ -11,6 +11,7 @@ import { HostPage } from './host_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
 import { Failure } from './parts.tsx'
+import { returnToPage } from './remembered_page.ts'
 import { SettingsPage } from './settings_page.tsx'
 import { StackHeading } from './stack_heading.tsx'
 import { StackPage } from './stack_page.tsx'
@@ -33,7 +34,11 @@ function Console() {
   const [session, setSession] = useState<Session | null | undefined>(undefined)
   const [error, setError] = useState<unknown>(null)
   useEffect(() => {
-    get<Session>('/api/session').then(setSession, (thrown) => {
+    const show = (found: Session) => {
+      returnToPage()
+      setSession(found)
+    }
+    get<Session>('/api/session').then(show, (thrown) => {
       if (thrown instanceof ApiError && thrown.status === 401) setSession(null)
       else setError(thrown)
     })

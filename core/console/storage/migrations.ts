@@ -105,4 +105,11 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (account, digest)
   ) STRICT;
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN issuer TEXT;
+  ALTER TABLE accounts ADD COLUMN subject TEXT;
+  ALTER TABLE accounts ADD COLUMN by_command INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE invitations ADD COLUMN by_command INTEGER NOT NULL DEFAULT 0;
+  CREATE UNIQUE INDEX accounts_by_identity ON accounts (issuer, subject) WHERE issuer IS NOT NULL;
+  `,
 ]
