@@ -18,6 +18,7 @@ import { accountRoutes } from './api/account_routes.ts'
 import { deploymentRoutes } from './api/deployment_routes.ts'
 import { documentRoutes } from './api/document_routes.ts'
 import { hostRoutes } from './api/host_routes.ts'
+import { noticeRoutes } from './api/notice_routes.ts'
 import { callbackPath, providerRoutes } from './api/provider_routes.ts'
 import type { Route } from './api/route.ts'
 import { serverApp } from './api/server_app.ts'
@@ -27,6 +28,8 @@ import { webhookRoutes } from './api/webhook_routes.ts'
 import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
+import { NoticeSender } from './notices/sender.ts'
+import { Targets } from './notices/targets.ts'
 import { servePages } from './pages.ts'
 import { type ConsoleSettings, defaultSettings } from './settings.ts'
 import { HostStates } from './stack/host_states.ts'
@@ -70,7 +73,8 @@ export interface RunningConsole {
  * @throws CONSOLE_DATABASE, CANNOT_LISTEN
  */
 export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
-  const { directory, version, print, settings: { localAccounts, oidc } = defaultSettings() } = options
+  const { directory, version, print, settings: given = defaultSettings() } = options
+  const { localAccounts, oidc, mail, permittedAddresses } = given
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const attempt = tryLock(`${directory}/lock`, 'converge console')
   if ('holder' in attempt)
@@ -98,6 +102,12 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
     reportFault,
   })
+  const targets = new Targets(database, now)
+  let address = options.url
+  const sender = new NoticeSender({
+    ...{ targets, store, now, mail, reportFault, permittedAddresses },
+    url: () => address ?? '',
+  })
   const command = stackCommand(options.program)
   const reader = new StackReader(command)
   const states = new HostStates(command, now)
@@ -113,6 +123,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
     ...deploymentRoutes({ store, runner, audit }),
+    ...noticeRoutes({ targets, audit, hasMail: mail !== null }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]
   const all = [...routes, ...documentRoutes(routes, version)]
@@ -137,8 +148,9 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     )
     server.listen(options.port, options.host, resolve)
   })
-  const { address, port } = server.address() as AddressInfo
-  const own = `http://${address.includes(':') ? `[${address}]` : address}:${port}`
+  const bound = server.address() as AddressInfo
+  const own = `http://${bound.address.includes(':') ? `[${bound.address}]` : bound.address}:${bound.port}`
+  address ??= own
   if (accounts.isEmpty() && localAccounts) {
     const key = accounts.invite({ isAdmin: true, levels: {} })
     print(`make the first account within a day: ${options.url ?? own}/#/invitation/${key}`)
@@ -146,11 +158,13 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   if (provider !== null) print(`register this redirect address at the provider: ${options.url ?? own}${callbackPath}`)
   print(`console for ${names.join(', ')}: ${options.url ?? own}`)
   runner.start()
+  sender.start()
   return {
     address: own,
     routes: all,
     stop: async () => {
       runner.stop()
+      sender.stop()
       await new Promise((resolve) => {
         server.close(resolve)
         // Browsers keep their connections for events open.

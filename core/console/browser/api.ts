@@ -138,6 +138,37 @@ export interface Webhook {
   readonly created: string
 }
 
+/** One attempt or several to send a notice. */
+export interface Delivery {
+  readonly id: number
+  /** Null for a test. */
+  readonly deployment: number | null
+  readonly about: string
+  readonly state: 'pending' | 'delivered' | 'failed'
+  readonly attempts: number
+  readonly created: string
+  readonly next: string
+  readonly error: string | null
+}
+
+export interface NoticeTarget {
+  readonly id: number
+  readonly kind: 'webhook' | 'chat' | 'mail' | 'github' | 'gitlab' | 'gitea'
+  readonly name: string
+  readonly address: string
+  readonly repository: string | null
+  readonly app: string | null
+  readonly states: readonly string[]
+  readonly account: string
+  readonly created: string
+  readonly deliveries: readonly Delivery[]
+}
+
+export interface NoticeList {
+  readonly hasMail: boolean
+  readonly targets: readonly NoticeTarget[]
+}
+
 /** An error that the API has returned. */
 export class ApiError extends Error {
   constructor(

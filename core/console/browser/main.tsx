@@ -9,6 +9,7 @@ import { DeployPage } from './deploy_page.tsx'
 import { DeploymentPage } from './deployment_page.tsx'
 import { HostPage } from './host_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
+import { NoticesPage } from './notices_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
 import { Failure } from './parts.tsx'
 import { returnToPage } from './remembered_page.ts'
@@ -136,6 +137,8 @@ function StackPart({ stack, page, host, level }: StackPartProps) {
       return <TokensPage stack={stack} />
     case 'webhooks':
       return <WebhooksPage stack={stack} />
+    case 'notices':
+      return <NoticesPage stack={stack} />
     case 'settings':
       return <SettingsPage stack={stack} />
     default:

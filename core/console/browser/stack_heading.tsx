@@ -12,6 +12,7 @@ const pages: readonly { readonly page: string; readonly title: string; readonly 
   { page: '', title: 'Stack', levels: ['show', 'deploy', 'manage'] },
   { page: 'tokens', title: 'Tokens', levels: ['manage'] },
   { page: 'webhooks', title: 'Webhooks', levels: ['manage'] },
+  { page: 'notices', title: 'Notices', levels: ['manage'] },
   { page: 'settings', title: 'Settings', levels: ['manage'] },
 ]
 
