@@ -8,10 +8,9 @@ import { needs } from '../support/machine.ts'
 import { runsOnNode22 } from '../support/node22.ts'
 import { Client } from './support/console.ts'
 import { findings, picture } from './support/console_pictures.ts'
-import { clientSecret, IdentityProvider, Visitor } from './support/identity_provider.ts'
+import { clientSecret, IdentityProvider } from './support/identity_provider.ts'
+import { ProviderLogin } from './support/provider_login.ts'
 import { type SimulatedConsole, simulatedConsole } from './support/simulated_console.ts'
-
-const loginCookie = '__Host-converge-login'
 
 function settingsFor(issuer: string, oidc: Partial<OidcSettings> = {}, localAccounts = true): ConsoleSettings {
   return {
@@ -26,75 +25,13 @@ function settingsFor(issuer: string, oidc: Partial<OidcSettings> = {}, localAcco
   }
 }
 
-/** A browser that logs in by the provider. */
-class Browser {
-  readonly visitor = new Visitor()
-  readonly client: Client
-  key = ''
-
-  constructor(private readonly address: string) {
-    this.client = new Client(() => address)
-  }
-
-  /** @returns the address at the provider */
-  async begin(): Promise<string> {
-    const response = await fetch(`${this.address}/api/login/provider`, {
-      method: 'POST',
-      headers: this.client.headers({}),
-    })
-    this.key = cookieOf(response, loginCookie) ?? this.key
-    const body = (await response.json()) as { readonly url?: string; readonly error?: { readonly message: string } }
-    if (body.url === undefined) throw new Error(body.error?.message)
-    return body.url
-  }
-
-  /** Logs in at the provider. @param name empty: the provider denies it @returns the address of the callback */
-  async atProvider(url: string, name: string): Promise<string> {
-    const callback = `${this.address}/login/callback`
-    const asked = await this.visitor.visit(url, callback)
-    if (asked.url.startsWith(callback)) return asked.url
-    return (await this.visitor.visit(`${asked.url}?name=${name}`, callback)).url
-  }
-
-  /** Returns to the console. @returns why it failed; null if it has logged in */
-  async callBack(url: string, key = this.key): Promise<string | null> {
-    const headers = { Cookie: `${loginCookie}=${key}; __Host-converge=${this.client.cookie}` }
-    const response = await fetch(url, { redirect: 'manual', headers })
-    if (response.status !== 302 || response.headers.get('location') !== '/')
-      return `status ${response.status} to ${response.headers.get('location')}`
-    const session = cookieOf(response, '__Host-converge')
-    if (session !== undefined) {
-      this.client.cookie = session
-      return null
-    }
-    return failureOf(this.address, cookieOf(response, loginCookie) ?? '')
-  }
-
-  async logIn(name: string): Promise<string | null> {
-    return this.callBack(await this.atProvider(await this.begin(), name))
-  }
-}
-
-async function failureOf(address: string, key: string): Promise<string> {
-  const response = await fetch(`${address}/api/login`, { headers: { Cookie: `${loginCookie}=${key}` } })
-  const { failure } = (await response.json()) as { readonly failure: string | null }
-  return failure ?? 'no failure'
-}
-
-function cookieOf(response: Response, name: string): string | undefined {
-  return response.headers
-    .getSetCookie()
-    .map((line) => new RegExp(`^${name}=([^;]+)`).exec(line)?.[1])
-    .find((value) => value !== undefined)
-}
-
 /** Starts a provider that permits the address of a console, and the console. */
 async function consoleWithProvider(t: Test, oidc: Partial<OidcSettings> = {}, localAccounts = true) {
   const provider = await IdentityProvider.start()
   t.teardown(() => provider.stop())
   const simulated = await simulatedConsole(t, { settings: settingsFor(provider.issuer, oidc, localAccounts) })
   provider.permit([`${simulated.running.address}/login/callback`])
-  return { provider, ...simulated, browser: () => new Browser(simulated.running.address) }
+  return { provider, ...simulated, browser: () => new ProviderLogin(simulated.running.address) }
 }
 
 const audited = async ({ admin }: Pick<SimulatedConsole, 'admin'>) =>
@@ -277,13 +214,13 @@ if (await runsOnNode22(t, import.meta.url)) {
     const gone = await IdentityProvider.start()
     await gone.stop()
     const nobody = await simulatedConsole(t, { settings: settingsFor(gone.issuer) })
-    await t.rejects(new Browser(nobody.running.address).begin(), {
+    await t.rejects(new ProviderLogin(nobody.running.address).begin(), {
       message: `cannot reach the provider at ${gone.issuer}: ECONNREFUSED`,
     })
     const path = await simulatedConsole(t, { settings: settingsFor(`${issuer}/realm`) })
-    await t.rejects(new Browser(path.running.address).begin(), { message: /answered with status 404$/ })
+    await t.rejects(new ProviderLogin(path.running.address).begin(), { message: /answered with status 404$/ })
     const none = await simulatedConsole(t)
-    await t.rejects(new Browser(none.running.address).begin(), { message: /no login by OpenID Connect/ })
+    await t.rejects(new ProviderLogin(none.running.address).begin(), { message: /no login by OpenID Connect/ })
     t.equal((await fetch(`${none.running.address}/login/callback?code=x`, { redirect: 'manual' })).status, 404)
   })
 
@@ -323,7 +260,7 @@ if (await runsOnNode22(t, import.meta.url)) {
       provider: { label: 'the company account' },
     })
     provider.people.set('olga', { preferred_username: 'olga', groups: ['ops'] })
-    const olga = new Browser(restarted.address)
+    const olga = new ProviderLogin(restarted.address)
     t.equal(await olga.logIn('olga'), null)
     t.match(await olga.client.send('POST', '/api/invitations', {}), {
       ...{ status: 409, body: { error: { code: 'NO_LOCAL_ACCOUNTS' } } },
