@@ -28,7 +28,10 @@ const recipient = z
 const repository = z
   .string()
   .max(200)
-  .regex(/^\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*(\/\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/, 'expected a repository such as owner/name')
+  .regex(
+    /^\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*(\/\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/,
+    'expected a repository such as owner/name',
+  )
 const token = z
   .string()
   .max(500)
