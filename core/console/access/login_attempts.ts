@@ -4,7 +4,7 @@
  */
 import { digestOf, randomKey } from './random_keys.ts'
 
-/** What the answer of the provider must fit. */
+/** The values that the answer of the provider must fit. */
 export interface LoginAttempt {
   readonly state: string
   readonly nonce: string

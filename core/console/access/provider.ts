@@ -3,7 +3,7 @@ import * as client from 'openid-client'
 import type { OidcSettings } from '../settings.ts'
 import type { LoginAttempt } from './login_attempts.ts'
 
-/** What the provider says about a person. */
+/** The claims of the provider about a person. */
 export interface Person {
   readonly issuer: string
   /** Its identifier at the provider, which never changes. */

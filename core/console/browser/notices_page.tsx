@@ -32,7 +32,7 @@ export function NoticesPage({ stack }: { readonly stack: string }) {
   return (
     <>
       <p>
-        The console tells others about deployments of this stack. It repeats failed deliveries for about eight hours.
+        The console tells others about deployments of this stack. It repeats failed deliveries for about nine hours.
       </p>
       <Failure error={error} />
       {value?.targets.length === 0 && <p class="quiet">No notices yet.</p>}

@@ -1,7 +1,7 @@
 /** Writes what a notice says, so that texts of commits and comments cannot act as markup, headers or mentions. */
 import type { ConsoleDeployment, State } from '../deployments/states.ts'
 
-/** What a notice is about; null fields for a test. */
+/** The deployment and the state of a notice; without a deployment for a test. */
 export interface NoticeSubject {
   readonly stack: string
   readonly state: State | 'test'

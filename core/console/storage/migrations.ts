@@ -112,7 +112,7 @@ export const migrations: readonly string[] = [
   ALTER TABLE invitations ADD COLUMN by_command INTEGER NOT NULL DEFAULT 0;
   CREATE UNIQUE INDEX accounts_by_identity ON accounts (issuer, subject) WHERE issuer IS NOT NULL;
   `,
-  // The trigger stores a notice together with the state that it is about, whoever sets that state.
+  // The trigger stores a notice together with the state that it is about, in one transaction.
   `
   CREATE TABLE notice_targets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
