@@ -21,6 +21,11 @@ export const console_ = orAbsent(() =>
       null,
       'Address under which browsers reach it. Null for https and server_name, or without that for its own address.',
     ),
+    settings_file: field(
+      orNull(path()),
+      null,
+      'File with settings: login by OpenID Connect, mail and notices. Its account must be able to read it.',
+    ),
     server_name: field(
       orNull(domainName()),
       null,

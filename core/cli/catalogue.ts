@@ -81,6 +81,8 @@ export interface ConsoleServiceOptions {
   readonly listen: string
   /** Address under which browsers reach it; null: its own. */
   readonly url: string | null
+  /** Absolute path of the settings file; null: none. */
+  readonly settingsFile: string | null
 }
 
 export interface RoleLogs {

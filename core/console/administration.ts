@@ -8,7 +8,7 @@ import { Database, databaseFile } from './storage/database.ts'
 export function inviteAdministrator(directory: string): string {
   const database = existingDatabase(directory)
   try {
-    return new Accounts(database, () => new Date()).invite({ isAdmin: true, levels: {} })
+    return new Accounts(database, () => new Date()).invite({ isAdmin: true, levels: {}, isByCommand: true })
   } finally {
     database.close()
   }

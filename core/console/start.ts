@@ -6,7 +6,10 @@ import { type Lock, tryLock } from '../host/lock.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { Accounts } from './access/accounts.ts'
 import { Audit } from './access/audit.ts'
+import { LoginAttempts } from './access/login_attempts.ts'
 import { LoginLimit } from './access/login_limit.ts'
+import { Provider } from './access/provider.ts'
+import { ProviderAccounts } from './access/provider_accounts.ts'
 import { SecondFactors } from './access/second_factor.ts'
 import { Sessions } from './access/sessions.ts'
 import { accountRoutes } from './api/account_routes.ts'
@@ -15,6 +18,8 @@ import { clientAddress } from './api/client_address.ts'
 import { deploymentRoutes } from './api/deployment_routes.ts'
 import { documentRoutes } from './api/document_routes.ts'
 import { hostRoutes } from './api/host_routes.ts'
+import { noticeRoutes } from './api/notice_routes.ts'
+import { callbackPath, providerRoutes } from './api/provider_routes.ts'
 import type { Route } from './api/route.ts'
 import { scheduleRoutes } from './api/schedule_routes.ts'
 import { serverApp } from './api/server_app.ts'
@@ -24,9 +29,12 @@ import { webhookRoutes } from './api/webhook_routes.ts'
 import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
+import { NoticeSender } from './notices/sender.ts'
+import { Targets } from './notices/targets.ts'
 import { servePages } from './pages.ts'
 import { Scheduler } from './schedules/scheduler.ts'
 import { Schedules } from './schedules/schedules.ts'
+import { type ConsoleSettings, defaultSettings } from './settings.ts'
 import { HostStates } from './stack/host_states.ts'
 import { RepositoryReader } from './stack/repository_reader.ts'
 import { stackCommand } from './stack/stack_command.ts'
@@ -47,6 +55,8 @@ export interface ConsoleOptions {
   readonly port: number
   /** Address under which browsers reach it, such as `https://deploy.example.com`; null: that of each request. */
   readonly url: string | null
+  /** Default: accounts with passwords, and no other login. */
+  readonly settings?: ConsoleSettings
   /** Directory of the browser's files. */
   readonly pages: string
   /** Prints a line for the operator. */
@@ -95,10 +105,13 @@ function lockDirectory(directory: string): Lock {
 
 async function serve(options: ConsoleOptions, database: Database, lock: Lock): Promise<RunningConsole> {
   const { directory, program, version, print } = options
+  const { localAccounts, oidc, mail, permittedAddresses } = options.settings ?? defaultSettings()
   const now = () => new Date()
   const reportFault = (error: unknown) =>
     print(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-  const accounts = new Accounts(database, now)
+  const accounts = new Accounts(database, now, localAccounts)
+  accounts.endForbiddenSessions(oidc !== null)
+  const provider = oidc && new Provider(oidc, now)
   const sessions = new Sessions(database, accounts, now)
   const factors = new SecondFactors(database, now)
   const audit = new Audit(database, now)
@@ -116,6 +129,17 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
     reportFault,
   })
+  const targets = new Targets(database, now)
+  let url = options.url
+  const sender = new NoticeSender({
+    targets,
+    store,
+    now,
+    mail,
+    reportFault,
+    permittedAddresses,
+    url: () => url ?? '',
+  })
   const schedules = new Schedules(database, now)
   const scheduler = new Scheduler({ schedules, store, sessions, audit, stacks: names, now, reportFault })
   const command = stackCommand(program)
@@ -125,12 +149,24 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
   const limit = new LoginLimit(now)
   const documentedRoutes = [
     ...sessionRoutes({ accounts, sessions, factors, limit, audit, stacks: names }),
+    ...providerRoutes({
+      provider,
+      sessions,
+      limit,
+      audit,
+      localAccounts,
+      print,
+      origin: options.url,
+      attempts: new LoginAttempts(now),
+      providerAccounts: new ProviderAccounts(database, accounts, now),
+    }),
     ...accountRoutes({ accounts, sessions, factors, audit, stacks: names, now }),
     ...stackRoutes({ stacks, reader, repositories, store, settings, audit }),
     ...hostRoutes({ stacks, reader, states, command, audit }),
     ...deploymentRoutes({ store, runner, audit, stacks, command, reader }),
     ...balancerRoutes({ stacks, command, audit }),
     ...scheduleRoutes({ schedules, audit, now }),
+    ...noticeRoutes({ targets, audit, hasMail: mail !== null }),
     ...webhookRoutes({ webhooks: new Webhooks(database, now), sessions, store, audit, now }),
   ]
   const routes = [...documentedRoutes, ...documentRoutes(documentedRoutes, version)]
@@ -145,20 +181,23 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
   servePages(app, options.pages)
   const server = createAdaptorServer({ fetch: app.fetch })
   const address = await listen(server, options)
-  const url = options.url ?? address
-  if (accounts.isEmpty()) {
+  url ??= address
+  if (accounts.isEmpty() && localAccounts) {
     const key = accounts.invite({ isAdmin: true, levels: {} })
     print(`make the first account within a day: ${url}/#/invitation/${key}`)
   }
+  if (provider !== null) print(`register this redirect address at the provider: ${url}${callbackPath}`)
   print(`console for ${names.join(', ')}: ${url}`)
   runner.start()
   scheduler.start()
+  sender.start()
   return {
     address,
     routes,
     stop: async () => {
       runner.stop()
       scheduler.stop()
+      sender.stop()
       await close(server)
       database.close()
       lock.release()

@@ -138,6 +138,7 @@ const examples: Readonly<Record<string, unknown>> = {
   links: { uploads: 'public/uploads' },
   'console.listen': '127.0.0.1:8484',
   'console.url': 'https://deploy.example.com',
+  'console.settings_file': '/etc/converge/console.yaml',
   'console.server_name': 'deploy.example.com',
   'console.certificate': '/etc/letsencrypt/live/deploy.example.com/fullchain.pem',
   'console.certificate_key': '/etc/letsencrypt/live/deploy.example.com/privkey.pem',

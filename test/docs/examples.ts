@@ -34,6 +34,7 @@ const kitExamples = 'test/docs/testing_recipes.test.ts'
 const verifyTest = 'test/hints/verify.test.ts'
 /** It requires a later Node than the other commands. */
 const consoleTest = 'test/machine/console.test.ts'
+const consoleSettings = 'test/core/console/settings.test.ts'
 const consoleService = 'test/machine/console_service.test.ts'
 const plone6 = 'test/machine/plone6_site.test.ts'
 const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', repository: '/srv/site.git' } } } })
@@ -146,6 +147,10 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/pipelines.md > What the pipeline sees': elsewhere(consoleTest),
   'docs/console.md > Deploy after a push: webhooks': elsewhere(consoleTest),
   'docs/console.md > Files and backup': elsewhere(consoleTest),
+  'docs/console.md > Log in with OpenID Connect': elsewhere(consoleSettings),
+  'docs/console.md > Notices: webhook, chat, mail, commit status': elsewhere('test/core/console/notices.test.ts'),
+  'docs/console.md > Notices: webhook, chat, mail, commit status > 2': elsewhere(consoleSettings),
+  'docs/console.md > Notices: webhook, chat, mail, commit status > 3': elsewhere(consoleSettings),
   'docs/reference/commands.md > deploy --console URL': elsewhere(consoleTest),
 
   'docs/shared-blobs.md > NFS': attributes([]),

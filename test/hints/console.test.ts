@@ -9,6 +9,8 @@ import { LoginLimit } from '../../core/console/access/login_limit.ts'
 import { processState, startProcess } from '../../core/console/deployments/command_process.ts'
 import { RepositoryReader } from '../../core/console/stack/repository_reader.ts'
 import { type Answer, Client } from '../machine/support/console.ts'
+import { clientSecret, IdentityProvider } from '../machine/support/identity_provider.ts'
+import { ProviderLogin } from '../machine/support/provider_login.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { node22 } from '../support/node22.ts'
 import type { Proof } from '../support/proofs.ts'
@@ -17,6 +19,7 @@ import { waitUntil } from '../support/wait_until.ts'
 const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 const command = 'core/cli/commands/console.ts'
 const start = 'core/console/start.ts'
+const settings = 'core/console/settings.ts'
 
 const stack = (name: string) =>
   JSON.stringify({
@@ -44,6 +47,14 @@ class ConsoleDirectory {
     writeFileSync(`${this.directory}/b.json`, stack('b'))
     writeFileSync(`${this.directory}/twice.json`, stack('a'))
     writeFileSync(`${this.directory}/wrong.json`, '{')
+    const oidc = (file: string) =>
+      `oidc: { issuer: 'http://127.0.0.1:1', client_id: console, client_secret: { file: ${file} }, administrators: [ops] }\nlocal_accounts: false\n`
+    for (const [name, text] of Object.entries({
+      ...{ good: 'local_accounts: true', unknown: 'colour: red', nobody: 'local_accounts: false' },
+      ...{ no_secret: oidc('missing'), provider: oidc('secret') },
+    }))
+      writeFileSync(`${this.directory}/${name}.yaml`, text)
+    writeFileSync(`${this.directory}/secret`, clientSecret)
   }
 
   /** Starts the console, and waits until it listens or has ended. */
@@ -129,6 +140,30 @@ const proofs: readonly CommandProof[] = [
     hint: 'for example --url https://deploy.example.com',
     words: [...listening, '--url', 'deploy.example.com/console', '--stack', 'a.json'],
     repaired: [...listening, '--url', 'https://deploy.example.com', '--stack', 'a.json'],
+  },
+  {
+    source: settings,
+    hint: 'name a readable file in YAML or JSON with --settings',
+    words: [...listening, '--stack', 'a.json', '--settings', 'missing.yaml'],
+    repaired: [...listening, '--stack', 'a.json', '--settings', 'good.yaml'],
+  },
+  {
+    source: settings,
+    hint: 'correct these keys; docs/console.md lists all',
+    words: [...listening, '--stack', 'a.json', '--settings', 'unknown.yaml'],
+    repaired: [...listening, '--stack', 'a.json', '--settings', 'good.yaml'],
+  },
+  {
+    source: settings,
+    hint: 'add the key oidc, or remove local_accounts',
+    words: [...listening, '--stack', 'a.json', '--settings', 'nobody.yaml'],
+    repaired: [...listening, '--stack', 'a.json', '--settings', 'provider.yaml'],
+  },
+  {
+    source: settings,
+    hint: 'store the secret in a file or a variable that the account of the console can read',
+    words: [...listening, '--stack', 'a.json', '--settings', 'no_secret.yaml'],
+    repaired: [...listening, '--stack', 'a.json', '--settings', 'provider.yaml'],
   },
   {
     source: start,
@@ -342,6 +377,61 @@ t.test('hints of the API', async (t) => {
     refused(await tia.send('POST', path, { password }), second.hint)
     t.equal((await admin.send('DELETE', '/api/accounts/tia/second-factor')).status, 200)
     t.equal((await tia.send('POST', path, { password })).status, 200)
+  })
+
+  await t.test('a login by OpenID Connect, and notices', async (t) => {
+    const source = 'core/console/api/provider_routes.ts'
+    const provider = await IdentityProvider.start()
+    t.teardown(() => provider.stop())
+    const none = { source, hint: 'name a provider in the file of --settings' }
+    refused(await client().send('POST', '/api/login/provider'), none.hint)
+    const path = `${consoleDirectory.directory}/provider.yaml`
+    const text = readFileSync(path, 'utf8').replace('http://127.0.0.1:1', provider.issuer)
+    writeFileSync(path, text)
+    const words = [...listening, '--stack', 'a.json', '--state-dir', 'second', '--settings', 'provider.yaml']
+    const second = await consoleDirectory.start(words)
+    const other = /console for a: (\S+)/.exec(second.text())?.[1] ?? ''
+    provider.permit([`${other}/login/callback`])
+    const there = () => new Client(() => other)
+    t.equal((await there().send('POST', '/api/login/provider')).status, 200)
+    const many = { source, hint: 'try again in … s' }
+    for (let count = 0; count < 50; count++) await fetch(`${other}/login/callback`, { redirect: 'manual' })
+    const answer = await there().send('POST', '/api/login/provider')
+    t.match(answer, { status: 429, body: { error: { hint: new RegExp(many.hint.replace('…', '\\d+')) } } })
+    await second.end()
+
+    const third = await consoleDirectory.start(words)
+    const address = /console for a: (\S+)/.exec(third.text())?.[1] ?? ''
+    provider.permit([`${address}/login/callback`])
+    provider.people.set('olga', { preferred_username: 'olga', groups: ['ops'] })
+    const login = new ProviderLogin(address)
+    t.equal(await login.logIn('olga'), null)
+    const olga = login.client
+    const noLocal = { source: 'core/console/api/account_routes.ts', hint: 'add the person to a group at the provider' }
+    refused(await olga.send('POST', '/api/invitations', {}), noLocal.hint)
+    const groups = {
+      source: 'core/console/api/account_routes.ts',
+      hint: 'change its groups there, or the levels of groups in the file of --settings',
+    }
+    refused(await olga.send('PUT', '/api/accounts/olga/levels/a', { level: 'show' }), groups.hint)
+    const password = {
+      source: 'core/console/api/session_routes.ts',
+      hint: 'change the password and the second factor at the provider',
+    }
+    refused(await olga.send('POST', '/api/session/second-factor', { password: 'x' }), password.hint)
+    await third.end()
+
+    const notices = 'core/console/api/notice_routes.ts'
+    const mail = { kind: 'mail', name: 'x', recipients: ['a@example.com'], states: ['failed'] }
+    const noMail = { source: notices, hint: 'name a mail server in the file of --settings' }
+    refused(await admin.send('POST', '/api/stacks/a/notices', mail), noMail.hint)
+    const chat = { kind: 'chat', name: 'x', address: 'https://chat.example.com/x', states: ['failed'] }
+    const ids: number[] = []
+    for (let count = 0; count < 50; count++) ids.push((await admin.send('POST', '/api/stacks/a/notices', chat)).body.id)
+    const full = { source: notices, hint: 'remove one first' }
+    refused(await admin.send('POST', '/api/stacks/a/notices', chat), full.hint)
+    t.equal((await admin.send('DELETE', `/api/stacks/a/notices/${ids[0]}`)).status, 200)
+    t.equal((await admin.send('POST', '/api/stacks/a/notices', chat)).status, 200)
   })
 
   await t.test('a stack file that became wrong', async () => {

@@ -28,6 +28,12 @@ export const consoleCommands: readonly CommandSpec[] = [
         placeholder: 'URL',
         description: 'Address under which browsers reach it, such as https://deploy.example.com',
       },
+      settings: {
+        group: inputGroup,
+        type: 'string',
+        placeholder: 'FILE',
+        description: 'Settings in YAML or JSON: login by OpenID Connect, local accounts, mail, and notices',
+      },
       'state-dir': {
         group: inputGroup,
         type: 'string',
@@ -45,6 +51,7 @@ export const consoleCommands: readonly CommandSpec[] = [
     examples: [
       ['converge console --stack shop/stack.yaml', 'http://127.0.0.1:8484'],
       ['converge console --url https://deploy.example.com', 'behind nginx with TLS'],
+      ['converge console --settings /etc/converge/console.yaml', 'with login by OpenID Connect, or mail'],
       ['converge console install --stack /srv/stacks/shop/stack.yaml', 'a service that starts with this host'],
       ['converge console backup /var/backups/console.sqlite', 'a copy of the database'],
     ],

@@ -104,6 +104,7 @@ export interface Arguments {
   readonly last?: boolean | undefined
   readonly listen?: string | undefined
   readonly url?: string | undefined
+  readonly settings?: string | undefined
   readonly console?: string | undefined
   readonly tokenFile?: string | undefined
   readonly updateSnapshots?: boolean | undefined

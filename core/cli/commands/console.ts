@@ -40,7 +40,9 @@ function asOwnError(thrown: unknown): unknown {
 
 async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const { args, catalogue } = call
-  const { startConsole, readStacks, inviteAdministrator, backupDatabase } = await import('../../console/main.ts')
+  const { startConsole, readStacks, readSettings, inviteAdministrator, backupDatabase } = await import(
+    '../../console/main.ts'
+  )
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
   const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
   const url = args.url === undefined ? null : publicUrl(args.url)
@@ -65,6 +67,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
         'converge console --help explains them',
       )
   }
+  const settings = args.settings === undefined ? {} : { settings: readSettings(resolve(args.settings), process.env) }
   const program = programOf(catalogue)
   const stacks = await readStacks(program, await stackFiles(args))
   const names = stacks.map(({ name }) => name)
@@ -78,6 +81,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
     port,
     url,
     version: catalogue.version,
+    ...settings,
     pages: join(catalogue.engineDirectory(), 'console'),
     print: (line) => print(`${line}\n`),
   })
@@ -95,16 +99,25 @@ async function install<N>(
   { listen, url }: { readonly listen: string; readonly url: string | null },
 ): Promise<ExitStatus> {
   const { args, catalogue, secrets, endProcess } = call
-  const { readStacks } = await import('../../console/main.ts')
+  const { readStacks, readSettings } = await import('../../console/main.ts')
   const files = await stackFiles(args)
   await readStacks(programOf(catalogue), files)
-  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: files, listen, url })
+  const settingsFile = args.settings === undefined ? null : resolve(args.settings)
+  if (settingsFile !== null) readSettings(settingsFile, process.env)
+  const program = programOf(catalogue)
+  const service = await catalogue.console({ program, stackFiles: files, listen, url, settingsFile })
   return runCommand(args, ['setup', 'configure'], false, catalogue, secrets, endProcess, service)
 }
 
 /** Removes the service; the account and its directory with the database stay. */
 async function remove<N>({ args, catalogue, secrets, endProcess }: ConsoleCall<N>): Promise<ExitStatus> {
-  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: [], listen: '', url: null })
+  const service = await catalogue.console({
+    program: programOf(catalogue),
+    stackFiles: [],
+    listen: '',
+    url: null,
+    settingsFile: null,
+  })
   return runCommand(args, ['undeploy'], false, catalogue, secrets, endProcess, service)
 }
 

@@ -10,40 +10,52 @@ export interface Account {
   readonly isAdmin: boolean
   /** ISO time. */
   readonly created: string
+  /** Whether it logs in by a provider: it has no password, and its levels follow its groups there. */
+  readonly isExternal: boolean
 }
 
 export interface Invitation {
   readonly isAdmin: boolean
   /** By stack. */
   readonly levels: Readonly<Record<string, Level>>
+  /** Whether a command has made it: its account may log in also where local accounts are switched off. */
+  readonly isByCommand?: boolean
 }
 
 interface AccountRow {
   readonly name: string
   readonly is_admin: number
   readonly created: string
+  readonly issuer: string | null
 }
+
+const columns = 'name, is_admin, created, issuer'
 
 const day = 24 * 60 * 60 * 1000
 
 export class Accounts {
+  /** @param permitsLocal whether accounts with passwords may log in, and not only those that a command has invited */
   constructor(
     private readonly database: Database,
     private readonly now: () => Date,
+    readonly permitsLocal = true,
   ) {}
 
   list(): Account[] {
-    return this.database.all<AccountRow>('SELECT name, is_admin, created FROM accounts ORDER BY name').map(accountOf)
+    return this.database.all<AccountRow>(`SELECT ${columns} FROM accounts ORDER BY name`).map(accountOf)
   }
 
   find(name: string): Account | undefined {
-    const row = this.database.one<AccountRow>('SELECT name, is_admin, created FROM accounts WHERE name = ?', name)
+    const row = this.database.one<AccountRow>(`SELECT ${columns} FROM accounts WHERE name = ?`, name)
     return row && accountOf(row)
   }
 
   /** Returns the account if the password is right; takes the same time for a name that does not exist. */
   async authenticate(name: string, password: string): Promise<Account | undefined> {
-    const row = this.database.one<{ password: string }>('SELECT password FROM accounts WHERE name = ?', name)
+    const row = this.database.one<{ password: string }>(
+      'SELECT password FROM accounts WHERE name = ?1 AND issuer IS NULL AND (by_command = 1 OR ?2)',
+      ...[name, this.permitsLocal ? 1 : 0],
+    )
     if (row === undefined) {
       await spendTime(password)
       return undefined
@@ -69,11 +81,14 @@ export class Accounts {
   }
 
   /** Returns the key of a link with which somebody makes an account, once, within a day. */
-  invite({ isAdmin, levels }: Invitation): string {
+  invite({ isAdmin, levels, isByCommand = false }: Invitation): string {
     const { key, digest } = randomKey('invite')
     const expires = new Date(this.now().getTime() + day).toISOString()
     const given = JSON.stringify(levels)
-    this.database.run('INSERT INTO invitations VALUES (?, ?, ?, ?)', digest, isAdmin ? 1 : 0, given, expires)
+    this.database.run(
+      'INSERT INTO invitations (digest, is_admin, levels, expires, by_command) VALUES (?, ?, ?, ?, ?)',
+      ...[digest, isAdmin ? 1 : 0, given, expires, isByCommand ? 1 : 0],
+    )
     return key
   }
 
@@ -83,22 +98,26 @@ export class Accounts {
    */
   async accept(key: string, name: string, password: string): Promise<Account | 'invitation' | 'name'> {
     const digest = digestOf(key)
-    const valid = 'SELECT 1 FROM invitations WHERE digest = ? AND expires > ?'
+    const valid = 'SELECT 1 FROM invitations WHERE digest = ? AND expires > ? AND (by_command = 1 OR ?)'
+    const permitted = this.permitsLocal ? 1 : 0
     // Before the slow digest of the password, which anybody could otherwise demand.
-    if (this.database.one(valid, digest, this.now().toISOString()) === undefined) return 'invitation'
+    if (this.database.one(valid, digest, this.now().toISOString(), permitted) === undefined) return 'invitation'
     const stored = await hashPassword(password)
     return this.database.transaction(() => {
       if (this.find(name) !== undefined) return 'name'
-      const row = this.database.one<{ is_admin: number; levels: string }>(
-        'DELETE FROM invitations WHERE digest = ? AND expires > ? RETURNING is_admin, levels',
+      const row = this.database.one<{ is_admin: number; levels: string; by_command: number }>(
+        'DELETE FROM invitations WHERE digest = ? AND expires > ? RETURNING is_admin, levels, by_command',
         ...[digest, this.now().toISOString()],
       )
       if (row === undefined) return 'invitation'
       const created = this.now().toISOString()
-      this.database.run('INSERT INTO accounts VALUES (?, ?, ?, ?)', name, stored, row.is_admin, created)
+      this.database.run(
+        'INSERT INTO accounts (name, password, is_admin, created, by_command) VALUES (?, ?, ?, ?, ?)',
+        ...[name, stored, row.is_admin, created, row.by_command],
+      )
       for (const [stack, level] of Object.entries(JSON.parse(row.levels) as Record<string, Level>))
         this.setLevel(name, stack, level)
-      return { name, isAdmin: row.is_admin === 1, created }
+      return { name, isAdmin: row.is_admin === 1, created, isExternal: false }
     })
   }
 
@@ -121,11 +140,20 @@ export class Accounts {
     })
   }
 
+  /** Ends the sessions of accounts that may no longer log in. @param hasProvider whether accounts of a provider may */
+  endForbiddenSessions(hasProvider: boolean): void {
+    this.database.run(
+      `DELETE FROM sessions WHERE account IN
+       (SELECT name FROM accounts WHERE CASE WHEN issuer IS NULL THEN NOT (by_command = 1 OR ?) ELSE NOT ? END)`,
+      ...[this.permitsLocal ? 1 : 0, hasProvider ? 1 : 0],
+    )
+  }
+
   isEmpty(): boolean {
     return this.database.one('SELECT 1 FROM accounts') === undefined
   }
 }
 
-function accountOf({ name, is_admin, created }: AccountRow): Account {
-  return { name, isAdmin: is_admin === 1, created }
+function accountOf({ name, is_admin, created, issuer }: AccountRow): Account {
+  return { name, isAdmin: is_admin === 1, created, isExternal: issuer !== null }
 }

@@ -26,6 +26,8 @@ const account = z.object({
   isAdmin: z.boolean(),
   created: z.string(),
   secondFactor: z.boolean(),
+  /** Whether it logs in by a provider: its levels follow its groups there. */
+  isExternal: z.boolean(),
   levels: z.record(z.string(), level),
 })
 const token = z.object({
@@ -85,6 +87,10 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       answer: z.object({ invitation: z.string() }),
       handle: (request) => {
         const { body } = request
+        if (!accounts.permitsLocal)
+          throw new Problem(409, 'NO_LOCAL_ACCOUNTS', 'accounts with passwords are switched off', {
+            hint: 'add the person to a group at the provider',
+          })
         const unknown = Object.keys(body.levels).filter((stack) => !stacks.includes(stack))
         if (unknown.length > 0) throw new Problem(404, 'NOT_FOUND', `there is no stack ${unknown.join(', ')}`)
         const invitation = accounts.invite(body)
@@ -102,7 +108,11 @@ export function accountRoutes(services: AccountServices): readonly Route[] {
       answer: z.object({}),
       handle: (request) => {
         const { params, body } = request
-        const { name } = find(params.account)
+        const { name, isExternal } = find(params.account)
+        if (isExternal)
+          throw new Problem(409, 'LEVELS_OF_GROUPS', `the levels of ${name} follow its groups at the provider`, {
+            hint: 'change its groups there, or the levels of groups in the file of --settings',
+          })
         if (!stacks.includes(params.stack)) throw new Problem(404, 'NOT_FOUND', `there is no stack ${params.stack}`)
         accounts.setLevel(name, params.stack, body.level)
         record(request, { action: 'level set', stack: params.stack, detail: { account: name, level: body.level } })

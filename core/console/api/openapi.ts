@@ -54,7 +54,10 @@ function operation(route: Route): object {
     parameters,
     ...(body === null ? {} : { requestBody: { required: true, content: json(schemaOf(body, 'input')) } }),
     responses: {
-      [status]: { description: 'Done', content: { [contentType]: { schema: schemaOf(answer, 'output') } } },
+      [status]:
+        status === 302
+          ? { description: 'Sends the browser to the pages' }
+          : { description: 'Done', content: { [contentType]: { schema: schemaOf(answer, 'output') } } },
       ...Object.fromEntries(problems),
     },
   }

@@ -47,5 +47,5 @@ export const problemDescriptions = {
   415: 'The body is not JSON',
   429: 'Too many failed logins',
   500: 'The console has a fault',
-  502: 'The stack cannot be read',
+  502: 'The stack, or another service, cannot be reached',
 } as const

@@ -27,6 +27,14 @@ export interface RouteRequest<P extends Shape, Q extends Shape, B> {
   header(name: string): string | undefined
   /** Sets the cookie of the session; null removes it. */
   setSession(value: string | null): void
+  /** The value of the cookie of a login that has begun at another service. */
+  readonly loginKey: string | undefined
+  /** Sets that cookie; null removes it. */
+  setLoginKey(value: string | null): void
+  /** The query as it arrived, such as `?code=…`. */
+  readonly search: string
+  /** Returns an answer that sends the browser to a path of the console. */
+  redirect(path: string): Response
 }
 
 export interface Route<P extends Shape = Shape, Q extends Shape = Shape, B = unknown, A = unknown> {
@@ -43,7 +51,9 @@ export interface Route<P extends Shape = Shape, Q extends Shape = Shape, B = unk
   /** Content type of the answer, if the handler returns a response of its own. Default `application/json`. */
   readonly contentType?: string
   /** Default 200. */
-  readonly status?: 200 | 201
+  readonly status?: 200 | 201 | 302
+  /** Whether other services add parameters to the query, which the handler reads itself. */
+  readonly takesAnyQuery?: boolean
   handle(request: RouteRequest<P, Q, B>): Promise<A> | A
 }
 

@@ -4,6 +4,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import * as z from 'zod'
 import { asConvergeError } from '../../model/errors.ts'
+import { attemptSeconds } from '../access/login_attempts.ts'
 import { sessionHours } from '../access/sessions.ts'
 import { type AccessOptions, checkAccess, isPermitted } from './access.ts'
 import { type FieldProblem, Problem, type ProblemStatus } from './problem.ts'
@@ -12,6 +13,7 @@ import type { Route } from './route.ts'
 const maxBody = 1024 * 1024
 /** Browsers accept it only over TLS or from the own computer, without a domain, and for all paths. */
 const sessionCookie = '__Host-converge'
+const loginCookie = '__Host-converge-login'
 
 /** Statuses for errors of `converge stack`. */
 const commandErrors: Readonly<Record<string, ProblemStatus>> = {
@@ -54,7 +56,7 @@ export function serverApp(options: ServerOptions): Hono {
 }
 
 async function respond(c: Context, route: Route, options: ServerOptions): Promise<Response> {
-  const { access, params, query, body, status = 200 } = route
+  const { access, params, query, body, status = 200, takesAnyQuery = false } = route
   const session = getCookie(c, sessionCookie)
   const credentials = {
     method: c.req.method,
@@ -73,7 +75,7 @@ async function respond(c: Context, route: Route, options: ServerOptions): Promis
   }
   const parsed = {
     params: parse(z.object(params), c.req.param(), 'path'),
-    query: parse(z.strictObject(query), c.req.query(), 'query'),
+    query: parse(takesAnyQuery ? z.object(query) : z.strictObject(query), c.req.query(), 'query'),
     body: body === null ? undefined : parse(body, await jsonBody(c), 'body'),
   }
   if (problems.length > 0) {
@@ -88,14 +90,20 @@ async function respond(c: Context, route: Route, options: ServerOptions): Promis
     isPermitted: () => isPermitted(access, credentials, options),
     header: (name) => c.req.header(name),
     bytes: async () => new Uint8Array(await c.req.arrayBuffer()),
-    setSession: (value) => {
-      const cookie = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
-      if (value === null) deleteCookie(c, sessionCookie, { path: '/', secure: true })
-      else setCookie(c, sessionCookie, value, { ...cookie, maxAge: sessionHours * 60 * 60 })
-    },
+    setSession: (value) => writeCookie(c, sessionCookie, value, sessionHours * 60 * 60),
+    loginKey: getCookie(c, loginCookie),
+    setLoginKey: (value) => writeCookie(c, loginCookie, value, attemptSeconds),
+    search: new URL(c.req.url).search,
+    redirect: (path) => c.redirect(path, 302),
   })
   if (answer instanceof Response) return answer
   return c.json(answer as object, status)
+}
+
+/** @param value null removes the cookie */
+function writeCookie(c: Context, name: string, value: string | null, maxAge: number): void {
+  if (value === null) deleteCookie(c, name, { path: '/', secure: true })
+  else setCookie(c, name, value, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax', maxAge })
 }
 
 /** A form of another site can send text, and no JSON with this type. */

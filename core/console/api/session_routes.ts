@@ -4,6 +4,7 @@ import type { Accounts } from '../access/accounts.ts'
 import type { Audit } from '../access/audit.ts'
 import { type Level, levels } from '../access/levels.ts'
 import type { Attempt, LimitKey, LoginLimit } from '../access/login_limit.ts'
+import { accountNamePattern } from '../access/provider_accounts.ts'
 import type { SecondFactors } from '../access/second_factor.ts'
 import type { Actor, Sessions } from '../access/sessions.ts'
 import { Problem } from './problem.ts'
@@ -19,9 +20,7 @@ export interface SessionServices {
   readonly stacks: readonly string[]
 }
 
-export const accountName = z
-  .string()
-  .regex(/^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$/, 'expected letters, digits and . _ @ -, at most 64')
+export const accountName = z.string().regex(accountNamePattern, 'expected letters, digits and . _ @ -, at most 64')
 export const newPassword = z.string().min(12, 'expected at least 12 characters').max(1000)
 
 type SessionRequest = Pick<RouteRequest<Record<never, never>, Record<never, never>, unknown>, 'actor' | 'address'>
@@ -34,6 +33,8 @@ const sessionAnswer = z.object({
   isAdmin: z.boolean(),
   /** Whether a login requires a code. */
   secondFactor: z.boolean(),
+  /** Whether it logs in by a provider, and so without a password of its own. */
+  isExternal: z.boolean(),
   /** By stack, without those that it may not see. */
   levels: z.record(z.string(), z.enum(levels)),
 })
@@ -59,7 +60,8 @@ export function sessionRoutes({
     const allLevels = stacks.map((stack): [string, Level] => [stack, actor.levelOf(stack)])
     const levels = Object.fromEntries(allLevels.filter(([, level]) => level !== 'deny'))
     const secondFactor = factors.isEnabled(actor.account)
-    return { account: actor.account, isAdmin: actor.isAdmin, secondFactor, levels }
+    const isExternal = accounts.find(actor.account)?.isExternal ?? false
+    return { account: actor.account, isAdmin: actor.isAdmin, secondFactor, isExternal, levels }
   }
   const beginSession = (name: string, setSession: (value: string) => void) => {
     const key = sessions.begin(name)
@@ -85,6 +87,10 @@ export function sessionRoutes({
    */
   const requirePassword = async (request: SessionRequest, password: string, code?: string): Promise<string> => {
     const account = accountOfSession(request)
+    if (accounts.find(account)?.isExternal)
+      throw new Problem(409, 'NO_PASSWORD', `${account} has no password here: it logs in by OpenID Connect`, {
+        hint: 'change the password and the second factor at the provider',
+      })
     const attempt = beginAttempt('too many failed logins', accountKey(account))
     if ((await accounts.authenticate(account, password)) === undefined)
       throw new Problem(403, 'WRONG_LOGIN', 'the present password is wrong')

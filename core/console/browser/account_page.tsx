@@ -15,6 +15,19 @@ export function AccountPage({ session, onSession }: AccountProps) {
   return (
     <>
       <h1>Your account {session.account}</h1>
+      {session.isExternal ? (
+        <p>The provider of your login manages your password and your second factor.</p>
+      ) : (
+        <Login session={session} onSession={onSession} />
+      )}
+    </>
+  )
+}
+
+/** How the account logs in. */
+function Login({ session, onSession }: AccountProps) {
+  return (
+    <>
       <section class="card">
         <h2>Second factor</h2>
         {session.secondFactor ? (

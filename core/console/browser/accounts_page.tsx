@@ -40,13 +40,18 @@ function AccountCard({ account, stacks, onChange }: CardProps) {
       <h2>{account.name}</h2>
       <p class="quiet">
         {account.isAdmin ? 'Administrator' : 'Account'} since <Time at={account.created} />
-        {account.secondFactor ? ', with a second factor' : ', without a second factor'}
+        {account.isExternal
+          ? ', logs in by OpenID Connect; its levels follow its groups there'
+          : account.secondFactor
+            ? ', with a second factor'
+            : ', without a second factor'}
       </p>
       {!account.isAdmin &&
         stacks.map((stack) => (
           <label key={stack}>
             {stack}
             <select
+              disabled={account.isExternal}
               value={account.levels[stack] ?? 'deny'}
               onChange={(event) => setLevel(stack, event.currentTarget.value)}
             >

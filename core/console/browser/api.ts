@@ -12,7 +12,16 @@ export interface Session {
   readonly account: string
   readonly isAdmin: boolean
   readonly secondFactor: boolean
+  /** Whether it logs in by a provider. */
+  readonly isExternal: boolean
   readonly levels: Readonly<Record<string, Level>>
+}
+
+/** The ways to log in, and why the last login of this browser failed. */
+export interface LoginWays {
+  readonly password: boolean
+  readonly provider: { readonly label: string } | null
+  readonly failure: string | null
 }
 
 interface Release {
@@ -101,6 +110,7 @@ export interface Account {
   readonly isAdmin: boolean
   readonly created: string
   readonly secondFactor: boolean
+  readonly isExternal: boolean
   readonly levels: Readonly<Record<string, Level>>
 }
 
@@ -157,6 +167,37 @@ export interface Schedule {
   readonly next: string | null
   readonly last: string | null
   readonly created: string
+}
+
+/** One attempt or several to send a notice. */
+export interface Delivery {
+  readonly id: number
+  /** Null for a test. */
+  readonly deployment: number | null
+  readonly about: string
+  readonly state: 'pending' | 'delivered' | 'failed'
+  readonly attempts: number
+  readonly created: string
+  readonly next: string
+  readonly error: string | null
+}
+
+export interface NoticeTarget {
+  readonly id: number
+  readonly kind: 'webhook' | 'chat' | 'mail' | 'github' | 'gitlab' | 'gitea'
+  readonly name: string
+  readonly address: string
+  readonly repository: string | null
+  readonly app: string | null
+  readonly states: readonly string[]
+  readonly account: string
+  readonly created: string
+  readonly deliveries: readonly Delivery[]
+}
+
+export interface NoticeList {
+  readonly hasMail: boolean
+  readonly targets: readonly NoticeTarget[]
 }
 
 /** An error that the API has returned. */

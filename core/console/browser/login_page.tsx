@@ -1,14 +1,44 @@
 /** Pages to log in, and to make the account of an invitation. */
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { ApiError, call, type Session } from './api.ts'
-import { ActionForm, PasswordField } from './parts.tsx'
+import { ApiError, call, get, type LoginWays, type Session } from './api.ts'
+import { ActionForm, Failure, PasswordField, useLoaded } from './parts.tsx'
+import { rememberPage } from './remembered_page.ts'
 
 interface PageProps {
   readonly onDone: (session: Session) => void
 }
 
 export function LoginPage({ onDone }: PageProps) {
+  const { value: ways, error } = useLoaded(() => get<LoginWays>('/api/login'), 'login')
+  if (ways === null) return <Failure error={error} />
+  const { password, provider, failure } = ways
+  return (
+    <main class="narrow">
+      <h1>Log in</h1>
+      <Failure error={failure} />
+      {provider !== null && (
+        <ActionForm
+          label={`Log in with ${provider.label}`}
+          onSubmit={async () => {
+            const { url } = await call<{ url: string }>('POST', '/api/login/provider')
+            rememberPage()
+            location.assign(url)
+          }}
+        />
+      )}
+      {provider === null && <PasswordLogin onDone={onDone} />}
+      {provider !== null && (
+        <details class="other" open={password}>
+          <summary>Log in with a password of the console</summary>
+          <PasswordLogin onDone={onDone} />
+        </details>
+      )}
+    </main>
+  )
+}
+
+function PasswordLogin({ onDone }: PageProps) {
   const [needsCode, setNeedsCode] = useState(false)
   const [code, setCode] = useState('')
   const logIn = async (credentials: Credentials) => {
@@ -21,7 +51,7 @@ export function LoginPage({ onDone }: PageProps) {
     }
   }
   return (
-    <CredentialsForm title="Log in" button="Log in" password="Password" onSubmit={logIn}>
+    <CredentialsForm button="Log in" password="Password" onSubmit={logIn}>
       {needsCode && (
         <label>
           Code of your device, or one for a lost device
@@ -41,20 +71,21 @@ export function LoginPage({ onDone }: PageProps) {
 
 export function InvitationPage({ invitation, onDone }: PageProps & { readonly invitation: string }) {
   return (
-    <CredentialsForm
-      title="Make your account"
-      button="Make the account"
-      password="Password, at least 12 characters"
-      isNew
-      onSubmit={async (credentials) =>
-        onDone(await call<Session>('POST', '/api/invitations/accept', { invitation, ...credentials }))
-      }
-    />
+    <main class="narrow">
+      <h1>Make your account</h1>
+      <CredentialsForm
+        button="Make the account"
+        password="Password, at least 12 characters"
+        isNew
+        onSubmit={async (credentials) =>
+          onDone(await call<Session>('POST', '/api/invitations/accept', { invitation, ...credentials }))
+        }
+      />
+    </main>
   )
 }
 
 interface FormProps {
-  readonly title: string
   /** Text of the button. */
   readonly button: string
   /** Label of the field for the password. */
@@ -70,25 +101,17 @@ interface Credentials {
   readonly password: string
 }
 
-function CredentialsForm({ title, button, password: label, isNew = false, onSubmit, children }: FormProps) {
+function CredentialsForm({ button, password: label, isNew = false, onSubmit, children }: FormProps) {
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
   return (
-    <main class="narrow">
-      <h1>{title}</h1>
-      <ActionForm label={button} onSubmit={() => onSubmit({ name, password })}>
-        <label>
-          Name
-          <input
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-            autocomplete="username"
-            required
-          />
-        </label>
-        <PasswordField label={label} value={password} onValue={setPassword} isNew={isNew} />
-        {children}
-      </ActionForm>
-    </main>
+    <ActionForm label={button} onSubmit={() => onSubmit({ name, password })}>
+      <label>
+        Name
+        <input value={name} onInput={(event) => setName(event.currentTarget.value)} autocomplete="username" required />
+      </label>
+      <PasswordField label={label} value={password} onValue={setPassword} isNew={isNew} />
+      {children}
+    </ActionForm>
   )
 }

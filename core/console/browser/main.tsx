@@ -12,8 +12,10 @@ import { DeploymentPage } from './deployment_page.tsx'
 import { HistoryPage } from './history_page.tsx'
 import { HostPage } from './host_page.tsx'
 import { InvitationPage, LoginPage } from './login_page.tsx'
+import { NoticesPage } from './notices_page.tsx'
 import { OverviewPage } from './overview_page.tsx'
 import { Failure } from './parts.tsx'
+import { returnToPage } from './remembered_page.ts'
 import { SchedulesPage } from './schedules_page.tsx'
 import { SettingsPage } from './settings_page.tsx'
 import { StackHeading } from './stack_heading.tsx'
@@ -37,7 +39,11 @@ function Console() {
   const [session, setSession] = useState<Session | null | undefined>(undefined)
   const [error, setError] = useState<unknown>(null)
   useEffect(() => {
-    get<Session>('/api/session').then(setSession, (thrown) => {
+    const show = (found: Session) => {
+      returnToPage()
+      setSession(found)
+    }
+    get<Session>('/api/session').then(show, (thrown) => {
       if (thrown instanceof ApiError && thrown.status === 401) setSession(null)
       else setError(thrown)
     })
@@ -143,6 +149,8 @@ function StackPart({ stack, page, host, level }: StackPartProps) {
       return <TokensPage stack={stack} />
     case 'webhooks':
       return <WebhooksPage stack={stack} />
+    case 'notices':
+      return <NoticesPage stack={stack} />
     case 'settings':
       return <SettingsPage stack={stack} />
     default:

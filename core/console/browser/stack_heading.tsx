@@ -15,6 +15,7 @@ const pages: readonly { readonly page: string; readonly title: string; readonly 
   { page: 'schedules', title: 'Schedules', levels: ['show', 'deploy', 'manage'] },
   { page: 'tokens', title: 'Tokens', levels: ['manage'] },
   { page: 'webhooks', title: 'Webhooks', levels: ['manage'] },
+  { page: 'notices', title: 'Notices', levels: ['manage'] },
   { page: 'settings', title: 'Settings', levels: ['manage'] },
 ]
 

@@ -121,4 +121,49 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX schedules_by_next ON schedules (next);
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN issuer TEXT;
+  ALTER TABLE accounts ADD COLUMN subject TEXT;
+  ALTER TABLE accounts ADD COLUMN by_command INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE invitations ADD COLUMN by_command INTEGER NOT NULL DEFAULT 0;
+  CREATE UNIQUE INDEX accounts_by_identity ON accounts (issuer, subject) WHERE issuer IS NOT NULL;
+  `,
+  // The trigger stores a notice together with the state that it is about, in one transaction.
+  `
+  CREATE TABLE notice_targets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stack TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    repository TEXT,
+    app TEXT,
+    secret TEXT,
+    states TEXT NOT NULL,
+    account TEXT NOT NULL,
+    created TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE notices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    target INTEGER NOT NULL REFERENCES notice_targets(id) ON DELETE CASCADE,
+    deployment INTEGER,
+    about TEXT NOT NULL,
+    message TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created TEXT NOT NULL,
+    next TEXT NOT NULL,
+    ended TEXT,
+    error TEXT
+  ) STRICT;
+  CREATE INDEX notices_by_target ON notices (target, id);
+  CREATE INDEX notices_pending ON notices (target, id) WHERE state = 'pending';
+  CREATE TRIGGER notices_of_states AFTER UPDATE OF state ON deployments WHEN old.state <> new.state BEGIN
+    INSERT INTO notices (target, deployment, about, message, created, next)
+    SELECT id, new.id, new.state, lower(hex(randomblob(16))),
+      strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    FROM notice_targets
+    WHERE stack = new.stack AND EXISTS (SELECT 1 FROM json_each(notice_targets.states) WHERE value = new.state);
+  END;
+  `,
 ]

@@ -105,6 +105,7 @@ if (await runsOnNode22(t, import.meta.url))
         .replace('{account}', 'nobody-here')
         .replace('{schedule}', '999')
         .replace('{token}', '999')
+        .replace('{notice}', '999')
         .replace('{webhook}', '0'.repeat(24))
       for (const sender of Object.keys(senders) as Sender[]) {
         // Following events takes as long as the deployment, and logging out ends the session.

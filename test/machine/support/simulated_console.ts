@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type RunningConsole, startConsole } from '../../../core/console/main.ts'
+import type { ConsoleSettings } from '../../../core/console/settings.ts'
 import { plainNode } from '../../support/node22.ts'
 import { Client } from './console.ts'
 
@@ -90,23 +91,40 @@ export interface SimulatedConsole {
   readonly running: RunningConsole
   readonly directory: string
   readonly admin: Client
+  /** The lines of its log. */
+  readonly lines: readonly string[]
   /** Makes an account with a level for the stack, and logs in. */
   account(name: string, level: string): Promise<Client>
 }
 
-/** @param commands replaces the answers of the program */
-export async function simulatedConsole(t: Pick<Test, 'teardown'>, commands = program): Promise<SimulatedConsole> {
+export interface SimulationOptions {
+  /** Replaces the answers of the program. */
+  readonly commands?: string
+  readonly settings?: ConsoleSettings
+}
+
+export async function simulatedConsole(
+  t: Pick<Test, 'teardown'>,
+  { commands = program, settings }: SimulationOptions = {},
+): Promise<SimulatedConsole> {
   const directory = mkdtempSync(`${tmpdir()}/console-`)
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   writeFileSync(`${directory}/program.cjs`, commands)
   const lines: string[] = []
-  const running = await startConsole({
+  const started = await startConsole({
     ...{ directory: `${directory}/state`, stacks: [{ name: 'shop', directory, options: ['--stack', 'shop.yaml'] }] },
     ...{ program: [...plainNode, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
     ...{ version: 'test', pages: fileURLToPath(new URL('../../../dist/console', import.meta.url)) },
+    ...(settings && { settings }),
     print: (line) => lines.push(line),
   })
-  t.teardown(() => running.stop())
+  let isStopped = false
+  const stop = async () => {
+    if (!isStopped) await started.stop()
+    isStopped = true
+  }
+  const running = { ...started, stop }
+  t.teardown(stop)
   const url = () => running.address
   const accept = async (invitation: string | undefined, name: string) => {
     const client = new Client(url)
@@ -118,7 +136,7 @@ export async function simulatedConsole(t: Pick<Test, 'teardown'>, commands = pro
   }
   const admin = await accept(/invitation\/(\S+)/.exec(lines.join('\n'))?.[1], 'root')
   return {
-    ...{ running, directory, admin },
+    ...{ running, directory, admin, lines },
     account: async (name, level) => {
       const { body } = await admin.send('POST', '/api/invitations', { levels: { shop: level } })
       return accept(body.invitation, name)

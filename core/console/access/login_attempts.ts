@@ -1,0 +1,71 @@
+/**
+ * Remembers logins that have begun at another service, each bound to the browser that began it by the key in its cookie.
+ * They are in memory: after a restart of the console, the login begins again.
+ */
+import { digestOf, randomKey } from './random_keys.ts'
+
+/** The values that the answer of the provider must fit. */
+export interface LoginAttempt {
+  readonly state: string
+  readonly nonce: string
+  /** The secret of PKCE. */
+  readonly verifier: string
+  readonly redirectUri: string
+}
+
+const lifetimeMs = 10 * 60 * 1000
+export const attemptSeconds = lifetimeMs / 1000
+/** The oldest is forgotten first, so that nobody can fill the memory. */
+const maxAttempts = 10_000
+
+interface Entry {
+  readonly expires: number
+  /** Null once the provider has answered. */
+  readonly attempt: LoginAttempt | null
+  readonly failure: string | null
+}
+
+export class LoginAttempts {
+  private readonly entries = new Map<string, Entry>()
+
+  constructor(private readonly now: () => Date) {}
+
+  /** Returns the value of the cookie. */
+  begin(attempt: LoginAttempt): string {
+    return this.add({ attempt, failure: null })
+  }
+
+  /** Returns an attempt, once. */
+  take(key: string): LoginAttempt | undefined {
+    return this.remove(key)?.attempt ?? undefined
+  }
+
+  /** Remembers why a login failed, for the login page. Returns the value of the cookie. */
+  fail(failure: string): string {
+    return this.add({ attempt: null, failure })
+  }
+
+  /** Returns the reason of a failure, once. An attempt that has not been answered stays. */
+  takeFailure(key: string): string | undefined {
+    if (this.entries.get(digestOf(key))?.failure === null) return undefined
+    return this.remove(key)?.failure ?? undefined
+  }
+
+  private add(entry: Omit<Entry, 'expires'>): string {
+    const { key, digest } = randomKey('login')
+    const now = this.now().getTime()
+    for (const [oldest, { expires }] of this.entries) {
+      if (expires > now && this.entries.size < maxAttempts) break
+      this.entries.delete(oldest)
+    }
+    this.entries.set(digest, { ...entry, expires: now + lifetimeMs })
+    return key
+  }
+
+  private remove(key: string): Entry | undefined {
+    const digest = digestOf(key)
+    const entry = this.entries.get(digest)
+    this.entries.delete(digest)
+    return entry !== undefined && entry.expires > this.now().getTime() ? entry : undefined
+  }
+}

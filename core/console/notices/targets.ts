@@ -1,0 +1,167 @@
+/** Stores where the notices of a stack are sent, and the deliveries, which a trigger of the database adds with each new state. */
+import { randomBytes } from 'node:crypto'
+import type { State } from '../deployments/states.ts'
+import type { Database } from '../storage/database.ts'
+
+export const targetKinds = ['webhook', 'chat', 'mail', 'github', 'gitlab', 'gitea'] as const
+export type TargetKind = (typeof targetKinds)[number]
+
+/** States about which people can be notified. */
+export const noticeStates = [
+  'waiting for approval',
+  'running',
+  'succeeded',
+  'failed',
+  'rolled back',
+  'interrupted',
+  'cancelled',
+] as const satisfies readonly State[]
+export type NoticeState = (typeof noticeStates)[number]
+
+export interface Target {
+  readonly id: number
+  readonly stack: string
+  readonly kind: TargetKind
+  readonly name: string
+  /** An address; for mail, the recipients with commas. It can hold a secret. */
+  readonly address: string
+  /** Of a commit status: the repository, and the app of the stack. */
+  readonly repository: string | null
+  readonly app: string | null
+  readonly states: readonly NoticeState[]
+  /** The account that made it. */
+  readonly account: string
+  readonly created: string
+}
+
+export type DeliveryState = 'pending' | 'delivered' | 'failed'
+
+export interface Delivery {
+  readonly id: number
+  readonly target: number
+  /** Null for a test. */
+  readonly deployment: number | null
+  readonly about: NoticeState | 'test'
+  readonly state: DeliveryState
+  readonly attempts: number
+  /** ISO times. */
+  readonly created: string
+  readonly next: string
+  readonly ended: string | null
+  /** The reason of the last failed attempt. */
+  readonly error: string | null
+}
+
+/** A delivery that is due, with its target. */
+export interface DueDelivery {
+  readonly delivery: Delivery
+  readonly target: Target
+  readonly secret: string | null
+  /** The same for all attempts. */
+  readonly message: string
+}
+
+type TargetRow = Omit<Target, 'states'> & { readonly states: string; readonly secret: string | null }
+type DeliveryRow = Delivery & { readonly message: string }
+
+const deliveryColumns = 'id, target, deployment, about, state, attempts, created, next, ended, error'
+/** Deliveries of a target that are kept. */
+const keptDeliveries = 200
+
+export class Targets {
+  constructor(
+    private readonly database: Database,
+    private readonly now: () => Date,
+  ) {}
+
+  /** @param token of a git server. @returns the id, and the secret of a webhook, which is shown once */
+  create(
+    target: Omit<Target, 'id' | 'created'>,
+    token: string | null,
+  ): { readonly id: number; readonly secret: string | null } {
+    const secret = target.kind === 'webhook' ? `whsec_${randomBytes(32).toString('base64')}` : null
+    const { stack, kind, name, address, repository, app, states, account } = target
+    const id = this.database.insert(
+      `INSERT INTO notice_targets (stack, kind, name, address, repository, app, secret, states, account, created)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[stack, kind, name, address, repository, app, secret ?? token, JSON.stringify(states), account],
+      this.now().toISOString(),
+    )
+    return { id, secret }
+  }
+
+  list(stack: string): Target[] {
+    return this.database
+      .all<TargetRow>('SELECT * FROM notice_targets WHERE stack = ? ORDER BY id', stack)
+      .map((row) => targetOf(row))
+  }
+
+  find(stack: string, id: number): Target | undefined {
+    const row = this.database.one<TargetRow>('SELECT * FROM notice_targets WHERE stack = ? AND id = ?', stack, id)
+    return row && targetOf(row)
+  }
+
+  remove(stack: string, id: number): boolean {
+    return this.database.run('DELETE FROM notice_targets WHERE stack = ? AND id = ?', stack, id) > 0
+  }
+
+  /** Lists the deliveries of a target, newest first. */
+  deliveries(target: number, limit: number): Delivery[] {
+    return this.database.all<Delivery>(
+      `SELECT ${deliveryColumns} FROM notices WHERE target = ? ORDER BY id DESC LIMIT ?`,
+      ...[target, limit],
+    )
+  }
+
+  addTest(target: number): number {
+    const now = this.now().toISOString()
+    return this.database.insert(
+      `INSERT INTO notices (target, deployment, about, message, created, next)
+       VALUES (?, NULL, 'test', lower(hex(randomblob(16))), ?, ?)`,
+      ...[target, now, now],
+    )
+  }
+
+  /** Returns for each target its oldest pending delivery, if that is due: notices arrive in their order. */
+  due(): DueDelivery[] {
+    const rows = this.database.all<DeliveryRow>(
+      `SELECT * FROM notices WHERE next <= ? AND id IN
+       (SELECT min(id) FROM notices WHERE state = 'pending' GROUP BY target)`,
+      this.now().toISOString(),
+    )
+    return rows.flatMap(({ message, ...delivery }) => {
+      const row = this.database.one<TargetRow>('SELECT * FROM notice_targets WHERE id = ?', delivery.target)
+      return row === undefined ? [] : [{ delivery, target: targetOf(row), secret: row.secret, message }]
+    })
+  }
+
+  /** Counts an attempt before it is made: a delivery that kills the console must not be repeated for ever. */
+  addAttempt(id: number, next: Date): void {
+    this.database.run('UPDATE notices SET attempts = attempts + 1, next = ? WHERE id = ?', next.toISOString(), id)
+  }
+
+  /** @param error null: keeps the one of the last failed attempt */
+  end(id: number, state: DeliveryState, error: string | null): void {
+    const now = this.now().toISOString()
+    this.database.run(
+      'UPDATE notices SET state = ?, error = coalesce(?, error), ended = ? WHERE id = ?',
+      state,
+      error,
+      now,
+      id,
+    )
+    this.database.run(
+      `DELETE FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1) AND id NOT IN
+       (SELECT id FROM notices WHERE target = (SELECT target FROM notices WHERE id = ?1) ORDER BY id DESC LIMIT ?2)`,
+      ...[id, keptDeliveries],
+    )
+  }
+
+  setError(id: number, error: string): void {
+    this.database.run('UPDATE notices SET error = ? WHERE id = ?', error, id)
+  }
+}
+
+function targetOf({ secret: _, states, ...rest }: TargetRow): Target {
+  return { ...rest, states: JSON.parse(states) }
+}
