@@ -1,11 +1,13 @@
 /** Follows the events of a deployment, and passes them on in groups. */
 import { useEffect, useState } from 'preact/hooks'
 import { apiPath, type Deployment } from './api.ts'
+import { LogLines } from './log_lines.ts'
 import { addEvents, emptyView, type RolloutEvent, type RolloutView } from './rollout_model.ts'
 
 export interface FollowedDeployment {
   readonly deployment: Deployment | null
   readonly view: RolloutView
+  readonly log: LogLines
   /** `lost`: the browser connects again automatically, and continues at the same byte. `refused`: it does not. */
   readonly connection: 'open' | 'lost' | 'refused'
 }
@@ -16,8 +18,7 @@ const updateMs = 100
 export function useFollowedDeployment(id: number): FollowedDeployment {
   const [followed, setFollowed] = useState<FollowedDeployment>({
     deployment: null,
-    view: emptyView,
-    connection: 'open',
+    ...{ view: emptyView, log: new LogLines(), connection: 'open' },
   })
   useEffect(() => {
     const source = new EventSource(apiPath`/api/deployments/${id}/events`)
@@ -26,11 +27,14 @@ export function useFollowedDeployment(id: number): FollowedDeployment {
     let connection: FollowedDeployment['connection'] = 'open'
     let timer: ReturnType<typeof setTimeout> | undefined
     let view = emptyView
+    const log = new LogLines()
     const update = () => {
       timer = undefined
-      view = addEvents(view, pending)
+      const added = addEvents(view, pending)
+      view = added.view
+      log.add(added.lines)
       pending = []
-      setFollowed({ deployment, view, connection })
+      setFollowed({ deployment, view, log, connection })
     }
     const later = () => {
       timer ??= setTimeout(update, updateMs)
