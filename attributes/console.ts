@@ -1,6 +1,7 @@
 /** The console of the role console. */
 import { field, group, list, orAbsent, orNull } from './fields.ts'
 import { accountName, domainName, path, pattern } from './texts.ts'
+import { integer } from './values.ts'
 
 const listenAddress = () =>
   pattern(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'an address and a port, such as 127.0.0.1:8484')
@@ -17,6 +18,12 @@ export const console_ = orAbsent(() =>
       orNull(pattern(/^https?:\/\/[^\s/?#]+$/, 'a scheme and a host, such as https://deploy.example.com')),
       null,
       'Address under which browsers reach it. Null for https and server_name, or without that for its own address.',
+    ),
+    keep_days: field(
+      integer(1, 99_999),
+      365,
+      'How long ended deployments, their logs and the audit are kept. The newest deployment of each stack stays.',
+      { unit: 'days' },
     ),
     server_name: field(
       orNull(domainName()),

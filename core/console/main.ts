@@ -24,6 +24,7 @@ import { Runner, type StackSource } from './deployments/runner.ts'
 import { StackSettings } from './deployments/stack_settings.ts'
 import { DeploymentStore } from './deployments/store.ts'
 import { servePages } from './pages.ts'
+import { Retention } from './retention.ts'
 import { HostStates } from './stack/host_states.ts'
 import { RepositoryReader } from './stack/repository_reader.ts'
 import { stackCommand } from './stack/stack_command.ts'
@@ -44,11 +45,16 @@ export interface ConsoleOptions {
   readonly port: number
   /** Address under which browsers reach it, such as `https://deploy.example.com`; null: that of each request. */
   readonly url: string | null
+  /** Days for which ended deployments and audit entries are kept; default `defaultKeepDays`. */
+  readonly keepDays?: number
   /** Directory of the browser's files. */
   readonly pages: string
   /** Prints a line for the operator. */
   readonly print: (line: string) => void
 }
+
+/** A year. */
+const defaultKeepDays = 365
 
 export interface RunningConsole {
   /** Such as `http://127.0.0.1:8484`. */
@@ -64,8 +70,7 @@ export interface RunningConsole {
  */
 export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
   const { directory, version, print } = options
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const attempt = tryLock(`${directory}/lock`, 'converge console')
+  const attempt = lockDirectory(directory)
   if ('holder' in attempt)
     throw new ConvergeError(`a console already uses ${directory}: process ${attempt.holder.pid}`, {
       code: 'CONSOLE_RUNS',
@@ -75,7 +80,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const now = () => new Date()
   const reportFault = (error: unknown) =>
     print(`fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-  const database = new Database(databaseFile(directory))
+  const database = openDatabase(directory, attempt.lock)
   const accounts = new Accounts(database, now)
   const sessions = new Sessions(database, accounts, now)
   const factors = new SecondFactors(database, now)
@@ -88,6 +93,10 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     ...{ store, audit, stacks, now, program: options.program, directory: `${directory}/deployments` },
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
     reportFault,
+  })
+  const retention = new Retention({
+    ...{ store, audit, now, reportFault, days: options.keepDays ?? defaultKeepDays },
+    ...{ deployments: `${directory}/deployments`, repositories: `${directory}/repositories` },
   })
   const command = stackCommand(options.program)
   const reader = new StackReader(command)
@@ -132,11 +141,13 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   }
   print(`console for ${names.join(', ')}: ${options.url ?? own}`)
   runner.start()
+  retention.start()
   return {
     address: own,
     routes: all,
     stop: async () => {
       runner.stop()
+      retention.stop()
       await new Promise((resolve) => {
         server.close(resolve)
         // Browsers keep their connections for events open.
@@ -145,6 +156,33 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       database.close()
       attempt.lock.release()
     },
+  }
+}
+
+/** @throws CONSOLE_DATABASE if the directory cannot be written */
+function lockDirectory(directory: string): ReturnType<typeof tryLock> {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    return tryLock(`${directory}/lock`, 'converge console')
+  } catch (cause) {
+    throw new ConvergeError(`cannot use the directory ${directory}: ${(cause as Error).message}`, {
+      code: 'CONSOLE_DATABASE',
+      hint: 'give the account of the console write access to it and free disk space, or name another one with --state-dir',
+      cause,
+      usage: true,
+    })
+  }
+}
+
+/** Opens the database, and checks all of it. @throws CONSOLE_DATABASE */
+function openDatabase(directory: string, lock: { release(): void }): Database {
+  try {
+    const database = new Database(databaseFile(directory))
+    database.check()
+    return database
+  } catch (error) {
+    lock.release()
+    throw error
   }
 }
 
@@ -176,7 +214,10 @@ export function inviteAdministrator(directory: string): string {
 export function backupDatabase(directory: string, path: string): void {
   const database = existingDatabase(directory)
   try {
-    database.backup(path)
+    // A restored console must not start by itself what was due when the copy was made.
+    database.backup(path, (copy) =>
+      new DeploymentStore(copy, () => new Date()).interruptActive('the console was restored from a backup'),
+    )
   } finally {
     database.close()
   }

@@ -141,7 +141,10 @@ t.test('a backup has a later name than all before it', (t) => {
   t.ok(fs.readFileSync(`${site.root}/started`, 'utf8').trim() > soon, 'it waits for the next second')
 
   site.write({ [`var/backups/${name(86_400)}.fsz`]: '' })
-  t.match(site.backup(`${third}.fsz`), { status: 1, stderr: /the backup \S+ in \S+ is dated in the future: set the clock/ })
+  t.match(site.backup(`${third}.fsz`), {
+    status: 1,
+    stderr: /the backup \S+ in \S+ is dated in the future: set the clock/,
+  })
   t.end()
 })
 

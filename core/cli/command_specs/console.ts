@@ -28,6 +28,13 @@ export const consoleCommands: readonly CommandSpec[] = [
         placeholder: 'URL',
         description: 'Address under which browsers reach it, such as https://deploy.example.com',
       },
+      'keep-days': {
+        group: 'How to run',
+        type: 'string',
+        placeholder: 'DAYS',
+        default: '365',
+        description: 'Days for which ended deployments, their logs and the audit are kept',
+      },
       'state-dir': {
         group: inputGroup,
         type: 'string',

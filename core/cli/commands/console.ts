@@ -44,6 +44,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
   const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
   const url = args.url === undefined ? null : publicUrl(args.url)
+  const keepDays = keptDays(args.keepDays ?? '365')
   switch (args.argument) {
     case undefined:
       break
@@ -56,7 +57,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
       backupDatabase(directory, resolve(args.secondArgument))
       return 0
     case 'install':
-      return install(call, { listen: args.listen ?? '127.0.0.1:8484', url })
+      return install(call, { listen: args.listen ?? '127.0.0.1:8484', url, keepDays })
     case 'remove':
       return remove(call)
     default:
@@ -71,7 +72,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw usage(`two stack files have the name ${twice}`, 'change "name" in one of them')
   const running = await startConsole({
-    ...{ directory, stacks, program, host, port, url, version: catalogue.version },
+    ...{ directory, stacks, program, host, port, url, keepDays, version: catalogue.version },
     pages: join(catalogue.engineDirectory(), 'console'),
     print: (line) => print(`${line}\n`),
   })
@@ -86,19 +87,25 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
 /** Installs the console as a service of this host, after its stack files were read. */
 async function install<N>(
   call: ConsoleCall<N>,
-  { listen, url }: { readonly listen: string; readonly url: string | null },
+  { listen, url, keepDays }: { readonly listen: string; readonly url: string | null; readonly keepDays: number },
 ): Promise<ExitStatus> {
   const { args, catalogue, secrets, endProcess } = call
   const { readStacks } = await import('../../console/main.ts')
   const files = await stackFiles(args)
   await readStacks(programOf(catalogue), files)
-  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: files, listen, url })
+  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: files, listen, url, keepDays })
   return runCommand(args, ['setup', 'configure'], false, catalogue, secrets, endProcess, service)
 }
 
 /** Removes the service; the account and its directory with the database stay. */
 async function remove<N>({ args, catalogue, secrets, endProcess }: ConsoleCall<N>): Promise<ExitStatus> {
-  const service = await catalogue.console({ program: programOf(catalogue), stackFiles: [], listen: '', url: null })
+  const service = await catalogue.console({
+    program: programOf(catalogue),
+    stackFiles: [],
+    listen: '',
+    url: null,
+    keepDays: 365,
+  })
   return runCommand(args, ['undeploy'], false, catalogue, secrets, endProcess, service)
 }
 
@@ -135,6 +142,14 @@ function publicUrl(text: string): string {
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.hash !== '')
     throw usage(`invalid --url ${text}: expected a scheme and a host`, 'for example --url https://deploy.example.com')
   return url.origin
+}
+
+function keptDays(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text)
+  throw usage(
+    `invalid --keep-days ${text}: expected a whole number of days from 1 to 99999`,
+    'for example --keep-days 365',
+  )
 }
 
 function defaultDirectory(): string {

@@ -115,15 +115,19 @@ export function deploymentRoutes({ store, runner, audit }: DeploymentServices): 
       path: '/api/deployments/{deployment}/events',
       access: 'show',
       summary:
-        'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset',
+        'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset. With grouped=true a message has several events, each on a line',
       params: deploymentPath,
-      query: { from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional() },
+      query: {
+        from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+        grouped: z.enum(['true', 'false']).default('false'),
+      },
       answer: z.unknown(),
       contentType: 'text/event-stream',
       handle: ({ params, query, header, isPermitted }) => {
         const last = header('last-event-id')
         const from = last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : (query.from ?? 0)
-        return eventStream({ store, runner, id: params.deployment, from, isPermitted })
+        const isGrouped = query.grouped === 'true'
+        return eventStream({ store, runner, id: params.deployment, from, isGrouped, isPermitted })
       },
     }),
   ]

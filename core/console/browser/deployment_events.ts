@@ -21,7 +21,7 @@ export function useFollowedDeployment(id: number): FollowedDeployment {
     ...{ view: emptyView, log: new LogLines(), connection: 'open' },
   })
   useEffect(() => {
-    const source = new EventSource(apiPath`/api/deployments/${id}/events`)
+    const source = new EventSource(`${apiPath`/api/deployments/${id}/events`}?grouped=true`)
     let pending: RolloutEvent[] = []
     let deployment: Deployment | null = null
     let connection: FollowedDeployment['connection'] = 'open'
@@ -40,8 +40,10 @@ export function useFollowedDeployment(id: number): FollowedDeployment {
       timer ??= setTimeout(update, updateMs)
     }
     source.onmessage = ({ data }) => {
-      const event = parse(data)
-      if (event !== null) pending.push(event)
+      for (const text of data.split('\n')) {
+        const event = parse(text)
+        if (event !== null) pending.push(event)
+      }
       later()
     }
     source.addEventListener('state', ({ data }) => {
