@@ -214,7 +214,7 @@ export function inviteAdministrator(directory: string): string {
 export function backupDatabase(directory: string, path: string): void {
   const database = existingDatabase(directory)
   try {
-    // A restored console must not start by itself what was due when the copy was made.
+    // A restored console must not start automatically what was due when the copy was made.
     database.backup(path, (copy) =>
       new DeploymentStore(copy, () => new Date()).interruptActive('the console was restored from a backup'),
     )
