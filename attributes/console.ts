@@ -1,6 +1,7 @@
 /** The console of the role console. */
 import { field, group, list, orAbsent, orNull } from './fields.ts'
 import { accountName, domainName, path, pattern, portPattern } from './texts.ts'
+import { integer } from './values.ts'
 
 const listenAddress = () =>
   pattern(
@@ -25,6 +26,12 @@ export const console_ = orAbsent(() =>
       orNull(path()),
       null,
       'File with settings: login by OpenID Connect, mail and notices. Its account must be able to read it.',
+    ),
+    keep_days: field(
+      integer(1, 99_999),
+      365,
+      'How long ended deployments, their logs and the audit are kept. The newest deployment of each stack stays.',
+      { unit: 'days' },
     ),
     server_name: field(
       orNull(domainName()),

@@ -108,9 +108,12 @@ export const catalogue: Catalogue<SiteNode> = {
   pendingRestarts: async (...given) => (await import('./checks/pending_restarts.ts')).pendingRestarts(...given),
   runningReleases: async (...given) => (await import('./running_releases.ts')).runningReleases(...given),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),
-  console: async ({ stackFiles, settingsFile, ...options }) =>
+  console: async ({ stackFiles, settingsFile, keepDays, ...options }) =>
     (await import('./console/role.ts')).consoleRole({
-      ...{ ...options, stack_files: [...stackFiles], settings_file: settingsFile },
+      ...options,
+      stack_files: [...stackFiles],
+      settings_file: settingsFile,
+      keep_days: keepDays,
     }),
   checkTemplate: async (file) => (await import('../resources/files/render_template.ts')).checkTemplate(file),
   api: async () => import('./api.ts'),

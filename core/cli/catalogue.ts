@@ -77,6 +77,8 @@ export interface ConsoleServiceOptions {
   readonly program: string[]
   /** Absolute paths. */
   readonly stackFiles: readonly string[]
+  /** Days for which ended deployments are kept. */
+  readonly keepDays: number
   /** Such as `127.0.0.1:8484`. */
   readonly listen: string
   /** Address under which browsers reach it; null: its own. */

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import { Accounts } from './access/accounts.ts'
+import { DeploymentStore } from './deployments/store.ts'
 import { Database, databaseFile } from './storage/database.ts'
 
 /** Makes an invitation for an administrator. @throws NO_CONSOLE */
@@ -18,7 +19,10 @@ export function inviteAdministrator(directory: string): string {
 export function backupDatabase(directory: string, path: string): void {
   const database = existingDatabase(directory)
   try {
-    database.backup(path)
+    // A restored console must not start automatically what was due when the copy was made.
+    database.backup(path, (copy) =>
+      new DeploymentStore(copy, () => new Date()).interruptActive('the console was restored from a backup'),
+    )
   } finally {
     database.close()
   }

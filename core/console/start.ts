@@ -32,6 +32,7 @@ import { DeploymentStore } from './deployments/store.ts'
 import { NoticeSender } from './notices/sender.ts'
 import { Targets } from './notices/targets.ts'
 import { servePages } from './pages.ts'
+import { Retention } from './retention.ts'
 import { Scheduler } from './schedules/scheduler.ts'
 import { Schedules } from './schedules/schedules.ts'
 import { type ConsoleSettings, defaultSettings } from './settings.ts'
@@ -55,6 +56,8 @@ export interface ConsoleOptions {
   readonly port: number
   /** Address under which browsers reach it, such as `https://deploy.example.com`; null: that of each request. */
   readonly url: string | null
+  /** Days for which ended deployments and audit entries are kept; default `defaultKeepDays`. */
+  readonly keepDays?: number
   /** Default: accounts with passwords, and no other login. */
   readonly settings?: ConsoleSettings
   /** Directory of the browser's files. */
@@ -62,6 +65,9 @@ export interface ConsoleOptions {
   /** Prints a line for the operator. */
   readonly print: (line: string) => void
 }
+
+/** A year. */
+const defaultKeepDays = 365
 
 export interface RunningConsole {
   /** Such as `http://127.0.0.1:8484`. */
@@ -81,6 +87,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   try {
     const database = new Database(databaseFile(options.directory))
     try {
+      database.check()
       return await serve(options, database, lock)
     } catch (error) {
       database.close()
@@ -93,14 +100,28 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
 }
 
 function lockDirectory(directory: string): Lock {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const attempt = tryLock(`${directory}/lock`, 'converge console')
+  const attempt = tryLockDirectory(directory)
   if ('lock' in attempt) return attempt.lock
   throw new ConvergeError(`a console already uses ${directory}: process ${attempt.holder.pid}`, {
     code: 'CONSOLE_RUNS',
     hint: 'end it first, or name another directory with --state-dir',
     usage: true,
   })
+}
+
+/** @throws CONSOLE_DATABASE if the directory cannot be written */
+function tryLockDirectory(directory: string): ReturnType<typeof tryLock> {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    return tryLock(`${directory}/lock`, 'converge console')
+  } catch (cause) {
+    throw new ConvergeError(`cannot use the directory ${directory}: ${(cause as Error).message}`, {
+      code: 'CONSOLE_DATABASE',
+      hint: 'give the account of the console write access to it and free disk space, or name another one with --state-dir',
+      cause,
+      usage: true,
+    })
+  }
 }
 
 async function serve(options: ConsoleOptions, database: Database, lock: Lock): Promise<RunningConsole> {
@@ -128,6 +149,15 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     directory: `${directory}/deployments`,
     needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
     reportFault,
+  })
+  const retention = new Retention({
+    store,
+    audit,
+    now,
+    reportFault,
+    days: options.keepDays ?? defaultKeepDays,
+    deployments: `${directory}/deployments`,
+    repositories: `${directory}/repositories`,
   })
   const targets = new Targets(database, now)
   let url = options.url
@@ -191,6 +221,7 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
   runner.start()
   scheduler.start()
   sender.start()
+  retention.start()
   return {
     address,
     routes,
@@ -198,6 +229,7 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
       runner.stop()
       scheduler.stop()
       sender.stop()
+      retention.stop()
       await close(server)
       database.close()
       lock.release()

@@ -142,6 +142,7 @@ const examples: Readonly<Record<string, unknown>> = {
   'console.server_name': 'deploy.example.com',
   'console.certificate': '/etc/letsencrypt/live/deploy.example.com/fullchain.pem',
   'console.certificate_key': '/etc/letsencrypt/live/deploy.example.com/privkey.pem',
+  'console.keep_days': 365,
   'console.account': 'converge-console',
   'console.program': ['/opt/node22/bin/node', '/opt/converge/dist/start.cjs'],
   'console.stack_files': ['/srv/stacks/shop/stack.yaml'],

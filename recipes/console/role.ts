@@ -76,7 +76,7 @@ function nginxSite({ server_name, certificate, certificate_key }: Settings): Ngi
 
 function unit(r: Recipe<SiteNode>, node: SiteNode, settings: Settings, site: NginxSite | null): Handle[] {
   checkSettings(node, settings)
-  const { account, program, stack_files, listen, url, settings_file } = settings
+  const { account, program, stack_files, listen, url, settings_file, keep_days } = settings
   const address = url ?? (site === null ? null : `https://${site.serverName}`)
   user(r, { name: account, system: true, home: state, shell: '/usr/sbin/nologin' })
   directory(r, { path: state, owner: account, mode: '0700' })
@@ -86,6 +86,7 @@ function unit(r: Recipe<SiteNode>, node: SiteNode, settings: Settings, site: Ngi
     ...['--stack', stack_files.join(','), '--listen', listen, '--state-dir', `${state}/console`],
     ...(address === null ? [] : ['--url', address]),
     ...(settings_file === null ? [] : ['--settings', settings_file]),
+    ...['--keep-days', String(keep_days)],
   ]
   // Node may lie beside the program, such as /opt/node22/bin.
   const path = [...new Set([...program.map((word) => dirname(word)), '/usr/local/bin', '/usr/bin', '/bin'])].join(':')

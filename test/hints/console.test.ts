@@ -131,6 +131,18 @@ const proofs: readonly CommandProof[] = [
   },
   {
     source: command,
+    hint: 'for example --keep-days 365',
+    words: ['--keep-days', 'ever', '--stack', 'a.json'],
+    repaired: [...listening, '--keep-days', '365', '--stack', 'a.json'],
+  },
+  {
+    source: start,
+    hint: 'give the account of the console write access to it and free disk space, or name another one with --state-dir',
+    words: [...listening, '--stack', 'a.json', '--state-dir', 'a.json'],
+    repaired: [...listening, '--stack', 'a.json'],
+  },
+  {
+    source: command,
     hint: 'for example --listen 127.0.0.1:8484',
     words: ['--listen', 'everywhere', '--stack', 'a.json'],
     repaired: [...listening, '--stack', 'a.json'],

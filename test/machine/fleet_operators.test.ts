@@ -148,7 +148,9 @@ t.test('operators of one stack', async (t) => {
     const paused = await sameDirectory.run(['pause', '-m', 'lunch', '--by', 'ann'])
     t.match(paused, { status: 0, stdout: /^deployment \d+ \(run slow by .*\): paused: no further host starts/ })
     t.match(await sameDirectory.run(['pause']), { status: 0, stdout: /: already paused by ann\n$/ })
-    t.match(errorIn(await sameDirectory.run(['continue', '99', '--json-output'])), { message: /^deployment 99 does not run/ })
+    t.match(errorIn(await sameDirectory.run(['continue', '99', '--json-output'])), {
+      message: /^deployment 99 does not run/,
+    })
     for (const one of hosts) one.write('/srv/probe/go', '')
     await run.until((event) => event.event === 'paused', 'it waits')
     t.notOk(hosts[1]?.exists('/srv/probe/began'), 'no further host has started')

@@ -34,6 +34,13 @@ export const consoleCommands: readonly CommandSpec[] = [
         placeholder: 'FILE',
         description: 'Settings in YAML or JSON: login by OpenID Connect, local accounts, mail, and notices',
       },
+      'keep-days': {
+        group: 'How to run',
+        type: 'string',
+        placeholder: 'DAYS',
+        default: '365',
+        description: 'Days for which ended deployments, their logs and the audit are kept',
+      },
       'state-dir': {
         group: inputGroup,
         type: 'string',

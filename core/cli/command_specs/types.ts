@@ -103,6 +103,7 @@ export interface Arguments {
   readonly journal?: string | undefined
   readonly last?: boolean | undefined
   readonly listen?: string | undefined
+  readonly keepDays?: string | undefined
   readonly url?: string | undefined
   readonly settings?: string | undefined
   readonly console?: string | undefined

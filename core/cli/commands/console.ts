@@ -46,6 +46,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
   const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
   const url = args.url === undefined ? null : publicUrl(args.url)
+  const keepDays = keptDays(args.keepDays ?? '365')
   switch (args.argument) {
     case undefined:
       break
@@ -58,7 +59,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
       backupDatabase(directory, resolve(args.secondArgument))
       return 0
     case 'install':
-      return install(call, { listen: args.listen ?? '127.0.0.1:8484', url })
+      return install(call, { listen: args.listen ?? '127.0.0.1:8484', url, keepDays })
     case 'remove':
       return remove(call)
     default:
@@ -80,6 +81,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
     host,
     port,
     url,
+    keepDays,
     version: catalogue.version,
     ...settings,
     pages: join(catalogue.engineDirectory(), 'console'),
@@ -96,7 +98,7 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
 /** Installs the console as a service of this host, after its stack files were read. */
 async function install<N>(
   call: ConsoleCall<N>,
-  { listen, url }: { readonly listen: string; readonly url: string | null },
+  { listen, url, keepDays }: { readonly listen: string; readonly url: string | null; readonly keepDays: number },
 ): Promise<ExitStatus> {
   const { args, catalogue, secrets, endProcess } = call
   const { readStacks, readSettings } = await import('../../console/main.ts')
@@ -105,7 +107,7 @@ async function install<N>(
   const settingsFile = args.settings === undefined ? null : resolve(args.settings)
   if (settingsFile !== null) readSettings(settingsFile, process.env)
   const program = programOf(catalogue)
-  const service = await catalogue.console({ program, stackFiles: files, listen, url, settingsFile })
+  const service = await catalogue.console({ program, stackFiles: files, listen, url, settingsFile, keepDays })
   return runCommand(args, ['setup', 'configure'], false, catalogue, secrets, endProcess, service)
 }
 
@@ -117,6 +119,7 @@ async function remove<N>({ args, catalogue, secrets, endProcess }: ConsoleCall<N
     listen: '',
     url: null,
     settingsFile: null,
+    keepDays: 365,
   })
   return runCommand(args, ['undeploy'], false, catalogue, secrets, endProcess, service)
 }
@@ -154,6 +157,14 @@ function publicUrl(text: string): string {
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.hash !== '')
     throw usage(`invalid --url ${text}: expected a scheme and a host`, 'for example --url https://deploy.example.com')
   return url.origin
+}
+
+function keptDays(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text)
+  throw usage(
+    `invalid --keep-days ${text}: expected a whole number of days from 1 to 99999`,
+    'for example --keep-days 365',
+  )
 }
 
 function defaultDirectory(): string {

@@ -57,8 +57,9 @@ async function follow(client: ConsoleClient, { id, page, isJson, say }: Followed
     } else if (kind === 'message') {
       const event = JSON.parse(data) as RolloutEvent
       if (isJson) printJson(event)
-      view = addEvents({ ...view, lines: [] }, [event])
-      for (const line of view.lines) say(logLine(line))
+      const update = addEvents(view, [event])
+      view = update.view
+      for (const line of update.lines) say(logLine(line))
     }
   }
   if (deployment.state === 'succeeded') return 0

@@ -29,6 +29,11 @@ export class Audit {
     )
   }
 
+  /** Removes the entries that are older than a time. */
+  removeBefore(time: string): void {
+    this.database.run('DELETE FROM audit WHERE time < ?', time)
+  }
+
   /**
    * Lists entries, newest first.
    * @param stacks only entries of these stacks; null for all entries

@@ -97,7 +97,7 @@ export function deploymentRoutes({
       params: { stack: z.string() },
       query: { from: idSchema, to: idSchema },
       answer: comparisonAnswer,
-      handle: ({ params, query }) => {
+      handle: async ({ params, query }) => {
         const compared = (id: number) => {
           const deployment = store.find(id)
           if (deployment?.stack !== params.stack)
@@ -105,7 +105,7 @@ export function deploymentRoutes({
           return { deployment, events: runner.rolloutEvents(id) }
         }
         const [from, to] = [compared(query.from), compared(query.to)]
-        const comparison = compareDeployments(from, to) as z.output<typeof comparisonAnswer>
+        const comparison = (await compareDeployments(from, to)) as z.output<typeof comparisonAnswer>
         return { ...comparison, from: withoutPlan(from.deployment), to: withoutPlan(to.deployment) }
       },
     }),
@@ -117,8 +117,8 @@ export function deploymentRoutes({
       params: deploymentPath,
       answer: z.unknown(),
       contentType: 'text/html',
-      handle: ({ params: { deployment: id } }) =>
-        new Response(deploymentReport(store.get(id), runner.rolloutEvents(id)), {
+      handle: async ({ params: { deployment: id } }) =>
+        new Response(await deploymentReport(store.get(id), runner.rolloutEvents(id)), {
           headers: {
             'Content-Type': 'text/html; charset=utf-8',
             'Content-Disposition': `inline; filename="deployment-${id}.html"`,
@@ -195,15 +195,19 @@ export function deploymentRoutes({
       path: '/api/deployments/{deployment}/events',
       access: 'show',
       summary:
-        'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset',
+        'Follow the events of a rollout (server-sent events); the header Last-Event-ID continues after a byte offset. With grouped=true a message has several events, each on a line',
       params: deploymentPath,
-      query: { from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional() },
+      query: {
+        from: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+        grouped: z.enum(['true', 'false']).default('false'),
+      },
       answer: z.unknown(),
       contentType: 'text/event-stream',
       handle: ({ params, query, header, isPermitted }) => {
         const last = header('last-event-id')
         const from = last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : (query.from ?? 0)
-        return eventStream({ store, runner, id: params.deployment, from, isPermitted })
+        const isGrouped = query.grouped === 'true'
+        return eventStream({ store, runner, id: params.deployment, from, isGrouped, isPermitted })
       },
     }),
   ]

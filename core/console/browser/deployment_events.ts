@@ -1,11 +1,13 @@
 /** Follows the events of a deployment, and passes them on in groups. */
 import { useEffect, useState } from 'preact/hooks'
 import { apiPath, type Deployment } from './api.ts'
+import { LogLines } from './log_lines.ts'
 import { addEvents, emptyView, type RolloutEvent, type RolloutView } from './rollout_model.ts'
 
 export interface FollowedDeployment {
   readonly deployment: Deployment | null
   readonly view: RolloutView
+  readonly log: LogLines
   /** `lost`: the browser connects again automatically, and continues at the same byte. `refused`: it does not. */
   readonly connection: 'open' | 'lost' | 'refused'
 }
@@ -16,28 +18,32 @@ const updateMs = 100
 export function useFollowedDeployment(id: number): FollowedDeployment {
   const [followed, setFollowed] = useState<FollowedDeployment>({
     deployment: null,
-    view: emptyView,
-    connection: 'open',
+    ...{ view: emptyView, log: new LogLines(), connection: 'open' },
   })
   useEffect(() => {
-    const source = new EventSource(apiPath`/api/deployments/${id}/events`)
+    const source = new EventSource(`${apiPath`/api/deployments/${id}/events`}?grouped=true`)
     let pending: RolloutEvent[] = []
     let deployment: Deployment | null = null
     let connection: FollowedDeployment['connection'] = 'open'
     let timer: ReturnType<typeof setTimeout> | undefined
     let view = emptyView
+    const log = new LogLines()
     const update = () => {
       timer = undefined
-      view = addEvents(view, pending)
+      const added = addEvents(view, pending)
+      view = added.view
+      log.add(added.lines)
       pending = []
-      setFollowed({ deployment, view, connection })
+      setFollowed({ deployment, view, log, connection })
     }
     const later = () => {
       timer ??= setTimeout(update, updateMs)
     }
     source.onmessage = ({ data }) => {
-      const event = parse(data)
-      if (event !== null) pending.push(event)
+      for (const text of data.split('\n')) {
+        const event = parse(text)
+        if (event !== null) pending.push(event)
+      }
       later()
     }
     source.addEventListener('state', ({ data }) => {

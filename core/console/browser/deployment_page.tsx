@@ -1,11 +1,12 @@
 /** The page of one deployment: its plan, what it does on each host, its log, and what its reader may do with it. */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { apiPath, call, type Deployment, get, type Plan, type Session } from './api.ts'
 import { type FollowedDeployment, useFollowedDeployment } from './deployment_events.ts'
 import { describe } from './deployment_table.tsx'
+import { LogView } from './log_view.tsx'
 import { ActionForm, Badge, duration, Time, useLoaded } from './parts.tsx'
 import { PlanView } from './plan_view.tsx'
-import type { HostRow, LogLine } from './rollout_model.ts'
+import type { HostRow } from './rollout_model.ts'
 
 export function DeploymentPage({ id, session }: { readonly id: number; readonly session: Session }) {
   const followed = useFollowedDeployment(id)
@@ -13,6 +14,8 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
   // The plan does not change once it is there.
   const key = `${id} ${deployment?.state !== 'queued' && deployment?.state !== 'planning'}`
   const { value: full } = useLoaded(() => get<Deployment>(apiPath`/api/deployments/${id}`), key)
+  // The same elements: the page of a large plan is not compared again with each group of events.
+  const plan = useMemo(() => full?.plan && <PlanView plan={full.plan} />, [full?.plan])
   if (followed.connection === 'refused')
     return <p class="failure">There is no such deployment, you may not see it, or your session has ended.</p>
   if (deployment === null) return <p>{followed.connection === 'lost' ? 'The console does not answer.' : 'Loading…'}</p>
@@ -68,7 +71,7 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
       {['running', 'interrupted', 'failed', 'rolled back', 'succeeded'].includes(deployment.state) && (
         <Progress followed={followed} deployment={deployment} />
       )}
-      {full?.plan && <PlanView plan={full.plan} />}
+      {plan}
     </>
   )
 }
@@ -132,7 +135,7 @@ function Progress({
   readonly followed: FollowedDeployment
   readonly deployment: Deployment
 }) {
-  const { view } = followed
+  const { view, log } = followed
   const [host, setHost] = useState<string | null>(null)
   const now = useNow(deployment.state === 'running')
   const end = deployment.ended === null ? now : Date.parse(deployment.ended)
@@ -167,7 +170,13 @@ function Progress({
           </table>
         </section>
       )}
-      <Log lines={view.lines} host={host} onAll={() => setHost(null)} />
+      <LogView
+        log={log}
+        host={host}
+        hosts={[...view.hosts.keys()]}
+        onHost={setHost}
+        file={`deployment-${deployment.id}.log`}
+      />
     </section>
   )
 }
@@ -195,49 +204,6 @@ function HostLine({ row, isChosen, onChoose }: HostLineProps) {
       <td class="step">{row.failure ?? [row.step, row.detail].filter(Boolean).join(' ')}</td>
       <td>{row.durationMs > 0 ? duration(0, row.durationMs) : '–'}</td>
     </tr>
-  )
-}
-
-/** Lines that the page shows at once: more would make a browser slow. */
-const pageSize = 500
-
-interface LogProps {
-  readonly lines: readonly LogLine[]
-  readonly host: string | null
-  readonly onAll: () => void
-}
-
-function Log({ lines, host, onAll }: LogProps) {
-  const [pages, setPages] = useState(1)
-  const chosen = host === null ? lines : lines.filter((line) => line.host === host)
-  const shown = chosen.slice(-pages * pageSize)
-  return (
-    <>
-      <h3>
-        Log {host !== null && <>of {host} </>}
-        <span class="quiet">{chosen.length.toLocaleString()} lines</span>{' '}
-        {host !== null && (
-          <button type="button" class="link" onClick={onAll}>
-            all hosts
-          </button>
-        )}
-      </h3>
-      {shown.length < chosen.length && (
-        <button type="button" class="plain" onClick={() => setPages(pages + 1)}>
-          Show earlier lines
-        </button>
-      )}
-      <pre class="log" tabIndex={0} role="log" aria-label="Log">
-        {shown.map((line, index) => (
-          // Lines have no other identity than their position.
-          <span key={chosen.length - shown.length + index} class={line.kind}>
-            {line.host !== undefined && host === null && <b>{line.host} </b>}
-            {line.text}
-            {'\n'}
-          </span>
-        ))}
-      </pre>
-    </>
   )
 }
 

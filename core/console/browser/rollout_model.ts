@@ -21,7 +21,6 @@ export interface LogLine {
 
 export interface RolloutView {
   readonly hosts: ReadonlyMap<string, HostRow>
-  readonly lines: readonly LogLine[]
   readonly phase: string
   readonly batch: string
   /** The page for which the health gate waits; empty while it does not wait. */
@@ -30,18 +29,28 @@ export interface RolloutView {
   readonly pausedBy: string | null
 }
 
-export const emptyView: RolloutView = { hosts: new Map(), lines: [], phase: '', batch: '', waiting: '', pausedBy: null }
+export const emptyView: RolloutView = { hosts: new Map(), phase: '', batch: '', waiting: '', pausedBy: null }
+
+/** Each line of the page has the same height. */
+const lineEnd = /\r\n|[\n\r]/
 
 /** An event of `converge stack … --json-output`. */
 export type RolloutEvent = Readonly<Record<string, unknown>> & { readonly event?: unknown }
 
+export interface RolloutUpdate {
+  readonly view: RolloutView
+  /** The lines of the events. */
+  readonly lines: readonly LogLine[]
+}
+
 /** Adds several events at once: thousands may arrive together. */
-export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): RolloutView {
+export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): RolloutUpdate {
   const hosts = new Map(view.hosts)
-  const lines = [...view.lines]
+  const lines: LogLine[] = []
   let { phase, batch, waiting, pausedBy } = view
-  const say = (text: string, kind: LogLine['kind'] = 'plain', host?: string) =>
-    lines.push({ text, kind, ...(host === undefined ? {} : { host }) })
+  const say = (message: string, kind: LogLine['kind'] = 'plain', host?: string) => {
+    for (const text of message.split(lineEnd)) lines.push(host === undefined ? { text, kind } : { host, text, kind })
+  }
   const row = (name: string): HostRow => hosts.get(name) ?? { name, phase: '', step: '', detail: '', durationMs: 0 }
   for (const event of events)
     switch (event.event) {
@@ -120,7 +129,7 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
         break
       default:
     }
-  return { hosts, lines, phase, batch, waiting, pausedBy }
+  return { view: { hosts, phase, batch, waiting, pausedBy }, lines }
 }
 
 /** Returns the final outcome of each host; one that took no part in a phase has no event of its own. */

@@ -30,11 +30,11 @@ export interface Comparison {
 /** A deployment with the events of its rollout. */
 export interface ComparedDeployment {
   readonly deployment: ConsoleDeployment
-  readonly events: Iterable<FleetEvent>
+  readonly events: AsyncIterable<FleetEvent>
 }
 
-export function compareDeployments(from: ComparedDeployment, to: ComparedDeployment): Comparison {
-  const [one, other] = [from, to].map(({ events }) => reportIn(events))
+export async function compareDeployments(from: ComparedDeployment, to: ComparedDeployment): Promise<Comparison> {
+  const [one, other] = [await reportIn(from.events), await reportIn(to.events)]
   const [before, after] = [hostsByChange(from.deployment), hostsByChange(to.deployment)]
   const commits = differences(Object.entries(one?.commits ?? {}), Object.entries(other?.commits ?? {}))
   const changes = differences([...before], [...after])
@@ -47,9 +47,9 @@ export function compareDeployments(from: ComparedDeployment, to: ComparedDeploym
   }
 }
 
-function reportIn(events: Iterable<FleetEvent>): RolloutReport | null {
+async function reportIn(events: AsyncIterable<FleetEvent>): Promise<RolloutReport | null> {
   let report: RolloutReport | null = null
-  for (const event of events) if (event.event === 'end') report = event.report
+  for await (const event of events) if (event.event === 'end') report = event.report
   return report
 }
 

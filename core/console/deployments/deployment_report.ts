@@ -15,9 +15,12 @@ interface Happened {
 }
 
 /** @param events those of the rollout */
-export function deploymentReport(deployment: ConsoleDeployment, events: Iterable<FleetEvent>): string {
+export async function deploymentReport(
+  deployment: ConsoleDeployment,
+  events: AsyncIterable<FleetEvent>,
+): Promise<string> {
   const { id, stack, state, reason, plan } = deployment
-  const happened = happenedIn(events)
+  const happened = await happenedIn(events)
   const { report, checks, pauses } = happened
   const warnings = [
     ...(report?.warnings ?? []),
@@ -46,11 +49,11 @@ ${plan === null ? '' : section('Plan', plan.groups.length === 0 ? [html`<p>Nothi
   )
 }
 
-function happenedIn(events: Iterable<FleetEvent>): Happened {
+async function happenedIn(events: AsyncIterable<FleetEvent>): Promise<Happened> {
   let report: RolloutReport | null = null
   const checks: (FleetEvent & { readonly event: 'health' })[] = []
   const pauses: (FleetEvent & { readonly event: 'paused' })[] = []
-  for (const event of events)
+  for await (const event of events)
     if (event.event === 'end') report = event.report
     else if (event.event === 'health') checks.push(event)
     else if (event.event === 'paused') pauses.push(event)

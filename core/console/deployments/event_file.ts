@@ -9,13 +9,13 @@ export interface EventLine {
 }
 
 const newline = 10
-const chunkSize = 256 * 1024
+const chunkSize = 64 * 1024
 /** Longest line that is read; the rollout limits those of hosts. */
 const maxLine = 16 * 1024 * 1024
 
 /**
  * Reads whole lines from an offset; the rest of a line that is being written follows later.
- * @param limit bytes to read before the lines so far are returned; default 256 KiB
+ * @param limit bytes to read before the lines so far are returned; default 64 KiB
  */
 export function readLines(path: string, from: number, limit = chunkSize): readonly EventLine[] {
   let file: number
@@ -50,8 +50,11 @@ function* split(bytes: Buffer, from: number): Generator<EventLine> {
   }
 }
 
-/** Reads all events of a file, one after the other. It skips text that is not a JSON object. */
-export function* readEvents(path: string): Generator<Readonly<Record<string, unknown>>> {
+/**
+ * Reads all events of a file, one after the other. It skips text that is not a JSON object. Other work of the process
+ * continues between two parts of the file.
+ */
+export async function* readEvents(path: string): AsyncGenerator<Readonly<Record<string, unknown>>> {
   for (let from = 0; ; ) {
     const lines = readLines(path, from)
     if (lines.length === 0) return
@@ -60,6 +63,7 @@ export function* readEvents(path: string): Generator<Readonly<Record<string, unk
       if (event !== null) yield event
     }
     from = lines.at(-1)?.end ?? from
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 

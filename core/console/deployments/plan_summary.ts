@@ -15,14 +15,17 @@ const maxDiffLines = 400
  * Returns what would change, and a digest of it. Equal digests mean that the same run would make the same changes on the
  * same hosts: times and durations are no part of it. The custom JSON of the deployment is.
  */
-export function summarizePlan(events: Iterable<FleetEvent>, customJson: string | null = null): PlanSummary {
+export async function summarizePlan(
+  events: Iterable<FleetEvent> | AsyncIterable<FleetEvent>,
+  customJson: string | null = null,
+): Promise<PlanSummary> {
   const runs: HostRun[] = []
   const releases: GroupedReleaseChange[] = []
   const commits: string[] = []
   const warnings = new Set<string>()
   let addresses: Readonly<Record<string, string>> = {}
   let order: readonly string[] = []
-  for (const event of events)
+  for await (const event of events)
     switch (event.event) {
       case 'start':
         addresses = event.addresses ?? {}

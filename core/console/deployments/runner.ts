@@ -182,6 +182,8 @@ export class Runner {
     const current = active.map(({ id }) => this.options.store.get(id))
     if (deployment.confirmedBy === null) {
       if (current.filter(({ state }) => state === 'planning').length >= maxPlans) return
+      // After a backup was restored, a deployment that it does not contain may have had the same number.
+      rmSync(`${this.options.directory}/${deployment.id}`, { recursive: true, force: true })
       const planning = this.change(deployment, { state: 'planning' })
       if (planning !== undefined) await this.startPart(planning, 'plan')
       return
@@ -198,13 +200,13 @@ export class Runner {
     if (process.kind === 'running') return
     // The console was killed before it could start the process.
     if (process.kind === 'not started') return this.startPart(deployment, 'plan')
-    const reader = this.readResult(id, 'plan')
+    const reader = await this.readResult(id, 'plan')
     const { state, reason } = reader.result(process.kind === 'ended' ? process.status : null)
     if (state !== 'succeeded') {
       this.change(deployment, { state: 'failed', reason: `the plan failed: ${reason}` })
       return
     }
-    const plan = summarizePlan(this.readFleetEvents(id, 'plan'), this.options.store.customJson(id))
+    const plan = await summarizePlan(this.readFleetEvents(id, 'plan'), this.options.store.customJson(id))
     // One change: a console that was killed between two would leave an automatic deployment waiting for an approval.
     const next = deployment.request.automatic
       ? this.confirmed(deployment, deployment.by)
@@ -218,28 +220,30 @@ export class Runner {
     const process = processState(this.directoryOf(id, part))
     if (process.kind === 'not started') return this.startPart(deployment, part)
     if (process.kind === 'running') {
-      if (part === 'rollout' && deployment.record === null) this.findRecord(deployment)
+      if (part === 'rollout' && deployment.record === null) await this.findRecord(deployment)
       return
     }
-    const reader = this.readResult(id, part)
+    const reader = await this.readResult(id, part)
     const result = reader.result(process.kind === 'ended' ? process.status : null)
+    // An account may have aborted it while the events were read.
+    const { abortedBy } = this.options.store.get(id)
     if (part === 'rollout') {
-      const aborted = deployment.abortedBy === null ? null : `aborted by ${deployment.abortedBy}`
+      const aborted = abortedBy === null ? null : `aborted by ${abortedBy}`
       const reason =
         [aborted, result.reason].filter((one) => one !== null).join(': ') ||
         (result.state === 'interrupted' ? 'aborted' : null)
       this.change(deployment, { ...result, reason, record: reader.record })
       return
     }
-    if (deployment.abortedBy !== null) {
-      this.change(deployment, { state: 'cancelled', reason: `aborted by ${deployment.abortedBy}, before any change` })
+    if (abortedBy !== null) {
+      this.change(deployment, { state: 'cancelled', reason: `aborted by ${abortedBy}, before any change` })
       return
     }
     if (result.state !== 'succeeded') {
       this.change(deployment, { state: 'failed', reason: `the plan failed: ${result.reason}` })
       return
     }
-    const again = summarizePlan(this.readFleetEvents(id, 'check'), this.options.store.customJson(id))
+    const again = await summarizePlan(this.readFleetEvents(id, 'check'), this.options.store.customJson(id))
     if (again.digest !== plan?.digest) {
       const reason =
         'refused: the plan has changed since it was confirmed. Start the deployment again to see the new plan'
@@ -256,8 +260,8 @@ export class Runner {
     return processState(this.directoryOf(id, 'rollout')).kind === 'not started' ? 'check' : 'rollout'
   }
 
-  private findRecord(deployment: ConsoleDeployment): void {
-    for (const event of this.readFleetEvents(deployment.id, 'rollout'))
+  private async findRecord(deployment: ConsoleDeployment): Promise<void> {
+    for await (const event of this.readFleetEvents(deployment.id, 'rollout'))
       if (event.event === 'deployment') {
         this.change(deployment, { record: event.id })
         return
@@ -295,19 +299,19 @@ export class Runner {
     return `${this.options.directory}/${id}/custom.json`
   }
 
-  /** Returns the events of the rollout of a deployment; none before it begins. */
-  rolloutEvents(id: number): Iterable<FleetEvent> {
+  /** Reads the events of the rollout of a deployment; none before it begins. */
+  rolloutEvents(id: number): AsyncIterable<FleetEvent> {
     return this.readFleetEvents(id, 'rollout')
   }
 
-  private readResult(id: number, part: Part): ResultReader {
+  private async readResult(id: number, part: Part): Promise<ResultReader> {
     const reader = new ResultReader()
-    for (const event of this.readFleetEvents(id, part)) reader.add(event)
+    for await (const event of this.readFleetEvents(id, part)) reader.add(event)
     return reader
   }
 
-  private *readFleetEvents(id: number, part: Part): Generator<FleetEvent> {
-    for (const event of readEvents(this.eventsOf(id, part)))
+  private async *readFleetEvents(id: number, part: Part): AsyncGenerator<FleetEvent> {
+    for await (const event of readEvents(this.eventsOf(id, part)))
       if (typeof event.event === 'string') yield event as unknown as FleetEvent
   }
 

@@ -133,6 +133,32 @@ export class DeploymentStore {
       .map(deploymentOf)
   }
 
+  /** Ends all deployments that have not ended, without their custom JSON: for a copy of the database. */
+  interruptActive(reason: string): void {
+    this.database.run(
+      `UPDATE deployments SET state = 'interrupted', reason = ?, ended = ?, deadline = NULL, custom_json = NULL
+       WHERE state NOT IN (SELECT value FROM json_each(?))`,
+      ...[reason, this.now().toISOString(), endedStates],
+    )
+  }
+
+  /** Lists the numbers of deployments that ended before a time, without the newest and the newest successful one of each stack. */
+  endedBefore(time: string, limit: number): number[] {
+    return this.database
+      .all<{ id: number }>(
+        `SELECT id FROM deployments WHERE ended < ?1 AND state IN (SELECT value FROM json_each(?2))
+         AND id NOT IN (SELECT max(id) FROM deployments GROUP BY stack)
+         AND id NOT IN (SELECT max(id) FROM deployments WHERE state = 'succeeded' GROUP BY stack)
+         ORDER BY id LIMIT ?3`,
+        ...[time, endedStates, limit],
+      )
+      .map(({ id }) => id)
+  }
+
+  remove(id: number): void {
+    this.database.run('DELETE FROM deployments WHERE id = ?', id)
+  }
+
   /**
    * Changes a deployment, if it is still in the state that the caller has seen.
    * @returns the changed deployment; undefined if somebody else has changed its state

@@ -1,5 +1,5 @@
 /** Opens the database of the console: one SQLite file that survives a crash at any moment. */
-import { chmodSync, closeSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, openSync, rmSync } from 'node:fs'
 import { ConvergeError } from '../../model/errors.ts'
 import { migrations } from './migrations.ts'
 import { type DatabaseSync, openSqlite, type SqlValue, type StatementSync } from './sqlite.ts'
@@ -25,12 +25,30 @@ export class Database {
       this.connection = openSqlite(path)
       // FULL: what was answered is on the disk, also after a power cut.
       this.connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
-      // Removed secrets are overwritten.
-      this.connection.exec('PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON')
+      this.connection.exec('PRAGMA busy_timeout = 5000')
+      // Removed secrets would stay readable in the free space of the file.
+      this.connection.exec('PRAGMA secure_delete = ON')
     } catch (cause) {
       throw this.unusable((cause as Error).message, cause)
     }
-    this.migrate()
+    try {
+      this.migrate()
+    } catch (cause) {
+      this.close()
+      throw cause instanceof ConvergeError ? cause : this.unusable((cause as Error).message, cause)
+    }
+  }
+
+  /** Reads the whole file. @throws CONSOLE_DATABASE if a part of it is damaged */
+  check(): void {
+    let found: readonly { readonly quick_check: string }[]
+    try {
+      found = this.all('PRAGMA quick_check(1)')
+    } catch (cause) {
+      throw this.unusable((cause as Error).message, cause)
+    }
+    const [{ quick_check: result } = { quick_check: 'no result' }] = found
+    if (result !== 'ok') throw this.unusable(result.replaceAll(/\s+/g, ' '))
   }
 
   all<T>(sql: string, ...values: SqlValue[]): T[] {
@@ -70,13 +88,29 @@ export class Database {
     this.connection.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
-  /** Writes a consistent copy to a new file while the console works. @throws CANNOT_COPY */
-  backup(path: string): void {
+  /**
+   * Writes a consistent copy to a new file while the console works. A copy that fails leaves no file.
+   * @param complete changes the copy before it counts as complete
+   * @throws CANNOT_COPY
+   */
+  backup(path: string, complete: (copy: Database) => void): void {
+    let isOwn = false
     try {
       // SQLite would create it with the mode that the umask leaves.
       closeSync(openSync(path, 'wx', 0o600))
+      isOwn = true
       this.run('VACUUM INTO ?', path)
+      const copy = new Database(path)
+      try {
+        complete(copy)
+      } finally {
+        copy.close()
+      }
+      const file = openSync(path, 'r+')
+      fsyncSync(file)
+      closeSync(file)
     } catch (cause) {
+      for (const end of isOwn ? ['', '-wal', '-shm', '-journal'] : []) rmSync(`${path}${end}`, { force: true })
       throw new ConvergeError(`cannot copy the database to ${path}: ${(cause as Error).message}`, {
         code: 'CANNOT_COPY',
         hint: 'name a file that does not exist yet, in a directory with enough free space',

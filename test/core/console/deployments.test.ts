@@ -29,7 +29,7 @@ t.test('a process', async (t) => {
     await startProcess(['sh', '-c', 'echo "{\\"event\\":\\"note\\"}"; exit 3'], options)
     await ended()
     t.strictSame(processState(directory), { kind: 'ended', status: 3 })
-    t.strictSame([...readEvents(`${directory}/events.jsonl`)], [{ event: 'note' }])
+    t.strictSame(await all(readEvents(`${directory}/events.jsonl`)), [{ event: 'note' }])
   })
 
   await t.test('starts once, however often it is requested', async (t) => {
@@ -137,19 +137,22 @@ const planned = (host: string, value: string, durationMs: number): FleetEvent =>
   }) as unknown as FleetEvent
 
 t.test('plans with the same changes have the same digest', async (t) => {
-  const digest = (...events: FleetEvent[]) => summarizePlan(events).digest
-  const one = digest(planned('a', 'new', 1), planned('b', 'new', 2))
-  t.equal(digest(planned('b', 'new', 30), planned('a', 'new', 4)), one, 'neither times nor the order of hosts matter')
-  t.not(digest(planned('a', 'other', 1), planned('b', 'new', 2)), one)
-  t.not(digest(planned('a', 'new', 1)), one, 'a host less')
-  t.not(digest(planned('a', 'new', 1), planned('c', 'new', 2)), one, 'another host')
+  const digest = async (...events: FleetEvent[]) => (await summarizePlan(events)).digest
+  const one = await digest(planned('a', 'new', 1), planned('b', 'new', 2))
+  t.equal(
+    await digest(planned('b', 'new', 30), planned('a', 'new', 4)),
+    one,
+    'neither times nor the order of hosts matter',
+  )
+  t.not(await digest(planned('a', 'other', 1), planned('b', 'new', 2)), one)
+  t.not(await digest(planned('a', 'new', 1)), one, 'a host less')
+  t.not(await digest(planned('a', 'new', 1), planned('c', 'new', 2)), one, 'another host')
   const commit: FleetEvent = { event: 'commit', app: 'shop', revision: 'main', commit: 'abc' }
-  t.not(digest(planned('a', 'new', 1), planned('b', 'new', 2), commit), one, 'another commit')
-  const withJson = (json: string) => summarizePlan([planned('a', 'new', 1)], json).digest
-  t.not(withJson('{"a":1}'), withJson('{"a":2}'), 'another custom JSON')
-  t.match(summarizePlan([planned('a', 'new', 1), planned('b', 'new', 2)]).groups, [
-    { hosts: ['a', 'b'], changes: [{ resource: 'file /a', summary: /old.*new/s }] },
-  ])
+  t.not(await digest(planned('a', 'new', 1), planned('b', 'new', 2), commit), one, 'another commit')
+  const withJson = async (json: string) => (await summarizePlan([planned('a', 'new', 1)], json)).digest
+  t.not(await withJson('{"a":1}'), await withJson('{"a":2}'), 'another custom JSON')
+  const { groups } = await summarizePlan([planned('a', 'new', 1), planned('b', 'new', 2)])
+  t.match(groups, [{ hosts: ['a', 'b'], changes: [{ resource: 'file /a', summary: /old.*new/s }] }])
 })
 
 t.test('secrets of a custom JSON are masked by name and by attribute', async (t) => {
@@ -204,3 +207,9 @@ t.test('the end of a rollout', async (t) => {
   t.match(read([], null), { state: 'interrupted', reason: /before any host began/ })
   t.match(read([], 137), { state: 'failed', reason: /status 137/ })
 })
+
+async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = []
+  for await (const value of values) collected.push(value)
+  return collected
+}

@@ -39,6 +39,10 @@ function ended(commit: string, outcome: string): FleetEvent[] {
   ] as unknown as FleetEvent[]
 }
 
+async function* replay(events: readonly FleetEvent[]): AsyncGenerator<FleetEvent> {
+  yield* events
+}
+
 t.test('compares requests, commits, hosts and plans', async (t) => {
   const same = change('file /same', ['-a', '+b'])
   const from = deployment(1, {
@@ -52,9 +56,9 @@ t.test('compares requests, commits, hosts and plans', async (t) => {
       { hosts: ['web1'], changes: [same, change('file /same', ['-a', '+c'])] },
     ],
   })
-  const compared = compareDeployments(
-    { deployment: from, events: ended('a'.repeat(40), 'failed') },
-    { deployment: to, events: ended('b'.repeat(40), 'changed') },
+  const compared = await compareDeployments(
+    { deployment: from, events: replay(ended('a'.repeat(40), 'failed')) },
+    { deployment: to, events: replay(ended('b'.repeat(40), 'changed')) },
   )
   t.strictSame(compared, {
     request: [
@@ -71,14 +75,17 @@ t.test('compares requests, commits, hosts and plans', async (t) => {
     ],
     sameChanges: 1,
   })
-  const never = compareDeployments({ deployment: from, events: [] }, { deployment: from, events: [] })
+  const never = await compareDeployments(
+    { deployment: from, events: replay([]) },
+    { deployment: from, events: replay([]) },
+  )
   t.match(never, { request: [], commits: [], hosts: [], changes: [], sameChanges: 2 }, 'without a rollout')
 })
 
 t.test('the report has the plan, the hosts and the reasons, with all text escaped', async (t) => {
   const groups = [{ hosts: ['web1'], changes: [change('file /etc/<x>', ['-a', '+b'])] }]
   const given = { request: { comment: '<script>alert(1)</script>', customJson: { a: 1 } }, groups }
-  const page = deploymentReport(deployment(3, given), ended('c'.repeat(40), 'failed'))
+  const page = await deploymentReport(deployment(3, given), replay(ended('c'.repeat(40), 'failed')))
   for (const text of [
     'Deployment 3 <span class="muted">of shop</span>',
     'failed: web1: &lt;b&gt;exit status 1&lt;/b&gt;',
@@ -95,5 +102,5 @@ t.test('the report has the plan, the hosts and the reasons, with all text escape
   ])
     t.ok(page.includes(text), text)
   t.notMatch(page, /<script|<b>/)
-  t.match(deploymentReport(deployment(4), []), 'Deployment 4', 'without a rollout')
+  t.match(await deploymentReport(deployment(4), replay([])), 'Deployment 4', 'without a rollout')
 })
