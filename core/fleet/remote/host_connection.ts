@@ -206,11 +206,14 @@ export class HostConnection {
       // The lock is lost: another operator took it while this computer slept, or the process on the host was killed.
       // Without a new lock nothing more may run.
       const lost = () => {
-        if (this.lock?.process !== process) return
-        this.shortLocks = performance.now() - lockedAt < heartbeatMs ? this.shortLocks + 1 : 0
-        wire.close()
+        if (this.lock?.process === process) wire.close()
       }
-      process.ended.then(lost, lost)
+      const endedByHost = () => {
+        this.shortLocks = performance.now() - lockedAt < heartbeatMs ? this.shortLocks + 1 : 0
+        lost()
+      }
+      // It is rejected where the connection was lost.
+      process.ended.then(endedByHost, lost)
       return
     }
     process.close()
