@@ -32,7 +32,15 @@ const kinds = [
 const commands = [
   ...['setup', 'plan', 'deploy', 'status', 'doctor', 'exec -- echo hello', 'exec --timeout 20 -- printf x'],
   ...['logs --lines 5', 'lock -m reason', 'unlock', 'configure', 'rollback', 'run restart', 'hooks show'],
-  ...['maintenance on', 'plan --event deploy', 'undeploy --app mine', 'shutdown'],
+  ...[
+    'maintenance on',
+    'maintenance off',
+    'hooks install --dry-run',
+    'hooks remove --dry-run',
+    'plan --event deploy',
+    'undeploy --app mine',
+    'shutdown',
+  ],
 ]
 
 /** @param at the prefix; the repository is beside it */
