@@ -72,7 +72,11 @@ if (await runsOnNode22(t, import.meta.url))
     // Logging out and removing accounts would end the test; events follow a deployment to its end.
     const harmful = ['/api/session', '/api/accounts/{account}', '/api/deployments/{deployment}/events']
     // Rules between fields, such as a commit only for a rollback, are not part of a JSON Schema.
-    const ruled = ['/api/stacks/{stack}/deployments', '/api/stacks/{stack}/webhooks', '/api/stacks/{stack}/notices']
+    const ruled = [
+      ...['/api/stacks/{stack}/deployments', '/api/stacks/{stack}/webhooks', '/api/stacks/{stack}/notices'],
+      // The syntax of cron, and times that come.
+      ...['/api/stacks/{stack}/schedules', '/api/stacks/{stack}/schedule-times'],
+    ]
     for (const args of [
       [...option('--exclude-path', [...harmful, ...ruled]), '--phases', 'coverage,fuzzing'],
       [...option('--include-path', ruled), '--exclude-checks', 'positive_data_acceptance', '--phases', 'coverage'],

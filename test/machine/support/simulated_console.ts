@@ -20,7 +20,7 @@ const layers = [
 switch (command) {
   case 'show':
     print({
-      stack: 'shop', environment: null, layers, apps: [{ name: 'site', repository: process.cwd() + '/site.git' }],
+      stack: 'shop', environment: null, layers, secretAttributes: [], secretNames: [], apps: [{ name: 'site', repository: process.cwd() + '/site.git' }],
       hosts: hosts.map((name, index) => ({ name, address: '10.0.0.' + index, layers: layers.filter((one) => one.hosts.includes(name)).map((one) => one.name), roles: [], status: 'online' })),
     })
     break
