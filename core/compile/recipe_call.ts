@@ -9,7 +9,7 @@ import { locateSample, type Sample } from './source.ts'
 /** A recipe only declares, which takes milliseconds. Much more, because other programs may keep the processors busy. */
 const usualLimit = seconds(30)
 /** How long a recipe that does not return is observed. */
-const observed = 300
+const observed = 2000
 
 const callKey = Symbol.for('converge.call')
 const script = new vm.Script("globalThis[Symbol.for('converge.call')]()", { filename: 'node:converge' })

@@ -120,8 +120,10 @@ export class RecipeRun<N> implements Recipe<N> {
       // Nothing that the call began is finished by it.
       this.running.length = level
       this.depth = depth
-      // A thrown value that is no error has no stack trace.
-      const location = thrown instanceof Error ? undefined : role.source?.()
+      // A thrown value that is no error has no stack trace, and neither has a recipe that was ended.
+      const hasLine =
+        thrown instanceof Error && !(thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && !thrown.source)
+      const location = hasLine ? undefined : role.source?.()
       const fault = recipeFault(thrown, `${subject} failed`, location)
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined

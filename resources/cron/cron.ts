@@ -2,7 +2,6 @@
 
 import * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
-import { noAccount } from '../../core/model/account_errors.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { inTheWay } from '../../core/model/file_errors.ts'
 import { digestOf } from '../../core/model/json.ts'
@@ -147,14 +146,12 @@ function declaredByRelease(
   return { enabled, schedule, command: isLogged ? command : `${command} >> ${shellWord(log)} 2>&1` }
 }
 
-function requireCron(host: HostReader, { user, absent }: Props): void {
+function requireCron(host: HostReader, { user }: Props): void {
   if (!host.isRoot && user !== undefined && user !== host.self.name)
     throw new ConvergeError(`only root can manage a cron job of ${user}`, {
       code: 'NEEDS_ROOT',
       hint: `run converge as root, or as ${user}`,
     })
-  // cron ignores a job of an account that does not exist.
-  if (!absent && user !== undefined && host.account(user) === null) throw noAccount(user)
   if (host.which('crontab') === null)
     throw new ConvergeError('there is no cron on this host: the program crontab is missing', {
       code: 'NO_CRON',

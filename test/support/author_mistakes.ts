@@ -761,12 +761,6 @@ export const mistakes: readonly Mistake[] = [
     isWarning: true,
   },
   {
-    name: 'a cron job of an account that does not exist',
-    recipe: deploy("cron(r, { name: 'tidy', schedule: '@daily', command: 'true', user: 'nobdoy' }) // here"),
-    found: 'plan',
-    message: /there is no account nobdoy on this host/,
-  },
-  {
     name: 'a misspelt filter of hosts',
     recipe: deploy("const [first] = stack(node).hosts({ layr: 'app' }) // here\nif (first) r.note(first.name)"),
     compiler: /'layr' does not exist/,
