@@ -5,22 +5,32 @@
  */
 
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, problemsOf, type SourceLocation } from '../model/errors.ts'
+import { ConvergeError, describeLocation, problemsOf, type SourceLocation } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
 import { readOnly } from '../model/read_only.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
-import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.ts'
-import { asynchronousQuery, callProblem, includeCircle, invalidMessage, isPromise, lateCall } from './call.ts'
+import { type AnyDefinition, type Handle, type PlannedResource, resourceTypes } from '../model/resource.ts'
+import {
+  asynchronousQuery,
+  callProblem,
+  includeCircle,
+  invalidMessage,
+  isPromise,
+  lateCall,
+  unknownType,
+} from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
 import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
 import { CollectedDeclarations, combinedReason, type Declarations, prerequisitesOf } from './declarations.ts'
+import { doubtfulText } from './doubtful_text.ts'
 import { optionProblems, withoutOptions } from './options.ts'
 import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
 import { applyOverrides, invalidOverrideCall } from './overrides.ts'
 import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
+import { callRecipe, callWithLimit } from './recipe_call.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
 import { callerOf, recipeFault } from './source.ts'
 import { causesOf, invalidStep, nothingToPrecede, type Step, stepInOverrides } from './steps_before.ts'
@@ -79,7 +89,7 @@ export class RecipeRun<N> implements Recipe<N> {
     this.roleName = role.name
     this.eventName = event
     this.running.push(`${role.name}::${event}`)
-    const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`, role)
+    const answer = this.answerOf(recipe, `${event} of the role ${role.name}`, role)
     this.overrideAll(role)
     this.running.pop()
     if (answer instanceof Promise) {
@@ -98,13 +108,23 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   /** Collects what the recipe throws, so that the mistakes of all events are reported together. */
-  private answerOf(recipe: RecipeFunction<N>, failure: string, role: Role<N>): unknown {
+  private answerOf(recipe: RecipeFunction<N>, subject: string, role: Role<N>): unknown {
+    const [level, depth] = [this.running.length, this.depth]
+    const call = () => recipe(this, this.node)
     try {
-      return recipe(this, this.node)
+      // Built-in recipes end.
+      const isLimited = level === 1 && role.source?.() !== undefined
+      const again = () => recipe(new RecipeRun(this.node), this.node)
+      return callRecipe(isLimited ? () => callWithLimit(call, { subject, code: recipe, again }) : call, this.mask)
     } catch (thrown) {
-      // A thrown value that is no error has no stack trace.
-      const location = thrown instanceof Error ? undefined : role.source?.()
-      const fault = recipeFault(thrown, failure, location)
+      // Nothing that the call began is finished by it.
+      this.running.length = level
+      this.depth = depth
+      // A thrown value that is no error has no stack trace, and neither has a recipe that was ended.
+      const hasLine =
+        thrown instanceof Error && !(thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && !thrown.source)
+      const location = hasLine ? undefined : role.source?.()
+      const fault = recipeFault(thrown, `${subject} failed`, location)
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
@@ -115,7 +135,7 @@ export class RecipeRun<N> implements Recipe<N> {
     if (this.roles.has(role.name)) return
     this.roles.set(role.name, role)
     this.isOverriding = true
-    for (const overrides of role.overrides) this.answerOf(overrides, `overrides of the role ${role.name} failed`, role)
+    for (const overrides of role.overrides) this.answerOf(overrides, `overrides of the role ${role.name}`, role)
     this.isOverriding = false
   }
 
@@ -147,14 +167,23 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   has(type: string, key: string): boolean {
+    this.requireType('has', type)
     return this.collected.byName.has(`${type} ${key}`)
   }
 
   unlessDeclared(type: string, key: string, declare: () => void): void {
     this.requireRunning('unlessDeclared', this.unlessDeclared)
+    this.requireType('unlessDeclared', type)
     this.call(() => {
       if (!this.has(type, key)) this.inside(declare)
     })
+  }
+
+  /** Reports a misspelt type in a recipe of a user. Built-in recipes name types that are not loaded. */
+  private requireType(name: string, type: string): void {
+    if (resourceTypes.has(type)) return
+    const source = callerOf(new Error().stack)
+    if (source !== undefined) this.collected.faults.add(unknownType(name, type, [...resourceTypes]).at({ source }))
   }
 
   given<V, T>(query: DefaultedQuery<V>, declare: (value: V) => T): T
@@ -313,10 +342,21 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   private collect(resource: PlannedResource, props: Readonly<Record<string, unknown>>): { type: string; key: string } {
+    this.warnOfText(resource, props)
     this.add(resource)
     const { type, name, key } = resource
     if (!this.collected.originals.has(name)) this.collected.originals.set(name, { resource, originalProps: props })
     return { type, key }
+  }
+
+  /** Warns of a text that JavaScript made of a value that is none. */
+  private warnOfText({ name, source, options }: PlannedResource, props: Readonly<Record<string, unknown>>): void {
+    if (this.memory !== null) return
+    const found = doubtfulText(props)
+    if (found === null) return
+    const location = source()
+    const suffix = location === undefined ? '' : ` (${describeLocation(location)})`
+    this.addWarning(`${name}: ${options.sensitive ? found.words : this.mask(found.text)}${suffix}`)
   }
 
   /** Checks a declaration. @returns the resource, or what is wrong with it */

@@ -87,6 +87,29 @@ export function userFault(thrown: unknown, subject: string): unknown {
   })
 }
 
+/** A function in a profile of Node.js, with the lines that ran. Lines of positionTicks begin at 1. */
+export interface Sample {
+  readonly callFrame: { readonly url: string; readonly lineNumber: number; readonly columnNumber: number }
+  readonly positionTicks?: readonly { readonly line: number; readonly ticks: number }[] | undefined
+}
+
+/** Past the end of each line: the last position of the line in a source map. */
+const endOfLine = 100_000
+
+/** The line of the user's code that ran most; undefined for none. */
+export function locateSample(samples: readonly Sample[]): SourceLocation | undefined {
+  const own = samples.flatMap(({ callFrame, positionTicks = [] }) => {
+    const file = callFrame.url.startsWith('file://') ? fileURLToPath(callFrame.url) : callFrame.url
+    const start = { file, line: callFrame.lineNumber + 1, column: callFrame.columnNumber + 1, ticks: 0 }
+    if (!file.startsWith('/') || !isUsers(start)) return []
+    return [start, ...positionTicks.map(({ line, ticks }) => ({ file, line, column: endOfLine, ticks }))]
+  })
+  const [most] = own.toSorted((one, other) => other.ticks - one.ticks)
+  if (most === undefined) return undefined
+  const { file, line } = original(most)
+  return { file, line }
+}
+
 /** The line of the user's code that a stack goes through; undefined for none. */
 export function callerOf(stack: string | undefined): SourceLocation | undefined {
   const frame = framesOf(stack).find(isUsers)
