@@ -1,7 +1,7 @@
 /** Describes routes as data: what each needs, takes and answers. One description gives validation, access and OpenAPI. */
 import * as z from 'zod'
 import type { Actor } from '../access/sessions.ts'
-import type { StackSource } from '../deployments/runner.ts'
+import type { StackSource } from '../stack/stack_command.ts'
 import type { Access } from './access.ts'
 import { Problem } from './problem.ts'
 

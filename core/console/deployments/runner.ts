@@ -6,6 +6,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { FleetEvent } from '../../fleet/types.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Audit } from '../access/audit.ts'
+import type { StackSource } from '../stack/stack_command.ts'
 import { interruptProcess, processFiles, processState, startProcess } from './command_process.ts'
 import { planWords, rolloutWords } from './command_words.ts'
 import { readEvents } from './event_file.ts'
@@ -13,16 +14,6 @@ import { summarizePlan } from './plan_summary.ts'
 import { ResultReader } from './result.ts'
 import { type ConsoleDeployment, hasEnded, type State } from './states.ts'
 import type { DeploymentChange, DeploymentStore } from './store.ts'
-
-/** How a stack is reached. */
-export interface StackSource {
-  /** The name in its stack file. */
-  readonly name: string
-  /** Its directory, in which commands run. */
-  readonly directory: string
-  /** Options of `converge stack` that select it. */
-  readonly options: readonly string[]
-}
 
 export interface RunnerOptions {
   readonly store: DeploymentStore

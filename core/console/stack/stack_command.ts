@@ -12,6 +12,12 @@ export interface StackLocation {
   readonly options: readonly string[]
 }
 
+/** A stack of the console. */
+export interface StackSource extends StackLocation {
+  /** The name in its stack file. */
+  readonly name: string
+}
+
 export interface StackCommandOptions {
   /** Seconds. Default 120. */
   readonly timeout?: number

@@ -4,8 +4,13 @@ import pLimit from 'p-limit'
 import * as z from 'zod'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Explanation } from '../../node/explain.ts'
-import type { StackSource } from '../deployments/runner.ts'
-import { type StackCommand, type StackLocation, stackCommand, stackUnreadable } from './stack_command.ts'
+import {
+  type StackCommand,
+  type StackLocation,
+  type StackSource,
+  stackCommand,
+  stackUnreadable,
+} from './stack_command.ts'
 
 export interface StackLayer {
   readonly name: string

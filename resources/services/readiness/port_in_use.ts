@@ -2,9 +2,11 @@
  * Decides whether another process prevents a server from listening on a port. It reads the tables of the kernel: a
  * connection that the server does not accept would stay in its queue, and a port with a full queue looks free.
  */
-import { isIPv4, isIPv6 } from 'node:net'
+import * as z from 'zod'
 import type { HostReader } from '../../../core/host/types.ts'
 
+const isIPv4 = (address: string) => z.ipv4().safeParse(address).success
+const isIPv6 = (address: string) => z.ipv6().safeParse(address).success
 const listenState = '0A'
 const everyIpv4 = '0'.repeat(8)
 const everyIpv6 = '0'.repeat(32)
