@@ -76,7 +76,7 @@ export function lateCall(name: string): ConvergeError {
 export function unknownType(name: string, type: unknown, types: readonly string[]): ConvergeError {
   return new ConvergeError(`${name}: there is no resource type ${JSON.stringify(type)}`, {
     code: 'UNKNOWN_TYPE',
-    hint: nearest(String(type), types) ?? 'converge resources lists the resource types',
+    hint: nearest(String(type), types) ?? 'use a type that converge resources lists',
     usage: true,
   })
 }

@@ -30,10 +30,11 @@ import { applyOverrides, invalidOverrideCall } from './overrides.ts'
 import { differencesOf, withPlaceholders } from './placeholders.ts'
 import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
-import { callRecipe, callWithLimit } from './recipe_call.ts'
+import { callRecipe } from './recipe_call.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
 import { callerOf, recipeFault } from './source.ts'
 import { causesOf, invalidStep, nothingToPrecede, type Step, stepInOverrides } from './steps_before.ts'
+import { callWithLimit, isInterrupted, repeatInterrupted } from './time_limit.ts'
 
 /** A call of a recipe outside of `given`. */
 interface Call {
@@ -117,6 +118,7 @@ export class RecipeRun<N> implements Recipe<N> {
       const again = () => recipe(new RecipeRun(this.node), this.node)
       return callRecipe(isLimited ? () => callWithLimit(call, { subject, code: recipe, again }) : call, this.mask)
     } catch (thrown) {
+      if (isInterrupted(thrown)) throw thrown
       // Nothing that the call began is finished by it.
       this.running.length = level
       this.depth = depth
@@ -471,9 +473,12 @@ export class RecipeRun<N> implements Recipe<N> {
 
   /** Runs another event of a role, to see what it declares. */
   private otherEvent(role: Role<N>, event: string): OtherEvent {
-    const run = new RecipeRun(this.node)
-    run.isComparison = true
-    run.run(role, event)
+    const run = repeatInterrupted(() => {
+      const other = new RecipeRun(this.node)
+      other.isComparison = true
+      other.run(role, event)
+      return other
+    })
     let isCertain = true
     try {
       if (this.host !== null) run.bind(this.host)

@@ -266,7 +266,7 @@ function partProblems(
 ): ConvergeError[] {
   return Object.entries(kindsOfParts)
     .filter(([part, kind]) => fields[part] !== undefined && !isOfKind[kind](fields[part]))
-    .map(([part, kind]) => refuse(`the role ${name}: ${part} is ${kindOf(fields[part])}`, `expected ${kind}`))
+    .map(([part, kind]) => refuse(`the role ${name}: ${part} is ${kindOf(fields[part])}`, `write ${part} as ${kind}`))
 }
 
 function kindOf(value: unknown): string {

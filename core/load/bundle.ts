@@ -7,8 +7,8 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import vm from 'node:vm'
 import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
-import { callWithLimit } from '../compile/recipe_call.ts'
 import { recipeFault } from '../compile/source.ts'
+import { callWithLimit, repeatInterrupted } from '../compile/time_limit.ts'
 import { makeDirectories } from '../host/directories.ts'
 import { readInputFile } from '../host/input_file.ts'
 import { loadCompiler } from '../model/compiler.ts'
@@ -291,17 +291,19 @@ function replace(path: string, content: Uint8Array | string): void {
 export function evaluate(file: string, origin: string, api: object, name = origin): Record<string, unknown> {
   const script = compiled(file, name)
   const native = createRequire(origin)
-  const module = { exports: {} as Record<string, unknown> }
   const require = (name: string): unknown => (name === runningEngine || name === 'converge-engine' ? api : native(name))
   const run = script.runInThisContext() as (...args: unknown[]) => void
-  const load = () => run(module.exports, require, module, file, dirname(file))
+  const load = () => {
+    const module = { exports: {} as Record<string, unknown> }
+    run(module.exports, require, module, file, dirname(file))
+    return module.exports
+  }
   try {
-    callWithLimit(load, { subject: 'loading the file' })
+    return repeatInterrupted(() => callWithLimit(load, { subject: 'loading the file' }))
   } catch (thrown) {
     if (thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && thrown.source !== undefined) throw thrown
     throw recipeFault(thrown, 'it cannot be loaded', { file: name })
   }
-  return module.exports
 }
 
 function compiled(file: string, name: string): vm.Script {

@@ -681,12 +681,6 @@ export const mistakes: readonly Mistake[] = [
     isWarning: true,
   },
   {
-    name: 'a loop that does not end',
-    recipe: deploy('while (node.facts.cpu.total > 0) {} // here'),
-    found: 'plan',
-    message: /deploy of the role web has not ended after 30 s/,
-  },
-  {
     name: 'a role that is not exported',
     recipe: "role('web', { deploy(r: Recipe<PloneNode>) { directory(r, { path: '/srv/a' }) } }) // here",
     found: 'plan',
