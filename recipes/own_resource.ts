@@ -107,7 +107,7 @@ function definitionProblems(
     return [
       refuse(
         `${JSON.stringify(type)} is not a name for a resource type: expected lower-case letters, digits and "_"`,
-        "defineResource({ type: 'host_alias', ... }, { ... })",
+        "write a name such as host_alias: defineResource({ type: 'host_alias', ... }, { ... })",
       ),
     ]
   const title = `the resource type ${type}`
@@ -119,9 +119,12 @@ function definitionProblems(
   for (const name of Object.keys(implementationParts)) {
     const part = (implementation as Readonly<Record<string, unknown>>)[name]
     if (part !== undefined && typeof part !== 'function')
-      problems.push(refuse(`${title}: ${name} is not a function`, `${name}(host, props) { ... }`))
+      problems.push(
+        refuse(`${title}: ${name} is not a function`, `write it as a function: ${name}(host, props) { ... }`),
+      )
   }
-  if (typeof key !== 'function') problems.push(refuse(`${title}: key is not a function`, 'key: ({ name }) => name'))
+  if (typeof key !== 'function')
+    problems.push(refuse(`${title}: key is not a function`, 'write a function that returns a text: ({ name }) => name'))
   for (const [name, schema] of Object.entries({ props, state }))
     if (!(schema instanceof z.ZodType))
       problems.push(
@@ -157,7 +160,10 @@ function partProblems(
     ...Object.keys(Object(given))
       .filter((name) => !names.includes(name))
       .map((name) =>
-        refuse(`${title} has the unknown part "${name}"`, nearest(name, names) ?? `it can have: ${names.join(', ')}`),
+        refuse(
+          `${title} has the unknown part "${name}"`,
+          nearest(name, names) ?? `remove it, or use one of: ${names.join(', ')}`,
+        ),
       ),
     ...missing.map((name) => refuse(`${title} has no ${name}`, `add ${name} to its definition`)),
   ]

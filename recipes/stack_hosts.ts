@@ -107,7 +107,7 @@ function checkFilter(filter: HostFilter): void {
   if (unknown === undefined) return
   throw new ConvergeError(`stack: hosts have no filter "${unknown}"`, {
     code: 'INVALID_CALL',
-    hint: nearest(unknown, filterKeys) ?? `expected ${filterKeys.join(' or ')}`,
+    hint: nearest(unknown, filterKeys) ?? `use ${filterKeys.join(' or ')}`,
     usage: true,
     source: callerOf(new Error().stack),
   })
