@@ -55,7 +55,7 @@ t.test('each attribute in a hint exists', async (t) => {
         .slice(1)
         .split('.')
         .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], parsed?.data)
-      if (value === undefined && !/\.cfg$|^console\.error$/.test(whole)) t.fail(`${where}: ${whole}`)
+      if (value === undefined && !/\.(cfg|md)$|^console\.error$/.test(whole)) t.fail(`${where}: ${whole}`)
     }
 })
 

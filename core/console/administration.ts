@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import { Accounts } from './access/accounts.ts'
 import { DeploymentStore } from './deployments/store.ts'
+import { Schedules } from './schedules/schedules.ts'
 import { Database, databaseFile } from './storage/database.ts'
 
 /** Makes an invitation for an administrator. @throws NO_CONSOLE */
@@ -20,9 +21,11 @@ export function backupDatabase(directory: string, path: string): void {
   const database = existingDatabase(directory)
   try {
     // A restored console must not start automatically what was due when the copy was made.
-    database.backup(path, (copy) =>
-      new DeploymentStore(copy, () => new Date()).interruptActive('the console was restored from a backup'),
-    )
+    database.backup(path, (copy) => {
+      const now = () => new Date()
+      new DeploymentStore(copy, now).interruptActive('the console was restored from a backup')
+      new Schedules(copy, now).forgetTimes()
+    })
   } finally {
     database.close()
   }

@@ -136,6 +136,8 @@ export interface OtherDeployment {
   /** ISO time. */
   readonly started: string
   readonly comment: string
+  /** The operator who has paused it; absent if it is not paused. */
+  readonly pausedBy?: string | undefined
 }
 
 /** The operator who has paused a rollout, with the time and the reason. */

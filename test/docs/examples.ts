@@ -67,6 +67,8 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
 
+  // It requires a rollout that runs.
+  'docs/fleet.md > Pause a rollout': elsewhere('test/machine/fleet_operators.test.ts'),
   'docs/fleet.md > Steps of a deploy': cannotRun(
     "a deploy with commits of a site's repository; test/core/fleet/screen/moves.test.ts compares these lines",
   ),
@@ -151,6 +153,8 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/console.md > Notices: webhook, chat, mail, commit status': elsewhere('test/core/console/notices.test.ts'),
   'docs/console.md > Notices: webhook, chat, mail, commit status > 2': elsewhere(consoleSettings),
   'docs/console.md > Notices: webhook, chat, mail, commit status > 3': elsewhere(consoleSettings),
+  'docs/reference/commands.md > stack pause [ID]': elsewhere('test/machine/fleet_operators.test.ts'),
+  'docs/reference/commands.md > stack continue [ID]': elsewhere('test/machine/fleet_operators.test.ts'),
   'docs/reference/commands.md > deploy --console URL': elsewhere(consoleTest),
 
   'docs/shared-blobs.md > NFS': attributes([]),

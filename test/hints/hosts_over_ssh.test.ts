@@ -78,6 +78,28 @@ t.test('the hints about the shell of the account work', async (t) => {
   ])
 })
 
+t.test('the hint about locks that end works', async (t) => {
+  const state = scratch(t)
+  const host = shell({ startup: 'echo held; exit 0' })
+  proveCalls(t, [
+    {
+      source: 'core/fleet/remote/host_connection.ts',
+      hint: 'check whether the host ends the processes of the account: converge stack exec --host web1 -- sleep 20',
+      broken: async () => {
+        const link = linkTo(t, host, state)
+        for (;;) {
+          await link.connect(true)
+          await until(() => !link.isConnected, 'the lock has ended')
+        }
+      },
+      repaired: () => {
+        host.startup = ''
+        return linkTo(t, host, state).connect(true)
+      },
+    },
+  ])
+})
+
 t.test('the hints about hosts in use work', async (t) => {
   const [state, other] = [scratch(t), scratch(t)]
   const first = linkTo(t, shell(), state)

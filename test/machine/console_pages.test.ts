@@ -90,7 +90,7 @@ t.test('the pages of the console', async (t) => {
     await second.goto(link)
     await second.getByRole('region', { name: 'Hosts' }).getByRole('button', { name: 'h1' }).waitFor()
     await second.getByRole('button', { name: 'Pause' }).click()
-    await ann.getByText(/^Paused by ann, console: no further host starts/).waitFor()
+    await ann.getByText(/^Paused by ann, console\. No further host starts/).waitFor()
     t.strictSame(await findings(ann), [])
     await picture(ann, 'running')
     await ann.getByRole('button', { name: 'Continue' }).click()

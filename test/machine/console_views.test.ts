@@ -58,13 +58,21 @@ if (await runsOnNode22(t, import.meta.url))
       await ann.getByText('no balancer is known').waitFor()
       t.strictSame(await findings(ann), [])
       await picture(ann, 'balancer')
+      const questions: string[] = []
+      ann.once('dialog', (dialog) => {
+        questions.push(dialog.message())
+        void dialog.accept()
+      })
       await row.getByRole('button', { name: 'Drain' }).click()
       await row.getByText('drain', { exact: true }).waitFor()
+      t.match(questions, [/^site\/plone1-1 is the last server that takes visitors/])
       await row.getByRole('button', { name: 'Set ready' }).click()
       await row.getByText('up', { exact: true }).waitFor()
       const { body } = await client.send('GET', '/api/audit')
       const actions = body.map(({ action }: { action: string }) => action).slice(0, 2)
-      t.strictSame(actions, ['set server ready: failed', 'set server ready: requested'], 'web2 has not answered')
+      t.strictSame(actions, ['set server ready: done', 'set server ready: requested'])
+      const unknown = await client.send('POST', '/api/stacks/shop/balancers', { action: 'drain', server: 'site/none' })
+      t.match(unknown, { status: 404, body: { error: { code: 'UNKNOWN_SERVER' } } })
     })
 
     await t.test('makes a schedule, switches it off, and removes it', async (t) => {

@@ -1,6 +1,6 @@
 /**
  * Tests several operators of one stack: the second one sees who holds the lock, can wait, and leaves no failed
- * deployment behind.
+ * deployment behind. They pause a rollout by the commands of docs/fleet.md and docs/reference/commands.md.
  */
 import { readdirSync } from 'node:fs'
 import t from 'tap'

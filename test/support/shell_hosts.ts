@@ -43,7 +43,7 @@ function wireTo(t: Test, host: Shell): SshTransport {
   })
   return {
     closed,
-    close: () => undefined,
+    close: () => lose(new ConvergeError('connection closed', { code: 'CONNECTION_LOST' })),
     async exec(command): Promise<RemoteProcess> {
       await host.before(command)
       const lost = new ConvergeError('connection lost', { code: 'CONNECTION_LOST' })

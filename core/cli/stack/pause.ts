@@ -69,7 +69,6 @@ async function runningRollout<N>(
 ): Promise<{ readonly directory: string; readonly deployment: Deployment }> {
   const { args } = call
   const directory = stateDirectoryOf((await stackInputs(call)).stack)
-  const running = readingRecords(directory, () => runningDeployments(directory))
   const { argument: id } = args
   if (id !== undefined && !/^\d{1,15}$/.test(id))
     throw new ConvergeError(`invalid deployment ${id}: expected its number`, {
@@ -77,8 +76,8 @@ async function runningRollout<N>(
       hint: `converge stack deployments${sameStack(args)} lists the numbers`,
       usage: true,
     })
-  const chosen = id === undefined ? running : running.filter((one) => Number(one.id) === Number(id))
-  const [deployment, ...others] = chosen
+  const running = readingRecords(directory, () => runningDeployments(directory, id))
+  const [deployment, ...others] = running
   if (deployment === undefined)
     throw new ConvergeError(
       `${id === undefined ? 'no deployment of this stack runs' : `deployment ${id} does not run`} on this computer`,

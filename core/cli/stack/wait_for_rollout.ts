@@ -8,6 +8,7 @@ import { describeNames } from '../../fleet/screen/host_name_list.ts'
 import { describeOther } from '../../fleet/screen/host_states.ts'
 import type { Action, EmitEvent, OtherDeployment } from '../../fleet/types.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { omitUndefined } from '../../model/omit_undefined.ts'
 
 /** Another rollout, found by its record or by the locks on hosts. */
 export interface Conflict {
@@ -44,8 +45,8 @@ export function conflictOn(busy: readonly BusyHost[]): Conflict {
   return { hosts: busy.map(({ host }) => host), deployment: null, holder: busy[0]?.message ?? null }
 }
 
-function outlineOf({ id, action, recipe, by, started, comment }: Deployment): OtherDeployment {
-  return { id, action, recipe, by, started, comment }
+function outlineOf({ id, action, recipe, by, started, comment, pausedBy }: Deployment): OtherDeployment {
+  return { id, action, recipe, by, started, comment, ...omitUndefined({ pausedBy }) }
 }
 
 export class RolloutQueue {

@@ -6,6 +6,7 @@ import { stackName } from '../deployments/states.ts'
 import { balancerAnswer } from '../stack/balancer_state.ts'
 import { askBalancers, switchServer } from '../stack/balancers.ts'
 import type { StackCommand } from '../stack/stack_command.ts'
+import { Problem } from './problem.ts'
 import { accountOf, type Route, route, type StackSources, sourceOf } from './route.ts'
 
 export interface BalancerServices {
@@ -53,7 +54,14 @@ export function balancerRoutes({ stacks, command, audit }: BalancerServices): re
         const source = sourceOf(stacks, stack)
         record('requested', { server })
         try {
-          const balancers = await switchServer(command, source, action, server)
+          // Not every balancer of the stack has each server.
+          const known = await askBalancers(command, source)
+          const hosts = [
+            ...new Set(known.flatMap(({ host, servers }) => (servers.some(({ name }) => name === server) ? host : []))),
+          ]
+          if (hosts.length === 0)
+            throw new Problem(404, 'UNKNOWN_SERVER', `no balancer of ${stack} has a server ${server}`)
+          const balancers = await switchServer(command, source, action, { server, hosts })
           const failed = balancers.filter(({ failure }) => failure !== null).map(({ host }) => host)
           record(failed.length === 0 ? 'done' : 'failed', { server, failed })
           return { balancers: [...balancers] }

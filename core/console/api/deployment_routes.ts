@@ -185,6 +185,7 @@ export function deploymentRoutes({
             throw new Problem(409, 'WRONG_STATE', `the rollout of deployment ${deployment.id} does not run`)
           const by = action === 'pause' ? [`--by=${account}, console`] : []
           await command(sourceOf(stacks, deployment.stack), [action, deployment.record, ...by, '--json-output'])
+          runner.setPaused(deployment.id, action === 'pause')
           record(request, action === 'pause' ? 'paused' : 'continued', deployment)
           return answerOf(store.get(deployment.id))
         },

@@ -162,7 +162,7 @@ export interface Schedule {
   readonly account: string
   readonly when: string
   readonly zone: string
-  readonly request: Readonly<Record<string, unknown>>
+  readonly request: Deployment['request']
   readonly enabled: boolean
   readonly next: string | null
   readonly last: string | null

@@ -1,15 +1,18 @@
 /** The page with the servers of the balancers of a stack: states, sessions, and buttons that drain one or set it ready. */
+import { useState } from 'preact/hooks'
 import { apiPath, type Balancer, call, get, type Level } from './api.ts'
 import { ActionForm, Failure, useLoaded } from './parts.tsx'
 
 export function BalancerPage({ stack, level }: { readonly stack: string; readonly level: Level }) {
   const path = `${apiPath`/api/stacks/${stack}`}/balancers`
   const { value, error, reload } = useLoaded(() => get<{ balancers: Balancer[] }>(path), path)
+  const [partial, setPartial] = useState<string | null>(null)
   const switchServer = async (action: 'drain' | 'ready', server: string) => {
+    if (action === 'drain' && isLast(value?.balancers ?? [], server) && !confirm(lastQuestion(server))) return
     const { balancers } = await call<{ balancers: Balancer[] }>('POST', path, { action, server })
+    const failed = balancers.filter(({ failure }) => failure !== null)
+    setPartial(failed.length === 0 ? null : failed.map(({ host, failure }) => `${host}: ${failure}`).join('; '))
     reload()
-    const failed = balancers.find(({ failure }) => failure !== null)
-    if (failed !== undefined) throw new Error(`${failed.host}: ${failed.failure}`)
   }
   return (
     <>
@@ -24,6 +27,7 @@ export function BalancerPage({ stack, level }: { readonly stack: string; readonl
         )}
       </div>
       <Failure error={error} />
+      <Failure error={partial} />
       <p>
         A drained server gets no new visitors, and stays drained until it is set ready, even if a deploy restarts it.
       </p>
@@ -41,6 +45,20 @@ export function BalancerPage({ stack, level }: { readonly stack: string; readonl
     </>
   )
 }
+
+/** Whether no other server of its backend takes visitors. */
+function isLast(balancers: readonly Balancer[], server: string): boolean {
+  const backend = server.slice(0, server.indexOf('/') + 1)
+  return balancers
+    .filter(({ servers }) => servers.some(({ name }) => name === server))
+    .some(
+      ({ servers }) =>
+        !servers.some(({ name, takesVisitors }) => name !== server && takesVisitors && name.startsWith(backend)),
+    )
+}
+
+const lastQuestion = (server: string) =>
+  `${server} is the last server that takes visitors: they get an error until another one does. Drain it?`
 
 interface TableProps {
   readonly balancer: Balancer
@@ -83,7 +101,6 @@ function ServerTable({ balancer, onSwitch }: TableProps) {
               {onSwitch && (
                 <td>
                   <ActionForm
-                    key={server.admin}
                     label={server.admin === 'ready' ? 'Drain' : 'Set ready'}
                     subject={server.name}
                     kind="plain"

@@ -54,9 +54,9 @@ export function DeploymentPage({ id, session }: { readonly id: number; readonly 
       {deployment.state === 'running' && deployment.abortedBy && (
         <p class="warning">aborted by {deployment.abortedBy}: no further host starts</p>
       )}
-      {followed.view.pausedBy !== null && deployment.state === 'running' && (
-        <p class="warning">
-          Paused by {followed.view.pausedBy}: no further host starts. The hosts stay locked until someone continues.
+      {followed.view.pausedBy !== null && deployment.state === 'running' && deployment.abortedBy === null && (
+        <p class="warning" role="alert">
+          Paused by {followed.view.pausedBy}. No further host starts until someone continues.
         </p>
       )}
       {followed.connection === 'lost' && <p class="warning">The connection to the console is lost. Trying again.</p>}
@@ -104,7 +104,6 @@ function Actions({ deployment, plan, session, isPaused }: ActionsProps) {
       )}
       {state === 'running' && deployment.record !== null && (
         <ActionForm
-          key={`${isPaused}`}
           label={isPaused ? 'Continue' : 'Pause'}
           kind="plain"
           onSubmit={() => act(isPaused ? 'continue' : 'pause')}

@@ -68,7 +68,7 @@ export function DeploymentTable({ deployments, caption, choice, onChoice }: Tabl
 }
 
 /** Says what a deployment does, such as `deploy shop at v2.1 on web1`. */
-export function describe({ request }: Deployment): string {
+export function describe({ request }: Pick<Deployment, 'request'>): string {
   const { action, apps = [], hosts = [], layers = [], revision, to } = request
   const where = [...hosts, ...layers.map((layer) => `layer ${layer}`)]
   return [

@@ -1,5 +1,5 @@
 /** The page with all deployments of a stack: by state, with older ones on request, and a comparison of two. */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { apiPath, type Deployment, get, type State } from './api.ts'
 import { DeploymentTable } from './deployment_table.tsx'
 import { Failure } from './parts.tsx'
@@ -17,13 +17,18 @@ export function HistoryPage({ stack }: { readonly stack: string }) {
   const [hasOlder, setHasOlder] = useState(false)
   const [choice, setChoice] = useState<readonly number[]>([])
   const [error, setError] = useState<unknown>(null)
+  const current = useRef<object>({})
   const load = async (earlier: readonly Deployment[]) => {
     const query = new URLSearchParams({ limit: `${pageSize}` })
     if (state !== '') query.set('state', state)
     const last = earlier.at(-1)
     if (last !== undefined) query.set('before', `${last.id}`)
+    const asked = { stack, state }
+    current.current = asked
     try {
       const more = await get<Deployment[]>(`${apiPath`/api/stacks/${stack}/deployments`}?${query}`)
+      // The reader has chosen another state in the meantime.
+      if (current.current !== asked) return
       setList([...earlier, ...more])
       setHasOlder(more.length === pageSize)
       setError(null)
@@ -31,7 +36,11 @@ export function HistoryPage({ stack }: { readonly stack: string }) {
       setError(thrown)
     }
   }
-  useEffect(() => void load([]), [stack, state])
+  useEffect(() => {
+    setList(null)
+    setChoice([])
+    void load([])
+  }, [stack, state])
   const [older, newer] = [...choice].sort((one, other) => one - other)
   return (
     <>

@@ -109,7 +109,7 @@ function Page({ first, second, third, fourth, session, onSession }: PageProps) {
         </>
       )
     case 'deployment':
-      return <DeploymentPage id={Number(second)} session={session} />
+      return <DeploymentPage key={second} id={Number(second)} session={session} />
     case 'audit':
       return <AuditPage />
     case 'account':

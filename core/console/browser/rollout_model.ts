@@ -25,7 +25,7 @@ export interface RolloutView {
   readonly batch: string
   /** The page for which the health gate waits; empty while it does not wait. */
   readonly waiting: string
-  /** The operator who has paused the rollout; null if it is not paused. */
+  /** The operator who has paused the rollout, and the reason; null if it is not paused. */
   readonly pausedBy: string | null
 }
 
@@ -112,7 +112,7 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
         waiting = ''
         break
       case 'paused':
-        pausedBy = text(event.by)
+        pausedBy = [text(event.by), text(event.comment)].filter(Boolean).join(': ')
         say(`paused by ${pausedBy}`, 'warning')
         break
       case 'continued':

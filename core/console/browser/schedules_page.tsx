@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { type Action, apiPath, call, get, type Level, type Schedule, type Stack } from './api.ts'
 import { Choices } from './choices.tsx'
+import { describe } from './deployment_table.tsx'
 import { EntryTable } from './entry_table.tsx'
 import { ActionForm, Time, useLoaded } from './parts.tsx'
 
@@ -25,7 +26,7 @@ export function SchedulesPage({ stack, level }: { readonly stack: string; readon
           <>
             <code>{schedule.when}</code> <span class="quiet">{schedule.zone}</span>
           </>,
-          describeRequest(schedule.request),
+          describe(schedule),
           <>
             {schedule.next ? <Time at={schedule.next} /> : <span>{schedule.enabled ? 'ended' : 'off'}</span>}
             {mayManage && (schedule.next !== null || !schedule.enabled) && (
@@ -168,9 +169,4 @@ function NextTimes({ stack, when, zone }: { readonly stack: string; readonly whe
       ))}
     </p>
   )
-}
-
-function describeRequest({ action, apps }: Schedule['request']): string {
-  const names = Array.isArray(apps) && apps.length > 0 ? apps.join(', ') : 'all apps'
-  return `${String(action)} ${names}`
 }

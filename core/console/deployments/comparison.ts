@@ -36,7 +36,7 @@ export interface ComparedDeployment {
 export async function compareDeployments(from: ComparedDeployment, to: ComparedDeployment): Promise<Comparison> {
   const [one, other] = [await reportIn(from.events), await reportIn(to.events)]
   const [before, after] = [hostsByChange(from.deployment), hostsByChange(to.deployment)]
-  const commits = differences(Object.entries(one?.commits ?? {}), Object.entries(other?.commits ?? {}))
+  const commits = differences(commitsIn(one), commitsIn(other))
   const changes = differences([...before], [...after])
   return {
     request: differences(requestFields(from.deployment), requestFields(to.deployment)).filter(isDifferent),
@@ -51,6 +51,17 @@ async function reportIn(events: AsyncIterable<FleetEvent>): Promise<RolloutRepor
   let report: RolloutReport | null = null
   for await (const event of events) if (event.event === 'end') report = event.report
   return report
+}
+
+/** Returns the commits by app; those of a rollback are in the changes of its hosts. */
+function commitsIn(report: RolloutReport | null): [string, string][] {
+  const chosen = Object.entries(report?.commits ?? {})
+  if (chosen.length > 0) return chosen
+  const commits = new Map<string, Set<string>>()
+  for (const { moves = [] } of report?.hosts ?? [])
+    for (const { app, to } of moves)
+      if (to.commit !== null) commits.set(app, (commits.get(app) ?? new Set<string>()).add(to.commit))
+  return [...commits].map(([app, all]) => [app, [...all].sort().join(', ')])
 }
 
 function requestFields({ request }: ConsoleDeployment): [string, string][] {

@@ -119,6 +119,15 @@ export class Runner {
     return this.change(deployment, change) ?? `deployment ${id} has changed in the meantime`
   }
 
+  /** Stops the deadline of a rollout while it is paused, and starts it again. */
+  setPaused(id: number, isPaused: boolean): void {
+    const deployment = this.options.store.get(id)
+    if (deployment.state !== 'running') return
+    const limit = deadlines.running ?? 0
+    const deadline = isPaused ? null : new Date(this.options.now().getTime() + limit).toISOString()
+    this.change(deployment, { deadline })
+  }
+
   private async tick(): Promise<void> {
     const active = this.options.store.active()
     for (const deployment of active)

@@ -4,7 +4,7 @@ import { includesLevel } from '../access/levels.ts'
 import type { Sessions } from '../access/sessions.ts'
 import { hasEnded } from '../deployments/states.ts'
 import type { DeploymentStore } from '../deployments/store.ts'
-import type { Schedule, Schedules } from './schedules.ts'
+import type { Schedule, ScheduleResult, Schedules } from './schedules.ts'
 
 export interface SchedulerOptions {
   readonly schedules: Schedules
@@ -29,6 +29,7 @@ export class Scheduler {
   constructor(private readonly options: SchedulerOptions) {}
 
   start(): void {
+    this.options.schedules.setMissingTimes()
     this.timer = setInterval(() => this.tick(), interval)
     this.timer.unref()
   }
@@ -47,32 +48,30 @@ export class Scheduler {
       }
   }
 
-  /** @returns the result, for the list of schedules */
-  private request(schedule: Schedule): string {
+  private request(schedule: Schedule): ScheduleResult {
     const { store, audit } = this.options
     const { stack, name, account, request } = schedule
     const entry = { actor: account, via: `schedule ${name}`, address: '', stack }
     const obstacle = this.obstacle(schedule)
     if (obstacle !== null) {
       audit.add({ ...entry, action: 'scheduled deployment skipped', detail: { reason: obstacle } })
-      return `skipped: ${obstacle}`
+      return { last: `skipped: ${obstacle}` }
     }
     const comment = request.comment || `schedule ${name}`
     const { id } = store.create(stack, { ...request, automatic: true, comment }, account)
     audit.add({ ...entry, action: 'deployment requested', detail: { deployment: id } })
-    return `deployment ${id}`
+    return { last: `deployment ${id}`, deployment: id }
   }
 
   /** Returns why the deployment is not requested; null if it can be. */
-  private obstacle({ stack, account, next, last }: Schedule): string | null {
+  private obstacle({ stack, account, next, deployment: earlier }: Schedule): string | null {
     const { stacks, sessions, store, now } = this.options
     if (!stacks.includes(stack)) return `the console no longer has the stack ${stack}`
     const minutes = Math.floor((now().getTime() - Date.parse(next ?? '')) / 60_000)
     if (minutes > maxDelay) return `the console did not run at ${next}, and it is ${minutes} minutes too late`
     const level = sessions.actorOfAccount(account)?.levelOf(stack) ?? 'deny'
     if (!includesLevel(level, 'deploy')) return `${account}, who made the schedule, may no longer deploy ${stack}`
-    const earlier = /^deployment (\d+)$/.exec(last ?? '')?.[1]
-    const deployment = earlier === undefined ? undefined : store.find(Number(earlier))
+    const deployment = earlier === null ? undefined : store.find(earlier)
     if (deployment !== undefined && !hasEnded(deployment.state))
       return `deployment ${deployment.id} of this schedule has not ended: it is ${deployment.state}`
     return null

@@ -19,13 +19,22 @@ export interface Schedule {
   readonly next: string | null
   /** The result of the last time it was due; null before the first time. */
   readonly last: string | null
+  /** The last deployment that it has requested; null before the first one. */
+  readonly deployment: number | null
   /** ISO time. */
   readonly created: string
 }
 
+export interface ScheduleResult {
+  /** Text for the list of schedules. */
+  readonly last: string
+  /** The deployment that was requested; undefined if it was skipped. */
+  readonly deployment?: number
+}
+
 type ScheduleRow = Omit<Schedule, 'request' | 'enabled'> & { readonly request: string; readonly enabled: number }
 
-const columns = 'id, stack, name, account, due AS "when", zone, request, enabled, next, last, created'
+const columns = 'id, stack, name, account, due AS "when", zone, request, enabled, next, last, deployment, created'
 
 export class Schedules {
   constructor(
@@ -80,16 +89,27 @@ export class Schedules {
   /**
    * Does the work of a schedule that is due, and sets its next time, both or neither: a console that is killed in between
    * neither skips it nor does it twice.
-   * @param work returns the result, which the list shows
    */
-  run(schedule: Schedule, work: () => string): void {
+  run(schedule: Schedule, work: () => ScheduleResult): void {
     this.database.transaction(() => {
-      const last = work()
+      const { last, deployment = schedule.deployment } = work()
       this.database.run(
-        'UPDATE schedules SET next = ?, last = ? WHERE id = ?',
-        ...[this.nextOf(schedule), last, schedule.id],
+        'UPDATE schedules SET next = ?, last = ?, deployment = ? WHERE id = ?',
+        ...[this.nextOf(schedule), last, deployment, schedule.id],
       )
     })
+  }
+
+  /** Forgets when schedules are due, for a copy of the database: `setMissingTimes` computes it again from then on. */
+  forgetTimes(): void {
+    this.database.run('UPDATE schedules SET next = NULL')
+  }
+
+  /** Computes when the enabled schedules without a time are due next, after a copy was restored. */
+  setMissingTimes(): void {
+    const rows = this.database.all<ScheduleRow>(`SELECT ${columns} FROM schedules WHERE next IS NULL AND enabled = 1`)
+    for (const schedule of rows.map(scheduleOf))
+      this.database.run('UPDATE schedules SET next = ? WHERE id = ?', this.nextOf(schedule), schedule.id)
   }
 
   private nextOf({ when, zone }: Pick<Schedule, 'when' | 'zone'>): string | null {

@@ -18,6 +18,7 @@ export function scheduleProblem(when: string, zone: string, now: Date): string |
   if (!isZone(zone)) return `unknown time zone "${zone}": expected an IANA name such as Europe/Zurich`
   let times: readonly Date[]
   try {
+    if (!when.includes(' ') && !isLocalTime(when)) throw new Error('no local time')
     times = nextTimes(when, zone, now, 20)
   } catch {
     return `invalid time "${when}": expected a cron expression of five fields, such as "30 8 * * 1-5", or a time such as "2026-12-01T08:30"`
@@ -33,6 +34,13 @@ export function scheduleProblem(when: string, zone: string, now: Date): string |
 function cronOf(when: string, zone: string): Cron {
   // Without a function and paused, it only computes times.
   return new Cron(when, { timezone: zone, mode: '5-part', paused: true })
+}
+
+/** Whether a text is a time without a zone, such as `2026-12-01T08:30`, of a day that exists. */
+function isLocalTime(text: string): boolean {
+  const [, minutes] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?$/.exec(text) ?? []
+  const time = Date.parse(`${minutes}Z`)
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(minutes ?? 'none')
 }
 
 function isZone(zone: string): boolean {

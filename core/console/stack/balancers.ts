@@ -33,6 +33,7 @@ export async function askBalancers(command: StackCommand, source: StackLocation)
 
 /**
  * Drains a server, or sets it ready.
+ * @param hosts those whose balancers have it
  * @param server its name with the backend
  * @throws STACK_UNREADABLE; NO_HOSTS if no host has a balancer
  */
@@ -40,10 +41,11 @@ export async function switchServer(
   command: StackCommand,
   source: StackLocation,
   action: 'drain' | 'ready',
-  server: string,
+  { server, hosts }: { readonly server: string; readonly hosts: readonly string[] },
 ): Promise<readonly BalancerState[]> {
   const wait = action === 'drain' ? ['--wait=0'] : []
-  const words = ['balancer', action, server, ...wait, '--json-output']
+  const selection = hosts.flatMap((host) => ['--host', host])
+  const words = ['balancer', action, server, ...selection, ...wait, '--json-output']
   return statesIn(await command(source, words, { timeout, accept: [0, 1] }))
 }
 
@@ -52,13 +54,14 @@ function statesIn(output: string): readonly BalancerState[] {
     const { data } = doneEvent.safeParse(parseEvent(line))
     if (data === undefined) return []
     const { host, status, stderr, failure, balancers } = data
-    if (balancers == null) {
-      const reason = failure?.message ?? (stderr.trim() || `exit status ${status}`)
-      return [{ host, where: '', servers: [], failure: reason }]
-    }
-    return balancers.map(({ where, servers, server, problem }) => ({
+    const reason = failure?.message ?? (stderr.trim() || `exit status ${status}`)
+    if (balancers == null) return [{ host, where: '', servers: [], failure: reason }]
+    const states: BalancerState[] = balancers.map(({ where, servers, server, problem }) => ({
       ...{ host, where, failure: problem?.message ?? null },
       servers: servers ?? (server === undefined ? [] : [server]),
     }))
+    // A balancer that has refused a change is not in the answer.
+    const isExplained = status === 0 || states.some((state) => state.failure !== null)
+    return isExplained ? states : [...states, { host, where: '', servers: [], failure: reason }]
   })
 }

@@ -117,6 +117,7 @@ export const migrations: readonly string[] = [
     enabled INTEGER NOT NULL,
     next TEXT,
     last TEXT,
+    deployment INTEGER,
     created TEXT NOT NULL
   ) STRICT;
   CREATE INDEX schedules_by_next ON schedules (next);

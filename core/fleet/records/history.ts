@@ -1,8 +1,10 @@
 /** Reads the records of the deployments of a stack: reports and host logs. */
+import { dirname } from 'node:path'
 import * as z from 'zod'
 import { isVisible, lockHolder } from '../../host/lock.ts'
 import { ConvergeError } from '../../model/errors.ts'
-import type { HostReport } from '../types.ts'
+import type { HostReport, RolloutPause } from '../types.ts'
+import { readPause } from './pause.ts'
 import {
   type Deployment,
   type DeploymentStart,
@@ -56,11 +58,14 @@ const searchedRecords = 30
 /**
  * Lists the running deployments that this computer can see, oldest first. Only the hosts know whether a deployment of
  * an operator on another computer still runs.
+ * @param requested only the deployment with this number; default: the newest ones
  */
-export function runningDeployments(directory: string): Deployment[] {
+export function runningDeployments(directory: string, requested?: string): Deployment[] {
   const top = `${directory}/deployments`
-  return deploymentIds(top)
-    .slice(-searchedRecords)
+  const ids = deploymentIds(top)
+  const searched =
+    requested === undefined ? ids.slice(-searchedRecords) : ids.filter((id) => Number(id) === Number(requested))
+  return searched
     .filter((id) => {
       const holder = lockHolder(`${top}/${id}/lock`)
       return holder !== null && isVisible(holder)
@@ -142,7 +147,18 @@ function readRecord(top: string, id: string): Deployment {
   if (report === null) return { ...startReport(id, unreadableStart), outcome: 'not readable' }
   if (report.outcome !== 'died') return { ...report, id }
   const outcome = lockHolder(`${record}/lock`) === null ? 'died' : 'under way'
-  return { ...report, id, outcome, hosts: report.hosts.map((host) => progressFromLog(record, host)) }
+  const paused = outcome === 'under way' ? pauseOf(top, id) : null
+  const hosts = report.hosts.map((host) => progressFromLog(record, host))
+  return { ...report, id, outcome, hosts, ...(paused === null ? {} : { pausedBy: paused.by }) }
+}
+
+function pauseOf(top: string, id: string): RolloutPause | null {
+  try {
+    return readPause(dirname(top), id)
+  } catch {
+    // It only completes the description.
+    return null
+  }
 }
 
 /** Null where the report cannot be read for any reason: one damaged record must not hide all the others. */

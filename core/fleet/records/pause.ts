@@ -1,5 +1,5 @@
 /** Stores whether a rollout is paused: a file in its record, which the process of the rollout watches. */
-import { rmSync } from 'node:fs'
+import { chownSync, rmSync, statSync } from 'node:fs'
 import * as z from 'zod'
 import type { RolloutPause } from '../types.ts'
 import { readFileOrNull, replaceStateFile } from './state_files.ts'
@@ -22,7 +22,11 @@ export function readPause(directory: string, id: string): RolloutPause | null {
 }
 
 export function writePause(directory: string, id: string, pause: RolloutPause): void {
-  replaceStateFile(pauseFile(directory, id), `${JSON.stringify(pause)}\n`)
+  const path = pauseFile(directory, id)
+  replaceStateFile(path, `${JSON.stringify(pause)}\n`)
+  // The process of the rollout must be able to read what root has written.
+  const { uid, gid } = statSync(`${directory}/deployments/${id}`)
+  if (process.getuid?.() === 0) chownSync(path, uid, gid)
 }
 
 export function removePause(directory: string, id: string): void {

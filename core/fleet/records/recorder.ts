@@ -31,6 +31,8 @@ export type DeploymentStart = Pick<
 export type Deployment = Omit<RolloutReport, 'id' | 'outcome'> & {
   readonly id: string
   readonly outcome: RolloutReport['outcome'] | 'died' | 'under way' | 'not readable'
+  /** The operator who has paused it; absent if it is not paused. */
+  readonly pausedBy?: string
 }
 
 export interface Recording {

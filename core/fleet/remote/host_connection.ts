@@ -31,6 +31,9 @@ export interface HostConnectionOptions {
 /** Milliseconds between two signs of life to the host, which keep the lock. */
 const heartbeatMs = 10_000
 
+/** Number of locks in a row that end within `heartbeatMs`: the host ends them, and a new connection does not help. */
+const maxShortLocks = 3
+
 const beginMarker = 'converge: begins'
 
 /** The answer of the hold script. */
@@ -49,6 +52,7 @@ export class HostConnection {
   private unlockedTransport: SshTransport | null = null
   private lock: LockSession | null = null
   private isLocking = false
+  private shortLocks = 0
   private isClosed = false
 
   /** @param state directory of the fleet's own files on the host */
@@ -160,6 +164,7 @@ export class HostConnection {
   }
 
   private async openTransport(): Promise<SshTransport> {
+    if (this.shortLocks >= maxShortLocks) throw lockLost(this.options.name)
     const wire = await this.options.open()
     this.unlockedTransport = wire
     void wire.closed.then(() => {
@@ -197,12 +202,18 @@ export class HostConnection {
     if (answer !== null && holder === undefined) {
       const timer = setInterval(() => process.stdin.write('\n'), heartbeatMs)
       this.lock = { transport: wire, process, timer }
+      const lockedAt = performance.now()
       // The lock is lost: another operator took it while this computer slept, or the process on the host was killed.
       // Without a new lock nothing more may run.
       const lost = () => {
         if (this.lock?.process === process) wire.close()
       }
-      process.ended.then(lost, lost)
+      const endedByHost = () => {
+        this.shortLocks = performance.now() - lockedAt < heartbeatMs ? this.shortLocks + 1 : 0
+        lost()
+      }
+      // It is rejected where the connection was lost.
+      process.ended.then(endedByHost, lost)
       return
     }
     process.close()
@@ -226,6 +237,12 @@ export class HostConnection {
     this.lock = null
   }
 }
+
+const lockLost = (name: string) =>
+  new ConvergeError(`the lock of the rollout on ${name} ended ${maxShortLocks} times within moments`, {
+    code: 'LOCK_LOST',
+    hint: `check whether the host ends the processes of the account: converge stack exec --host ${name} -- sleep 20`,
+  })
 
 const sameHostTwice = () =>
   new ConvergeError('another entry of the stack file leads to the same host', {

@@ -66,8 +66,9 @@ export class Rollback {
     const isOver = () => this.context.abort.isInterrupted
     // These hosts serve the site until then: a deploy in batches is rolled back in batches.
     const { strategy, batchSize: size } = this.context.request
+    // Visitors get the failed release until then: a pause does not hold it back.
     for (const batch of splitIntoBatches(switched, { strategy, size, first: new Set(), reverse: false }))
-      if (!isOver()) await this.tools.runner.runPhase('rollback', batch, run, { isOver })
+      if (!isOver()) await this.tools.runner.runPhase('rollback', batch, run, { isOver, isPausable: false })
   }
 
   private async changesOfRollback(hosts: readonly RolloutHost[]): Promise<HostReleaseChange[]> {

@@ -195,8 +195,11 @@ export function describeStrategy(action: Action, strategy: string): string {
 /** `deployment 12 (deploy by ann@desk since 2026-11-20T07:40:00Z: new prices)` */
 export function describeOther(other: OtherDeployment): string {
   const comment = other.comment === '' ? '' : `: ${other.comment}`
+  const paused = other.pausedBy === undefined ? '' : `, paused by ${other.pausedBy}`
   const since = other.started.replace(/\.\d+Z$/, 'Z')
-  return oneLine(`deployment ${shortId(other.id)} (${describeAction(other)} by ${other.by} since ${since}${comment})`)
+  return oneLine(
+    `deployment ${shortId(other.id)} (${describeAction(other)} by ${other.by} since ${since}${comment}${paused})`,
+  )
 }
 
 /** `service_restart site: site/b waits until site/a is back` */

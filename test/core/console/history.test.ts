@@ -75,6 +75,15 @@ t.test('compares requests, commits, hosts and plans', async (t) => {
     ],
     sameChanges: 1,
   })
+  const rollback = (commit: string) =>
+    ended(commit, 'changed').map((event) =>
+      event.event === 'end' ? { ...event, report: { ...event.report, commits: {} } } : event,
+    )
+  const rollbacks = await compareDeployments(
+    { deployment: from, events: replay(rollback('a'.repeat(40))) },
+    { deployment: from, events: replay(rollback('b'.repeat(40))) },
+  )
+  t.strictSame(rollbacks.commits, [{ name: 'shop', from: 'a'.repeat(40), to: 'b'.repeat(40) }])
   const never = await compareDeployments(
     { deployment: from, events: replay([]) },
     { deployment: from, events: replay([]) },

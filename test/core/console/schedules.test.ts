@@ -33,7 +33,12 @@ class Scheduled {
     const now = () => this.now
     const accounts = new Accounts(this.database, now)
     for (const name of ['ann', 'bob'])
-      this.database.run('INSERT INTO accounts VALUES (?, ?, 0, ?)', name, '', now().toISOString())
+      this.database.run(
+        'INSERT INTO accounts (name, password, created) VALUES (?, ?, ?)',
+        name,
+        '',
+        now().toISOString(),
+      )
     this.setLevel('ann', 'deploy')
     this.store = new DeploymentStore(this.database, now)
     this.schedules = new Schedules(this.database, now)
@@ -96,7 +101,16 @@ t.test('a time that is wrong is refused with the reason', async (t) => {
   const problem = (when: string, zone = 'UTC') => scheduleProblem(when, zone, now)
   for (const valid of ['*/5 * * * *', '0 0 1 1 *', '2026-12-01T08:30', '0 9 * * MON'])
     t.equal(problem(valid), null, valid)
-  for (const wrong of ['', 'daily', '61 * * * *', '* * * *', '0 0 9 * * *', '2026-13-01T00:00'])
+  for (const wrong of [
+    '',
+    'daily',
+    '61 * * * *',
+    '* * * *',
+    '0 0 9 * * *',
+    '2026-13-01T00:00',
+    '2027-02-29T08:00',
+    '2026-12-01T08:30Z',
+  ])
     t.match(problem(wrong), /^invalid time/, wrong)
   t.match(problem('* * * * *'), /more often than every 5 minutes/)
   t.match(problem('0,2 * * * *'), /more often than every 5 minutes/)
@@ -119,9 +133,15 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.equal(console.tickAt('2026-11-30T09:00:03Z').length, 1)
     t.equal(console.tickAt('2026-12-01T09:00:01Z').length, 1, 'the earlier one has not ended')
     t.match(console.last(id), /^skipped: deployment 1 of this schedule has not ended: it is queued/)
+    t.equal(console.tickAt('2026-12-02T09:00:01Z').length, 1, 'nor the time after')
     console.store.change(1, 'queued', { state: 'succeeded' })
-    t.equal(console.tickAt('2026-12-02T09:00:01Z').length, 2)
-    t.strictSame(console.actions(), ['deployment requested', 'scheduled deployment skipped', 'deployment requested'])
+    t.equal(console.tickAt('2026-12-03T09:00:01Z').length, 2)
+    t.strictSame(console.actions(), [
+      'deployment requested',
+      'scheduled deployment skipped',
+      'scheduled deployment skipped',
+      'deployment requested',
+    ])
   })
 
   t.test('one time ends with its deployment', async (t) => {
@@ -160,6 +180,16 @@ if (await runsOnNode22(t, import.meta.url)) {
     console.now = new Date('2026-11-30T09:30:00Z')
     t.match(console.schedules.enable(schedule, true), { enabled: true, next: '2026-12-01T09:00:00.000Z' })
     t.strictSame(console.tickAt('2026-11-30T09:31:00Z'), [])
+  })
+
+  t.test('a restored copy does not repeat what was due before', async (t) => {
+    const console = new Scheduled(t)
+    const { id } = console.create('0 9 * * *')
+    console.schedules.forgetTimes()
+    t.strictSame(console.tickAt('2026-11-30T09:20:00Z'), [])
+    console.scheduler.start()
+    console.scheduler.stop()
+    t.match(console.schedules.find('shop', id), { next: '2026-12-01T09:00:00.000Z' })
   })
 
   t.test('a fault leaves the schedule due, without half a deployment', async (t) => {

@@ -60,6 +60,8 @@ interface PhaseOptions {
   readonly first?: ReadonlySet<string>
   /** Decides whether to start no further host; default: when the rollout aborts. */
   readonly isOver?: () => boolean
+  /** Whether a pause of the operator holds it back; default true. */
+  readonly isPausable?: boolean
 }
 
 /** Milliseconds between two progress lines of a step. */
@@ -95,13 +97,13 @@ export class HostRunner {
     phase: Phase,
     hosts: readonly RolloutHost[],
     work: (host: RolloutHost) => Promise<void>,
-    { first = noHosts, isOver, ...batch }: PhaseOptions = {},
+    { first = noHosts, isOver, isPausable = true, ...batch }: PhaseOptions = {},
   ): Promise<void> {
     if (hosts.length === 0) return
     this.context.ports.emit({ event: 'phase', phase, hosts: hostNames(hosts), ...batch })
     const isPhaseOver = isOver ?? (() => this.context.abort.isAborted)
     const workAndCheck = async (host: RolloutHost) => {
-      await this.context.pause.pass(isPhaseOver)
+      if (isPausable) await this.context.pause.pass(isPhaseOver)
       if (isPhaseOver()) return
       await work(host)
       // Other hosts may have failed in the meantime.

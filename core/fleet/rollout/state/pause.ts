@@ -1,4 +1,5 @@
 /** Makes the hosts of a rollout wait while an operator has paused it. */
+import { asConvergeError } from '../../../model/errors.ts'
 import type { EmitEvent, RolloutPause } from '../../types.ts'
 
 /** Milliseconds between two checks of whether the rollout is paused. */
@@ -6,6 +7,7 @@ const interval = 300
 
 export class PauseGate {
   private isPaused = false
+  private hasWarned = false
 
   /** @param readPause returns who has paused the rollout; null if it is not paused */
   constructor(
@@ -36,7 +38,19 @@ export class PauseGate {
   }
 
   private update(): void {
-    const pause = this.readPause()
+    let pause: RolloutPause | null
+    try {
+      pause = this.readPause()
+    } catch (thrown) {
+      // The rollout stays as it was: hosts are at work.
+      if (!this.hasWarned)
+        this.emit({
+          event: 'warning',
+          message: `cannot read whether the rollout is paused: ${asConvergeError(thrown).message}`,
+        })
+      this.hasWarned = true
+      return
+    }
     if ((pause !== null) === this.isPaused) return
     this.isPaused = pause !== null
     this.emit(pause === null ? { event: 'continued' } : { event: 'paused', ...pause })

@@ -51,6 +51,32 @@ t.test('locks a host, whatever its shell prints before', async (t) => {
   }
 })
 
+t.test('gives up on a host that ends each lock at once', async (t) => {
+  let opened = 0
+  const open = async (): Promise<SshTransport> => {
+    opened++
+    let end: () => void = () => undefined
+    const closed = new Promise<null>((resolve) => {
+      end = () => resolve(null)
+    })
+    return { ...wireTo(t, 'echo held; exit 0;'), closed, close: end }
+  }
+  const link = new HostConnection({ name: 'web1', open, sudo: 'none', rollout: 'deploy-1', by: 'ann' }, scratch(t))
+  t.teardown(() => link.close())
+  const connectAgain = async () => {
+    for (;;) {
+      await link.connect(true)
+      while (link.isConnected) await new Promise(setImmediate)
+    }
+  }
+  await t.rejects(connectAgain(), {
+    code: 'LOCK_LOST',
+    message: 'the lock of the rollout on web1 ended 3 times within moments',
+    hint: 'check whether the host ends the processes of the account: converge stack exec --host web1 -- sleep 20',
+  })
+  t.equal(opened, 3)
+})
+
 t.test('refuses a shell that prints without end', { timeout: 60_000 }, async (t) => {
   await t.rejects(linkTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
     code: 'REMOTE_FAILED',

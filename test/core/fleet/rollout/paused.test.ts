@@ -44,17 +44,25 @@ t.test('an interrupt ends a paused rollout', async (t) => {
   t.equal(fleet.emitted.filter(({ event }) => event === 'paused').length, 1, 'once for all hosts')
 })
 
-t.test('a pause during an automatic rollback', async (t) => {
+t.test('a pause does not hold back the rollback after a failure', async (t) => {
   let current: RolloutPause | null = null
   const fleet = new Simulation({ ...three, c: { does: { deploy: 'breaks' } } })
-  const rollbacks = () => fleet.begun.filter((one) => one.endsWith(' rollback'))
-  fleet.onRun = (_, event) => {
-    if (event === 'rollback' && rollbacks().length === 1) current = pause
+  fleet.onRun = (host, event) => {
+    if (host === 'c' && event === 'deploy') current = pause
   }
-  const rollout = fleet.go({ rollbackOnFailure: true, parallel: 1, strategy: 'rolling' }, { paused: () => current })
-  await untilPaused(fleet)
-  t.equal(rollbacks().length, 1)
-  current = null
-  await rollout
-  t.equal(rollbacks().length, 3)
+  const { report } = await fleet.go({ rollbackOnFailure: true, strategy: 'rolling' }, { paused: () => current })
+  t.equal(report.outcome, 'failed')
+  t.equal(fleet.begun.filter((text) => text.endsWith(' rollback')).length, 3)
+})
+
+t.test('a pause that cannot be read leaves the rollout as it was, with one warning', async (t) => {
+  const paused = (): RolloutPause | null => {
+    throw new Error('EACCES: permission denied')
+  }
+  const fleet = new Simulation(three)
+  const { report } = await fleet.go({ strategy: 'rolling' }, { paused })
+  t.equal(report.outcome, 'changed')
+  const warnings = fleet.emitted.filter(({ event }) => event === 'warning')
+  t.match(warnings, [{ message: 'cannot read whether the rollout is paused: EACCES: permission denied' }])
+  t.equal(warnings.length, 1)
 })
