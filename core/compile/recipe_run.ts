@@ -5,30 +5,21 @@
  */
 
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, describeLocation, problemsOf, type SourceLocation } from '../model/errors.ts'
+import { ConvergeError, describeLocation, problemsOf } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
-import { readOnly } from '../model/read_only.ts'
-import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
+import { isPlainObject, references } from '../model/reference.ts'
 import { type AnyDefinition, type Handle, type PlannedResource, resourceTypes } from '../model/resource.ts'
-import {
-  asynchronousQuery,
-  callProblem,
-  includeCircle,
-  invalidMessage,
-  isPromise,
-  lateCall,
-  unknownType,
-} from './call.ts'
+import { asynchronousQuery, includeCircle, invalidMessage, isPromise, lateCall, unknownType } from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
-import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
+import { DeclarationCheck, readQuery } from './declaration_check.ts'
+import { declaredTwice, unknownReference } from './declaration_problems.ts'
 import { CollectedDeclarations, combinedReason, type Declarations, prerequisitesOf } from './declarations.ts'
 import { doubtfulText } from './doubtful_text.ts'
-import { optionProblems, withoutOptions } from './options.ts'
 import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
 import { applyOverrides, invalidOverrideCall } from './overrides.ts'
-import { differencesOf, withPlaceholders } from './placeholders.ts'
-import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
+import { differencesOf } from './placeholders.ts'
+import { type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { callRecipe } from './recipe_call.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
@@ -47,6 +38,7 @@ interface Call {
 export class RecipeRun<N> implements Recipe<N> {
   private roleName = ''
   private eventName = ''
+  private readonly check: DeclarationCheck
   private collected = new CollectedDeclarations()
   private readonly calls: Call[] = []
   /** The number of `given` around the present call. */
@@ -70,6 +62,11 @@ export class RecipeRun<N> implements Recipe<N> {
     private readonly memory: PropsMemory | null = null,
   ) {
     memory?.begin()
+    this.check = new DeclarationCheck(mask, memory)
+  }
+
+  private get declared() {
+    return { host: this.host, byName: this.collected.byName }
   }
 
   /** The roles of this run, included ones too, by name. */
@@ -321,26 +318,14 @@ export class RecipeRun<N> implements Recipe<N> {
     let checked: PlannedResource | null = null
     return this.call(() => {
       this.collected.faults.requireRoom()
-      const resource = checked ?? this.checkedCall(source, definition, args)
+      const declaredIn = { role: this.roleName, event: this.eventName, source }
+      const resource = checked ?? this.check.call(definition, args, declaredIn, this.declared)
       if (!('name' in resource)) return { type: definition.type, key: this.collected.faults.invalid(...resource) }
       const [props] = args as readonly [Readonly<Record<string, unknown>>]
       // The references to queries are gone from the checked properties.
       if (checked === null && !resource.hasReferences && references(props).length === 0) checked = resource
       return this.collect(resource, props)
     })
-  }
-
-  /** Checks a call of a resource type. @returns the resource, or what is wrong with the call */
-  private checkedCall(
-    source: () => SourceLocation | undefined,
-    definition: AnyDefinition,
-    args: readonly unknown[],
-  ): PlannedResource | readonly ConvergeError[] {
-    const { type } = definition
-    const wrongCall = callProblem(type, args, this.mask)
-    if (wrongCall !== null) return [wrongCall.at({ resource: type, source: source() })]
-    const declaredIn = { role: this.roleName, event: this.eventName, source }
-    return this.planned(definition, args[0] as Readonly<Record<string, unknown>>, declaredIn)
   }
 
   private collect(resource: PlannedResource, props: Readonly<Record<string, unknown>>): { type: string; key: string } {
@@ -359,43 +344,6 @@ export class RecipeRun<N> implements Recipe<N> {
     const location = source()
     const suffix = location === undefined ? '' : ` (${describeLocation(location)})`
     this.addWarning(`${name}: ${options.sensitive ? found.words : this.mask(found.text)}${suffix}`)
-  }
-
-  /** Checks a declaration. @returns the resource, or what is wrong with it */
-  private planned(
-    definition: AnyDefinition,
-    declaration: Readonly<Record<string, unknown>>,
-    declaredIn: Pick<PlannedResource, 'role' | 'event' | 'source'>,
-  ): PlannedResource | readonly ConvergeError[] {
-    const { type } = definition
-    const at = (problem: ConvergeError) => problem.at({ resource: type, source: declaredIn.source() })
-    const { props, options } = withoutOptions(definition, declaration)
-    const mask = options.sensitive ? hidden : this.mask
-    const { hasReferences, ...parsed } = this.checkProperties(definition, props, mask)
-    const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
-    if ('problems' in parsed || wrong.length > 0) return wrong.map(at)
-    const key: unknown = definition.key(
-      hasReferences ? withPlaceholders(parsed.props, this.collected.byName) : parsed.props,
-    )
-    if (typeof key !== 'string' || key === '') return [at(keyProblem(definition, key, this.mask))]
-    return { definition, type, key, name: `${type} ${key}`, props: parsed.props, hasReferences, options, ...declaredIn }
-  }
-
-  /** Checks properties in which the values of queries replace the references to them. */
-  private checkProperties(definition: AnyDefinition, props: object, mask: Mask): CheckedProps {
-    const checked = this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
-    if (!checked.hasReferences || !references(props).some(({ query }) => query !== undefined)) return checked
-    const { host } = this
-    const problems: ConvergeError[] = []
-    const bound = resolveReferences(props, (reference) => {
-      const { query, transform } = reference
-      if (query === undefined) return reference
-      const value = host === null ? query.unread : readQuery(query, host)
-      if (isPromise(value)) problems.push(asynchronousQuery(query))
-      return transform && problems.length === 0 ? transform(value as never) : value
-    })
-    if (problems.length > 0) return { problems, hasReferences: true }
-    return checkProps(definition, bound as object, mask)
   }
 
   private add(declared: PlannedResource): void {
@@ -501,7 +449,7 @@ export class RecipeRun<N> implements Recipe<N> {
     const { replaced, problems } = applyOverrides(overrides, given, {
       redeclare: (resource, props, source) => {
         const { definition, role, event } = resource
-        const changed = this.planned(definition, props, { role, event, source })
+        const changed = this.check.planned(definition, props, { role, event, source }, this.declared)
         return 'name' in changed ? this.withoutAbsent({ ...changed, source: resource.source }) : changed
       },
       isComplete,
@@ -530,8 +478,4 @@ export class RecipeRun<N> implements Recipe<N> {
         else throw combinedReason(reasons)
     return { resources: Object.freeze(declared), warnings: warned, notes: noted, problems }
   }
-}
-
-function readQuery<V>(query: Query<V>, host: HostReader): V {
-  return query.read(readOnly(host, `the query "${query.name}"`, callerOf))
 }
