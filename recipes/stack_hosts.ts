@@ -81,7 +81,9 @@ export function stack({ opsworks }: Pick<SiteNode, 'opsworks'>): StackHosts {
         isSelf,
       })
     }
-  const hosts = ({ layer, online }: HostFilter = {}) => {
+  const hosts = (filter: HostFilter = {}) => {
+    checkFilter(filter)
+    const { layer, online } = filter
     if (layer !== undefined) checkLayer(layer, Object.keys(opsworks.layers))
     return [...hostsByName.values()].filter(
       (host) =>
@@ -95,6 +97,20 @@ export function stack({ opsworks }: Pick<SiteNode, 'opsworks'>): StackHosts {
     first: (filter) => hosts(filter)[0],
     addresses: (filter) => hosts(filter).map(({ address }) => address),
   }
+}
+
+const filterKeys = ['layer', 'online']
+
+/** Finds a misspelt key, without which all hosts would match. */
+function checkFilter(filter: HostFilter): void {
+  const unknown = Object.keys(filter).find((key) => !filterKeys.includes(key))
+  if (unknown === undefined) return
+  throw new ConvergeError(`stack: hosts have no filter "${unknown}"`, {
+    code: 'INVALID_CALL',
+    hint: nearest(unknown, filterKeys) ?? `use ${filterKeys.join(' or ')}`,
+    usage: true,
+    source: callerOf(new Error().stack),
+  })
 }
 
 /** Finds a misspelt layer, whose hosts would silently be none. */

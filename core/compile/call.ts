@@ -1,5 +1,6 @@
 /** Checks how a recipe calls the function of a resource: esbuild removes the types without checking them. */
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
 import type { Query } from '../model/query.ts'
 import { isPlainObject, isReference, partsOf } from '../model/reference.ts'
 import { displayText, type Mask } from './props.ts'
@@ -67,6 +68,15 @@ export function lateCall(name: string): ConvergeError {
   return new ConvergeError(`${name}: called after the recipes have returned`, {
     code: 'LATE_CALL',
     hint: 'call it in the recipe itself: remove async, await and timers around it',
+    usage: true,
+  })
+}
+
+/** @param name of the function of `r` */
+export function unknownType(name: string, type: unknown, types: readonly string[]): ConvergeError {
+  return new ConvergeError(`${name}: there is no resource type ${JSON.stringify(type)}`, {
+    code: 'UNKNOWN_TYPE',
+    hint: nearest(String(type), types) ?? 'use a type that converge resources lists',
     usage: true,
   })
 }

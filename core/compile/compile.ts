@@ -10,6 +10,7 @@ import type { Mask } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { RecipeRun } from './recipe_run.ts'
 import type { Role } from './role.ts'
+import { repeatInterrupted } from './time_limit.ts'
 
 /** The declarations of recipes. Before a plan is bound, they are those for a host of which nothing is known. */
 export interface Plan {
@@ -89,7 +90,7 @@ export function draftPlan<N>(
     } catch {
       // Once more below, for the lines of all problems.
     }
-  return draftOf(roles, events, new RecipeRun(node, mask))
+  return repeatInterrupted(() => draftOf(roles, events, new RecipeRun(node, mask)))
 }
 
 function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipes: RecipeRun<N>): PlanDraft {

@@ -9,9 +9,12 @@ const isHandle = (value: unknown): boolean => {
   return typeof resource?.type === 'string' && typeof resource.key === 'string'
 }
 
-const isGuard = (value: unknown): boolean =>
-  typeof value === 'boolean' ||
-  (typeof value === 'object' && value !== null && 'check' in value && typeof value.check === 'function')
+const isGuard = (value: unknown): boolean => {
+  if (typeof value === 'boolean') return true
+  if (typeof value !== 'object' || value === null) return false
+  const { check, description, ...unknown } = value as { check?: unknown; description?: unknown }
+  return typeof check === 'function' && typeof description === 'string' && Object.keys(unknown).length === 0
+}
 
 interface Rule {
   readonly fits: (value: unknown) => boolean
@@ -43,7 +46,7 @@ const rules: { readonly [K in keyof CommonOptions]-?: Rule } = {
   sensitive: flag,
 }
 
-const names = Object.keys(rules)
+export const optionNames: readonly string[] = Object.keys(rules)
 const noOptions: CommonOptions = Object.freeze({})
 
 /** Separates the options from the properties of the type. A property with the name of an option is the type's own. */
@@ -52,7 +55,7 @@ export function withoutOptions(
   declaration: Readonly<Record<string, unknown>>,
 ): { props: object; options: CommonOptions } {
   const shape = (props as { shape?: object }).shape ?? {}
-  const reserved = names.filter((name) => name in declaration && !(name in shape))
+  const reserved = optionNames.filter((name) => name in declaration && !(name in shape))
   if (reserved.length === 0) return { props: declaration, options: noOptions }
   const rest: Record<string, unknown> = { ...declaration }
   const options: Record<string, unknown> = {}

@@ -4,6 +4,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { EndlessValue, isPlainObject, isReference, references } from '../model/reference.ts'
 import type { AnyDefinition } from '../model/resource.ts'
+import { optionNames } from './options.ts'
 
 /** Takes what must not be shown out of a text. */
 export type Mask = (text: string) => string
@@ -62,12 +63,12 @@ function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
 
 function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue, mask: Mask): ConvergeError {
   const { shape = {} } = definition.props as { shape?: Record<string, z.ZodType> }
-  const names = Object.keys(shape)
+  const names = [...Object.keys(shape), ...optionNames]
   if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
     const unknown = issue.keys[0] ?? ''
     return new ConvergeError(`${definition.type} has no property ${issue.keys.join(', ')}`, {
       code: 'UNKNOWN_PROP',
-      hint: nearest(unknown, names) ?? `it has: ${names.join(', ')}`,
+      hint: hintForName(unknown) ?? nearest(unknown, names) ?? `it has: ${Object.keys(shape).join(', ')}`,
       usage: true,
     })
   }
@@ -82,6 +83,14 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
     hint: hintOf(shape[String(property)]) ?? `converge resources ${definition.type} shows its properties`,
     usage: true,
   })
+}
+
+/** Words of Chef for what converge declares from the other side. */
+function hintForName(name: string): string | undefined {
+  if (name === 'notifies' || name === 'subscribes' || name === 'notify')
+    return 'write when: [handle] in the resource that reacts, with the handle that the declaration of this one returns'
+  if (name === 'not_if' || name === 'only_if') return `write ${name === 'not_if' ? 'notIf' : 'onlyIf'}`
+  return undefined
 }
 
 /** The advice that the schema of a property has for a wrong value: `.meta({ hint })`. */

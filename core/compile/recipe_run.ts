@@ -5,25 +5,27 @@
  */
 
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, problemsOf, type SourceLocation } from '../model/errors.ts'
+import { ConvergeError, describeLocation, problemsOf } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
-import { readOnly } from '../model/read_only.ts'
-import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
-import type { AnyDefinition, Handle, PlannedResource } from '../model/resource.ts'
-import { asynchronousQuery, callProblem, includeCircle, invalidMessage, isPromise, lateCall } from './call.ts'
+import { isPlainObject, references } from '../model/reference.ts'
+import { type AnyDefinition, type Handle, type PlannedResource, resourceTypes } from '../model/resource.ts'
+import { asynchronousQuery, includeCircle, invalidMessage, isPromise, lateCall, unknownType } from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
-import { declaredTwice, keyProblem, unknownReference } from './declaration_problems.ts'
+import { DeclarationCheck, readQuery } from './declaration_check.ts'
+import { declaredTwice, unknownReference } from './declaration_problems.ts'
 import { CollectedDeclarations, combinedReason, type Declarations, prerequisitesOf } from './declarations.ts'
-import { optionProblems, withoutOptions } from './options.ts'
+import { doubtfulText } from './doubtful_text.ts'
 import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
 import { applyOverrides, invalidOverrideCall } from './overrides.ts'
-import { differencesOf, withPlaceholders } from './placeholders.ts'
-import { type CheckedProps, checkProps, hidden, type Mask, unmasked } from './props.ts'
+import { differencesOf } from './placeholders.ts'
+import { type Mask, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
+import { callRecipe } from './recipe_call.ts'
 import { isRole, type Recipe, type RecipeFunction, type Role } from './role.ts'
 import { callerOf, recipeFault } from './source.ts'
 import { causesOf, invalidStep, nothingToPrecede, type Step, stepInOverrides } from './steps_before.ts'
+import { callWithLimit, isInterrupted, repeatInterrupted } from './time_limit.ts'
 
 /** A call of a recipe outside of `given`. */
 interface Call {
@@ -36,6 +38,7 @@ interface Call {
 export class RecipeRun<N> implements Recipe<N> {
   private roleName = ''
   private eventName = ''
+  private readonly check: DeclarationCheck
   private collected = new CollectedDeclarations()
   private readonly calls: Call[] = []
   /** The number of `given` around the present call. */
@@ -59,6 +62,11 @@ export class RecipeRun<N> implements Recipe<N> {
     private readonly memory: PropsMemory | null = null,
   ) {
     memory?.begin()
+    this.check = new DeclarationCheck(mask, memory)
+  }
+
+  private get declared() {
+    return { host: this.host, byName: this.collected.byName }
   }
 
   /** The roles of this run, included ones too, by name. */
@@ -79,7 +87,7 @@ export class RecipeRun<N> implements Recipe<N> {
     this.roleName = role.name
     this.eventName = event
     this.running.push(`${role.name}::${event}`)
-    const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`, role)
+    const answer = this.answerOf(recipe, `${event} of the role ${role.name}`, role)
     this.overrideAll(role)
     this.running.pop()
     if (answer instanceof Promise) {
@@ -98,13 +106,24 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   /** Collects what the recipe throws, so that the mistakes of all events are reported together. */
-  private answerOf(recipe: RecipeFunction<N>, failure: string, role: Role<N>): unknown {
+  private answerOf(recipe: RecipeFunction<N>, subject: string, role: Role<N>): unknown {
+    const [level, depth] = [this.running.length, this.depth]
+    const call = () => recipe(this, this.node)
     try {
-      return recipe(this, this.node)
+      // Built-in recipes end.
+      const isLimited = level === 1 && role.source?.() !== undefined
+      const again = () => recipe(new RecipeRun(this.node), this.node)
+      return callRecipe(isLimited ? () => callWithLimit(call, { subject, code: recipe, again }) : call, this.mask)
     } catch (thrown) {
-      // A thrown value that is no error has no stack trace.
-      const location = thrown instanceof Error ? undefined : role.source?.()
-      const fault = recipeFault(thrown, failure, location)
+      if (isInterrupted(thrown)) throw thrown
+      // Nothing that the call began is finished by it.
+      this.running.length = level
+      this.depth = depth
+      // A thrown value that is no error has no stack trace, and neither has a recipe that was ended.
+      const hasLine =
+        thrown instanceof Error && !(thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && !thrown.source)
+      const location = hasLine ? undefined : role.source?.()
+      const fault = recipeFault(thrown, `${subject} failed`, location)
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
@@ -115,7 +134,7 @@ export class RecipeRun<N> implements Recipe<N> {
     if (this.roles.has(role.name)) return
     this.roles.set(role.name, role)
     this.isOverriding = true
-    for (const overrides of role.overrides) this.answerOf(overrides, `overrides of the role ${role.name} failed`, role)
+    for (const overrides of role.overrides) this.answerOf(overrides, `overrides of the role ${role.name}`, role)
     this.isOverriding = false
   }
 
@@ -147,14 +166,23 @@ export class RecipeRun<N> implements Recipe<N> {
   }
 
   has(type: string, key: string): boolean {
+    this.requireType('has', type)
     return this.collected.byName.has(`${type} ${key}`)
   }
 
   unlessDeclared(type: string, key: string, declare: () => void): void {
     this.requireRunning('unlessDeclared', this.unlessDeclared)
+    this.requireType('unlessDeclared', type)
     this.call(() => {
       if (!this.has(type, key)) this.inside(declare)
     })
+  }
+
+  /** Reports a misspelt type in a recipe of a user. Built-in recipes name types that are not loaded. */
+  private requireType(name: string, type: string): void {
+    if (resourceTypes.has(type)) return
+    const source = callerOf(new Error().stack)
+    if (source !== undefined) this.collected.faults.add(unknownType(name, type, [...resourceTypes]).at({ source }))
   }
 
   given<V, T>(query: DefaultedQuery<V>, declare: (value: V) => T): T
@@ -290,7 +318,8 @@ export class RecipeRun<N> implements Recipe<N> {
     let checked: PlannedResource | null = null
     return this.call(() => {
       this.collected.faults.requireRoom()
-      const resource = checked ?? this.checkedCall(source, definition, args)
+      const declaredIn = { role: this.roleName, event: this.eventName, source }
+      const resource = checked ?? this.check.call(definition, args, declaredIn, this.declared)
       if (!('name' in resource)) return { type: definition.type, key: this.collected.faults.invalid(...resource) }
       const [props] = args as readonly [Readonly<Record<string, unknown>>]
       // The references to queries are gone from the checked properties.
@@ -299,61 +328,22 @@ export class RecipeRun<N> implements Recipe<N> {
     })
   }
 
-  /** Checks a call of a resource type. @returns the resource, or what is wrong with the call */
-  private checkedCall(
-    source: () => SourceLocation | undefined,
-    definition: AnyDefinition,
-    args: readonly unknown[],
-  ): PlannedResource | readonly ConvergeError[] {
-    const { type } = definition
-    const wrongCall = callProblem(type, args, this.mask)
-    if (wrongCall !== null) return [wrongCall.at({ resource: type, source: source() })]
-    const declaredIn = { role: this.roleName, event: this.eventName, source }
-    return this.planned(definition, args[0] as Readonly<Record<string, unknown>>, declaredIn)
-  }
-
   private collect(resource: PlannedResource, props: Readonly<Record<string, unknown>>): { type: string; key: string } {
+    this.warnOfText(resource, props)
     this.add(resource)
     const { type, name, key } = resource
     if (!this.collected.originals.has(name)) this.collected.originals.set(name, { resource, originalProps: props })
     return { type, key }
   }
 
-  /** Checks a declaration. @returns the resource, or what is wrong with it */
-  private planned(
-    definition: AnyDefinition,
-    declaration: Readonly<Record<string, unknown>>,
-    declaredIn: Pick<PlannedResource, 'role' | 'event' | 'source'>,
-  ): PlannedResource | readonly ConvergeError[] {
-    const { type } = definition
-    const at = (problem: ConvergeError) => problem.at({ resource: type, source: declaredIn.source() })
-    const { props, options } = withoutOptions(definition, declaration)
-    const mask = options.sensitive ? hidden : this.mask
-    const { hasReferences, ...parsed } = this.checkProperties(definition, props, mask)
-    const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
-    if ('problems' in parsed || wrong.length > 0) return wrong.map(at)
-    const key: unknown = definition.key(
-      hasReferences ? withPlaceholders(parsed.props, this.collected.byName) : parsed.props,
-    )
-    if (typeof key !== 'string' || key === '') return [at(keyProblem(definition, key, this.mask))]
-    return { definition, type, key, name: `${type} ${key}`, props: parsed.props, hasReferences, options, ...declaredIn }
-  }
-
-  /** Checks properties in which the values of queries replace the references to them. */
-  private checkProperties(definition: AnyDefinition, props: object, mask: Mask): CheckedProps {
-    const checked = this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
-    if (!checked.hasReferences || !references(props).some(({ query }) => query !== undefined)) return checked
-    const { host } = this
-    const problems: ConvergeError[] = []
-    const bound = resolveReferences(props, (reference) => {
-      const { query, transform } = reference
-      if (query === undefined) return reference
-      const value = host === null ? query.unread : readQuery(query, host)
-      if (isPromise(value)) problems.push(asynchronousQuery(query))
-      return transform && problems.length === 0 ? transform(value as never) : value
-    })
-    if (problems.length > 0) return { problems, hasReferences: true }
-    return checkProps(definition, bound as object, mask)
+  /** Warns of a text that JavaScript made of a value that is none. */
+  private warnOfText({ name, source, options }: PlannedResource, props: Readonly<Record<string, unknown>>): void {
+    if (this.memory !== null) return
+    const found = doubtfulText(props)
+    if (found === null) return
+    const location = source()
+    const suffix = location === undefined ? '' : ` (${describeLocation(location)})`
+    this.addWarning(`${name}: ${options.sensitive ? found.words : this.mask(found.text)}${suffix}`)
   }
 
   private add(declared: PlannedResource): void {
@@ -431,9 +421,12 @@ export class RecipeRun<N> implements Recipe<N> {
 
   /** Runs another event of a role, to see what it declares. */
   private otherEvent(role: Role<N>, event: string): OtherEvent {
-    const run = new RecipeRun(this.node)
-    run.isComparison = true
-    run.run(role, event)
+    const run = repeatInterrupted(() => {
+      const other = new RecipeRun(this.node)
+      other.isComparison = true
+      other.run(role, event)
+      return other
+    })
     let isCertain = true
     try {
       if (this.host !== null) run.bind(this.host)
@@ -456,7 +449,7 @@ export class RecipeRun<N> implements Recipe<N> {
     const { replaced, problems } = applyOverrides(overrides, given, {
       redeclare: (resource, props, source) => {
         const { definition, role, event } = resource
-        const changed = this.planned(definition, props, { role, event, source })
+        const changed = this.check.planned(definition, props, { role, event, source }, this.declared)
         return 'name' in changed ? this.withoutAbsent({ ...changed, source: resource.source }) : changed
       },
       isComplete,
@@ -485,8 +478,4 @@ export class RecipeRun<N> implements Recipe<N> {
         else throw combinedReason(reasons)
     return { resources: Object.freeze(declared), warnings: warned, notes: noted, problems }
   }
-}
-
-function readQuery<V>(query: Query<V>, host: HostReader): V {
-  return query.read(readOnly(host, `the query "${query.name}"`, callerOf))
 }

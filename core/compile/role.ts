@@ -156,9 +156,11 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     if (recipe) events.set(event, recipe)
   }
   for (const [event, recipe] of Object.entries(definition.events ?? {})) events.set(event, recipe)
+  const source = callPosition(role)
+  definedRoles.push({ name, source })
   return {
     name,
-    source: callPosition(role),
+    source,
     doc: definition.doc ?? '',
     attributes: { ...definition.extends?.attributes, ...definition.attributes },
     events,
@@ -171,6 +173,9 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     followUp: definition.followUp ?? definition.extends?.followUp,
   }
 }
+
+/** All roles that were defined, exported or not. */
+export const definedRoles: Pick<Role, 'name' | 'source'>[] = []
 
 const roleKeys: readonly string[] = [
   ...lifecycleEvents,
@@ -202,7 +207,7 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
   if (!isRole(fields.extends) && 'extends' in fields)
     return [
       refuse(
-        `the role ${name} extends ${fields.extends === undefined ? 'undefined' : `a ${typeof fields.extends}`}, not a role`,
+        `the role ${name} extends ${kindOf(fields.extends)}, not a role`,
         'check the import: the file must export the role under this name, and must not import this file itself',
       ),
     ]
@@ -224,6 +229,7 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
       .map((event) =>
         refuse(`the role ${name} defines ${event} twice`, `remove it from events: ${event} is a lifecycle event`),
       ),
+    ...partProblems(name, fields, refuse),
     ...('overrides' in fields && typeof fields.overrides !== 'function'
       ? [refuse(`the role ${name}: overrides is not a function`, 'overrides(r, node) { r.override(...) }')]
       : []),
@@ -232,6 +238,41 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
       .filter(([event, recipe]) => (recipe !== undefined || isNamed(fields, event)) && typeof recipe !== 'function')
       .map(([event]) => refuse(`the role ${name}: ${event} is not a function`, `${event}(r, node) { ... }`)),
   ]
+}
+
+const kindsOfParts = {
+  doc: 'a text',
+  attributes: 'an object',
+  inspect: 'a function',
+  checks: 'a function',
+  apps: 'a function',
+  followUp: 'a function',
+  sharesData: 'true or false',
+  replacesBuiltIn: 'true or false',
+} as const
+
+const isOfKind: { readonly [K in (typeof kindsOfParts)[keyof typeof kindsOfParts]]: (value: unknown) => boolean } = {
+  'a text': (value) => typeof value === 'string',
+  'an object': (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'a function': (value) => typeof value === 'function',
+  'true or false': (value) => typeof value === 'boolean',
+}
+
+/** Finds parts of a wrong kind, which would otherwise be ignored. */
+function partProblems(
+  name: string,
+  fields: Readonly<Record<string, unknown>>,
+  refuse: (message: string, hint: string) => ConvergeError,
+): ConvergeError[] {
+  return Object.entries(kindsOfParts)
+    .filter(([part, kind]) => fields[part] !== undefined && !isOfKind[kind](fields[part]))
+    .map(([part, kind]) => refuse(`the role ${name}: ${part} is ${kindOf(fields[part])}`, `write ${part} as ${kind}`))
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value)
+  if (Array.isArray(value)) return 'a list'
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
 }
 
 /** Whether the definition names the event: `deploy: undefined` is the result of a wrong import. */

@@ -22,13 +22,13 @@ const maps = new Map<string, SourceMapFile | null>()
 /** The function returned by `defineResource` stands between the recipe and the scope; its frame is passed over. */
 const ownFrames = /core[\\/]model[\\/]resource\.ts|core[\\/]compile[\\/]recipe\.ts/
 /** Bundled without its map, the whole engine is this one file. */
-const ownFile = fileURLToPath(import.meta.url)
+export const ownFile = fileURLToPath(import.meta.url)
 /** Not bundled, it is the files of these rooms. */
 const ownRooms = ownFile.endsWith('.ts') ? /[\\/](core|resources|recipes|attributes|testing)[\\/][^:]*\.ts$/ : null
 
 export function locateFrame(stack: string | undefined): SourceLocation | undefined {
   for (const frame of framesOf(stack)) {
-    const location = original(frame)
+    const location = originalPosition(frame)
     if (location.file !== ownFile && !ownFrames.test(location.file)) return location
   }
   return undefined
@@ -42,7 +42,7 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
 export function recipeFault(thrown: unknown, subject: string, location?: SourceLocation): unknown {
   const trace = thrown instanceof Error ? thrown.stack : undefined
   const frame = framesOf(trace).find(isUsers)
-  const source = frame ? original(frame) : location
+  const source = frame ? originalPosition(frame) : location
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
   if (thrown instanceof Inexpressible)
     return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })
@@ -77,27 +77,34 @@ export function userFault(thrown: unknown, subject: string): unknown {
   const frames = framesOf(thrown.stack)
   const userFrame = frames.find(isUsers)
   if (userFrame === undefined) return thrown
-  const trace = frames.filter(isUsers).map((frame) => `at ${describeLocation(original(frame))}`)
+  const trace = frames.filter(isUsers).map((frame) => `at ${describeLocation(originalPosition(frame))}`)
   return new ConvergeError(`${subject} threw ${thrown.name}: ${thrown.message}`, {
     code: 'USER_CODE_FAILED',
-    source: original(userFrame),
+    source: originalPosition(userFrame),
     output: trace.join('\n'),
     hint: 'correct the code at the line that is named',
     cause: thrown,
   })
 }
 
+/** The path of a script of V8, which names files by path or by URL. */
+export const pathOfScript = (url: string): string => (url.startsWith('file://') ? fileURLToPath(url) : url)
+
 /** The line of the user's code that a stack goes through; undefined for none. */
 export function callerOf(stack: string | undefined): SourceLocation | undefined {
   const frame = framesOf(stack).find(isUsers)
-  return frame === undefined ? undefined : original(frame)
+  return frame === undefined ? undefined : originalPosition(frame)
 }
 
-function isUsers({ file }: Frame): boolean {
-  return file !== ownFile && ownRooms?.test(file) !== true && !file.startsWith('node:')
+const isUsers = ({ file }: Frame): boolean => isUsersFile(file)
+
+/** Whether a file of a stack is neither of the engine nor of Node.js. */
+export function isUsersFile(file: string): boolean {
+  return file.startsWith('/') && file !== ownFile && ownRooms?.test(file) !== true
 }
 
-interface Frame {
+/** A position in a file that runs. */
+export interface Frame {
   readonly file: string
   readonly line: number
   readonly column: number
@@ -112,7 +119,8 @@ function framesOf(stack: string | undefined): Frame[] {
   })
 }
 
-function original({ file, line, column }: Frame): SourceLocation {
+/** Returns the position in the file that the user wrote. */
+export function originalPosition({ file, line, column }: Frame): SourceLocation {
   const known = mapOf(file)
   if (known === null) return { file, line, column }
   const entry = known.map.findEntry(line - 1, column - 1)

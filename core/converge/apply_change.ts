@@ -101,6 +101,12 @@ export class ChangeApplication {
     const desired = implementation.desired(props, now, context)
     if (sameJson(now, desired)) return now
     const { operations } = await patchOf(this.run, this.resource, { now, desired })
+    const mismatch = stateMismatch(this.resource.definition, now)
+    if (mismatch !== null)
+      throw new ConvergeError(`read of ${this.resource.type} returned a state that its schema refuses: ${mismatch}`, {
+        code: 'INVALID_STATE',
+        hint: 'correct read, or the schema state of the resource type',
+      })
     throw new ConvergeError('applied, but the state still differs from what was declared', {
       code: 'NOT_CONVERGED',
       attempted: 'read back',
@@ -108,4 +114,12 @@ export class ChangeApplication {
       hint: 'find out what else changes it at the same time, or correct the resource type',
     })
   }
+}
+
+/** What the schema of a type says about a state that was read; null if it accepts it. */
+function stateMismatch({ state }: AnyDefinition, found: unknown): string | null {
+  const [issue] = state.safeParse(found).error?.issues ?? []
+  if (issue === undefined) return null
+  const path = issue.path.length === 0 ? '' : `${issue.path.map(String).join('.')}: `
+  return `${path}${issue.message.replace(/^Invalid input: /, '')}`
 }

@@ -5,6 +5,15 @@ import { isObject } from '../model/json.ts'
 import type { PlannedResource } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 
+/** A warning about a command whose arguments have a secret: every account sees the arguments of all processes. */
+export function exposedArguments({ type }: PlannedResource, props: unknown, secrets: Secrets): string | null {
+  if (type !== 'execute' || !isObject(props)) return null
+  const { command } = props
+  const words = Array.isArray(command) ? command : [command]
+  if (!words.some((word) => typeof word === 'string' && secrets.spans(word).length > 0)) return null
+  return 'every account can read the arguments of the command, and they hold a secret; pass it in the property environment'
+}
+
 /** The mode of a new file without one. */
 const defaultMode = '0644'
 

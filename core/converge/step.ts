@@ -11,7 +11,7 @@ import type { AnyDefinition, Context, PlannedResource } from '../model/resource.
 import type { FailureReport } from '../report/events.ts'
 import { type Change, ChangeApplication, patchOf } from './apply_change.ts'
 import { explainChange } from './explanation.ts'
-import { exposureOf } from './exposed_secrets.ts'
+import { exposedArguments, exposureOf } from './exposed_secrets.ts'
 import { skippedBy } from './guards.ts'
 import { refuseOutside } from './prefix.ts'
 import { type PreviousFile, readPreviousFile } from './previous_file.ts'
@@ -37,6 +37,12 @@ export class Step {
     this.props = resource.props
   }
 
+  /** The line of the recipe, at the end of a warning. */
+  private get suffix(): string {
+    const source = this.resource.source()
+    return source === undefined ? '' : ` (${describeLocation(source)})`
+  }
+
   /** Fails for a mistake in the recipe, and warns of unused parts. */
   check(): void {
     const { resource, shared } = this
@@ -44,9 +50,7 @@ export class Step {
       const warnings = this.implementation.check?.(this.props) ?? []
       // The recipe that overrides a template does not decide which variables the other recipe passes.
       if (resource.isOverridden === true) return
-      const source = resource.source()
-      const suffix = source === undefined ? '' : ` (${describeLocation(source)})`
-      for (const warning of warnings) shared.reporter.warn(`${warning}${suffix}`)
+      for (const warning of warnings) shared.reporter.warn(`${warning}${this.suffix}`)
     } catch (error) {
       // If its failure is ignored, the resource fails when the run reaches it.
       if (resource.options.ignoreFailure !== true) this.fail(error)
@@ -168,8 +172,9 @@ export class Step {
     this.state = now
     const desired = this.implementation.desired(props, now, this.context())
     if (isPromise(desired)) throw asynchronousDesired(resource.type)
-    const exposure = exposureOf(shared.host, resource, props, desired, shared.secrets)
-    if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}`)
+    const { secrets, host } = shared
+    const exposure = exposureOf(host, resource, props, desired, secrets) ?? exposedArguments(resource, props, secrets)
+    if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}${this.suffix}`)
     if (!sameJson(now, desired)) return this.change({ now, desired }).catch((error) => this.fail(error))
     const settling = this.implementation.settle?.(shared.host, props, now, this.context())
     if (settling instanceof Promise)

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import vm from 'node:vm'
 import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
 import { recipeFault } from '../compile/source.ts'
+import { callWithLimit, repeatInterrupted } from '../compile/time_limit.ts'
 import { makeDirectories } from '../host/directories.ts'
 import { readInputFile } from '../host/input_file.ts'
 import { loadCompiler } from '../model/compiler.ts'
@@ -164,7 +165,10 @@ function compilerProblem({ text, location, detail }: Message, entry: string): Co
   const source = location
     ? { file: resolve(dirname(entry), location.file), line: location.line, column: location.column + 1 }
     : { file: entry }
-  return new ConvergeError(text.replace('"engine:converge-engine"', '"converge-engine"'), {
+  const plain = text
+    .replace('"engine:converge-engine"', '"converge-engine"')
+    .replace(' is currently not supported with the "cjs" output format', ' is not supported in recipes')
+  return new ConvergeError(plain, {
     code: 'RECIPE_SYNTAX',
     source,
     hint: typeof detail === 'string' ? detail : compilerHint(text),
@@ -182,6 +186,8 @@ function compilerHint(text: string): string | undefined {
   if (missing?.startsWith('.')) return 'check the path: it is taken from the file that imports it'
   if (missing !== undefined)
     return `install it beside your recipes (npm install ${missing}); the engine itself is 'converge-engine'`
+  if (text.startsWith('Top-level await'))
+    return 'remove await: a file of recipes is loaded synchronously; readData reads a file, and a query reads the host'
   return text.startsWith('No loader is configured') ? 'recipes are written in .ts, .mts, .js or .mjs files' : undefined
 }
 
@@ -225,15 +231,29 @@ function ownUrl(moduleUrl: CompileOptions['moduleUrl']): Plugin {
           const content = readInputFile(path)
           if (!/\.[cm]?[jt]s$/.test(path)) return undefined
           const text = utf8Text(content, path)
-          if (!text.includes('import.meta.url')) return undefined
+          const names = /[\\/]node_modules[\\/]/.test(path) ? namesOfModule : namesOfRecipe
+          if (text.search(names) < 0) return undefined
           const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
-          return { contents: text.replaceAll('import.meta.url', () => moduleUrl(path)), loader }
+          const url = moduleUrl(path)
+          return { contents: text.replaceAll(names, (name) => positionOf(name, url)), loader }
         } catch (error) {
           return { errors: [readProblem(asConvergeError(error), path)] }
         }
       })
     },
   }
+}
+
+/** Names by which a file finds its own position. In a bundle they would name the bundle. */
+const namesOfModule = /\bimport\.meta\.(?:url|dirname|filename)\b/g
+/** Packages of others mention `__dirname` without need, and a module with a position is refused outside of the recipes. */
+const namesOfRecipe = /\bimport\.meta\.(?:url|dirname|filename)\b|(?<![\w$.])__(?:dirname|filename)\b/g
+
+/** @param url an expression for the URL of the file */
+function positionOf(name: string, url: string): string {
+  if (name.endsWith('url')) return url
+  const path = `require('node:url').fileURLToPath(${url})`
+  return name.endsWith('filename') ? path : `require('node:path').dirname(${path})`
 }
 
 /** @returns false where the cache cannot be written; a run does without */
@@ -271,15 +291,19 @@ function replace(path: string, content: Uint8Array | string): void {
 export function evaluate(file: string, origin: string, api: object, name = origin): Record<string, unknown> {
   const script = compiled(file, name)
   const native = createRequire(origin)
-  const module = { exports: {} as Record<string, unknown> }
   const require = (name: string): unknown => (name === runningEngine || name === 'converge-engine' ? api : native(name))
   const run = script.runInThisContext() as (...args: unknown[]) => void
-  try {
+  const load = () => {
+    const module = { exports: {} as Record<string, unknown> }
     run(module.exports, require, module, file, dirname(file))
+    return module.exports
+  }
+  try {
+    return repeatInterrupted(() => callWithLimit(load, { subject: 'loading the file' }))
   } catch (thrown) {
+    if (thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && thrown.source !== undefined) throw thrown
     throw recipeFault(thrown, 'it cannot be loaded', { file: name })
   }
-  return module.exports
 }
 
 function compiled(file: string, name: string): vm.Script {

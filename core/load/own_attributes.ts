@@ -1,11 +1,12 @@
 /** Lets recipes define attributes of their own: a top-level key with its schema. */
 import * as z from 'zod'
+import { isRecipeRunning } from '../compile/recipe_call.ts'
 import { callerOf } from '../compile/source.ts'
 import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
 import { factKeys } from '../node/fact_attributes.ts'
 import type { DeepReadonly } from '../node/node.ts'
-import type { Schemas } from '../node/notes.ts'
-import { defaultProblem } from './schema_defaults.ts'
+import { addSecretDefaults, type Schemas } from '../node/notes.ts'
+import { defaultProblem, secretDefaults } from './schema_defaults.ts'
 
 /** Attributes that a recipe defines below one top-level key. */
 export interface AttributeDefinition<K extends string = string, S extends z.ZodType = z.ZodType> {
@@ -36,6 +37,7 @@ type Commented<S> =
           : unknown
 
 interface Registered extends AttributeDefinition {
+  readonly secretDefaults: readonly string[]
   readonly source: SourceLocation | undefined
 }
 
@@ -78,6 +80,12 @@ export function defineAttributes<const K extends string, S extends z.ZodObject>(
       'INVALID_DEFINITION',
       `import z from converge-engine, and write defineAttributes('${key}', z.object({ ... }))`,
     )
+  if (isRecipeRunning())
+    throw refuse(
+      `defineAttributes: ${key} is defined while a recipe runs, when the node is complete`,
+      'INVALID_DEFINITION',
+      'call defineAttributes at the top level of the file, outside of the recipe',
+    )
   if (reservedKeys.includes(key))
     throw refuse(`defineAttributes: the node already has ${key}`, 'ATTRIBUTE_TAKEN', 'choose another key')
   const first = registered.get(key)
@@ -101,7 +109,11 @@ export function defineAttributes<const K extends string, S extends z.ZodObject>(
       'INVALID_DEFINITION',
       'remove async from the functions of refine and check',
     )
-  const definition = { key, schema: schema.prefault({} as never) as z.ZodPrefault<S> }
+  const definition = {
+    key,
+    secretDefaults: secretDefaults(schema, key),
+    schema: schema.prefault({} as never) as z.ZodPrefault<S>,
+  }
   registered.set(key, { ...definition, source })
   return definition
 }
@@ -143,5 +155,9 @@ export function withOwnAttributes(builtIn: Schemas): Schemas {
   const all = Object.defineProperties({}, Object.getOwnPropertyDescriptors(builtIn)) as Record<string, z.ZodType>
   for (const { key, schema } of registered.values())
     if (!Object.hasOwn(builtIn, key)) Object.defineProperty(all, key, { value: schema, enumerable: true })
+  addSecretDefaults(
+    all,
+    [...registered.values()].flatMap((one) => one.secretDefaults),
+  )
   return all as Schemas
 }

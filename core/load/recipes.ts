@@ -1,7 +1,7 @@
 /** Finds the recipes of the user: a directory of roles, or a converge.config.ts that names them. */
 import * as fs from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
-import type { Role } from '../compile/role.ts'
+import { definedRoles, type Role } from '../compile/role.ts'
 import { ConvergeError, describeLocation, InvalidInput, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
@@ -152,17 +152,42 @@ async function loadDirectory<N>(
     roles.push(...rolesIn<N>(exported, file, problems))
   }
   if (roles.length > 0 || problems.length > before) return roles
-  const below = join(path, 'recipes')
-  const hint = fs.existsSync(below)
-    ? `name the directory with the recipe files: --recipes ${below}`
-    : "a recipe file exports one: export default role('name', { ... })"
-  problems.push(new ConvergeError(`there is no role in ${path}`, { code: 'NO_ROLE', hint, usage: true }))
+  problems.push(...notExported(files))
+  if (problems.length === before)
+    problems.push(
+      new ConvergeError(`there is no role in ${path}`, { code: 'NO_ROLE', hint: hintForNoRole(path), usage: true }),
+    )
   return []
+}
+
+function hintForNoRole(path: string): string {
+  const below = join(path, 'recipes')
+  if (fs.existsSync(below)) return `name the directory with the recipe files: --recipes ${below}`
+  const other = fs.statSync(path).isDirectory()
+    ? fs.readdirSync(path).find((name) => /\.[jt]sx$/.test(name))
+    : undefined
+  if (other !== undefined) return `rename ${other}: recipes are written in .ts, .mts, .js or .mjs files`
+  return "a recipe file exports one: export default role('name', { ... })"
+}
+
+/** Finds roles that these files define and do not export. */
+function notExported(files: readonly string[]): ConvergeError[] {
+  return definedRoles.flatMap(({ name, source }) => {
+    const location = source?.()
+    if (location === undefined || !files.includes(location.file)) return []
+    return new ConvergeError(`the role ${name} is not exported`, {
+      code: 'NO_ROLE',
+      source: location,
+      hint: `write export default role('${name}', { ... })`,
+      usage: true,
+    })
+  })
 }
 
 function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): FoundRole<N>[] {
   const { default: standard, ...others } = exported
-  const candidates = new Set([standard, ...Object.values(others)].flat().filter(isRole))
+  // module.exports = role(...)
+  const candidates = new Set([exported, standard, ...Object.values(others)].flat().filter(isRole))
   if ('default' in exported && candidates.size === 0) problems.push(noRole(file, standard))
   return [...candidates].map((role) => ({ role: role as Role<N>, file }))
 }

@@ -1,5 +1,6 @@
 /** Checks the defaults in a schema of a recipe: zod uses a default without a validation. */
 import * as z from 'zod'
+import { hasSecretName } from '../model/secret_names.ts'
 
 /** A default that its own schema refuses. */
 export interface DefaultProblem {
@@ -23,6 +24,23 @@ export function defaultProblem(schema: z.core.$ZodType, path: string): DefaultPr
     if (problem !== null) return problem
   }
   return null
+}
+
+/** Returns the texts that are defaults of secrets. */
+export function secretDefaults(schema: z.core.$ZodType, path: string, isSecret = false): readonly string[] {
+  const { def } = (schema as Schema)._zod
+  const isDeclared = [
+    schema,
+    ...partsOf(schema as Schema, path).flatMap(([part, at]) => (at === path ? [part] : [])),
+  ].some((one) => z.globalRegistry.get(one)?.sensitive === true)
+  const secret = isSecret || isDeclared || hasSecretName(path.split('.').at(-1) ?? '')
+  const own = secret && (def.type === 'default' || def.type === 'prefault') ? textsIn(def.defaultValue) : []
+  return [...own, ...partsOf(schema as Schema, path).flatMap(([part, at]) => secretDefaults(part, at, secret))]
+}
+
+function textsIn(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
 }
 
 function problemOf(schema: z.core.$ZodType, value: unknown, path: string): DefaultProblem | null {

@@ -61,6 +61,8 @@ export function reference<T>(provider: string, output: string): ReferenceParts<T
 
 /** Refuses to become a part of a text, which would be "[object Object]" instead of the value. */
 function withoutText<T>(parts: ReferenceParts<T>): ReferenceParts<T> {
+  // A recipe that writes JSON with it gets a text by which the declaration is recognized.
+  Object.defineProperty(parts, 'toJSON', { value: () => `(known later: ${parts.output} of ${parts.provider})` })
   return Object.defineProperty(parts, Symbol.toPrimitive, {
     value: () => {
       throw new ConvergeError(

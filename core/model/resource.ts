@@ -275,6 +275,9 @@ export type ResourceFunction<P> =
   | Declare<P, never>
   | (((r: Scope, props: never) => unknown) & { readonly definition: AnyDefinition })
 
+/** The names of all types that are defined so far. */
+export const resourceTypes = new Set<string>()
+
 /**
  * Defines a resource type. The result is the function recipes call: `symlink(r, { path, target })`.
  * A property named like a common option (`timeout`) replaces the option.
@@ -284,6 +287,7 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
   implementation: ResourceImplementation<NoInfer<P>, S, O>,
 ): Declare<I, O> {
   const definition: AnyDefinition = { ...description, implementation }
+  resourceTypes.add(description.type)
   const declare = (r: Scope, ...args: [Properties<I> & CommonOptions]): Handle<O> => {
     if (typeof r?.declare !== 'function')
       throw new ConvergeError(`${description.type} is declared in a scope: its first argument is the r of the recipe`, {
@@ -304,12 +308,21 @@ function handle<O extends object>(resource: { type: string; key: string }): Hand
 
 const outputs: ProxyHandler<{ readonly resource: { type: string; key: string }; [output: string]: unknown }> = {
   get(outputs, name) {
+    if (name === Symbol.toPrimitive) return () => refuseText(outputs.resource)
     if (typeof name !== 'string') return undefined
     if (!Object.hasOwn(outputs, name))
       outputs[name] = reference(`${outputs.resource.type} ${outputs.resource.key}`, name)
     return outputs[name]
   },
   has: (_, name) => name === 'resource' || name === 'digest',
+}
+
+function refuseText({ type, key }: { readonly type: string; readonly key: string }): never {
+  throw new ConvergeError(`the handle of ${type} ${key} is not a text`, {
+    code: 'NOT_A_TEXT',
+    hint: 'write the path or name itself, or pass the handle in when or after',
+    usage: true,
+  })
 }
 
 /** One resource of a plan. */

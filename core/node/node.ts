@@ -6,7 +6,7 @@ import { type FactAttributes, factKeys, factLayer, factSchema } from './fact_att
 import type { Facts } from './facts.ts'
 import { type Layer, layerKinds, type NodeWarning } from './layer.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
-import { derivedDefaults, isSensitive, type Schemas } from './notes.ts'
+import { derivedDefaults, isSensitive, type Schemas, secretDefaultsIn } from './notes.ts'
 import { objectLayer } from './parse_layer.ts'
 import { applyPatch, type Patched } from './patch.ts'
 import { type KeyPath, valueAt } from './path.ts'
@@ -97,7 +97,7 @@ export function draftNode<const S extends Schemas>({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
     facts,
     warnings: [...sorted.flatMap((layer) => layer.warnings), ...unknown.warnings, ...warnings],
-    secrets,
+    secrets: [...secrets, ...secretDefaultsIn(inputSchemas)],
     names,
     layers: sorted,
     states,

@@ -114,6 +114,15 @@ export function knownKeysAt(schemas: Schemas, path: KeyPath): readonly string[] 
   return [...((schema && knownKeys(schema)) ?? [])]
 }
 
+const secretDefaultsOf = new WeakMap<object, readonly string[]>()
+
+/** Records the defaults of secrets in these schemas: no layer has them. */
+export function addSecretDefaults(schemas: object, defaults: readonly string[]): void {
+  secretDefaultsOf.set(schemas, defaults)
+}
+
+export const secretDefaultsIn = (schemas: object): readonly string[] => secretDefaultsOf.get(schemas) ?? []
+
 /** Decides whether the value at a path is secret, by its schema or its name, and so never displayed. */
 export function isSensitive(schemas: Schemas, path: KeyPath, names: OwnNames = noNames): boolean {
   let schema: Schema | undefined = childOf(schemas, path[0] ?? '') as Schema | undefined

@@ -81,6 +81,8 @@ export function debianPackage(name: string): PackageContent | undefined {
   if (name === 'sudo') return { files: { '/usr/sbin/visudo': '', '/etc/sudoers.d': null }, services: [] }
   if (/^postgresql(-\d+)?$/.test(name))
     return { files: { '/usr/bin/psql': '', '/var/run/postgresql/.s.PGSQL.5432': '' }, services: ['postgresql'] }
+  if (/^mariadb-server(-[\d.]+)?$/.test(name))
+    return { files: { '/usr/bin/mariadb': '', '/run/mysqld/mysqld.sock': '' }, services: ['mariadb'] }
   if (name === 'nftables') return { files: { '/usr/sbin/nft': '' } }
   const programs = programsOf[name]
   if (programs !== undefined)

@@ -8,6 +8,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { installedPackages, isInstalled } from '../../resources/packages/dpkg.ts'
 import { accountPrograms, type Program } from './account_programs.ts'
 import { debianPrograms, giveDebian, type PackageContent, packagedPrograms } from './debian.ts'
+import { mariadb } from './mariadb.ts'
 import { aptGet, givePackage } from './packages.ts'
 import { psql } from './postgresql.ts'
 import { type GivenService, type ServiceState, Units } from './units.ts'
@@ -335,6 +336,8 @@ function answer(
   const [program = '', ...args] = argv
   if (program === 'psql' && host.which(program) !== null)
     return psql(host, options.environment?.PGDATABASE ?? 'postgres', options.input ?? '')
+  if (program === '/usr/bin/mariadb' && host.which('mariadb') !== null)
+    return mariadb(argv, options, host) as Partial<CommandResult>
   const own = Object.hasOwn(programs, program) ? programs[program] : packagedProgram(program, host)
   if (own !== undefined) return own(args, host, options.input ?? '')
   throw new ConvergeError(`the test host has no program ${program}, which runs as: ${line}`, {

@@ -65,6 +65,7 @@ export const execute = defineResource(
     when: 'cause',
   },
   {
+    check: ({ command }) => operatorsIn(command),
     read(host, { creates }, { name, cause }): State {
       return {
         creates: creates === undefined ? null : host.lstat(creates) ? 'present' : 'absent',
@@ -109,6 +110,19 @@ export const execute = defineResource(
     paths: (props) => (props.creates === undefined ? [] : [props.creates]),
   },
 )
+
+/** Words that only a shell reads. `;` ends the command of find. */
+const operators = ['>', '>>', '<', '|', '||', '&&', '&', '2>', '2>&1']
+/** Programs that compare with these words. */
+const comparing = ['[', 'test', 'expr', 'dpkg', 'awk', 'jq', 'find']
+
+/** Properties may still be references. */
+function operatorsIn(command: unknown): string[] {
+  if (!Array.isArray(command) || comparing.includes(String(command[0]).replace(/^.*\//, ''))) return []
+  const operator = command.find((word) => operators.includes(word))
+  if (operator === undefined) return []
+  return [`the program gets "${operator}" as an argument; to use a shell, write the command as one string`]
+}
 
 function runsOf(name: string): string {
   return `${name} runs`

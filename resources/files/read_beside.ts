@@ -10,6 +10,25 @@ interface TextBeside {
 }
 
 /**
+ * Returns the path of a file beside a recipe.
+ * @throws INVALID_CALL if the arguments are no URL and no path
+ */
+export function pathBeside(from: string, name: string): string {
+  if (typeof name !== 'string' || !String(from).startsWith('file:'))
+    throw new ConvergeError(
+      `expected import.meta.url and the name of a file, got ${[from, name].map(shown).join(' and ')}`,
+      {
+        code: 'INVALID_CALL',
+        hint: "write import.meta.url first, such as readTemplate(import.meta.url, 'page.hbs')",
+        usage: true,
+      },
+    )
+  return fileURLToPath(new URL(name, from))
+}
+
+const shown = (value: unknown) => (typeof value === 'string' ? JSON.stringify(value) : String(value))
+
+/**
  * Reads a file beside a recipe.
  * @param from `import.meta.url` of the recipe
  * @param title the file, for the error, e.g. `the template`
@@ -17,7 +36,7 @@ interface TextBeside {
  * @throws NO_FILE, NOT_A_FILE, NOT_UTF8, FILE_TOO_LARGE
  */
 export function readBeside(from: string, name: string, title: string, hint: string): TextBeside {
-  const path = fileURLToPath(new URL(name, from))
+  const path = pathBeside(from, name)
   try {
     return { path, text: utf8Text(readInputFile(path), path) }
   } catch (error) {

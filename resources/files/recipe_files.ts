@@ -1,9 +1,9 @@
 /** Reads files and directories beside a recipe, whose content resources install on the host. */
-import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { inputFilesBelow } from '../../core/host/input_directory.ts'
 import { readInputFile } from '../../core/host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
+import { pathBeside } from './read_beside.ts'
 import { digestOfBytes } from './sha256.ts'
 
 export const recipeFileProp = z.strictObject({
@@ -46,7 +46,7 @@ const fileLimit = 20 * 1024 * 1024
  * file(r, { path: '/srv/www/logo.png', source: recipeFile(import.meta.url, 'files/logo.png') })
  */
 export function recipeFile(from: string, name: string): RecipeFile {
-  const path = fileURLToPath(new URL(name, from))
+  const path = pathBeside(from, name)
   return { recipeFile: path, sha256: digestOfBytes(readRecipeFile(path)) }
 }
 
@@ -61,7 +61,7 @@ export function recipeFile(from: string, name: string): RecipeFile {
  * remote_directory(r, { path: '/etc/shop.d', source: recipeDirectory(import.meta.url, 'files/shop.d'), purge: true })
  */
 export function recipeDirectory(from: string, name: string): RecipeDirectory {
-  const directory = fileURLToPath(new URL(name, from)).replace(/\/$/, '')
+  const directory = pathBeside(from, name).replace(/\/$/, '')
   const files = readable(directory, 'the directory', () => inputFilesBelow(directory))
   return {
     recipeDirectory: directory,

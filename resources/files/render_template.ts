@@ -148,7 +148,18 @@ function templateError(error: unknown, { source, name }: Template, names: readon
   const refuse = (message: string, hint?: string, output?: string) =>
     new ConvergeError(`${position.join(':')}: ${message}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
   const missing = /^"(.+?)" not defined in |^Cannot use 'in' operator to search for '(.+?)' in /.exec(message)
-  if (missing) return refuse(`"${missing[1] ?? missing[2]}" is not among the variables of the template`, gets(names))
+  const absentName = missing?.[1] ?? missing?.[2]
+  if (absentName !== undefined && names.includes(absentName))
+    return refuse(
+      `the variable "${absentName}" has no value: it is undefined`,
+      'pass a value, or print it in a block that tests it: {{#if name}}',
+    )
+  if (absentName !== undefined && nestedName(absentName, source))
+    return refuse(
+      `a value in the template has no member "${absentName}"`,
+      `correct the name; the template ${gets(names).replace(/^it /, '')}`,
+    )
+  if (missing) return refuse(`"${absentName}" is not among the variables of the template`, gets(names))
   if (property !== undefined)
     return refuse(
       `the value before ".${property}" is ${absent}`,
@@ -166,6 +177,11 @@ function templateError(error: unknown, { source, name }: Template, names: readon
     `the template cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`,
     error instanceof TemplateMistake ? error.hint : undefined,
   )
+}
+
+/** Whether a template reads a name as a member of a value, or within a block that changes the context. */
+function nestedName(name: string, source: string): boolean {
+  return source.includes(`.${name}`) || /\{\{#(each|with|eachSorted)\b/.test(source)
 }
 
 /** Returns the line of the only expression that reads a property; undefined if there are several. */

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { compile } from '../../core/compile/compile.ts'
 import { type Recipe, type Role, role } from '../../core/compile/role.ts'
+import { callWithLimit, repeatInterrupted } from '../../core/compile/time_limit.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
 import { refuseOutside } from '../../core/converge/prefix.ts'
 import { StatePatch } from '../../core/converge/state_patch.ts'
@@ -82,6 +83,11 @@ t.test('the hints about failures of the compilation work', async (t) => {
     const one: Role<unknown> = role('one', { deploy: (r) => r.include(other, event), setup: () => undefined })
     const other: Role<unknown> = role('other', { deploy: (r) => r.include(one, event), setup: () => undefined })
     return () => compile([one], ['deploy'], {})
+  }
+  const countTo = (end: number) => () => {
+    let count = 0
+    while (count < end) count = Math.min(count + 1, 1e9)
+    return count
   }
   const late = (declare: (r: Recipe<unknown>) => void) => () => {
     let kept: Recipe<unknown> | undefined
@@ -238,6 +244,31 @@ t.test('the hints about failures of the compilation work', async (t) => {
       repaired: () => planOf((r) => keyed(({ name }) => name)(r, { name: 'a' })),
     },
     {
+      source: 'core/compile/call.ts',
+      hint: 'use a type that converge resources lists',
+      broken: () => asUser((r) => r.has('qqqqqqqq', '/srv/a')),
+      repaired: () => asUser((r) => r.has('file', '/srv/a')),
+    },
+    {
+      source: 'core/compile/props.ts',
+      hint: 'write when: [handle] in the resource that reacts, with the handle that the declaration of this one returns',
+      broken: () => planOf((r) => call(r, { name: 'a', notifies: ['restart', 'b'] })),
+      repaired: () => planOf((r) => thing(r, { name: 'b', when: [thing(r, { name: 'a' })] })),
+    },
+    {
+      source: 'core/compile/time_limit.ts',
+      hint: 'find the loop that does not end; a recipe only declares resources',
+      broken: () =>
+        repeatInterrupted(() => callWithLimit(countTo(Infinity), { subject: 'x', limit: milliseconds(50) })),
+      repaired: () => callWithLimit(countTo(10), { subject: 'x' }),
+    },
+    {
+      source: 'core/model/resource.ts',
+      hint: 'write the path or name itself, or pass the handle in when or after',
+      broken: () => planOf((r) => file(r, { path: '/srv/a', content: `${thing(r, { name: 'a' })}` })),
+      repaired: () => planOf((r) => file(r, { path: '/srv/a', content: 'a', when: [thing(r, { name: 'a' })] })),
+    },
+    {
       source: 'core/model/resource.ts',
       hint: 'probe(r, { ... })',
       broken: () => planOf(() => (thing as unknown as (props: object) => unknown)({ name: 'a' })),
@@ -282,6 +313,11 @@ t.test('the hints about failures during a run work', async (t) => {
       { type: 'plain', doc: 'x', examples: [], key: () => 'p', props: z.strictObject({}), state: z.null() },
       { read: () => null, desired, apply: () => undefined },
     )
+  const stated = (read: () => boolean) =>
+    defineResource(
+      { type: 'stated', doc: 'x', examples: [], key: () => 's', props: z.strictObject({}), state: z.boolean() },
+      { read, desired: () => true, apply: () => undefined, paths: () => [] },
+    )
   const slow = probe({ apply: () => new Promise((resolve) => setTimeout(resolve, 60)) })
   proveRuns(t, [
     {
@@ -322,6 +358,12 @@ t.test('the hints about failures during a run work', async (t) => {
       repaired: (r) => recipeWithDesired(() => null)(r, {}),
     },
     {
+      source: 'core/converge/apply_change.ts',
+      hint: 'correct read, or the schema state of the resource type',
+      broken: (r) => stated((() => 5) as never)(r, {}),
+      repaired: (r) => stated(() => true)(r, {}),
+    },
+    {
       source: 'core/compile/source.ts',
       hint: 'correct the code at the line that is named',
       broken: (r) => wrong('undefined.length')(r, {}),
@@ -349,6 +391,12 @@ t.test('the hints about failures during a run work', async (t) => {
     await t.resolves(again)
   })
 })
+
+/** Runs a recipe of a user's file, outside of the engine. */
+function asUser(declare: Declare): unknown {
+  const text = 'return (r) => declare(r)\n//# sourceURL=file:///srv/recipes/web.js'
+  return planOf(new Function('declare', text)(declare) as Declare)
+}
 
 /** Defines a resource type in a user's file, outside of the engine. */
 function wrong(expression: string) {

@@ -72,6 +72,13 @@ t.test('the hints about the compiler work', async (t) => {
     },
     {
       source,
+      hint: 'remove await: a file of recipes is loaded synchronously; readData reads a file, and a query reads the host',
+      broken,
+      files: { 'recipes/web.ts': `await Promise.resolve()\n${role}` },
+      changed: { 'recipes/web.ts': role },
+    },
+    {
+      source,
       hint: 'recipes are written in .ts, .mts, .js or .mjs files',
       broken: 'render --role web --prefix @/root --recipes @/web.txtx',
       repaired: 'render --role web --prefix @/root --recipes @/web.mjs',
@@ -106,6 +113,20 @@ t.test('the hints about roles work', async (t) => {
   proveCommands(t, [
     file(source, "a recipe file exports one: export default role('name', { ... })", '', role),
     file(source, "export default role('name', { deploy(r, node) { ... } })", 'export default 1\n'),
+    file(source, "write export default role('web', { ... })", role.replace('export default ', '')),
+    {
+      source,
+      hint: 'rename web.tsx: recipes are written in .ts, .mts, .js or .mjs files',
+      broken,
+      files: { 'recipes/web.tsx': role },
+      changed: { 'recipes/web.ts': role },
+    },
+    file(
+      'core/compile/role.ts',
+      'write attributes as an object',
+      role.replace('deploy', 'attributes: 5, deploy'),
+      role.replace('deploy', 'attributes: {}, deploy'),
+    ),
     {
       source,
       hint: 'name the directory with the recipe files: --recipes …',
@@ -266,6 +287,12 @@ export default role('web', { deploy() {} })
     file(source, 'choose another key', define('facts'), define('web')),
     file(
       source,
+      'call defineAttributes at the top level of the file, outside of the recipe',
+      "import { defineAttributes, role, z } from 'converge-engine'\nexport default role('web', { deploy() { defineAttributes('web', z.object({})) } })\n",
+      define('web'),
+    ),
+    file(
+      source,
       'choose another key; to set built-in attributes in a role, write role(name, { attributes: { ... } })',
       define('haproxy'),
       "import { role } from 'converge-engine'\nexport default role('web', { attributes: { haproxy: {} }, deploy() {} })",
@@ -283,6 +310,65 @@ export default role('web', { deploy() {} })
         'site.json': '{"web": {"colour": "red"}}',
       },
       changed: { 'site.json': '{"web": {"title": "red"}}' },
+    },
+  ])
+})
+
+t.test('the hints about resource types of recipes work', async (t) => {
+  const source = 'recipes/own_resource.ts'
+  const define = (
+    description: string,
+    implementation = 'read, desired, apply',
+  ) => `import { defineResource, role, z } from 'converge-engine'
+const [read, desired, apply] = [() => ({}), () => ({}), () => undefined]
+const usual = { type: 'own_note', doc: '', examples: [], key: () => 'x', props: z.strictObject({}), state: z.strictObject({}) }
+defineResource({ ...usual, ${description} }, { paths: () => [], ${implementation} })
+export default role('web', { deploy() {} })
+`
+  const right = define('')
+  proveCommands(t, [
+    file(
+      source,
+      "write a name such as host_alias: defineResource({ type: 'host_alias', ... }, { ... })",
+      define("type: 'own note'"),
+      right,
+    ),
+    file(
+      source,
+      'write it as a function: read(host, props) { ... }',
+      define('', 'read: 5, desired, apply'),
+      define('', 'read(host, props) { return {} }, desired, apply'),
+    ),
+    file(source, 'write a function that returns a text: ({ name }) => name', define("key: 'x'"), right),
+    file(
+      source,
+      'import z from converge-engine, and write props: z.strictObject({ ... })',
+      define('props: {}'),
+      define('props: z.strictObject({})'),
+    ),
+    file(source, 'correct the example, or the schema', define("examples: [{ name: 'a' }]"), define('examples: [{}]')),
+    file(source, 'remove it, or use one of: …', define('qqqqqqqq: 5'), right),
+    file(source, 'add apply to its definition', define('', 'read, desired'), right),
+  ])
+})
+
+t.test('the hints about arguments of a recipe work', async (t) => {
+  const hosts = (filter: string) => `import { role, stack } from 'converge-engine'
+export default role('web', { deploy(r, node) { stack(node).hosts(${filter}) } })
+`
+  const read = (from: string) => `import { readTemplate, role } from 'converge-engine'
+readTemplate(${from}, 'page.hbs')
+export default role('web', { deploy() {} })
+`
+  proveCommands(t, [
+    file('recipes/stack_hosts.ts', 'use layer or online', hosts("{ qqqqqqqq: 'app' }"), hosts('{ online: true }')),
+    {
+      ...file(
+        'resources/files/read_beside.ts',
+        "write import.meta.url first, such as readTemplate(import.meta.url, 'page.hbs')",
+        read("'web.ts'"),
+      ),
+      changed: { 'recipes/web.ts': read('import.meta.url'), 'recipes/page.hbs': 'x' },
     },
   ])
 })

@@ -79,7 +79,9 @@ t.test('the hints about rollbacks work', async (t) => {
 t.test('the hints about templates work', async (t) => {
   await prepareTemplates()
   const source = 'resources/files/render_template.ts'
-  const render = (text: string) => renderTemplate({ path: '/srv/f', source: text, variables: { port: 80, body: 'x' } })
+  const renderAll = (source: string, variables: object) =>
+    renderTemplate({ path: '/srv/f', source, variables: variables as Record<string, string> })
+  const render = (text: string) => renderAll(text, { port: 80, body: 'x' })
   proveCalls(t, [
     { source, hint: 'it gets: body, port', broken: () => render('{{prot}}'), repaired: () => render('{{port}}') },
     {
@@ -93,6 +95,18 @@ t.test('the hints about templates work', async (t) => {
       hint: 'templates have no partials: pass the text as a variable',
       broken: () => render('{{> body}}'),
       repaired: () => render('{{body}}'),
+    },
+    {
+      source,
+      hint: 'pass a value, or print it in a block that tests it: {{#if name}}',
+      broken: () => renderAll('{{site}}', { site: undefined }),
+      repaired: () => renderAll('{{site}}', { site: 'x' }),
+    },
+    {
+      source,
+      hint: 'correct the name; the template gets: site',
+      broken: () => renderAll('{{site.naem}}', { site: { name: 'x' } }),
+      repaired: () => renderAll('{{site.name}}', { site: { name: 'x' } }),
     },
     {
       source: 'resources/files/strict_handlebars.ts',

@@ -2,6 +2,8 @@
 import t from 'tap'
 import { role } from '../../core/compile/role.ts'
 import { converge, verify } from '../../recipes/testing/index.ts'
+import { mysql_database } from '../../resources/databases/mysql_database.ts'
+import { mysql_user } from '../../resources/databases/mysql_user.ts'
 import { postgresql_database } from '../../resources/databases/postgresql_database.ts'
 import { postgresql_extension } from '../../resources/databases/postgresql_extension.ts'
 import { postgresql_role } from '../../resources/databases/postgresql_role.ts'
@@ -37,4 +39,30 @@ t.test('a role with databases converges, and its second run changes nothing', as
 
 t.test('a missing owner is an error', async (t) => {
   await t.rejects(converge(shop('shpo')), { message: /PostgreSQL has no role shpo/ })
+})
+
+const mariadbShop = (password: string, absent = false) =>
+  role('mariadb-shop', {
+    setup: (r) => void packages(r, { names: ['mariadb-server'] }),
+    deploy(r) {
+      if (absent) {
+        mysql_user(r, { name: 'shop', absent: true })
+        mysql_database(r, { name: 'shop', absent: true })
+        return
+      }
+      mysql_database(r, { name: 'shop', characterSet: 'utf8mb4' })
+      mysql_user(r, { name: 'shop', password, grants: { 'shop.*': ['SELECT', 'INSERT'] } })
+    },
+  })
+
+t.test('a role with databases of MariaDB converges, and its second run changes nothing', async (t) => {
+  const run = await verify(mariadbShop("it's a secret"))
+  run.assertResource(mysql_database, 'shop', { characterSet: 'utf8mb4' })
+  const next = await converge(mariadbShop('another'), { host: run.host })
+  next.assertChanged(['mysql_user shop@localhost'])
+  const last = await converge(mariadbShop('', true), { host: run.host })
+  last.assertChanged(['mysql_user shop@localhost', 'mysql_database shop'])
+  const again = await converge(mariadbShop('', true), { host: run.host })
+  again.assertUnchanged()
+  t.pass()
 })

@@ -25,6 +25,19 @@ ${body
   },
 })`
 
+/** A role with a resource type of its own, which has these parts; the compiler does not check them. */
+const oddType = ({
+  type = 'odd',
+  description = 'examples: []',
+  implementation = 'read: () => ({ on: true }), desired: () => ({ on: true }), apply: () => undefined',
+}) => `const odd = defineResource( // here
+  { type: '${type}', doc: '', key: () => 'x', props: z.strictObject({}), state: z.strictObject({ on: z.boolean() }), ${description} } as never,
+  { ${implementation} } as never,
+)
+export default role('web', {
+  deploy(r) { odd(r, {}) }
+})`
+
 export const mistakes: readonly Mistake[] = [
   {
     name: 'a misspelt property',
@@ -620,5 +633,188 @@ export const mistakes: readonly Mistake[] = [
     recipe: deploy('process.exit(0) // here'),
     found: 'plan',
     message: /the program ended before its work was over: process\.exit\(\) was called/,
+  },
+  {
+    name: 'a promise in a text',
+    recipe: deploy("file(r, { path: '/srv/a', content: `${Promise.resolve('x')}` }) // here"),
+    found: 'plan',
+    message: /property content contains "\[object Promise\]"/,
+    isWarning: true,
+  },
+  {
+    name: 'an undefined value in a text',
+    recipe: deploy(
+      "const names: Record<string, string> = {}\nfile(r, { path: '/srv/a', content: `name = ${names.nmae}\\n` }) // here",
+    ),
+    found: 'plan',
+    message: /file \/srv\/a: property content contains "undefined": name = undefined/,
+    isWarning: true,
+  },
+  {
+    name: 'an object in a text',
+    recipe: deploy("file(r, { path: '/srv/a', content: `name = ${node.opsworks}\\n` }) // here"),
+    found: 'plan',
+    message: /property content contains "\[object Object\]"/,
+    isWarning: true,
+  },
+  {
+    name: 'an output in JSON',
+    recipe: deploy(
+      "const env = virtualenv(r, { path: '/srv/env' })\nfile(r, { path: '/srv/a.json', content: JSON.stringify({ bin: env.bin }) }) // here",
+    ),
+    found: 'plan',
+    message: /property content contains "\(known later: bin of virtualenv \/srv\/env\)"/,
+    isWarning: true,
+  },
+  {
+    name: 'a handle in a text',
+    recipe: deploy("const d = directory(r, { path: '/srv' })\nfile(r, { path: `${d}/a`, content: '' }) // here"),
+    found: 'plan',
+    message: /the handle of directory \/srv is not a text/,
+  },
+  {
+    name: 'files that import each other',
+    recipe: `import { b } from './b.ts'\nexport const a = 'a'\n${deploy("file(r, { path: '/srv/a', content: b }) // here")}`,
+    files: { 'b.ts': "import { a } from './web.ts'\nexport const b = `${a}b`\n" },
+    found: 'plan',
+    message: /property content contains "undefined": undefinedb/,
+    isWarning: true,
+  },
+  {
+    name: 'a role that is not exported',
+    recipe: "role('web', { deploy(r: Recipe<PloneNode>) { directory(r, { path: '/srv/a' }) } }) // here",
+    found: 'plan',
+    message: /the role web is not exported/,
+  },
+  {
+    name: 'top-level await',
+    recipe: `const text = await Promise.resolve('x') // here\n${deploy("file(r, { path: '/srv/a', content: text })")}`,
+    found: 'plan',
+    message: /Top-level await is not supported in recipes\n {2}hint: remove await/,
+  },
+  {
+    name: 'a misspelt member in a template',
+    recipe: deploy(
+      "template(r, { path: '/srv/a', source: '{{site.naem}}\\n', variables: { site: { name: 'a' } } }) // here",
+    ),
+    found: 'plan',
+    message: /a value in the template has no member "naem"/,
+  },
+  {
+    name: 'an undefined variable of a template',
+    recipe: deploy("template(r, { path: '/srv/a', source: '{{site}}\\n', variables: { site: undefined } }) // here"),
+    found: 'plan',
+    message: /the variable "site" has no value: it is undefined/,
+  },
+  {
+    name: 'a template without import.meta.url',
+    recipe: deploy("template(r, { path: '/srv/a', source: readTemplate('web.ts', 'a.hbs'), variables: {} }) // here"),
+    found: 'plan',
+    message: /expected import\.meta\.url and the name of a file, got "web\.ts" and "a\.hbs"/,
+  },
+  {
+    name: 'notifies, as in Chef',
+    recipe: deploy("file(r, { path: '/srv/a', content: '', notifies: ['restart', 'nginx'] } as never) // here"),
+    found: 'plan',
+    message: /file has no property notifies\n {2}hint: write when: \[handle\]/,
+  },
+  {
+    name: 'a guard with a misspelt part',
+    recipe: deploy("file(r, { path: '/srv/a', content: '', onlyIf: { desc: 'x', check: () => true } }) // here"),
+    compiler: /'desc' does not exist/,
+    found: 'plan',
+    message: /onlyIf: expected true or false, or a check/,
+  },
+  {
+    name: 'attributes that are defined in a recipe',
+    recipe: deploy("defineAttributes('shop', z.object({ n: z.number().default(1) })) // here"),
+    found: 'plan',
+    message: /defineAttributes: shop is defined while a recipe runs/,
+  },
+  {
+    name: 'a secret that the recipe prints',
+    recipe:
+      "const own = defineAttributes('shop', z.object({ password: z.string().default('hunter2-xyzzy') }))\nexport default role<NodeWith<typeof own>>('web', {\n  deploy(r, node) {\n    console.log(`it is ${node.shop.password}`)\n    file(r, { path: '/srv/a', content: `${Object(node).shop.nmae} ${node.shop.password}` }) // here\n  },\n})",
+    found: 'plan',
+    message: /^it is \*{8}\n(?!.*hunter2)[\s\S]*undefined \*{8}/,
+    isWarning: true,
+  },
+  {
+    name: 'a secret in the arguments of a command',
+    recipe:
+      "const own = defineAttributes('shop', z.object({ password: z.string().default('hunter2-xyzzy') }))\nexport default role<NodeWith<typeof own>>('web', {\n  deploy(r, node) { execute(r, { command: ['login', node.shop.password] }) }, // here\n})",
+    found: 'plan',
+    message: /execute login \*{8}: every account can read the arguments of the command/,
+    isWarning: true,
+  },
+  {
+    name: 'an operator of the shell in a list',
+    recipe: deploy("execute(r, { command: ['echo', 'a', '>', '/srv/b'] }) // here"),
+    found: 'plan',
+    message: /the program gets ">" as an argument/,
+    isWarning: true,
+  },
+  {
+    name: 'a misspelt filter of hosts',
+    recipe: deploy("const [first] = stack(node).hosts({ layr: 'app' }) // here\nif (first) r.note(first.name)"),
+    compiler: /'layr' does not exist/,
+    found: 'plan',
+    message: /stack: hosts have no filter "layr"\n {2}hint: did you mean layer\?/,
+  },
+  {
+    name: 'a misspelt resource type in unlessDeclared',
+    recipe: deploy("r.unlessDeclared('fiel', '/srv/a', () => { file(r, { path: '/srv/a', content: '' }) }) // here"),
+    found: 'plan',
+    message: /unlessDeclared: there is no resource type "fiel"\n {2}hint: did you mean file\?/,
+  },
+  {
+    name: 'a part of a role of a wrong kind',
+    recipe:
+      "export default role('web', { attributes: (() => ({})) as never, deploy(r) { directory(r, { path: '/srv/a' }) } }) // here",
+    found: 'plan',
+    message: /the role web: attributes is a function/,
+  },
+  {
+    name: 'a role that extends a list',
+    recipe:
+      "export default role('web', { extends: [roles.frontend] as never, deploy(r: Recipe<PloneNode>) { r.note('a') } }) // here",
+    found: 'plan',
+    message: /the role web extends a list, not a role/,
+  },
+  {
+    name: 'a misspelt part of a resource type',
+    recipe: oddType({
+      implementation: 'read: () => ({ on: true }), desired: () => ({ on: true }), aply: () => undefined',
+    }),
+    found: 'plan',
+    message: /the resource type odd has the unknown part "aply"\n {2}hint: did you mean apply\?/,
+  },
+  {
+    name: 'a resource type without apply',
+    recipe: oddType({ implementation: 'read: () => ({ on: true }), desired: () => ({ on: true })' }),
+    found: 'plan',
+    message: /the resource type odd has no apply/,
+  },
+  {
+    name: 'a resource type with a wrong example',
+    recipe: oddType({ description: "examples: [{ nmae: 'a' }]" }),
+    found: 'plan',
+    message: /the resource type odd: its schema refuses example 1: .*nmae/,
+  },
+  {
+    name: 'a resource type whose name has a blank',
+    recipe: oddType({ type: 'odd type' }),
+    found: 'plan',
+    message: /"odd type" is not a name for a resource type/,
+  },
+  {
+    name: 'a resource type whose read returns another state than its schema',
+    recipe:
+      `${oddType({ implementation: 'read: () => ({ on: 1 }), desired: () => ({ on: true }), apply: () => undefined, paths: () => []' }).replace('// here', '')}`.replace(
+        'odd(r, {})',
+        'odd(r, {}) // here\n',
+      ),
+    found: 'plan',
+    message: /read of odd returned a state that its schema refuses: on: expected boolean, received number/,
   },
 ]
