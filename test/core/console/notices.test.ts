@@ -1,5 +1,5 @@
 /** Tests notices: what is sent, to whom it is never sent, repeated deliveries, and that secrets are shown once. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, BlockList } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
@@ -108,6 +108,13 @@ t.test('a webhook, signed as Standard Webhooks say', async (t) => {
     ...{ type: 'deployment.rolled_back', timestamp: '2026-11-30T12:00:00.000Z' },
     data: { stack: 'shop', deployment: 7, comment: '"quoted"', commits: [{ app: 'site', commit }] },
   })
+  const page = readFileSync(new URL('../../../docs/console.md', import.meta.url), 'utf8')
+  const example = JSON.parse(/A webhook receives:\n\n```json\n(.*?)```/s.exec(page)?.[1] ?? '')
+  const sent = JSON.parse(body)
+  // A comment is sent where there is one.
+  delete sent.data.comment
+  t.strictSame(Object.keys(sent).sort(), Object.keys(example).sort(), 'the documented fields')
+  t.strictSame(Object.keys(sent.data).sort(), Object.keys(example.data).sort(), 'the documented fields of data')
 })
 
 t.test('a chat message', async (t) => {
