@@ -168,6 +168,7 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     mail,
     reportFault,
     permittedAddresses,
+    mayNotify: (account, stack) => sessions.actorOfAccount(account)?.levelOf(stack) === 'manage',
     url: () => url ?? '',
   })
   const schedules = new Schedules(database, now)
