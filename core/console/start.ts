@@ -168,6 +168,7 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     mail,
     reportFault,
     permittedAddresses,
+    mayNotify: (account, stack) => sessions.actorOfAccount(account)?.levelOf(stack) === 'manage',
     url: () => url ?? '',
   })
   const schedules = new Schedules(database, now)
@@ -209,27 +210,33 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     reportFault,
   })
   servePages(app, options.pages)
+  const stopAll = () => {
+    for (const one of [runner, scheduler, sender, retention]) one.stop()
+  }
   const server = createAdaptorServer({ fetch: app.fetch })
   const address = await listen(server, options)
-  url ??= address
-  if (accounts.isEmpty() && localAccounts) {
-    const key = accounts.invite({ isAdmin: true, levels: {} })
-    print(`make the first account within a day: ${url}/#/invitation/${key}`)
+  try {
+    url ??= address
+    if (accounts.isEmpty() && localAccounts) {
+      const key = accounts.invite({ isAdmin: true, levels: {} })
+      print(`make the first account within a day: ${url}/#/invitation/${key}`)
+    }
+    if (provider !== null) print(`register this redirect address at the provider: ${url}${callbackPath}`)
+    print(`console for ${names.join(', ')}: ${url}`)
+    runner.start()
+    scheduler.start()
+    sender.start()
+    retention.start()
+  } catch (error) {
+    stopAll()
+    await close(server)
+    throw error
   }
-  if (provider !== null) print(`register this redirect address at the provider: ${url}${callbackPath}`)
-  print(`console for ${names.join(', ')}: ${url}`)
-  runner.start()
-  scheduler.start()
-  sender.start()
-  retention.start()
   return {
     address,
     routes,
     stop: async () => {
-      runner.stop()
-      scheduler.stop()
-      sender.stop()
-      retention.stop()
+      stopAll()
       await close(server)
       database.close()
       lock.release()

@@ -1,5 +1,6 @@
 /** Tests the login by OpenID Connect against a real provider: accounts, levels, and what nobody may do. CONSOLE_SCREENSHOTS=DIR stores pictures. */
-import { BlockList } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, BlockList } from 'node:net'
 import { chromium } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startConsole } from '../../core/console/main.ts'
@@ -198,12 +199,24 @@ if (await runsOnNode22(t, import.meta.url)) {
   })
 
   t.test('many failed logins from one address', async (t) => {
-    const { browser, running } = await consoleWithProvider(t)
-    const statuses: number[] = []
-    for (let count = 0; count < 52; count++)
-      statuses.push((await fetch(`${running.address}/login/callback?code=x`, { redirect: 'manual' })).status)
-    t.strictSame(statuses.slice(48), [302, 302, 429, 429])
+    const whole = await consoleWithProvider(t)
+    const { browser, running, provider, account, lines } = whole
+    await account('bob', 'show')
+    const before = (await audited(whole)).length
+    const callback = `${running.address}/login/callback?code=x`
+    for (let count = 0; count < 52; count++) t.equal((await fetch(callback, { redirect: 'manual' })).status, 302)
+    t.equal((await audited(whole)).length, before, 'a login that nobody has begun is not recorded')
+    t.notMatch(lines.join('\n'), /failed/)
+    const fail = async () => {
+      const one = browser()
+      const state = new URL(await one.begin()).searchParams.get('state')
+      return one.callBack(`${callback}&state=${state}&iss=${encodeURIComponent(provider.issuer)}`)
+    }
+    await browser().logIn('')
+    for (let count = 0; count < 50; count++) t.match(await fail(), /^the provider does not accept the code/)
     await t.rejects(browser().begin(), { message: 'too many failed logins' })
+    const login = { name: 'bob', password: 'correct horse battery' }
+    t.equal((await browser().client.send('POST', '/api/session', login)).status, 200, 'passwords have their own limit')
   })
 
   t.test('settings that do not fit the provider', async (t) => {
@@ -219,6 +232,12 @@ if (await runsOnNode22(t, import.meta.url)) {
     })
     const path = await simulatedConsole(t, { settings: settingsFor(`${issuer}/realm`) })
     await t.rejects(new ProviderLogin(path.running.address).begin(), { message: /answered with status 404$/ })
+    const bare = createServer((_, response) => response.end(JSON.stringify({ issuer: bareIssuer })))
+    await new Promise<void>((resolve) => bare.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => bare.close())
+    const bareIssuer = `http://127.0.0.1:${(bare.address() as AddressInfo).port}`
+    const incomplete = await simulatedConsole(t, { settings: settingsFor(bareIssuer) })
+    await t.rejects(new ProviderLogin(incomplete.running.address).begin(), { message: /no authorization_endpoint/ })
     const none = await simulatedConsole(t)
     await t.rejects(new ProviderLogin(none.running.address).begin(), { message: /no login by OpenID Connect/ })
     t.equal((await fetch(`${none.running.address}/login/callback?code=x`, { redirect: 'manual' })).status, 404)

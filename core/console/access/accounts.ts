@@ -83,6 +83,7 @@ export class Accounts {
   /** Returns the key of a link with which somebody makes an account, once, within a day. */
   invite({ isAdmin, levels, isByCommand = false }: Invitation): string {
     const { key, digest } = randomKey('invite')
+    this.database.run('DELETE FROM invitations WHERE expires <= ?', this.now().toISOString())
     const expires = new Date(this.now().getTime() + day).toISOString()
     const given = JSON.stringify(levels)
     this.database.run(
@@ -110,6 +111,7 @@ export class Accounts {
         ...[digest, this.now().toISOString()],
       )
       if (row === undefined) return 'invitation'
+      this.endFirstInvitations()
       const created = this.now().toISOString()
       this.database.run(
         'INSERT INTO accounts (name, password, is_admin, created, by_command) VALUES (?, ?, ?, ?, ?)',
@@ -147,6 +149,11 @@ export class Accounts {
        (SELECT name FROM accounts WHERE CASE WHEN issuer IS NULL THEN NOT (by_command = 1 OR ?) ELSE NOT ? END)`,
       ...[this.permitsLocal ? 1 : 0, hasProvider ? 1 : 0],
     )
+  }
+
+  /** Before the first account is made: each start without an account has printed a link for it. */
+  endFirstInvitations(): void {
+    if (this.isEmpty()) this.database.run('DELETE FROM invitations WHERE by_command = 0')
   }
 
   isEmpty(): boolean {

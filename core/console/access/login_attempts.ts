@@ -17,9 +17,13 @@ const lifetimeMs = 10 * 60 * 1000
 export const attemptSeconds = lifetimeMs / 1000
 /** The oldest is forgotten first, so that nobody can fill the memory. */
 const maxAttempts = 10_000
+/** Of one address, so that it cannot make the logins of others be forgotten. */
+const maxOfAddress = 1000
 
 interface Entry {
   readonly expires: number
+  /** From where it was begun. */
+  readonly address: string
   /** Null once the provider has answered. */
   readonly attempt: LoginAttempt | null
   readonly failure: string | null
@@ -31,8 +35,8 @@ export class LoginAttempts {
   constructor(private readonly now: () => Date) {}
 
   /** Returns the value of the cookie. */
-  begin(attempt: LoginAttempt): string {
-    return this.add({ attempt, failure: null })
+  begin(attempt: LoginAttempt, address: string): string {
+    return this.add({ attempt, address, failure: null })
   }
 
   /** Returns an attempt, once. */
@@ -41,8 +45,8 @@ export class LoginAttempts {
   }
 
   /** Remembers why a login failed, for the login page. Returns the value of the cookie. */
-  fail(failure: string): string {
-    return this.add({ attempt: null, failure })
+  fail(failure: string, address: string): string {
+    return this.add({ attempt: null, address, failure })
   }
 
   /** Returns the reason of a failure, once. An attempt that has not been answered stays. */
@@ -58,6 +62,8 @@ export class LoginAttempts {
       if (expires > now && this.entries.size < maxAttempts) break
       this.entries.delete(oldest)
     }
+    const own = [...this.entries].filter(([, { address }]) => address === entry.address)
+    for (const [oldest] of own.slice(0, Math.max(0, own.length - maxOfAddress + 1))) this.entries.delete(oldest)
     this.entries.set(digest, { ...entry, expires: now + lifetimeMs })
     return key
   }

@@ -1,8 +1,11 @@
 /** Slows down attempts to guess passwords: a limit of failed logins for each account and each address. */
 
 const windowMs = 15 * 60 * 1000
-/** Failures within `windowMs`. The limit of an address is higher because several people may share one. */
-const maxFailures = { account: 10, address: 50 } as const
+/**
+ * Failures within `windowMs`. The limit of an address is higher because several people may share one. Logins by a provider
+ * have a limit of their own: their failures must not lock out people with passwords.
+ */
+const maxFailures = { account: 10, address: 50, 'provider address': 50 } as const
 /** Keys that are remembered; the oldest is forgotten first, so that an attacker cannot fill the memory. */
 const maxKeys = 10_000
 

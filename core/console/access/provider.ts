@@ -12,7 +12,16 @@ export interface Person {
 }
 
 /** A login that failed, with a sentence for the login page. */
-export class LoginFailure extends Error {}
+export class LoginFailure extends Error {
+  /** @param isUnwanted whether it may be an attempt to get in, so that many of them must end */
+  constructor(
+    message: string,
+    readonly isUnwanted = true,
+    options: ErrorOptions = {},
+  ) {
+    super(message, options)
+  }
+}
 
 const timeoutSeconds = 15
 /** The metadata of the provider are read again after this time. */
@@ -34,7 +43,12 @@ export class Provider {
       ...{ state: client.randomState(), nonce: client.randomNonce() },
       ...{ verifier: client.randomPKCECodeVerifier(), redirectUri },
     }
-    const url = client.buildAuthorizationUrl(await this.configuration(), {
+    const configuration = await this.configuration()
+    if (configuration.serverMetadata().authorization_endpoint === undefined)
+      throw new LoginFailure(
+        `the provider at ${this.settings.issuer} has no authorization_endpoint in its metadata: check "issuer"`,
+      )
+    const url = client.buildAuthorizationUrl(configuration, {
       redirect_uri: redirectUri,
       scope: this.settings.scopes.join(' '),
       state: attempt.state,
@@ -94,8 +108,14 @@ export class Provider {
   private failure(thrown: unknown): LoginFailure {
     if (thrown instanceof LoginFailure) return thrown
     const { issuer } = this.settings
-    return new LoginFailure(`${reasonOf(thrown, issuer)}`, { cause: thrown })
+    // Denied by the provider, or not reached: `fetch` throws a TypeError.
+    const isHarmless = thrown instanceof client.AuthorizationResponseError || isUnreachable(thrown)
+    return new LoginFailure(reasonOf(thrown, issuer), !isHarmless, { cause: thrown })
   }
+}
+
+function isUnreachable(thrown: unknown): boolean {
+  return thrown instanceof TypeError || (thrown as { readonly code?: unknown } | null)?.code === 'OAUTH_TIMEOUT'
 }
 
 const wrongClient = 'the provider does not accept the client id or the client secret of the console'

@@ -50,6 +50,7 @@ export class ProviderAccounts {
         `the name ${owner.name} belongs to ${whose}: an administrator must remove that account first`,
       )
     }
+    this.accounts.endFirstInvitations()
     this.database.run(
       'INSERT INTO accounts (name, password, is_admin, created, issuer, subject) VALUES (?, ?, 0, ?, ?, ?)',
       // No password has this digest.

@@ -21,6 +21,8 @@ const address = z
   .string()
   .max(2000)
   .regex(/^https?:\/\/[A-Za-z0-9.\-[\]:]+(\/[!-~]*)?$/, 'expected an address such as https://example.com/hook')
+/** The address of an API: paths are appended to it. */
+const gitAddress = address.regex(/^[^?#]*$/, 'expected an address without ? and #')
 const recipient = z
   .string()
   .max(200)
@@ -37,7 +39,7 @@ const token = z
   .max(500)
   .regex(/^[!-~]+$/, 'expected the token of the git server')
 
-const commitStatus = { name, address, repository, token, app: stackName }
+const commitStatus = { name, address: gitAddress, repository, token, app: stackName }
 const body = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('webhook'), name, address, states }),
   z.strictObject({ kind: z.literal('chat'), name, address, states }),
@@ -69,7 +71,7 @@ const target = z.object({
   states: z.array(z.enum(noticeStates)),
   account: z.string(),
   created: z.string(),
-  /** The newest first. */
+  /** The newest ones, the one that is sent next, and the last one that failed; the newest first. */
   deliveries: z.array(delivery),
 })
 const path = { stack: z.string(), notice: idSchema }
@@ -164,7 +166,10 @@ export function noticeRoutes({ targets, audit, hasMail }: NoticeServices): reado
       handle: (request) => {
         const found = find(request.params.stack, request.params.notice)
         const [last] = targets.deliveries(found.id, 1)
-        if (last?.about === 'test' && last.state === 'pending') return { delivery: last.id }
+        if (last?.about === 'test' && last.state === 'pending') {
+          targets.retry(found.id)
+          return { delivery: last.id }
+        }
         record(request, 'notice tested', found)
         return { delivery: targets.addTest(found.id) }
       },

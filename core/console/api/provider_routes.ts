@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
 import type { LoginAttempts } from '../access/login_attempts.ts'
-import type { LoginLimit } from '../access/login_limit.ts'
+import type { LimitKey, LoginLimit } from '../access/login_limit.ts'
 import { LoginFailure, type Provider } from '../access/provider.ts'
 import type { ProviderAccounts } from '../access/provider_accounts.ts'
 import type { Sessions } from '../access/sessions.ts'
@@ -28,6 +28,8 @@ export interface ProviderServices {
 /** Path to which the provider sends the browser. */
 export const callbackPath = '/login/callback'
 const via = 'OpenID Connect'
+const limitKey = (value: string): LimitKey => ({ kind: 'provider address', value })
+const notBegun = 'this browser has not begun this login, or more than ten minutes ago: log in again'
 
 export function providerRoutes(services: ProviderServices): readonly Route[] {
   const { provider, attempts, sessions, audit, localAccounts } = services
@@ -38,12 +40,11 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
     })
   }
   const refuseMany = (address: string) => {
-    const seconds = services.limit.secondsToWait({ kind: 'address', value: address })
+    const seconds = services.limit.secondsToWait(limitKey(address))
     if (seconds > 0)
       throw new Problem(429, 'TOO_MANY_LOGINS', 'too many failed logins', { hint: `try again in ${seconds} s` })
   }
   const failed = (reason: string, address: string) => {
-    services.limit.addAttempt({ kind: 'address', value: address })
     services.print(`login by OpenID Connect from ${address} failed: ${reason}`)
     audit.add({ actor: '', via, address, action: 'login failed', stack: null, detail: { reason } })
   }
@@ -78,7 +79,7 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
         const origin = services.origin ?? `http://${header('host')}`
         try {
           const { url, attempt } = await one.begin(`${origin}${callbackPath}`)
-          setLoginKey(attempts.begin(attempt))
+          setLoginKey(attempts.begin(attempt, address))
           return { url }
         } catch (thrown) {
           if (!(thrown instanceof LoginFailure)) throw thrown
@@ -98,10 +99,13 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
       handle: async ({ search, loginKey, session, address, setLoginKey, setSession, redirect }) => {
         const one = known()
         refuseMany(address)
+        const attempt = loginKey === undefined ? undefined : attempts.take(loginKey)
+        // Any other site can send a browser here: this says nothing about who tries to log in.
+        if (attempt === undefined || new URLSearchParams(search).get('state') !== attempt.state) {
+          setLoginKey(attempts.fail(notBegun, address))
+          return redirect('/')
+        }
         try {
-          const attempt = loginKey === undefined ? undefined : attempts.take(loginKey)
-          if (attempt === undefined || new URLSearchParams(search).get('state') !== attempt.state)
-            throw new LoginFailure('this browser has not begun this login, or more than ten minutes ago: log in again')
           const person = await one.finish(attempt, search)
           const { name, permissions } = services.providerAccounts.logIn(person, one.settings)
           // A session from before the login might be known to somebody else.
@@ -111,8 +115,9 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
           audit.add({ actor: name, via, address, action: 'login', stack: null, detail: { ...permissions } })
         } catch (thrown) {
           if (!(thrown instanceof LoginFailure)) throw thrown
+          if (thrown.isUnwanted) services.limit.addAttempt(limitKey(address))
           failed(thrown.message, address)
-          setLoginKey(attempts.fail(thrown.message))
+          setLoginKey(attempts.fail(thrown.message, address))
         }
         // Never an address from the request. The page knows where the reader was.
         return redirect('/')

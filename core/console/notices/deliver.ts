@@ -28,13 +28,14 @@ export async function deliver(due: DueDelivery, subject: NoticeSubject, options:
   checkAnswer(await sendSafely(request, options.permittedAddresses))
 }
 
-function checkAnswer({ status, text }: SafeAnswer): void {
+function checkAnswer({ status, text, isLimited }: SafeAnswer): void {
   if (status >= 200 && status < 300) return
   // GitLab refuses to set a status that is already set, as after an answer that was lost.
   if (status === 400 && text.includes('Cannot transition status')) return
   if (status >= 300 && status < 400)
     throw new DeliveryFailure(`the answer is a redirect (${status}), which is not followed`, true)
-  const isTemporary = status >= 500 || status === 408 || status === 425 || status === 429
+  const isTemporary =
+    status >= 500 || status === 408 || status === 425 || status === 429 || (status === 403 && isLimited)
   throw new DeliveryFailure(`the answer has the status ${status}`, !isTemporary)
 }
 
@@ -47,7 +48,11 @@ function webhookRequest({ target, secret, message }: DueDelivery, subject: Notic
     data: {
       ...{ stack, state, url, deployment: deployment?.id ?? null, action: deployment?.request.action ?? null },
       ...{ by: deployment?.by ?? null, apps: deployment?.request.apps ?? [], commits: commitsOf(subject) },
-      ...Object.fromEntries(facts(subject).filter(([name]) => name === 'comment' || name === 'reason')),
+      ...Object.fromEntries(
+        facts(subject)
+          .filter(([name]) => ['comment', 'next step', 'reason'].includes(name))
+          .map(([name, value]) => [name.replaceAll(' ', '_'), value]),
+      ),
     },
   })
   const seconds = Math.floor(now.getTime() / 1000)
@@ -122,6 +127,9 @@ function commitsOf({ deployment }: NoticeSubject): readonly AppCommit[] {
   return deployment === null ? [] : releasesOf(deployment.plan?.releases ?? [])
 }
 
+/** The other limits of a mail are those of one step. */
+const mailTimeoutMs = 90_000
+
 async function sendMail(
   { target, message }: DueDelivery,
   subject: NoticeSubject,
@@ -137,11 +145,16 @@ async function sendMail(
     ...{ disableFileAccess: true, disableUrlAccess: true },
   })
   try {
-    await transport.sendMail({
+    const { rejectedErrors = [] } = await transport.sendMail({
       ...{ from, to: target.address.split(','), subject: title(subject), text: mailText(subject) },
       ...{ messageId: `<${message}@converge-console>`, headers: { 'Auto-Submitted': 'auto-generated' } },
+      ...{ signal: AbortSignal.timeout(mailTimeoutMs) },
     })
+    if (rejectedErrors.length > 0) throw rejection(rejectedErrors)
   } catch (thrown) {
+    if (thrown instanceof DeliveryFailure) throw thrown
+    const { rejectedErrors = [] } = thrown as { readonly rejectedErrors?: readonly RejectedRecipient[] }
+    if (rejectedErrors.length > 0) throw rejection(rejectedErrors)
     const { code = '', responseCode = 0, message: text } = thrown as Error & { code?: string; responseCode?: number }
     // The words of a mail server can repeat what it was sent.
     const reason =
@@ -150,4 +163,18 @@ async function sendMail(
   } finally {
     transport.close()
   }
+}
+
+/** The error of the mail server about one recipient. */
+interface RejectedRecipient {
+  readonly recipient?: string | undefined
+  readonly responseCode?: number | undefined
+}
+
+/** Returns a failure that leaves the rejected recipients; it is final if none of them can be accepted later. */
+function rejection(errors: readonly RejectedRecipient[]): DeliveryFailure {
+  const recipients = errors.flatMap(({ recipient }) => (recipient === undefined ? [] : [recipient]))
+  const reasons = errors.map(({ recipient, responseCode }) => `${recipient}: status ${responseCode ?? 'unknown'}`)
+  const isFinal = errors.every(({ responseCode = 0 }) => responseCode >= 500)
+  return new DeliveryFailure(`the mail server refused ${reasons.join(', ')}`, isFinal, recipients.join(','))
 }

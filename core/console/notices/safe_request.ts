@@ -14,21 +14,28 @@ export interface SafeRequest {
 
 export interface SafeAnswer {
   readonly status: number
+  /** Whether the server says that it refuses only for now, because of too many requests. */
+  readonly isLimited: boolean
   /** The first characters, to be compared and never shown. */
   readonly text: string
 }
 
 /** A delivery that failed. Its message holds no part of an address besides host and port: a path can be a secret. */
 export class DeliveryFailure extends Error {
-  /** @param isFinal whether to send it again would fail again */
+  /**
+   * @param isFinal whether to send it again would fail again
+   * @param remaining the recipients of a mail that have not got it; null: all
+   */
   constructor(
     message: string,
     readonly isFinal: boolean,
+    readonly remaining: string | null = null,
   ) {
     super(message)
   }
 }
 
+/** For the look-up, the connection and the answer together. */
 const timeoutMs = 15_000
 const maxAnswer = 4096
 
@@ -39,17 +46,19 @@ for (const [network, bits] of [
   ['169.254.0.0', 16],
   ['224.0.0.0', 4],
   ['255.255.255.255', 32],
-  // Metadata services of Alibaba and Oracle; those of others are link-local.
+  // Metadata services of Alibaba, Oracle and Azure; those of others are link-local.
   ['100.100.100.200', 32],
   ['192.0.0.192', 32],
+  ['168.63.129.16', 32],
 ] as const)
   refused.addSubnet(network, bits, 'ipv4')
 for (const [network, bits] of [
   ['::', 127],
   ['fe80::', 10],
   ['ff00::', 8],
-  // The metadata service of EC2.
+  // The metadata services of EC2 and of Google Cloud.
   ['fd00:ec2::254', 128],
+  ['fd20:ce::254', 128],
   // Each can hold any IPv4 address.
   ['64:ff9b::', 96],
   ['64:ff9b:1::', 48],
@@ -75,15 +84,17 @@ export function isReachable(address: string, permitted: BlockList): boolean {
 /** Sends a request, and follows no redirect. @throws DeliveryFailure */
 export async function sendSafely(request: SafeRequest, permitted: BlockList): Promise<SafeAnswer> {
   const url = new URL(request.url)
-  const target = await reachableAddress(url, permitted)
+  const signal = AbortSignal.timeout(timeoutMs)
+  const target = await reachableAddress(url, permitted, signal)
   const { request: open } = url.protocol === 'https:' ? https : http
   return new Promise((resolve, reject) => {
     const fail = (reason: string) => reject(new DeliveryFailure(`cannot reach ${url.host}: ${reason}`, false))
     const { method, headers, body } = request
+    let isAnswered = false
     const sent = open(
       url,
       {
-        ...{ method, agent: false, signal: AbortSignal.timeout(timeoutMs) },
+        ...{ method, agent: false, signal },
         headers: {
           'User-Agent': 'converge-console',
           ...headers,
@@ -94,18 +105,26 @@ export async function sendSafely(request: SafeRequest, permitted: BlockList): Pr
           options.all ? found(null, [target]) : found(null, target.address, target.family),
       },
       (answer) => {
+        isAnswered = true
         let text = ''
         answer.setEncoding('utf8')
         answer.on('data', (more: string) => {
           text += more
           if (text.length > maxAnswer) answer.destroy()
         })
-        const done = () => resolve({ status: answer.statusCode ?? 0, text: text.slice(0, maxAnswer) })
+        const status = answer.statusCode ?? 0
+        const isLimited = answer.headers['retry-after'] !== undefined || answer.headers['x-ratelimit-remaining'] === '0'
+        const done = () => resolve({ status, isLimited, text: text.slice(0, maxAnswer) })
         answer.once('end', done)
         answer.once('close', done)
         answer.once('error', done)
       },
     )
+    // Such an answer is neither a response nor an error.
+    sent.once('upgrade', (_, socket) => {
+      socket.destroy()
+      fail('the answer changes the protocol (101)')
+    })
     sent.once('error', (error: Error & { readonly code?: string }) =>
       fail(
         error.name === 'TimeoutError' || error.code === 'ABORT_ERR'
@@ -113,6 +132,9 @@ export async function sendSafely(request: SafeRequest, permitted: BlockList): Pr
           : (error.code ?? error.message),
       ),
     )
+    sent.once('close', () => {
+      if (!isAnswered) fail('the connection was closed without an answer')
+    })
     sent.end(body)
   })
 }
@@ -120,11 +142,15 @@ export async function sendSafely(request: SafeRequest, permitted: BlockList): Pr
 async function reachableAddress(
   { hostname, host }: URL,
   permitted: BlockList,
+  signal: AbortSignal,
 ): Promise<{ readonly address: string; readonly family: number }> {
   const name = hostname.replace(/^\[(.*)\]$/, '$1')
-  const found = await lookup(name, { all: true }).catch((error: Error & { readonly code?: string }) => {
-    throw new DeliveryFailure(`cannot resolve ${hostname}: ${error.code ?? error.message}`, false)
-  })
+  const found = await untilAborted(lookup(name, { all: true }), signal).catch(
+    (error: Error & { readonly code?: string }) => {
+      const reason = signal.aborted ? `no answer within ${timeoutMs / 1000} s` : (error.code ?? error.message)
+      throw new DeliveryFailure(`cannot resolve ${hostname}: ${reason}`, false)
+    },
+  )
   const forbidden = found.find(({ address }) => !isReachable(address, permitted))
   const [first] = found
   if (forbidden !== undefined || first === undefined)
@@ -133,4 +159,19 @@ async function reachableAddress(
       true,
     )
   return first
+}
+
+/** Waits for something that cannot be interrupted itself. @throws the reason of the signal if that comes first */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }

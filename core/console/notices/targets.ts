@@ -62,11 +62,13 @@ export interface DueDelivery {
 }
 
 type TargetRow = Omit<Target, 'states'> & { readonly states: string; readonly secret: string | null }
-type DeliveryRow = Delivery & { readonly message: string }
+type DeliveryRow = Delivery & { readonly message: string; readonly remaining: string | null }
 
 const deliveryColumns = 'id, target, deployment, about, state, attempts, created, next, ended, error'
-/** Deliveries of a target that are kept. */
+/** Ended deliveries of a target that are kept. */
 const keptDeliveries = 200
+/** Pending deliveries of a target; older ones fail. */
+const maxPending = 100
 
 export class Targets {
   constructor(
@@ -105,34 +107,59 @@ export class Targets {
     return this.database.run('DELETE FROM notice_targets WHERE stack = ? AND id = ?', stack, id) > 0
   }
 
-  /** Lists the deliveries of a target, newest first. */
+  /** Lists the newest deliveries of a target, the one that is sent next, and the last one that failed; the newest first. */
   deliveries(target: number, limit: number): Delivery[] {
     return this.database.all<Delivery>(
-      `SELECT ${deliveryColumns} FROM notices WHERE target = ? ORDER BY id DESC LIMIT ?`,
+      `SELECT ${deliveryColumns} FROM notices WHERE target = ?1 AND (
+         id IN (SELECT id FROM notices WHERE target = ?1 ORDER BY id DESC LIMIT ?2)
+         OR id = (SELECT min(id) FROM notices WHERE target = ?1 AND state = 'pending')
+         OR id = (SELECT max(id) FROM notices WHERE target = ?1 AND state = 'failed'))
+       ORDER BY id DESC`,
       ...[target, limit],
     )
   }
 
+  /** Adds a test, and tries at once what waits before it. */
   addTest(target: number): number {
     const now = this.now().toISOString()
-    return this.database.insert(
+    const id = this.database.insert(
       `INSERT INTO notices (target, deployment, about, message, created, next)
        VALUES (?, NULL, 'test', lower(hex(randomblob(16))), ?, ?)`,
       ...[target, now, now],
     )
+    this.retry(target)
+    return id
+  }
+
+  /** Ends the pause of what waits for a target. */
+  retry(target: number): void {
+    const now = this.now().toISOString()
+    this.database.run("UPDATE notices SET next = ?1 WHERE target = ?2 AND state = 'pending' AND next > ?1", now, target)
   }
 
   /** Returns for each target its oldest pending delivery, if that is due: notices arrive in their order. */
   due(): DueDelivery[] {
+    this.failSurplus()
     const rows = this.database.all<DeliveryRow>(
       `SELECT * FROM notices WHERE next <= ? AND id IN
        (SELECT min(id) FROM notices WHERE state = 'pending' GROUP BY target)`,
       this.now().toISOString(),
     )
-    return rows.flatMap(({ message, ...delivery }) => {
+    return rows.flatMap(({ message, remaining, ...delivery }) => {
       const row = this.database.one<TargetRow>('SELECT * FROM notice_targets WHERE id = ?', delivery.target)
-      return row === undefined ? [] : [{ delivery, target: targetOf(row), secret: row.secret, message }]
+      if (row === undefined) return []
+      const target = targetOf(row)
+      return [{ delivery, target: { ...target, address: remaining ?? target.address }, secret: row.secret, message }]
     })
+  }
+
+  private failSurplus(): void {
+    const surplus = this.database.all<{ id: number }>(
+      `SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY target ORDER BY id DESC) AS position
+       FROM notices WHERE state = 'pending') WHERE position > ?`,
+      maxPending,
+    )
+    for (const { id } of surplus) this.end(id, 'failed', `more than ${maxPending} notices wait for this address`)
   }
 
   /** Counts an attempt before it is made: a delivery that kills the console must not be repeated for ever. */
@@ -152,13 +179,16 @@ export class Targets {
     )
     this.database.run(
       `DELETE FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1) AND id NOT IN
-       (SELECT id FROM notices WHERE target = (SELECT target FROM notices WHERE id = ?1) ORDER BY id DESC LIMIT ?2)`,
+       (SELECT id FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1)
+        ORDER BY id DESC LIMIT ?2)`,
       ...[id, keptDeliveries],
     )
   }
 
-  setError(id: number, error: string): void {
-    this.database.run('UPDATE notices SET error = ? WHERE id = ?', error, id)
+  /** @param remaining the recipients of a mail that have not got it; null: as before */
+  setFailure(id: number, error: string, remaining: string | null): void {
+    const sql = 'UPDATE notices SET error = ?, remaining = coalesce(?, remaining) WHERE id = ?'
+    this.database.run(sql, error, remaining, id)
   }
 }
 

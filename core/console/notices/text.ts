@@ -1,12 +1,13 @@
 /** Writes what a notice says, so that texts of commits and comments cannot act as markup, headers or mentions. */
 import type { ConsoleDeployment, State } from '../deployments/states.ts'
 
-/** The deployment and the state of a notice; without a deployment for a test. */
+/** The deployment and the state of a notice. */
 export interface NoticeSubject {
   readonly stack: string
   readonly state: State | 'test'
   /** ISO time of the state. */
   readonly time: string
+  /** Null for a test, and if the deployment was removed. */
   readonly deployment: ConsoleDeployment | null
   /** Address of its page. */
   readonly url: string
@@ -20,7 +21,8 @@ export function plain(text: string, max = 500): string {
 
 /** Returns one line about a notice: for the subject of a mail, and the description of a commit status. */
 export function title({ stack, state, deployment }: NoticeSubject): string {
-  if (deployment === null) return `test notice of the stack ${plain(stack)}`
+  if (state === 'test') return `test notice of the stack ${plain(stack)}`
+  if (deployment === null) return plain(`${stack}: removed deployment ${state}`, 140)
   return plain(`${stack}: ${deployment.request.action} ${deployment.id} ${state}`, 140)
 }
 
@@ -38,9 +40,17 @@ export function facts({ state, deployment }: NoticeSubject): readonly (readonly 
     ['revision', request.revision ?? ''],
     ['commits', commits.join(', ')],
     ['comment', request.comment],
+    ['next step', isCurrent && state === 'waiting for approval' ? nextStep(deployment) : ''],
     ['reason', isCurrent ? (reason ?? '') : ''],
   ]
   return all.map(([name, value]): [string, string] => [name, plain(value)]).filter(([, value]) => value !== '')
+}
+
+/** Returns who must act on a deployment that waits for approval. */
+function nextStep({ confirmedBy, by }: ConsoleDeployment): string {
+  if (confirmedBy === null) return 'somebody with the level deploy must confirm the plan'
+  const others = [...new Set([by, confirmedBy])].join(' or ')
+  return `a second person with the level deploy must approve it, and not ${others}`
 }
 
 /** A text that Slack, Mattermost and bridges to Matrix display as it is: code, in which nothing is a link or a mention. */

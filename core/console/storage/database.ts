@@ -15,9 +15,13 @@ export class Database {
 
   /**
    * Opens the file, or creates it with mode 0600, and migrates its tables to this version.
-   * @throws CONSOLE_DATABASE if it cannot be opened, is no database, or belongs to a later version
+   * @param options `mayMigrate`: default true; false while a console uses it, which would not know the new tables
+   * @throws CONSOLE_DATABASE if it cannot be opened, is no database, or belongs to another version
    */
-  constructor(private readonly path: string) {
+  constructor(
+    private readonly path: string,
+    { mayMigrate = true }: { readonly mayMigrate?: boolean } = {},
+  ) {
     try {
       // SQLite would create it with the mode that the umask leaves.
       closeSync(openSync(path, 'a', 0o600))
@@ -32,7 +36,7 @@ export class Database {
       throw this.unusable((cause as Error).message, cause)
     }
     try {
-      this.migrate()
+      this.migrate(mayMigrate)
     } catch (cause) {
       this.close()
       throw cause instanceof ConvergeError ? cause : this.unusable((cause as Error).message, cause)
@@ -131,10 +135,19 @@ export class Database {
     return known
   }
 
-  private migrate(): void {
+  private migrate(mayMigrate: boolean): void {
     const version = Number(this.one<{ user_version: number }>('PRAGMA user_version')?.user_version)
     if (version > migrations.length)
       throw this.unusable(`it has the format ${version}, and this version of converge knows up to ${migrations.length}`)
+    if (version < migrations.length && !mayMigrate)
+      throw new ConvergeError(
+        `cannot use the database ${this.path}: an older version of the console runs with it (format ${version}, not ${migrations.length})`,
+        {
+          code: 'CONSOLE_DATABASE',
+          hint: 'restart the console with this version of converge, or use the version that runs',
+          usage: true,
+        },
+      )
     for (const [index, sql] of migrations.entries())
       if (index >= version)
         this.transaction(() => {

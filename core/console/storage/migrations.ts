@@ -129,7 +129,8 @@ export const migrations: readonly string[] = [
   ALTER TABLE invitations ADD COLUMN by_command INTEGER NOT NULL DEFAULT 0;
   CREATE UNIQUE INDEX accounts_by_identity ON accounts (issuer, subject) WHERE issuer IS NOT NULL;
   `,
-  // The trigger stores a notice together with the state that it is about, in one transaction.
+  // The trigger stores a notice together with the state that it is about, in one transaction. A deployment that waits for
+  // a second person stays in its state when it is confirmed, and another person must then act.
   `
   CREATE TABLE notice_targets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -155,11 +156,15 @@ export const migrations: readonly string[] = [
     created TEXT NOT NULL,
     next TEXT NOT NULL,
     ended TEXT,
-    error TEXT
+    error TEXT,
+    remaining TEXT
   ) STRICT;
   CREATE INDEX notices_by_target ON notices (target, id);
   CREATE INDEX notices_pending ON notices (target, id) WHERE state = 'pending';
-  CREATE TRIGGER notices_of_states AFTER UPDATE OF state ON deployments WHEN old.state <> new.state BEGIN
+  CREATE TRIGGER notices_of_states AFTER UPDATE OF state, confirmed_by ON deployments
+  WHEN old.state <> new.state
+    OR (new.state = 'waiting for approval' AND old.confirmed_by IS NULL AND new.confirmed_by IS NOT NULL)
+  BEGIN
     INSERT INTO notices (target, deployment, about, message, created, next)
     SELECT id, new.id, new.state, lower(hex(randomblob(16))),
       strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now')

@@ -1,12 +1,13 @@
 /** Tests notices: what is sent, to whom it is never sent, repeated deliveries, and that secrets are shown once. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { type AddressInfo, BlockList } from 'node:net'
+import { type AddressInfo, BlockList, createServer as createTcpServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { SMTPServer } from 'smtp-server'
 import t, { type Test } from 'tap'
-import type { ConsoleDeployment } from '../../../core/console/deployments/states.ts'
+import { type ConsoleDeployment, requestSchema } from '../../../core/console/deployments/states.ts'
+import { DeploymentStore } from '../../../core/console/deployments/store.ts'
 import { deliver } from '../../../core/console/notices/deliver.ts'
 import { isReachable, sendSafely } from '../../../core/console/notices/safe_request.ts'
 import { NoticeSender, pauses } from '../../../core/console/notices/sender.ts'
@@ -170,7 +171,7 @@ t.test('what is not sent, and not followed', async (t) => {
   const refused = [
     ...['127.0.0.1', '127.1.2.3', '0.0.0.0', '169.254.169.254', '::1', '::', 'fe80::1', 'fe80::1%eth0'],
     ...['::ffff:127.0.0.1', '::ffff:7f00:1', '::7f00:1', '64:ff9b::7f00:1', '2002:7f00:1::', 'fd00:ec2::254'],
-    ...['100.100.100.200', '224.0.0.1', ...own],
+    ...['100.100.100.200', '168.63.129.16', 'fd20:ce::254', '224.0.0.1', ...own],
   ]
   for (const one of refused) t.notOk(isReachable(one, none), one)
   for (const one of ['192.0.2.7', '10.99.98.97', '2001:db8::1']) t.ok(isReachable(one, none), one)
@@ -190,6 +191,7 @@ t.test('what is not sent, and not followed', async (t) => {
   t.equal(received.length, 1)
   for (const [status, isFinal] of [
     [404, true],
+    [403, true],
     [429, false],
     [503, false],
   ] as const) {
@@ -199,9 +201,46 @@ t.test('what is not sent, and not followed', async (t) => {
       isFinal,
     })
   }
+  answer.status = 403
+  for (const headers of [{ 'Retry-After': '60' }, { 'X-RateLimit-Remaining': '0' }]) {
+    answer.headers = headers as Record<string, string>
+    await t.rejects(deliver(due('chat', url), subject('x'), options), { message: /403/, isFinal: false }, 'a limit')
+  }
   await t.rejects(deliver(due('chat', 'http://127.0.0.1:1/secret-path'), subject('x'), options), {
     ...{ message: 'cannot reach 127.0.0.1:1: ECONNREFUSED', isFinal: false },
   })
+})
+
+t.test('an answer that is none ends the delivery', async (t) => {
+  for (const [text, reason] of [
+    ['HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', /changes the protocol \(101\)$/],
+    ['', /ECONNRESET$/],
+    ['HTTP/1.1 100 Continue\r\n\r\n', /ECONNRESET$/],
+  ] as const) {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => {
+        socket.write(text)
+        if (!text.includes('101')) socket.end()
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const sent = sendSafely({ method: 'GET', url: `http://127.0.0.1:${port}/`, headers: {} }, loopback())
+    await t.rejects(sent, { message: reason, isFinal: false })
+  }
+})
+
+t.test('who must act, and a deployment that was removed', async (t) => {
+  t.equal(title({ ...subject('x'), deployment: null }), 'shop: removed deployment failed')
+  const waiting = (confirmedBy: string | null, state = 'waiting for approval') => {
+    const one = subject('x', 'waiting for approval')
+    return mailText({ ...one, deployment: { ...one.deployment, state, confirmedBy } as unknown as ConsoleDeployment })
+  }
+  t.match(waiting(null), /^next step: somebody with the level deploy must confirm the plan$/m)
+  t.match(waiting('bob'), /^next step: a second person with the level deploy must approve it, and not ann or bob$/m)
+  t.notMatch(waiting('bob', 'running'), /next step/)
 })
 
 t.test('a mail, by a server with TLS and an account', async (t) => {
@@ -216,7 +255,8 @@ t.test('a mail, by a server with TLS and an account', async (t) => {
         : done(new Error('wrong account')),
     onRcptTo: ({ address }, _, done) => {
       recipients.push(address)
-      done(address.startsWith('unknown') ? Object.assign(new Error('no such user'), { responseCode: 550 }) : null)
+      const status = { unknown: 550, later: 451 }[address.split('@')[0] ?? '']
+      done(status === undefined ? null : Object.assign(new Error('not now'), { responseCode: status }))
     },
     onData(stream, _, done) {
       let text = ''
@@ -258,6 +298,14 @@ t.test('a mail, by a server with TLS and an account', async (t) => {
     isFinal: true,
   })
   await t.rejects(send(mail, due('mail', 'unknown@example.com')), { message: /status 550$/, isFinal: true })
+  await t.rejects(send(mail, due('mail', 'ann@example.com,unknown@example.com')), {
+    ...{ message: 'the mail server refused unknown@example.com: status 550', isFinal: true },
+  })
+  await t.rejects(send(mail, due('mail', 'later@example.com,ann@example.com,unknown@example.com')), {
+    message: 'the mail server refused later@example.com: status 451, unknown@example.com: status 550',
+    ...{ isFinal: false, remaining: 'later@example.com,unknown@example.com' },
+  })
+  await t.rejects(send(mail, due('mail', 'later@example.com,unknown@example.com')), { message: /451/, isFinal: false })
   await t.rejects(send({ ...mail, port: 1 }), { message: /ECONNREFUSED|ESOCKET|ECONNECTION/, isFinal: false })
   await t.rejects(send(null), { message: /no mail server/, isFinal: true })
 })
@@ -272,11 +320,11 @@ if (await runsOnNode22(t, import.meta.url)) {
     let database = new Database(`${directory}/a.sqlite`)
     t.teardown(() => database.close())
     let targets = new Targets(database, clock)
-    const make = (address: string) =>
+    const make = (address: string, account = 'ann') =>
       targets.create(
         {
           ...{ stack: 'shop', kind: 'chat', name: 'x', address, repository: null, app: null },
-          ...{ states: ['failed'], account: 'ann' },
+          ...{ states: ['failed'], account },
         },
         null,
       ).id
@@ -284,6 +332,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     const sender = () =>
       new NoticeSender({
         ...{ targets, mail: null, permittedAddresses: loopback(), now: clock },
+        mayNotify: (account) => account === 'ann',
         ...{
           store: { find: () => undefined },
           url: () => 'https://deploy.example.com',
@@ -328,6 +377,94 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.match(list()[2], { state: 'delivered' }, 'another address that fails delays nothing')
     for (let count = 0; count < 250; count++) targets.end(targets.addTest(id), 'delivered', null)
     t.equal(targets.deliveries(id, 1000).length, 200)
+
+    const removed = make(url, 'bob')
+    targets.addTest(removed)
+    current.tick()
+    await waitUntil(() => current.isIdle, 'it is refused')
+    t.match(targets.deliveries(removed, 1), [
+      { state: 'failed', attempts: 0, error: /^bob, who added this notice, .*: remove the notice, and add it with/ },
+    ])
+  })
+
+  t.test('an address that answers nothing collects no notices', async (t) => {
+    const directory = mkdtempSync(`${tmpdir()}/notices-`)
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    let time = Date.now()
+    const clock = () => new Date(time)
+    const database = new Database(`${directory}/a.sqlite`)
+    t.teardown(() => database.close())
+    const targets = new Targets(database, clock)
+    const { id } = targets.create(
+      {
+        ...{ stack: 'shop', kind: 'chat', name: 'x', address: 'http://127.0.0.1:1/', repository: null, app: null },
+        ...{ states: ['failed'], account: 'ann' },
+      },
+      null,
+    )
+    const sender = new NoticeSender({
+      ...{ targets, mail: null, permittedAddresses: loopback(), now: clock, mayNotify: () => true, url: () => '' },
+      ...{ store: { find: () => undefined }, reportFault: (error) => t.fail(`${error}`) },
+    })
+    const attempt = async () => {
+      sender.tick()
+      await waitUntil(() => sender.isIdle, 'the attempt ends')
+    }
+    const first = targets.addTest(id)
+    for (let count = 0; count < 9; count++) targets.addTest(id)
+    const all = () => targets.deliveries(id, 1000).map(({ state, attempts }) => `${state} ${attempts}`)
+    await attempt()
+    t.strictSame(all(), [...Array(9).fill('pending 0'), 'pending 1'])
+    t.match(targets.deliveries(id, 2), [{}, {}, { id: first, error: /ECONNREFUSED/ }], 'the page shows what waits')
+    await attempt()
+    t.equal(all().at(-1), 'pending 1', 'the pause is not over')
+    targets.addTest(id)
+    await attempt()
+    t.equal(all().at(-1), 'pending 2', 'a test ends the pause')
+    time += 10 * 3600 * 1000
+    for (let count = 0; count < 11; count++) await attempt()
+    t.strictSame(all(), [...Array(10).fill('failed 1'), 'failed 3'], 'each old notice is tried once more')
+    for (let count = 0; count < 103; count++) targets.addTest(id)
+    await attempt()
+    t.strictSame(all().slice(98), ['pending 0', 'pending 1', ...Array(3).fill('failed 0'), ...all().slice(103)])
+    const last = targets.deliveries(id, 2)
+    t.match(last, [
+      {},
+      {},
+      { state: 'pending' },
+      { state: 'failed', error: 'more than 100 notices wait for this address' },
+    ])
+    for (let count = 0; count < 250; count++) targets.end(targets.addTest(id), 'delivered', null)
+    t.equal(targets.deliveries(id, 1000).filter(({ state }) => state === 'delivered').length, 200)
+  })
+
+  t.test('the recipients of a mail that have not got it', async (t) => {
+    const directory = mkdtempSync(`${tmpdir()}/notices-`)
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    const database = new Database(`${directory}/a.sqlite`)
+    t.teardown(() => database.close())
+    const targets = new Targets(database, now)
+    const { id } = targets.create(
+      {
+        ...{ stack: 'shop', kind: 'mail', name: 'x', address: 'a@example.com,b@example.com', repository: null },
+        ...{ app: null, states: ['waiting for approval'], account: 'ann' },
+      },
+      null,
+    )
+    targets.setFailure(targets.addTest(id), 'not now', 'b@example.com')
+    t.match(targets.due(), [{ target: { address: 'b@example.com' } }])
+    t.match(targets.list('shop'), [{ address: 'a@example.com,b@example.com' }])
+
+    const store = new DeploymentStore(database, now)
+    const { id: deployment } = store.create('shop', requestSchema.parse({}), 'ann')
+    const notified = () => targets.deliveries(id, 100).filter((one) => one.deployment === deployment).length
+    store.change(deployment, 'queued', { state: 'waiting for approval' })
+    t.equal(notified(), 1)
+    store.change(deployment, 'waiting for approval', { state: 'waiting for approval', confirmedBy: 'ann' })
+    t.equal(notified(), 2, 'a second person must act')
+    store.change(deployment, 'waiting for approval', { deadline: null })
+    store.change(deployment, 'waiting for approval', { state: 'queued', approvedBy: 'bob' })
+    t.equal(notified(), 2)
   })
 
   t.test('the console notifies about the states of a deployment', async (t) => {
@@ -346,6 +483,8 @@ if (await runsOnNode22(t, import.meta.url)) {
       { ...hook, states: [] },
       { ...hook, name: 'two\nlines' },
       { ...git, repository: '../../x' },
+      { ...git, address: `${url}/?x=` },
+      { ...git, address: `${url}/#` },
       { kind: 'mail', name: 'x', recipients: ['a@b.example\r\nBcc: c@d.example'], states: ['failed'] },
     ])
       t.equal((await admin.send('POST', path, wrong)).status, 400, JSON.stringify(wrong))

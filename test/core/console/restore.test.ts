@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { TOTP } from 'otpauth'
 import t, { type Test } from 'tap'
+import { Accounts } from '../../../core/console/access/accounts.ts'
 import { type ConsoleDeployment, requestSchema } from '../../../core/console/deployments/states.ts'
 import { DeploymentStore } from '../../../core/console/deployments/store.ts'
-import { backupDatabase, startConsole } from '../../../core/console/main.ts'
+import { backupDatabase, inviteAdministrator, startConsole } from '../../../core/console/main.ts'
+import { Targets } from '../../../core/console/notices/targets.ts'
 import { Database } from '../../../core/console/storage/database.ts'
 import { migrations } from '../../../core/console/storage/migrations.ts'
+import { tryLock } from '../../../core/host/lock.ts'
 import { Client } from '../../machine/support/console.ts'
 import { simulatedConsole } from '../../machine/support/simulated_console.ts'
 import { plainNode, runsOnNode22 } from '../../support/node22.ts'
@@ -96,6 +99,64 @@ if (await runsOnNode22(t, import.meta.url)) {
     })
     const { body: audit } = await client.send('GET', '/api/audit?limit=200')
     t.ok(audit.some(({ action }: { action: string }) => action === 'deployment requested'))
+  })
+
+  t.test('a copy has no session, no invitation and no notice that would be sent', async (t) => {
+    const directory = scratch(t)
+    const { database } = newDatabase(directory, 'waiting for approval')
+    const target = new Targets(database, () => new Date()).create(
+      {
+        ...{ stack: 'shop', kind: 'chat', name: 'x', address: 'http://192.0.2.1/', repository: null, app: null },
+        ...{ states: ['interrupted'], account: 'ann' },
+      },
+      null,
+    )
+    new Targets(database, () => new Date()).addTest(target.id)
+    database.run("INSERT INTO accounts (name, password, created) VALUES ('ann', 'none', '')")
+    database.run("INSERT INTO sessions VALUES ('digest', 'ann', '', '2999')")
+    database.close()
+    inviteAdministrator(`${directory}/state`)
+    backupDatabase(`${directory}/state`, `${directory}/copy`)
+    const counts = (path: string) => {
+      const one = new Database(path)
+      t.teardown(() => one.close())
+      return ['notices', 'sessions', 'invitations', 'notice_targets'].map(
+        (name) => one.all(`SELECT 1 FROM ${name}`).length,
+      )
+    }
+    t.strictSame(counts(`${directory}/copy`), [0, 0, 0, 1])
+    t.strictSame(counts(`${directory}/state/console.sqlite`), [1, 1, 1, 1])
+  })
+
+  t.test('a newer program never changes the database of an older console that runs', async (t) => {
+    const directory = scratch(t)
+    const { database } = newDatabase(directory, 'cancelled')
+    database.run(`PRAGMA user_version = ${migrations.length - 1}`)
+    database.close()
+    const attempt = tryLock(`${directory}/state/lock`, 'converge console')
+    const message = /an older version of the console runs with it/
+    t.throws(() => inviteAdministrator(`${directory}/state`), { code: 'CONSOLE_DATABASE', message })
+    t.throws(() => backupDatabase(`${directory}/state`, `${directory}/copy`), { code: 'CONSOLE_DATABASE', message })
+    t.notOk(existsSync(`${directory}/copy`))
+    if ('lock' in attempt) attempt.lock.release()
+  })
+
+  t.test('invitations end with their day, and with the first account', async (t) => {
+    const directory = scratch(t)
+    const { database } = newDatabase(directory, 'cancelled')
+    t.teardown(() => database.close())
+    let time = Date.now()
+    const accounts = new Accounts(database, () => new Date(time))
+    const old = accounts.invite({ isAdmin: true, levels: {} })
+    time += 25 * 3600 * 1000
+    const printed = [0, 1].map(() => accounts.invite({ isAdmin: true, levels: {} }))
+    t.equal(database.all('SELECT 1 FROM invitations').length, 2)
+    t.equal(await accounts.accept(old, 'eve', password), 'invitation')
+    t.match(await accounts.accept(printed[1] ?? '', 'ann', password), { name: 'ann', isAdmin: true })
+    t.equal(await accounts.accept(printed[0] ?? '', 'eve', password), 'invitation')
+    const later = [0, 1].map(() => accounts.invite({ isAdmin: false, levels: {} }))
+    for (const [index, key] of later.entries())
+      t.match(await accounts.accept(key, `bob${index}`, password), { isAdmin: false })
   })
 
   t.test('a new deployment never takes the files of one that the backup does not contain', async (t) => {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
 import t from 'tap'
 import { Accounts } from '../../../core/console/access/accounts.ts'
+import { LoginAttempts } from '../../../core/console/access/login_attempts.ts'
 import { LoginLimit } from '../../../core/console/access/login_limit.ts'
 import { Sessions } from '../../../core/console/access/sessions.ts'
 import { requestSchema } from '../../../core/console/deployments/states.ts'
@@ -18,6 +19,15 @@ class Clock {
   time = Date.parse('2026-11-30T12:00:00Z')
   readonly now = () => new Date(this.time)
 }
+
+t.test('one address cannot make the logins of others be forgotten', async (t) => {
+  const attempts = new LoginAttempts(() => new Date())
+  const attempt = { state: 'a', nonce: 'b', verifier: 'c', redirectUri: 'https://deploy.example.com/' }
+  const other = attempts.begin(attempt, '192.0.2.1')
+  const keys = Array.from({ length: 10_100 }, () => attempts.begin(attempt, '192.0.2.2'))
+  t.match(attempts.take(other), attempt)
+  t.equal(keys.filter((key) => attempts.take(key) !== undefined).length, 1000)
+})
 
 if (await runsOnNode22(t, import.meta.url)) {
   t.test('a session ends after 12 hours, and a token at its time', async (t) => {
