@@ -6,7 +6,7 @@ import { inspector, lastLine } from './last_line.ts'
 
 /** A recipe only declares, which takes milliseconds. Much more, because other programs may keep the processors busy. */
 const usualLimit = seconds(30)
-/** A call that had less than this share of the limit on a processor was held from outside. */
+/** A call that had less than this share of the limit on a processor waited for other programs, or was stopped. */
 const endlessShare = 1 / 3
 /** The limit of the second attempt, in limits of the first one. */
 const patience = 10
@@ -22,7 +22,7 @@ const endless = new WeakMap<object, ConvergeError>()
 /** Recipes that were interrupted while other programs had the processors, or while the process was stopped. */
 const interrupted = new WeakSet<object>()
 
-/** A call was ended that had little time on a processor. What it began is incomplete, and must begin again. */
+/** Ends a call that had little time on a processor. Its work is incomplete, and must begin again. */
 class Interrupted extends Error {}
 
 /** Makes an attempt, and begins again if a call in it is interrupted. Each call is interrupted once at most. */

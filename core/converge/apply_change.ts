@@ -116,7 +116,7 @@ export class ChangeApplication {
   }
 }
 
-/** What the schema of a type says about a state that was read; null if it accepts it. */
+/** Returns why the schema of a type refuses a state that was read; null if it accepts it. */
 function stateMismatch({ state }: AnyDefinition, found: unknown): string | null {
   const [issue] = state.safeParse(found).error?.issues ?? []
   if (issue === undefined) return null

@@ -56,7 +56,7 @@ const mariadbShop = (password: string, absent = false) =>
   })
 
 t.test('a role with databases of MariaDB converges, and its second run changes nothing', async (t) => {
-  const run = await verify(mariadbShop("it's a secret"))
+  const run = await verify(mariadbShop("Ann's secret"))
   run.assertResource(mysql_database, 'shop', { characterSet: 'utf8mb4' })
   const next = await converge(mariadbShop('another'), { host: run.host })
   next.assertChanged(['mysql_user shop@localhost'])

@@ -1,4 +1,4 @@
-/** Tests that code of a recipe which never returns is ended with its line, and that a call which was held begins again. */
+/** Tests that code of a recipe which never returns is ended with its line, and that a call of a stopped process begins again. */
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t, { type Test } from 'tap'
