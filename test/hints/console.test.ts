@@ -407,7 +407,12 @@ t.test('hints of the API', async (t) => {
     const there = () => new Client(() => other)
     t.equal((await there().send('POST', '/api/login/provider')).status, 200)
     const many = { source, hint: 'try again in … s' }
-    for (let count = 0; count < 50; count++) await fetch(`${other}/login/callback`, { redirect: 'manual' })
+    for (let count = 0; count < 50; count++) {
+      const begun = await fetch(`${other}/api/login/provider`, { method: 'POST', headers: { Origin: other } })
+      const Cookie = begun.headers.get('set-cookie')?.split(';')[0] ?? ''
+      const state = new URL(((await begun.json()) as { url: string }).url).searchParams.get('state')
+      await fetch(`${other}/login/callback?code=wrong&state=${state}`, { redirect: 'manual', headers: { Cookie } })
+    }
     const answer = await there().send('POST', '/api/login/provider')
     t.match(answer, { status: 429, body: { error: { hint: new RegExp(many.hint.replace('…', '\\d+')) } } })
     await second.end()
