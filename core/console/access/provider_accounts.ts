@@ -69,7 +69,7 @@ function nameOf({ claims }: Person, { account_claim }: OidcSettings): string {
     throw new LoginFailure('the provider has not verified the e-mail address that would be the name of the account')
   if (!accountNamePattern.test(name))
     throw new LoginFailure(
-      `the claim ${account_claim} is no name of an account: expected letters, digits and . _ @ -, at most 64`,
+      `invalid account name in the claim ${account_claim}: expected letters, digits and . _ @ -, at most 64`,
     )
   return name
 }

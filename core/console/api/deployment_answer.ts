@@ -1,6 +1,7 @@
 /** Defines how the API shows a deployment. */
 import * as z from 'zod'
-import { type ConsoleDeployment, requestSchema, states } from '../deployments/states.ts'
+import { states } from '../deployments/state_names.ts'
+import { type ConsoleDeployment, requestSchema } from '../deployments/states.ts'
 
 const plan = z.object({
   digest: z.string(),

@@ -4,7 +4,7 @@
  */
 import { readLines } from '../deployments/event_file.ts'
 import type { Runner } from '../deployments/runner.ts'
-import { hasEnded } from '../deployments/states.ts'
+import { hasEnded } from '../deployments/state_names.ts'
 import type { DeploymentStore } from '../deployments/store.ts'
 import { withoutPlan } from './deployment_answer.ts'
 

@@ -1,8 +1,9 @@
 /** Routes to manage where the notices of a stack are sent. */
 import * as z from 'zod'
 import type { Audit } from '../access/audit.ts'
+import { noticeStates } from '../deployments/state_names.ts'
 import { oneLine, stackName } from '../deployments/states.ts'
-import { noticeStates, type Target, type Targets, targetKinds } from '../notices/targets.ts'
+import { type Target, type Targets, targetKinds } from '../notices/targets.ts'
 import { Problem } from './problem.ts'
 import { accountOf, idSchema, type Route, type RouteRequest, route } from './route.ts'
 

@@ -4,7 +4,8 @@ import type { Level } from '../access/levels.ts'
 import type { ConsoleDeployment, PlanSummary, requestSchema } from '../deployments/states.ts'
 
 export type { Level } from '../access/levels.ts'
-export type { PlannedChange, State } from '../deployments/states.ts'
+export { noticeStates, type State, states } from '../deployments/state_names.ts'
+export type { PlannedChange } from '../deployments/states.ts'
 export type { BalancerState as Balancer } from '../stack/balancer_state.ts'
 export type { HostState, StackState } from '../stack/host_state.ts'
 

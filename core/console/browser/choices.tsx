@@ -1,4 +1,5 @@
-/** A group of check boxes for names. */
+/** Fields in which the reader chooses: several names by check boxes, or one value from a list. */
+
 interface ChoicesProps {
   readonly legend: string
   readonly names: readonly string[]
@@ -26,5 +27,28 @@ export function Choices({ legend, names, chosen, onChange }: ChoicesProps) {
         ))}
       </div>
     </fieldset>
+  )
+}
+
+interface SelectFieldProps<T extends string> {
+  readonly label: string
+  /** The labels of the values. */
+  readonly options: Readonly<Record<T, string>>
+  readonly value: T
+  readonly onChange: (value: T) => void
+}
+
+export function SelectField<T extends string>({ label, options, value, onChange }: SelectFieldProps<T>) {
+  return (
+    <label>
+      {label}
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
+        {Object.entries<string>(options).map(([name, text]) => (
+          <option key={name} value={name}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
   )
 }

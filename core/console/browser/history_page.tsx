@@ -1,16 +1,11 @@
 /** The page with all deployments of a stack: by state, with older ones on request, and a comparison of two. */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { apiPath, type Deployment, get, type State } from './api.ts'
+import { apiPath, type Deployment, get, states } from './api.ts'
 import { DeploymentTable } from './deployment_table.tsx'
 import { Failure } from './parts.tsx'
 import { stackLink } from './stack_heading.tsx'
 
 const pageSize = 50
-const states: readonly State[] = [
-  ...(['queued', 'planning', 'waiting for approval', 'running'] as const),
-  ...(['succeeded', 'failed', 'rolled back', 'interrupted', 'cancelled'] as const),
-]
-
 export function HistoryPage({ stack }: { readonly stack: string }) {
   const [state, setState] = useState('')
   const [list, setList] = useState<readonly Deployment[] | null>(null)

@@ -1,6 +1,15 @@
 /** The page that lists where the notices of a stack are sent, with their last deliveries. */
 import { useState } from 'preact/hooks'
-import { apiPath, call, type Delivery, get, type NoticeList, type NoticeTarget, type Stack } from './api.ts'
+import {
+  apiPath,
+  call,
+  type Delivery,
+  get,
+  type NoticeList,
+  type NoticeTarget,
+  noticeStates,
+  type Stack,
+} from './api.ts'
 import { Choices } from './choices.tsx'
 import { ActionForm, Failure, SecretOnce, Time, useLoaded } from './parts.tsx'
 
@@ -14,15 +23,6 @@ const kinds = {
 } as const
 type Kind = keyof typeof kinds
 
-const states = [
-  'waiting for approval',
-  'running',
-  'succeeded',
-  'failed',
-  'rolled back',
-  'interrupted',
-  'cancelled',
-] as const
 /** Bases of the APIs. */
 const gitAddresses: Partial<Record<Kind, string>> = { github: 'https://api.github.com', gitlab: 'https://gitlab.com' }
 
@@ -199,7 +199,7 @@ function TargetForm({ path, stack, hasMail, onMade }: FormProps) {
             </label>
           </>
         )}
-        {!isGit && <Choices legend="When a deployment is" names={states} chosen={chosen} onChange={setChosen} />}
+        {!isGit && <Choices legend="When a deployment is" names={noticeStates} chosen={chosen} onChange={setChosen} />}
       </ActionForm>
     </section>
   )

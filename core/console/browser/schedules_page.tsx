@@ -1,7 +1,7 @@
 /** The page that lists, makes, switches and removes the schedules of a stack. */
 import { useEffect, useState } from 'preact/hooks'
 import { type Action, apiPath, call, get, type Level, type Schedule, type Stack } from './api.ts'
-import { Choices } from './choices.tsx'
+import { Choices, SelectField } from './choices.tsx'
 import { describe } from './deployment_table.tsx'
 import { EntryTable } from './entry_table.tsx'
 import { ActionForm, Time, useLoaded } from './parts.tsx'
@@ -111,16 +111,7 @@ function ScheduleForm({ path, stack, onMade }: FormProps) {
           />
         </label>
         <NextTimes stack={stack} when={when} zone={zone} />
-        <label>
-          Action
-          <select value={action} onChange={(event) => setAction(event.currentTarget.value as Action)}>
-            {Object.entries(actions).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
+        <SelectField label="Action" options={actions} value={action} onChange={setAction} />
         <Choices
           legend="Apps (none: all)"
           names={shown?.apps.map((one) => one.name) ?? []}

@@ -1,7 +1,7 @@
 /** The page that lists, makes and removes the webhooks of a stack. */
 import { useState } from 'preact/hooks'
 import { apiPath, call, get, type Stack, type Webhook } from './api.ts'
-import { Choices } from './choices.tsx'
+import { Choices, SelectField } from './choices.tsx'
 import { EntryTable } from './entry_table.tsx'
 import { ActionForm, SecretOnce, Time, useLoaded } from './parts.tsx'
 
@@ -55,9 +55,9 @@ interface FormProps {
 function WebhookForm({ path, stack, onMade }: FormProps) {
   const { value: shown } = useLoaded(() => get<Stack>(apiPath`/api/stacks/${stack}`), stack)
   const [name, setName] = useState('')
-  const [sender, setSender] = useState<string>('github')
+  const [sender, setSender] = useState<keyof typeof senders>('github')
   const [branch, setBranch] = useState('main')
-  const [trigger, setTrigger] = useState<string>('checks')
+  const [trigger, setTrigger] = useState<keyof typeof triggers>('checks')
   const [apps, setApps] = useState<string[]>([])
   const [made, setMade] = useState<Made | null>(null)
   const submit = async () => {
@@ -81,16 +81,7 @@ function WebhookForm({ path, stack, onMade }: FormProps) {
           Name
           <input value={name} onInput={(event) => setName(event.currentTarget.value)} required maxLength={200} />
         </label>
-        <label>
-          Sender
-          <select value={sender} onChange={(event) => setSender(event.currentTarget.value)}>
-            {Object.entries(senders).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
+        <SelectField label="Sender" options={senders} value={sender} onChange={setSender} />
         <label>
           Branch
           <input
@@ -101,16 +92,7 @@ function WebhookForm({ path, stack, onMade }: FormProps) {
             spellcheck={false}
           />
         </label>
-        <label>
-          Deploy
-          <select value={trigger} onChange={(event) => setTrigger(event.currentTarget.value)}>
-            {Object.entries(triggers).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
+        <SelectField label="Deploy" options={triggers} value={trigger} onChange={setTrigger} />
         <Choices
           legend="Apps (none: all)"
           names={shown?.apps.map((one) => one.name) ?? []}

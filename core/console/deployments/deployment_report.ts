@@ -4,7 +4,8 @@ import { duration } from '../../report/describe.ts'
 import { htmlPage } from '../../report/html_page.ts'
 import { diffBlock } from '../../report/html_report.ts'
 import { type Html, html } from '../../report/html_text.ts'
-import type { ConsoleDeployment, PlanGroup, State } from './states.ts'
+import type { State } from './state_names.ts'
+import type { ConsoleDeployment, PlanGroup } from './states.ts'
 
 /** The end of a rollout, its health checks and its pauses, from its events. */
 interface Happened {

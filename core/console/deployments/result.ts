@@ -1,6 +1,6 @@
 /** Decides how a rollout ended, from the events of its process. */
 import type { FleetEvent, RolloutReport } from '../../fleet/types.ts'
-import type { State } from './states.ts'
+import type { State } from './state_names.ts'
 
 export interface Result {
   readonly state: Extract<State, 'succeeded' | 'failed' | 'rolled back' | 'interrupted'>

@@ -12,7 +12,8 @@ import { planWords, rolloutWords } from './command_words.ts'
 import { readEvents } from './event_file.ts'
 import { summarizePlan } from './plan_summary.ts'
 import { ResultReader } from './result.ts'
-import { type ConsoleDeployment, hasEnded, type State } from './states.ts'
+import { hasEnded, type State } from './state_names.ts'
+import type { ConsoleDeployment } from './states.ts'
 import type { DeploymentChange, DeploymentStore } from './store.ts'
 
 export interface RunnerOptions {
@@ -38,6 +39,8 @@ const deadlines: Readonly<Partial<Record<State, number>>> = {
   'waiting for approval': 24 * 60 * minute,
   running: 6 * 60 * minute,
 }
+/** The deadline of a paused rollout from the pause on, in milliseconds: it may also be continued from a command line. */
+const pausedDeadline = 24 * 60 * minute
 /** Plans that are made at once. Each is a process that compiles a stack. */
 const maxPlans = 2
 const pollMs = 250
@@ -119,13 +122,12 @@ export class Runner {
     return this.change(deployment, change) ?? `deployment ${id} has changed in the meantime`
   }
 
-  /** Stops the deadline of a rollout while it is paused, and starts it again. */
+  /** Moves the deadline of a rollout that an account has paused or continued. */
   setPaused(id: number, isPaused: boolean): void {
     const deployment = this.options.store.get(id)
     if (deployment.state !== 'running') return
-    const limit = deadlines.running ?? 0
-    const deadline = isPaused ? null : new Date(this.options.now().getTime() + limit).toISOString()
-    this.change(deployment, { deadline })
+    const limit = isPaused ? pausedDeadline : (deadlines.running ?? 0)
+    this.change(deployment, { deadline: new Date(this.options.now().getTime() + limit).toISOString() })
   }
 
   private async tick(): Promise<void> {

@@ -1,23 +1,6 @@
-/** Defines the states of a deployment, and what a deployment is. */
+/** Defines a deployment: its request, its plan and its state. */
 import * as z from 'zod'
-
-/** From `succeeded` on, a deployment has ended and never changes again. */
-export const states = [
-  'queued',
-  'planning',
-  'waiting for approval',
-  'running',
-  'succeeded',
-  'failed',
-  'rolled back',
-  'interrupted',
-  'cancelled',
-] as const
-export type State = (typeof states)[number]
-
-export function hasEnded(state: State): boolean {
-  return states.indexOf(state) >= states.indexOf('succeeded')
-}
+import type { State } from './state_names.ts'
 
 /** Control characters, written as readers of OpenAPI understand them. */
 const control = '\\u0000-\\u001f\\u007f-\\u009f'

@@ -2,7 +2,8 @@
 import type { SecretMarks } from '../stack/stack_reader.ts'
 import type { Database } from '../storage/database.ts'
 import { maskedJson } from './masked_json.ts'
-import { type ConsoleDeployment, type DeploymentRequest, hasEnded, type State, states } from './states.ts'
+import { hasEnded, type State, states } from './state_names.ts'
+import type { ConsoleDeployment, DeploymentRequest } from './states.ts'
 
 interface DeploymentRow {
   readonly id: number

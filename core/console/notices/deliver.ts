@@ -2,9 +2,10 @@
 import { createHmac } from 'node:crypto'
 import type { BlockList } from 'node:net'
 import { createTransport } from 'nodemailer'
+import type { NoticeState } from '../deployments/state_names.ts'
 import type { MailSettings } from '../settings.ts'
 import { DeliveryFailure, type SafeAnswer, type SafeRequest, sendSafely } from './safe_request.ts'
-import type { DueDelivery, NoticeState } from './targets.ts'
+import type { DueDelivery } from './targets.ts'
 import { type AppCommit, chatText, facts, mailText, type NoticeSubject, plain, releasesOf, title } from './text.ts'
 
 export interface DeliveryOptions {

@@ -1,22 +1,10 @@
 /** Stores where the notices of a stack are sent, and the deliveries, which a trigger of the database adds with each new state. */
 import { randomBytes } from 'node:crypto'
-import type { State } from '../deployments/states.ts'
+import type { NoticeState } from '../deployments/state_names.ts'
 import type { Database } from '../storage/database.ts'
 
 export const targetKinds = ['webhook', 'chat', 'mail', 'github', 'gitlab', 'gitea'] as const
 export type TargetKind = (typeof targetKinds)[number]
-
-/** States about which people can be notified. */
-export const noticeStates = [
-  'waiting for approval',
-  'running',
-  'succeeded',
-  'failed',
-  'rolled back',
-  'interrupted',
-  'cancelled',
-] as const satisfies readonly State[]
-export type NoticeState = (typeof noticeStates)[number]
 
 export interface Target {
   readonly id: number

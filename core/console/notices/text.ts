@@ -1,5 +1,6 @@
 /** Writes what a notice says, so that texts of commits and comments cannot act as markup, headers or mentions. */
-import type { ConsoleDeployment, State } from '../deployments/states.ts'
+import type { State } from '../deployments/state_names.ts'
+import type { ConsoleDeployment } from '../deployments/states.ts'
 
 /** The deployment and the state of a notice. */
 export interface NoticeSubject {

@@ -2,7 +2,7 @@
 import type { Audit } from '../access/audit.ts'
 import { includesLevel } from '../access/levels.ts'
 import type { Sessions } from '../access/sessions.ts'
-import { hasEnded } from '../deployments/states.ts'
+import { hasEnded } from '../deployments/state_names.ts'
 import type { DeploymentStore } from '../deployments/store.ts'
 import type { Schedule, ScheduleResult, Schedules } from './schedules.ts'
 
