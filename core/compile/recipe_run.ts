@@ -4,6 +4,7 @@
  * again.
  */
 
+import { types } from 'node:util'
 import type { HostReader } from '../host/types.ts'
 import { ConvergeError, describeLocation, problemsOf } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
@@ -121,7 +122,7 @@ export class RecipeRun<N> implements Recipe<N> {
       this.depth = depth
       // A thrown value that is no error has no stack trace, and neither has a recipe that was ended.
       const hasLine =
-        thrown instanceof Error && !(thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && !thrown.source)
+        types.isNativeError(thrown) && !(thrown instanceof ConvergeError && thrown.code === 'ENDLESS' && !thrown.source)
       const location = hasLine ? undefined : role.source?.()
       const fault = recipeFault(thrown, `${subject} failed`, location)
       this.collected.faults.addThrown(problemsOf(fault), this.roleName)

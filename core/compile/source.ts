@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { SourceMap, type SourceMapPayload } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import { Inexpressible } from '../text/writer.ts'
@@ -40,7 +40,7 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
  * @param location of the recipe, for a thrown value without a stack trace
  */
 export function recipeFault(thrown: unknown, subject: string, location?: SourceLocation): unknown {
-  const trace = thrown instanceof Error ? thrown.stack : undefined
+  const trace = types.isNativeError(thrown) ? thrown.stack : undefined
   const frame = framesOf(trace).find(isUsers)
   const source = frame ? originalPosition(frame) : location
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
@@ -49,7 +49,7 @@ export function recipeFault(thrown: unknown, subject: string, location?: SourceL
   // Every frame is in the engine: a mistake of the engine itself, reported with the whole trace.
   if (trace !== undefined && source === undefined) return thrown
   const words = wordsOf(thrown)
-  const hint = thrown instanceof Error ? undefined : "throw an error, which has a line: throw new Error('...')"
+  const hint = trace !== undefined ? undefined : "throw an error, which has a line: throw new Error('...')"
   return new ConvergeError(`${subject}: ${words}`, { code: 'RECIPE_FAILED', source, hint, usage: true, cause: thrown })
 }
 

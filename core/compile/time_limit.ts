@@ -1,4 +1,5 @@
 /** Ends code of a recipe that never returns. */
+import { types } from 'node:util'
 import vm from 'node:vm'
 import { ConvergeError } from '../model/errors.ts'
 import { type Duration, milliseconds, seconds } from '../model/units.ts'
@@ -93,4 +94,6 @@ function within<T>(milliseconds: number, call: () => T, caller = script): T {
   }
 }
 
-const isTimeout = (error: unknown) => Object(error).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
+/** A recipe may throw a proxy, whose members throw in turn. */
+const isTimeout = (error: unknown) =>
+  types.isNativeError(error) && (error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'

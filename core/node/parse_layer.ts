@@ -59,7 +59,8 @@ export async function draftLayer({ text, file, kind }: LayerText): Promise<Layer
   const { keys, unsafe } = clean(value, file)
   const warnings = unsafe.map((path) => unsafeKey(path, locate))
   if (!isYaml) warnings.push(...duplicates(text, keys, file))
-  return { layer: await layerOf(value, { kind, file, numbers, warnings, locate }), problems }
+  const kept = numbers.filter(({ path }) => !path.includes('__proto__'))
+  return { layer: await layerOf(value, { kind, file, numbers: kept, warnings, locate }), problems }
 }
 
 /**

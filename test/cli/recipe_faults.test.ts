@@ -61,16 +61,21 @@ export default role('web', { attributes: own, deploy() {} })`,
     status: 1,
     message: [/the resource type odd threw TypeError.*web\.ts:4:\d+/],
   },
-  ...['Object.create(null)', 'new Proxy({}, { get() { throw 1 } })', '{ code: 5 }', 'undefined', 'Symbol("s")'].map(
-    (thrown) => ({
-      name: `the recipe throws ${thrown}`,
-      recipe: `export default role('web', { deploy() { throw ${thrown} } })`,
-      status: 2 as const,
-      message: [
-        /deploy of the role web failed: (?:\[Object: null prototype\] \{\}|\{\}|\{ code: 5 \}|undefined|Symbol\(s\))/,
-      ],
-    }),
-  ),
+  ...[
+    'Object.create(null)',
+    'new Proxy({}, { get() { throw 1 } })',
+    'new Proxy(new Error("x"), { get() { throw 1 } })',
+    '{ code: 5 }',
+    'undefined',
+    'Symbol("s")',
+  ].map((thrown) => ({
+    name: `the recipe throws ${thrown}`,
+    recipe: `export default role('web', { deploy() { throw ${thrown} } })`,
+    status: 2 as const,
+    message: [
+      /deploy of the role web failed: (?:\[Object: null prototype\] \{\}|\{\}|a value that cannot be shown|\{ code: 5 \}|undefined|Symbol\(s\))/,
+    ],
+  })),
   {
     name: 'a check throws',
     recipe: `export default role('web', { deploy(r) {

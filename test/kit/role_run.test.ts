@@ -141,12 +141,12 @@ t.test('a snapshot is a text for reviewers, without secrets', async (t) => {
 t.test('a mistake of a role is an AssertionError that names it', async (t) => {
   const other = role('other', {
     deploy(r) {
-      file(r, { path: '/none/x', content: 'x' })
+      file(r, { path: '/absent/x', content: 'x' })
     },
   })
   await t.rejects(converge(other), {
     name: 'AssertionError',
-    message: /^file \/none\/x failed: .*role_run\.test\.ts:\d+.*\nhint: /s,
+    message: /^file \/absent\/x failed: .*role_run\.test\.ts:\d+.*\nhint: /s,
   })
   await t.rejects(plan(web, { attributes: { kit_shop: { workers: 'many' as never } } }), { code: 'INVALID_ATTRIBUTE' })
   const run = await plan(web, { host })

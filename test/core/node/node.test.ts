@@ -279,6 +279,7 @@ t.test('omits a key __proto__, and warns', async (t) => {
   for (const [file, text] of [
     ['a.json', '{"a": {"__proto__": {"x": 1}, "b": 1}}'],
     ['b.json', '{"a": {"\\u005f_proto__": {"x": 1}, "b": 1}} // comment'],
+    ['b.json', '{"a": {"__proto__": {"x": 1e999}, "b": 1}}'],
     ['c.yaml', 'a:\n  __proto__: {x: 1}\n  b: 1\n'],
   ] as const) {
     const { value, warnings } = await parseLayer({ text, file, kind: 'stack' })

@@ -48,7 +48,8 @@ t.test('any JSON below known keys loads or gives errors with a place', async () 
     })
     return problems.every((problem) => isComplete(problem) && problem.source?.line !== undefined)
   })
-  await fc.assert(property, { numRuns: 300 })
+  const examples: [Record<string, never>][] = [[JSON.parse('{"a": [{"__proto__": [{"": -127466010483821300}]}]}')]]
+  await fc.assert(property, { numRuns: 300, examples })
 })
 
 /** Generates values that the JSON Schema allows, each of which is sometimes replaced by an arbitrary one. */
