@@ -30,6 +30,7 @@ import { plone_zeoserver } from './plone_zeoserver.ts'
 import { port_app } from './port_app.ts'
 import { redis } from './redis.ts'
 import { s3fs_fuse } from './s3fs_fuse.ts'
+import { ssh_users } from './ssh_users.ts'
 import { system } from './system.ts'
 import { tmpdir } from './tmpdir.ts'
 import { varnish } from './varnish.ts'
@@ -60,6 +61,7 @@ const makers = {
   new_relic,
   nfs,
   s3fs_fuse,
+  ssh_users,
   system,
   deploy,
   port_app,
@@ -147,6 +149,6 @@ export const foreignKeys: readonly string[] = [
   'ganglia hostname ipaddress json_class kernel languages lsb mysql network newrelic_meetme_plugin newrelic_plugins',
   'ohai_time opsworks_agent opsworks_berkshelf opsworks_bundler opsworks_commons opsworks_custom_cookbooks',
   'opsworks_rubygems os os_version override_attributes passenger php platform platform_family',
-  'platform_version postgresql rabbitmq rails recipes roles rsyslog ruby run_list scalarium ssh_users sudoers',
+  'platform_version postgresql rabbitmq rails recipes roles rsyslog ruby run_list scalarium sudoers',
   'sudoers_d tags traceview virtualization',
 ].flatMap((names) => names.split(' '))

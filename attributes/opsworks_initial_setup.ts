@@ -1,7 +1,41 @@
 /** How the platform set a host up, and the defaults that depend on it: its data lies below its mount point. */
+
+import * as z from 'zod'
 import { isObject, type JsonObject } from '../core/node/merge.ts'
-import { field, group, orNull } from './fields.ts'
+import { field, group, mapKey, orNull } from './fields.ts'
 import { path } from './texts.ts'
+
+const sysctlKey = mapKey.regex(/^[a-z][\w-]*([./][\w@:-]+)+$/, {
+  error: 'the name of a kernel setting, such as vm.swappiness',
+})
+
+const sysctlValue = z.union([z.int(), z.string().regex(/^[^\s#;"][^\n\r\0"]*$/)], {
+  error: 'a whole number, or text on one line',
+})
+
+/** The limits of limits.conf(5). */
+const limitName = z.enum([
+  'core',
+  'data',
+  'fsize',
+  'memlock',
+  'nofile',
+  'rss',
+  'stack',
+  'cpu',
+  'nproc',
+  'as',
+  'maxlogins',
+  'maxsyslogins',
+  'priority',
+  'locks',
+  'sigpending',
+  'msgqueue',
+  'nice',
+  'rtprio',
+])
+
+const limitValue = z.union([z.int().min(-20), z.literal('unlimited')], { error: 'a whole number, or unlimited' })
 
 export const opsworks_initial_setup = () =>
   group(
@@ -11,6 +45,16 @@ export const opsworks_initial_setup = () =>
         orNull(path()),
         null,
         'Directory that the data of the platform lies below, such as /mnt: the defaults of `filestorage_dir`, `data_dir` and the like begin with it.',
+      ),
+      sysctl: field(
+        orNull(z.record(sysctlKey, orNull(sysctlValue))),
+        null,
+        'Kernel settings of the host, laid over those of the platform; the role base sets them. `{}` is for those of the platform alone, null for none.',
+      ),
+      limits: field(
+        orNull(z.partialRecord(limitName, orNull(limitValue))),
+        null,
+        'Limits of logins and their processes, as in limits.conf(5), laid over `nofile` 65536 of the platform. `{}` is for that alone, null for none.',
       ),
     },
     { cookbook: 'opsworks_initial_setup', open: true },

@@ -2,6 +2,7 @@
 
 export { authorized_key } from './accounts/authorized_key.ts'
 export { group } from './accounts/group.ts'
+export { group_logins } from './accounts/group_logins.ts'
 export { sudoers } from './accounts/sudoers.ts'
 export { user } from './accounts/user.ts'
 export { certificate } from './certificates/certificate.ts'

@@ -1,4 +1,4 @@
-/** Defines the role base, which every host of a stack has: the packages of its layers, unattended upgrades, and the names of its hosts. */
+/** Defines the role base, which every host of a stack has: packages, upgrades, accounts of people, settings of the system. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import { lifecycleEvents, type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -13,6 +13,8 @@ import { AttributeWriter } from '../site/attribute_writer.ts'
 import { hostsFile } from '../site/hosts_file.ts'
 import { systemTimezone } from '../site/timezone.ts'
 import { temporaryFileSystem } from '../site/tmpfs.ts'
+import { kernelSettings, loginLimits } from './kernel_settings.ts'
+import { sshUsers } from './ssh_users.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
 /** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
@@ -21,6 +23,7 @@ const updatesConfig = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   systemTimezone(r, node)
   temporaryFileSystem(r, node)
+  settings(r, node, setupSettings)
   const { packages, automatic_updates, prefix } = node.converge
   const names = [
     packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',
@@ -39,6 +42,53 @@ function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   if (newest.length > 0) package_(r, { names: newest })
   if (fixed.length > 0) package_(r, { names: Object.fromEntries(fixed) })
   if (automatic_updates !== null) updates(r, node, automatic_updates)
+}
+
+interface SystemSetting {
+  readonly attribute: readonly [string, ...string[]]
+  readonly isSet: (node: SiteNode) => boolean
+  readonly declare: (r: Recipe<SiteNode>, node: SiteNode) => void
+}
+
+const people: SystemSetting = {
+  attribute: ['ssh_users'],
+  isSet: ({ ssh_users }) => ssh_users !== null,
+  declare: sshUsers,
+}
+
+const setupSettings: readonly SystemSetting[] = [
+  people,
+  {
+    attribute: ['opsworks_initial_setup', 'sysctl'],
+    isSet: ({ opsworks_initial_setup }) => opsworks_initial_setup.sysctl !== null,
+    declare: kernelSettings,
+  },
+  {
+    attribute: ['opsworks_initial_setup', 'limits'],
+    isSet: ({ opsworks_initial_setup }) => opsworks_initial_setup.limits !== null,
+    declare: loginLimits,
+  },
+]
+
+/** Declares settings of the whole system, or warns that the run cannot make them. */
+function settings(r: Recipe<SiteNode>, node: SiteNode, wanted: readonly SystemSetting[]): void {
+  const { prefix } = node.converge
+  for (const { attribute, isSet, declare } of wanted) {
+    if (!isSet(node)) continue
+    if (node.facts.uid === 0 && prefix === '/') {
+      declare(r, node)
+      continue
+    }
+    const path = attribute.join('.')
+    const message = `${path} is left out: it needs root and the whole system`
+    const hint = prefix === '/' ? `run converge as root, or remove ${path}` : `remove it, or the prefix ${prefix}`
+    warnOfAttribute(r, node, { attribute, message, hint })
+  }
+}
+
+function configure(r: Recipe<SiteNode>, node: SiteNode): void {
+  hostsFile(r, node)
+  settings(r, node, [people])
 }
 
 /** Configures upgrades like `dpkg-reconfigure unattended-upgrades`: the package reads these files once a day. */
@@ -83,6 +133,6 @@ export default role<SiteNode>('base', {
     lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),
   ),
   setup,
-  configure: hostsFile,
+  configure,
   checks,
 })

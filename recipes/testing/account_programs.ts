@@ -36,6 +36,9 @@ function enrol(host: VirtualHost, groups: readonly string[], member: string): vo
   })
 }
 
+/** Position of the expiry date in a line of /etc/shadow. */
+const expiryField = 7
+
 const gidOf = (host: VirtualHost, group: string): number =>
   readGroups(host).find(({ name, gid }) => name === group || `${gid}` === group)?.gid ?? -1
 
@@ -86,6 +89,9 @@ export const accountPrograms: Readonly<Record<string, Program>> = {
         : line,
     )
     enrol(host, options.get('--groups')?.split(',') ?? [], name)
+    const expiry = options.get('--expiredate')
+    if (expiry !== undefined)
+      rewrite(host, '/etc/shadow', (line) => (line[0] === name ? line.with(expiryField, expiry) : line))
     return done
   },
   userdel(args, host) {

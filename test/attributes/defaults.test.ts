@@ -65,6 +65,7 @@ t.test('differs from the cookbook only in the listed attributes', async (t) => {
     'haproxy.health_check_host',
     'newrelic.server_monitoring',
     'newrelic.python_agent',
+    'ssh_users',
     'system',
     'deploy.<app>.always_build_on_deploy',
     'port_app',

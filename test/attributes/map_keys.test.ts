@@ -11,8 +11,8 @@ import { parseAttributes } from '../../core/node/parse_layer.ts'
 import { type AttributePath, mapAttributes } from '../support/text_attributes.ts'
 
 /** Values, of which every map accepts one. */
-const values = ['"ab"', '1', '{}', '[]', '{"content":"a"}']
-const usualKeys = ['x', 'X_Y', '/x', 'x.example.com']
+const values = ['{"name":"ann"}', '"ab"', '1', '{}', '[]', '{"content":"a"}']
+const usualKeys = ['x', 'X_Y', '/x', 'x.example.com', '2001', 'nofile']
 const refusedKeys = ['a\0b', '\0', 'a\nb', 'a\rb', 'a\n', 'a\x1bb', 'a\x9bb']
 
 /** Keys that a path requires beside the one that it names. */

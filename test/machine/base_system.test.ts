@@ -30,6 +30,64 @@ grep ' /tmp ' /etc/fstab
 converge setup --json /root/tmpfs.json
 `
 
+const people = `mkdir -p /run/sshd /root/.ssh
+chmod 700 /root/.ssh
+ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+public=$(cat /root/.ssh/id_ed25519.pub)
+ssh-keygen -q -A
+# The test host has no PAM session of its own: these are the modules that count.
+printf 'account required pam_unix.so\\nsession required pam_limits.so\\n' > /etc/pam.d/sshd
+printf 'account required pam_unix.so\\n' > /etc/pam.d/sudo
+/usr/sbin/sshd -p 2222 -o ListenAddress=127.0.0.1 -o UsePAM=yes
+converge() { node --import tsx recipes/converge.ts "$@" --role base; }
+login() { ssh -p 2222 -o StrictHostKeyChecking=accept-new -o BatchMode=yes "$@" 2>&1; }
+key() { jq --arg key "$public" '(.ssh_users | to_entries | map(.value.public_key = $key) | from_entries) as $all | .ssh_users = $all' "/tmp/$1.json" > "/root/$1.json"; }
+key both
+key one
+echo "== people"
+converge setup --json /root/both.json || exit 1
+login ann@127.0.0.1 'id -un; id -gn; sudo -n id -un; ulimit -n'
+login bob@127.0.0.1 'id -un; sudo -n id -un'
+sysctl -n net.core.somaxconn net.ipv4.tcp_fin_timeout
+echo "== people again"
+converge setup --json /root/both.json
+converge configure --json /root/both.json
+echo "== one gone"
+login ann@127.0.0.1 touch notes
+converge configure --json /root/one.json
+login ann@127.0.0.1 true
+login bob@127.0.0.1 'id -un; sudo -n id -un'
+ls /home/ann
+echo "== back"
+converge configure --json /root/both.json || exit 1
+login ann@127.0.0.1 ls
+pkill -f 'sshd -p 2222' || pkill sshd
+`
+
+t.test('makes accounts that can log in, and expires them', async (t) => {
+  if (!needs(t, [...systemCopyNeeds, 'sshd', 'sudo'])) return
+  const copy = systemCopy(t)
+  const write = (name: string, json: object) => writeFileSync(`${copy.given}/${name}.json`, JSON.stringify(json))
+  const settings = { 'net.core.somaxconn': 2048, 'net.ipv4.tcp_fin_timeout': 25 }
+  // A network of its own has no such settings.
+  const missing = Object.fromEntries(
+    ['net.core.netdev_max_backlog', 'net.ipv4.tcp_max_orphans'].map((name) => [name, null]),
+  )
+  const opsworks_initial_setup = { limits: { nofile: 4321 }, sysctl: { ...settings, ...missing } }
+  const ann = { name: 'ann', sudoer: true }
+  const bob = { name: 'bob', sudoer: false }
+  write('both', { opsworks_initial_setup, ssh_users: { 2001: ann, 2002: bob } })
+  write('one', { ssh_users: { 2002: bob } })
+  const { status, output, part } = await copy.run(people)
+  t.equal(status, 0, output)
+  t.match(part('people'), /^ann\nopsworks\nroot\n4321\nbob\nsudo: a password is required\n2048\n25$/m)
+  t.match(part('people again'), /^(nothing to do: \d+ unchanged in .*\s+){2}$/m)
+  t.match(part('one gone'), /group_logins opsworks accounts\.ann: may log in -> expired/)
+  t.match(part('one gone'), /account has expired/)
+  t.match(part('one gone'), /^bob\nsudo: a password is required\nnotes$/m)
+  t.match(part('back'), /^notes$/m)
+})
+
 t.test('turns automatic updates on and off', async (t) => {
   if (!needs(t, systemCopyNeeds)) return
   const copy = systemCopy(t)

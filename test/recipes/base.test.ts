@@ -52,6 +52,76 @@ t.test('installs packages in any version, or in a given one', async (t) => {
   ])
 })
 
+const anns = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGy3 ann'
+
+t.test('makes the accounts of people with their keys and rights, and expires others of the group', async (t) => {
+  const facts = { ...neutralFacts, uid: 0 }
+  const ssh_users = {
+    2001: {
+      name: 'ann',
+      public_key: `${anns}\n\n${anns.replace('Gy3', 'Gy4')}\n`,
+      sudoer: true,
+      email: 'ann@example.com',
+    },
+    2002: { name: 'bob', public_key: null, sudoer: 'false' },
+  }
+  const { resources } = plan({ ssh_users }, facts, ['configure'])
+  t.strictSame(
+    resources.map(([name]) => name),
+    [
+      'group opsworks',
+      'group_logins opsworks',
+      'user ann',
+      'authorized_key ann',
+      'user bob',
+      'authorized_key bob',
+      'sudoers opsworks-ssh-users',
+    ],
+  )
+  const props = resources.map(([, props]) => props)
+  t.match(props[1], { group: 'opsworks', accounts: ['ann', 'bob'] })
+  t.match(props[2], { uid: 2001, group: 'opsworks', home: '/home/ann', shell: '/bin/bash' })
+  t.match(props[3], { keys: [anns, anns.replace('Gy3', 'Gy4')], exclusive: true })
+  t.match(props[5], { keys: [], exclusive: true })
+  t.match(props[6], { users: ['ann'], runAs: ['ALL'], noPassword: true })
+  const nobody = plan({ ssh_users: {} }, facts, ['setup', 'configure'])
+  t.match(nobody.resources.slice(1), [
+    ['group_logins opsworks', { accounts: [] }],
+    [/sudoers/, { absent: true }],
+  ])
+  t.equal(nobody.resources.length, 3, 'once, though both events declare them')
+})
+
+t.test('refuses people who cannot be accounts', async (t) => {
+  const ann = { name: 'ann' }
+  for (const [ssh_users, message] of [
+    [{ 0: ann }, /ssh_users\.0: .*the number of an account, from 1000 to 99999/],
+    [{ 2001: {} }, /ssh_users\.2001\.name/],
+    [{ 2001: { name: 'a b' } }, /ssh_users\.2001\.name/],
+    [{ 2001: { ...ann, public_key: 'my key' } }, /ssh_users\.2001\.public_key: .*public keys as in a \.pub file/],
+    [{ 2001: { ...ann, public_key: `command="x" ${anns}` } }, /without options/],
+    [{ 2001: ann, 2002: ann }, /ssh_users\.2002\.name is the name of ssh_users\.2001 too/],
+  ] as const)
+    t.throws(() => plan({ ssh_users }, { ...neutralFacts, uid: 0 }, ['setup']), { message })
+})
+
+t.test('sets the kernel settings and limits of the platform, and those laid over them', async (t) => {
+  const facts = { ...neutralFacts, uid: 0 }
+  const settings = (opsworks_initial_setup: object) => plan({ opsworks_initial_setup }, facts).resources
+  t.equal(settings({ sysctl: {} }).length, 7)
+  const sysctl = { 'net.core.somaxconn': 4096, 'net.ipv4.tcp_tw_reuse': null, 'vm.swappiness': '10' }
+  const found = settings({ sysctl })
+  t.equal(found.length, 7)
+  t.match(found[0], ['sysctl net.core.somaxconn', { value: 4096 }])
+  t.match(found.at(-1), ['sysctl vm.swappiness', { value: '10' }])
+  const lines = (limits: object) => settings({ limits }).map(([, props]) => (props as { content: string }).content)
+  t.match(lines({}), ['changes are overwritten.\nroot - nofile 65536\n* - nofile 65536\n'])
+  t.match(lines({ nofile: null, nproc: 'unlimited' }), ['overwritten.\nroot - nproc unlimited\n* - nproc unlimited\n'])
+  t.throws(() => settings({ limits: { nofiles: 1 } }), { message: /opsworks_initial_setup\.limits/ })
+  t.throws(() => settings({ sysctl: { somaxconn: 1 } }), { message: /the name of a kernel setting/ })
+  t.throws(() => settings({ limits: { nofile: -21 } }), { message: /unlimited/ })
+})
+
 t.test('turns automatic updates on', async (t) => {
   const { resources } = plan({
     converge: { automatic_updates: true },

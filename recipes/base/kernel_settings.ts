@@ -1,0 +1,45 @@
+/** Sets kernel settings and limits of logins as OpsWorks did on each new host. */
+import type { Recipe } from '../../core/compile/role.ts'
+import { file } from '../../resources/files/file.ts'
+import { sysctl } from '../../resources/system/sysctl.ts'
+import type { SiteNode } from '../node.ts'
+
+type Setup = SiteNode['opsworks_initial_setup']
+
+/** The settings of the platform, which it chose for servers of web sites. */
+const platformSysctl: NonNullable<Setup['sysctl']> = {
+  'net.core.somaxconn': 1024,
+  'net.core.netdev_max_backlog': 3072,
+  'net.ipv4.tcp_max_syn_backlog': 2048,
+  'net.ipv4.tcp_fin_timeout': 30,
+  'net.ipv4.tcp_keepalive_time': 1024,
+  'net.ipv4.tcp_max_orphans': 131_072,
+  'net.ipv4.tcp_tw_reuse': 1,
+}
+
+const platformLimits: NonNullable<Setup['limits']> = { nofile: 65_536 }
+
+/** pam_limits(8) reads the files of this directory in the order of their names. */
+const limitsFile = '/etc/security/limits.d/60-converge.conf'
+
+export function kernelSettings(r: Recipe<SiteNode>, { opsworks_initial_setup }: SiteNode): void {
+  if (opsworks_initial_setup.sysctl === null) return
+  const settings = { ...platformSysctl, ...opsworks_initial_setup.sysctl }
+  for (const [key, value] of Object.entries(settings)) if (value !== null) sysctl(r, { key, value })
+}
+
+export function loginLimits(r: Recipe<SiteNode>, { opsworks_initial_setup }: SiteNode): void {
+  if (opsworks_initial_setup.limits === null) return
+  const limits = Object.entries({ ...platformLimits, ...opsworks_initial_setup.limits })
+  // The wildcard does not include root.
+  const lines = limits.flatMap(([name, value]) =>
+    value === null || value === undefined ? [] : [`root - ${name} ${value}`, `* - ${name} ${value}`],
+  )
+  file(r, {
+    path: limitsFile,
+    content: ['# Written by converge, changes are overwritten.', ...lines, ''].join('\n'),
+    mode: '0644',
+    owner: 'root',
+    group: 'root',
+  })
+}
