@@ -22,6 +22,7 @@ import { nginx_plone } from './nginx_plone.ts'
 import { opsworks } from './opsworks.ts'
 import { opsworks_initial_setup, platformDefaults } from './opsworks_initial_setup.ts'
 import { otherCookbooks } from './other_cookbooks.ts'
+import { papertrail } from './papertrail.ts'
 import { php_app } from './php_app.ts'
 import { plone_blobs } from './plone_blobs.ts'
 import { plone_instances } from './plone_instances.ts'
@@ -50,6 +51,7 @@ const makers = {
   varnish_purge_urls,
   redis,
   memcached,
+  papertrail,
   console,
   haproxy,
   certbot_domains,

@@ -13,30 +13,6 @@ const glusterfs = () =>
     },
   )
 
-const papertrail = () =>
-  group(
-    'Sends the log of the host to Papertrail.',
-    {
-      remote_host: unimplemented('logs.papertrailapp.com', 'Host that receives the log.'),
-      remote_port: unimplemented(null, 'Port of that host.'),
-      cert_file: unimplemented('/etc/papertrail-bundle.pem', 'Certificates that the host is checked against.'),
-      cert_url: unimplemented('https://papertrailapp.com/tools/papertrail-bundle.pem', 'Where they are fetched from.'),
-      permitted_peer: unimplemented('*.papertrailapp.com', 'Name that the certificate of the host must have.'),
-      hostname_name: unimplemented('', 'Name under which this host logs.'),
-      hostname_cmd: unimplemented('', 'Command that prints that name.'),
-      resume_retry_count: unimplemented(-1, 'How often a failed transfer is tried again; -1 for no limit.'),
-      queue_disk_space: unimplemented('100M', 'Room for the queue on disk.'),
-      queue_size: unimplemented(100_000, 'Messages in the queue.'),
-      queue_file_name: unimplemented('papertrailqueue', 'Name of the queue on disk.'),
-      watch_files: unimplemented({}, 'Further log files to send: path to tag.'),
-    },
-    {
-      cookbook: 'papertrail',
-      open: true,
-      unused: 'install rsyslog-gnutls with converge.packages and the role base, and name the host in /etc/rsyslog.d',
-    },
-  )
-
 const certbot = () =>
   group(
     'How certbot asks for certificates.',
@@ -104,7 +80,6 @@ const nginx = () =>
 /** By top-level key. */
 export const otherCookbooks = {
   glusterfs: orAbsent(glusterfs),
-  papertrail: orAbsent(papertrail),
   certbot: orAbsent(certbot),
   python: orAbsent(python),
   gunicorn: orAbsent(gunicorn),

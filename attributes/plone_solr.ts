@@ -16,7 +16,7 @@ export const plone_solr = () =>
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),
       enable_papertrail: field(flag(), false, "Sends Solr's log to Papertrail.", {
-        unused: "have rsyslog or another agent read var/log of the app's shared directory",
+        needs: 'papertrail.remote_port',
       }),
       readiness: group(
         'When Solr counts as up.',

@@ -59,6 +59,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Prometheus exporters for the roles of the host, and metrics of the runs',
       load: lazy(async () => (await import('./monitoring/role.ts')).default),
     },
+    papertrail: {
+      doc: 'Sends the logs of the host to Papertrail, or to another server that takes syslog through TLS',
+      load: lazy(async () => (await import('./papertrail/role.ts')).default),
+    },
     console: {
       doc: 'The console of stacks, behind nginx with TLS',
       load: lazy(async () => (await import('./console/role.ts')).default),

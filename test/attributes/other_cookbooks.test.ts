@@ -63,6 +63,7 @@ t.test('reports a key that no schema names', async (t) => {
   for (const path of [
     ['nfs', 'port', 'rquotad'],
     ['papertrail', 'our_own'],
+    ['papertrail', 'hostname_cmd'],
     ['newrelic', 'repository', 'uri'],
     ['newrelic', 'varnish', 'version'],
     ['newrelic', 'python_agent', 'template'],

@@ -87,7 +87,7 @@ export const problems: Compare = async (t, block, reader) => {
 export const withoutEffect: Compare = async (t, block, reader) => {
   const locations = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, location = '']) => location)
   const text = placed([
-    { before: '{"papertrail": {"queue_size":', value: '16', at: locations[0] ?? '' },
+    { before: '{"certbot": {"server":', value: '"x"', at: locations[0] ?? '' },
     { before: '}, "plone_instances": {"celerybeat":', value: 'true', at: locations[1] ?? '' },
   ])
   reader.write({ 'ineffective/custom.json': `${text}}}\n`, 'ineffective/none/README': '' })

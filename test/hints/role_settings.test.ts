@@ -18,6 +18,26 @@ t.test('the hints about hooks work', async (t) => {
   ])
 })
 
+t.test('the hints about Papertrail work', async (t) => {
+  const on = (papertrail: object) => () => planned('papertrail', { papertrail }, { event: 'configure' })
+  const source = 'recipes/papertrail/role.ts'
+  const cert_url = 'https://example.com/ca.pem'
+  proveCalls(t, [
+    {
+      source,
+      hint: 'set it to the port of your log destination',
+      broken: on({}),
+      repaired: on({ remote_port: 12_345 }),
+    },
+    {
+      source,
+      hint: 'set papertrail.cert_file to a file of its own, such as /etc/papertrail-bundle.pem',
+      broken: on({ remote_port: 12_345, cert_url }),
+      repaired: on({ remote_port: 12_345, cert_url, cert_file: '/etc/papertrail-bundle.pem' }),
+    },
+  ])
+})
+
 t.test('the hints about Redis and memcached work', async (t) => {
   const hosts = { app2: { private_ip: '10.0.0.2', status: 'online' } }
   const layers = { plone_instances: { instances: hosts } }

@@ -113,6 +113,15 @@ function redis(text: string): Skeleton {
   })
 }
 
+/** Returns all tokens outside of texts and comments. */
+function rsyslog(text: string): Skeleton {
+  const token = /"(?:\\.|[^"\\])*"|#[^\n]*|[\w.-]+|\S/g
+  return [...text.matchAll(token)].flatMap(([word]) => {
+    if (word.startsWith('#')) return []
+    return [word.startsWith('"') ? (word === '"' ? 'open' : 'text') : word]
+  })
+}
+
 const linesOf = (text: string): Skeleton => text.split('\n').map((_, at) => String(at))
 
 const languages: readonly Language[] = [
@@ -128,6 +137,7 @@ const languages: readonly Language[] = [
   { name: 'newrelic.ini', path: /\.ini$/, read: (text) => ini(text, () => false) },
   { name: 'memcached', path: /\/memcached\.conf$/, read: memcached },
   { name: 'redis', path: /\/redis\.conf$/, read: redis },
+  { name: 'rsyslog', path: /\/rsyslog\.d\//, read: rsyslog },
   { name: 'lines', path: /./, read: linesOf },
 ]
 

@@ -97,6 +97,8 @@ export const hostileSituations: readonly Situation[] = [
       converge: { automatic_updates: true, packages: [{ name: 'zip', version: '1.0' }] },
       apt: { unattended_upgrades: { enable: true, mail: 'a@example.com', package_blacklist: ['a'] } },
       tmpdir: { tmpfs: true },
+      ssh_users: { 2001: { name: 'ann', sudoer: true } },
+      opsworks_initial_setup: { sysctl: {}, limits: {} },
       opsworks,
     },
   },
@@ -113,6 +115,10 @@ export const hostileSituations: readonly Situation[] = [
       opsworks: withOtherHost,
     },
   })),
+  {
+    role: 'papertrail',
+    json: { papertrail: { remote_port: 514, cert_url: 'https://a.test/ca.pem', cert_file: '/etc/a.pem' } },
+  },
   { role: 'memcached', json: { opsworks: withOtherHost } },
   { role: 'broker', json: { redis: { config: { requirepass: 'hunter22' } }, opsworks: withOtherHost } },
   {

@@ -95,6 +95,8 @@ export class SystemdReader implements ServiceReader {
 }
 
 export class Systemd extends SystemdReader implements ServiceManager {
+  readonly startsOnDemand = true
+
   constructor(private readonly host: Host) {
     super(host)
   }

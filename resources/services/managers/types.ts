@@ -71,6 +71,8 @@ export interface LogMark {
 }
 
 export interface ServiceManager extends ServiceReader {
+  /** Whether others than an operator start a stopped service, such as its socket with the next message: systemd.socket(5). */
+  readonly startsOnDemand?: boolean
   /** Loads changed configuration; called once before services are started or stopped. */
   refresh(): Promise<void>
   /** Requests a start; does not wait until the service is up. */

@@ -50,10 +50,10 @@ export class ServiceRestarter {
     const watch: UpWait = { action: 'its start', isNewProcess: true, log }
     const watched = !hasCheck(service.ready)
     await this.withFailureLog(service, failed, log, async (deadline) => {
-      await this.stopWithin(service.name, deadline)
-      await this.waitForFreePort(service, deadline)
+      const { isReplaced } = await this.stopWithin(service.name, deadline)
+      if (!isReplaced) await this.waitForFreePort(service, deadline)
       await log.mark('start')
-      await this.manager.start(service.name)
+      if (!isReplaced) await this.manager.start(service.name)
       await this.waitUntilUp(service, deadline, { ...watch, checksReadiness: !watched })
     })
     const since = new Deadline(this.host, this.limit)
@@ -105,21 +105,37 @@ export class ServiceRestarter {
     await this.warm(service.ready)
   }
 
-  /** Stops a service; afterwards it is down. */
+  /**
+   * Stops a service; afterwards it is down.
+   * @throws SERVICE_DOWN if it does not stop in time, or is started again at once
+   */
   async stop(name: string): Promise<void> {
-    await this.stopWithin(name, new Deadline(this.host, this.limit))
+    const { isReplaced } = await this.stopWithin(name, new Deadline(this.host, this.limit))
+    if (!isReplaced) return
+    throw new ConvergeError(`${name} was stopped, and something started it again at once`, {
+      ...down,
+      hint: `stop what starts it as well, such as its socket: systemctl list-dependencies --reverse ${name}`,
+    })
   }
 
-  private async stopWithin(name: string, deadline: Deadline): Promise<void> {
+  /**
+   * Ends the process of a service.
+   * @returns whether another process runs by now: a socket of systemd starts the service with the next message
+   */
+  private async stopWithin(name: string, deadline: Deadline): Promise<{ readonly isReplaced: boolean }> {
     let status = await this.manager.freshStatus(name)
+    const { process: before } = status
+    const isReplaced = () =>
+      this.manager.startsOnDemand === true && before !== null && status.process !== null && status.process !== before
     if (!isDown(status) && !status.stopping) {
       await this.requestStop(name, deadline)
       status = await this.manager.freshStatus(name)
     }
-    while (!isDown(status) || status.stopping) {
+    while ((!isDown(status) || status.stopping) && !isReplaced()) {
       if (!(await deadline.pause())) throw new ConvergeError(`${name} did not stop within ${deadline.limit}`, down)
       status = await this.manager.freshStatus(name)
     }
+    return { isReplaced: isReplaced() }
   }
 
   /** Requests a stop; a script that still waits for the process at the end of the time limit is ended. */

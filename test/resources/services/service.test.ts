@@ -20,6 +20,8 @@ interface Unit {
   pid?: number
   type?: string
   masked?: boolean
+  /** Its socket starts it as soon as it has stopped. */
+  hasSocket?: boolean
   /** Seconds from its start until it is up, or exits. */
   takes?: number
   lasts?: number
@@ -36,7 +38,7 @@ function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []):
     const queued = unit.active === 'active' && passed < (unit.takes ?? 0)
     const load = world[name] === undefined ? 'not-found' : unit.masked ? 'masked' : 'loaded'
     const id = name.endsWith('.timer') ? name : `${name}.service`
-    return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
+    return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nInvocationID=${unit.pid ? `i${unit.pid}` : ''}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
   }
   let entries = 0
   return ([program, verb = '', ...rest], _, host) => {
@@ -55,7 +57,8 @@ function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []):
     if (verb === 'daemon-reload') return {}
     if (unit === undefined) return { status: 5, stderr: `Unit ${name}.service not found.` }
     if (verb === 'enable' || verb === 'disable') unit.enabled = `${verb}d`
-    if (verb === 'stop') Object.assign(unit, { active: 'inactive', sub: 'dead', pid: 0 })
+    if (verb === 'stop' && unit.hasSocket) unit.pid = (unit.pid ?? 0) + 1
+    else if (verb === 'stop') Object.assign(unit, { active: 'inactive', sub: 'dead', pid: 0 })
     if (verb === 'start' && unit.masked)
       return { status: 1, stderr: `Failed to start ${name}.service: Unit ${name}.service is masked.\n` }
     if (verb === 'start') {
@@ -79,6 +82,7 @@ const units = {
   endless: { active: 'inactive', enabled: 'enabled', takes: 1e6 },
   masked: { active: 'inactive', enabled: 'masked', masked: true },
   'nightly.timer': { active: 'inactive', enabled: 'disabled', loaded: false, type: '' },
+  syslog: { active: 'active', enabled: 'enabled', pid: 3, hasSocket: true },
   'until-boot': { active: 'active', enabled: 'enabled-runtime' },
 }
 const host = { commands: systemd(units) }
@@ -99,6 +103,14 @@ contract(t, service, [
     host,
     given: booted,
     changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'systemd: stopped, and started again by its socket',
+    props: { name: 'syslog', action: 'stopped' },
+    host,
+    given: booted,
+    then: (t, host) => t.ok(host.clock < 5, 'reported at once'),
+    fails: /syslog was stopped, and something started it again at once.*list-dependencies --reverse syslog/s,
   },
   {
     name: 'systemd: stopped and disabled',
@@ -390,3 +402,13 @@ t.test('a masked unit: the plan refuses what the run refuses, unless it is unmas
       if (!unmasks) t.equal(await messageOf('run', host), message)
     }
 })
+
+contract(t, service_restart, [
+  {
+    name: 'systemd: restarts a service that its socket starts again',
+    props: { services: [{ name: 'syslog' }, { name: 'up' }], provider: { kind: 'systemd' } },
+    host,
+    given: booted,
+    changes: ['replace /up/restartedFor', 'replace /syslog/restartedFor'],
+  },
+])
