@@ -18,6 +18,7 @@ import { type BuildoutApp, buildoutApp, sectionOf } from './buildout_app.ts'
 import { banAfterSwitch } from './cached_pages.ts'
 import { checks } from './checks.ts'
 import { deployTarget } from './deploy_target.ts'
+import { developUp } from './develop.ts'
 import { inspect } from './inspect.ts'
 import { removeJobs, scheduleJobs } from './jobs.ts'
 import { reportMissingHosts } from './missing_hosts.ts'
@@ -40,7 +41,10 @@ export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = fal
     sharesData,
     apps: (node) => withRepository(node, appName(node, name)),
     ...appEvents((r, node, declare) => declare(partsOf(r, node))),
-    ...(name === 'zeo-server' ? { events: upkeepEvents() } : {}),
+    events: {
+      develop_up: (r, node) => developUp(r, node, buildoutApp(node, name)),
+      ...(name === 'zeo-server' ? upkeepEvents() : {}),
+    },
     rebuild: (r, node) => deploy(r, node, partsOf(r, node), 'rebuild'),
     inspect: (node, host) => inspect(node, name, host),
     checks: (node, host, roles) => checks(node, name, host, roles),

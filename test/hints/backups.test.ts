@@ -18,6 +18,7 @@ t.test('the hints about backups of a host work', async (t) => {
     return backupControl(roleNode({}), host, 'zeo-server')
   }
   const unreleased = new FakeHost({ roles: ['zeo-server'] })
+  const undeveloped = new FakeHost({ roles: ['zeo-client'] })
   proveCalls(t, [
     {
       source: 'recipes/plone/backups.ts',
@@ -38,6 +39,15 @@ t.test('the hints about backups of a host work', async (t) => {
       async repaired() {
         await unreleased.run()
         await unreleased.run(['backup_now'])
+      },
+    },
+    {
+      source: 'recipes/plone/develop.ts',
+      hint: 'deploy it first: converge deploy --role …',
+      broken: () => undeveloped.run(['develop_up']),
+      async repaired() {
+        await undeveloped.run()
+        await undeveloped.run(['develop_up'])
       },
     },
   ])

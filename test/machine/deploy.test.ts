@@ -47,6 +47,7 @@ const steps: readonly (readonly [string, Step])[] = [
   ['refuses a directory in place of the link to the release', machine.realDirectory],
   ['a clock that was set back', machine.clock],
   ['packing and backup', operating.jobs],
+  ['mr.developer updates the sources', operating.develop],
   ['stop, start, restart, shutdown', operating.services],
   ['undeploy keeps the data', operating.undeploy],
   ['undeploy --purge leaves nothing', operating.purge],

@@ -1,5 +1,5 @@
 /** Tests jobs, services, and the removal of a site. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, unlinkSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
@@ -50,6 +50,24 @@ export async function services(t: Test, site: DeploySite): Promise<void> {
   t.notOk([8001, 8081, 8082].some(isTaken))
   t.notMatch((await site.done(t, [])).output, /^nothing to do/m, 'a run of all events starts the services')
   await checkPages(t, site, site.latest)
+}
+
+export async function develop(t: Test, site: DeploySite): Promise<void> {
+  const release = realpathSync(`${site.directory()}/current`)
+  const calls = `${release}/var/develop-calls`
+  t.match(
+    (await site.converge(['--event', 'develop_up'], client)).output,
+    /bin\/develop/,
+    'a buildout without mr.developer',
+  )
+  // What mr.developer would install; it notes its account and what it is asked.
+  writeFileSync(`${release}/bin/develop`, `#!/bin/sh\necho "$(id -un) $(pwd -P) $*" >> ${calls}\n`, { mode: 0o755 })
+  const running = await pids(site)
+  await site.done(t, ['--event', 'develop_up'], client)
+  const { name } = site.account
+  t.equal(readFileSync(calls, 'utf8'), `${name} ${release} checkout --auto-checkout .*\n${name} ${release} update\n`)
+  t.strictSame(await pids(site), running, 'no client restarts')
+  for (const path of [`${release}/bin/develop`, calls]) unlinkSync(path)
 }
 
 export async function undeploy(t: Test, site: DeploySite): Promise<void> {
