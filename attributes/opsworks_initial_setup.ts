@@ -13,29 +13,38 @@ const sysctlValue = z.union([z.int(), z.string().regex(/^[^\s#;"][^\n\r\0"]*$/)]
   error: 'a whole number, or text on one line',
 })
 
-/** The limits of limits.conf(5). */
-const limitName = z.enum([
-  'core',
+/** pam_limits(8) refuses every login, of root too, for a value that the kernel does not accept: /proc/sys/fs/nr_open. */
+const openFiles = z.int().min(1024).max(1_048_576)
+const priority = z.int().min(-20).max(20)
+const limit = z.union([z.int().min(1), z.literal('unlimited')], { error: 'a whole number above 0, or unlimited' })
+const coreSize = z.union([z.int().min(0), z.literal('unlimited')], { error: 'a whole number, or unlimited' })
+
+const otherLimits = [
+  'as',
+  'cpu',
   'data',
   'fsize',
-  'memlock',
-  'nofile',
-  'rss',
-  'stack',
-  'cpu',
-  'nproc',
-  'as',
+  'locks',
   'maxlogins',
   'maxsyslogins',
-  'priority',
-  'locks',
-  'sigpending',
+  'memlock',
   'msgqueue',
-  'nice',
-  'rtprio',
-])
+  'nproc',
+  'rss',
+  'sigpending',
+  'stack',
+] as const
 
-const limitValue = z.union([z.int().min(-20), z.literal('unlimited')], { error: 'a whole number, or unlimited' })
+/** The limits of limits.conf(5). */
+const limits = () =>
+  z.strictObject({
+    core: orNull(coreSize).optional(),
+    nofile: orNull(openFiles).optional(),
+    nice: orNull(priority).optional(),
+    priority: orNull(priority).optional(),
+    rtprio: orNull(z.int().min(0).max(99)).optional(),
+    ...Object.fromEntries(otherLimits.map((name) => [name, orNull(limit).optional()])),
+  })
 
 export const opsworks_initial_setup = () =>
   group(
@@ -52,7 +61,7 @@ export const opsworks_initial_setup = () =>
         'Kernel settings of the host, laid over those of the platform; the role base sets them. `{}` is for those of the platform alone, null for none.',
       ),
       limits: field(
-        orNull(z.partialRecord(limitName, orNull(limitValue))),
+        orNull(limits()),
         null,
         'Limits of logins and their processes, as in limits.conf(5), laid over `nofile` 65536 of the platform. `{}` is for that alone, null for none.',
       ),

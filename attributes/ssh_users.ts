@@ -2,10 +2,13 @@
 import * as z from 'zod'
 import { parseAuthorizedKey } from '../core/text/authorized_keys.ts'
 import { field, mapKey, orNull, required, shape } from './fields.ts'
-import { accountName } from './texts.ts'
+import { pattern } from './texts.ts'
 import { flag } from './values.ts'
 
 const userId = () => mapKey.regex(/^[1-9]\d{3,4}$/, { error: 'the number of an account, from 1000 to 99999' })
+
+/** sudo reads a name of capital letters as an alias, and ALL as every account. */
+const name = () => pattern(/^[a-z_][a-z0-9_.-]{0,31}$/, 'a name of lower-case letters, digits, `_`, `.` and `-`')
 
 const publicKeys = () =>
   z.string().refine((text) => keyLines(text).every((line) => parseAuthorizedKey(line)?.options === ''), {
@@ -23,7 +26,7 @@ export const ssh_users = () =>
       z.record(
         userId(),
         shape({
-          name: required(accountName(), 'Name of the account.'),
+          name: required(name(), 'Name of the account.'),
           public_key: field(
             orNull(publicKeys()),
             null,

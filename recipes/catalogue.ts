@@ -76,7 +76,7 @@ export const catalogue: Catalogue<SiteNode> = {
       load: lazy(async () => (await import('./jetty_app/role.ts')).default),
     },
     base: {
-      doc: 'Packages and automatic updates, as the layers of a stack ask for them',
+      doc: 'Packages, automatic updates, accounts of people and system settings of a host',
       load: lazy(async () => (await import('./base/role.ts')).default),
     },
     'php-app': {

@@ -1,13 +1,12 @@
 /** Sets kernel settings and limits of logins as OpsWorks did on each new host. */
 import type { Recipe } from '../../core/compile/role.ts'
 import { file } from '../../resources/files/file.ts'
-import { sysctl } from '../../resources/system/sysctl.ts'
+import { kernelPath, sysctl } from '../../resources/system/sysctl.ts'
 import type { SiteNode } from '../node.ts'
-
-type Setup = SiteNode['opsworks_initial_setup']
+import { AttributeWriter } from '../site/attribute_writer.ts'
 
 /** The settings of the platform, which it chose for servers of web sites. */
-const platformSysctl: NonNullable<Setup['sysctl']> = {
+const platformSysctl: Readonly<Record<string, number>> = {
   'net.core.somaxconn': 1024,
   'net.core.netdev_max_backlog': 3072,
   'net.ipv4.tcp_max_syn_backlog': 2048,
@@ -17,15 +16,30 @@ const platformSysctl: NonNullable<Setup['sysctl']> = {
   'net.ipv4.tcp_tw_reuse': 1,
 }
 
-const platformLimits: NonNullable<Setup['limits']> = { nofile: 65_536 }
+const platformLimits = { nofile: 65_536 }
 
 /** pam_limits(8) reads the files of this directory in the order of their names. */
 const limitsFile = '/etc/security/limits.d/60-converge.conf'
 
 export function kernelSettings(r: Recipe<SiteNode>, { opsworks_initial_setup }: SiteNode): void {
-  if (opsworks_initial_setup.sysctl === null) return
-  const settings = { ...platformSysctl, ...opsworks_initial_setup.sysctl }
-  for (const [key, value] of Object.entries(settings)) if (value !== null) sysctl(r, { key, value })
+  const own = opsworks_initial_setup.sysctl
+  if (own === null) return
+  const spellings = new Map<string, string>()
+  const values = new AttributeWriter()
+  for (const key of Object.keys(own)) {
+    const first = spellings.get(kernelPath(key))
+    if (first === undefined) spellings.set(kernelPath(key), key)
+    else
+      values.refuse(
+        `opsworks_initial_setup.sysctl["${key}"]`,
+        `is another spelling of ${first}`,
+        'remove one of the two',
+      )
+  }
+  values.check()
+  const platform = Object.entries(platformSysctl).filter(([key]) => !spellings.has(kernelPath(key)))
+  for (const [key, value] of [...platform, ...Object.entries(own)])
+    sysctl(r, value === null ? { key, absent: true } : { key, value })
 }
 
 export function loginLimits(r: Recipe<SiteNode>, { opsworks_initial_setup }: SiteNode): void {
@@ -35,6 +49,7 @@ export function loginLimits(r: Recipe<SiteNode>, { opsworks_initial_setup }: Sit
   const lines = limits.flatMap(([name, value]) =>
     value === null || value === undefined ? [] : [`root - ${name} ${value}`, `* - ${name} ${value}`],
   )
+  if (lines.length === 0) return void file(r, { path: limitsFile, absent: true })
   file(r, {
     path: limitsFile,
     content: ['# Written by converge, changes are overwritten.', ...lines, ''].join('\n'),

@@ -128,7 +128,7 @@ const nothing = () => undefined
 const unlike: readonly string[] = ['setup', 'build', 'configure']
 
 export default role<SiteNode>('base', {
-  doc: 'Packages and automatic updates, as the layers of a stack ask for them',
+  doc: 'Packages, automatic updates, accounts of people and system settings of a host',
   events: Object.fromEntries(
     lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),
   ),

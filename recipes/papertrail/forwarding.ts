@@ -15,7 +15,7 @@ export function renderForwarding(settings: Settings, files: ReadonlyMap<string, 
       : `constant(value=${text('hostname_name', settings.hostname_name)})`
   const inputs = [...files].map(
     ([path, tag]) =>
-      `input(type="imfile" File=${text(`watch_files.${path}`, path)} Tag=${text(`watch_files.${path}`, `${tag}:`)} Facility="local7" Ruleset="converge-papertrail")`,
+      `input(type="imfile" File=${text(`watch_files.${path}`, path)} Tag=${text(`watch_files.${path}`, `${tag}:`)} Facility="local7" reopenOnTruncate="on" Ruleset="converge-papertrail")`,
   )
   const content = `# Written by converge, changes are overwritten.
 module(load="imfile")
@@ -53,6 +53,7 @@ ruleset(name="converge-papertrail") {
         queue.spoolDirectory="/var/spool/rsyslog"
         queue.maxDiskSpace="${settings.queue_disk_space}"
         queue.saveOnShutdown="on"
+        queue.timeoutEnqueue="0"
     )
 }
 

@@ -17,7 +17,8 @@ import { watchedFiles } from './watched_files.ts'
 const name = 'papertrail'
 const provider = { kind: 'systemd' } as const
 const rsyslog = { name: 'rsyslog', ready: { kind: 'uptime' } } as const
-const configFile = '/etc/rsyslog.d/65-papertrail.conf'
+/** Before the files of packages, which may discard messages, such as 49-haproxy.conf. */
+const configFile = '/etc/rsyslog.d/10-converge-papertrail.conf'
 const systemCertificates = '/etc/ssl/certs/ca-certificates.crt'
 
 function configure(r: Recipe<SiteNode>, node: SiteNode): void {

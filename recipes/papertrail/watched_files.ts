@@ -12,9 +12,9 @@ const buildoutRoles: Readonly<Record<string, BuildoutRole>> = {
   'zeo-server': 'zeo-server',
   solr: 'solr',
 }
-const nginxRoles: readonly string[] = ['frontend', 'port-app', 'php-app', 'jetty-app']
+const nginxRoles: readonly string[] = ['frontend', 'port-app', 'php-app', 'jetty-app', 'console']
 
-/** Tags by path. Zope, ZEO and HAProxy log through syslog, where their attributes say so. */
+/** Tags by path. Zope and ZEO log through syslog where their attributes say so, HAProxy always. */
 export function watchedFiles(node: SiteNode): ReadonlyMap<string, string> {
   const roles = hostRoles(node)
   const kinds = new Set(roles.flatMap((role) => (Object.hasOwn(buildoutRoles, role) ? [buildoutRoles[role]] : [])))

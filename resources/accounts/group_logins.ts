@@ -3,11 +3,19 @@ import * as z from 'zod'
 import type { Account, Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
-import { accountName, type Command, readAccounts, readGroups, requireRoot } from './account_files.ts'
+import { accountId, accountName, type Command, readAccounts, readGroups, requireRoot } from './account_files.ts'
 
 const props = z.strictObject({
   group: accountName.describe('Primary group of the accounts; other accounts are left alone'),
   accounts: z.array(accountName).describe('Accounts of the group that may log in; they need not exist yet'),
+  uids: z
+    .record(accountName, accountId)
+    .optional()
+    .describe('Numbers of these accounts by name, which must not belong to other accounts; default: any'),
+  lift: z
+    .boolean()
+    .optional()
+    .describe('Let declared accounts that have expired log in again. Default true; false only expires the others'),
 })
 type Props = z.output<typeof props>
 
@@ -30,7 +38,7 @@ export const group_logins = defineResource(
     mirrors: 'usermod(8): --expiredate',
     examples: [{ group: 'developers', accounts: ['ann', 'bob'] }],
     reach: 'system',
-    key: (props) => props.group,
+    key: (props) => (props.lift === false ? `${props.group} without others` : props.group),
     props,
     state,
   },
@@ -38,13 +46,18 @@ export const group_logins = defineResource(
     read(host, props): State {
       const members = membersOf(host, props.group)
       requireGroup(host, props, members)
+      requireFreeIds(host, props)
       const expired = expiredNames(host)
       const entries = members.map(({ name }) => [name, expired.has(name) ? 'expired' : 'may log in'] as const)
       return { accounts: Object.fromEntries(entries) }
     },
     desired(props, now): State {
       const names = Object.keys(now.accounts)
-      const entries = names.map((name) => [name, props.accounts.includes(name) ? 'may log in' : 'expired'] as const)
+      const login = (name: string) => {
+        if (!props.accounts.includes(name)) return 'expired'
+        return props.lift === false ? (now.accounts[name] ?? 'expired') : 'may log in'
+      }
+      const entries = names.map((name) => [name, login(name)] as const)
       return { accounts: Object.fromEntries(entries) }
     },
     async apply(host, _props, change) {
@@ -73,6 +86,22 @@ function requireGroup(host: HostReader, { group, accounts }: Props, members: rea
   throw new ConvergeError(`accounts that exist with another primary group than ${group}: ${foreign.join(', ')}`, {
     code: 'ACCOUNT_TAKEN',
     hint: `choose another name, or make it a member on the host: usermod --gid ${group} ${foreign[0]}`,
+  })
+}
+
+/** @throws ID_TAKEN for the number of an account of another name */
+function requireFreeIds(host: HostReader, { uids = {} }: Props): void {
+  const taken = readAccounts(host).flatMap(({ name, uid }) =>
+    Object.entries(uids).flatMap(([declared, id]) =>
+      id === uid && declared !== name ? [{ name, uid, declared }] : [],
+    ),
+  )
+  const [first] = taken
+  if (first === undefined) return
+  const list = taken.map(({ name, uid, declared }) => `${uid} of ${declared} belongs to ${name}`).join(', ')
+  throw new ConvergeError(`numbers of accounts that are taken: ${list}`, {
+    code: 'ID_TAKEN',
+    hint: `give ${first.declared} another number, or rename the account on the host: usermod --login ${first.declared} ${first.name}`,
   })
 }
 

@@ -35,15 +35,15 @@ type State = z.output<typeof state>
 
 const directories = ['/etc/sysctl.d', '/run/sysctl.d', '/usr/local/lib/sysctl.d', '/usr/lib/sysctl.d', '/lib/sysctl.d']
 
-/** The first separator of a key decides whether slashes or dots separate its parts: sysctl.d(5). */
-function partsOf(key: string): string {
+/** Returns the path of a setting below /proc/sys. The first separator of a key decides what separates its parts: sysctl.d(5). */
+export function kernelPath(key: string): string {
   if (/^[^./]*\//.test(key)) return key
   return key.replace(/[./]/g, (sign) => (sign === '.' ? '/' : '.'))
 }
 
-const nameOf = (key: string) => `99-converge-${partsOf(key).replaceAll('/', '-')}.conf`
+const nameOf = (key: string) => `99-converge-${kernelPath(key).replaceAll('/', '-')}.conf`
 const pathOf = ({ key }: { readonly key: string }) => `${directories[0]}/${nameOf(key)}`
-const procPath = ({ key }: { readonly key: string }) => `/proc/sys/${partsOf(key)}`
+const procPath = ({ key }: { readonly key: string }) => `/proc/sys/${kernelPath(key)}`
 
 /** The kernel separates the parts of a value by tabs. */
 const normalized = (value: string | number) => `${value}`.trim().split(/\s+/).join(' ')
@@ -52,7 +52,7 @@ const normalized = (value: string | number) => `${value}`.trim().split(/\s+/).jo
 function valueIn(text: string, key: string): string | null {
   const lines = text.split('\n').flatMap((line) => {
     const [, name = '', value = ''] = /^\s*-?\s*([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? []
-    return name !== '' && partsOf(name) === partsOf(key) ? [normalized(value)] : []
+    return name !== '' && kernelPath(name) === kernelPath(key) ? [normalized(value)] : []
   })
   return lines.at(-1) ?? null
 }

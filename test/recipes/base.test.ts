@@ -70,26 +70,28 @@ t.test('makes the accounts of people with their keys and rights, and expires oth
     resources.map(([name]) => name),
     [
       'group opsworks',
-      'group_logins opsworks',
+      'group_logins opsworks without others',
+      'package sudo',
+      'sudoers opsworks-ssh-users',
       'user ann',
       'authorized_key ann',
+      'file /home/ann/.ssh/authorized_keys2',
       'user bob',
       'authorized_key bob',
-      'sudoers opsworks-ssh-users',
+      'file /home/bob/.ssh/authorized_keys2',
+      'group_logins opsworks',
     ],
   )
   const props = resources.map(([, props]) => props)
-  t.match(props[1], { group: 'opsworks', accounts: ['ann', 'bob'] })
-  t.match(props[2], { uid: 2001, group: 'opsworks', home: '/home/ann', shell: '/bin/bash' })
-  t.match(props[3], { keys: [anns, anns.replace('Gy3', 'Gy4')], exclusive: true })
-  t.match(props[5], { keys: [], exclusive: true })
-  t.match(props[6], { users: ['ann'], runAs: ['ALL'], noPassword: true })
+  t.match(props[1], { accounts: ['ann', 'bob'], uids: { ann: 2001, bob: 2002 }, lift: false })
+  t.match(props[3], { users: ['ann'], runAs: ['ALL'], noPassword: true })
+  t.match(props[4], { uid: 2001, group: 'opsworks', home: '/home/ann', shell: '/bin/bash' })
+  t.match(props[5], { keys: [anns, anns.replace('Gy3', 'Gy4')], exclusive: true })
+  t.match(props[8], { keys: [], exclusive: true })
   const nobody = plan({ ssh_users: {} }, facts, ['setup', 'configure'])
-  t.match(nobody.resources.slice(1), [
-    ['group_logins opsworks', { accounts: [] }],
-    [/sudoers/, { absent: true }],
-  ])
-  t.equal(nobody.resources.length, 3, 'once, though both events declare them')
+  t.match(nobody.resources[2], [/sudoers/, { absent: true }])
+  t.match(nobody.resources[3], ['group_logins opsworks', { accounts: [] }])
+  t.equal(nobody.resources.length, 4, 'once, though both events declare them')
 })
 
 t.test('refuses people who cannot be accounts', async (t) => {
@@ -97,7 +99,7 @@ t.test('refuses people who cannot be accounts', async (t) => {
   for (const [ssh_users, message] of [
     [{ 0: ann }, /ssh_users\.0: .*the number of an account, from 1000 to 99999/],
     [{ 2001: {} }, /ssh_users\.2001\.name/],
-    [{ 2001: { name: 'a b' } }, /ssh_users\.2001\.name/],
+    ...['a b', 'ALL', 'root:x'].map((name) => [{ 2001: { name } }, /ssh_users\.2001\.name/] as const),
     [{ 2001: { ...ann, public_key: 'my key' } }, /ssh_users\.2001\.public_key: .*public keys as in a \.pub file/],
     [{ 2001: { ...ann, public_key: `command="x" ${anns}` } }, /without options/],
     [{ 2001: ann, 2002: ann }, /ssh_users\.2002\.name is the name of ssh_users\.2001 too/],
@@ -111,15 +113,26 @@ t.test('sets the kernel settings and limits of the platform, and those laid over
   t.equal(settings({ sysctl: {} }).length, 7)
   const sysctl = { 'net.core.somaxconn': 4096, 'net.ipv4.tcp_tw_reuse': null, 'vm.swappiness': '10' }
   const found = settings({ sysctl })
-  t.equal(found.length, 7)
-  t.match(found[0], ['sysctl net.core.somaxconn', { value: 4096 }])
+  t.equal(found.length, 8)
+  t.match(found.at(-3), ['sysctl net.core.somaxconn', { value: 4096 }])
+  t.match(found.at(-2), ['sysctl net.ipv4.tcp_tw_reuse', { absent: true }])
   t.match(found.at(-1), ['sysctl vm.swappiness', { value: '10' }])
+  t.equal(
+    settings({ sysctl: { 'net/core/somaxconn': 4096 } }).length,
+    7,
+    'another spelling of a setting of the platform',
+  )
+  t.throws(() => settings({ sysctl: { 'vm.swappiness': 1, 'vm/swappiness': 2 } }), {
+    message: /another spelling of vm\.swappiness/,
+  })
   const lines = (limits: object) => settings({ limits }).map(([, props]) => (props as { content: string }).content)
   t.match(lines({}), ['changes are overwritten.\nroot - nofile 65536\n* - nofile 65536\n'])
   t.match(lines({ nofile: null, nproc: 'unlimited' }), ['overwritten.\nroot - nproc unlimited\n* - nproc unlimited\n'])
   t.throws(() => settings({ limits: { nofiles: 1 } }), { message: /opsworks_initial_setup\.limits/ })
   t.throws(() => settings({ sysctl: { somaxconn: 1 } }), { message: /the name of a kernel setting/ })
-  t.throws(() => settings({ limits: { nofile: -21 } }), { message: /unlimited/ })
+  for (const limits of [{ nofile: 2_000_000 }, { nofile: 'unlimited' }, { nproc: 0 }, { nice: 30 }])
+    t.throws(() => settings({ limits }), { message: /opsworks_initial_setup\.limits\./ }, JSON.stringify(limits))
+  t.match(settings({ limits: { nofile: null } }), [['file /etc/security/limits.d/60-converge.conf', { absent: true }]])
 })
 
 t.test('turns automatic updates on', async (t) => {

@@ -126,7 +126,13 @@ export class ServiceRestarter {
     let status = await this.manager.freshStatus(name)
     const { process: before } = status
     const isReplaced = () =>
-      this.manager.startsOnDemand === true && before !== null && status.process !== null && status.process !== before
+      this.manager.startsOnDemand === true &&
+      before !== null &&
+      // A stopped unit keeps its invocation, without a process.
+      !isDown(status) &&
+      !status.stopping &&
+      status.pid !== 0 &&
+      status.process !== before
     if (!isDown(status) && !status.stopping) {
       await this.requestStop(name, deadline)
       status = await this.manager.freshStatus(name)

@@ -46,6 +46,21 @@ contract(t, group_logins, [
     fails: /accounts that exist with another primary group than team: solr, root.*usermod --gid team solr/s,
   },
   {
+    name: 'only expires others',
+    props: { group: 'team', accounts: ['bob'], lift: false },
+    given: people,
+    host,
+    changes: ['replace /accounts/ann = "expired"'],
+    then: (t, host) => t.match(host.readText('/etc/shadow'), 'bob:!:1:0:99999:7::1:'),
+  },
+  {
+    name: 'refuses a number that belongs to another account',
+    props: { group: 'team', accounts: ['carl'], uids: { carl: 2001 } },
+    given: people,
+    host,
+    fails: /2001 of carl belongs to bob.*usermod --login carl bob/s,
+  },
+  {
     name: 'requires root',
     props: { group: 'team', accounts: [] },
     given: people,

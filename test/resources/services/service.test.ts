@@ -22,6 +22,8 @@ interface Unit {
   masked?: boolean
   /** Its socket starts it as soon as it has stopped. */
   hasSocket?: boolean
+  /** Number of its last start; a stopped unit keeps it. */
+  invocation?: number
   /** Seconds from its start until it is up, or exits. */
   takes?: number
   lasts?: number
@@ -38,7 +40,7 @@ function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []):
     const queued = unit.active === 'active' && passed < (unit.takes ?? 0)
     const load = world[name] === undefined ? 'not-found' : unit.masked ? 'masked' : 'loaded'
     const id = name.endsWith('.timer') ? name : `${name}.service`
-    return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nInvocationID=${unit.pid ? `i${unit.pid}` : ''}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
+    return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nInvocationID=${unit.invocation ?? ''}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
   }
   let entries = 0
   return ([program, verb = '', ...rest], _, host) => {
@@ -57,13 +59,15 @@ function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []):
     if (verb === 'daemon-reload') return {}
     if (unit === undefined) return { status: 5, stderr: `Unit ${name}.service not found.` }
     if (verb === 'enable' || verb === 'disable') unit.enabled = `${verb}d`
-    if (verb === 'stop' && unit.hasSocket) unit.pid = (unit.pid ?? 0) + 1
+    if (verb === 'stop' && unit.hasSocket)
+      Object.assign(unit, { pid: (unit.pid ?? 0) + 1, invocation: (unit.invocation ?? 0) + 1 })
     else if (verb === 'stop') Object.assign(unit, { active: 'inactive', sub: 'dead', pid: 0 })
     if (verb === 'start' && unit.masked)
       return { status: 1, stderr: `Failed to start ${name}.service: Unit ${name}.service is masked.\n` }
     if (verb === 'start') {
       const pid = (unit.pid ?? 0) + 1
-      Object.assign(unit, { active: unit.starts ?? 'active', sub: 'running', pid, since: host.clock })
+      const invocation = (unit.invocation ?? 0) + 1
+      Object.assign(unit, { active: unit.starts ?? 'active', sub: 'running', pid, invocation, since: host.clock })
     }
     return {}
   }
@@ -71,7 +75,7 @@ function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []):
 
 const booted = (host: VirtualHost) => void host.given('/run/systemd/system', null)
 const units = {
-  up: { active: 'active', enabled: 'enabled', pid: 3 },
+  up: { active: 'active', enabled: 'enabled', pid: 3, invocation: 1 },
   down: { active: 'inactive', enabled: 'disabled', loaded: false },
   broken: { active: 'failed', enabled: 'enabled', starts: 'failed' },
   looping: { active: 'activating', sub: 'auto-restart', enabled: 'enabled', starts: 'active' },
@@ -82,7 +86,7 @@ const units = {
   endless: { active: 'inactive', enabled: 'enabled', takes: 1e6 },
   masked: { active: 'inactive', enabled: 'masked', masked: true },
   'nightly.timer': { active: 'inactive', enabled: 'disabled', loaded: false, type: '' },
-  syslog: { active: 'active', enabled: 'enabled', pid: 3, hasSocket: true },
+  syslog: { active: 'active', enabled: 'enabled', pid: 3, invocation: 1, hasSocket: true },
   'until-boot': { active: 'active', enabled: 'enabled-runtime' },
 }
 const host = { commands: systemd(units) }
