@@ -21,7 +21,7 @@ const plurals = [
 const suffixes = ['_pwd', '_pass', '_pat', '_pw']
 const others = [
   ...['secret_key_base', 'pgpass', 'pgpassword', 'requirepass', 'masterauth', 'authorization', 'dsn'],
-  ...['basic_auth', 'http_auth', 'redis_auth', 'vault_secret_id'],
+  ...['basic_auth', 'http_auth', 'redis_auth', 'rediscli_auth', 'vault_secret_id'],
   ...['erlang_cookie', 'webhook_url', 'htpasswd', 'rootpw', 'bindpw', 'conn_str'],
 ]
 const endings = [...plurals, ...words, ...keys, ...others]
