@@ -329,13 +329,16 @@ t.test('masks a token of letters in an address', (t) => {
 t.test('recognizes secret names in any spelling', (t) => {
   const secrets = `MYSQLPASSWORD adminpass dbPass db_pw githubPat PASSWORD_PROD API_KEY_STRIPE TOKEN_PROD GITHUB_TOKEN_CI
     SECRET_FOR_APP PRIVATE_KEY_BASE64 connection_string REDIS_AUTH JWT PEPPER APP_KEY SECRET_KEY_FALLBACKS DB_PASSWORD_LEGACY
-    PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON`
+    PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON tokens API_TOKENS deployTokens`
   const open = `PASSWORD_FILE TOKEN_TTL TOKEN_URL SECRET_NAME PASSWORD_RESET_TIMEOUT AUTH_PASSWORD_VALIDATORS AWS_ACCESS_KEY_ID
-    tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger`
+    tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger
+    MAX_TOKENS max_new_tokens maxOutputTokens stop_tokens special-tokens TOKENS_PER_MINUTE tokens_file`
   for (const name of secrets.split(/\s+/)) t.ok(hasSecretName(name), name)
   for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
   t.ok(hasPluralSecretName('credentials'))
   t.ok(hasPluralSecretName('API_KEYS'))
+  t.ok(hasPluralSecretName('deploy_tokens'))
+  t.notOk(hasPluralSecretName('max_tokens'))
   t.notOk(hasPluralSecretName('token'))
   t.end()
 })
