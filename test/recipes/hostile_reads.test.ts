@@ -16,7 +16,7 @@ import { forgedText, plantVirtual, rootOnlyFile, virtualHostileKinds, watchReads
 /** Each kind for each command that reads a path, instead of for one of them, and a third of the kinds for what is only looked at. */
 const all = process.env.CONVERGE_TEST_HOSTILE === 'all'
 
-t.setTimeout(all ? 7_200_000 : 300_000)
+t.setTimeout(all ? 7_200_000 : 480_000)
 
 type Act = (host: FakeHost) => Promise<RunReport | Inspection>
 
