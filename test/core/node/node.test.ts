@@ -261,7 +261,11 @@ t.test('a number that would change keeps the text of the file, also below an unk
     const { attributes } = build(await parseLayer({ text, file, kind: 'stack' }))
     t.strictSame(attributes.own, { list: kept }, file)
   }
-  const yaml = await parseLayer({ text: 'own: [.inf, -.Inf, .nan, 0o17, 0644, 007, -01, 0, 0.5]', file: 'b.yaml', kind: 'stack' })
+  const yaml = await parseLayer({
+    text: 'own: [.inf, -.Inf, .nan, 0o17, 0644, 007, -01, 0, 0.5]',
+    file: 'b.yaml',
+    kind: 'stack',
+  })
   t.strictSame(build(yaml).attributes.own, ['.inf', '-.Inf', '.nan', 15, '0644', '007', '-01', 0, 0.5])
   const ports = 'converge: { frontend: { http_port: 0080 } }\n'
   const typed = build(await parseLayer({ text: ports, file: 'c.yaml', kind: 'stack' }))
