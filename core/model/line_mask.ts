@@ -3,7 +3,8 @@ import { secretStem } from './secret_names.ts'
 import { keyLineMask } from './secret_text.ts'
 
 /** The end of a line whose value follows: `password: |`, `"secrets": {`, `- name: DB_PASSWORD`. */
-const opening = /(?:[:=]\s{0,9}(?:[|>][+-]?\d?[+-]?)?|[[{(]|"""|''')\s{0,9}$|\b(?:name|key|variable)["']?\s{0,9}[:=]/i
+const opening =
+  /(?:[:=]\s{0,9}(?:[|>][+-]?\d?[+-]?)?|[[{(]|"""|'''|\\)\s{0,9}$|\b(?:name|key|variable)["']?\s{0,9}[:=]/i
 /** Lines that belong to a block without more indentation than its first line: items, closing brackets, the value of a pair. */
 const blockLine = /^\s*(?:- |[\]})"']|["']?value\b)/i
 /** Lines of a block that are masked together. */
@@ -19,7 +20,7 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
   return (line) => {
     const keyLine = maskKeyLine(line)
     if (keyLine !== null) return keyLine
-    const isInside = block.length > 0 && block.length < maxBlockLines && isWithin(line, block[0] ?? '')
+    const isInside = block.length > 0 && block.length < maxBlockLines && isWithin(line, block)
     if (!isInside) block = opening.test(line) && secretStem.test(line) ? [line] : []
     else block.push(line)
     if (block.length < 2) return mask(line)
@@ -28,7 +29,9 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
   }
 }
 
-function isWithin(line: string, first: string): boolean {
+function isWithin(line: string, block: readonly string[]): boolean {
+  const first = block[0] ?? ''
+  if (block.at(-1)?.endsWith('\\') === true) return true
   return line.trim() === '' || indentation(line) > indentation(first) || blockLine.test(line) || /"""|'''/.test(first)
 }
 

@@ -3,6 +3,8 @@ import { type Bounds, endOfQuoted, endOfWord, indentedBlock, valuesWithin } from
 
 /** Text between a name and its value: the end of the quotes or brackets around the name, and a sign such as `=`. */
 const sign = /(?<quote>\\{0,8}["'`])?\]?[^\S\n]{0,20}(?:=>|->|:=|\?=|\+=|={1,2}|:)(?![:/]{2})(?:[^\S\n]{0,20})/y
+/** A backslash that continues the line of the name on the next one. */
+const continued = /(?:\\\n[^\S\n]*){1,9}/y
 /** Tags and anchors of YAML, and letters before quotes in Python. */
 const prefix = /(?:(?:!{1,2}[\w:./-]*|&[\w-]+)[^\S\n]+){0,2}(?:[rRbBuUfF]{1,2}(?=["'])|\$(?=["']))?/y
 /** Text that may precede a name at the start of its line. */
@@ -43,7 +45,8 @@ function valuesAfter(text: string, name: number, end: number): readonly Bounds[]
   sign.lastIndex = end
   const signed = sign.exec(text)
   if (signed === null) return []
-  prefix.lastIndex = sign.lastIndex
+  continued.lastIndex = sign.lastIndex
+  prefix.lastIndex = continued.test(text) ? continued.lastIndex : sign.lastIndex
   prefix.test(text)
   const at = prefix.lastIndex
   const block = indentedBlock(text, name, at)

@@ -12,16 +12,16 @@ const keyKinds = [
   ...['preshared', 'app', 'unseal', 'gpg', 'pgp', 'rsa', 'aes', 'enc', 'storage', 'stripe', 'mailgun', 'openai'],
 ]
 const keys = keyKinds.flatMap((kind) => [`${kind}_key`, `${kind}key`])
-/** Names of several secrets, without `tokens`: `MAX_TOKENS` is a number. */
+/** Names of several secrets. */
 const plurals = [
-  ...['passwords', 'passphrases', 'secrets', 'api_keys', 'apikeys', 'private_keys', 'access_tokens', 'auth_tokens'],
+  ...['passwords', 'passphrases', 'secrets', 'tokens', 'api_keys', 'apikeys', 'private_keys'],
   ...keys.map((key) => `${key}s`),
 ]
 /** Short for password and personal access token: secret only as the last part of a longer name, unlike `PWD` and `PAT`. */
 const suffixes = ['_pwd', '_pass', '_pat', '_pw']
 const others = [
   ...['secret_key_base', 'pgpass', 'pgpassword', 'requirepass', 'masterauth', 'authorization', 'dsn'],
-  ...['basic_auth', 'http_auth', 'redis_auth', 'vault_secret_id'],
+  ...['basic_auth', 'http_auth', 'redis_auth', 'rediscli_auth', 'vault_secret_id'],
   ...['erlang_cookie', 'webhook_url', 'htpasswd', 'rootpw', 'bindpw', 'conn_str'],
 ]
 const endings = [...plurals, ...words, ...keys, ...others]
@@ -38,6 +38,10 @@ const uses = [
   ...['encrypted', 'plain', 'raw', 'base64', 'b64', 'hex', 'pem', 'json', 'value', 'string'],
 ]
 const useAtEnd = new RegExp(`(?:_?\\d{1,4}|_(?:${uses.join('|')}))$`, 'i')
+
+/** Names of numbers and marks of a text, such as `MAX_TOKENS` and `stop_tokens`. */
+const tokensOfText =
+  /(?:^|_)(?:max|min|num|number|n|count|total|limit|per|stop|special|extra|prompt|completion|input|output|context|cached|reserved|used|new|added|budget)_(?:\w+_)?tokens$/
 
 /** Last words of names whose value describes a secret: `TOKEN_URL`, `PASSWORD_MIN_LENGTH`. */
 const about = new Set(
@@ -121,6 +125,7 @@ function endsSecret(base: string): boolean {
   const lower = base.toLowerCase()
   if (suffixes.some((suffix) => lower.length > suffix.length && lower.endsWith(suffix))) return true
   if (joined.test(lower)) return true
+  if (tokensOfText.test(lower)) return false
   return endings.some((ending) => lower.endsWith(ending) && startsWord(lower, lower.length - ending.length))
 }
 

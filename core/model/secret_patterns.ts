@@ -45,7 +45,7 @@ const inUrls: readonly SecretPattern[] = [
   always(`(://[^/\\s:@'"<>]*:)(?!\\d{1,5}[/?#])([^\\s'"<>?#]{1,300})(?=@[\\w.[-])`),
   always(`(://[^/\\s:@'"]*:)([^/\\s@'"]+)(?=@)`),
   // https://token@host, https://token:@host, https://token:x-oauth-basic@host
-  always(`(\\bhttps?://)(?!${loginWords}[:@])(${userTokens.join('|')})(?=:[^\\s@/]{0,300}@|@)`),
+  always(`(\\b(?:https?|rediss?|nats)://)(?!${loginWords}[:@])(${userTokens.join('|')})(?=:[^\\s@/]{0,300}@|@)`),
   // ?token=value, &api_key=value, #access_token=value, ;jsessionid=value
   byName(`([?&#;](${candidateName})=)([^&\\s"'<>#;]+)`),
   always(
@@ -68,6 +68,25 @@ const inHeaders: readonly SecretPattern[] = [
     'gi',
   ),
   always(`(\\bbearer\\s+)((?=[^\\s"']*\\d)[\\w.~+/=-]{12,})`, 'gi'),
+  // user:password in base64
+  always(`(\\b[Bb](?:asic|ASIC)\\s+)((?=[\\w+/]*[A-Z])(?=[\\w+/]*(?:\\d|=))[\\w+/]{8,}={0,2})`),
+  always(`(["']auth["']\\s{0,9}:\\s{0,9}["'])((?=[^"']*(?:\\d|=))[\\w+/]{8,}={0,2})(?=["'])`),
+]
+
+const percent = '%(?:25){0,3}'
+/** A quote in XML, in a URL, or as a number in JSON and JavaScript. */
+const encodedQuote = `(?:&quot;|&apos;|&#0*3[49];|&#[xX]0*2[27];|${percent}2[27]|\\\\{1,8}(?:u00|x)2[27])`
+
+const inEncodedTexts: readonly SecretPattern[] = [
+  // &quot;NAME&quot;: &quot;value&quot;
+  byName(
+    `(${encodedQuote}(${candidateName})${encodedQuote}\\s{0,9}(?:[:=]|=(?:>|&gt;)|${percent}3[AD])(?:\\s|\\+|${percent}20){0,9}${encodedQuote})(.{1,400}?)(?=${encodedQuote}|["'\\s]|$)`,
+    'gim',
+  ),
+  // NAME%3Dvalue
+  byName(
+    `((?:(?<![\\w%.-])|${percent}(?:0[AD]|2[026C]|3[BF]|7B))(${candidateName})${percent}3[AD](?:\\+|${percent}20)?)((?:[^%&\\s"'<>;]|%(?!(?:25){0,3}(?:26|23|0A))){1,400})`,
+  ),
 ]
 
 /** Tokens that are known by their form. */
@@ -98,7 +117,8 @@ export const patternsAnywhere: readonly SecretPatternGroup[] = [
   { hint: /:\/\/|[?&#;][\w.-]*=|hooks|\/bot/, patterns: inUrls },
   // --password=value; `--secrets` names a file
   { hint: /-\w/, patterns: [byName(`(?<![\\w-])(?!--secrets=)(--?(${candidateName})=)(${quotedOrWord})`)] },
-  { hint: /authorization|bearer/i, patterns: inHeaders },
+  { hint: /authorization|bearer|basic|auth["']/i, patterns: inHeaders },
+  { hint: /%(?:25){0,3}[23]|&(?:quot|apos|#)|\\(?:u00|x)2/i, patterns: inEncodedTexts },
   { hint: /[_.-]/, patterns: [always(`((?<![\\w-]))(${forms.join('|')})`)] },
 ]
 
@@ -119,6 +139,21 @@ const inCommands: readonly SecretPattern[] = [
   `(wpa_passphrase\\s+\\S+\\s+)${argument}`,
   `(rabbitmqctl\\b${within}(?:add_user|change_password)\\s+\\S+\\s+)${argument}`,
   `(pass:)([^\\s"']{4,})`,
+  `(redis-cli\\b${within}--pass[= ])${argument}`,
+  `(curl\\b${within}(?:-b|--cookie)[= ]?["']?[^\\s=;"']+=)([^\\s"']+)`,
+  `(user(?:mod|add)\\b${within}-p[= ]?)${argument}`,
+  `(openssl\\b${within}-[kK] )${argument}`,
+  `(ssh-keygen\\b${within}-[NP] ?)${argument}`,
+  `((?:un)?rar\\b${within}-h?p)${argument}`,
+  `((?:smb\\w+|rpcclient)\\b${within}(?:-U|--user)[= ]?["']?[^\\s%"']+%)([^\\s"']+)`,
+  `(lftp\\b${within}-u ?["']?[^\\s,"']+,)([^\\s"']+)`,
+  `(vault\\s+login\\s+(?:-\\S+\\s+)*)((?=\\S*\\d)[^\\s"'=-][^\\s"'=]*)`,
+  `(twine\\b${within}-p[= ]?)${argument}`,
+  `((?:ipmitool|mosquitto_\\w+)\\b${within}-P[= ]?)${argument}`,
+  `(snmp\\w+\\b${within}-[cAX] ?)${argument}`,
+  `(ldappasswd\\b${within}-[sa] ?)${argument}`,
+  `(echo\\s+(?:-\\w+\\s+)?["']?[^\\s:"'|]+:)([^\\s"'|]+)(?=[^\\n|]*\\|[^\\n|]*chpasswd)`,
+  `((?:echo|printf)\\s+(?:-\\w+\\s+)?(?:["']?%s(?:\\\\n)?["']?\\s+)?)(${quoted}|[^\\s"'|]+)(?=\\s*\\|[^\\n|]*(?:--password-stdin|--passphrase-fd|--stdin|\\s-S\\b))`,
 ].map((source) => always(`(?<![\\w.-])${source}`.replace('(?<![\\w.-])(', '((?<![\\w.-])')))
 
 const text = `([^<]+|<!\\[CDATA\\[[^\\]]*\\]\\]>)(?=<)`
@@ -129,6 +164,8 @@ const inXml: readonly SecretPattern[] = [
   byName(`(<(?:[\\w.-]{1,60}:)?(${candidateName})(?:\\s${tagEnd}|>))${text}`),
   // <x name="NAME">value</x>
   byName(`(<[\\w.:-]{1,60}\\s[^<>]{0,200}?(?:name|key|id)=["'](${candidateName})["']${tagEnd})${text}`),
+  // <NAME value="value"/>
+  byName(`(<(?:[\\w.-]{1,60}:)?(${candidateName})\\s(?:[^<>]{0,200}?\\s)?value=)("[^"<]*"|'[^'<]*')`),
   // <key>NAME</key><string>value</string>
   byName(`(<key>\\s{0,9}(${candidateName})\\s{0,9}</key>\\s{0,40}<string>)${text}`),
 ]
@@ -160,6 +197,17 @@ const inLines: readonly SecretPattern[] = [
   always(`(\\buser\\s+\\S+\\s+(?:insecure-)?password\\s+)(\\S+)`),
   always(`(\\bstats\\s+auth\\s+[^\\s:]+:)(\\S+)`),
   always(`^((?:[\\w.*-]+|/[\\w./-]+):(?:\\d+|\\*):[\\w.*-]+:[\\w.*-]+:)(\\S+)$`, 'gm'),
+  // npm config set NAME value
+  byName(
+    `(\\bconfig(?:ure)?[ \\t]+set[ \\t]+(?:\\S{1,80}[ \\t]+){0,4}?[^\\s=]{0,80}?(?<![\\w.-])(${candidateName})[ \\t]+)(${quotedOrWord})`,
+  ),
+  // user=name,pass=value
+  always(
+    `(\\b(?:user(?:name)?|login)\\s{0,9}[=:]\\s{0,9}["']?[^\\s,;"']{1,80}["']?[,;\\s]\\s{0,9}(?:\\w{1,30}=[^\\s,;]{0,80},){0,9}pass\\s{0,9}[=:]\\s{0,9}["']?)([^\\s,;"']+)`,
+    'gi',
+  ),
+  // ? NAME, and : value on the next line
+  byName(`^([^\\S\\n]*\\?[ \\t]+["']?(${candidateName})["']?[ \\t]*\\n[^\\S\\n]*:[ \\t]+)(\\S.*)$`, 'gim'),
   // | NAME | value |
   byName(`(\\|[ \\t]{0,40}(${candidateName})[ \\t]{0,40}\\|[ \\t]{0,40})([^\\s|]+)`),
 ]
@@ -170,15 +218,29 @@ const elsewhere: readonly SecretPattern[] = [
   always(`(\\{(?:S?SHA\\d{0,3}|S?MD5|CRYPT|BCRYPT|PBKDF2[\\w-]*)\\})([\\w./$=+-]{4,})`, 'gi'),
   // 'NAME', 'value'
   byName(`((?<!\\w)["'](${candidateName})["']\\s{0,9},\\s{0,9})(${quoted})`),
+  // NAME != 'value'
+  byName(`((?<![\\w.-])(${candidateName})\\s{0,9}(?:!={1,2}|={3}|!?~\\*?)\\s{0,9})(${quoted})`),
+  // SET PASSWORD FOR x = PASSWORD('value'), IDENTIFIED WITH plugin BY 'value'
+  always(`(\\bpassword\\s{0,9}\\(\\s{0,9})(${quoted})`, 'gi'),
+  always(`(\\bset\\s+password\\s+for\\s[^\\n=]{1,200}=\\s{0,9})(${quoted})`, 'gi'),
+  always(`(\\bidentified\\s+(?:with|via)\\s+\\S{1,80}\\s+(?:by|as|using)\\s+)(${quoted})`, 'gi'),
+  // INSERT INTO x (a, NAME) VALUES ('a', 'value')
+  byName(
+    `(\\binto\\s[^(\\n]{1,100}\\([^()\\n]{0,400}?(?<![\\w.-])(${candidateName})[^()\\n]{0,400}\\)\\s{0,9}values\\s{0,9}\\()([^\\n;]+)`,
+  ),
 ]
 
 /** In files of the host, in the output of commands, and in attributes that hold a text of their own. */
 export const patternsInForeignText: readonly SecretPatternGroup[] = [
-  { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl/, patterns: inCommands },
+  { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl|chpasswd|vault/, patterns: inCommands },
   // --password value: in a command, not in a message, where the next word may be any
   {
     hint: /(?:^|\s)-/,
-    patterns: [byName(`(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})[ \\t]+)(${quoted}|["']?[^\\s"'-][^\\s"']*)`)],
+    patterns: [
+      byName(
+        `(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})(?:(?:[ \\t]*\\\\\\n)+[ \\t]*|[ \\t]+))(${quoted}|["']?[^\\s"'-][^\\s"']*)`,
+      ),
+    ],
   },
   { hint: /</, patterns: inXml },
   { hint: /value/i, patterns: inPairs },

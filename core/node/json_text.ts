@@ -120,8 +120,12 @@ export function parseJson(source: string): ParsedText {
 export const isOdd = (written: string, value = Number(written)) =>
   !Number.isSafeInteger(value) || String(value) !== written
 
-/** Decides whether a number is infinite, not a number, or a different integer from the one in the file. */
+/**
+ * Decides whether a number is infinite, not a number, or a different integer from the one in the file. A leading zero
+ * counts: such digits are a mode or an identifier, and other readers of YAML take them as octal.
+ */
 export function isInexact(written: string): boolean {
+  if (/^[-+]?0\d/.test(written)) return true
   if (!Number.isFinite(Number(written))) return true
   return /^-?\d+$/.test(written) && BigInt(written) !== BigInt(Number(written))
 }

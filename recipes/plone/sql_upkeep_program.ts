@@ -14,8 +14,7 @@ def sql_layout():
     """Finds the database, its blobs and the directories of their backups, as the current release has them."""
     path = os.path.join(CURRENT, 'parts/client1/etc/zope.conf')
     try:
-        with open(path) as stream:
-            conf = stream.read()
+        conf = text_of(path)
     except OSError as error:
         raise Failure('cannot read the configuration of the clients: %s' % error)
     found = re.search(r'(?ims)^\s*<relstorage[^>]*>\s*$(.*?)^\s*</relstorage>', conf)
@@ -66,8 +65,8 @@ def sql_backups(where):
     found = []
     for name in names(where['location']):
         match = SQL_BACKUP.match(name)
-        if match:
-            path = os.path.join(where['location'], name)
+        path = os.path.join(where['location'], name)
+        if match and os.path.isfile(path):
             found.append(dict(id=match.group(1), full=True, bytes=os.path.getsize(path), path=path))
     return found
 
@@ -112,7 +111,7 @@ def sql_back_up():
 
 
 def with_lock_of(job, work):
-    handle = open(os.path.join(HERE, job + '.lock'), 'w')
+    handle = open_regular(os.path.join(HERE, job + '.lock'), 'w')
     fcntl.flock(handle, fcntl.LOCK_EX)
     work()
     handle.close()

@@ -11,12 +11,11 @@ import { zodbRestoreProgram } from './zodb_restore_program.ts'
 
 export const upkeepProgram = String.raw`#!/usr/bin/env python3
 """Written by converge, changes are overwritten. Runs the jobs of a database and records how each ended."""
-import configparser, datetime, fcntl, gzip, json, os, re, shutil, subprocess, sys, tarfile, tempfile, time
+import configparser, datetime, fcntl, gzip, io, json, os, re, shutil, stat, subprocess, sys, tarfile, tempfile, time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-with open(os.path.join(HERE, 'upkeep.json')) as stream:
-    SETTINGS = json.load(stream)
-CURRENT = SETTINGS['current']
+LONGEST = 16 << 20
+LONGEST_LINE = 128 << 10
 STAMP = '%Y-%m-%d-%H-%M-%S'
 DATABASE_BACKUP = re.compile(r'(\d{4}(?:-\d\d){5})\.(delta)?fsz?$')
 BLOB_BACKUP = re.compile(r'[^.].*?\.(\d{4}(?:-\d\d){5}|\d+)(\.tar|\.tar\.gz)?$')
@@ -25,6 +24,33 @@ DATABASE_PROGRAM = ${JSON.stringify(databaseProgram)}
 
 class Failure(Exception):
     pass
+
+
+def open_regular(path, mode='r'):
+    """Opens a regular file. Another one, such as a named pipe, could block the run for ever."""
+    flags = {'r': os.O_RDONLY, 'w': os.O_WRONLY | os.O_CREAT, 'a': os.O_WRONLY | os.O_CREAT | os.O_APPEND}[mode]
+    handle = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Failure('%s is not a regular file' % path)
+    if mode == 'w':
+        os.ftruncate(handle, 0)
+    return io.open(handle, mode, encoding='utf-8', errors='replace')
+
+
+def text_of(path):
+    with open_regular(path) as stream:
+        text = stream.read(LONGEST + 1)
+    if len(text) > LONGEST:
+        raise Failure('%s has more than %d MB' % (path, LONGEST >> 20))
+    return text
+
+
+try:
+    SETTINGS = json.loads(text_of(os.path.join(HERE, 'upkeep.json')))
+    CURRENT = SETTINGS['current']
+except (Failure, OSError, ValueError, LookupError, TypeError) as error:
+    sys.exit('cannot read the settings of the jobs: %s' % error)
 
 
 def now():
@@ -39,13 +65,13 @@ def record(job, started, status, error, **more):
     ended = now().isoformat(timespec='seconds')
     what = dict(job=job, started=started, ended=ended, status=status, error=error[-2000:], **more)
     path = os.path.join(HERE, job + '.json')
-    with open(path + '.new', 'w') as stream:
+    with open_regular(path + '.new', 'w') as stream:
         json.dump(what, stream)
     os.rename(path + '.new', path)
 
 
 def locked(job):
-    handle = open(os.path.join(HERE, job + '.lock'), 'w')
+    handle = open_regular(os.path.join(HERE, job + '.lock'), 'w')
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -75,7 +101,7 @@ def run(command):
     child = subprocess.Popen(command, shell=True, cwd=CURRENT, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     last = []
-    for line in child.stdout:
+    for line in iter(lambda: child.stdout.readline(LONGEST_LINE), b''):
         text = line.decode('utf-8', 'replace').rstrip('\n')
         say(text)
         last = (last + [text])[-15:]
@@ -113,6 +139,8 @@ def main(action, *args):
 
 try:
     main(*sys.argv[1:])
-except Failure as error:
+except (Failure, OSError) as error:
     sys.exit(str(error))
+except Exception as error:
+    sys.exit('%s: %s' % (type(error).__name__, error))
 `

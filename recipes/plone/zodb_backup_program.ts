@@ -14,9 +14,9 @@ export const zodbBackupProgram = String.raw`def with_database(action, **args):
 def interpreter(scripts):
     for script in scripts:
         if os.path.isfile(script):
-            with open(script, errors='replace') as stream:
-                first = stream.readline()
-            if first.startswith('#!'):
+            with open_regular(script) as stream:
+                first = stream.readline(4096)
+            if first.startswith('#!') and first[2:].strip():
                 return first[2:].split()[0]
     raise Failure('the current release has none of these scripts: ' + ', '.join(scripts))
 
@@ -24,14 +24,19 @@ def interpreter(scripts):
 def part(name):
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str
-    parser.read(os.path.join(CURRENT, '.installed.cfg'))
+    path = os.path.join(CURRENT, '.installed.cfg')
+    if not os.path.lexists(path):
+        return {}
+    try:
+        parser.read_string(text_of(path))
+    except configparser.Error:
+        raise Failure('%s is not a file of buildout' % path)
     return dict(parser.items(name)) if parser.has_section(name) else {}
 
 
 def recipe_option(name):
     """Returns an option that collective.recipe.backup has computed and written into its script."""
-    with open(os.path.join(CURRENT, 'bin', 'backup')) as stream:
-        found = re.search(r"'%s': u?'([^']*)'" % name, stream.read())
+    found = re.search(r"'%s': u?'([^']*)'" % name, text_of(os.path.join(CURRENT, 'bin', 'backup')))
     return found.group(1) if found else ''
 
 
@@ -44,8 +49,7 @@ def layout():
         raise Failure('the part backup of the buildout has no option "location"')
     path = os.path.join(CURRENT, 'parts/zeoserver/etc/zeo.conf')
     try:
-        with open(path) as stream:
-            conf = stream.read()
+        conf = text_of(path)
     except OSError as error:
         raise Failure('cannot read the configuration of the ZEO server: %s' % error)
     defined = dict((key, value.strip()) for key, value in re.findall(r'(?m)^\s*%define\s+(\S+)\s+(.*)$', conf))
@@ -78,8 +82,9 @@ def database_backups(where):
     found = []
     for name in names(where['location']):
         match = DATABASE_BACKUP.match(name)
-        if match:
-            size = os.path.getsize(os.path.join(where['location'], name))
+        path = os.path.join(where['location'], name)
+        if match and os.path.isfile(path):
+            size = os.path.getsize(path)
             found.append(dict(id=match.group(1), full=match.group(2) is None, bytes=size))
     return found
 

@@ -102,7 +102,7 @@ def swap():
         name = os.path.basename(where['database'])
         if not os.path.isfile(os.path.join(scratch[0], name)):
             raise Failure('no backup is prepared in %s' % scratch[0])
-        with open(where['database'] + '.lock', 'a') as lock:
+        with open_regular(where['database'] + '.lock', 'a') as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -38,11 +38,12 @@ export function parseCrontab(text: string, name: string): Crontab {
   return { blocks: blocks.length === 0 ? null : blocks.join(''), rest: rest.join('\n') }
 }
 
-const commentOrVariable = /^\s*(?:#|(["']?)\w+\1\s*=|$)/
+/** The minute or a word such as `@daily`. Names of variables in quotes may contain blanks. */
+const jobLine = /^\s*[\d*@]/
 
 /** Returns the lines in a block that others have added: only the first job is converge's. */
 function linesOfOthers(inside: readonly string[]): string[] {
-  const jobIndex = inside.findIndex((line) => !commentOrVariable.test(line))
+  const jobIndex = inside.findIndex((line) => jobLine.test(line))
   return inside.filter((line, index) => index !== jobIndex && line.trim() !== '')
 }
 

@@ -17,6 +17,13 @@ t.test('the hints about backups of a host work', async (t) => {
     if (isDeployed) host.given(program, '')
     return backupControl(roleNode({}), host, 'zeo-server')
   }
+  const replaced = (answer: string) => {
+    const host = new VirtualHost({ commands: () => ({ stdout: answer }) })
+    host.given(program, '')
+    return backupControl(roleNode({}), host, 'zeo-server')
+  }
+  for (const answer of ['', 'no JSON', '{}', '[1]', '[{"id": 7}]', 'null', '\x1b]0;x\x07'])
+    await t.rejects(replaced(answer).list(), { code: 'BACKUP_UNUSABLE' }, `the program prints ${answer}`)
   const unreleased = new FakeHost({ roles: ['zeo-server'] })
   const undeveloped = new FakeHost({ roles: ['zeo-client'] })
   proveCalls(t, [
@@ -31,6 +38,12 @@ t.test('the hints about backups of a host work', async (t) => {
       hint: 'see which backups there are: converge backup list; make another one: converge backup now',
       broken: () => desk(true, 1).list(),
       repaired: () => desk(true, 0).list(),
+    },
+    {
+      source: 'recipes/plone/backups.ts',
+      hint: 'restore the program, which makes a backup too: converge backup now',
+      broken: () => replaced('another text').list(),
+      repaired: () => replaced(listed).list(),
     },
     {
       source: 'recipes/plone/upkeep.ts',

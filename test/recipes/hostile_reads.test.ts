@@ -16,7 +16,7 @@ import { forgedText, plantVirtual, rootOnlyFile, virtualHostileKinds, watchReads
 /** Each kind for each command that reads a path, instead of for one of them, and a third of the kinds for what is only looked at. */
 const all = process.env.CONVERGE_TEST_HOSTILE === 'all'
 
-t.setTimeout(all ? 7_200_000 : 300_000)
+t.setTimeout(all ? 7_200_000 : 480_000)
 
 type Act = (host: FakeHost) => Promise<RunReport | Inspection>
 
@@ -50,6 +50,8 @@ const clear = new Set([
 ])
 
 interface Situation {
+  /** Default: the name of the situation. */
+  readonly role?: string
   readonly attributes?: NodeJson
   /** A role with the same code: the paths of both are tested once. */
   readonly like?: string
@@ -57,19 +59,40 @@ interface Situation {
   readonly fails?: string
 }
 
+const clients = { app_name: 'site', instance_count: 1 }
+
 const situations: Readonly<Record<string, Situation>> = {
   'zeo-client': {},
   'zeo-server': { like: 'zeo-client' },
   solr: { like: 'zeo-client' },
+  'zeo-server with jobs': {
+    role: 'zeo-server',
+    like: 'zeo-client',
+    attributes: { plone_zeoserver: { app_name: 'zeo', enable_backup: true, enable_pack: true } },
+  },
+  celerybeat: {
+    like: 'zeo-client',
+    attributes: { plone_instances: { ...clients, enable_celery: true, celerybeat: true, broker: { host: 'redis1' } } },
+  },
+  'relstorage-pack': {
+    like: 'zeo-client',
+    attributes: {
+      plone_instances: {
+        ...clients,
+        enable_relstorage: true,
+        relstorage: { db: { type: 'postgresql', dsn: 'dbname=d' }, enable_pack: true },
+      },
+    },
+  },
   'port-app': { attributes: { port_app: { app_name: 'site', command: '/usr/bin/node serve %{port}' } } },
   'jetty-app': { like: 'port-app', attributes: { jetty_app: { app_name: 'site', war: { path: 'a.war' } } } },
   'php-app': { attributes: { php_app: { app_name: 'site' } }, fails: 'SERVICE_DOWN' },
 }
 
 /** Makes a host with two releases. */
-async function deployedTwice(role: string, { attributes, fails = '' }: Situation): Promise<FakeHost> {
+async function deployedTwice(name: string, { role = name, attributes, fails = '' }: Situation): Promise<FakeHost> {
   const host = new FakeHost({ roles: [role] })
-  if (attributes !== undefined) giveWebServer(host)
+  if (fails !== '' || /^(?:port|jetty|php)-app$/.test(role)) giveWebServer(host)
   host.attributes = { ...host.attributes, ...attributes }
   const { zeo } = host.attributes.deploy as NodeJson
   host.attributes = { ...host.attributes, deploy: { ...(host.attributes.deploy as NodeJson), solr: zeo } }
@@ -83,7 +106,7 @@ async function deployedTwice(role: string, { attributes, fails = '' }: Situation
   for (const events of [undefined, ['deploy']]) {
     push(host)
     const { code, shown } = await outcome(() => host.run(events), host)
-    if (code !== fails) throw new Error(`${role}: ${shown}`)
+    if (code !== fails) throw new Error(`${name}: ${shown}`)
   }
   return host
 }

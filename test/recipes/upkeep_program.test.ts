@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { upkeepProgram } from '../../recipes/plone/upkeep_program.ts'
+import { hostileKinds } from '../support/hostile.ts'
 import { needs, scratch } from '../support/machine.ts'
 
 interface Settings {
@@ -54,6 +55,8 @@ class Site {
   run(...words: readonly string[]) {
     const { status, stdout, stderr } = spawnSync('python3', [`${this.root}/upkeep/upkeep.py`, ...words], {
       encoding: 'utf8',
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
     })
     return { status, stdout, stderr }
   }
@@ -169,12 +172,75 @@ t.test('records a failure that the program does not expect', async (t) => {
   if (!needs(t, ['python3'])) return
   const site = new Site(t)
   t.equal(site.backup('2026-11-30-21-00-04.fsz').status, 0)
-  site.write({ 'current/.installed.cfg': 'not a configuration\n' })
+  const conf = fs.readFileSync(`${site.root}/current/parts/zeoserver/etc/zeo.conf`, 'utf8')
+  site.write({ 'current/parts/zeoserver/etc/zeo.conf': conf.replace('8001', 'eight') })
   const failed = site.backup('2026-11-30-21-10-04.fsz')
   t.equal(failed.status, 1)
-  t.match(failed.stderr, /backup failed: MissingSectionHeaderError: .*no section headers/)
+  t.match(failed.stderr, /backup failed: ValueError: invalid literal/)
   t.match(JSON.parse(fs.readFileSync(`${site.root}/upkeep/backup.json`, 'utf8')), {
     status: 1,
-    error: /^MissingSectionHeaderError: /,
+    error: /^ValueError: /,
   })
+})
+
+const read = [
+  'upkeep/upkeep.json',
+  'current/.installed.cfg',
+  'current/parts/zeoserver/etc/zeo.conf',
+  'current/bin/backup',
+]
+const written = ['upkeep/backup.lock', 'upkeep/verify.lock', 'upkeep/backup.json.new', 'var/filestorage/Data.fs.lock']
+const backups = [
+  `var/backups/${first}.fsz`,
+  'var/backups',
+  'var/blobstoragebackups',
+  `var/blobstoragebackups/blobstorage.${first}`,
+]
+
+t.test('a hostile file in place of one that the program uses ends it with a message', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  site.write({ 'of-root': 'only-root-may-read-this', 'current/bin/repozo': '#!/bin/false\n' })
+  site.backup(`${first}.fsz`)
+  let attacks = 0
+  for (const name of [...read, ...written, ...backups])
+    for (const kind of kinds) {
+      const path = `${site.root}/${name}`
+      const aside = `${site.root}/aside`
+      if (fs.existsSync(path)) fs.renameSync(path, aside)
+      kind.put(path, `${site.root}/of-root`)
+      const action = actions[attacks++ % actions.length] ?? ['list']
+      const { status, stdout, stderr } = site.run(...action)
+      const what = `${action[0]}: ${name} is a ${kind.name}: ${status} ${stderr.slice(0, 300)}`
+      if (status !== 0 && status !== 1) t.fail(what)
+      if (status === 1 && (stderr.trim() === '' || /Traceback/.test(stderr))) t.fail(what)
+      if (stderr.length > 2500) t.fail(`a long message: ${what}`)
+      if (stdout.includes('only-root')) t.fail(`shows a file: ${what}`)
+      fs.rmSync(path, { recursive: true, force: true })
+      if (fs.existsSync(aside)) fs.renameSync(aside, path)
+    }
+  t.ok(attacks > 50, `${attacks} attacks`)
+  t.match(site.run('list'), { status: 0, stderr: '' })
+  t.end()
+})
+
+const kinds = [
+  ...hostileKinds.filter(({ name }) => /FIFO|zero|sparse|itself/.test(name)),
+  text('text', '\0\x1b]0;x\x07\n['),
+  text('wrong types', '{"current": 7}'),
+]
+const actions = [['list'], ['verify'], ['run', 'backup', 'true'], ['prepare'], ['swap']]
+
+function text(name: string, content: string) {
+  return { name, put: (path: string) => fs.writeFileSync(path, content) }
+}
+
+t.test('a command of a job that prints one endless line takes no endless memory', (t) => {
+  if (!needs(t, ['python3'])) return t.end()
+  const site = new Site(t)
+  const job = "run pack 'head -c 600000000 /dev/zero'"
+  const limited = `ulimit -v 400000; exec python3 ${site.root}/upkeep/upkeep.py ${job} > /dev/null`
+  t.match(spawnSync('sh', ['-c', limited], { encoding: 'utf8' }), { status: 0, stderr: '' })
+  t.match(site.record('pack'), { status: 0 })
+  t.end()
 })

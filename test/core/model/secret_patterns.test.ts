@@ -31,7 +31,28 @@ const samples: Readonly<Record<string, readonly string[]>> = {
       'wget --http-password=§',
     ],
   ],
+  'options of more commands': [
+    ...['redis-cli --pass § ping', 'REDISCLI_AUTH=§ redis-cli', 'curl --cookie "session=§" h', 'curl -b session=§ h'],
+    ...['npm config set //r/:_authToken §', 'aws configure set aws_secret_access_key §', 'usermod -p § ann'],
+    ...[
+      'useradd -m -p "§" ann',
+      'openssl enc -k § -in f',
+      'openssl enc -aes-256-cbc -K § -iv 1',
+      'ssh-keygen -N § -f x',
+    ],
+    ...['unrar x -p§ a.rar', 'rar a -hp§ a.rar', 'smbclient -U ann%§ //h/m', 'smbclient //h/m --user=ann%§'],
+    ...['mount -o user=a,pass=§ //h /m', 'mount -o username=a,uid=1,pass=§ //h /m', 'lftp -u ann,§ h', 'vault login §'],
+    ...['twine upload -u a -p § x', 'ipmitool -U a -P § h', 'snmpwalk -v2c -c § h', 'mosquitto_pub -u a -P § -t x'],
+    ...[
+      'ldappasswd -D a -s § b',
+      "echo 'ann:§' | chpasswd",
+      'echo ann:§ | sudo chpasswd -e',
+      'echo "§" | docker login -u a --password-stdin',
+    ],
+    ...['echo § | sudo -S x', "printf '%s' '§' | gpg --passphrase-fd 0", 'user = a, pass = §', 'login: ann, pass: §'],
+  ],
   addresses: [
+    ...['redis://§@h/0', 'rediss://:§@h/0', 'amqp://ann:§@mq:5672//', 'postgresql+psycopg2://ann:§@db/x?a=b'],
     ...[
       'https://§§@github.com/x.git',
       ...[
@@ -51,7 +72,18 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     ...['/x;jsessionid=§', '?auth=§', '?X-Amz-Signature=§&x=1', '//registry.example.com/:_authToken=§', '//r/:_auth=§'],
     ...['https://hooks.slack.com/services/T012/B345/§', 'https://discord.com/api/webhooks/123/§'],
   ],
+  'encoded texts': [
+    ...['{&quot;password&quot;: &quot;§&quot;}', '&#34;db_token&#34;:&#34;§&#34;', '%7B%22password%22%3A%22§%22%7D'],
+    ...['password%3D§', 'next=%2Fx%3Ftoken%3D§%26a', 'DB_PASSWORD%3A%20§', 'password%253D§'],
+    ...['{\\u0022password\\u0022: \\u0022§\\u0022}', '{\\x22password\\x22:\\x22§\\x22}'],
+  ],
   headers: [
+    ...[
+      'map $x $y { "Basic YW5u§=" 1; }',
+      'Basic YW5u§==',
+      '"auths": {"h": {"auth": "§=="}}',
+      'if ($http_x_token != "§") {',
+    ],
     ...[
       'authorization: ApiKey §',
       'Authorization: AWS4-HMAC-SHA256 Credential=a/b, Signature=§',
@@ -84,6 +116,8 @@ const samples: Readonly<Record<string, readonly string[]>> = {
       '<New class="x"><Set name="Password">§</Set></New>',
       '<key>password</key><string>§</string>',
       '<user name="a" password="§"/>',
+      '<password value="§"/>',
+      '<db:password type="text" value=\'§\'/>',
     ],
   ],
   pairs: [
@@ -91,6 +125,7 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     ...['- value: §\n  name: DB_PASSWORD', '| password | § |'],
   ],
   YAML: [
+    '? db_password\n: §\n',
     ...[
       'passwords:\n  - §\n  - §\n',
       'passwords:\n- §\n',
@@ -130,6 +165,7 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   shells: [
+    ...['password=\\\n  §\n', 'export DB_PASSWORD=\\\n§', '  --password \\\n    § \\\n  --x'],
     ...[
       "password=$'§'",
       `PASSWORD="$${'{PASSWORD:-§}'}"`,
@@ -154,6 +190,15 @@ const samples: Readonly<Record<string, readonly string[]>> = {
       'rootpw §',
     ],
     ...['db:5432:shop:ann:§', '_auth = §', 'psk="§"', 'Environment="DB_PASSWORD=§"'],
+  ],
+  'statements of SQL': [
+    ...[
+      'CREATE USER a IDENTIFIED WITH mysql_native_password BY "§"',
+      "IDENTIFIED WITH 'x' AS '§'",
+      "IDENTIFIED VIA a USING '§'",
+    ],
+    ...["SET PASSWORD FOR 'a'@'h' = '§'", "SET PASSWORD FOR a = PASSWORD('§')", "IDENTIFIED BY PASSWORD '§'"],
+    ...["INSERT INTO users (name, password) VALUES ('a', '§')", "ALTER USER a IDENTIFIED BY '§' REPLACE 'x'"],
   ],
   SQL: ["IDENTIFIED BY '§'", "ALTER USER a PASSWORD '§'", "CREATE ROLE a LOGIN PASSWORD '§'"],
 }
@@ -181,7 +226,13 @@ t.test('masks secrets in lines that arrive one by one', (t) => {
       '- name: DB_PASSWORD\n  value: §',
       '"secrets": {\n "db": "§"\n}',
     ],
-    ...['password = """\n§\n"""', '"passwords": [\n  "§",\n  "§"\n]', 'key: x\n  db_password:\n    §'],
+    ...[
+      'export DB_PASSWORD=\\\n§',
+      'run --password \\\n  § \\\n  --x',
+      'password = """\n§\n"""',
+      '"passwords": [\n  "§",\n  "§"\n]',
+      'key: x\n  db_password:\n    §',
+    ],
   ]
   for (const block of blocks) {
     const mask = new Secrets().foreignLineMask()
@@ -237,6 +288,24 @@ t.test('leaves text without secrets unchanged', (t) => {
       'basic_auth = false',
       'credentials:\n  user: ann',
     ],
+    ...[
+      'basic authentication is required',
+      'Basic auth1',
+      '"auth": "required"',
+      'openssl req -new -key x',
+      'vault login failed',
+    ],
+    ...[
+      'proxy_pass http://127.0.0.1:8080;',
+      'pass: 12, fail: 0',
+      'x%3D1%26page%3D2',
+      '&quot;name&quot;: &quot;x&quot;',
+    ],
+    ...[
+      'useradd -m -s /bin/sh ann',
+      'INSERT INTO pages (id, title) VALUES (1, 2)',
+      'npm config set registry http://h/',
+    ],
     ...['{"name": "DB_HOST", "value": "db1"}', 'SyntaxError: Unexpected token }', "Unexpected token 'export'"],
   ]
   for (const line of lines) t.equal(new Secrets().maskForeign(line), line)
@@ -260,13 +329,16 @@ t.test('masks a token of letters in an address', (t) => {
 t.test('recognizes secret names in any spelling', (t) => {
   const secrets = `MYSQLPASSWORD adminpass dbPass db_pw githubPat PASSWORD_PROD API_KEY_STRIPE TOKEN_PROD GITHUB_TOKEN_CI
     SECRET_FOR_APP PRIVATE_KEY_BASE64 connection_string REDIS_AUTH JWT PEPPER APP_KEY SECRET_KEY_FALLBACKS DB_PASSWORD_LEGACY
-    PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON`
+    PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON tokens API_TOKENS deployTokens`
   const open = `PASSWORD_FILE TOKEN_TTL TOKEN_URL SECRET_NAME PASSWORD_RESET_TIMEOUT AUTH_PASSWORD_VALIDATORS AWS_ACCESS_KEY_ID
-    tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger`
+    tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger
+    MAX_TOKENS max_new_tokens maxOutputTokens stop_tokens special-tokens TOKENS_PER_MINUTE tokens_file`
   for (const name of secrets.split(/\s+/)) t.ok(hasSecretName(name), name)
   for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
   t.ok(hasPluralSecretName('credentials'))
   t.ok(hasPluralSecretName('API_KEYS'))
+  t.ok(hasPluralSecretName('deploy_tokens'))
+  t.notOk(hasPluralSecretName('max_tokens'))
   t.notOk(hasPluralSecretName('token'))
   t.end()
 })

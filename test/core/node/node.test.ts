@@ -261,8 +261,15 @@ t.test('a number that would change keeps the text of the file, also below an unk
     const { attributes } = build(await parseLayer({ text, file, kind: 'stack' }))
     t.strictSame(attributes.own, { list: kept }, file)
   }
-  const yaml = await parseLayer({ text: 'own: [.inf, -.Inf, .nan, 0o17]', file: 'b.yaml', kind: 'stack' })
-  t.strictSame(build(yaml).attributes.own, ['.inf', '-.Inf', '.nan', 15])
+  const yaml = await parseLayer({
+    text: 'own: [.inf, -.Inf, .nan, 0o17, 0644, 007, -01, 0, 0.5]',
+    file: 'b.yaml',
+    kind: 'stack',
+  })
+  t.strictSame(build(yaml).attributes.own, ['.inf', '-.Inf', '.nan', 15, '0644', '007', '-01', 0, 0.5])
+  const ports = 'converge: { frontend: { http_port: 0080 } }\n'
+  const typed = build(await parseLayer({ text: ports, file: 'c.yaml', kind: 'stack' }))
+  t.equal(typed.attributes.converge.frontend.http_port, 80)
 })
 
 t.test('warns about a duplicate key', async (t) => {
@@ -384,7 +391,8 @@ t.test('finds secrets by schema, by name, and inside addresses', async (t) => {
             DB_PASSWORD: 'env-secret',
             API_TOKEN: 'env-token',
             SECRET_KEY: 'env-key',
-            TOKENS: 'fine',
+            TOKENS: 'env-tokens',
+            STOP_TOKENS: 'fine',
             DEBUG_SECRET: 'true',
           },
           buildout_cache_archives: [{ url: 'https://x/y.tgz', path: 'shared', password: 'archive' }],
@@ -400,6 +408,7 @@ t.test('finds secrets by schema, by name, and inside addresses', async (t) => {
     'env-key',
     'env-secret',
     'env-token',
+    'env-tokens',
     'r3dis',
     't0ken',
     'unknown-key',

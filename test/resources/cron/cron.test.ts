@@ -400,3 +400,68 @@ t.test('removes only the blocks from any lines', async () => {
     }),
   )
 })
+
+/** Parts of a crontab as an account may have left it, each with the lines that stay: blocks of the job, and other lines. */
+const anyPart = (() => {
+  const own = fc.constantFrom(
+    ...['', ' ', '# mine', '5 * * * * mine', '@daily mine', '*/5 * * * * mine', 'MAILTO=ann', '"A B" = c', "'A' = 'b'"],
+    ...['# BEGIN converge other', '# END converge other', '# BEGIN converge tidy up', '# END converge tidying'],
+    ...['#BEGIN converge tidy', '5 * * * * printf "# BEGIN converge tidy"', '5 * * * * tab\there', '\ufeff# mine'],
+  )
+  const [first = '', line = '', last = ''] = block.split('\n')
+  const inside = fc.array(
+    fc.oneof(
+      own.filter((one) => !/^# (BEGIN|END) /.test(one)),
+      fc.constantFrom(line, ` ${line} `),
+    ),
+    {
+      maxLength: 4,
+    },
+  )
+  const whole = fc.tuple(inside, fc.constantFrom('', ' ', '\t')).map(([lines, blanks]) => {
+    const job = lines.findIndex((one) => /^\s*[\d*@]/.test(one))
+    return {
+      lines: [`${blanks}${first}${blanks}`, ...lines, last],
+      stay: lines.filter((_, at) => at !== job),
+      isCut: false,
+    }
+  })
+  const cut = fc.constantFrom(first, last).map((mark) => ({ lines: [mark], stay: [], isCut: true }))
+  const others = own.map((one) => ({ lines: [one], stay: [one], isCut: false }))
+  return fc.oneof({ arbitrary: others, weight: 9 }, { arbitrary: whole, weight: 4 }, { arbitrary: cut, weight: 1 })
+})()
+
+t.test('a run on any crontab keeps one block and all other lines, or refuses it unchanged', async (t) => {
+  const counts = { kept: 0, refused: 0 }
+  const parts = fc.array(anyPart, { maxLength: 9 })
+  const shown = (lines: readonly string[]) => lines.map((line) => line.trim()).filter((line) => line !== '')
+  await fc.assert(
+    fc.asyncProperty(parts, fc.constantFrom('\n', '\r\n'), fc.boolean(), fc.boolean(), async (...given) => {
+      const [parts, lineEnd, isEnded, absent] = given
+      const text = parts.flatMap(({ lines }) => lines).join(lineEnd) + (isEnded ? lineEnd : '')
+      const host = new VirtualHost(ann)
+      withCron(host)
+      host.given(spool(host), text)
+      const plan = planOf((r) => cron(r, absent ? { name: 'tidy', absent } : job))
+      const { outcome } = await run(plan, host)
+      const now = host.readText(spool(host)) ?? ''
+      if (outcome === 'failed') {
+        counts.refused++
+        return now === text && parts.some(({ isCut }) => isCut)
+      }
+      counts.kept++
+      const { blocks, rest } = parseCrontab(now, 'tidy')
+      await run(plan, host)
+      const stay = shown(parts.flatMap((part) => part.stay))
+      const isCut = parts.some((part) => part.isCut)
+      return (
+        blocks === (absent ? null : block) &&
+        host.readText(spool(host)) === now &&
+        // A beginning and an end of different blocks make one, with the lines between them.
+        (isCut || shown(rest.split('\n')).join('\n') === stay.join('\n'))
+      )
+    }),
+    { numRuns: 300 },
+  )
+  t.ok(counts.kept > 50 && counts.refused > 10, JSON.stringify(counts))
+})
