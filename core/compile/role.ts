@@ -229,6 +229,14 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
       .map((event) =>
         refuse(`the role ${name} defines ${event} twice`, `remove it from events: ${event} is a lifecycle event`),
       ),
+    ...Object.keys(Object(fields.events))
+      .filter((event) => !Array.isArray(fields.events) && !/^[A-Za-z][\w-]*$/.test(event))
+      .map((event) =>
+        refuse(
+          `the role ${name}: ${JSON.stringify(event)} is not a name for an event`,
+          'start with a letter, and use only letters, digits, "_" and "-": events: { tidy_up(r, node) { ... } }',
+        ),
+      ),
     ...partProblems(name, fields, refuse),
     ...('overrides' in fields && typeof fields.overrides !== 'function'
       ? [refuse(`the role ${name}: overrides is not a function`, 'overrides(r, node) { r.override(...) }')]

@@ -28,7 +28,8 @@ export const seconds = (n: number): Duration => durationOf(n, 1000)
 export const minutes = (n: number): Duration => durationOf(n, 60_000)
 
 function durationOf(count: number, unitMs: number): Duration {
-  if (!Number.isFinite(count) || count < 0) throw new RangeError(`a duration must be a number from 0 up, got ${count}`)
+  const shown = typeof count === 'number' ? String(count) : `the ${typeof count} ${JSON.stringify(count)}`
+  if (!Number.isFinite(count) || count < 0) throw new RangeError(`a duration must be a number from 0 up, got ${shown}`)
   return new Duration(count * unitMs)
 }
 
