@@ -304,7 +304,9 @@ export class RecipeRun<N> implements Recipe<N> {
   private warnOfMessage(name: string, message: string): void {
     const word = this.memory === null ? doubtfulWord(message) : null
     const source = word === null ? undefined : callerOf(new Error().stack)
-    if (source !== undefined) this.addWarning(`${name}: the message contains "${word}" (${describeLocation(source)})`)
+    if (source === undefined) return
+    const warning = `${name}: the message contains "${word}" (${describeLocation(source)})`
+    this.call(() => this.addWarning(warning))
   }
 
   private addWarning(message: string): void {
@@ -441,7 +443,9 @@ export class RecipeRun<N> implements Recipe<N> {
       try {
         this.inside(step.declare, causesOf(target, prerequisitesOf(target), byName))
       } catch (thrown) {
-        faults.addThrown(problemsOf(recipeFault(thrown, `before ${name} of the role ${step.role} failed`)), step.role)
+        const location = thrown instanceof ConvergeError ? step.source() : undefined
+        const fault = recipeFault(thrown, `before ${name} of the role ${step.role} failed`, location)
+        faults.addThrown(problemsOf(fault), step.role)
       }
       const added = declared.splice(end)
       const index = declared.indexOf(target)

@@ -34,7 +34,7 @@ function noAnswer(subject: string, answer: unknown): ConvergeError {
   const found = typeof answer === 'object' || answer === undefined ? String(answer) : `a ${typeof answer}`
   return new ConvergeError(`${subject} returned ${found}, not true or false`, {
     code: 'INVALID_CHECK',
-    hint: 'return true or false: check: (host) => host.which(\'java\') !== null',
+    hint: "return true or false: check: (host) => host.which('java') !== null",
     usage: true,
   })
 }

@@ -66,7 +66,8 @@ t.test('a role that wraps zeo-client', async (t) => {
   await site.add('zeo1', 'plone1')
   await site.haveEggs(() => stack(t, 0, 'deploy', '--host', 'zeo1').then(() => undefined), 'zeo1')
   const host = site.host('plone1')
-  const restarts = () => (host.exists('/var/tmp/restarts') ? host.read('/var/tmp/restarts').trim().split('\n').length : 0)
+  const restarts = () =>
+    host.exists('/var/tmp/restarts') ? host.read('/var/tmp/restarts').trim().split('\n').length : 0
 
   await scene('setup and deploy apply all three', async (t) => {
     await stack(t, 0, 'setup')
@@ -74,7 +75,7 @@ t.test('a role that wraps zeo-client', async (t) => {
     t.equal(host.read('/etc/logrotate.d/converge-plone_instances'), rotation, 'the file of the recipe')
     const program = await host.run('cat /etc/supervisor/conf.d/*client1*')
     t.match(program.stdout, 'from the wrapper', 'an overridden property')
-    t.match((await host.run('dpkg-query -W -f \'${Status}\' memcached')).stdout, 'install ok installed')
+    t.match((await host.run("dpkg-query -W -f '${Status}' memcached")).stdout, 'install ok installed')
     t.equal((await host.run('pgrep -u memcache memcached')).status, 0, 'the service runs')
     const pid = await site.process('plone1')
     t.match((await host.run(`tr '\\0' '\\n' < /proc/${pid}/environ`)).stdout, 'OWN_NAME=from the wrapper')
@@ -119,7 +120,7 @@ t.test('a role that wraps zeo-client', async (t) => {
   await scene('a rollback keeps the overrides, and runs the step', async (t) => {
     site.change({ environment: {} })
     const before = restarts()
-    await stack(t, 0, 'rollback', 'plone_instances')
+    await stack(t, 0, 'rollback', '--app', 'plone_instances')
     t.equal(restarts(), before + 1)
     t.match((await host.run('cat /etc/supervisor/conf.d/*client1*')).stdout, 'from the wrapper')
     t.equal(host.read('/etc/logrotate.d/converge-plone_instances'), rotation)
