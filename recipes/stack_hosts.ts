@@ -26,6 +26,7 @@ export interface StackHost {
   readonly isSelf: boolean
 }
 
+/** Selects hosts of the stack. */
 export interface HostFilter {
   /** Short name of a layer; default: all layers. */
   readonly layer?: string

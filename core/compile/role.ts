@@ -106,6 +106,7 @@ export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
 /** @param roles the names of all roles of this host */
 export type Checks<N> = (node: N, host: HostReader, roles: readonly string[]) => readonly HostCheck[]
 
+/** A role, as the function `role` returns it. */
 export interface Role<N = never> {
   /** Where the recipe of a user defines it; undefined for built-in roles. */
   readonly source?: () => SourceLocation | undefined

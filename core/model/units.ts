@@ -23,8 +23,11 @@ export class Duration<_Notation extends string = 'seconds(60) or minutes(5)'> {
   }
 }
 
+/** Returns a duration of this many milliseconds: `milliseconds(500)`. */
 export const milliseconds = (n: number): Duration => durationOf(n, 1)
+/** Returns a duration of this many seconds: `timeout: seconds(60)`. */
 export const seconds = (n: number): Duration => durationOf(n, 1000)
+/** Returns a duration of this many minutes: `timeout: minutes(5)`. */
 export const minutes = (n: number): Duration => durationOf(n, 60_000)
 
 function durationOf(count: number, unitMs: number): Duration {
