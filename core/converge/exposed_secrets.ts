@@ -42,9 +42,10 @@ export function exposureOf(
 ): string | null {
   if (!isObject(desired) || typeof desired.content !== 'string') return null
   const remedy = publicFiles[definition.type]
-  if (remedy === undefined && desired.mode !== null) return null
+  // A job in the crontab of an account has no mode: only that account reads it.
+  if ((remedy === undefined) !== (desired.mode === null)) return null
   if (secrets.spans(desired.content).length === 0) return null
-  const [path] = definition.implementation.paths?.(props) ?? []
+  const [path = desired.place] = definition.implementation.paths?.(props) ?? []
   if (typeof path !== 'string') return null
   if (remedy !== undefined) return `every account can read ${path}, and it holds a secret; ${remedy}`
   const stat = host.lstat(path)
