@@ -26,6 +26,5 @@ export { readData } from './data.ts'
 export { type NodeWith, type SiteNode as PloneNode, underPrefix as placed } from './node.ts'
 export { defineResource } from './own_resource.ts'
 export { type RoleAttributes, role } from './role.ts'
-/** The built-in roles by name, with `_` for `-`: `roles.zeo_client`. */
 export * as roles from './roles.ts'
 export { type HostFilter, type StackHost, type StackHosts, stack } from './stack_hosts.ts'

@@ -500,9 +500,9 @@ t.test('every export of the package has a description', async (t) => {
       const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
       return [symbol, target].every((one) => one.getDocumentationComment(checker).length === 0)
     })
-    // zod describes itself on its own pages.
+    // These are whole modules, whose exports have descriptions of their own.
     t.strictSame(
-      bare.map(({ name }) => name).filter((name) => name !== 'z'),
+      bare.map(({ name }) => name).filter((name) => !['z', 'roles'].includes(name)),
       [],
     )
   }
