@@ -7,6 +7,7 @@ import type { Node } from '../core/node/node.ts'
 import { parsePath } from '../core/node/path.ts'
 import { isGiven } from '../core/node/setting_layer.ts'
 
+/** The node of a recipe: the attributes, the facts of the host, and the run. */
 export interface SiteNode extends Attributes {
   readonly facts: Facts
   readonly cpu: { readonly total: number }

@@ -26,6 +26,7 @@ export interface StackHost {
   readonly isSelf: boolean
 }
 
+/** Selects hosts of the stack. */
 export interface HostFilter {
   /** Short name of a layer; default: all layers. */
   readonly layer?: string
@@ -57,7 +58,8 @@ export interface StackHosts {
  * const workers = stack(node).addresses({ layer: 'worker', online: true })
  * const isFirst = stack(node).first({ layer: 'worker', online: true })?.isSelf === true
  */
-export function stack({ opsworks }: Pick<SiteNode, 'opsworks'>): StackHosts {
+export function stack(node: Pick<SiteNode, 'opsworks'>): StackHosts {
+  const { opsworks } = checkedNode(node)
   const hostsByName = new Map<string, StackHost & { layers: string[] }>()
   for (const [layer, { instances }] of Object.entries(opsworks.layers))
     for (const [name, instance] of Object.entries(instances)) {
@@ -97,6 +99,17 @@ export function stack({ opsworks }: Pick<SiteNode, 'opsworks'>): StackHosts {
     first: (filter) => hosts(filter)[0],
     addresses: (filter) => hosts(filter).map(({ address }) => address),
   }
+}
+
+/** Finds an argument that is no node, such as the object that a test of a function passes. */
+function checkedNode(node: Pick<SiteNode, 'opsworks'> | undefined): Pick<SiteNode, 'opsworks'> {
+  if (typeof node?.opsworks?.layers === 'object' && typeof node.opsworks.stack === 'object') return node
+  throw new ConvergeError('stack: expected the node of a recipe', {
+    code: 'INVALID_CALL',
+    hint: 'call it in a recipe with its second argument: deploy(r, node) { stack(node).hosts() }',
+    usage: true,
+    source: callerOf(new Error().stack),
+  })
 }
 
 const filterKeys = ['layer', 'online']

@@ -485,3 +485,25 @@ export async function wrong() {
   const { status, stdout } = tsc('-p', directory)
   t.equal(status, 0, stdout)
 })
+
+t.test('every export of the package has a description', async (t) => {
+  const options = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, types: [] }
+  const files = ['recipes/api.d.ts', 'recipes/testing/index.d.ts'].map((name) => `${types}/${name}`)
+  const program = ts.createProgram(files, options)
+  const checker = program.getTypeChecker()
+  for (const file of files) {
+    const source = program.getSourceFile(file)
+    const module = source === undefined ? undefined : checker.getSymbolAtLocation(source)
+    const exported = module === undefined ? [] : checker.getExportsOfModule(module)
+    t.ok(exported.length > 15, file)
+    const bare = exported.filter((symbol) => {
+      const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+      return [symbol, target].every((one) => one.getDocumentationComment(checker).length === 0)
+    })
+    // These are whole modules, whose exports have descriptions of their own.
+    t.strictSame(
+      bare.map(({ name }) => name).filter((name) => !['z', 'roles'].includes(name)),
+      [],
+    )
+  }
+})

@@ -93,3 +93,29 @@ export function includeCircle(
     usage: true,
   })
 }
+
+export function withoutEvent(event: unknown): ConvergeError {
+  return new ConvergeError(`include: expected the name of an event, got ${event === null ? 'null' : typeof event}`, {
+    code: 'INVALID_CALL',
+    hint: "name the event after the role: r.include(roles.frontend, 'setup')",
+    usage: true,
+  })
+}
+
+/** Builds the error for a function of given, before or unlessDeclared that returns a promise. */
+export function asynchronousDeclare(): ConvergeError {
+  return new ConvergeError('the function that declares is asynchronous', {
+    code: 'ASYNC_RECIPE',
+    hint: 'remove async: it only declares resources',
+    usage: true,
+  })
+}
+
+/** @param type of the resource that overrides of a role declares */
+export function declaredInOverrides(type: string): ConvergeError {
+  return new ConvergeError(`${type}: overrides of a role can only override`, {
+    code: 'INVALID_CALL',
+    hint: 'declare the resource in an event of the role',
+    usage: true,
+  })
+}

@@ -28,6 +28,11 @@ export function doubtfulText(props: Readonly<Record<string, unknown>>): Doubtful
   return { words, text: line === word ? words : `${words}: ${line}` }
 }
 
+/** @returns the first such word in a message of a recipe; null for none */
+export function doubtfulWord(message: string): string | null {
+  return new RegExp(`${reference.source}|${doubtful.source}`).exec(message)?.[0] ?? null
+}
+
 interface Found {
   readonly path: string
   readonly word: string

@@ -11,12 +11,22 @@ import { nearest } from '../model/nearest.ts'
 import type { DefaultedQuery, Query } from '../model/query.ts'
 import { isPlainObject, references } from '../model/reference.ts'
 import { type AnyDefinition, type Handle, type PlannedResource, resourceTypes } from '../model/resource.ts'
-import { asynchronousQuery, includeCircle, invalidMessage, isPromise, lateCall, unknownType } from './call.ts'
+import {
+  asynchronousDeclare,
+  asynchronousQuery,
+  declaredInOverrides,
+  includeCircle,
+  invalidMessage,
+  isPromise,
+  lateCall,
+  unknownType,
+  withoutEvent,
+} from './call.ts'
 import { callPosition, noPosition } from './call_position.ts'
 import { DeclarationCheck, readQuery } from './declaration_check.ts'
 import { declaredTwice, unknownReference } from './declaration_problems.ts'
 import { CollectedDeclarations, combinedReason, type Declarations, prerequisitesOf } from './declarations.ts'
-import { doubtfulText } from './doubtful_text.ts'
+import { doubtfulText, doubtfulWord } from './doubtful_text.ts'
 import { nameOf, type OtherEvent, OtherEvents } from './other_events.ts'
 import { applyOverrides, invalidOverrideCall } from './overrides.ts'
 import { differencesOf } from './placeholders.ts'
@@ -34,6 +44,18 @@ interface Call {
   readonly event: string
   readonly repeat: () => unknown
 }
+
+/** The functions of r. */
+const recipeFunctions = [
+  'include',
+  'has',
+  'override',
+  'before',
+  'unlessDeclared',
+  'given',
+  'warn',
+  'note',
+] as const satisfies readonly (keyof Recipe<never>)[]
 
 /** Runs the recipes of a plan one after the other, and collects the resources that they declare. */
 export class RecipeRun<N> implements Recipe<N> {
@@ -64,6 +86,11 @@ export class RecipeRun<N> implements Recipe<N> {
   ) {
     memory?.begin()
     this.check = new DeclarationCheck(mask, memory)
+    // A recipe may take them out of r: const { include } = r.
+    for (const name of recipeFunctions) {
+      const method = this[name] as (...args: unknown[]) => unknown
+      Object.assign(this, { [name]: (...args: unknown[]) => method.apply(this, args) })
+    }
   }
 
   private get declared() {
@@ -148,6 +175,10 @@ export class RecipeRun<N> implements Recipe<N> {
       this.collected.faults.add(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
       return
     }
+    if (typeof event !== 'string') {
+      this.collected.faults.add(withoutEvent(event).at({ source: callPosition(this.include)() }))
+      return
+    }
     if (!other.events.has(event)) {
       const names = [...other.events.keys()]
       this.collected.faults.add(
@@ -206,7 +237,12 @@ export class RecipeRun<N> implements Recipe<N> {
   private inside<A extends unknown[], T>(declare: (...args: A) => T, ...args: A): T {
     this.depth++
     try {
-      return declare(...args)
+      const answer = declare(...args)
+      if (types.isPromise(answer)) {
+        answer.catch(() => undefined)
+        throw asynchronousDeclare()
+      }
+      return answer
     } finally {
       this.depth--
     }
@@ -256,9 +292,21 @@ export class RecipeRun<N> implements Recipe<N> {
 
   /** Reports a message that is no text as a mistake. */
   private isText(name: string, message: unknown, call: (message: string) => void): message is string {
-    if (typeof message === 'string') return true
+    if (typeof message === 'string') {
+      this.warnOfMessage(name, message)
+      return true
+    }
     this.collected.faults.add(invalidMessage(name, message).at({ source: callPosition(call)() }))
     return false
+  }
+
+  /** Warns of a message of a user's recipe that contains such a text. Those of built-in recipes quote commits. */
+  private warnOfMessage(name: string, message: string): void {
+    const word = this.memory === null ? doubtfulWord(message) : null
+    const source = word === null ? undefined : callerOf(new Error().stack)
+    if (source === undefined) return
+    const warning = `${name}: the message contains "${word}" (${describeLocation(source)})`
+    this.call(() => this.addWarning(warning))
   }
 
   private addWarning(message: string): void {
@@ -315,6 +363,10 @@ export class RecipeRun<N> implements Recipe<N> {
   declare(definition: AnyDefinition, args: readonly unknown[]): { type: string; key: string } {
     this.requireRunning(definition.type, this.declare)
     const source = this.memory === null ? callPosition(this.declare) : noPosition
+    if (this.isOverriding) {
+      const problem = declaredInOverrides(definition.type).at({ source: source() })
+      return { type: definition.type, key: this.collected.faults.invalid(problem) }
+    }
     // Properties without references are the same for every host: check them once.
     let checked: PlannedResource | null = null
     return this.call(() => {
@@ -391,7 +443,9 @@ export class RecipeRun<N> implements Recipe<N> {
       try {
         this.inside(step.declare, causesOf(target, prerequisitesOf(target), byName))
       } catch (thrown) {
-        faults.addThrown(problemsOf(recipeFault(thrown, `before ${name} of the role ${step.role} failed`)), step.role)
+        const location = thrown instanceof ConvergeError ? step.source() : undefined
+        const fault = recipeFault(thrown, `before ${name} of the role ${step.role} failed`, location)
+        faults.addThrown(problemsOf(fault), step.role)
       }
       const added = declared.splice(end)
       const index = declared.indexOf(target)

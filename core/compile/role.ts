@@ -106,6 +106,7 @@ export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
 /** @param roles the names of all roles of this host */
 export type Checks<N> = (node: N, host: HostReader, roles: readonly string[]) => readonly HostCheck[]
 
+/** A role, as the function `role` returns it. */
 export interface Role<N = never> {
   /** Where the recipe of a user defines it; undefined for built-in roles. */
   readonly source?: () => SourceLocation | undefined
@@ -228,6 +229,14 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
       .filter((event) => lifecycleEvents.some((name) => name === event) && fields[event] !== undefined)
       .map((event) =>
         refuse(`the role ${name} defines ${event} twice`, `remove it from events: ${event} is a lifecycle event`),
+      ),
+    ...Object.keys(Object(fields.events))
+      .filter((event) => !Array.isArray(fields.events) && !/^[A-Za-z][\w-]*$/.test(event))
+      .map((event) =>
+        refuse(
+          `the role ${name}: ${JSON.stringify(event)} is not a name for an event`,
+          'start with a letter, and use only letters, digits, "_" and "-": events: { tidy_up(r, node) { ... } }',
+        ),
       ),
     ...partProblems(name, fields, refuse),
     ...('overrides' in fields && typeof fields.overrides !== 'function'

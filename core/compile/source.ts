@@ -46,8 +46,9 @@ export function recipeFault(thrown: unknown, subject: string, location?: SourceL
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
   if (thrown instanceof Inexpressible)
     return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })
-  // Every frame is in the engine: a mistake of the engine itself, reported with the whole trace.
-  if (trace !== undefined && source === undefined) return thrown
+  // Every frame is in the engine: a mistake of the engine itself, reported with the whole trace. A promise of Node.js itself,
+  // such as that of fetch, has no frames.
+  if (trace !== undefined && source === undefined && framesOf(trace).length > 0) return thrown
   const words = wordsOf(thrown)
   const hint = trace !== undefined ? undefined : "throw an error, which has a line: throw new Error('...')"
   return new ConvergeError(`${subject}: ${words}`, { code: 'RECIPE_FAILED', source, hint, usage: true, cause: thrown })

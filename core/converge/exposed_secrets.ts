@@ -14,6 +14,18 @@ export function exposedArguments({ type }: PlannedResource, props: unknown, secr
   return 'every account can read the arguments of the command, and they hold a secret; pass it in the property environment'
 }
 
+/** Types whose files every account can read, and how their commands get secrets. */
+const publicFiles: Readonly<Record<string, string>> = {
+  cron: 'let the command read the secret from a file with the mode 0600',
+  systemd_unit: 'name a file with the mode 0600 in EnvironmentFile',
+}
+
+/** A warning about a name with a secret: reports mask it, but every account sees names of files, accounts and jobs. */
+export function exposedName({ key }: PlannedResource, secrets: Secrets): string | null {
+  if (secrets.spans(key).length === 0) return null
+  return 'its name holds a secret, and every account can read names; choose a name without it'
+}
+
 /** The mode of a new file without one. */
 const defaultMode = '0644'
 
@@ -28,10 +40,14 @@ export function exposureOf(
   desired: unknown,
   secrets: Secrets,
 ): string | null {
-  if (!isObject(desired) || desired.mode !== null || typeof desired.content !== 'string') return null
+  if (!isObject(desired) || typeof desired.content !== 'string') return null
+  const remedy = publicFiles[definition.type]
+  // A job in the crontab of an account has no mode: only that account reads it.
+  if ((remedy === undefined) !== (desired.mode === null)) return null
   if (secrets.spans(desired.content).length === 0) return null
-  const [path] = definition.implementation.paths?.(props) ?? []
+  const [path = desired.place] = definition.implementation.paths?.(props) ?? []
   if (typeof path !== 'string') return null
+  if (remedy !== undefined) return `every account can read ${path}, and it holds a secret; ${remedy}`
   const stat = host.lstat(path)
   const mode = (stat?.kind === 'file' && stat.mode) || defaultMode
   if ((Number.parseInt(mode, 8) & 0o004) === 0) return null

@@ -1,6 +1,7 @@
 /** Evaluates `onlyIf` and `notIf` of a resource. */
 import { callerOf, userFault } from '../compile/source.ts'
 import type { HostReader } from '../host/types.ts'
+import { ConvergeError } from '../model/errors.ts'
 import { readOnly } from '../model/read_only.ts'
 import type { Check, CommonOptions } from '../model/resource.ts'
 
@@ -20,8 +21,20 @@ async function refusedBy(
   if (typeof guard === 'boolean') return guard === required ? null : `${word}: the node says otherwise`
   const subject = `the check "${guard.description}"`
   try {
-    return (await guard.check(readOnly(host, subject, callerOf))) === required ? null : `${word} ${guard.description}`
+    const answer: unknown = await guard.check(readOnly(host, subject, callerOf))
+    if (typeof answer !== 'boolean') throw noAnswer(subject, answer)
+    return answer === required ? null : `${word} ${guard.description}`
   } catch (thrown) {
     throw userFault(thrown, subject)
   }
+}
+
+/** Builds the error for a check that answers neither yes nor no: either could be wrong. */
+function noAnswer(subject: string, answer: unknown): ConvergeError {
+  const found = typeof answer === 'object' || answer === undefined ? String(answer) : `a ${typeof answer}`
+  return new ConvergeError(`${subject} returned ${found}, not true or false`, {
+    code: 'INVALID_CHECK',
+    hint: "return true or false: check: (host) => host.which('java') !== null",
+    usage: true,
+  })
 }

@@ -11,7 +11,7 @@ import type { AnyDefinition, Context, PlannedResource } from '../model/resource.
 import type { FailureReport } from '../report/events.ts'
 import { type Change, ChangeApplication, patchOf } from './apply_change.ts'
 import { explainChange } from './explanation.ts'
-import { exposedArguments, exposureOf } from './exposed_secrets.ts'
+import { exposedArguments, exposedName, exposureOf } from './exposed_secrets.ts'
 import { skippedBy } from './guards.ts'
 import { refuseOutside } from './prefix.ts'
 import { type PreviousFile, readPreviousFile } from './previous_file.ts'
@@ -173,8 +173,12 @@ export class Step {
     const desired = this.implementation.desired(props, now, this.context())
     if (isPromise(desired)) throw asynchronousDesired(resource.type)
     const { secrets, host } = shared
-    const exposure = exposureOf(host, resource, props, desired, secrets) ?? exposedArguments(resource, props, secrets)
-    if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}${this.suffix}`)
+    const exposures = [
+      exposureOf(host, resource, props, desired, secrets) ?? exposedArguments(resource, props, secrets),
+      exposedName(resource, secrets),
+    ]
+    for (const exposure of exposures)
+      if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}${this.suffix}`)
     if (!sameJson(now, desired)) return this.change({ now, desired }).catch((error) => this.fail(error))
     const settling = this.implementation.settle?.(shared.host, props, now, this.context())
     if (settling instanceof Promise)

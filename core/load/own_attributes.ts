@@ -6,7 +6,7 @@ import { ConvergeError, describeLocation, type SourceLocation } from '../model/e
 import { factKeys } from '../node/fact_attributes.ts'
 import type { DeepReadonly } from '../node/node.ts'
 import { addSecretDefaults, type Schemas } from '../node/notes.ts'
-import { defaultProblem, secretDefaults } from './schema_defaults.ts'
+import { defaultProblem, foreignType, secretDefaults } from './schema_defaults.ts'
 
 /** Attributes that a recipe defines below one top-level key. */
 export interface AttributeDefinition<K extends string = string, S extends z.ZodType = z.ZodType> {
@@ -95,6 +95,13 @@ export function defineAttributes<const K extends string, S extends z.ZodObject>(
       `defineAttributes: ${key} is already defined${first.source === undefined ? '' : ` in ${describeLocation(first.source)}`}`,
       'ATTRIBUTE_TAKEN',
       'define each key once, and import the definition where it is needed',
+    )
+  const foreign = foreignType(schema, key)
+  if (foreign !== null)
+    throw refuse(
+      `defineAttributes: ${foreign.path} is of the type ${foreign.type}, and no JSON or YAML file has such values`,
+      'INVALID_DEFINITION',
+      `write ${foreign.remedy}`,
     )
   const problem = defaultProblem(schema, key)
   if (problem?.kind === 'invalid')

@@ -26,6 +26,37 @@ export function defaultProblem(schema: z.core.$ZodType, path: string): DefaultPr
   return null
 }
 
+/** Types of zod whose values no JSON or YAML file can have, and what to write instead. */
+const foreignTypes: Readonly<Record<string, string>> = {
+  date: 'z.iso.date() or z.iso.datetime()',
+  bigint: 'z.number().int(), or z.string() for more than 15 digits',
+  map: 'z.record(z.string(), ...)',
+  set: 'z.array(...)',
+  symbol: 'z.string()',
+  function: 'a text, and choose the function in the recipe',
+  promise: 'the schema of its value',
+  file: 'z.string() with the path of the file',
+  nan: 'z.number().nullable()',
+}
+
+export interface ForeignType {
+  readonly path: string
+  readonly type: string
+  readonly remedy: string
+}
+
+/** Returns the first attribute that no file could set, because JSON has no values of its type; null for none. */
+export function foreignType(schema: z.core.$ZodType, path: string): ForeignType | null {
+  const { def } = (schema as Schema)._zod
+  const remedy = foreignTypes[def.type]
+  if (remedy !== undefined) return { path, type: def.type, remedy }
+  for (const [part, partPath] of partsOf(schema as Schema, path)) {
+    const found = foreignType(part, partPath)
+    if (found !== null) return found
+  }
+  return null
+}
+
 /** Returns the texts that are defaults of secrets. */
 export function secretDefaults(schema: z.core.$ZodType, path: string, isSecret = false): readonly string[] {
   const { def } = (schema as Schema)._zod
@@ -46,6 +77,7 @@ function textsIn(value: unknown): readonly string[] {
 function problemOf(schema: z.core.$ZodType, value: unknown, path: string): DefaultProblem | null {
   // A default stands for the result of a transformation, not for its input.
   if (transforms(schema as Schema)) return null
+  if (typeof value === 'function') return { path, kind: 'invalid', reason: 'it is a function' }
   try {
     const { error } = z.safeParse(schema, value)
     if (error === undefined) return null

@@ -32,6 +32,7 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
+/** An error for the user: what failed, and a hint that says what to do. */
 export class ConvergeError extends Error {
   override readonly name = 'ConvergeError'
   readonly code: string

@@ -14,6 +14,10 @@ export interface Query<V> {
 /** A query with a value for commands that read no host. */
 export type DefaultedQuery<V> = Query<V> & { readonly unread: V }
 
+/**
+ * Defines a query, which reads one value of the host before the first resource of a run. Pass it to `queried` or `r.given`.
+ * @example const motd = defineQuery({ name: 'the text of /etc/motd', read: (host) => host.readText('/etc/motd'), unread: null })
+ */
 export function defineQuery<V>(query: Query<V> & { readonly unread: V }): DefaultedQuery<V>
 export function defineQuery<V>(query: Query<V>): Query<V>
 export function defineQuery<V>(query: Query<V>): Query<V> {

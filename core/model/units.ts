@@ -23,12 +23,16 @@ export class Duration<_Notation extends string = 'seconds(60) or minutes(5)'> {
   }
 }
 
+/** Returns a duration of this many milliseconds: `milliseconds(500)`. */
 export const milliseconds = (n: number): Duration => durationOf(n, 1)
+/** Returns a duration of this many seconds: `timeout: seconds(60)`. */
 export const seconds = (n: number): Duration => durationOf(n, 1000)
+/** Returns a duration of this many minutes: `timeout: minutes(5)`. */
 export const minutes = (n: number): Duration => durationOf(n, 60_000)
 
 function durationOf(count: number, unitMs: number): Duration {
-  if (!Number.isFinite(count) || count < 0) throw new RangeError(`a duration must be a number from 0 up, got ${count}`)
+  const shown = typeof count === 'number' ? String(count) : `the ${typeof count} ${JSON.stringify(count)}`
+  if (!Number.isFinite(count) || count < 0) throw new RangeError(`a duration must be a number from 0 up, got ${shown}`)
   return new Duration(count * unitMs)
 }
 

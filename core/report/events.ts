@@ -36,6 +36,7 @@ export interface FailureReport {
   readonly problems?: readonly Omit<FailureReport, 'problems'>[] | undefined
 }
 
+/** The result of one resource, as handlers of the configuration get it. */
 export interface ResourceReport {
   readonly name: string
   readonly type: string
@@ -94,6 +95,7 @@ interface RunHeader {
   readonly started: string
 }
 
+/** The result of a run, as handlers of the configuration get it. */
 export interface RunReport extends RunHeader {
   readonly durationMs: number
   readonly outcome: 'unchanged' | 'changed' | 'planned' | 'failed' | 'interrupted'

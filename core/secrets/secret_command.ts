@@ -65,7 +65,8 @@ function commandFailure(
     return failure(`${command} printed more than ${outputLimit} bytes`, 'COMMAND_FAILED', hint)
   if (error.killed === true)
     return failure(`${command} did not end within ${deadline}`, 'COMMAND_TIMEOUT', hint, output)
-  const reason = typeof error.code === 'number' ? `exited with status ${error.code}` : error.message.split('\n')[0]
+  const reason =
+    typeof error.code === 'number' ? `exited with status ${error.code}` : `was ended by ${error.signal ?? error.code}`
   return failure(`${command} ${reason}`, 'COMMAND_FAILED', hint, output)
 }
 

@@ -2,53 +2,71 @@
 import * as z from 'zod'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { VirtualHost } from '../../core/host/virtual.ts'
-import { serverRoleSchema } from '../../resources/databases/postgresql_role.ts'
 
 const stored = '/var/lib/postgresql/imitated.json'
 
+const roleSchema = z.object({
+  login: z.boolean().default(false),
+  superuser: z.boolean().default(false),
+  createDatabase: z.boolean().default(false),
+  createRole: z.boolean().default(false),
+  replication: z.boolean().default(false),
+  connectionLimit: z.number().default(-1),
+  memberOf: z.array(z.string()).default([]),
+  password: z.string().nullable().default(null),
+})
 const databaseSchema = z.object({
-  owner: z.string(),
-  encoding: z.string(),
-  collate: z.string(),
-  ctype: z.string(),
-  connectionLimit: z.number(),
-  extensions: z.record(z.string(), z.object({ version: z.string(), schema: z.string() })),
+  owner: z.string().default('postgres'),
+  encoding: z.string().default('UTF8'),
+  collate: z.string().default('C.UTF-8'),
+  ctype: z.string().default('C.UTF-8'),
+  connectionLimit: z.number().default(-1),
+  /** Tables and the like. */
+  objects: z.number().default(0),
+  /** Whether a program is connected. */
+  inUse: z.boolean().default(false),
+  extensions: z
+    .record(
+      z.string(),
+      z.object({
+        version: z.string(),
+        schema: z.string(),
+        /** Whether other objects depend on it. */
+        used: z.boolean().optional(),
+      }),
+    )
+    .default({}),
 })
 const serverSchema = z.object({
-  roles: z.record(z.string(), serverRoleSchema),
+  roles: z.record(z.string(), roleSchema),
   databases: z.record(z.string(), databaseSchema),
+  /** Versions of the extensions that can be created; absent: every extension, in one version. */
+  available: z.record(z.string(), z.string()).optional(),
 })
-type Server = z.output<typeof serverSchema>
+export type Server = z.output<typeof serverSchema>
+export type GivenServer = z.input<typeof serverSchema>
 
-const newRole = {
-  login: true,
-  superuser: false,
-  createDatabase: false,
-  createRole: false,
-  replication: false,
-  connectionLimit: -1,
-  memberOf: [],
-  password: null,
-}
-const newDatabase = {
-  owner: 'postgres',
-  encoding: 'UTF8',
-  collate: 'C.UTF-8',
-  ctype: 'C.UTF-8',
-  connectionLimit: -1,
-  extensions: {},
-}
-/** Every extension can be created, in this version. */
-const version = '1.0'
+const anyVersion = '1.0'
 
-const initial: Server = {
-  roles: { postgres: { ...newRole, superuser: true }, pg_read_all_data: { ...newRole, login: false } },
-  databases: { postgres: newDatabase, template0: newDatabase, template1: newDatabase },
+const initial: GivenServer = {
+  roles: { postgres: { login: true, superuser: true }, pg_read_all_data: {} },
+  databases: { postgres: {}, template0: {}, template1: {} },
 }
+
+export function readServer(host: VirtualHost): Server {
+  return serverSchema.parse(JSON.parse(host.readText(stored) ?? JSON.stringify(initial)))
+}
+
+export function writeServer(host: VirtualHost, server: GivenServer): void {
+  host.given(stored, JSON.stringify(server), '0600')
+}
+
+const failure = (message: string) => ({ status: 3, stderr: `psql:<stdin>:1: ERROR:  ${message}\n` })
 
 /** @param input commands `\set`, and statements that name the values as :'name' and :"name" */
 export function psql(host: VirtualHost, database: string, input: string): Partial<CommandResult> {
-  const server = serverSchema.parse(JSON.parse(host.readText(stored) ?? JSON.stringify(initial)))
+  const server = readServer(host)
+  if (server.databases[database] === undefined) return failure(`database "${database}" does not exist`)
   const values = new Map<string, string>()
   for (const [, name = '', text = ''] of input.matchAll(/^\\set (\w+) '((?:[^'\\]|\\.)*)'$/gm))
     values.set(
@@ -61,9 +79,9 @@ export function psql(host: VirtualHost, database: string, input: string): Partia
   try {
     for (const statement of sql.split(';').map((one) => one.trim())) execute(server, database, statement, value)
   } catch (error) {
-    return { status: 3, stderr: `psql: ERROR:  ${(error as Error).message}` }
+    return failure((error as Error).message)
   }
-  host.given(stored, JSON.stringify(server), '0600')
+  writeServer(host, server)
   return {}
 }
 
@@ -79,9 +97,12 @@ function answer(server: Server, database: string, sql: string, value: Value): un
     return { exists: role !== null, role, roles: groups.filter((group) => group in server.roles) }
   }
   if (sql.includes("'extension'"))
-    return { extension: server.databases[database]?.extensions[name] ?? null, newest: version }
-  // The number of tables: the imitated databases have none.
-  return 0
+    return { extension: server.databases[database]?.extensions[name] ?? null, newest: newestOf(server, name) }
+  return server.databases[database]?.objects ?? 0
+}
+
+function newestOf({ available }: Server, extension: string): string | null {
+  return available === undefined ? anyVersion : (available[extension] ?? null)
 }
 
 const flags = {
@@ -103,10 +124,15 @@ function execute(server: Server, database: string, statement: string, value: Val
   const extensions = server.databases[database]?.extensions
   if (what === 'SCHEMA') return
   if (what !== 'EXTENSION' || extensions === undefined) throw new Error(`the test host does not imitate: ${statement}`)
-  if (verb === 'DROP') delete extensions[name]
-  else
+  if (verb === 'DROP') {
+    if (extensions[name]?.used === true && !statement.includes('CASCADE'))
+      throw new Error(`cannot drop extension ${name} because other objects depend on it`)
+    delete extensions[name]
+  } else
     extensions[name] = {
-      version: statement.includes(":'version'") ? value('version') : (extensions[name]?.version ?? version),
+      version: statement.includes(":'version'")
+        ? value('version')
+        : (extensions[name]?.version ?? newestOf(server, name) ?? ''),
       schema: statement.includes(':"schema"') ? value('schema') : (extensions[name]?.schema ?? 'public'),
     }
 }
@@ -118,8 +144,11 @@ interface Target {
 }
 
 function changeDatabase({ databases }: Server, statement: string, { name, verb, limit }: Target, value: Value): void {
-  if (verb === 'DROP') return void delete databases[name]
-  const before = databases[name] ?? { ...newDatabase, extensions: {} }
+  if (verb === 'DROP') {
+    if (databases[name]?.inUse === true) throw new Error(`database "${name}" is being accessed by other users`)
+    return void delete databases[name]
+  }
+  const before = databases[name] ?? databaseSchema.parse({})
   const locale = statement.includes('LC_COLLATE') ? value('locale') : undefined
   databases[name] = {
     ...before,
@@ -142,7 +171,7 @@ function changeRole(
       throw new Error(`role "${name}" cannot be dropped because some objects depend on it`)
     return void delete roles[name]
   }
-  const before = roles[name] ?? { ...newRole, memberOf: [] }
+  const before = roles[name] ?? roleSchema.parse({})
   const words = statement.split(/\s+/)
   const set = Object.entries(flags).flatMap(([word, flag]) =>
     words.includes(word) ? [[flag, true]] : words.includes(`NO${word}`) ? [[flag, false]] : [],

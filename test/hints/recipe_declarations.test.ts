@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { compile } from '../../core/compile/compile.ts'
-import { type Recipe, type Role, role } from '../../core/compile/role.ts'
+import { type OverridesFunction, type Recipe, type Role, role } from '../../core/compile/role.ts'
 import { callWithLimit, repeatInterrupted } from '../../core/compile/time_limit.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
 import { refuseOutside } from '../../core/converge/prefix.ts'
@@ -79,6 +79,8 @@ t.test('the hints about failures of the compilation work', async (t) => {
         throw thrown
       },
     })
+  const roleThat = (deploy: Declare, overrides: OverridesFunction<unknown> = () => undefined) =>
+    role('site', { deploy, overrides })
   const recipeThatIncludes = (event: string) => {
     const one: Role<unknown> = role('one', { deploy: (r) => r.include(other, event), setup: () => undefined })
     const other: Role<unknown> = role('other', { deploy: (r) => r.include(one, event), setup: () => undefined })
@@ -174,6 +176,12 @@ t.test('the hints about failures of the compilation work', async (t) => {
         ),
     },
     {
+      source: 'core/load/own_attributes.ts',
+      hint: 'write z.record(z.string(), ...)',
+      broken: () => defineAttributes('shop_c', z.object({ n: z.map(z.string(), z.string()) })),
+      repaired: () => defineAttributes('shop_c', z.object({ n: z.record(z.string(), z.string()) })),
+    },
+    {
       source: 'core/compile/call.ts',
       hint: "write r.note('...') with the message",
       broken: () => planOf((r) => r.note(undefined as never)),
@@ -242,6 +250,40 @@ t.test('the hints about failures of the compilation work', async (t) => {
       hint: 'return a text that identifies one keyed from the key function of its definition',
       broken: () => planOf((r) => keyed(() => '')(r, { name: 'a' })),
       repaired: () => planOf((r) => keyed(({ name }) => name)(r, { name: 'a' })),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: "name the event after the role: r.include(roles.frontend, 'setup')",
+      broken: () => planOf((r) => r.include(site, undefined as never)),
+      repaired: () => planOf((r) => r.include(site, 'deploy')),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'remove async: it only declares resources',
+      broken: () => planOf((r) => r.given(now, async () => undefined)),
+      repaired: () => planOf((r) => r.given(now, () => undefined)),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'declare the resource in an event of the role',
+      broken: () =>
+        compile(
+          [
+            roleThat(
+              () => undefined,
+              (r) => thing(r as Recipe<unknown>, { name: 'a' }),
+            ),
+          ],
+          ['deploy'],
+          {},
+        ),
+      repaired: () => compile([roleThat((r) => thing(r, { name: 'a' }))], ['deploy'], {}),
+    },
+    {
+      source: 'core/compile/role.ts',
+      hint: 'start with a letter, and use only letters, digits, "_" and "-": events: { tidy_up(r, node) { ... } }',
+      broken: () => role('site', { events: { 'tidy up': () => undefined } }),
+      repaired: () => role('site', { events: { tidy_up: () => undefined } }),
     },
     {
       source: 'core/compile/call.ts',
@@ -344,6 +386,12 @@ t.test('the hints about failures during a run work', async (t) => {
       hint: 'give it a longer timeout, or find out what it waits for',
       broken: (r) => slow(r, { name: 'a', timeout: milliseconds(10) }),
       repaired: (r) => slow(r, { name: 'a', timeout: seconds(30) }),
+    },
+    {
+      source: 'core/converge/guards.ts',
+      hint: "return true or false: check: (host) => host.which('java') !== null",
+      broken: (r) => thing(r, { name: 'a', onlyIf: { description: 'java', check: () => undefined as never } }),
+      repaired: (r) => thing(r, { name: 'a', onlyIf: { description: 'java', check: () => true } }),
     },
     {
       source: 'core/converge/apply_change.ts',

@@ -362,6 +362,12 @@ export default role('web', { deploy() {} })
 `
   proveCommands(t, [
     file('recipes/stack_hosts.ts', 'use layer or online', hosts("{ qqqqqqqq: 'app' }"), hosts('{ online: true }')),
+    file(
+      'recipes/stack_hosts.ts',
+      'call it in a recipe with its second argument: deploy(r, node) { stack(node).hosts() }',
+      hosts('{}').replace('stack(node)', 'stack({})'),
+      hosts('{}'),
+    ),
     {
       ...file(
         'resources/files/read_beside.ts',

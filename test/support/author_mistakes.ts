@@ -38,6 +38,14 @@ export default role('web', {
   deploy(r) { odd(r, {}) }
 })`
 
+/** A role with the attribute `shop.token`, which is a secret. */
+const withToken = (
+  body: string,
+) => `export const own = defineAttributes('shop', z.object({ token: z.string().default('planted-token') }))
+export default role<NodeWith<typeof own>>('web', { deploy(r, node) {
+  ${body}
+} })`
+
 export const mistakes: readonly Mistake[] = [
   {
     name: 'a misspelt property',
@@ -816,5 +824,111 @@ export const mistakes: readonly Mistake[] = [
       ),
     found: 'plan',
     message: /read of odd returned a state that its schema refuses: on: expected boolean, received number/,
+  },
+  {
+    name: 'a check that returns nothing',
+    recipe: deploy(
+      "execute(r, { command: ['true'], onlyIf: { description: 'a', check: (() => undefined) as never } }) // here",
+    ),
+    found: 'plan',
+    message: /the check "a" returned undefined, not true or false/,
+  },
+  {
+    name: 'a check that returns a text',
+    recipe: deploy(
+      "execute(r, { command: ['true'], notIf: { description: 'a', check: () => 'no' as never } }) // here",
+    ),
+    found: 'plan',
+    message: /the check "a" returned a string, not true or false/,
+  },
+  {
+    name: 'an asynchronous function in given',
+    recipe: `const motd = defineQuery({ name: 'the motd', read: (host) => host.readText('/etc/motd'), unread: null })\n${deploy("r.given(motd, async () => { file(r, { path: '/srv/a', content: '' }) }) // here")}`,
+    found: 'plan',
+    message: /the function that declares is asynchronous/,
+  },
+  {
+    name: 'an asynchronous step before a resource',
+    recipe: deploy(
+      "file(r, { path: '/srv/a', content: '' })\nr.before(file, '/srv/a', (async () => { file(r, { path: '/srv/b', content: '' }) }) as never) // here",
+    ),
+    found: 'plan',
+    message: /the function that declares is asynchronous/,
+  },
+  {
+    name: 'a declaration in overrides',
+    recipe:
+      "export default role('web', { deploy(r: Recipe<PloneNode>) { r.note('a') }, overrides(r) { file(r as never, { path: '/srv/b', content: '' }) } }) // here",
+    found: 'plan',
+    message: /file: overrides of a role can only override/,
+  },
+  {
+    name: 'an event whose name has a blank',
+    recipe: "export default role('web', { events: { 'tidy up': () => undefined } }) // here",
+    found: 'plan',
+    message: /the role web: "tidy up" is not a name for an event/,
+  },
+  {
+    name: 'include without an event',
+    recipe: deploy('(r.include as (role: unknown) => void)(roles.memcached) // here'),
+    found: 'plan',
+    message: /include: expected the name of an event, got undefined/,
+  },
+  {
+    name: 'stack without a node',
+    recipe: deploy('stack({} as never).hosts() // here'),
+    found: 'plan',
+    message: /stack: expected the node of a recipe/,
+  },
+  {
+    name: 'a duration of a text',
+    recipe: deploy("execute(r, { command: ['true'], timeout: seconds('5' as never) }) // here"),
+    found: 'plan',
+    message: /a duration must be a number from 0 up, got the string "5"/,
+  },
+  {
+    name: 'a message with an undefined value',
+    recipe: deploy('r.note(`port ${(node as never)["x"]}`) // here'),
+    found: 'plan',
+    message: /note: the message contains "undefined"/,
+    isWarning: true,
+  },
+  {
+    name: 'an own attribute that is a date',
+    recipe: `export const own = defineAttributes('shop', z.object({ days: z.array(z.date()).default([]) })) // here\n${deploy("r.note('a')")}`,
+    found: 'plan',
+    message:
+      /shop\.days\[\] is of the type date, and no JSON or YAML file has such values\n {2}hint: write z\.iso\.date\(\)/,
+  },
+  {
+    name: 'an own attribute whose default is a function',
+    recipe: `export const own = defineAttributes('shop', z.object({ make: z.any().default(() => () => 1) })) // here\n${deploy("r.note('a')")}`,
+    found: 'plan',
+    message: /the default of shop\.make does not pass its own schema: it is a function/,
+  },
+  {
+    name: 'a secret in the name of a file',
+    recipe: withToken("file(r, { path: `/srv/${node.shop.token}`, content: '' }) // here"),
+    found: 'plan',
+    message: /file \/srv\/\*+: its name holds a secret/,
+    isWarning: true,
+  },
+  {
+    name: 'a secret in a cron job',
+    recipe: withToken(
+      "cron(r, { name: 'tidy', schedule: '@daily', command: `curl -u a:${node.shop.token} http://localhost/` }) // here",
+    ),
+    found: 'plan',
+    message: /every account can read \/etc\/cron\.d\/tidy, and it holds a secret; let the command read/,
+    isWarning: true,
+  },
+  {
+    name: 'a secret in a unit',
+    recipe: withToken(
+      "systemd_unit(r, { name: 'a.service', content: { Service: { ExecStart: `/bin/true ${node.shop.token}` } } }) // here",
+    ),
+    found: 'plan',
+    message: /every account can read \/etc\/systemd\/system\/a\.service, and it holds a secret; name a file/,
+    isWarning: true,
   },
 ]

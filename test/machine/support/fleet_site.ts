@@ -41,6 +41,8 @@ export interface Answer {
 interface Settings {
   readonly balancerPort?: number | null
   readonly environment?: Readonly<Record<string, string>>
+  /** Role of the clients, from the directory `recipes` beside the stack file unless it is built in. */
+  readonly clientRole?: string
 }
 
 /** The results of the visitors of all frontends. */
@@ -61,6 +63,7 @@ export class FleetSite {
   private balancerPort: number | null = 8099
   /** Environment of the clients. */
   private environment: Readonly<Record<string, string>> = {}
+  private clientRole = 'zeo-client'
 
   private constructor(
     private readonly t: Owner,
@@ -187,8 +190,12 @@ export class FleetSite {
   }
 
   /** Changes attributes in the stack file. */
-  change({ balancerPort = this.balancerPort, environment = this.environment }: Settings): void {
-    Object.assign(this, { balancerPort, environment })
+  change({
+    balancerPort = this.balancerPort,
+    environment = this.environment,
+    clientRole = this.clientRole,
+  }: Settings): void {
+    Object.assign(this, { balancerPort, environment, clientRole })
     this.writeStack()
   }
 
@@ -232,12 +239,13 @@ export class FleetSite {
     const urls = this.frontends.map((name) => this.url(name))
     this.operator.write({
       'stack.yaml': `name: example
+${this.clientRole === 'zeo-client' ? '' : 'recipes: [recipes]'}
 layers:
   zeoserver:
     roles: [zeo-server]
     attributes: { plone_blobs: { blob_dir: /srv/blobs } }
   plone_instances:
-    roles: [zeo-client]
+    roles: [${this.clientRole}]
     attributes: { plone_blobs: { blob_dir: /srv/blobs }, plone_instances: { shared_blobs: true } }
   lb:
     roles: [frontend]
