@@ -61,7 +61,10 @@ function relstorageJobs(node: SiteNode, app: BuildoutApp): Job[] {
   const on = packsRelstorage(node, app)
   const action = (name: string) => [...upkeepCommand(app), name].map(shellWord).join(' ')
   const stage = (name: string, part: string, isOn: boolean, schedule: string): Job => ({
-    ...{ name, part, schedule, on: on && isOn },
+    name,
+    part,
+    schedule,
+    on: on && isOn,
     command: action('pack'),
   })
   return [

@@ -26,7 +26,12 @@ export interface Shell {
 
 export const shell = (change: Partial<Shell> = {}): Shell => ({
   children: new Set(),
-  ...{ startup: '', through: [], path: undefined, answers: {}, before: () => undefined, isDown: false },
+  startup: '',
+  through: [],
+  path: undefined,
+  answers: {},
+  before: () => undefined,
+  isDown: false,
   ...change,
 })
 
@@ -98,7 +103,14 @@ export function hostAt(
   change: Partial<RemoteHostOptions> = {},
 ): RemoteHost {
   const remoteHost = new RemoteHost({
-    ...{ name: 'web1', prefix, rollout: 'deploy-1', by: 'ann', sudo: 'none', recipes: null, secrets: [], patience: 1 },
+    name: 'web1',
+    prefix,
+    rollout: 'deploy-1',
+    by: 'ann',
+    sudo: 'none',
+    recipes: null,
+    secrets: [],
+    patience: 1,
     open: () => open(t, host),
     engine: new Map([['start.cjs', { content: Buffer.from(engine) }]]),
     runtimes: { cacheDirectory: `${prefix}/cache`, programs: {} },

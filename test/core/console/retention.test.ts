@@ -25,11 +25,21 @@ function consoleFiles(t: Test) {
   const [deployments, repositories] = [`${directory}/deployments`, `${directory}/repositories`]
   const faults: unknown[] = []
   const retention = new Retention({
-    ...{ store, audit, deployments, repositories, days: 365, now },
+    store,
+    audit,
+    deployments,
+    repositories,
+    days: 365,
+    now,
     reportFault: (error) => faults.push(error),
   })
   return {
-    ...{ store, audit, deployments, repositories, retention, faults },
+    store,
+    audit,
+    deployments,
+    repositories,
+    retention,
+    faults,
     /** Sets the time to so many days before today. */
     at: (days: number) => {
       time = today - days * day
@@ -76,7 +86,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.equal(store.find(old), undefined)
   })
 
-  t.test('removes many in groups', async (t) => {
+  t.test('removes many deployments in groups', async (t) => {
     const { store, retention, deployment } = consoleFiles(t)
     for (let count = 0; count < 45; count++) deployment('shop', 'failed', 500)
     const last = deployment('shop', 'failed', 400)

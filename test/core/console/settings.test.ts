@@ -8,7 +8,7 @@ import { scratch } from '../../support/machine.ts'
 const page = readFileSync(new URL('../../../docs/console.md', import.meta.url), 'utf8')
 const examples = [...page.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = '']) => text)
 
-t.test('the examples of the documentation', async (t) => {
+t.test('accepts the examples of the documentation', async (t) => {
   const directory = scratch(t)
   const path = `${directory}/console.yaml`
   t.equal(examples.length, 3)
@@ -29,7 +29,7 @@ t.test('the examples of the documentation', async (t) => {
   t.strictSame(permissionsOf(['ops'], oidc), { isAdmin: true, levels: {} })
 })
 
-t.test('mistakes', async (t) => {
+t.test('refuses invalid settings', async (t) => {
   const path = `${scratch(t)}/console.yaml`
   const oidc = 'issuer: https://id.example.com, client_id: x'
   for (const [text, message] of [

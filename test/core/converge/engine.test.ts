@@ -1,3 +1,4 @@
+/** Tests the engine: changes, guards, failures, interrupts and handlers of a run. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'

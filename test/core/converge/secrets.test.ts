@@ -1,3 +1,4 @@
+/** Tests that no event or report of a run contains a secret. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'

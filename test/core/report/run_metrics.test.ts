@@ -42,7 +42,7 @@ t.test('renders each metric with its type, and escapes labels', (t) => {
   t.end()
 })
 
-t.test('a failed, an interrupted and a partial run', (t) => {
+t.test('reports whether a run failed, was interrupted or covered only a part', (t) => {
   const of = (changes: Partial<RunReport>) => renderRunMetrics({ ...report, ...changes }, [], '1.2.3')
   t.match(of({ outcome: 'unchanged' }), /^converge_last_run_success 1$/m)
   t.match(of({ outcome: 'failed' }), /^converge_last_run_success 0$/m)

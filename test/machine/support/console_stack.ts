@@ -52,7 +52,9 @@ export async function consoleStack(t: Owner): Promise<ConsoleStack> {
   const { status, stdout, stderr } = await operator.run(['setup'])
   if (status !== 0) throw new Error(stdout + stderr)
   return {
-    ...{ operator, hosts, commit },
+    operator,
+    hosts,
+    commit,
     version: async (host) => (await host.run('cat /srv/mine/current/VERSION')).stdout.trim(),
     hold: () => {
       for (const host of hosts) host.write('/srv/wait', '')

@@ -97,7 +97,9 @@ const common = {
   plone_instances: {
     instance_count: 1,
     site_id: '',
-    ...{ enable_celery: true, celery_readiness: 'running', broker: { host: '127.0.0.1' } },
+    enable_celery: true,
+    celery_readiness: 'running',
+    broker: { host: '127.0.0.1' },
   },
   converge: { frontend: { cache_size: '16m' } },
 }

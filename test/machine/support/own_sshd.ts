@@ -60,7 +60,9 @@ export async function ownSshd(t: Owner, { hostKeys, authorized, lines = [] }: Ss
   await until(() => answers(port), `an sshd on port ${port}`, 20)
   const sessions = () => readFileSync(`/proc/${sshd.pid}/task/${sshd.pid}/children`, 'utf8').split(' ').filter(Boolean)
   return {
-    ...{ port, name: `[127.0.0.1]:${port}`, hostKey },
+    port,
+    name: `[127.0.0.1]:${port}`,
+    hostKey,
     log: () => readFileSync(join(directory, 'log'), 'utf8'),
     sessions: () => sessions().map(Number),
   }
@@ -109,7 +111,11 @@ export async function operator(
     return left.shift() ?? ''
   }
   return {
-    ...{ home, key, newHosts, requestLog, knownHosts },
+    home,
+    key,
+    newHosts,
+    requestLog,
+    knownHosts,
     knows: (...lines) => writeFileSync(knownHosts, lines.map((line) => `${line}\n`).join('')),
     config: (text) => writeFileSync(join(home, '.ssh/config'), text),
     async target({ port }, host = {}) {

@@ -1,3 +1,4 @@
+/** Tests authorized_key: adding, changing and removing keys of an account, and keys and options that it refuses. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
@@ -50,13 +51,13 @@ contract(t, authorized_key, [
     ...becomes(`${ci}\n`),
   },
   {
-    name: 'adds options in the place of the key',
+    name: 'removes duplicate lines',
     props: { user: 'deploy', keys: [ci], options: { restrict: true, command: 'echo "hi"' } },
     given: given(`${ci}\n${admin}\n`),
     ...becomes(`restrict,command="echo \\"hi\\"" ${ci}\n${admin}\n`),
   },
   {
-    name: 'removes options',
+    name: 'replaces the options of a key at its position',
     props: { user: 'deploy', keys: [ci] },
     given: given(`from="a b",no-pty ${ci}\n`),
     ...becomes(`${ci}\n`),
@@ -82,7 +83,7 @@ contract(t, authorized_key, [
     ...becomes(null),
   },
   {
-    name: 'removes all keys',
+    name: 'does nothing if the key to remove is missing',
     props: { user: 'deploy', keys: [], exclusive: true },
     given: given(`${ci}\n`),
     ...becomes(''),
@@ -96,7 +97,7 @@ contract(t, authorized_key, [
   { name: 'no account', props: { user: 'deploy', keys: [ci] }, fails: /there is no account deploy.*user\(r/ },
 ])
 
-t.test('refuses invalid keys, and text that an option cannot contain', async (t) => {
+t.test('fails if the account does not exist', async (t) => {
   const keys = [ci]
   const wrong: Parameters<typeof authorized_key>[1][] = [
     { user: 'deploy', keys: ['AAAA'] },

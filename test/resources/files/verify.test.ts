@@ -1,3 +1,4 @@
+/** Tests checks of new content by a program before it replaces a file. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
@@ -31,7 +32,7 @@ const left = (host: VirtualHost) => host.list('/etc').filter((name) => name.star
 
 contract(t, file, [
   {
-    name: 'checked, then replaced',
+    name: 'checks the content, then replaces the file',
     props: { path, content: 'new', verify },
     host,
     given,
@@ -42,21 +43,21 @@ contract(t, file, [
     },
   },
   {
-    name: 'checked as a part of another one',
+    name: 'checks the content as a part of a configuration',
     props: { path, content: 'new', verify: { ...verify, inside: 'http {\ninclude %{path};\n}\n' } },
     host,
     given,
     then: (t, host) => t.strictSame([host.readText(path), left(host)], ['new', []]),
   },
   {
-    name: 'made where nothing was',
+    name: 'checks the content of a missing file',
     props: { path, content: 'new', mode: '0600', verify },
     host,
     given: (host) => void host.given('/usr/bin/proxy', '', '0755'),
     then: (t, host) => t.match(host.lstat(path), { mode: '0600' }),
   },
   {
-    name: 'refused, with the output of the program',
+    name: 'refuses the content, with the output of the program',
     props: { path, content: 'broken', verify },
     host,
     given,
@@ -64,13 +65,13 @@ contract(t, file, [
       /proxy does not take the new content of \/etc\/proxy.cfg: exit status 1 display the new content.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
   },
   {
-    name: 'only the mode differs: there is nothing to check',
+    name: 'does not check if only the mode differs',
     props: { path, content: 'old', mode: '0600', verify: { command: ['not-there', '%{path}'] } },
     given,
     changes: ['replace /mode = "0600"'],
   },
   {
-    name: 'no such program',
+    name: 'fails if the program does not exist',
     props: { path, content: 'new', verify: { command: ['/usr/sbin/nginx', '-t', '-c', '%{path}'] } },
     given,
     fails: /cannot be checked: there is no program \/usr\/sbin\/nginx.*apt-get install nginx/s,
@@ -79,14 +80,14 @@ contract(t, file, [
 
 contract(t, template, [
   {
-    name: 'checked as it is rendered',
+    name: 'checks a rendered template',
     props: { path, source: 'port {{port}}', variables: { port: 8080 }, verify },
     host,
     given,
     changes: ['replace /content = "port 8080"'],
   },
   {
-    name: 'refused as it is rendered',
+    name: 'refuses a rendered template',
     props: { path, source: '{{word}}', variables: { word: 'broken' }, verify },
     host,
     given,
@@ -94,7 +95,7 @@ contract(t, template, [
   },
 ])
 
-t.test('a refused content leaves the file and no other files; a corrected one is written', async (t) => {
+t.test('leaves the file and no other files after a refusal, and writes corrected content', async (t) => {
   const machine = new VirtualHost(host)
   given(machine)
   const withContent = (content: string) =>
@@ -106,7 +107,7 @@ t.test('a refused content leaves the file and no other files; a corrected one is
   t.equal(machine.readText(path), 'good')
 })
 
-t.test('the checked files are private, and messages name the wrapper', async (t) => {
+t.test('keeps the checked files private, and names the configuration in messages', async (t) => {
   const modes: (string | undefined)[] = []
   const machine = new VirtualHost({
     commands: ([program, at = ''], _, host) => {
@@ -128,7 +129,7 @@ t.test('the checked files are private, and messages name the wrapper', async (t)
   t.match(failureOf(report), { output: 'in (around /etc/proxy.cfg): bad' })
 })
 
-t.test('the output of the program is masked, with every part of sensitive content', async (t) => {
+t.test('masks the output of the program, with every part of sensitive content', async (t) => {
   const secrets = new Secrets()
   secrets.add('broken-s3cret')
   const machine = new VirtualHost(host)
@@ -143,7 +144,7 @@ t.test('the output of the program is masked, with every part of sensitive conten
   t.match(failureOf(await refused(true)), { output: '(what it says is not shown: the content is sensitive)' })
 })
 
-t.test('a dry run runs nothing, and does not miss a program that is still to come', async (t) => {
+t.test('a dry run runs no check, and accepts a program that is still to be installed', async (t) => {
   const requestLog: string[] = []
   const machine = new VirtualHost({
     commands: (argv) => {
@@ -157,7 +158,7 @@ t.test('a dry run runs nothing, and does not miss a program that is still to com
   t.strictSame(requestLog, [])
 })
 
-t.test('a check that has nothing to check is refused at once', (t) => {
+t.test('refuses a check without a placeholder at once', (t) => {
   const wrong = (verify: { command: string[]; inside?: string }) => () =>
     planOf((r) => file(r, { path, content: '', verify }))
   t.throws(wrong({ command: ['proxy', '-c'] }), { message: /one argument must contain %\{path\}/ })

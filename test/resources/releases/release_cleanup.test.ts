@@ -1,3 +1,4 @@
+/** Tests release_cleanup: which releases it keeps, and what killed runs left. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { release_cleanup } from '../../../resources/releases/release_cleanup.ts'
@@ -32,7 +33,7 @@ const props = { into, current }
 
 contract(t, release_cleanup, [
   {
-    name: 'keeps the five newest',
+    name: 'keeps the five newest releases',
     props,
     given: (host) => site(host, [1, 2, 3, 4, 5, 6, 7], [], 7),
     changes: ['remove /surplus/1', 'remove /surplus/0'],
@@ -50,7 +51,7 @@ contract(t, release_cleanup, [
     then: left(1, 3, 4),
   },
   {
-    name: 'the same for an app behind a link',
+    name: 'keeps a release of an app behind a link in which a process works',
     props: { ...props, keep: 2 },
     given: (host) => {
       for (const n of [1, 2, 3, 4])
@@ -65,9 +66,21 @@ contract(t, release_cleanup, [
     changes: ['remove /surplus/0'],
     then: left(1, 3, 4),
   },
-  { name: 'nothing to do', props, given: (host) => site(host, [1, 2], [], 2), changes: [], then: left(1, 2) },
-  { name: 'no directory', props, changes: [] },
-  { name: 'none complete', props, given: (host) => site(host, [], [1, 2], null), changes: [], then: left(1, 2) },
+  {
+    name: 'does nothing if there are not more releases than it keeps',
+    props,
+    given: (host) => site(host, [1, 2], [], 2),
+    changes: [],
+    then: left(1, 2),
+  },
+  { name: 'does nothing if the directory does not exist', props, changes: [] },
+  {
+    name: 'keeps all if no release is complete',
+    props,
+    given: (host) => site(host, [], [1, 2], null),
+    changes: [],
+    then: left(1, 2),
+  },
   {
     name: 'after a rollback, keeps the current release and the one before it',
     props: { ...props, keep: 2 },
@@ -93,7 +106,7 @@ contract(t, release_cleanup, [
     then: left(1, 2, 3),
   },
   {
-    name: 'a relative link to the current release',
+    name: 'follows a relative link to the current release',
     props: { ...props, keep: 2 },
     given: (host) => site(host, [1, 2, 3, 4], [], `releases/${id(1)}`),
     then: left(1, 3, 4),
@@ -111,7 +124,7 @@ contract(t, release_cleanup, [
     then: left(2, 3, '20240501123000', '20230501123000', '000000-copied00', '000000-1a2b3c4d', '.hidden'),
   },
   {
-    name: 'removes the rest of killed runs',
+    name: 'removes what killed runs left',
     props,
     given: (host) =>
       site(host, [1], [], 1)
@@ -121,7 +134,7 @@ contract(t, release_cleanup, [
     then: left(1),
   },
   {
-    name: 'current is a directory',
+    name: 'keeps releases if current is a directory',
     props,
     given: (host) => site(host, [1, 2], [], null).given(`${current}/x`, 'x'),
     changes: [],
@@ -134,7 +147,7 @@ t.test('refuses to keep fewer than two', async (t) => {
   t.equal(success, false)
 })
 
-t.test('a release counts as removed from the first step', async (t) => {
+t.test('a release counts as removed from the first step of its removal', async (t) => {
   const { VirtualHost } = await import('../../../core/host/virtual.ts')
   const { planOf, run } = await import('../../support/contract.ts')
   const { listReleases } = await import('../../../resources/releases/releases.ts')

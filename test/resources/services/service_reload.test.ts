@@ -1,3 +1,4 @@
+/** Tests service_reload: when a service reloads, by signal, command or manager, and what prevents it. */
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -39,7 +40,7 @@ contract(t, service_reload, [
     },
   },
   {
-    name: 'another signal, and a check afterwards',
+    name: 'sends another signal, and checks the service afterwards',
     props: { name: 'web', provider, signal: 'USR2', ready: { port: 8081 } },
     host: supervised({ port: 8081 }),
     then: (t, host) => t.ok(changesOf(host).includes('signalProcess web USR2')),
@@ -54,7 +55,7 @@ contract(t, service_reload, [
     },
   },
   {
-    name: 'starts a service that is down',
+    name: 'starts a service that is stopped',
     props: { name: 'web', provider, check },
     host: { ...supervised({}, 'stopped'), commands: proxy },
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
@@ -67,33 +68,33 @@ contract(t, service_reload, [
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
   },
   {
-    name: 'a check that fails',
+    name: 'fails if the check of the configuration fails',
     props: { name: 'web', provider, check },
     given: (host) => void host.given('/srv/broken', ''),
     host: { ...supervised(), commands: proxy },
     fails: /web is not reloaded: its check ended with exit status 2 correct its configuration.*line 3:\nno such word/s,
   },
   {
-    name: 'a service that the reload ends',
+    name: 'fails if the reload ends the service',
     props: { name: 'web', provider },
     host: supervised({ diesOf: 'HUP' }),
     fails: /web was not reloaded: it ended right after its reload .*log of web/s,
   },
   {
-    name: 'a service that is not ready afterwards',
+    name: 'fails if the service is not ready afterwards',
     props: { name: 'web', provider, ready: { port: 8081 }, deadline: seconds(5) },
     host: supervised({ port: 8081, status: 502 }),
     fails: /web was not reloaded: it was not ready within 5 s \(http:\/\/\S+\/\S* answered with HTTP status 502\)/,
   },
   {
-    name: 'an unknown service',
+    name: 'fails for an unknown service',
     props: { name: 'other', provider },
     host: supervised(),
     fails: /other did not come up: .*it has no such program/,
   },
 ])
 
-t.test('waits for a running service that is not ready, without a reload', async (t) => {
+t.test('waits for a running service that is not ready, and does not reload it', async (t) => {
   const options = { ready: { port: 8081 }, deadline: seconds(5) }
   const behaviour = { port: 8081, status: 200 }
   const host = new VirtualHost(supervised(behaviour))
@@ -131,7 +132,7 @@ t.test('reloads once for each change; a reload that a failure prevented stays du
   t.equal((await run(causedBy('2', { check }), host)).outcome, 'unchanged')
 })
 
-t.test('a service that was started is not reloaded too', async (t) => {
+t.test('does not reload a service that it has started', async (t) => {
   const host = new VirtualHost(supervised({}, 'stopped'))
   t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
   t.equal(signals(host), 0)
@@ -199,7 +200,7 @@ t.test('stores the run-time state before the reload for the next process', async
   t.equal(host.readText('/srv/state'), '1\n', 'some day it would not be true any more')
 })
 
-t.test('a failed query of the state is a warning, and the reload continues', async (t) => {
+t.test('warns about a failed query of the state, and continues the reload', async (t) => {
   const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
   const host = new VirtualHost(supervised()).given('/run/web.sock', '')
   const report = await run(causedBy('1', { keep }), host)
@@ -231,7 +232,7 @@ t.test('several resources reload one service in a run, each for its own cause', 
   t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
 })
 
-t.test('the causes may change between runs, and back', async (t) => {
+t.test('reloads for each change of its causes between runs', async (t) => {
   const host = new VirtualHost(supervised())
   const plan = (names: readonly string[]) =>
     planOf((r) => {
@@ -274,7 +275,7 @@ function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [
       .given(`/proc/${pid}/cmdline`, leaving.includes(pid) ? 'worker process is shutting down' : 'worker process')
 }
 
-t.test('a file restored by hand: reloads only if the service loaded something in between', async (t) => {
+t.test('reloads for a file restored by hand only if the service loaded something in between', async (t) => {
   const cases: [name: string, now: Parameters<typeof runs>[1], signals: number][] = [
     ['nothing was loaded', {}, 0],
     ['one worker ended, and another started', { workers: [102, 103] }, 0],
@@ -302,7 +303,7 @@ t.test('a file restored by hand: reloads only if the service loaded something in
   }
 })
 
-t.test('a reload by hand alone causes no other one', async (t) => {
+t.test('does not reload again after a reload by hand', async (t) => {
   const host = new VirtualHost(supervised())
   runs(host)
   await run(causedBy('1'), host)
@@ -310,7 +311,7 @@ t.test('a reload by hand alone causes no other one', async (t) => {
   t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
 })
 
-t.test('a reload that takes effect after the run causes no other one, also if a file is touched', async (t) => {
+t.test('does not reload again when a reload takes effect after the run, also if a file is touched', async (t) => {
   const host = new VirtualHost(supervised())
   runs(host)
   await run(causedBy('1'), host)
@@ -326,7 +327,7 @@ t.test('a reload that takes effect after the run causes no other one, also if a 
   t.equal(signals(host) - before, 1)
 })
 
-t.test('nothing is due after a reload by an earlier version', async (t) => {
+t.test('does not reload after a reload by an earlier version', async (t) => {
   const host = new VirtualHost(supervised())
   await run(causedBy('1'), host)
   const earlier = new VirtualHost({ base: host, ...supervised() })
@@ -335,7 +336,7 @@ t.test('nothing is due after a reload by an earlier version', async (t) => {
   t.equal((await run(causedBy('1'), earlier)).outcome, 'unchanged')
 })
 
-t.test('adopt: a running service counts as up to date until something changes', async (t) => {
+t.test('adopt: counts a running service as up to date until something changes', async (t) => {
   const host = new VirtualHost(supervised())
   host.given('/srv/config', '1')
   t.equal((await run(causedBy('1', { adopt: true }), host)).outcome, 'unchanged')
@@ -348,7 +349,7 @@ t.test('adopt: a running service counts as up to date until something changes', 
   t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'starts a service that is down')
 })
 
-t.test('a certificate that others manage: reloads once for each replacement', async (t) => {
+t.test('reloads once for each replacement of a certificate that others manage', async (t) => {
   const [link, first, second] = ['/srv/live.pem', '/srv/archive/1.pem', '/srv/archive/2.pem']
   const host = new VirtualHost(supervised())
   host.given(first, '1').given(second, '2')

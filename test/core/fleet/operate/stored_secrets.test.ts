@@ -24,7 +24,7 @@ t.test('reads the texts of all inputs, each once', async (t) => {
   t.strictSame([...(await read(t, state))].sort(), ['a secret', 'both', 'zwölf\nlines'])
 })
 
-t.test('passes over what is no list of texts, and links', async (t) => {
+t.test('ignores links, and files that are not lists of texts', async (t) => {
   const state = stateWith(t, { one: '["kept", 1, null, ["x"]]', two: '{"a": "b"}', three: '["cut', four: '' })
   mkdirSync(`${state}/inputs/five`)
   writeFileSync(`${state}/elsewhere`, '["elsewhere"]')
@@ -33,11 +33,11 @@ t.test('passes over what is no list of texts, and links', async (t) => {
   t.strictSame(await read(t, state), ['kept'])
 })
 
-t.test('reads nothing on a host without runs', async (t) => {
+t.test('reads nothing from a host without runs', async (t) => {
   t.strictSame(await read(t, scratch(t)), [])
 })
 
-t.test('limits how much a host can send', async (t) => {
+t.test('limits how much it reads from a host', async (t) => {
   const many = JSON.stringify(Array.from({ length: 5000 }, (_, index) => `text ${index}`))
   t.equal((await read(t, stateWith(t, { many }))).length, 1000)
   t.strictSame(await read(t, stateWith(t, { long: JSON.stringify(['x'.repeat(5_000_000)]) })), [])

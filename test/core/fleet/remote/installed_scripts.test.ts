@@ -28,7 +28,9 @@ function installScripts(t: Test) {
     const engine = item(`${lib}/engine-${name}`)
     const inputs = item(`${state}/inputs/${name}`)
     const [script = '', ...words] = persistArguments({
-      ...{ mode: keeps, engine, required: [engine, inputs] },
+      mode: keeps,
+      engine,
+      required: [engine, inputs],
       program: [`${lib}/node`, `${engine.directory}/start.cjs`],
       inputs: ['--role', `it's ${name}`],
     })

@@ -34,7 +34,7 @@ t.test('a host that went down runs no follow-up', async (t) => {
   t.notOk(fleet.begun.includes('web ban'))
 })
 
-t.test('only hosts that run an app of the deployment miss it', async (t) => {
+t.test('only a deployment of one of its apps makes a host out of date', async (t) => {
   for (const other of [gone, refused])
     for (const apps of [['shop'], []]) {
       const fleet = new Simulation({ a: { apps: ['hello'] }, b: { apps: ['shop'] }, other: { ...other, apps } })
@@ -50,7 +50,7 @@ t.test('only hosts that run an app of the deployment miss it', async (t) => {
   t.match(report.warnings, [/the host missed this deploy/])
 })
 
-t.test('checks a site that was not in service only after all hosts', async (t) => {
+t.test('checks the health of a site that was not in service only after the last batch', async (t) => {
   const healths = (fleet: Simulation) => fleet.emitted.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const health = async () => ({ ok: true, what: 'http://site/', detail: 'status 200' })
   const stack = { zeo: { apps: ['zeo'] }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } }

@@ -5,7 +5,7 @@ import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import { Simulation } from './simulated.ts'
 
-t.test('reports the same warning of many hosts and runs once', (t) => {
+t.test('reports a warning once, with all hosts that reported it', (t) => {
   const events: FleetEvent[] = []
   const board = new RolloutProgress(
     ['a', 'b', 'c'],
@@ -28,13 +28,16 @@ t.test('reports the same warning of many hosts and runs once', (t) => {
   t.end()
 })
 
-t.test('what a step waits for is reported with the step', async (t) => {
+t.test('reports what a step waits for with the step', async (t) => {
   const fleet = new Simulation({ a: { progress: ['', '  x waits until y is back\n'] } })
   await fleet.go({ action: 'configure' })
   t.strictSame(
     fleet.emitted.filter((event) => event.event === 'host' && event.step !== undefined),
     [undefined, 'x waits until y is back'].map((detail) => ({
-      ...{ event: 'host', host: 'a', phase: 'configure', step: 'file /x' },
+      event: 'host',
+      host: 'a',
+      phase: 'configure',
+      step: 'file /x',
       ...(detail === undefined ? {} : { detail }),
     })),
   )
