@@ -27,6 +27,8 @@ interface Unit {
   since?: number
 }
 
+const elapsedSeconds = (host: VirtualHost) => host.clock - new VirtualHost().clock
+
 /** A systemd for the in-memory host, with units by name. */
 function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []): CommandHandler {
   const worlds = new WeakMap<VirtualHost, Record<string, Unit>>()
@@ -182,7 +184,7 @@ contract(t, service, [
     host,
     given: booted,
     changes: ['replace /state = "running"'],
-    then: (t, host) => t.ok(host.clock >= 1),
+    then: (t, host) => t.ok(elapsedSeconds(host) >= 1),
   },
   {
     name: 'systemd: fails if the unit ends half a second after its start',
@@ -197,7 +199,7 @@ contract(t, service, [
     host,
     given: booted,
     changes: ['replace /state = "running"'],
-    then: (t, host) => t.ok(host.clock >= 20),
+    then: (t, host) => t.ok(elapsedSeconds(host) >= 20),
   },
   {
     name: 'systemd: fails if the unit exceeds its start limit',
@@ -233,7 +235,7 @@ contract(t, service, [
       requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 20 } } }).requests,
     },
     changes: ['replace /state = "running"'],
-    then: (t, host) => t.ok(host.clock >= 20),
+    then: (t, host) => t.ok(elapsedSeconds(host) >= 20),
   },
   {
     name: 'supervisor: fails if a started program never answers',
@@ -297,7 +299,7 @@ contract(t, service, [
       },
     },
     given: (host) => void host.given('/etc/init.d/stuck', ''),
-    then: (t, host) => t.ok(host.clock < 20, 'the declared limit holds, not a longer one'),
+    then: (t, host) => t.ok(elapsedSeconds(host) < 20, 'the declared limit applies'),
     fails: 'stuck did not stop within 9 s',
   },
   {
