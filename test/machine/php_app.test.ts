@@ -236,7 +236,7 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
   await app.fails(t, ['deploy'], /unknown directive "autoindexx"/, broken)
   t.match(await app.page(), { body: /^seven-seven / })
   const pm = { json: { php_app: { fpm: { start_servers: 9, max_children: 3 } } } }
-  await app.fails(t, ['deploy'], /does not take the new content of .*app\.conf/, pm)
+  await app.fails(t, ['deploy'], /rejects the new content of .*app\.conf/, pm)
   t.match(await app.page(), { body: /^seven-seven / })
   await app.done(t, ['deploy'])
   t.match(await app.page(), { body: /^eight-eight / })

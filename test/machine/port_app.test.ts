@@ -194,7 +194,7 @@ async function tls(t: Test, app: WebApp): Promise<void> {
   t.match(await app.ask('/', { headers: { Host: 'shop.test' } }), { status: 200 }, 'HTTP still answers')
   await t.rejects(secure('TLSv1.1'), 'nothing older than TLS 1.2')
   t.equal((await app.run(['deploy'], json(one.certificate, one.key))).report.outcome, 'unchanged')
-  await app.fails(t, ['deploy'], /does not take the new content of .*app\.pem/, json(other.certificate, one.key))
+  await app.fails(t, ['deploy'], /rejects the new content of .*app\.pem/, json(other.certificate, one.key))
   const before = (await secure()).certificate
   await app.done(t, ['deploy'], json(other.certificate, other.key))
   await until(async () => (await secure()).certificate !== before, 'the new one is shown')

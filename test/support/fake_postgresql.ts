@@ -1,7 +1,7 @@
-/** A PostgreSQL server for the host in memory: psql, as far as the resource types use it. Its data is in a file of the host. */
+/** Imitates PostgreSQL on the host in memory: answers psql as the resource types call it, with its data in a file of the host. */
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 
-const data = '/var/lib/postgresql.json'
+const dataFile = '/var/lib/postgresql.json'
 
 interface Role {
   login: boolean
@@ -20,7 +20,7 @@ interface Database {
   collate: string
   ctype: string
   connectionLimit: number
-  /** Tables and the like. */
+  /** Number of tables and other objects. */
   objects?: number
   /** Whether a program is connected. */
   inUse?: boolean
@@ -49,13 +49,13 @@ const newDatabase: Database = {
   ctype: 'C.UTF-8',
   connectionLimit: -1,
 }
-const available: Readonly<Record<string, string>> = { pg_trgm: '1.6', hstore: '1.8' }
+const availableExtensions: Readonly<Record<string, string>> = { pg_trgm: '1.6', hstore: '1.8' }
 
 /** Installs the server on a host, with these roles and databases beside its own ones. */
 export function givePostgresql(host: VirtualHost, { roles = {}, databases = {} }: Partial<FakePostgresql> = {}): void {
   host.given('/usr/bin/psql', '', '0755').given('/var/run/postgresql/.s.PGSQL.5432', { other: true })
   host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\npostgres:x:105:105::/var/lib/postgresql:/bin/sh\n')
-  write(host, {
+  writePostgresql(host, {
     roles: { postgres: { superuser: true }, ...roles },
     databases: { postgres: {}, template1: {}, ...databases },
   })
@@ -65,14 +65,14 @@ export function readPostgresql(host: VirtualHost): {
   readonly roles: Record<string, Role>
   readonly databases: Record<string, Database>
 } {
-  const { roles, databases } = JSON.parse(host.readText(data) ?? '{}') as FakePostgresql
+  const { roles, databases } = JSON.parse(host.readText(dataFile) ?? '{}') as FakePostgresql
   const filled = <T>(all: Record<string, Partial<T>>, usual: T) =>
     Object.fromEntries(Object.entries(all).map(([name, one]) => [name, { ...usual, ...one }]))
   return { roles: filled(roles, newRole), databases: filled(databases, newDatabase) }
 }
 
-export function write(host: VirtualHost, content: FakePostgresql): void {
-  host.given(data, JSON.stringify(content))
+export function writePostgresql(host: VirtualHost, content: FakePostgresql): void {
+  host.given(dataFile, JSON.stringify(content))
 }
 
 const error = (message: string) => ({ status: 3, stderr: `psql:<stdin>:1: ERROR:  ${message}\n` })
@@ -94,14 +94,14 @@ export const psql: CommandHandler = ([program], { input = '', environment = {} }
   }
   if (input.includes('pg_largeobject')) return answer(database.objects ?? 0)
   if (input.includes('pg_available_extensions'))
-    return answer({ extension: database.extensions?.[name] ?? null, newest: available[name] ?? null })
+    return answer({ extension: database.extensions?.[name] ?? null, newest: availableExtensions[name] ?? null })
   if (input.includes('FROM pg_database'))
     return answer({ database: databases[name] ?? null, hasOwner: (values.owner ?? '') in roles })
   for (const statement of input.split('\n').filter((line) => /^[A-Z].* /.test(line))) {
     const refused = execute(statement, values, { roles, databases, database })
     if (refused !== null) return error(refused)
   }
-  write(host, { roles, databases })
+  writePostgresql(host, { roles, databases })
   return {}
 }
 
@@ -151,7 +151,7 @@ function execute(
   if (verb === 'DROP') delete database.extensions[name]
   else
     database.extensions[name] = {
-      version: version ?? extension?.version ?? available[name] ?? '',
+      version: version ?? extension?.version ?? availableExtensions[name] ?? '',
       schema: schema ?? extension?.schema ?? 'public',
     }
   return null

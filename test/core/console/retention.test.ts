@@ -41,7 +41,7 @@ function consoleFiles(t: Test) {
     retention,
     faults,
     /** Sets the time to so many days before today. */
-    at: (days: number) => {
+    setDaysAgo: (days: number) => {
       time = today - days * day
     },
     /** Makes a deployment with files that reached a state so many days ago. */
@@ -98,7 +98,7 @@ if (await runsOnNode22(t, import.meta.url)) {
   })
 
   t.test('removes old audit entries', async (t) => {
-    const { audit, retention, at } = consoleFiles(t)
+    const { audit, retention, setDaysAgo: at } = consoleFiles(t)
     for (const days of [366, 364]) {
       at(days)
       audit.add({ actor: 'ann', via: 'session', address: '', action: `${days}`, stack: null, detail: {} })

@@ -45,19 +45,19 @@ contract(t, authorized_key, [
     changes: [],
   },
   {
-    name: 'removes double lines',
+    name: 'removes duplicate lines',
     props: { user: 'deploy', keys: [ci] },
     given: given(`${ci}\n${ci}\n`),
     ...becomes(`${ci}\n`),
   },
   {
-    name: 'removes duplicate lines',
+    name: 'replaces the options of a key at its position',
     props: { user: 'deploy', keys: [ci], options: { restrict: true, command: 'echo "hi"' } },
     given: given(`${ci}\n${admin}\n`),
     ...becomes(`restrict,command="echo \\"hi\\"" ${ci}\n${admin}\n`),
   },
   {
-    name: 'replaces the options of a key at its position',
+    name: 'removes options',
     props: { user: 'deploy', keys: [ci] },
     given: given(`from="a b",no-pty ${ci}\n`),
     ...becomes(`${ci}\n`),
@@ -76,14 +76,14 @@ contract(t, authorized_key, [
     ...becomes(`${admin}\n`),
   },
   {
-    name: 'nothing to remove',
+    name: 'does nothing if the key to remove is missing',
     props: { user: 'deploy', keys: [ci], absent: true },
     given: given(),
     changes: [],
     ...becomes(null),
   },
   {
-    name: 'does nothing if the key to remove is missing',
+    name: 'removes all keys',
     props: { user: 'deploy', keys: [], exclusive: true },
     given: given(`${ci}\n`),
     ...becomes(''),
@@ -94,10 +94,14 @@ contract(t, authorized_key, [
     given: given(`${ci}\n`, '0666'),
     changes: ['replace /file = "0600 deploy"'],
   },
-  { name: 'no account', props: { user: 'deploy', keys: [ci] }, fails: /there is no account deploy.*user\(r/ },
+  {
+    name: 'fails if the account does not exist',
+    props: { user: 'deploy', keys: [ci] },
+    fails: /there is no account deploy.*user\(r/,
+  },
 ])
 
-t.test('fails if the account does not exist', async (t) => {
+t.test('refuses invalid keys, and text that an option cannot contain', async (t) => {
   const keys = [ci]
   const wrong: Parameters<typeof authorized_key>[1][] = [
     { user: 'deploy', keys: ['AAAA'] },
@@ -107,7 +111,8 @@ t.test('fails if the account does not exist', async (t) => {
     { user: 'deploy', keys, options: { command: 'a\\' } },
     { user: 'deploy', keys, options: { 'a b': 'x' } },
   ]
-  for (const props of wrong) t.throws(() => planOf((r) => authorized_key(r, props)))
+  for (const props of wrong)
+    t.throws(() => planOf((r) => authorized_key(r, props)), { code: /^INVALID_(PROP|INPUT)$/ }, JSON.stringify(props))
 })
 
 t.test('any value of an option is part of the options', async () => {

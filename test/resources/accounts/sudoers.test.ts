@@ -56,7 +56,7 @@ contract(t, sudoers, [
     props: { name: 'deploy', content: 'x' },
     host,
     given: given(rule),
-    fails: /does not take the new content.*syntax error/s,
+    fails: /rejects the new content.*syntax error/s,
   },
   {
     name: 'fails if sudo is not installed',

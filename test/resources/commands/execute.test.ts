@@ -37,26 +37,26 @@ contract(t, execute, [
     changes: [],
   },
   {
-    name: 'does not create the declared path',
+    name: 'fails if the command does not create the declared path',
     props: { command: ['nothing'], creates: '/srv/made' },
     host,
     fails: /ended well.*\/srv\/made is not there.*correct the path/s,
   },
   {
-    name: 'fails if the command does not create the declared path',
+    name: 'fails if the command fails',
     props: { command: ['fail'], creates: '/srv/made' },
     host,
     fails: /fail exited with status 3.*no way/s,
   },
-  { name: 'fails if the command fails', props: { command: ['gone'] }, host, fails: /cannot run gone/ },
+  { name: 'fails if the program does not exist', props: { command: ['gone'] }, host, fails: /cannot run gone/ },
   {
-    name: 'fails if the program does not exist',
+    name: 'fails if the account does not exist',
     props: { command: ['nothing'], user: 'nobody-here' },
     host,
     fails: /no account nobody-here.*user\(\)/s,
   },
   {
-    name: 'fails if the account does not exist',
+    name: 'fails for another account without root',
     props: { command: ['nothing'], user: 'root' },
     host: { commands, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } },
     fails: /only root.*run converge as root/s,
@@ -68,7 +68,7 @@ const twice = async (plan: ReturnType<typeof planOf>, host: VirtualHost) => [
   await run(plan, host),
 ]
 
-t.test('fails for another account without root', async (t) => {
+t.test('without creates and when, it runs every time, and the plan shows that', async (t) => {
   const plan = planOf((r) => execute(r, { command: ['note', 'hello'] }))
   const host = new VirtualHost({ commands })
   const dry = await run(plan, new VirtualHost({ base: host }), 'plan')
@@ -124,7 +124,7 @@ t.test('with creates and when, either makes the command due', async (t) => {
   t.equal(runs(), 3, 'its cause has changed')
 })
 
-t.test('later resources see the effects of the command', async (t) => {
+t.test('resources with when act after the command has run', async (t) => {
   const plan = planOf((r) => {
     const built = execute(r, { command: ['make', '/srv/made'], creates: '/srv/made' })
     execute(r, { command: ['note', 'restarted'], when: [built] })

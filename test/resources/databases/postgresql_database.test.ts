@@ -154,5 +154,5 @@ t.test('a dry run does not know the databases before the server is installed and
 
 t.test('refuses to remove the databases of the server', async (t) => {
   for (const name of ['postgres', 'template1'])
-    t.throws(() => planOf((r) => postgresql_database(r, { name, absent: true })))
+    t.throws(() => planOf((r) => postgresql_database(r, { name, absent: true })), { code: 'INVALID_PROP' })
 })

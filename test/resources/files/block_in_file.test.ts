@@ -89,5 +89,5 @@ contract(t, block_in_file, [
 
 t.test('refuses a block that contains its marker', async (t) => {
   for (const block of [marked(''), 'a\n# END converge: sftp\n', 'a\r\n', undefined])
-    t.throws(() => planOf((r) => block_in_file(r, { ...props, block } as never)))
+    t.throws(() => planOf((r) => block_in_file(r, { ...props, block } as never)), { code: 'INVALID_PROP' })
 })

@@ -48,7 +48,7 @@ contract(t, file, [
     props: { path, source: logo, verify: { command: ['check', '%{path}'] } },
     given: (host) => host.given('/usr/bin/check', '', '0755').given(path, 'old'),
     host: { commands: () => ({ status: 1, stderr: 'no image' }) },
-    fails: /check does not take the new content/,
+    fails: /check rejects the new content/,
     then: (t, host) => t.equal(host.readText(path), 'old'),
   },
   {

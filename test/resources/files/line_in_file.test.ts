@@ -7,10 +7,10 @@ import { contract, failureOf, patchOf, planOf, run } from '../../support/contrac
 
 const path = '/etc/app.conf'
 const root = { path, line: 'root = no', match: '^#?root\\b' }
-const holds = (content: string, mode = '0644') => ({
+const withContent = (content: string, mode = '0644') => ({
   given: (host: VirtualHost) => void host.given(path, content, mode),
 })
-const becomes = (content: string) => ({
+const endsAs = (content: string) => ({
   then: (t: { equal(a: unknown, b: unknown): unknown }, host: VirtualHost) =>
     void t.equal(host.readText(path), content),
 })
@@ -19,7 +19,7 @@ contract(t, line_in_file, [
   {
     name: 'replaces the matching line at its position',
     props: root,
-    ...holds('a\n#root = yes\nb\n', '0640'),
+    ...withContent('a\n#root = yes\nb\n', '0640'),
     changes: ['replace /lines/0 = "root = no"'],
     then(t, host) {
       t.equal(host.readText(path), 'a\nroot = no\nb\n')
@@ -29,55 +29,60 @@ contract(t, line_in_file, [
   {
     name: 'leaves a correct line unchanged',
     props: root,
-    ...holds('a\nroot = no\n'),
+    ...withContent('a\nroot = no\n'),
     changes: [],
-    ...becomes('a\nroot = no\n'),
+    ...endsAs('a\nroot = no\n'),
   },
   {
     name: 'adds a missing line at the end',
     props: root,
-    ...holds('a\nb'),
+    ...withContent('a\nb'),
     changes: ['add /lines/0'],
-    ...becomes('a\nb\nroot = no\n'),
+    ...endsAs('a\nb\nroot = no\n'),
   },
   {
     name: 'adds a missing line at the start',
     props: { ...root, insertAt: 'start' },
-    ...holds('a\n'),
-    ...becomes('root = no\na\n'),
+    ...withContent('a\n'),
+    ...endsAs('root = no\na\n'),
   },
   {
     name: 'adds a missing line after another line',
     props: { ...root, insertAfter: '^\\[a' },
-    ...holds('[a]\n[b]\n'),
-    ...becomes('[a]\nroot = no\n[b]\n'),
+    ...withContent('[a]\n[b]\n'),
+    ...endsAs('[a]\nroot = no\n[b]\n'),
   },
   {
     name: 'adds a missing line before another line',
     props: { ...root, insertBefore: '^\\[b' },
-    ...holds('[a]\n[b]\n'),
-    ...becomes('[a]\nroot = no\n[b]\n'),
+    ...withContent('[a]\n[b]\n'),
+    ...endsAs('[a]\nroot = no\n[b]\n'),
   },
   {
     name: 'replaces a line by one that the expression does not match',
     props: { path, line: 'new', match: '^old$' },
-    ...holds('old\n'),
-    ...becomes('new\n'),
+    ...withContent('old\n'),
+    ...endsAs('new\n'),
   },
   {
     name: 'writes a dollar sign literally',
     props: { path, line: '$1 $& \\n', match: '^old$' },
-    ...holds('old\n'),
-    ...becomes('$1 $& \\n\n'),
+    ...withContent('old\n'),
+    ...endsAs('$1 $& \\n\n'),
   },
-  { name: 'keeps line ends of Windows', props: root, ...holds('a\r\nroot\r\n'), ...becomes('a\r\nroot = no\r\n') },
+  { name: 'keeps line ends of Windows', props: root, ...withContent('a\r\nroot\r\n'), ...endsAs('a\r\nroot = no\r\n') },
   {
     name: 'removes all matching lines',
     props: { ...root, absent: true },
-    ...holds('root = 1\na\n#root\n'),
-    ...becomes('a\n'),
+    ...withContent('root = 1\na\n#root\n'),
+    ...endsAs('a\n'),
   },
-  { name: 'does nothing if no line to remove matches', props: { ...root, absent: true }, ...holds('a\n'), changes: [] },
+  {
+    name: 'does nothing if no line to remove matches',
+    props: { ...root, absent: true },
+    ...withContent('a\n'),
+    changes: [],
+  },
   {
     name: 'does nothing if the file does not exist and the line must be absent',
     props: { ...root, absent: true },
@@ -92,26 +97,26 @@ contract(t, line_in_file, [
   {
     name: 'changes only the mode of a file with the line',
     props: { ...root, mode: '0600' },
-    ...holds('root = no\n'),
+    ...withContent('root = no\n'),
     changes: ['replace /mode'],
   },
-  { name: 'accepts a file with the line twice', props: { path, line: 'a' }, ...holds('a\na\n'), changes: [] },
+  { name: 'accepts a file with the line twice', props: { path, line: 'a' }, ...withContent('a\na\n'), changes: [] },
   {
     name: 'fails if several lines match',
     props: root,
-    ...holds('root = no\n#root\n'),
+    ...withContent('root = no\n#root\n'),
     fails: /several lines .* line 1, 2.*extend "match"/,
   },
   {
     name: 'fails if several lines match insertAfter',
     props: { ...root, insertAfter: 'a' },
-    ...holds('a\na\n'),
+    ...withContent('a\na\n'),
     fails: /2 lines of .*extend "insertAfter"/,
   },
   {
     name: 'fails if no line matches insertBefore',
     props: { ...root, insertBefore: 'x' },
-    ...holds('a\n'),
+    ...withContent('a\n'),
     fails: /no line of .*correct "insertBefore"/,
   },
   {
@@ -140,7 +145,7 @@ t.test('refuses several lines, and invalid expressions', async (t) => {
     { ...root, match: '(' },
     { ...root, insertAfter: 'a', insertBefore: 'b' },
   ])
-    t.throws(() => planOf((r) => line_in_file(r, props)))
+    t.throws(() => planOf((r) => line_in_file(r, props)), { code: 'INVALID_PROP' })
 })
 
 t.test('leaves a file in another encoding unchanged', async (t) => {

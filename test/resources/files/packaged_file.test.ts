@@ -75,7 +75,7 @@ async function reported(declare: Parameters<typeof planOf>[0], content?: string)
     const plan = planOf(declare)
     await converge(plan, host, { id: 'test', mode, handlers: [{ resource: (report) => void reports.push(report) }] })
   }
-  t.match(reports[1], { words: reports[0]?.words, texts: reports[0]?.texts }, 'the plan says the same')
+  t.match(reports[1], { words: reports[0]?.words, texts: reports[0]?.texts }, 'the plan reports the same')
   return reports[1]
 }
 
@@ -89,7 +89,7 @@ t.test('reports a replacement in one sentence; the patch stays machine-readable'
   t.match(changed, { words: undefined, texts: { before: 'by hand', after: 'events {}\n' } })
 })
 
-t.test('a second version of the package is kept in the place of the first', async (t) => {
+t.test('keeps the original of a new version of the package in place of the old one', async (t) => {
   const host = new VirtualHost()
   withPackage(host)
   await run(

@@ -114,5 +114,5 @@ contract(t, swap, [
 t.test('refuses an invalid size', async (t) => {
   for (const size of ['0M', '1', '1K', '1.5G', '-1M', '1T', '2GB'])
     t.throws(() => planOf((r) => swap(r, { path, size })), size)
-  t.throws(() => planOf((r) => swap(r, { path } as never)))
+  t.throws(() => planOf((r) => swap(r, { path } as never)), { code: 'INVALID_PROP' })
 })

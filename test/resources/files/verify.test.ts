@@ -62,7 +62,7 @@ contract(t, file, [
     host,
     given,
     fails:
-      /proxy does not take the new content of \/etc\/proxy.cfg: exit status 1 display the new content.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
+      /proxy rejects the new content of \/etc\/proxy.cfg: exit status 1 display the new content.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
   },
   {
     name: 'does not check if only the mode differs',
@@ -126,7 +126,7 @@ t.test('keeps the checked files private, and names the configuration in messages
     machine,
   )
   t.strictSame(modes, ['0600', '0600'])
-  t.match(failureOf(report), { output: 'in (around /etc/proxy.cfg): bad' })
+  t.match(failureOf(report), { output: 'in (configuration around /etc/proxy.cfg): bad' })
 })
 
 t.test('masks the output of the program, with every part of sensitive content', async (t) => {
@@ -141,7 +141,7 @@ t.test('masks the output of the program, with every part of sensitive content', 
       { id: 'test', mode: 'run', secrets },
     )
   t.match(failureOf(await refused(false)), { output: /unknown keyword '\*{8}'/ })
-  t.match(failureOf(await refused(true)), { output: '(what it says is not shown: the content is sensitive)' })
+  t.match(failureOf(await refused(true)), { output: '(the output is not shown, because the content is sensitive)' })
 })
 
 t.test('a dry run runs no check, and accepts a program that is still to be installed', async (t) => {

@@ -32,7 +32,7 @@ contract(t, firewall, [
   },
   { name: 'allows all ports of a network', props: { allow: [{ from: ['203.0.113.7'] }] }, host, given: giveNft },
   {
-    name: 'closes SSH',
+    name: 'refuses rules that close SSH',
     props: { allow: [{ ports: [80] }] },
     host,
     given: giveNft,

@@ -148,7 +148,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; message
   },
 ]
 for (const { name, files, message } of elsewhere)
-  t.test(`finds a program that is defined in another file: ${name}`, async (t) => {
+  t.test(`looks for the program in other files: ${name}`, async (t) => {
     const host = hostWith()
     const more = planOf((r) => {
       supervisor_program(r, { name: 'aaa-first', command: 'x' })

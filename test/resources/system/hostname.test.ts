@@ -43,5 +43,5 @@ contract(t, hostname, [
 
 t.test('refuses a text that is not a host name', async (t) => {
   for (const name of ['', 'a b', '-a', 'a_b', 'a\n', 'x'.repeat(65), 'a..b'])
-    t.throws(() => planOf((r) => hostname(r, { name })))
+    t.throws(() => planOf((r) => hostname(r, { name })), { code: 'INVALID_PROP' })
 })

@@ -93,7 +93,7 @@ t.test('refuses invalid addresses and names', async (t) => {
     { names: ['a'] },
     { ...db, names: [] },
   ])
-    t.throws(() => planOf((r) => hosts_entry(r, props as never)))
+    t.throws(() => planOf((r) => hosts_entry(r, props as never)), { code: 'INVALID_PROP' })
 })
 
 t.test('gives each name one address in any file, and keeps comments and other names', async () => {

@@ -1,4 +1,4 @@
-/** Tests warnings of hosts: the report lists each one once, with the hosts that reported it. */
+/** Tests what hosts report during a rollout: each warning once, and what a step waits for. */
 import t from 'tap'
 import { RolloutProgress } from '../../../../core/fleet/rollout/state/progress.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
@@ -7,19 +7,19 @@ import { Simulation } from './simulated.ts'
 
 t.test('reports a warning once, with all hosts that reported it', (t) => {
   const events: FleetEvent[] = []
-  const board = new RolloutProgress(
+  const progress = new RolloutProgress(
     ['a', 'b', 'c'],
     (event) => void events.push(event),
     () => 0,
   )
-  for (const host of ['a', 'b', 'a', 'c']) board.addHostWarning(host, 'stack.yaml:3:5: no_such_key is not known')
-  board.addErrorWarning(new ConvergeError('refused', { code: 'CONNECT_FAILED', hint: 'start sshd' }), 'b')
-  board.addWarning('all of them restart at once')
-  t.strictSame(board.hostWarnings(), [
+  for (const host of ['a', 'b', 'a', 'c']) progress.addHostWarning(host, 'stack.yaml:3:5: no_such_key is not known')
+  progress.addErrorWarning(new ConvergeError('refused', { code: 'CONNECT_FAILED', hint: 'start sshd' }), 'b')
+  progress.addWarning('all of them restart at once')
+  t.strictSame(progress.hostWarnings(), [
     { message: 'stack.yaml:3:5: no_such_key is not known', hosts: ['a', 'b', 'c'] },
     { message: 'refused; start sshd', hosts: ['b'] },
   ])
-  t.strictSame(board.warnings, ['b: refused; start sshd', 'all of them restart at once'])
+  t.strictSame(progress.warnings, ['b: refused; start sshd', 'all of them restart at once'])
   t.strictSame(
     events.map((event) => event.event === 'warning' && event.host),
     ['a', 'b', 'a', 'c', 'b', undefined],
