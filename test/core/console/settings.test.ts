@@ -20,7 +20,14 @@ t.test('accepts the examples of the documentation', async (t) => {
   t.equal(permittedAddresses.check('169.254.10.7'), true)
   t.equal(permittedAddresses.check('169.254.169.254'), false)
   t.equal(localAccounts, true)
-  if (oidc === null) return
+})
+
+t.test('maps groups of the provider to levels, by the examples of the documentation', async (t) => {
+  const directory = scratch(t)
+  for (const name of ['oidc', 'mail']) writeFileSync(`${directory}/${name}.secret`, 'secret\n')
+  writeFileSync(`${directory}/console.yaml`, examples.join(''))
+  const { oidc } = readSettings(`${directory}/console.yaml`, {})
+  if (oidc === null) throw new Error('the examples have no provider')
   t.strictSame(permissionsOf(['support', 'developers'], oidc), {
     isAdmin: false,
     levels: { shop: 'deploy', blog: 'deploy' },

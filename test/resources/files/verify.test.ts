@@ -10,7 +10,7 @@ import { contract, failureOf, patchOf, planOf, run } from '../../support/contrac
 
 const path = '/etc/proxy.cfg'
 const temporary = '/etc/.proxy.cfg.converge-check'
-const around = '/etc/.proxy.cfg.around.converge-check'
+const configurationPath = '/etc/.proxy.cfg.around.converge-check'
 const verify = { command: ['proxy', '-c', '-f', '%{path}'] }
 
 /** A checking program that accepts every file without the word `broken`, including files that it includes. */
@@ -28,7 +28,7 @@ const proxy: CommandHandler = ([program, ...args], _, host) => {
 
 const given = (host: VirtualHost) => void host.given('/usr/bin/proxy', '', '0755').given(path, 'old', '0640')
 const host = { commands: proxy }
-const left = (host: VirtualHost) => host.list('/etc').filter((name) => name.startsWith('.'))
+const hiddenFiles = (host: VirtualHost) => host.list('/etc').filter((name) => name.startsWith('.'))
 
 contract(t, file, [
   {
@@ -39,7 +39,7 @@ contract(t, file, [
     changes: ['replace /content = "new"'],
     then: (t, host) => {
       t.match([host.readText(path), host.lstat(path)?.mode], ['new', '0640'])
-      t.strictSame(left(host), [], 'no temporary file remains')
+      t.strictSame(hiddenFiles(host), [], 'no temporary file remains')
     },
   },
   {
@@ -47,7 +47,7 @@ contract(t, file, [
     props: { path, content: 'new', verify: { ...verify, inside: 'http {\ninclude %{path};\n}\n' } },
     host,
     given,
-    then: (t, host) => t.strictSame([host.readText(path), left(host)], ['new', []]),
+    then: (t, host) => t.strictSame([host.readText(path), hiddenFiles(host)], ['new', []]),
   },
   {
     name: 'checks the content of a missing file',
@@ -102,7 +102,7 @@ t.test('leaves the file and no other files after a refusal, and writes corrected
     planOf((r) => file(r, { path, content, verify: { ...verify, inside: 'include %{path};\n' } }))
   const report = await run(withContent('broken'), machine)
   t.match(failureOf(report), { code: 'CHECK_FAILED', output: "checking\n[/etc/proxy.cfg:2] unknown keyword 'broken'" })
-  t.strictSame([machine.readText(path), left(machine)], ['old', []])
+  t.strictSame([machine.readText(path), hiddenFiles(machine)], ['old', []])
   t.equal((await run(withContent('good'), machine)).outcome, 'changed')
   t.equal(machine.readText(path), 'good')
 })
@@ -112,7 +112,7 @@ t.test('keeps the checked files private, and names the configuration in messages
   const machine = new VirtualHost({
     commands: ([program, at = ''], _, host) => {
       if (program !== 'proxy') return null
-      modes.push(host.lstat(temporary)?.mode, host.lstat(around)?.mode)
+      modes.push(host.lstat(temporary)?.mode, host.lstat(configurationPath)?.mode)
       return { status: 1, stderr: `in ${at}: bad` }
     },
   })

@@ -108,7 +108,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; message
   {
     name: 'a group that contains it',
     files: { 'conf.d/g.conf': '[group:web]\nprograms=other,\n  shop ; both\n' },
-    message: /taken into a group by \[group:web\] in .*g\.conf/,
+    message: /added to a group by \[group:web\] in .*g\.conf/,
   },
   {
     name: 'a group of its name',
