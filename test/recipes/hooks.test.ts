@@ -13,22 +13,22 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
   t.strictSame(warnings, [])
   const planned = report?.resources.flatMap(({ name, outcome }) => (outcome === 'planned' ? [name] : []))
   t.strictSame(changes, planned, 'the dry run reports the changes of the run')
-  t.strictSame([...machine.active].sort(), ['converge-configure.timer', 'converge-shutdown.service'])
-  t.equal(machine.messages[0], 'daemon-reload', 'read before they are started')
+  t.strictSame([...machine.activeUnits].sort(), ['converge-configure.timer', 'converge-shutdown.service'])
+  t.equal(machine.systemctlCalls[0], 'daemon-reload', 'read before they are started')
   t.equal(
     machine.host.readLink('/etc/systemd/system/timers.target.wants/converge-configure.timer'),
     '/etc/systemd/system/converge-configure.timer',
   )
   t.notOk(
-    machine.messages.some((line) => /converge-setup|converge-configure\.service/.test(line)),
+    machine.systemctlCalls.some((line) => /converge-setup|converge-configure\.service/.test(line)),
     'nothing is run now',
   )
   t.strictSame((await machine.done(t, 'hooks_install')).changes, [])
 
-  const messageCount = machine.messages.length
+  const messageCount = machine.systemctlCalls.length
   const { changes: other } = await machine.done(t, 'hooks_install', { interval: 3600 })
   t.match(other, ['file /etc/systemd/system/converge-configure.timer'])
-  t.strictSame(machine.messages.slice(messageCount), ['daemon-reload', 'restart converge-configure.timer'])
+  t.strictSame(machine.systemctlCalls.slice(messageCount), ['daemon-reload', 'restart converge-configure.timer'])
   t.match(machine.unit('converge-configure.timer'), 'OnActiveSec=3600s\nOnUnitInactiveSec=3600s\n')
   const { shown } = await machine.run('show')
   t.match(shown, [
@@ -36,7 +36,7 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
     { name: 'converge-configure.timer', installed: true, detail: /^active, has not run yet/ },
     { name: 'converge-shutdown.service', installed: true, detail: 'active' },
   ])
-  machine.active.add('converge-configure.service')
+  machine.activeUnits.add('converge-configure.service')
   t.match((await machine.run('show')).shown?.[1], { detail: 'active, runs now' })
 })
 
@@ -89,11 +89,11 @@ t.test('stops and removes the units of the hooks', async (t) => {
   await machine.done(t, 'hooks_install')
   t.equal(installedFiles().length, 7)
   machine.host.given(hookOptions.stamp, '')
-  machine.active.add('converge-setup.service')
+  machine.activeUnits.add('converge-setup.service')
   await machine.done(t, 'hooks_remove')
   t.strictSame(installedFiles(), [])
-  t.strictSame([...machine.active], [], 'stops a unit that waits for its next attempt too')
-  t.strictSame(machine.messages.slice(-2), [
+  t.strictSame([...machine.activeUnits], [], 'stops a unit that waits for its next attempt too')
+  t.strictSame(machine.systemctlCalls.slice(-2), [
     'daemon-reload',
     'reset-failed converge-setup.* converge-configure.* converge-shutdown.*',
   ])

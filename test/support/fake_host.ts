@@ -98,7 +98,7 @@ export class FakeHost {
       programs: (name, taken) => this.behaviour(name, taken),
     })
     this.machine = new Machine(this.virtualOptions())
-    this.machine.alive = () => this.stillAlive()
+    this.machine.onSleep = () => this.stillAlive()
     this.machine.given('/var/run', null).given('/etc/logrotate.d', null)
     if (init === 'systemd') this.machine.given('/run/systemd/system', null)
     // The commands of migrations and smoke tests in tests.
@@ -174,7 +174,7 @@ export class FakeHost {
   clone(): FakeHost {
     const copy = new FakeHost(this.options, this.remote.fork())
     const { machine, supervisor } = copy
-    machine.takeOver(this.machine)
+    machine.copyFrom(this.machine)
     supervisor.takeOver(this.supervisor, this.machine, machine)
     Object.assign(copy, { attributes: this.attributes, buildFailure: this.buildFailure, programs: this.programs })
     return copy

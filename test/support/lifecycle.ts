@@ -123,7 +123,7 @@ export function stateOf(host: FakeHost): Record<string, unknown> {
     .filter(([path]) => !/\/repo\.git\/.|^\/proc\/\d/.test(path))
     .map(([path, { content, ...entry }]) => [path, { ...entry, content: content.replace(time, 'TIME') }])
   const processes = Object.entries(host.processes()).map(([name, { pid: _, ...rest }]) => [`process ${name}`, rest])
-  const records = [...host.machine.kept]
+  const records = [...host.machine.lastingRecords]
     .filter(([key]) => !key.startsWith('forced ') && !key.startsWith('changes of '))
     .map(([key, value]) => [`record ${key}`, value.replace(digest, 'DIGEST')])
   return Object.fromEntries([...files, ...processes, ...records.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))])
