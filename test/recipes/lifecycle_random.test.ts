@@ -111,7 +111,7 @@ class World {
     else if (step.do === 'move') host.remote.move(this.commits[step.to % this.commits.length] ?? '')
     else if (step.do === 'set') this.set(step)
     else if (step.do === 'always') this.app = { ...this.app, always_build_on_deploy: step.on }
-    else if (step.do === 'supervisord dies') host.supervisor.die(host.machine)
+    else if (step.do === 'supervisord dies') host.supervisor.endSupervisord(host.machine)
     else if (step.do === 'crash') host.supervisor.giveUp(host.machine, `site-client${step.client}`)
     else if (step.do === 'network') host.remote.reachable = step.up
     else await this.run(step)

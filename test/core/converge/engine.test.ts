@@ -76,7 +76,7 @@ t.test('a failed guard fails its resource', async (t) => {
 })
 
 t.test('reports a resource type that does not converge', async (t) => {
-  const liar = probe({ lies: true })
+  const liar = probe({ appliesNothing: true })
   const report = await run(
     planOf((r) => {
       liar(r, { name: 'a', value: 'said' })

@@ -6,7 +6,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { JsonObject } from '../../../core/node/merge.ts'
-import { haveEggs, keepEggs, offeredEggs } from '../../support/eggs.ts'
+import { hasStoredEggs, offeredEggs, storeEggs } from '../../support/eggs.ts'
 import type { Owner } from '../../support/machine.ts'
 import { until } from '../../support/wait_until.ts'
 import { type Figures, visitors } from '../../support/wrk.ts'
@@ -205,9 +205,9 @@ export class FleetSite {
 
   /** Lets one host build the eggs for the others, unless they exist already. */
   async shareEggs(build: () => Promise<void>, name: string): Promise<void> {
-    if (!haveEggs()) {
+    if (!hasStoredEggs()) {
       await build()
-      keepEggs(`${this.host(name).root}/srv/www/plone_instances/shared`)
+      storeEggs(`${this.host(name).root}/srv/www/plone_instances/shared`)
     }
     this.eggs = await offeredEggs(this.t, this.network.gateway)
     this.writeStack()

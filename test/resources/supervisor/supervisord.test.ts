@@ -95,7 +95,7 @@ t.test('reports a changed configuration, and restarts nothing', async (t) => {
       /older \/etc\/supervisor\/supervisord\.conf.*\/usr\/bin\/supervisorctl -s unix:\S+ shutdown/,
     ])
   }
-  fake.die(host)
+  fake.endSupervisord(host)
   await host.sleep(seconds(1))
   host.record('x', 'y')
   t.equal((await once()).outcome, 'changed')

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { storedSecrets } from '../../../../core/fleet/operate/stored_secrets.ts'
 import { Secrets } from '../../../../core/model/secrets.ts'
 import { scratch } from '../../../support/machine.ts'
-import { linkTo, shell } from '../../../support/shell_hosts.ts'
+import { connectionTo, shell } from '../../../support/shell_hosts.ts'
 
 const never = new AbortController().signal
 
@@ -17,7 +17,7 @@ function stateWith(t: Test, inputs: Readonly<Record<string, string>>): string {
   return state
 }
 
-const read = (t: Test, state: string) => storedSecrets(linkTo(t, shell(), state), never)
+const read = (t: Test, state: string) => storedSecrets(connectionTo(t, shell(), state), never)
 
 t.test('reads the texts of all inputs, each once', async (t) => {
   const state = stateWith(t, { one: '["a secret", "both"]\n', two: '[\n "both",\n "zwölf\\nlines"\n]\n' })
@@ -45,7 +45,7 @@ t.test('limits how much it reads from a host', async (t) => {
 
 t.test('an interrupt ends the wait', async (t) => {
   const interrupt = new AbortController()
-  const reading = storedSecrets(linkTo(t, shell({ startup: 'sleep 30' }), scratch(t)), interrupt.signal)
+  const reading = storedSecrets(connectionTo(t, shell({ startup: 'sleep 30' }), scratch(t)), interrupt.signal)
   interrupt.abort()
   await t.rejects(reading, { code: 'INTERRUPTED' })
 })
