@@ -180,7 +180,7 @@ t.test('absent: leaves other programs unchanged', async (t) => {
   t.strictSame(fake.states(host), { other: 'RUNNING' })
 })
 
-t.test('a fault of supervisord is reported, and the file stays', async (t) => {
+t.test('reports a fault of supervisord, and keeps the file', async (t) => {
   const host = new VirtualHost({ requests: () => ({ status: 500, headers: {}, body: '' }) }).given(
     path,
     minimal,
