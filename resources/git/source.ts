@@ -38,7 +38,7 @@ export async function desiredCommit(
   releases: readonly Release[],
   context: Context,
 ): Promise<DesiredCommit> {
-  const withoutQuery = { asked: false, noted: null }
+  const withoutQuery = { wasQueried: false, recordedCommit: null }
   if (props.pin === 'current') return { ...withoutQuery, commit: currentCommit(releases, props.current) }
   if (props.scmType === 'directory') return { ...withoutQuery, commit: directoryDigest(host, sourceDirectory(props)) }
   const mirror = createMirror(host, props, context)

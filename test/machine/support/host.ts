@@ -64,7 +64,7 @@ export interface SshOptions {
   readonly input?: string
 }
 
-/** What the hosts of a network share. */
+/** The key of the operator and the known hosts, which the hosts of a network share. */
 interface SharedNetwork {
   readonly operator: Key
   readonly knownHosts: string
